@@ -1,0 +1,36 @@
+import { inspect } from 'node:util';
+
+const REDACTED = '[secret]';
+
+/**
+ * A value that does not print: neither logging, JSON, string conversion nor an inspector shows it.
+ *
+ * @example
+ * const password = new Secret('hunter2');
+ * `${password}`; // '[secret]'
+ * password.reveal(); // 'hunter2'
+ */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  /** The value itself. Call it only where the value leaves for the one place that needs it. */
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return REDACTED;
+  }
+
+  toJSON(): string {
+    return REDACTED;
+  }
+
+  [inspect.custom](): string {
+    return REDACTED;
+  }
+}
