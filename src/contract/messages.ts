@@ -1,0 +1,91 @@
+import type { z } from 'zod';
+import { WireError } from './errors.ts';
+import { JsonFault, parseStrictJson, quoted } from './json.ts';
+import { METHODS, type MethodName, type RequestBody, type ResultBody } from './methods.ts';
+import { MAX_REQUEST_BYTES } from './names.ts';
+
+/**
+ * Turns the body of a request into what the method takes.
+ *
+ * @throws WireError InputError, whose message is one sentence that names the field and the rule.
+ * @example
+ * parseRequestBody('get-namespace', Buffer.from('{"namespace":"taskcluster-x"}')); // { namespace: 'taskcluster-x' }
+ */
+export function parseRequestBody<M extends MethodName>(method: M, bytes: Uint8Array): RequestBody<M> {
+  if (bytes.length > MAX_REQUEST_BYTES) {
+    throw new WireError(
+      'InputError',
+      `The body is ${bytes.length} bytes long and may be at most ${MAX_REQUEST_BYTES} bytes.`,
+    );
+  }
+  const input = parseJson(bytes);
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new WireError('InputError', 'The body must be a JSON object.');
+  }
+  const parsed = METHODS[method].body.safeParse(input);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler does not follow the table by a generic key
+  if (parsed.success) return parsed.data as RequestBody<M>;
+  throw faultOf(input, parsed.error.issues);
+}
+
+/**
+ * Turns the JSON of a result into what the method gives.
+ *
+ * @throws WireError InternalServerError when it is not what the contract says: the agent is at fault.
+ */
+export function parseResult<M extends MethodName>(method: M, bytes: Uint8Array): ResultBody<M> {
+  let input: unknown;
+  try {
+    input = parseStrictJson(bytes);
+  } catch (error) {
+    const reason = error instanceof JsonFault ? error.message : 'cannot be read';
+    throw new WireError('InternalServerError', `The result of ${method} ${reason}.`);
+  }
+  const parsed = METHODS[method].result.safeParse(input);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler does not follow the table by a generic key
+  if (parsed.success) return parsed.data as ResultBody<M>;
+  const where = parsed.error.issues[0]?.path.join('.') ?? '';
+  throw new WireError(
+    'InternalServerError',
+    `The result of ${method} is not what the contract says${where === '' ? '' : ` at ${where}`}.`,
+  );
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return parseStrictJson(bytes);
+  } catch (error) {
+    if (error instanceof JsonFault) {
+      throw new WireError('InputError', `The body ${error.message}.`);
+    }
+    throw error;
+  }
+}
+
+function faultOf(input: object, issues: readonly z.core.$ZodIssue[]): WireError {
+  // A field with a typing error is missing under its right name as well: the unknown one says more.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  if (issue === undefined) return new WireError('InputError', 'The body breaks a rule of the contract.');
+  const path = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    if (issue.keys.includes('d') && path === 'replyKey') return fault(path, `The field ${path} ${issue.message}.`);
+    const field = [...issue.path, issue.keys[0] ?? ''].join('.');
+    return fault(field, `The field ${quoted(field)} is unknown: leave it out.`);
+  }
+  if (valueAt(input, issue.path) === undefined)
+    return fault(path, `The field ${path} is missing: it ${issue.message}.`);
+  return fault(path, `The field ${path} ${issue.message}.`);
+}
+
+function fault(field: string, message: string): WireError {
+  return new WireError('InputError', message, { details: { field: field.slice(0, 128) } });
+}
+
+function valueAt(input: object, path: readonly PropertyKey[]): unknown {
+  let value: unknown = input;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Object.getOwnPropertyDescriptor(value, key)?.value;
+  }
+  return value;
+}

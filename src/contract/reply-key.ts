@@ -1,0 +1,68 @@
+import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { z } from 'zod';
+
+/** A public X25519 key as a JWK (RFC 8037): the key to which the result of a claim is sealed. */
+export interface ReplyKey {
+  readonly kty: 'OKP';
+  readonly crv: 'X25519';
+  /** The 32 bytes of the point, in base64url without padding. */
+  readonly x: string;
+}
+
+let probe: KeyObject | undefined;
+
+/**
+ * Whether `x` is the canonical base64url of a point with which a secret can be agreed. With zero and the other points
+ * of small order every agreement is zero (RFC 7748, 6.1): a reply sealed for such a key could be opened by anybody.
+ */
+export function isUsablePoint(x: string): boolean {
+  const bytes = Buffer.from(x, 'base64url');
+  if (bytes.length !== 32 || bytes.toString('base64url') !== x) return false;
+  probe ??= generateKeyPairSync('x25519').privateKey;
+  try {
+    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
+    return diffieHellman({ privateKey: probe, publicKey }).some((byte) => byte !== 0);
+  } catch {
+    // OpenSSL refuses to derive a secret of zeros.
+    return false;
+  }
+}
+
+const POINT_RULE = 'must be the base64url, without padding, of the 32 bytes of a public X25519 key';
+
+/**
+ * The field `replyKey`. What libraries add when they export a public key (RFC 7517, 4.2 to 4.5, and WebCrypto's `ext`)
+ * is accepted and dropped, unless it says that the key is for something else. Any other member is refused, first of
+ * all `d`: a private key has no business on the wire.
+ */
+export const replyKeyField = z
+  .strictObject(
+    {
+      kty: z.literal('OKP', { error: 'must be "OKP"' }),
+      crv: z.literal('X25519', { error: 'must be "X25519"' }),
+      x: z
+        .string({ error: POINT_RULE })
+        .refine(isUsablePoint, { error: POINT_RULE })
+        .meta({
+          description: 'The public key: base64url of 32 bytes.',
+          examples: ['hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo'],
+        }),
+      use: z.literal('enc', { error: 'must be "enc" where it is given' }).exactOptional(),
+      alg: z.literal('ECDH-ES', { error: 'must be "ECDH-ES" where it is given' }).exactOptional(),
+      kid: z.string({ error: 'must be text' }).exactOptional(),
+      key_ops: z.array(z.string({ error: 'must be text' }), { error: 'must be a list' }).exactOptional(),
+      ext: z.boolean({ error: 'must be true or false' }).exactOptional(),
+    },
+    {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys' && issue.keys.includes('d')
+          ? 'holds the private member d: make a new key and send its public half only'
+          : 'must be a public JWK with kty "OKP", crv "X25519" and x',
+    },
+  )
+  .meta({
+    description:
+      'A public X25519 key as a JWK. With it the result comes as a compact JWE (ECDH-ES, A256GCM) for that key. Use a fresh one for each request.',
+    examples: [{ kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo' }],
+  })
+  .transform(({ kty, crv, x }): ReplyKey => ({ kty, crv, x }));

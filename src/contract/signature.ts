@@ -1,0 +1,204 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import hawk from 'hawk';
+import { WireError } from './errors.ts';
+import type { MethodName } from './methods.ts';
+import { CONTRACT_VERSION } from './names.ts';
+
+/** The content type of requests; it is part of the payload hash. */
+export const REQUEST_CONTENT_TYPE = 'application/json';
+
+/** The HTTP method of the request that is signed. That request exists only as text: nothing is sent over HTTP. */
+export const SIGNED_HTTP_METHOD = 'POST';
+
+/** The port of the request that is signed. */
+export const SIGNED_PORT = 443;
+
+/** Hawk, and Taskcluster with it, refuses longer headers. */
+export const MAX_AUTHORIZATION_LENGTH = 4096;
+
+/** Taskcluster credentials as a client has them. */
+export interface ClientCredentials {
+  readonly clientId: string;
+  readonly accessToken: string;
+  /** Of temporary credentials: the object, or its JSON as Taskcluster gives it. */
+  readonly certificate?: string | object;
+  /** Fewer scopes than the client has, for this request only. */
+  readonly authorizedScopes?: readonly string[];
+}
+
+/** What is signed, and with what. */
+export interface SigningInput {
+  readonly method: MethodName;
+  /** Exactly the bytes that are sent. */
+  readonly body: Uint8Array;
+  /** The `reply_to` that is sent: a queue's name, or the literal `amq.rabbitmq.reply-to`. */
+  readonly replyTo: string;
+  readonly correlationId: string;
+  /** The agent's audience. */
+  readonly audience: string;
+  readonly credentials: ClientCredentials;
+  /** Seconds since the epoch; the machine's clock when left out. */
+  readonly timestampSeconds?: number;
+  /** Different for each request; 16 random bytes when left out. */
+  readonly nonce?: string;
+}
+
+/** The attributes of an authorization header. Only the form is known to be right, not the signature. */
+export interface Authorization {
+  /** The clientId that the request says it comes from. */
+  readonly id: string;
+  /** Seconds since the epoch: exactly ten digits. */
+  readonly ts: string;
+  readonly nonce: string;
+  /** The payload hash that was signed. */
+  readonly hash: string;
+  readonly ext?: string;
+  readonly mac: string;
+}
+
+/**
+ * The resource that is signed. Its parts are encoded as by `encodeURIComponent`, which leaves `A-Z a-z 0-9 - _ . ! ~ *
+ * ' ( )` as they are.
+ *
+ * @throws WireError InputError when a part holds half a surrogate pair, which no encoding can carry.
+ * @example
+ * signedResource('ping', 'amq.rabbitmq.reply-to', '1'); // '/v1/ping?replyTo=amq.rabbitmq.reply-to&correlationId=1'
+ */
+export function signedResource(method: MethodName, replyTo: string, correlationId: string): string {
+  try {
+    const query = `replyTo=${encodeURIComponent(replyTo)}&correlationId=${encodeURIComponent(correlationId)}`;
+    return `/${CONTRACT_VERSION}/${method}?${query}`;
+  } catch (error) {
+    throw new WireError('InputError', 'The reply_to and the correlation_id must be text without broken characters.', {
+      cause: error,
+    });
+  }
+}
+
+/** Hawk's payload hash over the exact bytes of a body, in base64. */
+export function payloadHash(body: Uint8Array): string {
+  // Not by the hawk package, which takes text: a body that is not UTF-8 would be hashed as something else.
+  return createHash('sha256')
+    .update(`hawk.1.payload\n${REQUEST_CONTENT_TYPE}\n`)
+    .update(body)
+    .update('\n')
+    .digest('base64');
+}
+
+/** Compares two hashes in constant time; of different lengths, or where one is missing, they are different. */
+export function hashesEqual(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  // Digests are of one length; timingSafeEqual throws when its arguments are not.
+  return timingSafeEqual(sha256(a), sha256(b));
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Under what a used signature is remembered. As JSON no two pairs of id and nonce run into one another. */
+export function nonceKey(id: string, nonce: string): string {
+  return sha256(JSON.stringify([id, nonce])).toString('base64url');
+}
+
+/**
+ * Signs a request: gives the header `authorization`. The access token is used here and goes nowhere.
+ *
+ * @throws WireError AuthenticationFailed when the credentials cannot make a header that Taskcluster accepts.
+ */
+export function signRequest(input: SigningInput): { authorization: string } {
+  const { credentials } = input;
+  const ext = extOf(credentials);
+  const [pathname = '', query = ''] = signedResource(input.method, input.replyTo, input.correlationId).split('?');
+  // Given as text, the URL would be parsed, and its parser encodes characters that encodeURIComponent leaves alone.
+  const url = { protocol: 'https:', hostname: input.audience, port: SIGNED_PORT, pathname, search: `?${query}` };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hawk takes the parts of a URL, its types do not say so
+  const { header } = hawk.client.header(url as unknown as string, SIGNED_HTTP_METHOD, {
+    credentials: { id: credentials.clientId, key: credentials.accessToken, algorithm: 'sha256' },
+    timestamp: input.timestampSeconds ?? Math.floor(Date.now() / 1000),
+    nonce: input.nonce ?? randomBytes(16).toString('base64url'),
+    hash: payloadHash(input.body),
+    ...(ext === undefined ? {} : { ext }),
+  });
+  if (header.length > MAX_AUTHORIZATION_LENGTH) {
+    throw new WireError(
+      'AuthenticationFailed',
+      `The signature is ${header.length} characters long and may have ${MAX_AUTHORIZATION_LENGTH}: use credentials with fewer scopes.`,
+    );
+  }
+  return { authorization: header };
+}
+
+function extOf({ certificate, authorizedScopes }: ClientCredentials): string | undefined {
+  if (certificate === undefined && authorizedScopes === undefined) return undefined;
+  const ext = { ...(certificate === undefined ? {} : { certificate: certificateOf(certificate) }), authorizedScopes };
+  return Buffer.from(JSON.stringify(ext)).toString('base64');
+}
+
+function certificateOf(certificate: string | object): object {
+  if (typeof certificate === 'object') return certificate;
+  try {
+    const parsed: unknown = JSON.parse(certificate);
+    if (typeof parsed === 'object' && parsed !== null) return parsed;
+  } catch {
+    // The text may be secret in part: it goes into no error.
+  }
+  throw new WireError('AuthenticationFailed', 'The certificate of the credentials must be a JSON object.');
+}
+
+const ATTRIBUTES = ['id', 'ts', 'nonce', 'hash', 'ext', 'mac'] as const;
+const ATTRIBUTE = /([a-z]+)="([\x20\x21\x23-\x5b\x5d-\x7e]+)"/y;
+const SEPARATOR = /[ \t]*,[ \t]*/y;
+const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
+const MAX_ID_LENGTH = 256;
+const MAX_NONCE_LENGTH = 128;
+
+/**
+ * Reads an authorization header. Hawk's own parser is laxer: it takes `ts="abc"`, which is a signature for ever.
+ *
+ * @throws WireError AuthenticationFailed with the reason.
+ */
+export function readAuthorization(header: unknown): Authorization {
+  if (header === undefined || header === null || header === '') throw refused('is missing: sign the request');
+  if (typeof header !== 'string') throw refused('must be text');
+  if (header.length > MAX_AUTHORIZATION_LENGTH)
+    throw refused(`may have ${MAX_AUTHORIZATION_LENGTH} characters at most`);
+  const { id, ts, nonce, hash, ext, mac } = attributesOf(header);
+  if (id === undefined || id === '' || id.length > MAX_ID_LENGTH) {
+    throw refused(`must have an id of 1 to ${MAX_ID_LENGTH} characters`);
+  }
+  if (ts === undefined || !/^[0-9]{10}$/.test(ts)) throw refused('must have a ts of exactly ten digits');
+  if (nonce === undefined || nonce === '' || nonce.length > MAX_NONCE_LENGTH) {
+    throw refused(`must have a nonce of 1 to ${MAX_NONCE_LENGTH} characters`);
+  }
+  if (hash === undefined || !BASE64_OF_32_BYTES.test(hash)) {
+    throw refused('must have a hash over the body: the base64 of a SHA-256');
+  }
+  if (mac === undefined || !BASE64_OF_32_BYTES.test(mac)) throw refused('must have a mac: the base64 of a SHA-256');
+  return { id, ts, nonce, hash, ...(ext === undefined ? {} : { ext }), mac };
+}
+
+function attributesOf(header: string): Partial<Record<(typeof ATTRIBUTES)[number], string>> {
+  const scheme = /^hawk +/i.exec(header);
+  if (scheme === null) throw refused('must be of the scheme Hawk');
+  const found: Partial<Record<(typeof ATTRIBUTES)[number], string>> = {};
+  for (let at = scheme[0].length; ; ) {
+    ATTRIBUTE.lastIndex = at;
+    const [text, rawName, value] = ATTRIBUTE.exec(header) ?? [];
+    if (text === undefined) throw refused('must be attributes of the form name="value", separated by commas');
+    const name = ATTRIBUTES.find((known) => known === rawName);
+    if (name === undefined) throw refused('has an attribute that is not one of id, ts, nonce, hash, ext and mac');
+    if (found[name] !== undefined) throw refused(`has the attribute ${name} twice`);
+    found[name] = value ?? '';
+    at += text.length;
+    if (at === header.length) return found;
+    SEPARATOR.lastIndex = at;
+    const comma = SEPARATOR.exec(header);
+    if (comma === null) throw refused('must be attributes of the form name="value", separated by commas');
+    at += comma[0].length;
+  }
+}
+
+function refused(reason: string): WireError {
+  return new WireError('AuthenticationFailed', `The header authorization ${reason}.`);
+}
