@@ -9,6 +9,8 @@ export interface ContractNames {
   readonly deadExchange: string;
   readonly requestQueue: string;
   readonly deadQueue: string;
+  /** Requests with a routing key that is no method: they come here by the alternate exchange and can be answered. */
+  readonly unknownMethodsQueue: string;
   /** Durable topic exchange of agent events; any claimed account may read it. */
   readonly eventsExchange: string;
   /** Durable queue bound to the broker's event exchange, shared by all agents. */
@@ -32,6 +34,7 @@ export function contractNames(id: string): ContractNames {
     deadExchange: `rpc/${id}/${CONTRACT_VERSION}/dead`,
     requestQueue: `queue/${id}/${CONTRACT_VERSION}/requests`,
     deadQueue: `queue/${id}/${CONTRACT_VERSION}/dead`,
+    unknownMethodsQueue: `queue/${id}/${CONTRACT_VERSION}/unknown-methods`,
     eventsExchange: `exchange/${id}/${CONTRACT_VERSION}/events`,
     brokerEventsQueue: `queue/${id}/${CONTRACT_VERSION}/broker-events`,
     claimantUser: `${id}-claimant`,

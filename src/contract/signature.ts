@@ -126,6 +126,8 @@ export function signRequest(input: SigningInput): { authorization: string } {
       `The signature is ${header.length} characters long and may have ${MAX_AUTHORIZATION_LENGTH}: use credentials with fewer scopes.`,
     );
   }
+  // What the agent would refuse, such as a clientId with a quote, is told before anything is sent.
+  readAuthorization(header);
   return { authorization: header };
 }
 

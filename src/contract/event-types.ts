@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import { instantText, namespaceField } from './fields.ts';
+
+const account = z.string().meta({ description: 'A RabbitMQ user.', examples: ['taskcluster-builds-1'] });
+const queue = z.string().meta({ description: "The queue's name.", examples: ['queue/taskcluster-builds/jobs'] });
+const messages = z.int().nonnegative().meta({ description: 'Messages in the queue when it was looked at.' });
+const count = z.int().nonnegative();
+
+/** Who asked for it, as far as it is known. */
+const requester = {
+  clientId: z.string().meta({ description: 'The Taskcluster clientId.', examples: ['project/builds/worker'] }),
+  userId: z
+    .string()
+    .exactOptional()
+    .meta({ description: 'The RabbitMQ user that sent the request, where it set the user_id that the broker checks.' }),
+};
+
+const endReason = z
+  .enum(['expired', 'released'])
+  .meta({ description: 'expired: nobody claimed it again in time; released: its owner ended it.' });
+
+/**
+ * Every type of agent event: what it means and what its data holds. Strict: every claimed account may read events, so
+ * what is not listed here is not in them; contacts, passwords and connection strings never are.
+ */
+export const EVENT_TYPES = {
+  'namespace.claimed': {
+    meaning: 'Credentials of a namespace were given out.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      ...requester,
+      first: z.boolean().meta({ description: 'Whether this claim made the namespace.' }),
+      created: instantText('When it was first claimed in this life.'),
+      expires: instantText('When it is deleted, unless it is claimed again.'),
+      reclaimAt: instantText('When the client should claim again.'),
+    }),
+  },
+  'namespace.rotated': {
+    meaning: 'The standby account of a namespace got a new password and became the active one.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      account,
+      generation: z.int().positive().meta({ description: 'Counts rotations.' }),
+      nextRotation: instantText('When the other account gets a new password.'),
+    }),
+  },
+  'namespace.expiring': {
+    meaning: 'The deletion of a namespace and all that it owns has begun.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      reason: endReason,
+      expires: instantText('When it expired, or would have.'),
+    }),
+  },
+  'namespace.expired': {
+    meaning: 'A namespace and all that it owned is deleted.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      reason: endReason,
+      queues: count.meta({ description: 'How many queues were deleted.' }),
+      exchanges: count.meta({ description: 'How many exchanges were deleted.' }),
+    }),
+  },
+  'namespace.released': {
+    meaning: 'The owner of a namespace asked for its end.',
+    data: z.strictObject({ namespace: namespaceField, ...requester }),
+  },
+  'namespace.revoked': {
+    meaning: 'An operator made all credentials of a namespace useless.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      ...requester,
+      revokedUntil: instantText('Until when claims are refused; absent when they are not.').exactOptional(),
+    }),
+  },
+  'queue.warning': {
+    meaning: 'A queue has grown past the threshold for warnings.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      messages,
+      warnAtMessages: count.meta({ description: 'The threshold that it passed.' }),
+      deleteAtMessages: count.meta({ description: 'The threshold at which it is deleted.' }),
+    }),
+  },
+  'queue.recovered': {
+    meaning: 'A queue that was warned of is small again.',
+    data: z.strictObject({ namespace: namespaceField, queue, messages }),
+  },
+  'queue.deleted': {
+    meaning: 'A queue was deleted because it had grown too large.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      messages,
+      deleteAtMessages: count.meta({ description: 'The threshold that it passed.' }),
+    }),
+  },
+  'connection.closed': {
+    meaning: 'The agent closed a connection of a claimed account.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      account,
+      connection: z
+        .string()
+        .meta({ description: "RabbitMQ's name of it.", examples: ['10.0.0.7:51234 -> 10.0.0.2:5671'] }),
+      reason: z
+        .enum(['age', 'revoked', 'expired', 'released'])
+        .meta({ description: 'age: it was open for longer than connectionMaxAgeSeconds.' }),
+    }),
+  },
+  'account.repaired': {
+    meaning: 'An account was not as recorded, by somebody else, and is again.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      account,
+      repaired: z
+        .array(z.enum(['account', 'password', 'tags', 'permissions', 'limits', 'binding']))
+        .min(1)
+        .meta({ description: 'What was restored or, of bindings into the request exchange, removed.' }),
+    }),
+  },
+  'broker.alarm': {
+    meaning: 'RabbitMQ set or cleared an alarm. While one is set, it blocks connections that publish.',
+    data: z.strictObject({
+      alarm: z.string().meta({ description: "RabbitMQ's name of it.", examples: ['memory', 'disk'] }),
+      node: z
+        .string()
+        .exactOptional()
+        .meta({ description: 'The node.', examples: ['rabbit@pulse-1'] }),
+      active: z.boolean().meta({ description: 'true: set; false: cleared.' }),
+    }),
+  },
+  'agent.started': {
+    meaning: 'An agent serves requests.',
+    data: z.strictObject({ version: z.string().meta({ examples: ['1.0.0'] }) }),
+  },
+  'agent.stopped': {
+    meaning: 'An agent serves no more requests.',
+    data: z.strictObject({
+      version: z.string().meta({ examples: ['1.0.0'] }),
+      uptimeSeconds: z.number().nonnegative(),
+    }),
+  },
+} as const satisfies Record<string, { meaning: string; data: z.ZodType }>;
+
+/** A type of agent event. */
+export type EventType = keyof typeof EVENT_TYPES;

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { WIRE_ERRORS, WireError, type WireErrorCode } from './errors.ts';
+import { JsonFault, parseStrictJson } from './json.ts';
+
+/** The content type of a reply that is JSON. */
+export const JSON_CONTENT_TYPE = 'application/json';
+
+/** The content type of a reply that is a compact JWE. */
+export const SEALED_CONTENT_TYPE = 'application/jose';
+
+/** The properties of a reply's AMQP message. */
+export interface ReplyProperties {
+  /** As the request had it. */
+  readonly correlationId: string;
+  readonly type: 'result' | 'error';
+  readonly contentType: typeof JSON_CONTENT_TYPE | typeof SEALED_CONTENT_TYPE;
+}
+
+/** A reply as it is published. */
+export interface Reply {
+  readonly properties: ReplyProperties;
+  readonly content: Buffer;
+}
+
+/** What a client finds in a reply. */
+export type ReplyContent =
+  | { readonly kind: 'result'; readonly json: Uint8Array }
+  | { readonly kind: 'sealed'; readonly jwe: string }
+  | { readonly kind: 'error'; readonly error: WireError };
+
+/** The body of a reply of type `error`. Readers ignore fields that they do not know. */
+export const errorBody = z
+  .object({
+    code: z.enum(Object.keys(WIRE_ERRORS)).meta({ description: 'What went wrong.', examples: ['InputError'] }),
+    message: z.string().meta({
+      description: 'One sentence for people.',
+      examples: ['The field namespace is missing: it must be 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.'],
+    }),
+    retryable: z.boolean().meta({
+      description: 'Whether the same request, signed anew, can succeed later without anybody changing anything.',
+      examples: [false],
+    }),
+    details: z
+      .record(z.string(), z.unknown())
+      .exactOptional()
+      .meta({
+        description:
+          'More for programs, by code. InputError: field. InsufficientScopes: required, the scope, and clientId.',
+        examples: [{ field: 'namespace' }],
+      }),
+  })
+  .meta({ id: 'Error', description: 'Why a request failed.' });
+
+/** A reply with a result in plain JSON. */
+export function resultReply(correlationId: string, resultJson: string): Reply {
+  return reply({ correlationId, type: 'result', contentType: JSON_CONTENT_TYPE }, resultJson);
+}
+
+/** A reply with a result sealed for the key of the request. */
+export function sealedReply(correlationId: string, jwe: string): Reply {
+  return reply({ correlationId, type: 'result', contentType: SEALED_CONTENT_TYPE }, jwe);
+}
+
+/** A reply with an error. Errors are never sealed. */
+export function errorReply(correlationId: string, error: WireError): Reply {
+  return reply({ correlationId, type: 'error', contentType: JSON_CONTENT_TYPE }, JSON.stringify(error.toBody()));
+}
+
+function reply(properties: ReplyProperties, text: string): Reply {
+  return { properties, content: Buffer.from(text) };
+}
+
+/**
+ * Reads a reply. A code that this version does not know becomes InternalServerError, with the code in its details and
+ * as retryable as the agent says.
+ *
+ * @throws WireError InternalServerError when it is no reply of the contract.
+ */
+export function readReply(
+  properties: { readonly type?: unknown; readonly contentType?: unknown },
+  content: Uint8Array,
+): ReplyContent {
+  const { type, contentType } = properties;
+  if (type === 'result' && contentType === JSON_CONTENT_TYPE) return { kind: 'result', json: content };
+  if (type === 'result' && contentType === SEALED_CONTENT_TYPE) {
+    return { kind: 'sealed', jwe: Buffer.from(content).toString('latin1') };
+  }
+  if (type === 'error' && contentType === JSON_CONTENT_TYPE) return { kind: 'error', error: readError(content) };
+  throw new WireError('InternalServerError', 'The reply is of a type or content type that the contract does not have.');
+}
+
+// A later agent may have more codes.
+const errorBodyOfAnyCode = errorBody.extend({ code: z.string() });
+
+function readError(content: Uint8Array): WireError {
+  let input: unknown;
+  try {
+    input = parseStrictJson(content);
+  } catch (error) {
+    const reason = error instanceof JsonFault ? error.message : 'cannot be read';
+    throw new WireError('InternalServerError', `The error in the reply ${reason}.`);
+  }
+  const parsed = errorBodyOfAnyCode.safeParse(input);
+  if (!parsed.success)
+    throw new WireError('InternalServerError', 'The error in the reply is not what the contract says.');
+  const { code, message, retryable, details } = parsed.data;
+  if (isWireErrorCode(code)) return new WireError(code, message, { retryable, ...(details && { details }) });
+  return new WireError('InternalServerError', message, { retryable, details: { ...details, code } });
+}
+
+function isWireErrorCode(code: string): code is WireErrorCode {
+  return Object.hasOwn(WIRE_ERRORS, code);
+}
