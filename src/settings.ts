@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { NAMESPACE_PATTERN } from './contract/names.ts';
+
+/** Variables of settings that have no default, for the sentence that asks for them. */
+const REQUIRED = { rabbitmqUrl: 'RABBITMQ_URL', taskclusterRootUrl: 'TASKCLUSTER_ROOT_URL' } as const;
+
+const text = z.string({ error: 'must be a text' });
+const seconds = z.int({ error: 'must be a whole number of seconds' }).min(1, { error: 'must be at least 1 second' });
+const count = z.int({ error: 'must be a whole number' }).min(1, { error: 'must be at least 1' });
+
+function url(schemes: readonly string[]) {
+  return text
+    .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol), {
+      error: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+    })
+    .nullable();
+}
+
+const limits = z.strictObject({ 'max-connections': count.optional(), 'max-channels': count.optional() });
+
+/** The form of every setting that a configuration file may hold. */
+export const fileSettings = z.strictObject({
+  id: text.regex(/^[a-z0-9-]+$/, { error: 'must consist of lower-case letters, digits and hyphens' }),
+  // What Hawk and Taskcluster take as a host: no port, no underscore.
+  audience: text.regex(/^[A-Za-z0-9.-]+$/, { error: 'must be a host name: letters, digits, dots and hyphens' }),
+  namespacePrefix: text.regex(NAMESPACE_PATTERN, { error: 'must be 1 to 64 letters, digits, hyphens or underscores' }),
+  usernamePrefix: text.regex(/^[A-Za-z0-9_.-]{0,64}$/, {
+    error: 'must be at most 64 letters, digits, dots, hyphens or underscores',
+  }),
+  rabbitmqUrl: url(['amqp:', 'amqps:']),
+  rabbitmqManagementUrl: url(['http:', 'https:']),
+  publicAmqpUrl: url(['amqp:', 'amqps:']),
+  storeUrl: text.regex(/^(mongodb(\+srv)?:\/\/|lmdb:.)/, {
+    error: 'must begin with mongodb://, mongodb+srv:// or lmdb:',
+  }),
+  taskclusterRootUrl: url(['http:', 'https:']),
+  taskclusterClientId: text.nullable(),
+  eventVhost: text.min(1, { error: 'must be the name of a virtual host' }),
+  httpPort: z
+    .int({ error: 'must be a port number' })
+    .min(0, { error: 'must be a port number' })
+    .max(65535, { error: 'must be a port number' })
+    .nullable(),
+  rotationIntervalSeconds: seconds,
+  defaultLifetimeSeconds: seconds,
+  maxLifetimeSeconds: seconds,
+  maxSkewSeconds: seconds.max(900, { error: 'must be at most 900 seconds, which is what Taskcluster allows' }),
+  requireSealedReplies: z.boolean({ error: 'must be true or false' }),
+  accountLimits: limits,
+  claimantLimits: limits,
+  connectionMaxAgeSeconds: seconds,
+  surveyIntervalSeconds: seconds,
+  warnAtMessages: count,
+  deleteAtMessages: count,
+  exemptQueues: z.array(
+    text.refine(isRegularExpression, { error: 'must be a regular expression that JavaScript accepts' }),
+    { error: 'must be a list of regular expressions' },
+  ),
+  requestsAtOnce: count.max(65535, { error: 'must be at most 65535, the largest prefetch' }),
+  authCallsAtOnce: count,
+  managementCallsAtOnce: count,
+  stopDeadlineSeconds: seconds,
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    error: 'must be fatal, error, warn, info, debug, trace or silent',
+  }),
+});
+
+/** What the configuration files may hold. */
+export type FileSettings = z.infer<typeof fileSettings>;
+
+/** The rules that tie several settings together: a sentence for each one that is broken. */
+export function settingRules(settings: FileSettings, nodeEnv: string | undefined): string[] {
+  const faults: string[] = [];
+  for (const [setting, variable] of Object.entries(REQUIRED)) {
+    if (settings[setting as keyof typeof REQUIRED] === null) faults.push(`Set ${variable} (or ${setting} in a file).`);
+  }
+  if (settings.id.startsWith(settings.namespacePrefix)) {
+    faults.push(
+      `The setting id (${settings.id}) must not begin with the namespacePrefix (${settings.namespacePrefix}): somebody could claim the agent's own queues.`,
+    );
+  }
+  if (settings.warnAtMessages >= settings.deleteAtMessages) {
+    faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
+  }
+  if (settings.defaultLifetimeSeconds > settings.maxLifetimeSeconds) {
+    faults.push('The setting defaultLifetimeSeconds must not be more than maxLifetimeSeconds.');
+  }
+  if (nodeEnv === 'production' && settings.audience === 'pulse-agent') {
+    faults.push(
+      'The setting audience must not be the default in production: a request signed for another installation would be valid here.',
+    );
+  }
+  return faults;
+}
+
+function isRegularExpression(value: string): boolean {
+  try {
+    RegExp(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
