@@ -40,6 +40,11 @@ export const WIRE_ERRORS = {
 /** A code of {@link WIRE_ERRORS}. */
 export type WireErrorCode = keyof typeof WIRE_ERRORS;
 
+/** Whether `code` is a code of {@link WIRE_ERRORS}. */
+export function isWireErrorCode(code: string): code is WireErrorCode {
+  return Object.hasOwn(WIRE_ERRORS, code);
+}
+
 /** The body of a reply of type `error`. */
 export interface WireErrorBody {
   code: WireErrorCode;

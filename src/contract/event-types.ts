@@ -146,3 +146,8 @@ export const EVENT_TYPES = {
 
 /** A type of agent event. */
 export type EventType = keyof typeof EVENT_TYPES;
+
+/** Whether `type` is a type of agent event. */
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(EVENT_TYPES, type);
+}

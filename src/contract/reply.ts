@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { WIRE_ERRORS, WireError, type WireErrorCode } from './errors.ts';
+import { isWireErrorCode, WIRE_ERRORS, WireError } from './errors.ts';
 import { JsonFault, parseStrictJson } from './json.ts';
 
 /** The content type of a reply that is JSON. */
@@ -106,8 +106,4 @@ function readError(content: Uint8Array): WireError {
   const { code, message, retryable, details } = parsed.data;
   if (isWireErrorCode(code)) return new WireError(code, message, { retryable, ...(details && { details }) });
   return new WireError('InternalServerError', message, { retryable, details: { ...details, code } });
-}
-
-function isWireErrorCode(code: string): code is WireErrorCode {
-  return Object.hasOwn(WIRE_ERRORS, code);
 }

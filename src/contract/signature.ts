@@ -126,8 +126,13 @@ export function signRequest(input: SigningInput): { authorization: string } {
       `The signature is ${header.length} characters long and may have ${MAX_AUTHORIZATION_LENGTH}: use credentials with fewer scopes.`,
     );
   }
-  // What the agent would refuse, such as a clientId with a quote, is told before anything is sent.
-  readAuthorization(header);
+  // What the agent would refuse or read as something else, such as a clientId with a quote, is told before it is sent.
+  if (readAuthorization(header).id !== credentials.clientId) {
+    throw new WireError(
+      'AuthenticationFailed',
+      'The clientId of the credentials holds characters that Hawk cannot carry.',
+    );
+  }
   return { authorization: header };
 }
 

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import type { MethodName } from '../../src/contract/methods.ts';
+import type { ReplyKey } from '../../src/contract/reply-key.ts';
+
+/** One signed request of the published vectors. */
+export interface RequestVector {
+  name: string;
+  method: MethodName;
+  body: string;
+  replyTo: string;
+  correlationId: string;
+  audience: string;
+  credentials: { clientId: string; accessToken: string; certificate?: object; authorizedScopes?: string[] };
+  timestampSeconds: number;
+  nonce: string;
+  resource: string;
+  payloadHash: string;
+  normalized: string;
+  authorization: string;
+}
+
+interface Vectors {
+  requests: RequestVector[];
+  sealed: { replyKey: ReplyKey; privateKey: ReplyKey & { d: string }; jwe: string; plaintext: string };
+  refusedReplyKeys: { why: string; replyKey: Record<string, unknown> }[];
+  instants: { text: string; ms: number }[];
+  refusedInstants: string[];
+}
+
+/** The vectors that are published for the authors of clients. */
+export const vectors: Vectors = JSON.parse(
+  readFileSync(new URL('../../docs/protocol-vectors.json', import.meta.url), 'utf8'),
+);
