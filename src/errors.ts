@@ -13,6 +13,7 @@ export const AGENT_ERRORS = {
   BrokerMarked: { wire: 'Unavailable', meaning: 'The broker belongs to another store.' },
   AuthUnavailable: { wire: 'Unavailable', meaning: 'The Taskcluster auth service does not answer in time.' },
   WindowClosed: { wire: 'Unavailable', meaning: 'A write to the broker would have been sent too late to be safe.' },
+  KeyMissing: { wire: 'Unavailable', meaning: 'The agent lacks the secret that a password is derived from.' },
   Contended: { wire: 'Unavailable', meaning: 'Others changed the same record at every try.' },
   Stopping: { wire: 'Unavailable', meaning: 'The agent is stopping.' },
 } as const satisfies Record<string, { wire: WireErrorCode; meaning: string }>;

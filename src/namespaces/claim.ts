@@ -1,0 +1,117 @@
+import { type Clock, type Moment, momentOf, type RandomBytes } from '../clock.ts';
+import { AgentError, isAgentError } from '../errors.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import { activeSlot } from './accounts.ts';
+import { checkExpires, type Claim, type ClaimContext, completed, decideClaim } from './decide-claim.ts';
+import type { Accounts } from './provision.ts';
+import { fenceMs, type Intervals } from './timing.ts';
+import { openWindow } from './write-window.ts';
+
+/** What a claim gives. */
+export interface ClaimResult {
+  /** The record as the last write left it. */
+  readonly record: NamespaceRecord;
+  /** What the stored promise says: the credentials work at least until then, in ms since the epoch. */
+  readonly reclaimAtMs: number;
+  /** Secret. */
+  readonly connectionString: string;
+  /** Whether the namespace began its life with this claim. */
+  readonly isNew: boolean;
+}
+
+/** What {@link createClaimNamespace} works with. */
+export interface ClaimParts {
+  readonly store: NamespaceStore;
+  readonly accounts: Accounts;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  readonly intervals: Intervals;
+  /** The id of the agent secret for new lives. */
+  readonly keyId: string;
+}
+
+const LIFE_BYTES = 16;
+
+/**
+ * Each try that fails means that somebody else wrote in between, so that with n others at work n tries are enough; the
+ * request's deadline ends it otherwise.
+ */
+const MOST_TRIES = 100;
+
+/**
+ * Makes the function that serves claims.
+ *
+ * Record first, then the account, then `active`, then the answer, made from the record that the last write left: no
+ * credentials leave before the account works and the promise of `reclaimAt` is stored. A re-claim makes no call to the
+ * broker, so that it works while the management API is down.
+ *
+ * The function throws WireError `InputError` or `RequestConflict`, and AgentError when something it needs is
+ * unavailable; the claim may be made again after any of them.
+ */
+export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: AbortSignal) => Promise<ClaimResult> {
+  const { store, accounts, clock, randomBytes, intervals, keyId } = parts;
+  const fence = fenceMs(intervals);
+
+  const contextNow = (): ClaimContext => ({
+    nowMs: clock.nowMs(),
+    intervals,
+    keyId,
+    newLife: () => randomBytes(LIFE_BYTES).toString('base64url'),
+  });
+
+  /** Makes the active account and writes `active`; undefined when the record has changed meanwhile. */
+  const provision = async (
+    record: NamespaceRecord,
+    readAt: Moment,
+    claim: Claim,
+    signal: AbortSignal,
+  ): Promise<NamespaceRecord | undefined> => {
+    try {
+      await accounts.provision(record, activeSlot(record), openWindow(clock, readAt, fence), signal);
+    } catch (error) {
+      if (isAgentError(error, 'WindowClosed')) return undefined;
+      throw error;
+    }
+    const active = completed(record, claim, contextNow());
+    return (await store.replace(active, record.revision)) ? active : undefined;
+  };
+
+  /** One try: undefined means that somebody else was faster. */
+  const tryOnce = async (
+    claim: Claim,
+    signal: AbortSignal,
+  ): Promise<{ record: NamespaceRecord; isNew: boolean } | undefined> => {
+    const readAt = momentOf(clock);
+    const stored = await store.get(claim.namespace);
+    const decision = decideClaim(stored, claim, contextNow());
+    if (decision.action === 'renew') {
+      const written = await store.replace(decision.record, decision.record.revision - 1);
+      return written ? { record: decision.record, isNew: false } : undefined;
+    }
+    if (decision.action === 'begin') {
+      const written =
+        stored === undefined
+          ? await store.insert(decision.record)
+          : await store.replace(decision.record, stored.revision);
+      if (!written) return undefined;
+    }
+    const record = await provision(decision.record, readAt, claim, signal);
+    return record && { record, isNew: decision.action === 'begin' };
+  };
+
+  return async (claim, signal) => {
+    checkExpires(claim.expiresMs, clock.nowMs(), intervals);
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      signal.throwIfAborted();
+      const done = await tryOnce(claim, signal);
+      if (done === undefined) continue;
+      return {
+        ...done,
+        reclaimAtMs: done.record.slots[activeSlot(done.record) === 1 ? 0 : 1].promisedUntilMs,
+        connectionString: accounts.connectionString(done.record, activeSlot(done.record)),
+      };
+    }
+    throw new AgentError('Contended', `Namespace ${claim.namespace} was changed by others at every try.`);
+  };
+}

@@ -1,0 +1,93 @@
+import { HASHING_ALGORITHM, type Management, type UserLimits } from '../broker/management.ts';
+import { hashPassword } from '../broker/password-hash.ts';
+import type { RandomBytes } from '../clock.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import { accountName, connectionString, permissionsOf, type SlotNumber } from './accounts.ts';
+import type { Keyring } from './passwords.ts';
+import type { WriteWindow } from './write-window.ts';
+
+/** What the accounts of an installation have in common. */
+export interface AccountSettings {
+  readonly agentId: string;
+  readonly usernamePrefix: string;
+  /** The virtual host in which the accounts have their permissions. */
+  readonly vhost: string;
+  /** Where the connection strings point to. */
+  readonly publicAmqpUrl: string;
+  readonly limits: UserLimits;
+}
+
+/** Makes accounts and tells their credentials. */
+export interface Accounts {
+  /**
+   * Makes the account of a slot what the record says: password, permissions, limits. Doing it twice does no harm.
+   *
+   * @throws AgentError `WindowClosed`, `KeyMissing`, `BrokerUnavailable`, `BrokerRefused`
+   */
+  provision(record: NamespaceRecord, slot: SlotNumber, window: WriteWindow, signal: AbortSignal): Promise<void>;
+  /**
+   * The connection string of a slot. Makes no call.
+   *
+   * @throws AgentError `KeyMissing`
+   */
+  connectionString(record: NamespaceRecord, slot: SlotNumber): string;
+}
+
+/** What {@link createAccounts} works with. */
+export interface AccountParts {
+  readonly management: Management;
+  readonly keyring: Keyring;
+  readonly storeId: string;
+  readonly settings: AccountSettings;
+  readonly randomBytes: RandomBytes;
+}
+
+/** RabbitMQ's hashes begin with a salt of four bytes. */
+const SALT_BYTES = 4;
+
+/**
+ * Until this generation both permissions and password are written: a user who was made and not yet given permissions,
+ * because the agent died between the two, is seen by no later write.
+ */
+const LAST_FIRST_GENERATION = 2;
+
+/** The accounts of an installation. */
+export function createAccounts({ management, keyring, storeId, settings, randomBytes }: AccountParts): Accounts {
+  const passwordOf = (record: NamespaceRecord, slot: SlotNumber) => {
+    const { generation, keyId } = record.slots[slot === 1 ? 0 : 1];
+    const username = accountName(settings.usernamePrefix, record.namespace, slot);
+    return { username, password: keyring.derive({ keyId, storeId, life: record.life, username, generation }) };
+  };
+
+  return {
+    async provision(record, slot, window, signal) {
+      const { username, password } = passwordOf(record, slot);
+      const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+      const outcome = await management.putUser(
+        username,
+        {
+          passwordHash: hashPassword(password, randomBytes(SALT_BYTES)),
+          hashingAlgorithm: HASHING_ALGORITHM,
+          tags: [],
+        },
+        options,
+      );
+      if (outcome === 'updated' && record.generation > LAST_FIRST_GENERATION) return;
+      await management.putPermissions(
+        settings.vhost,
+        username,
+        permissionsOf(settings.agentId, record.namespace),
+        options,
+      );
+      for (const limit of ['max-connections', 'max-channels'] as const) {
+        const value = settings.limits[limit];
+        if (value !== undefined) await management.putUserLimit(username, limit, value, options);
+      }
+    },
+
+    connectionString(record, slot) {
+      const { username, password } = passwordOf(record, slot);
+      return connectionString(settings.publicAmqpUrl, username, password.reveal());
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/** The intervals that the rules of time are made of, in milliseconds. */
+export interface Intervals {
+  readonly rotationMs: number;
+  readonly defaultLifetimeMs: number;
+  readonly maxLifetimeMs: number;
+}
+
+/** The longest write window, whatever the rotation interval. */
+const LONGEST_FENCE_MS = 10_000;
+
+/** How long deletion waits after `expires`, at most. */
+const LONGEST_DELETION_DELAY_MS = 60_000;
+
+/**
+ * The write window F: a password is sent to the broker at most F after its record was read, with a time-out of F. So
+ * after 2F no write that was based on that record can arrive any more. An eighth of the interval leaves room for two
+ * windows and a clock difference in the half interval between the last `reclaimAt` and the next write to that account.
+ */
+export function fenceMs(intervals: Intervals): number {
+  return Math.min(LONGEST_FENCE_MS, intervals.rotationMs / 8);
+}
+
+/**
+ * When a client that claims now should claim again: half an interval after the next rotation, when its account has
+ * become the standby and not yet been written again; never after the namespace's end.
+ */
+export function reclaimAtMs(
+  record: { readonly nextRotationMs: number; readonly expiresMs: number },
+  nowMs: number,
+  intervals: Intervals,
+): number {
+  return Math.min(Math.max(record.nextRotationMs, nowMs) + intervals.rotationMs / 2, record.expiresMs);
+}
+
+/** When the deletion of a namespace starts: a little after `expires`, for clients whose clocks are behind. */
+export function deletionStartsMs(expiresMs: number, intervals: Intervals): number {
+  return expiresMs + Math.min(LONGEST_DELETION_DELAY_MS, intervals.rotationMs / 4);
+}
+
+/** When the name of a deleted namespace may be used again: no late write of the former life can arrive any more. */
+export function reusableMs(goneMs: number, intervals: Intervals): number {
+  return goneMs + 2 * fenceMs(intervals);
+}

@@ -1,0 +1,144 @@
+import { type Channel, type ChannelModel, connect, type ConsumeMessage, type RecoveringChannelModel } from 'amqplib';
+import type { Log } from '../log.ts';
+import type { Secret } from '../secret.ts';
+import type { Delivery } from './request.ts';
+
+/** What is done with a delivery when it was served: `reject` leaves it to the queue's dead-letter exchange. */
+export type Verdict = 'ack' | 'reject' | 'requeue';
+
+/** What the consumer works with. */
+export interface ConsumerParts {
+  readonly url: Secret;
+  /** The name that the broker shows for the connection. */
+  readonly connectionName: string;
+  readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
+  /** Serves one delivery. It does not throw. */
+  readonly serve: (delivery: Delivery) => Promise<Verdict>;
+  readonly log: Log;
+  /** Called with every connection to the broker but the first. */
+  readonly onReconnect?: () => void;
+}
+
+/** Takes requests from the broker. */
+export interface Consumer {
+  /** Whether requests are taken at the moment. */
+  readonly consuming: boolean;
+  /**
+   * Takes no more, waits at most `deadlineMs` for those that are being served, and closes the connection; the broker
+   * gives the rest to others.
+   */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/**
+ * Starts to consume, over a connection on which nothing is published: during an alarm the broker stops reading a
+ * connection that publishes, and with it the acks.
+ *
+ * @throws Error when the first connection fails.
+ */
+export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
+  const connection = await connect(parts.url.reveal(), {
+    // Listeners have to be there before the first connection is.
+    recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
+    clientProperties: { connection_name: parts.connectionName },
+    noDelay: true,
+  });
+  const consumer = new RequestConsumer(connection, parts);
+  await connection.waitForConnect();
+  await consumer.started;
+  return consumer;
+}
+
+class RequestConsumer implements Consumer {
+  readonly #connection: RecoveringChannelModel;
+  readonly #parts: ConsumerParts;
+  readonly #inHand = new Set<Promise<void>>();
+  readonly started: Promise<void>;
+  #channels: { channel: Channel; consumerTag: string }[] = [];
+  #connections = 0;
+  #stopping = false;
+  #onStarted: () => void = () => undefined;
+
+  constructor(connection: RecoveringChannelModel, parts: ConsumerParts) {
+    this.#connection = connection;
+    this.#parts = parts;
+    this.started = new Promise((resolve) => {
+      this.#onStarted = resolve;
+    });
+    connection.on('error', (error: Error) => parts.log.warn({ err: error }, 'the request connection has an error'));
+    // Without this listener an error thrown by the consumer would close the connection.
+    connection.on('handler-error', (error: Error) => parts.log.error({ err: error }, 'a request handler threw'));
+    connection.on('disconnect', (error: Error) => {
+      this.#channels = [];
+      parts.log.warn({ err: error }, 'the request connection is gone');
+    });
+    // Not in `setup`: a message that kills the connection there would leave it dead for good.
+    connection.on('connect', (model: ChannelModel) => void this.#consume(model));
+  }
+
+  get consuming(): boolean {
+    return this.#channels.length > 0;
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    const cancelled = this.#channels.map(({ channel, consumerTag }) =>
+      channel.cancel(consumerTag).catch(() => undefined),
+    );
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs);
+    });
+    await Promise.race([Promise.all([...cancelled, ...this.#inHand]), deadline]);
+    clearTimeout(timer);
+    await this.#connection.close();
+  }
+
+  async #consume(model: ChannelModel): Promise<void> {
+    this.#connections += 1;
+    try {
+      const channels = [];
+      for (const { name, prefetch } of this.#parts.queues) {
+        const channel = await model.createChannel();
+        channel.on('error', (error: Error) => this.#parts.log.warn({ err: error }, 'the request channel has an error'));
+        channel.on('close', () => this.#reopen(model));
+        await channel.prefetch(prefetch);
+        const { consumerTag } = await channel.consume(name, (message) => this.#take(model, channel, message));
+        channels.push({ channel, consumerTag });
+      }
+      this.#channels = channels;
+      this.#onStarted();
+      if (this.#connections > 1) this.#parts.onReconnect?.();
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'requests cannot be consumed; the next connection tries again');
+      this.#reopen(model);
+    }
+  }
+
+  #take(model: ChannelModel, channel: Channel, message: ConsumeMessage | null): void {
+    if (message === null) {
+      // The queue was deleted; the next connection finds it declared again, or tries until it is.
+      this.#reopen(model);
+      return;
+    }
+    const { exchange, routingKey, redelivered } = message.fields;
+    const delivery = { content: message.content, exchange, routingKey, redelivered, properties: message.properties };
+    const served = this.#parts
+      .serve(delivery)
+      .then((verdict) => {
+        if (verdict === 'ack') channel.ack(message);
+        else channel.nack(message, false, verdict === 'requeue');
+      })
+      .catch((error: unknown) => {
+        // The channel closed meanwhile: the broker delivers the message again.
+        this.#parts.log.debug({ err: error }, 'a request was served on a channel that is closed');
+      })
+      .finally(() => this.#inHand.delete(served));
+    this.#inHand.add(served);
+  }
+
+  /** A channel can be gone while its connection lives; one way to start again is enough. */
+  #reopen(model: ChannelModel): void {
+    if (!this.#stopping) void model.close().catch(() => undefined);
+  }
+}

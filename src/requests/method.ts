@@ -1,0 +1,19 @@
+import type { MethodName, RequestBody, ResultBody } from '../contract/methods.ts';
+import type { Signer } from './authenticate.ts';
+
+/** What a method may use besides its body. */
+export interface MethodContext {
+  /** Who signed; undefined where the method needs no signature and the request has none. */
+  readonly signer: Signer | undefined;
+  /** Ends the work when nobody waits for it any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Serves one method. It throws WireError for what the client did wrong, AgentError for what the agent lacks. */
+export type MethodHandler<M extends MethodName> = (
+  body: RequestBody<M>,
+  context: MethodContext,
+) => Promise<ResultBody<M>>;
+
+/** The handlers of the methods that this agent serves. */
+export type MethodHandlers = { readonly [M in MethodName]?: MethodHandler<M> };

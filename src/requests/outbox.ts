@@ -1,0 +1,174 @@
+import { type ChannelModel, type ConfirmChannel, connect, type Options, type RecoveringChannelModel } from 'amqplib';
+import { AgentError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Secret } from '../secret.ts';
+
+/** A message that leaves the agent for an address that a stranger may have named. */
+export interface OutgoingMessage {
+  /** `''` for a queue named by the routing key. */
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly content: Buffer;
+  readonly options: Omit<Options.Publish, 'messageId'>;
+}
+
+/**
+ * What became of a message:
+ * - `confirmed`: the broker has it;
+ * - `returned`: it was mandatory and there is no such queue;
+ * - `refused`: the broker rejected it (a full queue), or it alone closed the connection.
+ */
+export type Delivered = 'confirmed' | 'returned' | 'refused';
+
+/** Sends messages over a connection of its own, which may die of one of them. */
+export interface Outbox {
+  /**
+   * Resolves when the broker has answered for the message, however many connections that takes.
+   *
+   * @throws AgentError `Stopping` when the outbox is closed first.
+   */
+  send(message: OutgoingMessage): Promise<Delivered>;
+  close(): Promise<void>;
+}
+
+interface Pending extends OutgoingMessage {
+  readonly id: string;
+  settle(result: Delivered): void;
+  fail(error: Error): void;
+}
+
+/** The close codes with which the broker says goodbye, rather than that it was given something bad. */
+const NOT_THE_MESSAGE = new Set([200, 320]);
+
+/** What amqplib says when the broker nacks; any other error means that the channel is gone. */
+const NACKED = 'message nacked';
+
+/**
+ * Opens the outbox. When its connection dies, the messages that were not confirmed are sent again one at a time; one
+ * that closes the connection again is refused, and the others go on.
+ */
+export async function openOutbox(url: Secret, log: Log): Promise<Outbox> {
+  const connection = await connect(url.reveal(), {
+    // Listeners have to be there before the first connection is.
+    recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
+    clientProperties: { connection_name: 'pulse-agent replies' },
+    noDelay: true,
+  });
+  const outbox = new ConnectionOutbox(connection, log);
+  await connection.waitForConnect();
+  return outbox;
+}
+
+class ConnectionOutbox implements Outbox {
+  readonly #connection: RecoveringChannelModel;
+  readonly #log: Log;
+  /** Sent and not confirmed, by message id, in the order in which they were sent. */
+  readonly #unconfirmed = new Map<string, Pending>();
+  /** Not sent yet, because there is no channel or others are sent again first. */
+  readonly #waiting: Pending[] = [];
+  readonly #returned = new Set<string>();
+  #channel: ConfirmChannel | undefined;
+  /** The only message on its way, while messages are sent one at a time. */
+  #alone: Pending | undefined;
+  #lastId = 0;
+  #closed = false;
+
+  constructor(connection: RecoveringChannelModel, log: Log) {
+    this.#connection = connection;
+    this.#log = log;
+    connection.on('error', (error: Error) => log.warn({ err: error }, 'the reply connection has an error'));
+    connection.on('disconnect', (error: Error & { code?: number }) => this.#onDisconnect(error));
+    connection.on('connect', (model: ChannelModel) => void this.#start(model));
+  }
+
+  send(message: OutgoingMessage): Promise<Delivered> {
+    return new Promise((settle, fail) => {
+      if (this.#closed) {
+        fail(new AgentError('Stopping', 'The agent is stopping: nothing is sent any more.'));
+        return;
+      }
+      this.#lastId += 1;
+      const pending: Pending = { ...message, id: String(this.#lastId), settle, fail };
+      if (this.#channel === undefined) this.#waiting.push(pending);
+      else this.#publish(this.#channel, pending);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#channel = undefined;
+    const left = [...this.#unconfirmed.values(), ...this.#waiting.splice(0)];
+    this.#unconfirmed.clear();
+    for (const pending of left) {
+      pending.fail(new AgentError('Stopping', 'The agent stopped before the broker confirmed the message.'));
+    }
+    await this.#connection.close();
+  }
+
+  /** Opens a channel, sends again what the former one left, then everything that waits. */
+  async #start(model: ChannelModel): Promise<void> {
+    try {
+      const channel = await model.createConfirmChannel();
+      channel.on('error', (error: Error) => this.#log.warn({ err: error }, 'the reply channel has an error'));
+      channel.on('return', (message) => this.#returned.add(String(message.properties.messageId)));
+      // A channel can close without its connection; one way to start again is enough.
+      channel.on('close', () => {
+        if (!this.#closed) void model.close().catch(() => undefined);
+      });
+      for (const pending of [...this.#unconfirmed.values()]) {
+        if (!(await this.#sendAlone(channel, pending))) return;
+      }
+      if (this.#closed) return;
+      this.#channel = channel;
+      for (const pending of this.#waiting.splice(0)) this.#publish(channel, pending);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the reply channel could not be opened; the next connection tries again');
+    }
+  }
+
+  /** Resolves with false when the connection died meanwhile. */
+  #sendAlone(channel: ConfirmChannel, pending: Pending): Promise<boolean> {
+    this.#alone = pending;
+    return new Promise((resolve) => {
+      this.#publish(channel, pending, (alive) => {
+        if (alive) this.#alone = undefined;
+        resolve(alive);
+      });
+    });
+  }
+
+  #publish(channel: ConfirmChannel, pending: Pending, onAnswer: (alive: boolean) => void = () => undefined): void {
+    this.#unconfirmed.set(pending.id, pending);
+    const options = { ...pending.options, messageId: pending.id };
+    try {
+      channel.publish(pending.exchange, pending.routingKey, pending.content, options, (error: Error | null) => {
+        if (error !== null && error.message !== NACKED) {
+          onAnswer(false);
+          return;
+        }
+        const returned = this.#returned.delete(pending.id);
+        this.#settle(pending, error === null ? (returned ? 'returned' : 'confirmed') : 'refused');
+        onAnswer(true);
+      });
+    } catch (error) {
+      // The channel is closing: the message stays unconfirmed and the next connection sends it.
+      this.#log.debug({ err: error }, 'a reply met a closed channel');
+      onAnswer(false);
+    }
+  }
+
+  #settle(pending: Pending, result: Delivered): void {
+    this.#unconfirmed.delete(pending.id);
+    pending.settle(result);
+  }
+
+  #onDisconnect(error: Error & { code?: number }): void {
+    this.#channel = undefined;
+    this.#returned.clear();
+    const suspect = this.#alone;
+    this.#alone = undefined;
+    this.#log.warn({ err: error, unconfirmed: this.#unconfirmed.size }, 'the reply connection is gone');
+    if (suspect === undefined || error.code === undefined || NOT_THE_MESSAGE.has(error.code)) return;
+    this.#settle(suspect, 'refused');
+  }
+}

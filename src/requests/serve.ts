@@ -1,0 +1,96 @@
+import type { Clock } from '../clock.ts';
+import { isAgentError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Answered } from './answer.ts';
+import type { Verdict } from './consumer.ts';
+import { deadLetterCopy } from './dead-letter.ts';
+import type { Delivered, Outbox } from './outbox.ts';
+import type { Delivery } from './request.ts';
+
+/** Counts what became of requests. */
+export interface RequestCounters {
+  count(method: string, outcome: string): void;
+}
+
+/** What {@link createServe} works with. */
+export interface ServeParts {
+  readonly answer: (delivery: Delivery, signal: AbortSignal) => Promise<Answered>;
+  readonly outbox: Outbox;
+  readonly deadExchange: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counters: RequestCounters;
+  /** The time in which a request is answered, `Unavailable` at the latest, in ms. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * Makes the function that serves one delivery to its end: answer, send the answer or a dead letter, and say what to do
+ * with the delivery. It is acknowledged only when the broker has confirmed what was sent: a request is answered or
+ * dead-lettered, never lost. It does not throw.
+ */
+export function createServe(parts: ServeParts): (delivery: Delivery) => Promise<Verdict> {
+  const { answer, outbox, deadExchange, clock, log, counters } = parts;
+
+  const deadLetter = async (delivery: Delivery, reason: string): Promise<Verdict> => {
+    const delivered = await outbox.send(deadLetterCopy(deadExchange, delivery, reason));
+    // Where the copy cannot go the original can: the queue's own dead-lettering needs no publishing.
+    return delivered === 'confirmed' ? 'ack' : 'reject';
+  };
+
+  const carryOut = async (delivery: Delivery, answered: Answered): Promise<{ verdict: Verdict; sent: string }> => {
+    const { answer: what } = answered;
+    switch (what.kind) {
+      case 'drop':
+        return { verdict: 'ack', sent: 'dropped' };
+      case 'dead-letter':
+        return { verdict: await deadLetter(delivery, what.reason), sent: 'dead-lettered' };
+      case 'reply': {
+        const { address, reply } = what;
+        const delivered: Delivered = await outbox.send({
+          exchange: '',
+          routingKey: address.address,
+          content: reply.content,
+          // A live direct reply-to address is delivered and returned as well, so that there it would tell nothing.
+          options: { ...reply.properties, mandatory: address.kind === 'queue', persistent: address.kind === 'queue' },
+        });
+        if (delivered === 'confirmed') return { verdict: 'ack', sent: 'replied' };
+        const reason = `the reply could not be delivered to its reply_to (${delivered})`;
+        return { verdict: await deadLetter(delivery, reason), sent: 'dead-lettered' };
+      }
+    }
+  };
+
+  return async (delivery) => {
+    const startedMs = clock.monotonicMs();
+    try {
+      const answered = await answer(delivery, AbortSignal.timeout(parts.deadlineMs));
+      const { verdict, sent } = await carryOut(delivery, answered);
+      counters.count(answered.method, sent === 'replied' ? answered.outcome : sent);
+      tell(log, delivery, answered, sent, clock.monotonicMs() - startedMs);
+      return verdict;
+    } catch (error) {
+      if (isAgentError(error, 'Stopping')) return 'requeue';
+      log.error({ err: error }, 'a request could not be served; it goes to the dead letters');
+      return 'reject';
+    }
+  };
+}
+
+/** One line a request. */
+function tell(log: Log, delivery: Delivery, answered: Answered, sent: string, durationMs: number): void {
+  const line = {
+    method: answered.method.slice(0, 64),
+    namespace: answered.namespace,
+    clientId: answered.clientId,
+    userId: delivery.properties.userId as unknown,
+    correlationId: delivery.properties.correlationId as unknown,
+    outcome: answered.outcome,
+    sent,
+    durationMs: Math.round(durationMs * 10) / 10,
+    ...(delivery.redelivered ? { redelivered: true } : {}),
+    ...(answered.answer.kind === 'reply' ? {} : { reason: answered.answer.reason }),
+  };
+  if (answered.cause === undefined) log.info(line, 'request');
+  else log.error({ ...line, err: answered.cause }, 'request');
+}
