@@ -25,7 +25,8 @@ const endReason = z
  */
 export const EVENT_TYPES = {
   'namespace.claimed': {
-    meaning: 'Credentials of a namespace were given out.',
+    meaning:
+      'Credentials of a namespace were given out for the first time, or to another client than before. Renewals by the same client give no event.',
     data: z.strictObject({
       namespace: namespaceField,
       ...requester,

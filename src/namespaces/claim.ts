@@ -18,6 +18,8 @@ export interface ClaimResult {
   readonly connectionString: string;
   /** Whether the namespace began its life with this claim. */
   readonly isNew: boolean;
+  /** Whether the claim before this one was another client's; true for the first one. */
+  readonly isNewHolder: boolean;
 }
 
 /** What {@link createClaimNamespace} works with. */
@@ -81,15 +83,17 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
   const tryOnce = async (
     claim: Claim,
     signal: AbortSignal,
-  ): Promise<{ record: NamespaceRecord; isNew: boolean } | undefined> => {
+  ): Promise<Pick<ClaimResult, 'record' | 'isNew' | 'isNewHolder'> | undefined> => {
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
+    const isNew = decision.action === 'begin';
+    const isNewHolder = isNew || stored?.claimedBy !== claim.claimedBy;
     if (decision.action === 'renew') {
       const written = await store.replace(decision.record, decision.record.revision - 1);
-      return written ? { record: decision.record, isNew: false } : undefined;
+      return written ? { record: decision.record, isNew, isNewHolder } : undefined;
     }
-    if (decision.action === 'begin') {
+    if (isNew) {
       const written =
         stored === undefined
           ? await store.insert(decision.record)
@@ -97,7 +101,7 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
       if (!written) return undefined;
     }
     const record = await provision(decision.record, readAt, claim, signal);
-    return record && { record, isNew: decision.action === 'begin' };
+    return record && { record, isNew, isNewHolder };
   };
 
   return async (claim, signal) => {

@@ -8,7 +8,7 @@ import type { MethodHandler } from '../method.ts';
 export interface ClaimMethodParts {
   readonly claimNamespace: (claim: Claim, signal: AbortSignal) => Promise<ClaimResult>;
   readonly requireSealedReplies: boolean;
-  /** Told of every namespace that began its life. */
+  /** Told of every claim that succeeded. */
   readonly onClaimed: (result: ClaimResult) => void;
 }
 
@@ -30,7 +30,7 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
       },
       signal,
     );
-    if (result.isNew) parts.onClaimed(result);
+    parts.onClaimed(result);
     return {
       namespace: result.record.namespace,
       created: formatInstant(result.record.createdMs),

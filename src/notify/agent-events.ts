@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { EventType } from '../contract/event-types.ts';
+import { EVENT_CONTENT_TYPE, type EventData, makeEvent } from '../contract/events.ts';
+import type { Log } from '../log.ts';
+
+/** One event as it goes to the broker. */
+export interface PublishableEvent {
+  readonly routingKey: string;
+  readonly body: string;
+  readonly contentType: string;
+  readonly messageId: string;
+}
+
+/** What {@link createAgentEvents} works with. */
+export interface AgentEventParts {
+  readonly publish: (event: PublishableEvent) => Promise<void>;
+  /** The configured id, and which of the agents with that id this is. */
+  readonly agent: string;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Tells operators and owners what happened. */
+export interface AgentEvents {
+  /**
+   * Publishes in the background: an event is told of after the fact and never holds it up. One that cannot be published
+   * is in the log with its content.
+   */
+  emit<T extends EventType>(type: T, data: EventData<T>): void;
+  /** Resolves when every event emitted so far is published or given up. */
+  flush(): Promise<void>;
+}
+
+/** The agent events of one agent. */
+export function createAgentEvents({ publish, agent, instance, clock, log }: AgentEventParts): AgentEvents {
+  const underWay = new Set<Promise<void>>();
+  return {
+    emit(type, data) {
+      const id = randomUUID();
+      const { event, routingKey } = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
+      const published = publish({
+        routingKey,
+        body: JSON.stringify(event),
+        contentType: EVENT_CONTENT_TYPE,
+        messageId: id,
+      })
+        .catch((error: unknown) => log.error({ err: error, event }, 'an agent event could not be published'))
+        .finally(() => underWay.delete(published));
+      underWay.add(published);
+    },
+    async flush() {
+      await Promise.all(underWay);
+    },
+  };
+}
