@@ -1,0 +1,86 @@
+import type { RandomBytes } from '../clock.ts';
+import { contractNames } from '../contract/names.ts';
+import type { Secret } from '../secret.ts';
+import { HASHING_ALGORITHM } from './management.ts';
+import type { CallOptions, Management, Permissions, UserLimits } from './management.ts';
+import { hashMatches, hashPassword } from './password-hash.ts';
+import { escapePattern } from './patterns.ts';
+
+/** The claimant as it should be. */
+export interface ClaimantSettings {
+  /** The agent's id. */
+  readonly id: string;
+  readonly vhost: string;
+  readonly password: Secret;
+  readonly maxConnections: number;
+  readonly maxChannels: number;
+}
+
+/** The calls that {@link keepClaimant} makes. */
+export type ClaimantManagement = Pick<
+  Management,
+  'getUser' | 'putUser' | 'getPermissions' | 'putPermissions' | 'getUserLimits' | 'putUserLimit'
+>;
+
+/** What {@link keepClaimant} had to write. */
+export type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
+
+/** The claimant may write requests, in any version of the contract, and nothing else. */
+export function claimantPermissions(id: string): Permissions {
+  return { configure: '^$', write: `^rpc/${escapePattern(id)}/v[0-9]+$`, read: '^$' };
+}
+
+/**
+ * Makes the shared user with which a client sends its first claim, or repairs what differs. Three reads and no write
+ * when nothing does. Returns what it wrote.
+ *
+ * Everybody knows this password, so limits and rights are all that holds its users; the limits are put before the
+ * rights.
+ *
+ * @throws AgentError `BrokerUnavailable`, `BrokerRefused`.
+ */
+export async function keepClaimant(
+  management: ClaimantManagement,
+  settings: ClaimantSettings,
+  randomBytes: RandomBytes,
+  options?: CallOptions,
+): Promise<ClaimantRepair[]> {
+  const name = contractNames(settings.id).claimantUser;
+  const [user, permissions, limits] = await Promise.all([
+    management.getUser(name, options),
+    management.getPermissions(settings.vhost, name, options),
+    management.getUserLimits(name, options),
+  ]);
+  const written: ClaimantRepair[] = [];
+
+  const sound =
+    user !== undefined &&
+    user.hashingAlgorithm === HASHING_ALGORITHM &&
+    user.tags.length === 0 &&
+    hashMatches(user.passwordHash, settings.password);
+  if (!sound) {
+    const passwordHash = hashPassword(settings.password, randomBytes(4));
+    await management.putUser(name, { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] }, options);
+    written.push('account');
+  }
+
+  const wantedLimits = { 'max-connections': settings.maxConnections, 'max-channels': settings.maxChannels } as const;
+  // Limits vanish with a user and may outlive the reading above.
+  const presentLimits: UserLimits = user === undefined ? {} : limits;
+  for (const limit of ['max-connections', 'max-channels'] as const) {
+    if (presentLimits[limit] === wantedLimits[limit]) continue;
+    await management.putUserLimit(name, limit, wantedLimits[limit], options);
+    written.push(limit);
+  }
+
+  const wanted = claimantPermissions(settings.id);
+  const permitted =
+    permissions?.configure === wanted.configure &&
+    permissions.write === wanted.write &&
+    permissions.read === wanted.read;
+  if (!permitted) {
+    await management.putPermissions(settings.vhost, name, wanted, options);
+    written.push('permissions');
+  }
+  return written;
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod';
+
+/** The hash that RabbitMQ makes by default and that the agent makes itself. */
+export const HASHING_ALGORITHM = 'rabbit_password_hashing_sha256';
+
+/** Tags are a list since RabbitMQ 3.9 and were text with commas before. */
+const tags = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter(Boolean))]);
+
+/** A RabbitMQ user as the API shows it. The hash has its salt in it; treat it as a secret. */
+export interface BrokerUser {
+  readonly name: string;
+  readonly passwordHash: string;
+  readonly hashingAlgorithm: string;
+  readonly tags: readonly string[];
+}
+
+export const userAnswer = z
+  .object({
+    name: z.string(),
+    password_hash: z.string().default(''),
+    hashing_algorithm: z.string().default(''),
+    tags: tags.default([]),
+  })
+  .transform(
+    (user): BrokerUser => ({
+      name: user.name,
+      passwordHash: user.password_hash,
+      hashingAlgorithm: user.hashing_algorithm,
+      tags: user.tags,
+    }),
+  );
+
+/** Regular expressions over names, RabbitMQ's own flavour; not anchored unless they say so. */
+export interface Permissions {
+  readonly configure: string;
+  readonly write: string;
+  readonly read: string;
+}
+
+export const permissionsAnswer = z.object({ configure: z.string(), write: z.string(), read: z.string() });
+
+/** Which limits RabbitMQ knows for a user. */
+export type UserLimitName = 'max-connections' | 'max-channels';
+
+/** The limits that a user has. */
+export type UserLimits = { readonly [name in UserLimitName]?: number | undefined };
+
+export const userLimitsAnswer = z
+  .array(
+    z.object({ value: z.object({ 'max-connections': z.number().optional(), 'max-channels': z.number().optional() }) }),
+  )
+  .transform(([first]): UserLimits => first?.value ?? {});
+
+/** A policy without its name. */
+export interface Policy {
+  readonly pattern: string;
+  /** What it applies to; `all`, `queues`, `exchanges`, and further kinds in newer versions. */
+  readonly applyTo: string;
+  readonly definition: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+}
+
+/** A policy with its name. */
+export type NamedPolicy = Policy & { readonly name: string };
+
+export const policyAnswer = z
+  .object({
+    name: z.string(),
+    pattern: z.string(),
+    'apply-to': z.string(),
+    definition: z.record(z.string(), z.unknown()),
+    priority: z.number(),
+  })
+  .transform(({ 'apply-to': applyTo, ...policy }): NamedPolicy => ({ ...policy, applyTo }));
+
+export const globalParameterAnswer = z.object({ value: z.unknown() }).transform(({ value }) => value);
+
+/** A queue in a listing. */
+export interface ListedQueue {
+  readonly name: string;
+  /** Absent for streams and while the queue's node is down: absent is not 0. */
+  readonly messages?: number | undefined;
+}
+
+export const queueAnswer = z.object({ name: z.string(), messages: z.number().optional() });
+
+/** An exchange in a listing. */
+export interface ListedExchange {
+  readonly name: string;
+  readonly type: string;
+}
+
+export const exchangeAnswer = z.object({ name: z.string(), type: z.string() });
+
+/** A binding in a listing. */
+export interface Binding {
+  /** Empty for the default exchange. */
+  readonly source: string;
+  readonly destination: string;
+  readonly destinationType: 'queue' | 'exchange';
+  readonly routingKey: string;
+  /** How the API tells bindings between the same two apart. */
+  readonly propertiesKey: string;
+}
+
+export const bindingAnswer = z
+  .object({
+    source: z.string(),
+    destination: z.string(),
+    destination_type: z.enum(['queue', 'exchange']),
+    routing_key: z.string(),
+    properties_key: z.string(),
+  })
+  .transform(
+    (binding): Binding => ({
+      source: binding.source,
+      destination: binding.destination,
+      destinationType: binding.destination_type,
+      routingKey: binding.routing_key,
+      propertiesKey: binding.properties_key,
+    }),
+  );
+
+export const nodeAnswer = z.object({ name: z.string(), running: z.boolean() });
+
+/** What the broker is. */
+export interface Overview {
+  readonly rabbitmqVersion: string;
+  readonly erlangVersion: string;
+  readonly clusterName: string;
+}
+
+export const overviewAnswer = z
+  .object({ rabbitmq_version: z.string(), erlang_version: z.string(), cluster_name: z.string() })
+  .transform(
+    (overview): Overview => ({
+      rabbitmqVersion: overview.rabbitmq_version,
+      erlangVersion: overview.erlang_version,
+      clusterName: overview.cluster_name,
+    }),
+  );
+
+/** Whom the broker takes the agent for. */
+export interface Identity {
+  readonly name: string;
+  readonly tags: readonly string[];
+}
+
+export const identityAnswer = z.object({ name: z.string(), tags });

@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { AgentError } from '../errors.ts';
+import {
+  bindingAnswer,
+  exchangeAnswer,
+  globalParameterAnswer,
+  identityAnswer,
+  nodeAnswer,
+  overviewAnswer,
+  permissionsAnswer,
+  policyAnswer,
+  queueAnswer,
+  userAnswer,
+  userLimitsAnswer,
+} from './management-answers.ts';
+import type {
+  Binding,
+  BrokerUser,
+  Identity,
+  ListedExchange,
+  ListedQueue,
+  NamedPolicy,
+  Overview,
+  Permissions,
+  Policy,
+  UserLimitName,
+  UserLimits,
+} from './management-answers.ts';
+import { createManagementHttp } from './management-http.ts';
+import type { CallOptions, ManagementSettings } from './management-http.ts';
+
+export { HASHING_ALGORITHM } from './management-answers.ts';
+export type {
+  Binding,
+  BrokerUser,
+  Identity,
+  ListedExchange,
+  ListedQueue,
+  NamedPolicy,
+  Overview,
+  Permissions,
+  Policy,
+  UserLimitName,
+  UserLimits,
+} from './management-answers.ts';
+export { BrokerRefusal } from './management-http.ts';
+export type { CallOptions, ManagementSettings } from './management-http.ts';
+
+/** `created` when there was nothing of that name (201), else `updated` (204). */
+export type PutOutcome = 'created' | 'updated';
+
+/**
+ * The calls of RabbitMQ's management API that the agent makes. All of them throw `AgentError` `BrokerUnavailable` or
+ * `BrokerRefusal` (see management-http.ts); those that delete return false when there was nothing to delete.
+ */
+export interface Management {
+  putUser(name: string, user: Omit<BrokerUser, 'name'>, options?: CallOptions): Promise<PutOutcome>;
+  getUser(name: string, options?: CallOptions): Promise<BrokerUser | undefined>;
+  deleteUser(name: string, options?: CallOptions): Promise<boolean>;
+  listUsers(options?: CallOptions): Promise<BrokerUser[]>;
+  putPermissions(vhost: string, user: string, permissions: Permissions, options?: CallOptions): Promise<PutOutcome>;
+  getPermissions(vhost: string, user: string, options?: CallOptions): Promise<Permissions | undefined>;
+  putUserLimit(user: string, limit: UserLimitName, value: number, options?: CallOptions): Promise<void>;
+  deleteUserLimit(user: string, limit: UserLimitName, options?: CallOptions): Promise<boolean>;
+  getUserLimits(user: string, options?: CallOptions): Promise<UserLimits>;
+  /** Closes every connection of the user, who is told `reason`; also fine when there is no such user. */
+  closeUserConnections(user: string, reason: string, options?: CallOptions): Promise<void>;
+  putPolicy(vhost: string, name: string, policy: Policy, options?: CallOptions): Promise<PutOutcome>;
+  deletePolicy(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
+  listPolicies(vhost: string, options?: CallOptions): Promise<NamedPolicy[]>;
+  /** Its value, or undefined. */
+  getGlobalParameter(name: string, options?: CallOptions): Promise<unknown>;
+  putGlobalParameter(name: string, value: object, options?: CallOptions): Promise<PutOutcome>;
+  deleteGlobalParameter(name: string, options?: CallOptions): Promise<boolean>;
+  /** Every queue with its depth, without the statistics, which take ten times as long and are seconds old. */
+  listQueues(vhost: string, options?: CallOptions): Promise<ListedQueue[]>;
+  deleteQueue(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
+  listExchanges(vhost: string, options?: CallOptions): Promise<ListedExchange[]>;
+  deleteExchange(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
+  /** All bindings but those of the default exchange, which nobody can remove. */
+  listBindings(vhost: string, options?: CallOptions): Promise<Binding[]>;
+  /** The bindings that bring messages of other exchanges into this one. */
+  listBindingsInto(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[]>;
+  deleteBinding(vhost: string, binding: Binding, options?: CallOptions): Promise<boolean>;
+  /** The names of the nodes that run. */
+  runningNodes(options?: CallOptions): Promise<string[]>;
+  overview(options?: CallOptions): Promise<Overview>;
+  whoAmI(options?: CallOptions): Promise<Identity>;
+  /** Closes the idle connections to the API. */
+  close(): void;
+}
+
+/**
+ * A client of the management API.
+ *
+ * @example
+ * const management = createManagement({ url: 'http://localhost:15672', username: 'agent', password, timeoutMs: 10_000 });
+ * await management.getUser('pulse-agent-claimant');
+ */
+export function createManagement(settings: ManagementSettings): Management {
+  const transport = createManagementHttp(settings);
+
+  /** GETs and reads; what is missing is undefined. */
+  const find = async <T>(form: z.ZodType<T>, path: string[], options?: CallOptions, query?: Record<string, string>) => {
+    const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
+    const answer = await transport.send(request, options);
+    if (answer.status === 404) return undefined;
+    const read = form.safeParse(answer.body);
+    if (read.success) return read.data;
+    throw new AgentError(
+      'BrokerUnavailable',
+      `What answers GET /api/${path.join('/')} is not RabbitMQ's management API. Check RABBITMQ_MANAGEMENT_URL.`,
+    );
+  };
+  /** For what is always there: a wrong address must not look like a broker without queues. */
+  const get = async <T>(form: z.ZodType<T>, path: string[], options?: CallOptions, query?: Record<string, string>) => {
+    const found = await find(form, path, options, query);
+    if (found !== undefined) return found;
+    throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined });
+  };
+  const list = <T>(form: z.ZodType<T>, path: string[], options?: CallOptions, query?: Record<string, string>) =>
+    get(z.array(form), path, options, query);
+  const put = async (path: string[], body: object, options?: CallOptions): Promise<PutOutcome> => {
+    const answer = await transport.send({ method: 'PUT', path, body }, options);
+    if (answer.status === 201) return 'created';
+    if (answer.status !== 404) return 'updated';
+    throw transport.refusal({ method: 'PUT', path }, answer);
+  };
+  const remove = async (path: string[], options?: CallOptions) =>
+    (await transport.send({ method: 'DELETE', path }, options)).status !== 404;
+
+  return {
+    putUser: (name, { passwordHash, hashingAlgorithm, tags }, options) =>
+      put(['users', name], { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm, tags }, options),
+    getUser: (name, options) => find(userAnswer, ['users', name], options),
+    deleteUser: (name, options) => remove(['users', name], options),
+    listUsers: (options) => list(userAnswer, ['users'], options),
+    putPermissions: (vhost, user, permissions, options) => put(['permissions', vhost, user], permissions, options),
+    getPermissions: (vhost, user, options) => find(permissionsAnswer, ['permissions', vhost, user], options),
+    async putUserLimit(user, limit, value, options) {
+      await put(['user-limits', user, limit], { value }, options);
+    },
+    deleteUserLimit: (user, limit, options) => remove(['user-limits', user, limit], options),
+    getUserLimits: async (user, options) => (await find(userLimitsAnswer, ['user-limits', user], options)) ?? {},
+    async closeUserConnections(user, reason, options) {
+      const headers = { 'X-Reason': reason };
+      await transport.send({ method: 'DELETE', path: ['connections', 'username', user], headers }, options);
+    },
+    putPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
+      put(['policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
+    deletePolicy: (vhost, name, options) => remove(['policies', vhost, name], options),
+    listPolicies: (vhost, options) => list(policyAnswer, ['policies', vhost], options),
+    getGlobalParameter: (name, options) => find(globalParameterAnswer, ['global-parameters', name], options),
+    putGlobalParameter: (name, value, options) => put(['global-parameters', name], { name, value }, options),
+    deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),
+    listQueues: (vhost, options) => list(queueAnswer, ['queues', vhost], options, DEPTHS_ONLY),
+    deleteQueue: (vhost, name, options) => remove(['queues', vhost, name], options),
+    listExchanges: (vhost, options) => list(exchangeAnswer, ['exchanges', vhost], options, { columns: 'name,type' }),
+    deleteExchange: (vhost, name, options) => remove(['exchanges', vhost, name], options),
+    listBindings: async (vhost, options) =>
+      (await list(bindingAnswer, ['bindings', vhost], options)).filter(({ source }) => source !== ''),
+    listBindingsInto: (vhost, exchange, options) =>
+      list(bindingAnswer, ['exchanges', vhost, exchange, 'bindings', 'destination'], options),
+    deleteBinding(vhost, { source, destination, destinationType, propertiesKey }, options) {
+      const kind = destinationType === 'queue' ? 'q' : 'e';
+      return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);
+    },
+    runningNodes: async (options) =>
+      (await list(nodeAnswer, ['nodes'], options, { columns: 'name,running' }))
+        .filter(({ running }) => running)
+        .map(({ name }) => name),
+    overview: (options) => get(overviewAnswer, ['overview'], options),
+    whoAmI: (options) => get(identityAnswer, ['whoami'], options),
+    close: () => transport.close(),
+  };
+}
+
+const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages' };
