@@ -163,9 +163,9 @@ async function createBroker(config: BrokerConfig, signal?: AbortSignal): Promise
 }
 
 /** rascal hands a broker that failed to start along with the error, under a symbol; it holds a timer. */
-async function shutDownHalfMade(error: unknown): Promise<void> {
-  if (!(error instanceof Error)) return;
-  const values: unknown[] = Object.getOwnPropertySymbols(error).map((key) => Reflect.get(error, key));
+async function shutDownHalfMade(failure: unknown): Promise<void> {
+  if (!(failure instanceof Error)) return;
+  const values: unknown[] = Object.getOwnPropertySymbols(failure).map((key) => Reflect.get(failure, key));
   const half = values.find((value) => value instanceof BrokerAsPromised);
   if (half === undefined) return;
   half.on('error', ignore);

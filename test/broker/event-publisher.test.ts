@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { createEventPublisher } from '../../src/broker/event-publisher.ts';
+import { isAgentError } from '../../src/errors.ts';
+
+class Handle extends EventEmitter {
+  aborted = false;
+  abort(): void {
+    this.aborted = true;
+  }
+}
+
+const event = { routingKey: 'agent.started.x', body: '{}', contentType: 'application/json', messageId: 'm' };
+const make = (timeoutMs = 10_000) => {
+  const handles: Handle[] = [];
+  const state = { connected: true };
+  const publish = createEventPublisher({
+    publish: async () => {
+      const handle = new Handle();
+      handles.push(handle);
+      return handle;
+    },
+    isConnected: () => state.connected,
+    timeoutMs,
+  });
+  return { publish, handles, state };
+};
+/** Lets the publisher attach its listeners. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+const unavailable = (error: unknown) => isAgentError(error, 'BrokerUnavailable');
+
+describe('event publisher', () => {
+  it('resolves with the confirm, not before', async () => {
+    const { publish, handles } = make();
+    let done = false;
+    const published = (async () => {
+      await publish(event);
+      done = true;
+    })();
+    await settle();
+    assert.equal(done, false);
+    handles[0]?.emit('success', 'm');
+    await published;
+  });
+
+  it('rejects what the broker refuses or loses', async () => {
+    for (const outcome of ['error', 'close']) {
+      const { publish, handles } = make();
+      const published = publish(event);
+      const rejected = assert.rejects(published, unavailable);
+      await settle();
+      handles[0]?.emit(outcome, new Error('no'));
+      await rejected;
+    }
+  });
+
+  it('gives up in time, takes the event back, and outlives a late error', async () => {
+    const { publish, handles } = make(5);
+    await assert.rejects(publish(event), unavailable);
+    assert.ok(handles[0]?.aborted);
+    handles[0]?.emit('error', new Error('late'));
+  });
+
+  it('ends by its signal', async () => {
+    const { publish, handles } = make();
+    const stop = new AbortController();
+    const rejected = assert.rejects(publish(event, stop.signal), /stop/);
+    await settle();
+    stop.abort(new Error('stop'));
+    await rejected;
+    assert.ok(handles[0]?.aborted);
+  });
+
+  it('keeps a bounded number of events waiting while the broker is away', async () => {
+    const { publish, handles, state } = make();
+    state.connected = false;
+    const waiting = Array.from({ length: 100 }, () => publish(event));
+    await assert.rejects(publish(event), /too many/);
+    await settle();
+    for (const handle of handles) handle.emit('success', 'm');
+    await Promise.all(waiting);
+  });
+});

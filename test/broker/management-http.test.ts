@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import http from 'node:http';
+import { inspect } from 'node:util';
+import { pino } from 'pino';
+import { BrokerRefusal, createManagementHttp } from '../../src/broker/management-http.ts';
+import { AgentError, isAgentError } from '../../src/errors.ts';
+import { Secret } from '../../src/secret.ts';
+
+const PASSWORD = 'sesame-open';
+const HASH = 'kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30';
+const PUT = { method: 'PUT', path: ['users', 'x'], body: { password_hash: HASH, tags: [] } } as const;
+const GET = { method: 'GET', path: ['whoami'] } as const;
+
+const answer = (response: http.ServerResponse, status: number, body: unknown = {}): void => {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+};
+const failureOf = async (work: Promise<unknown>): Promise<AgentError> => {
+  const error: unknown = await work.then(
+    () => assert.fail('it should fail'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof AgentError);
+  return error;
+};
+
+const secretsIn = (error: unknown): string[] => {
+  const lines: string[] = [];
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+  log.error({ err: error }, 'failed');
+  log.error(error);
+  const printed = [
+    inspect(error, { depth: 20, showHidden: true }),
+    JSON.stringify(error),
+    String(error instanceof Error ? error.stack : error),
+    ...lines,
+  ].join('\n');
+  const token = Buffer.from(`agent:${PASSWORD}`).toString('base64');
+  return [PASSWORD, HASH, token, 'Authorization', 'password_hash'].filter((secret) => printed.includes(secret));
+};
+
+describe('management transport', () => {
+  const open: (() => void)[] = [];
+  afterEach(() => {
+    for (const close of open.splice(0)) close();
+  });
+
+  const serve = async (
+    handler: http.RequestListener,
+    settings: { timeoutMs?: number; callsAtOnce?: number } = {},
+  ): Promise<ReturnType<typeof createManagementHttp>> => {
+    const server = http.createServer(handler);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const transport = createManagementHttp({
+      url: `http://127.0.0.1:${address.port}/`,
+      username: 'agent',
+      password: new Secret(PASSWORD),
+      timeoutMs: 5000,
+      ...settings,
+    });
+    open.push(() => {
+      transport.close();
+      server.closeAllConnections();
+      server.close();
+    });
+    return transport;
+  };
+  it('sends the credentials with the first request, encodes names, and reads JSON', async () => {
+    const seen: (string | undefined)[] = [];
+    const transport = await serve((request, response) => {
+      seen.push(request.url, request.headers.authorization);
+      answer(response, 200, { name: 'agent' });
+    });
+    const got = await transport.send({
+      method: 'GET',
+      path: ['queues', '/', 'queue/a b#/%?'],
+      query: { columns: 'name' },
+    });
+    assert.deepEqual(got, { status: 200, body: { name: 'agent' } });
+    assert.deepEqual(seen, [
+      '/api/queues/%2F/queue%2Fa%20b%23%2F%25%3F?columns=name',
+      `Basic ${Buffer.from(`agent:${PASSWORD}`).toString('base64')}`,
+    ]);
+  });
+
+  it('refuses names that a URL would take for a way up', async () => {
+    let requests = 0;
+    const transport = await serve((_request, response) => {
+      requests += 1;
+      answer(response, 204);
+    });
+    for (const name of ['', '.', '..']) {
+      const error = await failureOf(transport.send({ method: 'DELETE', path: ['queues', '/', name] }));
+      assert.equal(error.code, 'BrokerRefused');
+    }
+    assert.equal(requests, 0);
+  });
+
+  it('tells a refusal with its status and reason, and prints no secret even if the answer echoes it', async () => {
+    const transport = await serve((_request, response) =>
+      answer(response, 400, { error: 'bad_request', reason: `hash ${HASH} of ${PASSWORD} is odd` }),
+    );
+    const error = await failureOf(transport.send(PUT));
+    assert.ok(error instanceof BrokerRefusal);
+    assert.equal(error.status, 400);
+    assert.equal(error.reason, 'hash [secret] of [secret] is odd');
+    assert.deepEqual(secretsIn(error), []);
+  });
+
+  it('takes 404 for an answer, 5xx for unavailable, a redirect for neither', async () => {
+    let status = 404;
+    const transport = await serve((_request, response) => answer(response, status));
+    assert.equal((await transport.send(GET)).status, 404);
+    status = 503;
+    assert.equal((await failureOf(transport.send(PUT))).code, 'BrokerUnavailable');
+    status = 307;
+    assert.equal((await failureOf(transport.send(PUT))).code, 'BrokerRefused');
+  });
+
+  it('prints no secret when the network fails', async () => {
+    const dropping = await serve((request) => request.socket.destroy());
+    const slow = await serve(() => undefined, { timeoutMs: 50 });
+    const absent = createManagementHttp({
+      url: `http://agent:${PASSWORD}@127.0.0.1:1/`,
+      username: 'agent',
+      password: new Secret(PASSWORD),
+      timeoutMs: 5000,
+    });
+    for (const transport of [dropping, slow, absent]) {
+      const error = await failureOf(transport.send(PUT));
+      assert.equal(error.code, 'BrokerUnavailable');
+      assert.deepEqual(secretsIn(error), []);
+    }
+  });
+
+  it('keeps to its number of calls at once, and counts the waiting against the time-out', async () => {
+    const held: http.ServerResponse[] = [];
+    const bell = new EventEmitter();
+    const both = once(bell, 'two');
+    const transport = await serve(
+      (_request, response) => {
+        held.push(response);
+        if (held.length === 2) bell.emit('two');
+      },
+      { callsAtOnce: 2 },
+    );
+    const running = [transport.send(GET), transport.send(GET)];
+    await both;
+    const error = await failureOf(transport.send(GET, { timeoutMs: 30 }));
+    assert.equal(error.code, 'BrokerUnavailable');
+    assert.equal(held.length, 2);
+    for (const response of held) answer(response, 200);
+    await Promise.all(running);
+  });
+
+  it('asks beforeSend after the waiting, and sends nothing when it throws', async () => {
+    let requests = 0;
+    const held: http.ServerResponse[] = [];
+    const bell = new EventEmitter();
+    const first = once(bell, 'one');
+    const transport = await serve(
+      (_request, response) => {
+        requests += 1;
+        held.push(response);
+        bell.emit('one');
+      },
+      { callsAtOnce: 1 },
+    );
+    const running = transport.send(GET);
+    await first;
+    let asked = 0;
+    const vetoed = transport.send(PUT, {
+      beforeSend: () => {
+        asked += 1;
+        throw new AgentError('WindowClosed', 'Too late.');
+      },
+    });
+    assert.equal(asked, 0);
+    for (const response of held) answer(response, 200);
+    await running;
+    assert.ok(isAgentError(await failureOf(vetoed), 'WindowClosed'));
+    assert.equal(asked, 1);
+    assert.equal(requests, 1);
+  });
+
+  it('ends by its signal with its reason, waiting or under way', async () => {
+    const bell = new EventEmitter();
+    const first = once(bell, 'one');
+    const transport = await serve(() => void bell.emit('one'), { callsAtOnce: 1 });
+    const stop = new AbortController();
+    const calls = [transport.send(GET, { signal: stop.signal }), transport.send(GET, { signal: stop.signal })];
+    const ended = calls.map((call) => assert.rejects(call, /stopping/));
+    await first;
+    stop.abort(new Error('stopping'));
+    await Promise.all(ended);
+    await assert.rejects(transport.send(GET, { signal: stop.signal }), /stopping/);
+  });
+
+  it('sends again, with leave, when the server had closed an idle connection', async () => {
+    const used = new WeakSet<object>();
+    let drop = true;
+    const transport = await serve((request, response) => {
+      if (used.has(request.socket) && drop) {
+        drop = false;
+        request.socket.resetAndDestroy();
+        return;
+      }
+      used.add(request.socket);
+      answer(response, 204);
+    });
+    await transport.send(PUT);
+    let asked = 0;
+    const beforeSend = () => {
+      asked += 1;
+    };
+    assert.equal((await transport.send(PUT, { beforeSend })).status, 204);
+    assert.equal(asked, 2);
+  });
+});

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { nodeNameHash } from '../../src/broker/direct-reply-to.ts';
+import { createRunningNodes } from '../../src/broker/running-nodes.ts';
+
+const make = () => {
+  const state = { nowMs: 0, calls: 0, names: ['a@host'], down: false };
+  const nodes = createRunningNodes({
+    listNodes: async () => {
+      state.calls += 1;
+      if (state.down) throw new Error('down');
+      return state.names;
+    },
+    clock: { nowMs: () => state.nowMs, monotonicMs: () => state.nowMs },
+    minRefreshMs: 1000,
+    maxAgeMs: 60_000,
+  });
+  return { nodes, state };
+};
+
+describe('running nodes', () => {
+  it('lists once for a known node', async () => {
+    const { nodes, state } = make();
+    for (let i = 0; i < 3; i += 1) assert.ok(await nodes.knows(nodeNameHash('a@host')));
+    assert.equal(state.calls, 1);
+  });
+
+  it('lists again for an unknown node, but at most once a second', async () => {
+    const { nodes, state } = make();
+    for (let i = 0; i < 100; i += 1) assert.equal(await nodes.knows(i), false);
+    assert.equal(state.calls, 1);
+    state.names = ['a@host', 'b@host'];
+    state.nowMs = 1000;
+    assert.ok(await nodes.knows(nodeNameHash('b@host')));
+    assert.equal(state.calls, 2);
+  });
+
+  it('shares one listing among those who ask at once', async () => {
+    const { nodes, state } = make();
+    assert.deepEqual(await Promise.all([nodes.knows(nodeNameHash('a@host')), nodes.knows(1)]), [true, false]);
+    assert.equal(state.calls, 1);
+  });
+
+  it('forgets a node that left', async () => {
+    const { nodes, state } = make();
+    await nodes.knows(nodeNameHash('a@host'));
+    state.names = ['b@host'];
+    state.nowMs = 60_001;
+    assert.ok(await nodes.knows(nodeNameHash('a@host')), 'the old listing counts while it is renewed');
+    await nodes.knows(1);
+    assert.equal(await nodes.knows(nodeNameHash('a@host')), false);
+  });
+
+  it('goes on with an old listing while the API is down, and says so for the unknown', async () => {
+    const { nodes, state } = make();
+    await nodes.knows(nodeNameHash('a@host'));
+    state.down = true;
+    state.nowMs = 120_000;
+    assert.ok(await nodes.knows(nodeNameHash('a@host')));
+    await assert.rejects(nodes.knows(1), /down/);
+    assert.equal(state.calls, 2);
+  });
+});
