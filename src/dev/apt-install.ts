@@ -1,0 +1,73 @@
+import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { runCommand } from './commands.ts';
+import { findExecutable } from './processes.ts';
+
+const POLICY = '/usr/sbin/policy-rc.d';
+const POLICY_KEPT = '/usr/sbin/policy-rc.d.kept-by-pulse-agent';
+
+/** What `invoke-rc.d` takes from a policy as "do not do this". */
+const FORBIDDEN_BY_POLICY = 101;
+
+/**
+ * Installs Debian's rabbitmq-server as root. Its service is neither started now nor at the next boot: what is wanted
+ * are the programs, not a broker on the standard ports.
+ *
+ * @throws Error with apt-get's last lines when it fails
+ */
+export async function installWithApt(options: {
+  onProgress: (line: string) => void;
+  signal?: AbortSignal;
+}): Promise<void> {
+  const { onProgress, signal } = options;
+  const run = async (args: readonly string[]): Promise<void> => {
+    await runCommand('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
+      onLine: (line) => {
+        if (/^(?:Get:|Fetched|Setting up rabbitmq|Need to get)/.test(line)) onProgress(`  ${line}`);
+      },
+      ...(signal === undefined ? {} : { signal }),
+    });
+  };
+  const install = ['install', '--yes', '--no-install-recommends', 'rabbitmq-server'];
+
+  onProgress('Installing rabbitmq-server with apt-get: needed once, takes about a minute.');
+  const restore = await forbidServices();
+  try {
+    try {
+      await run(install);
+    } catch {
+      signal?.throwIfAborted();
+      onProgress("Refreshing apt's package lists, then trying again.");
+      await run(['update']);
+      await run(install);
+    }
+  } finally {
+    restore();
+  }
+  if (findExecutable('systemctl') !== undefined) {
+    await runCommand('systemctl', ['disable', 'rabbitmq-server.service']).catch(() =>
+      onProgress('Note: rabbitmq-server.service may start at the next boot; disable it if you do not want it.'),
+    );
+  }
+}
+
+/** Puts a policy in force under which packages start no service; returns what puts the former state back. */
+async function forbidServices(): Promise<() => void> {
+  if (existsSync(POLICY)) {
+    const code = await runCommand(POLICY, ['rabbitmq-server', 'start']).then(
+      () => 0,
+      (error: unknown) => (String(error).includes(`ended with ${FORBIDDEN_BY_POLICY}`) ? FORBIDDEN_BY_POLICY : 1),
+    );
+    if (code === FORBIDDEN_BY_POLICY) return () => undefined;
+    renameSync(POLICY, POLICY_KEPT);
+  }
+  writeFileSync(POLICY, `#!/bin/sh\nexit ${FORBIDDEN_BY_POLICY}\n`);
+  chmodSync(POLICY, 0o755);
+  const restore = (): void => {
+    process.off('exit', restore);
+    if (existsSync(POLICY_KEPT)) renameSync(POLICY_KEPT, POLICY);
+    else rmSync(POLICY, { force: true });
+  };
+  process.once('exit', restore);
+  return restore;
+}

@@ -1,0 +1,134 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { runCommand } from './commands.ts';
+
+/**
+ * Downloads Debian's packages of RabbitMQ and Erlang and unpacks them into `folder`, from where an ordinary user can
+ * run them. Nothing outside `folder` and its siblings is touched.
+ *
+ * @throws Error with the last lines of the tool that failed
+ */
+export async function unpackWithApt(options: {
+  folder: string;
+  onProgress: (line: string) => void;
+  signal?: AbortSignal;
+}): Promise<void> {
+  const { folder, onProgress, signal } = options;
+  const abort = signal === undefined ? {} : { signal };
+  // Another process may be doing the same: each works in a folder of its own, and the last step is one rename.
+  const work = `${folder}-${process.pid}`;
+  const packages = join(work, 'packages');
+  const root = join(work, 'root');
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(packages, { recursive: true });
+  mkdirSync(root);
+  try {
+    onProgress('Downloading RabbitMQ and Erlang from the packages of Debian: needed once, about 50 MB.');
+    const download = async (apt: readonly string[]): Promise<void> => {
+      const names = await neededPackages(apt, signal);
+      await runCommand('apt-get', [...apt, 'download', ...names], {
+        cwd: packages,
+        onLine: (line) => onProgress(`  ${line}`),
+        ...abort,
+      });
+    };
+    try {
+      await download([]);
+    } catch {
+      signal?.throwIfAborted();
+      onProgress("Fetching apt's package lists into the cache folder, since the system's are missing or too old.");
+      const apt = privateAptOptions(work);
+      await runCommand('apt-get', [...apt, 'update'], abort);
+      await download(apt);
+    }
+    onProgress('Unpacking.');
+    for (const file of readdirSync(packages).filter((name) => name.endsWith('.deb'))) {
+      await runCommand('dpkg-deb', ['-x', join(packages, file), root], abort);
+    }
+    makeErlangRelocatable(root);
+    linkLibraries(root);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(root, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/**
+ * RabbitMQ, all of its Erlang (also what the system has: Erlang looks for its parts in one place), and whatever else
+ * apt would have to install for it.
+ */
+async function neededPackages(apt: readonly string[], signal: AbortSignal | undefined): Promise<string[]> {
+  const abort = signal === undefined ? {} : { signal };
+  const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+    (kind) => `--no-${kind}`,
+  );
+  const tree = await runCommand('apt-cache', [...apt, 'depends', '--recurse', ...without, 'rabbitmq-server'], abort);
+  const erlang = tree.split('\n').filter((line) => /^erlang-[a-z0-9-]+$/.test(line));
+  const simulation = ['-s', '-o', 'Debug::NoLocking=1', 'install', '--no-install-recommends', 'rabbitmq-server'];
+  const missing = (await runCommand('apt-get', [...apt, ...simulation], abort))
+    .split('\n')
+    .flatMap((line) => /^Inst (\S+)/.exec(line)?.[1] ?? []);
+  return [...new Set(['rabbitmq-server', ...erlang, ...missing])];
+}
+
+/** Lets apt keep its lists and caches in `work`; what is installed it still reads from the system. */
+function privateAptOptions(work: string): string[] {
+  const state = join(work, 'apt');
+  mkdirSync(join(state, 'lists/partial'), { recursive: true });
+  mkdirSync(join(state, 'cache/archives/partial'), { recursive: true });
+  return [`Dir::State::lists=${state}/lists`, `Dir::Cache=${state}/cache`].flatMap((option) => ['-o', option]);
+}
+
+/** Debian's `erl` script has its folder written into it; this one finds it from where it stands. */
+function makeErlangRelocatable(root: string): void {
+  const script = join(root, 'usr/lib/erlang/bin/erl');
+  const runtime = readdirSync(join(root, 'usr/lib/erlang')).find((name) => name.startsWith('erts-'));
+  if (runtime === undefined || !existsSync(script)) throw new Error('The unpacked Erlang has no erts folder.');
+  const text = readFileSync(script, 'utf8');
+  if (!text.includes('ROOTDIR=/usr/lib/erlang') && !text.includes('ROOTDIR="/usr/lib/erlang"')) {
+    throw new Error('The erl script of this Erlang has an unknown form.');
+  }
+  rmSync(script);
+  writeFileSync(
+    script,
+    [
+      '#!/bin/sh',
+      'ROOTDIR=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)',
+      `BINDIR="$ROOTDIR/${runtime}/bin"`,
+      'EMU=beam',
+      'PROGNAME=erl',
+      'export ROOTDIR BINDIR EMU PROGNAME',
+      'exec "$BINDIR/erlexec" "$@"',
+      '',
+    ].join('\n'),
+  );
+  chmodSync(script, 0o755);
+}
+
+/** Puts links to all unpacked shared libraries into one folder, whatever the machine's architecture calls theirs. */
+function linkLibraries(root: string): void {
+  const links = join(root, 'lib-links');
+  mkdirSync(links);
+  for (const base of ['lib', 'usr/lib']) {
+    const folder = join(root, base);
+    if (!existsSync(folder)) continue;
+    for (const entry of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      // Erlang's and RabbitMQ's own are found by themselves.
+      if (!/^[^/]+-linux-[^/]+\/[^/]+\.so\.[0-9.]+$/.test(entry)) continue;
+      const file = join(folder, entry);
+      const link = join(links, file.slice(dirname(file).length + 1));
+      if (!existsSync(link)) symlinkSync(relative(links, file), link);
+    }
+  }
+}

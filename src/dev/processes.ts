@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A helper process that does not outlive this one. */
+export interface TiedProcess {
+  readonly pid: number;
+  /** Settles once the process is gone, with what ended it. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  running(): boolean;
+  /** Sends SIGTERM, after `graceMs` SIGKILL, and waits until the process and what it started are gone. */
+  end(graceMs: number): Promise<void>;
+  /** Sends SIGKILL to the process and what it started, and waits until they are gone. */
+  kill(): Promise<void>;
+}
+
+/** The first file called `name` in the folders of PATH that may be executed. */
+export function findExecutable(name: string, path = process.env['PATH'] ?? ''): string | undefined {
+  // An ordinary user's PATH often lacks the sbin folders, where some of the tools live.
+  for (const folder of [...path.split(delimiter), '/usr/sbin', '/sbin'].filter(Boolean)) {
+    const file = join(folder, name);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
+
+const tied = new Set<number>();
+let exitHandlerSet = false;
+
+/**
+ * Starts `command` in a process group of its own, so that Ctrl-C in the terminal reaches only this process, which then
+ * ends it in order. It dies with this process: by an exit handler, and, where util-linux has `setpriv`, by the kernel
+ * even when this process is killed with SIGKILL.
+ *
+ * @param options.outputFd file descriptor that takes what it prints
+ * @throws Error when it cannot be started
+ */
+export async function spawnTied(
+  command: string,
+  args: readonly string[],
+  options: { env: NodeJS.ProcessEnv; cwd?: string; outputFd: number },
+): Promise<TiedProcess> {
+  const setpriv = findExecutable('setpriv');
+  const [file, list] =
+    setpriv === undefined ? [command, args] : [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]];
+  const child = spawn(file, list, {
+    env: options.env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdio: ['ignore', options.outputFd, options.outputFd],
+    detached: true,
+  });
+  const exited = new Promise<Awaited<TiedProcess['exited']>>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', reject);
+  });
+  return new TiedChild(child, exited);
+}
+
+class TiedChild implements TiedProcess {
+  readonly pid: number;
+  readonly exited: TiedProcess['exited'];
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess, exited: TiedProcess['exited']) {
+    if (child.pid === undefined) throw new Error('The process has no id: it did not start.');
+    this.#child = child;
+    this.pid = child.pid;
+    this.exited = exited;
+    tied.add(this.pid);
+    if (!exitHandlerSet) {
+      exitHandlerSet = true;
+      process.on('exit', () => {
+        for (const pid of tied) signalGroup(pid, 'SIGKILL');
+      });
+    }
+  }
+
+  running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async end(graceMs: number): Promise<void> {
+    if (this.running()) {
+      this.#child.kill('SIGTERM');
+      const timer = new AbortController();
+      await Promise.race([this.exited, delay(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
+      timer.abort();
+    }
+    await this.kill();
+  }
+
+  async kill(): Promise<void> {
+    signalGroup(this.pid, 'SIGKILL');
+    await this.exited;
+    for (let tries = 0; groupLives(this.pid) && tries < 200; tries++) await delay(10);
+    tied.delete(this.pid);
+  }
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group is empty: what should end has ended.
+  }
+}
+
+function groupLives(pid: number): boolean {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * `count` different TCP ports of 127.0.0.1 that nobody listens on. They lie below 32768, where the range that systems
+ * hand out to outgoing connections begins: such a connection could take a port before its server is up.
+ */
+export async function freePorts(count: number, random: () => number = Math.random): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = 10_000 + Math.floor(random() * 22_000);
+    if (!ports.has(port) && (await portIsFree(port))) ports.add(port);
+  }
+  return [...ports];
+}
+
+/** Whether nobody listens on `port` of 127.0.0.1. */
+export async function portIsFree(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
