@@ -19,6 +19,8 @@ type OwnForm =
 /** Everything that can be set, checked and frozen. `config/default.yml` tells what each setting means. */
 export interface Config extends Readonly<Omit<FileSettings, OwnForm>> {
   readonly rabbitmqUrl: Secret;
+  /** The virtual host of rabbitmqUrl. */
+  readonly vhost: string;
   readonly rabbitmqManagementUrl: Secret;
   readonly publicAmqpUrl: string;
   readonly storeUrl: Secret;
@@ -42,14 +44,12 @@ const OVERRIDES: Readonly<Record<string, keyof FileSettings>> = {
   LOG_LEVEL: 'logLevel',
 };
 
+/** Secrets under this project's own prefix; `<variable>_FILE` names a file that holds one. */
+const OWN_SECRETS = ['PULSE_AGENT_SECRET', 'PULSE_AGENT_PREVIOUS_SECRETS', 'PULSE_AGENT_CLAIMANT_PASSWORD'];
+
 /** Variables under this project's own prefix: any other one with that prefix is a misspelling. */
-const OWN_VARIABLES = new Set([
-  'PULSE_AGENT_CONFIG',
-  'PULSE_AGENT_SECRET',
-  'PULSE_AGENT_PREVIOUS_SECRETS',
-  'PULSE_AGENT_CLAIMANT_PASSWORD',
-  'PULSE_AGENT_URL',
-]);
+const OWN_VARIABLES = ['PULSE_AGENT_CONFIG', 'PULSE_AGENT_URL', ...OWN_SECRETS];
+const KNOWN_VARIABLES = new Set([...OWN_VARIABLES, ...OWN_SECRETS.map((variable) => `${variable}_FILE`)]);
 
 /** The shortest agent secret, in characters: every password is derived from it. */
 const SECRET_MIN_LENGTH = 32;
@@ -77,46 +77,60 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
     settings[setting] = setting === 'httpPort' && /^\d+$/.test(value) ? Number(value) : value;
   }
   for (const variable of Object.keys(env)) {
-    if (variable.startsWith('PULSE_AGENT_') && !OWN_VARIABLES.has(variable.replace(/_FILE$/, ''))) {
-      faults.push(`The variable ${variable} is unknown: known are ${[...OWN_VARIABLES].join(', ')}.`);
+    if (variable.startsWith('PULSE_AGENT_') && !KNOWN_VARIABLES.has(variable)) {
+      faults.push(`The variable ${variable} is unknown: known are ${[...KNOWN_VARIABLES].join(', ')}.`);
     }
   }
 
   const parsed = fileSettings.safeParse(settings);
   if (!parsed.success) faults.push(...parsed.error.issues.flatMap(sentencesOf));
   const secrets = readSecrets(env, faults);
-  if (parsed.success) faults.push(...settingRules(parsed.data, nodeEnv));
+  faults.push(...settingRules(parsed.data ?? wellFormed(settings, parsed.error.issues), nodeEnv));
   if (!parsed.success || faults.length > 0 || secrets.agentSecret === undefined) {
     throw new AgentError('ConfigurationFault', faults.join('\n'));
   }
   return assemble(parsed.data, { ...secrets, agentSecret: secrets.agentSecret });
 }
 
-type Secrets = Pick<
-  Config,
-  'agentSecret' | 'previousAgentSecrets' | 'claimantPassword' | 'taskclusterAccessToken'
->;
+type Secrets = Pick<Config, 'agentSecret' | 'previousAgentSecrets' | 'claimantPassword' | 'taskclusterAccessToken'>;
 
 function assemble(settings: FileSettings, secrets: Secrets): Config {
-  const broker = new URL(settings.rabbitmqUrl ?? '');
+  const broker = withVhost(new URL(settings.rabbitmqUrl ?? ''));
   const management = new URL(settings.rabbitmqManagementUrl ?? managementUrlOf(broker));
   if (management.username === '') {
     management.username = broker.username;
     management.password = broker.password;
   }
-  const handedOut = new URL(settings.publicAmqpUrl ?? broker.href);
+  const handedOut = withVhost(new URL(settings.publicAmqpUrl ?? broker.href));
   handedOut.username = '';
   handedOut.password = '';
+  // Parameters of the agent's own connection, such as the place of its certificate, concern no client.
+  if (settings.publicAmqpUrl === null) handedOut.search = '';
   return Object.freeze({
     ...settings,
     ...secrets,
+    accountLimits: Object.freeze(settings.accountLimits),
+    claimantLimits: Object.freeze(settings.claimantLimits),
     rabbitmqUrl: new Secret(broker.href),
+    vhost: decodeURIComponent(broker.pathname.slice(1)),
     rabbitmqManagementUrl: new Secret(management.href),
     publicAmqpUrl: handedOut.href,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
     exemptQueues: Object.freeze(settings.exemptQueues.map((pattern) => new RegExp(`^(?:${pattern})$`))),
   });
+}
+
+/** The settings without those that have a fault of form, so that the rules that tie several together can be tried. */
+function wellFormed(settings: Record<string, unknown>, issues: readonly z.core.$ZodIssue[]): Partial<FileSettings> {
+  const faulty = new Set(issues.map(({ path }) => path[0]));
+  return Object.fromEntries(Object.entries(settings).filter(([setting]) => !faulty.has(setting)));
+}
+
+/** Names the virtual host: without a path libraries differ on whether `/` or the empty one is meant. */
+function withVhost(url: URL): URL {
+  if (url.pathname === '' || url.pathname === '/') url.pathname = '/%2F';
+  return url;
 }
 
 function managementUrlOf(broker: URL): string {
@@ -133,12 +147,13 @@ function readSettings(path: string, faults: string[], options = { optional: fals
     return {};
   }
   try {
-    const settings: unknown = parseYaml(text) ?? {};
+    // Warnings quote the file, and would go to standard error.
+    const settings: unknown = parseYaml(text, { logLevel: 'error' }) ?? {};
     if (typeof settings === 'object' && !Array.isArray(settings)) return settings as Record<string, unknown>;
     faults.push(`The configuration file ${path} must hold settings as "name: value" lines.`);
   } catch (error) {
     // Only the first line: the rest of a YAML error quotes the file, which may hold a URL with a password.
-    faults.push(`The configuration file ${path} is not YAML: ${String((error as Error).message).split('\n')[0]}`);
+    faults.push(`The configuration file ${path} is not YAML: ${(error as Error).message.split('\n')[0]}`);
   }
   return {};
 }
@@ -171,7 +186,7 @@ function readSecrets(
   const accessToken = environmentValue(env, 'TASKCLUSTER_ACCESS_TOKEN', faults);
   return {
     agentSecret: agentSecret === undefined ? undefined : new Secret(agentSecret),
-    previousAgentSecrets: previous.map((value) => new Secret(value)),
+    previousAgentSecrets: Object.freeze(previous.map((value) => new Secret(value))),
     claimantPassword: claimantPassword === undefined ? undefined : new Secret(claimantPassword),
     taskclusterAccessToken: accessToken === undefined ? undefined : new Secret(accessToken),
   };

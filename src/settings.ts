@@ -10,8 +10,8 @@ const count = z.int({ error: 'must be a whole number' }).min(1, { error: 'must b
 
 function url(schemes: readonly string[]) {
   return text
-    .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol), {
-      error: `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+    .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol) && hasHost(new URL(value)), {
+      error: `must be a URL with a host that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
     })
     .nullable();
 }
@@ -68,21 +68,30 @@ export const fileSettings = z.strictObject({
 /** What the configuration files may hold. */
 export type FileSettings = z.infer<typeof fileSettings>;
 
-/** The rules that tie several settings together: a sentence for each one that is broken. */
-export function settingRules(settings: FileSettings, nodeEnv: string | undefined): string[] {
+/**
+ * The rules that tie several settings together: a sentence for each one that is broken. What is missing because its form
+ * is wrong has its own sentence already.
+ */
+export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | undefined): string[] {
+  const { id, namespacePrefix, warnAtMessages, deleteAtMessages, defaultLifetimeSeconds, maxLifetimeSeconds } =
+    settings;
   const faults: string[] = [];
   for (const [setting, variable] of Object.entries(REQUIRED)) {
     if (settings[setting as keyof typeof REQUIRED] === null) faults.push(`Set ${variable} (or ${setting} in a file).`);
   }
-  if (settings.id.startsWith(settings.namespacePrefix)) {
+  if (id !== undefined && namespacePrefix !== undefined && id.startsWith(namespacePrefix)) {
     faults.push(
-      `The setting id (${settings.id}) must not begin with the namespacePrefix (${settings.namespacePrefix}): somebody could claim the agent's own queues.`,
+      `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): somebody could claim the agent's own queues.`,
     );
   }
-  if (settings.warnAtMessages >= settings.deleteAtMessages) {
+  if (warnAtMessages !== undefined && deleteAtMessages !== undefined && warnAtMessages >= deleteAtMessages) {
     faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
   }
-  if (settings.defaultLifetimeSeconds > settings.maxLifetimeSeconds) {
+  if (
+    defaultLifetimeSeconds !== undefined &&
+    maxLifetimeSeconds !== undefined &&
+    defaultLifetimeSeconds > maxLifetimeSeconds
+  ) {
     faults.push('The setting defaultLifetimeSeconds must not be more than maxLifetimeSeconds.');
   }
   if (nodeEnv === 'production' && settings.audience === 'pulse-agent') {
@@ -91,6 +100,11 @@ export function settingRules(settings: FileSettings, nodeEnv: string | undefined
     );
   }
   return faults;
+}
+
+/** The schemes amqp and amqps may go without a host, and with one that http, the management API's, does not take. */
+function hasHost({ hostname }: URL): boolean {
+  return hostname !== '' && URL.canParse(`http://${hostname}`);
 }
 
 function isRegularExpression(value: string): boolean {

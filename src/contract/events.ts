@@ -52,7 +52,6 @@ export interface EventMessage<T extends EventType = EventType> {
  */
 export function makeEvent<T extends EventType>(input: EventInput<T>): EventMessage<T> {
   const { type, agent, instance } = input;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler does not follow the table by a generic key
   const data = EVENT_TYPES[type].data.parse(input.data) as EventData<T>;
   const { namespace, queue } = subjectsIn(data);
   const event: AgentEvent<T> = {

@@ -23,7 +23,6 @@ export function parseRequestBody<M extends MethodName>(method: M, bytes: Uint8Ar
     throw new WireError('InputError', 'The body must be a JSON object.');
   }
   const parsed = METHODS[method].body.safeParse(input);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler does not follow the table by a generic key
   if (parsed.success) return parsed.data as RequestBody<M>;
   throw faultOf(input, parsed.error.issues);
 }
@@ -42,7 +41,6 @@ export function parseResult<M extends MethodName>(method: M, bytes: Uint8Array):
     throw new WireError('InternalServerError', `The result of ${method} ${reason}.`);
   }
   const parsed = METHODS[method].result.safeParse(input);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler does not follow the table by a generic key
   if (parsed.success) return parsed.data as ResultBody<M>;
   const where = parsed.error.issues[0]?.path.join('.') ?? '';
   throw new WireError(

@@ -112,7 +112,6 @@ export function signRequest(input: SigningInput): { authorization: string } {
   const [pathname = '', query = ''] = signedResource(input.method, input.replyTo, input.correlationId).split('?');
   // Given as text, the URL would be parsed, and its parser encodes characters that encodeURIComponent leaves alone.
   const url = { protocol: 'https:', hostname: input.audience, port: SIGNED_PORT, pathname, search: `?${query}` };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hawk takes the parts of a URL, its types do not say so
   const { header } = hawk.client.header(url as unknown as string, SIGNED_HTTP_METHOD, {
     credentials: { id: credentials.clientId, key: credentials.accessToken, algorithm: 'sha256' },
     timestamp: input.timestampSeconds ?? Math.floor(Date.now() / 1000),

@@ -40,11 +40,7 @@ export type ClaimDecision =
  *
  * @throws WireError `RequestConflict` when the namespace is being deleted, was just deleted, or is revoked.
  */
-export function decideClaim(
-  record: NamespaceRecord | undefined,
-  claim: Claim,
-  context: ClaimContext,
-): ClaimDecision {
+export function decideClaim(record: NamespaceRecord | undefined, claim: Claim, context: ClaimContext): ClaimDecision {
   if (record === undefined) return { action: 'begin', record: newLife(claim, context, 0, null) };
   refuseWhileRevoked(record, context.nowMs);
   switch (record.state) {
@@ -140,9 +136,13 @@ function refuseWhileRevoked(record: NamespaceRecord, nowMs: number): void {
 export function checkExpires(expiresMs: number | undefined, nowMs: number, intervals: Intervals): void {
   if (expiresMs === undefined) return;
   if (expiresMs <= nowMs) {
-    throw new WireError('InputError', `Field expires must be in the future; it is ${new Date(nowMs).toISOString()} now.`, {
-      details: { field: 'expires' },
-    });
+    throw new WireError(
+      'InputError',
+      `Field expires must be in the future; it is ${new Date(nowMs).toISOString()} now.`,
+      {
+        details: { field: 'expires' },
+      },
+    );
   }
   const latest = nowMs + intervals.maxLifetimeMs;
   if (expiresMs > latest) {

@@ -68,8 +68,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
   };
 
   const serve = async (request: Request, signer: Signer | undefined, signal: AbortSignal): Promise<Reply> => {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the compiler does not follow the table by a union of keys
-    const handler = parts.handlers[request.method] as MethodHandler<MethodName> | undefined;
+    const handler: MethodHandler<MethodName> | undefined = parts.handlers[request.method];
     if (handler === undefined) {
       throw new WireError('InputError', `This agent does not serve the method ${request.method}.`, {
         details: { field: 'method' },

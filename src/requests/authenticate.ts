@@ -1,7 +1,14 @@
 import type { Clock } from '../clock.ts';
 import { WireError } from '../contract/errors.ts';
 import type { MethodName } from '../contract/methods.ts';
-import { hashesEqual, nonceKey, payloadHash, readAuthorization, SIGNED_PORT, signedResource } from '../contract/signature.ts';
+import {
+  hashesEqual,
+  nonceKey,
+  payloadHash,
+  readAuthorization,
+  SIGNED_PORT,
+  signedResource,
+} from '../contract/signature.ts';
 import type { NonceEntry } from '../store/records.ts';
 import type { NonceStore } from '../store/store.ts';
 import type { Authenticator } from './authenticator.ts';

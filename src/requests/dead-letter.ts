@@ -34,7 +34,6 @@ export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason:
 }
 
 function textOf<K extends string>(name: K, value: unknown): { [name in K]?: string } {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a computed key of a type parameter
   return (typeof value === 'string' ? { [name]: value } : {}) as { [name in K]?: string };
 }
 

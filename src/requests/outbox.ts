@@ -115,7 +115,7 @@ class ConnectionOutbox implements Outbox {
       channel.on('close', () => {
         if (!this.#closed) void model.close().catch(() => undefined);
       });
-      for (const pending of [...this.#unconfirmed.values()]) {
+      for (const pending of this.#unconfirmed.values()) {
         if (!(await this.#sendAlone(channel, pending))) return;
       }
       if (this.#closed) return;

@@ -1,0 +1,307 @@
+import { randomBytes as systemRandomBytes, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openAgentBroker } from './broker/agent-broker.ts';
+import { keepClaimant } from './broker/claimant.ts';
+import { readDirectReplyTo } from './broker/direct-reply-to.ts';
+import { createManagement, type Management } from './broker/management.ts';
+import { claimBroker } from './broker/marker.ts';
+import { createRunningNodes } from './broker/running-nodes.ts';
+import { type Clock, type RandomBytes, systemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { formatInstant } from './contract/fields.ts';
+import { contractNames } from './contract/names.ts';
+import { isAgentError } from './errors.ts';
+import type { Log } from './log.ts';
+import { type ClaimResult, createClaimNamespace } from './namespaces/claim.ts';
+import { createKeyring } from './namespaces/passwords.ts';
+import { createAccounts } from './namespaces/provision.ts';
+import type { Intervals } from './namespaces/timing.ts';
+import { type AgentEvents, createAgentEvents } from './notify/agent-events.ts';
+import { createAnswer } from './requests/answer.ts';
+import { createAuthenticate } from './requests/authenticate.ts';
+import { type Authenticator, createAuthenticator } from './requests/authenticator.ts';
+import { startConsumer } from './requests/consumer.ts';
+import type { MethodHandlers } from './requests/method.ts';
+import { claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
+import { getNamespaceMethod } from './requests/methods/get-namespace.ts';
+import { listNamespacesMethod } from './requests/methods/list-namespaces.ts';
+import { ping } from './requests/methods/ping.ts';
+import { openOutbox } from './requests/outbox.ts';
+import { createServe } from './requests/serve.ts';
+import { Secret } from './secret.ts';
+import { openStore } from './store/open.ts';
+import type { Store } from './store/store.ts';
+import { VERSION } from './version.ts';
+
+/** What an agent may be started with in place of the real thing; tests put faults between two calls there. */
+export interface AgentOptions {
+  readonly log: Log;
+  /** Ends the start. */
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+  readonly randomBytes?: RandomBytes;
+  readonly wrapStore?: (store: Store) => Store;
+  readonly wrapManagement?: (management: Management) => Management;
+  readonly authenticator?: Authenticator;
+}
+
+/** A running agent. */
+export interface Agent {
+  /** Which of the agents with this id it is. */
+  readonly instance: string;
+  /** What became of the requests so far, by `<method> <outcome>`. */
+  readonly requestCounts: ReadonlyMap<string, number>;
+  /** Takes no more requests, finishes those it holds within the configured deadline, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Everything is answered after so long, in ms: the contract promises 10 s, and the reply has to travel. */
+const REQUEST_DEADLINE_MS = 9_000;
+
+/** One management call outside a write window, in ms. */
+const MANAGEMENT_TIMEOUT_MS = 5_000;
+
+/** How long a starting agent waits for a broker that does not answer, and how often it looks, in ms. */
+const START_PATIENCE_MS = 60_000;
+const START_RETRY_MS = 1_000;
+
+/** Unanswerable requests are rare: a few at once are enough. */
+const UNKNOWN_METHODS_AT_ONCE = 16;
+
+/**
+ * Builds an agent from its parts and starts them in order: what serves requests comes last and stops first.
+ *
+ * @throws AgentError when it cannot start; the message says what to do.
+ */
+export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
+  const { log } = options;
+  const clock = options.clock ?? systemClock;
+  const randomBytes = options.randomBytes ?? systemRandomBytes;
+  const startedMs = clock.monotonicMs();
+  const names = contractNames(config.id);
+  const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
+  const closers: (() => Promise<void> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  };
+
+  try {
+    const management = openManagement(config, options);
+    closers.push(() => management.close());
+    const opened = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
+    closers.push(() => opened.close());
+    const store = options.wrapStore?.(opened) ?? opened;
+
+    const keepBroker = async (signal?: AbortSignal): Promise<void> => {
+      const call = signal === undefined ? {} : { signal };
+      await claimBroker(management, { ...config, storeId: store.storeId, adopt: false }, clock, call);
+      if (config.claimantPassword === undefined) return;
+      const claimant = {
+        id: config.id,
+        vhost: config.vhost,
+        password: config.claimantPassword,
+        maxConnections: config.claimantLimits['max-connections'] ?? -1,
+        maxChannels: config.claimantLimits['max-channels'] ?? -1,
+      };
+      const repairs = await keepClaimant(management, claimant, randomBytes, call);
+      if (repairs.length > 0) log.info({ claimant: names.claimantUser, repairs }, 'the claimant was put right');
+    };
+    await patiently(() => keepBroker(options.signal), log, options.signal);
+
+    const handlers: MethodHandlers = createHandlers({ config, store, management, clock, randomBytes }, (result) =>
+      onClaimed(result),
+    );
+    const broker = await openAgentBroker(
+      {
+        amqpUrl: config.rabbitmqUrl,
+        id: config.id,
+        methods: Object.keys(handlers),
+        maxSkewSeconds: config.maxSkewSeconds,
+        management,
+        onFault: (error) => log.warn({ err: error }, 'the connection for topology and events has a fault'),
+      },
+      options.signal,
+    );
+    closers.push(() => broker.close());
+    const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
+    const onClaimed = (result: ClaimResult): void => tellClaim(events, result);
+    broker.onReconnect(() => {
+      keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
+    });
+
+    const authenticator =
+      options.authenticator ??
+      createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce });
+    closers.push(() => authenticator.close());
+    const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
+    const outbox = await openOutbox(config.rabbitmqUrl, log);
+    closers.push(() => outbox.close());
+    const requestCounts = new Map<string, number>();
+    const serve = createServe({
+      answer: createAnswer({
+        rpcExchange: names.rpcExchange,
+        namespacePrefix: config.namespacePrefix,
+        handlers,
+        authenticate: createAuthenticate({
+          authenticator,
+          nonces: store.nonces,
+          clock,
+          audience: config.audience,
+          maxSkewMs: config.maxSkewSeconds * 1000,
+        }),
+        isLiveReplyAddress: async (address) => {
+          const read = readDirectReplyTo(address);
+          if (read === undefined) return false;
+          // An address that cannot be checked now is not worth the connection that a forged one would cost.
+          return await nodes.knows(read.nodeHash).catch(() => false);
+        },
+      }),
+      outbox,
+      deadExchange: names.deadExchange,
+      clock,
+      log,
+      counters: {
+        count: (method, outcome) => {
+          const key = `${method in handlers ? method : 'unknown'} ${outcome}`;
+          requestCounts.set(key, (requestCounts.get(key) ?? 0) + 1);
+        },
+      },
+      deadlineMs: REQUEST_DEADLINE_MS,
+    });
+    const consumer = await startConsumer({
+      url: config.rabbitmqUrl,
+      connectionName: `${config.id} requests`,
+      queues: [
+        { name: names.requestQueue, prefetch: config.requestsAtOnce },
+        { name: names.unknownMethodsQueue, prefetch: UNKNOWN_METHODS_AT_ONCE },
+      ],
+      serve,
+      log,
+    });
+
+    events.emit('agent.started', { version: VERSION });
+    log.info(
+      {
+        version: VERSION,
+        instance,
+        store: store.kind,
+        storeId: store.storeId,
+        vhost: config.vhost,
+        namespacePrefix: config.namespacePrefix,
+        claimant: config.claimantPassword === undefined ? 'not kept' : names.claimantUser,
+      },
+      'the agent serves requests',
+    );
+    return {
+      instance,
+      requestCounts,
+      async stop() {
+        await consumer.stop(config.stopDeadlineSeconds * 1000);
+        const uptimeSeconds = Math.floor((clock.monotonicMs() - startedMs) / 1000);
+        events.emit('agent.stopped', { version: VERSION, uptimeSeconds });
+        await events.flush();
+        await closeAll();
+        log.info({ instance, uptimeSeconds }, 'the agent has stopped');
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** The management API as the configuration says. */
+export function openManagement(config: Config, options: Pick<AgentOptions, 'wrapManagement'> = {}): Management {
+  const url = new URL(config.rabbitmqManagementUrl.reveal());
+  const username = decodeURIComponent(url.username);
+  const password = new Secret(decodeURIComponent(url.password));
+  url.username = '';
+  url.password = '';
+  const management = createManagement({
+    url: url.href.replace(/\/$/, ''),
+    username,
+    password,
+    timeoutMs: MANAGEMENT_TIMEOUT_MS,
+    callsAtOnce: config.managementCallsAtOnce,
+  });
+  return options.wrapManagement?.(management) ?? management;
+}
+
+interface HandlerParts {
+  readonly config: Config;
+  readonly store: Store;
+  readonly management: Management;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+}
+
+function createHandlers(
+  { config, store, management, clock, randomBytes }: HandlerParts,
+  onClaimed: (result: ClaimResult) => void,
+): MethodHandlers {
+  const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
+  const intervals: Intervals = {
+    rotationMs: config.rotationIntervalSeconds * 1000,
+    defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
+    maxLifetimeMs: config.maxLifetimeSeconds * 1000,
+  };
+  const accounts = createAccounts({
+    management,
+    keyring,
+    storeId: store.storeId,
+    settings: {
+      agentId: config.id,
+      usernamePrefix: config.usernamePrefix,
+      vhost: config.vhost,
+      publicAmqpUrl: config.publicAmqpUrl,
+      limits: config.accountLimits,
+    },
+    randomBytes,
+  });
+  const claimNamespace = createClaimNamespace({
+    store: store.namespaces,
+    accounts,
+    clock,
+    randomBytes,
+    intervals,
+    keyId: keyring.currentKeyId,
+  });
+  return {
+    ping: ping({ id: config.id, version: VERSION }, clock),
+    'claim-namespace': claimNamespaceMethod({
+      claimNamespace,
+      requireSealedReplies: config.requireSealedReplies,
+      onClaimed,
+    }),
+    'get-namespace': getNamespaceMethod(store.namespaces),
+    'list-namespaces': listNamespacesMethod(store.namespaces),
+  };
+}
+
+function tellClaim(events: AgentEvents, { record, reclaimAtMs, isNew, isNewHolder }: ClaimResult): void {
+  if (!isNewHolder) return;
+  events.emit('namespace.claimed', {
+    namespace: record.namespace,
+    clientId: record.claimedBy,
+    first: isNew,
+    created: formatInstant(record.createdMs),
+    expires: formatInstant(record.expiresMs),
+    reclaimAt: formatInstant(reclaimAtMs),
+  });
+}
+
+/** A broker that starts at the same time as the agent is waited for; one that refuses is not. */
+async function patiently(work: () => Promise<void>, log: Log, signal: AbortSignal | undefined): Promise<void> {
+  const patience = AbortSignal.timeout(START_PATIENCE_MS);
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!isAgentError(error, 'BrokerUnavailable') || patience.aborted || signal?.aborted) throw error;
+      log.warn({ err: error }, 'the broker does not answer yet');
+      await sleep(START_RETRY_MS, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}
