@@ -1,0 +1,76 @@
+import scopeLibrary from 'taskcluster-lib-scopes';
+import { z } from 'zod';
+import type { HawkReply } from './authenticate-hawk.ts';
+import { ApiError } from './api-error.ts';
+
+const text = (longest: number): z.ZodType<string> =>
+  // JSON schema counts code points, where a string's length counts UTF-16 units.
+  z
+    .string()
+    .refine((value) => value.length > 0 && Array.from(value).length <= longest, `must have 1 to ${longest} characters`);
+
+/** What the notify service accepts; anything else is an InputValidationError. */
+export const emailSchema = z.strictObject({
+  address: z.email(),
+  subject: text(255),
+  content: text(102_400),
+  link: z.strictObject({ text: text(40), href: text(1024).and(z.url()) }).optional(),
+  replyTo: z.email().optional(),
+  template: z.enum(['simple', 'fullscreen']).optional(),
+});
+
+/** A mail that was asked for. */
+export type Email = z.output<typeof emailSchema>;
+
+/** Addresses that are refused with an error, and those to which nothing is sent without a word. */
+export interface MailRules {
+  readonly denylisted: readonly string[];
+  readonly silent: readonly string[];
+}
+
+const REMEMBERED = 1000;
+
+/** The mails that were sent, oldest first, and the decision whether one is. */
+export class Mailbox {
+  readonly sent: Email[] = [];
+  readonly #rules: MailRules;
+  #recent: string[] = [];
+
+  constructor(rules: MailRules) {
+    this.#rules = rules;
+  }
+
+  /**
+   * Records the mail.
+   *
+   * @returns The HTTP status: 200 sent; 204 not sent, because it is one of the last 1000 again or the address is silent.
+   * @throws ApiError DenylistedAddress.
+   */
+  send(email: Email): 200 | 204 {
+    const { address, subject, content, link, replyTo } = email;
+    if (this.#rules.denylisted.includes(address)) {
+      throw new ApiError('DenylistedAddress', `Email ${address} is denylisted`);
+    }
+    const identity = JSON.stringify([address, subject, content, link, replyTo]);
+    if (this.#recent.includes(identity) || this.#rules.silent.includes(address)) return 204;
+    this.#recent = [identity, ...this.#recent].slice(0, REMEMBERED);
+    this.sent.push(email);
+    return 200;
+  }
+}
+
+/**
+ * Lets pass only a caller with `notify:email:<address>`.
+ *
+ * @throws ApiError AuthenticationFailed or InsufficientScopes.
+ */
+export function authorizeEmail(caller: HawkReply, address: string): void {
+  if (caller.status === 'auth-failed') throw new ApiError('AuthenticationFailed', caller.message);
+  const required = `notify:email:${address}`;
+  if (scopeLibrary.satisfiesExpression(caller.scopes, required)) return;
+  const who = caller.status === 'auth-success' ? `Client ID ${caller.clientId}` : 'An anonymous caller';
+  throw new ApiError(
+    'InsufficientScopes',
+    `${who} does not have sufficient scopes and is missing the following scopes:\n\n\`\`\`\n${required}\n\`\`\``,
+  );
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import taskcluster from 'taskcluster-client';
+import { type LocalTaskcluster, startTaskcluster } from '../../../src/dev/taskcluster/server.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const clientsFile = `${root}config/dev-taskcluster.yml`;
+const request = { method: 'post', resource: '/', host: 'x', port: 443 };
+
+describe('behaviour of the Taskcluster stand-in', () => {
+  let service: LocalTaskcluster;
+  const call = (timeout = 5000): Promise<unknown> =>
+    new taskcluster.Auth({ rootUrl: service.rootUrl, credentials: {}, retries: 0, timeout }).authenticateHawk(request);
+
+  beforeEach(async () => {
+    service = await startTaskcluster({ clientsFile });
+  });
+  afterEach(() => service.close());
+
+  it('can be slow', async () => {
+    service.behave({ mode: 'slow', delayMs: 120 }, 'auth');
+    const startedMs = performance.now();
+    await call();
+    assert.ok(performance.now() - startedMs >= 115);
+  });
+
+  it('can hang', async () => {
+    service.behave({ mode: 'hanging' });
+    await assert.rejects(call(100), { code: 'ECONNABORTED' });
+  });
+
+  it('can fail, cut connections, and talk nonsense', async () => {
+    service.behave({ mode: 'failing', status: 503 });
+    await assert.rejects(call(), { statusCode: 503 });
+    service.behave({ mode: 'cutting' });
+    await assert.rejects(call(), { code: 'ECONNRESET' });
+    service.behave({ mode: 'wrong' });
+    assert.deepEqual(await call(), { status: 'maybe' });
+    service.behave({ mode: 'wrong', body: '{"stat' });
+    await assert.rejects(call());
+  });
+
+  it('can be gone and come back on the same port', async () => {
+    await call();
+    await service.refuseConnections();
+    await assert.rejects(call(), { code: 'ECONNREFUSED' });
+    await service.acceptConnections();
+    await call();
+    assert.equal(service.calls.authenticateHawk, 2);
+  });
+
+  it('misbehaves only where told', async () => {
+    service.behave({ mode: 'failing' }, 'notify');
+    await call();
+    assert.equal((await fetch(`${service.rootUrl}/api/notify/v1/ping`)).status, 500);
+  });
+
+  it('can be told by HTTP, and says there what happened', async () => {
+    const put = (body: object): Promise<Response> =>
+      fetch(`${service.rootUrl}/_dev/behaviour`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    assert.equal((await put({ service: 'auth', behaviour: { mode: 'failing' } })).status, 200);
+    await assert.rejects(call(), { statusCode: 500 });
+    assert.equal((await put({ behaviour: { mode: 'normal' } })).status, 200);
+    await call();
+    assert.equal((await put({ behaviour: { mode: 'moody' } })).status, 400);
+    assert.match(await (await fetch(`${service.rootUrl}/_dev/calls`)).text(), /"authenticateHawk":2/);
+    assert.deepEqual(await (await fetch(`${service.rootUrl}/_dev/mails`)).json(), []);
+  });
+
+  it('ends when its signal aborts, whatever it still holds', async () => {
+    const ending = new AbortController();
+    const other = await startTaskcluster({ signal: ending.signal });
+    other.behave({ mode: 'hanging' });
+    const hanging = fetch(`${other.rootUrl}/api/auth/v1/ping`);
+    // The connection is there when a second request on another one is answered.
+    await fetch(`${other.rootUrl}/_dev/calls`);
+    ending.abort();
+    await assert.rejects(hanging);
+    await assert.rejects(fetch(`${other.rootUrl}/_dev/calls`));
+  });
+
+  it('refuses a list of clients with faults, each in words', async () => {
+    await assert.rejects(
+      startTaskcluster({ directory: { clients: [{ clientId: 'a b', accessToken: 'short' }] } }),
+      /clients\.0\.clientId: .*clients\.0\.accessToken: /,
+    );
+    const circle = { roles: [{ roleId: 'a*', scopes: ['assume:ab<..>'] }] };
+    await assert.rejects(startTaskcluster({ directory: circle }), /in a circle/);
+    const star = { roles: [{ roleId: 'a*', scopes: ['b*<..>'] }] };
+    await assert.rejects(startTaskcluster({ directory: star }), /Remove the star/);
+    const several = { roles: [{ roleId: 'a*', scopes: ['<..><..>'] }] };
+    await assert.rejects(startTaskcluster({ directory: several }), /Leave one/);
+  });
+
+  it('refuses a port that is taken', async () => {
+    await assert.rejects(startTaskcluster({ port: service.port }), { code: 'EADDRINUSE' });
+  });
+
+  it('runs alone', async () => {
+    const args = ['--import', 'tsx', 'src/dev/taskcluster/main.ts'];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    const exited = once(child, 'exit');
+    try {
+      let rootUrl = '';
+      for await (const line of createInterface(child.stdout)) {
+        [, rootUrl = ''] = /^TASKCLUSTER_ROOT_URL=(.*)$/.exec(line) ?? [];
+        if (rootUrl !== '') break;
+      }
+      assert.equal((await fetch(`${rootUrl}/api/auth/v1/ping`)).status, 200);
+    } finally {
+      child.kill('SIGTERM');
+    }
+    assert.deepEqual(await exited, [0, null]);
+  });
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { client as hawk } from 'hawk';
+import taskcluster, { type Credentials } from 'taskcluster-client';
+import type { LocalTaskcluster } from '../../../src/dev/taskcluster/server.ts';
+import { startService, TOKEN } from './support.ts';
+
+const mail = (subject: string, address = 'owner@example.com') => ({ address, subject, content: 'Text' });
+const notifyAs = (service: LocalTaskcluster, credentials: Credentials | Record<string, never>) =>
+  new taskcluster.Notify({ rootUrl: service.rootUrl, credentials, retries: 0 });
+
+describe('notify email of the Taskcluster stand-in', () => {
+  let service: LocalTaskcluster;
+  before(async () => {
+    service = await startService();
+  });
+  after(() => service.close());
+
+  const mailer = () => notifyAs(service, service.credentials('mailer'));
+
+  it('sends for who has the scope, and records it', async () => {
+    await mailer().email({ ...mail('sent'), link: { text: 'Look', href: 'https://example.com/x' } });
+    assert.equal(service.mails.filter(({ subject }) => subject === 'sent').length, 1);
+  });
+
+  it('sends the same only once, and to silent addresses nothing, without an error', async () => {
+    await mailer().email(mail('twice'));
+    await mailer().email(mail('twice'));
+    await mailer().email(mail('silent', 'quiet@example.com'));
+    assert.equal(service.mails.filter(({ subject }) => subject === 'twice').length, 1);
+    assert.equal(service.mails.filter(({ subject }) => subject === 'silent').length, 0);
+  });
+
+  it('refuses denylisted addresses', async () => {
+    const sending = mailer().email(mail('denylisted', 'no@example.com'));
+    await assert.rejects(sending, { statusCode: 400, code: 'DenylistedAddress' });
+  });
+
+  it('refuses who lacks the scope, and who does not sign or signs wrongly', async () => {
+    const insufficient = { statusCode: 403, code: 'InsufficientScopes' };
+    await assert.rejects(mailer().email(mail('x', 'owner@example.org')), insufficient);
+    await assert.rejects(notifyAs(service, service.credentials('plain')).email(mail('x')), insufficient);
+    await assert.rejects(notifyAs(service, {}).email(mail('x')), insufficient);
+    const wrong = notifyAs(service, { clientId: 'mailer', accessToken: 'wrong' }).email(mail('x'));
+    await assert.rejects(wrong, { statusCode: 401, code: 'AuthenticationFailed' });
+  });
+
+  it('refuses what breaks the schema, whoever sends it', async () => {
+    const faults: object[] = [
+      { address: 'nobody' },
+      { subject: '' },
+      { subject: 'x'.repeat(256) },
+      { content: 'x'.repeat(102_401) },
+      { template: 'plain' },
+      { extra: 1 },
+    ];
+    for (const fault of faults) {
+      const sending = notifyAs(service, {}).email({ ...mail('x'), ...fault });
+      await assert.rejects(sending, { statusCode: 400, code: 'InputValidationError' }, JSON.stringify(fault));
+    }
+  });
+
+  it('checks the payload hash, where one was signed', async () => {
+    const url = `${service.rootUrl}/api/notify/v1/email`;
+    const send = async (signed: string, sent: string): Promise<number> => {
+      const credentials = { id: 'mailer', key: TOKEN, algorithm: 'sha256' as const };
+      const { header } = hawk.header(url, 'POST', { credentials, payload: signed, contentType: 'application/json' });
+      const headers = { authorization: header, 'content-type': 'application/json' };
+      return (await fetch(url, { method: 'POST', headers, body: sent })).status;
+    };
+    const body = JSON.stringify(mail('hashed'));
+    assert.equal(await send(body, body), 200);
+    assert.equal(await send(body, body), 204);
+    assert.equal(await send('{}', body), 401);
+  });
+});
