@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { type LocalInstallation, startLocalInstallation, WORKING_COPY } from './local-installation.ts';
+import { createSteps } from './steps.ts';
+import { walkThrough } from './walk-through.ts';
+
+const keep = process.argv.includes('--keep');
+const steps = createSteps((line) => console.log(line));
+const interrupted = new AbortController();
+const whenInterrupted = new Promise<void>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      interrupted.abort(new Error('The demo was interrupted.'));
+      resolve();
+    });
+  }
+});
+
+/** The process of one demo has a folder of its own, so that two can run side by side. */
+const folder = join(WORKING_COPY, `.cache/demo-${process.pid}`);
+
+try {
+  const installation = await startLocalInstallation(folder, steps, interrupted.signal);
+  try {
+    await walkThrough(installation, steps, interrupted.signal);
+    if (keep) {
+      tellHowToTalkToIt(installation);
+      await whenInterrupted;
+    }
+  } finally {
+    await steps.run('Stop everything', () => installation.stop());
+  }
+  console.log(`\nThe demo did what it says: ${steps.done} steps.`);
+} catch (error) {
+  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
+
+function tellHowToTalkToIt({ environment, claimantUrl, broker, logFile }: LocalInstallation): void {
+  console.log(`
+Everything keeps running until Ctrl-C.
+
+  A client's first claim goes to   ${claimantUrl}
+  Clients and their scopes         config/dev-taskcluster.yml
+  RabbitMQ in a browser            ${broker.managementUrl} (${broker.user} / ${broker.password})
+  The agent's log                  ${logFile}
+
+The environment of this installation, for other commands:
+${Object.entries(environment)
+  .map(([name, value]) => `  export ${name}='${value}'`)
+  .join('\n')}`);
+}
