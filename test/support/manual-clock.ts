@@ -1,0 +1,26 @@
+import type { Clock } from '../../src/clock.ts';
+
+/** A clock that stands still until it is told otherwise. */
+export interface ManualClock extends Clock {
+  /** Lets this much time pass, on both clocks. */
+  advance(ms: number): void;
+  /** Sets the wall clock alone, as somebody who sets the machine's clock does. */
+  setWall(ms: number): void;
+}
+
+/** Makes a clock that begins at this instant. */
+export function createManualClock(wallMs: number = Date.parse('2026-11-24T12:00:00Z')): ManualClock {
+  let wall = wallMs;
+  let monotonic = 5000;
+  return {
+    nowMs: () => wall,
+    monotonicMs: () => monotonic,
+    advance(ms) {
+      wall += ms;
+      monotonic += ms;
+    },
+    setWall(ms) {
+      wall = ms;
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
+import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
+
+/** A store in memory, with the promises of the real ones: every answer comes later, and nobody shares an object. */
+export interface MemoryStore extends Store {
+  /** Puts a record as it is, to begin a test with. */
+  put(record: NamespaceRecord): void;
+  /** What is stored under a name. */
+  peek(namespace: string): NamespaceRecord | undefined;
+}
+
+/** Makes an empty store. */
+export function createMemoryStore(storeId: string = randomBytes(8).toString('hex')): MemoryStore {
+  const records = new Map<string, NamespaceRecord>();
+  return {
+    kind: 'lmdb',
+    storeId,
+    namespaces: memoryNamespaces(records),
+    nonces: memoryNonces(),
+    async check() {},
+    async close() {},
+    put: (record) => void records.set(record.namespace, structuredClone(record)),
+    peek: (namespace) => structuredClone(records.get(namespace)),
+  };
+}
+
+function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore {
+  const sorted = (): NamespaceRecord[] =>
+    structuredClone([...records.values()]).toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
+  const due = ({ states, beforeMs, limit }: DueOptions, instant: 'nextRotationMs' | 'expiresMs'): NamespaceRecord[] =>
+    sorted()
+      .filter((record) => states.includes(record.state) && record[instant] <= beforeMs)
+      .toSorted((a, b) => a[instant] - b[instant])
+      .slice(0, limit);
+  return {
+    get: async (namespace) => structuredClone(records.get(namespace)),
+    async insert(record) {
+      if (record.revision !== 1) throw new RangeError('The first write of a record makes its revision 1.');
+      if (records.has(record.namespace)) return false;
+      records.set(record.namespace, structuredClone(record));
+      return true;
+    },
+    async replace(record, expectedRevision) {
+      if (record.revision !== expectedRevision + 1) throw new RangeError('Every write raises the revision by one.');
+      if (records.get(record.namespace)?.revision !== expectedRevision) return false;
+      records.set(record.namespace, structuredClone(record));
+      return true;
+    },
+    async remove(namespace, expectedRevision) {
+      if (records.get(namespace)?.revision !== expectedRevision) return false;
+      return records.delete(namespace);
+    },
+    list: async ({ after, limit, states }) =>
+      sorted()
+        .filter((record) => after === undefined || record.namespace > after)
+        .filter((record) => states === undefined || states.includes(record.state))
+        .slice(0, limit),
+    dueForRotation: async (options) => due(options, 'nextRotationMs'),
+    dueForExpiry: async (options) => due(options, 'expiresMs'),
+  };
+}
+
+function memoryNonces(): NonceStore {
+  const entries = new Map<string, NonceEntry>();
+  return {
+    async remember(entry) {
+      const known = entries.get(entry.key);
+      if (known !== undefined) return structuredClone(known);
+      entries.set(entry.key, structuredClone(entry));
+      return structuredClone(entry);
+    },
+    async recordOutcome(key, outcome) {
+      const entry = entries.get(key);
+      if (entry?.outcome === null) entries.set(key, { ...entry, outcome });
+    },
+    async prune(beforeMs) {
+      const old = [...entries.values()].filter(({ acceptableUntilMs }) => acceptableUntilMs < beforeMs);
+      for (const { key } of old) entries.delete(key);
+      return old.length;
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import type { NamespaceRecord } from '../../src/store/records.ts';
+
+/** A namespace that is active and was claimed at `nowMs`, but for what is given. */
+export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): NamespaceRecord {
+  return {
+    namespace: 'taskcluster-x',
+    revision: 2,
+    state: 'active',
+    life: 'bGlmZQ',
+    generation: 1,
+    slots: [
+      { generation: 1, keyId: 'key', promisedUntilMs: nowMs + 5_400_000 },
+      { generation: 0, keyId: '', promisedUntilMs: 0 },
+    ],
+    nextKeyId: 'key',
+    createdMs: nowMs,
+    expiresMs: nowMs + 14_400_000,
+    nextRotationMs: nowMs + 3_600_000,
+    contact: null,
+    claimedBy: 'project/x',
+    revokedUntilMs: null,
+    permissionsVersion: 1,
+    goneMs: null,
+    ...given,
+  };
+}
