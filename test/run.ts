@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { endMarked, entries } from './support/leftovers.ts';
+import type { RunResult } from './support/reporter.ts';
+
+/** How long mocha may take to end after its last test: stopping what tests share takes seconds. */
+const END_GRACE_MS = 60_000;
+
+/** What the names of files that tests and the programs they start make elsewhere would contain. */
+const OUR_NAMES = /pulse|rabbit|mongo|ferret|lmdb/i;
+
+process.exit(await main(process.argv.slice(2)));
+
+/** Runs mocha with `args`, looks for what it left behind, prints the summary as the last line; returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const run = randomBytes(6).toString('hex');
+  const mark = `PULSE_AGENT_TEST_RUN=${run}`;
+  const cache = resolve('.cache/tests');
+  removeFoldersOfTheDead(cache);
+  const folder = join(cache, `run-${process.pid}`);
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary, { recursive: true });
+  const resultFile = join(folder, 'result.json');
+  const before = new Set(entries('/tmp'));
+
+  const ended = await runMocha(args, resultFile, {
+    ...process.env,
+    NODE_ENV: 'test',
+    TMPDIR: temporary,
+    PULSE_AGENT_TEST_RUN: run,
+    PULSE_AGENT_TEST_RESULT: resultFile,
+  });
+  const complaints = ended.complaint === undefined ? [] : [ended.complaint];
+  for (const left of await endMarked(mark, 3000)) complaints.push(`Left running: ${left.pid} ${left.command}`);
+
+  const result = readResult(resultFile);
+  if (result === undefined) complaints.push('Mocha did not get to the end of the tests.');
+  const { passed, failed, skipped } = result ?? { passed: 0, failed: 0, skipped: 0 };
+  if (failed === 0 && ended.code !== 0 && ended.complaint === undefined) {
+    complaints.push(`Mocha ended with ${ended.code}, although no test failed: see above.`);
+  }
+  if (result !== undefined && passed + failed === 0) complaints.push('No test was run.');
+  complaints.push(...leftFiles(cache, temporary, before));
+  rmSync(folder, { recursive: true, force: true });
+
+  console.log('');
+  for (const complaint of complaints) console.log(`FAIL  ${complaint}`);
+  const failures = failed + complaints.length;
+  console.log(`${passed} passed, ${failures} failed, ${skipped} skipped`);
+  return failures === 0 ? 0 : 1;
+}
+
+async function runMocha(
+  args: readonly string[],
+  resultFile: string,
+  env: NodeJS.ProcessEnv,
+): Promise<{ code: number; complaint?: string }> {
+  const child = spawn(
+    process.execPath,
+    ['node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts', ...args],
+    { stdio: 'inherit', env },
+  );
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  const exited = new Promise<number>((settle) => {
+    child.once('exit', (status) => settle(status ?? 1));
+    child.once('error', () => settle(1));
+  });
+  let lastTestAt: number | undefined;
+  for (;;) {
+    const code = await Promise.race([exited, delay(100)]);
+    if (code !== undefined) return { code };
+    if (existsSync(resultFile)) lastTestAt ??= performance.now();
+    if (lastTestAt !== undefined && performance.now() - lastTestAt > END_GRACE_MS) {
+      child.kill('SIGKILL');
+      return {
+        code: 1,
+        complaint: 'Mocha did not end after the last test: a test left a timer, socket or server open.',
+      };
+    }
+  }
+}
+
+function readResult(file: string): RunResult | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as RunResult) : undefined;
+}
+
+function leftFiles(cache: string, temporary: string, before: ReadonlySet<string>): string[] {
+  // The TypeScript loader keeps what it has translated; nobody else may leave anything.
+  const inTemporary = entries(temporary).filter((name) => !name.startsWith('tsx-') && name !== 'node-compile-cache');
+  const inCache = entries(cache).filter((name) => /^[0-9]+$/.test(name) && !processLives(Number(name)));
+  const elsewhere = entries('/tmp').filter((name) => !before.has(name) && OUR_NAMES.test(name));
+  return [
+    ...inTemporary.map((name) => `Left in the temporary folder: ${name}`),
+    ...inCache.map(
+      (name) => `Left in .cache/tests: ${name} with ${entries(join(cache, name)).join(', ') || 'nothing'}`,
+    ),
+    ...elsewhere.map((name) => `Left outside of the working copy: /tmp/${name}`),
+  ];
+}
+
+/** Removes what runs have left that were killed before they could. */
+function removeFoldersOfTheDead(cache: string): void {
+  for (const name of entries(cache)) {
+    const pid = Number(/^(?:run-)?([0-9]+)$/.exec(name)?.[1]);
+    if (!processLives(pid)) rmSync(join(cache, name), { recursive: true, force: true });
+  }
+}
+
+function processLives(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}

@@ -1,0 +1,22 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { addCleanup } from './cleanup.ts';
+
+/** Where tests of this process keep their files: inside the working copy, apart from other processes. */
+export function testFolder(): string {
+  return resolve('.cache/tests', String(process.pid));
+}
+
+/** A name that no other test uses. */
+export function unique(prefix: string): string {
+  return `${prefix}-${randomBytes(6).toString('hex')}`;
+}
+
+/** A new empty folder, removed after the test (or, made outside of one, after the run). */
+export function makeFolder(prefix: string): string {
+  const folder = join(testFolder(), unique(prefix));
+  mkdirSync(folder, { recursive: true });
+  addCleanup(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
