@@ -154,7 +154,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
           const read = readDirectReplyTo(address);
           if (read === undefined) return false;
           // An address that cannot be checked now is not worth the connection that a forged one would cost.
-          return await nodes.knows(read.nodeHash).catch(() => false);
+          return await nodes.mayHold(read).catch(() => false);
         },
       }),
       outbox,

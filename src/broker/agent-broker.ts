@@ -1,5 +1,5 @@
-import { BrokerAsPromised } from 'rascal';
-import type { BrokerConfig, ConnectionConfig } from 'rascal';
+import rascal from 'rascal';
+import type { BrokerAsPromised, BrokerConfig, ConnectionConfig } from 'rascal';
 import { contractNames } from '../contract/names.ts';
 import { AgentError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
@@ -151,7 +151,7 @@ function connectionOf({ amqpUrl, id, maxReconnectDelayMs, ca }: AgentBrokerSetti
 async function createBroker(config: BrokerConfig, signal?: AbortSignal): Promise<BrokerAsPromised> {
   signal?.throwIfAborted();
   try {
-    return await BrokerAsPromised.create(config);
+    return await rascal.BrokerAsPromised.create(config);
   } catch (error) {
     await shutDownHalfMade(error);
     const { message } = asError(error);
@@ -166,7 +166,7 @@ async function createBroker(config: BrokerConfig, signal?: AbortSignal): Promise
 async function shutDownHalfMade(failure: unknown): Promise<void> {
   if (!(failure instanceof Error)) return;
   const values: unknown[] = Object.getOwnPropertySymbols(failure).map((key) => Reflect.get(failure, key));
-  const half = values.find((value) => value instanceof BrokerAsPromised);
+  const half = values.find((value) => value instanceof rascal.BrokerAsPromised);
   if (half === undefined) return;
   half.on('error', ignore);
   await half.shutdown().catch(ignore);

@@ -121,6 +121,13 @@ export const bindingAnswer = z
     }),
   );
 
+/** A node of the cluster that runs. */
+export interface RunningNode {
+  readonly name: string;
+  /** The major version of its Erlang/OTP. */
+  readonly otpRelease: number;
+}
+
 export const nodeAnswer = z.object({ name: z.string(), running: z.boolean() });
 
 /** What the broker is. */

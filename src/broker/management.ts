@@ -23,6 +23,7 @@ import type {
   Overview,
   Permissions,
   Policy,
+  RunningNode,
   UserLimitName,
   UserLimits,
 } from './management-answers.ts';
@@ -40,6 +41,7 @@ export type {
   Overview,
   Permissions,
   Policy,
+  RunningNode,
   UserLimitName,
   UserLimits,
 } from './management-answers.ts';
@@ -82,8 +84,8 @@ export interface Management {
   /** The bindings that bring messages of other exchanges into this one. */
   listBindingsInto(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[]>;
   deleteBinding(vhost: string, binding: Binding, options?: CallOptions): Promise<boolean>;
-  /** The names of the nodes that run. */
-  runningNodes(options?: CallOptions): Promise<string[]>;
+  /** The nodes that run. The API tells the Erlang/OTP of one; those of a cluster have the same but during an upgrade. */
+  runningNodes(options?: CallOptions): Promise<RunningNode[]>;
   overview(options?: CallOptions): Promise<Overview>;
   whoAmI(options?: CallOptions): Promise<Identity>;
   /** Closes the idle connections to the API. */
@@ -165,10 +167,14 @@ export function createManagement(settings: ManagementSettings): Management {
       const kind = destinationType === 'queue' ? 'q' : 'e';
       return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);
     },
-    runningNodes: async (options) =>
-      (await list(nodeAnswer, ['nodes'], options, { columns: 'name,running' }))
-        .filter(({ running }) => running)
-        .map(({ name }) => name),
+    async runningNodes(options) {
+      const [nodes, { erlangVersion }] = await Promise.all([
+        list(nodeAnswer, ['nodes'], options, { columns: 'name,running' }),
+        get(overviewAnswer, ['overview'], options),
+      ]);
+      const otpRelease = Number.parseInt(erlangVersion, 10);
+      return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
+    },
     overview: (options) => get(overviewAnswer, ['overview'], options),
     whoAmI: (options) => get(identityAnswer, ['whoami'], options),
     close: () => transport.close(),

@@ -1,10 +1,12 @@
 import type { Clock } from '../clock.ts';
-import { nodeNameHash } from './direct-reply-to.ts';
+import { fitsPid, nodeNameHash } from './direct-reply-to.ts';
+import type { DirectReplyTo } from './direct-reply-to.ts';
+import type { RunningNode } from './management.ts';
 
 /** What {@link createRunningNodes} needs. */
 export interface RunningNodesParts {
-  /** The names of the nodes that run now. */
-  readonly listNodes: () => Promise<readonly string[]>;
+  /** The nodes that run now. */
+  readonly listNodes: () => Promise<readonly RunningNode[]>;
   readonly clock: Clock;
   /** The least time between two listings. Everybody may send forged addresses: they must not become API calls. */
   readonly minRefreshMs?: number;
@@ -12,29 +14,29 @@ export interface RunningNodesParts {
   readonly maxAgeMs?: number;
 }
 
-/** Which nodes of the cluster run, by the hash that stands in direct reply-to addresses. */
+/** Which nodes of the cluster run, and so which direct reply-to addresses can be published to. */
 export interface RunningNodes {
   /**
-   * Whether a running node's name has this hash. A listing that grew old still counts while it is renewed, so replies
-   * go on while the management API is down.
+   * Whether the address names a process that a running node could have. A listing that grew old still counts while it is
+   * renewed, so replies go on while the management API is down.
    *
-   * @throws AgentError `BrokerUnavailable` when the hash is unknown and the nodes cannot be listed.
+   * @throws AgentError `BrokerUnavailable` when the node is unknown and the nodes cannot be listed.
    */
-  knows(nodeHash: number): Promise<boolean>;
+  mayHold(address: DirectReplyTo): Promise<boolean>;
 }
 
 /** Makes the cache, empty: the first question lists the nodes. */
 export function createRunningNodes(parts: RunningNodesParts): RunningNodes {
   const minRefreshMs = parts.minRefreshMs ?? 1000;
   const maxAgeMs = parts.maxAgeMs ?? 60_000;
-  let hashes: ReadonlySet<number> = new Set();
+  let releases: ReadonlyMap<number, number> = new Map();
   let listedAtMs = -Infinity;
   let triedAtMs = -Infinity;
   let latest: Promise<void> = Promise.resolve();
 
   const list = async (): Promise<void> => {
-    const names = await parts.listNodes();
-    hashes = new Set(names.map(nodeNameHash));
+    const nodes = await parts.listNodes();
+    releases = new Map(nodes.map(({ name, otpRelease }) => [nodeNameHash(name), otpRelease]));
     listedAtMs = parts.clock.monotonicMs();
   };
   /** Lists the nodes, or shares the try that was made just now, its failure included. */
@@ -47,15 +49,13 @@ export function createRunningNodes(parts: RunningNodesParts): RunningNodes {
   };
 
   return {
-    async knows(nodeHash) {
+    async mayHold(address) {
       const old = parts.clock.monotonicMs() - listedAtMs > maxAgeMs;
-      if (hashes.has(nodeHash)) {
-        // Its failure is told to the first who asks for an unknown hash.
-        if (old) refresh().catch(() => undefined);
-        return true;
-      }
-      await refresh();
-      return hashes.has(nodeHash);
+      if (!releases.has(address.nodeHash)) await refresh();
+      // Its failure is told to the first who asks for an unknown node.
+      else if (old) refresh().catch(() => undefined);
+      const otpRelease = releases.get(address.nodeHash);
+      return otpRelease !== undefined && fitsPid(address, otpRelease);
     },
   };
 }

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { nodeNameHash, readDirectReplyTo } from '../../src/broker/direct-reply-to.ts';
+import { fitsPid, nodeNameHash, readDirectReplyTo } from '../../src/broker/direct-reply-to.ts';
 import { replyAddress } from '../support/reply-address.ts';
 
 describe('direct reply-to address', () => {
   it('tells the hash of its node', () => {
-    assert.deepEqual(readDirectReplyTo(replyAddress({ node: 'reply@29926788' })), { nodeHash: 29926788 });
+    assert.deepEqual(readDirectReplyTo(replyAddress({ node: 'reply@29926788' })), {
+      nodeHash: 29926788,
+      id: 700,
+      serial: 0,
+    });
   });
 
   it("hashes a node's name as Erlang does", () => {
@@ -23,8 +27,6 @@ describe('direct reply-to address', () => {
     base64url: replyAddress({ key: Buffer.alloc(16, 0xff) }).replaceAll('/', '_'),
     'a key of 15 bytes': replyAddress({ key: Buffer.alloc(15) }),
     'a key of 17 bytes': replyAddress({ key: Buffer.alloc(17) }),
-    'an id of 2^15': replyAddress({ id: 2 ** 15 }),
-    'a serial of 2^13': replyAddress({ serial: 2 ** 13 }),
     'a node of another form': replyAddress({ node: 'rabbit@29926788' }),
     'a node without a number': replyAddress({ node: 'reply@localhost' }),
     'a hash with a leading zero': replyAddress({ node: 'reply@029926788' }),
@@ -39,8 +41,17 @@ describe('direct reply-to address', () => {
     it(`refuses ${what}`, () => assert.equal(readDirectReplyTo(address), undefined));
   }
 
-  it('takes the largest id and serial that are a pid', () => {
-    assert.ok(readDirectReplyTo(replyAddress({ id: 2 ** 15 - 1, serial: 2 ** 13 - 1 })));
+  it('knows how large the numbers of a pid are in each Erlang/OTP', () => {
+    const sizes = [
+      { otpRelease: 25, idBits: 15, serialBits: 13 },
+      { otpRelease: 26, idBits: 28, serialBits: 32 },
+      { otpRelease: 27, idBits: 28, serialBits: 32 },
+    ];
+    for (const { otpRelease, idBits, serialBits } of sizes) {
+      assert.ok(fitsPid({ id: 2 ** idBits - 1, serial: 2 ** serialBits - 1 }, otpRelease));
+      assert.ok(!fitsPid({ id: 2 ** idBits, serial: 0 }, otpRelease));
+      assert.ok(!fitsPid({ id: 0, serial: 2 ** serialBits }, otpRelease));
+    }
   });
 
   it('never throws, whatever comes', () => {
