@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { deletionStartsMs, fenceMs, type Intervals, reclaimAtMs, reusableMs } from '../../src/namespaces/timing.ts';
+
+const HOUR = 3_600_000;
+const NOW = Date.parse('2026-11-24T12:00:00Z');
+
+function every(rotationMs: number): Intervals {
+  return { rotationMs, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+}
+
+describe('fenceMs', () => {
+  it('is 10 s, and an eighth of a short rotation interval', () => {
+    assert.equal(fenceMs(every(HOUR)), 10_000);
+    assert.equal(fenceMs(every(80_000)), 10_000);
+    assert.equal(fenceMs(every(79_992)), 9999);
+    assert.equal(fenceMs(every(1000)), 125);
+  });
+
+  it('is a whole number of milliseconds for every interval of whole seconds, as timers need it', () => {
+    for (let seconds = 1; seconds <= 100; seconds += 1) assert.ok(Number.isInteger(fenceMs(every(seconds * 1000))));
+  });
+});
+
+describe('reclaimAtMs', () => {
+  const intervals = every(HOUR);
+
+  it('is half an interval after the next rotation', () => {
+    const record = { nextRotationMs: NOW + 10, expiresMs: NOW + 9 * HOUR };
+    assert.equal(reclaimAtMs(record, NOW, intervals), NOW + 10 + HOUR / 2);
+  });
+
+  it('is half an interval from now when the rotation is late', () => {
+    const record = { nextRotationMs: NOW - 5 * HOUR, expiresMs: NOW + 9 * HOUR };
+    assert.equal(reclaimAtMs(record, NOW, intervals), NOW + HOUR / 2);
+  });
+
+  it('is never after the end of the namespace', () => {
+    const record = { nextRotationMs: NOW + HOUR, expiresMs: NOW + 1 };
+    assert.equal(reclaimAtMs(record, NOW, intervals), NOW + 1);
+    fc.assert(
+      fc.property(fc.nat(), fc.nat(), fc.nat(), (nextRotationMs, expiresMs, nowMs) => {
+        assert.ok(reclaimAtMs({ nextRotationMs, expiresMs }, nowMs, intervals) <= expiresMs);
+      }),
+    );
+  });
+
+  it('leaves two windows before its account is written again, however late the rotations', () => {
+    const ms = fc.integer({ min: 0, max: 5 * HOUR });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 7200 }), ms, ms, ms, (seconds, late, untilClaim, lateAgain) => {
+        const short = every(seconds * 1000);
+        const nextRotationMs = NOW + short.rotationMs;
+        // The claim comes before the rotation that makes its account the standby, whenever that is.
+        const rotatedMs = nextRotationMs + late;
+        const claimedMs = Math.min(NOW + untilClaim, rotatedMs);
+        const rewrittenMs = rotatedMs + short.rotationMs + lateAgain;
+        const reclaim = reclaimAtMs({ nextRotationMs, expiresMs: NOW + 99 * HOUR }, claimedMs, short);
+        assert.ok(reclaim + 2 * fenceMs(short) < rewrittenMs);
+      }),
+    );
+  });
+});
+
+describe('deletionStartsMs', () => {
+  it('is a minute after the end, or a quarter of a short rotation interval', () => {
+    assert.equal(deletionStartsMs(NOW, every(HOUR)), NOW + 60_000);
+    assert.equal(deletionStartsMs(NOW, every(8000)), NOW + 2000);
+  });
+});
+
+describe('reusableMs', () => {
+  it('is two windows after the last deletion', () => {
+    assert.equal(reusableMs(NOW, every(HOUR)), NOW + 20_000);
+    assert.equal(reusableMs(NOW, every(8000)), NOW + 2000);
+  });
+});
