@@ -16,7 +16,7 @@ export interface ClaimResult {
   readonly reclaimAtMs: number;
   /** Secret. */
   readonly connectionString: string;
-  /** Whether the namespace began its life with this claim. */
+  /** Whether these are the first credentials of the namespace's life. */
   readonly isNew: boolean;
   /** Whether the claim before this one was another client's; true for the first one. */
   readonly isNewHolder: boolean;
@@ -87,13 +87,14 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
-    const isNew = decision.action === 'begin';
+    // Who finds a life that another try began and did not finish hands out its first credentials all the same.
+    const isNew = decision.action !== 'renew' && decision.record.generation === 1;
     const isNewHolder = isNew || stored?.claimedBy !== claim.claimedBy;
     if (decision.action === 'renew') {
       const written = await store.replace(decision.record, decision.record.revision - 1);
       return written ? { record: decision.record, isNew, isNewHolder } : undefined;
     }
-    if (isNew) {
+    if (decision.action === 'begin') {
       const written =
         stored === undefined
           ? await store.insert(decision.record)

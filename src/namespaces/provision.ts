@@ -35,7 +35,7 @@ export interface Accounts {
 
 /** What {@link createAccounts} works with. */
 export interface AccountParts {
-  readonly management: Management;
+  readonly management: Pick<Management, 'putUser' | 'putPermissions' | 'putUserLimit'>;
   readonly keyring: Keyring;
   readonly storeId: string;
   readonly settings: AccountSettings;
