@@ -1,0 +1,59 @@
+import type { AccountParts } from '../../src/namespaces/provision.ts';
+
+/** One call of the management API. */
+export interface ManagementCall {
+  readonly name: 'putUser' | 'putPermissions' | 'putUserLimit';
+  readonly user: string;
+  readonly rest: readonly unknown[];
+}
+
+/** A management API in memory, and what was asked of it. */
+export interface ScriptedManagement {
+  readonly management: AccountParts['management'];
+  readonly calls: ManagementCall[];
+  /** The users that there are, with their password hashes. */
+  readonly users: Map<string, string>;
+  /** Who has permissions. */
+  readonly permitted: Set<string>;
+  /** Runs before each call is sent; what it throws is what the call rejects with, and nothing happened. */
+  onCall: (call: ManagementCall) => void | Promise<void>;
+}
+
+/** Makes a management API without users. It asks `beforeSend` right before each call, as the real one does. */
+export function createScriptedManagement(): ScriptedManagement {
+  const calls: ManagementCall[] = [];
+  const users = new Map<string, string>();
+  const permitted = new Set<string>();
+  const scripted: ScriptedManagement = {
+    calls,
+    users,
+    permitted,
+    onCall: () => undefined,
+    management: {
+      async putUser(user, { passwordHash, ...rest }, options) {
+        await sent({ name: 'putUser', user, rest: [rest] }, options);
+        const outcome = users.has(user) ? 'updated' : 'created';
+        users.set(user, passwordHash);
+        return outcome;
+      },
+      async putPermissions(vhost, user, permissions, options) {
+        await sent({ name: 'putPermissions', user, rest: [vhost, permissions] }, options);
+        permitted.add(user);
+        return 'created';
+      },
+      async putUserLimit(user, limit, value, options) {
+        await sent({ name: 'putUserLimit', user, rest: [limit, value] }, options);
+      },
+    },
+  };
+  async function sent(
+    call: ManagementCall,
+    options: Parameters<AccountParts['management']['putUser']>[2],
+  ): Promise<void> {
+    await scripted.onCall(call);
+    options?.signal?.throwIfAborted();
+    options?.beforeSend?.();
+    calls.push(call);
+  }
+  return scripted;
+}
