@@ -5,6 +5,7 @@ import taskcluster, { type Auth, type AuthenticateHawkRequest } from 'taskcluste
 import { z } from 'zod';
 import { AgentError } from '../errors.ts';
 import { createCallLimit } from './call-limit.ts';
+import { type Deadline, startDeadline, TimeUp } from './deadline.ts';
 
 /** A signed request in the terms of HTTP, which it need not be: only the signature is about it. */
 export interface SignedRequest {
@@ -89,14 +90,14 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   const auth = createAuth(options.rootUrl, timeoutMs, agents);
   let closed = false;
 
-  const call = async (request: AuthenticateHawkRequest, deadline: AbortSignal): Promise<unknown> => {
+  const call = async (request: AuthenticateHawkRequest, deadline: Deadline): Promise<unknown> => {
     for (const delayMs of RETRY_DELAYS_MS) {
-      deadline.throwIfAborted();
+      if (deadline.passed) throw new TimeUp();
       try {
         return await auth.authenticateHawk(request);
       } catch (error) {
-        if (closed || deadline.aborted || !worthAnotherTry(error)) throw error;
-        await sleep(delayMs * (0.75 + Math.random() / 2), undefined, { signal: deadline });
+        if (closed || deadline.passed || !worthAnotherTry(error)) throw error;
+        await sleep(delayMs * (0.75 + Math.random() / 2), undefined, { signal: deadline.signal });
       }
     }
     return auth.authenticateHawk(request);
@@ -110,17 +111,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       if (request.authorization.length > LONGEST_HEADER) {
         return { status: 'auth-failed', message: `The Hawk header is longer than ${LONGEST_HEADER} characters.` };
       }
-      const until = deadlineOf(timeoutMs, signal);
+      const deadline = startDeadline(timeoutMs, signal);
       try {
-        const leave = await limit.enter(until.signal);
+        const leave = limit.tryEnter() ?? (await limit.enter(deadline.signal));
         // Its place is taken until the call is really over, not only until its caller has given up.
-        const called = call(request, until.signal).finally(leave);
-        return outcomeOf(await until.race(called));
+        const called = call(request, deadline).finally(leave);
+        return outcomeOf(await deadline.race(called));
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         throw unavailable(error, timeoutMs);
       } finally {
-        until.clear();
+        deadline.clear();
       }
     },
     close() {
@@ -150,30 +151,6 @@ function createAuth(rootUrl: string, timeoutMs: number, agents: Agents): Auth {
   } finally {
     Object.assign(taskcluster.agents, shared);
   }
-}
-
-class TimeUp extends Error {}
-
-/** A signal that aborts with `signal` and after `timeoutMs`. Far cheaper than AbortSignal.any with AbortSignal.timeout. */
-function deadlineOf(timeoutMs: number, signal: AbortSignal) {
-  const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal.reason);
-  const timer = setTimeout(() => controller.abort(new TimeUp()), timeoutMs);
-  signal.addEventListener('abort', onAbort, { once: true });
-  return {
-    signal: controller.signal,
-    race<T>(promise: Promise<T>): Promise<T> {
-      return new Promise((resolve, reject) => {
-        if (controller.signal.aborted) reject(controller.signal.reason);
-        controller.signal.addEventListener('abort', () => reject(controller.signal.reason), { once: true });
-        promise.then(resolve, reject);
-      });
-    },
-    clear(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    },
-  };
 }
 
 /** Not after a time-out, for there is no time left, nor after a refusal (4xx), which would be the same again. */

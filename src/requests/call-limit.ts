@@ -2,6 +2,8 @@ import { AgentError } from '../errors.ts';
 
 /** Lets a few calls run at once and a few more wait for them, first come, first served. */
 export interface CallLimit {
+  /** Takes a free place, where there is one. It gives what gives the place back. */
+  tryEnter(): (() => void) | undefined;
   /**
    * Waits for a free place.
    *
@@ -52,13 +54,18 @@ export function createCallLimit({ atOnce, mayWait }: { atOnce: number; mayWait: 
       signal.addEventListener('abort', giveUp, { once: true });
     });
 
+  const tryEnter = (): (() => void) | undefined => {
+    if (running >= atOnce) return undefined;
+    running += 1;
+    return place();
+  };
+
   return {
+    tryEnter,
     async enter(signal) {
       signal.throwIfAborted();
-      if (running < atOnce) {
-        running += 1;
-        return place();
-      }
+      const leave = tryEnter();
+      if (leave !== undefined) return leave;
       if (queue.size >= mayWait) {
         throw new AgentError(
           'AuthUnavailable',
