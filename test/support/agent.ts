@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Agent, type AgentOptions, startAgent } from '../../src/agent.ts';
+import { markerName } from '../../src/broker/marker.ts';
+import { openRpc, type Rpc } from '../../src/client/rpc.ts';
+import { type Config, loadConfig } from '../../src/config.ts';
+import { type ContractNames, contractNames } from '../../src/contract/names.ts';
+import type { LocalRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { type LocalTaskcluster, startTaskcluster } from '../../src/dev/taskcluster/server.ts';
+import { createLog, type Log } from '../../src/log.ts';
+import type { FileSettings } from '../../src/settings.ts';
+import { createVhost, manage, openConnection, sharedBroker, type TestVhost } from './broker.ts';
+import { addCleanup } from './cleanup.ts';
+import { openDeadLetters, type DeadLetters } from './dead-letters.ts';
+import { makeFolder, unique } from './folders.ts';
+import { openRequester, type Requester } from './requester.ts';
+
+/** How a test's installation differs from the ordinary one. */
+export interface InstallationOptions {
+  /** The shared one when left out. */
+  readonly broker?: LocalRabbitMQ;
+  readonly settings?: Partial<FileSettings>;
+  /** More of the environment, or, when empty, less. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** All that an agent needs, under names of its own, and who talks to it. */
+export interface TestInstallation {
+  readonly broker: LocalRabbitMQ;
+  readonly vhost: TestVhost;
+  readonly taskcluster: LocalTaskcluster;
+  /** With which another process finds the same installation. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly config: Config;
+  readonly names: ContractNames;
+  readonly claimantUrl: string;
+  readonly claimantPassword: string;
+  /** The lines of the log of every agent that was started here, at level trace. */
+  readonly log: readonly string[];
+  /** Starts an agent here; it is stopped with the installation. */
+  start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
+  /** A client of the library, as the claimant unless told, with the credentials of `clientId`. */
+  rpc(clientId?: string, url?: string): Promise<Rpc>;
+  /** A raw client with a connection of its own, as the claimant unless told. */
+  requester(url?: string): Promise<Requester>;
+  /** What arrives in the dead-letter queue from now on, and what is there. */
+  deadLetters(): Promise<DeadLetters>;
+  /** Stops and removes everything. */
+  remove(): Promise<void>;
+}
+
+/** Clients of the stand-in: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes. */
+export const TEAM = 'team/service';
+export const OTHER = 'other/service';
+export const NEWCOMER = 'newcomer';
+
+const CLIENTS = [
+  { clientId: TEAM, scopes: ['pulse:namespace:taskcluster-team*', 'auth:create-client:team/*'] },
+  { clientId: OTHER, scopes: ['pulse:namespace:taskcluster-other*'] },
+  { clientId: NEWCOMER, scopes: [] },
+];
+
+/** A namespace of {@link TEAM} that no other test uses. */
+export function teamNamespace(): string {
+  return unique('taskcluster-team');
+}
+
+/** Prepares an installation without starting an agent. It is removed after the test, or after the run. */
+export async function makeInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
+  const broker = options.broker ?? (await sharedBroker());
+  const vhost = await createVhost(broker);
+  const folder = makeFolder('agent');
+  const taskcluster = await startTaskcluster({
+    directory: {
+      clients: CLIENTS.map((client) => ({ ...client, accessToken: `test-${randomBytes(20).toString('hex')}` })),
+    },
+  });
+  const settings: Partial<FileSettings> = {
+    id: unique('agent'),
+    audience: 'agent.test',
+    usernamePrefix: unique('user'),
+    logLevel: 'trace',
+    ...options.settings,
+  };
+  const file = join(folder, 'settings.yml');
+  writeFileSync(file, JSON.stringify(settings));
+  const claimantPassword = randomBytes(18).toString('base64url');
+  const environment = {
+    PULSE_AGENT_CONFIG: file,
+    RABBITMQ_URL: vhost.amqpUrl,
+    RABBITMQ_MANAGEMENT_URL: vhost.managementUrl,
+    TASKCLUSTER_ROOT_URL: taskcluster.rootUrl,
+    STORE_URL: `lmdb:${join(folder, 'store')}`,
+    PULSE_AGENT_SECRET: randomBytes(33).toString('base64'),
+    PULSE_AGENT_CLAIMANT_PASSWORD: claimantPassword,
+    ...options.environment,
+  };
+  const config = loadConfig(environment);
+  const names = contractNames(config.id);
+  const claimant = new URL(vhost.amqpUrl);
+  claimant.username = names.claimantUser;
+  claimant.password = claimantPassword;
+
+  const lines: string[] = [];
+  const log: Log = createLog(config, { write: (line: string) => void lines.push(line) });
+  const agents: Agent[] = [];
+  let removed = false;
+  const remove = async (): Promise<void> => {
+    if (removed) return;
+    removed = true;
+    for (const agent of agents.splice(0)) await agent.stop();
+    await taskcluster.close();
+    if (broker.running()) await removeTraces(broker, config);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  addCleanup(remove);
+  return {
+    broker,
+    vhost,
+    taskcluster,
+    environment,
+    config,
+    names,
+    claimantUrl: claimant.href,
+    claimantPassword,
+    log: lines,
+    async start(agentOptions = {}) {
+      const started = await startAgent(config, { log, ...agentOptions });
+      let stopped: Promise<void> | undefined;
+      // A test may stop it as well.
+      const agent: Agent = { ...started, stop: () => (stopped ??= started.stop()) };
+      agents.push(agent);
+      return agent;
+    },
+    async rpc(clientId, url = claimant.href) {
+      const credentials = clientId === undefined ? {} : { credentials: taskcluster.credentials(clientId) };
+      return await openRpc(await openConnection(url), { id: config.id, audience: config.audience, ...credentials });
+    },
+    requester: async (url = claimant.href) => await openRequester(await openConnection(url), config),
+    deadLetters: async () => await openDeadLetters(await openConnection(vhost.amqpUrl), names.deadQueue),
+    remove,
+  };
+}
+
+/** For use in a `describe`: an installation with one agent for all its tests. */
+export function useInstallation(
+  options: InstallationOptions & { agent?: Omit<AgentOptions, 'log'> } = {},
+): () => TestInstallation & { readonly agent: Agent } {
+  let installation: (TestInstallation & { agent: Agent }) | undefined;
+  before('start an installation', async function () {
+    this.timeout(300_000);
+    const made = await makeInstallation(options);
+    installation = { ...made, agent: await made.start(options.agent) };
+  });
+  after('remove the installation', async () => {
+    await installation?.remove();
+  });
+  return () => {
+    if (installation === undefined) throw new Error('The installation is there from the first hook on, not before.');
+    return installation;
+  };
+}
+
+/** What an agent leaves outside of its vhost. */
+async function removeTraces(broker: LocalRabbitMQ, config: Config): Promise<void> {
+  const { body } = await manage(broker, 'GET', '/users');
+  for (const { name } of body as { name: string }[]) {
+    if (name !== contractNames(config.id).claimantUser && !name.startsWith(`${config.usernamePrefix}taskcluster-`)) {
+      continue;
+    }
+    await manage(broker, 'DELETE', `/users/${encodeURIComponent(name)}`, undefined, [404]);
+  }
+  await manage(broker, 'DELETE', `/global-parameters/${markerName(config)}`, undefined, [404]);
+}
