@@ -14,7 +14,6 @@ const MAX_BODY_BYTES = 64 * 1024;
  */
 export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason: string): OutgoingMessage {
   const { properties, content } = delivery;
-  const { authorization: _signature, ...headers } = headersOf(delivery);
   return {
     exchange: deadExchange,
     routingKey: delivery.routingKey,
@@ -27,7 +26,7 @@ export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason:
         'x-pulse-agent-reason': reason,
         'x-pulse-agent-reply-to': asText(properties.replyTo),
         'x-pulse-agent-user-id': asText(properties.userId),
-        'x-pulse-agent-headers': JSON.stringify(headers, numbersAsText).slice(0, MAX_HEADERS_LENGTH),
+        'x-pulse-agent-headers': headersAsText(headersOf(delivery)),
       },
     },
   };
@@ -39,6 +38,16 @@ function textOf<K extends string>(name: K, value: unknown): { [name in K]?: stri
 
 function asText(value: unknown): string {
   return typeof value === 'string' ? value : '';
+}
+
+function headersAsText(headers: Readonly<Record<string, unknown>>): string {
+  const kept = Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization');
+  try {
+    return JSON.stringify(Object.fromEntries(kept), numbersAsText).slice(0, MAX_HEADERS_LENGTH);
+  } catch {
+    // Tables in tables, deeper than the stack.
+    return 'the headers cannot be written as JSON';
+  }
 }
 
 function numbersAsText(_name: string, value: unknown): unknown {

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { isWireErrorCode, WireError } from '../../src/contract/errors.ts';
+import { AGENT_ERRORS, AgentError, type AgentErrorCode } from '../../src/errors.ts';
+import { toWireError } from '../../src/requests/wire-error.ts';
+
+describe('toWireError', () => {
+  it('leaves a wire error as it is', () => {
+    const error = new WireError('ResourceNotFound', 'There is no such thing.');
+    assert.equal(toWireError(error), error);
+  });
+
+  it('tells the meaning of the agent’s own failures, and nothing of their message', () => {
+    for (const code of Object.keys(AGENT_ERRORS) as AgentErrorCode[]) {
+      const error = new AgentError(code, 'mongodb://user:hidden@h', { cause: new Error('hidden') });
+      const wire = toWireError(error);
+      assert.equal(wire.code, AGENT_ERRORS[code].wire);
+      assert.ok(isWireErrorCode(wire.code));
+      assert.equal(wire.retryable, true);
+      assert.ok(wire.message.startsWith(AGENT_ERRORS[code].meaning));
+      assert.doesNotMatch(JSON.stringify(wire.toBody()), /hidden/);
+      assert.equal(wire.cause, error);
+    }
+  });
+
+  it('makes Unavailable of what ran out of time', () => {
+    for (const signal of [AbortSignal.abort(), AbortSignal.abort(new DOMException('late', 'TimeoutError'))]) {
+      assert.equal(toWireError(signal.reason).code, 'Unavailable');
+    }
+  });
+
+  it('makes InternalServerError of everything else, and tells nothing of it', () => {
+    for (const fault of [new TypeError('hidden'), 'hidden', undefined, null, { message: 'hidden' }]) {
+      const wire = toWireError(fault);
+      assert.equal(wire.code, 'InternalServerError');
+      assert.doesNotMatch(JSON.stringify(wire.toBody()), /hidden/);
+    }
+  });
+});
