@@ -86,6 +86,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
       'public:read',
       'queue:red',
       'queue:red:use',
+      'use:red:now',
     ]);
     assert.deepEqual((await ask(service, sign('every-team')))['scopes'], [
       'assume:anonymous',
@@ -93,6 +94,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
       'member',
       'public:read',
       'queue:*',
+      'use:*',
     ]);
     const nested = ['assume:anonymous', 'assume:inner', 'assume:outer', 'deep', 'public:read'];
     assert.deepEqual((await ask(service, sign('nested')))['scopes'], nested);

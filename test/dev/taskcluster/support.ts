@@ -28,7 +28,7 @@ const DIRECTORY: DirectoryInput = {
   ],
   roles: [
     { roleId: 'anonymous', scopes: ['public:read'] },
-    { roleId: 'team:*', scopes: ['queue:<..>:use', 'queue:<..>', 'member'] },
+    { roleId: 'team:*', scopes: ['queue:<..>:use', 'queue:<..>', 'member', 'use:<..>:now'] },
     { roleId: 'outer', scopes: ['assume:inner'] },
     { roleId: 'inner', scopes: ['deep'] },
   ],
