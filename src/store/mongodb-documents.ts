@@ -1,0 +1,78 @@
+import type { NamespaceRecord, NonceEntry, Slot } from './records.ts';
+
+/** An instant as MongoDB keeps it, so that a person who looks into the database can read it. */
+type Instant = Date;
+
+interface SlotDocument extends Omit<Slot, 'promisedUntilMs'> {
+  readonly promisedUntil: Instant;
+}
+
+/** A {@link NamespaceRecord} in MongoDB; the namespace is the `_id`, because that is unique without any index. */
+export interface NamespaceDocument
+  extends Omit<
+    NamespaceRecord,
+    'namespace' | 'slots' | 'createdMs' | 'expiresMs' | 'nextRotationMs' | 'revokedUntilMs' | 'goneMs'
+  > {
+  readonly _id: string;
+  readonly slots: readonly [SlotDocument, SlotDocument];
+  readonly created: Instant;
+  readonly expires: Instant;
+  readonly nextRotation: Instant;
+  readonly revokedUntil: Instant | null;
+  readonly gone: Instant | null;
+}
+
+/** A {@link NonceEntry} in MongoDB. */
+export interface NonceDocument extends Omit<NonceEntry, 'key' | 'firstSeenMs' | 'acceptableUntilMs'> {
+  readonly _id: string;
+  readonly firstSeen: Instant;
+  readonly acceptableUntil: Instant;
+}
+
+export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument {
+  const { namespace, slots, createdMs, expiresMs, nextRotationMs, revokedUntilMs, goneMs, ...same } = record;
+  return {
+    _id: namespace,
+    ...same,
+    slots: [toSlotDocument(slots[0]), toSlotDocument(slots[1])],
+    created: new Date(createdMs),
+    expires: new Date(expiresMs),
+    nextRotation: new Date(nextRotationMs),
+    revokedUntil: toInstant(revokedUntilMs),
+    gone: toInstant(goneMs),
+  };
+}
+
+export function toNamespaceRecord(document: NamespaceDocument): NamespaceRecord {
+  const { _id, slots, created, expires, nextRotation, revokedUntil, gone, ...same } = document;
+  return {
+    namespace: _id,
+    ...same,
+    slots: [toSlot(slots[0]), toSlot(slots[1])],
+    createdMs: created.getTime(),
+    expiresMs: expires.getTime(),
+    nextRotationMs: nextRotation.getTime(),
+    revokedUntilMs: revokedUntil?.getTime() ?? null,
+    goneMs: gone?.getTime() ?? null,
+  };
+}
+
+export function toNonceDocument({ key, firstSeenMs, acceptableUntilMs, ...same }: NonceEntry): NonceDocument {
+  return { _id: key, ...same, firstSeen: new Date(firstSeenMs), acceptableUntil: new Date(acceptableUntilMs) };
+}
+
+export function toNonceEntry({ _id, firstSeen, acceptableUntil, ...same }: NonceDocument): NonceEntry {
+  return { key: _id, ...same, firstSeenMs: firstSeen.getTime(), acceptableUntilMs: acceptableUntil.getTime() };
+}
+
+function toSlotDocument({ promisedUntilMs, ...same }: Slot): SlotDocument {
+  return { ...same, promisedUntil: new Date(promisedUntilMs) };
+}
+
+function toSlot({ promisedUntil, ...same }: SlotDocument): Slot {
+  return { ...same, promisedUntilMs: promisedUntil.getTime() };
+}
+
+function toInstant(instantMs: number | null): Instant | null {
+  return instantMs === null ? null : new Date(instantMs);
+}

@@ -1,0 +1,115 @@
+import { type Db, MongoClient } from 'mongodb';
+import type { Clock, RandomBytes } from '../clock.ts';
+import { StoreGate } from './gate.ts';
+import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
+import { MongoNamespaces } from './mongodb-namespaces.ts';
+import { MongoNonces } from './mongodb-nonces.ts';
+import { forcedOptions, malformed, parseMongoUrl } from './mongodb-url.ts';
+import type { Store } from './store.ts';
+
+const DEFAULT_TIMEOUT_MS = 5000;
+
+/** How to open the store in MongoDB. */
+export interface MongoOptions {
+  /** `mongodb://…` or `mongodb+srv://…`; the database `pulse-agent` when it names none. */
+  readonly url: string;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** How long one operation may take, finding the server included, in ms; default 5000. */
+  readonly timeoutMs?: number;
+}
+
+/** The document that says which store this is. */
+interface IdentityDocument {
+  readonly _id: 'identity';
+  readonly storeId: string;
+  readonly created: Date;
+}
+
+/**
+ * Opens the store in MongoDB, which any number of agents share. Reads go to the primary and see what a majority has;
+ * writes are answered once a majority has them; whatever the URL says.
+ *
+ * @throws AgentError `ConfigurationFault` when the URL cannot be read, `StoreUnavailable` when MongoDB does not answer
+ * within `timeoutMs`
+ * @example
+ * const store = await openMongoStore({ url: 'mongodb://localhost/', clock: systemClock, randomBytes });
+ */
+export async function openMongoStore(options: MongoOptions): Promise<MongoStore> {
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const target = parseMongoUrl(options.url);
+  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets));
+  const client = makeClient(target.url, timeoutMs);
+  return await gate.run(async () => {
+    try {
+      const db = client.db(target.database);
+      const { storeId } = await identity(db, options);
+      const store = new MongoStore(client, db, storeId, gate);
+      await Promise.all([store.namespaces.prepare(), store.nonces.prepare()]);
+      return store;
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  });
+}
+
+function makeClient(url: string, timeoutMs: number): MongoClient {
+  try {
+    return new MongoClient(url, { appName: 'pulse-agent', ...forcedOptions(timeoutMs) });
+  } catch {
+    // Without the driver's error, whose message quotes the URL.
+    throw malformed();
+  }
+}
+
+async function identity(db: Db, { clock, randomBytes }: MongoOptions): Promise<IdentityDocument> {
+  const identities = db.collection<IdentityDocument>('store');
+  for (;;) {
+    const known = await identities.findOne({ _id: 'identity' });
+    if (known !== null) return known;
+    try {
+      const storeId = randomBytes(16).toString('base64url');
+      await identities.insertOne({ _id: 'identity', storeId, created: new Date(clock.nowMs()) });
+    } catch (error) {
+      // Another agent made it at the same time: it is the one that counts.
+      if (!isDuplicateKey(error)) throw error;
+    }
+  }
+}
+
+/** The store in MongoDB. */
+export class MongoStore implements Store {
+  readonly kind = 'mongodb';
+  readonly storeId: string;
+  readonly namespaces: MongoNamespaces;
+  readonly nonces: MongoNonces;
+  // Private, because whoever inspects the client sees the password.
+  readonly #client: MongoClient;
+  readonly #db: Db;
+  readonly #gate: StoreGate;
+
+  constructor(client: MongoClient, db: Db, storeId: string, gate: StoreGate) {
+    this.storeId = storeId;
+    this.namespaces = new MongoNamespaces(db, gate);
+    this.nonces = new MongoNonces(db, gate);
+    this.#client = client;
+    this.#db = db;
+    this.#gate = gate;
+  }
+
+  /** The database, with the store's concerns and time-outs, for others who keep collections of their own in it. */
+  get db(): Db {
+    return this.#db;
+  }
+
+  async check(): Promise<void> {
+    await this.#gate.run(async () => {
+      await this.#db.command({ ping: 1 });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#gate.close()) await this.#client.close();
+  }
+}
