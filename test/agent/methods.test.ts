@@ -9,18 +9,19 @@ import type { RawReply } from '../support/requester.ts';
 
 const RESULT_FIELDS = ['connectionString', 'created', 'expires', 'namespace', 'reclaimAt'];
 
+/** Checks everything about a reply that is the same for all methods; returns its body. */
+function resultOf(reply: RawReply, correlationId: string): Record<string, unknown> {
+  assert.equal(reply.properties.type, 'result', reply.content.toString());
+  assert.equal(reply.properties.contentType, 'application/json');
+  assert.equal(reply.properties.correlationId, correlationId);
+  assert.equal(reply.fields.exchange, '');
+  return reply.json;
+}
+
 describe('methods over AMQP', () => {
   const installation = useInstallation();
   const credentials = () => installation().taskcluster.credentials(TEAM);
 
-  /** Checks everything about a reply that is the same for all methods; returns its body. */
-  const resultOf = (reply: RawReply, correlationId: string): Record<string, unknown> => {
-    assert.equal(reply.properties.type, 'result', reply.content.toString());
-    assert.equal(reply.properties.contentType, 'application/json');
-    assert.equal(reply.properties.correlationId, correlationId);
-    assert.equal(reply.fields.exchange, '');
-    return reply.json;
-  };
   const claim = async (namespace: string, more: object = {}): Promise<Record<string, unknown>> => {
     const requester = await installation().requester();
     const body = { namespace, ...more };
