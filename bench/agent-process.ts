@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url';
+import { startAgent } from '../src/agent.ts';
+import { loadConfig } from '../src/config.ts';
+import { authenticateHawk } from '../src/dev/taskcluster/authenticate-hawk.ts';
+import { readDirectory } from '../src/dev/taskcluster/clients-file.ts';
+import { createExpandScopes } from '../src/dev/taskcluster/roles.ts';
+import { createLog } from '../src/log.ts';
+import type { Authenticator, AuthOutcome } from '../src/requests/authenticator.ts';
+import { untilStopped } from './processes.ts';
+
+/** Checks signatures in this process: the same work as the stand-in does, without HTTP in between. */
+async function inProcess(): Promise<Authenticator> {
+  const directory = await readDirectory(fileURLToPath(new URL('../config/dev-taskcluster.yml', import.meta.url)));
+  const clients = new Map(directory.clients.map((client) => [client.clientId, client]));
+  const expandScopes = createExpandScopes(directory.roles);
+  return {
+    authenticate: async (request) => {
+      const reply = await authenticateHawk(request, { client: (id) => clients.get(id), expandScopes });
+      return { hash: undefined, ...reply } as AuthOutcome;
+    },
+    close: () => undefined,
+  };
+}
+
+const config = loadConfig();
+const agent = await startAgent(config, {
+  log: createLog(config),
+  ...(process.env['BENCH_AUTH'] === 'in-process' ? { authenticator: await inProcess() } : {}),
+});
+await untilStopped();
+await agent.stop();

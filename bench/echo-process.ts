@@ -1,0 +1,17 @@
+import { connect } from 'amqplib';
+import { untilStopped } from './processes.ts';
+
+/** The least that can answer a request: takes it from a quorum queue, sends its body back, acknowledges. */
+const connection = await connect(process.env['BENCH_AMQP_URL'] ?? '', { noDelay: true });
+const channel = await connection.createConfirmChannel();
+const queue = process.env['BENCH_QUEUE'] ?? '';
+await channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } });
+await channel.prefetch(256);
+await channel.consume(queue, (message) => {
+  if (message === null) return;
+  const { replyTo, correlationId } = message.properties as { replyTo: string; correlationId: string };
+  channel.publish('', replyTo, message.content, { correlationId });
+  channel.ack(message);
+});
+await untilStopped();
+await connection.close();

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { systemClock } from '../src/clock.ts';
+import { openStore } from '../src/store/open.ts';
+import type { NamespaceRecord } from '../src/store/records.ts';
+import { median, prepared } from './load.ts';
+import { runClaims } from './claims.ts';
+import { startPart } from './processes.ts';
+import { openRequester, prepareRequest } from './requests.ts';
+import type { Site } from './site.ts';
+import type { Row } from './table.ts';
+
+const SIZES = [10, 10_000, 100_000];
+const ROUNDS = 3;
+
+/** Claims against stores that hold more and more namespaces: the rate should not depend on it. */
+export async function measureGrowth(site: Site, say: (line: string) => void): Promise<Row[]> {
+  const rates: number[] = [];
+  for (const size of SIZES) {
+    say(`claims with ${size} namespaces stored`);
+    const storeUrl = `lmdb:${join(site.folder, 'growing-store')}`;
+    await fill(storeUrl, size);
+    const agent = await startPart('agent-process.ts', { ...site.agentEnvironment(storeUrl), BENCH_AUTH: 'in-process' });
+    const requester = await openRequester(site.broker.amqpUrl);
+    try {
+      const run = { count: 600, atOnce: 32 };
+      const rounds: number[] = [];
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const claims = Array.from({ length: prepared(run.count) }, (_, index) =>
+          prepareRequest(
+            'claim-namespace',
+            { namespace: `taskcluster-grown-${size}-${round}-${index}` },
+            site.credentials,
+          ),
+        );
+        rounds.push((await runClaims(requester, claims, run)).perSecond);
+      }
+      rates.push(median(rounds));
+    } finally {
+      await requester.close();
+      await agent.stop();
+    }
+  }
+  const [first = Number.NaN] = rates;
+  return SIZES.slice(1).map((size, index) => ({
+    what: `new claims with ${size.toLocaleString('en')} namespaces stored (LMDB)`,
+    measured: `${Math.round(rates[index + 1] ?? Number.NaN)}/s`,
+    limit: `with ${SIZES[0]}: ${Math.round(first)}/s`,
+    ratio: (rates[index + 1] ?? Number.NaN) / first,
+    atLeast: 0.8,
+  }));
+}
+
+async function fill(storeUrl: string, size: number): Promise<void> {
+  const store = await openStore(storeUrl, { clock: systemClock, randomBytes });
+  const writes: Promise<boolean>[] = [];
+  for (let index = 0; index < size; index += 1) {
+    writes.push(store.namespaces.insert(recordOf(`taskcluster-stored-${index}`)));
+    if (writes.length === 1000) await Promise.all(writes.splice(0));
+  }
+  await Promise.all(writes);
+  await store.close();
+}
+
+function recordOf(namespace: string): NamespaceRecord {
+  const nowMs = Date.now();
+  return {
+    namespace,
+    revision: 1,
+    state: 'active',
+    life: randomBytes(16).toString('base64url'),
+    generation: 1,
+    slots: [
+      { generation: 1, keyId: 'bench', promisedUntilMs: nowMs },
+      { generation: 0, keyId: '', promisedUntilMs: 0 },
+    ],
+    nextKeyId: 'bench',
+    createdMs: nowMs,
+    expiresMs: nowMs + 86_400_000,
+    nextRotationMs: nowMs + 3_600_000,
+    contact: 'team@example.com',
+    claimedBy: 'project/team/service',
+    revokedUntilMs: null,
+    permissionsVersion: 1,
+    goneMs: null,
+  };
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { type Channel, connect, type ConsumeMessage } from 'amqplib';
+import type { MethodName } from '../src/contract/methods.ts';
+import { DIRECT_REPLY_TO } from '../src/contract/names.ts';
+import { type ClientCredentials, signRequest } from '../src/contract/signature.ts';
+
+/** A message that is ready to be sent, so that signing is not part of what is measured. */
+export interface Prepared {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly content: Buffer;
+  readonly correlationId: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Sends prepared messages and waits for their replies. */
+export interface Requester {
+  send(message: Prepared | undefined): Promise<ConsumeMessage>;
+  close(): Promise<void>;
+}
+
+/** A requester over a connection of its own. */
+export async function openRequester(url: string): Promise<Requester> {
+  const connection = await connect(url, { noDelay: true });
+  const channel: Channel = await connection.createChannel();
+  const waiting = new Map<string, (message: ConsumeMessage) => void>();
+  await channel.consume(
+    DIRECT_REPLY_TO,
+    (message) => {
+      if (message !== null) waiting.get(String(message.properties.correlationId))?.(message);
+    },
+    { noAck: true },
+  );
+  return {
+    send: (message) =>
+      new Promise((resolve) => {
+        if (message === undefined) throw new RangeError('More messages are sent than were prepared.');
+        const { exchange, routingKey, content, correlationId, headers } = message;
+        waiting.set(correlationId, (reply) => {
+          waiting.delete(correlationId);
+          resolve(reply);
+        });
+        channel.publish(exchange, routingKey, content, {
+          correlationId,
+          headers,
+          replyTo: DIRECT_REPLY_TO,
+          contentType: 'application/json',
+          persistent: true,
+        });
+      }),
+    close: () => connection.close(),
+  };
+}
+
+/** A signed request. */
+export function prepareRequest(method: MethodName, body: object, credentials: ClientCredentials): Prepared {
+  const content = Buffer.from(JSON.stringify(body));
+  const correlationId = randomUUID();
+  const audience = 'pulse-agent';
+  const headers = signRequest({
+    method,
+    body: content,
+    replyTo: DIRECT_REPLY_TO,
+    correlationId,
+    audience,
+    credentials,
+  });
+  return { exchange: 'rpc/pulse-agent/v1', routingKey: method, content, correlationId, headers: { ...headers } };
+}
+
+/** A message for the echo, as long as a claim. */
+export function prepareEcho(queue: string): Prepared {
+  const content = Buffer.from(JSON.stringify({ namespace: 'taskcluster-echo', padding: 'x'.repeat(80) }));
+  return {
+    exchange: '',
+    routingKey: queue,
+    content,
+    correlationId: randomUUID(),
+    headers: { authorization: 'x'.repeat(250) },
+  };
+}
+
+/** Fails the bench when a reply is an error: a refusal is fast. */
+export function mustBeResult(reply: ConsumeMessage): void {
+  if (reply.properties.type !== 'result') throw new Error(`The agent answered ${reply.content.toString()}`);
+}

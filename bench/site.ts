@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createManagement, type Management } from '../src/broker/management.ts';
+import { markerName } from '../src/broker/marker.ts';
+import { WORKING_COPY } from '../src/dev/local-installation.ts';
+import { freePorts } from '../src/dev/processes.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../src/dev/rabbitmq.ts';
+import { Secret } from '../src/secret.ts';
+import { type Part, startPart } from './processes.ts';
+
+/** What all measurements run against: one broker and one Taskcluster stand-in, each a process of its own. */
+export interface Site {
+  readonly broker: LocalRabbitMQ;
+  readonly management: Management;
+  readonly taskclusterUrl: string;
+  readonly folder: string;
+  /** Who signs in the bench; config/dev-taskcluster.yml knows it. */
+  readonly credentials: { readonly clientId: string; readonly accessToken: string };
+  /** Lets an agent on another store have the broker. */
+  forgetStore(): Promise<void>;
+  /** The environment of an agent on a store. */
+  agentEnvironment(storeUrl: string): Record<string, string>;
+  close(): Promise<void>;
+}
+
+/** Starts the site in `folder`. */
+export async function openSite(folder: string, say: (line: string) => void): Promise<Site> {
+  const broker = await startRabbitMQ({
+    folder: join(folder, 'rabbitmq'),
+    cacheFolder: join(WORKING_COPY, '.cache/rabbitmq'),
+    onProgress: say,
+  });
+  const [port = 0] = await freePorts(1);
+  const taskcluster: Part = await startPart('taskcluster-process.ts', { BENCH_PORT: String(port) });
+  const { user: username, password, managementUrl } = broker;
+  const url = new URL(managementUrl);
+  const management = createManagement({
+    url: url.origin,
+    username,
+    password: new Secret(password),
+    timeoutMs: 60_000,
+    callsAtOnce: 32,
+  });
+  const taskclusterUrl = `http://127.0.0.1:${port}`;
+  const secret = randomBytes(33).toString('base64');
+  return {
+    broker,
+    management,
+    taskclusterUrl,
+    folder,
+    credentials: { clientId: 'operator', accessToken: 'for-development-only-operator-00000000001' },
+    agentEnvironment: (storeUrl) => ({
+      RABBITMQ_URL: broker.amqpUrl,
+      RABBITMQ_MANAGEMENT_URL: managementUrl,
+      TASKCLUSTER_ROOT_URL: taskclusterUrl,
+      STORE_URL: storeUrl,
+      PULSE_AGENT_SECRET: secret,
+      PULSE_AGENT_CLAIMANT_PASSWORD: 'bench-claimant',
+      LOG_LEVEL: 'warn',
+    }),
+    async forgetStore() {
+      await management.deleteGlobalParameter(markerName({ usernamePrefix: '', namespacePrefix: 'taskcluster-' }));
+    },
+    async close() {
+      management.close();
+      await taskcluster.stop();
+      await broker.kill();
+    },
+  };
+}

@@ -1,0 +1,30 @@
+/** One figure of the bench with the limit it is held against. */
+export interface Row {
+  readonly what: string;
+  readonly measured: string;
+  /** What was measured in the same run as the limit. */
+  readonly limit: string;
+  readonly ratio?: number;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+/** `met`, `missed`, or nothing where there is no target. */
+export function verdict({ ratio, atLeast, atMost }: Row): string {
+  if (ratio === undefined || (atLeast === undefined && atMost === undefined)) return '';
+  return ratio >= (atLeast ?? -Infinity) && ratio <= (atMost ?? Infinity) ? 'met' : 'missed';
+}
+
+/** The rows as a Markdown table. */
+export function toTable(rows: readonly Row[]): string {
+  const cells = rows.map((row) => [
+    row.what,
+    row.measured,
+    row.limit,
+    row.ratio === undefined ? '' : row.ratio.toFixed(2),
+    row.atLeast === undefined ? (row.atMost === undefined ? '' : `≤ ${row.atMost}`) : `≥ ${row.atLeast}`,
+    verdict(row),
+  ]);
+  const header = ['what', 'measured', 'against', 'ratio', 'target', ''];
+  return [header, header.map(() => '---'), ...cells].map((line) => `| ${line.join(' | ')} |`).join('\n');
+}
