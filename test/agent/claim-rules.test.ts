@@ -4,6 +4,10 @@ import type { Store } from '../../src/store/store.ts';
 import { OTHER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';
 
+function inHours(hours: number): string {
+  return new Date(Date.now() + hours * 3_600_000).toISOString();
+}
+
 describe('claim rules over AMQP', () => {
   let store: Store | undefined;
   const installation = useInstallation({
@@ -19,7 +23,6 @@ describe('claim rules over AMQP', () => {
     const rpc = await installation().rpc(TEAM);
     return await rpc.request('claim-namespace', body);
   };
-  const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
 
   it('no claim shortens expires, and a later one moves it', async () => {
     const namespace = teamNamespace();
