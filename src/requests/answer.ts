@@ -87,7 +87,15 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
       const reason = 'it did not come through the request exchange';
       return { ...told, answer: { kind: 'drop', reason }, outcome: 'dropped' };
     }
-    const address = await sortReplyAddress(delivery.properties.replyTo, parts.isLiveReplyAddress);
+    let address: ReplyAddress;
+    try {
+      const sorted = sortReplyAddress(delivery.properties.replyTo, parts.isLiveReplyAddress);
+      address = await untilAborted(sorted, signal);
+    } catch (cause) {
+      // Without knowing the broker's nodes an error cannot be sent either: a forged address would cut the connection.
+      const reason = 'the reply_to could not be checked';
+      return { ...told, answer: { kind: 'dead-letter', reason }, outcome: 'dead-lettered', cause };
+    }
     if (address.kind === 'refused') {
       return { ...told, answer: { kind: 'dead-letter', reason: address.reason }, outcome: 'dead-lettered' };
     }

@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict';
+import { generateReplyKey, open } from '../../src/contract/sealing.ts';
+import { WireError, type WireErrorBody, type WireErrorCode } from '../../src/contract/errors.ts';
+import { AgentError } from '../../src/errors.ts';
+import { type Answered, type AnswerParts, createAnswer } from '../../src/requests/answer.ts';
+import type { Signer } from '../../src/requests/authenticate.ts';
+import type { MethodHandlers } from '../../src/requests/method.ts';
+import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
+
+const never = new AbortController().signal;
+const namespace = 'taskcluster-x';
+const result = {
+  namespace,
+  created: '2026-11-24T12:00:00.000Z',
+  expires: '2026-11-24T16:00:00.000Z',
+  reclaimAt: '2026-11-24T13:30:00.000Z',
+  connectionString: 'amqp://taskcluster-x-1:hidden@h/',
+};
+const signer: Signer = {
+  clientId: 'project/x',
+  scopes: ['pulse:namespace:taskcluster-x'],
+  nonce: {
+    key: 'k',
+    replyAddress: DIRECT_ADDRESS,
+    correlationId: 'c-1',
+    firstSeenMs: 0,
+    acceptableUntilMs: 0,
+    outcome: null,
+  },
+};
+const handlers: MethodHandlers = {
+  ping: async () => ({ alive: true, uptimeSeconds: 1, version: '1', agent: 'a' }),
+  'claim-namespace': async () => result,
+  'get-namespace': async () => ({ ...result, state: 'active' }),
+};
+
+/** Answers one delivery, by parts that are good but for what is given. */
+async function answer(input: DeliveryInput = {}, given: Partial<AnswerParts> = {}, signal = never): Promise<Answered> {
+  const parts: AnswerParts = {
+    rpcExchange: 'rpc/pulse-agent/v1',
+    namespacePrefix: 'taskcluster-',
+    handlers,
+    authenticate: async () => signer,
+    isLiveReplyAddress: async () => true,
+    ...given,
+  };
+  return await createAnswer(parts)(deliveryOf(input), signal);
+}
+
+const claim: DeliveryInput = { routingKey: 'claim-namespace', content: { namespace } };
+const claimToQueue: DeliveryInput = { ...claim, properties: { replyTo: `queue/${namespace}/replies` } };
+
+/** The error in a reply. */
+function errorIn({ answer: what }: Answered): WireErrorBody {
+  assert.equal(what.kind, 'reply');
+  assert.equal(what.reply.properties.type, 'error');
+  assert.equal(what.reply.properties.contentType, 'application/json');
+  return JSON.parse(what.reply.content.toString()) as WireErrorBody;
+}
+
+function reasonOf({ answer: what }: Answered): string {
+  assert.equal(what.kind, 'dead-letter');
+  return what.reason;
+}
+
+/** Makes a part that always fails with this error. */
+function fails(code: WireErrorCode): () => Promise<never> {
+  return () => Promise.reject(new WireError(code, 'No.'));
+}
+
+/** A part that never answers. */
+function hang(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+const unused = async (): Promise<never> => assert.fail('must not be called');
+
+describe('answer', () => {
+  it('gives the result to where it was asked for', async () => {
+    const { answer: what, outcome, method, cause } = await answer();
+    assert.deepEqual(what, {
+      kind: 'reply',
+      address: { kind: 'direct', address: DIRECT_ADDRESS },
+      reply: {
+        properties: { correlationId: 'c-1', type: 'result', contentType: 'application/json' },
+        content: Buffer.from('{"alive":true,"uptimeSeconds":1,"version":"1","agent":"a"}'),
+      },
+    });
+    assert.deepEqual([outcome, method, cause], ['result', 'ping', undefined]);
+  });
+
+  it('drops what came through another exchange, before anything else', async () => {
+    for (const exchange of ['', 'exchange/taskcluster-y/e', 'rpc/pulse-agent/v1/dead']) {
+      const answered = await answer({ exchange }, { isLiveReplyAddress: unused, authenticate: unused });
+      assert.equal(answered.answer.kind, 'drop');
+      assert.equal(answered.outcome, 'dropped');
+    }
+  });
+
+  describe('where no reply may be sent', () => {
+    it('makes a dead letter, and asks nobody', async () => {
+      for (const replyTo of [undefined, 'amq.gen-x', 'exchange/taskcluster-x/e']) {
+        const answered = await answer({ ...claim, properties: { replyTo } }, { authenticate: unused, handlers: {} });
+        assert.match(reasonOf(answered), /reply_to/);
+        assert.equal(answered.outcome, 'dead-lettered');
+      }
+    });
+
+    it('makes one of a forged address of direct reply-to', async () => {
+      const answered = await answer(claim, { isLiveReplyAddress: async () => false, authenticate: unused });
+      assert.match(reasonOf(answered), /no running node wrote/);
+    });
+
+    it('makes one where the address cannot be checked, or not in time', async () => {
+      const failure = new AgentError('BrokerUnavailable', 'down');
+      const failed = await answer(claim, { isLiveReplyAddress: () => Promise.reject(failure), authenticate: unused });
+      assert.match(reasonOf(failed), /could not be checked/);
+      assert.equal(failed.cause, failure);
+      const hanging = await answer(claim, { isLiveReplyAddress: hang, authenticate: unused }, AbortSignal.timeout(1));
+      assert.match(reasonOf(hanging), /could not be checked/);
+    });
+  });
+
+  describe('to a queue', () => {
+    it('goes when the request is authorised for the namespace of the queue, also with an error', async () => {
+      const { answer: what } = await answer(claimToQueue);
+      assert.equal(what.kind, 'reply');
+      assert.deepEqual(what.address, { kind: 'queue', address: `queue/${namespace}/replies`, namespace });
+      assert.equal(
+        errorIn(await answer(claimToQueue, { handlers: { 'claim-namespace': fails('RequestConflict') } })).code,
+        'RequestConflict',
+      );
+    });
+
+    // What is signed, by whom, and the queue to which no reply goes for it.
+    const replyTo = `queue/${namespace}/replies`;
+    const refusals: [string, DeliveryInput, Partial<AnswerParts>][] = [
+      ['another namespace', { ...claim, properties: { replyTo: 'queue/taskcluster-y/replies' } }, {}],
+      ['a longer name', { ...claim, properties: { replyTo: 'queue/taskcluster-xy/replies' } }, {}],
+      ['an unsigned method', { properties: { replyTo } }, {}],
+      [
+        'an unsigned method with a good signature',
+        {
+          routingKey: 'get-namespace',
+          content: { namespace },
+          properties: { replyTo, headers: { authorization: 'Hawk' } },
+        },
+        {},
+      ],
+      ['a broken signature', claimToQueue, { authenticate: fails('AuthenticationFailed') }],
+      ['a signer without the scope', claimToQueue, { authenticate: async () => ({ ...signer, scopes: [] }) }],
+      ['a malformed request', { ...claimToQueue, content: { namespace, colour: 1 } }, {}],
+      ['a request without a correlation id', { ...claim, properties: { replyTo, correlationId: undefined } }, {}],
+      ['an unknown method', { routingKey: 'pong', properties: { replyTo } }, {}],
+    ];
+    for (const [what, input, given] of refusals) {
+      it(`does not go for ${what}`, async () => {
+        let handled = 0;
+        const count = async (): Promise<never> => {
+          handled += 1;
+          throw new Error('handled');
+        };
+        const counting = { ping: count, 'claim-namespace': count, 'get-namespace': count };
+        const answered = await answer(input, { ...given, handlers: counting });
+        assert.match(reasonOf(answered), /queue/);
+        assert.equal(handled, 0);
+      });
+    }
+  });
+
+  describe('of a request without the right to it', () => {
+    it('is an error for a signed method without a signature', async () => {
+      const authenticate = fails('AuthenticationFailed');
+      const answered = await answer(claim, { authenticate });
+      assert.equal(errorIn(answered).code, 'AuthenticationFailed');
+      assert.equal(answered.clientId, undefined);
+    });
+
+    it('names the scope that is missing and the client that lacks it', async () => {
+      for (const scopes of [
+        [],
+        ['pulse:namespace:taskcluster-'],
+        ['pulse:namespace:taskcluster-xy'],
+        ['pulse:revoke:*'],
+      ]) {
+        const answered = await answer(claim, { authenticate: async () => ({ ...signer, scopes }) });
+        const { code, details, retryable } = errorIn(answered);
+        assert.equal(code, 'InsufficientScopes');
+        assert.equal(retryable, false);
+        assert.deepEqual(details, { required: 'pulse:namespace:taskcluster-x', clientId: 'project/x' });
+        assert.equal(answered.clientId, 'project/x');
+      }
+    });
+
+    it('takes a scope with a star', async () => {
+      for (const scopes of [['pulse:namespace:taskcluster-*'], ['*']]) {
+        assert.equal((await answer(claim, { authenticate: async () => ({ ...signer, scopes }) })).outcome, 'result');
+      }
+    });
+
+    it('checks a signature also where none is needed', async () => {
+      const authenticate = fails('AuthenticationFailed');
+      for (const authorization of ['Hawk', '', null, 7]) {
+        const answered = await answer({ properties: { headers: { authorization } } }, { authenticate });
+        assert.equal(errorIn(answered).code, 'AuthenticationFailed');
+      }
+      assert.equal((await answer({}, { authenticate })).outcome, 'result');
+    });
+
+    it('is authenticated with the address as delivered and as signed', async () => {
+      const seen: string[] = [];
+      for (const input of [claim, claimToQueue]) {
+        await answer(input, {
+          authenticate: async (request) => {
+            seen.push(request.replyTo, request.signedReplyTo);
+            return signer;
+          },
+        });
+      }
+      const queue = `queue/${namespace}/replies`;
+      assert.deepEqual(seen, [DIRECT_ADDRESS, 'amq.rabbitmq.reply-to', queue, queue]);
+    });
+  });
+
+  it('refuses a namespace without the prefix before it asks Taskcluster', async () => {
+    const answered = await answer({ ...claim, content: { namespace: 'other-x' } }, { authenticate: unused });
+    assert.deepEqual(errorIn(answered), {
+      code: 'InputError',
+      message: 'The field namespace must begin with taskcluster-.',
+      retryable: false,
+      details: { field: 'namespace' },
+    });
+  });
+
+  it('is an error for a method that is unknown or not served', async () => {
+    for (const [routingKey, content] of [
+      ['pong', {}],
+      ['release-namespace', { namespace }],
+    ] as const) {
+      assert.deepEqual(errorIn(await answer({ routingKey, content })).details, { field: 'method' });
+    }
+  });
+
+  it('sends back a correlation id that cannot be one, as far as it is text', async () => {
+    for (const [correlationId, sent] of [
+      ['with spaces', 'with spaces'],
+      [undefined, ''],
+    ] as const) {
+      const answered = await answer({ properties: { correlationId } });
+      assert.equal(errorIn(answered).code, 'InputError');
+      assert.equal(answered.answer.kind === 'reply' && answered.answer.reply.properties.correlationId, sent);
+    }
+  });
+
+  it('is Unavailable at the deadline, whatever hangs', async () => {
+    for (const given of [{ authenticate: hang }, { handlers: { 'claim-namespace': hang } }]) {
+      const answered = await answer(claim, given, AbortSignal.timeout(1));
+      const { code, retryable } = errorIn(answered);
+      assert.deepEqual([code, retryable], ['Unavailable', true]);
+    }
+  });
+
+  it('tells the log the cause of what is not the client’s doing, and the client nothing of it', async () => {
+    const failure = new AgentError('StoreUnavailable', 'mongodb://hidden');
+    const handler = (): Promise<never> => Promise.reject(failure);
+    const answered = await answer(claim, { handlers: { 'claim-namespace': handler } });
+    assert.equal(errorIn(answered).code, 'Unavailable');
+    assert.doesNotMatch(JSON.stringify(errorIn(answered)), /hidden/);
+    assert.equal(answered.cause, failure);
+    assert.equal(answered.outcome, 'Unavailable');
+    assert.equal((await answer({ routingKey: 'pong' })).cause, undefined);
+  });
+
+  describe('with a replyKey', () => {
+    it('seals the result for that key', async () => {
+      const { publicKey, privateKey } = await generateReplyKey();
+      const { answer: what } = await answer({ ...claim, content: { namespace, replyKey: publicKey } });
+      assert.equal(what.kind, 'reply');
+      assert.equal(what.reply.properties.contentType, 'application/jose');
+      assert.equal(what.reply.properties.type, 'result');
+      const jwe = what.reply.content.toString();
+      assert.doesNotMatch(jwe, /hidden/);
+      assert.deepEqual(JSON.parse(Buffer.from(await open(jwe, privateKey)).toString()), result);
+    });
+
+    it('leaves errors plain', async () => {
+      const { publicKey } = await generateReplyKey();
+      const failing = { 'claim-namespace': fails('RequestConflict') };
+      const answered = await answer({ ...claim, content: { namespace, replyKey: publicKey } }, { handlers: failing });
+      assert.equal(errorIn(answered).code, 'RequestConflict');
+    });
+  });
+
+  it('gives the handler the signer and the deadline, and the log who it was about', async () => {
+    const controller = new AbortController();
+    const handler: MethodHandlers['claim-namespace'] = async (_body, context) => {
+      assert.deepEqual(context, { signer, signal: controller.signal });
+      return result;
+    };
+    const { clientId, ...summary } = await answer(
+      claim,
+      { handlers: { 'claim-namespace': handler } },
+      controller.signal,
+    );
+    assert.equal(clientId, 'project/x');
+    assert.equal(summary.namespace, namespace);
+    assert.equal(summary.outcome, 'result');
+  });
+});

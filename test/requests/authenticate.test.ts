@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { WireError } from '../../src/contract/errors.ts';
+import { payloadHash, readAuthorization, type SigningInput, signRequest } from '../../src/contract/signature.ts';
+import { createAuthenticate, type SignedRequest } from '../../src/requests/authenticate.ts';
+import type { AuthOutcome, Authenticator } from '../../src/requests/authenticator.ts';
+import { DIRECT_ADDRESS } from '../support/deliveries.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+
+const never = new AbortController().signal;
+const content = Buffer.from('{"namespace":"taskcluster-x"}');
+
+/** The agent's check, with a Taskcluster that takes every signature and echoes its hash, unless it is told otherwise. */
+function setUp(answer: () => object = () => ({})) {
+  const clock = createManualClock();
+  const asked: Parameters<Authenticator['authenticate']>[0][] = [];
+  const authenticator: Authenticator = {
+    async authenticate(signed) {
+      asked.push(signed);
+      const { hash, id } = readAuthorization(signed.authorization);
+      const special = answer();
+      if (special instanceof Error) throw special;
+      const success = { status: 'auth-success', clientId: id, scopes: ['a'], hash, expires: '2026-11-25T00:00:00Z' };
+      return { ...success, ...special } as AuthOutcome;
+    },
+    close() {},
+  };
+  const { nonces } = createMemoryStore();
+  const authenticate = createAuthenticate({
+    authenticator,
+    nonces,
+    clock,
+    audience: 'pulse-agent',
+    maxSkewMs: 300_000,
+  });
+  return { clock, asked, nonces, authenticate };
+}
+
+/** A signed request; `signing` changes what is signed, `given` what is delivered. */
+function request(
+  nowMs: number,
+  given: Partial<SignedRequest> = {},
+  signing: Partial<SigningInput> = {},
+): SignedRequest {
+  const { authorization } = signRequest({
+    method: 'claim-namespace',
+    body: content,
+    replyTo: 'amq.rabbitmq.reply-to',
+    correlationId: 'c-1',
+    audience: 'pulse-agent',
+    credentials: { clientId: 'project/x', accessToken: 'token' },
+    timestampSeconds: nowMs / 1000,
+    nonce: 'n-1',
+    ...signing,
+  });
+  return {
+    method: 'claim-namespace',
+    content,
+    correlationId: 'c-1',
+    replyTo: DIRECT_ADDRESS,
+    signedReplyTo: 'amq.rabbitmq.reply-to',
+    authorization,
+    ...given,
+  };
+}
+
+function refused(code: string, message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof WireError, String(error));
+    assert.equal(error.code, code);
+    assert.match(error.message, message);
+    return true;
+  };
+}
+
+describe('authenticate', () => {
+  it('asks Taskcluster about the request that was signed, each time, and tells who signed', async () => {
+    const { clock, asked, authenticate } = setUp();
+    const signed = request(clock.nowMs());
+    const signer = await authenticate(signed, never);
+    assert.deepEqual(asked, [
+      {
+        method: 'post',
+        resource: '/v1/claim-namespace?replyTo=amq.rabbitmq.reply-to&correlationId=c-1',
+        host: 'pulse-agent',
+        port: 443,
+        authorization: signed.authorization,
+      },
+    ]);
+    assert.equal(signer.clientId, 'project/x');
+    assert.deepEqual(signer.scopes, ['a']);
+    await authenticate(signed, never);
+    assert.equal(asked.length, 2);
+  });
+
+  it('believes Taskcluster about who signed, not the header', async () => {
+    const { clock, authenticate } = setUp(() => ({ clientId: 'project/issued-by' }));
+    assert.equal((await authenticate(request(clock.nowMs()), never)).clientId, 'project/issued-by');
+  });
+
+  it('asks about what the client signed where the reply goes to a queue', async () => {
+    const { clock, asked, authenticate } = setUp();
+    const queue = 'queue/taskcluster-x/replies';
+    await authenticate(request(clock.nowMs(), { replyTo: queue, signedReplyTo: queue }), never);
+    assert.equal(asked[0]?.resource, '/v1/claim-namespace?replyTo=queue%2Ftaskcluster-x%2Freplies&correlationId=c-1');
+  });
+
+  // What costs little comes before Taskcluster is asked: junk must not load it.
+  const hash = payloadHash(content);
+  const junk: [string, (authorization: string) => unknown, RegExp][] = [
+    ['no signature', () => undefined, /is missing: sign the request/],
+    ['a signature that is no text', () => Buffer.from('Hawk'), /must be text/],
+    ['another scheme', () => 'Bearer x', /scheme Hawk/],
+    ['no hash', (header) => header.replace(/, hash="[^"]*"/, ''), /must have a hash over the body/],
+    ['a short hash', (header) => header.replace(hash, hash.slice(4)), /must have a hash over the body/],
+    [
+      'the hash of another body',
+      (header) => header.replace(hash, payloadHash(Buffer.from('{}'))),
+      /does not cover this b/,
+    ],
+    ['a ts that is no number', (header) => header.replace(/ts="\d+"/, 'ts="abc"'), /ts of exactly ten digits/],
+    ['a ts of eleven digits', (header) => header.replace(/ts="/, 'ts="0'), /ts of exactly ten digits/],
+    ['a ts in hexadecimal', (header) => header.replace(/ts="\d+"/, 'ts="0x6ab3c410"'), /ts of exactly ten digits/],
+    ['no nonce', (header) => header.replace(/, nonce="[^"]*"/, ''), /must have a nonce/],
+  ];
+  for (const [what, change, message] of junk) {
+    it(`refuses ${what} without asking Taskcluster`, async () => {
+      const { clock, asked, authenticate } = setUp();
+      const { authorization, ...rest } = request(clock.nowMs());
+      const changed = { ...rest, authorization: change(String(authorization)) };
+      assert.notEqual(changed.authorization, authorization);
+      await assert.rejects(authenticate(changed, never), refused('AuthenticationFailed', message));
+      assert.equal(asked.length, 0);
+    });
+  }
+
+  for (const [what, offsetMs] of [
+    ['in the past', -300_000],
+    ['in the future', 300_000],
+  ] as const) {
+    it(`takes a time as far ${what} as clocks may differ, and refuses the next second without asking`, async () => {
+      const { clock, asked, authenticate } = setUp();
+      await authenticate(request(clock.nowMs() + offsetMs), never);
+      const beyond = request(clock.nowMs() + offsetMs + Math.sign(offsetMs) * 1000, {}, { nonce: 'n-2' });
+      await assert.rejects(
+        authenticate(beyond, never),
+        refused('AuthenticationFailed', /it is 2026-11-24T12:00:00.000Z here, and they may differ by 300 seconds/),
+      );
+      assert.equal(asked.length, 1);
+    });
+  }
+
+  it('refuses what Taskcluster refuses, with its reason', async () => {
+    const failed = setUp(() => ({ status: 'auth-failed', message: 'Bad mac' }));
+    const attempt = failed.authenticate(request(failed.clock.nowMs()), never);
+    await assert.rejects(attempt, refused('AuthenticationFailed', /Bad mac/));
+    const none = setUp(() => ({ status: 'no-auth' }));
+    await assert.rejects(
+      none.authenticate(request(none.clock.nowMs()), never),
+      refused('AuthenticationFailed', /no credentials/),
+    );
+  });
+
+  it('compares the hash that Taskcluster echoes, whatever the header says', async () => {
+    for (const echoed of [payloadHash(Buffer.from('{}')), '', hash.slice(1), undefined]) {
+      const { clock, authenticate } = setUp(() => ({ hash: echoed }));
+      await assert.rejects(
+        authenticate(request(clock.nowMs()), never),
+        refused('AuthenticationFailed', /does not cover this body/),
+      );
+    }
+  });
+
+  it('passes on that Taskcluster does not answer', async () => {
+    const failure = new Error('down');
+    const { clock, authenticate } = setUp(() => failure);
+    await assert.rejects(authenticate(request(clock.nowMs()), never), failure);
+  });
+
+  describe('of a nonce that was used', () => {
+    it('serves a redelivery again, and tells when the request was first seen', async () => {
+      const { clock, nonces, authenticate } = setUp();
+      const signed = request(clock.nowMs());
+      const first = await authenticate(signed, never);
+      assert.equal(first.nonce.firstSeenMs, clock.nowMs());
+      await nonces.recordOutcome(first.nonce.key, '{}');
+      clock.advance(1000);
+      const second = await authenticate(signed, never);
+      assert.deepEqual(second.nonce, { ...first.nonce, outcome: '{}' });
+    });
+
+    for (const [what, given, signing] of [
+      ['reply address', { replyTo: `${DIRECT_ADDRESS}b` }, {}],
+      ['correlation id', { correlationId: 'c-2' }, { correlationId: 'c-2' }],
+    ] as const) {
+      it(`refuses it with another ${what}`, async () => {
+        const { clock, authenticate } = setUp();
+        await authenticate(request(clock.nowMs()), never);
+        const other = request(clock.nowMs(), given, signing);
+        await assert.rejects(authenticate(other, never), refused('ReplayDetected', /nonce was used before/));
+      });
+    }
+
+    it('lets another client use it', async () => {
+      const { clock, authenticate } = setUp();
+      await authenticate(request(clock.nowMs()), never);
+      const credentials = { clientId: 'project/y', accessToken: 'token' };
+      await authenticate(
+        request(clock.nowMs(), { correlationId: 'c-2' }, { correlationId: 'c-2', credentials }),
+        never,
+      );
+    });
+
+    it('remembers it only of signatures that proved right: nobody can use up the nonces of others', async () => {
+      let status: AuthOutcome['status'] = 'auth-failed';
+      const { clock, authenticate } = setUp(() => ({ status, message: 'Bad mac' }));
+      await assert.rejects(authenticate(request(clock.nowMs(), { replyTo: `${DIRECT_ADDRESS}b` }), never));
+      status = 'auth-success';
+      await authenticate(request(clock.nowMs()), never);
+    });
+
+    it('remembers it for as long as any agent may accept it', async () => {
+      const { clock, nonces, authenticate } = setUp();
+      const signedMs = clock.nowMs() + 300_000;
+      const { nonce } = await authenticate(request(signedMs), never);
+      assert.equal(nonce.acceptableUntilMs, signedMs + 600_000);
+      assert.equal(await nonces.prune(signedMs + 300_000), 0);
+    });
+  });
+});
