@@ -26,7 +26,7 @@ async function main(args: readonly string[]): Promise<number> {
   const resultFile = join(folder, 'result.json');
   const before = new Set(entries('/tmp'));
 
-  const ended = await runMocha(args, resultFile, {
+  const ended = await runMocha(args, mark, resultFile, {
     ...process.env,
     NODE_ENV: 'test',
     TMPDIR: temporary,
@@ -55,6 +55,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function runMocha(
   args: readonly string[],
+  mark: string,
   resultFile: string,
   env: NodeJS.ProcessEnv,
 ): Promise<{ code: number; complaint?: string }> {
@@ -74,7 +75,7 @@ async function runMocha(
     if (code !== undefined) return { code };
     if (existsSync(resultFile)) lastTestAt ??= performance.now();
     if (lastTestAt !== undefined && performance.now() - lastTestAt > END_GRACE_MS) {
-      child.kill('SIGKILL');
+      await endMarked(mark, 0);
       return {
         code: 1,
         complaint: 'Mocha did not end after the last test: a test left a timer, socket or server open.',

@@ -1,9 +1,13 @@
 import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { runCommand } from './commands.ts';
 import { findExecutable } from './processes.ts';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 const POLICY_KEPT = '/usr/sbin/policy-rc.d.kept-by-pulse-agent';
+
+/** What the packages of RabbitMQ and Erlang would have systemd start; not every release has all of them. */
+const OUR_UNITS = ['rabbitmq-server.service', 'epmd.service', 'epmd.socket'];
 
 /** What `invoke-rc.d` takes from a policy as "do not do this". */
 const FORBIDDEN_BY_POLICY = 101;
@@ -23,13 +27,14 @@ export async function installWithApt(options: {
     await runCommand('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
-        if (/^(?:Get:|Fetched|Setting up rabbitmq|Need to get)/.test(line)) onProgress(`  ${line}`);
+        if (/^(?:Get:|Fetched|Setting up|Need to get)/.test(line)) onProgress(`  ${line}`);
       },
       ...(signal === undefined ? {} : { signal }),
     });
   };
   const install = ['install', '--yes', '--no-install-recommends', 'rabbitmq-server'];
 
+  const hadErlang = findExecutable('epmd') !== undefined;
   onProgress('Installing rabbitmq-server with apt-get: needed once, takes about a minute.');
   const restore = await forbidServices();
   try {
@@ -44,10 +49,19 @@ export async function installWithApt(options: {
   } finally {
     restore();
   }
-  if (findExecutable('systemctl') !== undefined) {
-    await runCommand('systemctl', ['disable', 'rabbitmq-server.service']).catch(() =>
-      onProgress('Note: rabbitmq-server.service may start at the next boot; disable it if you do not want it.'),
-    );
+  await disableServices(hadErlang ? OUR_UNITS.slice(0, 1) : OUR_UNITS, onProgress);
+}
+
+/** The packages would have their services start at the next boot, too. */
+async function disableServices(units: readonly string[], onProgress: (line: string) => void): Promise<void> {
+  const known = units.filter(
+    (unit) => existsSync(join('/usr/lib/systemd/system', unit)) || existsSync(join('/lib/systemd/system', unit)),
+  );
+  try {
+    if (findExecutable('systemctl') !== undefined) await runCommand('systemctl', ['--no-reload', 'disable', ...known]);
+    if (findExecutable('update-rc.d') !== undefined) await runCommand('update-rc.d', ['rabbitmq-server', 'disable']);
+  } catch (error) {
+    onProgress(`Note: the service rabbitmq-server may start at the next boot (${String(error)}).`);
   }
 }
 

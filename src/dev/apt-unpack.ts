@@ -48,7 +48,7 @@ export async function unpackWithApt(options: {
       signal?.throwIfAborted();
       onProgress("Fetching apt's package lists into the cache folder, since the system's are missing or too old.");
       const apt = privateAptOptions(work);
-      await runCommand('apt-get', [...apt, 'update'], abort);
+      await runCommand('apt-get', [...apt, 'update'], { onLine: (line) => onProgress(`  ${line}`), ...abort });
       await download(apt);
     }
     onProgress('Unpacking.');

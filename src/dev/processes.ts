@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,6 +31,19 @@ export function findExecutable(name: string, path = process.env['PATH'] ?? ''): 
   return undefined;
 }
 
+/**
+ * Arguments of setpriv, to be followed by the parent's id and the command. The kernel tells of the parent's death only
+ * from setpriv's call on, so whether it had died before that is looked up afterwards.
+ */
+const DIE_WITH_PARENT = [
+  '--pdeathsig',
+  'KILL',
+  'sh',
+  '-c',
+  '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"',
+  'die-with-parent',
+];
+
 const tied = new Set<number>();
 let exitHandlerSet = false;
 
@@ -47,9 +60,11 @@ export async function spawnTied(
   args: readonly string[],
   options: { env: NodeJS.ProcessEnv; cwd?: string; outputFd: number },
 ): Promise<TiedProcess> {
+  const program = command.includes('/') ? command : findExecutable(command);
+  if (program === undefined || !existsSync(program)) throw new Error(`There is no program ${command}.`);
   const setpriv = findExecutable('setpriv');
   const [file, list] =
-    setpriv === undefined ? [command, args] : [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]];
+    setpriv === undefined ? [program, args] : [setpriv, [...DIE_WITH_PARENT, String(process.pid), program, ...args]];
   const child = spawn(file, list, {
     env: options.env,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

@@ -101,6 +101,9 @@ export function brokerEnvironment(
     RABBITMQ_CTL_ERL_ARGS: loopback,
     ERL_EPMD_PORT: String(identity.ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
+    ERL_CRASH_DUMP: join(folder, 'log/erl_crash.dump'),
+    // The scripts break at spaces in their own path; run from their folder, they need not know it.
+    RABBITMQ_SCRIPTS_DIR: '.',
     // Makes the start script become the broker instead of its parent; needs no systemd.
     RUNNING_UNDER_SYSTEMD: 'true',
   };

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError } from '../errors.ts';
 import { runCommand } from './commands.ts';
@@ -90,6 +90,7 @@ class PrivateBroker implements LocalRabbitMQ {
   readonly #identity: BrokerIdentity;
   readonly #installation: RabbitMQInstallation;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #scripts: string;
   readonly #onProgress: (line: string) => void;
   #epmd: TiedProcess | undefined;
   #node: TiedProcess | undefined;
@@ -110,6 +111,8 @@ class PrivateBroker implements LocalRabbitMQ {
     this.managementUrl = `http://127.0.0.1:${this.managementPort}`;
     this.#identity = identity;
     this.#installation = installation;
+    // In the folder of the installation that is searched, they are links.
+    this.#scripts = dirname(realpathSync(join(installation.binFolder, 'rabbitmq-server')));
     this.#environment = brokerEnvironment(folder, identity, installation);
     this.#onProgress = onProgress;
   }
@@ -121,7 +124,7 @@ class PrivateBroker implements LocalRabbitMQ {
   async start(signal?: AbortSignal): Promise<void> {
     if (this.running()) return;
     const output = openSync(join(this.folder, 'log/console.log'), 'a', 0o600);
-    const options = { env: this.#environment, cwd: this.folder, outputFd: output };
+    const options = { env: this.#environment, cwd: this.#scripts, outputFd: output };
     try {
       // As a child of ours it ends with us; the one that the broker would start by itself stays for ever.
       const epmd = join(this.#installation.erlangFolder, 'epmd');
@@ -131,7 +134,7 @@ class PrivateBroker implements LocalRabbitMQ {
         options,
       );
       await this.#until(() => accepts(this.#identity.ports.epmd), signal);
-      this.#node = await spawnTied(join(this.#installation.binFolder, 'rabbitmq-server'), [], options);
+      this.#node = await spawnTied(join(this.#scripts, 'rabbitmq-server'), [], options);
       writeFileSync(join(this.folder, 'pids'), `${this.#epmd.pid} ${this.#node.pid}\n`);
       this.#onProgress('Starting a private RabbitMQ.');
       await this.#until(async () => (await speaksAmqp(this.amqpPort)) && (await this.#managementAnswers()), signal);
@@ -162,8 +165,9 @@ class PrivateBroker implements LocalRabbitMQ {
   }
 
   async rabbitmqctl(args: readonly string[], signal?: AbortSignal): Promise<string> {
-    return await runCommand(join(this.#installation.binFolder, 'rabbitmqctl'), args, {
+    return await runCommand(join(this.#scripts, 'rabbitmqctl'), args, {
       env: this.#environment,
+      cwd: this.#scripts,
       ...(signal === undefined ? {} : { signal }),
     });
   }

@@ -45,7 +45,7 @@ async function startShared(): Promise<LocalRabbitMQ> {
   addRunCleanup(async () => {
     // Its data are thrown away: there is nothing that an orderly stop, which takes seconds, would save.
     await broker.kill();
-    rmSync(testFolder(), { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   });
   return broker;
 }

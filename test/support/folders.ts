@@ -2,10 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { addCleanup } from './cleanup.ts';
+import { entries } from './leftovers.ts';
 
 /** Where tests of this process keep their files: inside the working copy, apart from other processes. */
 export function testFolder(): string {
   return resolve('.cache/tests', String(process.pid));
+}
+
+/** Called by the root hooks only. A folder with something left in it stays, and is reported by the run. */
+export function removeTestFolder(): void {
+  if (entries(testFolder()).length === 0) rmSync(testFolder(), { recursive: true, force: true });
 }
 
 /** A name that no other test uses. */

@@ -1,4 +1,5 @@
 import { runEnds, testBegins, testEnds } from './cleanup.ts';
+import { removeTestFolder } from './folders.ts';
 
 /** Root hooks: `beforeEach` runs before those of every suite, `afterEach` after them. */
 export const mochaHooks = {
@@ -13,4 +14,5 @@ export const mochaHooks = {
 /** Ends what tests have started and share, such as the broker. */
 export async function mochaGlobalTeardown(): Promise<void> {
   await runEnds();
+  removeTestFolder();
 }

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { isAgentError } from '../../src/errors.ts';
+import { portIsFree } from '../../src/dev/processes.ts';
+import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
+import { addRunCleanup } from '../support/cleanup.ts';
+import { makeFolder } from '../support/folders.ts';
+import { markedProcesses } from '../support/leftovers.ts';
+
+describe('a private RabbitMQ', function () {
+  this.timeout(BROKER_START_MS);
+  let broker: LocalRabbitMQ;
+
+  before(async () => {
+    broker = await startRabbitMQ({ folder: makeFolder('rabbitmq'), extraConfig: 'heartbeat = 17' });
+    addRunCleanup(() => broker.kill());
+  });
+
+  it('serves AMQP and the management API to a user of its own, with the extra configuration', async () => {
+    const connection = await openConnection(broker.amqpUrl);
+    const tuned = connection.connection as unknown as { heartbeat: number };
+    assert.equal(tuned.heartbeat, 17);
+    assert.notEqual(broker.user, 'guest');
+    assert.ok(broker.password.length >= 20);
+    const { body } = await manage(broker, 'GET', '/whoami');
+    assert.equal((body as { name: string }).name, broker.user);
+  });
+
+  it('has the event exchange', async () => {
+    const { body } = await manage(broker, 'GET', '/exchanges/%2F/amq.rabbitmq.event');
+    assert.equal((body as { type: string }).type, 'topic');
+  });
+
+  it('shows its secrets to its owner only', () => {
+    for (const name of ['rabbitmq.conf', 'identity.json', 'home/.erlang.cookie']) {
+      assert.equal(statSync(join(broker.folder, name)).mode & 0o077, 0, name);
+    }
+  });
+
+  it('listens on 127.0.0.1 only', () => {
+    const pids = markedProcesses(homeOf(broker)).map(({ pid }) => pid);
+    const addresses = listeningAddresses(pids);
+    assert.ok(addresses.length >= 4, `AMQP, management, distribution and epmd, but found ${addresses.join(' ')}`);
+    assert.deepEqual(
+      addresses.filter((address) => address !== '127.0.0.1' && address !== '::1'),
+      [],
+    );
+  });
+
+  it('can be told things by rabbitmqctl', async () => {
+    const version = await broker.rabbitmqctl(['version']);
+    assert.match(version, /^\d+\.\d+/m);
+    assert.match(await broker.rabbitmqctl(['list_users']), new RegExp(`${broker.user}\\t\\[administrator\\]`));
+    await assert.rejects(broker.rabbitmqctl(['no-such-command']));
+  });
+
+  it('keeps definitions, user and ports over a restart', async () => {
+    await manage(broker, 'PUT', '/vhosts/kept');
+    await broker.restart();
+    await manage(broker, 'GET', '/vhosts/kept');
+    await openConnection(broker.amqpUrl);
+  });
+
+  it('comes back after a crash', async () => {
+    await broker.kill();
+    assert.equal(broker.running(), false);
+    await broker.start();
+    await manage(broker, 'GET', '/vhosts/kept');
+  });
+
+  it('leaves no process and no port when it stops', async () => {
+    await broker.stop();
+    await broker.stop();
+    assert.deepEqual(processesOf(broker), []);
+    assert.equal(await portIsFree(broker.amqpPort), true);
+    assert.equal(await portIsFree(broker.managementPort), true);
+  });
+
+  it('comes back from its folder in another process, as it was', async () => {
+    const again = await startRabbitMQ({ folder: broker.folder });
+    addRunCleanup(() => again.kill());
+    assert.equal(again.amqpUrl, broker.amqpUrl);
+    await manage(again, 'GET', '/vhosts/kept');
+    await again.kill();
+    assert.deepEqual(processesOf(again), []);
+  });
+
+  it('says in one sentence where to look when it does not come up, and leaves nothing', async () => {
+    const folder = makeFolder('broken');
+    await assert.rejects(startRabbitMQ({ folder, extraConfig: 'no.such.setting = 1' }), (error: Error) => {
+      assert.ok(isAgentError(error, 'BrokerUnavailable'));
+      return error.message.includes(join(folder, 'log'));
+    });
+    assert.deepEqual(processesOf({ folder }), []);
+  });
+
+  it('gives up starting when told to, and leaves nothing', async () => {
+    const folder = makeFolder('aborted');
+    const abort = new AbortController();
+    const starting = startRabbitMQ({
+      folder,
+      signal: abort.signal,
+      onProgress: (line) => line.startsWith('Starting') && abort.abort(),
+    });
+    await assert.rejects(starting, { name: 'AbortError' });
+    assert.deepEqual(processesOf({ folder }), []);
+  });
+});
+
+/** Broker and epmd have a home of their own in the folder, and pass it on to what they start. */
+function homeOf(broker: { folder: string }): string {
+  return `HOME=${join(broker.folder, 'home')}`;
+}
+
+function processesOf(broker: { folder: string }): unknown[] {
+  return markedProcesses(homeOf(broker));
+}
+
+/** The local addresses on which the processes listen, from what Linux tells of their sockets. */
+function listeningAddresses(pids: readonly number[]): string[] {
+  const sockets = new Set(
+    pids.flatMap((pid) =>
+      readdirSync(`/proc/${pid}/fd`).map((fd) => {
+        try {
+          return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+        } catch {
+          return undefined;
+        }
+      }),
+    ),
+  );
+  const LISTEN = '0A';
+  return ['tcp', 'tcp6'].flatMap((table) =>
+    readFileSync(`/proc/net/${table}`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === LISTEN && sockets.has(fields[9]))
+      .map((fields) => addressOf(fields[1] ?? '')),
+  );
+}
+
+/** Addresses are in hexadecimal, in the byte order of the machine, before a colon. */
+function addressOf(local: string): string {
+  const hex = local.split(':')[0] ?? '';
+  if (hex === '00000000000000000000000001000000') return '::1';
+  return hex.length === 8 ? [...Buffer.from(hex, 'hex')].toReversed().join('.') : hex;
+}
