@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+
+/** The text of a document in docs/. */
+export function readDocument(name: string): string {
+  return readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+}
+
+/** The cells of every table row whose first cell is a name in backquotes, by that name. */
+export function rowsByName(markdown: string): ReadonlyMap<string, readonly string[]> {
+  const rows = new Map<string, readonly string[]>();
+  for (const line of markdown.split('\n')) {
+    const name = /^\| `([^`]+)`/.exec(line)?.[1];
+    if (name === undefined) continue;
+    const cells = line.split('|').slice(1, -1);
+    rows.set(
+      name,
+      cells.map((cell) => cell.trim()),
+    );
+  }
+  return rows;
+}
+
+/** The part of a document under a heading, up to the next one that is not below it. */
+export function section(markdown: string, heading: string): string {
+  const lines = markdown.split('\n');
+  const start = lines.indexOf(heading);
+  if (start === -1) throw new Error(`There is no heading "${heading}".`);
+  const level = heading.indexOf(' ');
+  const length = lines.slice(start + 1).findIndex((line) => {
+    const hashes = /^#+(?= )/.exec(line)?.[0].length;
+    return hashes !== undefined && hashes <= level;
+  });
+  return lines.slice(start, length === -1 ? undefined : start + 1 + length).join('\n');
+}
