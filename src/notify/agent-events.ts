@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { EventType } from '../contract/event-types.ts';
-import { EVENT_CONTENT_TYPE, type EventData, makeEvent } from '../contract/events.ts';
+import { EVENT_CONTENT_TYPE, type EventData, type EventMessage, makeEvent } from '../contract/events.ts';
 import type { Log } from '../log.ts';
 
 /** One event as it goes to the broker. */
@@ -26,7 +26,7 @@ export interface AgentEventParts {
 export interface AgentEvents {
   /**
    * Publishes in the background: an event is told of after the fact and never holds it up. One that cannot be published
-   * is in the log with its content.
+   * is in the log with its content. It does not throw.
    */
   emit<T extends EventType>(type: T, data: EventData<T>): void;
   /** Resolves when every event emitted so far is published or given up. */
@@ -39,7 +39,15 @@ export function createAgentEvents({ publish, agent, instance, clock, log }: Agen
   return {
     emit(type, data) {
       const id = randomUUID();
-      const { event, routingKey } = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
+      let message: EventMessage<typeof type>;
+      try {
+        message = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
+      } catch (error) {
+        // Without the data: what is wrong with it may be that it holds a secret.
+        log.error({ err: error, type }, 'an agent event is not what its type says');
+        return;
+      }
+      const { event, routingKey } = message;
       const published = publish({
         routingKey,
         body: JSON.stringify(event),

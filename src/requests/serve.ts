@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { isMethodName } from '../contract/methods.ts';
 import { isAgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Answered } from './answer.ts';
@@ -66,7 +67,9 @@ export function createServe(parts: ServeParts): (delivery: Delivery) => Promise<
     try {
       const answered = await answer(delivery, AbortSignal.timeout(parts.deadlineMs));
       const { verdict, sent } = await carryOut(delivery, answered);
-      counters.count(answered.method, sent === 'replied' ? answered.outcome : sent);
+      // Any text may be a routing key, and each one that is counted by its name stays in memory.
+      const method = isMethodName(answered.method) ? answered.method : 'unknown';
+      counters.count(method, sent === 'replied' ? answered.outcome : sent);
       tell(log, delivery, answered, sent, clock.monotonicMs() - startedMs);
       return verdict;
     } catch (error) {
