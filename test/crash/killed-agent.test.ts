@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import type { Rpc } from '../../src/client/rpc.ts';
+import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { useSharedBroker } from '../support/broker.ts';
+import { assertNamespaceIsWhole, assertNothingWaits, type Claimed } from '../support/claimed-namespace.ts';
+import type { Moment } from '../support/steps.ts';
+
+/** Fifteen deaths and as many starts, which take a second or two each; and a machine that does other things as well. */
+const DEATHS_MS = 240_000;
+
+/** So many installations at once die one death after the other. */
+const LANES = 2;
+
+/** With them a first claim makes all the broker calls that it can make. */
+const SETTINGS = { accountLimits: { 'max-connections': 20, 'max-channels': 40 } };
+
+/** What there is to lose in a claim; the list of steps itself comes from the agent. */
+const WRITES = ['nonces.remember', 'namespaces.insert', 'management.putUser', 'management.putPermissions'];
+
+/** The step that ends every request. */
+const LAST_STEP = 'request.ack';
+
+describe('an agent that is killed in the middle of a claim', () => {
+  useSharedBroker();
+
+  describe('on LMDB', () => {
+    it('leaves nothing undone, whichever step it dies at', async function () {
+      this.timeout(DEATHS_MS);
+      await dieAtEveryStep(() => makeInstallation({ settings: SETTINGS }));
+    });
+  });
+});
+
+async function dieAtEveryStep(install: () => Promise<TestInstallation>): Promise<void> {
+  const lanes = await Promise.all(Array.from({ length: LANES }, async () => await openLane(await install())));
+  const [lane] = lanes;
+  assert.ok(lane !== undefined);
+
+  const claimed = teamNamespace();
+  const first = await lane.stepsOf(claimed);
+  for (const step of [...WRITES, 'namespaces.replace', 'reply.publish']) {
+    assert.ok(first.includes(step), `${step} should be among the steps ${first.join(', ')}`);
+  }
+  const again = await lane.stepsOf(claimed);
+  assert.deepEqual(
+    again.filter((step) => step.startsWith('management.')),
+    [],
+    'a re-claim should not call the broker',
+  );
+
+  const deaths = [
+    ...deathsOf(first).map((death) => ({ ...death, of: 'first claim' as const })),
+    ...deathsOf(again).map((death) => ({ ...death, of: 're-claim' as const })),
+  ];
+  await Promise.all(
+    lanes.map(async (each, index) => {
+      for (const death of deaths.filter((_, at) => at % LANES === index)) await each.dieAndRecover(death);
+      await each.finish();
+    }),
+  );
+}
+
+interface Death {
+  readonly of: 'first claim' | 're-claim';
+  readonly step: string;
+  readonly moment: Moment;
+}
+
+/** Before each step, and after the last: whoever dies after a step has done nothing else yet, as before the next. */
+function deathsOf(steps: readonly string[]): Pick<Death, 'step' | 'moment'>[] {
+  return [...steps.map((step) => ({ step, moment: 'before' as const })), { step: LAST_STEP, moment: 'after' }];
+}
+
+async function openLane(installation: TestInstallation): Promise<Lane> {
+  // The agent first: it makes the claimant's account.
+  const agent = await startAgentProcess(installation.environment);
+  return new Lane(installation, agent, await installation.rpc(TEAM));
+}
+
+/** An installation whose one agent dies again and again. */
+class Lane {
+  readonly #installation: TestInstallation;
+  readonly #rpc: Rpc;
+  #agent: AgentProcess;
+
+  constructor(installation: TestInstallation, agent: AgentProcess, rpc: Rpc) {
+    this.#installation = installation;
+    this.#agent = agent;
+    this.#rpc = rpc;
+  }
+
+  /** The steps of a claim of this namespace. */
+  stepsOf(namespace: string): Promise<string[]> {
+    return this.#agent.stepsOf(() => this.#claim(namespace), LAST_STEP);
+  }
+
+  /** Sends one claim, of which the agent dies; the next agent has to answer that same request on its own accord. */
+  async dieAndRecover({ of, step, moment }: Death): Promise<void> {
+    const namespace = teamNamespace();
+    const before = of === 're-claim' ? await this.#claim(namespace) : undefined;
+    await this.#agent.arm(step, moment, 'SIGKILL');
+    const answer = this.#claim(namespace);
+    answer.catch(() => undefined);
+    try {
+      await this.#agent.signalled('SIGKILL');
+      this.#agent = await startAgentProcess(this.#installation.environment);
+      const claimed = await answer;
+      if (before !== undefined) assert.equal(claimed.connectionString, before.connectionString);
+      await assertNamespaceIsWhole(this.#installation, this.#rpc, claimed);
+    } catch (error) {
+      throw new Error(
+        `A ${of} whose agent died ${moment} ${step}: ${(error as Error).message}\nThe end of the log:\n${this.#agent.log()}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async finish(): Promise<void> {
+    await this.#agent.stop();
+    await assertNothingWaits(this.#installation);
+  }
+
+  async #claim(namespace: string): Promise<Claimed> {
+    return await this.#rpc.request('claim-namespace', { namespace });
+  }
+}

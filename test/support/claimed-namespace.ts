@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { connect, type ConsumeMessage } from 'amqplib';
+import type { Rpc } from '../../src/client/rpc.ts';
+import type { ResultBody } from '../../src/contract/methods.ts';
+import { accountName, permissionsOf } from '../../src/namespaces/accounts.ts';
+import type { TestInstallation } from './agent.ts';
+import { manage } from './broker.ts';
+
+/** What a claim was answered with. */
+export type Claimed = ResultBody<'claim-namespace'>;
+
+/** Connects with the credentials and does what a namespace is for: declare, publish, consume, clear away. */
+export async function assertCredentialsWork({ namespace, connectionString }: Claimed): Promise<void> {
+  const connection = await connect(connectionString);
+  try {
+    const channel = await connection.createConfirmChannel();
+    const exchange = `exchange/${namespace}/check`;
+    const queue = `queue/${namespace}/check`;
+    await channel.assertExchange(exchange, 'topic', { autoDelete: true });
+    await channel.assertQueue(queue, { exclusive: true });
+    await channel.bindQueue(queue, exchange, '#');
+    const received = new Promise<ConsumeMessage | null>((resolve, reject) => {
+      channel.consume(queue, resolve, { noAck: true }).catch(reject);
+    });
+    channel.publish(exchange, 'check', Buffer.from(namespace));
+    await channel.waitForConfirms();
+    assert.equal((await received)?.content.toString(), namespace);
+  } finally {
+    await connection.close();
+  }
+}
+
+/**
+ * What must hold of a namespace after its first claim, whatever befell the agents meanwhile: it is active, it has one
+ * account, complete, and the credentials that were handed out work and are those that the next claim gives.
+ */
+export async function assertNamespaceIsWhole(
+  installation: TestInstallation,
+  rpc: Rpc,
+  claimed: Claimed,
+): Promise<void> {
+  const { namespace } = claimed;
+  const { config, broker } = installation;
+  const { state } = await rpc.request('get-namespace', { namespace });
+  assert.equal(state, 'active');
+
+  const accounts = await listAccounts(installation, namespace);
+  const [active, standby] = [1, 2].map((slot) => accountName(config.usernamePrefix, namespace, slot as 1 | 2));
+  assert.ok(active !== undefined && standby !== undefined);
+  assert.deepEqual(
+    accounts.map(({ name }) => name),
+    [active],
+  );
+  assert.deepEqual(
+    accounts.map(({ tags }) => tags),
+    [[]],
+  );
+  const user = encodeURIComponent(active);
+  const permissions = await manage(broker, 'GET', `/users/${user}/permissions`);
+  assert.deepEqual(permissions.body, [{ user: active, vhost: config.vhost, ...permissionsOf(config.id, namespace) }]);
+  const limits = await manage(broker, 'GET', `/user-limits/${user}`);
+  const value = (limits.body as { value: object }[])[0]?.value ?? {};
+  assert.deepEqual(value, { ...config.accountLimits });
+
+  await assertCredentialsWork(claimed);
+  const again = await rpc.request('claim-namespace', { namespace });
+  assert.equal(again.connectionString, claimed.connectionString, 'the next claim should give the same credentials');
+}
+
+/** A RabbitMQ user as the management API lists it. */
+export interface ListedAccount {
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly password_hash: string;
+}
+
+/** The accounts that RabbitMQ has of a namespace, or of all that begin so. */
+export async function listAccounts(
+  { broker, config }: TestInstallation,
+  namespace: string,
+): Promise<readonly ListedAccount[]> {
+  const { body } = await manage(broker, 'GET', '/users');
+  return (body as ListedAccount[]).filter(({ name }) => name.startsWith(`${config.usernamePrefix}${namespace}`));
+}
+
+/** After the last agent has stopped: no request waits, and none was given up. */
+export async function assertNothingWaits({ vhost, names }: TestInstallation): Promise<void> {
+  const connection = await connect(vhost.amqpUrl);
+  try {
+    const channel = await connection.createChannel();
+    for (const queue of [names.requestQueue, names.unknownMethodsQueue, names.deadQueue]) {
+      const { messageCount } = await channel.checkQueue(queue);
+      assert.equal(messageCount, 0, `${queue} should be empty`);
+    }
+  } finally {
+    await connection.close();
+  }
+}
