@@ -22,6 +22,7 @@ import { createAnswer } from './requests/answer.ts';
 import { createAuthenticate } from './requests/authenticate.ts';
 import { type Authenticator, createAuthenticator } from './requests/authenticator.ts';
 import { startConsumer } from './requests/consumer.ts';
+import { forgetNonces } from './requests/forget-nonces.ts';
 import type { MethodHandlers } from './requests/method.ts';
 import { claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
 import { getNamespaceMethod } from './requests/methods/get-namespace.ts';
@@ -65,6 +66,9 @@ const MANAGEMENT_TIMEOUT_MS = 5_000;
 /** How long a starting agent waits for a broker that does not answer, and how often it looks, in ms. */
 const START_PATIENCE_MS = 60_000;
 const START_RETRY_MS = 1_000;
+
+/** The pause between two rounds of forgetting old signatures, in ms. */
+const FORGET_EVERY_MS = 60_000;
 
 /** Unanswerable requests are rare: a few at once are enough. */
 const UNKNOWN_METHODS_AT_ONCE = 16;
@@ -178,6 +182,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       ],
       serve,
       log,
+    });
+
+    const stopping = new AbortController();
+    const forgetting = forgetNonces({ nonces: store.nonces, clock, log, everyMs: FORGET_EVERY_MS }, stopping.signal);
+    closers.push(() => {
+      stopping.abort();
+      return forgetting;
     });
 
     events.emit('agent.started', { version: VERSION });
