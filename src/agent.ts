@@ -139,6 +139,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce });
     closers.push(() => authenticator.close());
     const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
+    // Lists them now: while they are unknown no request can be answered.
+    await nodes.knows(0);
     const outbox = await openOutbox(config.rabbitmqUrl, log);
     closers.push(() => outbox.close());
     const requestCounts = new Map<string, number>();
