@@ -140,7 +140,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     closers.push(() => authenticator.close());
     const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
     // Lists them now: while they are unknown no request can be answered.
-    await nodes.knows(0);
+    await nodes.mayHold({ nodeHash: 0, id: 0, serial: 0 });
     const outbox = await openOutbox(config.rabbitmqUrl, log);
     closers.push(() => outbox.close());
     const requestCounts = new Map<string, number>();
