@@ -4,7 +4,14 @@ import { destination } from 'pino';
 import { startAgent } from '../../src/agent.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
-import { type Moment, observeChannels, observeManagement, observeStore, type StepObserver } from './steps.ts';
+import {
+  interceptManagement,
+  interceptStore,
+  type Moment,
+  observeChannels,
+  observing,
+  type StepObserver,
+} from './steps.ts';
 
 // An agent in a process of its own that can be told to kill or to stop itself right before or after one of its steps.
 // Orders come as lines of JSON on standard input, reports go as lines of JSON to standard output; the log goes to
@@ -76,8 +83,8 @@ const steps = new Steps();
 await observeChannels(config.rabbitmqUrl.reveal(), steps);
 const agent = await startAgent(config, {
   log: createLog(config, destination({ dest: 2, sync: true })),
-  wrapStore: (store) => observeStore(store, steps),
-  wrapManagement: (management) => observeManagement(management, steps),
+  wrapStore: (store) => interceptStore(store, observing(steps)),
+  wrapManagement: (management) => interceptManagement(management, observing(steps)),
 });
 report({ is: 'ready' });
 

@@ -12,39 +12,48 @@ export interface StepObserver {
   after(step: string): void;
 }
 
-/** What changes nothing: a crash there shows no more than one at the write before it. */
-const READS = /^(get|list|due)[A-Z]?|^(check|close|runningNodes|overview|whoAmI)$/;
+/** What stands between the agent and one call: it makes the call, or does not, or does something else as well. */
+export type Around = (step: string, call: () => Promise<unknown>) => Promise<unknown>;
 
-/** The store with every write observed, also those that are added to its port later. */
-export function observeStore(store: Store, observer: StepObserver): Store {
+/** What changes nothing: a crash there shows no more than one at the write before it. */
+const READS = /^(get|list|due)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
+
+/** The store with something around every call, also around those that are added to its port later. */
+export function interceptStore(store: Store, around: Around): Store {
   return {
     kind: store.kind,
     storeId: store.storeId,
-    namespaces: observeWrites('namespaces', store.namespaces, observer),
-    nonces: observeWrites('nonces', store.nonces, observer),
+    namespaces: intercept('namespaces', store.namespaces, around),
+    nonces: intercept('nonces', store.nonces, around),
     check: () => store.check(),
     close: () => store.close(),
   };
 }
 
-/** The management API with every write observed. */
-export function observeManagement(management: Management, observer: StepObserver): Management {
-  return observeWrites('management', management, observer);
+/** The management API with something around every call. */
+export function interceptManagement(management: Management, around: Around): Management {
+  return intercept('management', management, around);
 }
 
-function observeWrites<Part extends object>(name: string, part: Part, observer: StepObserver): Part {
+/** Tells the observer of every write. */
+export function observing(observer: StepObserver): Around {
+  return async (step, call) => {
+    if (READS.test(step.slice(step.indexOf('.') + 1))) return await call();
+    observer.before(step);
+    const result = await call();
+    observer.after(step);
+    return result;
+  };
+}
+
+function intercept<Part extends object>(name: string, part: Part, around: Around): Part {
   return new Proxy(part, {
     get(target, property) {
       const member: unknown = Reflect.get(target, property, target);
       if (typeof member !== 'function' || typeof property !== 'string') return member;
-      if (READS.test(property)) return member.bind(target) as unknown;
-      return async (...args: unknown[]) => {
-        const step = `${name}.${property}`;
-        observer.before(step);
-        const result: unknown = await Reflect.apply(member, target, args);
-        observer.after(step);
-        return result;
-      };
+      if (property === 'close') return member.bind(target) as unknown;
+      return (...args: unknown[]) =>
+        around(`${name}.${property}`, async () => (await Reflect.apply(member, target, args)) as unknown);
     },
   });
 }
