@@ -2,6 +2,7 @@ import { type Channel, type ChannelModel, connect, type ConsumeMessage, type Rec
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
 import type { Delivery } from './request.ts';
+import { outliveUnreadableHeaders } from './unreadable-headers.ts';
 
 /** What is done with a delivery when it was served: `reject` leaves it to the queue's dead-letter exchange. */
 export type Verdict = 'ack' | 'reject' | 'requeue';
@@ -96,6 +97,7 @@ class RequestConsumer implements Consumer {
 
   async #consume(model: ChannelModel): Promise<void> {
     this.#connections += 1;
+    outliveUnreadableHeaders(model);
     try {
       const channels = [];
       for (const { name, prefetch } of this.#parts.queues) {
