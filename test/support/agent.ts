@@ -38,6 +38,8 @@ export interface TestInstallation {
   readonly claimantPassword: string;
   /** The lines of the log of every agent that was started here, at level trace. */
   readonly log: readonly string[];
+  /** Waits for a line of the log in which all of these occur. */
+  logged(...texts: readonly string[]): Promise<string>;
   /** Starts an agent here; it is stopped with the installation. */
   start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
   /** A client of the library, as the claimant unless told, with the credentials of `clientId`. */
@@ -103,7 +105,12 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
   claimant.password = claimantPassword;
 
   const lines: string[] = [];
-  const log: Log = createLog(config, { write: (line: string) => void lines.push(line) });
+  const listeners = new Set<() => void>();
+  const write = (line: string): void => {
+    lines.push(line);
+    for (const listener of listeners) listener();
+  };
+  const log: Log = createLog(config, { write });
   const agents: Agent[] = [];
   let removed = false;
   const remove = async (): Promise<void> => {
@@ -125,6 +132,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     claimantUrl: claimant.href,
     claimantPassword,
     log: lines,
+    logged: (...texts) => untilFound(() => lines.find((line) => texts.every((text) => line.includes(text))), listeners),
     async start(agentOptions = {}) {
       const started = await startAgent(config, { log, ...agentOptions });
       let stopped: Promise<void> | undefined;
@@ -160,6 +168,29 @@ export function useInstallation(
     if (installation === undefined) throw new Error('The installation is there from the first hook on, not before.');
     return installation;
   };
+}
+
+const LOG_PATIENCE_MS = 20_000;
+
+async function untilFound(find: () => string | undefined, listeners: Set<() => void>): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      listeners.delete(look);
+    };
+    const look = (): void => {
+      const found = find();
+      if (found === undefined) return;
+      settle();
+      resolve(found);
+    };
+    const timer = setTimeout(() => {
+      settle();
+      reject(new Error(`No such line was logged in ${LOG_PATIENCE_MS} ms.`));
+    }, LOG_PATIENCE_MS);
+    listeners.add(look);
+    look();
+  });
 }
 
 /** What an agent leaves outside of its vhost. */

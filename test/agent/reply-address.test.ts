@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { nodeNameHash } from '../../src/broker/direct-reply-to.ts';
+import { OTHER, TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
+import { openConnection } from '../support/broker.ts';
+import { unique } from '../support/folders.ts';
+import { replyAddress } from '../support/reply-address.ts';
+import type { SentRequest } from '../support/requester.ts';
+
+/** Claims a namespace of the client and returns its connection string. */
+async function claim({ rpc }: TestInstallation, clientId: string, namespace: string): Promise<string> {
+  return (await (await rpc(clientId)).request('claim-namespace', { namespace })).connectionString;
+}
+
+describe('reply addresses over AMQP', () => {
+  const installation = useInstallation();
+
+  it("a reply is never written into somebody else's queue", async () => {
+    const { names, vhost, taskcluster } = installation();
+    const mine = teamNamespace();
+    const theirs = unique('taskcluster-other');
+    const mineUrl = await claim(installation(), TEAM, mine);
+    const theirChannel = await (await openConnection(await claim(installation(), OTHER, theirs))).createChannel();
+    const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
+    const theirQueue = `queue/${theirs}/q`;
+    await theirChannel.assertQueue(theirQueue);
+    const { queue: generated } = await admin.assertQueue('', { durable: true });
+    await admin.assertQueue('plain');
+    assert.match(generated, /^amq\.gen-/);
+
+    const deadLetters = await installation().deadLetters();
+    const requester = await installation().requester(mineUrl);
+    const body = { namespace: mine };
+    const signed = { method: 'claim-namespace', body, credentials: taskcluster.credentials(TEAM) };
+    const addresses = [
+      theirQueue,
+      generated,
+      'plain',
+      names.requestQueue,
+      names.deadQueue,
+      '',
+      `queue/${mine}`,
+      `queue/${mine}/`,
+      `queue/${mine}x/q`,
+      `queue//q`,
+      `Queue/${mine}/q`,
+      'amq.rabbitmq.reply-to.',
+      'amq.rabbitmq.reply-to.x',
+    ];
+    for (const replyTo of addresses) {
+      const sent = requester.compose({ ...signed, replyTo });
+      await requester.publish(sent);
+      const letter = await deadLetters.of(sent.correlationId);
+      const headers = letter.properties.headers ?? {};
+      assert.match(String(headers['x-pulse-agent-reason']), /reply_to/, replyTo);
+      assert.equal(headers['x-pulse-agent-reply-to'], replyTo);
+      assert.ok(!JSON.stringify(letter.properties).includes('Hawk'), replyTo);
+    }
+    for (const queue of [theirQueue, generated, 'plain']) {
+      assert.equal((await admin.checkQueue(queue)).messageCount, 0, queue);
+    }
+    await admin.deleteQueue(generated);
+  });
+
+  it('a queue of the own namespace is no address for a request that shows no right to it', async () => {
+    const { taskcluster } = installation();
+    const namespace = teamNamespace();
+    const url = await claim(installation(), TEAM, namespace);
+    const requester = await installation().requester(url);
+    const replyTo = `queue/${namespace}/replies`;
+    await requester.channel.assertQueue(replyTo);
+    const deadLetters = await installation().deadLetters();
+    const team = taskcluster.credentials(TEAM);
+    const body = { namespace };
+    const requests: SentRequest[] = [
+      requester.compose({ method: 'ping', replyTo }),
+      // Signed by the owner, but a method that asks for no right.
+      requester.compose({ method: 'get-namespace', body, replyTo, credentials: team }),
+      requester.compose({ method: 'claim-namespace', body, replyTo }),
+      requester.compose({ method: 'claim-namespace', body, replyTo, credentials: taskcluster.credentials(OTHER) }),
+      requester.compose({
+        method: 'claim-namespace',
+        body: { namespace: `${namespace}-2` },
+        replyTo,
+        credentials: team,
+      }),
+      requester.compose({ method: 'make-coffee', body, replyTo, credentials: team }),
+    ];
+    for (const sent of requests) {
+      await requester.publish(sent);
+      await deadLetters.find(
+        ({ properties }) =>
+          properties.correlationId === sent.correlationId && properties.headers?.['x-pulse-agent-reason'] !== undefined,
+      );
+    }
+    assert.equal((await requester.channel.checkQueue(replyTo)).messageCount, 0);
+  });
+
+  it('an error goes to a queue of the own namespace once the signature and scope are right', async () => {
+    const { taskcluster } = installation();
+    const namespace = teamNamespace();
+    const requester = await installation().requester(await claim(installation(), TEAM, namespace));
+    const replyTo = `queue/${namespace}/replies`;
+    await requester.channel.assertQueue(replyTo, { exclusive: true, durable: false });
+    await requester.readReplies(replyTo);
+    const body = { namespace, expires: '2020-01-01T00:00:00Z' };
+    const credentials = taskcluster.credentials(TEAM);
+    const { json } = await requester.request({ method: 'claim-namespace', body, replyTo, credentials });
+    assert.equal(json['code'], 'InputError');
+  });
+
+  it('a queue of the own namespace that is not there: the request is dead-lettered, and the claim holds', async () => {
+    const { taskcluster } = installation();
+    const namespace = teamNamespace();
+    const requester = await installation().requester();
+    const deadLetters = await installation().deadLetters();
+    const replyTo = `queue/${namespace}/nowhere`;
+    const credentials = taskcluster.credentials(TEAM);
+    const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
+    await requester.publish(sent);
+    const { properties, content } = await deadLetters.of(sent.correlationId);
+    assert.match(String(properties.headers?.['x-pulse-agent-reason']), /could not be delivered.*returned/);
+    assert.deepEqual(content, sent.content, 'the dead letter is the request, not the reply with its credentials');
+    await claim(installation(), TEAM, namespace);
+  });
+
+  it('forged direct reply-to addresses cut nothing and hold nobody up', async () => {
+    const { broker, log } = installation();
+    const node = `reply@${nodeNameHash(broker.nodeName)}`;
+    const good = { node };
+    const random = Buffer.from(unique('x').repeat(3));
+    const forged = [
+      'amq.rabbitmq.reply-to.gAAAA.bbbb',
+      'amq.rabbitmq.reply-to.g.b',
+      `${replyAddress(good)}=`,
+      replyAddress(good).replace(/=*\.([^.]*)$/, '.$1'),
+      `${replyAddress(good)}.more`,
+      replyAddress({}),
+      replyAddress({ node: 'reply@1' }),
+      replyAddress({ node: broker.nodeName }),
+      replyAddress({ node: 'rabbit@elsewhere' }),
+      replyAddress({ node: '' }),
+      replyAddress({ ...good, id: 2 ** 32 - 1 }),
+      replyAddress({ ...good, serial: 2 ** 32 - 1, id: 2 ** 32 - 1 }),
+      replyAddress({ ...good, nodeLength: 65_535 }),
+      replyAddress({ ...good, head: Buffer.from([0x83, 0x67, 0x76]) }),
+      replyAddress({ ...good, tail: Buffer.from([0]) }),
+      replyAddress({ ...good, key: Buffer.alloc(15) }),
+      `amq.rabbitmq.reply-to.${random.toString('base64')}.${random.toString('base64')}`,
+    ];
+    const deadLetters = await installation().deadLetters();
+    const forger = await installation().requester();
+    const rpc = await installation().rpc();
+    const others: Promise<unknown>[] = [];
+    for (const replyTo of forged) {
+      others.push(rpc.request('ping', {}), rpc.request('list-namespaces', {}));
+      const sent = forger.compose({ method: 'ping', replyTo });
+      await forger.publish(sent);
+      const { properties } = await deadLetters.of(sent.correlationId);
+      assert.match(String(properties.headers?.['x-pulse-agent-reason']), /no running node wrote/, replyTo);
+    }
+    await Promise.all(others);
+    assert.deepEqual(
+      log.filter((line) => line.includes('connection is gone')),
+      [],
+    );
+  });
+
+  it('a requester that is gone costs nothing but its own answer', async () => {
+    const { taskcluster, agent } = installation();
+    const namespace = teamNamespace();
+    const requester = await installation().requester();
+    taskcluster.behave({ mode: 'slow', delayMs: 300 });
+    const credentials = taskcluster.credentials(TEAM);
+    await requester.publish(requester.compose({ method: 'claim-namespace', body: { namespace }, credentials }));
+    await requester.connection.close();
+    const rpc = await installation().rpc(TEAM);
+    // Claims of one namespace are served side by side; this one was sent later and waits as long.
+    await rpc.request('claim-namespace', { namespace });
+    taskcluster.behave({ mode: 'normal' });
+    assert.equal((await rpc.request('ping', {})).alive, true);
+    assert.ok((agent.requestCounts.get('claim-namespace result') ?? 0) > 0);
+  });
+});
+
+describe('messages that did not come through the rpc exchange', () => {
+  const installation = useInstallation();
+
+  it('are not served: neither by a foreign exchange bound into it, nor written into the queue', async () => {
+    const { names, vhost, taskcluster } = installation();
+    const namespace = teamNamespace();
+    const url = await claim(installation(), TEAM, namespace);
+    const requester = await installation().requester(url);
+    const foreign = `exchange/${namespace}/foreign`;
+    await requester.channel.assertExchange(foreign, 'fanout');
+    // The broker lets whoever may write to an exchange bind into it what he may read.
+    await requester.channel.bindExchange(names.rpcExchange, foreign, 'ping');
+    const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
+
+    const other = teamNamespace();
+    const credentials = taskcluster.credentials(TEAM);
+    const smuggled = [
+      requester.compose({ method: 'ping', exchange: foreign }),
+      requester.compose({ method: 'claim-namespace', body: { namespace: other }, exchange: foreign, credentials }),
+    ];
+    for (const sent of smuggled) {
+      let answered = false;
+      requester.replyTo(sent.correlationId).then(
+        () => (answered = true),
+        () => undefined,
+      );
+      await requester.publish(sent);
+      await installation().logged(sent.correlationId, '"sent":"dropped"');
+      await requester.request({ method: 'ping' });
+      assert.equal(answered, false, sent.method);
+    }
+    assert.equal(
+      (await requester.request({ method: 'get-namespace', body: { namespace: other } })).json['code'],
+      'ResourceNotFound',
+    );
+    assert.equal((await admin.checkQueue(names.requestQueue)).messageCount, 0);
+    await requester.channel.unbindExchange(names.rpcExchange, foreign, 'ping');
+  });
+});
