@@ -7,8 +7,9 @@ import { replyAddress } from '../support/reply-address.ts';
 import type { SentRequest } from '../support/requester.ts';
 
 /** Claims a namespace of the client and returns its connection string. */
-async function claim({ rpc }: TestInstallation, clientId: string, namespace: string): Promise<string> {
-  return (await (await rpc(clientId)).request('claim-namespace', { namespace })).connectionString;
+async function claim(installation: TestInstallation, clientId: string, namespace: string): Promise<string> {
+  const rpc = await installation.rpc(clientId);
+  return (await rpc.request('claim-namespace', { namespace })).connectionString;
 }
 
 describe('reply addresses over AMQP', () => {

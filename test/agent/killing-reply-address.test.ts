@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import type { Management } from '../../src/broker/management.ts';
+import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
+import { type TestInstallation, useInstallation } from '../support/agent.ts';
+import { openConnection } from '../support/broker.ts';
+import { skipBecause } from '../support/skip.ts';
+
+/** The last release of Erlang/OTP to which a pid with a large id means the end of the publisher's connection. */
+const LAST_NARROW_OTP = 25;
+
+/** A direct reply-to address as the broker writes it. */
+async function realAddress({ vhost }: TestInstallation): Promise<string> {
+  const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
+  await channel.consume(DIRECT_REPLY_TO, () => undefined, { noAck: true });
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  const delivered = new Promise<unknown>((resolve, reject) => {
+    channel.consume(queue, (message) => resolve(message?.properties.replyTo), { noAck: true }).catch(reject);
+  });
+  channel.sendToQueue(queue, Buffer.alloc(0), { replyTo: DIRECT_REPLY_TO });
+  return String(await delivered);
+}
+
+/** The same address but for the id of the process: only with the creation of the running node does the broker trip. */
+function withLargeId(address: string): string {
+  const [pid = '', key = ''] = address.slice(DIRECT_REPLY_TO.length + 1).split('.');
+  const bytes = Buffer.from(pid, 'base64');
+  bytes.writeUInt32BE(2 ** 20, bytes.length - 12);
+  return `${DIRECT_REPLY_TO}.${bytes.toString('base64')}.${key}`;
+}
+
+describe('a reply address that passes the check and kills the reply connection', () => {
+  let otpRelease = 0;
+  // Believing in another Erlang than there is, the agent takes ids that this one cannot decode.
+  const mistaken = (management: Management): Management => ({
+    ...management,
+    async runningNodes(options) {
+      const nodes = await management.runningNodes(options);
+      otpRelease = nodes[0]?.otpRelease ?? 0;
+      return nodes.map(({ name }) => ({ name, otpRelease: 27 }));
+    },
+  });
+  const installation = useInstallation({ agent: { wrapManagement: mistaken } });
+
+  it('is dead-lettered after one more try, and everybody else is answered', async function () {
+    const { log } = installation();
+    if (otpRelease > LAST_NARROW_OTP) skipBecause(this, `no address is known that Erlang/OTP ${otpRelease} trips over`);
+    const deadLetters = await installation().deadLetters();
+    const forger = await installation().requester();
+    const rpc = await installation().rpc();
+    const replyTo = withLargeId(await realAddress(installation()));
+
+    const others = Array.from({ length: 50 }, () => rpc.request('ping', {}));
+    const killers = Array.from({ length: 3 }, () => forger.compose({ method: 'ping', replyTo }));
+    for (const sent of killers) {
+      await forger.publish(sent);
+      others.push(...Array.from({ length: 10 }, () => rpc.request('ping', {})));
+    }
+    for (const sent of killers) {
+      const { properties } = await deadLetters.of(sent.correlationId);
+      assert.match(String(properties.headers?.['x-pulse-agent-reason']), /could not be delivered.*refused/);
+      assert.equal(properties.headers?.['x-pulse-agent-reply-to'], replyTo);
+    }
+    for (const { alive } of await Promise.all(others)) assert.equal(alive, true);
+    const deaths = log.filter((line) => line.includes('the reply connection is gone')).length;
+    assert.ok(deaths >= 2 && deaths <= 2 * killers.length, `the reply connection died ${deaths} times`);
+    assert.ok(!log.some((line) => line.includes('the request connection is gone')));
+  });
+});
