@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
-import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
-import { assertNamespaceIsWhole, assertNothingWaits, type Claimed } from '../support/claimed-namespace.ts';
+import {
+  assertNamespaceIsWhole,
+  assertNothingWaits,
+  type Claimed,
+  openPatientRpc,
+} from '../support/claimed-namespace.ts';
 import type { Moment } from '../support/steps.ts';
 
 /** Fifteen deaths and as many starts, which take a second or two each; and a machine that does other things as well. */
@@ -75,7 +80,7 @@ function deathsOf(steps: readonly string[]): Pick<Death, 'step' | 'moment'>[] {
 async function openLane(installation: TestInstallation): Promise<Lane> {
   // The agent first: it makes the claimant's account.
   const agent = await startAgentProcess(installation.environment);
-  return new Lane(installation, agent, await installation.rpc(TEAM));
+  return new Lane(installation, agent, await openPatientRpc(installation));
 }
 
 /** An installation whose one agent dies again and again. */

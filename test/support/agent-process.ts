@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { builtCrashingAgent } from './built-agent.ts';
 import { addCleanup } from './cleanup.ts';
 import type { Order, Report } from './crashing-agent.ts';
 import type { Moment } from './steps.ts';
@@ -35,7 +36,7 @@ export interface AgentProcess {
 
 /** Starts an agent with this environment; it is killed after the test at the latest. */
 export async function startAgentProcess(environment: Readonly<Record<string, string>>): Promise<AgentProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'test/support/crashing-agent.ts'], {
+  const child = spawn(process.execPath, ['--enable-source-maps', await builtCrashingAgent()], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, CRASHING_AGENT_ENVIRONMENT: JSON.stringify(environment) },
   });

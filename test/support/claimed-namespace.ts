@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict';
 import { connect, type ConsumeMessage } from 'amqplib';
-import type { Rpc } from '../../src/client/rpc.ts';
+import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import type { ResultBody } from '../../src/contract/methods.ts';
 import { accountName, permissionsOf } from '../../src/namespaces/accounts.ts';
-import type { TestInstallation } from './agent.ts';
-import { manage } from './broker.ts';
+import { TEAM, type TestInstallation } from './agent.ts';
+import { manage, openConnection } from './broker.ts';
 
 /** What a claim was answered with. */
 export type Claimed = ResultBody<'claim-namespace'>;
+
+/** Longer than a machine that does other things as well takes to start an agent, in ms. */
+const PATIENCE_MS = 60_000;
+
+/** A client with a connection of its own whose requests wait for an agent that has yet to start or to wake. */
+export async function openPatientRpc({ claimantUrl, config, taskcluster }: TestInstallation): Promise<Rpc> {
+  return await openRpc(await openConnection(claimantUrl), {
+    id: config.id,
+    audience: config.audience,
+    credentials: taskcluster.credentials(TEAM),
+    timeoutMs: PATIENCE_MS,
+  });
+}
 
 /** Connects with the credentials and does what a namespace is for: declare, publish, consume, clear away. */
 export async function assertCredentialsWork({ namespace, connectionString }: Claimed): Promise<void> {
