@@ -23,52 +23,53 @@ export type PublicationHandle = EventEmitter & { abort(): void };
 
 /** What {@link createEventPublisher} needs. */
 export interface EventPublisherParts {
+  /** Hands an event to rascal, as soon as there is a connection; rejects when there will be none. */
   readonly publish: (message: Buffer | string, overrides: PublicationConfig) => Promise<PublicationHandle>;
-  readonly isConnected: () => boolean;
   /** From the call to the confirm. */
   readonly timeoutMs: number;
 }
 
 /** While the broker is away events wait for it in memory, up to their time-out; so many at once and no more. */
-const MAX_WAITING = 100;
+const MAX_UNDER_WAY = 1000;
 
 /** Makes the publisher. rascal's `publish` resolves before the broker has confirmed, so the outcome is awaited here. */
-export function createEventPublisher({ publish, isConnected, timeoutMs }: EventPublisherParts): PublishEvent {
-  let waiting = 0;
+export function createEventPublisher({ publish, timeoutMs }: EventPublisherParts): PublishEvent {
+  let underWay = 0;
 
   return async (event, signal) => {
     signal?.throwIfAborted();
-    if (!isConnected() && waiting >= MAX_WAITING) throw unpublished(event, 'too many wait for the broker');
-    waiting += 1;
+    if (underWay >= MAX_UNDER_WAY) throw unpublished(event, 'too many wait for the broker');
+    underWay += 1;
+    const { routingKey, contentType, messageId } = event;
+    const publication = publish(event.body, { routingKey, options: { contentType, messageId } });
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal?.reason);
+    const timer = setTimeout(() => stop.abort(unpublished(event, `no confirm within ${timeoutMs} ms`)), timeoutMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      const { routingKey, contentType, messageId } = event;
-      const handle = await publish(event.body, { routingKey, options: { contentType, messageId } });
-      await outcome(handle, event, timeoutMs, signal);
+      await outcome(publication, event, stop.signal);
     } finally {
-      waiting -= 1;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      underWay -= 1;
     }
   };
 }
 
-function outcome(handle: PublicationHandle, event: OutgoingEvent, timeoutMs: number, signal?: AbortSignal) {
-  return new Promise<void>((resolve, reject) => {
-    const settle = (act: () => void): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      act();
-    };
-    const giveUp = (error: unknown): void => {
+function outcome(publication: Promise<PublicationHandle>, event: OutgoingEvent, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stop.addEventListener('abort', () => reject(stop.reason), { once: true });
+    const watch = async (): Promise<void> => {
+      const handle = await publication;
+      // These stay: rascal may report an error after the outcome, and without a listener that ends the process.
+      handle.on('success', () => resolve());
+      handle.on('error', (error: Error) => reject(unpublished(event, error.message)));
+      handle.on('close', () => reject(unpublished(event, 'the connection was lost before the confirm')));
       // One that still waits for a channel is not sent any more.
-      handle.abort();
-      settle(() => reject(error));
+      if (stop.aborted) handle.abort();
+      else stop.addEventListener('abort', () => handle.abort(), { once: true });
     };
-    const onAbort = (): void => giveUp(signal?.reason);
-    const timer = setTimeout(() => giveUp(unpublished(event, `no confirm within ${timeoutMs} ms`)), timeoutMs);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    // These stay: rascal may report an error after the outcome, and without a listener that ends the process.
-    handle.on('success', () => settle(resolve));
-    handle.on('error', (error: Error) => settle(() => reject(unpublished(event, error.message))));
-    handle.on('close', () => settle(() => reject(unpublished(event, 'the connection was lost before the confirm'))));
+    watch().catch((error: Error) => reject(unpublished(event, error.message)));
   });
 }
 

@@ -1,0 +1,55 @@
+import { openAgentBroker } from '../../src/broker/agent-broker.ts';
+import type { AgentBroker, AgentBrokerSettings } from '../../src/broker/agent-broker.ts';
+import { createManagement } from '../../src/broker/management.ts';
+import type { Management } from '../../src/broker/management.ts';
+import { type ContractNames, contractNames } from '../../src/contract/names.ts';
+import { Secret } from '../../src/secret.ts';
+import { createVhost, type TestVhost } from './broker.ts';
+import { addCleanup } from './cleanup.ts';
+import { unique } from './folders.ts';
+
+/** A vhost with an agent's id and its management client: what most tests of the room `broker` need. */
+export interface AgentRoom extends TestVhost {
+  readonly id: string;
+  readonly names: ContractNames;
+  readonly management: Management;
+  /** Opens the agent's broker here; faults are collected. */
+  open(settings?: Partial<AgentBrokerSettings>): Promise<AgentBroker>;
+  readonly faults: Error[];
+}
+
+/** Makes one; all of it is gone after the test. */
+export async function openAgentRoom(): Promise<AgentRoom> {
+  const vhost = await createVhost();
+  const id = unique('agent');
+  const url = new URL(vhost.managementUrl);
+  const management = createManagement({
+    url: url.origin,
+    username: vhost.user,
+    password: new Secret(vhost.password),
+    timeoutMs: 10_000,
+  });
+  addCleanup(() => management.close());
+  const faults: Error[] = [];
+  return {
+    ...vhost,
+    id,
+    names: contractNames(id),
+    management,
+    faults,
+    async open(settings = {}) {
+      const broker = await openAgentBroker({
+        amqpUrl: new Secret(vhost.amqpUrl),
+        id,
+        methods: ['ping', 'claim-namespace'],
+        maxSkewSeconds: 300,
+        management,
+        maxReconnectDelayMs: 500,
+        onFault: (error) => void faults.push(error),
+        ...settings,
+      });
+      addCleanup(() => broker.close());
+      return broker;
+    },
+  };
+}
