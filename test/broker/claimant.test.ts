@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { claimantPermissions, keepClaimant } from '../../src/broker/claimant.ts';
+import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
+import { Secret } from '../../src/secret.ts';
+import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+
+async function openChannel(connection: ChannelModel): Promise<ConfirmChannel> {
+  const channel = await connection.createConfirmChannel();
+  channel.on('error', () => undefined);
+  return channel;
+}
+
+/** What the broker says when it closes the channel that `act` used, or `allowed`. */
+async function verdict(connection: ChannelModel, act: (channel: ConfirmChannel) => Promise<unknown>): Promise<string> {
+  const channel = await openChannel(connection);
+  const closed = once(channel, 'error').then(([error]: unknown[]) => String(error));
+  const done = act(channel).then(
+    () => 'allowed',
+    () => closed,
+  );
+  return await Promise.race([closed, done]);
+}
+
+describe('claimant', () => {
+  useSharedBroker();
+  let room: AgentRoom;
+  const password = new Secret('known to everybody');
+  beforeEach(async () => {
+    room = await openAgentRoom();
+    addCleanup(() => room.management.deleteUser(room.names.claimantUser).then(() => undefined));
+  });
+
+  const settings = () => ({ id: room.id, vhost: room.vhost, password, maxConnections: 3, maxChannels: 6 });
+  const keep = (changes: Partial<ReturnType<typeof settings>> = {}) =>
+    keepClaimant(room.management, { ...settings(), ...changes }, randomBytes);
+  const connect = () => {
+    const url = new URL(room.amqpUrl);
+    url.username = room.names.claimantUser;
+    url.password = encodeURIComponent(password.reveal());
+    return openConnection(url.href);
+  };
+
+  it('is made once, with limits and without tags', async () => {
+    assert.deepEqual(await keep(), ['account', 'max-connections', 'max-channels', 'permissions']);
+    assert.deepEqual(await keep(), []);
+    const { management, names, vhost } = room;
+    assert.deepEqual((await management.getUser(names.claimantUser))?.tags, []);
+    assert.deepEqual(await management.getUserLimits(names.claimantUser), { 'max-connections': 3, 'max-channels': 6 });
+    assert.deepEqual(await management.getPermissions(vhost, names.claimantUser), claimantPermissions(room.id));
+  });
+
+  it('is put right wherever it differs, and only there', async () => {
+    await keep();
+    const { management, names, vhost } = room;
+    await management.putPermissions(vhost, names.claimantUser, { configure: '.*', write: '.*', read: '.*' });
+    assert.deepEqual(await keep(), ['permissions']);
+    await management.deleteUserLimit(names.claimantUser, 'max-channels');
+    assert.deepEqual(await keep(), ['max-channels']);
+    const user = await management.getUser(names.claimantUser);
+    assert.ok(user !== undefined);
+    await management.putUser(names.claimantUser, { ...user, tags: ['administrator'] });
+    assert.deepEqual(await keep(), ['account']);
+    assert.deepEqual(await keep({ password: new Secret('a new one') }), ['account']);
+    assert.deepEqual(await keep({ maxConnections: 9 }), ['account', 'max-connections']);
+    await management.deleteUser(names.claimantUser);
+    assert.deepEqual(await keep(), ['account', 'max-connections', 'max-channels', 'permissions']);
+  });
+
+  it('may be without limits', async () => {
+    await keep({ maxConnections: -1, maxChannels: -1 });
+    assert.deepEqual(await keep({ maxConnections: -1, maxChannels: -1 }), []);
+    for (let i = 0; i < 5; i += 1) await connect();
+  });
+
+  it('escapes what an id may hold', () => {
+    assert.equal(claimantPermissions('pulse-agent').write, '^rpc/pulse-agent/v[0-9]+$');
+    assert.equal(claimantPermissions('a.b').write, String.raw`^rpc/a\.b/v[0-9]+$`);
+  });
+
+  it('can ask by direct reply-to and hear the answer', async () => {
+    await room.open();
+    await keep();
+    const channel = await (await connect()).createChannel();
+    const reply = new Promise<string>((resolve) => {
+      void channel.consume(DIRECT_REPLY_TO, (message) => resolve(String(message?.content)), { noAck: true });
+    });
+    channel.publish(room.names.rpcExchange, 'ping', Buffer.from('{}'), { replyTo: DIRECT_REPLY_TO });
+
+    const responder = await (await openConnection(room.amqpUrl)).createChannel();
+    await responder.consume(
+      room.names.requestQueue,
+      (message) => responder.sendToQueue(String(message?.properties.replyTo), Buffer.from('pong')),
+      { noAck: true },
+    );
+    assert.equal(await reply, 'pong');
+  });
+
+  it('can read, declare, bind and write nothing else', async () => {
+    await room.open();
+    await keep();
+    const { names } = room;
+    const connection = await connect();
+    const acts: Record<string, (channel: ConfirmChannel) => Promise<unknown>> = {
+      'consume requests': (channel) => channel.consume(names.requestQueue, () => undefined),
+      'get dead letters': (channel) => channel.get(names.deadQueue),
+      'purge requests': (channel) => channel.purgeQueue(names.requestQueue),
+      'delete requests': (channel) => channel.deleteQueue(names.requestQueue),
+      'declare a queue': (channel) => channel.assertQueue('', { exclusive: true }),
+      'declare an exchange': (channel) => channel.assertExchange('exchange/mine', 'topic'),
+      'declare a request exchange': (channel) => channel.assertExchange(`rpc/${room.id}/v2`, 'direct'),
+      'bind requests elsewhere': (channel) => channel.bindQueue(names.requestQueue, names.eventsExchange, '#'),
+      'bind events into requests': (channel) => channel.bindExchange(names.rpcExchange, names.eventsExchange, '#'),
+      'publish an event': (channel) => {
+        channel.publish(names.eventsExchange, 'forged', Buffer.from('{}'));
+        return channel.waitForConfirms();
+      },
+      'publish dead letters': (channel) => {
+        channel.publish(names.deadExchange, '', Buffer.from('{}'));
+        return channel.waitForConfirms();
+      },
+      'publish to a queue': (channel) => {
+        channel.sendToQueue(names.requestQueue, Buffer.from('{}'));
+        return channel.waitForConfirms();
+      },
+    };
+    for (const [what, act] of Object.entries(acts)) {
+      assert.match(await verdict(connection, act), /ACCESS_REFUSED/, what);
+    }
+  });
+
+  it('has no more connections than its limit', async () => {
+    await keep();
+    for (let i = 0; i < 3; i += 1) await connect();
+    await assert.rejects(connect(), /ConnectionClose/);
+  });
+});

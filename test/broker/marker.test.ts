@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { claimBroker, markerName } from '../../src/broker/marker.ts';
+import { systemClock } from '../../src/clock.ts';
+import { isAgentError } from '../../src/errors.ts';
+import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
+import { useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { unique } from '../support/folders.ts';
+
+const foreign = (error: unknown) => {
+  assert.ok(isAgentError(error, 'BrokerMarked'));
+  assert.match(error.message, /pulse-agent adopt/);
+  return true;
+};
+
+describe("the broker's mark", () => {
+  useSharedBroker();
+  let room: AgentRoom;
+  let prefixes: { usernamePrefix: string; namespacePrefix: string };
+  beforeEach(async () => {
+    room = await openAgentRoom();
+    prefixes = { usernamePrefix: unique('user-'), namespacePrefix: 'taskcluster-' };
+    const name = markerName(prefixes);
+    addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));
+  });
+
+  const claim = (storeId: string, adopt = false, management: Parameters<typeof claimBroker>[0] = room.management) =>
+    claimBroker(management, { storeId, id: room.id, ...prefixes, adopt }, systemClock);
+  it('is set once and recognised afterwards', async () => {
+    assert.equal(await claim('store-1'), 'marked');
+    assert.equal(await claim('store-1'), 'ours');
+    const mark = await room.management.getGlobalParameter(markerName(prefixes));
+    assert.ok(typeof mark === 'object' && mark !== null && 'storeId' in mark && 'since' in mark);
+    assert.equal(mark.storeId, 'store-1');
+    assert.ok(Math.abs(Date.parse(String(mark.since)) - Date.now()) < 60_000);
+  });
+
+  it('keeps another store out until an operator adopts the broker for it', async () => {
+    await claim('store-1');
+    await assert.rejects(claim('store-2'), foreign);
+    assert.equal(await claim('store-1'), 'ours');
+    assert.equal(await claim('store-2', true), 'adopted');
+    await assert.rejects(claim('store-1'), foreign);
+  });
+
+  it('does not take what it cannot read for its own', async () => {
+    await room.management.putGlobalParameter(markerName(prefixes), { storeId: 7 });
+    await assert.rejects(claim('store-1'), foreign);
+    assert.equal(await claim('store-1', true), 'adopted');
+  });
+
+  it('lets two installations with their own prefixes share a broker', async () => {
+    await claim('store-1');
+    prefixes = { ...prefixes, namespacePrefix: unique('other-') };
+    const name = markerName(prefixes);
+    addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));
+    assert.equal(await claim('store-2'), 'marked');
+  });
+
+  it('gives way when another store marks it between reading and writing', async () => {
+    const { management } = room;
+    const overtaken: Parameters<typeof claimBroker>[0] = {
+      getGlobalParameter: (...args) => management.getGlobalParameter(...args),
+      async putGlobalParameter(name, value, options) {
+        const outcome = await management.putGlobalParameter(name, value, options);
+        await management.putGlobalParameter(name, { ...value, storeId: 'store-2' }, options);
+        return outcome;
+      },
+    };
+    await assert.rejects(claim('store-1', false, overtaken), foreign);
+  });
+});
