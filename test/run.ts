@@ -9,6 +9,9 @@ import type { RunResult } from './support/reporter.ts';
 /** How long mocha may take to end after its last test: stopping what tests share takes seconds. */
 const END_GRACE_MS = 60_000;
 
+/** How long an interrupted run may take to end in order. */
+const INTERRUPT_GRACE_MS = 5_000;
+
 /** What the names of files that tests and the programs they start make elsewhere would contain. */
 const OUR_NAMES = /pulse|rabbit|mongo|ferret|lmdb/i;
 
@@ -64,7 +67,13 @@ async function runMocha(
     ['node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts', ...args],
     { stdio: 'inherit', env },
   );
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      child.kill(signal);
+      // Mocha finishes the present test first, which may take longer than anybody wants to wait.
+      setTimeout(() => void endMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
+    });
+  }
   const exited = new Promise<number>((settle) => {
     child.once('exit', (status) => settle(status ?? 1));
     child.once('error', () => settle(1));

@@ -6,7 +6,7 @@
 //   node src/dev/bootstrap.js --install-only
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -57,7 +57,7 @@ function run(file, args) {
   // Temporary files, those of the TypeScript loader included, stay in the working copy.
   const temporary = join(root, '.cache/tmp');
   mkdirSync(temporary, { recursive: true });
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, file), ...args], {
+  const child = spawn(process.execPath, ['--import', 'tsx', resolve(root, file), ...args], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, TMPDIR: temporary },

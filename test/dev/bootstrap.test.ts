@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeFolder } from '../support/folders.ts';
+
+describe('bootstrap', () => {
+  it('runs a TypeScript file with its arguments and ends with its exit code', async () => {
+    const { child, output } = await bootstrap('console.log(process.argv.slice(2).join(" ")); process.exit(7);', [
+      'a',
+      '--b',
+    ]);
+    const [code] = await once(child, 'close');
+    assert.equal(output(), 'a --b\n');
+    assert.equal(code, 7);
+  });
+
+  it('keeps temporary files in the working copy', async () => {
+    const { child, output } = await bootstrap('console.log((await import("node:os")).tmpdir());');
+    await once(child, 'close');
+    assert.equal(output(), `${join(process.cwd(), '.cache/tmp')}\n`);
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`passes ${signal} on, and waits for an orderly end`, async () => {
+      const { child, output } = await bootstrap(`
+        const timer = setInterval(() => undefined, 1000);
+        process.on('${signal}', () => setTimeout(() => { console.log('ended'); clearInterval(timer); }, 100));
+        console.log('up');
+      `);
+      await once(child.stdout ?? child, 'data');
+      child.kill(signal);
+      const [code] = await once(child, 'close');
+      assert.equal(output(), 'up\nended\n');
+      assert.equal(code, 0);
+    });
+  }
+
+  it('ends by the signal that ended the file', async () => {
+    const { child } = await bootstrap('console.log("up"); setInterval(() => undefined, 1000);');
+    await once(child.stdout ?? child, 'data');
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'close'), [null, 'SIGTERM']);
+  });
+
+  it('says what to do when it is called without a file', async () => {
+    const child = spawn(process.execPath, ['src/dev/bootstrap.js'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const [text] = await once(child.stderr, 'data');
+    assert.match(String(text), /^Say which file to run: .*\n$/);
+    assert.deepEqual(await once(child, 'exit'), [1, null]);
+  });
+});
+
+async function bootstrap(
+  program: string,
+  args: readonly string[] = [],
+): Promise<{ child: ChildProcess; output: () => string }> {
+  const file = join(makeFolder('bootstrap'), 'program.mts');
+  writeFileSync(file, program);
+  const child = spawn(process.execPath, ['src/dev/bootstrap.js', file, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await once(child, 'spawn');
+  return { child, output: () => output };
+}
