@@ -25,6 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   removeFoldersOfTheDead(cache);
   const folder = join(cache, `run-${process.pid}`);
   const temporary = join(folder, 'tmp');
+  const files = join(folder, 'files');
   mkdirSync(temporary, { recursive: true });
   const resultFile = join(folder, 'result.json');
   const before = new Set(entries('/tmp'));
@@ -34,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
     NODE_ENV: 'test',
     TMPDIR: temporary,
     PULSE_AGENT_TEST_RUN: run,
+    PULSE_AGENT_TEST_FOLDER: files,
     PULSE_AGENT_TEST_RESULT: resultFile,
   });
   const complaints = ended.complaint === undefined ? [] : [ended.complaint];
@@ -46,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     complaints.push(`Mocha ended with ${ended.code}, although no test failed: see above.`);
   }
   if (result !== undefined && passed + failed === 0) complaints.push('No test was run.');
-  complaints.push(...leftFiles(cache, temporary, before));
+  complaints.push(...leftFiles(files, temporary, before));
   rmSync(folder, { recursive: true, force: true });
 
   console.log('');
@@ -97,16 +99,13 @@ function readResult(file: string): RunResult | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as RunResult) : undefined;
 }
 
-function leftFiles(cache: string, temporary: string, before: ReadonlySet<string>): string[] {
+function leftFiles(files: string, temporary: string, before: ReadonlySet<string>): string[] {
   // The TypeScript loader keeps what it has translated; nobody else may leave anything.
   const inTemporary = entries(temporary).filter((name) => !name.startsWith('tsx-') && name !== 'node-compile-cache');
-  const inCache = entries(cache).filter((name) => /^[0-9]+$/.test(name) && !processLives(Number(name)));
   const elsewhere = entries('/tmp').filter((name) => !before.has(name) && OUR_NAMES.test(name));
   return [
     ...inTemporary.map((name) => `Left in the temporary folder: ${name}`),
-    ...inCache.map(
-      (name) => `Left in .cache/tests: ${name} with ${entries(join(cache, name)).join(', ') || 'nothing'}`,
-    ),
+    ...entries(files).map((name) => `Left in the folder for tests: ${name}`),
     ...elsewhere.map((name) => `Left outside of the working copy: /tmp/${name}`),
   ];
 }

@@ -4,9 +4,12 @@ import { join, resolve } from 'node:path';
 import { addCleanup } from './cleanup.ts';
 import { entries } from './leftovers.ts';
 
-/** Where tests of this process keep their files: inside the working copy, apart from other processes. */
+/**
+ * Where tests keep their files: inside the working copy, apart from other runs. The test runner names the folder; without
+ * it, it is one of this process.
+ */
 export function testFolder(): string {
-  return resolve('.cache/tests', String(process.pid));
+  return process.env['PULSE_AGENT_TEST_FOLDER'] ?? resolve('.cache/tests', String(process.pid));
 }
 
 /** Called by the root hooks only. A folder with something left in it stays, and is reported by the run. */
