@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { ConsumeMessage } from 'amqplib';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
+import { makeFolder } from '../support/folders.ts';
+
+describe('a broker that goes away and comes back', function () {
+  this.timeout(120_000);
+  let broker: LocalRabbitMQ;
+  let installation: TestInstallation;
+
+  before('start a RabbitMQ of its own', async function () {
+    this.timeout(BROKER_START_MS);
+    broker = await startRabbitMQ({ folder: join(makeFolder('restart'), 'rabbitmq') });
+    installation = await makeInstallation({ broker });
+    await installation.start();
+  });
+  after(async () => {
+    await installation?.remove();
+    await broker?.kill();
+  });
+
+  /** Everything that an agent does works: requests, replies, management calls, events. */
+  const works = async (): Promise<void> => {
+    const namespace = teamNamespace();
+    const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
+    const { queue } = await admin.assertQueue('', { exclusive: true });
+    await admin.bindQueue(queue, installation.names.eventsExchange, `namespace.claimed.${namespace}`);
+    const event = new Promise<ConsumeMessage | null>((resolve, reject) => {
+      admin.consume(queue, resolve, { noAck: true }).catch(reject);
+    });
+    const rpc = await installation.rpc(TEAM);
+    const { connectionString } = await rpc.request('claim-namespace', { namespace });
+    await openConnection(connectionString);
+    assert.equal(JSON.parse(String((await event)?.content)).subject, namespace);
+  };
+
+  it('works to begin with', works);
+
+  it('after its connections were cut, and a request that was in hand then is answered', async () => {
+    const { taskcluster, vhost } = installation;
+    const namespace = teamNamespace();
+    taskcluster.behave({ mode: 'hanging' });
+    const requester = await installation.requester();
+    const credentials = taskcluster.credentials(TEAM);
+    const calls = taskcluster.calls.authenticateHawk;
+    const reply = requester.request({ method: 'claim-namespace', body: { namespace }, credentials });
+    while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
+    taskcluster.behave({ mode: 'normal' });
+    await manage(broker, 'DELETE', `/connections/username/${vhost.user}`);
+    assert.equal((await reply).properties.type, 'result');
+    await works();
+  });
+
+  for (const [how, restart] of [
+    ['was restarted', () => broker.restart()],
+    ['was killed and started', () => broker.kill().then(() => broker.start())],
+  ] as const) {
+    it(`after the broker ${how}; a request that was in hand then is answered`, async () => {
+      const { names, vhost, taskcluster } = installation;
+      const namespace = teamNamespace();
+      const rpc = await installation.rpc(TEAM);
+      const { connectionString } = await rpc.request('claim-namespace', { namespace });
+      const requester = await installation.requester(connectionString);
+      const replyTo = `queue/${namespace}/replies`;
+      await requester.channel.assertQueue(replyTo, { durable: true });
+      const credentials = taskcluster.credentials(TEAM);
+      const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
+      taskcluster.behave({ mode: 'hanging' });
+      const calls = taskcluster.calls.authenticateHawk;
+      await requester.publish(sent);
+      while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
+      taskcluster.behave({ mode: 'normal' });
+
+      await restart();
+      const back = await installation.requester(connectionString);
+      await back.readReplies(replyTo);
+      // The one that hung may have been answered with Unavailable as well.
+      for (;;) {
+        const { properties, json } = await back.replyTo(sent.correlationId);
+        if (properties.type === 'result') break;
+        assert.equal(json['code'], 'Unavailable');
+      }
+      await works();
+      const { body } = await manage(broker, 'GET', `/policies/${encodeURIComponent(vhost.vhost)}`);
+      assert.equal((body as unknown[]).length, 4);
+      const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
+      assert.equal((await admin.checkQueue(names.requestQueue)).consumerCount, 1);
+    });
+  }
+
+  it('after the request queue was deleted by hand', async () => {
+    const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
+    await admin.deleteQueue(installation.names.requestQueue);
+    // It is declared with the agent's next connection.
+    await installation.logged('requests cannot be consumed');
+    await manage(broker, 'DELETE', `/connections/username/${installation.vhost.user}`);
+    await works();
+  });
+
+  it('through a memory alarm: requests wait and are answered after it', async () => {
+    const rpc = await installation.rpc(TEAM);
+    const namespace = teamNamespace();
+    const { connectionString } = await rpc.request('claim-namespace', { namespace });
+    const claimant = await installation.requester(connectionString);
+    const blocked = new Promise((resolve) => claimant.connection.once('blocked', resolve));
+    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
+    const { taskcluster } = installation;
+    const credentials = taskcluster.credentials(TEAM);
+    const waiting = claimant.request({ method: 'claim-namespace', body: { namespace }, credentials });
+    await blocked;
+    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
+    assert.equal((await waiting).properties.type, 'result');
+    await works();
+  });
+});
