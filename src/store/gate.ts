@@ -3,11 +3,16 @@ import { AgentError } from '../errors.ts';
 /** The one way into a store: turns whatever fails, and every call after {@link close}, into `StoreUnavailable`. */
 export class StoreGate {
   readonly #explain: (error: unknown) => AgentError;
+  readonly #limitMs: number | undefined;
   #closed = false;
 
-  /** @param explain makes the `StoreUnavailable` of an adapter's own error, without any secret */
-  constructor(explain: (error: unknown) => AgentError) {
+  /**
+   * @param explain makes the `StoreUnavailable` of an adapter's own error, without any secret
+   * @param limitMs how long an action may take; no limit when absent
+   */
+  constructor(explain: (error: unknown) => AgentError, limitMs?: number) {
     this.#explain = explain;
+    this.#limitMs = limitMs;
   }
 
   /** Returns whether it was open until now. */
@@ -26,14 +31,25 @@ export class StoreGate {
     if (this.#closed) throw closedError();
   }
 
+  /** Runs `action`. One that takes too long goes on by itself; what it does then is unknown to the caller. */
   async run<Result>(action: () => Result | Promise<Result>): Promise<Result> {
     this.requireOpen();
     try {
-      return await action();
+      return await this.#limited(action);
     } catch (error) {
       if (error instanceof AgentError) throw error;
       throw this.#closed ? closedError() : this.#explain(error);
     }
+  }
+
+  async #limited<Result>(action: () => Result | Promise<Result>): Promise<Result> {
+    const limitMs = this.#limitMs;
+    if (limitMs === undefined) return await action();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    });
+    return await Promise.race([action(), late]).finally(() => clearTimeout(timer));
   }
 }
 

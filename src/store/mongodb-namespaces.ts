@@ -19,10 +19,11 @@ export class MongoNamespaces implements NamespaceStore {
   /** Makes the collection's indexes; those that are there stay. */
   async prepare(): Promise<void> {
     // The state comes first, so that a search for active records need not pass the tombstones.
-    await this.#documents.createIndexes([
-      { key: { state: 1, nextRotation: 1, _id: 1 }, name: 'by-next-rotation' },
-      { key: { state: 1, expires: 1, _id: 1 }, name: 'by-expires' },
-    ]);
+    // One call for each: FerretDB breaks when two indexes of one call are there already.
+    const indexes = { 'by-next-rotation': 'nextRotation', 'by-expires': 'expires' };
+    for (const [name, field] of Object.entries(indexes)) {
+      await this.#gate.run(() => this.#documents.createIndex({ state: 1, [field]: 1, _id: 1 }, { name }));
+    }
   }
 
   async get(namespace: string): Promise<NamespaceRecord | undefined> {

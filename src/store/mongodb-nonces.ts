@@ -17,7 +17,7 @@ export class MongoNonces implements NonceStore {
 
   /** Makes the collection's index. It is no TTL index: `prune` removes, and says how many. */
   async prepare(): Promise<void> {
-    await this.#documents.createIndexes([{ key: { acceptableUntil: 1 }, name: 'by-acceptable-until' }]);
+    await this.#gate.run(() => this.#documents.createIndex({ acceptableUntil: 1 }, { name: 'by-acceptable-until' }));
   }
 
   async remember(entry: NonceEntry): Promise<NonceEntry> {

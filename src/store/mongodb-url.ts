@@ -54,7 +54,8 @@ export function parseMongoUrl(url: string): MongoTarget {
 
 /**
  * The settings of the driver that are the same wherever the store is: reads see what a majority has, writes are
- * answered once a majority has them, and nothing takes longer than `timeoutMs`.
+ * answered once a majority has them, and no single step takes longer than `timeoutMs`. The driver's `timeoutMS`, which
+ * would limit a whole operation, has no effect since its version 7: the adapter limits that itself.
  */
 export function forcedOptions(timeoutMs: number): MongoClientOptions {
   return {
@@ -63,7 +64,6 @@ export function forcedOptions(timeoutMs: number): MongoClientOptions {
     writeConcern: { w: 'majority', journal: true, wtimeoutMS: timeoutMs },
     retryWrites: true,
     retryReads: true,
-    timeoutMS: timeoutMs,
     serverSelectionTimeoutMS: timeoutMs,
     connectTimeoutMS: timeoutMs,
     socketTimeoutMS: timeoutMs,

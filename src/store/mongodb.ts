@@ -5,6 +5,7 @@ import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
 import { forcedOptions, malformed, parseMongoUrl } from './mongodb-url.ts';
+import { reviveWhenStuck } from './mongodb-revival.ts';
 import type { Store } from './store.ts';
 
 const DEFAULT_TIMEOUT_MS = 5000;
@@ -28,7 +29,8 @@ interface IdentityDocument {
 
 /**
  * Opens the store in MongoDB, which any number of agents share. Reads go to the primary and see what a majority has;
- * writes are answered once a majority has them; whatever the URL says.
+ * writes are answered once a majority has them; whatever the URL says. An operation that takes longer than `timeoutMs`
+ * is given up: it may have happened.
  *
  * @throws AgentError `ConfigurationFault` when the URL cannot be read, `StoreUnavailable` when MongoDB does not answer
  * within `timeoutMs`
@@ -38,20 +40,24 @@ interface IdentityDocument {
 export async function openMongoStore(options: MongoOptions): Promise<MongoStore> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const target = parseMongoUrl(options.url);
-  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets));
+  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
   const client = makeClient(target.url, timeoutMs);
-  return await gate.run(async () => {
-    try {
-      const db = client.db(target.database);
-      const { storeId } = await identity(db, options);
-      const store = new MongoStore(client, db, storeId, gate);
-      await Promise.all([store.namespaces.prepare(), store.nonces.prepare()]);
-      return store;
-    } catch (error) {
-      await client.close();
-      throw error;
-    }
-  });
+  const endRevival = reviveWhenStuck(client, timeoutMs);
+  const close = async (): Promise<void> => {
+    endRevival();
+    await client.close();
+  };
+  try {
+    const db = client.db(target.database);
+    const { storeId } = await gate.run(() => identity(db, options));
+    const store = new MongoStore(db, storeId, gate, close);
+    await store.namespaces.prepare();
+    await store.nonces.prepare();
+    return store;
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function makeClient(url: string, timeoutMs: number): MongoClient {
@@ -84,18 +90,18 @@ export class MongoStore implements Store {
   readonly storeId: string;
   readonly namespaces: MongoNamespaces;
   readonly nonces: MongoNonces;
-  // Private, because whoever inspects the client sees the password.
-  readonly #client: MongoClient;
+  // Private, because whoever inspects it sees the client and with it the password.
   readonly #db: Db;
   readonly #gate: StoreGate;
+  readonly #close: () => Promise<void>;
 
-  constructor(client: MongoClient, db: Db, storeId: string, gate: StoreGate) {
+  constructor(db: Db, storeId: string, gate: StoreGate, close: () => Promise<void>) {
     this.storeId = storeId;
     this.namespaces = new MongoNamespaces(db, gate);
     this.nonces = new MongoNonces(db, gate);
-    this.#client = client;
     this.#db = db;
     this.#gate = gate;
+    this.#close = close;
   }
 
   /** The database, with the store's concerns and time-outs, for others who keep collections of their own in it. */
@@ -110,6 +116,6 @@ export class MongoStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#gate.close()) await this.#client.close();
+    if (this.#gate.close()) await this.#close();
   }
 }

@@ -141,8 +141,9 @@ export function storeContract(make: MakeStore, rounds: number): void {
           const state = index === 6 ? 'gone' : index % 2 === 0 ? 'active' : 'provisioning';
           await store.namespaces.insert(firstRecord({ namespace: `t-${index}`, state, [field]: NOW_MS + instant }));
         }
-        const due = async (beforeMs: number, limit = 9, states = ['active', 'provisioning'] as const) =>
-          namesOf(await store.namespaces[method]({ states, beforeMs: NOW_MS + beforeMs, limit }));
+        const { namespaces } = store;
+        const due = async (beforeMs: number, limit = 9): Promise<string[]> =>
+          namesOf(await namespaces[method]({ states: ['active', 'provisioning'], beforeMs: NOW_MS + beforeMs, limit }));
         assert.deepStrictEqual(await due(100), ['t-1', 't-4', 't-2', 't-3', 't-5', 't-0']);
         assert.deepStrictEqual(await due(40), ['t-1', 't-4', 't-2', 't-3', 't-5']);
         assert.deepStrictEqual(await due(39), ['t-1', 't-4', 't-2', 't-3']);

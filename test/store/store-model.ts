@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { NamespaceState } from '../../src/store/records.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
@@ -40,7 +40,7 @@ const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
   fc
     .tuple(name, limit, states)
     .map(([after, most, only]): [string, Operation] => [
-      `list after ${after} ${most} ${only}`,
+      `list after ${after} ${most} ${only.join()}`,
       (store) => store.namespaces.list({ after, limit: most, states: only }),
     ]),
   limit.map((most): [string, Operation] => [`list ${most}`, (store) => store.namespaces.list({ limit: most })]),

@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runCommand } from './commands.ts';
+import { findExecutable } from './processes.ts';
+
+const SOURCES = ['main.go', 'go.mod', 'go.sum'];
+const PROGRESS_EVERY_MS = 5000;
+
+/** How to build the stand-in for a MongoDB server. */
+export interface FerretBuildOptions {
+  /** Where the program, and all that building it downloads, is kept. */
+  cacheFolder: string;
+  onProgress: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * The path of the stand-in: FerretDB behind a lock, see `ferretdb/main.go`. It is built when there is none of these
+ * sources yet, which takes one to five minutes the first time; nothing is written outside of `cacheFolder`.
+ *
+ * @throws Error when there is no Go, or building fails
+ */
+export async function ensureFerretDB(options: FerretBuildOptions): Promise<string> {
+  const sources = join(dirname(fileURLToPath(import.meta.url)), 'ferretdb');
+  const hash = createHash('sha256');
+  for (const file of SOURCES) hash.update(readFileSync(join(sources, file)));
+  const program = join(options.cacheFolder, `pulse-ferretdb-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(program)) return program;
+
+  const go = findExecutable('go');
+  if (go === undefined) throw new Error('there is no go on this machine to build FerretDB with');
+  mkdirSync(options.cacheFolder, { recursive: true });
+  // A folder of its own, because several processes may find at once that there is no program yet.
+  const folder = mkdtempSync(join(options.cacheFolder, 'build-'));
+  const startedAt = performance.now();
+  const timer = setInterval(() => {
+    options.onProgress(`  still building FerretDB, ${Math.round((performance.now() - startedAt) / 1000)} s so far`);
+  }, PROGRESS_EVERY_MS);
+  try {
+    for (const file of SOURCES) copyFileSync(join(sources, file), join(folder, file));
+    options.onProgress('Building FerretDB, a stand-in for a MongoDB server: needed once, takes one to five minutes.');
+    await runCommand(go, ['build', '-trimpath', '-o', 'pulse-ferretdb', '.'], {
+      cwd: folder,
+      env: buildEnvironment(options.cacheFolder),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    renameSync(join(folder, 'pulse-ferretdb'), program);
+    return program;
+  } finally {
+    clearInterval(timer);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function buildEnvironment(cacheFolder: string): NodeJS.ProcessEnv {
+  const go = join(cacheFolder, 'go');
+  const config = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');
+  return {
+    ...process.env,
+    CGO_ENABLED: '0',
+    DO_NOT_TRACK: '1',
+    GOPATH: go,
+    GOMODCACHE: join(go, 'mod'),
+    GOCACHE: join(go, 'build'),
+    // Else the module cache is read-only and a plain removal of the working copy fails.
+    GOFLAGS: '-modcacherw -buildvcs=false',
+    GOWORK: 'off',
+    // Go keeps counters in its configuration folder; the settings that somebody made there still count.
+    XDG_CONFIG_HOME: join(go, 'config'),
+    GOENV: process.env['GOENV'] ?? join(config, 'go/env'),
+  };
+}

@@ -1,0 +1,53 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { addCleanup } from './cleanup.ts';
+
+/** A way to a server that can be cut off while the server itself goes on. */
+export interface TcpRelay {
+  readonly port: number;
+  /** Ends all connections and refuses new ones, as a server does that is gone. */
+  cut(): void;
+  /** Accepts connections and passes nothing on any more, as a server does that hangs. */
+  stall(): void;
+  /** Passes everything on again, for new connections. */
+  restore(): void;
+}
+
+/** Makes a relay to a port of `host`, ended after the test or the run. */
+export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRelay> {
+  const sockets = new Set<Socket>();
+  let mode: 'pass' | 'stall' | 'refuse' = 'pass';
+  const server = createServer((near) => {
+    sockets.add(near);
+    near.on('error', () => undefined).on('close', () => sockets.delete(near));
+    if (mode === 'refuse') near.destroy();
+    if (mode !== 'pass') return;
+    const far = connect(port, host);
+    sockets.add(far);
+    far.on('error', () => near.destroy()).on('close', () => sockets.delete(far) && near.destroy());
+    near.on('close', () => far.destroy());
+    near.on('data', (data) => mode === 'pass' && far.write(data));
+    far.on('data', (data) => mode === 'pass' && near.write(data));
+  });
+  const endAll = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  addCleanup(() => {
+    endAll();
+    server.close();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut() {
+      mode = 'refuse';
+      endAll();
+    },
+    stall() {
+      mode = 'stall';
+    },
+    restore() {
+      mode = 'pass';
+      endAll();
+    },
+  };
+}
