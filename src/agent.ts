@@ -24,7 +24,7 @@ import { type Authenticator, createAuthenticator } from './requests/authenticato
 import { startConsumer } from './requests/consumer.ts';
 import { forgetNonces } from './requests/forget-nonces.ts';
 import type { MethodHandlers } from './requests/method.ts';
-import { claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
+import { type ClaimMethodParts, claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
 import { getNamespaceMethod } from './requests/methods/get-namespace.ts';
 import { listNamespacesMethod } from './requests/methods/list-namespaces.ts';
 import { ping } from './requests/methods/ping.ts';
@@ -113,8 +113,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     };
     await patiently(() => keepBroker(options.signal), log, options.signal);
 
-    const handlers: MethodHandlers = createHandlers({ config, store, management, clock, randomBytes }, (result) =>
-      onClaimed(result),
+    const handlers: MethodHandlers = createHandlers(
+      { config, store, management, clock, randomBytes },
+      (result, userId) => onClaimed(result, userId),
     );
     const broker = await openAgentBroker(
       {
@@ -129,7 +130,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     );
     closers.push(() => broker.close());
     const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
-    const onClaimed = (result: ClaimResult): void => tellClaim(events, result);
+    const onClaimed: OnClaimed = (result, userId) => tellClaim(events, result, userId);
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
     });
@@ -141,7 +142,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
     // Lists them now: while they are unknown no request can be answered.
     await nodes.mayHold({ nodeHash: 0, id: 0, serial: 0 });
-    const outbox = await openOutbox(config.rabbitmqUrl, log);
+    const outbox = await openOutbox(config.rabbitmqUrl, `${config.id} replies`, log);
     closers.push(() => outbox.close());
     const requestCounts = new Map<string, number>();
     const serve = createServe({
@@ -241,6 +242,8 @@ export function openManagement(config: Config, options: Pick<AgentOptions, 'wrap
   return options.wrapManagement?.(management) ?? management;
 }
 
+type OnClaimed = ClaimMethodParts['onClaimed'];
+
 interface HandlerParts {
   readonly config: Config;
   readonly store: Store;
@@ -251,7 +254,7 @@ interface HandlerParts {
 
 function createHandlers(
   { config, store, management, clock, randomBytes }: HandlerParts,
-  onClaimed: (result: ClaimResult) => void,
+  onClaimed: OnClaimed,
 ): MethodHandlers {
   const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
   const intervals: Intervals = {
@@ -292,11 +295,16 @@ function createHandlers(
   };
 }
 
-function tellClaim(events: AgentEvents, { record, reclaimAtMs, isNew, isNewHolder }: ClaimResult): void {
+function tellClaim(
+  events: AgentEvents,
+  { record, reclaimAtMs, isNew, isNewHolder }: ClaimResult,
+  userId?: string,
+): void {
   if (!isNewHolder) return;
   events.emit('namespace.claimed', {
     namespace: record.namespace,
     clientId: record.claimedBy,
+    ...(userId === undefined ? {} : { userId }),
     first: isNew,
     created: formatInstant(record.createdMs),
     expires: formatInstant(record.expiresMs),

@@ -56,6 +56,8 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
       'max-length-bytes': 64 * MIB,
       overflow: 'drop-head',
       'message-ttl': 7 * DAY_MS,
+      // Who looks at dead letters takes them and gives them back; RabbitMQ 4 would drop one after 20 looks.
+      'delivery-limit': 1_000_000,
     }),
     policy('unknown-methods', names.unknownMethodsQueue, 'queues', {
       'max-length': 1000,

@@ -68,13 +68,14 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
   };
 
   const serve = async (request: Request, signer: Signer | undefined, signal: AbortSignal): Promise<Reply> => {
+    const { userId } = request;
     const handler: MethodHandler<MethodName> | undefined = parts.handlers[request.method];
     if (handler === undefined) {
       throw new WireError('InputError', `This agent does not serve the method ${request.method}.`, {
         details: { field: 'method' },
       });
     }
-    const json = JSON.stringify(await handler(request.body, { signer, signal }));
+    const json = JSON.stringify(await handler(request.body, { signer, userId, signal }));
     const replyKey = replyKeyOf(request);
     return replyKey === undefined
       ? resultReply(request.correlationId, json)

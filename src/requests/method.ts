@@ -5,6 +5,8 @@ import type { Signer } from './authenticate.ts';
 export interface MethodContext {
   /** Who signed; undefined where the method needs no signature and the request has none. */
   readonly signer: Signer | undefined;
+  /** The RabbitMQ user that sent the request, where it set the property `user_id`, which the broker checks. */
+  readonly userId: string | undefined;
   /** Ends the work when nobody waits for it any more. */
   readonly signal: AbortSignal;
 }

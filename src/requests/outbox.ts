@@ -47,11 +47,11 @@ const NACKED = 'message nacked';
  * Opens the outbox. When its connection dies, the messages that were not confirmed are sent again one at a time; one
  * that closes the connection again is refused, and the others go on.
  */
-export async function openOutbox(url: Secret, log: Log): Promise<Outbox> {
+export async function openOutbox(url: Secret, connectionName: string, log: Log): Promise<Outbox> {
   const connection = await connect(url.reveal(), {
     // Listeners have to be there before the first connection is.
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
-    clientProperties: { connection_name: 'pulse-agent replies' },
+    clientProperties: { connection_name: connectionName },
     noDelay: true,
   });
   const outbox = new ConnectionOutbox(connection, log);

@@ -24,6 +24,8 @@ export interface Request<M extends MethodName = MethodName> {
   readonly replyTo: string;
   /** The header as it came; only strings are read further. */
   readonly authorization: unknown;
+  /** The RabbitMQ user that sent it, if the sender set `user_id`: the broker refuses a false one. */
+  readonly userId: string | undefined;
 }
 
 /**
@@ -56,6 +58,7 @@ export function readRequest(delivery: Delivery, replyTo: string): Request {
     correlationId,
     replyTo,
     authorization: headersOf(delivery)['authorization'],
+    userId: typeof properties.userId === 'string' ? properties.userId : undefined,
   };
 }
 

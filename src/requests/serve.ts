@@ -63,6 +63,8 @@ export function createServe(parts: ServeParts): (delivery: Delivery) => Promise<
   };
 
   return async (delivery) => {
+    // The copies of dead letters pass by where unknown methods are answered; another queue keeps them.
+    if (delivery.exchange === deadExchange) return 'ack';
     const startedMs = clock.monotonicMs();
     try {
       const answered = await answer(delivery, AbortSignal.timeout(parts.deadlineMs));

@@ -294,7 +294,7 @@ describe('answer', () => {
   it('gives the handler the signer and the deadline, and the log who it was about', async () => {
     const controller = new AbortController();
     const handler: MethodHandlers['claim-namespace'] = async (_body, context) => {
-      assert.deepEqual(context, { signer, signal: controller.signal });
+      assert.deepEqual(context, { signer, userId: undefined, signal: controller.signal });
       return result;
     };
     const { clientId, ...summary } = await answer(

@@ -10,7 +10,7 @@ describe('readRequest', () => {
     const delivery = deliveryOf({
       routingKey: 'claim-namespace',
       content: { namespace, expires: '2026-11-24T12:00:00Z' },
-      properties: { headers: { authorization: 'Hawk …' } },
+      properties: { headers: { authorization: 'Hawk …' }, userId: 'pulse-agent-claimant' },
     });
     assert.deepEqual(readRequest(delivery, DIRECT_ADDRESS), {
       method: 'claim-namespace',
@@ -19,6 +19,7 @@ describe('readRequest', () => {
       correlationId: 'c-1',
       replyTo: DIRECT_ADDRESS,
       authorization: 'Hawk …',
+      userId: 'pulse-agent-claimant',
     });
   });
 

@@ -9,12 +9,12 @@ export interface ClaimMethodParts {
   readonly claimNamespace: (claim: Claim, signal: AbortSignal) => Promise<ClaimResult>;
   readonly requireSealedReplies: boolean;
   /** Told of every claim that succeeded. */
-  readonly onClaimed: (result: ClaimResult) => void;
+  readonly onClaimed: (result: ClaimResult, userId: string | undefined) => void;
 }
 
 /** Gives credentials for a namespace. The serving code seals the result where the body has a `replyKey`. */
 export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'claim-namespace'> {
-  return async (body, { signer, signal }) => {
+  return async (body, { signer, userId, signal }) => {
     if (parts.requireSealedReplies && body.replyKey === undefined) {
       throw new WireError('InputError', 'The field replyKey is missing: this agent sends credentials only sealed.', {
         details: { field: 'replyKey' },
@@ -30,7 +30,7 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
       },
       signal,
     );
-    parts.onClaimed(result);
+    parts.onClaimed(result, userId);
     return {
       namespace: result.record.namespace,
       created: formatInstant(result.record.createdMs),

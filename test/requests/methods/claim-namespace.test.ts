@@ -38,7 +38,7 @@ describe('claim-namespace', () => {
   it('claims for the signer, and gives what the contract says and no contact', async () => {
     const { claims, told, method } = setUp();
     const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
-    const answer = await method(body, { signer, signal });
+    const answer = await method(body, { signer, userId: undefined, signal });
     assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x' }]);
     assert.deepEqual(answer, {
       namespace: 'taskcluster-x',
@@ -53,25 +53,25 @@ describe('claim-namespace', () => {
 
   it('hands on that contact and expires were omitted', async () => {
     const { claims, method } = setUp();
-    await method({ namespace: 'taskcluster-x' }, { signer, signal });
+    await method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal });
     assert.equal(claims[0]?.contact, undefined);
     assert.equal(claims[0]?.expiresMs, undefined);
   });
 
   it('insists on a replyKey where replies must be sealed, before anything is claimed', async () => {
     const { claims, method } = setUp({ requireSealedReplies: true });
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, signal }), {
+    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal }), {
       code: 'InputError',
       details: { field: 'replyKey' },
     });
     assert.equal(claims.length, 0);
-    await method({ namespace: 'taskcluster-x', replyKey }, { signer, signal });
+    await method({ namespace: 'taskcluster-x', replyKey }, { signer, userId: undefined, signal });
     assert.equal(claims.length, 1);
   });
 
   it('claims nothing for nobody', async () => {
     const { claims, method } = setUp();
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer: undefined, signal }), {
+    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer: undefined, userId: undefined, signal }), {
       code: 'AuthenticationFailed',
     });
     assert.equal(claims.length, 0);
@@ -79,7 +79,7 @@ describe('claim-namespace', () => {
 
   it('tells of no claim that failed', async () => {
     const { told, method } = setUp({ claimNamespace: () => Promise.reject(new Error('no')) });
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, signal }), /no/);
+    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal }), /no/);
     assert.equal(told.length, 0);
   });
 });
