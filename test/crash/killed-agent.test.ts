@@ -9,6 +9,7 @@ import {
   type Claimed,
   openPatientRpc,
 } from '../support/claimed-namespace.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import type { Moment } from '../support/steps.ts';
 
 /** Fifteen deaths and as many starts, which take a second or two each; and a machine that does other things as well. */
@@ -33,6 +34,17 @@ describe('an agent that is killed in the middle of a claim', () => {
     it('leaves nothing undone, whichever step it dies at', async function () {
       this.timeout(DEATHS_MS);
       await dieAtEveryStep(() => makeInstallation({ settings: SETTINGS }));
+    });
+  });
+
+  describe('on MongoDB', () => {
+    const mongodb = useSharedMongoDB();
+
+    it('leaves nothing undone, whichever step it dies at', async function () {
+      this.timeout(DEATHS_MS);
+      await dieAtEveryStep(() =>
+        makeInstallation({ settings: SETTINGS, environment: { STORE_URL: mongoDatabase(mongodb()) } }),
+      );
     });
   });
 });

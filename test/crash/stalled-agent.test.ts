@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { systemClock } from '../../src/clock.ts';
+import { fenceMs } from '../../src/namespaces/timing.ts';
+import { openStore } from '../../src/store/open.ts';
+import { startAgentProcess } from '../support/agent-process.ts';
+import { makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { useSharedBroker } from '../support/broker.ts';
+import {
+  assertCredentialsWork,
+  assertNamespaceIsWhole,
+  listAccounts,
+  openPatientRpc,
+} from '../support/claimed-namespace.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+
+/** The fence is an eighth of it: 1 s, which a loaded machine's calls keep within. */
+const SETTINGS = { rotationIntervalSeconds: 8 };
+const FENCE_MS = fenceMs({ rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0 });
+
+describe('an agent that stands still between reading a record and writing its account', () => {
+  useSharedBroker();
+  const mongodb = useSharedMongoDB();
+
+  for (const { title, meanwhile } of [
+    { title: 'writes nothing when the other agent has made the account', meanwhile: async () => {} },
+    { title: 'does not break the credentials of the next life', meanwhile: endLife },
+  ]) {
+    it(`${title}, and answers with what holds by then`, async function () {
+      this.timeout(90_000);
+      const installation = await makeInstallation({
+        settings: SETTINGS,
+        environment: { STORE_URL: mongoDatabase(mongodb()) },
+      });
+      const stalled = await startAgentProcess(installation.environment);
+      const rpc = await openPatientRpc(installation);
+      const namespace = teamNamespace();
+
+      await stalled.arm('management.putUser', 'before', 'SIGSTOP');
+      const late = rpc.request('claim-namespace', { namespace });
+      late.catch(() => undefined);
+      await stalled.signalled('SIGSTOP');
+      const stoppedMs = performance.now();
+
+      const other = await startAgentProcess(installation.environment);
+      await meanwhile(installation, namespace);
+      // The broker still gives half of the requests to the one that stands still: this one goes to both.
+      const claimed = await Promise.any([1, 2].map(() => rpc.request('claim-namespace', { namespace })));
+      await assertCredentialsWork(claimed);
+      const before = await listAccounts(installation, namespace);
+
+      // No event tells that a time has passed in which nothing may happen.
+      await delay(Math.max(0, stoppedMs + FENCE_MS + 100 - performance.now()));
+      stalled.resume();
+      const answer = await late;
+      assert.equal(answer.connectionString, claimed.connectionString);
+      assert.equal(answer.created, claimed.created);
+      assert.deepEqual(await listAccounts(installation, namespace), before, 'the late write should not be sent');
+      await assertNamespaceIsWhole(installation, rpc, claimed);
+      await stalled.stop();
+      await other.stop();
+    });
+  }
+});
+
+/** As an expiry would: the life that the stalled agent has read is over and its name free again. */
+async function endLife({ environment }: TestInstallation, namespace: string): Promise<void> {
+  const store = await openStore(environment['STORE_URL'] ?? '', { clock: systemClock, randomBytes });
+  try {
+    const record = await store.namespaces.get(namespace);
+    assert.ok(record !== undefined);
+    const tombstone = {
+      ...record,
+      revision: record.revision + 1,
+      state: 'gone' as const,
+      goneMs: Date.now() - 2 * FENCE_MS,
+    };
+    assert.ok(await store.namespaces.replace(tombstone, record.revision));
+  } finally {
+    await store.close();
+  }
+}
