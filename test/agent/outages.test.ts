@@ -14,6 +14,10 @@ function unavailable({ json }: RawReply): void {
   assert.equal(json['retryable'], true);
 }
 
+function unreachable(): Promise<never> {
+  return Promise.reject(new AgentError('BrokerUnavailable', 'Made unreachable by a test.'));
+}
+
 describe('an auth service in trouble', () => {
   const installation = useInstallation();
 
@@ -105,8 +109,6 @@ describe('a management API in trouble', () => {
   afterEach(() => {
     fault = undefined;
   });
-
-  const unreachable = () => Promise.reject(new AgentError('BrokerUnavailable', 'Made unreachable by a test.'));
 
   it('a first claim is Unavailable, and works as soon as the API is back', async () => {
     const namespace = teamNamespace();

@@ -9,6 +9,12 @@ import type { RawReply } from '../support/requester.ts';
 
 const seconds = (fromNow: number) => Math.floor(Date.now() / 1000) + fromNow;
 
+function refused({ json }: RawReply, reason: RegExp): void {
+  assert.equal(json['code'], 'AuthenticationFailed', JSON.stringify(json));
+  assert.equal(json['retryable'], false);
+  assert.match(String(json['message']), reason);
+}
+
 describe('signatures over AMQP', () => {
   const installation = useInstallation();
   const team = () => installation().taskcluster.credentials(TEAM);
@@ -18,11 +24,6 @@ describe('signatures over AMQP', () => {
     const requester = await installation().requester();
     const body = { namespace: teamNamespace() };
     return await requester.request({ method: 'claim-namespace', body, credentials, signed });
-  };
-  const refused = ({ json }: RawReply, reason: RegExp): void => {
-    assert.equal(json['code'], 'AuthenticationFailed', JSON.stringify(json));
-    assert.equal(json['retryable'], false);
-    assert.match(String(json['message']), reason);
   };
 
   const wrong: readonly (readonly [string, () => Partial<SigningInput>, RegExp])[] = [

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { markerName } from '../../src/broker/marker.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, sharedBroker } from '../support/broker.ts';
+import { type CommandRun, runCommandLine } from '../support/command-line.ts';
+
+const READY = 'the agent serves requests';
+
+describe('the agent as a process', function () {
+  this.timeout(60_000);
+
+  before('start the shared RabbitMQ', async function () {
+    this.timeout(BROKER_START_MS);
+    await sharedBroker();
+  });
+
+  const serve = async (installation: TestInstallation): Promise<CommandRun> => {
+    const run = runCommandLine(['serve'], installation.environment);
+    await run.printed(READY);
+    return run;
+  };
+
+  it('starts, serves, and on SIGTERM finishes what it holds and exits with 0', async () => {
+    const installation = await makeInstallation();
+    const { taskcluster } = installation;
+    const run = await serve(installation);
+    const rpc = await installation.rpc(TEAM);
+    await rpc.request('ping', {});
+
+    taskcluster.behave({ mode: 'slow', delayMs: 1500 });
+    const inHand = rpc.request('claim-namespace', { namespace: teamNamespace() });
+    while (taskcluster.calls.authenticateHawk === 0) await new Promise((resolve) => setImmediate(resolve));
+    run.signal('SIGTERM');
+    await run.printed('"signal":"SIGTERM"');
+    const waiting = await installation.requester();
+    const left = waiting.compose({ method: 'ping' });
+    const answered = waiting.replyTo(left.correlationId);
+    answered.catch(() => undefined);
+    await waiting.publish(left);
+    assert.match((await inHand).connectionString, /^amqp:/);
+    assert.equal(await run.ended, 0);
+    assert.match(run.stdout(), /the agent has stopped/);
+    assert.equal(run.stderr(), '');
+
+    // What came too late waits for the next agent.
+    const next = await serve(installation);
+    assert.equal((await answered).properties.type, 'result');
+    next.signal('SIGINT');
+    assert.equal(await next.ended, 0);
+  });
+
+  it('that is stuck ends within its deadline, and its request goes to the next', async () => {
+    const installation = await makeInstallation({ settings: { stopDeadlineSeconds: 1 } });
+    const { taskcluster } = installation;
+    taskcluster.behave({ mode: 'hanging' });
+    const run = await serve(installation);
+    const rpc = await installation.rpc(TEAM);
+    const inHand = rpc.request('claim-namespace', { namespace: teamNamespace() });
+    while (taskcluster.calls.authenticateHawk === 0) await new Promise((resolve) => setImmediate(resolve));
+    const startedMs = performance.now();
+    run.signal('SIGTERM');
+    assert.equal(await run.ended, 0);
+    assert.ok(performance.now() - startedMs < 4000, `it took ${performance.now() - startedMs} ms`);
+    taskcluster.behave({ mode: 'normal' });
+    const next = await serve(installation);
+    assert.match((await inHand).connectionString, /^amqp:/);
+    next.signal('SIGTERM');
+    assert.equal(await next.ended, 0);
+  });
+
+  it('says every fault of the configuration in a sentence and exits with 2', async () => {
+    const run = runCommandLine(['serve'], {
+      RABBITMQ_URL: 'http://user:secret-in-url@localhost',
+      PULSE_AGENT_SECRET: 'short',
+      PULSE_AGENT_TYPO: 'x',
+    });
+    assert.equal(await run.ended, 2);
+    assert.equal(run.stdout(), '');
+    const lines = run.stderr().trim().split('\n');
+    for (const line of lines) assert.match(line, /^pulse-agent: [A-Z].*\.$/);
+    for (const name of ['rabbitmqUrl', 'PULSE_AGENT_SECRET', 'PULSE_AGENT_TYPO', 'TASKCLUSTER_ROOT_URL']) {
+      assert.ok(
+        lines.some((line) => line.includes(name)),
+        name,
+      );
+    }
+    assert.ok(!run.stderr().includes('secret-in-url') && !run.stderr().includes('short'));
+  });
+
+  it('with a wrong password says so in a sentence and exits with 1', async () => {
+    const { environment, vhost } = await makeInstallation();
+    const run = runCommandLine(['serve'], {
+      ...environment,
+      RABBITMQ_URL: vhost.amqpUrl.replace(vhost.password, 'secret-but-wrong'),
+      RABBITMQ_MANAGEMENT_URL: vhost.managementUrl.replace(vhost.password, 'secret-but-wrong'),
+    });
+    assert.equal(await run.ended, 1);
+    assert.match(run.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
+    assert.ok(!`${run.stdout()}${run.stderr()}`.includes('secret-but-wrong'));
+  });
+
+  it('refuses a broker that another store has marked, until that is confirmed', async () => {
+    const installation = await makeInstallation();
+    const { broker, config, environment } = installation;
+    const first = await serve(installation);
+    first.signal('SIGTERM');
+    assert.equal(await first.ended, 0);
+    const parameter = `/global-parameters/${markerName(config)}`;
+    const markBefore = (await manage(broker, 'GET', parameter)).body;
+
+    rmSync(config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
+    const refused = runCommandLine(['serve'], environment);
+    assert.equal(await refused.ended, 1);
+    assert.match(refused.stderr(), /^pulse-agent: The broker is marked since .*pulse-agent adopt[^\n]*\.\n$/);
+    assert.deepEqual((await manage(broker, 'GET', parameter)).body, markBefore);
+
+    const adopted = runCommandLine(['adopt'], environment);
+    assert.equal(await adopted.ended, 0);
+    assert.match(adopted.stdout(), /now belongs to this store/);
+    const again = await serve(installation);
+    assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);
+    again.signal('SIGTERM');
+    assert.equal(await again.ended, 0);
+  });
+
+  it('refuses the folder of a store that another agent holds', async () => {
+    const installation = await makeInstallation();
+    const first = await serve(installation);
+    const second = runCommandLine(['serve'], installation.environment);
+    assert.equal(await second.ended, 1);
+    assert.match(second.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
+    assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);
+    first.signal('SIGTERM');
+    assert.equal(await first.ended, 0);
+  });
+});
