@@ -7,6 +7,12 @@ import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 
 const READY = 'the agent serves requests';
 
+async function serve(installation: TestInstallation): Promise<CommandRun> {
+  const run = runCommandLine(['serve'], installation.environment);
+  await run.printed(READY);
+  return run;
+}
+
 describe('the agent as a process', function () {
   this.timeout(60_000);
 
@@ -14,12 +20,6 @@ describe('the agent as a process', function () {
     this.timeout(BROKER_START_MS);
     await sharedBroker();
   });
-
-  const serve = async (installation: TestInstallation): Promise<CommandRun> => {
-    const run = runCommandLine(['serve'], installation.environment);
-    await run.printed(READY);
-    return run;
-  };
 
   it('starts, serves, and on SIGTERM finishes what it holds and exits with 0', async () => {
     const installation = await makeInstallation();
