@@ -12,12 +12,12 @@ async function listen(installation: TestInstallation, namespace: string, key: st
   await channel.assertQueue(queue);
   await channel.bindQueue(queue, installation.names.eventsExchange, key);
   const arrived: ConsumeMessage[] = [];
-  let wake: () => void = () => undefined;
+  let wake: (() => void) | undefined;
   await channel.consume(
     queue,
     (message) => {
       if (message !== null) arrived.push(message);
-      wake();
+      wake?.();
     },
     { noAck: true },
   );
