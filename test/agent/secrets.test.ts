@@ -49,7 +49,7 @@ describe('secrets', () => {
         return;
       }
       const { json } = await requester.request(sent);
-      if (json['connectionString'] !== undefined) handedOut.push(String(json['connectionString']));
+      if (typeof json['connectionString'] === 'string') handedOut.push(json['connectionString']);
     };
     await claim(TEAM);
     await claim(OTHER);
