@@ -37,6 +37,14 @@ describe('a broker that goes away and comes back', function () {
     assert.equal(JSON.parse(String((await event)?.content)).subject, namespace);
   };
 
+  const killAndStart = async (): Promise<void> => {
+    // What RabbitMQ 3 and 4.0 were told in the last seconds, such as a new queue, is lost with them: the log of their
+    // database is written late. Brokers with another database have nothing to write and say so.
+    await broker.rabbitmqctl(['eval', 'mnesia:sync_log().']).catch(() => undefined);
+    await broker.kill();
+    await broker.start();
+  };
+
   it('works to begin with', works);
 
   it('after its connections were cut, and a request that was in hand then is answered', async () => {
@@ -56,7 +64,7 @@ describe('a broker that goes away and comes back', function () {
 
   for (const [how, restart] of [
     ['was restarted', () => broker.restart()],
-    ['was killed and started', () => broker.kill().then(() => broker.start())],
+    ['was killed and started', killAndStart],
   ] as const) {
     it(`after the broker ${how}; a request that was in hand then is answered`, async () => {
       const { names, vhost, taskcluster } = installation;

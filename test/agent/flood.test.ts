@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
-import { BROKER_START_MS, openConnection } from '../support/broker.ts';
-import { makeFolder } from '../support/folders.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
 
 const MIB = 2 ** 20;
 /** The most requests that may wait. */
@@ -13,18 +10,10 @@ const BATCH = 500;
 
 describe('a flood by the claimant while no agent runs', function () {
   this.timeout(120_000);
-  let broker: LocalRabbitMQ;
-
-  before('start a RabbitMQ of its own', async function () {
-    this.timeout(BROKER_START_MS);
-    broker = await startRabbitMQ({ folder: join(makeFolder('flood'), 'rabbitmq') });
-  });
-  after(async () => {
-    await broker?.kill();
-  });
+  const broker = useSharedBroker();
 
   const memory = async (): Promise<number> =>
-    Number(await broker.rabbitmqctl(['--silent', 'eval', 'erlang:garbage_collect(), erlang:memory(total).']));
+    Number(await broker().rabbitmqctl(['--silent', 'eval', 'erlang:garbage_collect(), erlang:memory(total).']));
 
   /** Publishes as the claimant until all is confirmed or refused; returns how many were refused. */
   const flood = async (installation: TestInstallation, count: number, headers: object): Promise<number> => {
@@ -59,7 +48,7 @@ describe('a flood by the claimant while no agent runs', function () {
     ['requests with large headers', 7000, { big: 'x'.repeat(20_000) }, 350],
   ] as const) {
     it(`of ${what} is refused at the limit, costs a bounded memory, and the next agent gets through it`, async () => {
-      const installation = await makeInstallation({ broker });
+      const installation = await makeInstallation();
       await (await installation.start()).stop();
       const before = await memory();
       const refused = await flood(installation, count, headers);
