@@ -138,7 +138,7 @@ export function checkExpires(expiresMs: number | undefined, nowMs: number, inter
   if (expiresMs <= nowMs) {
     throw new WireError(
       'InputError',
-      `Field expires must be in the future; it is ${new Date(nowMs).toISOString()} now.`,
+      `The field expires must be in the future; it is ${new Date(nowMs).toISOString()} now.`,
       {
         details: { field: 'expires' },
       },
@@ -146,7 +146,7 @@ export function checkExpires(expiresMs: number | undefined, nowMs: number, inter
   }
   const latest = nowMs + intervals.maxLifetimeMs;
   if (expiresMs > latest) {
-    throw new WireError('InputError', `Field expires must be at most ${new Date(latest).toISOString()}.`, {
+    throw new WireError('InputError', `The field expires must be at most ${new Date(latest).toISOString()}.`, {
       details: { field: 'expires' },
     });
   }

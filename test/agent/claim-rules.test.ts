@@ -53,8 +53,8 @@ describe('claim rules over AMQP', () => {
   });
 
   for (const [what, expires, rule] of [
-    ['past', inHours(-1), /^Field expires must be in the future/],
-    ['too far', inHours(24 * 32), /^Field expires must be at most/],
+    ['past', inHours(-1), /^The field expires must be in the future/],
+    ['too far', inHours(24 * 32), /^The field expires must be at most/],
   ] as const) {
     it(`an expires that is ${what} is an InputError, and changes nothing`, async () => {
       const namespace = teamNamespace();
