@@ -83,5 +83,8 @@ function recordOf(namespace: string): NamespaceRecord {
     revokedUntilMs: null,
     permissionsVersion: 1,
     goneMs: null,
+    endReason: null,
+    toldExpiresMs: 0,
+    recheckMs: null,
   };
 }

@@ -48,6 +48,8 @@ export const fileSettings = z.strictObject({
   requireSealedReplies: z.boolean({ error: 'must be true or false' }),
   accountLimits: limits,
   claimantLimits: limits,
+  expiryNoticeSeconds: seconds,
+  reconcileIntervalSeconds: seconds,
   connectionMaxAgeSeconds: seconds,
   surveyIntervalSeconds: seconds,
   warnAtMessages: count,

@@ -45,11 +45,39 @@ export type UserLimitName = 'max-connections' | 'max-channels';
 /** The limits that a user has. */
 export type UserLimits = { readonly [name in UserLimitName]?: number | undefined };
 
+const limitValues = z.object({ 'max-connections': z.number().optional(), 'max-channels': z.number().optional() });
+
 export const userLimitsAnswer = z
-  .array(
-    z.object({ value: z.object({ 'max-connections': z.number().optional(), 'max-channels': z.number().optional() }) }),
-  )
+  .array(z.object({ value: limitValues }))
   .transform(([first]): UserLimits => first?.value ?? {});
+
+/** What a user may do in a virtual host, in a listing. */
+export type ListedPermissions = Permissions & { readonly user: string };
+
+export const listedPermissionsAnswer = permissionsAnswer.extend({ user: z.string() });
+
+/** The limits of a user, in a listing; users without limits are not in it. */
+export interface ListedUserLimits {
+  readonly user: string;
+  readonly limits: UserLimits;
+}
+
+export const listedUserLimitsAnswer = z
+  .object({ user: z.string(), value: limitValues })
+  .transform(({ user, value }): ListedUserLimits => ({ user, limits: value }));
+
+/** An AMQP connection in a listing. */
+export interface ListedConnection {
+  /** RabbitMQ's name of it: client address and port, arrow, broker address and port. */
+  readonly name: string;
+  readonly user: string;
+  /** When it was opened, in ms since the epoch by the broker's clock; absent when the listing does not say. */
+  readonly connectedAtMs?: number | undefined;
+}
+
+export const connectionAnswer = z
+  .object({ name: z.string(), user: z.string().default(''), connected_at: z.number().optional() })
+  .transform(({ name, user, connected_at: connectedAtMs }): ListedConnection => ({ name, user, connectedAtMs }));
 
 /** A policy without its name. */
 export interface Policy {

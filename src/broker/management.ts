@@ -2,9 +2,12 @@ import { z } from 'zod';
 import { AgentError } from '../errors.ts';
 import {
   bindingAnswer,
+  connectionAnswer,
   exchangeAnswer,
   globalParameterAnswer,
   identityAnswer,
+  listedPermissionsAnswer,
+  listedUserLimitsAnswer,
   nodeAnswer,
   overviewAnswer,
   permissionsAnswer,
@@ -17,8 +20,11 @@ import type {
   Binding,
   BrokerUser,
   Identity,
+  ListedConnection,
   ListedExchange,
+  ListedPermissions,
   ListedQueue,
+  ListedUserLimits,
   NamedPolicy,
   Overview,
   Permissions,
@@ -35,8 +41,11 @@ export type {
   Binding,
   BrokerUser,
   Identity,
+  ListedConnection,
   ListedExchange,
+  ListedPermissions,
   ListedQueue,
+  ListedUserLimits,
   NamedPolicy,
   Overview,
   Permissions,
@@ -67,6 +76,16 @@ export interface Management {
   getUserLimits(user: string, options?: CallOptions): Promise<UserLimits>;
   /** Closes every connection of the user, who is told `reason`; also fine when there is no such user. */
   closeUserConnections(user: string, reason: string, options?: CallOptions): Promise<void>;
+  /** The permissions of all users in the virtual host. */
+  listPermissions(vhost: string, options?: CallOptions): Promise<ListedPermissions[]>;
+  /** The limits of all users that have some. */
+  listUserLimits(options?: CallOptions): Promise<ListedUserLimits[]>;
+  /** The open connections of a user, a few ms old; empty when there is no such user. */
+  listUserConnections(user: string, options?: CallOptions): Promise<ListedConnection[]>;
+  /** The open connections of the virtual host, up to five seconds old. */
+  listConnections(vhost: string, options?: CallOptions): Promise<ListedConnection[]>;
+  /** Closes one connection, whose client is told `reason`. */
+  closeConnection(name: string, reason: string, options?: CallOptions): Promise<boolean>;
   putPolicy(vhost: string, name: string, policy: Policy, options?: CallOptions): Promise<PutOutcome>;
   deletePolicy(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
   listPolicies(vhost: string, options?: CallOptions): Promise<NamedPolicy[]>;
@@ -128,8 +147,8 @@ export function createManagement(settings: ManagementSettings): Management {
     if (answer.status !== 404) return 'updated';
     throw transport.refusal({ method: 'PUT', path }, answer);
   };
-  const remove = async (path: string[], options?: CallOptions) =>
-    (await transport.send({ method: 'DELETE', path }, options)).status !== 404;
+  const remove = async (path: string[], options?: CallOptions, headers: Record<string, string> = {}) =>
+    (await transport.send({ method: 'DELETE', path, headers }, options)).status !== 404;
 
   return {
     putUser: (name, { passwordHash, hashingAlgorithm, tags }, options) =>
@@ -148,6 +167,13 @@ export function createManagement(settings: ManagementSettings): Management {
       const headers = { 'X-Reason': reason };
       await transport.send({ method: 'DELETE', path: ['connections', 'username', user], headers }, options);
     },
+    listPermissions: (vhost, options) => list(listedPermissionsAnswer, ['vhosts', vhost, 'permissions'], options),
+    listUserLimits: (options) => list(listedUserLimitsAnswer, ['user-limits'], options),
+    listUserConnections: async (user, options) =>
+      (await find(z.array(connectionAnswer), ['connections', 'username', user], options)) ?? [],
+    listConnections: (vhost, options) =>
+      list(connectionAnswer, ['vhosts', vhost, 'connections'], options, { columns: 'name,user,connected_at' }),
+    closeConnection: (name, reason, options) => remove(['connections', name], options, { 'X-Reason': reason }),
     putPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
       put(['policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
     deletePolicy: (vhost, name, options) => remove(['policies', vhost, name], options),

@@ -46,11 +46,12 @@ export const EVENT_TYPES = {
     }),
   },
   'namespace.expiring': {
-    meaning: 'The deletion of a namespace and all that it owns has begun.',
+    meaning:
+      'A namespace and all that it owns will be deleted soon unless it is claimed again; told once before each end, at the latest when deletion starts.',
     data: z.strictObject({
       namespace: namespaceField,
       reason: endReason,
-      expires: instantText('When it expired, or would have.'),
+      expires: instantText('When it expires; deletion starts a minute later at most, or has started.'),
     }),
   },
   'namespace.expired': {
@@ -72,6 +73,16 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       ...requester,
       revokedUntil: instantText('Until when claims are refused; absent when they are not.').exactOptional(),
+    }),
+  },
+  'namespace.failing': {
+    meaning: 'Something that the agent does for a namespace has failed and is tried again.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      work: z.enum(['rotation', 'deletion', 'repair', 'revocation']),
+      failures: z.int().positive().meta({ description: 'How often it has failed in a row.' }),
+      error: z.string().meta({ description: "The agent's code of the failure.", examples: ['BrokerUnavailable'] }),
+      retryAt: instantText('When it is tried again.'),
     }),
   },
   'queue.warning': {

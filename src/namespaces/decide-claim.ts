@@ -97,6 +97,9 @@ function newLife(
     revokedUntilMs,
     permissionsVersion: PERMISSIONS_VERSION,
     goneMs: null,
+    endReason: null,
+    toldExpiresMs: 0,
+    recheckMs: null,
   };
 }
 

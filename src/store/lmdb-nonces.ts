@@ -36,13 +36,14 @@ export class LmdbNonces implements NonceStore {
     });
   }
 
-  async recordOutcome(key: string, outcome: string): Promise<void> {
-    await this.#gate.run(async () => {
+  async recordOutcome(key: string, outcome: string): Promise<string | undefined> {
+    return await this.#gate.run(async () => {
       const entry = this.#entries.get(key);
-      if (entry === undefined || entry.outcome !== null) return;
+      if (entry === undefined || entry.outcome !== null) return entry?.outcome ?? undefined;
       await this.#entries.ifVersion(key, WITHOUT_OUTCOME, () => {
         void this.#entries.put(key, { ...entry, outcome }, WITH_OUTCOME);
       });
+      return this.#entries.get(key)?.outcome ?? undefined;
     });
   }
 

@@ -11,7 +11,15 @@ interface SlotDocument extends Omit<Slot, 'promisedUntilMs'> {
 export interface NamespaceDocument
   extends Omit<
     NamespaceRecord,
-    'namespace' | 'slots' | 'createdMs' | 'expiresMs' | 'nextRotationMs' | 'revokedUntilMs' | 'goneMs'
+    | 'namespace'
+    | 'slots'
+    | 'createdMs'
+    | 'expiresMs'
+    | 'nextRotationMs'
+    | 'revokedUntilMs'
+    | 'goneMs'
+    | 'toldExpiresMs'
+    | 'recheckMs'
   > {
   readonly _id: string;
   readonly slots: readonly [SlotDocument, SlotDocument];
@@ -20,6 +28,8 @@ export interface NamespaceDocument
   readonly nextRotation: Instant;
   readonly revokedUntil: Instant | null;
   readonly gone: Instant | null;
+  readonly toldExpires: Instant;
+  readonly recheck: Instant | null;
 }
 
 /** A {@link NonceEntry} in MongoDB. */
@@ -30,7 +40,18 @@ export interface NonceDocument extends Omit<NonceEntry, 'key' | 'firstSeenMs' | 
 }
 
 export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument {
-  const { namespace, slots, createdMs, expiresMs, nextRotationMs, revokedUntilMs, goneMs, ...same } = record;
+  const {
+    namespace,
+    slots,
+    createdMs,
+    expiresMs,
+    nextRotationMs,
+    revokedUntilMs,
+    goneMs,
+    toldExpiresMs,
+    recheckMs,
+    ...same
+  } = record;
   return {
     _id: namespace,
     ...same,
@@ -40,11 +61,13 @@ export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument 
     nextRotation: new Date(nextRotationMs),
     revokedUntil: toInstant(revokedUntilMs),
     gone: toInstant(goneMs),
+    toldExpires: new Date(toldExpiresMs),
+    recheck: toInstant(recheckMs),
   };
 }
 
 export function toNamespaceRecord(document: NamespaceDocument): NamespaceRecord {
-  const { _id, slots, created, expires, nextRotation, revokedUntil, gone, ...same } = document;
+  const { _id, slots, created, expires, nextRotation, revokedUntil, gone, toldExpires, recheck, ...same } = document;
   return {
     namespace: _id,
     ...same,
@@ -54,6 +77,8 @@ export function toNamespaceRecord(document: NamespaceDocument): NamespaceRecord 
     nextRotationMs: nextRotation.getTime(),
     revokedUntilMs: revokedUntil?.getTime() ?? null,
     goneMs: gone?.getTime() ?? null,
+    toldExpiresMs: toldExpires.getTime(),
+    recheckMs: recheck?.getTime() ?? null,
   };
 }
 

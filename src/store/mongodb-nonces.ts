@@ -37,9 +37,10 @@ export class MongoNonces implements NonceStore {
     });
   }
 
-  async recordOutcome(key: string, outcome: string): Promise<void> {
-    await this.#gate.run(async () => {
+  async recordOutcome(key: string, outcome: string): Promise<string | undefined> {
+    return await this.#gate.run(async () => {
       await this.#documents.updateOne({ _id: key, outcome: null }, { $set: { outcome } });
+      return (await this.#documents.findOne({ _id: key }))?.outcome ?? undefined;
     });
   }
 

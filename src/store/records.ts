@@ -43,7 +43,16 @@ export interface NamespaceRecord {
   readonly permissionsVersion: number;
   /** When its last deletion was done; null unless `gone`. */
   readonly goneMs: number | null;
+  /** Why it ends; null unless `expiring` or `gone`. */
+  readonly endReason: EndReason | null;
+  /** The `expiresMs` whose approach was told of; 0: none in this life. */
+  readonly toldExpiresMs: number;
+  /** When both accounts are to be compared with this record once more, after a revocation; null: they need not be. */
+  readonly recheckMs: number | null;
 }
+
+/** `expired`: nobody claimed it again in time; `released`: its owner ended it. */
+export type EndReason = 'expired' | 'released';
 
 /** One use of a signature, kept until that signature can no longer be accepted. */
 export interface NonceEntry {

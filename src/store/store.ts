@@ -48,8 +48,11 @@ export interface NonceStore {
    * Of several at once with the same key exactly one is kept, and all get that one.
    */
   remember(entry: NonceEntry): Promise<NonceEntry>;
-  /** Sets the outcome of a remembered request, once: a later outcome does not replace an earlier one. */
-  recordOutcome(key: string, outcome: string): Promise<void>;
+  /**
+   * Sets the outcome of a remembered request, once: a later outcome does not replace an earlier one. Returns what is
+   * kept; undefined when no request with this key is remembered.
+   */
+  recordOutcome(key: string, outcome: string): Promise<string | undefined>;
   /** Removes entries whose `acceptableUntilMs` is before this. Returns how many. */
   prune(beforeMs: number): Promise<number>;
 }

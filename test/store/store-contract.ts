@@ -53,6 +53,9 @@ export function storeContract(make: MakeStore, rounds: number): void {
         revokedUntilMs: NOW_MS + 1,
         goneMs: NOW_MS + 2,
         state: 'gone',
+        endReason: 'released',
+        toldExpiresMs: NOW_MS + 3,
+        recheckMs: NOW_MS + 4,
         generation: 2 ** 31 + 7,
         permissionsVersion: 0,
       });
@@ -221,11 +224,11 @@ export function storeContract(make: MakeStore, rounds: number): void {
     it('sets an outcome once, and none for a signature it does not know', async () => {
       const entry = nonceOf();
       await store.nonces.remember(entry);
-      await store.nonces.recordOutcome(entry.key, '{"first":"✓"}');
-      await store.nonces.recordOutcome(entry.key, '{"second":true}');
+      assert.equal(await store.nonces.recordOutcome(entry.key, '{"first":"✓"}'), '{"first":"✓"}');
+      assert.equal(await store.nonces.recordOutcome(entry.key, '{"second":true}'), '{"first":"✓"}');
       assert.deepStrictEqual(await store.nonces.remember(entry), { ...entry, outcome: '{"first":"✓"}' });
       const unknown = nonceOf();
-      await store.nonces.recordOutcome(unknown.key, '{}');
+      assert.equal(await store.nonces.recordOutcome(unknown.key, '{}'), undefined);
       assert.deepStrictEqual(await store.nonces.remember(unknown), unknown);
     });
 

@@ -73,6 +73,7 @@ function memoryNonces(): NonceStore {
     async recordOutcome(key, outcome) {
       const entry = entries.get(key);
       if (entry?.outcome === null) entries.set(key, { ...entry, outcome });
+      return entries.get(key)?.outcome ?? undefined;
     },
     async prune(beforeMs) {
       const old = [...entries.values()].filter(({ acceptableUntilMs }) => acceptableUntilMs < beforeMs);

@@ -21,6 +21,9 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     revokedUntilMs: null,
     permissionsVersion: 1,
     goneMs: null,
+    endReason: null,
+    toldExpiresMs: 0,
+    recheckMs: null,
     ...given,
   };
 }
