@@ -3,7 +3,8 @@ import { createEventPublisher } from './event-publisher.ts';
 import type { PublishEvent } from './event-publisher.ts';
 import { keepLimits } from './limits.ts';
 import type { Management } from './management.ts';
-import { openRascalSession, vhostOf } from './rascal-session.ts';
+import { vhostOf } from './rascal-connection.ts';
+import { openRascalSession } from './rascal-session.ts';
 import type { RascalSession, RascalSessionSettings } from './rascal-session.ts';
 
 /** What {@link openAgentBroker} needs. */
