@@ -6,7 +6,8 @@ import type { Management } from './management.ts';
 import { exactly } from './patterns.ts';
 
 const MIB = 2 ** 20;
-const DAY_MS = 24 * 60 * 60 * 1000;
+const MINUTE_MS = 60 * 1000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Only one policy holds for a queue, the one of the highest priority; teams give theirs single digits. */
 const PRIORITY = 1000;
@@ -33,13 +34,7 @@ export interface LimitSettings {
  */
 export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolicy[] {
   const names = contractNames(id);
-  const policy = (
-    kind: string,
-    name: string,
-    applyTo: 'queues' | 'exchanges',
-    definition: NamedPolicy['definition'],
-  ): NamedPolicy => ({ name: `${id}-v1-${kind}`, pattern: exactly(name), applyTo, definition, priority: PRIORITY });
-
+  const policy = policiesOf(id);
   return [
     policy('rpc', names.rpcExchange, 'exchanges', { 'alternate-exchange': names.deadExchange }),
     policy('requests', names.requestQueue, 'queues', {
@@ -70,6 +65,28 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
   ];
 }
 
+/** The limits of the queue of broker events, which is in the vhost of the event exchange. */
+export function brokerEventsPolicies(id: string): NamedPolicy[] {
+  return [
+    policiesOf(id)('broker-events', contractNames(id).brokerEventsQueue, 'queues', {
+      // Bodies are empty, so bytes say nothing. The oldest go: what they told of is found by the regular comparison.
+      'max-length': 50_000,
+      overflow: 'drop-head',
+      'message-ttl': 10 * MINUTE_MS,
+      'delivery-limit': DELIVERY_LIMIT,
+    }),
+  ];
+}
+
+function policiesOf(id: string) {
+  return (
+    kind: string,
+    name: string,
+    applyTo: 'queues' | 'exchanges',
+    definition: NamedPolicy['definition'],
+  ): NamedPolicy => ({ name: `${id}-v1-${kind}`, pattern: exactly(name), applyTo, definition, priority: PRIORITY });
+}
+
 /**
  * Puts the policies that are absent or differ, and leaves the others alone. Returns the names of those it wrote.
  *
@@ -81,9 +98,19 @@ export async function keepLimits(
   settings: LimitSettings,
   options?: CallOptions,
 ): Promise<string[]> {
+  return await keepPolicies(management, vhost, limitPolicies(settings), options);
+}
+
+/** As {@link keepLimits}, for these policies. */
+export async function keepPolicies(
+  management: Pick<Management, 'listPolicies' | 'putPolicy'>,
+  vhost: string,
+  policies: readonly NamedPolicy[],
+  options?: CallOptions,
+): Promise<string[]> {
   const present = new Map((await management.listPolicies(vhost, options)).map((policy) => [policy.name, policy]));
   const written: string[] = [];
-  for (const wanted of limitPolicies(settings)) {
+  for (const wanted of policies) {
     if (samePolicy(present.get(wanted.name), wanted)) continue;
     await management.putPolicy(vhost, wanted.name, wanted, options);
     written.push(wanted.name);

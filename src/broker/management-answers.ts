@@ -158,6 +158,19 @@ export interface RunningNode {
 
 export const nodeAnswer = z.object({ name: z.string(), running: z.boolean() });
 
+/** An alarm that is set. */
+export interface NodeAlarm {
+  readonly node: string;
+  /** As events name it: `memory`, `disk`. */
+  readonly alarm: string;
+}
+
+export const alarmsAnswer = z
+  .object({ name: z.string(), mem_alarm: z.boolean().default(false), disk_free_alarm: z.boolean().default(false) })
+  .transform(({ name, mem_alarm: memory, disk_free_alarm: disk }): NodeAlarm[] =>
+    Object.entries({ memory, disk }).flatMap(([alarm, isSet]) => (isSet ? [{ node: name, alarm }] : [])),
+  );
+
 /** What the broker is. */
 export interface Overview {
   readonly rabbitmqVersion: string;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AgentError } from '../errors.ts';
 import {
+  alarmsAnswer,
   bindingAnswer,
   connectionAnswer,
   exchangeAnswer,
@@ -26,6 +27,7 @@ import type {
   ListedQueue,
   ListedUserLimits,
   NamedPolicy,
+  NodeAlarm,
   Overview,
   Permissions,
   Policy,
@@ -47,6 +49,7 @@ export type {
   ListedQueue,
   ListedUserLimits,
   NamedPolicy,
+  NodeAlarm,
   Overview,
   Permissions,
   Policy,
@@ -102,9 +105,13 @@ export interface Management {
   listBindings(vhost: string, options?: CallOptions): Promise<Binding[]>;
   /** The bindings that bring messages of other exchanges into this one. */
   listBindingsInto(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[]>;
+  /** The bindings that take messages from this exchange; undefined when there is no such exchange, or vhost. */
+  listBindingsFrom(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[] | undefined>;
   deleteBinding(vhost: string, binding: Binding, options?: CallOptions): Promise<boolean>;
   /** The nodes that run. The API tells the Erlang/OTP of one; those of a cluster have the same but during an upgrade. */
   runningNodes(options?: CallOptions): Promise<RunningNode[]>;
+  /** The alarms that the nodes have set, up to five seconds old. Nodes that are down tell none. */
+  listAlarms(options?: CallOptions): Promise<NodeAlarm[]>;
   overview(options?: CallOptions): Promise<Overview>;
   whoAmI(options?: CallOptions): Promise<Identity>;
   /** Closes the idle connections to the API. */
@@ -189,6 +196,8 @@ export function createManagement(settings: ManagementSettings): Management {
       (await list(bindingAnswer, ['bindings', vhost], options)).filter(({ source }) => source !== ''),
     listBindingsInto: (vhost, exchange, options) =>
       list(bindingAnswer, ['exchanges', vhost, exchange, 'bindings', 'destination'], options),
+    listBindingsFrom: (vhost, exchange, options) =>
+      find(z.array(bindingAnswer), ['exchanges', vhost, exchange, 'bindings', 'source'], options),
     deleteBinding(vhost, { source, destination, destinationType, propertiesKey }, options) {
       const kind = destinationType === 'queue' ? 'q' : 'e';
       return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);
@@ -201,6 +210,8 @@ export function createManagement(settings: ManagementSettings): Management {
       const otpRelease = Number.parseInt(erlangVersion, 10);
       return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
     },
+    listAlarms: async (options) =>
+      (await list(alarmsAnswer, ['nodes'], options, { columns: 'name,mem_alarm,disk_free_alarm' })).flat(),
     overview: (options) => get(overviewAnswer, ['overview'], options),
     whoAmI: (options) => get(identityAnswer, ['whoami'], options),
     close: () => transport.close(),

@@ -21,7 +21,7 @@ export interface RascalConnection {
   /** Resolves when the connection is lost, with the reason. */
   readonly lost: Promise<Error>;
   /** Closes it, by force when it takes more than a moment. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -56,7 +56,7 @@ export async function connectRascal(
   return {
     broker,
     lost,
-    async close() {
+    close: async () => {
       await Promise.race([
         broker.shutdown().catch(() => undefined),
         delay(CLOSE_TIMEOUT_MS, undefined, { ref: false }),

@@ -1,3 +1,4 @@
+import { NAMESPACE_PATTERN } from '../contract/names.ts';
 import type { Permissions } from '../broker/management.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 
@@ -41,4 +42,14 @@ export function connectionString(publicAmqpUrl: string, username: string, passwo
   url.username = encodeURIComponent(username);
   url.password = encodeURIComponent(password);
   return url.href;
+}
+
+/** The namespace of an account, or undefined for any other user. */
+export function namespaceOfAccount(
+  { usernamePrefix, namespacePrefix }: { readonly usernamePrefix: string; readonly namespacePrefix: string },
+  user: string,
+): string | undefined {
+  if (!user.startsWith(usernamePrefix) || !/-[12]$/.test(user)) return undefined;
+  const namespace = user.slice(usernamePrefix.length, -2);
+  return namespace.startsWith(namespacePrefix) && NAMESPACE_PATTERN.test(namespace) ? namespace : undefined;
 }

@@ -1,6 +1,7 @@
 import { HASHING_ALGORITHM, type Management, type UserLimits } from '../broker/management.ts';
 import { hashPassword } from '../broker/password-hash.ts';
 import type { RandomBytes } from '../clock.ts';
+import type { Secret } from '../secret.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import { accountName, connectionString, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { Keyring } from './passwords.ts';
@@ -31,6 +32,12 @@ export interface Accounts {
    * @throws AgentError `KeyMissing`
    */
   connectionString(record: NamespaceRecord, slot: SlotNumber): string;
+  /**
+   * The password that the record says of a slot. Makes no call.
+   *
+   * @throws AgentError `KeyMissing`
+   */
+  password(record: NamespaceRecord, slot: SlotNumber): Secret;
 }
 
 /** What {@link createAccounts} works with. */
@@ -72,7 +79,8 @@ export function createAccounts({ management, keyring, storeId, settings, randomB
         },
         options,
       );
-      if (outcome === 'updated' && record.generation > LAST_FIRST_GENERATION) return;
+      const { generation } = record.slots[slot === 1 ? 0 : 1];
+      if (outcome === 'updated' && generation > LAST_FIRST_GENERATION) return;
       await management.putPermissions(
         settings.vhost,
         username,
@@ -84,6 +92,8 @@ export function createAccounts({ management, keyring, storeId, settings, randomB
         if (value !== undefined) await management.putUserLimit(username, limit, value, options);
       }
     },
+
+    password: (record, slot) => passwordOf(record, slot).password,
 
     connectionString(record, slot) {
       const { username, password } = passwordOf(record, slot);

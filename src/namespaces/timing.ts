@@ -20,6 +20,20 @@ export function fenceMs(intervals: Intervals): number {
   return Math.min(LONGEST_FENCE_MS, intervals.rotationMs / 8);
 }
 
+/** By how much the clocks of two agents may differ, in ms. What is promised by one is judged by the other. */
+export function clockDifferenceMs(intervals: Intervals): number {
+  return fenceMs(intervals);
+}
+
+/**
+ * How long after an instant that one agent wrote another agent may rely on it that no write from before can arrive any
+ * more: a write window, the time-out of its last write, and the difference of their clocks. Less than half a rotation
+ * interval, so that it delays no rotation that is on time.
+ */
+export function settleMs(intervals: Intervals): number {
+  return 2 * fenceMs(intervals) + clockDifferenceMs(intervals);
+}
+
 /**
  * When a client that claims now should claim again: half an interval after the next rotation, when its account has
  * become the standby and not yet been written again; never after the namespace's end.

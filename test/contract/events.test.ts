@@ -15,6 +15,7 @@ const examples: { [T in EventType]: EventData<T> } = {
   'namespace.expired': { namespace, reason: 'released', queues: 1, exchanges: 0 },
   'namespace.released': { namespace, clientId: 'c', userId: account },
   'namespace.revoked': { namespace, clientId: 'c', revokedUntil: at },
+  'namespace.failing': { namespace, work: 'deletion', failures: 2, error: 'BrokerUnavailable', retryAt: at },
   'queue.warning': { namespace, queue, messages: 4001, warnAtMessages: 4000, deleteAtMessages: 8000 },
   'queue.recovered': { namespace, queue, messages: 0 },
   'queue.deleted': { namespace, queue, messages: 8001, deleteAtMessages: 8000 },

@@ -1,0 +1,111 @@
+import type { Alarms } from '../broker/alarms.ts';
+import type { BindingCreated, BrokerEvent } from '../broker/broker-events.ts';
+import { type BindingRemover, isForeignBinding } from '../broker/foreign-bindings.ts';
+import type { Log } from '../log.ts';
+import { namespaceOfAccount } from '../namespaces/accounts.ts';
+import type { AgentEvents } from '../notify/agent-events.ts';
+import type { Jobs } from './job.ts';
+
+/** What decides about an event. */
+export interface ReactionSettings {
+  readonly id: string;
+  readonly vhost: string;
+  readonly usernamePrefix: string;
+  readonly namespacePrefix: string;
+  /** The agent's own RabbitMQ users: what they do is meant. */
+  readonly ownUsers: ReadonlySet<string>;
+}
+
+/** What an event asks for. */
+export type Reaction =
+  | { readonly what: 'none' }
+  | { readonly what: 'repair'; readonly namespace: string }
+  | { readonly what: 'unbind'; readonly binding: BindingCreated }
+  | { readonly what: 'alarm' };
+
+/** The job that compares the accounts of a namespace with its record; its subject is the namespace. */
+export const REPAIR_ACCOUNT = 'repair-account';
+
+const NONE: Reaction = { what: 'none' };
+
+/** Decides what an event asks for. Events come late, twice, out of order or not at all: they only say where to look. */
+export function decideReaction(settings: ReactionSettings, event: BrokerEvent): Reaction {
+  switch (event.type) {
+    case 'user.created':
+    case 'user.deleted':
+    case 'user.password.changed':
+    case 'user.tags.set':
+    case 'user.limits.set':
+    case 'user.limits.cleared':
+    case 'permission.created':
+    case 'permission.deleted': {
+      if (event.by !== undefined && settings.ownUsers.has(event.by)) return NONE;
+      if ('vhost' in event && event.vhost !== settings.vhost) return NONE;
+      const namespace = namespaceOfAccount(settings, event.user);
+      return namespace === undefined ? NONE : { what: 'repair', namespace };
+    }
+    case 'binding.created':
+      return isForeignBinding(settings.id, settings.vhost, event) ? { what: 'unbind', binding: event } : NONE;
+    case 'alarm.set':
+    case 'alarm.cleared':
+      return { what: 'alarm' };
+    // The watching of queues and connections begins here.
+    case 'queue.created':
+    case 'queue.deleted':
+    case 'consumer.created':
+    case 'consumer.deleted':
+    case 'connection.created':
+    case 'connection.closed':
+      return NONE;
+  }
+}
+
+/** What {@link createReact} works with. */
+export interface ReactionParts {
+  readonly settings: ReactionSettings;
+  readonly jobs: Jobs;
+  readonly alarms: Pick<Alarms, 'take'>;
+  readonly bindings: Pick<BindingRemover, 'remove'>;
+  readonly events: Pick<AgentEvents, 'emit'>;
+  readonly log: Log;
+}
+
+/**
+ * Does what an event asks for. It returns at once where a job was asked for, and else resolves when it is done: only
+ * then may the broker forget the event. It does not throw.
+ */
+export function createReact(parts: ReactionParts): (event: BrokerEvent) => Promise<void> | undefined {
+  return (event) => {
+    const reaction = decideReaction(parts.settings, event);
+    switch (reaction.what) {
+      case 'none':
+        return undefined;
+      case 'repair':
+        parts.jobs.trigger(REPAIR_ACCOUNT, reaction.namespace);
+        return undefined;
+      case 'alarm':
+        if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.take(event);
+        return undefined;
+      case 'unbind':
+        return unbind(parts, reaction.binding);
+    }
+  };
+}
+
+async function unbind({ settings, bindings, events, log }: ReactionParts, binding: BindingCreated): Promise<void> {
+  const { source, destination, routingKey, by } = binding;
+  const told = { source, destination, routingKey, user: by };
+  try {
+    if (!(await bindings.remove(binding))) {
+      log.error(told, 'a foreign binding cannot be removed, as its key is no UTF-8: delete its source exchange');
+      return;
+    }
+  } catch (error) {
+    log.error({ err: error, ...told }, 'a foreign binding could not be removed; the next comparison does it');
+    return;
+  }
+  log.warn(told, 'a foreign binding was removed');
+  const namespace = by === undefined ? undefined : namespaceOfAccount(settings, by);
+  if (by === undefined || namespace === undefined) return;
+  events.emit('account.repaired', { namespace, account: by, repaired: ['binding'] });
+}

@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CallOptions, Management } from '../broker/management.ts';
+import { AgentError } from '../errors.ts';
+
+/** What {@link closeConnections} needs of the broker. */
+export type ConnectionCalls = Pick<Management, 'closeUserConnections' | 'listUserConnections'>;
+
+/** A connection shows in the listing of its user 5 to 12 ms after it was opened. */
+const LOOK_AGAIN_MS = 40;
+
+/** A connection that logged in with the old password right before it changed shows this late at most. */
+const MOST_ROUNDS = 25;
+
+/** One empty listing may be too early: a connection that had just logged in is not in it yet. */
+const EMPTY_LOOKS = 2;
+
+/**
+ * Closes the connections of a user, whose clients are told `reason`, until none is seen at two looks in a row.
+ *
+ * @returns the names of the connections that were seen.
+ * @throws AgentError `BrokerUnavailable` when connections remain after about a second.
+ */
+export async function closeConnections(
+  management: ConnectionCalls,
+  user: string,
+  reason: string,
+  options: CallOptions & { readonly signal: AbortSignal },
+): Promise<string[]> {
+  const seen = new Set<string>();
+  let emptyLooks = 0;
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const open = await management.listUserConnections(user, options);
+    emptyLooks = open.length === 0 ? emptyLooks + 1 : 0;
+    for (const { name } of open) seen.add(name);
+    if (round > 0 && emptyLooks >= EMPTY_LOOKS) return [...seen];
+    await management.closeUserConnections(user, reason, options);
+    await sleep(LOOK_AGAIN_MS, undefined, { signal: options.signal });
+  }
+  throw new AgentError(
+    'BrokerUnavailable',
+    `Connections of ${user} stay open although the broker was told to close them.`,
+  );
+}

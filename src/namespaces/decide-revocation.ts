@@ -1,0 +1,112 @@
+import { WireError } from '../contract/errors.ts';
+import type { NamespaceRecord, Slot } from '../store/records.ts';
+import { slotOfGeneration } from './accounts.ts';
+import { fenceMs, type Intervals } from './timing.ts';
+
+/** What a revocation is about: fixed when the request is first seen, so that a redelivery revokes nothing later. */
+export interface RevocationTarget {
+  readonly life: string;
+  /** The least generation at which the revocation is done. */
+  readonly generation: number;
+}
+
+/** What a revocation depends on besides the record. */
+export interface RevocationContext {
+  readonly nowMs: number;
+  readonly intervals: Intervals;
+  /** The id of the agent secret for the generation that becomes active. */
+  readonly keyId: string;
+  /** Whether this agent has the secret that a rotation in flight would use. */
+  readonly hasNextKey: boolean;
+  /** Until when claims are refused, in ms since the epoch; null: they are not. */
+  readonly untilMs: number | null;
+}
+
+/**
+ * What to do about a revocation:
+ * - `write`: write this record, then both accounts;
+ * - `finish`: the record is written, its accounts may not be;
+ * - `refuse`: write this record: no account works any more, only claims are to be refused;
+ * - `done`: nothing.
+ */
+export type RevocationDecision =
+  | { readonly action: 'write'; readonly record: NamespaceRecord }
+  | { readonly action: 'refuse'; readonly record: NamespaceRecord }
+  | { readonly action: 'finish' }
+  | { readonly action: 'done' };
+
+/** The target of a revocation that is seen for the first time. */
+export function revocationTarget(record: NamespaceRecord): RevocationTarget {
+  return { life: record.life, generation: record.generation + 2 };
+}
+
+/**
+ * Decides about a revocation.
+ *
+ * @throws WireError `RequestConflict` while the namespace is being deleted, and `ResourceNotFound` when it is gone, if
+ *   claims are not to be refused: then there is nothing to write.
+ */
+export function decideRevocation(
+  record: NamespaceRecord,
+  target: RevocationTarget,
+  context: RevocationContext,
+): RevocationDecision {
+  // Another life has other passwords: what was to be revoked is gone.
+  if (record.life !== target.life) return { action: 'done' };
+  if (record.state === 'expiring' || record.state === 'gone') return refused(record, context.untilMs);
+  if (record.generation < target.generation) return { action: 'write', record: revoked(record, context) };
+  return record.recheckMs === null ? { action: 'done' } : { action: 'finish' };
+}
+
+/**
+ * The record after a revocation: two generations on, so that neither account keeps its password. The standby account
+ * gets the very generation and key that a rotation in flight would give it: both then write the same password.
+ */
+function revoked(record: NamespaceRecord, context: RevocationContext): NamespaceRecord {
+  const { nowMs, intervals, keyId, hasNextKey, untilMs } = context;
+  const generation = record.generation + 2;
+  const active: Slot = { generation, keyId, promisedUntilMs: 0 };
+  const standby: Slot = {
+    generation: generation - 1,
+    keyId: hasNextKey ? record.nextKeyId : keyId,
+    promisedUntilMs: 0,
+  };
+  return {
+    ...record,
+    revision: record.revision + 1,
+    state: 'provisioning',
+    generation,
+    slots: slotOfGeneration(generation) === 1 ? [active, standby] : [standby, active],
+    nextKeyId: keyId,
+    nextRotationMs: nowMs + intervals.rotationMs,
+    revokedUntilMs: untilMs,
+    recheckMs: nowMs + 2 * fenceMs(intervals),
+  };
+}
+
+function refused(record: NamespaceRecord, untilMs: number | null): RevocationDecision {
+  if (untilMs !== null) {
+    if (record.revokedUntilMs === untilMs) return { action: 'done' };
+    return { action: 'refuse', record: { ...record, revision: record.revision + 1, revokedUntilMs: untilMs } };
+  }
+  if (record.state === 'gone') {
+    throw new WireError('ResourceNotFound', `There is no namespace ${record.namespace}.`);
+  }
+  throw new WireError(
+    'RequestConflict',
+    `Namespace ${record.namespace} is being deleted, and its credentials with it. Name an instant in the field until to refuse claims after that.`,
+  );
+}
+
+/**
+ * Checks until when claims shall be refused.
+ *
+ * @throws WireError `InputError` when it is past or further away than a namespace may live.
+ */
+export function checkUntil(untilMs: number | null, nowMs: number, intervals: Intervals): void {
+  if (untilMs === null || (untilMs > nowMs && untilMs <= nowMs + intervals.maxLifetimeMs)) return;
+  const latest = new Date(nowMs + intervals.maxLifetimeMs).toISOString();
+  throw new WireError('InputError', `The field until must be in the future and at most ${latest}.`, {
+    details: { field: 'until' },
+  });
+}

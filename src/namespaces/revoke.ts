@@ -1,0 +1,183 @@
+import { type Clock, type Moment, momentOf } from '../clock.ts';
+import { WireError } from '../contract/errors.ts';
+import { AgentError, isAgentError } from '../errors.ts';
+import type { NonceEntry, NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore, NonceStore } from '../store/store.ts';
+import type { BrokerUser, Management } from '../broker/management.ts';
+import { hashMatches } from '../broker/password-hash.ts';
+import { accountName, type SlotNumber } from './accounts.ts';
+import { closeConnections, type ConnectionCalls } from './close-connections.ts';
+import {
+  checkUntil,
+  decideRevocation,
+  type RevocationContext,
+  type RevocationTarget,
+  revocationTarget,
+} from './decide-revocation.ts';
+import type { Keyring } from './passwords.ts';
+import type { Accounts } from './provision.ts';
+import { fenceMs, type Intervals } from './timing.ts';
+import { openWindow, type WriteWindow } from './write-window.ts';
+
+/** A revocation whose signature and scope are right. */
+export interface Revocation {
+  readonly namespace: string;
+  /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
+  readonly untilMs: number | undefined;
+  /** The memory of the request's signature. */
+  readonly nonce: Pick<NonceEntry, 'key' | 'outcome'>;
+}
+
+/** What {@link createRevocation} works with. */
+export interface RevocationParts {
+  readonly store: NamespaceStore;
+  readonly nonces: Pick<NonceStore, 'recordOutcome'>;
+  readonly accounts: Accounts;
+  readonly management: ConnectionCalls & Pick<Management, 'getUser'>;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  readonly intervals: Intervals;
+  readonly usernamePrefix: string;
+  /** Told of every connection that was closed. */
+  readonly onClosed: (closed: { namespace: string; account: string; connection: string }) => void;
+}
+
+/** Revokes credentials, and finishes what an agent that died left of that. */
+export interface Revoker {
+  /**
+   * Makes every password given out useless and closes the connections; answers when both is done.
+   *
+   * @returns whether this call did something, that is, whether it is news.
+   * @throws WireError `InputError`, `ResourceNotFound`, `RequestConflict`; AgentError when something is unavailable.
+   */
+  revoke(revocation: Revocation, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Carries on with a namespace that a revocation left unfinished or that is to be compared once more. Does nothing
+   * about any other.
+   */
+  finish(namespace: string, signal: AbortSignal): Promise<void>;
+}
+
+const MOST_TRIES = 100;
+const REASON = 'The credentials of this namespace were revoked.';
+const SLOTS: readonly SlotNumber[] = [1, 2];
+
+/** Makes the revoker of an installation. */
+export function createRevocation(parts: RevocationParts): Revoker {
+  const { store, nonces, accounts, management, keyring, clock, intervals, usernamePrefix } = parts;
+  const fence = fenceMs(intervals);
+
+  const close = async (record: NamespaceRecord, slot: SlotNumber, signal: AbortSignal): Promise<void> => {
+    const account = accountName(usernamePrefix, record.namespace, slot);
+    const closed = await closeConnections(management, account, REASON, { signal });
+    for (const connection of closed) parts.onClosed({ namespace: record.namespace, account, connection });
+  };
+
+  /** Whether an account has the password that the record says. */
+  const holds = (record: NamespaceRecord, slot: SlotNumber, user: BrokerUser | undefined): boolean =>
+    user !== undefined && hashMatches(user.passwordHash, accounts.password(record, slot));
+
+  /**
+   * One try at both accounts of a record that has `recheckMs`; undefined when the record has changed meanwhile.
+   * While it is `provisioning` both are written: nobody may rely on what the broker has.
+   */
+  const settle = async (
+    record: NamespaceRecord,
+    readAt: Moment,
+    signal: AbortSignal,
+  ): Promise<NamespaceRecord | undefined> => {
+    const window: WriteWindow = openWindow(clock, readAt, fence);
+    const write = async (slot: SlotNumber): Promise<boolean> => {
+      if (record.state === 'active') {
+        const user = await management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal });
+        if (holds(record, slot, user)) return false;
+      }
+      await accounts.provision(record, slot, window, signal);
+      return true;
+    };
+    try {
+      const written = await Promise.all(SLOTS.map(write));
+      // After both passwords: no old one can open another connection while the open ones are closed.
+      await Promise.all(SLOTS.map(async (slot) => (written[slot - 1] ? await close(record, slot, signal) : undefined)));
+      const next = settled(record, written.includes(true), clock.nowMs());
+      if (next === undefined) return record;
+      return (await store.replace(next, record.revision)) ? next : undefined;
+    } catch (error) {
+      if (isAgentError(error, 'WindowClosed')) return undefined;
+      throw error;
+    }
+  };
+
+  /** The next revision of a record whose accounts were found right or put right; undefined: nothing to write yet. */
+  const settled = (record: NamespaceRecord, written: boolean, nowMs: number): NamespaceRecord | undefined => {
+    const revision = record.revision + 1;
+    // A write that was under way when the record changed arrives within 2F.
+    if (record.state === 'provisioning' || written) {
+      return { ...record, revision, state: 'active', recheckMs: nowMs + 2 * fence };
+    }
+    return record.recheckMs !== null && record.recheckMs <= nowMs
+      ? { ...record, revision, recheckMs: null }
+      : undefined;
+  };
+
+  const finish = async (namespace: string, signal: AbortSignal): Promise<void> => {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      signal.throwIfAborted();
+      const readAt = momentOf(clock);
+      const record = await store.get(namespace);
+      if (record === undefined || record.recheckMs === null) return;
+      if (record.state !== 'provisioning' && record.state !== 'active') return;
+      // A claim may have made it active meanwhile, with the active account alone: then both are compared here.
+      if ((await settle(record, readAt, signal)) !== undefined) return;
+    }
+    throw contended(namespace);
+  };
+
+  return {
+    finish,
+
+    async revoke({ namespace, untilMs = null, nonce }, signal) {
+      const context = (record: NamespaceRecord): RevocationContext => ({
+        nowMs: clock.nowMs(),
+        intervals,
+        keyId: keyring.currentKeyId,
+        hasNextKey: keyring.has(record.nextKeyId),
+        untilMs,
+      });
+      let target = readTarget(nonce.outcome);
+      if (target === undefined) checkUntil(untilMs, clock.nowMs(), intervals);
+      let isNews = false;
+      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+        signal.throwIfAborted();
+        const record = await store.get(namespace);
+        if (record === undefined) {
+          if (target !== undefined) return isNews;
+          throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
+        }
+        if (target === undefined) {
+          const own = revocationTarget(record);
+          // Fixed before anything happens: a redelivery finds what this one was about.
+          target = readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
+        }
+        const decision = decideRevocation(record, target, context(record));
+        if (decision.action === 'done') return isNews;
+        if (decision.action === 'finish') {
+          await finish(namespace, signal);
+          return true;
+        }
+        if (!(await store.replace(decision.record, record.revision))) continue;
+        isNews = true;
+        if (decision.action === 'refuse') return true;
+      }
+      throw contended(namespace);
+    },
+  };
+}
+
+function readTarget(outcome: string | null | undefined): RevocationTarget | undefined {
+  return outcome === null || outcome === undefined ? undefined : (JSON.parse(outcome) as RevocationTarget);
+}
+
+function contended(namespace: string): AgentError {
+  return new AgentError('Contended', `Namespace ${namespace} was changed by others at every try.`);
+}
