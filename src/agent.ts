@@ -7,27 +7,34 @@ import { readDirectReplyTo } from './broker/direct-reply-to.ts';
 import { createManagement, type Management } from './broker/management.ts';
 import { claimBroker } from './broker/marker.ts';
 import { createRunningNodes } from './broker/running-nodes.ts';
+import { createBackground } from './background.ts';
 import { type Clock, type RandomBytes, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { formatInstant } from './contract/fields.ts';
 import { contractNames } from './contract/names.ts';
 import { isAgentError } from './errors.ts';
+import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.ts';
+import { FINISH_REVOCATION, finishRevocationJob } from './jobs/finish-revocation.ts';
+import type { Jobs } from './jobs/job.ts';
+import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
+import { type Schedule, startSchedule } from './jobs/schedule.ts';
 import type { Log } from './log.ts';
-import { type ClaimResult, createClaimNamespace } from './namespaces/claim.ts';
-import { createKeyring } from './namespaces/passwords.ts';
-import { createAccounts } from './namespaces/provision.ts';
-import type { Intervals } from './namespaces/timing.ts';
+import { createNamespaceParts, type NamespaceParts } from './namespace-parts.ts';
+import type { ClaimResult } from './namespaces/claim.ts';
+import { fenceMs } from './namespaces/timing.ts';
 import { type AgentEvents, createAgentEvents } from './notify/agent-events.ts';
 import { createAnswer } from './requests/answer.ts';
 import { createAuthenticate } from './requests/authenticate.ts';
 import { type Authenticator, createAuthenticator } from './requests/authenticator.ts';
 import { startConsumer } from './requests/consumer.ts';
-import { forgetNonces } from './requests/forget-nonces.ts';
+import { pruneJob } from './jobs/prune.ts';
 import type { MethodHandlers } from './requests/method.ts';
-import { type ClaimMethodParts, claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
+import { claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
 import { getNamespaceMethod } from './requests/methods/get-namespace.ts';
 import { listNamespacesMethod } from './requests/methods/list-namespaces.ts';
 import { ping } from './requests/methods/ping.ts';
+import { releaseNamespaceMethod } from './requests/methods/release-namespace.ts';
+import { revokeNamespaceMethod } from './requests/methods/revoke-namespace.ts';
 import { openOutbox } from './requests/outbox.ts';
 import { createServe } from './requests/serve.ts';
 import { Secret } from './secret.ts';
@@ -42,6 +49,8 @@ export interface AgentOptions {
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
   readonly randomBytes?: RandomBytes;
+  /** At least 0, less than 1. */
+  readonly random?: () => number;
   readonly wrapStore?: (store: Store) => Store;
   readonly wrapManagement?: (management: Management) => Management;
   readonly authenticator?: Authenticator;
@@ -67,8 +76,8 @@ const MANAGEMENT_TIMEOUT_MS = 5_000;
 const START_PATIENCE_MS = 60_000;
 const START_RETRY_MS = 1_000;
 
-/** The pause between two rounds of forgetting old signatures, in ms. */
-const FORGET_EVERY_MS = 60_000;
+/** How long a stopping agent waits for jobs, which are told to end and can all be done again, in ms. */
+const JOBS_STOP_MS = 5_000;
 
 /** Unanswerable requests are rare: a few at once are enough. */
 const UNKNOWN_METHODS_AT_ONCE = 16;
@@ -113,10 +122,26 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     };
     await patiently(() => keepBroker(options.signal), log, options.signal);
 
-    const handlers: MethodHandlers = createHandlers(
-      { config, store, management, clock, randomBytes },
-      (result, userId) => onClaimed(result, userId),
-    );
+    const background = createBackground(log);
+    // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
+    const told: Pick<AgentEvents, 'emit'> = { emit: (type, data) => events.emit(type, data) };
+    const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };
+    let schedule: Schedule | undefined;
+    const parts = createNamespaceParts({
+      config,
+      store,
+      management,
+      clock,
+      randomBytes,
+      random: options.random ?? Math.random,
+      log,
+      events: told,
+    });
+    const handlers = createHandlers(config, store, clock, parts, {
+      events: told,
+      jobs,
+      startEnd: (namespace) => background.run('deletion', (signal) => parts.endNamespaces([namespace], signal)),
+    });
     const broker = await openAgentBroker(
       {
         amqpUrl: config.rabbitmqUrl,
@@ -130,7 +155,6 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     );
     closers.push(() => broker.close());
     const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
-    const onClaimed: OnClaimed = (result, userId) => tellClaim(events, result, userId);
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
     });
@@ -187,12 +211,22 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       log,
     });
 
-    const stopping = new AbortController();
-    const forgetting = forgetNonces({ nonces: store.nonces, clock, log, everyMs: FORGET_EVERY_MS }, stopping.signal);
-    closers.push(() => {
-      stopping.abort();
-      return forgetting;
+    closers.push(() => background.stop());
+    schedule = await startSchedule({
+      store: opened,
+      recurring: [
+        rotateNamespacesJob(parts.rotation),
+        checkKeysJob(parts.rotation, log),
+        expireNamespacesJob(parts.expiry),
+        tellExpiringJob(parts.expiry, config.expiryNoticeSeconds * 1000),
+        pruneJob({ store, clock, log }),
+      ],
+      triggered: [finishRevocationJob(parts.revoker, parts.backoff)],
+      log,
     });
+    const started = schedule;
+    closers.push(() => started.stop(JOBS_STOP_MS));
+    background.run('looking for missing secrets', (signal) => tellMissingKeys(parts.rotation, log, signal));
 
     events.emit('agent.started', { version: VERSION });
     log.info(
@@ -211,7 +245,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       instance,
       requestCounts,
       async stop() {
-        await consumer.stop(config.stopDeadlineSeconds * 1000);
+        const deadlineMs = config.stopDeadlineSeconds * 1000;
+        await Promise.all([
+          consumer.stop(deadlineMs).then(() => background.stop()),
+          started.stop(Math.min(JOBS_STOP_MS, deadlineMs)),
+        ]);
         const uptimeSeconds = Math.floor((clock.monotonicMs() - startedMs) / 1000);
         events.emit('agent.stopped', { version: VERSION, uptimeSeconds });
         await events.flush();
@@ -242,61 +280,49 @@ export function openManagement(config: Config, options: Pick<AgentOptions, 'wrap
   return options.wrapManagement?.(management) ?? management;
 }
 
-type OnClaimed = ClaimMethodParts['onClaimed'];
-
-interface HandlerParts {
-  readonly config: Config;
-  readonly store: Store;
-  readonly management: Management;
-  readonly clock: Clock;
-  readonly randomBytes: RandomBytes;
-}
-
 function createHandlers(
-  { config, store, management, clock, randomBytes }: HandlerParts,
-  onClaimed: OnClaimed,
+  config: Config,
+  store: Store,
+  clock: Clock,
+  parts: NamespaceParts,
+  { events, startEnd, jobs }: HandlerEffects,
 ): MethodHandlers {
-  const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
-  const intervals: Intervals = {
-    rotationMs: config.rotationIntervalSeconds * 1000,
-    defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
-    maxLifetimeMs: config.maxLifetimeSeconds * 1000,
-  };
-  const accounts = createAccounts({
-    management,
-    keyring,
-    storeId: store.storeId,
-    settings: {
-      agentId: config.id,
-      usernamePrefix: config.usernamePrefix,
-      vhost: config.vhost,
-      publicAmqpUrl: config.publicAmqpUrl,
-      limits: config.accountLimits,
-    },
-    randomBytes,
-  });
-  const claimNamespace = createClaimNamespace({
-    store: store.namespaces,
-    accounts,
-    clock,
-    randomBytes,
-    intervals,
-    keyId: keyring.currentKeyId,
-  });
   return {
     ping: ping({ id: config.id, version: VERSION }, clock),
     'claim-namespace': claimNamespaceMethod({
-      claimNamespace,
+      claimNamespace: parts.claimNamespace,
       requireSealedReplies: config.requireSealedReplies,
-      onClaimed,
+      onClaimed: (result, userId) => tellClaim(events, result, userId),
     }),
     'get-namespace': getNamespaceMethod(store.namespaces),
     'list-namespaces': listNamespacesMethod(store.namespaces),
+    'release-namespace': releaseNamespaceMethod({
+      releaseNamespace: parts.releaseNamespace,
+      startEnd: ({ namespace }) => startEnd(namespace),
+      onReleased: (namespace, clientId, userId) =>
+        events.emit('namespace.released', { namespace, clientId, ...(userId === undefined ? {} : { userId }) }),
+    }),
+    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, clientId, userId, untilMs }) => {
+      jobs.trigger(FINISH_REVOCATION, namespace, 2 * fenceMs(parts.intervals));
+      events.emit('namespace.revoked', {
+        namespace,
+        clientId,
+        ...(userId === undefined ? {} : { userId }),
+        ...(untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) }),
+      });
+    }),
   };
 }
 
+/** What handlers set off. */
+interface HandlerEffects {
+  readonly events: Pick<AgentEvents, 'emit'>;
+  readonly startEnd: (namespace: string) => void;
+  readonly jobs: Jobs;
+}
+
 function tellClaim(
-  events: AgentEvents,
+  events: Pick<AgentEvents, 'emit'>,
   { record, reclaimAtMs, isNew, isNewHolder }: ClaimResult,
   userId?: string,
 ): void {

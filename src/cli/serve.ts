@@ -30,6 +30,7 @@ environment. The least it needs:
     const agent = await startAgent(config, { log, signal: starting.signal });
     log.info({ signal: await stopped }, 'stopping');
     await agent.stop();
-    return 0;
+    // Agenda's own timers would hold the process for seconds more. The log is written synchronously.
+    process.exit(0);
   },
 };

@@ -16,7 +16,7 @@ import {
 } from './decide-revocation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
-import { fenceMs, type Intervals } from './timing.ts';
+import { clockDifferenceMs, fenceMs, type Intervals } from './timing.ts';
 import { openWindow, type WriteWindow } from './write-window.ts';
 
 /** A revocation whose signature and scope are right. */
@@ -25,7 +25,7 @@ export interface Revocation {
   /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
   readonly untilMs: number | undefined;
   /** The memory of the request's signature. */
-  readonly nonce: Pick<NonceEntry, 'key' | 'outcome'>;
+  readonly nonce: Pick<NonceEntry, 'key' | 'outcome' | 'firstSeenMs'>;
 }
 
 /** What {@link createRevocation} works with. */
@@ -155,6 +155,8 @@ export function createRevocation(parts: RevocationParts): Revoker {
           throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
         }
         if (target === undefined) {
+          // Claimed after the request was first seen: its passwords are other ones than were to be revoked.
+          if (record.createdMs > nonce.firstSeenMs + clockDifferenceMs(intervals)) return isNews;
           const own = revocationTarget(record);
           // Fixed before anything happens: a redelivery finds what this one was about.
           target = readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;

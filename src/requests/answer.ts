@@ -27,6 +27,8 @@ export interface Answered {
   readonly outcome: string;
   /** What went wrong, where it is not the client's doing. */
   readonly cause: unknown;
+  /** What the method wants done after the reply. */
+  readonly afterReply?: readonly (() => void)[];
 }
 
 /** What {@link createAnswer} works with. */
@@ -67,7 +69,12 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
     return signer;
   };
 
-  const serve = async (request: Request, signer: Signer | undefined, signal: AbortSignal): Promise<Reply> => {
+  const serve = async (
+    request: Request,
+    signer: Signer | undefined,
+    signal: AbortSignal,
+    afterReply: (work: () => void) => void,
+  ): Promise<Reply> => {
     const { userId } = request;
     const handler: MethodHandler<MethodName> | undefined = parts.handlers[request.method];
     if (handler === undefined) {
@@ -75,7 +82,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
         details: { field: 'method' },
       });
     }
-    const json = JSON.stringify(await handler(request.body, { signer, userId, signal }));
+    const json = JSON.stringify(await handler(request.body, { signer, userId, signal, afterReply }));
     const replyKey = replyKeyOf(request);
     return replyKey === undefined
       ? resultReply(request.correlationId, json)
@@ -102,6 +109,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
     }
 
     const seen: { clientId?: string } = {};
+    const after: (() => void)[] = [];
     let request: Request | undefined;
     let mayReply = address.kind === 'direct';
     let reply: Reply;
@@ -115,7 +123,10 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
         mayReply = isAuthorisedFor(address.namespace, request);
         if (!mayReply) throw new WireError('InputError', 'The reply_to is a queue of another namespace.');
       }
-      reply = await untilAborted(serve(request, signer, signal), signal);
+      reply = await untilAborted(
+        serve(request, signer, signal, (work) => void after.push(work)),
+        signal,
+      );
     } catch (error) {
       const wire = toWireError(error);
       outcome = wire.code;
@@ -123,7 +134,14 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
       reply = errorReply(asCorrelationId(delivery.properties.correlationId), wire);
     }
     const namespace = request && namespaceOf(request);
-    const summary = { method: delivery.routingKey, namespace, clientId: seen.clientId, outcome, cause };
+    const summary = {
+      method: delivery.routingKey,
+      namespace,
+      clientId: seen.clientId,
+      outcome,
+      cause,
+      afterReply: after,
+    };
     if (mayReply) return { ...summary, answer: { kind: 'reply', address, reply } };
     const reason = `the reply_to is a queue, for which the request is not authorised (${outcome})`;
     return { ...summary, answer: { kind: 'dead-letter', reason } };

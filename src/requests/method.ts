@@ -9,6 +9,8 @@ export interface MethodContext {
   readonly userId: string | undefined;
   /** Ends the work when nobody waits for it any more. */
   readonly signal: AbortSignal;
+  /** Does this once the reply is on its way for good, or given up. Not when the agent dies before: others must find it. */
+  readonly afterReply: (work: () => void) => void;
 }
 
 /** Serves one method. It throws WireError for what the client did wrong, AgentError for what the agent lacks. */

@@ -69,6 +69,7 @@ export function createServe(parts: ServeParts): (delivery: Delivery) => Promise<
     try {
       const answered = await answer(delivery, AbortSignal.timeout(parts.deadlineMs));
       const { verdict, sent } = await carryOut(delivery, answered);
+      for (const work of answered.afterReply ?? []) work();
       // Any text may be a routing key, and each one that is counted by its name stays in memory.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';
       counters.count(method, sent === 'replied' ? answered.outcome : sent);

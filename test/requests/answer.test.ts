@@ -293,16 +293,22 @@ describe('answer', () => {
 
   it('gives the handler the signer and the deadline, and the log who it was about', async () => {
     const controller = new AbortController();
+    const done: string[] = [];
     const handler: MethodHandlers['claim-namespace'] = async (_body, context) => {
-      assert.deepEqual(context, { signer, userId: undefined, signal: controller.signal });
+      const { afterReply, ...rest } = context;
+      assert.deepEqual(rest, { signer, userId: undefined, signal: controller.signal });
+      afterReply(() => done.push('after'));
       return result;
     };
-    const { clientId, ...summary } = await answer(
+    const { clientId, afterReply, ...summary } = await answer(
       claim,
       { handlers: { 'claim-namespace': handler } },
       controller.signal,
     );
     assert.equal(clientId, 'project/x');
+    assert.deepEqual(done, [], 'what is to come after the reply must not come before it');
+    for (const work of afterReply ?? []) work();
+    assert.deepEqual(done, ['after']);
     assert.equal(summary.namespace, namespace);
     assert.equal(summary.outcome, 'result');
   });

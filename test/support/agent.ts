@@ -52,15 +52,17 @@ export interface TestInstallation {
   remove(): Promise<void>;
 }
 
-/** Clients of the stand-in: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes. */
+/** Clients of the stand-in: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes, an operator. */
 export const TEAM = 'team/service';
 export const OTHER = 'other/service';
 export const NEWCOMER = 'newcomer';
+export const REVOKER = 'operator/revoker';
 
 const CLIENTS = [
   { clientId: TEAM, scopes: ['pulse:namespace:taskcluster-team*', 'auth:create-client:team/*'] },
   { clientId: OTHER, scopes: ['pulse:namespace:taskcluster-other*'] },
   { clientId: NEWCOMER, scopes: [] },
+  { clientId: REVOKER, scopes: ['pulse:revoke:taskcluster-*'] },
 ];
 
 /** A namespace of {@link TEAM} that no other test uses. */

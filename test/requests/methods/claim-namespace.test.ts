@@ -6,6 +6,8 @@ import type { Signer } from '../../../src/requests/authenticate.ts';
 import { type ClaimMethodParts, claimNamespaceMethod } from '../../../src/requests/methods/claim-namespace.ts';
 import { recordOf } from '../../support/records.ts';
 
+const afterReply = (work: () => void): void => work();
+
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const signal = new AbortController().signal;
 const nonce = { key: '', replyAddress: '', correlationId: '', firstSeenMs: 0, acceptableUntilMs: 0, outcome: null };
@@ -38,7 +40,7 @@ describe('claim-namespace', () => {
   it('claims for the signer, and gives what the contract says and no contact', async () => {
     const { claims, told, method } = setUp();
     const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
-    const answer = await method(body, { signer, userId: undefined, signal });
+    const answer = await method(body, { signer, userId: undefined, signal, afterReply });
     assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x' }]);
     assert.deepEqual(answer, {
       namespace: 'taskcluster-x',
@@ -53,33 +55,39 @@ describe('claim-namespace', () => {
 
   it('hands on that contact and expires were omitted', async () => {
     const { claims, method } = setUp();
-    await method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal });
+    await method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal, afterReply });
     assert.equal(claims[0]?.contact, undefined);
     assert.equal(claims[0]?.expiresMs, undefined);
   });
 
   it('insists on a replyKey where replies must be sealed, before anything is claimed', async () => {
     const { claims, method } = setUp({ requireSealedReplies: true });
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal }), {
+    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal, afterReply }), {
       code: 'InputError',
       details: { field: 'replyKey' },
     });
     assert.equal(claims.length, 0);
-    await method({ namespace: 'taskcluster-x', replyKey }, { signer, userId: undefined, signal });
+    await method({ namespace: 'taskcluster-x', replyKey }, { signer, userId: undefined, signal, afterReply });
     assert.equal(claims.length, 1);
   });
 
   it('claims nothing for nobody', async () => {
     const { claims, method } = setUp();
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer: undefined, userId: undefined, signal }), {
-      code: 'AuthenticationFailed',
-    });
+    await assert.rejects(
+      method({ namespace: 'taskcluster-x' }, { signer: undefined, userId: undefined, signal, afterReply }),
+      {
+        code: 'AuthenticationFailed',
+      },
+    );
     assert.equal(claims.length, 0);
   });
 
   it('tells of no claim that failed', async () => {
     const { told, method } = setUp({ claimNamespace: () => Promise.reject(new Error('no')) });
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal }), /no/);
+    await assert.rejects(
+      method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal, afterReply }),
+      /no/,
+    );
     assert.equal(told.length, 0);
   });
 });

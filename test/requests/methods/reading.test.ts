@@ -8,8 +8,10 @@ import { createManualClock } from '../../support/manual-clock.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
 import { recordOf } from '../../support/records.ts';
 
+const afterReply = (work: () => void): void => work();
+
 const NOW = Date.parse('2026-11-24T12:00:00Z');
-const context = { signer: undefined, userId: undefined, signal: new AbortController().signal };
+const context = { signer: undefined, userId: undefined, signal: new AbortController().signal, afterReply };
 
 /** A store with these names, active, but for tombstones, whose names begin with `gone`. */
 function storeWith(...names: string[]) {

@@ -1,0 +1,29 @@
+import type { Log } from './log.ts';
+
+/** Work that nobody waits for but a stopping agent. */
+export interface Background {
+  /** Begins it. What it throws is in the log: whoever begins it has somebody else find what was not done. */
+  run(name: string, work: (signal: AbortSignal) => Promise<void>): void;
+  /** Aborts what is under way and resolves when it has ended; what is begun later ends at once. */
+  stop(): Promise<void>;
+}
+
+/** Starts without work. */
+export function createBackground(log: Log): Background {
+  const stopping = new AbortController();
+  const underWay = new Set<Promise<void>>();
+  return {
+    run(name, work) {
+      const done = work(stopping.signal)
+        .catch((error: unknown) => {
+          if (!stopping.signal.aborted) log.warn({ err: error, work: name }, 'work in the background failed');
+        })
+        .finally(() => underWay.delete(done));
+      underWay.add(done);
+    },
+    async stop() {
+      stopping.abort(new Error('The agent stops.'));
+      await Promise.all(underWay);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { Store } from '../store/store.ts';
+import type { RecurringJob } from './job.ts';
+
+const PRUNE_EVERY_MS = 60_000;
+const DAY_MS = 24 * 60 * 60_000;
+const PAGE = 1000;
+
+/** Whether a tombstone has done its service: nothing of its life, nor of a revocation, has to be known any more. */
+export function isForgettable({ state, goneMs, revokedUntilMs }: NamespaceRecord, nowMs: number): boolean {
+  return state === 'gone' && goneMs !== null && Math.max(goneMs, revokedUntilMs ?? 0) + DAY_MS <= nowMs;
+}
+
+/** Removes the signatures that can no longer be accepted and tombstones a day after they were of use. */
+export function pruneJob({
+  store,
+  clock,
+  log,
+}: {
+  readonly store: Pick<Store, 'namespaces' | 'nonces'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}): RecurringJob {
+  return {
+    name: 'prune',
+    everyMs: PRUNE_EVERY_MS,
+    async run(signal) {
+      const nonces = await store.nonces.prune(clock.nowMs());
+      const tombstones = await pruneTombstones(store.namespaces, clock, signal);
+      if (nonces + tombstones > 0) log.debug({ nonces, tombstones }, 'what is of no use any more was removed');
+    },
+  };
+}
+
+async function pruneTombstones(store: Store['namespaces'], clock: Clock, signal: AbortSignal): Promise<number> {
+  let pruned = 0;
+  let after: string | undefined;
+  for (;;) {
+    signal.throwIfAborted();
+    const page = await store.list({ states: ['gone'], limit: PAGE, ...(after === undefined ? {} : { after }) });
+    for (const record of page) {
+      if (!isForgettable(record, clock.nowMs())) continue;
+      if (await store.remove(record.namespace, record.revision)) pruned += 1;
+    }
+    after = page.at(-1)?.namespace;
+    if (page.length < PAGE) return pruned;
+  }
+}

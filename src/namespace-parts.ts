@@ -1,0 +1,129 @@
+import type { Management } from './broker/management.ts';
+import type { Clock, RandomBytes } from './clock.ts';
+import type { Config } from './config.ts';
+import { formatInstant } from './contract/fields.ts';
+import { AgentError } from './errors.ts';
+import type { Log } from './log.ts';
+import { type Backoff, createBackoff, type Failing } from './namespaces/backoff.ts';
+import { createClaimNamespace } from './namespaces/claim.ts';
+import { createEnd, type EndNamespaces } from './namespaces/end-namespaces.ts';
+import { createExpiry, type Expiry } from './namespaces/expire-namespaces.ts';
+import { createKeyring, type Keyring } from './namespaces/passwords.ts';
+import { type Accounts, createAccounts } from './namespaces/provision.ts';
+import { createRelease } from './namespaces/release.ts';
+import { createRevocation, type Revoker } from './namespaces/revoke.ts';
+import { createRotation, type Rotation } from './namespaces/rotate-namespaces.ts';
+import type { Intervals } from './namespaces/timing.ts';
+import type { AgentEvents } from './notify/agent-events.ts';
+import type { Store } from './store/store.ts';
+
+/** What the parts are made of. */
+export interface NamespacePartsSettings {
+  readonly config: Config;
+  readonly store: Store;
+  readonly management: Management;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly events: Pick<AgentEvents, 'emit'>;
+}
+
+/** Everything that is done for namespaces, by request or on the agent's own account. */
+export interface NamespaceParts {
+  readonly intervals: Intervals;
+  readonly keyring: Keyring;
+  readonly accounts: Accounts;
+  readonly backoff: Backoff;
+  readonly claimNamespace: ReturnType<typeof createClaimNamespace>;
+  readonly releaseNamespace: ReturnType<typeof createRelease>;
+  readonly revoker: Revoker;
+  readonly rotation: Rotation;
+  readonly expiry: Expiry;
+  readonly endNamespaces: EndNamespaces;
+}
+
+/** Builds the parts, and has them tell what they do as events and in the log. */
+export function createNamespaceParts(settings: NamespacePartsSettings): NamespaceParts {
+  const { config, store, management, clock, randomBytes, random, log, events } = settings;
+  const { usernamePrefix, vhost } = config;
+  const width = config.managementCallsAtOnce;
+  const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
+  const intervals: Intervals = {
+    rotationMs: config.rotationIntervalSeconds * 1000,
+    defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
+    maxLifetimeMs: config.maxLifetimeSeconds * 1000,
+  };
+  const accounts = createAccounts({
+    management,
+    keyring,
+    storeId: store.storeId,
+    settings: {
+      agentId: config.id,
+      usernamePrefix,
+      vhost,
+      publicAmqpUrl: config.publicAmqpUrl,
+      limits: config.accountLimits,
+    },
+    randomBytes,
+  });
+  const backoff = createBackoff(clock, (failing) => tellFailing(failing, events, log));
+  const common = { store: store.namespaces, accounts, clock, intervals, keyring, usernamePrefix, backoff, width };
+  const endNamespaces = createEnd({
+    ...common,
+    management,
+    vhost,
+    onEnded({ record, queues, exchanges }) {
+      const { namespace, endReason } = record;
+      events.emit('namespace.expired', { namespace, reason: endReason ?? 'expired', queues, exchanges });
+      log.info({ namespace, reason: endReason, queues, exchanges }, 'a namespace and all that it owned is deleted');
+    },
+    onClosed: (closed) => events.emit('connection.closed', closed),
+  });
+  return {
+    intervals,
+    keyring,
+    accounts,
+    backoff,
+    endNamespaces,
+    claimNamespace: createClaimNamespace({ ...common, randomBytes, keyId: keyring.currentKeyId }),
+    releaseNamespace: createRelease({ ...common, nonces: store.nonces }),
+    revoker: createRevocation({
+      ...common,
+      nonces: store.nonces,
+      management,
+      onClosed: (closed) => events.emit('connection.closed', { ...closed, reason: 'revoked' }),
+    }),
+    rotation: createRotation({
+      ...common,
+      random,
+      onRotated({ record: { namespace, generation, nextRotationMs }, account }) {
+        const nextRotation = formatInstant(nextRotationMs);
+        events.emit('namespace.rotated', { namespace, account, generation, nextRotation });
+        log.debug({ namespace, account, generation, nextRotation }, 'a namespace was rotated');
+      },
+    }),
+    expiry: createExpiry({
+      ...common,
+      endNamespaces,
+      noticeMs: config.expiryNoticeSeconds * 1000,
+      onExpiring({ namespace, expiresMs, endReason }) {
+        const expires = formatInstant(expiresMs);
+        events.emit('namespace.expiring', { namespace, reason: endReason ?? 'expired', expires });
+        log.info({ namespace, expires }, 'a namespace is about to be deleted');
+      },
+    }),
+  };
+}
+
+function tellFailing(
+  { namespace, work, failures, error, retryAtMs }: Failing,
+  events: Pick<AgentEvents, 'emit'>,
+  log: Log,
+): void {
+  const retryAt = formatInstant(retryAtMs);
+  const code = error instanceof AgentError ? error.code : 'InternalServerError';
+  events.emit('namespace.failing', { namespace, work, failures, error: code, retryAt });
+  log.warn({ err: error, namespace, work, failures, retryAt }, 'work for a namespace failed and is tried again');
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '../clock.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import type { Backoff } from './backoff.ts';
+import { decideEnd, type EndContext } from './decide-end.ts';
+import type { EndNamespaces } from './end-namespaces.ts';
+import { findDue, workThrough } from './sweep.ts';
+import type { Intervals } from './timing.ts';
+
+/** What {@link createExpiry} works with. */
+export interface ExpiryParts {
+  readonly store: Pick<NamespaceStore, 'replace' | 'dueForExpiry'>;
+  readonly endNamespaces: EndNamespaces;
+  readonly clock: Clock;
+  readonly intervals: Intervals;
+  /** How long before its end a namespace's owner is told of it, in ms. */
+  readonly noticeMs: number;
+  readonly backoff: Backoff;
+  readonly width: number;
+  /** Told once before each end of a namespace. */
+  readonly onExpiring: (record: NamespaceRecord) => void;
+}
+
+/** Ends namespaces that nobody has claimed again in time. */
+export interface Expiry {
+  /** One look: deletes what is to be deleted. Rejects when the store or the broker does not work. */
+  sweep(signal: AbortSignal): Promise<void>;
+  /** One look: tells of what ends soon. */
+  tell(signal: AbortSignal): Promise<void>;
+}
+
+/** So many are deleted with the same listings of queues and exchanges. */
+const AT_ONCE = 256;
+
+/** Makes the expiry of an installation. */
+export function createExpiry(parts: ExpiryParts): Expiry {
+  const { store, clock, intervals, noticeMs, backoff, width } = parts;
+  const contextNow = (): EndContext => ({ nowMs: clock.nowMs(), intervals, noticeMs });
+
+  const act = async (record: NamespaceRecord): Promise<boolean> => {
+    const decision = decideEnd(record, contextNow());
+    if (decision.action === 'delete' || decision.action === 'wait') return false;
+    if (!(await store.replace(decision.record, record.revision))) return false;
+    if (decision.action === 'tell' || !decision.isTold) parts.onExpiring(decision.record);
+    return true;
+  };
+  const actAll = async (records: readonly NamespaceRecord[], signal: AbortSignal): Promise<number> =>
+    await workThrough(records, { work: 'deletion', backoff, width, signal }, act);
+  const due = (
+    states: readonly NamespaceRecord['state'][],
+    beforeMs: number,
+    action: ReturnType<typeof decideEnd>['action'],
+  ): Promise<NamespaceRecord[]> => {
+    const context = contextNow();
+    return findDue(
+      (limit) => store.dueForExpiry({ states, beforeMs, limit }),
+      (record) => decideEnd(record, context).action === action && backoff.ready('deletion', record.namespace),
+    );
+  };
+
+  return {
+    async sweep(signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        const nowMs = clock.nowMs();
+        await actAll(await due(['provisioning', 'active'], nowMs, 'begin'), signal);
+        const doomed = await due(['expiring'], nowMs, 'delete');
+        if (doomed.length === 0) return;
+        for (let from = 0; from < doomed.length; from += AT_ONCE) {
+          await parts.endNamespaces(
+            doomed.slice(from, from + AT_ONCE).map(({ namespace }) => namespace),
+            signal,
+          );
+        }
+      }
+    },
+    async tell(signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        const soon = await due(['provisioning', 'active'], clock.nowMs() + noticeMs, 'tell');
+        if ((await actAll(soon, signal)) === 0) return;
+      }
+    },
+  };
+}

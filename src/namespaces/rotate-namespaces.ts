@@ -1,0 +1,133 @@
+import { type Clock, elapsedSinceMs, type Moment, momentOf } from '../clock.ts';
+import { isAgentError } from '../errors.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import { accountName, activeSlot } from './accounts.ts';
+import type { Backoff } from './backoff.ts';
+import { decideRotation, rotated, type RotationContext } from './decide-rotation.ts';
+import type { Keyring } from './passwords.ts';
+import type { Accounts } from './provision.ts';
+import { findDue, workThrough } from './sweep.ts';
+import { fenceMs, type Intervals } from './timing.ts';
+import { openWindow } from './write-window.ts';
+
+/** A rotation that was written. */
+export interface Rotated {
+  readonly record: NamespaceRecord;
+  /** The account that is active now. */
+  readonly account: string;
+}
+
+/** What {@link createRotation} works with. */
+export interface RotationParts {
+  readonly store: Pick<NamespaceStore, 'get' | 'replace' | 'dueForRotation' | 'list'>;
+  readonly accounts: Pick<Accounts, 'provision'>;
+  readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
+  readonly clock: Clock;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  readonly intervals: Intervals;
+  readonly usernamePrefix: string;
+  readonly backoff: Backoff;
+  /** How many are rotated at once. */
+  readonly width: number;
+  readonly onRotated: (rotated: Rotated) => void;
+}
+
+/** Rotates namespaces. */
+export interface Rotation {
+  /** Rotates all that is due; rejects when the store or the broker does not work. */
+  sweep(signal: AbortSignal): Promise<void>;
+  /**
+   * Looks through all namespaces for secrets that this agent lacks, and rotates those whose active account nobody may be
+   * able to hand out.
+   *
+   * @returns how many namespaces need each missing secret, by its id.
+   */
+  checkKeys(signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+}
+
+const PAGE = 1000;
+
+/**
+ * Makes the rotation of an installation.
+ *
+ * Broker first, then compare-and-set: an agent that dies in between has given the standby account a password that nobody
+ * holds, and whoever comes next gives it the same one. The standby account has been out of use for half an interval by
+ * then, so that no client notices.
+ */
+export function createRotation(parts: RotationParts): Rotation {
+  const { store, accounts, keyring, clock, random, intervals, backoff, width } = parts;
+  const fence = fenceMs(intervals);
+  const contextNow = (): RotationContext => ({ nowMs: clock.nowMs(), intervals, keys: keyring });
+
+  /** One try; false when there is nothing to do, or another agent was faster. */
+  const rotate = async (record: NamespaceRecord, readAt: Moment, signal: AbortSignal): Promise<boolean> => {
+    const decision = decideRotation(record, contextNow());
+    if (decision.action === 'wait') return false;
+    if (decision.action === 'rename') return await store.replace(decision.record, record.revision);
+    const { slot } = decision;
+    try {
+      await accounts.provision(rotated(record, contextNow(), random), slot, openWindow(clock, readAt, fence), signal);
+    } catch (error) {
+      // It stays due.
+      if (isAgentError(error, 'WindowClosed')) return false;
+      throw error;
+    }
+    const next = rotated(record, contextNow(), random);
+    if (!(await store.replace(next, record.revision))) return false;
+    parts.onRotated({
+      record: next,
+      account: accountName(parts.usernamePrefix, next.namespace, activeSlot(next)),
+    });
+    return true;
+  };
+
+  const rotateAll = async (records: readonly NamespaceRecord[], readAt: Moment, signal: AbortSignal) =>
+    await workThrough(records, { work: 'rotation', backoff, width, signal }, async (listed) => {
+      // Half the window is left for the calls.
+      if (elapsedSinceMs(clock, readAt) < fence / 2) return await rotate(listed, readAt, signal);
+      const again = momentOf(clock);
+      const record = await store.get(listed.namespace);
+      return record !== undefined && (await rotate(record, again, signal));
+    });
+
+  return {
+    async sweep(signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        const readAt = momentOf(clock);
+        const context = contextNow();
+        const due = await findDue(
+          (limit) => store.dueForRotation({ states: ['active'], beforeMs: context.nowMs, limit }),
+          (record) => decideRotation(record, context).action !== 'wait' && backoff.ready('rotation', record.namespace),
+        );
+        if ((await rotateAll(due, readAt, signal)) === 0) return;
+      }
+    },
+
+    async checkKeys(signal) {
+      const missing = new Map<string, number>();
+      let after: string | undefined;
+      for (;;) {
+        signal.throwIfAborted();
+        const readAt = momentOf(clock);
+        const page = await store.list({
+          states: ['provisioning', 'active'],
+          limit: PAGE,
+          ...(after === undefined ? {} : { after }),
+        });
+        for (const record of page) {
+          const { keyId } = record.slots[activeSlot(record) === 1 ? 0 : 1];
+          for (const id of new Set([keyId, record.nextKeyId])) {
+            if (!keyring.has(id)) missing.set(id, (missing.get(id) ?? 0) + 1);
+          }
+        }
+        const stranded = page.filter((record) => !keyring.has(record.slots[activeSlot(record) === 1 ? 0 : 1].keyId));
+        await rotateAll(stranded, readAt, signal);
+        after = page.at(-1)?.namespace;
+        if (page.length < PAGE) return missing;
+      }
+    },
+  };
+}

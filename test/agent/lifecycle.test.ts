@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ChannelModel, connect } from 'amqplib';
+import { WireError } from '../../src/contract/errors.ts';
+import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
+import { assertCredentialsWork } from '../support/claimed-namespace.ts';
+
+/** The accounts, queues and exchanges of a namespace that the broker has. */
+async function leftOf({ broker, config }: TestInstallation, namespace: string): Promise<string[]> {
+  const list = async (path: string): Promise<string[]> =>
+    ((await manage(broker, 'GET', path)).body as { name: string }[]).map(({ name }) => name);
+  const inVhost = encodeURIComponent(config.vhost);
+  const accounts = [1, 2].map((slot) => `${config.usernamePrefix}${namespace}-${slot}`);
+  const users = (await list('/users')).filter((name) => accounts.includes(name));
+  const queues = (await list(`/queues/${inVhost}`)).filter((name) => name.startsWith(`queue/${namespace}/`));
+  const exchanges = (await list(`/exchanges/${inVhost}`)).filter((name) => name.startsWith(`exchange/${namespace}/`));
+  return [...users, ...queues, ...exchanges];
+}
+
+/** Declares something durable of each kind. */
+async function settleDown(connection: ChannelModel, namespace: string): Promise<void> {
+  const channel = await connection.createChannel();
+  await channel.assertExchange(`exchange/${namespace}/kept`, 'topic');
+  for (const name of ['one', 'two/three']) {
+    await channel.assertQueue(`queue/${namespace}/${name}`);
+    await channel.bindQueue(`queue/${namespace}/${name}`, `exchange/${namespace}/kept`, '#');
+  }
+}
+
+/** A connection that may be closed from the other side. */
+async function openDoomed(url: string): Promise<{ connection: ChannelModel; closed: Promise<unknown> }> {
+  const connection = await openConnection(url);
+  connection.on('error', () => undefined);
+  return { connection, closed: once(connection, 'close') };
+}
+
+async function assertRefused(url: string): Promise<void> {
+  await assert.rejects(connect(url), /ACCESS_REFUSED|403/);
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof WireError && error.code === 'RequestConflict';
+}
+
+describe('the life of a namespace', function () {
+  this.timeout(60_000);
+
+  before('start the shared RabbitMQ', async function () {
+    this.timeout(BROKER_START_MS);
+    await sharedBroker();
+  });
+
+  it('is rotated without anybody noticing', async () => {
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 } });
+    await installation.start();
+    const rpc = await installation.rpc(TEAM);
+    const namespace = teamNamespace();
+    const first = await rpc.request('claim-namespace', { namespace });
+    const held = await openConnection(first.connectionString);
+    await settleDown(held, namespace);
+    const credentials = [first.connectionString];
+    for (const generation of [2, 3]) {
+      await installation.logged('a namespace was rotated', namespace, `"generation":${generation}`);
+      // Handed out before, and promised until after this.
+      await assertCredentialsWork({ ...first, connectionString: credentials.at(-1) ?? '' });
+      const next = await rpc.request('claim-namespace', { namespace });
+      await assertCredentialsWork(next);
+      assert.ok(!credentials.includes(next.connectionString));
+      credentials.push(next.connectionString);
+    }
+    await assertRefused(first.connectionString);
+    // Whoever is connected stays so.
+    await (await held.createChannel()).checkQueue(`queue/${namespace}/one`);
+  });
+
+  it('ends when it is not claimed again in time, with all that it owns', async () => {
+    const installation = await makeInstallation({
+      settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 3, defaultLifetimeSeconds: 5 },
+    });
+    await installation.start();
+    const rpc = await installation.rpc(TEAM);
+    const namespace = teamNamespace();
+    const similar = `${namespace}-more`;
+    const expires = new Date(Date.now() + 3_600_000).toISOString();
+    const kept = await rpc.request('claim-namespace', { namespace: similar, expires });
+    await settleDown(await openConnection(kept.connectionString), similar);
+    const claimed = await rpc.request('claim-namespace', { namespace });
+    const { connection, closed } = await openDoomed(claimed.connectionString);
+    await settleDown(connection, namespace);
+    await installation.logged('a namespace is about to be deleted', namespace);
+    await installation.logged('a namespace and all that it owned is deleted', namespace);
+    await closed;
+    await assertRefused(claimed.connectionString);
+    assert.deepEqual(await leftOf(installation, namespace), []);
+    await assert.rejects(rpc.request('get-namespace', { namespace }), { code: 'ResourceNotFound' });
+    await assert.rejects(rpc.request('claim-namespace', { namespace }), isConflict);
+    await assertCredentialsWork(kept);
+    assert.ok((await leftOf(installation, similar)).includes(`queue/${similar}/one`));
+    assert.equal(
+      installation.log.filter((line) => line.includes('about to be deleted') && line.includes(`"${namespace}"`)).length,
+      1,
+    );
+  });
+
+  it('ends when its owner releases it, even over a connection of its own, and begins anew with other passwords', async () => {
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 } });
+    await installation.start();
+    const rpc = await installation.rpc(TEAM);
+    const namespace = teamNamespace();
+    const claimed = await rpc.request('claim-namespace', { namespace });
+    const { connection, closed } = await openDoomed(claimed.connectionString);
+    await settleDown(connection, namespace);
+    const own = await installation.rpc(TEAM, claimed.connectionString);
+    const askedMs = performance.now();
+    assert.deepEqual(await own.request('release-namespace', { namespace }), { namespace, state: 'expiring' });
+    await closed;
+    await assertRefused(claimed.connectionString);
+    assert.ok(performance.now() - askedMs < 2000);
+    await installation.logged('a namespace and all that it owned is deleted', namespace);
+    assert.deepEqual(await leftOf(installation, namespace), []);
+    await assert.rejects(rpc.request('release-namespace', { namespace }), { code: 'ResourceNotFound' });
+    for (;;) {
+      try {
+        const again = await rpc.request('claim-namespace', { namespace });
+        assert.notEqual(again.connectionString, claimed.connectionString);
+        assert.notEqual(again.created, claimed.created);
+        await assertCredentialsWork(again);
+        break;
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+        await sleep(200);
+      }
+    }
+    await assertRefused(claimed.connectionString);
+  });
+
+  it('goes on after its credentials were revoked, with others', async () => {
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 } });
+    await installation.start();
+    const rpc = await installation.rpc(TEAM);
+    const operator = await installation.rpc(REVOKER);
+    const namespace = teamNamespace();
+    const first = await rpc.request('claim-namespace', { namespace });
+    await installation.logged('a namespace was rotated', namespace);
+    const second = await rpc.request('claim-namespace', { namespace });
+    const opened = await Promise.all([first, second].map(({ connectionString }) => openDoomed(connectionString)));
+    await settleDown((opened[0] as { connection: ChannelModel }).connection, namespace);
+    await assert.rejects(rpc.request('revoke-namespace', { namespace }), { code: 'InsufficientScopes' });
+
+    assert.deepEqual(await operator.request('revoke-namespace', { namespace }), { namespace });
+    await Promise.all(opened.map(({ closed }) => closed));
+    for (const { connectionString } of [first, second]) await assertRefused(connectionString);
+    const third = await rpc.request('claim-namespace', { namespace });
+    await assertCredentialsWork(third);
+    assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`));
+
+    const until = new Date(Date.now() + 3_000).toISOString();
+    assert.deepEqual(await operator.request('revoke-namespace', { namespace, until }), {
+      namespace,
+      revokedUntil: until,
+    });
+    await assertRefused(third.connectionString);
+    await assert.rejects(rpc.request('claim-namespace', { namespace }), isConflict);
+    await assert.rejects(operator.request('revoke-namespace', { namespace: teamNamespace() }), {
+      code: 'ResourceNotFound',
+    });
+  });
+});
