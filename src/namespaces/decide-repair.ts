@@ -1,0 +1,211 @@
+import type { BrokerUser, Permissions, UserLimitName, UserLimits } from '../broker/management.ts';
+import type { NamespaceRecord, Slot } from '../store/records.ts';
+import { activeSlot, PERMISSIONS_VERSION, type SlotNumber, slotOfGeneration } from './accounts.ts';
+import type { Keyring } from './passwords.ts';
+import { type Intervals, settleMs } from './timing.ts';
+
+/** What the broker has of an account. */
+export interface SeenAccount {
+  /** Absent: there is no such user. */
+  readonly user?: BrokerUser | undefined;
+  /** In the vhost of the accounts; absent: none. */
+  readonly permissions?: Permissions | undefined;
+  readonly limits: UserLimits;
+}
+
+/** The two accounts of a namespace. */
+export type SeenAccounts = readonly [SeenAccount, SeenAccount];
+
+/** Whether an account has the password of this generation; undefined: this agent has not the secret to tell. */
+export type CheckPassword = (
+  slot: SlotNumber,
+  origin: Pick<Slot, 'generation' | 'keyId'>,
+  user: BrokerUser,
+) => boolean | undefined;
+
+/** What a repair depends on besides record and accounts. */
+export interface RepairContext {
+  /** When the reading of the record began, in ms since the epoch. */
+  readonly nowMs: number;
+  readonly intervals: Intervals;
+  readonly keys: Pick<Keyring, 'currentKeyId' | 'has'>;
+  /** What the accounts of this namespace may do. */
+  readonly permissions: Permissions;
+  /** The limits that each account has; one that is left out is none. */
+  readonly limits: UserLimits;
+  readonly check: CheckPassword;
+}
+
+/** In what an account is not what the record says. */
+export type Difference = 'account' | 'password' | 'tags' | 'permissions' | 'limits';
+
+/**
+ * What is to be put right about one account: `differs` says what to write; `stray`: an account that was never made in
+ * this life, so that its password is nobody's or of a former one.
+ */
+export type AccountFault =
+  | { readonly slot: SlotNumber; readonly kind: 'differs'; readonly differs: readonly Difference[] }
+  | { readonly slot: SlotNumber; readonly kind: 'stray' };
+
+/**
+ * What to do about the accounts of a namespace:
+ * - `restore`: put these accounts right;
+ * - `advance`: write this record: the broker is ahead of it, as after a restored backup of the store;
+ * - `none`: nothing.
+ */
+export type RepairDecision =
+  | { readonly action: 'restore'; readonly faults: readonly AccountFault[] }
+  | { readonly action: 'advance'; readonly record: NamespaceRecord }
+  | { readonly action: 'none' };
+
+const SLOTS: readonly SlotNumber[] = [1, 2];
+export const LIMIT_NAMES: readonly UserLimitName[] = ['max-connections', 'max-channels'];
+
+/** How many generations beyond those that time explains are tried: revocations count, too. */
+const EXTRA_GENERATIONS = 50;
+/** More than a namespace has in its longest life by the defaults. */
+const MOST_GENERATIONS = 2000;
+
+/**
+ * In what the accounts of an `active` record differ from it, as far as this may be put right now.
+ *
+ * Generation k is written into its slot only while k is active or was promised: a rotation into that slot begins a
+ * settling time after that. So a late write meets the same password, or nobody.
+ */
+export function compareAccounts(record: NamespaceRecord, seen: SeenAccounts, context: RepairContext): AccountFault[] {
+  if (record.state !== 'active') return [];
+  return SLOTS.flatMap((slot): AccountFault[] => {
+    if (isStray(record, slot, seen[slot - 1] as SeenAccount, context)) return [{ slot, kind: 'stray' }];
+    const differs = differences(record, slot, seen[slot - 1] as SeenAccount, context);
+    return differs.length === 0 ? [] : [{ slot, kind: 'differs', differs }];
+  });
+}
+
+/**
+ * Decides about the accounts of a namespace.
+ *
+ * @param random at least 0, less than 1.
+ */
+export function decideRepair(
+  record: NamespaceRecord,
+  seen: SeenAccounts,
+  context: RepairContext,
+  random: () => number,
+): RepairDecision {
+  const faults = compareAccounts(record, seen, context);
+  if (faults.length === 0) return { action: 'none' };
+  if (!faults.some(concernsPassword)) return { action: 'restore', faults };
+  const later = laterGenerations(record, seen, context);
+  const latest = Math.max(...later.map((found) => found?.generation ?? 0));
+  if (latest >= record.generation + 2) {
+    return { action: 'advance', record: advanced(record, later, latest, context, random) };
+  }
+  // One ahead is a rotation under way, or one whose agent died: the next rotation writes the same password.
+  const left = faults.filter((fault) => !(later[fault.slot - 1] !== undefined && concernsPassword(fault)));
+  return left.length === 0 ? { action: 'none' } : { action: 'restore', faults: left };
+}
+
+function concernsPassword(fault: AccountFault): boolean {
+  return fault.kind === 'stray' || fault.differs.includes('password') || fault.differs.includes('account');
+}
+
+function differences(
+  record: NamespaceRecord,
+  slot: SlotNumber,
+  { user, permissions, limits }: SeenAccount,
+  context: RepairContext,
+): Difference[] {
+  const kept = record.slots[slot - 1] as Slot;
+  if (kept.generation === 0) return [];
+  // Tags are written with the password, so they wait for the same moment.
+  const mayWrite =
+    (slot === activeSlot(record) || context.nowMs < kept.promisedUntilMs) && context.keys.has(kept.keyId);
+  if (user === undefined) return mayWrite ? ['account'] : [];
+  const found: Difference[] = [];
+  if (mayWrite && context.check(slot, kept, user) === false) found.push('password');
+  if (mayWrite && user.tags.length > 0) found.push('tags');
+  // A newer agent knows better.
+  const knowsRights = record.permissionsVersion <= PERMISSIONS_VERSION;
+  if (knowsRights && !samePermissions(permissions, context.permissions)) found.push('permissions');
+  if (LIMIT_NAMES.some((limit) => limits[limit] !== context.limits[limit])) found.push('limits');
+  return found;
+}
+
+/**
+ * A late write of the former life may have made the standby account again, with a password that somebody still has. Left
+ * alone when its first rotation is near, or may have been here already.
+ */
+function isStray(
+  record: NamespaceRecord,
+  slot: SlotNumber,
+  { user }: SeenAccount,
+  { nowMs, intervals, check }: RepairContext,
+): boolean {
+  if (user === undefined || (record.slots[slot - 1] as Slot).generation !== 0) return false;
+  if (nowMs + settleMs(intervals) >= record.nextRotationMs) return false;
+  return check(slot, { generation: record.generation + 1, keyId: record.nextKeyId }, user) === false;
+}
+
+function samePermissions(seen: Permissions | undefined, expected: Permissions): boolean {
+  return (
+    seen !== undefined &&
+    seen.configure === expected.configure &&
+    seen.write === expected.write &&
+    seen.read === expected.read
+  );
+}
+
+type Found = Pick<Slot, 'generation' | 'keyId'> | undefined;
+
+/** Of each account the generation of this life after the record's whose password it has. */
+function laterGenerations(record: NamespaceRecord, seen: SeenAccounts, context: RepairContext): readonly Found[] {
+  const { nowMs, intervals, keys, check } = context;
+  const rotations = Math.ceil(Math.max(0, nowMs - record.nextRotationMs) / intervals.rotationMs);
+  const last = record.generation + Math.min(rotations + EXTRA_GENERATIONS, MOST_GENERATIONS);
+  const named = [record.nextKeyId, ...record.slots.map(({ keyId }) => keyId), keys.currentKeyId];
+  const keyIds = [...new Set(named)].filter((keyId) => keys.has(keyId));
+  return SLOTS.map((slot) => {
+    const { user } = seen[slot - 1] as SeenAccount;
+    if (user === undefined) return undefined;
+    for (let generation = record.generation + 1; generation <= last; generation += 1) {
+      if (slotOfGeneration(generation) !== slot) continue;
+      const keyId = keyIds.find((id) => check(slot, { generation, keyId: id }, user) === true);
+      if (keyId !== undefined) return { generation, keyId };
+    }
+    return undefined;
+  });
+}
+
+/**
+ * The record brought to the generation that the broker has. What was promised since the backup is not known; these are
+ * the latest instants that can have been. The same goes for `expires`: a namespace that went on living is not ended
+ * by what an old record says.
+ */
+function advanced(
+  record: NamespaceRecord,
+  later: readonly Found[],
+  generation: number,
+  { nowMs, intervals, keys }: RepairContext,
+  random: () => number,
+): NamespaceRecord {
+  const active = later.find((found) => found?.generation === generation);
+  const keyId = active?.keyId ?? keys.currentKeyId;
+  const standbyKeyId = later.find((found) => found?.generation === generation - 1)?.keyId ?? keyId;
+  const { rotationMs, defaultLifetimeMs } = intervals;
+  const slots: [Slot, Slot] = [
+    { generation, keyId, promisedUntilMs: nowMs + 2 * rotationMs },
+    { generation: generation - 1, keyId: standbyKeyId, promisedUntilMs: nowMs + rotationMs / 2 },
+  ];
+  return {
+    ...record,
+    revision: record.revision + 1,
+    generation,
+    slots: slotOfGeneration(generation) === 1 ? slots : [slots[1], slots[0]],
+    nextKeyId: keys.currentKeyId,
+    nextRotationMs: nowMs + rotationMs * (1 + MOST_JITTER * random()),
+    expiresMs: Math.max(record.expiresMs, nowMs + defaultLifetimeMs),
+  };
+}
+
+/** As after a rotation. */
+const MOST_JITTER = 0.1;

@@ -1,0 +1,212 @@
+import type { Management, Permissions } from '../broker/management.ts';
+import { type Clock, type Moment, momentOf } from '../clock.ts';
+import { AgentError, isAgentError } from '../errors.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import { accountName, permissionsOf, type SlotNumber } from './accounts.ts';
+import {
+  type AccountFault,
+  type CheckPassword,
+  decideRepair,
+  type Difference,
+  LIMIT_NAMES,
+  type SeenAccount,
+  type SeenAccounts,
+} from './decide-repair.ts';
+import type { Keyring } from './passwords.ts';
+import type { Accounts, AccountSettings } from './provision.ts';
+import { fenceMs, type Intervals, settleMs } from './timing.ts';
+import { openWindow, type WriteWindow } from './write-window.ts';
+
+/** An account that was put right. */
+export interface Repaired {
+  readonly namespace: string;
+  readonly account: string;
+  readonly repaired: readonly Difference[];
+}
+
+/** A record that was behind the broker. */
+export interface Advanced {
+  readonly namespace: string;
+  readonly fromGeneration: number;
+  readonly toGeneration: number;
+}
+
+/** What {@link createRepair} works with. */
+export interface RepairParts {
+  readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
+  readonly management: Pick<
+    Management,
+    | 'getUser'
+    | 'getPermissions'
+    | 'getUserLimits'
+    | 'deleteUser'
+    | 'putPermissions'
+    | 'putUserLimit'
+    | 'deleteUserLimit'
+  >;
+  readonly accounts: Pick<Accounts, 'provision'>;
+  readonly check: (record: NamespaceRecord) => CheckPassword;
+  readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
+  readonly clock: Clock;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  readonly intervals: Intervals;
+  readonly settings: Pick<AccountSettings, 'agentId' | 'usernamePrefix' | 'vhost' | 'limits'>;
+  /** Carries on with a revocation that was left unfinished. */
+  readonly finishRevocation: (namespace: string, signal: AbortSignal) => Promise<void>;
+  /** Deletes what is there of namespaces that are gone. */
+  readonly endAgain: (namespaces: readonly string[], signal: AbortSignal) => Promise<void>;
+  readonly onRepaired: (repaired: Repaired) => void;
+  readonly onAdvanced: (advanced: Advanced) => void;
+}
+
+/**
+ * Compares the accounts of a namespace with its record, both read afresh, and puts right what differs.
+ *
+ * Rejects with AgentError when something is unavailable; it may be done again after that.
+ *
+ * @returns whether it changed anything.
+ */
+export type Repair = (namespace: string, signal: AbortSignal) => Promise<boolean>;
+
+const MOST_TRIES = 10;
+const SLOTS: readonly SlotNumber[] = [1, 2];
+
+/** Whether the accounts of a record are to be compared once more because of a revocation. */
+export function isRecheckDue(record: NamespaceRecord, nowMs: number): boolean {
+  const isAlive = record.state === 'provisioning' || record.state === 'active';
+  return isAlive && record.recheckMs !== null && record.recheckMs <= nowMs;
+}
+
+/** Whether what the broker shows of a tombstone now was there after the last late write of its life can have come. */
+export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Intervals): boolean {
+  return record.state === 'gone' && (record.goneMs ?? nowMs) + settleMs(intervals) <= nowMs;
+}
+
+/** Makes the repair of an installation. */
+export function createRepair(parts: RepairParts): Repair {
+  const { store, management, accounts, keyring, clock, random, intervals, settings } = parts;
+  const { vhost, usernamePrefix, limits } = settings;
+  const fence = fenceMs(intervals);
+
+  const look = async (namespace: string, slot: SlotNumber, signal: AbortSignal): Promise<SeenAccount> => {
+    const account = accountName(usernamePrefix, namespace, slot);
+    const options = { signal, timeoutMs: fence };
+    const [user, permissions, seenLimits] = await Promise.all([
+      management.getUser(account, options),
+      management.getPermissions(vhost, account, options),
+      management.getUserLimits(account, options),
+    ]);
+    return { user, permissions, limits: seenLimits };
+  };
+
+  const put = async (
+    record: NamespaceRecord,
+    fault: AccountFault,
+    seen: SeenAccount,
+    window: WriteWindow,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const account = accountName(usernamePrefix, record.namespace, fault.slot);
+    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    const told = (repaired: readonly Difference[]): void =>
+      parts.onRepaired({ namespace: record.namespace, account, repaired });
+    if (fault.kind === 'stray') {
+      if (await management.deleteUser(account, options)) told(['account']);
+      return;
+    }
+    const { differs } = fault;
+    if (differs.some((what) => what === 'account' || what === 'password' || what === 'tags')) {
+      await accounts.provision(record, fault.slot, window, signal);
+    }
+    if (differs.includes('permissions')) {
+      await management.putPermissions(vhost, account, expected(record), options);
+    }
+    if (differs.includes('limits')) {
+      for (const limit of LIMIT_NAMES) {
+        const value = limits[limit];
+        if (value === seen.limits[limit]) continue;
+        if (value === undefined) await management.deleteUserLimit(account, limit, options);
+        else await management.putUserLimit(account, limit, value, options);
+      }
+    }
+    told(differs);
+  };
+
+  const expected = (record: NamespaceRecord): Permissions => permissionsOf(settings.agentId, record.namespace);
+
+  /** One try about an active record; undefined: it has to be decided anew. */
+  const repairActive = async (
+    record: NamespaceRecord,
+    readAt: Moment,
+    signal: AbortSignal,
+  ): Promise<boolean | undefined> => {
+    const window = openWindow(clock, readAt, fence);
+    const [first, second] = await Promise.all([look(record.namespace, 1, signal), look(record.namespace, 2, signal)]);
+    const seen: SeenAccounts = [first, second];
+    const decision = decideRepair(
+      record,
+      seen,
+      {
+        nowMs: readAt.wallMs,
+        intervals,
+        keys: keyring,
+        permissions: expected(record),
+        limits,
+        check: parts.check(record),
+      },
+      random,
+    );
+    if (decision.action === 'none') return false;
+    if (decision.action === 'advance') {
+      if (await store.replace(decision.record, record.revision)) {
+        parts.onAdvanced({
+          namespace: record.namespace,
+          fromGeneration: record.generation,
+          toGeneration: decision.record.generation,
+        });
+      }
+      return undefined;
+    }
+    try {
+      for (const fault of decision.faults) await put(record, fault, seen[fault.slot - 1] ?? first, window, signal);
+      return true;
+    } catch (error) {
+      if (isAgentError(error, 'WindowClosed')) return undefined;
+      throw error;
+    }
+  };
+
+  const removeLeftovers = async (record: NamespaceRecord, signal: AbortSignal): Promise<boolean> => {
+    if (!isSettled(record, clock.nowMs(), intervals)) return false;
+    const users = await Promise.all(
+      SLOTS.map((slot) => management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal })),
+    );
+    if (users.every((user) => user === undefined)) return false;
+    await parts.endAgain([record.namespace], signal);
+    return true;
+  };
+
+  return async (namespace, signal) => {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      signal.throwIfAborted();
+      const readAt = momentOf(clock);
+      const record = await store.get(namespace);
+      if (record === undefined) return false;
+      if (isRecheckDue(record, readAt.wallMs)) {
+        await parts.finishRevocation(namespace, signal);
+        continue;
+      }
+      if (record.state === 'gone') return await removeLeftovers(record, signal);
+      // What is being made or deleted is not yet, or no longer, what its record says.
+      if (record.state !== 'active') return false;
+      const done = await repairActive(record, readAt, signal);
+      if (done !== undefined) return done;
+    }
+    throw new AgentError(
+      'Contended',
+      `The accounts of ${namespace} could not be compared in time, or were changed by others, at every try.`,
+    );
+  };
+}
