@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { HASHING_ALGORITHM } from '../../src/broker/management.ts';
+import { hashPassword } from '../../src/broker/password-hash.ts';
+import { accountName, permissionsOf, type SlotNumber } from '../../src/namespaces/accounts.ts';
+import { decideRepair, type RepairContext, type SeenAccount } from '../../src/namespaces/decide-repair.ts';
+import { createPasswordCheck, createVerifiedHashes } from '../../src/namespaces/password-check.ts';
+import { createKeyring } from '../../src/namespaces/passwords.ts';
+import { Secret } from '../../src/secret.ts';
+import type { NamespaceRecord, Slot } from '../../src/store/records.ts';
+import { recordOf } from '../support/records.ts';
+
+const keyring = createKeyring(new Secret('s'.repeat(32)), [new Secret('p'.repeat(32))]);
+const previous = createKeyring(new Secret('p'.repeat(32)), []).currentKeyId;
+const keyId = keyring.currentKeyId;
+const HOUR = 3_600_000;
+const NOW = Date.parse('2026-11-24T12:00:00Z');
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const permissions = permissionsOf('pulse-agent', 'taskcluster-x');
+const checkOf = createPasswordCheck({ keyring, storeId: 'store', usernamePrefix: 'p.' });
+
+/** An active record at a generation, whose standby is promised for half an hour more. */
+function at(generation: number, given: Partial<NamespaceRecord> = {}): NamespaceRecord {
+  const active: Slot = { generation, keyId, promisedUntilMs: NOW + HOUR };
+  const standby: Slot = {
+    generation: generation - 1,
+    keyId: generation === 1 ? '' : keyId,
+    promisedUntilMs: generation === 1 ? 0 : NOW + HOUR / 2,
+  };
+  const slots = generation % 2 === 1 ? ([active, standby] as const) : ([standby, active] as const);
+  return recordOf(NOW, { generation, slots, nextKeyId: keyId, ...given });
+}
+
+/** An account with the password of a generation; 0: one of nobody. */
+function holding(slot: SlotNumber, generation: number, given: { key?: string; life?: string } = {}): SeenAccount {
+  const username = accountName('p.', 'taskcluster-x', slot);
+  const password = keyring.derive({
+    keyId: given.key ?? keyId,
+    storeId: 'store',
+    life: given.life ?? recordOf(NOW).life,
+    username,
+    generation,
+  });
+  const passwordHash = hashPassword(generation === 0 ? new Secret('of nobody') : password, Buffer.from([1, 2, 3, 4]));
+  return {
+    user: { name: username, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] },
+    permissions,
+    limits: {},
+  };
+}
+
+const MISSING: SeenAccount = { limits: {} };
+
+function decide(record: NamespaceRecord, first: SeenAccount, second: SeenAccount, given: Partial<RepairContext> = {}) {
+  return decideRepair(
+    record,
+    [first, second],
+    { nowMs: NOW, intervals, keys: keyring, permissions, limits: {}, check: checkOf(record), ...given },
+    () => 0,
+  );
+}
+
+const differs = (slot: SlotNumber, ...what: string[]) => ({
+  action: 'restore',
+  faults: [{ slot, kind: 'differs', differs: what }],
+});
+const NONE = { action: 'none' };
+
+describe('decideRepair', () => {
+  it('leaves alone what is as recorded', () => {
+    assert.deepEqual(decide(at(1), holding(1, 1), MISSING), NONE);
+    assert.deepEqual(decide(at(2), holding(1, 1), holding(2, 2)), NONE);
+    assert.deepEqual(decide(at(7), holding(1, 7), holding(2, 6)), NONE);
+  });
+
+  it('restores the active account, whatever was promised', () => {
+    const slots = [
+      { generation: 3, keyId, promisedUntilMs: 0 },
+      { generation: 2, keyId, promisedUntilMs: 0 },
+    ] as const;
+    const record = at(3, { slots });
+    assert.deepEqual(decide(record, holding(1, 0), holding(2, 2)), differs(1, 'password'));
+    assert.deepEqual(decide(record, MISSING, holding(2, 2)), differs(1, 'account'));
+  });
+
+  it('takes a hash of another algorithm, and none at all, for another password', () => {
+    for (const given of [{ hashingAlgorithm: 'rabbit_password_hashing_sha512' }, { passwordHash: '' }]) {
+      const { user, ...rest } = holding(1, 1);
+      assert.ok(user);
+      assert.deepEqual(decide(at(1), { ...rest, user: { ...user, ...given } }, MISSING), differs(1, 'password'));
+    }
+  });
+
+  it('restores the standby account as long as it is promised, and not a moment longer', () => {
+    const record = at(3);
+    const until = record.slots[1].promisedUntilMs;
+    for (const second of [MISSING, holding(2, 0)]) {
+      const what = second === MISSING ? 'account' : 'password';
+      assert.deepEqual(decide(record, holding(1, 3), second, { nowMs: until - 1 }), differs(2, what));
+      assert.deepEqual(decide(record, holding(1, 3), second, { nowMs: until }), NONE);
+    }
+  });
+
+  it('restores tags with the password, and rights and limits at any time', () => {
+    const record = at(3);
+    const late = { nowMs: record.slots[1].promisedUntilMs };
+    const tagged = { ...holding(2, 2), limits: { 'max-channels': 1 } };
+    assert.ok(tagged.user);
+    tagged.user = { ...tagged.user, tags: ['administrator'] };
+    delete tagged.permissions;
+    assert.deepEqual(decide(record, holding(1, 3), tagged), differs(2, 'tags', 'permissions', 'limits'));
+    assert.deepEqual(decide(record, holding(1, 3), tagged, late), differs(2, 'permissions', 'limits'));
+  });
+
+  it('notices every pattern and every limit', () => {
+    const record = at(1);
+    for (const what of ['configure', 'write', 'read'] as const) {
+      const account = { ...holding(1, 1), permissions: { ...permissions, [what]: '.*' } };
+      assert.deepEqual(decide(record, account, MISSING), differs(1, 'permissions'));
+    }
+    const limits = { 'max-connections': 5 };
+    assert.deepEqual(decide(record, holding(1, 1), MISSING, { limits }), differs(1, 'limits'));
+    assert.deepEqual(decide(record, { ...holding(1, 1), limits }, MISSING, { limits }), NONE);
+    assert.deepEqual(decide(record, { ...holding(1, 1), limits }, MISSING), differs(1, 'limits'));
+  });
+
+  it('leaves the permissions to a newer agent that gave others', () => {
+    const account = { ...holding(1, 1), permissions: { ...permissions, read: '' } };
+    assert.deepEqual(decide(at(1, { permissionsVersion: 99 }), account, MISSING), NONE);
+  });
+
+  it('leaves passwords alone that are made with a secret it lacks, and restores rights', () => {
+    const lacking = createKeyring(new Secret('o'.repeat(32)), []);
+    const given = { keys: lacking, check: () => undefined };
+    assert.deepEqual(decide(at(1), holding(1, 0), MISSING, given), NONE);
+    assert.deepEqual(decide(at(1), MISSING, MISSING, given), NONE);
+    const without = { ...holding(1, 0), permissions: undefined };
+    assert.deepEqual(decide(at(1), without, MISSING, given), differs(1, 'permissions'));
+  });
+
+  it('touches nothing of a namespace that is not active', () => {
+    for (const state of ['provisioning', 'expiring', 'gone'] as const) {
+      assert.deepEqual(decide(at(3, { state }), MISSING, holding(2, 0)), NONE);
+    }
+  });
+
+  it('removes a standby account that was never made in this life, unless its first rotation may have', () => {
+    const stray = { action: 'restore', faults: [{ slot: 2, kind: 'stray' }] };
+    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2, { life: 'former' })), stray);
+    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2)), NONE);
+    const near = at(1).nextRotationMs - 20_000;
+    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 0), { nowMs: near }), NONE);
+    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 0), { check: () => undefined }), NONE);
+  });
+
+  it('leaves a rotation in flight alone, even while the former password is promised', () => {
+    assert.deepEqual(decide(at(3), holding(1, 3), holding(2, 4)), NONE);
+  });
+
+  it('moves the record forward where the active account has a later password', () => {
+    const record = at(3, { nextRotationMs: NOW - HOUR });
+    for (const [first, second, generation] of [
+      [holding(1, 5), holding(2, 4), 5],
+      [holding(1, 5), holding(2, 6), 6],
+      [holding(1, 25), MISSING, 25],
+      [MISSING, holding(2, 30), 30],
+    ] as const) {
+      const decision = decide(record, first, second);
+      assert.equal(decision.action, 'advance');
+      if (decision.action !== 'advance') return;
+      const next = decision.record;
+      assert.equal(next.generation, generation);
+      assert.equal(next.revision, record.revision + 1);
+      const [active, standby] = generation % 2 === 1 ? next.slots : next.slots.toReversed();
+      assert.deepEqual(active, { generation, keyId, promisedUntilMs: NOW + 2 * HOUR });
+      assert.deepEqual(standby, { generation: generation - 1, keyId, promisedUntilMs: NOW + HOUR / 2 });
+      assert.equal(next.nextRotationMs, NOW + HOUR);
+      assert.equal(next.expiresMs, NOW + 4 * HOUR, 'it is not ended by what an old record says');
+      assert.equal(next.life, record.life);
+    }
+  });
+
+  it('finds a later password made with another secret it has', () => {
+    const decision = decide(at(3, { nextKeyId: previous }), holding(1, 5), holding(2, 4, { key: previous }));
+    assert.equal(decision.action, 'advance');
+    if (decision.action !== 'advance') return;
+    assert.deepEqual(
+      decision.record.slots.map((slot) => slot.keyId),
+      [keyId, previous],
+    );
+  });
+
+  it('takes a password of another life for one that somebody changed', () => {
+    const active = holding(1, 5, { life: 'other' });
+    assert.deepEqual(decide(at(3), active, holding(2, 2)), differs(1, 'password'));
+  });
+});
+
+describe('verified hashes', () => {
+  it('checks a hash once and anything that changed again, and forgets what is not asked for', () => {
+    let checks = 0;
+    const verified = createVerifiedHashes((record) => (slot, origin, user) => {
+      checks += 1;
+      return checkOf(record)(slot, origin, user);
+    });
+    const ask = (record: NamespaceRecord, account: SeenAccount, generation = 1): boolean | undefined =>
+      verified.of(record)(1, { generation, keyId }, account.user ?? assert.fail());
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    verified.endPass();
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    assert.equal(checks, 1);
+    assert.equal(ask(at(1), holding(1, 0)), false);
+    assert.equal(ask(at(1), holding(1, 1), 3), false);
+    assert.equal(ask(at(1, { life: 'other' }), holding(1, 1)), false);
+    assert.equal(checks, 4);
+    verified.endPass();
+    verified.endPass();
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    assert.equal(checks, 5);
+  });
+});
