@@ -6,6 +6,7 @@ import { keepClaimant } from './broker/claimant.ts';
 import { readDirectReplyTo } from './broker/direct-reply-to.ts';
 import { createManagement, type Management } from './broker/management.ts';
 import { claimBroker } from './broker/marker.ts';
+import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { createRunningNodes } from './broker/running-nodes.ts';
 import { createBackground } from './background.ts';
 import { type Clock, type RandomBytes, systemClock } from './clock.ts';
@@ -16,6 +17,8 @@ import { isAgentError } from './errors.ts';
 import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.ts';
 import { FINISH_REVOCATION, finishRevocationJob } from './jobs/finish-revocation.ts';
 import type { Jobs } from './jobs/job.ts';
+import { reconcileBrokerJob } from './jobs/reconcile-broker.ts';
+import { repairAccountJob } from './jobs/repair-account.ts';
 import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
 import { type Schedule, startSchedule } from './jobs/schedule.ts';
 import type { Log } from './log.ts';
@@ -37,6 +40,7 @@ import { releaseNamespaceMethod } from './requests/methods/release-namespace.ts'
 import { revokeNamespaceMethod } from './requests/methods/revoke-namespace.ts';
 import { openOutbox } from './requests/outbox.ts';
 import { createServe } from './requests/serve.ts';
+import { createRepairParts } from './repair-parts.ts';
 import { Secret } from './secret.ts';
 import { openStore } from './store/open.ts';
 import type { Store } from './store/store.ts';
@@ -127,7 +131,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const told: Pick<AgentEvents, 'emit'> = { emit: (type, data) => events.emit(type, data) };
     const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };
     let schedule: Schedule | undefined;
-    const parts = createNamespaceParts({
+    const partSettings = {
       config,
       store,
       management,
@@ -136,7 +140,16 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       random: options.random ?? Math.random,
       log,
       events: told,
+    };
+    const parts = createNamespaceParts(partSettings);
+    const bindings = createBindingRemover({
+      amqpUrl: config.rabbitmqUrl,
+      id: config.id,
+      vhost: config.vhost,
+      management,
     });
+    closers.push(() => bindings.close());
+    const { repair, reconcile } = createRepairParts(partSettings, parts, bindings);
     const handlers = createHandlers(config, store, clock, parts, {
       events: told,
       jobs,
@@ -157,6 +170,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
+      // What happened meanwhile was told to nobody.
+      background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal)));
+    });
+    // Before anything is claimed, rotated or ended: a store from a backup is brought up to what the broker has.
+    await reconcile(options.signal ?? new AbortController().signal).catch((error: unknown) => {
+      options.signal?.throwIfAborted();
+      log.error({ err: error }, 'the broker could not be compared with the store; the next comparison does it');
     });
 
     const authenticator =
@@ -219,9 +239,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         checkKeysJob(parts.rotation, log),
         expireNamespacesJob(parts.expiry),
         tellExpiringJob(parts.expiry, config.expiryNoticeSeconds * 1000),
+        reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
         pruneJob({ store, clock, log }),
       ],
-      triggered: [finishRevocationJob(parts.revoker, parts.backoff)],
+      triggered: [
+        finishRevocationJob(parts.revoker, parts.backoff),
+        repairAccountJob({ repair, backoff: parts.backoff }),
+      ],
       log,
     });
     const started = schedule;

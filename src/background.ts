@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Log } from './log.ts';
 
 /** Work that nobody waits for but a stopping agent. */
@@ -11,6 +12,8 @@ export interface Background {
 /** Starts without work. */
 export function createBackground(log: Log): Background {
   const stopping = new AbortController();
+  // Many calls of the broker listen to it at once.
+  setMaxListeners(0, stopping.signal);
   const underWay = new Set<Promise<void>>();
   return {
     run(name, work) {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Agenda, type Job } from 'agenda';
 import type { Db } from 'mongodb';
 import type { Log } from '../log.ts';
@@ -42,6 +43,8 @@ const SAY_AGAIN_MS = 60_000;
 export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
   const { recurring, triggered, log, lockMs = LOCK_MS } = parts;
   const stopping = new AbortController();
+  // Many calls of the broker listen to it at once.
+  setMaxListeners(0, stopping.signal);
   const running = new Set<Job>();
   const backend = await openJobBackend(parts.store);
   calmUnlock(backend.agenda.repository);

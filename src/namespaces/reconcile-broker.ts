@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { BrokerUser, Management, Permissions, UserLimits } from '../broker/management.ts';
 import type { Clock } from '../clock.ts';
@@ -167,6 +168,8 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
   };
 
   return async (signal) => {
+    // Many calls of the broker listen to it at once.
+    setMaxListeners(0, signal);
     const failures: unknown[] = [];
     /** One part of the pass: that it fails does not stop the others. */
     const attempt = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
