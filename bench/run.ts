@@ -6,6 +6,7 @@ import { WORKING_COPY } from '../src/dev/local-installation.ts';
 import { measureClaims } from './claims.ts';
 import { measureGrowth } from './growth.ts';
 import { measureMemory } from './memory.ts';
+import { measureReconcile } from './reconcile.ts';
 import { openSite } from './site.ts';
 import { toTable, verdict } from './table.ts';
 
@@ -24,6 +25,8 @@ try {
   rows.push(...(await measureClaims(site, say)));
   await site.forgetStore();
   rows.push(...(await measureGrowth(site, say)));
+  await site.forgetStore();
+  rows.push(await measureReconcile(site, say));
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
   console.log(`${machine}\n\n${toTable(rows)}`);
   const results = {
