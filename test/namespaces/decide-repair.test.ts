@@ -157,7 +157,7 @@ describe('decideRepair', () => {
   });
 
   it('moves the record forward where the active account has a later password', () => {
-    const record = at(3, { nextRotationMs: NOW - HOUR });
+    const record = at(3, { nextRotationMs: NOW - HOUR, expiresMs: NOW - HOUR });
     for (const [first, second, generation] of [
       [holding(1, 5), holding(2, 4), 5],
       [holding(1, 5), holding(2, 6), 6],
