@@ -312,6 +312,9 @@ describe('reconcile-broker', function () {
     assert.equal(told(), 1);
     await site.reconcile();
     assert.equal(told(), 1, 'what has not changed is not told again');
+    const buried = site.store.peek(namespace) ?? assert.fail();
+    site.store.put({ ...buried, goneMs: Date.now() - DAY_MS });
+    assert.equal((await site.reconcile()).leftovers, 0, 'nothing that is there is its own');
   });
 
   it('removes what is left of a tombstone, and nothing of the life after it', async () => {
