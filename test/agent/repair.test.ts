@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { connect } from 'amqplib';
+import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
+import { BROKER_START_MS, manage } from '../support/broker.ts';
+
+describe('repair of a running installation', function () {
+  this.timeout(BROKER_START_MS);
+
+  it('restores what somebody changed while no agent ran, before anything is served, and later at the next pass', async () => {
+    const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
+    const { broker, config } = installation;
+    const agent = await installation.start();
+    const namespace = teamNamespace();
+    const rpc = await installation.rpc(TEAM);
+    const { connectionString } = await rpc.request('claim-namespace', { namespace });
+    await agent.stop();
+
+    const account = `${config.usernamePrefix}${namespace}-1`;
+    await manage(broker, 'DELETE', `/users/${account}`);
+    await installation.start();
+    assert.ok(installation.log.some((line) => line.includes('was repaired') && line.includes('"account"')));
+    await (await connect(connectionString)).close();
+
+    await manage(broker, 'PUT', `/users/${account}`, { password: 'by hand', tags: '' });
+    await installation.logged('was repaired', '"password"');
+    await (await connect(connectionString)).close();
+  });
+});
