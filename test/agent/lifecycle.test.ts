@@ -1,48 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChannelModel, connect } from 'amqplib';
-import { WireError } from '../../src/contract/errors.ts';
-import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
-import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
+import type { ChannelModel } from 'amqplib';
+import { makeInstallation, REVOKER, TEAM, teamNamespace } from '../support/agent.ts';
+import { BROKER_START_MS, openConnection, sharedBroker } from '../support/broker.ts';
 import { assertCredentialsWork } from '../support/claimed-namespace.ts';
-
-/** The accounts, queues and exchanges of a namespace that the broker has. */
-async function leftOf({ broker, config }: TestInstallation, namespace: string): Promise<string[]> {
-  const list = async (path: string): Promise<string[]> =>
-    ((await manage(broker, 'GET', path)).body as { name: string }[]).map(({ name }) => name);
-  const inVhost = encodeURIComponent(config.vhost);
-  const accounts = [1, 2].map((slot) => `${config.usernamePrefix}${namespace}-${slot}`);
-  const users = (await list('/users')).filter((name) => accounts.includes(name));
-  const queues = (await list(`/queues/${inVhost}`)).filter((name) => name.startsWith(`queue/${namespace}/`));
-  const exchanges = (await list(`/exchanges/${inVhost}`)).filter((name) => name.startsWith(`exchange/${namespace}/`));
-  return [...users, ...queues, ...exchanges];
-}
-
-/** Declares something durable of each kind. */
-async function settleDown(connection: ChannelModel, namespace: string): Promise<void> {
-  const channel = await connection.createChannel();
-  await channel.assertExchange(`exchange/${namespace}/kept`, 'topic');
-  for (const name of ['one', 'two/three']) {
-    await channel.assertQueue(`queue/${namespace}/${name}`);
-    await channel.bindQueue(`queue/${namespace}/${name}`, `exchange/${namespace}/kept`, '#');
-  }
-}
-
-/** A connection that may be closed from the other side. */
-async function openDoomed(url: string): Promise<{ connection: ChannelModel; closed: Promise<unknown> }> {
-  const connection = await openConnection(url);
-  connection.on('error', () => undefined);
-  return { connection, closed: once(connection, 'close') };
-}
-
-async function assertRefused(url: string): Promise<void> {
-  await assert.rejects(connect(url), /ACCESS_REFUSED|403/);
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof WireError && error.code === 'RequestConflict';
-}
+import { assertRefused, claimAnew, isConflict, leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
 
 describe('the life of a namespace', function () {
   this.timeout(60_000);
@@ -121,18 +82,10 @@ describe('the life of a namespace', function () {
     await installation.logged('a namespace and all that it owned is deleted', namespace);
     assert.deepEqual(await leftOf(installation, namespace), []);
     await assert.rejects(rpc.request('release-namespace', { namespace }), { code: 'ResourceNotFound' });
-    for (;;) {
-      try {
-        const again = await rpc.request('claim-namespace', { namespace });
-        assert.notEqual(again.connectionString, claimed.connectionString);
-        assert.notEqual(again.created, claimed.created);
-        await assertCredentialsWork(again);
-        break;
-      } catch (error) {
-        if (!isConflict(error)) throw error;
-        await sleep(200);
-      }
-    }
+    const again = await claimAnew(rpc, namespace);
+    assert.notEqual(again.connectionString, claimed.connectionString);
+    assert.notEqual(again.created, claimed.created);
+    await assertCredentialsWork(again);
     await assertRefused(claimed.connectionString);
   });
 

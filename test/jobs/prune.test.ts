@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { isForgettable, pruneJob } from '../../src/jobs/prune.ts';
+import { createLog } from '../../src/log.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { recordOf } from '../support/records.ts';
+
+const DAY = 86_400_000;
+
+describe('prune', () => {
+  it('keeps a tombstone for a day after it was of use', () => {
+    const gone = recordOf(0, { state: 'gone', goneMs: 1000 });
+    assert.equal(isForgettable(gone, 1000 + DAY - 1), false);
+    assert.equal(isForgettable(gone, 1000 + DAY), true);
+    const revoked = { ...gone, revokedUntilMs: 5000 };
+    assert.equal(isForgettable(revoked, 5000 + DAY - 1), false);
+    assert.equal(isForgettable(revoked, 5000 + DAY), true);
+    assert.equal(isForgettable(recordOf(0), 100 * DAY), false);
+    assert.equal(isForgettable({ ...gone, state: 'expiring' }, 100 * DAY), false);
+  });
+
+  it('removes old tombstones and signatures, and nothing else', async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore();
+    store.put(recordOf(clock.nowMs(), { namespace: 'alive' }));
+    store.put(recordOf(0, { namespace: 'old', state: 'gone', goneMs: clock.nowMs() - DAY }));
+    store.put(recordOf(0, { namespace: 'young', state: 'gone', goneMs: clock.nowMs() - DAY + 1 }));
+    const entry = { replyAddress: 'a', correlationId: 'c', firstSeenMs: 0, outcome: null };
+    await store.nonces.remember({ ...entry, key: 'old', acceptableUntilMs: clock.nowMs() - 1 });
+    await store.nonces.remember({ ...entry, key: 'young', acceptableUntilMs: clock.nowMs() + 1 });
+    const job = pruneJob({ store, clock, log: createLog({ logLevel: 'silent', id: 'test' }) });
+    await job.run(new AbortController().signal);
+    assert.deepEqual(
+      ['alive', 'old', 'young'].map((name) => store.peek(name) !== undefined),
+      [true, false, true],
+    );
+    assert.equal(await store.nonces.recordOutcome('old', 'x'), undefined);
+    assert.equal(await store.nonces.recordOutcome('young', 'x'), 'x');
+  });
+});

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ChannelModel, connect } from 'amqplib';
+import type { Rpc } from '../../src/client/rpc.ts';
+import { WireError } from '../../src/contract/errors.ts';
+import type { TestInstallation } from './agent.ts';
+import { manage, openConnection } from './broker.ts';
+import type { Claimed } from './claimed-namespace.ts';
+
+/** The pause between two looks at what only shows by looking, in ms. */
+const LOOK_EVERY_MS = 100;
+
+/** The accounts, queues and exchanges of a namespace that the broker has. */
+export async function leftOf({ broker, config }: TestInstallation, namespace: string): Promise<string[]> {
+  const list = async (path: string): Promise<string[]> =>
+    ((await manage(broker, 'GET', path)).body as { name: string }[]).map(({ name }) => name);
+  const inVhost = encodeURIComponent(config.vhost);
+  const accounts = [1, 2].map((slot) => `${config.usernamePrefix}${namespace}-${slot}`);
+  const users = (await list('/users')).filter((name) => accounts.includes(name));
+  const queues = (await list(`/queues/${inVhost}`)).filter((name) => name.startsWith(`queue/${namespace}/`));
+  const exchanges = (await list(`/exchanges/${inVhost}`)).filter((name) => name.startsWith(`exchange/${namespace}/`));
+  return [...users, ...queues, ...exchanges];
+}
+
+/** Declares durable things of each kind. */
+export async function settleDown(connection: ChannelModel, namespace: string): Promise<void> {
+  const channel = await connection.createChannel();
+  await channel.assertExchange(`exchange/${namespace}/kept`, 'topic');
+  for (const name of ['one', 'two/three']) {
+    await channel.assertQueue(`queue/${namespace}/${name}`);
+    await channel.bindQueue(`queue/${namespace}/${name}`, `exchange/${namespace}/kept`, '#');
+  }
+  await channel.close();
+}
+
+/** A connection that the other side will close. */
+export async function openDoomed(url: string): Promise<{ connection: ChannelModel; closed: Promise<unknown> }> {
+  const connection = await openConnection(url);
+  connection.on('error', () => undefined);
+  return { connection, closed: once(connection, 'close') };
+}
+
+/** Fails unless RabbitMQ refuses these credentials. */
+export async function assertRefused(url: string): Promise<void> {
+  await assert.rejects(connect(url), /ACCESS_REFUSED|403/);
+}
+
+export function isConflict(error: unknown): boolean {
+  return error instanceof WireError && error.code === 'RequestConflict';
+}
+
+/** Waits until the namespace is gone and nothing of it is left. */
+export async function untilGone(installation: TestInstallation, rpc: Rpc, namespace: string): Promise<void> {
+  for (;;) {
+    const found = await rpc.request('get-namespace', { namespace }).catch((error: unknown) => error);
+    if (found instanceof WireError && found.code === 'ResourceNotFound') break;
+    if (found instanceof Error) throw found;
+    await sleep(LOOK_EVERY_MS);
+  }
+  assert.deepEqual(await leftOf(installation, namespace), []);
+}
+
+/** Claims as soon as the name may be used again. */
+export async function claimAnew(rpc: Rpc, namespace: string): Promise<Claimed> {
+  for (;;) {
+    try {
+      return await rpc.request('claim-namespace', { namespace });
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      await sleep(LOOK_EVERY_MS);
+    }
+  }
+}
