@@ -13,7 +13,7 @@ export interface ScheduleParts {
   readonly recurring: readonly RecurringJob[];
   readonly triggered: readonly TriggeredJob[];
   readonly log: Log;
-  /** How long a job of an agent that died stays locked, in ms; 15 seconds when absent. */
+  /** How long a job of an agent that died stays locked, in ms; 4 seconds when absent. */
   readonly lockMs?: number;
 }
 
@@ -28,7 +28,8 @@ export interface Schedule extends Jobs {
 /** How often each agent looks for jobs that are due, in ms: cheap, and what it adds to the time of a job. */
 const LOOK_EVERY_MS = 500;
 
-const LOCK_MS = 15_000;
+/** Short: the jobs of an agent that died are late by so much. What runs longer keeps its lock by touching it. */
+const LOCK_MS = 4_000;
 
 /** Triggered jobs of one kind that run at once in one agent. */
 const TRIGGERED_AT_ONCE = 8;
@@ -60,7 +61,8 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
     const { subject } = job.attrs.data as { subject?: string };
     const touching = setInterval(() => {
       job.touch().catch(() => undefined);
-    }, lockMs / 3);
+      // A job that never ends must not keep a stopped agent's process.
+    }, lockMs / 3).unref();
     try {
       await run(stopping.signal, subject ?? '');
     } catch (error) {

@@ -66,6 +66,9 @@ describe('decideClaim', () => {
           revokedUntilMs: null,
           permissionsVersion: 1,
           goneMs: null,
+          endReason: null,
+          toldExpiresMs: 0,
+          recheckMs: null,
         },
       });
     });
