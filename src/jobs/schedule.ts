@@ -47,6 +47,8 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
   // Many calls of the broker listen to it at once.
   setMaxListeners(0, stopping.signal);
   const running = new Set<Job>();
+  /** Ends the waiting for each job that runs: Agenda's timers would keep the process for one that never ends. */
+  const abandon = new Set<() => void>();
   const backend = await openJobBackend(parts.store);
   calmUnlock(backend.agenda.repository);
   const agenda = new Agenda({ backend: backend.agenda, processEvery: LOOK_EVERY_MS, defaultLockLifetime: lockMs });
@@ -63,12 +65,18 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
       job.touch().catch(() => undefined);
       // A job that never ends must not keep a stopped agent's process.
     }, lockMs / 3).unref();
+    let giveUp: (() => void) | undefined;
     try {
-      await run(stopping.signal, subject ?? '');
+      await new Promise<void>((resolve, reject) => {
+        giveUp = resolve;
+        abandon.add(giveUp);
+        run(stopping.signal, subject ?? '').then(resolve, reject);
+      });
     } catch (error) {
       if (!stopping.signal.aborted) log.warn({ err: error, job: name, subject }, 'a job failed');
     } finally {
       clearInterval(touching);
+      if (giveUp !== undefined) abandon.delete(giveUp);
     }
   };
   const define = (name: string, run: Run, options: Parameters<Agenda['define']>[2]): void =>
@@ -114,6 +122,7 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => {
           log.warn({ jobs: [...running].map(({ attrs }) => attrs.name) }, 'jobs still run while the agent stops');
+          for (const giveUp of abandon) giveUp();
           resolve();
         }, deadlineMs);
         agenda.on('complete', () => {
