@@ -9,6 +9,7 @@ import { claimBroker } from './broker/marker.ts';
 import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { createRunningNodes } from './broker/running-nodes.ts';
 import { createBackground } from './background.ts';
+import { startBrokerWatch } from './broker-watch.ts';
 import { type Clock, type RandomBytes, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { formatInstant } from './contract/fields.ts';
@@ -250,6 +251,18 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     });
     const started = schedule;
     closers.push(() => started.stop(JOBS_STOP_MS));
+    const watch = await startBrokerWatch({
+      config,
+      management,
+      clock,
+      log,
+      events,
+      jobs,
+      bindings,
+      lookAtAll: () =>
+        background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal))),
+    });
+    closers.push(() => watch.close());
     background.run('looking for missing secrets', (signal) => tellMissingKeys(parts.rotation, log, signal));
 
     events.emit('agent.started', { version: VERSION });
@@ -270,6 +283,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       requestCounts,
       async stop() {
         const deadlineMs = config.stopDeadlineSeconds * 1000;
+        await watch.close();
         await Promise.all([
           consumer.stop(deadlineMs).then(() => background.stop()),
           started.stop(Math.min(JOBS_STOP_MS, deadlineMs)),

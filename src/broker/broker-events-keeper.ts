@@ -14,7 +14,7 @@ import type { Management } from './management.ts';
 
 /** What {@link keepBrokerEvents} needs. */
 export interface BrokerEventsSettings extends Omit<BrokerEventsSessionSettings, 'onEvent' | 'prefetch'> {
-  readonly management: Pick<Management, 'listPolicies' | 'putPolicy' | 'listBindingsFrom'>;
+  readonly management: Pick<Management, 'listPolicies' | 'putPolicy' | 'listBindingsFrom' | 'hasExchange'>;
   /** Events held at once, at most; 500 when absent. */
   readonly prefetch?: number;
   /** How often it is made sure, in ms, that events can still come; a minute when absent. */
@@ -61,7 +61,7 @@ export async function keepBrokerEvents(settings: BrokerEventsSettings): Promise<
 
   /** One session, or undefined where there is no event exchange. */
   const open = async (): Promise<BrokerEventsSession | undefined> => {
-    if ((await management.listBindingsFrom(eventVhost, EVENT_EXCHANGE, call)) === undefined) return undefined;
+    if (!(await management.hasExchange(eventVhost, EVENT_EXCHANGE, call))) return undefined;
     await keepPolicies(management, eventVhost, brokerEventsPolicies(id), call);
     closing.signal.throwIfAborted();
     return await openBrokerEventsSession({
@@ -153,7 +153,7 @@ function takeEvent(
 }
 
 async function isBound({ management, eventVhost, id }: BrokerEventsSettings, signal: AbortSignal): Promise<boolean> {
-  const bindings = (await management.listBindingsFrom(eventVhost, EVENT_EXCHANGE, { signal })) ?? [];
+  const bindings = await management.listBindingsFrom(eventVhost, EVENT_EXCHANGE, { signal });
   const queue = contractNames(id).brokerEventsQueue;
   const keys = new Set(
     bindings.filter(({ destination }) => destination === queue).map((binding) => binding.routingKey),

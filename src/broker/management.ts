@@ -105,8 +105,10 @@ export interface Management {
   listBindings(vhost: string, options?: CallOptions): Promise<Binding[]>;
   /** The bindings that bring messages of other exchanges into this one. */
   listBindingsInto(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[]>;
-  /** The bindings that take messages from this exchange; undefined when there is no such exchange, or vhost. */
-  listBindingsFrom(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[] | undefined>;
+  /** Whether there is such an exchange; false also when there is no such vhost. */
+  hasExchange(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
+  /** The bindings that take messages from this exchange. */
+  listBindingsFrom(vhost: string, exchange: string, options?: CallOptions): Promise<Binding[]>;
   deleteBinding(vhost: string, binding: Binding, options?: CallOptions): Promise<boolean>;
   /** The nodes that run. The API tells the Erlang/OTP of one; those of a cluster have the same but during an upgrade. */
   runningNodes(options?: CallOptions): Promise<RunningNode[]>;
@@ -197,7 +199,9 @@ export function createManagement(settings: ManagementSettings): Management {
     listBindingsInto: (vhost, exchange, options) =>
       list(bindingAnswer, ['exchanges', vhost, exchange, 'bindings', 'destination'], options),
     listBindingsFrom: (vhost, exchange, options) =>
-      find(z.array(bindingAnswer), ['exchanges', vhost, exchange, 'bindings', 'source'], options),
+      list(bindingAnswer, ['exchanges', vhost, exchange, 'bindings', 'source'], options),
+    hasExchange: async (vhost, name, options) =>
+      (await find(exchangeAnswer, ['exchanges', vhost, name], options)) !== undefined,
     deleteBinding(vhost, { source, destination, destinationType, propertiesKey }, options) {
       const kind = destinationType === 'queue' ? 'q' : 'e';
       return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);

@@ -204,5 +204,9 @@ async function removeTraces(broker: LocalRabbitMQ, config: Config): Promise<void
     }
     await manage(broker, 'DELETE', `/users/${encodeURIComponent(name)}`, undefined, [404]);
   }
+  const events = encodeURIComponent(contractNames(config.id).brokerEventsQueue);
+  const eventVhost = encodeURIComponent(config.eventVhost);
+  await manage(broker, 'DELETE', `/queues/${eventVhost}/${events}`, undefined, [404]);
+  await manage(broker, 'DELETE', `/policies/${eventVhost}/${config.id}-v1-broker-events`, undefined, [404]);
   await manage(broker, 'DELETE', `/global-parameters/${markerName(config)}`, undefined, [404]);
 }

@@ -71,6 +71,8 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   await manage(at, 'PUT', `/users/${user}`, { password, tags: 'administrator' });
   const everything = { configure: '.*', write: '.*', read: '.*' };
   for (const name of [user, at.user]) await manage(at, 'PUT', `/permissions/${path}/${name}`, everything);
+  // The event exchange is there.
+  await manage(at, 'PUT', `/permissions/%2F/${user}`, everything);
   addCleanup(async () => {
     if (!at.running()) return;
     await manage(at, 'DELETE', `/vhosts/${path}`);

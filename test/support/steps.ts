@@ -16,7 +16,7 @@ export interface StepObserver {
 export type Around = (step: string, call: () => Promise<unknown>) => Promise<unknown>;
 
 /** What changes nothing: a crash there shows no more than one at the write before it. */
-const READS = /^(get|list|due)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
+const READS = /^(get|list|due|has)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
 
 /** The store with something around every call, also around those that are added to its port later. */
 export function interceptStore(store: Store, around: Around): Store {
