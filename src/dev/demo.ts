@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type LocalInstallation, startLocalInstallation, WORKING_COPY } from './local-installation.ts';
 import { createSteps } from './steps.ts';
 import { walkThrough } from './walk-through.ts';
+import { walkThroughLife } from './walk-through-life.ts';
 
 const keep = process.argv.includes('--keep');
 const steps = createSteps((line) => console.log(line));
@@ -22,6 +23,7 @@ try {
   const installation = await startLocalInstallation(folder, steps, interrupted.signal);
   try {
     await walkThrough(installation, steps, interrupted.signal);
+    await walkThroughLife(installation, steps, interrupted.signal);
     if (keep) {
       tellHowToTalkToIt(installation);
       await whenInterrupted;
@@ -37,7 +39,7 @@ try {
 
 function tellHowToTalkToIt({ environment, claimantUrl, broker, logFile }: LocalInstallation): void {
   console.log(`
-Everything keeps running until Ctrl-C.
+Everything keeps running until Ctrl-C, sped up: credentials are rotated every ten seconds.
 
   A client's first claim goes to   ${claimantUrl}
   Clients and their scopes         config/dev-taskcluster.yml

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { destination } from 'pino';
-import { type Agent, startAgent } from '../agent.ts';
+import { type Agent, openManagement, startAgent } from '../agent.ts';
+import type { Management } from '../broker/management.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { createLog } from '../log.ts';
+import type { FileSettings } from '../settings.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from './rabbitmq.ts';
 import type { Steps } from './steps.ts';
 import { type LocalTaskcluster, startTaskcluster } from './taskcluster/server.ts';
@@ -16,6 +18,8 @@ export interface LocalInstallation {
   readonly taskcluster: LocalTaskcluster;
   readonly agent: Agent;
   readonly config: Config;
+  /** The management API of its broker. */
+  readonly management: Management;
   /** The environment with which another process finds this installation. */
   readonly environment: Readonly<Record<string, string>>;
   /** The broker's address with the claimant's credentials: all that a client needs for its first claim. */
@@ -28,6 +32,9 @@ export interface LocalInstallation {
 
 /** The working copy. */
 export const WORKING_COPY = fileURLToPath(new URL('../../', import.meta.url));
+
+/** So that what takes hours shows in seconds. */
+const SPED_UP: Partial<FileSettings> = { rotationIntervalSeconds: 10, expiryNoticeSeconds: 2 };
 
 /** Starts an installation in `folder`, on the embedded store, telling of each part. */
 export async function startLocalInstallation(
@@ -56,8 +63,11 @@ export async function startLocalInstallation(
     );
     closers.push(() => taskcluster.close());
 
+    const settingsFile = join(folder, 'settings.yml');
+    writeFileSync(settingsFile, JSON.stringify(SPED_UP));
     const claimantPassword = randomBytes(18).toString('base64url');
     const environment = {
+      PULSE_AGENT_CONFIG: settingsFile,
       RABBITMQ_URL: broker.amqpUrl,
       RABBITMQ_MANAGEMENT_URL: broker.managementUrl,
       TASKCLUSTER_ROOT_URL: taskcluster.rootUrl,
@@ -70,11 +80,13 @@ export async function startLocalInstallation(
     const log = createLog(config, destination({ dest: logFile, sync: true }));
     const agent = await steps.run('Start Pulse Agent on its embedded store', () => startAgent(config, { log, signal }));
     closers.push(() => agent.stop());
+    const management = openManagement(config);
+    closers.push(async () => management.close());
 
     const claimant = new URL(broker.amqpUrl);
     claimant.username = `${config.id}-claimant`;
     claimant.password = claimantPassword;
-    return { broker, taskcluster, agent, config, environment, claimantUrl: claimant.href, logFile, stop };
+    return { broker, taskcluster, agent, config, management, environment, claimantUrl: claimant.href, logFile, stop };
   } catch (error) {
     await stop();
     throw error;
