@@ -35,7 +35,7 @@ import type {
   UserLimitName,
   UserLimits,
 } from './management-answers.ts';
-import { createManagementHttp } from './management-http.ts';
+import { BrokerRefusal, createManagementHttp } from './management-http.ts';
 import type { CallOptions, ManagementSettings } from './management-http.ts';
 
 export { HASHING_ALGORITHM } from './management-answers.ts';
@@ -160,8 +160,17 @@ export function createManagement(settings: ManagementSettings): Management {
     (await transport.send({ method: 'DELETE', path, headers }, options)).status !== 404;
 
   return {
-    putUser: (name, { passwordHash, hashingAlgorithm, tags }, options) =>
-      put(['users', name], { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm, tags }, options),
+    async putUser(name, { passwordHash, hashingAlgorithm, tags }, options) {
+      const send = () =>
+        put(['users', name], { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm, tags }, options);
+      try {
+        return await send();
+      } catch (error) {
+        // Of several that make one user at once, RabbitMQ refuses all but the first.
+        if (!(error instanceof BrokerRefusal && error.reason.includes('user_already_exists'))) throw error;
+        return await send();
+      }
+    },
     getUser: (name, options) => find(userAnswer, ['users', name], options),
     deleteUser: (name, options) => remove(['users', name], options),
     listUsers: (options) => list(userAnswer, ['users'], options),

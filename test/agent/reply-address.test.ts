@@ -184,7 +184,8 @@ describe('reply addresses over AMQP', () => {
 });
 
 describe('messages that did not come through the rpc exchange', () => {
-  const installation = useInstallation();
+  // Without broker events, which make the agent remove the binding before a message passes it.
+  const installation = useInstallation({ settings: { eventVhost: unique('nowhere') } });
 
   it('are not served: neither by a foreign exchange bound into it, nor written into the queue', async () => {
     const { names, vhost, taskcluster } = installation();

@@ -64,6 +64,18 @@ describe('management API', () => {
     assert.equal(await management.getUser(name), undefined);
   });
 
+  it('makes a user whom others make at the same time', async () => {
+    const { management } = room;
+    for (let round = 0; round < 20; round += 1) {
+      const name = unique('user');
+      addCleanup(async () => void (await management.deleteUser(name)));
+      const passwordHash = hashPassword(new Secret('same'), randomBytes(4));
+      const user = { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
+      const outcomes = await Promise.all(Array.from({ length: 16 }, () => management.putUser(name, user)));
+      assert.ok(outcomes.includes('created'));
+    }
+  });
+
   it('sets, shows and removes limits of a user', async () => {
     const { management } = room;
     const name = await makeUser(new Secret('x'));
