@@ -3,45 +3,29 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openAgentBroker } from './broker/agent-broker.ts';
 import { keepClaimant } from './broker/claimant.ts';
-import { readDirectReplyTo } from './broker/direct-reply-to.ts';
 import { createManagement, type Management } from './broker/management.ts';
 import { claimBroker } from './broker/marker.ts';
 import { createBindingRemover } from './broker/foreign-bindings.ts';
-import { createRunningNodes } from './broker/running-nodes.ts';
-import { createBackground } from './background.ts';
-import { startBrokerWatch } from './broker-watch.ts';
+import { createBackground } from './composition/background.ts';
+import { startBrokerWatch } from './composition/broker-watch.ts';
 import { type Clock, type RandomBytes, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
-import { formatInstant } from './contract/fields.ts';
 import { contractNames } from './contract/names.ts';
 import { isAgentError } from './errors.ts';
 import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.ts';
-import { FINISH_REVOCATION, finishRevocationJob } from './jobs/finish-revocation.ts';
+import { finishRevocationJob } from './jobs/finish-revocation.ts';
 import type { Jobs } from './jobs/job.ts';
 import { reconcileBrokerJob } from './jobs/reconcile-broker.ts';
 import { repairAccountJob } from './jobs/repair-account.ts';
 import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
 import { type Schedule, startSchedule } from './jobs/schedule.ts';
 import type { Log } from './log.ts';
-import { createNamespaceParts, type NamespaceParts } from './namespace-parts.ts';
-import type { ClaimResult } from './namespaces/claim.ts';
-import { fenceMs } from './namespaces/timing.ts';
+import { createNamespaceParts } from './composition/namespace-parts.ts';
 import { type AgentEvents, createAgentEvents } from './notify/agent-events.ts';
-import { createAnswer } from './requests/answer.ts';
-import { createAuthenticate } from './requests/authenticate.ts';
-import { type Authenticator, createAuthenticator } from './requests/authenticator.ts';
-import { startConsumer } from './requests/consumer.ts';
+import type { Authenticator } from './requests/authenticator.ts';
 import { pruneJob } from './jobs/prune.ts';
-import type { MethodHandlers } from './requests/method.ts';
-import { claimNamespaceMethod } from './requests/methods/claim-namespace.ts';
-import { getNamespaceMethod } from './requests/methods/get-namespace.ts';
-import { listNamespacesMethod } from './requests/methods/list-namespaces.ts';
-import { ping } from './requests/methods/ping.ts';
-import { releaseNamespaceMethod } from './requests/methods/release-namespace.ts';
-import { revokeNamespaceMethod } from './requests/methods/revoke-namespace.ts';
-import { openOutbox } from './requests/outbox.ts';
-import { createServe } from './requests/serve.ts';
-import { createRepairParts } from './repair-parts.ts';
+import { createRepairParts } from './composition/repair-parts.ts';
+import { createHandlers, startRequests } from './composition/request-parts.ts';
 import { Secret } from './secret.ts';
 import { openStore } from './store/open.ts';
 import type { Store } from './store/store.ts';
@@ -71,9 +55,6 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** Everything is answered after so long, in ms: the contract promises 10 s, and the reply has to travel. */
-const REQUEST_DEADLINE_MS = 9_000;
-
 /** One management call outside a write window, in ms. */
 const MANAGEMENT_TIMEOUT_MS = 5_000;
 
@@ -83,9 +64,6 @@ const START_RETRY_MS = 1_000;
 
 /** How long a stopping agent waits for jobs, which are told to end and can all be done again, in ms. */
 const JOBS_STOP_MS = 5_000;
-
-/** Unanswerable requests are rare: a few at once are enough. */
-const UNKNOWN_METHODS_AT_ONCE = 16;
 
 /**
  * Builds an agent from its parts and starts them in order: what serves requests comes last and stops first.
@@ -180,56 +158,16 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       log.error({ err: error }, 'the broker could not be compared with the store; the next comparison does it');
     });
 
-    const authenticator =
-      options.authenticator ??
-      createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce });
-    closers.push(() => authenticator.close());
-    const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
-    // Lists them now: while they are unknown no request can be answered.
-    await nodes.mayHold({ nodeHash: 0, id: 0, serial: 0 });
-    const outbox = await openOutbox(config.rabbitmqUrl, `${config.id} replies`, log);
-    closers.push(() => outbox.close());
-    const requestCounts = new Map<string, number>();
-    const serve = createServe({
-      answer: createAnswer({
-        rpcExchange: names.rpcExchange,
-        namespacePrefix: config.namespacePrefix,
-        handlers,
-        authenticate: createAuthenticate({
-          authenticator,
-          nonces: store.nonces,
-          clock,
-          audience: config.audience,
-          maxSkewMs: config.maxSkewSeconds * 1000,
-        }),
-        isLiveReplyAddress: async (address) => {
-          const read = readDirectReplyTo(address);
-          if (read === undefined) return false;
-          // An address that cannot be checked now is not worth the connection that a forged one would cost.
-          return await nodes.mayHold(read).catch(() => false);
-        },
-      }),
-      outbox,
-      deadExchange: names.deadExchange,
+    const { consumer, counts: requestCounts } = await startRequests({
+      config,
+      names,
+      store,
+      management,
       clock,
       log,
-      counters: {
-        count: (method, outcome) => {
-          const key = `${method in handlers ? method : 'unknown'} ${outcome}`;
-          requestCounts.set(key, (requestCounts.get(key) ?? 0) + 1);
-        },
-      },
-      deadlineMs: REQUEST_DEADLINE_MS,
-    });
-    const consumer = await startConsumer({
-      url: config.rabbitmqUrl,
-      connectionName: `${config.id} requests`,
-      queues: [
-        { name: names.requestQueue, prefetch: config.requestsAtOnce },
-        { name: names.unknownMethodsQueue, prefetch: UNKNOWN_METHODS_AT_ONCE },
-      ],
-      serve,
-      log,
+      handlers,
+      closers,
+      ...(options.authenticator === undefined ? {} : { authenticator: options.authenticator }),
     });
 
     closers.push(() => background.stop());
@@ -316,64 +254,6 @@ export function openManagement(config: Config, options: Pick<AgentOptions, 'wrap
     callsAtOnce: config.managementCallsAtOnce,
   });
   return options.wrapManagement?.(management) ?? management;
-}
-
-function createHandlers(
-  config: Config,
-  store: Store,
-  clock: Clock,
-  parts: NamespaceParts,
-  { events, startEnd, jobs }: HandlerEffects,
-): MethodHandlers {
-  return {
-    ping: ping({ id: config.id, version: VERSION }, clock),
-    'claim-namespace': claimNamespaceMethod({
-      claimNamespace: parts.claimNamespace,
-      requireSealedReplies: config.requireSealedReplies,
-      onClaimed: (result, userId) => tellClaim(events, result, userId),
-    }),
-    'get-namespace': getNamespaceMethod(store.namespaces),
-    'list-namespaces': listNamespacesMethod(store.namespaces),
-    'release-namespace': releaseNamespaceMethod({
-      releaseNamespace: parts.releaseNamespace,
-      startEnd: ({ namespace }) => startEnd(namespace),
-      onReleased: (namespace, clientId, userId) =>
-        events.emit('namespace.released', { namespace, clientId, ...(userId === undefined ? {} : { userId }) }),
-    }),
-    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, clientId, userId, untilMs }) => {
-      jobs.trigger(FINISH_REVOCATION, namespace, 2 * fenceMs(parts.intervals));
-      events.emit('namespace.revoked', {
-        namespace,
-        clientId,
-        ...(userId === undefined ? {} : { userId }),
-        ...(untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) }),
-      });
-    }),
-  };
-}
-
-/** What handlers set off. */
-interface HandlerEffects {
-  readonly events: Pick<AgentEvents, 'emit'>;
-  readonly startEnd: (namespace: string) => void;
-  readonly jobs: Jobs;
-}
-
-function tellClaim(
-  events: Pick<AgentEvents, 'emit'>,
-  { record, reclaimAtMs, isNew, isNewHolder }: ClaimResult,
-  userId?: string,
-): void {
-  if (!isNewHolder) return;
-  events.emit('namespace.claimed', {
-    namespace: record.namespace,
-    clientId: record.claimedBy,
-    ...(userId === undefined ? {} : { userId }),
-    first: isNew,
-    created: formatInstant(record.createdMs),
-    expires: formatInstant(record.expiresMs),
-    reclaimAt: formatInstant(reclaimAtMs),
-  });
 }
 
 /** A broker that starts at the same time as the agent is waited for; one that refuses is not. */

@@ -1,21 +1,21 @@
-import type { Management } from './broker/management.ts';
-import type { Clock, RandomBytes } from './clock.ts';
-import type { Config } from './config.ts';
-import { formatInstant } from './contract/fields.ts';
-import { AgentError } from './errors.ts';
-import type { Log } from './log.ts';
-import { type Backoff, createBackoff, type Failing } from './namespaces/backoff.ts';
-import { createClaimNamespace } from './namespaces/claim.ts';
-import { createEnd, type EndNamespaces } from './namespaces/end-namespaces.ts';
-import { createExpiry, type Expiry } from './namespaces/expire-namespaces.ts';
-import { createKeyring, type Keyring } from './namespaces/passwords.ts';
-import { type Accounts, createAccounts } from './namespaces/provision.ts';
-import { createRelease } from './namespaces/release.ts';
-import { createRevocation, type Revoker } from './namespaces/revoke.ts';
-import { createRotation, type Rotation } from './namespaces/rotate-namespaces.ts';
-import type { Intervals } from './namespaces/timing.ts';
-import type { AgentEvents } from './notify/agent-events.ts';
-import type { Store } from './store/store.ts';
+import type { Management } from '../broker/management.ts';
+import type { Clock, RandomBytes } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { formatInstant } from '../contract/fields.ts';
+import { AgentError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { type Backoff, createBackoff, type Failing } from '../namespaces/backoff.ts';
+import { createClaimNamespace } from '../namespaces/claim.ts';
+import { createEnd, type EndNamespaces } from '../namespaces/end-namespaces.ts';
+import { createExpiry, type Expiry } from '../namespaces/expire-namespaces.ts';
+import { createKeyring, type Keyring } from '../namespaces/passwords.ts';
+import { type Accounts, createAccounts } from '../namespaces/provision.ts';
+import { createRelease } from '../namespaces/release.ts';
+import { createRevocation, type Revoker } from '../namespaces/revoke.ts';
+import { createRotation, type Rotation } from '../namespaces/rotate-namespaces.ts';
+import type { Intervals } from '../namespaces/timing.ts';
+import type { AgentEvents } from '../notify/agent-events.ts';
+import type { Store } from '../store/store.ts';
 
 /** What the parts are made of. */
 export interface NamespacePartsSettings {

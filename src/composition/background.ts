@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Log } from './log.ts';
+import type { Log } from '../log.ts';
 
 /** Work that nobody waits for but a stopping agent. */
 export interface Background {

@@ -1,11 +1,11 @@
-import { createSweepBindings } from './broker/sweep-bindings.ts';
-import type { BindingRemover } from './broker/foreign-bindings.ts';
-import { contractNames } from './contract/names.ts';
+import { createSweepBindings } from '../broker/sweep-bindings.ts';
+import type { BindingRemover } from '../broker/foreign-bindings.ts';
+import { contractNames } from '../contract/names.ts';
 import type { NamespacePartsSettings, NamespaceParts } from './namespace-parts.ts';
-import { createEndAgain } from './namespaces/end-again.ts';
-import { createPasswordCheck, createVerifiedHashes } from './namespaces/password-check.ts';
-import { createReconcile, type Reconcile } from './namespaces/reconcile-broker.ts';
-import { createRepair, type Repair } from './namespaces/repair-account.ts';
+import { createEndAgain } from '../namespaces/end-again.ts';
+import { createPasswordCheck, createVerifiedHashes } from '../namespaces/password-check.ts';
+import { createReconcile, type Reconcile } from '../namespaces/reconcile-broker.ts';
+import { createRepair, type Repair } from '../namespaces/repair-account.ts';
 
 /** What puts right what somebody changed. */
 export interface RepairParts {

@@ -1,14 +1,14 @@
-import { createAlarms } from './broker/alarms.ts';
-import { keepBrokerEvents } from './broker/broker-events-keeper.ts';
-import type { BindingRemover } from './broker/foreign-bindings.ts';
-import type { Management } from './broker/management.ts';
-import type { Clock } from './clock.ts';
-import type { Config } from './config.ts';
-import { contractNames } from './contract/names.ts';
-import { createReact } from './jobs/broker-event-reactions.ts';
-import type { Jobs } from './jobs/job.ts';
-import type { Log } from './log.ts';
-import type { AgentEvents } from './notify/agent-events.ts';
+import { createAlarms } from '../broker/alarms.ts';
+import { keepBrokerEvents } from '../broker/broker-events-keeper.ts';
+import type { BindingRemover } from '../broker/foreign-bindings.ts';
+import type { Management } from '../broker/management.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { contractNames } from '../contract/names.ts';
+import { createReact } from '../jobs/broker-event-reactions.ts';
+import type { Jobs } from '../jobs/job.ts';
+import type { Log } from '../log.ts';
+import type { AgentEvents } from '../notify/agent-events.ts';
 
 /** What {@link startBrokerWatch} works with. */
 export interface BrokerWatchParts {

@@ -1,0 +1,173 @@
+import type { Management } from '../broker/management.ts';
+import { readDirectReplyTo } from '../broker/direct-reply-to.ts';
+import { createRunningNodes } from '../broker/running-nodes.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { formatInstant } from '../contract/fields.ts';
+import type { ContractNames } from '../contract/names.ts';
+import { FINISH_REVOCATION } from '../jobs/finish-revocation.ts';
+import type { Jobs } from '../jobs/job.ts';
+import type { Log } from '../log.ts';
+import type { ClaimResult } from '../namespaces/claim.ts';
+import { fenceMs } from '../namespaces/timing.ts';
+import type { AgentEvents } from '../notify/agent-events.ts';
+import { createAnswer } from '../requests/answer.ts';
+import { createAuthenticate } from '../requests/authenticate.ts';
+import { type Authenticator, createAuthenticator } from '../requests/authenticator.ts';
+import { type Consumer, startConsumer } from '../requests/consumer.ts';
+import type { MethodHandlers } from '../requests/method.ts';
+import { claimNamespaceMethod } from '../requests/methods/claim-namespace.ts';
+import { getNamespaceMethod } from '../requests/methods/get-namespace.ts';
+import { listNamespacesMethod } from '../requests/methods/list-namespaces.ts';
+import { ping } from '../requests/methods/ping.ts';
+import { releaseNamespaceMethod } from '../requests/methods/release-namespace.ts';
+import { revokeNamespaceMethod } from '../requests/methods/revoke-namespace.ts';
+import { openOutbox } from '../requests/outbox.ts';
+import { createServe } from '../requests/serve.ts';
+import type { Store } from '../store/store.ts';
+import { VERSION } from '../version.ts';
+import type { NamespaceParts } from './namespace-parts.ts';
+
+/** Everything is answered after so long, in ms: the contract promises 10 s, and the reply has to travel. */
+const REQUEST_DEADLINE_MS = 9_000;
+
+/** Unanswerable requests are rare: a few at once are enough. */
+const UNKNOWN_METHODS_AT_ONCE = 16;
+
+/** What handlers set off. */
+export interface HandlerEffects {
+  readonly events: Pick<AgentEvents, 'emit'>;
+  readonly startEnd: (namespace: string) => void;
+  readonly jobs: Jobs;
+}
+
+/** A handler for each method, which tells what it did as events. */
+export function createHandlers(
+  config: Config,
+  store: Store,
+  clock: Clock,
+  parts: NamespaceParts,
+  { events, startEnd, jobs }: HandlerEffects,
+): MethodHandlers {
+  return {
+    ping: ping({ id: config.id, version: VERSION }, clock),
+    'claim-namespace': claimNamespaceMethod({
+      claimNamespace: parts.claimNamespace,
+      requireSealedReplies: config.requireSealedReplies,
+      onClaimed: (result, userId) => tellClaim(events, result, userId),
+    }),
+    'get-namespace': getNamespaceMethod(store.namespaces),
+    'list-namespaces': listNamespacesMethod(store.namespaces),
+    'release-namespace': releaseNamespaceMethod({
+      releaseNamespace: parts.releaseNamespace,
+      startEnd: ({ namespace }) => startEnd(namespace),
+      onReleased: (namespace, clientId, userId) =>
+        events.emit('namespace.released', { namespace, clientId, ...(userId === undefined ? {} : { userId }) }),
+    }),
+    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, clientId, userId, untilMs }) => {
+      jobs.trigger(FINISH_REVOCATION, namespace, 2 * fenceMs(parts.intervals));
+      events.emit('namespace.revoked', {
+        namespace,
+        clientId,
+        ...(userId === undefined ? {} : { userId }),
+        ...(untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) }),
+      });
+    }),
+  };
+}
+
+/** What {@link startRequests} works with. */
+export interface RequestPartsSettings {
+  readonly config: Config;
+  readonly names: ContractNames;
+  readonly store: Pick<Store, 'nonces'>;
+  readonly management: Management;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handlers: MethodHandlers;
+  /** Stands in for Taskcluster's auth service. */
+  readonly authenticator?: Authenticator;
+  /** Takes what is to be closed when the agent ends, or when this does not get to its end; last in, first closed. */
+  readonly closers: (() => Promise<void> | void)[];
+}
+
+/** The serving of requests. */
+export interface Requests {
+  readonly consumer: Consumer;
+  /** What became of the requests so far, by `<method> <outcome>`. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** Builds what serves requests, and begins. */
+export async function startRequests(settings: RequestPartsSettings): Promise<Requests> {
+  const { config, names, store, management, clock, log, handlers, closers } = settings;
+  const authenticator =
+    settings.authenticator ??
+    createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce });
+  closers.push(() => authenticator.close());
+  const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
+  // Lists them now: while they are unknown no request can be answered.
+  await nodes.mayHold({ nodeHash: 0, id: 0, serial: 0 });
+  const outbox = await openOutbox(config.rabbitmqUrl, `${config.id} replies`, log);
+  closers.push(() => outbox.close());
+  const counts = new Map<string, number>();
+  const serve = createServe({
+    answer: createAnswer({
+      rpcExchange: names.rpcExchange,
+      namespacePrefix: config.namespacePrefix,
+      handlers,
+      authenticate: createAuthenticate({
+        authenticator,
+        nonces: store.nonces,
+        clock,
+        audience: config.audience,
+        maxSkewMs: config.maxSkewSeconds * 1000,
+      }),
+      isLiveReplyAddress: async (address) => {
+        const read = readDirectReplyTo(address);
+        if (read === undefined) return false;
+        // An address that cannot be checked now is not worth the connection that a forged one would cost.
+        return await nodes.mayHold(read).catch(() => false);
+      },
+    }),
+    outbox,
+    deadExchange: names.deadExchange,
+    clock,
+    log,
+    counters: {
+      count: (method, outcome) => {
+        const key = `${method in handlers ? method : 'unknown'} ${outcome}`;
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      },
+    },
+    deadlineMs: REQUEST_DEADLINE_MS,
+  });
+  const consumer = await startConsumer({
+    url: config.rabbitmqUrl,
+    connectionName: `${config.id} requests`,
+    queues: [
+      { name: names.requestQueue, prefetch: config.requestsAtOnce },
+      { name: names.unknownMethodsQueue, prefetch: UNKNOWN_METHODS_AT_ONCE },
+    ],
+    serve,
+    log,
+  });
+  return { consumer, counts };
+}
+
+function tellClaim(
+  events: Pick<AgentEvents, 'emit'>,
+  { record, reclaimAtMs, isNew, isNewHolder }: ClaimResult,
+  userId?: string,
+): void {
+  if (!isNewHolder) return;
+  events.emit('namespace.claimed', {
+    namespace: record.namespace,
+    clientId: record.claimedBy,
+    ...(userId === undefined ? {} : { userId }),
+    first: isNew,
+    created: formatInstant(record.createdMs),
+    expires: formatInstant(record.expiresMs),
+    reclaimAt: formatInstant(reclaimAtMs),
+  });
+}
