@@ -32,12 +32,12 @@ export class LmdbNamespaces implements NamespaceStore {
   }
 
   async insert(record: NamespaceRecord): Promise<boolean> {
-    requireRevision(record, 1);
+    requireRevision(record, 1, record.namespace);
     return await this.#gate.run(() => this.#records.ifNoExists(record.namespace, () => this.#write(undefined, record)));
   }
 
   async replace(record: NamespaceRecord, expectedRevision: number): Promise<boolean> {
-    requireRevision(record, expectedRevision + 1);
+    requireRevision(record, expectedRevision + 1, record.namespace);
     return await this.#change(record.namespace, expectedRevision, record);
   }
 

@@ -6,6 +6,7 @@ import { AgentError } from '../errors.ts';
 import { StoreGate } from './gate.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
+import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbOwner } from './lmdb-owner.ts';
 import type { Store } from './store.ts';
 
@@ -55,7 +56,7 @@ export async function openLmdbStore(options: LmdbOptions): Promise<Store> {
 function openDatabase(folder: string): RootDatabase {
   return open({
     path: join(folder, 'store.mdb'),
-    maxDbs: 16,
+    maxDbs: 32,
     // With overlapping sync, which is the default, a write is answered before it is on the disk, and `flushed`
     // resolves before fdatasync was called when it is read after that answer.
     overlappingSync: false,
@@ -88,6 +89,7 @@ class LmdbStore implements Store {
   readonly storeId: string;
   readonly namespaces: LmdbNamespaces;
   readonly nonces: LmdbNonces;
+  readonly notices: LmdbNotices;
   readonly #root: RootDatabase;
   readonly #owners: Database<string, string>;
   readonly #owner: LmdbOwner;
@@ -103,6 +105,7 @@ class LmdbStore implements Store {
     this.storeId = storeId;
     this.namespaces = new LmdbNamespaces(root, gate);
     this.nonces = new LmdbNonces(root, gate);
+    this.notices = new LmdbNotices(root, gate);
     this.#root = root;
     this.#owners = owners;
     this.#owner = owner;

@@ -34,7 +34,7 @@ export class MongoNamespaces implements NamespaceStore {
   }
 
   async insert(record: NamespaceRecord): Promise<boolean> {
-    requireRevision(record, 1);
+    requireRevision(record, 1, record.namespace);
     return await this.#gate.run(async () => {
       try {
         await this.#documents.insertOne(toNamespaceDocument(record));
@@ -47,7 +47,7 @@ export class MongoNamespaces implements NamespaceStore {
   }
 
   async replace(record: NamespaceRecord, expectedRevision: number): Promise<boolean> {
-    requireRevision(record, expectedRevision + 1);
+    requireRevision(record, expectedRevision + 1, record.namespace);
     return await this.#gate.run(async () => {
       const { _id, ...document } = toNamespaceDocument(record);
       const result = await this.#documents.replaceOne({ _id, revision: expectedRevision }, document);

@@ -4,6 +4,7 @@ import { StoreGate } from './gate.ts';
 import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
+import { MongoNotices } from './mongodb-notices.ts';
 import { forcedOptions, malformed, parseMongoUrl } from './mongodb-url.ts';
 import { reviveWhenStuck } from './mongodb-revival.ts';
 import type { Store } from './store.ts';
@@ -53,6 +54,7 @@ export async function openMongoStore(options: MongoOptions): Promise<MongoStore>
     const store = new MongoStore(db, storeId, gate, close);
     await store.namespaces.prepare();
     await store.nonces.prepare();
+    await store.notices.prepare();
     return store;
   } catch (error) {
     await close();
@@ -90,6 +92,7 @@ export class MongoStore implements Store {
   readonly storeId: string;
   readonly namespaces: MongoNamespaces;
   readonly nonces: MongoNonces;
+  readonly notices: MongoNotices;
   // Private, because whoever inspects it sees the client and with it the password.
   readonly #db: Db;
   readonly #gate: StoreGate;
@@ -99,6 +102,7 @@ export class MongoStore implements Store {
     this.storeId = storeId;
     this.namespaces = new MongoNamespaces(db, gate);
     this.nonces = new MongoNonces(db, gate);
+    this.notices = new MongoNotices(db, gate);
     this.#db = db;
     this.#gate = gate;
     this.#close = close;

@@ -1,3 +1,4 @@
+import type { NoticeStore } from './notices.ts';
 import type { NamespaceRecord, NamespaceState, NonceEntry } from './records.ts';
 
 /** Which part of the names to list, in ascending order of name (by code unit). */
@@ -64,6 +65,7 @@ export interface Store {
   readonly storeId: string;
   readonly namespaces: NamespaceStore;
   readonly nonces: NonceStore;
+  readonly notices: NoticeStore;
   /** Resolves when the store answers; throws `StoreUnavailable` otherwise. */
   check(): Promise<void>;
   close(): Promise<void>;

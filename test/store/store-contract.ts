@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unique } from '../support/folders.ts';
 import { recordOf } from '../support/records.ts';
+import { firstNotice, noticesContract } from './notices-contract.ts';
 import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
 import type { Store } from '../../src/store/store.ts';
 
@@ -278,18 +279,27 @@ export function storeContract(make: MakeStore, rounds: number): void {
     });
   });
 
+  describe('notices', () =>
+    noticesContract(
+      () => store,
+      () => place.another(),
+      rounds,
+    ));
+
   describe('the store itself', () => {
     it('keeps its random id, and what was written, when it is opened again', async () => {
       assert.match(store.storeId, /^[\w-]{22}$/);
       assert.equal(Buffer.from(store.storeId, 'base64url').length, 16);
       const { storeId } = store;
-      const [record, nonce] = [firstRecord(), nonceOf()];
+      const [record, nonce, notice] = [firstRecord(), nonceOf(), firstNotice()];
       await store.namespaces.insert(record);
       await store.nonces.remember(nonce);
+      await store.notices.add(notice);
       const reopened = await place.reopen();
       assert.equal(reopened.storeId, storeId);
       assert.deepStrictEqual(await reopened.namespaces.get(record.namespace), record);
       assert.deepStrictEqual(await reopened.nonces.remember({ ...nonce, correlationId: 'later' }), nonce);
+      assert.deepStrictEqual(await reopened.notices.due({ beforeMs: NOW_MS, limit: 9 }), [notice]);
       assert.notEqual((await make()).store.storeId, storeId);
     });
 
@@ -309,6 +319,7 @@ export function storeContract(make: MakeStore, rounds: number): void {
         store.namespaces.insert(firstRecord({ namespace: `taskcluster-${writer}` })),
         store.nonces.remember(nonceOf({ key: 'the same' })),
         store.nonces.prune(NOW_MS),
+        store.notices.add(firstNotice({ id: 'the same' })),
       ]);
       const settled = Promise.allSettled(calls);
       await store.close();
@@ -321,7 +332,7 @@ export function storeContract(make: MakeStore, rounds: number): void {
 
 /** Every method of `store` throws `StoreUnavailable`. */
 export async function assertUnavailable(store: Store): Promise<void> {
-  const { namespaces, nonces } = store;
+  const { namespaces, nonces, notices } = store;
   const due = { states: ['active'], beforeMs: NOW_MS, limit: 1 } as const;
   const calls: Record<string, () => Promise<unknown>> = {
     get: () => namespaces.get('taskcluster-x'),
@@ -334,6 +345,12 @@ export async function assertUnavailable(store: Store): Promise<void> {
     remember: () => nonces.remember(nonceOf()),
     recordOutcome: () => nonces.recordOutcome('x', '{}'),
     prune: () => nonces.prune(NOW_MS),
+    'notices.add': () => notices.add(firstNotice()),
+    'notices.get': () => notices.get('x'),
+    'notices.replace': () => notices.replace(firstNotice({ revision: 2 }), 1),
+    'notices.due': () => notices.due({ beforeMs: NOW_MS, limit: 1 }),
+    'notices.countWaiting': () => notices.countWaiting(),
+    'notices.prune': () => notices.prune(NOW_MS),
     check: () => store.check(),
   };
   await Promise.all(

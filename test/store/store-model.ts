@@ -3,6 +3,8 @@ import * as fc from 'fast-check';
 import type { NamespaceState } from '../../src/store/records.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
+import type { NoticeState } from '../../src/store/notices.ts';
+import { firstNotice } from './notices-contract.ts';
 import { firstRecord, type MakeStore, nonceOf } from './store-contract.ts';
 
 /** One operation, on any store that keeps the port's promises. */
@@ -21,6 +23,23 @@ const due = fc.record({ states, beforeMs: instant, limit });
 const record = fc
   .record({ namespace: name, state, nextRotationMs: instant, expiresMs: instant, contact: text })
   .map(firstRecord);
+
+const id = fc.constantFrom('m-1', 'm-2', 'm-3');
+const notice = fc
+  .record({
+    id,
+    state: fc.constantFrom<NoticeState>('held', 'waiting', 'sent', 'failed', 'withdrawn'),
+    nextAttemptMs: instant,
+    settledMs: fc.option(instant, { nil: null }),
+  })
+  // As the agent writes them: what is settled, and nothing else, has the instant of that.
+  .map((given) =>
+    firstNotice(
+      given.state === 'held' || given.state === 'waiting'
+        ? { ...given, settledMs: null }
+        : { ...given, settledMs: given.settledMs ?? 0 },
+    ),
+  );
 
 const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
   record.map((given): [string, Operation] => [`insert ${given.namespace}`, (store) => store.namespaces.insert(given)]),
@@ -64,6 +83,24 @@ const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
       `recordOutcome ${nonce} ${outcome}`,
       (store) => store.nonces.recordOutcome(nonce, outcome),
     ]),
+  notice.map((given): [string, Operation] => [`add ${JSON.stringify(given)}`, (store) => store.notices.add(given)]),
+  fc
+    .tuple(notice, revision)
+    .map(([given, expected]): [string, Operation] => [
+      `replace ${given.id} ${expected} ${given.state}`,
+      (store) => store.notices.replace({ ...given, revision: expected + 1 }, expected),
+    ]),
+  fc
+    .tuple(instant, limit)
+    .map(([beforeMs, most]): [string, Operation] => [
+      `notices due ${beforeMs} ${most}`,
+      (store) => store.notices.due({ beforeMs, limit: most }),
+    ]),
+  fc.constant<[string, Operation]>(['countWaiting', (store) => store.notices.countWaiting()]),
+  instant.map((beforeMs): [string, Operation] => [
+    `notices prune ${beforeMs}`,
+    (store) => store.notices.prune(beforeMs),
+  ]),
   instant.map((beforeMs): [string, Operation] => [`prune ${beforeMs}`, (store) => store.nonces.prune(beforeMs)]),
 );
 
@@ -87,6 +124,15 @@ export function storeModel(make: MakeStore, runs: number): void {
 
 async function empty(store: Store): Promise<void> {
   await store.nonces.prune(1000);
+  for (const left of ['m-1', 'm-2', 'm-3']) {
+    const known = await store.notices.get(left);
+    if (known === undefined) continue;
+    await store.notices.replace(
+      { ...known, revision: known.revision + 1, state: 'sent', settledMs: 0 },
+      known.revision,
+    );
+  }
+  await store.notices.prune(1000);
   for (const left of await store.namespaces.list({ limit: 100 })) {
     await store.namespaces.remove(left.namespace, left.revision);
   }

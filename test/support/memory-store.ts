@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Notice, NoticeStore } from '../../src/store/notices.ts';
 import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
 
@@ -18,6 +19,7 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
     storeId,
     namespaces: memoryNamespaces(records),
     nonces: memoryNonces(),
+    notices: memoryNotices(),
     async check() {},
     async close() {},
     put: (record) => void records.set(record.namespace, structuredClone(record)),
@@ -78,6 +80,36 @@ function memoryNonces(): NonceStore {
     async prune(beforeMs) {
       const old = [...entries.values()].filter(({ acceptableUntilMs }) => acceptableUntilMs < beforeMs);
       for (const { key } of old) entries.delete(key);
+      return old.length;
+    },
+  };
+}
+
+function memoryNotices(): NoticeStore {
+  const notices = new Map<string, Notice>();
+  const waiting = (): Notice[] => [...notices.values()].filter(({ state }) => state === 'waiting');
+  return {
+    async add(notice) {
+      if (notice.revision !== 1) throw new RangeError('The first write of a notice makes its revision 1.');
+      if (!notices.has(notice.id)) notices.set(notice.id, structuredClone(notice));
+      return structuredClone(notices.get(notice.id) ?? notice);
+    },
+    get: async (id) => structuredClone(notices.get(id)),
+    async replace(notice, expectedRevision) {
+      if (notice.revision !== expectedRevision + 1) throw new RangeError('Every write raises the revision by one.');
+      if (notices.get(notice.id)?.revision !== expectedRevision) return false;
+      notices.set(notice.id, structuredClone(notice));
+      return true;
+    },
+    due: async ({ beforeMs, limit }) =>
+      structuredClone(waiting())
+        .filter(({ nextAttemptMs }) => nextAttemptMs <= beforeMs)
+        .toSorted((a, b) => a.nextAttemptMs - b.nextAttemptMs || (a.id < b.id ? -1 : 1))
+        .slice(0, Math.max(0, limit)),
+    countWaiting: async () => waiting().length,
+    async prune(beforeMs) {
+      const old = [...notices.values()].filter(({ settledMs }) => settledMs !== null && settledMs < beforeMs);
+      for (const { id } of old) notices.delete(id);
       return old.length;
     },
   };

@@ -1,3 +1,4 @@
+import type { Notice } from '../../src/store/notices.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 
 /** A namespace that is active and was claimed at `nowMs`, but for what is given. */
@@ -24,6 +25,29 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     endReason: null,
     toldExpiresMs: 0,
     recheckMs: null,
+    ...given,
+  };
+}
+
+/** A notice that waits to be sent at `nowMs`, but for what is given. */
+export function noticeOf(nowMs: number, given: Partial<Notice> = {}): Notice {
+  return {
+    id: 'notice',
+    revision: 1,
+    kind: 'queue-warning',
+    namespace: 'taskcluster-x',
+    life: 'bGlmZQ',
+    queue: 'queue/taskcluster-x/jobs',
+    contact: 'owner@example.org',
+    messages: 4321,
+    warnAtMessages: 4000,
+    deleteAtMessages: 8000,
+    seenMs: nowMs,
+    state: 'waiting',
+    attempts: 0,
+    nextAttemptMs: nowMs,
+    lastError: null,
+    settledMs: null,
     ...given,
   };
 }

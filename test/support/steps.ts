@@ -16,7 +16,7 @@ export interface StepObserver {
 export type Around = (step: string, call: () => Promise<unknown>) => Promise<unknown>;
 
 /** What changes nothing: a crash there shows no more than one at the write before it. */
-const READS = /^(get|list|due|has)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
+const READS = /^(get|list|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
 
 /** The store with something around every call, also around those that are added to its port later. */
 export function interceptStore(store: Store, around: Around): Store {
@@ -25,6 +25,7 @@ export function interceptStore(store: Store, around: Around): Store {
     storeId: store.storeId,
     namespaces: intercept('namespaces', store.namespaces, around),
     nonces: intercept('nonces', store.nonces, around),
+    notices: intercept('notices', store.notices, around),
     check: () => store.check(),
     close: () => store.close(),
   };

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { unique } from '../support/folders.ts';
+import { noticeOf } from '../support/records.ts';
+import type { Notice } from '../../src/store/notices.ts';
+import type { Store } from '../../src/store/store.ts';
+
+const NOW_MS = Date.parse('2026-11-24T12:00:00.123Z');
+const WRITERS = 16;
+
+/** A notice as the first write leaves it. */
+export function firstNotice(given: Partial<Notice> = {}): Notice {
+  return noticeOf(NOW_MS, { id: unique('notice'), ...given });
+}
+
+/**
+ * The promises of the outbox of notices, which every adapter keeps.
+ *
+ * @param storeOf the store of the test that runs
+ * @param another another agent's access to it
+ */
+export function noticesContract(storeOf: () => Store, another: () => Promise<Store>, rounds: number): void {
+  const idsOf = (notices: readonly Notice[]): string[] => notices.map(({ id }) => id);
+
+  it('brings a whole notice back as it was written', async () => {
+    const { notices } = storeOf();
+    const queue = 'queue/taskcluster-x/Ünï "✓" \u0000 🐇';
+    const settled = firstNotice({ queue, state: 'failed', attempts: 7, lastError: 'HTTP 500', settledMs: NOW_MS + 9 });
+    for (const notice of [firstNotice(), settled]) {
+      assert.deepStrictEqual(await notices.add(notice), notice);
+      assert.deepStrictEqual(await notices.get(notice.id), notice);
+    }
+    assert.equal(await notices.get('nobody'), undefined);
+  });
+
+  it('keeps the first of those with the same id, and gives it to everybody who adds it again', async () => {
+    const { notices } = storeOf();
+    const first = firstNotice();
+    await notices.add(first);
+    assert.deepStrictEqual(await notices.add({ ...first, messages: 1, contact: 'other@example.org' }), first);
+    const sent = { ...first, revision: 2, state: 'sent', settledMs: NOW_MS } as const;
+    await notices.replace(sent, 1);
+    assert.deepStrictEqual(await notices.add(first), sent);
+  });
+
+  it('replaces only what has the expected revision, and refuses one that is not the next', async () => {
+    const { notices } = storeOf();
+    const first = firstNotice();
+    await assert.rejects(notices.add({ ...first, revision: 2 }), RangeError);
+    assert.equal(await notices.replace({ ...first, revision: 2 }, 1), false);
+    await notices.add(first);
+    await assert.rejects(notices.replace(first, 1), RangeError);
+    assert.equal(await notices.replace({ ...first, revision: 2, attempts: 1 }, 1), true);
+    assert.equal(await notices.replace({ ...first, revision: 2, attempts: 9 }, 1), false);
+    assert.equal((await notices.get(first.id))?.attempts, 1);
+  });
+
+  it('gives what is due, and only what waits, in the order of its time', async () => {
+    const { notices } = storeOf();
+    const instants = [50, 10, 30, 30, 20];
+    for (const [index, instant] of instants.entries()) {
+      await notices.add(firstNotice({ id: `n-${index}`, nextAttemptMs: NOW_MS + instant }));
+    }
+    for (const state of ['held', 'sent', 'failed', 'withdrawn'] as const) {
+      await notices.add(firstNotice({ id: state, state }));
+    }
+    const due = async (ms: number, limit = 9): Promise<string[]> =>
+      idsOf(await notices.due({ beforeMs: NOW_MS + ms, limit }));
+    assert.deepStrictEqual(await due(100), ['n-1', 'n-4', 'n-2', 'n-3', 'n-0']);
+    assert.deepStrictEqual(await due(30), ['n-1', 'n-4', 'n-2', 'n-3']);
+    assert.deepStrictEqual(await due(29), ['n-1', 'n-4']);
+    assert.deepStrictEqual(await due(100, 2), ['n-1', 'n-4']);
+    assert.deepStrictEqual(await due(100, 0), []);
+    assert.equal(await notices.countWaiting(), 5);
+  });
+
+  it('follows replacements, and not the ones that failed', async () => {
+    const { notices } = storeOf();
+    const first = firstNotice({ state: 'held', nextAttemptMs: NOW_MS });
+    const due = async (): Promise<string[]> => idsOf(await notices.due({ beforeMs: NOW_MS + 10, limit: 9 }));
+    await notices.add(first);
+    assert.deepStrictEqual(await due(), []);
+    await notices.replace({ ...first, revision: 2, state: 'waiting' }, 1);
+    assert.deepStrictEqual(await due(), [first.id]);
+    await notices.replace({ ...first, revision: 3, state: 'waiting', nextAttemptMs: NOW_MS + 11 }, 2);
+    await notices.replace({ ...first, revision: 3, state: 'waiting', nextAttemptMs: NOW_MS + 1 }, 2);
+    assert.deepStrictEqual(await due(), []);
+    assert.equal(await notices.countWaiting(), 1);
+    await notices.replace({ ...first, revision: 4, state: 'sent', nextAttemptMs: NOW_MS, settledMs: NOW_MS }, 3);
+    assert.deepStrictEqual(await due(), []);
+    assert.equal(await notices.countWaiting(), 0);
+  });
+
+  it('lets one of several agents that begin the same attempt win, every time', async function () {
+    this.timeout(120_000);
+    const stores = [storeOf(), await another()] as const;
+    for (let round = 0; round < rounds; round++) {
+      const notice = firstNotice();
+      const added = await Promise.all(
+        Array.from({ length: WRITERS }, (_, writer) =>
+          stores[writer % 2 === 0 ? 0 : 1].notices.add({ ...notice, messages: writer }),
+        ),
+      );
+      assert.equal(new Set(added.map(({ messages }) => messages)).size, 1);
+      const won = await Promise.all(
+        added.map((kept, writer) =>
+          stores[writer % 2 === 0 ? 0 : 1].notices.replace({ ...kept, revision: 2, attempts: writer + 1 }, 1),
+        ),
+      );
+      assert.equal(won.filter(Boolean).length, 1);
+      assert.equal((await stores[0].notices.get(notice.id))?.attempts, won.indexOf(true) + 1);
+    }
+  });
+
+  it('prunes what was settled before, and says how many', async () => {
+    const { notices } = storeOf();
+    await notices.add(firstNotice({ id: 'waits', nextAttemptMs: 0 }));
+    await notices.add(firstNotice({ id: 'held', state: 'held', nextAttemptMs: 0 }));
+    for (const ms of [1, 2, 3]) {
+      await notices.add(firstNotice({ id: `settled-${ms}`, state: 'sent', settledMs: NOW_MS + ms }));
+    }
+    assert.equal(await notices.prune(NOW_MS + 3), 2);
+    assert.equal(await notices.prune(NOW_MS + 3), 0);
+    assert.equal(await notices.get('settled-2'), undefined);
+    for (const id of ['waits', 'held', 'settled-3']) assert.equal((await notices.get(id))?.id, id);
+    const counts = await Promise.all([notices.prune(NOW_MS + 9), notices.prune(NOW_MS + 9)]);
+    assert.equal(counts[0] + counts[1], 1);
+  });
+}
