@@ -3,8 +3,12 @@ import { instantText, namespaceField } from './fields.ts';
 
 const account = z.string().meta({ description: 'A RabbitMQ user.', examples: ['taskcluster-builds-1'] });
 const queue = z.string().meta({ description: "The queue's name.", examples: ['queue/taskcluster-builds/jobs'] });
-const messages = z.int().nonnegative().meta({ description: 'Messages in the queue when it was looked at.' });
+const messages = z
+  .int()
+  .nonnegative()
+  .meta({ description: 'Messages in the queue when it was looked at.', examples: [4200] });
 const count = z.int().nonnegative();
+const version = z.string().meta({ description: "The agent's version.", examples: ['1.0.0'] });
 
 /** Who asked for it, as far as it is known. */
 const requester = {
@@ -12,12 +16,16 @@ const requester = {
   userId: z
     .string()
     .exactOptional()
-    .meta({ description: 'The RabbitMQ user that sent the request, where it set the user_id that the broker checks.' }),
+    .meta({
+      description: 'The RabbitMQ user that sent the request, where it set the user_id that the broker checks.',
+      examples: ['taskcluster-builds-1'],
+    }),
 };
 
-const endReason = z
-  .enum(['expired', 'released'])
-  .meta({ description: 'expired: nobody claimed it again in time; released: its owner ended it.' });
+const endReason = z.enum(['expired', 'released']).meta({
+  description: 'expired: nobody claimed it again in time; released: its owner ended it.',
+  examples: ['expired'],
+});
 
 /**
  * Every type of agent event: what it means and what its data holds. Strict: every claimed account may read events, so
@@ -30,10 +38,10 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       ...requester,
-      first: z.boolean().meta({ description: 'Whether this claim made the namespace.' }),
+      first: z.boolean().meta({ description: 'Whether this claim made the namespace.', examples: [true] }),
       created: instantText('When it was first claimed in this life.'),
-      expires: instantText('When it is deleted, unless it is claimed again.'),
-      reclaimAt: instantText('When the client should claim again.'),
+      expires: instantText('When it is deleted, unless it is claimed again.', '2026-11-24T16:00:00.000Z'),
+      reclaimAt: instantText('When the client should claim again.', '2026-11-24T13:30:00.000Z'),
     }),
   },
   'namespace.rotated': {
@@ -41,8 +49,11 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       account,
-      generation: z.int().positive().meta({ description: 'Counts rotations.' }),
-      nextRotation: instantText('When the other account gets a new password.'),
+      generation: z
+        .int()
+        .positive()
+        .meta({ description: 'Counts rotations.', examples: [7] }),
+      nextRotation: instantText('When the other account gets a new password.', '2026-11-24T13:00:00.000Z'),
     }),
   },
   'namespace.expiring': {
@@ -51,7 +62,10 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       reason: endReason,
-      expires: instantText('When it expires; deletion starts a minute later at most, or has started.'),
+      expires: instantText(
+        'When it expires; deletion starts a minute later at most, or has started.',
+        '2026-11-24T16:00:00.000Z',
+      ),
     }),
   },
   'namespace.expired': {
@@ -59,8 +73,8 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       reason: endReason,
-      queues: count.meta({ description: 'How many queues were deleted.' }),
-      exchanges: count.meta({ description: 'How many exchanges were deleted.' }),
+      queues: count.meta({ description: 'How many queues were deleted.', examples: [3] }),
+      exchanges: count.meta({ description: 'How many exchanges were deleted.', examples: [1] }),
     }),
   },
   'namespace.released': {
@@ -72,17 +86,25 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       ...requester,
-      revokedUntil: instantText('Until when claims are refused; absent when they are not.').exactOptional(),
+      revokedUntil: instantText(
+        'Until when claims are refused; absent when they are not.',
+        '2026-11-25T12:00:00.000Z',
+      ).exactOptional(),
     }),
   },
   'namespace.failing': {
     meaning: 'Something that the agent does for a namespace has failed and is tried again.',
     data: z.strictObject({
       namespace: namespaceField,
-      work: z.enum(['rotation', 'deletion', 'repair', 'revocation']),
-      failures: z.int().positive().meta({ description: 'How often it has failed in a row.' }),
+      work: z
+        .enum(['rotation', 'deletion', 'repair', 'revocation'])
+        .meta({ description: 'What has failed.', examples: ['rotation'] }),
+      failures: z
+        .int()
+        .positive()
+        .meta({ description: 'How often it has failed in a row.', examples: [2] }),
       error: z.string().meta({ description: "The agent's code of the failure.", examples: ['BrokerUnavailable'] }),
-      retryAt: instantText('When it is tried again.'),
+      retryAt: instantText('When it is tried again.', '2026-11-24T12:00:30.000Z'),
     }),
   },
   'queue.warning': {
@@ -91,8 +113,8 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
-      warnAtMessages: count.meta({ description: 'The threshold that it passed.' }),
-      deleteAtMessages: count.meta({ description: 'The threshold at which it is deleted.' }),
+      warnAtMessages: count.meta({ description: 'The threshold that it passed.', examples: [4000] }),
+      deleteAtMessages: count.meta({ description: 'The threshold at which it is deleted.', examples: [8000] }),
     }),
   },
   'queue.recovered': {
@@ -105,7 +127,7 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
-      deleteAtMessages: count.meta({ description: 'The threshold that it passed.' }),
+      deleteAtMessages: count.meta({ description: 'The threshold that it passed.', examples: [8000] }),
     }),
   },
   'connection.closed': {
@@ -118,7 +140,7 @@ export const EVENT_TYPES = {
         .meta({ description: "RabbitMQ's name of it.", examples: ['10.0.0.7:51234 -> 10.0.0.2:5671'] }),
       reason: z
         .enum(['age', 'revoked', 'expired', 'released'])
-        .meta({ description: 'age: it was open for longer than connectionMaxAgeSeconds.' }),
+        .meta({ description: 'age: it was open for longer than connectionMaxAgeSeconds.', examples: ['age'] }),
     }),
   },
   'account.repaired': {
@@ -129,7 +151,10 @@ export const EVENT_TYPES = {
       repaired: z
         .array(z.enum(['account', 'password', 'tags', 'permissions', 'limits', 'binding']))
         .min(1)
-        .meta({ description: 'What was restored or, of bindings into the request exchange, removed.' }),
+        .meta({
+          description: 'What was restored or, of bindings into the request exchange, removed.',
+          examples: [['permissions']],
+        }),
     }),
   },
   'broker.alarm': {
@@ -140,18 +165,21 @@ export const EVENT_TYPES = {
         .string()
         .exactOptional()
         .meta({ description: 'The node.', examples: ['rabbit@pulse-1'] }),
-      active: z.boolean().meta({ description: 'true: set; false: cleared.' }),
+      active: z.boolean().meta({ description: 'true: set; false: cleared.', examples: [true] }),
     }),
   },
   'agent.started': {
     meaning: 'An agent serves requests.',
-    data: z.strictObject({ version: z.string().meta({ examples: ['1.0.0'] }) }),
+    data: z.strictObject({ version }),
   },
   'agent.stopped': {
     meaning: 'An agent serves no more requests.',
     data: z.strictObject({
-      version: z.string().meta({ examples: ['1.0.0'] }),
-      uptimeSeconds: z.number().nonnegative(),
+      version,
+      uptimeSeconds: z
+        .number()
+        .nonnegative()
+        .meta({ description: 'How long it ran.', examples: [86400] }),
     }),
   },
 } as const satisfies Record<string, { meaning: string; data: z.ZodType }>;

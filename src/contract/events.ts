@@ -82,19 +82,27 @@ function subjectsIn(data: unknown): { namespace?: string; queue?: string } {
 
 /** The schema of a whole event of a type, for documentation and for consumers. */
 export function eventSchema(type: EventType): z.ZodType {
+  const { shape } = EVENT_TYPES[type].data;
+  const about = 'queue' in shape ? 'queue/taskcluster-builds/jobs' : 'taskcluster-builds';
   return z
     .object({
-      specversion: z.literal('1.0'),
-      id: z.string().min(1).meta({ description: 'Unique with the source.' }),
+      specversion: z.literal('1.0').meta({ description: 'The version of CloudEvents.' }),
+      id: z
+        .string()
+        .min(1)
+        .meta({ description: 'Unique with the source.', examples: ['50324632-f1c6-459c-9545-6a69d7e9cc17'] }),
       source: z
         .string()
         .min(1)
         .meta({ description: 'Which agent.', examples: ['/pulse-agent/pulse-agent-0'] }),
-      type: z.literal(type),
-      subject: z.string().meta({ description: 'The queue, the namespace or the instance that it is about.' }),
+      type: z.literal(type).meta({ description: 'What happened.' }),
+      subject: z.string().meta({
+        description: 'The queue, the namespace or the instance that it is about.',
+        examples: ['namespace' in shape ? about : 'pulse-agent-0'],
+      }),
       time: instantText('When it happened.'),
-      datacontenttype: z.literal('application/json'),
-      data: EVENT_TYPES[type].data,
+      datacontenttype: z.literal('application/json').meta({ description: 'Of what data is.' }),
+      data: EVENT_TYPES[type].data.meta({ description: 'What is told of it.' }),
     })
     .meta({ description: EVENT_TYPES[type].meaning });
 }

@@ -44,12 +44,17 @@ export function formatInstant(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** A field with an instant; parsing gives ms since the epoch. `error` is the rule that a message tells. */
-export function instantField(description: string): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> {
+const EXAMPLE_INSTANT = '2026-11-24T12:00:00.000Z';
+
+/** A field with an instant; parsing gives ms since the epoch. */
+export function instantField(
+  description: string,
+  example = EXAMPLE_INSTANT,
+): z.ZodPipe<z.ZodString, z.ZodTransform<number, string>> {
   const rule = 'must be an instant in UTC such as 2026-11-24T12:00:00.000Z';
   return z
     .string({ error: rule })
-    .meta({ description, format: 'date-time', examples: ['2026-11-24T12:00:00.000Z'] })
+    .meta({ description, format: 'date-time', examples: [example] })
     .transform((text, context) => {
       const ms = parseInstant(text);
       if (ms === undefined) {
@@ -61,11 +66,11 @@ export function instantField(description: string): z.ZodPipe<z.ZodString, z.ZodT
 }
 
 /** An instant in a result, as text. */
-export function instantText(description: string): z.ZodString {
+export function instantText(description: string, example = EXAMPLE_INSTANT): z.ZodString {
   return z
     .string()
     .refine((text) => parseInstant(text) !== undefined, { error: 'must be an instant in UTC' })
-    .meta({ description, format: 'date-time', examples: ['2026-11-24T12:00:00.000Z'] });
+    .meta({ description, format: 'date-time', examples: [example] });
 }
 
 const NAMESPACE_RULE = 'must be 1 to 64 of the characters A-Z, a-z, 0-9, _ and -';

@@ -39,7 +39,7 @@ const namespaceView = z
   .object({
     namespace: namespaceField,
     created: instantText('When it was first claimed in this life.'),
-    expires: instantText('When it and all that it owns is deleted.'),
+    expires: instantText('When it and all that it owns is deleted.', '2026-11-24T16:00:00.000Z'),
     state: z.enum(['provisioning', 'active', 'expiring']).meta({
       description: 'provisioning: its accounts are being made; active: it can be used; expiring: it is being deleted.',
       examples: ['active'],
@@ -53,7 +53,7 @@ export const METHODS = {
     meaning: 'Says that an agent is alive.',
     body: z.strictObject({}),
     result: z.object({
-      alive: z.literal(true),
+      alive: z.literal(true).meta({ description: 'That an agent has answered says it already.' }),
       uptimeSeconds: z
         .number()
         .nonnegative()
@@ -71,6 +71,7 @@ export const METHODS = {
         namespace: namespaceField,
         expires: instantField(
           'When the namespace may be deleted; never shortens what was promised. Omitted: at least the default lifetime from now.',
+          '2026-11-24T16:00:00.000Z',
         ).exactOptional(),
         contact: contactField.exactOptional(),
         replyKey: replyKeyField.exactOptional(),
@@ -79,8 +80,14 @@ export const METHODS = {
     result: z.object({
       namespace: namespaceField,
       created: instantText('When it was first claimed in this life.'),
-      expires: instantText('When it and all that it owns is deleted, unless it is claimed again.'),
-      reclaimAt: instantText('When to claim again: the credentials work at least until then.'),
+      expires: instantText(
+        'When it and all that it owns is deleted, unless it is claimed again.',
+        '2026-11-24T16:00:00.000Z',
+      ),
+      reclaimAt: instantText(
+        'When to claim again: the credentials work at least until then.',
+        '2026-11-24T13:30:00.000Z',
+      ),
       connectionString: z.string().meta({
         description: 'The AMQP URL with the credentials. It is a secret.',
         examples: ['amqps://taskcluster-builds-1:…@pulse.example.com:5671/%2F'],
@@ -100,7 +107,7 @@ export const METHODS = {
     meaning: 'Tells about all namespaces, sorted by name, page by page.',
     body: z.strictObject({ limit: limitField, continuationToken: continuationTokenField.exactOptional() }),
     result: z.object({
-      namespaces: z.array(namespaceView),
+      namespaces: z.array(namespaceView).meta({ description: 'This page of them.' }),
       continuationToken: continuationTokenField.exactOptional(),
     }),
     signed: false,
@@ -109,7 +116,10 @@ export const METHODS = {
   'release-namespace': {
     meaning: 'Ends a namespace now: its accounts, connections, queues and exchanges are deleted.',
     body: namespaceOnly,
-    result: z.object({ namespace: namespaceField, state: z.literal('expiring') }),
+    result: z.object({
+      namespace: namespaceField,
+      state: z.literal('expiring').meta({ description: 'It is being deleted.' }),
+    }),
     signed: true,
     scope: namespaceScope,
   },
@@ -120,12 +130,16 @@ export const METHODS = {
         namespace: namespaceField,
         until: instantField(
           'Until then claims are refused. Omitted: the owner may claim anew at once.',
+          '2026-11-25T12:00:00.000Z',
         ).exactOptional(),
       })
       .transform(({ until, ...rest }) => ({ ...rest, ...(until === undefined ? {} : { untilMs: until }) })),
     result: z.object({
       namespace: namespaceField,
-      revokedUntil: instantText('Until when claims are refused; absent when they are not.').exactOptional(),
+      revokedUntil: instantText(
+        'Until when claims are refused; absent when they are not.',
+        '2026-11-25T12:00:00.000Z',
+      ).exactOptional(),
     }),
     signed: true,
     scope: revokeScope,

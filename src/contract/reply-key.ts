@@ -28,6 +28,8 @@ export function isUsablePoint(x: string): boolean {
   }
 }
 
+const IGNORED = 'Accepted and ignored: libraries add it when they export a key.';
+
 const POINT_RULE = 'must be the base64url, without padding, of the 32 bytes of a public X25519 key';
 
 /**
@@ -38,8 +40,8 @@ const POINT_RULE = 'must be the base64url, without padding, of the 32 bytes of a
 export const replyKeyField = z
   .strictObject(
     {
-      kty: z.literal('OKP', { error: 'must be "OKP"' }),
-      crv: z.literal('X25519', { error: 'must be "X25519"' }),
+      kty: z.literal('OKP', { error: 'must be "OKP"' }).meta({ description: 'The kind of key (RFC 8037).' }),
+      crv: z.literal('X25519', { error: 'must be "X25519"' }).meta({ description: 'The curve.' }),
       x: z
         .string({ error: POINT_RULE })
         .refine(isUsablePoint, { error: POINT_RULE })
@@ -47,11 +49,26 @@ export const replyKeyField = z
           description: 'The public key: base64url of 32 bytes.',
           examples: ['hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo'],
         }),
-      use: z.literal('enc', { error: 'must be "enc" where it is given' }).exactOptional(),
-      alg: z.literal('ECDH-ES', { error: 'must be "ECDH-ES" where it is given' }).exactOptional(),
-      kid: z.string({ error: 'must be text' }).exactOptional(),
-      key_ops: z.array(z.string({ error: 'must be text' }), { error: 'must be a list' }).exactOptional(),
-      ext: z.boolean({ error: 'must be true or false' }).exactOptional(),
+      use: z
+        .literal('enc', { error: 'must be "enc" where it is given' })
+        .exactOptional()
+        .meta({ description: IGNORED }),
+      alg: z
+        .literal('ECDH-ES', { error: 'must be "ECDH-ES" where it is given' })
+        .exactOptional()
+        .meta({ description: IGNORED }),
+      kid: z
+        .string({ error: 'must be text' })
+        .exactOptional()
+        .meta({ description: IGNORED, examples: ['reply-1'] }),
+      key_ops: z
+        .array(z.string({ error: 'must be text' }), { error: 'must be a list' })
+        .exactOptional()
+        .meta({ description: IGNORED, examples: [[]] }),
+      ext: z
+        .boolean({ error: 'must be true or false' })
+        .exactOptional()
+        .meta({ description: IGNORED, examples: [true] }),
     },
     {
       error: (issue) =>
