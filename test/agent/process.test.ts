@@ -88,14 +88,14 @@ describe('the agent as a process', function () {
     assert.ok(!run.stderr().includes('secret-in-url') && !run.stderr().includes('short'));
   });
 
-  it('with a wrong password says so in a sentence and exits with 1', async () => {
+  it('with a wrong password says so in a sentence and exits with 3', async () => {
     const { environment, vhost } = await makeInstallation();
     const run = runCommandLine(['serve'], {
       ...environment,
       RABBITMQ_URL: vhost.amqpUrl.replace(vhost.password, 'secret-but-wrong'),
       RABBITMQ_MANAGEMENT_URL: vhost.managementUrl.replace(vhost.password, 'secret-but-wrong'),
     });
-    assert.equal(await run.ended, 1);
+    assert.equal(await run.ended, 3);
     assert.match(run.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     assert.ok(!`${run.stdout()}${run.stderr()}`.includes('secret-but-wrong'));
   });
@@ -111,7 +111,7 @@ describe('the agent as a process', function () {
 
     rmSync(config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
     const refused = runCommandLine(['serve'], environment);
-    assert.equal(await refused.ended, 1);
+    assert.equal(await refused.ended, 3);
     assert.match(refused.stderr(), /^pulse-agent: The broker is marked since .*pulse-agent adopt[^\n]*\.\n$/);
     assert.deepEqual((await manage(broker, 'GET', parameter)).body, markBefore);
 
@@ -128,7 +128,7 @@ describe('the agent as a process', function () {
     const installation = await makeInstallation();
     const first = await serve(installation);
     const second = runCommandLine(['serve'], installation.environment);
-    assert.equal(await second.ended, 1);
+    assert.equal(await second.ended, 4);
     assert.match(second.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);
     first.signal('SIGTERM');

@@ -1,0 +1,43 @@
+import { startAgent } from '../../agent.ts';
+import { loadConfig } from '../../config.ts';
+import { createLog } from '../../log.ts';
+import { type DefineCommand, examples, Interrupted } from '../command.ts';
+
+/** Runs the agent until SIGTERM or SIGINT. */
+export const serve: DefineCommand = (command, { env, signal }) => {
+  command
+    .description(
+      `Runs the agent until SIGTERM or SIGINT, then finishes the requests it holds. The log is JSON, one object a line.
+
+The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named by PULSE_AGENT_CONFIG and the environment.`,
+    )
+    .addHelpText(
+      'after',
+      examples([
+        [
+          'with the least that it needs',
+          `RABBITMQ_URL=amqp://agent:…@localhost:5672 \\
+  TASKCLUSTER_ROOT_URL=https://tc.example.com \\
+  PULSE_AGENT_SECRET_FILE=/run/secrets/agent-secret \\
+  PULSE_AGENT_CLAIMANT_PASSWORD_FILE=/run/secrets/claimant \\
+  pulse-agent serve`,
+        ],
+      ]),
+    )
+    .action(async () => {
+      const config = loadConfig(env);
+      const log = createLog(config);
+      const stopping = new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      const agent = await startAgent(config, { log, signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+        log.info('stopped before the agent had started');
+      });
+      await stopping;
+      log.info({ signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined }, 'stopping');
+      await agent?.stop();
+      // Agenda's own timers would hold the process for seconds more. The log is written synchronously.
+      process.exit(0);
+    });
+};

@@ -1,0 +1,63 @@
+import { debuglog } from 'node:util';
+import { PulseAgentError } from '../client/errors.ts';
+import { WireError } from '../contract/errors.ts';
+import { AgentError } from '../errors.ts';
+import { Interrupted, UsageFault } from './command.ts';
+import { EXIT, EXIT_OF_AGENT_ERROR } from './exit-codes.ts';
+
+/** What is told of a failure. */
+export interface Explanation {
+  readonly exitCode: number;
+  /** A code of one of the error tables, `UsageFault`, `Interrupted` or `UnexpectedFault`. */
+  readonly code: string;
+  /** Sentences that say what to do next. */
+  readonly sentences: readonly string[];
+  readonly retryable: boolean;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+const debug = debuglog('pulse-agent');
+
+/** Turns whatever a command threw into sentences and an exit code. The stack is for `NODE_DEBUG=pulse-agent` alone. */
+export function explainError(error: unknown): Explanation {
+  debug('%s', withoutCredentials(stackOf(error)));
+  if (error instanceof Interrupted) {
+    return explain(error.signal === 'SIGINT' ? 130 : 143, 'Interrupted', [error.message]);
+  }
+  if (error instanceof UsageFault) return explain(EXIT.usage, 'UsageFault', [error.message]);
+  if (error instanceof AgentError) {
+    const exitCode = EXIT_OF_AGENT_ERROR[error.code];
+    return explain(exitCode, error.code, error.message.split('\n'), exitCode === EXIT.unavailable);
+  }
+  if (error instanceof PulseAgentError || error instanceof WireError) {
+    const explanation = explain(exitCodeOf(error), error.code, [error.message], error.retryable);
+    const { details = {} } = error;
+    return Object.keys(details).length === 0 ? explanation : { ...explanation, details };
+  }
+  const message = withoutCredentials(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+  return explain(EXIT.failed, 'UnexpectedFault', [
+    `Something unexpected happened (${message.replace(/\.$/, '')}): run it again with NODE_DEBUG=pulse-agent to see where, and report it.`,
+  ]);
+}
+
+function explain(exitCode: number, code: string, sentences: readonly string[], retryable = false): Explanation {
+  return { exitCode, code, sentences, retryable };
+}
+
+/** What a client was told: the request was wrong, the answer is no, or it may work later. */
+function exitCodeOf({ code, retryable }: PulseAgentError | WireError): number {
+  if (code === 'InputError') return EXIT.usage;
+  if (code === 'InternalServerError' || code === 'ClientClosed') return EXIT.failed;
+  return retryable ? EXIT.unavailable : EXIT.refused;
+}
+
+/** The text without what stands between `//` and `@` of a URL. */
+function withoutCredentials(text: string): string {
+  return text.replaceAll(/\/\/[^\s/@]*@/g, '//…@');
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const stack = error.stack ?? error.message;
+  return error.cause === undefined ? stack : `${stack}\ncaused by ${stackOf(error.cause)}`;
+}
