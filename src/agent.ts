@@ -123,6 +123,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const parts = createNamespaceParts(partSettings);
     const bindings = createBindingRemover({
       amqpUrl: config.rabbitmqUrl,
+      ca: config.rabbitmqCa,
       id: config.id,
       vhost: config.vhost,
       management,
@@ -137,6 +138,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const broker = await openAgentBroker(
       {
         amqpUrl: config.rabbitmqUrl,
+        ca: config.rabbitmqCa,
         id: config.id,
         methods: Object.keys(handlers),
         maxSkewSeconds: config.maxSkewSeconds,
@@ -250,6 +252,7 @@ export function openManagement(config: Config, options: Pick<AgentOptions, 'wrap
     url: url.href.replace(/\/$/, ''),
     username,
     password,
+    ca: config.rabbitmqCa,
     timeoutMs: MANAGEMENT_TIMEOUT_MS,
     callsAtOnce: config.managementCallsAtOnce,
   });

@@ -13,6 +13,7 @@ type OwnForm =
   | 'rabbitmqUrl'
   | 'rabbitmqManagementUrl'
   | 'publicAmqpUrl'
+  | 'rabbitmqCa'
   | 'storeUrl'
   | 'taskclusterRootUrl';
 
@@ -23,6 +24,8 @@ export interface Config extends Readonly<Omit<FileSettings, OwnForm>> {
   readonly vhost: string;
   readonly rabbitmqManagementUrl: Secret;
   readonly publicAmqpUrl: string;
+  /** What the agent's own TLS connections to RabbitMQ trust, in PEM; undefined: what the system trusts. */
+  readonly rabbitmqCa: string | undefined;
   readonly storeUrl: Secret;
   readonly taskclusterRootUrl: string;
   readonly taskclusterAccessToken: Secret | undefined;
@@ -37,9 +40,11 @@ const OVERRIDES: Readonly<Record<string, keyof FileSettings>> = {
   RABBITMQ_URL: 'rabbitmqUrl',
   RABBITMQ_MANAGEMENT_URL: 'rabbitmqManagementUrl',
   PUBLIC_AMQP_URL: 'publicAmqpUrl',
+  RABBITMQ_CA: 'rabbitmqCa',
   STORE_URL: 'storeUrl',
   TASKCLUSTER_ROOT_URL: 'taskclusterRootUrl',
   TASKCLUSTER_CLIENT_ID: 'taskclusterClientId',
+  HTTP_HOST: 'httpHost',
   HTTP_PORT: 'httpPort',
   LOG_LEVEL: 'logLevel',
 };
@@ -115,6 +120,7 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     vhost: decodeURIComponent(broker.pathname.slice(1)),
     rabbitmqManagementUrl: new Secret(management.href),
     publicAmqpUrl: handedOut.href,
+    rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
     exemptQueues: Object.freeze(settings.exemptQueues.map((pattern) => new RegExp(`^(?:${pattern})$`))),

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { NAMESPACE_PATTERN } from './contract/names.ts';
 
@@ -30,12 +31,14 @@ export const fileSettings = z.strictObject({
   rabbitmqUrl: url(['amqp:', 'amqps:']),
   rabbitmqManagementUrl: url(['http:', 'https:']),
   publicAmqpUrl: url(['amqp:', 'amqps:']),
+  rabbitmqCa: text.refine(isCertificates, { error: 'must be certificates in PEM' }).nullable(),
   storeUrl: text.regex(/^(mongodb(\+srv)?:\/\/|lmdb:.)/, {
     error: 'must begin with mongodb://, mongodb+srv:// or lmdb:',
   }),
   taskclusterRootUrl: url(['http:', 'https:']),
   taskclusterClientId: text.nullable(),
   eventVhost: text.min(1, { error: 'must be the name of a virtual host' }),
+  httpHost: text.min(1, { error: 'must be the address or the name of an interface of this machine' }),
   httpPort: z
     .int({ error: 'must be a port number' })
     .min(0, { error: 'must be a port number' })
@@ -107,6 +110,24 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
 /** The schemes amqp and amqps may go without a host, and with one that http, the management API's, does not take. */
 function hasHost({ hostname }: URL): boolean {
   return hostname !== '' && URL.canParse(`http://${hostname}`);
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
+
+/** One certificate or several, and nothing else. A private key that came along would be handed to every connection. */
+function isCertificates(value: string): boolean {
+  const certificates = value.match(CERTIFICATE) ?? [];
+  return (
+    certificates.length > 0 && !value.includes('PRIVATE KEY') && certificates.every((one) => canParseCertificate(one))
+  );
+}
+
+function canParseCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function isRegularExpression(value: string): boolean {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { type Config, loadConfig } from '../src/config.ts';
+import { Secret } from '../src/secret.ts';
 import { AgentError } from '../src/errors.ts';
+import { makeCertificates } from './support/certificates.ts';
 
 const GOOD_ENV = {
   RABBITMQ_URL: 'amqp://agent:broker%40password@broker.example:5673/vhost',
@@ -73,6 +75,8 @@ describe('loadConfig', () => {
       accountLimits: {},
       taskclusterClientId: null,
       httpPort: null,
+      httpHost: '127.0.0.1',
+      rabbitmqCa: undefined,
       logLevel: 'info',
       claimantPassword: undefined,
       taskclusterAccessToken: undefined,
@@ -157,6 +161,7 @@ describe('loadConfig', () => {
       PULSE_AGENT_CLAIMANT_PASSWORD: 'claimant',
       PULSE_AGENT_URL: 'amqp://for-the-command-line/',
       HTTP_PORT: '8080',
+      HTTP_HOST: '::',
       LOG_LEVEL: '',
     });
     assert.equal(config.rabbitmqUrl.reveal(), GOOD_ENV.RABBITMQ_URL);
@@ -168,6 +173,7 @@ describe('loadConfig', () => {
     assert.equal(config.taskclusterAccessToken?.reveal(), 'token');
     assert.equal(config.claimantPassword?.reveal(), 'claimant');
     assert.equal(config.httpPort, 8080);
+    assert.equal(config.httpHost, '::');
     assert.equal(config.logLevel, 'info');
   });
 
@@ -217,6 +223,40 @@ describe('loadConfig', () => {
     assert.equal(config.claimantPassword?.reveal(), 'claimant');
     assert.equal(config.rabbitmqUrl.reveal(), 'amqp://from-a-file/%2F');
     assert.equal(config.taskclusterAccessToken?.reveal(), ' token ');
+  });
+
+  it('reads each secret, and each URL, which may hold one, from a file', () => {
+    const values: Readonly<Record<string, string>> = {
+      RABBITMQ_URL: 'amqp://h/%2F',
+      RABBITMQ_MANAGEMENT_URL: 'http://a:b@h:1/',
+      PUBLIC_AMQP_URL: 'amqp://public/%2F',
+      STORE_URL: 'mongodb://u:p@h/x',
+      TASKCLUSTER_ROOT_URL: 'https://tc.example',
+      TASKCLUSTER_ACCESS_TOKEN: 'token',
+      PULSE_AGENT_SECRET: 's'.repeat(32),
+      PULSE_AGENT_PREVIOUS_SECRETS: 'p'.repeat(32),
+      PULSE_AGENT_CLAIMANT_PASSWORD: 'claimant',
+    };
+    const shown = (env: NodeJS.ProcessEnv): unknown[] =>
+      Object.values(loadConfig(env)).flatMap((value: unknown) =>
+        [value].flat().map((one) => (one instanceof Secret ? one.reveal() : one)),
+      );
+    const files = Object.entries(values).map(([name, value]) => [`${name}_FILE`, file(`${value}\n`)]);
+    assert.deepEqual(shown(Object.fromEntries(files)), shown({ ...values }));
+  });
+
+  it('takes certificates in PEM, one or several, and no key', () => {
+    const { ca, caFile, keyFile } = makeCertificates();
+    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA: ca }).rabbitmqCa, ca);
+    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA_FILE: caFile }).rabbitmqCa, ca.trimEnd());
+    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA: ca + ca }).rabbitmqCa, ca + ca);
+    const broken = ca.replace(/\n.{10}/, '\n');
+    for (const value of [keyFile, caFile, `${ca}${readFileSync(keyFile, 'utf8')}`, `${ca}${broken}`]) {
+      assert.deepEqual(
+        faultsOf(() => loadConfig({ ...GOOD_ENV, RABBITMQ_CA: value })),
+        ['The setting rabbitmqCa must be certificates in PEM.'],
+      );
+    }
   });
 
   it('refuses a *_FILE variable besides the variable, and one whose file cannot be read', () => {

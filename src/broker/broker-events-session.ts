@@ -15,7 +15,7 @@ export interface BrokerEventsSessionSettings {
   /** How many events are held at once, at most. */
   readonly prefetch: number;
   /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
   /** Takes one event. It is acknowledged when this has returned or settled, however: it must see to its own failures. */
   readonly onEvent: (routingKey: string, headers: Headers) => Promise<void> | void;
 }

@@ -38,7 +38,7 @@ export interface BindingRemoverParts {
   readonly vhost: string;
   readonly management: Pick<Management, 'listBindings' | 'listBindingsInto' | 'deleteBinding'>;
   /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
 }
 
 /** Removes bindings. */

@@ -30,7 +30,7 @@ export interface ManagementSettings {
   /** How many requests are under way at once; 32 when absent, beyond which RabbitMQ only gets slower. */
   readonly callsAtOnce?: number;
   /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
 }
 
 /** One request, not yet sent. */

@@ -12,7 +12,7 @@ export interface RascalConnectionSettings {
   /** What RabbitMQ shows the connection as. */
   readonly connectionName: string;
   /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
 }
 
 /** A connection of rascal. */

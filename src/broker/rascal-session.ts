@@ -14,7 +14,7 @@ export interface RascalSessionSettings {
   /** The methods that the agent serves. */
   readonly methods: readonly string[];
   /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
 }
 
 /** One connection of rascal, with the topology declared. */

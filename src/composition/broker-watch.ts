@@ -51,6 +51,7 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
   };
   const watch = await keepBrokerEvents({
     amqpUrl: config.rabbitmqUrl,
+    ca: config.rabbitmqCa,
     id: config.id,
     eventVhost: config.eventVhost,
     management,

@@ -108,7 +108,12 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
   // Lists them now: while they are unknown no request can be answered.
   await nodes.mayHold({ nodeHash: 0, id: 0, serial: 0 });
-  const outbox = await openOutbox(config.rabbitmqUrl, `${config.id} replies`, log);
+  const outbox = await openOutbox({
+    url: config.rabbitmqUrl,
+    ca: config.rabbitmqCa,
+    connectionName: `${config.id} replies`,
+    log,
+  });
   closers.push(() => outbox.close());
   const counts = new Map<string, number>();
   const serve = createServe({
@@ -144,6 +149,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
   });
   const consumer = await startConsumer({
     url: config.rabbitmqUrl,
+    ca: config.rabbitmqCa,
     connectionName: `${config.id} requests`,
     queues: [
       { name: names.requestQueue, prefetch: config.requestsAtOnce },

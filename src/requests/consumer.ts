@@ -10,6 +10,8 @@ export type Verdict = 'ack' | 'reject' | 'requeue';
 /** What the consumer works with. */
 export interface ConsumerParts {
   readonly url: Secret;
+  /** Certificates to trust, in PEM, instead of the system's. */
+  readonly ca?: string | undefined;
   /** The name that the broker shows for the connection. */
   readonly connectionName: string;
   readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
@@ -43,6 +45,7 @@ export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
     clientProperties: { connection_name: parts.connectionName },
     noDelay: true,
+    ...(parts.ca === undefined ? {} : { ca: [parts.ca] }),
   });
   const consumer = new RequestConsumer(connection, parts);
   await connection.waitForConnect();

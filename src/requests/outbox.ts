@@ -20,6 +20,16 @@ export interface OutgoingMessage {
  */
 export type Delivered = 'confirmed' | 'returned' | 'refused';
 
+/** What {@link openOutbox} needs. */
+export interface OutboxParts {
+  readonly url: Secret;
+  /** Certificates to trust, in PEM, instead of the system's. */
+  readonly ca?: string | undefined;
+  /** The name that the broker shows for the connection. */
+  readonly connectionName: string;
+  readonly log: Log;
+}
+
 /** Sends messages over a connection of its own, which may die of one of them. */
 export interface Outbox {
   /**
@@ -47,12 +57,13 @@ const NACKED = 'message nacked';
  * Opens the outbox. When its connection dies, the messages that were not confirmed are sent again one at a time; one
  * that closes the connection again is refused, and the others go on.
  */
-export async function openOutbox(url: Secret, connectionName: string, log: Log): Promise<Outbox> {
+export async function openOutbox({ url, ca, connectionName, log }: OutboxParts): Promise<Outbox> {
   const connection = await connect(url.reveal(), {
     // Listeners have to be there before the first connection is.
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
     clientProperties: { connection_name: connectionName },
     noDelay: true,
+    ...(ca === undefined ? {} : { ca: [ca] }),
   });
   const outbox = new ConnectionOutbox(connection, log);
   await connection.waitForConnect();
