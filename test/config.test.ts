@@ -241,8 +241,8 @@ describe('loadConfig', () => {
       Object.values(loadConfig(env)).flatMap((value: unknown) =>
         [value].flat().map((one) => (one instanceof Secret ? one.reveal() : one)),
       );
-    const files = Object.entries(values).map(([name, value]) => [`${name}_FILE`, file(`${value}\n`)]);
-    assert.deepEqual(shown(Object.fromEntries(files)), shown({ ...values }));
+    const variables = Object.entries(values).map(([name, value]) => [`${name}_FILE`, file(`${value}\n`)]);
+    assert.deepEqual(shown(Object.fromEntries(variables)), shown({ ...values }));
   });
 
   it('takes certificates in PEM, one or several, and no key', () => {

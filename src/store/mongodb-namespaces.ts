@@ -2,8 +2,9 @@ import type { Collection, Db } from 'mongodb';
 import type { StoreGate } from './gate.ts';
 import { type NamespaceDocument, toNamespaceDocument, toNamespaceRecord } from './mongodb-documents.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
-import type { NamespaceRecord } from './records.ts';
+import type { NamespaceRecord, NamespaceState } from './records.ts';
 import { requireRevision } from './revision.ts';
+import { countStates } from './state-counts.ts';
 import type { DueOptions, ListOptions, NamespaceStore } from './store.ts';
 
 /** Namespaces in MongoDB. A compare-and-set is one write whose filter holds the `_id` and the revision. */
@@ -84,6 +85,10 @@ export class MongoNamespaces implements NamespaceStore {
 
   async dueForExpiry(options: DueOptions): Promise<NamespaceRecord[]> {
     return await this.#due('expires', options);
+  }
+
+  async countByState(): Promise<Record<NamespaceState, number>> {
+    return await this.#gate.run(() => countStates((state) => this.#documents.countDocuments({ state })));
   }
 
   async #due(field: 'nextRotation' | 'expires', options: DueOptions): Promise<NamespaceRecord[]> {

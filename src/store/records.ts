@@ -4,7 +4,10 @@
  * - `expiring`: it is being deleted; nothing of it is handed out any more.
  * - `gone`: a tombstone. Readers see no namespace; writers see when the name may be used again.
  */
-export type NamespaceState = 'provisioning' | 'active' | 'expiring' | 'gone';
+export const NAMESPACE_STATES = ['provisioning', 'active', 'expiring', 'gone'] as const;
+
+/** A state of {@link NAMESPACE_STATES}. */
+export type NamespaceState = (typeof NAMESPACE_STATES)[number];
 
 /** What one of the two accounts of a namespace holds. */
 export interface Slot {

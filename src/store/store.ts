@@ -40,6 +40,8 @@ export interface NamespaceStore {
   dueForRotation(options: DueOptions): Promise<NamespaceRecord[]>;
   /** By `expiresMs`. */
   dueForExpiry(options: DueOptions): Promise<NamespaceRecord[]>;
+  /** How many records are in each state. Counted in an index: cheap, but no call for every request. */
+  countByState(): Promise<Record<NamespaceState, number>>;
 }
 
 /** Signatures that were used. The same failures as {@link NamespaceStore}. */

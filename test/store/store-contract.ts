@@ -95,6 +95,23 @@ export function storeContract(make: MakeStore, rounds: number): void {
       assert.equal(await store.namespaces.insert(first), true);
     });
 
+    it('counts the records of each state, as they are written, moved and removed', async () => {
+      const none = { provisioning: 0, active: 0, expiring: 0, gone: 0 };
+      assert.deepStrictEqual(await store.namespaces.countByState(), none);
+      const states = ['active', 'provisioning', 'active', 'gone', 'active'] as const;
+      const records = states.map((state, index) =>
+        // The earliest and the latest instants there are.
+        firstRecord({ namespace: `taskcluster-${index}`, state, expiresMs: index === 0 ? 0 : 8_640_000_000_000_000 }),
+      );
+      for (const record of records) await store.namespaces.insert(record);
+      assert.deepStrictEqual(await store.namespaces.countByState(), { ...none, provisioning: 1, active: 3, gone: 1 });
+      const [first, second] = records;
+      assert.ok(first && second);
+      await store.namespaces.replace({ ...first, revision: 2, state: 'expiring', expiresMs: 1 }, 1);
+      await store.namespaces.remove(second.namespace, 1);
+      assert.deepStrictEqual(await store.namespaces.countByState(), { ...none, expiring: 1, active: 2, gone: 1 });
+    });
+
     it('refuses a record whose revision is not the next one', async () => {
       await assert.rejects(store.namespaces.insert(firstRecord({ revision: 2 })), RangeError);
       await store.namespaces.insert(firstRecord());

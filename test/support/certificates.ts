@@ -15,20 +15,16 @@ export interface Certificates {
 export function makeCertificates(): Certificates {
   const folder = makeFolder('certificates');
   const file = (name: string): string => join(folder, name);
-  const openssl = (...args: readonly string[]): void => {
-    execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  const openssl = (command: string): void => {
+    execFileSync('openssl', command.split(' '), { cwd: folder, stdio: 'pipe' });
   };
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl(
-    ...['req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=A private CA'],
-    ...['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign'],
-  );
-  openssl('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
+  const newKey = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
+  const asCa = '-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign';
+  openssl(`req -x509 ${newKey} -keyout ca.key -out ca.pem -days 2 -subj /CN=private-ca ${asCa}`);
+  openssl(`req ${newKey} -keyout server.key -out server.csr -subj /CN=localhost`);
   writeFileSync(file('server.ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n');
-  openssl(
-    ...['x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
-    ...['-extfile', 'server.ext', '-out', 'server.pem', '-days', '2'],
-  );
+  const signed = '-CA ca.pem -CAkey ca.key -CAcreateserial -extfile server.ext -days 2';
+  openssl(`x509 -req -in server.csr ${signed} -out server.pem`);
   return {
     ca: readFileSync(file('ca.pem'), 'utf8'),
     caFile: file('ca.pem'),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Notice, NoticeStore } from '../../src/store/notices.ts';
 import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
+import { countStates } from '../../src/store/state-counts.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
 
 /** A store in memory, with the promises of the real ones: every answer comes later, and nobody shares an object. */
@@ -60,6 +61,7 @@ function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore
         .slice(0, limit),
     dueForRotation: async (options) => due(options, 'nextRotationMs'),
     dueForExpiry: async (options) => due(options, 'expiresMs'),
+    countByState: () => countStates((state) => [...records.values()].filter((record) => record.state === state).length),
   };
 }
 
