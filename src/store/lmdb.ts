@@ -8,6 +8,7 @@ import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbOwner } from './lmdb-owner.ts';
+import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
 import type { Store } from './store.ts';
 
 /** How to open the embedded store. */
@@ -90,6 +91,7 @@ class LmdbStore implements Store {
   readonly namespaces: LmdbNamespaces;
   readonly nonces: LmdbNonces;
   readonly notices: LmdbNotices;
+  readonly queueAlerts: LmdbQueueAlerts;
   readonly #root: RootDatabase;
   readonly #owners: Database<string, string>;
   readonly #owner: LmdbOwner;
@@ -106,6 +108,7 @@ class LmdbStore implements Store {
     this.namespaces = new LmdbNamespaces(root, gate);
     this.nonces = new LmdbNonces(root, gate);
     this.notices = new LmdbNotices(root, gate);
+    this.queueAlerts = new LmdbQueueAlerts(root, gate);
     this.#root = root;
     this.#owners = owners;
     this.#owner = owner;

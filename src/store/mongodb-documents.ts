@@ -1,3 +1,4 @@
+import type { QueueAlert } from './queue-alerts.ts';
 import type { NamespaceRecord, NonceEntry, Slot } from './records.ts';
 
 /** An instant as MongoDB keeps it, so that a person who looks into the database can read it. */
@@ -37,6 +38,13 @@ export interface NonceDocument extends Omit<NonceEntry, 'key' | 'firstSeenMs' | 
   readonly _id: string;
   readonly firstSeen: Instant;
   readonly acceptableUntil: Instant;
+}
+
+/** A {@link QueueAlert} in MongoDB. */
+export interface QueueAlertDocument extends Omit<QueueAlert, 'queue' | 'seenMs' | 'changedMs'> {
+  readonly _id: string;
+  readonly seen: Instant;
+  readonly changed: Instant;
 }
 
 export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument {
@@ -88,6 +96,14 @@ export function toNonceDocument({ key, firstSeenMs, acceptableUntilMs, ...same }
 
 export function toNonceEntry({ _id, firstSeen, acceptableUntil, ...same }: NonceDocument): NonceEntry {
   return { key: _id, ...same, firstSeenMs: firstSeen.getTime(), acceptableUntilMs: acceptableUntil.getTime() };
+}
+
+export function toQueueAlertDocument({ queue, seenMs, changedMs, ...same }: QueueAlert): QueueAlertDocument {
+  return { _id: queue, ...same, seen: new Date(seenMs), changed: new Date(changedMs) };
+}
+
+export function toQueueAlert({ _id, seen, changed, ...same }: QueueAlertDocument): QueueAlert {
+  return { queue: _id, ...same, seenMs: seen.getTime(), changedMs: changed.getTime() };
 }
 
 function toSlotDocument({ promisedUntilMs, ...same }: Slot): SlotDocument {

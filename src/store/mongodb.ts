@@ -5,6 +5,7 @@ import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
 import { MongoNotices } from './mongodb-notices.ts';
+import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { forcedOptions, malformed, parseMongoUrl } from './mongodb-url.ts';
 import { reviveWhenStuck } from './mongodb-revival.ts';
 import type { Store } from './store.ts';
@@ -93,6 +94,7 @@ export class MongoStore implements Store {
   readonly namespaces: MongoNamespaces;
   readonly nonces: MongoNonces;
   readonly notices: MongoNotices;
+  readonly queueAlerts: MongoQueueAlerts;
   // Private, because whoever inspects it sees the client and with it the password.
   readonly #db: Db;
   readonly #gate: StoreGate;
@@ -103,6 +105,7 @@ export class MongoStore implements Store {
     this.namespaces = new MongoNamespaces(db, gate);
     this.nonces = new MongoNonces(db, gate);
     this.notices = new MongoNotices(db, gate);
+    this.queueAlerts = new MongoQueueAlerts(db, gate);
     this.#db = db;
     this.#gate = gate;
     this.#close = close;

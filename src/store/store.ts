@@ -1,4 +1,5 @@
 import type { NoticeStore } from './notices.ts';
+import type { QueueAlertStore } from './queue-alerts.ts';
 import type { NamespaceRecord, NamespaceState, NonceEntry } from './records.ts';
 
 /** Which part of the names to list, in ascending order of name (by code unit). */
@@ -68,6 +69,7 @@ export interface Store {
   readonly namespaces: NamespaceStore;
   readonly nonces: NonceStore;
   readonly notices: NoticeStore;
+  readonly queueAlerts: QueueAlertStore;
   /** Resolves when the store answers; throws `StoreUnavailable` otherwise. */
   check(): Promise<void>;
   close(): Promise<void>;

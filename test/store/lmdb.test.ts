@@ -4,6 +4,7 @@ import { openLmdbStore } from '../../src/store/lmdb.ts';
 import type { Store } from '../../src/store/store.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
+import { queueAlertsContract } from './queue-alerts-contract.ts';
 import { type MakeStore, storeContract } from './store-contract.ts';
 import { storeModel } from './store-model.ts';
 
@@ -29,5 +30,6 @@ const makeStore: MakeStore = async () => {
 
 describe('the store in LMDB', () => {
   storeContract(makeStore, 200);
+  queueAlertsContract(makeStore);
   storeModel(makeStore, 60);
 });

@@ -7,6 +7,7 @@ import { type MongoStore, openMongoStore } from '../../src/store/mongodb.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
+import { queueAlertsContract } from './queue-alerts-contract.ts';
 import { assertUnavailable, firstRecord, type MakeStore, storeContract } from './store-contract.ts';
 import { storeModel } from './store-model.ts';
 
@@ -36,6 +37,7 @@ describe('the store in MongoDB', function () {
     };
   };
   storeContract(makeStore, 25);
+  queueAlertsContract(makeStore);
   storeModel(makeStore, 15);
 
   it('agrees on one id when several agents open a fresh database at once', async () => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Notice, NoticeStore } from '../../src/store/notices.ts';
+import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alerts.ts';
 import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
 import { countStates } from '../../src/store/state-counts.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
@@ -21,6 +22,7 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
     namespaces: memoryNamespaces(records),
     nonces: memoryNonces(),
     notices: memoryNotices(),
+    queueAlerts: memoryQueueAlerts(),
     async check() {},
     async close() {},
     put: (record) => void records.set(record.namespace, structuredClone(record)),
@@ -114,5 +116,33 @@ function memoryNotices(): NoticeStore {
       for (const { id } of old) notices.delete(id);
       return old.length;
     },
+  };
+}
+
+function memoryQueueAlerts(): QueueAlertStore {
+  const alerts = new Map<string, QueueAlert>();
+  return {
+    get: async (queue) => structuredClone(alerts.get(queue)),
+    async insert(alert) {
+      if (alert.revision !== 1) throw new RangeError('The first write of an alert makes its revision 1.');
+      if (alerts.has(alert.queue)) return false;
+      alerts.set(alert.queue, structuredClone(alert));
+      return true;
+    },
+    async replace(alert, expectedRevision) {
+      if (alert.revision !== expectedRevision + 1) throw new RangeError('Every write raises the revision by one.');
+      if (alerts.get(alert.queue)?.revision !== expectedRevision) return false;
+      alerts.set(alert.queue, structuredClone(alert));
+      return true;
+    },
+    async remove(queue, expectedRevision) {
+      if (alerts.get(queue)?.revision !== expectedRevision) return false;
+      return alerts.delete(queue);
+    },
+    list: async ({ after, limit }) =>
+      structuredClone([...alerts.values()])
+        .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+        .filter(({ queue }) => after === undefined || queue > after)
+        .slice(0, limit),
   };
 }

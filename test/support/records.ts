@@ -1,4 +1,5 @@
 import type { Notice } from '../../src/store/notices.ts';
+import type { QueueAlert } from '../../src/store/queue-alerts.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 
 /** A namespace that is active and was claimed at `nowMs`, but for what is given. */
@@ -48,6 +49,22 @@ export function noticeOf(nowMs: number, given: Partial<Notice> = {}): Notice {
     nextAttemptMs: nowMs,
     lastError: null,
     settledMs: null,
+    ...given,
+  };
+}
+
+/** The alert of a queue that has just grown past the threshold for warnings, but for what is given. */
+export function alertOf(given: Partial<QueueAlert> = {}): QueueAlert {
+  return {
+    queue: 'queue/taskcluster-x/jobs',
+    revision: 1,
+    namespace: 'taskcluster-x',
+    life: 'bGlmZQ',
+    episode: 'ZXBpc29kZQ',
+    level: 'warning',
+    messages: 4000,
+    seenMs: Date.parse('2026-11-24T12:00:00.123Z'),
+    changedMs: Date.parse('2026-11-24T12:00:00.456Z'),
     ...given,
   };
 }
