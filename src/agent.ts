@@ -18,12 +18,14 @@ import type { Jobs } from './jobs/job.ts';
 import { reconcileBrokerJob } from './jobs/reconcile-broker.ts';
 import { repairAccountJob } from './jobs/repair-account.ts';
 import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
+import { sendNoticesJob } from './jobs/send-notices.ts';
 import { type Schedule, startSchedule } from './jobs/schedule.ts';
 import type { Log } from './log.ts';
 import { createNamespaceParts } from './composition/namespace-parts.ts';
 import { type AgentEvents, createAgentEvents } from './notify/agent-events.ts';
 import type { Authenticator } from './requests/authenticator.ts';
 import { pruneJob } from './jobs/prune.ts';
+import { createNoticeParts } from './composition/notice-parts.ts';
 import { createRepairParts } from './composition/repair-parts.ts';
 import { createHandlers, startRequests } from './composition/request-parts.ts';
 import { Secret } from './secret.ts';
@@ -181,6 +183,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         expireNamespacesJob(parts.expiry),
         tellExpiringJob(parts.expiry, config.expiryNoticeSeconds * 1000),
         reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
+        sendNoticesJob(createNoticeParts({ config, store, clock, log, events: told })),
         pruneJob({ store, clock, log }),
       ],
       triggered: [

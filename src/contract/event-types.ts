@@ -130,6 +130,20 @@ export const EVENT_TYPES = {
       deleteAtMessages: count.meta({ description: 'The threshold that it passed.', examples: [8000] }),
     }),
   },
+  'notice.failed': {
+    meaning:
+      'The owner of a namespace could not be told of something by mail, and this is given up. A namespace without a contact has no notices.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      notice: z.enum(['queue-warning', 'queue-deletion', 'queue-recovered']).meta({ description: 'What it tells of.' }),
+      attempts: count.meta({ description: 'How often it was tried.' }),
+      error: z.string().meta({
+        description: "Taskcluster's code of the latest failure, or the agent's.",
+        examples: ['DenylistedAddress', 'InsufficientScopes', 'TimedOut', 'NotSent', 'NotConfigured'],
+      }),
+    }),
+  },
   'connection.closed': {
     meaning: 'The agent closed a connection of a claimed account.',
     data: z.strictObject({

@@ -6,6 +6,8 @@ import type { RecurringJob } from './job.ts';
 
 const PRUNE_EVERY_MS = 60_000;
 const DAY_MS = 24 * 60 * 60_000;
+/** So long after a notice was settled an owner may ask what became of it. */
+const NOTICE_KEPT_MS = 30 * DAY_MS;
 const PAGE = 1000;
 
 /** Whether a tombstone has done its service: nothing of its life, nor of a revocation, has to be known any more. */
@@ -13,13 +15,13 @@ export function isForgettable({ state, goneMs, revokedUntilMs }: NamespaceRecord
   return state === 'gone' && goneMs !== null && Math.max(goneMs, revokedUntilMs ?? 0) + DAY_MS <= nowMs;
 }
 
-/** Removes the signatures that can no longer be accepted and tombstones a day after they were of use. */
+/** Removes the signatures that can no longer be accepted, tombstones a day after they were of use, and old notices. */
 export function pruneJob({
   store,
   clock,
   log,
 }: {
-  readonly store: Pick<Store, 'namespaces' | 'nonces'>;
+  readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices'>;
   readonly clock: Clock;
   readonly log: Log;
 }): RecurringJob {
@@ -29,7 +31,9 @@ export function pruneJob({
     async run(signal) {
       const nonces = await store.nonces.prune(clock.nowMs());
       const tombstones = await pruneTombstones(store.namespaces, clock, signal);
-      if (nonces + tombstones > 0) log.debug({ nonces, tombstones }, 'what is of no use any more was removed');
+      const notices = await store.notices.prune(clock.nowMs() - NOTICE_KEPT_MS);
+      if (nonces + tombstones + notices > 0)
+        log.debug({ nonces, tombstones, notices }, 'what is of no use any more was removed');
     },
   };
 }

@@ -33,6 +33,10 @@ export interface Notice {
   readonly attempts: number;
   /** When the next attempt may begin; while one is under way: when somebody else may take it over. */
   readonly nextAttemptMs: number;
+  /** An attempt was begun whose end is not written yet. If it is due all the same, whoever made it has died. */
+  readonly underWay: boolean;
+  /** Whether an earlier attempt may have delivered it all the same: its answer was lost. */
+  readonly mayHaveArrived: boolean;
   /** Why the latest attempt failed: a code, never a message of the other side; null: none has. */
   readonly lastError: string | null;
   /** When it became `sent`, `failed` or `withdrawn`; null before. */

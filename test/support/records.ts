@@ -47,6 +47,8 @@ export function noticeOf(nowMs: number, given: Partial<Notice> = {}): Notice {
     state: 'waiting',
     attempts: 0,
     nextAttemptMs: nowMs,
+    underWay: false,
+    mayHaveArrived: false,
     lastError: null,
     settledMs: null,
     ...given,

@@ -1,0 +1,66 @@
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+import type { AgentEvents } from '../notify/agent-events.ts';
+import { noNotifier, type Notifier } from '../notify/notifier.ts';
+import { createTaskclusterMail } from '../notify/taskcluster-mail.ts';
+import { createSendNotices, type SendNotices } from '../queues/send-notices.ts';
+import type { Notice } from '../store/notices.ts';
+import type { Store } from '../store/store.ts';
+
+/** What {@link createNoticeParts} works with. */
+export interface NoticePartsSettings {
+  readonly config: Config;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Pick<AgentEvents, 'emit'>;
+}
+
+/** Builds the sending of notices, and has it tell what it does as events and in the log: never to whom. */
+export function createNoticeParts({ config, store, clock, log, events }: NoticePartsSettings): SendNotices {
+  return createSendNotices({
+    store,
+    notifier: notifierOf(config, clock, log),
+    clock,
+    mail: { agentId: config.id, surveyIntervalSeconds: config.surveyIntervalSeconds },
+    onOutcome: (notice) => tellOutcome(notice, events, log),
+  });
+}
+
+function notifierOf(config: Config, clock: Clock, log: Log): Notifier {
+  const { taskclusterRootUrl: rootUrl, taskclusterClientId: clientId, taskclusterAccessToken: accessToken } = config;
+  if (clientId !== null && accessToken !== undefined) {
+    return createTaskclusterMail({ rootUrl, clientId, accessToken, clock });
+  }
+  log.warn(
+    'no notices can be sent to owners of queues: set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN to a client with the scope notify:email:*',
+  );
+  return noNotifier;
+}
+
+function tellOutcome(notice: Notice, events: Pick<AgentEvents, 'emit'>, log: Log): void {
+  const { id, kind, namespace, queue, state, attempts, lastError } = notice;
+  const told = { notice: id, kind, namespace, queue, attempts };
+  switch (state) {
+    case 'sent':
+      log.info(told, 'an owner was sent a notice');
+      break;
+    case 'failed': {
+      const error = lastError ?? 'NoAnswer';
+      events.emit('notice.failed', { namespace, queue, notice: kind, attempts, error });
+      log.error({ ...told, error }, 'a notice could not be delivered and is given up');
+      break;
+    }
+    case 'withdrawn':
+      log.info(told, 'a notice is of no use any more and is not sent');
+      break;
+    case 'waiting':
+    case 'held':
+      log.warn(
+        { ...told, error: lastError, nextAttempt: new Date(notice.nextAttemptMs).toISOString() },
+        'a notice could not be sent and is tried again',
+      );
+      break;
+  }
+}

@@ -1,0 +1,147 @@
+import type { SendOutcome } from '../notify/notifier.ts';
+import type { Notice } from '../store/notices.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+
+/**
+ * For how long an attempt is left to whoever began it, in ms: several times what a notifier may take, so that a second
+ * agent does not send what is just being sent.
+ */
+export const ATTEMPT_LEASE_MS = 60_000;
+
+/** After so long it is news to nobody, in ms. */
+export const GIVE_UP_MS = 24 * 60 * 60_000;
+
+/** The pause after the first failure, which doubles, and the longest one, in ms. */
+const FIRST_PAUSE_MS = 15_000;
+const LONGEST_PAUSE_MS = 30 * 60_000;
+
+/** The pause where patience helps more than trying: an operator has to act, or a limit for the address to pass. In ms. */
+const SLOW_PAUSE_MS = 10 * 60_000;
+
+/** What a notice tells of. */
+export type NoticeAbout = Pick<
+  Notice,
+  | 'id'
+  | 'kind'
+  | 'namespace'
+  | 'life'
+  | 'queue'
+  | 'contact'
+  | 'messages'
+  | 'warnAtMessages'
+  | 'deleteAtMessages'
+  | 'seenMs'
+>;
+
+/**
+ * A notice to be added to the store. A `waiting` one is sent at once. A `held` one is for what is about to be done: it
+ * is sent once it was released ({@link releaseNotice}), or never, when it was withdrawn ({@link withdrawNotice}).
+ */
+export function newNotice(about: NoticeAbout, state: 'waiting' | 'held' = 'waiting'): Notice {
+  return {
+    ...about,
+    revision: 1,
+    state,
+    attempts: 0,
+    nextAttemptMs: about.seenMs,
+    underWay: false,
+    mayHaveArrived: false,
+    lastError: null,
+    settledMs: null,
+  };
+}
+
+/** What to do with a notice that is due; `notice` is what to write first. */
+export interface NoticeStep {
+  readonly what: 'send' | 'withdraw' | 'fail';
+  readonly notice: Notice;
+}
+
+/**
+ * Whether somebody has tried to deliver it, or nobody ever will: what its owner could be told of has been told as well
+ * as can be.
+ */
+export function wasAttempted({ state, attempts }: Notice): boolean {
+  return attempts > 0 || state === 'sent' || state === 'failed' || state === 'withdrawn';
+}
+
+/** A held notice as it is to be written once what it tells of has happened: it is sent at once. */
+export function releaseNotice(notice: Notice, nowMs: number): Notice {
+  return { ...notice, revision: notice.revision + 1, state: 'waiting', nextAttemptMs: nowMs };
+}
+
+/** A notice as it is to be written once it has become pointless. */
+export function withdrawNotice(notice: Notice, nowMs: number): Notice {
+  return { ...notice, revision: notice.revision + 1, state: 'withdrawn', settledMs: nowMs };
+}
+
+/**
+ * Decides about a notice that is due. An attempt is written down before it is made: no second agent makes it then, and
+ * one that is never heard of again counts.
+ *
+ * It goes to the contact of today. Who cleared the contact wants no mail. When the life of the namespace is over, its
+ * last contact is still told of what was deleted, and of nothing else: there is nothing left to act on.
+ */
+export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): NoticeStep {
+  const isAlive = record?.life === notice.life && (record.state === 'active' || record.state === 'provisioning');
+  if (isAlive ? record.contact === null : notice.kind !== 'queue-deletion') {
+    return { what: 'withdraw', notice: withdrawNotice(notice, nowMs) };
+  }
+  if (notice.attempts > 0 && nowMs >= notice.seenMs + GIVE_UP_MS) {
+    return { what: 'fail', notice: failed(notice, notice.lastError ?? 'NoAnswer', nowMs) };
+  }
+  return {
+    what: 'send',
+    notice: {
+      ...notice,
+      revision: notice.revision + 1,
+      contact: (isAlive ? record.contact : null) ?? notice.contact,
+      attempts: notice.attempts + 1,
+      nextAttemptMs: nowMs + ATTEMPT_LEASE_MS,
+      underWay: true,
+      mayHaveArrived: notice.mayHaveArrived || notice.underWay,
+    },
+  };
+}
+
+/**
+ * The notice after an attempt, as it is to be written.
+ *
+ * @param notice as it was when the attempt was begun
+ */
+export function decideAfter(notice: Notice, outcome: SendOutcome, nowMs: number): Notice {
+  switch (outcome.is) {
+    case 'sent':
+      return sent(notice, nowMs);
+    case 'refused':
+      return failed(notice, outcome.code, nowMs);
+    case 'not-sent':
+      // The service knows it already: an earlier attempt did get through.
+      if (notice.mayHaveArrived) return sent(notice, nowMs);
+      return again(notice, outcome.code, SLOW_PAUSE_MS, nowMs);
+    case 'misconfigured':
+      return again(notice, outcome.code, SLOW_PAUSE_MS, nowMs);
+    case 'unavailable': {
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (notice.attempts - 1), LONGEST_PAUSE_MS);
+      const mayHaveArrived = notice.mayHaveArrived || outcome.mayHaveArrived;
+      return again({ ...notice, mayHaveArrived }, outcome.code, pauseMs, nowMs);
+    }
+  }
+}
+
+function sent(notice: Notice, nowMs: number): Notice {
+  return { ...ended(notice), state: 'sent', settledMs: nowMs };
+}
+
+function failed(notice: Notice, lastError: string, nowMs: number): Notice {
+  return { ...ended(notice), state: 'failed', lastError, settledMs: nowMs };
+}
+
+function again(notice: Notice, lastError: string, pauseMs: number, nowMs: number): Notice {
+  if (nowMs + pauseMs > notice.seenMs + GIVE_UP_MS) return failed(notice, lastError, nowMs);
+  return { ...ended(notice), lastError, nextAttemptMs: nowMs + pauseMs };
+}
+
+function ended(notice: Notice): Notice {
+  return { ...notice, revision: notice.revision + 1, underWay: false };
+}
