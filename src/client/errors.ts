@@ -1,7 +1,7 @@
 import { WIRE_ERRORS, WireError, type WireErrorCode } from '../contract/errors.ts';
 
 /** What the library's errors tell by `code`: a code of the contract, or one that only this side can have. */
-export type ClientErrorCode = WireErrorCode | 'BrokerRefused' | 'ClientClosed';
+export type ClientErrorCode = WireErrorCode | 'BrokerRefused' | 'ClientClosed' | 'LeaseLost';
 
 /** The base of all errors of the library. Nothing secret is in any of them. */
 export class PulseAgentError extends Error {
@@ -29,6 +29,9 @@ export interface PulseAgentErrorOptions {
 
 /** A field breaks a rule; `details.field` names it. */
 export class InputError extends PulseAgentError {}
+
+/** The agent does not serve this method: it is older than this library. `details.methods` names those that it serves. */
+export class MethodNotServed extends InputError {}
 
 /** The signature was refused, or there are no credentials to make one. */
 export class AuthenticationFailed extends PulseAgentError {}
@@ -82,6 +85,13 @@ export class BrokerRefused extends PulseAgentError {
   }
 }
 
+/** The credentials of a lease can no longer be valid. `details.reason` and the cause say why. */
+export class LeaseLost extends PulseAgentError {
+  constructor(message: string, options: PulseAgentErrorOptions) {
+    super('LeaseLost', message, options);
+  }
+}
+
 /** The client was closed, or the lease was stopped. */
 export class ClientClosed extends PulseAgentError {
   constructor(message: string) {
@@ -122,6 +132,10 @@ export function toClientError(error: unknown, nowMs: number): unknown {
   const agentTime = details?.['agentTime'];
   if (code === 'AuthenticationFailed' && typeof agentTime === 'string' && !Number.isNaN(Date.parse(agentTime))) {
     return new ClockSkew(nowMs - Date.parse(agentTime), options);
+  }
+  if (code === 'InputError' && details?.['field'] === 'method') {
+    const sentence = 'The agent does not serve this method: it is older than this client, and must be updated first.';
+    return new MethodNotServed(code, sentence, options);
   }
   return new CLASSES[code](code, message, options);
 }

@@ -3,11 +3,14 @@ import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { WireError } from '../contract/errors.ts';
 import { parseResult } from '../contract/messages.ts';
 import { METHODS, type MethodName, type RequestInput, type ResultBody } from '../contract/methods.ts';
-import { contractNames, DIRECT_REPLY_TO } from '../contract/names.ts';
+import { CONTRACT_VERSION, contractNames, DIRECT_REPLY_TO } from '../contract/names.ts';
 import { JSON_CONTENT_TYPE, readReply } from '../contract/reply.ts';
 import { generateReplyKey, open } from '../contract/sealing.ts';
 import { type ClientCredentials, signRequest } from '../contract/signature.ts';
 import { BrokerRefused, NoReply } from './errors.ts';
+
+/** A connection of amqplib, as far as the library needs one. */
+export type AmqpConnection = Pick<ChannelModel, 'createConfirmChannel'>;
 
 /** Which agent to talk to, and how. */
 export interface RpcOptions {
@@ -66,7 +69,7 @@ const DEFAULT_ID = 'pulse-agent';
  * const rpc = await openRpc(await connect(url), { credentials: { clientId, accessToken } });
  * const { connectionString } = await rpc.request('claim-namespace', { namespace: 'taskcluster-builds' });
  */
-export async function openRpc(connection: ChannelModel, options: RpcOptions = {}): Promise<Rpc> {
+export async function openRpc(connection: AmqpConnection, options: RpcOptions = {}): Promise<Rpc> {
   // With confirms, a request that the full queue does not take is known at once, and not when its time is over.
   const channel = await connection.createConfirmChannel();
   const waiting = new Map<string, Waiting>();
@@ -94,7 +97,7 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
   if (error.code === 404) {
     return new WireError(
       'Unavailable',
-      `No agent with the id ${id} has run in this vhost: check the id and the vhost.`,
+      `No agent with the id ${id} that speaks ${CONTRACT_VERSION} has run in this vhost: check the id and the vhost.`,
     );
   }
   if (error.code === 403) {

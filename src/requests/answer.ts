@@ -79,7 +79,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
     const handler: MethodHandler<MethodName> | undefined = parts.handlers[request.method];
     if (handler === undefined) {
       throw new WireError('InputError', `This agent does not serve the method ${request.method}.`, {
-        details: { field: 'method' },
+        details: { field: 'method', methods: Object.keys(parts.handlers) },
       });
     }
     const json = JSON.stringify(await handler(request.body, { signer, userId, signal, afterReply }));

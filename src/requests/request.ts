@@ -43,7 +43,7 @@ export function readRequest(delivery: Delivery, replyTo: string): Request {
     );
   }
   if (!isMethodName(routingKey)) {
-    throw inputError('method', `The method is unknown: the routing key must be one of ${METHOD_NAMES}.`);
+    throw unknownMethod();
   }
   if (properties.contentType !== REQUEST_CONTENT_TYPE) {
     throw inputError('content_type', `The property content_type must be ${REQUEST_CONTENT_TYPE}.`);
@@ -68,7 +68,13 @@ export function headersOf(delivery: Delivery): Readonly<Record<string, unknown>>
   return typeof headers === 'object' && headers !== null ? (headers as Record<string, unknown>) : {};
 }
 
-const METHOD_NAMES = Object.keys(METHODS).join(', ');
+/** With the methods that there are, so that a client of a later contract knows what it can ask for instead. */
+function unknownMethod(): WireError {
+  const methods = Object.keys(METHODS);
+  return new WireError('InputError', `The method is unknown: the routing key must be one of ${methods.join(', ')}.`, {
+    details: { field: 'method', methods },
+  });
+}
 
 function inputError(field: string, message: string): WireError {
   return new WireError('InputError', message, { details: { field } });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { METHODS } from '../../src/contract/methods.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { unique } from '../support/folders.ts';
 import type { RawRequest } from '../support/requester.ts';
@@ -95,7 +96,8 @@ describe('bad input over AMQP', () => {
       assert.equal(json['retryable'], false);
       if (typeof rule === 'string') assert.ok(String(json['message']).includes(rule), String(json['message']));
       else assert.match(String(json['message']), rule);
-      assert.deepEqual(json['details'], field === undefined ? undefined : { field });
+      const methods = field === 'method' ? { methods: Object.keys(METHODS) } : {};
+      assert.deepEqual(json['details'], field === undefined ? undefined : { field, ...methods });
     });
   }
 

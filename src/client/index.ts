@@ -1,0 +1,28 @@
+/**
+ * The client library of Pulse Agent: credentials for a namespace, over AMQP, kept fresh for as long as a program runs.
+ *
+ * @example
+ * import { PulseAgentClient } from 'pulse-agent/client';
+ *
+ * const client = new PulseAgentClient({ url, credentials: { clientId, accessToken } });
+ * const lease = await client.lease({ namespace: 'taskcluster-builds' });
+ * console.log(`claimed until ${lease.expires.toISOString()}`);
+ * await lease.stop();
+ * await client.close();
+ *
+ * @module
+ */
+export type { ClientCredentials } from '../contract/signature.ts';
+export {
+  type CallOptions,
+  type Claim,
+  type ClaimRequest,
+  type ClientOptions,
+  type LeaseRequest,
+  type Namespace,
+  PulseAgentClient,
+} from './client.ts';
+export type { AmqpConnection } from './rpc.ts';
+export * from './errors.ts';
+export { type Lease, type LeaseEvents, type PulseCredentials } from './lease.ts';
+export type { Time } from './time.ts';

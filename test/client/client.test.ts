@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import * as errors from '../../src/client/errors.ts';
+import { systemTime } from '../../src/client/time.ts';
+import type { MethodName } from '../../src/contract/methods.ts';
+import { readReply } from '../../src/contract/reply.ts';
+import { readAuthorization } from '../../src/contract/signature.ts';
+import { NEWCOMER, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { manage, openConnection } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { makeRelay } from '../support/tcp-relay.ts';
+
+const HOUR_MS = 3_600_000;
+
+describe('PulseAgentClient', () => {
+  const installation = useInstallation();
+
+  function makeClient(clientId = TEAM, options: Partial<ClientOptions> = {}): PulseAgentClient {
+    const { config, taskcluster, claimantUrl } = installation();
+    const client = new PulseAgentClient({
+      ...(options.connection === undefined ? { url: claimantUrl } : {}),
+      id: config.id,
+      audience: config.audience,
+      credentials: taskcluster.credentials(clientId),
+      ...options,
+    });
+    addCleanup(() => client.close());
+    return client;
+  }
+
+  /** The address of RabbitMQ by way of a relay. */
+  function through(port: number): string {
+    const url = new URL(installation().claimantUrl);
+    url.port = String(port);
+    return url.href;
+  }
+
+  it('does all that there is', async () => {
+    const client = makeClient();
+    const [namespace, other] = [teamNamespace(), teamNamespace()];
+    assert.equal((await client.ping()).alive, true);
+    const expires = new Date(Date.now() + 10 * HOUR_MS);
+    const claim = await client.claimNamespace({ namespace, expires, contact: 'team@example.com' });
+    assert.equal(claim.expires, expires.toISOString());
+    await openConnection(claim.connectionString);
+    await client.claimNamespace({ namespace: other });
+    assert.equal((await client.getNamespace(namespace)).state, 'active');
+
+    const listed: string[] = [];
+    for await (const { namespace: name } of client.listNamespaces({ pageSize: 1 })) listed.push(name);
+    assert.ok([namespace, other].every((name) => listed.includes(name)));
+
+    const until = new Date(Date.now() + HOUR_MS);
+    const operator = makeClient(REVOKER);
+    assert.deepEqual(await operator.revokeNamespace(other, { until }), {
+      namespace: other,
+      revokedUntil: until.toISOString(),
+    });
+    await assert.rejects(client.claimNamespace({ namespace: other }), errors.RequestConflict);
+    assert.deepEqual(await client.releaseNamespace(namespace), { namespace, state: 'expiring' });
+  });
+
+  it('works over a connection that is there, and leaves it open', async () => {
+    const connection = await openConnection(installation().claimantUrl);
+    const client = makeClient(TEAM, { connection });
+    await client.claimNamespace({ namespace: teamNamespace() });
+    await client.close();
+    await (await connection.createChannel()).close();
+  });
+
+  it('asks for a connection again when the one it got is gone', async () => {
+    let asked = 0;
+    const client = makeClient(TEAM, {
+      connection: () => {
+        asked += 1;
+        return openConnection(installation().claimantUrl);
+      },
+    });
+    await client.ping();
+    await client.ping();
+    assert.equal(asked, 1);
+    await closeClaimantConnections();
+    await client.ping();
+    assert.equal(asked, 2);
+  });
+
+  async function closeClaimantConnections(): Promise<void> {
+    const { broker, names } = installation();
+    await manage(broker, 'DELETE', `/connections/username/${names.claimantUser}`);
+  }
+
+  it('tells what the agent refuses as an error of its own class', async () => {
+    const stranger = makeClient(NEWCOMER);
+    const namespace = teamNamespace();
+    await assert.rejects(stranger.claimNamespace({ namespace }), (error) => {
+      assert.ok(error instanceof errors.InsufficientScopes && error instanceof errors.PulseAgentError);
+      assert.deepEqual([error.code, error.retryable, error.name], ['InsufficientScopes', false, 'InsufficientScopes']);
+      assert.deepEqual(error.details, { required: `pulse:namespace:${namespace}`, clientId: NEWCOMER });
+      return true;
+    });
+    await assert.rejects(stranger.getNamespace(namespace), errors.ResourceNotFound);
+    await assert.rejects(stranger.getNamespace('x y'), errors.InputError);
+    const nobody = makeClient(TEAM, { credentials: { clientId: TEAM, accessToken: 'wrong' } });
+    await assert.rejects(nobody.claimNamespace({ namespace }), errors.AuthenticationFailed);
+  });
+
+  it('takes the present credentials from a function', async () => {
+    const { taskcluster } = installation();
+    const client = makeClient(TEAM, { credentials: async () => taskcluster.credentials(TEAM) });
+    await client.claimNamespace({ namespace: teamNamespace() });
+  });
+
+  it('says which clock is off and by how much', async () => {
+    const time = { ...systemTime, nowMs: () => Date.now() + HOUR_MS };
+    const claim = makeClient(TEAM, { time }).claimNamespace({ namespace: teamNamespace() });
+    await assert.rejects(claim, (error) => {
+      assert.ok(error instanceof errors.ClockSkew && error instanceof errors.AuthenticationFailed);
+      assert.ok(Math.abs(error.aheadMs - HOUR_MS) < 60_000);
+      assert.match(
+        error.message,
+        /^The clock of this machine is about 3[56]\d\d s ahead of that of the agent.*: set the clock\.$/,
+      );
+      return true;
+    });
+  });
+
+  it('tells a method that the agent does not serve from other faults', async () => {
+    const requester = await installation().requester();
+    const { properties, content } = await requester.request({ method: 'make-coffee' });
+    const reply = readReply(properties, content);
+    assert.ok(reply.kind === 'error');
+    const error = errors.toClientError(reply.error, Date.now());
+    assert.ok(error instanceof errors.MethodNotServed);
+    assert.ok((error.details['methods'] as MethodName[]).includes('claim-namespace'));
+  });
+
+  it('says so when no agent with this id, or of this version of the contract, has run', async () => {
+    const url = installation().vhost.amqpUrl;
+    const ping = makeClient(TEAM, { url, id: 'agent-of-tomorrow', timeoutMs: 1500 }).ping();
+    await assert.rejects(ping, (error) => {
+      assert.ok(error instanceof errors.Unavailable && !error.mayHaveActed);
+      assert.match(error.message, /^No agent with the id agent-of-tomorrow that speaks v1 has run in this vhost/);
+      return true;
+    });
+  });
+
+  it('says what RabbitMQ refuses, at once and without the password', async () => {
+    const { claimantUrl } = installation();
+    const wrong = new URL(claimantUrl);
+    wrong.password = 'not-the-password';
+    for (const [options, message] of [
+      [{ url: wrong.href }, /^RabbitMQ refuses the user or its password/],
+      [{ url: claimantUrl, id: 'nobodys' }, /^RabbitMQ does not let this user send requests/],
+      [{ url: 'http://127.0.0.1' }, /must begin with amqp/],
+    ] as const) {
+      await assert.rejects(makeClient(TEAM, options).ping(), (error) => {
+        assert.ok(error instanceof errors.BrokerRefused, inspect(error));
+        assert.match(error.message, message);
+        assert.doesNotMatch(inspect(error), /not-the-password/);
+        return true;
+      });
+    }
+  });
+
+  it('names the causes that RabbitMQ does not tell apart', async () => {
+    const elsewhere = new URL(installation().claimantUrl);
+    elsewhere.pathname = '/no-such-vhost';
+    const ping = makeClient(TEAM, { url: elsewhere.href }).ping({ timeoutMs: 1000 });
+    await assert.rejects(ping, (error) => {
+      assert.ok(error instanceof errors.Unavailable && !error.mayHaveActed);
+      assert.match(error.message, /the vhost is not there, this user may not use it, or has too many connections/);
+      return true;
+    });
+  });
+
+  it('reconnects, and sends again what found no broker, until its time is over', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    const client = makeClient(TEAM, { url: through(relay.port) });
+    await client.ping();
+    relay.cut();
+    const late = client.ping({ timeoutMs: 1200 });
+    await assert.rejects(late, (error) => error instanceof errors.Unavailable && error.retryable);
+    const patient = client.claimNamespace({ namespace: teamNamespace() });
+    relay.restore();
+    await patient;
+  });
+
+  it('connects in time or says that it could not', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    relay.stall();
+    await assert.rejects(
+      makeClient(TEAM, { url: through(relay.port) }).ping({ timeoutMs: 500 }),
+      (error) => error instanceof errors.Unavailable && !error.mayHaveActed,
+    );
+  });
+
+  it('ends with the signal of a call, of the client, and when it is closed', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    relay.stall();
+    const reason = new Error('Enough.');
+    const ofCall = new AbortController();
+    const ofClient = new AbortController();
+    const client = makeClient(TEAM, { url: through(relay.port), signal: ofClient.signal });
+    const calls = [client.ping({ signal: ofCall.signal }), client.ping()] as const;
+    ofCall.abort(reason);
+    await assert.rejects(calls[0], reason);
+    ofClient.abort();
+    await assert.rejects(calls[1], errors.ClientClosed);
+    await assert.rejects(client.ping(), errors.ClientClosed);
+    await assert.rejects(makeClient(TEAM, { signal: AbortSignal.abort() }).ping(), errors.ClientClosed);
+  });
+
+  it('closes a connection that it does not use, and shows no secret when printed', async () => {
+    const client = makeClient();
+    await client.ping();
+    assert.doesNotMatch(inspect(client, { depth: 10, showHidden: true }), /amqp:|accessToken/);
+    await client.close();
+  });
+
+  it('needs a URL or a connection', () => {
+    assert.throws(() => new PulseAgentClient({}), TypeError);
+    assert.throws(() => new PulseAgentClient({ url: 'amqp://x', connection: () => assert.fail() }), TypeError);
+  });
+});
+
+describe('PulseAgentClient without an agent', () => {
+  const installation = useInstallation();
+
+  function makeClient(): PulseAgentClient {
+    const { config, taskcluster, claimantUrl } = installation();
+    const credentials = taskcluster.credentials(TEAM);
+    const client = new PulseAgentClient({ url: claimantUrl, id: config.id, audience: config.audience, credentials });
+    addCleanup(() => client.close());
+    return client;
+  }
+
+  before('stop the agent', () => installation().agent.stop());
+
+  it('lets a request that waited too long expire, and signs each try anew', async function () {
+    this.timeout(60_000);
+    const { names, vhost } = installation();
+    const dead = await installation().deadLetters();
+    const client = makeClient();
+    const namespace = teamNamespace();
+    await assert.rejects(client.claimNamespace({ namespace }, { timeoutMs: 400 }), (error) => {
+      assert.ok(error instanceof errors.Unavailable && error.mayHaveActed && error.retryable);
+      return true;
+    });
+    await dead.find(() => true);
+    const connection = await openConnection(vhost.amqpUrl);
+    const channel = await connection.createChannel();
+    assert.equal((await channel.checkQueue(names.requestQueue)).messageCount, 0);
+
+    const nonces = new Set<string>();
+    const seen = new Promise<void>((resolve, reject) => {
+      const take = (message: Parameters<Parameters<typeof channel.consume>[1]>[0]): void => {
+        nonces.add(readAuthorization(message?.properties.headers?.['authorization']).nonce);
+        if (nonces.size === 2) resolve();
+        // The first is never answered; cutting its connection makes the client send it again.
+        else void manage(installation().broker, 'DELETE', `/connections/username/${names.claimantUser}`).catch(reject);
+      };
+      channel.consume(names.requestQueue, take, { noAck: true }).catch(reject);
+    });
+    const claim = client.claimNamespace({ namespace });
+    claim.catch(() => undefined);
+    await seen;
+    await client.close();
+    await assert.rejects(claim, errors.ClientClosed);
+  });
+
+  it('does not release twice what may have been released', async () => {
+    const release = makeClient().releaseNamespace(teamNamespace(), { timeoutMs: 700 });
+    await assert.rejects(release, (error) => error instanceof errors.Unavailable && error.mayHaveActed);
+  });
+});

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { backoffMs, decideRetry, type FailedTry } from '../../src/client/decide-retry.ts';
+import { BrokerRefused, NoReply } from '../../src/client/errors.ts';
+import { WIRE_ERRORS, WireError, type WireErrorCode } from '../../src/contract/errors.ts';
+
+const NOW = Date.parse('2026-11-24T12:00:00Z');
+
+function decide(failed: Partial<FailedTry>): number | undefined {
+  const usual = { method: 'claim-namespace', failures: 1, leftMs: 30_000, nowMs: NOW, random: 0.5 } as const;
+  return decideRetry({ error: new WireError('Unavailable', 'Away.'), ...usual, ...failed });
+}
+
+describe('decideRetry', () => {
+  for (const code of Object.keys(WIRE_ERRORS) as WireErrorCode[]) {
+    const { retryable } = WIRE_ERRORS[code];
+    it(`${retryable ? 'tries again' : 'gives up'} after ${code}`, () => {
+      assert.equal(decide({ error: new WireError(code, 'No.') }) !== undefined, retryable);
+    });
+  }
+
+  it('believes the agent when it says of an error that it is not retryable, and the other way round', () => {
+    assert.equal(decide({ error: new WireError('Unavailable', 'No.', { retryable: false }) }), undefined);
+    assert.ok(decide({ error: new WireError('InputError', 'Later.', { retryable: true }) }));
+  });
+
+  it('does not send a release or a revocation again that may have been served', () => {
+    for (const method of ['release-namespace', 'revoke-namespace'] as const) {
+      assert.equal(decide({ method, error: new NoReply('None.') }), undefined);
+      assert.ok(decide({ method, error: new WireError('Unavailable', 'The queue is full.') }));
+    }
+    assert.ok(decide({ method: 'claim-namespace', error: new NoReply('None.') }));
+  });
+
+  it('waits for as long as the agent says, and gives up when that is too long', () => {
+    for (const field of ['retryAt', 'revokedUntil']) {
+      const until = (ms: number): WireError =>
+        new WireError('RequestConflict', 'Later.', { details: { [field]: new Date(NOW + ms).toISOString() } });
+      assert.equal(decide({ error: until(7000) }), 7000);
+      assert.equal(decide({ error: until(30_001) }), undefined);
+    }
+  });
+
+  it('gives up what is no error of an agent', () => {
+    for (const error of [new BrokerRefused('No.'), new Error('A bug.'), undefined]) {
+      assert.equal(decide({ error }), undefined);
+    }
+  });
+
+  it('never waits past the time of the call', () => {
+    fc.assert(
+      fc.property(
+        fc.nat({ max: 100 }),
+        fc.double({ min: -10, max: 60_000, noNaN: true }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (failures, leftMs, random) => {
+          const pauseMs = decide({ failures: failures + 1, leftMs, random });
+          assert.ok(pauseMs === undefined || (pauseMs > 0 && pauseMs < leftMs));
+        },
+      ),
+    );
+  });
+});
+
+describe('backoffMs', () => {
+  it('grows up to its limit, and is between half and all of it', () => {
+    assert.equal(backoffMs(1, 0, 1000, 60_000), 500);
+    assert.equal(backoffMs(3, 0.5, 1000, 60_000), 3000);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 10_000 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (n, random) => {
+        const pauseMs = backoffMs(n, random, 1000, 60_000);
+        assert.ok(pauseMs >= 500 && pauseMs <= 60_000);
+        assert.ok(backoffMs(n + 1, random, 1000, 60_000) >= pauseMs);
+      }),
+    );
+  });
+});

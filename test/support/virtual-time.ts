@@ -1,0 +1,54 @@
+import { setImmediate as settle } from 'node:timers/promises';
+import type { Time } from '../../src/client/time.ts';
+
+/** Time that passes only when a test says so. */
+export interface VirtualTime extends Time {
+  /** Lets this much pass, waking sleepers one after the other at their time. */
+  advance(ms: number): Promise<void>;
+}
+
+interface Sleeper {
+  readonly atMs: number;
+  readonly wake: () => void;
+}
+
+/** How many turns of the event loop are let pass before time goes on: work without real waiting is done by then. */
+const TURNS = 5;
+
+/** Makes time that stands still at this instant. */
+export function createVirtualTime(wallMs: number, random: () => number = () => 0.5): VirtualTime {
+  let nowMs = wallMs;
+  const sleepers = new Set<Sleeper>();
+  const quiet = async (): Promise<void> => {
+    for (let turn = 0; turn < TURNS; turn += 1) await settle();
+  };
+  return {
+    nowMs: () => nowMs,
+    monotonicMs: () => nowMs - wallMs,
+    random,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper = { atMs: nowMs + ms, wake: resolve };
+        sleepers.add(sleeper);
+        const onAbort = (): void => {
+          sleepers.delete(sleeper);
+          reject(signal.reason as Error);
+        };
+        if (signal.aborted) onAbort();
+        else signal.addEventListener('abort', onAbort, { once: true });
+      }),
+    async advance(ms) {
+      const untilMs = nowMs + ms;
+      await quiet();
+      for (;;) {
+        const [next] = [...sleepers].filter(({ atMs }) => atMs <= untilMs).toSorted((a, b) => a.atMs - b.atMs);
+        if (next === undefined) break;
+        sleepers.delete(next);
+        nowMs = Math.max(nowMs, next.atMs);
+        next.wake();
+        await quiet();
+      }
+      nowMs = untilMs;
+    },
+  };
+}
