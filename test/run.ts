@@ -1,10 +1,15 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endMarked, entries } from './support/leftovers.ts';
 import type { RunResult } from './support/reporter.ts';
+import { runInParallel } from './support/run-in-parallel.ts';
+
+/** Each has a broker of its own. Tests mostly wait; with more at once those that look at time would be too late. */
+const WORKERS = 2;
 
 /** How long mocha may take to end after its last test: stopping what tests share takes seconds. */
 const END_GRACE_MS = 60_000;
@@ -17,7 +22,10 @@ const OUR_NAMES = /pulse|rabbit|mongo|ferret|lmdb/i;
 
 process.exit(await main(process.argv.slice(2)));
 
-/** Runs mocha with `args`, looks for what it left behind, prints the summary as the last line; returns the exit code. */
+/**
+ * Runs all tests in a few processes at once, or mocha with `args`; looks for what they left behind, prints the summary as
+ * the last line; returns the exit code.
+ */
 async function main(args: readonly string[]): Promise<number> {
   const run = randomBytes(6).toString('hex');
   const mark = `PULSE_AGENT_TEST_RUN=${run}`;
@@ -27,27 +35,13 @@ async function main(args: readonly string[]): Promise<number> {
   const temporary = join(folder, 'tmp');
   const files = join(folder, 'files');
   mkdirSync(temporary, { recursive: true });
-  const resultFile = join(folder, 'result.json');
   const before = new Set(entries('/tmp'));
 
-  const ended = await runMocha(args, mark, resultFile, {
-    ...process.env,
-    NODE_ENV: 'test',
-    TMPDIR: temporary,
-    PULSE_AGENT_TEST_RUN: run,
-    PULSE_AGENT_TEST_FOLDER: files,
-    PULSE_AGENT_TEST_RESULT: resultFile,
-  });
-  const complaints = ended.complaint === undefined ? [] : [ended.complaint];
+  const env = { ...process.env, NODE_ENV: 'test', TMPDIR: temporary, PULSE_AGENT_TEST_RUN: run };
+  const { passed, failed, skipped, complaints } =
+    args.length === 0 ? await runAll(files, mark, env) : await runSome(args, folder, mark, env);
   for (const left of await endMarked(mark, 3000)) complaints.push(`Left running: ${left.pid} ${left.command}`);
-
-  const result = readResult(resultFile);
-  if (result === undefined) complaints.push('Mocha did not get to the end of the tests.');
-  const { passed, failed, skipped } = result ?? { passed: 0, failed: 0, skipped: 0 };
-  if (failed === 0 && ended.code !== 0 && ended.complaint === undefined) {
-    complaints.push(`Mocha ended with ${ended.code}, although no test failed: see above.`);
-  }
-  if (result !== undefined && passed + failed === 0) complaints.push('No test was run.');
+  if (complaints.length === 0 && passed + failed === 0) complaints.push('No test was run.');
   complaints.push(...leftFiles(files, temporary, before));
   rmSync(folder, { recursive: true, force: true });
 
@@ -56,6 +50,45 @@ async function main(args: readonly string[]): Promise<number> {
   const failures = failed + complaints.length;
   console.log(`${passed} passed, ${failures} failed, ${skipped} skipped`);
   return failures === 0 ? 0 : 1;
+}
+
+type Ended = RunResult & { complaints: string[] };
+
+async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Ended> {
+  // What the run itself starts is looked for as well.
+  Object.assign(process.env, env);
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      interrupted.abort(new Error(`The run was interrupted by ${signal}.`));
+      setTimeout(() => void endMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
+    });
+  }
+  const workers = Math.min(WORKERS, availableParallelism());
+  const result = await runInParallel({
+    workers,
+    folder,
+    env,
+    signal: interrupted.signal,
+    onProgress: (line) => console.log(line),
+  });
+  return { ...result, complaints: [...result.complaints] };
+}
+
+async function runSome(args: readonly string[], folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Ended> {
+  const resultFile = join(folder, 'result.json');
+  const ended = await runMocha(args, mark, resultFile, {
+    ...env,
+    PULSE_AGENT_TEST_FOLDER: join(folder, 'files'),
+    PULSE_AGENT_TEST_RESULT: resultFile,
+  });
+  const complaints = ended.complaint === undefined ? [] : [ended.complaint];
+  const result = existsSync(resultFile) ? (JSON.parse(readFileSync(resultFile, 'utf8')) as RunResult) : undefined;
+  if (result === undefined) complaints.push('Mocha did not get to the end of the tests.');
+  else if (result.failed === 0 && ended.code !== 0 && ended.complaint === undefined) {
+    complaints.push(`Mocha ended with ${ended.code}, although no test failed: see above.`);
+  }
+  return { passed: 0, failed: 0, skipped: 0, ...result, complaints };
 }
 
 async function runMocha(
@@ -93,10 +126,6 @@ async function runMocha(
       };
     }
   }
-}
-
-function readResult(file: string): RunResult | undefined {
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as RunResult) : undefined;
 }
 
 function leftFiles(files: string, temporary: string, before: ReadonlySet<string>): string[] {

@@ -9,10 +9,13 @@ import { skipBecause } from './skip.ts';
 /** Time-out for a hook that may have to start, download or build a MongoDB server. */
 export const MONGODB_START_MS = 600_000;
 
+/** The variable with the server that all processes of a run share, as JSON. */
+export const MONGODB_OF_RUN = 'PULSE_AGENT_TEST_MONGODB';
+
 let shared: Promise<LocalMongoDB> | undefined;
 
 /**
- * The one MongoDB server of this test process, started when the first test asks for it. Others use it, too: work in a
+ * The one MongoDB server of this run, or else of this test process, started when the first test asks for it. Others use it, too: work in a
  * database of `mongoDatabase` only, and do not stop it.
  *
  * @throws NoMongoDB when there is no way to one
@@ -66,6 +69,11 @@ export function mongoDatabase(server: LocalMongoDB): string {
 }
 
 async function startShared(): Promise<LocalMongoDB> {
+  const ofRun = process.env[MONGODB_OF_RUN];
+  if (ofRun !== undefined) {
+    const given = JSON.parse(ofRun) as Pick<LocalMongoDB, 'url' | 'kind'>;
+    return { ...given, stop: async () => undefined, kill: async () => undefined };
+  }
   const folder = join(testFolder(), unique('mongodb'));
   const server = await startMongoDB({ folder, onProgress: (line) => void process.stderr.write(`${line}\n`) });
   addRunCleanup(async () => {

@@ -13,10 +13,12 @@ const { constants } = Mocha.Runner;
 
 /**
  * Prints one line a test under the titles of its suites, with the reason where one is skipped, and the failures in full
- * at the end.
+ * at the end. In one of several processes that share the terminal (those have a channel to their parent) all lines of a
+ * file come at once.
  */
 export default class Reporter extends Mocha.reporters.Base {
   #depth = 0;
+  readonly #held: string[] | undefined = process.channel === undefined ? undefined : [];
 
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
@@ -42,6 +44,7 @@ export default class Reporter extends Mocha.reporters.Base {
       this.#print(`FAIL  ${test.title}: ${error.message.split('\n')[0]}`);
     });
     runner.on(constants.EVENT_RUN_END, () => {
+      if (this.#held !== undefined) Mocha.reporters.Base.consoleLog(this.#held.join('\n'));
       if (this.failures.length > 0) Mocha.reporters.Base.list(this.failures);
       const file = process.env['PULSE_AGENT_TEST_RESULT'];
       if (file !== undefined) writeFileSync(file, JSON.stringify(result));
@@ -49,6 +52,8 @@ export default class Reporter extends Mocha.reporters.Base {
   }
 
   #print(line: string): void {
-    Mocha.reporters.Base.consoleLog('  '.repeat(this.#depth) + line);
+    const indented = '  '.repeat(this.#depth) + line;
+    if (this.#held === undefined) Mocha.reporters.Base.consoleLog(indented);
+    else this.#held.push(indented);
   }
 }

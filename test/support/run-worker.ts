@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import Mocha from 'mocha';
+import { runEnds } from './cleanup.ts';
+import { removeTestFolder } from './folders.ts';
+import { mochaHooks } from './hooks.ts';
+import Reporter, { type RunResult } from './reporter.ts';
+
+// One of several processes that share the files of a whole run. It asks for a file, runs it, and asks again, so that what
+// its tests share, a broker above all, is started once. Orders come, and results go, as messages of node:child_process.
+
+/** What a worker is told. */
+export type WorkerOrder = { readonly file: string } | { readonly end: true };
+
+/** What a worker tells; a result is that of the file before. */
+export interface WorkerReport {
+  readonly wants: 'file';
+  readonly result?: RunResult;
+}
+
+const settings = JSON.parse(readFileSync('.mocharc.json', 'utf8')) as { timeout: number; slow: number };
+
+let running: Mocha.Runner | undefined;
+let interrupted = false;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    running?.abort();
+  });
+}
+// Whoever gave the orders is gone.
+process.on('disconnect', () => process.exit(1));
+process.on('message', (order: WorkerOrder) => {
+  void ('file' in order && !interrupted ? runAndAsk(order.file) : end());
+});
+ask();
+
+async function runAndAsk(file: string): Promise<void> {
+  const mocha = new Mocha({
+    reporter: Reporter,
+    timeout: settings.timeout,
+    slow: settings.slow,
+    rootHooks: mochaHooks,
+  });
+  mocha.addFile(file);
+  await mocha.loadFilesAsync();
+  await new Promise<void>((resolve) => {
+    running = mocha.run(() => resolve());
+  });
+  const { passes = 0, failures = 0, pending = 0 } = running?.stats ?? {};
+  ask({ passed: passes, failed: failures, skipped: pending });
+}
+
+async function end(): Promise<void> {
+  await runEnds();
+  removeTestFolder();
+  process.exit(interrupted ? 130 : 0);
+}
+
+function ask(result?: RunResult): void {
+  const report: WorkerReport = { wants: 'file', ...(result === undefined ? {} : { result }) };
+  process.send?.(report);
+}
