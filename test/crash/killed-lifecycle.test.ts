@@ -134,7 +134,7 @@ async function stepsOf(scenario: Scenario): Promise<string[]> {
     await scenario.check(scene);
     await agent.stop();
     // What is done at fixed times is no part of it.
-    return steps.filter((step) => !step.startsWith('nonces.prune'));
+    return steps.filter((step) => !step.includes('.prune'));
   });
 }
 

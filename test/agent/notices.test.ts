@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { newNotice } from '../../src/queues/decide-notice.ts';
+import type { Notice } from '../../src/store/notices.ts';
+import type { Store } from '../../src/store/store.ts';
+import {
+  type InstallationOptions,
+  makeInstallation,
+  TEAM,
+  teamNamespace,
+  type TestInstallation,
+} from '../support/agent.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { unique } from '../support/folders.ts';
+
+const CLIENT = { clientId: 'pulse-agent', accessToken: randomBytes(20).toString('hex') };
+const WITH_CLIENT = {
+  environment: { TASKCLUSTER_CLIENT_ID: CLIENT.clientId, TASKCLUSTER_ACCESS_TOKEN: CLIENT.accessToken },
+};
+const CONTACT = 'the.owner@example.org';
+
+interface Scene {
+  readonly installation: TestInstallation;
+  readonly store: Store;
+  /** The agent events of the types `notice.…`, as they come. */
+  readonly events: { data: Record<string, unknown> }[];
+  /** Adds a notice of a namespace that was claimed with {@link CONTACT}. */
+  add(): Promise<Notice>;
+}
+
+async function start(options: InstallationOptions, scopes: string[]): Promise<Scene> {
+  const installation = await makeInstallation(options);
+  installation.taskcluster.setClient({ ...CLIENT, scopes });
+  const opened: Store[] = [];
+  await installation.start({
+    wrapStore(store) {
+      opened.push(store);
+      return store;
+    },
+  });
+  const [store] = opened;
+  assert.ok(store !== undefined);
+  const channel = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, installation.names.eventsExchange, 'notice.#');
+  const events: Scene['events'] = [];
+  const consume = (message: { content: Buffer } | null): void => {
+    if (message !== null) events.push(JSON.parse(message.content.toString()));
+  };
+  await channel.consume(queue, consume, { noAck: true });
+  const rpc = await installation.rpc(TEAM);
+  return {
+    installation,
+    store,
+    events,
+    async add() {
+      const namespace = teamNamespace();
+      await rpc.request('claim-namespace', { namespace, contact: CONTACT });
+      const record = await store.namespaces.get(namespace);
+      assert.ok(record?.contact === CONTACT);
+      const { life, contact } = record;
+      const about = { messages: 4100, warnAtMessages: 4000, deleteAtMessages: 8000, seenMs: Date.now() };
+      const queueName = `queue/${namespace}/jobs`;
+      const id = unique('notice');
+      return await store.notices.add(
+        newNotice({ id, kind: 'queue-warning', namespace, life, queue: queueName, contact, ...about }),
+      );
+    },
+  };
+}
+
+/** Neither whom a notice is for nor what signs the mail is told to anybody. */
+function assertDiscreet({ installation, events }: Scene): void {
+  for (const text of [installation.log.join(''), JSON.stringify(events)]) {
+    for (const secret of [CONTACT, CLIENT.accessToken, 'mac=']) assert.ok(!text.includes(secret), secret);
+  }
+}
+
+describe('notices to owners', () => {
+  useSharedBroker();
+
+  it('are sent soon by the agent, and told in the log without the address', async () => {
+    const scene = await start(WITH_CLIENT, ['notify:email:*']);
+    const { id, queue } = await scene.add();
+    await scene.installation.logged('an owner was sent a notice', id);
+    const [mail, ...others] = scene.installation.taskcluster.mails;
+    assert.equal(others.length, 0);
+    assert.equal(mail?.address, CONTACT);
+    assert.ok(mail.content.includes(`\`${queue}\``));
+    assertDiscreet(scene);
+  });
+
+  it('that the client may not send wait for an operator, and then go out', async () => {
+    const scene = await start(WITH_CLIENT, []);
+    const notice = await scene.add();
+    await scene.installation.logged('a notice could not be sent and is tried again', notice.id, 'InsufficientScopes');
+    const { store, installation } = scene;
+    installation.taskcluster.setClient({ ...CLIENT, scopes: [`notify:email:${CONTACT}`] });
+    // The pause passes.
+    const waiting = await store.notices.get(notice.id);
+    assert.ok(waiting !== undefined && waiting.nextAttemptMs > Date.now() + 500_000);
+    const due = { ...waiting, revision: waiting.revision + 1, nextAttemptMs: Date.now() };
+    assert.ok(await store.notices.replace(due, waiting.revision));
+    await installation.logged('an owner was sent a notice', notice.id);
+    assertDiscreet(scene);
+  });
+
+  it('that are refused for good are told as an event', async () => {
+    const scene = await start(WITH_CLIENT, ['notify:email:*']);
+    scene.installation.taskcluster.behave(
+      { mode: 'wrong', status: 400, body: JSON.stringify({ code: 'DenylistedAddress', message: `${CONTACT} is` }) },
+      'notify',
+    );
+    const { id, namespace, queue } = await scene.add();
+    await scene.installation.logged('a notice could not be delivered and is given up', id);
+    await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'DenylistedAddress' });
+    assertDiscreet(scene);
+  });
+
+  it('cannot be sent without a client: the agent says so when it starts, and of each', async () => {
+    const scene = await start({}, []);
+    const { installation } = scene;
+    await installation.logged(
+      '"level":"warn"',
+      'no notices can be sent to owners of queues: set TASKCLUSTER_CLIENT_ID',
+    );
+    const { id, namespace, queue } = await scene.add();
+    await installation.logged('a notice could not be delivered and is given up', id);
+    await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'NotConfigured' });
+    assert.equal(installation.log.filter((line) => line.includes('no notices can be sent')).length, 1);
+  });
+});
+
+async function assertEvent({ events }: Scene, data: Record<string, unknown>): Promise<void> {
+  for (const lateMs = performance.now() + 20_000; events.length === 0 && performance.now() < lateMs; ) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.deepEqual(
+    events.map((event) => event.data),
+    [data],
+  );
+}
