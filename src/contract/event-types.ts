@@ -136,8 +136,10 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       queue,
-      notice: z.enum(['queue-warning', 'queue-deletion', 'queue-recovered']).meta({ description: 'What it tells of.' }),
-      attempts: count.meta({ description: 'How often it was tried.' }),
+      notice: z
+        .enum(['queue-warning', 'queue-deletion', 'queue-recovered'])
+        .meta({ description: 'What it tells of.', examples: ['queue-warning'] }),
+      attempts: count.meta({ description: 'How often it was tried.', examples: [3] }),
       error: z.string().meta({
         description: "Taskcluster's code of the latest failure, or the agent's.",
         examples: ['DenylistedAddress', 'InsufficientScopes', 'TimedOut', 'NotSent', 'NotConfigured'],
