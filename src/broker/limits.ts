@@ -108,14 +108,17 @@ export async function keepPolicies(
   policies: readonly NamedPolicy[],
   options?: CallOptions,
 ): Promise<string[]> {
-  const present = new Map((await management.listPolicies(vhost, options)).map((policy) => [policy.name, policy]));
-  const written: string[] = [];
+  const differing = new Set(differingPolicies(await management.listPolicies(vhost, options), policies));
   for (const wanted of policies) {
-    if (samePolicy(present.get(wanted.name), wanted)) continue;
-    await management.putPolicy(vhost, wanted.name, wanted, options);
-    written.push(wanted.name);
+    if (differing.has(wanted.name)) await management.putPolicy(vhost, wanted.name, wanted, options);
   }
-  return written;
+  return [...differing];
+}
+
+/** The names of the wanted policies that are absent or differ. */
+export function differingPolicies(present: readonly NamedPolicy[], wanted: readonly NamedPolicy[]): string[] {
+  const byName = new Map(present.map((policy) => [policy.name, policy]));
+  return wanted.filter((policy) => !samePolicy(byName.get(policy.name), policy)).map(({ name }) => name);
 }
 
 function samePolicy(present: NamedPolicy | undefined, wanted: NamedPolicy): boolean {

@@ -56,6 +56,11 @@ export type ListedPermissions = Permissions & { readonly user: string };
 
 export const listedPermissionsAnswer = permissionsAnswer.extend({ user: z.string() });
 
+/** What one user may do in each virtual host that it may enter. */
+export type VhostPermissions = Permissions & { readonly vhost: string };
+
+export const vhostPermissionsAnswer = permissionsAnswer.extend({ vhost: z.string() });
+
 /** The limits of a user, in a listing; users without limits are not in it. */
 export interface ListedUserLimits {
   readonly user: string;

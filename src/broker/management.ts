@@ -16,6 +16,7 @@ import {
   queueAnswer,
   userAnswer,
   userLimitsAnswer,
+  vhostPermissionsAnswer,
 } from './management-answers.ts';
 import type {
   Binding,
@@ -34,6 +35,7 @@ import type {
   RunningNode,
   UserLimitName,
   UserLimits,
+  VhostPermissions,
 } from './management-answers.ts';
 import { BrokerRefusal, createManagementHttp } from './management-http.ts';
 import type { CallOptions, ManagementSettings } from './management-http.ts';
@@ -56,6 +58,7 @@ export type {
   RunningNode,
   UserLimitName,
   UserLimits,
+  VhostPermissions,
 } from './management-answers.ts';
 export { BrokerRefusal } from './management-http.ts';
 export type { CallOptions, ManagementSettings } from './management-http.ts';
@@ -81,6 +84,8 @@ export interface Management {
   closeUserConnections(user: string, reason: string, options?: CallOptions): Promise<void>;
   /** The permissions of all users in the virtual host. */
   listPermissions(vhost: string, options?: CallOptions): Promise<ListedPermissions[]>;
+  /** What the user may do, in every virtual host; empty when there is no such user. */
+  listUserPermissions(user: string, options?: CallOptions): Promise<VhostPermissions[]>;
   /** The limits of all users that have some. */
   listUserLimits(options?: CallOptions): Promise<ListedUserLimits[]>;
   /** The open connections of a user, a few ms old; empty when there is no such user. */
@@ -186,6 +191,8 @@ export function createManagement(settings: ManagementSettings): Management {
       await transport.send({ method: 'DELETE', path: ['connections', 'username', user], headers }, options);
     },
     listPermissions: (vhost, options) => list(listedPermissionsAnswer, ['vhosts', vhost, 'permissions'], options),
+    listUserPermissions: async (user, options) =>
+      (await find(z.array(vhostPermissionsAnswer), ['users', user, 'permissions'], options)) ?? [],
     listUserLimits: (options) => list(listedUserLimitsAnswer, ['user-limits'], options),
     listUserConnections: async (user, options) =>
       (await find(z.array(connectionAnswer), ['connections', 'username', user], options)) ?? [],

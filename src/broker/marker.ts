@@ -51,7 +51,7 @@ export async function claimBroker(
   const name = markerName(settings);
   const present = await management.getGlobalParameter(name, options);
   if (present !== undefined) {
-    if (storeOf(present) === settings.storeId) return 'ours';
+    if (markedStore(present) === settings.storeId) return 'ours';
     if (!settings.adopt) throw foreign(name, present);
   }
   const mark: BrokerMark = {
@@ -62,11 +62,12 @@ export async function claimBroker(
   await management.putGlobalParameter(name, mark, options);
   // The API has no conditional PUT: of two that found no mark, the second has overwritten the first's.
   const kept = await management.getGlobalParameter(name, options);
-  if (storeOf(kept) !== settings.storeId) throw foreign(name, kept);
+  if (markedStore(kept) !== settings.storeId) throw foreign(name, kept);
   return present === undefined ? 'marked' : 'adopted';
 }
 
-function storeOf(mark: unknown): string | undefined {
+/** The id of the store that a mark names; undefined when it is none that an agent writes. */
+export function markedStore(mark: unknown): string | undefined {
   return MARK.safeParse(mark).data?.storeId;
 }
 

@@ -2,6 +2,7 @@ import type { Collection, Db } from 'mongodb';
 import type { StoreGate } from './gate.ts';
 import { type NamespaceDocument, toNamespaceDocument, toNamespaceRecord } from './mongodb-documents.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
+import { makeIndexes } from './mongodb-indexes.ts';
 import type { NamespaceRecord, NamespaceState } from './records.ts';
 import { requireRevision } from './revision.ts';
 import { countStates } from './state-counts.ts';
@@ -19,12 +20,7 @@ export class MongoNamespaces implements NamespaceStore {
 
   /** Makes the collection's indexes; those that are there stay. */
   async prepare(): Promise<void> {
-    // The state comes first, so that a search for active records need not pass the tombstones.
-    // One call for each: FerretDB breaks when two indexes of one call are there already.
-    const indexes = { 'by-next-rotation': 'nextRotation', 'by-expires': 'expires' };
-    for (const [name, field] of Object.entries(indexes)) {
-      await this.#gate.run(() => this.#documents.createIndex({ state: 1, [field]: 1, _id: 1 }, { name }));
-    }
+    await makeIndexes(this.#documents, this.#gate);
   }
 
   async get(namespace: string): Promise<NamespaceRecord | undefined> {

@@ -2,6 +2,7 @@ import type { Collection, Db } from 'mongodb';
 import type { StoreGate } from './gate.ts';
 import { type NonceDocument, toNonceDocument, toNonceEntry } from './mongodb-documents.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
+import { makeIndexes } from './mongodb-indexes.ts';
 import type { NonceEntry } from './records.ts';
 import type { NonceStore } from './store.ts';
 
@@ -17,7 +18,7 @@ export class MongoNonces implements NonceStore {
 
   /** Makes the collection's index. It is no TTL index: `prune` removes, and says how many. */
   async prepare(): Promise<void> {
-    await this.#gate.run(() => this.#documents.createIndex({ acceptableUntil: 1 }, { name: 'by-acceptable-until' }));
+    await makeIndexes(this.#documents, this.#gate);
   }
 
   async remember(entry: NonceEntry): Promise<NonceEntry> {

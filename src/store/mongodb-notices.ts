@@ -1,6 +1,7 @@
 import type { Collection, Db } from 'mongodb';
 import type { StoreGate } from './gate.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
+import { makeIndexes } from './mongodb-indexes.ts';
 import type { DueNotices, Notice, NoticeStore } from './notices.ts';
 import { requireRevision } from './revision.ts';
 
@@ -24,11 +25,7 @@ export class MongoNotices implements NoticeStore {
 
   /** Makes the collection's indexes; those that are there stay. */
   async prepare(): Promise<void> {
-    // One call for each: FerretDB breaks when two indexes of one call are there already.
-    await this.#gate.run(() =>
-      this.#documents.createIndex({ state: 1, nextAttempt: 1, _id: 1 }, { name: 'by-next-attempt' }),
-    );
-    await this.#gate.run(() => this.#documents.createIndex({ settled: 1 }, { name: 'by-settled' }));
+    await makeIndexes(this.#documents, this.#gate);
   }
 
   async add(notice: Notice): Promise<Notice> {

@@ -1,12 +1,13 @@
-import { type Db, MongoClient } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { Clock, RandomBytes } from '../clock.ts';
 import { StoreGate } from './gate.ts';
 import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
 import { MongoNotices } from './mongodb-notices.ts';
+import { makeClient } from './mongodb-client.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
-import { forcedOptions, malformed, parseMongoUrl } from './mongodb-url.ts';
+import { parseMongoUrl } from './mongodb-url.ts';
 import { reviveWhenStuck } from './mongodb-revival.ts';
 import type { Store } from './store.ts';
 
@@ -60,15 +61,6 @@ export async function openMongoStore(options: MongoOptions): Promise<MongoStore>
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-function makeClient(url: string, timeoutMs: number): MongoClient {
-  try {
-    return new MongoClient(url, { appName: 'pulse-agent', ...forcedOptions(timeoutMs) });
-  } catch {
-    // Without the driver's error, whose message quotes the URL.
-    throw malformed();
   }
 }
 

@@ -1,0 +1,113 @@
+import type { Management } from '../broker/management.ts';
+import { EVENT_EXCHANGE } from '../broker/broker-events.ts';
+import type { Config } from '../config.ts';
+import { failed, type Finding, ok, type Step, warning } from './finding.ts';
+import { agentRights, brokerEventRights, missingRights, type NeededRight } from './rights.ts';
+
+/** The oldest RabbitMQ that the agent is tried with, and the oldest that its makers still support in 2026. */
+const OLDEST_VERSION = [3, 10] as const;
+const SUPPORTED_MAJOR = 4;
+
+/** What the steps of the broker are made of. */
+export interface BrokerStepsParts {
+  readonly config: Pick<Config, 'id' | 'vhost' | 'eventVhost' | 'rabbitmqUrl'>;
+  readonly management: Management;
+  /** Opens an AMQP connection and closes it. */
+  readonly tryConnection: (url: string) => Promise<void>;
+}
+
+/** The broker answers, is new enough, has its plugins, and lets the agent do what it must. */
+export function brokerSteps({ config, management, tryConnection }: BrokerStepsParts): Step[] {
+  const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
+  return [
+    {
+      name: 'management-api',
+      about: "RabbitMQ's management API",
+      needs: [],
+      run: async (signal) => judgeIdentity(await management.whoAmI({ signal })),
+    },
+    {
+      name: 'broker-version',
+      about: 'version of RabbitMQ',
+      needs: ['management-api'],
+      run: async (signal) => judgeVersion(await management.overview({ signal })),
+    },
+    {
+      name: 'event-exchange',
+      about: "RabbitMQ's event exchange",
+      needs: ['management-api'],
+      run: async (signal) =>
+        judgeEventExchange(await management.hasExchange(config.eventVhost, EVENT_EXCHANGE, { signal }), config),
+    },
+    {
+      name: 'agent-connection',
+      about: "the agent's AMQP connection",
+      needs: [],
+      async run() {
+        await tryConnection(config.rabbitmqUrl.reveal());
+        return ok(`${agentUser} opens a connection to the vhost ${config.vhost}`);
+      },
+    },
+    {
+      name: 'agent-rights',
+      about: "the agent's rights",
+      needs: ['management-api'],
+      async run(signal) {
+        const inVhost = await management.getPermissions(config.vhost, agentUser, { signal });
+        const inEventVhost = await management.getPermissions(config.eventVhost, agentUser, { signal });
+        return judgeRights(agentUser, [
+          { vhost: config.vhost, missing: missingRights(inVhost, agentRights(config.id)) },
+          { vhost: config.eventVhost, missing: missingRights(inEventVhost, brokerEventRights(config.id)) },
+        ]);
+      },
+    },
+  ];
+}
+
+export function judgeIdentity({ name, tags }: { readonly name: string; readonly tags: readonly string[] }): Finding {
+  if (tags.includes('administrator')) return ok(`answers ${name}, who has the tag administrator`);
+  return failed(
+    `answers ${name}, who lacks the tag administrator`,
+    `Run "rabbitmqctl set_user_tags ${name} administrator": the agent makes users and policies.`,
+  );
+}
+
+export function judgeVersion(overview: { readonly rabbitmqVersion: string; readonly erlangVersion: string }): Finding {
+  const said = `RabbitMQ ${overview.rabbitmqVersion} on Erlang ${overview.erlangVersion}`;
+  const [major = 0, minor = 0] = overview.rabbitmqVersion.split('.').map(Number);
+  if (major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])) {
+    return failed(said, `Upgrade RabbitMQ to ${OLDEST_VERSION.join('.')} at least.`);
+  }
+  if (major < SUPPORTED_MAJOR) {
+    return warning(said, `Plan an upgrade to RabbitMQ ${SUPPORTED_MAJOR}: its makers no longer support this one.`);
+  }
+  return ok(said);
+}
+
+export function judgeEventExchange(isThere: boolean, { eventVhost }: Pick<Config, 'eventVhost'>): Finding {
+  if (isThere) return ok(`${EVENT_EXCHANGE} is in the vhost ${eventVhost}`);
+  return failed(
+    `there is no ${EVENT_EXCHANGE} in the vhost ${eventVhost}`,
+    'Run "rabbitmq-plugins enable rabbitmq_event_exchange" on every node, and let eventVhost be what event_exchange.vhost says in rabbitmq.conf.',
+  );
+}
+
+/** Shown of many; the first few tell which pattern is wrong. */
+const MOST_SHOWN = 3;
+
+export function judgeRights(
+  user: string,
+  vhosts: readonly { readonly vhost: string; readonly missing: readonly NeededRight[] }[],
+): Finding {
+  const lacking = vhosts.filter(({ missing }) => missing.length > 0);
+  if (lacking.length === 0) return ok(`${user} has what the agent needs`);
+  const said = lacking.map(({ vhost, missing }) => {
+    const shown = missing.slice(0, MOST_SHOWN).map(({ right, name }) => `${right} on ${name}`);
+    const more = missing.length > MOST_SHOWN ? ` and ${missing.length - MOST_SHOWN} more` : '';
+    return `in the vhost ${vhost} ${user} lacks ${shown.join(', ')}${more}`;
+  });
+  return failed(
+    said.join('; '),
+    `Set the permissions that docs/operations.md names with "rabbitmqctl set_permissions -p ${lacking[0]?.vhost} ${user} …".`,
+  );
+}

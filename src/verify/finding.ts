@@ -1,0 +1,44 @@
+/** What one step of `verify` found. */
+export interface Finding {
+  /** `warning`: it works, and somebody should look at it; `skipped`: it was not looked at. */
+  readonly outcome: 'ok' | 'warning' | 'failed' | 'skipped';
+  /** What was found, as a clause. */
+  readonly said: string;
+  /** What to do about it, as a sentence; for warnings and failures. */
+  readonly remedy?: string;
+}
+
+/** One thing that is looked at. */
+export interface Step {
+  /** Its name for scripts. */
+  readonly name: string;
+  /** What it looks at, for people. */
+  readonly about: string;
+  /** Names of steps without which there is no sense in it. */
+  readonly needs: readonly string[];
+  /** An error that it throws is a failure of the step. */
+  run(signal: AbortSignal): Promise<Finding>;
+}
+
+/** A finding with the step that it belongs to. */
+export interface StepReport extends Finding {
+  readonly step: string;
+  readonly about: string;
+  readonly durationMs: number;
+}
+
+export function ok(said: string): Finding {
+  return { outcome: 'ok', said };
+}
+
+export function warning(said: string, remedy: string): Finding {
+  return { outcome: 'warning', said, remedy };
+}
+
+export function failed(said: string, remedy: string): Finding {
+  return { outcome: 'failed', said, remedy };
+}
+
+export function skipped(said: string): Finding {
+  return { outcome: 'skipped', said };
+}

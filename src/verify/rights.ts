@@ -1,0 +1,60 @@
+import { EVENT_EXCHANGE } from '../broker/broker-events.ts';
+import type { Permissions } from '../broker/management.ts';
+import { contractNames } from '../contract/names.ts';
+
+type Right = keyof Permissions;
+
+/** A right that somebody needs on something of this name. */
+export interface NeededRight {
+  readonly right: Right;
+  readonly name: string;
+}
+
+/** The name under which RabbitMQ checks the right to publish to the default exchange, and with it into every queue. */
+const DEFAULT_EXCHANGE = 'amq.default';
+
+/** What the agent's account must be allowed in the agent's vhost. */
+export function agentRights(id: string): NeededRight[] {
+  const names = contractNames(id);
+  const exchanges = [names.rpcExchange, names.deadExchange, names.eventsExchange];
+  const queues = [names.requestQueue, names.deadQueue, names.unknownMethodsQueue];
+  const all = [...exchanges, ...queues];
+  return [
+    ...all.map((name): NeededRight => ({ right: 'configure', name })),
+    ...[DEFAULT_EXCHANGE, ...all].map((name): NeededRight => ({ right: 'write', name })),
+    ...all.map((name): NeededRight => ({ right: 'read', name })),
+  ];
+}
+
+/** What it must be allowed in the vhost of the event exchange. */
+export function brokerEventRights(id: string): NeededRight[] {
+  const name = contractNames(id).brokerEventsQueue;
+  return [
+    { right: 'configure', name },
+    { right: 'write', name },
+    { right: 'read', name },
+    { right: 'read', name: EVENT_EXCHANGE },
+  ];
+}
+
+/**
+ * The rights that these permissions do not give. Patterns match anywhere in a name unless they are anchored; an empty one
+ * matches nothing, as in RabbitMQ.
+ */
+export function missingRights(
+  permissions: Permissions | undefined,
+  needed: readonly NeededRight[],
+): readonly NeededRight[] {
+  if (permissions === undefined) return needed;
+  return needed.filter(({ right, name }) => !matches(permissions[right], name));
+}
+
+function matches(pattern: string, name: string): boolean {
+  if (pattern === '') return false;
+  try {
+    return new RegExp(pattern, 'u').test(name);
+  } catch {
+    // RabbitMQ's own flavour of patterns has more than JavaScript's.
+    return false;
+  }
+}

@@ -1,0 +1,58 @@
+import type { Clock } from '../clock.ts';
+import { PulseAgentError } from '../client/errors.ts';
+import { WireError } from '../contract/errors.ts';
+import { AgentError } from '../errors.ts';
+import { failed, type Finding, skipped, type Step, type StepReport } from './finding.ts';
+
+/** What {@link runSteps} works with. */
+export interface RunStepsOptions {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Called after each step. */
+  readonly onReport: (report: StepReport) => void;
+}
+
+/**
+ * Runs the steps one after the other and resolves with what they found. One that needs a step which did not succeed is
+ * skipped: a single fault should not look like ten.
+ *
+ * @throws the signal's reason when it aborts; steps that come after it do not run
+ */
+export async function runSteps(steps: readonly Step[], options: RunStepsOptions): Promise<StepReport[]> {
+  const { clock, signal, onReport } = options;
+  const reports: StepReport[] = [];
+  const unmet = new Set<string>();
+  for (const step of steps) {
+    signal.throwIfAborted();
+    const startedMs = clock.monotonicMs();
+    const missing = step.needs.find((name) => unmet.has(name));
+    const finding =
+      missing === undefined ? await runStep(step, signal) : skipped(`it needs "${missing}", which did not succeed`);
+    if (finding.outcome === 'failed' || finding.outcome === 'skipped') unmet.add(step.name);
+    const durationMs = Math.round(clock.monotonicMs() - startedMs);
+    const report: StepReport = { step: step.name, about: step.about, ...finding, durationMs };
+    reports.push(report);
+    onReport(report);
+  }
+  return reports;
+}
+
+async function runStep(step: Step, signal: AbortSignal): Promise<Finding> {
+  try {
+    return await step.run(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return findingOf(error);
+  }
+}
+
+/** The messages of the error tables say what to do. */
+function findingOf(error: unknown): Finding {
+  if (error instanceof AgentError || error instanceof PulseAgentError || error instanceof WireError) {
+    return failed(error.code, error.message);
+  }
+  return failed(
+    error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
+    'Run it again with NODE_DEBUG=pulse-agent, and look into the log of the agent.',
+  );
+}
