@@ -14,6 +14,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the agent',
     load: async () => (await import('./commands/serve.ts')).serve,
   },
+  verify: {
+    summary: 'prove that an installation works, step by step',
+    load: async () => (await import('./commands/verify.ts')).verify,
+  },
   adopt: {
     summary: 'take over a broker that another store has marked',
     load: async () => (await import('./commands/adopt.ts')).adopt,

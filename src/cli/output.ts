@@ -10,11 +10,11 @@ export interface TextStream {
 
 /** Makes text stand out, on a terminal that can; elsewhere the text stays as it is. */
 export interface Style {
-  heading(text: string): string;
-  good(text: string): string;
-  bad(text: string): string;
-  doubtful(text: string): string;
-  quiet(text: string): string;
+  readonly heading: (text: string) => string;
+  readonly good: (text: string) => string;
+  readonly bad: (text: string) => string;
+  readonly doubtful: (text: string) => string;
+  readonly quiet: (text: string) => string;
 }
 
 /** What a command says. */

@@ -100,18 +100,25 @@ async function openConnection(source: ConnectionSource, options: RpcOptions): Pr
   }
 }
 
+/** How to connect. */
+export interface ConnectOptions {
+  /** Certificates in PEM that are trusted instead of those of the system. */
+  readonly ca?: string | undefined;
+}
+
 /**
  * Connects to RabbitMQ.
  *
  * @throws WireError `Unavailable` when it cannot be reached, BrokerRefused when it refuses the user or the vhost. No
  *   message holds the URL, which has a password in it.
  */
-export async function connectTo(url: string): Promise<ChannelModel> {
+export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promise<ChannelModel> {
   let connection: ChannelModel;
   try {
     connection = await connect(url, {
       timeout: CONNECT_TIMEOUT_MS,
       noDelay: true,
+      ...(ca === undefined ? {} : { ca: [ca] }),
       clientProperties: { connection_name: 'pulse-agent client' },
     });
   } catch (error) {

@@ -15,7 +15,7 @@ export interface ForbiddenPlace {
 interface Forbidden {
   readonly what: string;
   /** Rejects, or closes the channel with an error, when it is refused. */
-  attempt(channel: Channel, place: ForbiddenPlace): Promise<unknown>;
+  readonly attempt: (channel: Channel, place: ForbiddenPlace) => Promise<unknown>;
 }
 
 /** A neighbour's name: what begins with a namespace's name is not its own. */

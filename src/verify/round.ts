@@ -17,7 +17,7 @@ export interface RoundParts {
   readonly clock: Clock;
   /** A namespace that nobody else uses, `<prefix>verify-<random>`. */
   readonly namespace: string;
-  /** Opens an AMQP connection. */
+  /** Opens an AMQP connection, whose errors somebody listens to. */
   readonly connect: (url: string) => Promise<ChannelModel>;
   /** Opens what sends requests over a connection, signed with the Taskcluster credentials of whoever verifies. */
   readonly openRpc: (connection: ChannelModel) => Promise<Rpc>;
@@ -49,8 +49,6 @@ export function createRound(parts: RoundParts): Round {
   const connections: ChannelModel[] = [];
   const open = async (url: string): Promise<ChannelModel> => {
     const connection = await connect(url);
-    // What happens to it shows in what is done over it.
-    connection.on('error', () => undefined);
     connections.push(connection);
     return connection;
   };
@@ -60,17 +58,6 @@ export function createRound(parts: RoundParts): Round {
   let isReleased = false;
   const queue = `queue/${namespace}/verify`;
   const exchange = `exchange/${namespace}/verify`;
-
-  const needed = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error('A step runs without what an earlier one made.');
-    return value;
-  };
-  const step = (name: string, about: string, needs: string, run: Step['run']): Step => ({
-    name,
-    about,
-    needs: [needs],
-    run,
-  });
 
   const steps: Step[] = [
     {
@@ -229,4 +216,13 @@ export function judgeReclaim(before: Claim, after: Claim): Finding {
   // A rotation may come in between, and is no fault.
   const same = before.connectionString === after.connectionString;
   return ok(`${same ? 'the same' : 'rotated'} credentials, to be claimed again at ${after.reclaimAt}`);
+}
+
+function step(name: string, about: string, needs: string, run: Step['run']): Step {
+  return { name, about, needs: [needs], run };
+}
+
+function needed<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('A step runs without what an earlier one made.');
+  return value;
 }

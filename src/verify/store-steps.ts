@@ -1,5 +1,4 @@
 import type { Clock, RandomBytes } from '../clock.ts';
-import type { Config } from '../config.ts';
 import { activeSlot } from '../namespaces/accounts.ts';
 import type { Keyring } from '../namespaces/passwords.ts';
 import type { MongoInspection, MongoSetup } from '../store/inspect-mongodb.ts';
@@ -9,7 +8,6 @@ import { failed, type Finding, ok, skipped, type Step, warning } from './finding
 
 /** What the steps of the store are made of. */
 export interface StoreStepsParts {
-  readonly config: Pick<Config, 'storeUrl'>;
   readonly isProduction: boolean;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
