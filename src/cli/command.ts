@@ -1,5 +1,4 @@
 import type { Command } from '@commander-js/extra-typings';
-import type { ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
 /** What a command works with besides its arguments. */
@@ -8,8 +7,8 @@ export interface CommandContext {
   readonly output: Output;
   /** Aborted at SIGINT and SIGTERM; the reason is an {@link Interrupted}. A command that heeds it ends soon. */
   readonly signal: AbortSignal;
-  /** What the process exits with unless the command throws; `EXIT.ok` unless set. */
-  exitCode: ExitCode;
+  /** What the process exits with unless the command throws: one of `EXIT`, or that of a program which it ran. */
+  exitCode: number;
 }
 
 /**

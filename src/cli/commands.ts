@@ -14,6 +14,34 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the agent',
     load: async () => (await import('./commands/serve.ts')).serve,
   },
+  ping: {
+    summary: 'ask an agent for a sign of life',
+    load: async () => (await import('./commands/ping.ts')).ping,
+  },
+  claim: {
+    summary: 'claim a namespace, once or for as long as a program runs',
+    load: async () => (await import('./commands/claim.ts')).claim,
+  },
+  get: {
+    summary: 'tell about one namespace',
+    load: async () => (await import('./commands/get.ts')).get,
+  },
+  list: {
+    summary: 'list all namespaces',
+    load: async () => (await import('./commands/list.ts')).list,
+  },
+  release: {
+    summary: 'end a namespace now, with all that it owns',
+    load: async () => (await import('./commands/release.ts')).release,
+  },
+  revoke: {
+    summary: 'make all credentials of a namespace useless',
+    load: async () => (await import('./commands/revoke.ts')).revoke,
+  },
+  watch: {
+    summary: 'show what agents do, live',
+    load: async () => (await import('./commands/watch.ts')).watch,
+  },
   verify: {
     summary: 'prove that an installation works, step by step',
     load: async () => (await import('./commands/verify.ts')).verify,

@@ -1,5 +1,5 @@
 import { debuglog } from 'node:util';
-import { PulseAgentError } from '../client/errors.ts';
+import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/errors.ts';
 import { WireError } from '../contract/errors.ts';
 import { AgentError } from '../errors.ts';
 import { Interrupted, UsageFault } from './command.ts';
@@ -30,7 +30,7 @@ export function explainError(error: unknown): Explanation {
     return explain(exitCode, error.code, error.message.split('\n'), exitCode === EXIT.unavailable);
   }
   if (error instanceof PulseAgentError || error instanceof WireError) {
-    const explanation = explain(exitCodeOf(error), error.code, [error.message], error.retryable);
+    const explanation = explain(exitCodeOf(error), error.code, [withAdvice(error)], error.retryable);
     const { details = {} } = error;
     return Object.keys(details).length === 0 ? explanation : { ...explanation, details };
   }
@@ -42,6 +42,19 @@ export function explainError(error: unknown): Explanation {
 
 function explain(exitCode: number, code: string, sentences: readonly string[], retryable = false): Explanation {
   return { exitCode, code, sentences, retryable };
+}
+
+/** What to do next, where the message of the agent or of the library does not say it already. */
+const ADVICE: Readonly<Partial<Record<ClientErrorCode, string>>> = {
+  AuthenticationFailed: "check TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN and the agent's audience",
+  InsufficientScopes: 'ask for it where Taskcluster roles are managed',
+  BrokerRefused: 'check PULSE_AGENT_URL and --id',
+};
+
+function withAdvice(error: PulseAgentError | WireError): string {
+  const message = error.message.replace(/\.$/, '');
+  const advice = error instanceof ClockSkew ? undefined : ADVICE[error.code];
+  return `${message}${advice === undefined ? '' : `: ${advice}`}.`;
 }
 
 /** What a client was told: the request was wrong, the answer is no, or it may work later. */

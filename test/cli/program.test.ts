@@ -156,7 +156,6 @@ describe('the command line', () => {
     [new AgentError('BrokerMarked', 'Adopt the broker.'), EXIT.refused],
     [new RequestConflict('RequestConflict', 'Try later.'), EXIT.unavailable],
     [new RequestConflict('RequestConflict', 'Revoked.', { retryable: false }), EXIT.refused],
-    [new BrokerRefused('Wrong password.'), EXIT.refused],
   ];
   for (const [error, code] of FAILURES) {
     it(`tells "${error.message.split('\n')[0]}" in sentences and exits with ${code}`, async () => {
@@ -166,6 +165,12 @@ describe('the command line', () => {
       assert.equal(stderr, error.message.replaceAll(/^/gm, 'pulse-agent: ') + '\n');
     });
   }
+
+  it('adds what to look at where the error does not say it', async () => {
+    const { exitCode, stderr } = await run(['work'], { define: failing(new BrokerRefused('Wrong password.')) });
+    assert.equal(exitCode, EXIT.refused);
+    assert.equal(stderr, 'pulse-agent: Wrong password: check PULSE_AGENT_URL and --id.\n');
+  });
 
   it('tells a failure as JSON with --json, with its details', async () => {
     const error = new RequestConflict('RequestConflict', 'Try later.', { details: { retryAt: 'soon' } });

@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { builtCommandLine } from './built-agent.ts';
 import { addCleanup } from './cleanup.ts';
 
 /** A run of the command line as a process of its own. */
@@ -17,17 +18,25 @@ export interface CommandRun {
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
+/** Runs `pulse-agent <args>` as it is built from the present sources. */
+export async function runBuiltCommandLine(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<CommandRun> {
+  return run([await builtCommandLine(), ...args], environment);
+}
+
 /** Runs `pulse-agent <args>` with this environment and nothing else of one's own; it is killed after the test at the latest. */
 export function runCommandLine(args: readonly string[], environment: Readonly<Record<string, string>>): CommandRun {
+  return run(['--import', 'tsx', MAIN, ...args], environment);
+}
+
+function run(args: readonly string[], environment: Readonly<Record<string, string>>): CommandRun {
   const { PATH, TMPDIR } = process.env;
-  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
-    process.execPath,
-    ['--import', 'tsx', MAIN, ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment },
-    },
-  );
+  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment },
+  });
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();

@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import { REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { manage } from '../support/broker.ts';
+import { type CommandRun, runBuiltCommandLine } from '../support/command-line.ts';
+
+interface Ended {
+  readonly exitCode: number | NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+describe('the commands of a client', () => {
+  const installation = useInstallation({ settings: { rotationIntervalSeconds: 4 } });
+
+  function environment(clientId = TEAM): Record<string, string> {
+    const { config, taskcluster, claimantUrl } = installation();
+    const { accessToken } = taskcluster.credentials(clientId);
+    return {
+      PULSE_AGENT_URL: claimantUrl,
+      PULSE_AGENT_ID: config.id,
+      PULSE_AGENT_AUDIENCE: config.audience,
+      TASKCLUSTER_CLIENT_ID: clientId,
+      TASKCLUSTER_ACCESS_TOKEN: accessToken,
+    };
+  }
+
+  const start = (args: readonly string[], env = environment()): Promise<CommandRun> => runBuiltCommandLine(args, env);
+
+  async function run(args: readonly string[], env = environment()): Promise<Ended> {
+    const { ended, stdout, stderr } = await start(args, env);
+    return { exitCode: await ended, stdout: stdout(), stderr: stderr() };
+  }
+
+  async function runJson(args: readonly string[], env = environment()): Promise<Record<string, unknown>[]> {
+    const { exitCode, stdout, stderr } = await run([...args, '--json'], env);
+    assert.equal(exitCode, 0, stderr);
+    assert.equal(stderr, '');
+    return linesOf(stdout);
+  }
+
+  function linesOf(text: string): Record<string, unknown>[] {
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  it('ping: without Taskcluster credentials', async () => {
+    const { TASKCLUSTER_CLIENT_ID: _id, TASKCLUSTER_ACCESS_TOKEN: _token, ...env } = environment();
+    const { exitCode, stdout, stderr } = await run(['ping'], env);
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^alive: agent-\S+ 0\.\S+, up for \d+ s, answered in \d+ ms\n$/);
+    const [value] = await runJson(['ping'], env);
+    assert.equal(value?.['alive'], true);
+  });
+
+  it('claim: prints the password only where it is asked for', async () => {
+    const namespace = teamNamespace();
+    const { exitCode, stdout, stderr } = await run([
+      'claim',
+      namespace,
+      '--contact',
+      'team@example.com',
+      '--expires',
+      '2h',
+    ]);
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, new RegExp(`^claimed ${namespace}\n  expires         20.*Z\n  claim again at  20.*Z\n`));
+    const [quiet] = await runJson(['claim', namespace]);
+    assert.equal(quiet?.['connectionString'], undefined);
+    const [open] = await runJson(['claim', namespace, '--show-credentials']);
+    const url = String(open?.['connectionString']);
+    await (await connect(url)).close();
+    const { password } = new URL(url);
+    assert.ok(!`${stdout}${JSON.stringify(quiet)}`.includes(password));
+    const shown = await run(['claim', namespace, '--show-credentials']);
+    assert.match(shown.stdout, /connect with {4}amqp:\/\/\S+:\S{20,}@/);
+  });
+
+  it('get, list, release: what there is, as a table and as lines of JSON', async () => {
+    const namespace = teamNamespace();
+    await runJson(['claim', namespace]);
+    const got = await run(['get', namespace]);
+    assert.match(
+      got.stdout,
+      new RegExp(`^NAMESPACE +STATE +CREATED +EXPIRES\n${namespace} +active +20\\S+Z +20\\S+Z\n$`),
+    );
+    assert.ok(!got.stdout.includes('\u001b'), 'no colours where there is no terminal');
+    const listed = await run(['list']);
+    assert.ok(
+      listed.stdout.split('\n').some((line) => line.startsWith(`${namespace} `)),
+      listed.stdout,
+    );
+    const rows = await runJson(['list']);
+    assert.ok(rows.some((row) => row['namespace'] === namespace && row['state'] === 'active'));
+    assert.deepEqual(await runJson(['release', namespace]), [{ namespace, state: 'expiring' }]);
+  });
+
+  it('revoke: by an operator, for a time from now', async () => {
+    const namespace = teamNamespace();
+    await runJson(['claim', namespace]);
+    const { exitCode, stdout, stderr } = await run(['revoke', namespace, '--until', '1h'], environment(REVOKER));
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^The credentials of \S+ are of no use any more\. Claims are refused until 20.*Z\.\n$/);
+    const claim = await run(['claim', namespace]);
+    assert.equal(claim.exitCode, 4, claim.stderr);
+    assert.match(claim.stderr, /^pulse-agent: .*revoked.*\.\n$/);
+  });
+
+  describe('errors: one sentence, and an exit code', () => {
+    const lines: readonly (readonly [string, string[], Record<string, string>, number, RegExp])[] = [
+      ['no address', ['ping'], { PULSE_AGENT_URL: '' }, 2, /^Set PULSE_AGENT_URL/],
+      ['no credentials', ['claim', 'taskcluster-x'], { TASKCLUSTER_CLIENT_ID: '' }, 2, /^Set TASKCLUSTER_CLIENT_ID/],
+      [
+        'a wrong token',
+        ['claim', 'taskcluster-team'],
+        { TASKCLUSTER_ACCESS_TOKEN: 'x' },
+        3,
+        /signature.*: check TASKCLUSTER_CLIENT_ID/,
+      ],
+      [
+        'a foreign namespace',
+        ['claim', 'taskcluster-other'],
+        {},
+        3,
+        /needs the scope pulse:namespace:taskcluster-other/,
+      ],
+      ['a name without the prefix', ['claim', 'x'], {}, 2, /must begin with taskcluster-/],
+      ['no such namespace', ['get', 'taskcluster-nobodys'], {}, 3, /taskcluster-nobodys/],
+      ['no such agent', ['ping', '--id', 'nobody', '--timeout', '2'], {}, 3, /does not let this user send requests/],
+      ['no broker', ['ping', '--timeout', '1'], { PULSE_AGENT_URL: 'amqp://127.0.0.1:1' }, 4, /cannot be reached/],
+      ['a time that is none', ['claim', 'taskcluster-x', '--expires', 'soon'], {}, 2, /such as 4h/],
+      ['a timeout that is none', ['ping', '--timeout', 'x'], {}, 2, /number of seconds/],
+      ['a program without --keep', ['claim', 'taskcluster-x', '--', 'true'], {}, 2, /--keep/],
+      ['nothing to watch with', ['watch'], {}, 2, /--through/],
+      ['no such type', ['watch', '--type', 'queues'], {}, 2, /no events of type queues/],
+    ];
+    for (const [what, args, env, exitCode, sentence] of lines) {
+      it(what, async () => {
+        const ended = await run(args, { ...environment(), ...env });
+        assert.equal(ended.exitCode, exitCode, ended.stderr);
+        assert.match(ended.stderr, /^pulse-agent: [^\n]+\.\n$/);
+        assert.match(ended.stderr.slice('pulse-agent: '.length), sentence);
+        assert.equal(ended.stdout, '');
+      });
+    }
+
+    it('as JSON, with what the agent told', async () => {
+      const { exitCode, stderr } = await run(['claim', 'taskcluster-other', '--json']);
+      assert.equal(exitCode, 3);
+      const [{ error } = {}] = linesOf(stderr) as { error?: Record<string, unknown> }[];
+      assert.equal(error?.['code'], 'InsufficientScopes');
+      assert.deepEqual(error['details'], { required: 'pulse:namespace:taskcluster-other', clientId: TEAM });
+    });
+  });
+
+  for (const name of ['ping', 'claim', 'get', 'list', 'release', 'revoke', 'watch']) {
+    it(`${name} --help has examples`, async () => {
+      const { exitCode, stdout } = await run([name, '--help'], {});
+      assert.equal(exitCode, 0);
+      assert.match(stdout, new RegExp(`\nExamples:\n  # .+\n  .*pulse-agent ${name}`));
+      assert.match(stdout, /PULSE_AGENT_URL/);
+    });
+  }
+
+  describe('claim --keep', () => {
+    const held = (script: string, ...more: string[]): string[] => [
+      'claim',
+      ...more,
+      '--keep',
+      '--',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ];
+
+    it('runs a program that can connect, and ends with its exit code', async () => {
+      const script = `
+        const { connect } = await import('amqplib');
+        const connection = await connect(process.env.PULSE_CONNECTION_STRING);
+        await connection.close();
+        console.log('connected', process.argv.slice(1).join());
+        process.exit(7);`;
+      const { exitCode, stdout, stderr } = await run([...held(script, teamNamespace()), '--', '--flag', 'x']);
+      assert.equal(exitCode, 7, stderr);
+      assert.equal(stdout, 'connected --flag,x\n');
+    });
+
+    it('holds the lease while the program runs, passes signals on, and releases if asked', async () => {
+      const namespace = teamNamespace();
+      const script = `
+        process.on('SIGTERM', () => { console.log('got SIGTERM'); process.exit(5); });
+        process.on('SIGHUP', () => console.log('got SIGHUP'));
+        console.log('up');
+        setInterval(() => {}, 1000);`;
+      const running = await start(held(script, namespace, '--release'));
+      await running.printed('up');
+      await installation().logged('"method":"claim-namespace"', namespace);
+      // The first claim was for the lease to begin with; more come with rotations.
+      const claims = (): number =>
+        installation().log.filter((line) => line.includes('"claim-namespace"') && line.includes(namespace)).length;
+      const before = claims();
+      await until(() => claims() > before);
+      running.signal('SIGHUP');
+      await running.printed('got SIGHUP');
+      running.signal('SIGTERM');
+      assert.equal(await running.ended, 5);
+      assert.match(running.stdout(), /got SIGTERM/);
+      const { exitCode, stdout } = await run(['get', namespace, '--json']);
+      assert.ok(exitCode === 3 || linesOf(stdout)[0]?.['state'] === 'expiring', stdout);
+    });
+
+    it('tells a signal that ended the program as a shell does', async () => {
+      const { exitCode } = await run(
+        held('process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);', teamNamespace()),
+      );
+      assert.equal(exitCode, 128 + 9);
+    });
+
+    it('ends the program when the lease is lost', async () => {
+      const namespace = teamNamespace();
+      const running = await start(held('console.log("up"); setInterval(() => {}, 1000);', namespace));
+      await running.printed('up');
+      await runJson(['revoke', namespace, '--until', '1h'], environment(REVOKER));
+      assert.equal(await running.ended, 3);
+      assert.match(running.stderr(), /is lost: the namespace is being deleted or is revoked/);
+    });
+
+    it('says so when there is no such program', async () => {
+      const { exitCode, stderr } = await run(['claim', teamNamespace(), '--keep', '--', 'no-such-program']);
+      assert.equal(exitCode, 2);
+      assert.match(
+        stderr,
+        /^pulse-agent: The program no-such-program cannot be started: there is none of that name\.\n$/,
+      );
+    });
+
+    it('without a program tells of renewals until it is ended', async () => {
+      const namespace = teamNamespace();
+      const running = await start(['claim', namespace, '--keep', '--json']);
+      await running.printed('"renewed"');
+      running.signal('SIGINT');
+      assert.equal(await running.ended, 0, running.stderr());
+      const [first, second] = linesOf(running.stdout());
+      assert.deepEqual([first?.['event'], second?.['event']], ['claimed', 'renewed']);
+      assert.ok(!running.stdout().includes('amqp:'));
+    });
+  });
+
+  describe('watch', () => {
+    it('shows the events of a namespace with the credentials of another', async () => {
+      const [through, namespace] = [teamNamespace(), teamNamespace()];
+      const running = await start([
+        'watch',
+        '--through',
+        through,
+        '--namespace',
+        namespace,
+        '--json',
+        '--type',
+        'namespace.claimed',
+      ]);
+      // With --json nothing else is said: its queue tells that it watches.
+      await until(async () => (await queuesOf(through)) > 0);
+      await runJson(['claim', namespace]);
+      await running.printed('\n');
+      running.signal('SIGINT');
+      assert.equal(await running.ended, 0, running.stderr());
+      const events = linesOf(running.stdout());
+      assert.deepEqual(
+        events.map(({ type, subject }) => [type, subject]),
+        [['namespace.claimed', namespace]],
+      );
+    });
+
+    it('shows events to an operator, on a line each', async () => {
+      const namespace = teamNamespace();
+      const { vhost } = installation();
+      const running = await start(['watch', '--type', 'namespace'], { ...environment(), RABBITMQ_URL: vhost.amqpUrl });
+      await until(() => running.stderr().includes('Watching'));
+      await runJson(['claim', namespace]);
+      await running.printed(`namespace.claimed  ${namespace}  clientId=${TEAM} first=true`);
+      running.signal('SIGTERM');
+      assert.equal(await running.ended, 0);
+    });
+
+    async function queuesOf(namespace: string): Promise<number> {
+      const { broker, config } = installation();
+      const { body } = await manage(broker, 'GET', `/queues/${encodeURIComponent(config.vhost)}`);
+      return (body as { name: string }[]).filter(({ name }) => name.startsWith(`queue/${namespace}/watch-`)).length;
+    }
+  });
+});
+
+/** Looks until it is so; the test's own time-out ends it otherwise. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(100);
+}
