@@ -83,7 +83,7 @@ async function neededPackages(apt: readonly string[], signal: AbortSignal | unde
 }
 
 /** Lets apt keep its lists and caches in `work`; what is installed it still reads from the system. */
-function privateAptOptions(work: string): string[] {
+export function privateAptOptions(work: string): string[] {
   const state = join(work, 'apt');
   mkdirSync(join(state, 'lists/partial'), { recursive: true });
   mkdirSync(join(state, 'cache/archives/partial'), { recursive: true });

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from './commands.ts';
+import { goEnvironment } from './go-environment.ts';
 import { findExecutable } from './processes.ts';
 
 const SOURCES = ['main.go', 'go.mod', 'go.sum'];
@@ -42,9 +42,9 @@ export async function ensureFerretDB(options: FerretBuildOptions): Promise<strin
   try {
     for (const file of SOURCES) copyFileSync(join(sources, file), join(folder, file));
     options.onProgress('Building FerretDB, a stand-in for a MongoDB server: needed once, takes one to five minutes.');
-    await runCommand(go, ['build', '-trimpath', '-o', 'pulse-ferretdb', '.'], {
+    await runCommand(go, ['build', '-o', 'pulse-ferretdb', '.'], {
       cwd: folder,
-      env: buildEnvironment(options.cacheFolder),
+      env: { ...goEnvironment(join(options.cacheFolder, 'go')), DO_NOT_TRACK: '1' },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     renameSync(join(folder, 'pulse-ferretdb'), program);
@@ -53,23 +53,4 @@ export async function ensureFerretDB(options: FerretBuildOptions): Promise<strin
     clearInterval(timer);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function buildEnvironment(cacheFolder: string): NodeJS.ProcessEnv {
-  const go = join(cacheFolder, 'go');
-  const config = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');
-  return {
-    ...process.env,
-    CGO_ENABLED: '0',
-    DO_NOT_TRACK: '1',
-    GOPATH: go,
-    GOMODCACHE: join(go, 'mod'),
-    GOCACHE: join(go, 'build'),
-    // Else the module cache is read-only and a plain removal of the working copy fails.
-    GOFLAGS: '-modcacherw -buildvcs=false',
-    GOWORK: 'off',
-    // Go keeps counters in its configuration folder; the settings that somebody made there still count.
-    XDG_CONFIG_HOME: join(go, 'config'),
-    GOENV: process.env['GOENV'] ?? join(config, 'go/env'),
-  };
 }

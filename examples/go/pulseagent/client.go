@@ -1,0 +1,180 @@
+// Package pulseagent is a small client of Pulse Agent. The contract is docs/protocol.md.
+package pulseagent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const directReplyTo = "amq.rabbitmq.reply-to"
+
+// An agent answers within 10 seconds or not at all.
+const defaultTimeout = 15 * time.Second
+
+var signedMethods = map[string]bool{"claim-namespace": true, "release-namespace": true, "revoke-namespace": true}
+
+// Error is what the agent refused. Retryable says whether the same request, signed anew, can succeed later.
+type Error struct {
+	Code      string         `json:"code"`
+	Message   string         `json:"message"`
+	Retryable bool           `json:"retryable"`
+	Details   map[string]any `json:"details"`
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// ErrNoReply: no agent runs, or the request was one that gets no answer. It may have been served. Try again.
+var ErrNoReply = errors.New("no reply in time")
+
+// Client sends requests over one connection, the claimant's or one of a namespace.
+type Client struct {
+	// ID and Audience are those of the agent, "pulse-agent" unless set before the first request.
+	ID, Audience string
+	// Timeout is how long to wait for a reply, 15 seconds unless set before the first request.
+	Timeout time.Duration
+
+	credentials Credentials
+	connection  *amqp.Connection
+	channel     *amqp.Channel
+
+	mutex   sync.Mutex
+	waiting map[string]chan amqp.Delivery
+	closed  chan struct{}
+}
+
+// Dial connects and makes ready for replies.
+func Dial(url string, credentials Credentials) (*Client, error) {
+	connection, err := amqp.Dial(url)
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{
+		ID: "pulse-agent", Audience: "pulse-agent", Timeout: defaultTimeout,
+		credentials: credentials,
+		connection:  connection,
+		waiting:     map[string]chan amqp.Delivery{},
+		closed:      make(chan struct{}),
+	}
+	if err := client.open(); err != nil {
+		connection.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+func (c *Client) open() (err error) {
+	if c.channel, err = c.connection.Channel(); err != nil {
+		return err
+	}
+	// With confirms, a request that the full queue refuses is known at once.
+	if err = c.channel.Confirm(false); err != nil {
+		return err
+	}
+	// Direct reply-to: consume, without acknowledgements, on the channel that publishes, before publishing.
+	replies, err := c.channel.Consume(directReplyTo, "", true, false, false, false, nil)
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer close(c.closed)
+		for reply := range replies {
+			c.mutex.Lock()
+			if waiting, known := c.waiting[reply.CorrelationId]; known {
+				delete(c.waiting, reply.CorrelationId)
+				waiting <- reply
+			}
+			c.mutex.Unlock()
+		}
+	}()
+	return nil
+}
+
+// Close closes the connection.
+func (c *Client) Close() error { return c.connection.Close() }
+
+// Request sends one request and puts the JSON of its result into result. It returns an *Error when the agent refuses,
+// and ErrNoReply when no reply comes in time.
+func (c *Client) Request(ctx context.Context, method string, body, result any) error {
+	reply, err := c.exchange(ctx, method, body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(reply.Body, result)
+}
+
+func (c *Client) exchange(ctx context.Context, method string, body any) (amqp.Delivery, error) {
+	none := amqp.Delivery{}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, ErrNoReply)
+	defer cancel()
+	content, err := json.Marshal(body)
+	if err != nil {
+		return none, err
+	}
+	message := amqp.Publishing{
+		ContentType:   "application/json",
+		ReplyTo:       directReplyTo,
+		CorrelationId: NewNonce(),
+		Headers:       amqp.Table{},
+		Body:          content,
+		// What waits longer than this is served to nobody.
+		Expiration: strconv.FormatInt(c.Timeout.Milliseconds(), 10),
+	}
+	if signedMethods[method] {
+		message.Headers["authorization"], err = c.credentials.Sign(Signed{
+			Method: method, Body: content, ReplyTo: directReplyTo, CorrelationID: message.CorrelationId,
+			Audience: c.Audience, Time: time.Now(), Nonce: NewNonce(),
+		})
+		if err != nil {
+			return none, err
+		}
+	}
+
+	waiting := make(chan amqp.Delivery, 1)
+	c.mutex.Lock()
+	c.waiting[message.CorrelationId] = waiting
+	c.mutex.Unlock()
+	defer func() {
+		c.mutex.Lock()
+		delete(c.waiting, message.CorrelationId)
+		c.mutex.Unlock()
+	}()
+
+	confirm, err := c.channel.PublishWithDeferredConfirm("rpc/"+c.ID+"/v1", method, false, false, message)
+	if err != nil {
+		return none, err
+	}
+	refused := confirm.Done()
+	for {
+		select {
+		case reply := <-waiting:
+			return reply, refusal(reply)
+		case <-refused:
+			if !confirm.Acked() {
+				return none, &Error{Code: "Unavailable", Message: "the request queue is full", Retryable: true}
+			}
+			refused = nil
+		case <-c.closed:
+			return none, errors.New("the channel closed before the reply came")
+		case <-ctx.Done():
+			return none, fmt.Errorf("%s: %w", method, context.Cause(ctx))
+		}
+	}
+}
+
+func refusal(reply amqp.Delivery) error {
+	if reply.Type == "result" {
+		return nil
+	}
+	refused := &Error{}
+	if err := json.Unmarshal(reply.Body, refused); err != nil {
+		return fmt.Errorf("the error in the reply cannot be read: %w", err)
+	}
+	return refused
+}

@@ -1,0 +1,92 @@
+"""Holds a namespace: claims it, works with the credentials until it is time to claim again, and so on.
+
+    python3 service.py taskcluster-team-a          # until Ctrl-C
+    python3 service.py taskcluster-team-a --once   # until the first message
+
+Reads PULSE_AGENT_URL (the address with the claimant's credentials), TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN,
+and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
+others than pulse-agent.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+import time
+from datetime import datetime, timezone
+
+import pika
+from pika.exceptions import AMQPError, ProbableAuthenticationError
+
+from pulse_agent import Agent, Credentials, PulseAgentError
+
+
+def claim(namespace):
+    """Claims, and tries again with growing pauses for as long as that can help."""
+    credentials = Credentials(
+        os.environ["TASKCLUSTER_CLIENT_ID"],
+        os.environ["TASKCLUSTER_ACCESS_TOKEN"],
+        os.environ.get("TASKCLUSTER_CERTIFICATE") or None,
+    )
+    agent_id = os.environ.get("PULSE_AGENT_ID", "pulse-agent")
+    audience = os.environ.get("PULSE_AGENT_AUDIENCE", "pulse-agent")
+    for attempt in itertools.count():
+        try:
+            with Agent(os.environ["PULSE_AGENT_URL"], credentials, agent_id, audience) as agent:
+                return agent.claim(namespace)
+        except ProbableAuthenticationError:
+            raise
+        except (PulseAgentError, AMQPError) as error:
+            if not getattr(error, "retryable", True):
+                raise
+            print(f"claiming again in a moment: {error!r}", file=sys.stderr, flush=True)
+        time.sleep(min(60, 2**attempt))
+
+
+def work(namespace, connection_string, until, once):
+    """Publishes a message to an exchange of the namespace, and takes what comes to a queue of the namespace."""
+    connection = pika.BlockingConnection(pika.URLParameters(connection_string))
+    channel = connection.channel()
+    channel.confirm_delivery()
+    exchange, queue = f"exchange/{namespace}/example", f"queue/{namespace}/example"
+    channel.exchange_declare(exchange, "topic", durable=True)
+    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+    channel.queue_bind(queue, exchange, "greeting.#")
+    channel.basic_publish(exchange, "greeting.hello", b"hello from Python", mandatory=True)
+    for method, _properties, body in channel.consume(queue, inactivity_timeout=1):
+        if method is not None:
+            print(f"received: {body.decode()}", flush=True)
+            channel.basic_ack(method.delivery_tag)
+            if once:
+                break
+        if datetime.now(timezone.utc) >= until:
+            break
+    # What was not acknowledged comes again over the next connection.
+    connection.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("namespace")
+    parser.add_argument("--once", action="store_true", help="end after the first message")
+    options = parser.parse_args()
+    while True:
+        result = claim(options.namespace)
+        print(f"claimed, to be claimed again at {result['reclaimAt']}", flush=True)
+        until = datetime.fromisoformat(result["reclaimAt"].replace("Z", "+00:00"))
+        try:
+            work(options.namespace, result["connectionString"], until, options.once)
+        except AMQPError as error:
+            print(f"the connection is gone: {error!r}", file=sys.stderr, flush=True)
+        else:
+            if options.once:
+                break
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PulseAgentError as refused:
+        sys.exit(str(refused))
+    except KeyboardInterrupt:
+        pass

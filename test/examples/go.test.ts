@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { runCommand } from '../../src/dev/commands.ts';
+import { useInstallation } from '../support/agent.ts';
+import { makeFolder } from '../support/folders.ts';
+import { buildGo, type Go, GO_EXAMPLE, prepareGo } from '../support/go.ts';
+import { runProgram } from '../support/program.ts';
+import { behavesAsService } from './service-behaviour.ts';
+
+const BUILD_MS = 600_000;
+
+describe('examples/go', function () {
+  this.timeout(90_000);
+  let go: Go;
+  let program: string;
+  before('build it', async function () {
+    this.timeout(BUILD_MS);
+    go = prepareGo(this);
+    program = await buildGo(go, makeFolder('go'), 'service');
+  });
+
+  const test = async (pattern: string, environment: Readonly<Record<string, string>> = {}): Promise<string> =>
+    await runCommand(go.command, ['test', '-count=1', '-v', '-run', pattern, './pulseagent'], {
+      cwd: GO_EXAMPLE,
+      env: { ...go.env, ...environment },
+    });
+
+  it('agrees with the vectors of the contract', async function () {
+    this.timeout(BUILD_MS);
+    const output = await test('Signatures|Encodings|SealedResult');
+    assert.equal(output.split('--- PASS').length - 1, 3, output);
+  });
+
+  it('go vet finds no fault', async function () {
+    this.timeout(BUILD_MS);
+    await runCommand(go.command, ['vet', './...'], { cwd: GO_EXAMPLE, env: go.env });
+  });
+
+  behavesAsService(
+    () => (environment, args) => runProgram(program, args, { cwd: GO_EXAMPLE, env: { ...environment } }),
+    '-once',
+    'hello from Go',
+  );
+
+  describe('the client', () => {
+    const installation = useInstallation();
+    const environment = (): Record<string, string> => ({
+      PULSE_AGENT_URL: installation().claimantUrl,
+      PULSE_AGENT_ID: installation().config.id,
+    });
+
+    it('understands results and errors, and a method that the agent does not have', async () => {
+      assert.match(await test('Answers', environment()), /--- PASS: TestAnswers/);
+    });
+
+    it('gives up in time when no agent runs', async () => {
+      await installation().agent.stop();
+      assert.match(await test('NoAgent', environment()), /--- PASS: TestNoAgent/);
+    });
+  });
+});

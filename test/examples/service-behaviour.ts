@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { NEWCOMER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import type { Program } from '../support/program.ts';
+
+/** How to run the example service of a language. */
+export type RunService = (environment: Readonly<Record<string, string>>, args: readonly string[]) => Program;
+
+/** What a service that is written after the contract does, whatever its language. */
+export function behavesAsService(run: () => RunService, onceOption: string, greeting: string): void {
+  describe('the service', () => {
+    const installation = useInstallation({ settings: { rotationIntervalSeconds: 2 } });
+
+    const environmentOf = (clientId: string): Record<string, string> => {
+      const { claimantUrl, config, taskcluster } = installation();
+      const credentials = taskcluster.credentials(clientId);
+      return {
+        PULSE_AGENT_URL: claimantUrl,
+        PULSE_AGENT_ID: config.id,
+        PULSE_AGENT_AUDIENCE: config.audience,
+        TASKCLUSTER_CLIENT_ID: credentials.clientId,
+        TASKCLUSTER_ACCESS_TOKEN: credentials.accessToken,
+      };
+    };
+
+    it('claims with a sealed reply, connects, publishes and consumes', async () => {
+      const namespace = teamNamespace();
+      const service = run()(environmentOf(TEAM), [onceOption, namespace]);
+      assert.equal(await service.ended, 0, service.output());
+      assert.match(service.output(), /claimed, to be claimed again at /);
+      assert.ok(service.output().includes(`received: ${greeting}`), service.output());
+      const { json } = await (await installation().requester()).request({
+        method: 'get-namespace',
+        body: { namespace },
+      });
+      assert.equal(json['state'], 'active');
+    });
+
+    it('claims again in time, and goes on with other credentials', async () => {
+      const service = run()(environmentOf(TEAM), [teamNamespace()]);
+      await service.printed(`received: ${greeting}`, 3);
+      service.signal('SIGINT');
+      assert.equal(await service.ended, 0, service.output());
+      assert.doesNotMatch(service.output(), /gone|again in a moment/);
+    });
+
+    it('says what it is refused for, and ends', async () => {
+      const namespace = teamNamespace();
+      const service = run()(environmentOf(NEWCOMER), [onceOption, namespace]);
+      assert.equal(await service.ended, 1, service.output());
+      assert.match(service.output(), new RegExp(`InsufficientScopes: .*pulse:namespace:${namespace}`));
+
+      const foreign = { ...environmentOf(TEAM), PULSE_AGENT_AUDIENCE: 'pulse-agent' };
+      const misled = run()(foreign, [onceOption, namespace]);
+      assert.equal(await misled.ended, 1, misled.output());
+      assert.match(misled.output(), /AuthenticationFailed: /);
+    });
+
+    it('tries again what may succeed later', async () => {
+      const { taskcluster } = installation();
+      taskcluster.behave({ mode: 'failing' });
+      const service = run()(environmentOf(TEAM), [onceOption, teamNamespace()]);
+      await service.printed('claiming again in a moment');
+      assert.match(service.output(), /Unavailable/);
+      taskcluster.behave({ mode: 'normal' });
+      assert.equal(await service.ended, 0, service.output());
+      assert.ok(service.output().includes(`received: ${greeting}`), service.output());
+    });
+  });
+}

@@ -1,0 +1,30 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { runCommand } from '../../src/dev/commands.ts';
+import { goEnvironment } from '../../src/dev/go-environment.ts';
+import { findExecutable } from '../../src/dev/processes.ts';
+import { skipBecause } from './skip.ts';
+
+/** The folder of the Go example. */
+export const GO_EXAMPLE = resolve('examples/go');
+
+/** A Go that builds the example. */
+export interface Go {
+  readonly command: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Finds Go; skips where the machine has none. What it downloads and builds is shared with the stand-in for MongoDB. */
+export function prepareGo(context: Mocha.Context): Go {
+  const command = findExecutable('go');
+  if (command === undefined) skipBecause(context, 'there is no go on this machine');
+  return { command, env: goEnvironment(resolve('.cache/ferretdb/go')) };
+}
+
+/** Builds a package of the example, and returns the path of the program. */
+export async function buildGo({ command, env }: Go, folder: string, name: string): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  const program = join(folder, name);
+  await runCommand(command, ['build', '-o', program, '.'], { cwd: GO_EXAMPLE, env });
+  return program;
+}

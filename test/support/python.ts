@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { privateAptOptions } from '../../src/dev/apt-unpack.ts';
+import { runCommand } from '../../src/dev/commands.ts';
+import { findExecutable } from '../../src/dev/processes.ts';
+import { skipBecause } from './skip.ts';
+
+/** The folder of the Python example. */
+export const PYTHON_EXAMPLE = resolve('examples/python');
+
+/** A Python in which the example runs. */
+export interface Python {
+  readonly command: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const OLDEST = [3, 10] as const;
+
+/**
+ * Finds Python and installs what the example needs into the working copy's cache, once for each version of either.
+ * Skips where the machine has no Python that is new enough.
+ */
+export async function preparePython(context: Mocha.Context): Promise<Python> {
+  const command = findExecutable('python3');
+  if (command === undefined) skipBecause(context, 'there is no python3 on this machine');
+  const version = await runCommand(command, [
+    '-c',
+    'import sys; print(*sys.version_info[:2], sys.implementation.name)',
+  ]);
+  const [major = 0, minor = 0] = version.split(' ').map(Number);
+  if (major !== OLDEST[0] || minor < OLDEST[1]) skipBecause(context, `python3 is ${major}.${minor}, older than 3.10`);
+
+  const requirements = join(PYTHON_EXAMPLE, 'requirements.txt');
+  const hash = createHash('sha256').update(version).update(command).update(readFileSync(requirements));
+  const packages = resolve('.cache/python', hash.digest('hex').slice(0, 16));
+  if (!existsSync(packages)) await install(command, requirements, packages);
+  const { PATH, TMPDIR } = process.env;
+  return {
+    command,
+    env: { PATH, ...(TMPDIR && { TMPDIR }), PYTHONPATH: packages, PYTHONDONTWRITEBYTECODE: '1', PYTHONUTF8: '1' },
+  };
+}
+
+async function install(command: string, requirements: string, packages: string): Promise<void> {
+  // Several runs may find at once that nothing is installed: each works in a folder of its own, renamed at the end.
+  const work = `${packages}-${process.pid}`;
+  mkdirSync(work, { recursive: true });
+  try {
+    const pip = await findPip(command, work);
+    const target = join(work, 'packages');
+    const options = ['--no-cache-dir', '--disable-pip-version-check', '--quiet', '--target', target];
+    await runCommand(command, [...pip, 'install', ...options, '--requirement', requirements]);
+    if (!existsSync(packages)) renameSync(target, packages);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** How Python runs pip: its own, or, as Debian's Python comes without one, the wheel from Debian's packages. */
+async function findPip(command: string, work: string): Promise<string[]> {
+  const own = ['-m', 'pip'];
+  const has = await runCommand(command, [...own, '--version']).then(
+    () => true,
+    () => false,
+  );
+  if (has) return own;
+  const download = (apt: readonly string[]): Promise<string> =>
+    runCommand('apt-get', [...apt, 'download', 'python3-pip-whl'], { cwd: work });
+  try {
+    await download([]);
+  } catch {
+    const apt = privateAptOptions(work);
+    await runCommand('apt-get', [...apt, 'update']);
+    await download(apt);
+  }
+  for (const file of readdirSync(work).filter((name) => name.endsWith('.deb'))) {
+    await runCommand('dpkg-deb', ['-x', join(work, file), join(work, 'pip')]);
+  }
+  const wheels = join(work, 'pip/usr/share/python-wheels');
+  const wheel = readdirSync(wheels).find((name) => /^pip-.*\.whl$/.test(name));
+  if (wheel === undefined) throw new Error('Debian has no pip among its wheels: install python3-pip and try again.');
+  return [join(wheels, wheel, 'pip')];
+}
