@@ -45,7 +45,7 @@ export const errorBody = z
       .exactOptional()
       .meta({
         description:
-          'More for programs, by code. InputError: field. InsufficientScopes: required, the scope, and clientId.',
+          'More for programs, by code. InputError: field, and methods where that is the method. InsufficientScopes: required, the scope, and clientId. AuthenticationFailed: agentTime, where it is about the time. RequestConflict: retryAt or revokedUntil.',
         examples: [{ field: 'namespace' }],
       }),
   })

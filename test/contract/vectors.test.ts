@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { importJWK } from 'jose';
 import { parseInstant } from '../../src/contract/fields.ts';
 import { parseRequestBody } from '../../src/contract/messages.ts';
@@ -7,6 +8,12 @@ import { payloadHash, readAuthorization, signedResource, signRequest } from '../
 import { vectors } from './vectors.ts';
 
 describe('the published vectors', () => {
+  it('are all used here', () => {
+    const used = ['about', 'requests', 'encodings', 'sealed', 'refusedReplyKeys', 'instants', 'refusedInstants'];
+    assert.deepEqual(Object.keys(vectors), used);
+    for (const list of Object.values(vectors)) assert.notEqual(Object.keys(list).length, 0);
+  });
+
   for (const vector of vectors.requests) {
     it(`sign: ${vector.name}`, () => {
       const body = Buffer.from(vector.body);
@@ -17,8 +24,16 @@ describe('the published vectors', () => {
       const read = readAuthorization(authorization);
       assert.equal(read.hash, vector.payloadHash);
       assert.equal(read.id, vector.credentials.clientId);
+      const mac = createHmac('sha256', vector.credentials.accessToken).update(vector.normalized).digest('base64');
+      assert.equal(read.mac, mac, 'the MAC is over the normalised string of the vector');
     });
   }
+
+  it('encode as the resource that is signed', () => {
+    for (const { text, encoded } of vectors.encodings) {
+      assert.equal(signedResource('ping', text, text), `/v1/ping?replyTo=${encoded}&correlationId=${encoded}`);
+    }
+  });
 
   it('open a sealed result', async () => {
     const { privateKey, jwe, plaintext } = vectors.sealed;

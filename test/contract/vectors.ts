@@ -20,7 +20,9 @@ export interface RequestVector {
 }
 
 interface Vectors {
+  about: string;
   requests: RequestVector[];
+  encodings: { text: string; encoded: string }[];
   sealed: { replyKey: ReplyKey; privateKey: ReplyKey & { d: string }; jwe: string; plaintext: string };
   refusedReplyKeys: { why: string; replyKey: Record<string, unknown> }[];
   instants: { text: string; ms: number }[];

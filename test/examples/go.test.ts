@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { runCommand } from '../../src/dev/commands.ts';
-import { useInstallation } from '../support/agent.ts';
+import { runShell, useBlocks } from '../docs/blocks.ts';
+import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { buildGo, type Go, GO_EXAMPLE, prepareGo } from '../support/go.ts';
 import { runProgram } from '../support/program.ts';
@@ -40,6 +41,31 @@ describe('examples/go', function () {
     '-once',
     'hello from Go',
   );
+
+  describe('README.md', () => {
+    const blocks = useBlocks('examples/go/README.md');
+    const installation = useInstallation();
+
+    it('tests, and runs the service', async function () {
+      this.timeout(BUILD_MS);
+      const { claimantUrl, config, taskcluster } = installation();
+      const env = {
+        ...(go.env as Record<string, string>),
+        PULSE_AGENT_ID: config.id,
+        PULSE_AGENT_AUDIENCE: config.audience,
+      };
+      const { stdout } = await runShell(blocks.take('go test'), { cwd: GO_EXAMPLE, env });
+      assert.match(stdout, /^ok /m);
+      const { clientId, accessToken } = taskcluster.credentials(TEAM);
+      const service = blocks.take('go run', {
+        'amqp://pulse-agent-claimant:…@127.0.0.1:5672/%2F': claimantUrl,
+        'team-a/service': clientId,
+        'for-development-only-team-a-service-00001': accessToken,
+        'taskcluster-team-a': teamNamespace(),
+      });
+      assert.match((await runShell(service, { cwd: GO_EXAMPLE, env })).stdout, /received: hello from Go/);
+    });
+  });
 
   describe('the client', () => {
     const installation = useInstallation();

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { runCommand } from '../../src/dev/commands.ts';
-import { TEAM, useInstallation } from '../support/agent.ts';
+import { runShell, useBlocks } from '../docs/blocks.ts';
+import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { runProgram } from '../support/program.ts';
 import { preparePython, type Python, PYTHON_EXAMPLE } from '../support/python.ts';
 import { behavesAsService } from './service-behaviour.ts';
@@ -30,6 +31,39 @@ describe('examples/python', function () {
     '--once',
     'hello from Python',
   );
+
+  describe('README.md', () => {
+    const blocks = useBlocks('examples/python/README.md');
+    const installation = useInstallation();
+    let env: Record<string, string>;
+    beforeEach(() => {
+      const { config } = installation();
+      // The packages are where the tests keep them.
+      const { PYTHONPATH = '' } = python.env;
+      env = { PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1', PYTHONUTF8: '1', PULSE_AGENT_ID: config.id };
+      env['PULSE_AGENT_AUDIENCE'] = config.audience;
+    });
+
+    it('installs, and checks the vectors', async () => {
+      const packages = String(env['PYTHONPATH']);
+      const block = blocks.take('check_vectors.py', { packages, python3: python.command });
+      const { stdout } = await runShell(block, { cwd: PYTHON_EXAMPLE, env });
+      assert.match(stdout, /vectors agree/);
+    });
+
+    it('runs the service', async () => {
+      const { claimantUrl, taskcluster } = installation();
+      const { clientId, accessToken } = taskcluster.credentials(TEAM);
+      const block = blocks.take('service.py --once', {
+        'amqp://pulse-agent-claimant:…@127.0.0.1:5672/%2F': claimantUrl,
+        'team-a/service': clientId,
+        'for-development-only-team-a-service-00001': accessToken,
+        'taskcluster-team-a': teamNamespace(),
+        python3: python.command,
+      });
+      assert.match((await runShell(block, { cwd: PYTHON_EXAMPLE, env })).stdout, /received: hello from Python/);
+    });
+  });
 
   describe('the client', () => {
     const installation = useInstallation();

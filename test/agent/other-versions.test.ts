@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { METHODS } from '../../src/contract/methods.ts';
+import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
+import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { openConnection } from '../support/broker.ts';
+
+/** What the broker closes the channel with when something is published to this exchange. */
+async function closingCode(
+  connection: ChannelModel,
+  exchange: string,
+  prepare?: (channel: ConfirmChannel) => Promise<unknown>,
+): Promise<number | undefined> {
+  const channel = await connection.createConfirmChannel();
+  const closed = new Promise<Error & { code?: number }>((resolve) => channel.once('error', resolve));
+  if (prepare !== undefined) await prepare(channel);
+  channel.publish(exchange, 'ping', Buffer.from('{}'), { replyTo: DIRECT_REPLY_TO, correlationId: '1' });
+  return (await closed).code;
+}
+
+const consumeReplies = (channel: ConfirmChannel): Promise<unknown> =>
+  channel.consume(DIRECT_REPLY_TO, () => undefined, { noAck: true });
+
+describe('methods and versions that the agent does not have', () => {
+  const installation = useInstallation();
+
+  it('a later method is answered with what there is instead, signed or not', async () => {
+    const { taskcluster } = installation();
+    const requester = await installation().requester();
+    const deadLetters = await installation().deadLetters();
+    const body = { namespace: teamNamespace(), to: 'taskcluster-other', why: ['fields', { of: 'a later version' }] };
+    for (const credentials of [undefined, taskcluster.credentials(TEAM)]) {
+      const sent = requester.compose({ method: 'transfer-namespace', body, ...(credentials && { credentials }) });
+      const { json, properties } = await requester.request(sent);
+      assert.equal(properties.type, 'error');
+      assert.equal(json['code'], 'InputError');
+      assert.equal(json['retryable'], false);
+      assert.deepEqual(json['details'], { field: 'method', methods: Object.keys(METHODS) });
+      assert.equal((await deadLetters.of(sent.correlationId)).fields.routingKey, 'transfer-namespace');
+    }
+  });
+
+  it('a later version has no exchange: the broker closes the channel with 404, and the next one works', async () => {
+    const { claimantUrl, config } = installation();
+    const later = `rpc/${config.id}/v2`;
+    const rpc = await installation().rpc(TEAM);
+    const { connectionString } = await rpc.request('claim-namespace', { namespace: teamNamespace() });
+    for (const url of [claimantUrl, connectionString]) {
+      const connection = await openConnection(url);
+      assert.equal(await closingCode(connection, later, consumeReplies), 404);
+      const again = await installation().rpc(TEAM, url);
+      assert.equal((await again.request('ping', {})).alive, true);
+    }
+  });
+
+  it('what RabbitMQ answers in the place of the agent', async () => {
+    const { claimantUrl, names } = installation();
+    const connection = await openConnection(claimantUrl);
+    assert.equal(await closingCode(connection, 'rpc/no-such-agent/v1', consumeReplies), 403);
+    assert.equal(await closingCode(connection, `${names.rpcExchange}/dead`, consumeReplies), 403);
+    assert.equal(await closingCode(connection, names.rpcExchange), 406, 'without a consumer of replies');
+  });
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { WireError } from '../../src/contract/errors.ts';
+import { eventSchema } from '../../src/contract/events.ts';
+import { parseRequestBody, parseResult } from '../../src/contract/messages.ts';
+import { readReply } from '../../src/contract/reply.ts';
+import { readAuthorization } from '../../src/contract/signature.ts';
+import { runCommand } from '../../src/dev/commands.ts';
+import { findExecutable } from '../../src/dev/processes.ts';
+import { readRequest } from '../../src/requests/request.ts';
+import { vectors } from '../contract/vectors.ts';
+import { skipBecause } from '../support/skip.ts';
+import { type Block, useBlocks } from './blocks.ts';
+
+const DOCUMENT = 'docs/protocol.md';
+
+/** The error that an agent would answer to this; throws when it would answer none. */
+function errorOf(request: () => unknown): unknown {
+  try {
+    request();
+  } catch (error) {
+    if (error instanceof WireError) return error.toBody();
+    throw error;
+  }
+  return assert.fail('this is no error');
+}
+
+function readError({ text }: Block): unknown {
+  const read = readReply({ type: 'error', contentType: 'application/json' }, Buffer.from(text));
+  assert.equal(read.kind, 'error');
+  return JSON.parse(text);
+}
+
+describe(`the blocks of ${DOCUMENT}`, () => {
+  const blocks = useBlocks(DOCUMENT);
+  const example = vectors.requests.find(({ name }) => name === 'a claim with direct reply-to');
+
+  it('the worked example is that of the vectors', () => {
+    assert.ok(example);
+    assert.equal(blocks.take('hawk.1.header\n').text, example.normalized);
+    assert.deepEqual(readAuthorization(blocks.take('Hawk id="project').text.trim()), {
+      ...readAuthorization(example.authorization),
+    });
+    assert.equal(blocks.take(example.payloadHash).text.trim(), example.payloadHash);
+  });
+
+  it('the signature in Python agrees with the vectors', async function () {
+    const code = blocks.take('def authorization(').text;
+    const python = findExecutable('python3');
+    if (python === undefined) skipBecause(this, 'there is no python3 on this machine');
+    const check = [
+      'import json, sys',
+      `for v in json.load(open('docs/protocol-vectors.json', encoding='utf-8'))['requests']:`,
+      `    c = v['credentials']`,
+      `    ext = {k: c[k] for k in ('certificate', 'authorizedScopes') if k in c}`,
+      `    ext = base64.b64encode(json.dumps(ext, separators=(',', ':')).encode()).decode() if ext else ''`,
+      `    made = authorization(v['method'], v['body'].encode(), v['replyTo'], v['correlationId'], c['clientId'],`,
+      `        c['accessToken'], v['audience'], ext, v['timestampSeconds'], v['nonce'])`,
+      `    assert sorted(made[5:].split(', ')) == sorted(v['authorization'][5:].split(', ')), v['name']`,
+      `    print(v['name'])`,
+    ];
+    const output = await runCommand(python, ['-c', [code, ...check].join('\n')], {
+      env: { ...process.env, PYTHONUTF8: '1' },
+    });
+    assert.equal(output.split('\n').length, vectors.requests.length);
+  });
+
+  it('the reply key is one that the agent takes', () => {
+    const { x } = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' });
+    const placeholder = '<the public key: base64url, without padding, of 32 bytes>';
+    const { text } = blocks.take('"kty"', { [placeholder]: String(x) });
+    parseRequestBody('claim-namespace', Buffer.from(`{"namespace":"taskcluster-builds","replyKey":${text}}`));
+  });
+
+  it('the result of a claim is one that a client reads', () => {
+    parseResult('claim-namespace', Buffer.from(blocks.take('"connectionString"').text));
+  });
+
+  it('the errors are those that the agent answers', () => {
+    const unknownField = errorOf(() => parseRequestBody('ping', Buffer.from('{"a":1}')));
+    assert.deepEqual(readError(blocks.take('leave it out')), unknownField);
+    const unknownMethod = errorOf(() =>
+      readRequest(
+        {
+          content: Buffer.from('{}'),
+          exchange: '',
+          routingKey: 'transfer-namespace',
+          redelivered: false,
+          properties: { correlationId: '1', contentType: 'application/json' },
+        },
+        '',
+      ),
+    );
+    assert.deepEqual(readError(blocks.take('The method is unknown')), unknownMethod);
+  });
+
+  it('the event is one that the agent sends', () => {
+    eventSchema('namespace.claimed').parse(JSON.parse(blocks.take('specversion').text));
+  });
+});
