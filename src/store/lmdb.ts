@@ -6,6 +6,7 @@ import { AgentError } from '../errors.ts';
 import { StoreGate } from './gate.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
+import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbOwner } from './lmdb-owner.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
@@ -91,6 +92,7 @@ class LmdbStore implements Store {
   readonly namespaces: LmdbNamespaces;
   readonly nonces: LmdbNonces;
   readonly notices: LmdbNotices;
+  readonly audit: LmdbAudit;
   readonly queueAlerts: LmdbQueueAlerts;
   readonly #root: RootDatabase;
   readonly #owners: Database<string, string>;
@@ -108,6 +110,7 @@ class LmdbStore implements Store {
     this.namespaces = new LmdbNamespaces(root, gate);
     this.nonces = new LmdbNonces(root, gate);
     this.notices = new LmdbNotices(root, gate);
+    this.audit = new LmdbAudit(root, gate);
     this.queueAlerts = new LmdbQueueAlerts(root, gate);
     this.#root = root;
     this.#owners = owners;

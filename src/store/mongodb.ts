@@ -4,6 +4,7 @@ import { StoreGate } from './gate.ts';
 import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
+import { MongoAudit } from './mongodb-audit.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { makeClient } from './mongodb-client.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
@@ -57,6 +58,7 @@ export async function openMongoStore(options: MongoOptions): Promise<MongoStore>
     await store.namespaces.prepare();
     await store.nonces.prepare();
     await store.notices.prepare();
+    await store.audit.prepare();
     return store;
   } catch (error) {
     await close();
@@ -86,6 +88,7 @@ export class MongoStore implements Store {
   readonly namespaces: MongoNamespaces;
   readonly nonces: MongoNonces;
   readonly notices: MongoNotices;
+  readonly audit: MongoAudit;
   readonly queueAlerts: MongoQueueAlerts;
   // Private, because whoever inspects it sees the client and with it the password.
   readonly #db: Db;
@@ -97,6 +100,7 @@ export class MongoStore implements Store {
     this.namespaces = new MongoNamespaces(db, gate);
     this.nonces = new MongoNonces(db, gate);
     this.notices = new MongoNotices(db, gate);
+    this.audit = new MongoAudit(db, gate);
     this.queueAlerts = new MongoQueueAlerts(db, gate);
     this.#db = db;
     this.#gate = gate;

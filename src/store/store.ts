@@ -1,3 +1,4 @@
+import type { AuditStore } from './audit.ts';
 import type { NoticeStore } from './notices.ts';
 import type { QueueAlertStore } from './queue-alerts.ts';
 import type { NamespaceRecord, NamespaceState, NonceEntry } from './records.ts';
@@ -69,6 +70,7 @@ export interface Store {
   readonly namespaces: NamespaceStore;
   readonly nonces: NonceStore;
   readonly notices: NoticeStore;
+  readonly audit: AuditStore;
   readonly queueAlerts: QueueAlertStore;
   /** Resolves when the store answers; throws `StoreUnavailable` otherwise. */
   check(): Promise<void>;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unique } from '../support/folders.ts';
 import { recordOf } from '../support/records.ts';
+import { auditContract, auditOf } from './audit-contract.ts';
 import { firstNotice, noticesContract } from './notices-contract.ts';
 import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -296,6 +297,12 @@ export function storeContract(make: MakeStore, rounds: number): void {
     });
   });
 
+  describe('the audit', () =>
+    auditContract(
+      () => store,
+      () => place.another(),
+    ));
+
   describe('notices', () =>
     noticesContract(
       () => store,
@@ -312,11 +319,14 @@ export function storeContract(make: MakeStore, rounds: number): void {
       await store.namespaces.insert(record);
       await store.nonces.remember(nonce);
       await store.notices.add(notice);
+      const audited = auditOf();
+      await store.audit.append([audited]);
       const reopened = await place.reopen();
       assert.equal(reopened.storeId, storeId);
       assert.deepStrictEqual(await reopened.namespaces.get(record.namespace), record);
       assert.deepStrictEqual(await reopened.nonces.remember({ ...nonce, correlationId: 'later' }), nonce);
       assert.deepStrictEqual(await reopened.notices.due({ beforeMs: NOW_MS, limit: 9 }), [notice]);
+      assert.deepStrictEqual(await reopened.audit.list({ limit: 9 }), [audited]);
       assert.notEqual((await make()).store.storeId, storeId);
     });
 
@@ -337,6 +347,7 @@ export function storeContract(make: MakeStore, rounds: number): void {
         store.nonces.remember(nonceOf({ key: 'the same' })),
         store.nonces.prune(NOW_MS),
         store.notices.add(firstNotice({ id: 'the same' })),
+        store.audit.append([auditOf({ id: 'the same' })]),
       ]);
       const settled = Promise.allSettled(calls);
       await store.close();
@@ -349,7 +360,7 @@ export function storeContract(make: MakeStore, rounds: number): void {
 
 /** Every method of `store` throws `StoreUnavailable`. */
 export async function assertUnavailable(store: Store): Promise<void> {
-  const { namespaces, nonces, notices } = store;
+  const { namespaces, nonces, notices, audit } = store;
   const due = { states: ['active'], beforeMs: NOW_MS, limit: 1 } as const;
   const calls: Record<string, () => Promise<unknown>> = {
     get: () => namespaces.get('taskcluster-x'),
@@ -362,6 +373,9 @@ export async function assertUnavailable(store: Store): Promise<void> {
     remember: () => nonces.remember(nonceOf()),
     recordOutcome: () => nonces.recordOutcome('x', '{}'),
     prune: () => nonces.prune(NOW_MS),
+    'audit.append': () => audit.append([auditOf()]),
+    'audit.list': () => audit.list({ limit: 1 }),
+    'audit.prune': () => audit.prune(NOW_MS),
     'notices.add': () => notices.add(firstNotice()),
     'notices.get': () => notices.get('x'),
     'notices.replace': () => notices.replace(firstNotice({ revision: 2 }), 1),

@@ -4,6 +4,7 @@ import type { NamespaceState } from '../../src/store/records.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import type { NoticeState } from '../../src/store/notices.ts';
+import { auditOf } from './audit-contract.ts';
 import { firstNotice } from './notices-contract.ts';
 import { firstRecord, type MakeStore, nonceOf } from './store-contract.ts';
 
@@ -40,6 +41,23 @@ const notice = fc
         : { ...given, settledMs: given.settledMs ?? 0 },
     ),
   );
+
+// Writing one again changes nothing: what has the same id is the same.
+const auditRecord = fc
+  .integer({ min: 1, max: 6 })
+  .map((number) =>
+    auditOf({ id: `a-${number}`, atMs: number % 4, namespace: [null, 't-a', 't-B'][number % 3] ?? null }),
+  );
+const auditQuery = fc.record(
+  {
+    namespace: name,
+    sinceMs: instant,
+    untilMs: instant,
+    before: fc.record({ atMs: instant, id: fc.constantFrom('a-1', 'a-3', 'a-5') }),
+    limit,
+  },
+  { requiredKeys: ['limit'] },
+);
 
 const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
   record.map((given): [string, Operation] => [`insert ${given.namespace}`, (store) => store.namespaces.insert(given)]),
@@ -96,6 +114,17 @@ const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
       `notices due ${beforeMs} ${most}`,
       (store) => store.notices.due({ beforeMs, limit: most }),
     ]),
+  fc
+    .array(auditRecord, { maxLength: 4 })
+    .map((records): [string, Operation] => [
+      `audit append ${records.map(({ id: each }) => each).join()}`,
+      (store) => store.audit.append(records),
+    ]),
+  auditQuery.map((query): [string, Operation] => [
+    `audit list ${JSON.stringify(query)}`,
+    (store) => store.audit.list(query),
+  ]),
+  instant.map((beforeMs): [string, Operation] => [`audit prune ${beforeMs}`, (store) => store.audit.prune(beforeMs)]),
   fc.constant<[string, Operation]>(['countWaiting', (store) => store.notices.countWaiting()]),
   instant.map((beforeMs): [string, Operation] => [
     `notices prune ${beforeMs}`,
@@ -133,6 +162,7 @@ async function empty(store: Store): Promise<void> {
     );
   }
   await store.notices.prune(1000);
+  await store.audit.prune(1000);
   for (const left of await store.namespaces.list({ limit: 100 })) {
     await store.namespaces.remove(left.namespace, left.revision);
   }

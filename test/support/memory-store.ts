@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { AuditRecord, AuditStore } from '../../src/store/audit.ts';
 import type { Notice, NoticeStore } from '../../src/store/notices.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alerts.ts';
 import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
@@ -22,6 +23,7 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
     namespaces: memoryNamespaces(records),
     nonces: memoryNonces(),
     notices: memoryNotices(),
+    audit: memoryAudit(),
     queueAlerts: memoryQueueAlerts(),
     async check() {},
     async close() {},
@@ -144,5 +146,28 @@ function memoryQueueAlerts(): QueueAlertStore {
         .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
         .filter(({ queue }) => after === undefined || queue > after)
         .slice(0, limit),
+  };
+}
+
+function memoryAudit(): AuditStore {
+  const records = new Map<string, AuditRecord>();
+  const isBefore = (a: Pick<AuditRecord, 'atMs' | 'id'>, b: Pick<AuditRecord, 'atMs' | 'id'>): boolean =>
+    a.atMs < b.atMs || (a.atMs === b.atMs && a.id < b.id);
+  return {
+    async append(added) {
+      for (const record of added) if (!records.has(record.id)) records.set(record.id, structuredClone(record));
+    },
+    list: async ({ namespace, sinceMs, untilMs, before, limit }) =>
+      structuredClone([...records.values()])
+        .filter((record) => namespace === undefined || record.namespace === namespace)
+        .filter(({ atMs }) => atMs >= (sinceMs ?? -Infinity) && atMs < (untilMs ?? Infinity))
+        .filter((record) => before === undefined || isBefore(record, before))
+        .toSorted((a, b) => (isBefore(a, b) ? -1 : 1))
+        .slice(-limit, limit <= 0 ? 0 : undefined),
+    async prune(beforeMs) {
+      const old = [...records.values()].filter(({ atMs }) => atMs < beforeMs);
+      for (const { id } of old) records.delete(id);
+      return old.length;
+    },
   };
 }

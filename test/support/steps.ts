@@ -26,6 +26,7 @@ export function interceptStore(store: Store, around: Around): Store {
     namespaces: intercept('namespaces', store.namespaces, around),
     nonces: intercept('nonces', store.nonces, around),
     notices: intercept('notices', store.notices, around),
+    audit: intercept('audit', store.audit, around),
     queueAlerts: intercept('queueAlerts', store.queueAlerts, around),
     check: () => store.check(),
     close: () => store.close(),
