@@ -14,12 +14,14 @@ import { contractNames } from './contract/names.ts';
 import { isAgentError } from './errors.ts';
 import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.ts';
 import { finishRevocationJob } from './jobs/finish-revocation.ts';
+import { inspectQueueJob } from './jobs/inspect-queue.ts';
 import type { Jobs } from './jobs/job.ts';
 import { reconcileBrokerJob } from './jobs/reconcile-broker.ts';
 import { repairAccountJob } from './jobs/repair-account.ts';
 import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
 import { sendNoticesJob } from './jobs/send-notices.ts';
 import { type Schedule, startSchedule } from './jobs/schedule.ts';
+import { surveyQueuesJob } from './jobs/survey-queues.ts';
 import type { Log } from './log.ts';
 import { createNamespaceParts } from './composition/namespace-parts.ts';
 import { type AgentEvents, createAgentEvents } from './notify/agent-events.ts';
@@ -27,6 +29,7 @@ import type { Authenticator } from './requests/authenticator.ts';
 import { pruneJob } from './jobs/prune.ts';
 import { createNoticeParts } from './composition/notice-parts.ts';
 import { createRepairParts } from './composition/repair-parts.ts';
+import { createQueueParts } from './composition/queue-parts.ts';
 import { createHandlers, startRequests } from './composition/request-parts.ts';
 import { Secret } from './secret.ts';
 import { openStore } from './store/open.ts';
@@ -132,6 +135,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     });
     closers.push(() => bindings.close());
     const { repair, reconcile } = createRepairParts(partSettings, parts, bindings);
+    const queues = createQueueParts(partSettings, jobs);
+    closers.push(() => queues.close());
     const handlers = createHandlers(config, store, clock, parts, {
       events: told,
       jobs,
@@ -151,10 +156,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     );
     closers.push(() => broker.close());
     const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
+    const lookAtAll = (): void => {
+      background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal)));
+      background.run('looking at all queues', async (signal) => void (await queues.survey(signal)));
+    };
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
       // What happened meanwhile was told to nobody.
-      background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal)));
+      lookAtAll();
     });
     // Before anything is claimed, rotated or ended: a store from a backup is brought up to what the broker has.
     await reconcile(options.signal ?? new AbortController().signal).catch((error: unknown) => {
@@ -183,12 +192,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         expireNamespacesJob(parts.expiry),
         tellExpiringJob(parts.expiry, config.expiryNoticeSeconds * 1000),
         reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
+        surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
         sendNoticesJob(createNoticeParts({ config, store, clock, log, events: told })),
         pruneJob({ store, clock, log }),
       ],
       triggered: [
         finishRevocationJob(parts.revoker, parts.backoff),
         repairAccountJob({ repair, backoff: parts.backoff }),
+        inspectQueueJob(queues.inspect),
       ],
       log,
     });
@@ -202,8 +213,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       events,
       jobs,
       bindings,
-      lookAtAll: () =>
-        background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal))),
+      queues: queues.watch,
+      lookAtAll,
     });
     closers.push(() => watch.close());
     background.run('looking for missing secrets', (signal) => tellMissingKeys(parts.rotation, log, signal));

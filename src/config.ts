@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { AgentError } from './errors.ts';
+import { type NamePattern, readNamePattern } from './name-pattern.ts';
 import { Secret } from './secret.ts';
 import { type FileSettings, fileSettings, settingRules } from './settings.ts';
 
@@ -29,7 +30,7 @@ export interface Config extends Readonly<Omit<FileSettings, OwnForm>> {
   readonly storeUrl: Secret;
   readonly taskclusterRootUrl: string;
   readonly taskclusterAccessToken: Secret | undefined;
-  readonly exemptQueues: readonly RegExp[];
+  readonly exemptQueues: readonly NamePattern[];
   readonly agentSecret: Secret;
   readonly previousAgentSecrets: readonly Secret[];
   readonly claimantPassword: Secret | undefined;
@@ -123,7 +124,7 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
-    exemptQueues: Object.freeze(settings.exemptQueues.map((pattern) => new RegExp(`^(?:${pattern})$`))),
+    exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
   });
 }
 

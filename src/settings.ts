@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { NAMESPACE_PATTERN } from './contract/names.ts';
+import { readNamePattern } from './name-pattern.ts';
 
 /** Variables of settings that have no default, for the sentence that asks for them. */
 const REQUIRED = { rabbitmqUrl: 'RABBITMQ_URL', taskclusterRootUrl: 'TASKCLUSTER_ROOT_URL' } as const;
@@ -58,7 +59,7 @@ export const fileSettings = z.strictObject({
   warnAtMessages: count,
   deleteAtMessages: count,
   exemptQueues: z.array(
-    text.refine(isRegularExpression, { error: 'must be a regular expression that JavaScript accepts' }),
+    text.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
     { error: 'must be a list of regular expressions' },
   ),
   requestsAtOnce: count.max(65535, { error: 'must be at most 65535, the largest prefetch' }),
@@ -130,9 +131,9 @@ function canParseCertificate(pem: string): boolean {
   }
 }
 
-function isRegularExpression(value: string): boolean {
+function isNamePattern(value: string): boolean {
   try {
-    RegExp(value);
+    readNamePattern(value);
     return true;
   } catch {
     return false;

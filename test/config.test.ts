@@ -129,6 +129,11 @@ describe('loadConfig', () => {
     );
   });
 
+  it('is not made to hang by a pattern and a name', () => {
+    const [pattern] = load('exemptQueues: ["queue/(a+)+b"]').exemptQueues;
+    assert.equal(pattern?.test(`queue/${'a'.repeat(250)}`), false);
+  });
+
   it('lets the NODE_ENV file override the default, the named file that, and the environment all', () => {
     const own = mkdtempSync(join(folder, 'own-'));
     writeFileSync(join(own, 'default.yml'), ALL_DEFAULTS.replace('logLevel: info', 'logLevel: fatal'));
@@ -313,6 +318,7 @@ describe('loadConfig', () => {
     ['warnAtMessages: 8000', {}, /^The setting warnAtMessages must be less than deleteAtMessages/],
     ['requireSealedReplies: "yes"', {}, /^The setting requireSealedReplies must be true or false\.$/],
     ['exemptQueues: queue/a', {}, /^The setting exemptQueues must be a list of regular expressions\.$/],
+    ['exemptQueues: ["(?=a)"]', {}, /^The setting exemptQueues\.0 must be a regular expression, without look-around/],
     ['exemptQueues: ["("]', {}, /^The setting exemptQueues\.0 must be a regular expression/],
     ['eventVhost: ""', {}, /^The setting eventVhost must be the name of a virtual host\.$/],
     ['- a list', {}, /must hold settings as "name: value" lines\.$/],

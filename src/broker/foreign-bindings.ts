@@ -1,9 +1,9 @@
-import { connect, type ChannelModel } from 'amqplib';
 import { contractNames } from '../contract/names.ts';
 import type { Secret } from '../secret.ts';
 import type { BindingCreated } from './broker-events.ts';
 import { EVENT_EXCHANGE } from './broker-events.ts';
 import type { Management } from './management.ts';
+import { createOnDemandConnection } from './on-demand-connection.ts';
 
 /** A binding that brings foreign messages to the agent. */
 export type ForeignBinding = Pick<
@@ -51,8 +51,6 @@ export interface BindingRemover {
   close(): Promise<void>;
 }
 
-const IDLE_MS = 5_000;
-const CONNECT_TIMEOUT_MS = 10_000;
 const NOT_FOUND = 404;
 /** What bytes that are no UTF-8 are decoded to. */
 const REPLACEMENT = '\uFFFD';
@@ -62,43 +60,11 @@ const REPLACEMENT = '\uFFFD';
  * cannot write as JSON or take in a URL would keep all bindings from being listed or removed there.
  */
 export function createBindingRemover({ amqpUrl, id, vhost, management, ca }: BindingRemoverParts): BindingRemover {
-  let connection: Promise<ChannelModel> | undefined;
-  let underWay = 0;
-  let idle: NodeJS.Timeout | undefined;
+  const connection = createOnDemandConnection({ amqpUrl, connectionName: `${id} bindings`, ca });
 
-  const open = async (onClosed: () => void): Promise<ChannelModel> => {
-    const opened = await connect(amqpUrl.reveal(), {
-      timeout: CONNECT_TIMEOUT_MS,
-      clientProperties: { connection_name: `${id} bindings` },
-      ...(ca === undefined ? {} : { ca: [ca] }),
-    });
-    // Without a listener an error ends the process; what waits on the connection rejects by itself.
-    opened.on('error', () => undefined);
-    opened.on('close', onClosed);
-    return opened;
-  };
-  const present = (): Promise<ChannelModel> => {
-    if (connection !== undefined) return connection;
-    const forget = (): void => {
-      if (connection === opening) connection = undefined;
-    };
-    const opening = open(forget);
-    opening.catch(forget);
-    connection = opening;
-    return opening;
-  };
-  const close = async (): Promise<void> => {
-    clearTimeout(idle);
-    const closing = connection;
-    connection = undefined;
-    await (await closing?.catch(() => undefined))?.close().catch(() => undefined);
-  };
-
-  const unbind = async ({ source, destination, destinationKind, routingKey }: ForeignBinding): Promise<void> => {
-    clearTimeout(idle);
-    underWay += 1;
-    try {
-      const channel = await (await present()).createChannel();
+  const unbind = ({ source, destination, destinationKind, routingKey }: ForeignBinding): Promise<void> =>
+    connection.use(async (opened) => {
+      const channel = await opened.createChannel();
       channel.on('error', () => undefined);
       try {
         if (destinationKind === 'queue') await channel.unbindQueue(destination, source, routingKey);
@@ -109,11 +75,7 @@ export function createBindingRemover({ amqpUrl, id, vhost, management, ca }: Bin
         throw error;
       }
       await channel.close();
-    } finally {
-      underWay -= 1;
-      if (underWay === 0) idle = setTimeout(() => void close(), IDLE_MS).unref();
-    }
-  };
+    });
   /** By the listing, which knows arguments. */
   const removeListed = async ({ source, destination, destinationKind, routingKey }: ForeignBinding): Promise<void> => {
     const into =
@@ -134,7 +96,7 @@ export function createBindingRemover({ amqpUrl, id, vhost, management, ca }: Bin
       else await unbind(binding);
       return true;
     },
-    close,
+    close: () => connection.close(),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Management } from '../broker/management.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { contractNames } from '../contract/names.ts';
-import { createReact } from '../jobs/broker-event-reactions.ts';
+import { createReact, type QueueWatch } from '../jobs/broker-event-reactions.ts';
 import type { Jobs } from '../jobs/job.ts';
 import type { Log } from '../log.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
@@ -19,6 +19,7 @@ export interface BrokerWatchParts {
   readonly events: Pick<AgentEvents, 'emit'>;
   readonly jobs: Jobs;
   readonly bindings: Pick<BindingRemover, 'remove'>;
+  readonly queues: QueueWatch;
   /** Compares everything, as events may have been lost. */
   readonly lookAtAll: () => void;
 }
@@ -33,7 +34,7 @@ export interface BrokerWatch {
  * on its regular comparisons, and says so. Resolves when the first try to consume them is over.
  */
 export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerWatch> {
-  const { config, management, clock, log, events, jobs, bindings } = parts;
+  const { config, management, clock, log, events, jobs, bindings, queues } = parts;
   const alarms = createAlarms({
     clock,
     listAlarms: () => management.listAlarms(),
@@ -60,6 +61,7 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
       jobs,
       alarms,
       bindings,
+      queues,
       events,
       log,
     }),

@@ -4,6 +4,7 @@ import { type BindingRemover, isForeignBinding } from '../broker/foreign-binding
 import type { Log } from '../log.ts';
 import { namespaceOfAccount } from '../namespaces/accounts.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
+import { namespaceOfQueue } from '../queues/managed-queue.ts';
 import type { Jobs } from './job.ts';
 
 /** What decides about an event. */
@@ -21,6 +22,10 @@ export type Reaction =
   | { readonly what: 'none' }
   | { readonly what: 'repair'; readonly namespace: string }
   | { readonly what: 'unbind'; readonly binding: BindingCreated }
+  /** Look at a queue soon, as it is new or has lost a consumer. */
+  | { readonly what: 'look'; readonly queue: string; readonly isNew: boolean }
+  /** Nothing known of a queue holds any more. */
+  | { readonly what: 'forget'; readonly queue: string }
   | { readonly what: 'alarm' };
 
 /** The job that compares the accounts of a namespace with its record; its subject is the namespace. */
@@ -49,11 +54,16 @@ export function decideReaction(settings: ReactionSettings, event: BrokerEvent): 
     case 'alarm.set':
     case 'alarm.cleared':
       return { what: 'alarm' };
-    // The watching of queues and connections begins here.
     case 'queue.created':
     case 'queue.deleted':
+    case 'consumer.deleted': {
+      const { vhost, queue } = event;
+      if (vhost !== settings.vhost || namespaceOfQueue(settings.namespacePrefix, queue) === undefined) return NONE;
+      if (event.type === 'queue.deleted') return { what: 'forget', queue };
+      return { what: 'look', queue, isNew: event.type === 'queue.created' };
+    }
+    // A queue that gets a consumer does not grow for it, and connections are listed when their age is looked at.
     case 'consumer.created':
-    case 'consumer.deleted':
     case 'connection.created':
     case 'connection.closed':
       return NONE;
@@ -66,8 +76,15 @@ export interface ReactionParts {
   readonly jobs: Jobs;
   readonly alarms: Pick<Alarms, 'take'>;
   readonly bindings: Pick<BindingRemover, 'remove'>;
+  readonly queues: QueueWatch;
   readonly events: Pick<AgentEvents, 'emit'>;
   readonly log: Log;
+}
+
+/** What is done about queues: in memory and at once, as these events come in bursts. */
+export interface QueueWatch {
+  lookSoon(queue: string, isNew: boolean): void;
+  forget(queue: string): void;
 }
 
 /**
@@ -85,6 +102,12 @@ export function createReact(parts: ReactionParts): (event: BrokerEvent) => Promi
         return undefined;
       case 'alarm':
         if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.take(event);
+        return undefined;
+      case 'look':
+        parts.queues.lookSoon(reaction.queue, reaction.isNew);
+        return undefined;
+      case 'forget':
+        parts.queues.forget(reaction.queue);
         return undefined;
       case 'unbind':
         return unbind(parts, reaction.binding);

@@ -6,8 +6,10 @@ export interface RecurringJob {
   /**
    * One run. It may run twice at once (a lock that ran out, a second agent), so it decides from the store and writes by
    * compare-and-set. What it throws is in the log, and the next run does its work.
+   *
+   * @returns where the next run is to begin at another time, in how many ms from the start of this one
    */
-  run(signal: AbortSignal): Promise<void>;
+  run(signal: AbortSignal): Promise<number | void>;
 }
 
 /** Work about one thing, asked for when something was seen. */

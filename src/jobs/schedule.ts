@@ -17,7 +17,7 @@ export interface ScheduleParts {
   readonly lockMs?: number;
 }
 
-type Run = (signal: AbortSignal, subject: string) => Promise<void>;
+type Run = (signal: AbortSignal, subject: string) => Promise<number | void>;
 
 /** The jobs of one agent. */
 export interface Schedule extends Jobs {
@@ -66,12 +66,15 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
       // A job that never ends must not keep a stopped agent's process.
     }, lockMs / 3).unref();
     let giveUp: (() => void) | undefined;
+    const startedMs = Date.now();
     try {
-      await new Promise<void>((resolve, reject) => {
+      const nextAfterMs = await new Promise<number | void>((resolve, reject) => {
         giveUp = resolve;
         abandon.add(giveUp);
         run(stopping.signal, subject ?? '').then(resolve, reject);
       });
+      // Agenda saves it with the end of the run, in the place of what it computed at the beginning.
+      if (typeof nextAfterMs === 'number') job.attrs.nextRunAt = new Date(startedMs + nextAfterMs);
     } catch (error) {
       if (!stopping.signal.aborted) log.warn({ err: error, job: name, subject }, 'a job failed');
     } finally {

@@ -1,0 +1,140 @@
+import { createReadyCounts } from '../broker/ready-counts.ts';
+import { INSPECT_QUEUE } from '../jobs/inspect-queue.ts';
+import type { QueueWatch } from '../jobs/broker-event-reactions.ts';
+import type { Jobs } from '../jobs/job.ts';
+import { createAlerts } from '../queues/alerts.ts';
+import { createDeleteQueue } from '../queues/delete-queue.ts';
+import { createGrowth } from '../queues/growth.ts';
+import { createInspect, type Inspect } from '../queues/inspect.ts';
+import { createJudgeQueues } from '../queues/judge-queues.ts';
+import { createLastLook } from '../queues/last-look.ts';
+import { createLookOut } from '../queues/look-out.ts';
+import { createQueueNotices } from '../queues/queue-notices.ts';
+import { createSurvey, type Survey, type Surveyed } from '../queues/survey.ts';
+import type { NamespacePartsSettings } from './namespace-parts.ts';
+
+/** What watches queues. */
+export interface QueueParts {
+  /** Looks at all queues. */
+  readonly survey: Survey;
+  /** Looks at single ones. */
+  readonly inspect: Inspect;
+  /** Takes what broker events tell of queues. */
+  readonly watch: QueueWatch;
+  /** What the latest survey of this agent saw; undefined before the first. */
+  readonly latestSurvey: Surveyed | undefined;
+  close(): Promise<void>;
+}
+
+/** A queue that is new or has lost a consumer is looked at so much later, in ms: others may follow. */
+const SOON_MS = 1_000;
+
+/** Builds the parts, and has them tell what they do as events and in the log. */
+export function createQueueParts(
+  { config, store, management, clock, randomBytes, log, events }: Omit<NamespacePartsSettings, 'random'>,
+  jobs: Jobs,
+): QueueParts {
+  const { id, vhost, namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;
+  const limits = { warnAtMessages, deleteAtMessages };
+  const longestPauseMs = config.surveyIntervalSeconds * 1000;
+  let latestSurvey: Surveyed | undefined;
+
+  const readyCounts = createReadyCounts({ amqpUrl: config.rabbitmqUrl, id });
+  const lookOut = createLookOut({
+    clock,
+    look: (queues, signal) => inspect(queues, signal),
+    onFault: (error) => log.warn({ err: error }, 'queues could not be looked at; the next survey does it'),
+  });
+  const onGrowing = (queue: string, lookAfterMs: number): void => lookOut.ask(queue, lookAfterMs);
+  const growth = createGrowth({ limits, horizonMs: longestPauseMs });
+  const notices = createQueueNotices({ store: store.notices, limits });
+  const deletion = createDeleteQueue({
+    store,
+    notices,
+    management,
+    lastLook: createLastLook({ management, readyCounts, clock, vhost }),
+    clock,
+    vhost,
+    limits,
+    isSameSince: lookOut.isSameSince,
+    onDeleted({ namespace, queue, messages }) {
+      events.emit('queue.deleted', { namespace, queue, messages, deleteAtMessages });
+      log.warn({ namespace, queue, messages, deleteAtMessages }, 'a queue had grown too large and was deleted');
+    },
+  });
+  const alerts = createAlerts({
+    store: store.queueAlerts,
+    notices,
+    deletion,
+    clock,
+    randomBytes,
+    limits,
+    onWarned({ namespace, queue, messages }) {
+      events.emit('queue.warning', { namespace, queue, messages, ...limits });
+      log.warn({ namespace, queue, messages, ...limits }, 'a queue has grown past the threshold for warnings');
+    },
+    onRecovered({ namespace, queue, messages }) {
+      events.emit('queue.recovered', { namespace, queue, messages });
+      log.info({ namespace, queue, messages }, 'a queue is small again');
+    },
+    lookAgain: (queue, afterMs) => jobs.trigger(INSPECT_QUEUE, queue, afterMs),
+  });
+  const judge = createJudgeQueues({
+    namespaces: store.namespaces,
+    alerts,
+    clock,
+    limits,
+    namespacePrefix,
+    exemptQueues,
+    onFault: (queue, error) =>
+      log.warn({ err: error, queue }, 'something about a queue could not be done; the next look does it'),
+  });
+  const inspect = createInspect({
+    readyCounts,
+    store: store.queueAlerts,
+    judge,
+    growth,
+    clock,
+    limits,
+    onGrowing,
+  });
+  const lookAtAll = createSurvey({
+    management,
+    store: store.queueAlerts,
+    judge,
+    growth,
+    clock,
+    vhost,
+    namespacePrefix,
+    limits,
+    longestPauseMs,
+    onGrowing,
+  });
+  return {
+    inspect,
+    get latestSurvey() {
+      return latestSurvey;
+    },
+    async survey(signal) {
+      const surveyed = await lookAtAll(signal);
+      latestSurvey = surveyed;
+      log.debug(surveyed, 'all queues were looked at');
+      return surveyed;
+    },
+    watch: {
+      lookSoon(queue, isNew) {
+        if (isNew) lookOut.renewed(queue);
+        lookOut.ask(queue, SOON_MS);
+      },
+      forget(queue) {
+        lookOut.renewed(queue);
+        lookOut.drop(queue);
+        growth.forget(queue);
+      },
+    },
+    async close() {
+      await lookOut.stop();
+      await readyCounts.close();
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import type { Management } from '../broker/management.ts';
+import { type Clock, elapsedSinceMs, type Moment } from '../clock.ts';
+import { AgentError, isAgentError } from '../errors.ts';
+import type { QueueAlert, QueueAlertStore } from '../store/queue-alerts.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
+import type { LastLook } from './last-look.ts';
+import type { QueueNotices } from './queue-notices.ts';
+
+/** What {@link createDeleteQueue} works with. */
+export interface DeleteQueueParts {
+  readonly store: {
+    readonly namespaces: Pick<NamespaceStore, 'get'>;
+    readonly queueAlerts: Pick<QueueAlertStore, 'replace' | 'remove'>;
+  };
+  readonly notices: QueueNotices;
+  readonly management: Pick<Management, 'deleteQueue'>;
+  readonly lastLook: LastLook;
+  readonly clock: Clock;
+  readonly vhost: string;
+  readonly limits: AlertLimits;
+  /** Whether no queue is known to have come or gone under this name since an instant of the monotonic clock. */
+  readonly isSameSince: (queue: string, sinceMs: number) => boolean;
+  /** It is deleted. Told at least once: again where an agent died meanwhile. */
+  readonly onDeleted: (alert: QueueAlert) => void;
+}
+
+/** The deletion of queues that have grown too large. */
+export interface DeleteQueue {
+  /**
+   * Goes on with an alert that is `over` or `deleting`: stores the notice, looks once more, deletes. It does nothing where
+   * somebody else has changed the alert meanwhile.
+   *
+   * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason. Whoever finds the alert carries on.
+   */
+  goOn(record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void>;
+  /** Goes on with one that is `deleted`: tells, and forgets it. */
+  finish(alert: QueueAlert): Promise<void>;
+}
+
+/** Builds it. */
+export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
+  const { store, notices, management, lastLook, clock, vhost, limits } = parts;
+
+  const finish = async (alert: QueueAlert): Promise<void> => {
+    await notices.releaseDeletion(alert, clock.nowMs());
+    parts.onDeleted(alert);
+    await store.queueAlerts.remove(alert.queue, alert.revision);
+  };
+  const forget = async (alert: QueueAlert): Promise<void> => {
+    await notices.withdrawDeletion(alert, clock.nowMs());
+    await store.queueAlerts.remove(alert.queue, alert.revision);
+  };
+  const markDeleted = async (alert: QueueAlert): Promise<void> => {
+    const deleted = nextAlert(alert, { level: 'deleted' }, clock.nowMs());
+    if (await store.queueAlerts.replace(deleted, alert.revision)) await finish(deleted);
+  };
+  /** RabbitMQ deletes by name alone: what may be another queue of that name, or has changed since, is not touched. */
+  const assertAsSeen = (queue: string, seenAt: Moment): void => {
+    const elapsedMs = elapsedSinceMs(clock, seenAt);
+    if (elapsedMs <= DELETE_WINDOW_MS && parts.isSameSince(queue, seenAt.monotonicMs)) return;
+    throw new AgentError(
+      'WindowClosed',
+      `The queue ${queue} may have changed since it was looked at, ${Math.round(elapsedMs)} ms ago.`,
+    );
+  };
+
+  return {
+    finish,
+    async goOn(record, alert, signal) {
+      const { queue, namespace } = alert;
+      await notices.holdDeletion(record, alert);
+      const seen = await lastLook(queue, limits.deleteAtMessages, signal);
+      const owner = await store.namespaces.get(namespace);
+      if (owner?.state !== 'active' || owner.life !== alert.life) return await forget(alert);
+      if (seen.is !== 'there') {
+        if (seen.is === 'unknown') return;
+        // The delete call of an agent that died has worked, or the owner was faster.
+        return await (alert.level === 'deleting' ? markDeleted(alert) : forget(alert));
+      }
+      const { messages, seenAt } = seen;
+      const look = { messages, seenMs: seenAt.wallMs };
+      if (messages < limits.deleteAtMessages) {
+        await store.queueAlerts.replace(nextAlert(alert, { level: 'warned', ...look }, clock.nowMs()), alert.revision);
+        return;
+      }
+      const deleting = nextAlert(alert, { level: 'deleting', ...look }, clock.nowMs());
+      if (!(await store.queueAlerts.replace(deleting, alert.revision))) return;
+      try {
+        const beforeSend = (): void => assertAsSeen(queue, seenAt);
+        await management.deleteQueue(vhost, queue, { signal, timeoutMs: DELETE_WINDOW_MS, beforeSend });
+      } catch (error) {
+        if (isAgentError(error, 'WindowClosed')) return;
+        throw error;
+      }
+      await markDeleted(deleting);
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { AlertLimits } from './decide-alert.ts';
+import { baseOf, nextLookMs, type Sample } from './predict.ts';
+
+/** What {@link createGrowth} works with. */
+export interface GrowthParts {
+  readonly limits: AlertLimits;
+  /** What would take longer is left to the surveys, in ms. */
+  readonly horizonMs: number;
+}
+
+/** How queues grow, as far as this agent has seen. It forgets when the agent ends: two surveys later it knows again. */
+export interface Growth {
+  /**
+   * Takes what a survey saw, in place of everything before.
+   *
+   * @returns which queues should be looked at before the next survey, and in how many ms
+   */
+  takeSurvey(depths: Iterable<readonly [queue: string, messages: number]>, seenMs: number): Map<string, number>;
+  /**
+   * Takes what a look at one queue saw, where messages that consumers hold are not counted.
+   *
+   * @returns in how many ms it should be looked at again, or undefined
+   */
+  takeLook(queue: string, messages: number, seenMs: number): number | undefined;
+  forget(queue: string): void;
+}
+
+/** A queue of which nothing was known is looked at twice: one depth shows no rate. In ms. */
+const SECOND_LOOK_MS = 1_000;
+
+/** So many queues are followed; the others are left to the surveys. */
+const MOST_QUEUES = 50_000;
+
+/** Starts without knowledge. */
+export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
+  let samples = new Map<string, { readonly before: Sample | undefined; readonly latest: Sample }>();
+  return {
+    takeSurvey(depths, seenMs) {
+      const taken: typeof samples = new Map();
+      const looks = new Map<string, number>();
+      for (const [queue, messages] of depths) {
+        // An empty queue that begins to grow shows no rate sooner than one that is new.
+        if (messages === 0 || taken.size >= MOST_QUEUES) continue;
+        const known = samples.get(queue);
+        const latest: Sample = { messages, seenMs };
+        const before = known === undefined ? undefined : baseOf(known.before, known.latest, latest);
+        taken.set(queue, { before, latest });
+        const pauseMs = nextLookMs(before, latest, limits, horizonMs);
+        if (pauseMs !== undefined) looks.set(queue, pauseMs);
+      }
+      samples = taken;
+      return looks;
+    },
+    takeLook(queue, messages, seenMs) {
+      const known = samples.get(queue);
+      const latest: Sample = { messages, seenMs };
+      if (known === undefined) {
+        if (messages === 0 || samples.size >= MOST_QUEUES) return undefined;
+        samples.set(queue, { before: undefined, latest });
+        return SECOND_LOOK_MS;
+      }
+      // It shrinks, or consumers hold some: the next survey shows which.
+      if (messages < known.latest.messages || seenMs <= known.latest.seenMs) return undefined;
+      const before = baseOf(known.before, known.latest, latest);
+      samples.set(queue, { before, latest });
+      return nextLookMs(before, latest, limits, horizonMs);
+    },
+    forget: (queue) => void samples.delete(queue),
+  };
+}

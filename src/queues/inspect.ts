@@ -1,0 +1,42 @@
+import type { ReadyCounts } from '../broker/ready-counts.ts';
+import type { Clock } from '../clock.ts';
+import type { QueueAlertStore } from '../store/queue-alerts.ts';
+import type { AlertLimits } from './decide-alert.ts';
+import type { Growth } from './growth.ts';
+import type { JudgeQueues, SeenQueue } from './judge-queues.ts';
+
+/** What {@link createInspect} works with. */
+export interface InspectParts {
+  readonly readyCounts: Pick<ReadyCounts, 'read'>;
+  readonly store: Pick<QueueAlertStore, 'get'>;
+  readonly judge: JudgeQueues;
+  readonly growth: Growth;
+  readonly clock: Clock;
+  readonly limits: AlertLimits;
+  /** A queue that grows and may pass its next threshold in so many ms. */
+  readonly onGrowing: (queue: string, lookAfterMs: number) => void;
+}
+
+/**
+ * Looks at single queues. What is seen is a lower limit of their depth: it can raise an alert, and end none.
+ *
+ * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
+ */
+export type Inspect = (queues: readonly string[], signal: AbortSignal) => Promise<void>;
+
+/** Builds it. The store is asked about deep queues only. */
+export function createInspect(parts: InspectParts): Inspect {
+  const { readyCounts, store, judge, growth, clock, limits } = parts;
+  return async (queues, signal) => {
+    const seenMs = clock.nowMs();
+    const counts = await readyCounts.read(queues, signal);
+    const deep: SeenQueue[] = [];
+    for (const [queue, messages] of counts) {
+      const pauseMs = growth.takeLook(queue, messages, seenMs);
+      if (pauseMs !== undefined) parts.onGrowing(queue, pauseMs);
+      if (messages < limits.warnAtMessages) continue;
+      deep.push({ queue, depth: { messages, isWhole: false, seenMs }, alert: await store.get(queue) });
+    }
+    await judge(deep, signal);
+  };
+}

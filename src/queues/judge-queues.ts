@@ -1,0 +1,76 @@
+import { forEachAtOnce } from '../at-once.ts';
+import type { Clock } from '../clock.ts';
+import type { NamePattern } from '../name-pattern.ts';
+import type { QueueAlert } from '../store/queue-alerts.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import type { Alerts } from './alerts.ts';
+import { type AlertLimits, decideQueueAlert, type Depth } from './decide-alert.ts';
+import { namespaceOfQueue } from './managed-queue.ts';
+
+/** What {@link createJudgeQueues} works with. */
+export interface JudgeQueuesParts {
+  readonly namespaces: Pick<NamespaceStore, 'get'>;
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly limits: AlertLimits;
+  readonly namespacePrefix: string;
+  /** Queues whose whole name one of these matches are left alone. */
+  readonly exemptQueues: readonly NamePattern[];
+  /** A queue about which something could not be done; the next look does it. */
+  readonly onFault: (queue: string, error: unknown) => void;
+}
+
+/** A queue about which there may be something to do. */
+export interface SeenQueue {
+  readonly queue: string;
+  readonly depth: Depth;
+  readonly alert: QueueAlert | undefined;
+}
+
+/**
+ * Decides about queues that were looked at, and does it. One that fails stops none of the others.
+ *
+ * @throws AgentError of the last failure when only failures come: it is not the queues then; the signal's reason
+ */
+export type JudgeQueues = (seen: readonly SeenQueue[], signal: AbortSignal) => Promise<void>;
+
+/** Several at once, so that one whose deletion takes long holds up no other. */
+const WIDTH = 8;
+
+/** Builds it. Only queues of a namespace that has a record and is not ending are ever acted upon. */
+export function createJudgeQueues(parts: JudgeQueuesParts): JudgeQueues {
+  const { namespaces, alerts, clock, limits, namespacePrefix, exemptQueues, onFault } = parts;
+
+  const ownerOf = async (queue: string): Promise<NamespaceRecord | undefined> => {
+    const namespace = namespaceOfQueue(namespacePrefix, queue);
+    if (namespace === undefined || exemptQueues.some((pattern) => pattern.test(queue))) return undefined;
+    const record = await namespaces.get(namespace);
+    return record?.state === 'active' || record?.state === 'provisioning' ? record : undefined;
+  };
+  const judge = async ({ queue, depth, alert }: SeenQueue, signal: AbortSignal): Promise<void> => {
+    const record = await ownerOf(queue);
+    if (record === undefined) {
+      if (alert !== undefined) await alerts.forget(alert);
+      return;
+    }
+    const action = decideQueueAlert(alert, record.life, depth, limits, clock.nowMs());
+    await alerts.carryOut(action, { queue, record, depth }, alert, signal);
+  };
+
+  return async (seen, signal) => {
+    let failuresInARow = 0;
+    await forEachAtOnce(seen, WIDTH, async (one) => {
+      signal.throwIfAborted();
+      try {
+        await judge(one, signal);
+        failuresInARow = 0;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        onFault(one.queue, error);
+        failuresInARow += 1;
+        if (failuresInARow >= WIDTH) throw error;
+      }
+    });
+  };
+}

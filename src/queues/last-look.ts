@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Management } from '../broker/management.ts';
+import type { ReadyCounts } from '../broker/ready-counts.ts';
+import { type Clock, type Moment, momentOf } from '../clock.ts';
+import { LISTING_LAG_MS } from './decide-alert.ts';
+
+/** What {@link createLastLook} works with. */
+export interface LastLookParts {
+  readonly management: Pick<Management, 'listQueues'>;
+  readonly readyCounts: Pick<ReadyCounts, 'read'>;
+  readonly clock: Clock;
+  readonly vhost: string;
+}
+
+/** What was seen of a queue right before it would be deleted. */
+export type LastSeen =
+  | { readonly is: 'missing' | 'unknown' }
+  | { readonly is: 'there'; readonly messages: number; readonly seenAt: Moment };
+
+/**
+ * Looks at one queue as precisely as RabbitMQ lets one. It rejects as the broker's calls do.
+ *
+ * @param enough with so many messages it is not looked further
+ */
+export type LastLook = (queue: string, enough: number, signal: AbortSignal) => Promise<LastSeen>;
+
+/**
+ * Makes the look. A passive declaration is fresh and counts what is ready. Only where that is not enough, as consumers may
+ * hold the rest, the listing is asked, so much later that it knows what the first look knew.
+ */
+export function createLastLook({ management, readyCounts, clock, vhost }: LastLookParts): LastLook {
+  return async (queue, enough, signal) => {
+    const readAt = momentOf(clock);
+    const ready = (await readyCounts.read([queue], signal)).get(queue);
+    if (ready !== undefined && ready >= enough) return { is: 'there', messages: ready, seenAt: readAt };
+    if (ready !== undefined) await sleep(LISTING_LAG_MS, undefined, { signal });
+    const seenAt = momentOf(clock);
+    const listed = (await management.listQueues(vhost, { signal })).find(({ name }) => name === queue);
+    if (listed === undefined) return { is: 'missing' };
+    return listed.messages === undefined ? { is: 'unknown' } : { is: 'there', messages: listed.messages, seenAt };
+  };
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import type { TestInstallation } from '../support/agent.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { claimTeam, collectEvents, type EventLog, makeWatchedInstallation, until } from '../support/watched.ts';
+
+describe('a watched queue', function () {
+  this.timeout(180_000);
+  useSharedBroker();
+  let installation: TestInstallation;
+  let events: EventLog;
+  before('start an agent', async function () {
+    this.timeout(300_000);
+    installation = await makeWatchedInstallation();
+    await installation.start();
+    events = await collectEvents(installation);
+  });
+  after('remove the installation', async () => installation.remove());
+
+  const mailsTo = (address: string): string[] =>
+    installation.taskcluster.mails.filter((mail) => mail.address === address).map(({ subject }) => subject);
+
+  it('is warned of once, then deleted, and its owner is told by mail', async () => {
+    const team = await claimTeam(installation, 'grown@example.org');
+    const queue = `queue/${team.namespace}/grown`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 25);
+    const warning = await events.of('queue.warning', queue);
+    assert.deepEqual(warning.data, {
+      namespace: team.namespace,
+      queue,
+      messages: 25,
+      warnAtMessages: 20,
+      deleteAtMessages: 50,
+    });
+    await until(() => mailsTo('grown@example.org').length === 1, 'a mail of the warning');
+    await team.fill(queue, 30);
+    const deleted = await events.of('queue.deleted', queue);
+    assert.deepEqual(deleted.data, { namespace: team.namespace, queue, messages: 55, deleteAtMessages: 50 });
+    await assert.rejects((await team.connection.createChannel()).checkQueue(queue), /NOT_FOUND/);
+    await until(() => mailsTo('grown@example.org').length === 2, 'a mail of the deletion');
+    assert.equal(events.seen.filter(({ type, subject }) => subject === queue && type === 'queue.warning').length, 1);
+  });
+
+  it('that is far too deep at once is warned of first', async () => {
+    const team = await claimTeam(installation, 'burst@example.org');
+    const queue = `queue/${team.namespace}/burst`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 60);
+    await events.of('queue.deleted', queue);
+    const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
+    assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
+    await until(() => mailsTo('burst@example.org').length === 2, 'both mails');
+    assert.match(mailsTo('burst@example.org')[0] ?? '', /grows too large/);
+  });
+
+  it('recovers when it is drained, and is warned of anew when it grows again', async () => {
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/recovers`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 30);
+    await events.of('queue.warning', queue);
+    await team.channel.purgeQueue(queue);
+    const recovered = await events.of('queue.recovered', queue);
+    assert.deepEqual(recovered.data, { namespace: team.namespace, queue, messages: 0 });
+    await team.fill(queue, 30);
+    await until(
+      () => events.seen.filter(({ type, subject }) => type === 'queue.warning' && subject === queue).length === 2,
+      'a second warning',
+    );
+  });
+
+  it('without a contact is deleted, with events alone', async () => {
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/quiet`;
+    await team.channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } });
+    await team.fill(queue, 60);
+    await events.of('queue.warning', queue);
+    await events.of('queue.deleted', queue);
+  });
+
+  it('is left alone outside of every namespace, and as a stream', async () => {
+    const team = await claimTeam(installation);
+    const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
+    const outside = ['outside', `queue/taskcluster-nobody/jobs`, `queue/${installation.config.id}/v1/own`];
+    for (const queue of outside) {
+      await admin.assertQueue(queue);
+      await team.fill(queue, 60);
+    }
+    const stream = `queue/${team.namespace}/stream`;
+    await team.channel.assertQueue(stream, { durable: true, arguments: { 'x-queue-type': 'stream' } });
+    await team.fill(stream, 60);
+    // It is over when a queue that was filled later was deleted.
+    const control = `queue/${team.namespace}/control`;
+    await team.channel.assertQueue(control);
+    await team.fill(control, 60);
+    await events.of('queue.deleted', control);
+    for (const queue of [...outside, stream]) {
+      await admin.checkQueue(queue);
+      assert.deepEqual(
+        events.seen.filter(({ subject }) => subject === queue),
+        [],
+      );
+    }
+  });
+});

@@ -1,0 +1,126 @@
+import { once } from 'node:events';
+import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
+import type { FileSettings } from '../../src/settings.ts';
+import { type InstallationOptions, makeInstallation, TEAM, teamNamespace, type TestInstallation } from './agent.ts';
+import { openConnection } from './broker.ts';
+
+/** Thresholds that a test fills a queue to in an instant. */
+export const WATCHED: Partial<FileSettings> = {
+  warnAtMessages: 20,
+  deleteAtMessages: 50,
+  surveyIntervalSeconds: 2,
+};
+
+const NOTIFIER = { clientId: 'pulse-agent/notifier', accessToken: 'test-notifier-0000000000000000' };
+
+/** Longer than a busy machine takes for anything, in ms. */
+const PATIENCE_MS = 60_000;
+
+/** An agent event as it was published. */
+export interface SeenEvent {
+  readonly type: string;
+  readonly subject: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The events of an installation from now on. */
+export interface EventLog {
+  readonly seen: readonly SeenEvent[];
+  /** The first event of this type about this subject, now or later. */
+  of(type: string, subject: string): Promise<SeenEvent>;
+}
+
+/** An installation whose agent may send mails, with small thresholds. */
+export async function makeWatchedInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
+  const installation = await makeInstallation({
+    ...options,
+    settings: { ...WATCHED, ...options.settings },
+    environment: {
+      TASKCLUSTER_CLIENT_ID: NOTIFIER.clientId,
+      TASKCLUSTER_ACCESS_TOKEN: NOTIFIER.accessToken,
+      ...options.environment,
+    },
+  });
+  installation.taskcluster.setClient({ ...NOTIFIER, scopes: ['notify:email:*'] });
+  return installation;
+}
+
+/** Collects agent events, as an operator does. It needs the topology of an agent. */
+export async function collectEvents({ vhost, names }: TestInstallation): Promise<EventLog> {
+  const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, names.eventsExchange, '#');
+  const seen: SeenEvent[] = [];
+  const listeners = new Set<() => void>();
+  const take = (message: ConsumeMessage | null): void => {
+    if (message === null) return;
+    const { type, subject, data } = JSON.parse(message.content.toString()) as SeenEvent;
+    seen.push({ type, subject, data });
+    for (const listener of listeners) listener();
+  };
+  await channel.consume(queue, take, { noAck: true });
+  return {
+    seen,
+    of: (type, subject) =>
+      new Promise((resolve, reject) => {
+        const settle = (): void => {
+          clearTimeout(timer);
+          listeners.delete(look);
+        };
+        const look = (): void => {
+          const found = seen.find((event) => event.type === type && event.subject === subject);
+          if (found === undefined) return;
+          settle();
+          resolve(found);
+        };
+        const timer = setTimeout(() => {
+          settle();
+          const types = seen.map((event) => `${event.type} ${event.subject}`);
+          reject(new Error(`No ${type} of ${subject} in ${PATIENCE_MS} ms. Seen: ${types.join(', ') || 'nothing'}`));
+        }, PATIENCE_MS);
+        listeners.add(look);
+        look();
+      }),
+  };
+}
+
+/** A namespace with a connection. */
+export interface Team {
+  readonly namespace: string;
+  readonly connection: ChannelModel;
+  readonly channel: ConfirmChannel;
+  /** Publishes so many messages into a queue, which need not be the namespace's, and waits until it has them. */
+  fill(queue: string, messages: number, bytes?: number): Promise<void>;
+}
+
+/** Claims a namespace and connects with its credentials. */
+export async function claimTeam(installation: TestInstallation, contact?: string): Promise<Team> {
+  const namespace = teamNamespace();
+  const rpc = await installation.rpc(TEAM);
+  const asked = { namespace, ...(contact === undefined ? {} : { contact }) };
+  const { connectionString } = await rpc.request('claim-namespace', asked);
+  const connection = await openConnection(connectionString);
+  // Into any queue: a claimed account may not publish to the default exchange.
+  const filler = await (await openConnection(installation.vhost.amqpUrl)).createConfirmChannel();
+  return {
+    namespace,
+    connection,
+    channel: await connection.createConfirmChannel(),
+    async fill(queue, messages, bytes = 10) {
+      const content = Buffer.alloc(bytes);
+      for (let sent = 0; sent < messages; sent += 1) {
+        if (!filler.sendToQueue(queue, content)) await once(filler, 'drain');
+      }
+      await filler.waitForConfirms();
+    },
+  };
+}
+
+/** Waits until something that can only be looked at is so. */
+export async function until(isSo: () => Promise<boolean> | boolean, what: string): Promise<void> {
+  const deadlineMs = Date.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    if (Date.now() > deadlineMs) throw new Error(`Not in ${PATIENCE_MS} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
