@@ -56,7 +56,7 @@ export function createQueueParts(
     clock,
     vhost,
     limits,
-    isSameSince: lookOut.isSameSince,
+    isSameSince: (queue, sinceMs) => lookOut.isSameSince(queue, sinceMs),
     onDeleted({ namespace, queue, messages }) {
       events.emit('queue.deleted', { namespace, queue, messages, deleteAtMessages });
       log.warn({ namespace, queue, messages, deleteAtMessages }, 'a queue had grown too large and was deleted');

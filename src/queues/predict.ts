@@ -9,6 +9,9 @@ export interface Sample {
 /** Two samples that are closer together say nothing about a rate. */
 const SHORTEST_BASE_MS = 500;
 
+/** A difference of fewer messages is more chance than rate. */
+const CLEAR_MESSAGES = 20;
+
 /** No queue is looked at again sooner, in ms. */
 const SHORTEST_PAUSE_MS = 250;
 
@@ -37,7 +40,12 @@ export function nextLookMs(
   return Math.max(SHORTEST_PAUSE_MS, leftMs > NEAR_MS ? leftMs * EARLY : leftMs);
 }
 
-/** The sample from which the rate is measured once `next` has come: one that is too close is passed over. */
-export function baseOf(before: Sample | undefined, latest: Sample, next: Sample): Sample | undefined {
-  return next.seenMs - latest.seenMs >= SHORTEST_BASE_MS ? latest : before;
+/**
+ * The sample from which the rate is measured once `next` has come: the latest one, or an earlier one as long as the
+ * difference is too small to show a rate.
+ */
+export function baseOf(before: Sample | undefined, latest: Sample, next: Sample): Sample {
+  const isClear =
+    next.seenMs - latest.seenMs >= SHORTEST_BASE_MS && Math.abs(next.messages - latest.messages) >= CLEAR_MESSAGES;
+  return isClear ? latest : (before ?? latest);
 }
