@@ -7,12 +7,19 @@ import { createMemoryBackend } from './memory-jobs.ts';
 /** Where Agenda keeps its jobs. */
 export interface JobBackend {
   readonly agenda: AgendaBackend;
-  /** Adds a recurring job that is due now, unless there is one; sets its interval where it has another. */
-  addRecurring(name: string, everyMs: number): Promise<void>;
+  /**
+   * Sees to it that there is a recurring job with this interval. One that is new is due now. One that waits for an instant
+   * which is further away than its interval explains, or is locked from such an instant, was written by a clock that
+   * was wrong: it is due now as well. Any other is left as it is, its lock too.
+   */
+  keepRecurring(name: string, everyMs: number): Promise<void>;
 }
 
 const COLLECTION = 'jobs';
 const DUPLICATE_KEY = 11_000;
+
+/** More than the clocks of agents may differ, in ms. */
+const MOST_AHEAD_MS = 30_000;
 
 /** In the agent's own database where it has one, and else in memory: an embedded store has one agent. */
 export async function openJobBackend(store: Pick<Store, 'kind'> & { readonly db?: Db }): Promise<JobBackend> {
@@ -23,20 +30,8 @@ function memoryBackend(): JobBackend {
   const agenda = createMemoryBackend();
   return {
     agenda,
-    async addRecurring(name, everyMs) {
-      await agenda.repository.saveJob(
-        {
-          name,
-          type: 'normal',
-          priority: 0,
-          data: {},
-          nextRunAt: new Date(),
-          repeatInterval: everyMs,
-          unique: {},
-          uniqueOpts: { insertOnly: true },
-        },
-        undefined,
-      );
+    async keepRecurring(name, everyMs) {
+      agenda.keepRecurring(name, everyMs, MOST_AHEAD_MS);
     },
   };
 }
@@ -47,30 +42,31 @@ function memoryBackend(): JobBackend {
  */
 async function mongoBackend(db: Db): Promise<JobBackend> {
   // With an embedded store MongoDB's driver is not even loaded.
-  const { MongoBackend } = await import('@agendajs/mongo-backend');
+  const [{ MongoBackend }, { ObjectId: Id }] = await Promise.all([
+    import('@agendajs/mongo-backend'),
+    import('mongodb'),
+  ]);
   // A handful of documents needs no index.
   const agenda = new MongoBackend({ mongo: db, collection: COLLECTION, ensureIndex: false });
   const jobs = db.collection(COLLECTION);
   return {
     agenda,
-    async addRecurring(name, everyMs) {
-      const { ObjectId: Id } = await import('mongodb');
+    async keepRecurring(name, everyMs) {
       const _id = new Id(createHash('sha256').update(name).digest('hex').slice(0, 24));
+      const now = new Date();
       try {
-        await jobs.insertOne({
-          _id,
-          name,
-          type: 'normal',
-          priority: 0,
-          data: {},
-          nextRunAt: new Date(),
-          repeatInterval: everyMs,
-          lockedAt: null,
-        });
+        const fresh = { name, type: 'normal', priority: 0, data: {}, nextRunAt: now, repeatInterval: everyMs };
+        await jobs.insertOne({ _id, ...fresh, lockedAt: null });
+        return;
       } catch (error) {
         if (!(error instanceof Error && 'code' in error && error.code === DUPLICATE_KEY)) throw error;
-        await jobs.updateOne({ _id, repeatInterval: { $ne: everyMs } }, { $set: { repeatInterval: everyMs } });
       }
+      await jobs.updateOne({ _id, repeatInterval: { $ne: everyMs } }, { $set: { repeatInterval: everyMs } });
+      const latestLock = new Date(now.getTime() + MOST_AHEAD_MS);
+      await jobs.updateOne({ _id, lockedAt: { $gt: latestLock } }, { $set: { lockedAt: null } });
+      const latestRun = new Date(now.getTime() + everyMs + MOST_AHEAD_MS);
+      const isWrong = { $or: [{ nextRunAt: null }, { nextRunAt: { $gt: latestRun } }] };
+      await jobs.updateOne({ _id, lockedAt: null, ...isWrong }, { $set: { nextRunAt: now } });
     },
   };
 }

@@ -24,11 +24,17 @@ const STATE = [
   'lastFinishedAt',
 ] as const;
 
+/** Agenda's jobs in memory. */
+export interface MemoryBackend extends AgendaBackend {
+  /** See `JobBackend.keepRecurring`; `mostAheadMs` is how much further an instant may be away than expected. */
+  keepRecurring(name: string, everyMs: number, mostAheadMs: number): void;
+}
+
 /**
  * Agenda's jobs in memory, for a store that one agent has for itself: each of its jobs is recurring, or is found again by
  * one that is. It behaves as Agenda's backend on MongoDB does, with the same suite of tests.
  */
-export function createMemoryBackend(): AgendaBackend {
+export function createMemoryBackend(): MemoryBackend {
   const repository = new MemoryJobs();
   return {
     name: 'memory',
@@ -36,6 +42,7 @@ export function createMemoryBackend(): AgendaBackend {
     ownsConnection: false,
     connect: () => repository.connect(),
     disconnect: async () => undefined,
+    keepRecurring: (...job) => repository.keepRecurring(...job),
   };
 }
 
@@ -185,6 +192,17 @@ class MemoryJobs implements JobRepository {
       )
       .toSorted((a, b) => compare(a.nextRunAt, b.nextRunAt) || b.priority - a.priority);
     return next === undefined ? undefined : this.#lock(next, now ?? new Date(), options);
+  }
+
+  keepRecurring(name: string, everyMs: number, mostAheadMs: number): void {
+    const now = new Date();
+    const known = [...this.#jobs.values()].find((job) => job.name === name && job.repeatInterval !== undefined);
+    const fresh: JobParameters = { name, type: 'normal', priority: 0, data: {}, nextRunAt: now };
+    const job: JobParameters = { _id: toJobId(randomUUID()), ...fresh, ...known, repeatInterval: everyMs };
+    if ((job.lockedAt?.getTime() ?? 0) > now.getTime() + mostAheadMs) delete job.lockedAt;
+    const isWrong = job.nextRunAt === null || job.nextRunAt.getTime() > now.getTime() + everyMs + mostAheadMs;
+    if (job.lockedAt === undefined && isWrong) job.nextRunAt = now;
+    this.#jobs.set(String(job._id), job);
   }
 
   #lock(job: JobParameters, lockedAt: Date, options: JobRepositoryOptions | undefined): JobParameters {

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
 import { openJobBackend } from './backend.ts';
 import type { Jobs, RecurringJob, TriggeredJob } from './job.ts';
+import { steadyRepository } from './steady-repository.ts';
 
 /** What {@link startSchedule} works with. */
 export interface ScheduleParts {
@@ -15,6 +16,8 @@ export interface ScheduleParts {
   readonly log: Log;
   /** How long a job of an agent that died stays locked, in ms; 4 seconds when absent. */
   readonly lockMs?: number;
+  /** How often the recurring jobs are put right, in ms; 10 seconds when absent. */
+  readonly keepEveryMs?: number;
 }
 
 type Run = (signal: AbortSignal, subject: string) => Promise<number | void>;
@@ -37,12 +40,15 @@ const TRIGGERED_AT_ONCE = 8;
 /** A store that is down fails every look; saying so once in a while is enough. In ms. */
 const SAY_AGAIN_MS = 60_000;
 
+/** How often recurring jobs are looked at that a wrong clock or a lost collection may have stopped, in ms. */
+const KEEP_EVERY_MS = 10_000;
+
 /**
  * Starts the jobs. Agenda wakes them up, once for all agents as long as all goes well; that nothing is done twice is seen
  * to by the jobs themselves, as a lock that runs out stops nobody.
  */
 export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
-  const { recurring, triggered, log, lockMs = LOCK_MS } = parts;
+  const { recurring, triggered, log, lockMs = LOCK_MS, keepEveryMs = KEEP_EVERY_MS } = parts;
   const stopping = new AbortController();
   // Many calls of the broker listen to it at once.
   setMaxListeners(0, stopping.signal);
@@ -50,9 +56,10 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
   /** Ends the waiting for each job that runs: Agenda's timers would keep the process for one that never ends. */
   const abandon = new Set<() => void>();
   const backend = await openJobBackend(parts.store);
-  calmUnlock(backend.agenda.repository);
+  steadyRepository(backend.agenda.repository, lockMs);
   const agenda = new Agenda({ backend: backend.agenda, processEvery: LOOK_EVERY_MS, defaultLockLifetime: lockMs });
-  agenda.on('error', sayOnceInAWhile(log));
+  const sayFault = sayOnceInAWhile(log);
+  agenda.on('error', sayFault);
   agenda.on('start', (job: Job) => void running.add(job));
   agenda.on('complete', (job: Job) => void running.delete(job));
   // Agenda's own wait for it never ends when this fails.
@@ -96,8 +103,12 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
       removeOnComplete: true,
     });
   }
-  for (const { name, everyMs } of recurring) await backend.addRecurring(name, everyMs);
+  const keepRecurring = async (): Promise<void> => {
+    for (const { name, everyMs } of recurring) await backend.keepRecurring(name, everyMs);
+  };
+  await keepRecurring();
   await agenda.start();
+  const keeping = setInterval(() => void keepRecurring().catch(sayFault), keepEveryMs).unref();
 
   const asking = new Set<string>();
   const ask = async (name: string, subject: string, delayMs: number): Promise<void> => {
@@ -120,6 +131,7 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
     async stop(deadlineMs) {
       if (stopping.signal.aborted) return;
       stopping.abort(new Error('The agent stops.'));
+      clearInterval(keeping);
       await agenda.stop(false).catch((error: unknown) => log.warn({ err: error }, 'jobs could not be given back'));
       if (running.size === 0) return;
       await new Promise<void>((resolve) => {
@@ -136,12 +148,6 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
       });
     },
   };
-}
-
-/** Agenda unlocks without waiting, and a rejection that nobody handles would end the process. */
-function calmUnlock(repository: { unlockJob: (job: never) => Promise<void> }): void {
-  const unlock = repository.unlockJob.bind(repository);
-  repository.unlockJob = (job: never) => unlock(job).catch(() => undefined);
 }
 
 function sayOnceInAWhile(log: Log): (error: Error) => void {
