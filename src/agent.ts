@@ -162,9 +162,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     };
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
+      background.run('putting the backstop of queues', (signal) => queues.keepBackstop(signal));
       // What happened meanwhile was told to nobody.
       lookAtAll();
     });
+    await queues.keepBackstop(options.signal);
     // Before anything is claimed, rotated or ended: a store from a backup is brought up to what the broker has.
     await reconcile(options.signal ?? new AbortController().signal).catch((error: unknown) => {
       options.signal?.throwIfAborted();

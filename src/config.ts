@@ -11,6 +11,7 @@ import { type FileSettings, fileSettings, settingRules } from './settings.ts';
 /** Settings whose form in a file is not the form in which the agent uses them. */
 type OwnForm =
   | 'exemptQueues'
+  | 'queueBackstopMessages'
   | 'rabbitmqUrl'
   | 'rabbitmqManagementUrl'
   | 'publicAmqpUrl'
@@ -31,6 +32,8 @@ export interface Config extends Readonly<Omit<FileSettings, OwnForm>> {
   readonly taskclusterRootUrl: string;
   readonly taskclusterAccessToken: Secret | undefined;
   readonly exemptQueues: readonly NamePattern[];
+  /** Null: no backstop. */
+  readonly queueBackstopMessages: number | null;
   readonly agentSecret: Secret;
   readonly previousAgentSecrets: readonly Secret[];
   readonly claimantPassword: Secret | undefined;
@@ -56,6 +59,9 @@ const OWN_SECRETS = ['PULSE_AGENT_SECRET', 'PULSE_AGENT_PREVIOUS_SECRETS', 'PULS
 /** Variables under this project's own prefix: any other one with that prefix is a misspelling. */
 const OWN_VARIABLES = ['PULSE_AGENT_CONFIG', 'PULSE_AGENT_URL', ...OWN_SECRETS];
 const KNOWN_VARIABLES = new Set([...OWN_VARIABLES, ...OWN_SECRETS.map((variable) => `${variable}_FILE`)]);
+
+/** The backstop is so many times the threshold for deletion: an agent that is at work deletes long before. */
+const BACKSTOP_FACTOR = 10;
 
 /** The shortest agent secret, in characters: every password is derived from it. */
 const SECRET_MIN_LENGTH = 32;
@@ -124,6 +130,10 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
+    queueBackstopMessages:
+      settings.queueBackstopMessages === 'auto'
+        ? BACKSTOP_FACTOR * settings.deleteAtMessages
+        : settings.queueBackstopMessages,
     exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
   });
 }

@@ -58,6 +58,9 @@ export const fileSettings = z.strictObject({
   surveyIntervalSeconds: seconds,
   warnAtMessages: count,
   deleteAtMessages: count,
+  queueBackstopMessages: z.union([count, z.literal('auto'), z.null()], {
+    error: 'must be a whole number, auto or null',
+  }),
   exemptQueues: z.array(
     text.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
     { error: 'must be a list of regular expressions' },
@@ -92,6 +95,16 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
   }
   if (warnAtMessages !== undefined && deleteAtMessages !== undefined && warnAtMessages >= deleteAtMessages) {
     faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
+  }
+  const { queueBackstopMessages } = settings;
+  if (
+    typeof queueBackstopMessages === 'number' &&
+    deleteAtMessages !== undefined &&
+    queueBackstopMessages < 2 * deleteAtMessages
+  ) {
+    faults.push(
+      'The setting queueBackstopMessages must be at least twice deleteAtMessages: it drops messages without telling anybody, and is for times without an agent.',
+    );
   }
   if (
     defaultLifetimeSeconds !== undefined &&

@@ -69,6 +69,7 @@ describe('loadConfig', () => {
       warnAtMessages: 4000,
       deleteAtMessages: 8000,
       exemptQueues: [],
+      queueBackstopMessages: 80000,
       maxSkewSeconds: 300,
       requireSealedReplies: false,
       eventVhost: '/',
@@ -127,6 +128,12 @@ describe('loadConfig', () => {
       ['queue/a', 'queue/b', 'queue/a/x', 'x/queue/b'].map((name) => pattern?.test(name)),
       [true, true, false, false],
     );
+  });
+
+  it('sets the backstop to ten times the threshold for deletion, to what is given, or not at all', () => {
+    assert.equal(load('deleteAtMessages: 9000').queueBackstopMessages, 90_000);
+    assert.equal(load('queueBackstopMessages: 16000').queueBackstopMessages, 16_000);
+    assert.equal(load('queueBackstopMessages: null').queueBackstopMessages, null);
   });
 
   it('is not made to hang by a pattern and a name', () => {
@@ -308,6 +315,9 @@ describe('loadConfig', () => {
     ['defaultLifetimeSeconds: 0', {}, /^The setting defaultLifetimeSeconds must be at least/],
     ['maxLifetimeSeconds: -1', {}, /^The setting maxLifetimeSeconds must be at least/],
     ['connectionMaxAgeSeconds: 0', {}, /^The setting connectionMaxAgeSeconds must be at least/],
+    ['queueBackstopMessages: 0', {}, /^The setting queueBackstopMessages must be at least 1\.$/],
+    ['queueBackstopMessages: never', {}, /^The setting queueBackstopMessages must be a whole number, auto or null\.$/],
+    ['queueBackstopMessages: 15999', {}, /^The setting queueBackstopMessages must be at least twice deleteAtMessages/],
     ['surveyIntervalSeconds: 0', {}, /^The setting surveyIntervalSeconds must be at least/],
     ['stopDeadlineSeconds: 0', {}, /^The setting stopDeadlineSeconds must be at least/],
     ['maxSkewSeconds: 901', {}, /^The setting maxSkewSeconds must be at most 900 seconds/],

@@ -10,7 +10,7 @@ const MINUTE_MS = 60 * 1000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Only one policy holds for a queue, the one of the highest priority; teams give theirs single digits. */
-const PRIORITY = 1000;
+export const PRIORITY = 1000;
 
 /**
  * How often a request may come back before it is dead-lettered. A delivery counts each time an agent dies or loses its
@@ -121,7 +121,8 @@ export function differingPolicies(present: readonly NamedPolicy[], wanted: reado
   return wanted.filter((policy) => !samePolicy(byName.get(policy.name), policy)).map(({ name }) => name);
 }
 
-function samePolicy(present: NamedPolicy | undefined, wanted: NamedPolicy): boolean {
+/** Whether a policy is there as it is wanted. */
+export function samePolicy(present: NamedPolicy | undefined, wanted: NamedPolicy): boolean {
   return (
     present !== undefined &&
     present.pattern === wanted.pattern &&

@@ -97,6 +97,10 @@ export interface Management {
   putPolicy(vhost: string, name: string, policy: Policy, options?: CallOptions): Promise<PutOutcome>;
   deletePolicy(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
   listPolicies(vhost: string, options?: CallOptions): Promise<NamedPolicy[]>;
+  /** An operator policy holds beside the policies and arguments of a queue, and the lower of two limits counts. */
+  putOperatorPolicy(vhost: string, name: string, policy: Policy, options?: CallOptions): Promise<PutOutcome>;
+  deleteOperatorPolicy(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
+  listOperatorPolicies(vhost: string, options?: CallOptions): Promise<NamedPolicy[]>;
   /** Its value, or undefined. */
   getGlobalParameter(name: string, options?: CallOptions): Promise<unknown>;
   putGlobalParameter(name: string, value: object, options?: CallOptions): Promise<PutOutcome>;
@@ -203,6 +207,10 @@ export function createManagement(settings: ManagementSettings): Management {
       put(['policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
     deletePolicy: (vhost, name, options) => remove(['policies', vhost, name], options),
     listPolicies: (vhost, options) => list(policyAnswer, ['policies', vhost], options),
+    putOperatorPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
+      put(['operator-policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
+    deleteOperatorPolicy: (vhost, name, options) => remove(['operator-policies', vhost, name], options),
+    listOperatorPolicies: (vhost, options) => list(policyAnswer, ['operator-policies', vhost], options),
     getGlobalParameter: (name, options) => find(globalParameterAnswer, ['global-parameters', name], options),
     putGlobalParameter: (name, value, options) => put(['global-parameters', name], { name, value }, options),
     deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),

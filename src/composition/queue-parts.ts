@@ -1,3 +1,4 @@
+import { keepBackstop } from '../broker/backstop.ts';
 import { createReadyCounts } from '../broker/ready-counts.ts';
 import { INSPECT_QUEUE } from '../jobs/inspect-queue.ts';
 import type { QueueWatch } from '../jobs/broker-event-reactions.ts';
@@ -19,6 +20,8 @@ export interface QueueParts {
   readonly survey: Survey;
   /** Looks at single ones. */
   readonly inspect: Inspect;
+  /** Puts the backstop as configured. What it cannot do is in the log, as an agent can do without it. */
+  keepBackstop(signal?: AbortSignal): Promise<void>;
   /** Takes what broker events tell of queues. */
   readonly watch: QueueWatch;
   /** What the latest survey of this agent saw; undefined before the first. */
@@ -112,6 +115,26 @@ export function createQueueParts(
   });
   return {
     inspect,
+    async keepBackstop(signal) {
+      const settings = {
+        id,
+        vhost,
+        namespacePrefix,
+        maxMessages: config.queueBackstopMessages,
+        exemptQueues: exemptQueues.map(({ source }) => source),
+      };
+      try {
+        const change = await keepBackstop(management, settings, signal === undefined ? {} : { signal });
+        if (change !== 'none')
+          log.info({ change, maxMessages: settings.maxMessages }, 'the backstop of queues was changed');
+      } catch (error) {
+        signal?.throwIfAborted();
+        log.error(
+          { err: error },
+          'the backstop of queues could not be put: while no agent runs, queues may grow without limit',
+        );
+      }
+    },
     get latestSurvey() {
       return latestSurvey;
     },

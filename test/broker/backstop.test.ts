@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type BackstopSettings, keepBackstop } from '../../src/broker/backstop.ts';
+import { createManagement } from '../../src/broker/management.ts';
+import { Secret } from '../../src/secret.ts';
+import { createVhost, openConnection, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+
+const MAX_MESSAGES = 100;
+
+async function site() {
+  const { vhost, user, password, amqpUrl, managementUrl } = await createVhost();
+  const url = new URL(managementUrl).origin;
+  const management = createManagement({ url, username: user, password: new Secret(password), timeoutMs: 30_000 });
+  addCleanup(() => management.close());
+  const channel = await (await openConnection(amqpUrl)).createConfirmChannel();
+  const settings: BackstopSettings = {
+    id: 'pulse-agent',
+    vhost,
+    namespacePrefix: 'taskcluster-',
+    maxMessages: MAX_MESSAGES,
+    exemptQueues: [],
+  };
+  return {
+    management,
+    settings,
+    /** How many messages a queue holds after three times the limit was published into it. */
+    filled: async (queue: string, args: object = {}): Promise<number> => {
+      await channel.assertQueue(queue, { durable: true, arguments: args });
+      for (let sent = 0; sent < 3 * MAX_MESSAGES; sent += 1) {
+        if (!channel.sendToQueue(queue, Buffer.from('x'))) await once(channel, 'drain');
+      }
+      await channel.waitForConfirms();
+      return (await channel.checkQueue(queue)).messageCount;
+    },
+    depth: async (queue: string): Promise<number> => (await channel.checkQueue(queue)).messageCount,
+  };
+}
+
+describe('the backstop', function () {
+  this.timeout(60_000);
+  useSharedBroker();
+
+  it('caps the queues of namespaces without any agent, whatever they were declared with, and no others', async () => {
+    const { management, settings, filled, depth } = await site();
+    const before = 'queue/taskcluster-x/before';
+    assert.equal(await filled(before), 3 * MAX_MESSAGES);
+    assert.equal(
+      await keepBackstop(management, { ...settings, exemptQueues: ['queue/taskcluster-x/ex.*', 'y'] }),
+      'put',
+    );
+    assert.equal(await depth(before), MAX_MESSAGES);
+    assert.equal(await filled('queue/taskcluster-x/classic', { 'x-max-length': 10_000 }), MAX_MESSAGES);
+    assert.equal(await filled('queue/taskcluster-x/quorum', { 'x-queue-type': 'quorum' }), MAX_MESSAGES);
+    assert.equal(await filled('queue/taskcluster-x/smaller', { 'x-max-length': 50 }), 50);
+    for (const other of ['queue/pulse-agent/v1/requests', 'taskcluster-x', 'a/queue/taskcluster-x/b']) {
+      assert.equal(await filled(other), 3 * MAX_MESSAGES, other);
+    }
+    assert.equal(await filled('queue/taskcluster-x/exempt'), 3 * MAX_MESSAGES);
+    assert.equal(await filled('queue/taskcluster-x/not-exempt'), MAX_MESSAGES);
+  });
+
+  it('is written only where it differs, and removed where there is to be none', async () => {
+    const { management, settings } = await site();
+    assert.equal(await keepBackstop(management, { ...settings, maxMessages: null }), 'none');
+    assert.equal(await keepBackstop(management, settings), 'put');
+    assert.equal(await keepBackstop(management, settings), 'none');
+    assert.equal(await keepBackstop(management, { ...settings, maxMessages: 200 }), 'put');
+    assert.equal(await keepBackstop(management, { ...settings, maxMessages: null }), 'removed');
+    assert.deepEqual(await management.listOperatorPolicies(settings.vhost), []);
+  });
+});
