@@ -1,3 +1,5 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+
 /** Where time comes from; passed in, so that tests and simulations can move it. */
 export interface Clock {
   /** Milliseconds since the epoch; may jump when somebody sets the machine's clock. */
@@ -30,6 +32,12 @@ export function momentOf(clock: Clock): Moment {
 export function elapsedSinceMs(clock: Clock, moment: Moment): number {
   return Math.max(clock.nowMs() - moment.wallMs, clock.monotonicMs() - moment.monotonicMs);
 }
+
+/** Resolves after so many ms; rejects when the signal is aborted. Passed in for the same reason as the clock. */
+export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+
+/** Waits in this machine's time. */
+export const systemSleep: Sleep = (ms, signal) => sleepFor(ms, undefined, { signal });
 
 /** A source of `size` random bytes; passed in for the same reason as the clock. */
 export type RandomBytes = (size: number) => Buffer;

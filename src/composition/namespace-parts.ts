@@ -1,5 +1,5 @@
 import type { Management } from '../broker/management.ts';
-import type { Clock, RandomBytes } from '../clock.ts';
+import { type Clock, type RandomBytes, type Sleep, systemSleep } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { AgentError } from '../errors.ts';
@@ -23,6 +23,8 @@ export interface NamespacePartsSettings {
   readonly store: Store;
   readonly management: Management;
   readonly clock: Clock;
+  /** This machine's when absent. */
+  readonly sleep?: Sleep;
   readonly randomBytes: RandomBytes;
   /** At least 0, less than 1. */
   readonly random: () => number;
@@ -46,7 +48,7 @@ export interface NamespaceParts {
 
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createNamespaceParts(settings: NamespacePartsSettings): NamespaceParts {
-  const { config, store, management, clock, randomBytes, random, log, events } = settings;
+  const { config, store, management, clock, sleep = systemSleep, randomBytes, random, log, events } = settings;
   const { usernamePrefix, vhost } = config;
   const width = config.managementCallsAtOnce;
   const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
@@ -69,7 +71,17 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     randomBytes,
   });
   const backoff = createBackoff(clock, (failing) => tellFailing(failing, events, log));
-  const common = { store: store.namespaces, accounts, clock, intervals, keyring, usernamePrefix, backoff, width };
+  const common = {
+    store: store.namespaces,
+    accounts,
+    clock,
+    sleep,
+    intervals,
+    keyring,
+    usernamePrefix,
+    backoff,
+    width,
+  };
   const endNamespaces = createEnd({
     ...common,
     management,

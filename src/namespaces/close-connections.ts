@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions, Management } from '../broker/management.ts';
+import type { Sleep } from '../clock.ts';
 import { AgentError } from '../errors.ts';
 
 /** What {@link closeConnections} needs of the broker. */
@@ -25,6 +25,7 @@ export async function closeConnections(
   user: string,
   reason: string,
   options: CallOptions & { readonly signal: AbortSignal },
+  sleep: Sleep,
 ): Promise<string[]> {
   const seen = new Set<string>();
   let emptyLooks = 0;
@@ -34,7 +35,7 @@ export async function closeConnections(
     for (const { name } of open) seen.add(name);
     if (round > 0 && emptyLooks >= EMPTY_LOOKS) return [...seen];
     await management.closeUserConnections(user, reason, options);
-    await sleep(LOOK_AGAIN_MS, undefined, { signal: options.signal });
+    await sleep(LOOK_AGAIN_MS, options.signal);
   }
   throw new AgentError(
     'BrokerUnavailable',

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { forEachAtOnce } from '../at-once.ts';
 import type { Management } from '../broker/management.ts';
-import { type Clock, momentOf } from '../clock.ts';
+import { type Clock, momentOf, type Sleep } from '../clock.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { EndReason, NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
@@ -43,6 +42,7 @@ export interface EndParts {
     | 'deleteExchange'
   >;
   readonly clock: Clock;
+  readonly sleep: Sleep;
   readonly intervals: Intervals;
   readonly vhost: string;
   readonly usernamePrefix: string;
@@ -87,7 +87,7 @@ const REASONS = {
  * and exchanges until none is listed any more, tombstone.
  */
 export function createEnd(parts: EndParts): EndNamespaces {
-  const { store, management, clock, vhost, usernamePrefix, backoff, width } = parts;
+  const { store, management, clock, sleep, vhost, usernamePrefix, backoff, width } = parts;
   const fence = fenceMs(parts.intervals);
 
   const open = async (namespace: string, signal: AbortSignal): Promise<Ending | undefined> => {
@@ -128,7 +128,9 @@ export function createEnd(parts: EndParts): EndNamespaces {
       const late = await management.listUserConnections(account, await guard.permit());
       if (late.length === 0) continue;
       const reason = reasonOf(guard.record);
-      const closed = await sent(guard, (options) => closeConnections(management, account, REASONS[reason], options));
+      const closed = await sent(guard, (options) =>
+        closeConnections(management, account, REASONS[reason], options, sleep),
+      );
       for (const connection of closed) parts.onClosed({ namespace, account, connection, reason });
     }
   };
@@ -199,7 +201,7 @@ export function createEnd(parts: EndParts): EndNamespaces {
     if (endings.size === 0) return;
     await tellConnections(endings, signal);
     await each(deleteAccounts);
-    await sleep(LATE_CONNECTION_MS, undefined, { signal });
+    await sleep(LATE_CONNECTION_MS, signal);
     await each(closeLate);
 
     for (let listing = 1; endings.size > 0; listing += 1) {

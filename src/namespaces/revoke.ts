@@ -1,4 +1,4 @@
-import { type Clock, type Moment, momentOf } from '../clock.ts';
+import { type Clock, type Moment, momentOf, type Sleep } from '../clock.ts';
 import { WireError } from '../contract/errors.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { NonceEntry, NamespaceRecord } from '../store/records.ts';
@@ -36,6 +36,7 @@ export interface RevocationParts {
   readonly management: ConnectionCalls & Pick<Management, 'getUser'>;
   readonly keyring: Keyring;
   readonly clock: Clock;
+  readonly sleep: Sleep;
   readonly intervals: Intervals;
   readonly usernamePrefix: string;
   /** Told of every connection that was closed. */
@@ -64,12 +65,12 @@ const SLOTS: readonly SlotNumber[] = [1, 2];
 
 /** Makes the revoker of an installation. */
 export function createRevocation(parts: RevocationParts): Revoker {
-  const { store, nonces, accounts, management, keyring, clock, intervals, usernamePrefix } = parts;
+  const { store, nonces, accounts, management, keyring, clock, sleep, intervals, usernamePrefix } = parts;
   const fence = fenceMs(intervals);
 
   const close = async (record: NamespaceRecord, slot: SlotNumber, signal: AbortSignal): Promise<void> => {
     const account = accountName(usernamePrefix, record.namespace, slot);
-    const closed = await closeConnections(management, account, REASON, { signal });
+    const closed = await closeConnections(management, account, REASON, { signal }, sleep);
     for (const connection of closed) parts.onClosed({ namespace: record.namespace, account, connection });
   };
 
