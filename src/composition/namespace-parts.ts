@@ -6,6 +6,8 @@ import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Backoff, createBackoff, type Failing } from '../namespaces/backoff.ts';
 import { createClaimNamespace } from '../namespaces/claim.ts';
+import { type ClearLeftovers, createClearLeftovers } from '../namespaces/clear-leftovers.ts';
+import { createEndAgain } from '../namespaces/end-again.ts';
 import { createEnd, type EndNamespaces } from '../namespaces/end-namespaces.ts';
 import { createExpiry, type Expiry } from '../namespaces/expire-namespaces.ts';
 import { createKeyring, type Keyring } from '../namespaces/passwords.ts';
@@ -44,6 +46,9 @@ export interface NamespaceParts {
   readonly rotation: Rotation;
   readonly expiry: Expiry;
   readonly endNamespaces: EndNamespaces;
+  /** Deletes what is there of namespaces that are gone. */
+  readonly endAgain: EndNamespaces;
+  readonly clearLeftovers: ClearLeftovers;
 }
 
 /** Builds the parts, and has them tell what they do as events and in the log. */
@@ -93,20 +98,31 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     },
     onClosed: (closed) => events.emit('connection.closed', closed),
   });
+  const endAgain = createEndAgain({ store: store.namespaces, end: endNamespaces });
+  const clearLeftovers = createClearLeftovers({ management, usernamePrefix, endAgain });
+  const revoker = createRevocation({
+    ...common,
+    nonces: store.nonces,
+    management,
+    onClosed: (closed) => events.emit('connection.closed', { ...closed, reason: 'revoked' }),
+  });
   return {
     intervals,
     keyring,
     accounts,
     backoff,
     endNamespaces,
-    claimNamespace: createClaimNamespace({ ...common, randomBytes, keyId: keyring.currentKeyId }),
-    releaseNamespace: createRelease({ ...common, nonces: store.nonces }),
-    revoker: createRevocation({
+    endAgain,
+    clearLeftovers,
+    claimNamespace: createClaimNamespace({
       ...common,
-      nonces: store.nonces,
-      management,
-      onClosed: (closed) => events.emit('connection.closed', { ...closed, reason: 'revoked' }),
+      randomBytes,
+      keyId: keyring.currentKeyId,
+      finishRevocation: (namespace, signal) => revoker.finish(namespace, signal),
+      clearLeftovers,
     }),
+    releaseNamespace: createRelease({ ...common, nonces: store.nonces }),
+    revoker,
     rotation: createRotation({
       ...common,
       random,

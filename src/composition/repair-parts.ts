@@ -2,7 +2,6 @@ import { createSweepBindings } from '../broker/sweep-bindings.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
 import { contractNames } from '../contract/names.ts';
 import type { NamespacePartsSettings, NamespaceParts } from './namespace-parts.ts';
-import { createEndAgain } from '../namespaces/end-again.ts';
 import { createPasswordCheck, createVerifiedHashes } from '../namespaces/password-check.ts';
 import { createReconcile, type Reconcile } from '../namespaces/reconcile-broker.ts';
 import { createRepair, type Repair } from '../namespaces/repair-account.ts';
@@ -19,13 +18,12 @@ const MOST_NAMES = 20;
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createRepairParts(
   { config, store, management, clock, random, log, events }: NamespacePartsSettings,
-  { keyring, intervals, accounts, backoff, revoker, endNamespaces }: NamespaceParts,
+  { keyring, intervals, accounts, backoff, revoker, endAgain, clearLeftovers }: NamespaceParts,
   remover: Pick<BindingRemover, 'remove'>,
 ): RepairParts {
   const { id, vhost, usernamePrefix, namespacePrefix } = config;
   const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
   const check = createPasswordCheck({ keyring, storeId: store.storeId, usernamePrefix });
-  const endAgain = createEndAgain({ store: store.namespaces, end: endNamespaces });
   const settings = { agentId: id, usernamePrefix, vhost, limits: config.accountLimits };
   const repair = createRepair({
     store: store.namespaces,
@@ -38,7 +36,7 @@ export function createRepairParts(
     intervals,
     settings,
     finishRevocation: (namespace, signal) => revoker.finish(namespace, signal),
-    endAgain,
+    clearLeftovers,
     onRepaired({ namespace, account, repaired }) {
       events.emit('account.repaired', { namespace, account, repaired: [...repaired] });
       log.warn({ namespace, account, repaired }, 'an account was not as recorded and was repaired');

@@ -3,6 +3,7 @@ import { AgentError, isAgentError } from '../errors.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { activeSlot } from './accounts.ts';
+import type { ClearLeftovers } from './clear-leftovers.ts';
 import { checkExpires, type Claim, type ClaimContext, completed, decideClaim } from './decide-claim.ts';
 import type { Accounts } from './provision.ts';
 import { fenceMs, type Intervals } from './timing.ts';
@@ -31,6 +32,9 @@ export interface ClaimParts {
   readonly intervals: Intervals;
   /** The id of the agent secret for new lives. */
   readonly keyId: string;
+  /** Carries on with a revocation that was left unfinished. */
+  readonly finishRevocation: (namespace: string, signal: AbortSignal) => Promise<void>;
+  readonly clearLeftovers: ClearLeftovers;
 }
 
 const LIFE_BYTES = 16;
@@ -52,7 +56,7 @@ const MOST_TRIES = 100;
  * unavailable; the claim may be made again after any of them.
  */
 export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: AbortSignal) => Promise<ClaimResult> {
-  const { store, accounts, clock, randomBytes, intervals, keyId } = parts;
+  const { store, accounts, clock, randomBytes, intervals, keyId, finishRevocation, clearLeftovers } = parts;
   const fence = fenceMs(intervals);
 
   const contextNow = (): ClaimContext => ({
@@ -87,6 +91,10 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
+    if (decision.action === 'finish') {
+      await finishRevocation(claim.namespace, signal);
+      return undefined;
+    }
     // Who finds a life that another try began and did not finish hands out its first credentials all the same.
     const isNew = decision.action !== 'renew' && decision.record.generation === 1;
     const isNewHolder = isNew || stored?.claimedBy !== claim.claimedBy;
@@ -95,6 +103,8 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
       return written ? { record: decision.record, isNew, isNewHolder } : undefined;
     }
     if (decision.action === 'begin') {
+      // The next try finds the namespace ending, or gone a moment ago.
+      if (stored !== undefined && (await clearLeftovers(stored, signal))) return undefined;
       const written =
         stored === undefined
           ? await store.insert(decision.record)

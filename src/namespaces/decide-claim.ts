@@ -28,11 +28,13 @@ export interface ClaimContext {
  * What to do about a claim:
  * - `begin`: write this record (`insert` when there was none); then its account has to be made;
  * - `provision`: the record is there, its account may not work: make it (again), then write what `completed` returns;
+ * - `finish`: a revocation has not been carried out: finish it, which is more than the active account, and decide anew;
  * - `renew`: write this record; the credentials are those it names.
  */
 export type ClaimDecision =
   | { readonly action: 'begin'; readonly record: NamespaceRecord }
   | { readonly action: 'provision'; readonly record: NamespaceRecord }
+  | { readonly action: 'finish' }
   | { readonly action: 'renew'; readonly record: NamespaceRecord };
 
 /**
@@ -61,7 +63,7 @@ export function decideClaim(record: NamespaceRecord | undefined, claim: Claim, c
       return { action: 'begin', record: newLife(claim, context, record.revision, record.revokedUntilMs) };
     }
     case 'provisioning':
-      return { action: 'provision', record };
+      return record.recheckMs === null ? { action: 'provision', record } : { action: 'finish' };
     case 'active':
       return { action: 'renew', record: promised(record, claim, context) };
   }

@@ -53,8 +53,9 @@ export interface AccountParts {
 const SALT_BYTES = 4;
 
 /**
- * Until this generation both permissions and password are written: a user who was made and not yet given permissions,
- * because the agent died between the two, is seen by no later write.
+ * Until this generation, and while the record is not active, both permissions and password are written: a user who was
+ * made and not yet given permissions, because the agent died between the two, is seen by no later write. A revocation
+ * skips generations.
  */
 const LAST_FIRST_GENERATION = 2;
 
@@ -80,7 +81,7 @@ export function createAccounts({ management, keyring, storeId, settings, randomB
         options,
       );
       const { generation } = record.slots[slot === 1 ? 0 : 1];
-      if (outcome === 'updated' && generation > LAST_FIRST_GENERATION) return;
+      if (outcome === 'updated' && record.state === 'active' && generation > LAST_FIRST_GENERATION) return;
       await management.putPermissions(
         settings.vhost,
         username,

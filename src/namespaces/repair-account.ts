@@ -4,6 +4,7 @@ import { AgentError, isAgentError } from '../errors.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName, permissionsOf, type SlotNumber } from './accounts.ts';
+import type { ClearLeftovers } from './clear-leftovers.ts';
 import {
   type AccountFault,
   type CheckPassword,
@@ -55,8 +56,7 @@ export interface RepairParts {
   readonly settings: Pick<AccountSettings, 'agentId' | 'usernamePrefix' | 'vhost' | 'limits'>;
   /** Carries on with a revocation that was left unfinished. */
   readonly finishRevocation: (namespace: string, signal: AbortSignal) => Promise<void>;
-  /** Deletes what is there of namespaces that are gone. */
-  readonly endAgain: (namespaces: readonly string[], signal: AbortSignal) => Promise<void>;
+  readonly clearLeftovers: ClearLeftovers;
   readonly onRepaired: (repaired: Repaired) => void;
   readonly onAdvanced: (advanced: Advanced) => void;
 }
@@ -71,12 +71,15 @@ export interface RepairParts {
 export type Repair = (namespace: string, signal: AbortSignal) => Promise<boolean>;
 
 const MOST_TRIES = 10;
-const SLOTS: readonly SlotNumber[] = [1, 2];
 
-/** Whether the accounts of a record are to be compared once more because of a revocation. */
+/** Whether the accounts of a record are to be compared once more, now or later, because of a revocation. */
+function isUnsettled(record: NamespaceRecord): boolean {
+  return (record.state === 'provisioning' || record.state === 'active') && record.recheckMs !== null;
+}
+
+/** Whether the accounts of a record are to be compared now because of a revocation. */
 export function isRecheckDue(record: NamespaceRecord, nowMs: number): boolean {
-  const isAlive = record.state === 'provisioning' || record.state === 'active';
-  return isAlive && record.recheckMs !== null && record.recheckMs <= nowMs;
+  return isUnsettled(record) && (record.recheckMs ?? 0) <= nowMs;
 }
 
 /** Whether what the broker shows of a tombstone now was there after the last late write of its life can have come. */
@@ -179,13 +182,7 @@ export function createRepair(parts: RepairParts): Repair {
   };
 
   const removeLeftovers = async (record: NamespaceRecord, signal: AbortSignal): Promise<boolean> => {
-    if (!isSettled(record, clock.nowMs(), intervals)) return false;
-    const users = await Promise.all(
-      SLOTS.map((slot) => management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal })),
-    );
-    if (users.every((user) => user === undefined)) return false;
-    await parts.endAgain([record.namespace], signal);
-    return true;
+    return isSettled(record, clock.nowMs(), intervals) && (await parts.clearLeftovers(record, signal));
   };
 
   return async (namespace, signal) => {
@@ -194,9 +191,11 @@ export function createRepair(parts: RepairParts): Repair {
       const readAt = momentOf(clock);
       const record = await store.get(namespace);
       if (record === undefined) return false;
-      if (isRecheckDue(record, readAt.wallMs)) {
+      if (isUnsettled(record)) {
+        // It closes the connections, too, that an old password opened meanwhile.
         await parts.finishRevocation(namespace, signal);
-        continue;
+        if (isRecheckDue(record, readAt.wallMs)) continue;
+        return false;
       }
       if (record.state === 'gone') return await removeLeftovers(record, signal);
       // What is being made or deleted is not yet, or no longer, what its record says.

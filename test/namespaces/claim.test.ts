@@ -4,11 +4,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { WireError } from '../../src/contract/errors.ts';
 import { AgentError, isAgentError } from '../../src/errors.ts';
-import { type ClaimResult, createClaimNamespace } from '../../src/namespaces/claim.ts';
+import { type ClaimParts, type ClaimResult, createClaimNamespace } from '../../src/namespaces/claim.ts';
 import type { Claim } from '../../src/namespaces/decide-claim.ts';
 import { createKeyring } from '../../src/namespaces/passwords.ts';
 import { createAccounts } from '../../src/namespaces/provision.ts';
 import { Secret } from '../../src/secret.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
 import type { NamespaceStore } from '../../src/store/store.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore, type MemoryStore } from '../support/memory-store.ts';
@@ -58,8 +59,25 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
     settings,
     randomBytes,
   });
-  const parts = { store: traced, accounts, clock, randomBytes, intervals, keyId: keyring.currentKeyId };
-  return { store, clock, scripted, steps, hooks, claimNamespace: createClaimNamespace(parts) };
+  /** What others do for a claim. */
+  const others: {
+    finishRevocation(namespace: string): Promise<void>;
+    clearLeftovers(record: NamespaceRecord): Promise<boolean>;
+  } = {
+    finishRevocation: async () => assert.fail('There is no revocation to be finished.'),
+    clearLeftovers: async () => false,
+  };
+  const parts: ClaimParts = {
+    store: traced,
+    accounts,
+    clock,
+    randomBytes,
+    intervals,
+    keyId: keyring.currentKeyId,
+    finishRevocation: (namespace) => others.finishRevocation(namespace),
+    clearLeftovers: (record) => others.clearLeftovers(record),
+  };
+  return { store, clock, scripted, steps, hooks, others, claimNamespace: createClaimNamespace(parts) };
 }
 
 type SetUp = ReturnType<typeof setUp>;
@@ -100,6 +118,42 @@ describe('claimNamespace', () => {
     assert.equal(again.connectionString, first.connectionString);
     assert.ok(again.reclaimAtMs >= first.reclaimAtMs);
     assertWorks(agent, again);
+  });
+
+  it('has a revocation finished that somebody left unfinished, and hands out what that made', async () => {
+    const agent = setUp();
+    const revoked = recordOf(agent.clock.nowMs(), {
+      state: 'provisioning',
+      generation: 3,
+      slots: [
+        { generation: 3, keyId: keyring.currentKeyId, promisedUntilMs: 0 },
+        { generation: 2, keyId: keyring.currentKeyId, promisedUntilMs: 0 },
+      ],
+      recheckMs: agent.clock.nowMs() + 20_000,
+    });
+    agent.store.put(revoked);
+    agent.others.finishRevocation = async (namespace) => {
+      agent.steps.push(`finish ${namespace}`);
+      agent.store.put({ ...revoked, state: 'active', revision: revoked.revision + 1 });
+    };
+    const { record } = await agent.claimNamespace(claim(), never);
+    assert.deepEqual(agent.steps, ['finish taskcluster-x', 'replace active']);
+    assert.equal(record.generation, 3);
+  });
+
+  it('begins no life while an account of the former one is there again', async () => {
+    const agent = setUp();
+    const gone = recordOf(0, { state: 'gone', goneMs: 0 });
+    agent.store.put(gone);
+    agent.others.clearLeftovers = async (record) => {
+      agent.store.put({ ...record, state: 'expiring', goneMs: null, revision: record.revision + 1 });
+      return true;
+    };
+    await assert.rejects(agent.claimNamespace(claim(), never), { name: 'RequestConflict' });
+    assert.deepEqual(agent.steps, []);
+    agent.others.clearLeftovers = async () => false;
+    agent.store.put(gone);
+    assertWorks(agent, await agent.claimNamespace(claim(), never));
   });
 
   it('hands out the account that is active', async () => {

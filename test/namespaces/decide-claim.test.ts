@@ -41,6 +41,13 @@ function conflict(message: RegExp, details?: object): (error: unknown) => boolea
   };
 }
 
+/** The record that a claim writes, or goes on with. */
+function begun(...claimed: Parameters<typeof decideClaim>): NamespaceRecord {
+  const decision = decideClaim(...claimed);
+  assert.ok('record' in decision);
+  return decision.record;
+}
+
 describe('decideClaim', () => {
   describe('of a name that nobody has', () => {
     it('begins a life whose account is still to be made', () => {
@@ -74,12 +81,12 @@ describe('decideClaim', () => {
     });
 
     it('takes the end that is asked for, also one sooner than the default', () => {
-      assert.equal(decideClaim(undefined, claim({ expiresMs: NOW + 1 }), context()).record.expiresMs, NOW + 1);
+      assert.equal(begun(undefined, claim({ expiresMs: NOW + 1 }), context()).expiresMs, NOW + 1);
     });
 
     it('stores no contact when none is given or it is cleared', () => {
       for (const contact of [undefined, null]) {
-        assert.equal(decideClaim(undefined, claim({ contact }), context()).record.contact, null);
+        assert.equal(begun(undefined, claim({ contact }), context()).contact, null);
       }
     });
   });
@@ -152,7 +159,7 @@ describe('decideClaim', () => {
       });
       fc.assert(
         fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
-          let current = completed(decideClaim(undefined, claim(), context()).record, claim(), context());
+          let current = completed(begun(undefined, claim(), context()), claim(), context());
           let nowMs = NOW;
           const handedOut = new Map<number, number>();
           for (const { waitMs, expiresInMs, rotate } of steps) {
@@ -181,8 +188,13 @@ describe('decideClaim', () => {
       assert.deepEqual(decideClaim(record, claim({ contact: null }), context()), { action: 'provision', record });
     });
 
+    it('is left to the revocation that made it so', () => {
+      const record = recordOf(NOW, { state: 'provisioning', generation: 3, recheckMs: NOW });
+      assert.deepEqual(decideClaim(record, claim(), context()), { action: 'finish' });
+    });
+
     it('then writes active, with the wishes and the promise of this claim', () => {
-      const { record } = decideClaim(undefined, claim(), context());
+      const record = begun(undefined, claim(), context());
       const wishes = { contact: 'late@example.com', claimedBy: 'project/late', expiresMs: NOW + 9 * HOUR };
       const written = completed({ ...record, permissionsVersion: 0 }, claim(wishes), context(NOW + 5));
       assert.equal(written.state, 'active');
@@ -222,11 +234,12 @@ describe('decideClaim', () => {
         expiresMs: NOW + 99 * HOUR,
       });
       const decision = decideClaim(former, claim(), context(NOW + 20_000));
-      const fresh = decideClaim(undefined, claim(), context(NOW + 20_000)).record;
+      const fresh = begun(undefined, claim(), context(NOW + 20_000));
       assert.deepEqual(decision, {
         action: 'begin',
         record: { ...fresh, revision: 10, revokedUntilMs: NOW + 20_000 },
       });
+      assert.ok('record' in decision);
       assert.notEqual(decision.record.life, former.life);
     });
   });

@@ -61,6 +61,13 @@ describe('provision', () => {
     assert.equal(Buffer.from(scripted.users.get('p.taskcluster-x-1') ?? '', 'base64').length, 36);
   });
 
+  it('grants the permissions of a later generation, too, while the record is not active: a revocation skips some', async () => {
+    const { scripted, make } = setUp();
+    scripted.users.set('p.taskcluster-x-1', 'made by a claim that died before it granted anything');
+    await make({ ...atGeneration(3), state: 'provisioning' }, 1);
+    assert.ok(scripted.permitted.has('p.taskcluster-x-1'));
+  });
+
   it('sets the limits that are configured', async () => {
     const { scripted, make } = setUp({ limits: { 'max-channels': 9, 'max-connections': 3 } });
     await make(atGeneration(1), 1);
