@@ -1,0 +1,47 @@
+import type { ClaimResult } from '../../src/namespaces/claim.ts';
+import { activeSlot, accountName } from '../../src/namespaces/accounts.ts';
+import { EPOCH_MS } from './machine.ts';
+
+/** Credentials that a client was given. */
+export interface Credential {
+  readonly namespace: string;
+  readonly life: string;
+  readonly generation: number;
+  readonly account: string;
+  readonly password: string;
+  /** Until when they must open a connection, by the slowest clock that a client may have, in true time. */
+  untilMs: number;
+}
+
+/** All credentials that were ever given out in a history. */
+export interface Credentials {
+  readonly all: readonly Credential[];
+  of(account: string): readonly Credential[];
+  /** Keeps what a claim gave. */
+  add(result: ClaimResult): Credential;
+}
+
+/** Starts empty. `slowestMs`: by how much the clock of a client may be behind the true time. */
+export function createCredentials(slowestMs: number): Credentials {
+  const all: Credential[] = [];
+  const byAccount = new Map<string, Credential[]>();
+  return {
+    all,
+    of: (account) => byAccount.get(account) ?? [],
+    add({ record, connectionString, reclaimAtMs }) {
+      const account = accountName('', record.namespace, activeSlot(record));
+      const password = new URL(connectionString).password;
+      const untilMs = reclaimAtMs - EPOCH_MS + slowestMs;
+      const known = byAccount.get(account)?.find((given) => given.password === password);
+      if (known !== undefined) {
+        known.untilMs = Math.max(known.untilMs, untilMs);
+        return known;
+      }
+      const { namespace, life, generation } = record;
+      const credential: Credential = { namespace, life, generation, account, password, untilMs };
+      all.push(credential);
+      byAccount.set(account, [...(byAccount.get(account) ?? []), credential]);
+      return credential;
+    },
+  };
+}

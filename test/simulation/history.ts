@@ -1,0 +1,121 @@
+import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
+import { untilInstant } from './instants.ts';
+import { type Play, startPlay } from './play.ts';
+import { claim, connect, declare, finishRevocation, release, revoke } from './requests.ts';
+import { SECRETS } from './simulated-agent.ts';
+import { meddle, mishap, restart, rollSecret, runJob, setClock } from './troubles.ts';
+import { createWorld, Violation } from './world.ts';
+
+/** What became of a history. */
+export interface Outcome {
+  readonly seed: number;
+  /** The promise that was broken. */
+  readonly violation?: string;
+  /** What happened, in order; empty unless asked for. */
+  readonly trace: readonly string[];
+}
+
+const ACTIONS = {
+  claim,
+  connect,
+  declare,
+  finishRevocation,
+  release,
+  revoke,
+  meddle,
+  restart,
+  rollSecret,
+  runJob,
+  setClock,
+  mishap: (play: Play) => mishap(play, [claim, release, revoke, finishRevocation, runJob, runJob, runJob]),
+};
+
+/** How often each thing happens. */
+const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
+  claim: 22,
+  runJob: 34,
+  connect: 7,
+  declare: 4,
+  release: 4,
+  revoke: 4,
+  finishRevocation: 3,
+  mishap: 14,
+  restart: 3,
+  setClock: 2,
+  meddle: 6,
+  rollSecret: 2,
+};
+
+const FEWEST_ACTIONS = 20;
+const MOST_ACTIONS = 45;
+
+/** Plays the history of a seed: the same one whenever it is asked for. */
+export async function playHistory(seed: number, { traced = false } = {}): Promise<Outcome> {
+  const trace: string[] = [];
+  const world = createWorld(seed, traced ? trace : undefined);
+  const { random, timeline } = world;
+  try {
+    const play = startPlay(world, random.pick([1, 2, 2, 2, 3]));
+    await timeline.advanceTo(100);
+    const actions = random.between(FEWEST_ACTIONS, MOST_ACTIONS);
+    for (let action = 0; action < actions; action += 1) {
+      ACTIONS[random.weighted(WEIGHTS)](play);
+      await timeline.advanceTo(timeline.nowMs() + choosePause(play));
+    }
+    await comeToRest(play);
+    world.invariants.quiet();
+    await timeline.advanceTo(timeline.nowMs());
+    return { seed, trace };
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    return { seed, violation: error.message, trace };
+  }
+}
+
+/** How long until the next thing happens. Often at an instant at which something becomes possible, or ceases to be. */
+function choosePause(play: Play): number {
+  const { random, intervals } = play.world;
+  const fence = fenceMs(intervals);
+  switch (random.weighted({ together: 30, soon: 18, window: 14, interval: 6, instant: 24 })) {
+    case 'together':
+      return random.between(0, 5);
+    case 'soon':
+      return random.between(0, 1_000);
+    case 'window':
+      return random.between(0, 2.5 * fence);
+    case 'interval':
+      return random.between(0, 1.3 * intervals.rotationMs);
+    case 'instant':
+      return untilInstant(play.world);
+  }
+}
+
+/** From now on nothing goes wrong any more, and the jobs come in their turn until all is done. */
+async function comeToRest(play: Play): Promise<void> {
+  const { world, posts } = play;
+  const { timeline, intervals, random } = world;
+  world.say(() => 'from now on nothing goes wrong');
+  world.weather = { trouble: 0 };
+  for (const { agent } of posts) agent.machine.crash();
+  const [post] = posts;
+  if (post === undefined) return;
+  Object.assign(post, { secret: SECRETS.length - 1, hasFormer: true });
+  play.restart(post);
+  // What is under way, stopped processes included, ends.
+  await timeline.advanceTo(timeline.nowMs() + 3 * settleMs(intervals));
+  const isToTheEnd = random.chance(0.5);
+  for (let round = 0; round < 4; round += 1) {
+    for (const work of ['reconcile', 'expire', 'rotate'] as const) {
+      const agent = play.anybody();
+      if (agent === undefined) continue;
+      world.attempt(agent, work, async () => {
+        if (work === 'reconcile') await agent.reconcile(agent.signal);
+        else if (work === 'expire') await agent.expiry.sweep(agent.signal);
+        else await agent.rotation.sweep(agent.signal);
+      });
+      await timeline.advanceTo(timeline.nowMs() + 3_000);
+    }
+    const pauseMs = isToTheEnd && round === 1 ? intervals.maxLifetimeMs : settleMs(intervals);
+    await timeline.advanceTo(timeline.nowMs() + pauseMs);
+  }
+}

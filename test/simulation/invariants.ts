@@ -1,0 +1,169 @@
+import type { ClaimResult } from '../../src/namespaces/claim.ts';
+import { activeSlot, namespaceOfAccount, slotOfGeneration } from '../../src/namespaces/accounts.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { Credential, Credentials } from './credentials.ts';
+import { EPOCH_MS } from './machine.ts';
+import type { ModelBroker } from './model-broker.ts';
+import { checkWrite } from './record-rules.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What was promised to clients and owners, compared with the broker after every step. */
+export interface Invariants {
+  /** Keeps what a claim gave, and that it works. */
+  handedOut(result: ClaimResult, by: string): Credential;
+  /** Somebody who is no agent changed this account: it need not work until it was put right. */
+  changedByOutsider(account: string): void;
+  /** Before and after a write of an agent to the broker. */
+  before(what: string, name: string): void;
+  written(what: string, name: string, by: string): void;
+  /** After a write of an agent to the store. */
+  stored(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string): void;
+  /** That nothing is left of what has ended, and that everything else is as its record says. */
+  quiet(): void;
+}
+
+/** What {@link createInvariants} works with. */
+export interface InvariantParts {
+  readonly timeline: Timeline;
+  readonly broker: ModelBroker;
+  readonly records: ReadonlyMap<string, NamespaceRecord>;
+  readonly credentials: Credentials;
+  readonly namespaces: readonly string[];
+  /** How long after its end a namespace may still be there when all is quiet. */
+  readonly restMs: number;
+  /** Whether an account has the password and the rights that its record says, or those of the rotation under way. */
+  readonly isWhole: (record: NamespaceRecord, account: string) => boolean;
+  readonly violate: (sentence: string) => void;
+}
+
+const PREFIXES = { usernamePrefix: '', namespacePrefix: 'taskcluster-' };
+
+/** Starts before anything has happened. */
+export function createInvariants(parts: InvariantParts): Invariants {
+  const { timeline, broker, records, credentials, namespaces, isWhole, violate } = parts;
+  const changed = new Set<string>();
+  const released = new Set<string>();
+  /** By life: generations below this one were revoked. */
+  const revoked = new Map<string, number>();
+  let existed = false;
+
+  const isRevoked = ({ life, generation }: Credential): boolean => generation < (revoked.get(life) ?? 0);
+  const isPromised = (credential: Credential): boolean =>
+    timeline.nowMs() <= credential.untilMs && !released.has(credential.life) && !isRevoked(credential);
+  /**
+   * Whether the account need not work: somebody changed it, or a write from before a revocation may still arrive, which
+   * the comparison puts right that ends the revocation.
+   */
+  const isExcused = ({ account, namespace }: Credential): boolean =>
+    changed.has(account) || (records.get(namespace)?.recheckMs ?? null) !== null;
+  /** Whether credentials must never work again. */
+  const isDead = (credential: Credential): boolean => {
+    const record = records.get(credential.namespace);
+    if (record === undefined || record.state === 'gone' || record.state === 'expiring') return false;
+    return record.life !== credential.life || (isRevoked(credential) && record.recheckMs === null);
+  };
+  const told = ({ account, generation, untilMs }: Credential): string =>
+    `the credentials of ${account}, generation ${generation}, promised until ${Math.round(untilMs)}`;
+
+  const checkAccount = (account: string, why: string): void => {
+    for (const credential of credentials.of(account)) {
+      if (isPromised(credential)) {
+        if (!isExcused(credential) && !broker.admits(credential)) violate(`${why}: ${told(credential)}, do not work`);
+      } else if (isDead(credential) && !isPromised(credential) && broker.admits(credential)) {
+        violate(`${why}: ${told(credential)}, which are dead, work again`);
+      }
+    }
+  };
+  const checkDead = (namespace: string, why: string): void => {
+    for (const slot of [1, 2]) checkAccount(`${namespace}-${slot}`, why);
+    for (const { name, credential } of broker.connections.values()) {
+      if (credential.namespace === namespace && isDead(credential)) {
+        violate(`${why}: ${name} with ${told(credential)}, which are dead, lives`);
+      }
+    }
+  };
+  const ownerOf = (name: string): string | undefined =>
+    name.includes('/') ? /^(?:queue|exchange)\/([^/]+)\//.exec(name)?.[1] : namespaceOfAccount(PREFIXES, name);
+
+  return {
+    handedOut(result, by) {
+      const { record, reclaimAtMs } = result;
+      if (record.state !== 'active') violate(`${by} handed out credentials of a namespace that is ${record.state}`);
+      if (reclaimAtMs > record.expiresMs) violate(`${by} promised more than the namespace lives`);
+      if (reclaimAtMs > record.slots[activeSlot(record) - 1]!.promisedUntilMs)
+        violate(`${by} promised unrecorded time`);
+      const credential = credentials.add(result);
+      if (credential.life !== record.life) violate(`${by} handed out a password of a former life`);
+      checkAccount(credential.account, `right after ${by} answered a claim`);
+      return credential;
+    },
+
+    changedByOutsider(account) {
+      changed.add(account);
+    },
+
+    before(_what, name) {
+      existed = name.includes('/') ? broker.things.has(name) : broker.users.has(name);
+    },
+
+    written(what, name, by) {
+      const owner = ownerOf(name);
+      const why = `after ${what} ${name} by ${by}`;
+      if (owner === undefined || !namespaces.includes(owner)) {
+        violate(`${why}: it is none of the agents' business`);
+        return;
+      }
+      const record = records.get(owner);
+      const isAlive = record?.state === 'active' || record?.state === 'provisioning';
+      if (isAlive && existed && what.startsWith('delete')) {
+        const isStray = what === 'delete user' && record.slots[name.endsWith('-1') ? 0 : 1].generation === 0;
+        if (!isStray && what !== 'delete limit') violate(`${why}: it belongs to a namespace that is ${record.state}`);
+      }
+      if (what.startsWith('delete ') && name.includes('/')) return;
+      if (changed.has(name) && record !== undefined && isWhole(record, name)) changed.delete(name);
+      checkAccount(name, why);
+    },
+
+    stored(before, after, by) {
+      const namespace = (after ?? before)!.namespace;
+      const why = `after ${by} wrote ${namespace}`;
+      for (const fault of checkWrite(before, after)) violate(`${why}: ${fault}`);
+      if (after === undefined) return;
+      if (after.state === 'expiring' && after.endReason === 'released') released.add(after.life);
+      if (after.life === before?.life && after.state === 'provisioning') revoked.set(after.life, after.generation);
+      checkDead(namespace, why);
+      if (after.state !== 'provisioning' || before?.life === after.life) return;
+      for (const { name, life } of broker.things.values()) {
+        if (ownerOf(name) === namespace && life !== undefined)
+          violate(`${why}: a new life begins, and there is ${name}`);
+      }
+    },
+
+    quiet() {
+      const nowMs = EPOCH_MS + timeline.nowMs();
+      for (const namespace of namespaces) {
+        const record = records.get(namespace);
+        const users = [1, 2].map((slot) => `${namespace}-${slot}`).filter((user) => broker.users.has(user));
+        if (record?.state === 'active' || record?.state === 'provisioning') {
+          if (record.expiresMs < nowMs - parts.restMs) violate(`${namespace} has long expired and is not deleted`);
+          if (record.recheckMs !== null) violate(`the revocation of ${namespace} is not finished`);
+          for (const slot of [1, 2] as const) {
+            const isMade = record.slots[slot - 1]!.generation > 0;
+            const isActive = slotOfGeneration(record.generation) === slot;
+            const account = `${namespace}-${slot}`;
+            // A first claim that did not get through leaves an account to whoever claims next.
+            if (isActive && record.state === 'active' && !isWhole(record, account))
+              violate(`${account} is not as recorded`);
+            if (!isMade && users.includes(account)) violate(`${account} was never made and is there`);
+          }
+          checkDead(namespace, 'when all is quiet');
+        } else if (record === undefined || record.state === 'gone') {
+          const things = [...broker.things.keys()].filter((name) => ownerOf(name) === namespace);
+          const open = [...broker.connections.values()].filter(({ credential }) => credential.namespace === namespace);
+          const left = [...users, ...things, ...open.map(({ name }) => name)];
+          if (left.length > 0) violate(`of ${namespace}, which has ended, there is left: ${left.join(', ')}`);
+        } else violate(`${namespace} stays ${record.state}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import type { BrokerUser, ListedConnection, Permissions, UserLimits } from '../../src/broker/management.ts';
+import { hashMatches } from '../../src/broker/password-hash.ts';
+import { Secret } from '../../src/secret.ts';
+import type { Credential } from './credentials.ts';
+import { EPOCH_MS } from './machine.ts';
+import type { Random } from './random.ts';
+import type { Timeline } from './timeline.ts';
+
+/** A user of the model. */
+export interface ModelUser {
+  user: BrokerUser;
+  permissions: Permissions | undefined;
+  limits: UserLimits;
+}
+
+/** An open connection, with the credentials that it logged in with. */
+export interface ModelConnection extends ListedConnection {
+  readonly credential: Credential;
+}
+
+/** A queue or an exchange, and in which life it was declared; undefined: not with credentials of a namespace. */
+export interface ModelThing {
+  readonly kind: 'queue' | 'exchange';
+  readonly name: string;
+  readonly life: string | undefined;
+}
+
+/** A RabbitMQ in memory, as far as accounts and what is done with them goes. */
+export interface ModelBroker {
+  readonly users: Map<string, ModelUser>;
+  readonly connections: Map<string, ModelConnection>;
+  readonly things: Map<string, ModelThing>;
+  /** Whether these credentials open a connection now. */
+  admits(credential: Credential): boolean;
+  /** Logs in; the connection is there, and seen, a moment later. */
+  connect(credential: Credential): void;
+  /** Declares a queue or an exchange over a connection; it is there a moment after the user's rights were looked at. */
+  declare(connection: ModelConnection, kind: ModelThing['kind'], name: string): void;
+  deleteUser(name: string): boolean;
+  closeConnections(user: string): void;
+}
+
+/** How long a connection may take from its login until it is listed and can be closed. Measured: 5 to 12 ms. */
+const UNSEEN_MS = 12;
+
+/** How long a declaration may take from the look at the user's rights until the queue is there. */
+const DECLARING_MS = 30;
+
+/** Starts without anything. */
+export function createModelBroker(timeline: Timeline, random: Random): ModelBroker {
+  const users = new Map<string, ModelUser>();
+  const connections = new Map<string, ModelConnection>();
+  const things = new Map<string, ModelThing>();
+  let connected = 0;
+
+  const admits = ({ account, password }: Credential): boolean => {
+    const found = users.get(account);
+    return found?.permissions !== undefined && hashMatches(found.user.passwordHash, new Secret(password));
+  };
+  const closeConnections = (user: string): void => {
+    for (const [name, connection] of connections) if (connection.user === user) connections.delete(name);
+  };
+
+  return {
+    users,
+    connections,
+    things,
+    admits,
+    closeConnections,
+    connect(credential) {
+      if (!admits(credential)) return;
+      connected += 1;
+      const name = `connection ${connected}`;
+      timeline.after(random.between(0, UNSEEN_MS), () => {
+        connections.set(name, {
+          name,
+          user: credential.account,
+          connectedAtMs: EPOCH_MS + timeline.nowMs(),
+          credential,
+        });
+      });
+    },
+    declare({ user, credential }, kind, name) {
+      if (users.get(user)?.permissions === undefined) return;
+      timeline.after(random.between(0, DECLARING_MS), () => {
+        if (!things.has(name)) things.set(name, { kind, name, life: credential.life });
+      });
+    },
+    deleteUser(name) {
+      closeConnections(name);
+      return users.delete(name);
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import type { CallOptions, Management, PutOutcome } from '../../src/broker/management.ts';
+import type { Machine } from './machine.ts';
+import type { ModelBroker, ModelThing, ModelUser } from './model-broker.ts';
+import type { Random } from './random.ts';
+import { callRemotely, chooseJourney, type Weather } from './remote-call.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What {@link createModelManagement} works with. */
+export interface ModelManagementParts {
+  readonly timeline: Timeline;
+  readonly random: Random;
+  readonly weather: () => Weather;
+  readonly broker: ModelBroker;
+  readonly machine: Machine;
+  /** Told right before and right after a write of an agent takes effect. */
+  readonly onBefore: (what: string, name: string) => void;
+  readonly onWritten: (what: string, name: string, by: string) => void;
+}
+
+/** Calls that name no other. */
+const TIMEOUT_MS = 10_000;
+
+/** The management API as one process sees it. Only what the parts under test call is there. */
+export function createModelManagement(parts: ModelManagementParts): Management {
+  const { timeline, random, weather, broker, machine } = parts;
+  const { users, connections, things } = broker;
+
+  const call = <T>(options: CallOptions | undefined, effect: () => T): Promise<T> => {
+    const timeoutMs = options?.timeoutMs ?? TIMEOUT_MS;
+    return callRemotely({
+      timeline,
+      machine,
+      journey: chooseJourney(random, weather(), timeoutMs),
+      timeoutMs,
+      fault: 'BrokerUnavailable',
+      signal: options?.signal,
+      beforeSend: options?.beforeSend,
+      effect,
+    });
+  };
+  const write = <T>(what: string, name: string, options: CallOptions | undefined, effect: () => T): Promise<T> =>
+    call(options, () => {
+      parts.onBefore(what, name);
+      const value = effect();
+      parts.onWritten(what, name, machine.name);
+      return value;
+    });
+  const change = (
+    what: string,
+    name: string,
+    options: CallOptions | undefined,
+    effect: (found: ModelUser) => void,
+  ): Promise<PutOutcome> =>
+    write(what, name, options, () => {
+      const found = users.get(name);
+      if (found !== undefined) effect(found);
+      return 'updated';
+    });
+  const listThings = (kind: ModelThing['kind']): { name: string; type: string }[] =>
+    [...things.values()].filter((thing) => thing.kind === kind).map(({ name }) => ({ name, type: 'topic' }));
+
+  const calls: Partial<Management> = {
+    putUser: (name, user, options) =>
+      write('put user', name, options, () => {
+        const found = users.get(name);
+        users.set(name, { permissions: undefined, limits: {}, ...found, user: { name, ...user } });
+        return found === undefined ? 'created' : 'updated';
+      }),
+    getUser: (name, options) => call(options, () => users.get(name)?.user),
+    deleteUser: (name, options) => write('delete user', name, options, () => broker.deleteUser(name)),
+    listUsers: (options) => call(options, () => [...users.values()].map(({ user }) => user)),
+    putPermissions: (_vhost, name, permissions, options) =>
+      change('put permissions', name, options, (found) => void (found.permissions = permissions)),
+    getPermissions: (_vhost, name, options) => call(options, () => users.get(name)?.permissions),
+    listPermissions: (_vhost, options) =>
+      call(options, () =>
+        [...users].flatMap(([user, { permissions }]) => (permissions === undefined ? [] : [{ user, ...permissions }])),
+      ),
+    async putUserLimit(name, limit, value, options) {
+      await change('put limit', name, options, (found) => void (found.limits = { ...found.limits, [limit]: value }));
+    },
+    deleteUserLimit: (name, limit, options) =>
+      write('delete limit', name, options, () => {
+        const found = users.get(name);
+        if (found !== undefined) found.limits = { ...found.limits, [limit]: undefined };
+        return found !== undefined;
+      }),
+    getUserLimits: (name, options) => call(options, () => users.get(name)?.limits ?? {}),
+    listUserLimits: (options) => call(options, () => [...users].map(([user, { limits }]) => ({ user, limits }))),
+    closeUserConnections: (user, _reason, options) => call(options, () => broker.closeConnections(user)),
+    listUserConnections: (user, options) =>
+      call(options, () => [...connections.values()].filter((connection) => connection.user === user)),
+    listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
+    closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
+    listQueues: (_vhost, options) => call(options, () => listThings('queue')),
+    listExchanges: (_vhost, options) => call(options, () => listThings('exchange')),
+    deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => things.delete(name)),
+    deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => things.delete(name)),
+    listBindingsInto: (_vhost, _exchange, options) => call(options, () => []),
+  };
+  return calls as Management;
+}

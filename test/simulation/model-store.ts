@@ -1,0 +1,108 @@
+import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
+import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
+import type { Machine } from './machine.ts';
+import type { Random } from './random.ts';
+import { callRemotely, chooseJourney, type Weather } from './remote-call.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What all agents of a history share: records under compare-and-set, and the memory of signatures. */
+export interface ModelStore {
+  readonly records: ReadonlyMap<string, NamespaceRecord>;
+  /** The store as one process sees it. */
+  seenBy(machine: Machine): Store;
+}
+
+/** What {@link createModelStore} works with. */
+export interface ModelStoreParts {
+  readonly timeline: Timeline;
+  readonly random: Random;
+  readonly weather: () => Weather;
+  /** Told of every write that took effect. */
+  readonly onWrite: (before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string) => void;
+}
+
+/** As for MongoDB; a write may take effect after its caller has given up. */
+const TIMEOUT_MS = 5_000;
+
+/** Makes an empty store. */
+export function createModelStore({ timeline, random, weather, onWrite }: ModelStoreParts): ModelStore {
+  const records = new Map<string, NamespaceRecord>();
+  const nonces = new Map<string, NonceEntry>();
+
+  const sorted = (): NamespaceRecord[] =>
+    [...records.values()].toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
+  const due = ({ states, beforeMs, limit }: DueOptions, instant: 'nextRotationMs' | 'expiresMs'): NamespaceRecord[] =>
+    [...records.values()]
+      .filter((record) => states.includes(record.state) && record[instant] <= beforeMs)
+      .toSorted((a, b) => a[instant] - b[instant])
+      .slice(0, limit);
+  const write = (before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string): true => {
+    if (after === undefined) records.delete((before as NamespaceRecord).namespace);
+    else records.set(after.namespace, after);
+    onWrite(before, after, by);
+    return true;
+  };
+
+  const seenBy = (machine: Machine): Store => {
+    const call = <T>(effect: () => T): Promise<T> =>
+      callRemotely({
+        timeline,
+        machine,
+        journey: chooseJourney(random, weather(), TIMEOUT_MS),
+        timeoutMs: TIMEOUT_MS,
+        fault: 'StoreUnavailable',
+        effect,
+      });
+    const namespaces: NamespaceStore = {
+      get: (namespace) => call(() => records.get(namespace)),
+      insert: (record) => call(() => !records.has(record.namespace) && write(undefined, record, machine.name)),
+      replace: (record, expectedRevision) =>
+        call(() => {
+          const before = records.get(record.namespace);
+          return before?.revision === expectedRevision && write(before, record, machine.name);
+        }),
+      remove: (namespace, expectedRevision) =>
+        call(() => {
+          const before = records.get(namespace);
+          return before?.revision === expectedRevision && write(before, undefined, machine.name);
+        }),
+      list: ({ after, limit, states }) =>
+        call(() =>
+          sorted()
+            .filter((record) => after === undefined || record.namespace > after)
+            .filter((record) => states === undefined || states.includes(record.state))
+            .slice(0, limit),
+        ),
+      dueForRotation: (options) => call(() => due(options, 'nextRotationMs')),
+      dueForExpiry: (options) => call(() => due(options, 'expiresMs')),
+    };
+    return {
+      kind: 'mongodb',
+      storeId: 'simulated',
+      namespaces,
+      nonces: noncesOf(nonces, call),
+      check: async () => undefined,
+      close: async () => undefined,
+    };
+  };
+
+  return { records, seenBy };
+}
+
+function noncesOf(nonces: Map<string, NonceEntry>, call: <T>(effect: () => T) => Promise<T>): NonceStore {
+  return {
+    remember: (entry) =>
+      call(() => {
+        const kept = nonces.get(entry.key) ?? entry;
+        nonces.set(entry.key, kept);
+        return kept;
+      }),
+    recordOutcome: (key, outcome) =>
+      call(() => {
+        const entry = nonces.get(key);
+        if (entry?.outcome === null) nonces.set(key, { ...entry, outcome });
+        return nonces.get(key)?.outcome ?? undefined;
+      }),
+    prune: async () => 0,
+  };
+}

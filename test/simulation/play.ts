@@ -1,0 +1,78 @@
+import type { Secret } from '../../src/secret.ts';
+import { SECRETS, type SimulatedAgent } from './simulated-agent.ts';
+import { NAMESPACES, type World } from './world.ts';
+
+/** A place where an agent runs; when its process has died, another one is started there. */
+export interface Post {
+  readonly name: string;
+  starts: number;
+  agent: SimulatedAgent;
+  /** Which secret it uses, and whether it still has those before. */
+  secret: number;
+  hasFormer: boolean;
+  isServing: boolean;
+}
+
+/** A history as it goes. */
+export interface Play {
+  readonly world: World;
+  readonly posts: readonly Post[];
+  /** An agent that serves; undefined: none does. */
+  readonly anybody: () => SimulatedAgent | undefined;
+  /** Has this agent, and nobody else, do what `work` begins. */
+  readonly by: (agent: SimulatedAgent, work: () => void) => void;
+  /** One of the namespaces; most is done about the first. */
+  readonly namespace: () => string;
+  /** Starts the process of a post anew, whatever became of the one before. */
+  restart(post: Post): void;
+}
+
+/** Starts so many agents. */
+export function startPlay(world: World, size: number): Play {
+  const start = (post: Pick<Post, 'name' | 'starts' | 'secret' | 'hasFormer'>): SimulatedAgent => {
+    const secrets: readonly Secret[] = SECRETS.slice(post.hasFormer ? 0 : post.secret, post.secret + 1);
+    return world.startAgent(`${post.name}.${post.starts}`, secrets);
+  };
+  /** As a real agent does: compare first, serve then, whether or not that was possible. */
+  const begin = (post: Post): void => {
+    const { agent } = post;
+    const serve = (): void => {
+      post.isServing = true;
+      world.attempt(agent, 'check-keys', () => agent.rotation.checkKeys(agent.signal));
+    };
+    world.attempt(agent, 'its first comparison', () =>
+      agent.reconcile(agent.signal).then(serve, (error: unknown) => {
+        serve();
+        throw error;
+      }),
+    );
+  };
+  const posts = Array.from({ length: size }, (_, index): Post => {
+    const post = { name: 'ABC'.charAt(index), starts: 1, secret: 0, hasFormer: true };
+    return { ...post, agent: start(post), isServing: false };
+  });
+  for (const post of posts) begin(post);
+  let chosen: SimulatedAgent | undefined;
+  return {
+    world,
+    posts,
+    by(agent, work) {
+      chosen = agent;
+      work();
+      chosen = undefined;
+    },
+    namespace: () => NAMESPACES[world.random.chance(0.75) ? 0 : 1],
+    anybody() {
+      if (chosen !== undefined) return chosen;
+      const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead);
+      return serving.length === 0 ? undefined : world.random.pick(serving).agent;
+    },
+    restart(post) {
+      post.agent.machine.crash();
+      post.starts += 1;
+      post.isServing = false;
+      post.agent = start(post);
+      begin(post);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { AgentError, type AgentErrorCode } from '../../src/errors.ts';
+import type { Machine } from './machine.ts';
+import type { Random } from './random.ts';
+import type { Timeline } from './timeline.ts';
+
+/** How a call to the broker or to the store goes. */
+export interface Journey {
+  /** Before it is sent. */
+  readonly waitMs: number;
+  /** From the sending until it takes effect. */
+  readonly wireMs: number;
+  /** `request`: it has no effect; `answer`: it has, and the caller never learns of it. */
+  readonly lost: 'request' | 'answer' | undefined;
+}
+
+/** How much goes wrong in a history. */
+export interface Weather {
+  /** How often a call is not simply fast. */
+  readonly trouble: number;
+}
+
+/** Chooses how a call goes. */
+export function chooseJourney(random: Random, { trouble }: Weather, timeoutMs: number): Journey {
+  const quick = random.between(0.2, 4);
+  if (!random.chance(trouble)) return { waitMs: 0, wireMs: quick, lost: undefined };
+  switch (random.weighted({ late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 })) {
+    case 'late':
+      return { waitMs: 0, wireMs: late(random, timeoutMs), lost: undefined };
+    case 'waits':
+      return { waitMs: random.between(0, timeoutMs), wireMs: quick, lost: undefined };
+    case 'waitsAndLate':
+      return { waitMs: random.between(0, timeoutMs), wireMs: late(random, timeoutMs), lost: undefined };
+    case 'lostAnswer':
+      return { waitMs: 0, wireMs: random.chance(0.5) ? late(random, timeoutMs) : quick, lost: 'answer' };
+    case 'lostRequest':
+      return { waitMs: 0, wireMs: quick, lost: 'request' };
+  }
+}
+
+/** Until the very end of the time-out, which is where rules of time break. */
+function late(random: Random, timeoutMs: number): number {
+  return random.chance(0.4) ? timeoutMs * random.between(0.95, 1) : random.between(0, timeoutMs);
+}
+
+/** A call of a process to something outside. */
+export interface RemoteCall<T> {
+  readonly timeline: Timeline;
+  readonly machine: Machine;
+  readonly journey: Journey;
+  /** The caller is told so after this time from the beginning of the call, whatever becomes of the request. */
+  readonly timeoutMs: number;
+  readonly fault: AgentErrorCode;
+  readonly signal?: AbortSignal | undefined;
+  readonly beforeSend?: (() => void) | undefined;
+  /** What the call does at the other end, and what is answered. */
+  readonly effect: () => T;
+}
+
+/**
+ * Makes the call. What was sent arrives even if the process has died, been stopped or given up since; a process that has
+ * died hears of nothing any more.
+ */
+export function callRemotely<T>(call: RemoteCall<T>): Promise<T> {
+  const { timeline, machine, journey, timeoutMs, signal } = call;
+  return new Promise((resolve, reject) => {
+    const unavailable = (): void => reject(new AgentError(call.fault, 'It does not answer.'));
+    /** What the process is told, unless it dies or is stopped at that moment. */
+    const answer = (tell: () => void): void =>
+      machine.after(0, () => {
+        if (machine.step()) machine.after(0, tell);
+      });
+    const onAbort = (): void => reject(signal?.reason as Error);
+    // Only requests have a deadline; whoever dies hears of nothing anyway.
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const send = (): void => {
+      if (signal?.aborted === true) return;
+      try {
+        call.beforeSend?.();
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      const isTooLate = journey.waitMs + journey.wireMs > timeoutMs;
+      if (journey.lost !== undefined || isTooLate) machine.after(timeoutMs - journey.waitMs, () => answer(unavailable));
+      if (journey.lost === 'request') return;
+      timeline.after(journey.wireMs, () => {
+        const value = call.effect();
+        if (journey.lost === undefined && !isTooLate) answer(() => resolve(value));
+      });
+    };
+    if (!machine.step()) return;
+    machine.after(journey.waitMs, send);
+  });
+}

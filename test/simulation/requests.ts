@@ -1,0 +1,126 @@
+import { setMaxListeners } from 'node:events';
+import type { NonceEntry } from '../../src/store/records.ts';
+import type { Credential } from './credentials.ts';
+import type { SimulatedAgent } from './simulated-agent.ts';
+import type { Play } from './play.ts';
+import { DEADLINE } from './world.ts';
+
+/** How long an agent may work on a request, in ms. */
+const DEADLINE_MS = 9_000;
+
+/** How long the signature of a request is remembered, in ms: so late it may come again. */
+const REMEMBERED_MS = 600_000;
+
+/** A client claims, and mostly uses what it is given at once. */
+export function claim({ world, anybody, namespace: choose }: Play): void {
+  const agent = anybody();
+  if (agent === undefined) return;
+  const { random, intervals } = world;
+  const namespace = choose();
+  const nowMs = agent.machine.clock.nowMs();
+  const wishes = {
+    none: undefined,
+    soon: nowMs + intervals.rotationMs * random.between(0.05, 2),
+    late: nowMs + intervals.rotationMs * random.between(2, 30),
+  };
+  const expiresMs = wishes[random.weighted({ none: 6, soon: 4, late: 1 })];
+  const asked = { namespace, expiresMs, contact: null, claimedBy: 'owner' };
+  world.attempt(agent, `claim of ${namespace}`, async () => {
+    const result = await agent.claimNamespace(asked, deadline(agent));
+    const credential = world.invariants.handedOut(result, agent.machine.name);
+    world.say(
+      () => `${namespace} is given generation ${credential.generation} until ${Math.round(credential.untilMs)}`,
+    );
+    if (random.chance(0.7)) world.broker.connect(credential);
+  });
+}
+
+/** The owner releases a namespace; the request may come again, later and to somebody else. */
+export function release(play: Play): void {
+  const { world } = play;
+  const namespace = play.namespace();
+  serveOnceOrTwice(play, `release of ${namespace}`, async (agent, nonce) => {
+    const { record } = await agent.releaseNamespace({ namespace, nonce }, deadline(agent));
+    // After the reply, in the background.
+    if (record !== undefined) {
+      world.attempt(agent, `deletion of ${namespace}`, () => agent.endNamespaces([namespace], agent.signal));
+    }
+  });
+}
+
+/** An operator revokes the credentials of a namespace. */
+export function revoke(play: Play): void {
+  const { world } = play;
+  const { random, intervals } = world;
+  const namespace = play.namespace();
+  const blockedMs = random.chance(0.3) ? intervals.rotationMs * random.between(0.1, 2) : undefined;
+  serveOnceOrTwice(play, `revocation of ${namespace}`, async (agent, nonce) => {
+    const untilMs = blockedMs === undefined ? undefined : nonce.firstSeenMs + blockedMs;
+    await agent.revoker.revoke({ namespace, untilMs, nonce }, deadline(agent));
+  });
+}
+
+/** Carries on with a revocation, as the job does that looks once more. */
+export function finishRevocation({ world, anybody, namespace: choose }: Play): void {
+  const agent = anybody();
+  if (agent === undefined) return;
+  const namespace = choose();
+  world.attempt(agent, `finish of ${namespace}`, () => agent.revoker.finish(namespace, agent.signal));
+}
+
+/** A client logs in with credentials that it was given some time, perhaps long ago. */
+export function connect({ world }: Play): void {
+  const { credentials, broker, random } = world;
+  if (credentials.all.length === 0) return;
+  const credential: Credential = random.pick(credentials.all.slice(-6));
+  world.say(() => `a client logs in to ${credential.account}, generation ${credential.generation}`);
+  broker.connect(credential);
+}
+
+/** A client declares a queue or an exchange over a connection that it has. */
+export function declare({ world }: Play): void {
+  const { broker, random } = world;
+  const open = [...broker.connections.values()];
+  if (open.length === 0) return;
+  const connection = random.pick(open);
+  const kind = random.pick(['queue', 'exchange'] as const);
+  broker.declare(connection, kind, `${kind}/${connection.credential.namespace}/${Math.floor(random.between(0, 3))}`);
+}
+
+let requests = 0;
+
+/** Serves a signed request, and, as after an agent that died before its ack, perhaps once more with the same memory. */
+function serveOnceOrTwice(
+  { world, anybody }: Play,
+  what: string,
+  serve: (agent: SimulatedAgent, nonce: NonceEntry) => Promise<void>,
+): void {
+  requests += 1;
+  const key = `request ${requests}`;
+  const deliver = (): void => {
+    const agent = anybody();
+    if (agent === undefined) return;
+    const nowMs = agent.machine.clock.nowMs();
+    const entry: NonceEntry = {
+      key,
+      replyAddress: 'reply',
+      correlationId: 'one',
+      firstSeenMs: nowMs,
+      acceptableUntilMs: nowMs + REMEMBERED_MS,
+      outcome: null,
+    };
+    world.attempt(agent, what, async () => serve(agent, await agent.nonces.remember(entry)));
+  };
+  deliver();
+  const { random, intervals } = world;
+  if (!random.chance(0.4)) return;
+  const laterMs = random.chance(0.5) ? random.between(0, 20_000) : random.between(0, intervals.rotationMs * 2);
+  world.timeline.after(Math.min(laterMs, REMEMBERED_MS), deliver);
+}
+
+function deadline({ machine }: SimulatedAgent): AbortSignal {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  machine.after(DEADLINE_MS, () => controller.abort(DEADLINE));
+  return controller.signal;
+}

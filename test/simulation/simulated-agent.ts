@@ -1,0 +1,83 @@
+import { setMaxListeners } from 'node:events';
+import type { Management } from '../../src/broker/management.ts';
+import { createNamespaceParts, type NamespaceParts } from '../../src/composition/namespace-parts.ts';
+import { createRepairParts, type RepairParts } from '../../src/composition/repair-parts.ts';
+import { type Config, loadConfig } from '../../src/config.ts';
+import { pruneJob } from '../../src/jobs/prune.ts';
+import { createLog } from '../../src/log.ts';
+import { Secret } from '../../src/secret.ts';
+import type { NonceStore, Store } from '../../src/store/store.ts';
+import type { Machine } from './machine.ts';
+import type { Random } from './random.ts';
+
+/** One process: the agent's own parts, put together as in a real agent, on a machine of the model. */
+export interface SimulatedAgent extends NamespaceParts, RepairParts {
+  readonly machine: Machine;
+  readonly nonces: NonceStore;
+  /** Nobody aborts it: jobs end with their process here. */
+  readonly signal: AbortSignal;
+  prune(): Promise<void>;
+}
+
+/** The secrets of an installation, in the order in which they are used. */
+export const SECRETS: readonly Secret[] = Array.from(
+  { length: 4 },
+  (_, index) => new Secret(`secret ${index} of the simulated installation`),
+);
+
+const BASE = loadConfig({
+  RABBITMQ_URL: 'amqp://agent:password@broker.example/',
+  TASKCLUSTER_ROOT_URL: 'https://tc.example',
+  PULSE_AGENT_SECRET: (SECRETS[0] as Secret).reveal(),
+  LOG_LEVEL: 'fatal',
+});
+const LOG = createLog(BASE, { write: () => undefined });
+
+/** The settings of an installation whose accounts are rotated so often. */
+export function configOf(rotationMs: number): Config {
+  const rotationIntervalSeconds = rotationMs / 1000;
+  return {
+    ...BASE,
+    rotationIntervalSeconds,
+    defaultLifetimeSeconds: 4 * rotationIntervalSeconds,
+    maxLifetimeSeconds: 100 * rotationIntervalSeconds,
+    expiryNoticeSeconds: rotationIntervalSeconds,
+    managementCallsAtOnce: 4,
+  };
+}
+
+/** Builds the parts of a process. */
+export function startSimulatedAgent({
+  machine,
+  store,
+  management,
+  config,
+  random,
+  secrets,
+}: {
+  readonly machine: Machine;
+  readonly store: Store;
+  readonly management: Management;
+  readonly config: Config;
+  readonly random: Random;
+  /** The last one is the current one. */
+  readonly secrets: readonly Secret[];
+}): SimulatedAgent {
+  const settings = {
+    config: { ...config, agentSecret: secrets.at(-1) as Secret, previousAgentSecrets: secrets.slice(0, -1) },
+    store,
+    management,
+    clock: machine.clock,
+    sleep: machine.sleep,
+    randomBytes: (size: number) => random.bytes(size),
+    random: () => random.next(),
+    log: LOG,
+    events: { emit: () => undefined },
+  };
+  const parts = createNamespaceParts(settings);
+  const repairParts = createRepairParts(settings, parts, { remove: async () => false });
+  const prune = pruneJob({ store, clock: machine.clock, log: LOG });
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  return { machine, nonces: store.nonces, signal, ...parts, ...repairParts, prune: () => prune.run(signal) };
+}

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { playHistory } from './history.ts';
+
+/** So many histories are played at a time: they share nothing, and a turn of the event loop serves all of them. */
+const AT_ONCE = 50;
+
+const HISTORIES = Number(process.env['SIMULATED_HISTORIES'] ?? 10_000);
+const SEED = process.env['SIMULATION_SEED'];
+
+describe('random histories of agents, clients, crashes and outsiders on a virtual clock', function () {
+  this.timeout(600_000);
+
+  it('keep every promise', async () => {
+    const first = SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(SEED);
+    const last = SEED === undefined ? first + HISTORIES : first + 1;
+    let next = first;
+    let broken: number | undefined;
+    const lane = async (): Promise<void> => {
+      while (broken === undefined && next < last) {
+        const seed = next;
+        next += 1;
+        const { violation } = await playHistory(seed);
+        if (violation !== undefined) broken = Math.min(seed, broken ?? seed);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    if (broken === undefined) return;
+    const { violation, trace } = await playHistory(broken, { traced: true });
+    assert.fail(
+      `${violation}\n\n${trace.join('\n')}\n\nSIMULATION_SEED=${broken} plays this history again (found after ${broken - first + 1} of ${last - first}).`,
+    );
+  });
+});

@@ -1,0 +1,73 @@
+/** Virtual time: it stands still while something is done, and jumps to what comes next. */
+export interface Timeline {
+  /** Milliseconds since the history began. */
+  nowMs(): number;
+  /** Has something done in so many ms; what is to be done at the same instant is done in the order of the asking. */
+  after(delayMs: number, work: () => void): void;
+  /** Lets time pass until this instant, doing all that comes up to it. */
+  advanceTo(untilMs: number): Promise<void>;
+}
+
+interface Planned {
+  readonly atMs: number;
+  readonly order: number;
+  readonly work: () => void;
+}
+
+/** Starts at 0. `check` is called after each step and throws when the history is to end. */
+export function createTimeline(check: () => void): Timeline {
+  const heap: Planned[] = [];
+  let nowMs = 0;
+  let order = 0;
+  return {
+    nowMs: () => nowMs,
+    after(delayMs, work) {
+      order += 1;
+      push(heap, { atMs: nowMs + Math.max(delayMs, 0), order, work });
+    },
+    async advanceTo(untilMs) {
+      for (;;) {
+        // Everything that was set off goes on with promises alone: when this resolves, all of it waits for virtual time.
+        await new Promise(setImmediate);
+        check();
+        const [next] = heap;
+        if (next === undefined || next.atMs > untilMs) break;
+        pop(heap);
+        nowMs = next.atMs;
+        next.work();
+      }
+      nowMs = Math.max(nowMs, untilMs);
+    },
+  };
+}
+
+function isBefore(a: Planned, b: Planned): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+function push(heap: Planned[], planned: Planned): void {
+  let at = heap.length;
+  while (at > 0) {
+    const above = (at - 1) >> 1;
+    const parent = heap[above] as Planned;
+    if (isBefore(parent, planned)) break;
+    heap[at] = parent;
+    at = above;
+  }
+  heap[at] = planned;
+}
+
+function pop(heap: Planned[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let at = 0;
+  for (;;) {
+    let below = 2 * at + 1;
+    if (below >= heap.length) break;
+    if (below + 1 < heap.length && isBefore(heap[below + 1] as Planned, heap[below] as Planned)) below += 1;
+    if (isBefore(last, heap[below] as Planned)) break;
+    heap[at] = heap[below] as Planned;
+    at = below;
+  }
+  heap[at] = last;
+}

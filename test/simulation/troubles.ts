@@ -1,0 +1,104 @@
+import { fenceMs } from '../../src/namespaces/timing.ts';
+import { hashPassword } from '../../src/broker/password-hash.ts';
+import { HASHING_ALGORITHM } from '../../src/broker/management.ts';
+import { Secret } from '../../src/secret.ts';
+import type { Play } from './play.ts';
+import { SECRETS } from './simulated-agent.ts';
+import { untilInstant } from './instants.ts';
+
+/** Between two steps of something that it does, a process dies or is stopped, mostly for longer than any fence. */
+export function mishap(play: Play, actions: readonly ((play: Play) => void)[]): void {
+  const agent = play.anybody();
+  if (agent === undefined) return;
+  const { random, intervals } = play.world;
+  const fence = fenceMs(intervals);
+  const steps = 1 + Math.floor(random.between(0, random.pick([4, 8, 14])));
+  if (random.chance(0.3)) agent.machine.arm({ kind: 'crash' }, steps);
+  else {
+    const ms = random.pick([
+      random.between(0.2, 3) * fence,
+      random.between(0, 2) * intervals.rotationMs,
+      untilInstant(play.world) + random.between(0, 0.1) * fence,
+    ]);
+    agent.machine.arm({ kind: 'stall', ms, isSuspended: random.chance(0.3) }, steps);
+  }
+  play.by(agent, () => random.pick(actions)(play));
+}
+
+/** A process is started anew, mostly one that has died. */
+export function restart(play: Play): void {
+  const dead = play.posts.filter(({ agent }) => agent.machine.isDead);
+  play.restart(play.world.random.pick(dead.length > 0 ? dead : play.posts));
+}
+
+/** The agent secret is rolled over the agents one by one; now and then somebody removes the former one too early. */
+export function rollSecret(play: Play): void {
+  const { random } = play.world;
+  const newest = Math.max(...play.posts.map(({ secret }) => secret));
+  const behind = play.posts.filter(({ secret }) => secret < newest);
+  const post = random.pick(behind.length > 0 ? behind : play.posts);
+  if (behind.length === 0 && random.chance(0.15)) post.hasFormer = false;
+  else {
+    post.secret = Math.min(behind.length > 0 ? newest : newest + 1, SECRETS.length - 1);
+    post.hasFormer = true;
+  }
+  play.world.say(() => `${post.name} gets secret ${post.secret}${post.hasFormer ? '' : ' alone'}`);
+  play.restart(post);
+}
+
+/** The wall clock of a machine is set, within what the clocks may differ by. */
+export function setClock({ world, anybody }: Play): void {
+  const machine = anybody()?.machine;
+  if (machine === undefined) return;
+  const ms = world.chooseOffset();
+  world.say(() => `the clock of ${machine.name} is ${Math.round(ms)} ms off now`);
+  machine.setOffset(ms);
+}
+
+/** Somebody who is no agent changes an account by hand. */
+export function meddle({ world, namespace }: Play): void {
+  const { random, broker, invariants } = world;
+  const account = `${namespace()}-${random.pick([1, 2])}`;
+  const found = broker.users.get(account);
+  if (found === undefined) return;
+  const how = random.weighted({ password: 4, deleted: 4, permissions: 2, tags: 1, limit: 1 });
+  world.say(() => `somebody changes ${account}: ${how}`);
+  invariants.changedByOutsider(account);
+  switch (how) {
+    case 'password': {
+      const passwordHash = hashPassword(new Secret(`by hand ${random.next()}`), random.bytes(4));
+      found.user = { ...found.user, passwordHash, hashingAlgorithm: HASHING_ALGORITHM };
+      return;
+    }
+    case 'deleted':
+      broker.deleteUser(account);
+      return;
+    case 'permissions':
+      found.permissions = random.chance(0.5) ? undefined : { configure: '', write: '', read: '' };
+      return;
+    case 'tags':
+      found.user = { ...found.user, tags: ['administrator'] };
+      return;
+    case 'limit':
+      found.limits = { 'max-connections': 1 };
+  }
+}
+
+/** A job, by whichever agent. */
+export function runJob({ world, anybody, namespace: choose }: Play): void {
+  const agent = anybody();
+  if (agent === undefined) return;
+  const { random } = world;
+  const namespace = choose();
+  const job = random.weighted({ rotate: 10, expire: 9, tell: 1, repair: 7, reconcile: 4, keys: 1, prune: 1 });
+  const work: Readonly<Record<typeof job, () => Promise<unknown>>> = {
+    rotate: () => agent.rotation.sweep(agent.signal),
+    expire: () => agent.expiry.sweep(agent.signal),
+    tell: () => agent.expiry.tell(agent.signal),
+    repair: () => agent.repair(namespace, agent.signal),
+    reconcile: () => agent.reconcile(agent.signal),
+    keys: () => agent.rotation.checkKeys(agent.signal),
+    prune: () => agent.prune(),
+  };
+  world.attempt(agent, job === 'repair' ? `repair of ${namespace}` : job, work[job]);
+}

@@ -1,0 +1,185 @@
+import { AgentError } from '../../src/errors.ts';
+import { WireError } from '../../src/contract/errors.ts';
+import { accountName, permissionsOf } from '../../src/namespaces/accounts.ts';
+import { hashMatches } from '../../src/broker/password-hash.ts';
+import { createKeyring } from '../../src/namespaces/passwords.ts';
+import { clockDifferenceMs, type Intervals } from '../../src/namespaces/timing.ts';
+import type { Secret } from '../../src/secret.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
+import { createCredentials, type Credentials } from './credentials.ts';
+import { createInvariants, type Invariants } from './invariants.ts';
+import { startMachine } from './machine.ts';
+import { createModelBroker, type ModelBroker } from './model-broker.ts';
+import { createModelManagement } from './model-management.ts';
+import { createModelStore, type ModelStore } from './model-store.ts';
+import { createRandom, type Random } from './random.ts';
+import type { Weather } from './remote-call.ts';
+import { configOf, SECRETS, type SimulatedAgent, startSimulatedAgent } from './simulated-agent.ts';
+import { createTimeline, type Timeline } from './timeline.ts';
+
+/** One is a prefix of the other. */
+export const NAMESPACES = ['taskcluster-a', 'taskcluster-a-1'] as const;
+
+/** Users, queues and exchanges that look similar and are nobody's business. */
+const FOREIGN_USERS = ['taskcluster-a', 'taskcluster-a-3', 'xtaskcluster-a-1', 'other-1', 'taskcluster-a-1-1-0'];
+const FOREIGN_THINGS = [
+  'queue/taskcluster-a',
+  'queue/taskcluster-ab/q',
+  'xqueue/taskcluster-a/q',
+  'exchange/taskcluster',
+];
+
+/** The longest rotation that histories have, in ms, and shorter ones. */
+const ROTATIONS_MS = [24_000, 80_000, 80_000, 3_600_000];
+
+/** A promise was broken. */
+export class Violation extends Error {}
+
+/** Everything that a history plays in. */
+export interface World {
+  readonly random: Random;
+  readonly timeline: Timeline;
+  readonly intervals: Intervals;
+  readonly broker: ModelBroker;
+  readonly store: ModelStore;
+  readonly credentials: Credentials;
+  readonly invariants: Invariants;
+  weather: Weather;
+  /** Starts a process with these secrets, of which the last is the current one. */
+  startAgent(name: string, secrets: readonly Secret[]): SimulatedAgent;
+  /** The off-set of a machine's clock, within what is allowed. */
+  chooseOffset(): number;
+  /** Lets an agent do something; failures that an agent is built for are none of the history. */
+  attempt(agent: SimulatedAgent, what: string, work: () => Promise<unknown>): void;
+  /** Tells what happens, if anybody wants to know. */
+  readonly say: (line: () => string) => void;
+}
+
+/** Makes a world from a seed; what happens in it is added to `trace`, if there is one. */
+export function createWorld(seed: number, trace?: string[]): World {
+  const random = createRandom(seed);
+  let violation: Violation | undefined;
+  const timeline = createTimeline(() => {
+    if (violation !== undefined) throw violation;
+  });
+  const tell = (line: () => string): void => void trace?.push(`${timeline.nowMs().toFixed(0).padStart(9)} ${line()}`);
+  const violate = (sentence: string): void => {
+    if (violation !== undefined) return;
+    tell(() => `VIOLATED ${sentence}`);
+    violation = new Violation(sentence);
+  };
+  const rotationMs = random.pick(ROTATIONS_MS);
+  const config = configOf(rotationMs);
+  const intervals: Intervals = {
+    rotationMs,
+    defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
+    maxLifetimeMs: config.maxLifetimeSeconds * 1000,
+  };
+  const broker = createModelBroker(timeline, random);
+  for (const name of FOREIGN_USERS) {
+    const user = { name, passwordHash: '', hashingAlgorithm: '', tags: [] };
+    broker.users.set(name, { user, permissions: undefined, limits: {} });
+  }
+  for (const name of FOREIGN_THINGS) broker.things.set(name, { kind: 'queue', name, life: undefined });
+  const differenceMs = clockDifferenceMs(intervals);
+  const credentials = createCredentials(differenceMs / 2);
+  const weather = { trouble: random.pick([0, 0.03, 0.1, 0.3]) };
+  const store: ModelStore = createModelStore({
+    timeline,
+    random,
+    weather: () => world.weather,
+    onWrite(before, after, by) {
+      tell(() => `${by} wrote ${describe(after ?? before)}${after === undefined ? ', removed' : ''}`);
+      world.invariants.stored(before, after, by);
+    },
+  });
+  const world: World = {
+    random,
+    timeline,
+    intervals,
+    broker,
+    store,
+    credentials,
+    weather,
+    invariants: createInvariants({
+      timeline,
+      broker,
+      records: store.records,
+      credentials,
+      namespaces: NAMESPACES,
+      restMs: rotationMs,
+      isWhole: createIsWhole(broker),
+      violate,
+    }),
+    say: tell,
+    chooseOffset: () => random.pick([-0.5, 0.5, random.between(-0.5, 0.5)]) * differenceMs,
+
+    startAgent(name, secrets) {
+      const machine = startMachine(name, timeline, world.chooseOffset(), (mishap) =>
+        tell(() => `${name}: ${mishap.kind === 'crash' ? 'crashes' : `stopped for ${Math.round(mishap.ms)} ms`}`),
+      );
+      const management = createModelManagement({
+        timeline,
+        random,
+        weather: () => world.weather,
+        broker,
+        machine,
+        onBefore: (what, on) => world.invariants.before(what, on),
+        onWritten(what, on, by) {
+          tell(() => `${by}: ${what} ${on}`);
+          world.invariants.written(what, on, by);
+        },
+      });
+      return startSimulatedAgent({ machine, store: store.seenBy(machine), management, config, random, secrets });
+    },
+
+    attempt(agent, what, work) {
+      const { name } = agent.machine;
+      tell(() => `${name} begins ${what}`);
+      work().then(
+        () => tell(() => `${name} ends ${what}`),
+        (error: unknown) => {
+          const isExpected = error instanceof AgentError || error instanceof WireError || error === DEADLINE;
+          tell(
+            () => `${name} fails ${what}: ${error instanceof Error ? `${error.name} ${error.message}` : String(error)}`,
+          );
+          if (!isExpected) violate(`${name} failed ${what} with ${String((error as Error).stack)}`);
+        },
+      );
+    },
+  };
+  return world;
+}
+
+/** What ends a request that takes too long. */
+export const DEADLINE = new Error('the deadline of the request');
+
+function createIsWhole(broker: ModelBroker): (record: NamespaceRecord, account: string) => boolean {
+  const keyring = createKeyring(SECRETS[0] as Secret, SECRETS.slice(1));
+  return (record, account) => {
+    const found = broker.users.get(account);
+    const slot = account === accountName('', record.namespace, 1) ? 1 : 2;
+    const kept = record.slots[slot - 1];
+    const expected = permissionsOf('pulse-agent', record.namespace);
+    if (found?.permissions === undefined || kept === undefined) return false;
+    const { configure, write, read } = found.permissions;
+    if (configure !== expected.configure || write !== expected.write || read !== expected.read) return false;
+    if (found.user.tags.length > 0) return false;
+    const next = { generation: record.generation + 1, keyId: record.nextKeyId };
+    return [kept, next].some(
+      ({ generation, keyId }) =>
+        keyId !== '' &&
+        hashMatches(
+          found.user.passwordHash,
+          keyring.derive({ keyId, storeId: 'simulated', life: record.life, username: account, generation }),
+        ),
+    );
+  };
+}
+
+function describe(record: NamespaceRecord | undefined): string {
+  if (record === undefined) return 'nothing';
+  const { namespace, revision, state, life, generation, slots } = record;
+  const promises = slots.map((slot) => `${slot.generation}→${Math.round(slot.promisedUntilMs % 1e9)}`).join(' ');
+  return `${namespace} ${state} r${revision} g${generation} [${promises}] life ${life.slice(0, 4)}`;
+}
