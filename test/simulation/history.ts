@@ -1,9 +1,12 @@
 import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
 import { untilInstant } from './instants.ts';
+import { JOBS, runJob } from './jobs.ts';
 import { type Play, startPlay } from './play.ts';
-import { claim, connect, declare, finishRevocation, release, revoke } from './requests.ts';
+import { rollHalfway } from './preludes.ts';
+import { race } from './races.ts';
+import { claim, connect, declare, release, revoke } from './requests.ts';
 import { SECRETS } from './simulated-agent.ts';
-import { meddle, mishap, restart, rollSecret, runJob, setClock } from './troubles.ts';
+import { meddle, mishap, restart, rollSecret, setClock } from './troubles.ts';
 import { createWorld, Violation } from './world.ts';
 
 /** What became of a history. */
@@ -19,7 +22,6 @@ const ACTIONS = {
   claim,
   connect,
   declare,
-  finishRevocation,
   release,
   revoke,
   meddle,
@@ -27,7 +29,8 @@ const ACTIONS = {
   rollSecret,
   runJob,
   setClock,
-  mishap: (play: Play) => mishap(play, [claim, release, revoke, finishRevocation, runJob, runJob, runJob]),
+  race,
+  mishap: (play: Play) => mishap(play, [claim, release, revoke, JOBS.repair, JOBS.repair, runJob, runJob, runJob]),
 };
 
 /** How often each thing happens. */
@@ -38,16 +41,16 @@ const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
   declare: 4,
   release: 4,
   revoke: 4,
-  finishRevocation: 3,
   mishap: 14,
   restart: 3,
   setClock: 2,
   meddle: 6,
   rollSecret: 2,
+  race: 12,
 };
 
-const FEWEST_ACTIONS = 20;
-const MOST_ACTIONS = 45;
+const FEWEST_ACTIONS = 12;
+const MOST_ACTIONS = 32;
 
 /** Plays the history of a seed: the same one whenever it is asked for. */
 export async function playHistory(seed: number, { traced = false } = {}): Promise<Outcome> {
@@ -57,9 +60,10 @@ export async function playHistory(seed: number, { traced = false } = {}): Promis
   try {
     const play = startPlay(world, random.pick([1, 2, 2, 2, 3]));
     await timeline.advanceTo(100);
+    if (random.chance(0.25)) await rollHalfway(play);
     const actions = random.between(FEWEST_ACTIONS, MOST_ACTIONS);
     for (let action = 0; action < actions; action += 1) {
-      ACTIONS[random.weighted(WEIGHTS)](play);
+      await ACTIONS[random.weighted(WEIGHTS)](play);
       await timeline.advanceTo(timeline.nowMs() + choosePause(play));
     }
     await comeToRest(play);
@@ -95,7 +99,7 @@ async function comeToRest(play: Play): Promise<void> {
   const { world, posts } = play;
   const { timeline, intervals, random } = world;
   world.say(() => 'from now on nothing goes wrong');
-  world.weather = { trouble: 0 };
+  world.trouble = 0;
   for (const { agent } of posts) agent.machine.crash();
   const [post] = posts;
   if (post === undefined) return;

@@ -16,6 +16,8 @@ export interface Machine {
   readonly clock: Clock;
   readonly sleep: Sleep;
   readonly isDead: boolean;
+  /** How often its calls are not simply fast; undefined: as everybody's. */
+  trouble: number | undefined;
   /** Does something in so many ms, later if the process is stopped then, and never if it is dead. */
   after(delayMs: number, work: () => void): void;
   /** A step from one thing to the next: where a mishap that is due happens. False: the process is dead. */
@@ -72,6 +74,7 @@ export function startMachine(
     get isDead() {
       return isDead;
     },
+    trouble: undefined,
     after,
     step() {
       if (armed !== undefined) {

@@ -2,14 +2,15 @@ import type { CallOptions, Management, PutOutcome } from '../../src/broker/manag
 import type { Machine } from './machine.ts';
 import type { ModelBroker, ModelThing, ModelUser } from './model-broker.ts';
 import type { Random } from './random.ts';
-import { callRemotely, chooseJourney, type Weather } from './remote-call.ts';
+import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What {@link createModelManagement} works with. */
 export interface ModelManagementParts {
   readonly timeline: Timeline;
   readonly random: Random;
-  readonly weather: () => Weather;
+  /** How often a call is not simply fast. */
+  readonly trouble: () => number;
   readonly broker: ModelBroker;
   readonly machine: Machine;
   /** Told right before and right after a write of an agent takes effect. */
@@ -22,7 +23,7 @@ const TIMEOUT_MS = 10_000;
 
 /** The management API as one process sees it. Only what the parts under test call is there. */
 export function createModelManagement(parts: ModelManagementParts): Management {
-  const { timeline, random, weather, broker, machine } = parts;
+  const { timeline, random, trouble, broker, machine } = parts;
   const { users, connections, things } = broker;
 
   const call = <T>(options: CallOptions | undefined, effect: () => T): Promise<T> => {
@@ -30,7 +31,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     return callRemotely({
       timeline,
       machine,
-      journey: chooseJourney(random, weather(), timeoutMs),
+      journey: chooseJourney(random, machine.trouble ?? trouble(), timeoutMs),
       timeoutMs,
       fault: 'BrokerUnavailable',
       signal: options?.signal,

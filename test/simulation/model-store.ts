@@ -2,13 +2,13 @@ import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
-import { callRemotely, chooseJourney, type Weather } from './remote-call.ts';
+import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What all agents of a history share: records under compare-and-set, and the memory of signatures. */
 export interface ModelStore {
   readonly records: ReadonlyMap<string, NamespaceRecord>;
-  /** The store as one process sees it. */
+  /** The store as one process sees it: as much of it as namespaces need. */
   seenBy(machine: Machine): Store;
 }
 
@@ -16,7 +16,8 @@ export interface ModelStore {
 export interface ModelStoreParts {
   readonly timeline: Timeline;
   readonly random: Random;
-  readonly weather: () => Weather;
+  /** How often a call is not simply fast. */
+  readonly trouble: () => number;
   /** Told of every write that took effect. */
   readonly onWrite: (before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string) => void;
 }
@@ -25,7 +26,7 @@ export interface ModelStoreParts {
 const TIMEOUT_MS = 5_000;
 
 /** Makes an empty store. */
-export function createModelStore({ timeline, random, weather, onWrite }: ModelStoreParts): ModelStore {
+export function createModelStore({ timeline, random, trouble, onWrite }: ModelStoreParts): ModelStore {
   const records = new Map<string, NamespaceRecord>();
   const nonces = new Map<string, NonceEntry>();
 
@@ -48,7 +49,7 @@ export function createModelStore({ timeline, random, weather, onWrite }: ModelSt
       callRemotely({
         timeline,
         machine,
-        journey: chooseJourney(random, weather(), TIMEOUT_MS),
+        journey: chooseJourney(random, machine.trouble ?? trouble(), TIMEOUT_MS),
         timeoutMs: TIMEOUT_MS,
         fault: 'StoreUnavailable',
         effect,
@@ -75,15 +76,11 @@ export function createModelStore({ timeline, random, weather, onWrite }: ModelSt
         ),
       dueForRotation: (options) => call(() => due(options, 'nextRotationMs')),
       dueForExpiry: (options) => call(() => due(options, 'expiresMs')),
+      countByState: () => Promise.reject(new Error('Nobody counts here.')),
     };
-    return {
-      kind: 'mongodb',
-      storeId: 'simulated',
-      namespaces,
-      nonces: noncesOf(nonces, call),
-      check: async () => undefined,
-      close: async () => undefined,
-    };
+    const nothing = { prune: async () => 0 };
+    const seen = { storeId: 'simulated', namespaces, nonces: noncesOf(nonces, call), notices: nothing, audit: nothing };
+    return seen as unknown as Store;
   };
 
   return { records, seenBy };

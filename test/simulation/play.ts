@@ -19,8 +19,8 @@ export interface Play {
   readonly posts: readonly Post[];
   /** An agent that serves; undefined: none does. */
   readonly anybody: () => SimulatedAgent | undefined;
-  /** Has this agent, and nobody else, do what `work` begins. */
-  readonly by: (agent: SimulatedAgent, work: () => void) => void;
+  /** Has this agent, and nobody else, do what `work` begins, about this namespace if one is given. */
+  readonly by: (agent: SimulatedAgent, work: (play: Play) => void, namespace?: string) => void;
   /** One of the namespaces; most is done about the first. */
   readonly namespace: () => string;
   /** Starts the process of a post anew, whatever became of the one before. */
@@ -53,15 +53,18 @@ export function startPlay(world: World, size: number): Play {
   });
   for (const post of posts) begin(post);
   let chosen: SimulatedAgent | undefined;
-  return {
+  let subject: string | undefined;
+  const play: Play = {
     world,
     posts,
-    by(agent, work) {
+    by(agent, work, namespace) {
       chosen = agent;
-      work();
+      subject = namespace;
+      work(play);
       chosen = undefined;
+      subject = undefined;
     },
-    namespace: () => NAMESPACES[world.random.chance(0.75) ? 0 : 1],
+    namespace: () => subject ?? NAMESPACES[world.random.chance(0.75) ? 0 : 1],
     anybody() {
       if (chosen !== undefined) return chosen;
       const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead);
@@ -75,4 +78,5 @@ export function startPlay(world: World, size: number): Play {
       begin(post);
     },
   };
+  return play;
 }

@@ -13,14 +13,8 @@ export interface Journey {
   readonly lost: 'request' | 'answer' | undefined;
 }
 
-/** How much goes wrong in a history. */
-export interface Weather {
-  /** How often a call is not simply fast. */
-  readonly trouble: number;
-}
-
-/** Chooses how a call goes. */
-export function chooseJourney(random: Random, { trouble }: Weather, timeoutMs: number): Journey {
+/** Chooses how a call goes; with the probability `trouble` it is not simply fast. */
+export function chooseJourney(random: Random, trouble: number, timeoutMs: number): Journey {
   const quick = random.between(0.2, 4);
   if (!random.chance(trouble)) return { waitMs: 0, wireMs: quick, lost: undefined };
   switch (random.weighted({ late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 })) {

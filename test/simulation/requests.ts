@@ -60,14 +60,6 @@ export function revoke(play: Play): void {
   });
 }
 
-/** Carries on with a revocation, as the job does that looks once more. */
-export function finishRevocation({ world, anybody, namespace: choose }: Play): void {
-  const agent = anybody();
-  if (agent === undefined) return;
-  const namespace = choose();
-  world.attempt(agent, `finish of ${namespace}`, () => agent.revoker.finish(namespace, agent.signal));
-}
-
 /** A client logs in with credentials that it was given some time, perhaps long ago. */
 export function connect({ world }: Play): void {
   const { credentials, broker, random } = world;

@@ -79,5 +79,12 @@ export function startSimulatedAgent({
   const prune = pruneJob({ store, clock: machine.clock, log: LOG });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
-  return { machine, nonces: store.nonces, signal, ...parts, ...repairParts, prune: () => prune.run(signal) };
+  return {
+    machine,
+    nonces: store.nonces,
+    signal,
+    ...parts,
+    ...repairParts,
+    prune: async () => void (await prune.run(signal)),
+  };
 }

@@ -22,7 +22,7 @@ export function mishap(play: Play, actions: readonly ((play: Play) => void)[]): 
     ]);
     agent.machine.arm({ kind: 'stall', ms, isSuspended: random.chance(0.3) }, steps);
   }
-  play.by(agent, () => random.pick(actions)(play));
+  play.by(agent, random.pick(actions));
 }
 
 /** A process is started anew, mostly one that has died. */
@@ -82,23 +82,4 @@ export function meddle({ world, namespace }: Play): void {
     case 'limit':
       found.limits = { 'max-connections': 1 };
   }
-}
-
-/** A job, by whichever agent. */
-export function runJob({ world, anybody, namespace: choose }: Play): void {
-  const agent = anybody();
-  if (agent === undefined) return;
-  const { random } = world;
-  const namespace = choose();
-  const job = random.weighted({ rotate: 10, expire: 9, tell: 1, repair: 7, reconcile: 4, keys: 1, prune: 1 });
-  const work: Readonly<Record<typeof job, () => Promise<unknown>>> = {
-    rotate: () => agent.rotation.sweep(agent.signal),
-    expire: () => agent.expiry.sweep(agent.signal),
-    tell: () => agent.expiry.tell(agent.signal),
-    repair: () => agent.repair(namespace, agent.signal),
-    reconcile: () => agent.reconcile(agent.signal),
-    keys: () => agent.rotation.checkKeys(agent.signal),
-    prune: () => agent.prune(),
-  };
-  world.attempt(agent, job === 'repair' ? `repair of ${namespace}` : job, work[job]);
 }

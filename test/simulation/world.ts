@@ -13,7 +13,6 @@ import { createModelBroker, type ModelBroker } from './model-broker.ts';
 import { createModelManagement } from './model-management.ts';
 import { createModelStore, type ModelStore } from './model-store.ts';
 import { createRandom, type Random } from './random.ts';
-import type { Weather } from './remote-call.ts';
 import { configOf, SECRETS, type SimulatedAgent, startSimulatedAgent } from './simulated-agent.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 
@@ -44,7 +43,8 @@ export interface World {
   readonly store: ModelStore;
   readonly credentials: Credentials;
   readonly invariants: Invariants;
-  weather: Weather;
+  /** How often a call is not simply fast. */
+  trouble: number;
   /** Starts a process with these secrets, of which the last is the current one. */
   startAgent(name: string, secrets: readonly Secret[]): SimulatedAgent;
   /** The off-set of a machine's clock, within what is allowed. */
@@ -83,11 +83,10 @@ export function createWorld(seed: number, trace?: string[]): World {
   for (const name of FOREIGN_THINGS) broker.things.set(name, { kind: 'queue', name, life: undefined });
   const differenceMs = clockDifferenceMs(intervals);
   const credentials = createCredentials(differenceMs / 2);
-  const weather = { trouble: random.pick([0, 0.03, 0.1, 0.3]) };
   const store: ModelStore = createModelStore({
     timeline,
     random,
-    weather: () => world.weather,
+    trouble: () => world.trouble,
     onWrite(before, after, by) {
       tell(() => `${by} wrote ${describe(after ?? before)}${after === undefined ? ', removed' : ''}`);
       world.invariants.stored(before, after, by);
@@ -100,7 +99,7 @@ export function createWorld(seed: number, trace?: string[]): World {
     broker,
     store,
     credentials,
-    weather,
+    trouble: random.pick([0, 0.03, 0.1, 0.3]),
     invariants: createInvariants({
       timeline,
       broker,
@@ -121,7 +120,7 @@ export function createWorld(seed: number, trace?: string[]): World {
       const management = createModelManagement({
         timeline,
         random,
-        weather: () => world.weather,
+        trouble: () => world.trouble,
         broker,
         machine,
         onBefore: (what, on) => world.invariants.before(what, on),
