@@ -8,6 +8,8 @@ import { claimBroker } from './broker/marker.ts';
 import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { createBackground } from './composition/background.ts';
 import { startBrokerWatch } from './composition/broker-watch.ts';
+import { openObservation } from './composition/observation.ts';
+import { lookAtConnection } from './observe/health.ts';
 import { type Clock, type RandomBytes, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { contractNames } from './contract/names.ts';
@@ -16,7 +18,7 @@ import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.t
 import { finishRevocationJob } from './jobs/finish-revocation.ts';
 import { inspectQueueJob } from './jobs/inspect-queue.ts';
 import type { Jobs } from './jobs/job.ts';
-import { reconcileBrokerJob } from './jobs/reconcile-broker.ts';
+import { RECONCILE_BROKER, reconcileBrokerJob } from './jobs/reconcile-broker.ts';
 import { repairAccountJob } from './jobs/repair-account.ts';
 import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
 import { sendNoticesJob } from './jobs/send-notices.ts';
@@ -56,6 +58,8 @@ export interface Agent {
   readonly instance: string;
   /** What became of the requests so far, by `<method> <outcome>`. */
   readonly requestCounts: ReadonlyMap<string, number>;
+  /** Where health and metrics are served; undefined: nowhere. */
+  readonly httpPort: number | undefined;
   /** Takes no more requests, finishes those it holds within the configured deadline, and closes everything. */
   stop(): Promise<void>;
 }
@@ -88,11 +92,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   };
 
   try {
-    const management = openManagement(config, options);
+    const observation = await openObservation({ config, instance, clock, log });
+    closers.push(() => observation.close());
+    const management = observation.management(openManagement(config, options));
     closers.push(() => management.close());
     const opened = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
     closers.push(() => opened.close());
-    const store = options.wrapStore?.(opened) ?? opened;
+    const store = observation.store(options.wrapStore?.(opened) ?? opened);
 
     const keepBroker = async (signal?: AbortSignal): Promise<void> => {
       const call = signal === undefined ? {} : { signal };
@@ -112,7 +118,12 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
 
     const background = createBackground(log);
     // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
-    const told: Pick<AgentEvents, 'emit'> = { emit: (type, data) => events.emit(type, data) };
+    const told: Pick<AgentEvents, 'emit'> = {
+      emit(type, data) {
+        observation.onAgentEvent(type);
+        events.emit(type, data);
+      },
+    };
     const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };
     let schedule: Schedule | undefined;
     const partSettings = {
@@ -134,7 +145,12 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       management,
     });
     closers.push(() => bindings.close());
-    const { repair, reconcile } = createRepairParts(partSettings, parts, bindings);
+    const { repair, reconcile: compare } = createRepairParts(partSettings, parts, bindings);
+    const reconcile: typeof compare = async (signal) => {
+      const outcome = await compare(signal);
+      observation.onSuccess(RECONCILE_BROKER);
+      return outcome;
+    };
     const queues = createQueueParts(partSettings, jobs);
     closers.push(() => queues.close());
     const handlers = createHandlers(config, store, clock, parts, {
@@ -155,6 +171,10 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       options.signal,
     );
     closers.push(() => broker.close());
+    observation.watch(
+      'topology',
+      lookAtConnection(() => broker.connected, 'the connection for topology and events is gone'),
+    );
     const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
     const lookAtAll = (): void => {
       background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal)));
@@ -173,7 +193,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       log.error({ err: error }, 'the broker could not be compared with the store; the next comparison does it');
     });
 
-    const { consumer, counts: requestCounts } = await startRequests({
+    const {
+      consumer,
+      outbox,
+      counts: requestCounts,
+    } = await startRequests({
       config,
       names,
       store,
@@ -182,13 +206,23 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       log,
       handlers,
       closers,
+      observation,
       ...(options.authenticator === undefined ? {} : { authenticator: options.authenticator }),
     });
+
+    observation.watch(
+      'requests',
+      lookAtConnection(() => consumer.consuming, 'no requests are taken'),
+    );
+    observation.watch(
+      'replies',
+      lookAtConnection(() => outbox.connected, 'the reply connection is gone'),
+    );
 
     closers.push(() => background.stop());
     schedule = await startSchedule({
       store: opened,
-      recurring: [
+      recurring: observation.recurring([
         rotateNamespacesJob(parts.rotation),
         checkKeysJob(parts.rotation, log),
         expireNamespacesJob(parts.expiry),
@@ -197,12 +231,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
         sendNoticesJob(createNoticeParts({ config, store, clock, log, events: told })),
         pruneJob({ store, clock, log }),
-      ],
-      triggered: [
+      ]),
+      triggered: observation.triggered([
         finishRevocationJob(parts.revoker, parts.backoff),
         repairAccountJob({ repair, backoff: parts.backoff }),
         inspectQueueJob(queues.inspect),
-      ],
+      ]),
+      observer: observation.schedule,
       log,
     });
     const started = schedule;
@@ -212,16 +247,22 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       management,
       clock,
       log,
-      events,
+      events: told,
       jobs,
       bindings,
       queues: queues.watch,
       lookAtAll,
+      onEvent: observation.onBrokerEvent,
     });
     closers.push(() => watch.close());
+    observation.watchAlarms(watch.alarms);
+    observation.watch(
+      'broker-events',
+      lookAtConnection(() => watch.flowing, 'no broker events are consumed'),
+    );
     background.run('looking for missing secrets', (signal) => tellMissingKeys(parts.rotation, log, signal));
 
-    events.emit('agent.started', { version: VERSION });
+    told.emit('agent.started', { version: VERSION });
     log.info(
       {
         version: VERSION,
@@ -237,7 +278,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     return {
       instance,
       requestCounts,
+      httpPort: observation.port,
       async stop() {
+        observation.stop();
         const deadlineMs = config.stopDeadlineSeconds * 1000;
         await watch.close();
         await Promise.all([

@@ -21,6 +21,8 @@ export interface AgentBrokerSettings extends RascalSessionSettings {
 
 /** The agent's own topology, kept, and its events, published. */
 export interface AgentBroker {
+  /** Whether there is a connection. */
+  readonly connected: boolean;
   readonly publishEvent: PublishEvent;
   /**
    * Calls `listener` after each time the connection was lost and is back, with the limits put and the topology declared
@@ -49,6 +51,7 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
   const listeners = new Set<() => void>();
   const closing = new AbortController();
   let present = Promise.resolve(await open(signal));
+  let connected = true;
 
   /** Tries until it is back; rejects when the broker is closed meanwhile. */
   const reopen = async (): Promise<RascalSession> => {
@@ -66,9 +69,11 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
   const keep = async (): Promise<void> => {
     for (let session = await present; ; ) {
       settings.onFault(await session.lost);
+      connected = false;
       void session.close();
       present = reopen();
       session = await present;
+      connected = true;
       for (const listener of listeners) listener();
     }
   };
@@ -76,6 +81,9 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
   const kept = keep().catch(() => undefined);
 
   return {
+    get connected() {
+      return connected;
+    },
     publishEvent: createEventPublisher({
       publish: async (message, overrides) => (await present).publish(message, overrides),
       timeoutMs: settings.publishTimeoutMs ?? 10_000,

@@ -1,4 +1,5 @@
-import { createAlarms } from '../broker/alarms.ts';
+import { type Alarms, createAlarms } from '../broker/alarms.ts';
+import type { BrokerEvent } from '../broker/broker-events.ts';
 import { keepBrokerEvents } from '../broker/broker-events-keeper.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
 import type { Management } from '../broker/management.ts';
@@ -20,12 +21,17 @@ export interface BrokerWatchParts {
   readonly jobs: Jobs;
   readonly bindings: Pick<BindingRemover, 'remove'>;
   readonly queues: QueueWatch;
+  /** Is told of each event that was taken. */
+  readonly onEvent?: (event: BrokerEvent) => void;
   /** Compares everything, as events may have been lost. */
   readonly lookAtAll: () => void;
 }
 
 /** Watching what happens on the broker. */
 export interface BrokerWatch {
+  readonly alarms: Pick<Alarms, 'active' | 'refresh'>;
+  /** Whether events come now. */
+  readonly flowing: boolean;
   close(): Promise<void>;
 }
 
@@ -50,21 +56,25 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
   const refreshAlarms = (): void => {
     alarms.refresh().catch((error: unknown) => log.warn({ err: error }, 'the alarms could not be listed'));
   };
+  const react = createReact({
+    settings: { ...config, ownUsers: ownUsersOf(config) },
+    jobs,
+    alarms,
+    bindings,
+    queues,
+    events,
+    log,
+  });
   const watch = await keepBrokerEvents({
     amqpUrl: config.rabbitmqUrl,
     ca: config.rabbitmqCa,
     id: config.id,
     eventVhost: config.eventVhost,
     management,
-    onEvent: createReact({
-      settings: { ...config, ownUsers: ownUsersOf(config) },
-      jobs,
-      alarms,
-      bindings,
-      queues,
-      events,
-      log,
-    }),
+    onEvent(event) {
+      parts.onEvent?.(event);
+      return react(event);
+    },
     onFlowing() {
       log.info({ eventVhost: config.eventVhost }, 'broker events are consumed');
       refreshAlarms();
@@ -76,7 +86,13 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
     },
     onFault: (error) => log.warn({ err: error }, 'broker events are not consumed; it is tried again'),
   });
-  return { close: () => watch.close() };
+  return {
+    alarms,
+    get flowing() {
+      return watch.flowing;
+    },
+    close: () => watch.close(),
+  };
 }
 
 /** What the agent's own users do is meant. */

@@ -22,11 +22,12 @@ import { listNamespacesMethod } from '../requests/methods/list-namespaces.ts';
 import { ping } from '../requests/methods/ping.ts';
 import { releaseNamespaceMethod } from '../requests/methods/release-namespace.ts';
 import { revokeNamespaceMethod } from '../requests/methods/revoke-namespace.ts';
-import { openOutbox } from '../requests/outbox.ts';
+import { openOutbox, type Outbox } from '../requests/outbox.ts';
 import { createServe } from '../requests/serve.ts';
 import type { Store } from '../store/store.ts';
 import { VERSION } from '../version.ts';
 import type { NamespaceParts } from './namespace-parts.ts';
+import type { Observation } from './observation.ts';
 
 /** Everything is answered after so long, in ms: the contract promises 10 s, and the reply has to travel. */
 const REQUEST_DEADLINE_MS = 9_000;
@@ -85,6 +86,7 @@ export interface RequestPartsSettings {
   readonly clock: Clock;
   readonly log: Log;
   readonly handlers: MethodHandlers;
+  readonly observation: Pick<Observation, 'authenticator' | 'onServed'>;
   /** Stands in for Taskcluster's auth service. */
   readonly authenticator?: Authenticator;
   /** Takes what is to be closed when the agent ends, or when this does not get to its end; last in, first closed. */
@@ -94,16 +96,18 @@ export interface RequestPartsSettings {
 /** The serving of requests. */
 export interface Requests {
   readonly consumer: Consumer;
+  readonly outbox: Pick<Outbox, 'connected'>;
   /** What became of the requests so far, by `<method> <outcome>`. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
 /** Builds what serves requests, and begins. */
 export async function startRequests(settings: RequestPartsSettings): Promise<Requests> {
-  const { config, names, store, management, clock, log, handlers, closers } = settings;
-  const authenticator =
+  const { config, names, store, management, clock, log, handlers, closers, observation } = settings;
+  const authenticator = observation.authenticator(
     settings.authenticator ??
-    createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce });
+      createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce }),
+  );
   closers.push(() => authenticator.close());
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
   // Lists them now: while they are unknown no request can be answered.
@@ -140,8 +144,10 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     clock,
     log,
     counters: {
-      count: (method, outcome) => {
-        const key = `${method in handlers ? method : 'unknown'} ${outcome}`;
+      count: (method, outcome, durationMs) => {
+        const counted = method in handlers ? method : 'unknown';
+        observation.onServed(counted, outcome, durationMs);
+        const key = `${counted} ${outcome}`;
         counts.set(key, (counts.get(key) ?? 0) + 1);
       },
     },
@@ -158,7 +164,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     serve,
     log,
   });
-  return { consumer, counts };
+  return { consumer, outbox, counts };
 }
 
 function tellClaim(

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
 import { openJobBackend } from './backend.ts';
 import type { Jobs, RecurringJob, TriggeredJob } from './job.ts';
+import { observeSchedule, type ScheduleObserver } from './observe-schedule.ts';
 import { steadyRepository } from './steady-repository.ts';
 
 /** What {@link startSchedule} works with. */
@@ -14,6 +15,8 @@ export interface ScheduleParts {
   readonly recurring: readonly RecurringJob[];
   readonly triggered: readonly TriggeredJob[];
   readonly log: Log;
+  /** Is told how it goes. */
+  readonly observer?: ScheduleObserver;
   /** How long a job of an agent that died stays locked, in ms; 4 seconds when absent. */
   readonly lockMs?: number;
   /** How often the recurring jobs are put right, in ms; 10 seconds when absent. */
@@ -58,6 +61,7 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
   const backend = await openJobBackend(parts.store);
   steadyRepository(backend.agenda.repository, lockMs);
   const agenda = new Agenda({ backend: backend.agenda, processEvery: LOOK_EVERY_MS, defaultLockLifetime: lockMs });
+  if (parts.observer !== undefined) observeSchedule(agenda, backend.agenda.repository, parts.observer);
   const sayFault = sayOnceInAWhile(log);
   agenda.on('error', sayFault);
   agenda.on('start', (job: Job) => void running.add(job));

@@ -32,6 +32,8 @@ export interface OutboxParts {
 
 /** Sends messages over a connection of its own, which may die of one of them. */
 export interface Outbox {
+  /** Whether there is a connection, so that messages go out now. */
+  readonly connected: boolean;
   /**
    * Resolves when the broker has answered for the message, however many connections that takes.
    *
@@ -90,6 +92,10 @@ class ConnectionOutbox implements Outbox {
     connection.on('error', (error: Error) => log.warn({ err: error }, 'the reply connection has an error'));
     connection.on('disconnect', (error: Error & { code?: number }) => this.#onDisconnect(error));
     connection.on('connect', (model: ChannelModel) => void this.#start(model));
+  }
+
+  get connected(): boolean {
+    return this.#channel !== undefined;
   }
 
   send(message: OutgoingMessage): Promise<Delivered> {

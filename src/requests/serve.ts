@@ -10,13 +10,14 @@ import type { Delivery } from './request.ts';
 
 /** Counts what became of requests. */
 export interface RequestCounters {
-  count(method: string, outcome: string): void;
+  /** @param durationMs from the delivery until the broker has confirmed what was sent */
+  count(method: string, outcome: string, durationMs: number): void;
 }
 
 /** What {@link createServe} works with. */
 export interface ServeParts {
   readonly answer: (delivery: Delivery, signal: AbortSignal) => Promise<Answered>;
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, 'send'>;
   readonly deadExchange: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -72,8 +73,9 @@ export function createServe(parts: ServeParts): (delivery: Delivery) => Promise<
       for (const work of answered.afterReply ?? []) work();
       // Any text may be a routing key, and each one that is counted by its name stays in memory.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';
-      counters.count(method, sent === 'replied' ? answered.outcome : sent);
-      tell(log, delivery, answered, sent, clock.monotonicMs() - startedMs);
+      const durationMs = clock.monotonicMs() - startedMs;
+      counters.count(method, sent === 'replied' ? answered.outcome : sent, durationMs);
+      tell(log, delivery, answered, sent, durationMs);
       return verdict;
     } catch (error) {
       if (isAgentError(error, 'Stopping')) return 'requeue';

@@ -8,7 +8,10 @@
  *
  * A queue that is none of this has no alert.
  */
-export type QueueAlertLevel = 'warning' | 'warned' | 'over' | 'deleting' | 'deleted' | 'recovering';
+export const QUEUE_ALERT_LEVELS = ['warning', 'warned', 'over', 'deleting', 'deleted', 'recovering'] as const;
+
+/** A level of {@link QUEUE_ALERT_LEVELS}. */
+export type QueueAlertLevel = (typeof QUEUE_ALERT_LEVELS)[number];
 
 /** One queue that has grown too large, from the warning until it is small again or deleted. */
 export interface QueueAlert {

@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { ConsumeMessage } from 'amqplib';
+import type { Agent } from '../../src/agent.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
+import { fetchFrom, scrape, untilHealth } from '../support/observed.ts';
 
 describe('a broker that goes away and comes back', function () {
   this.timeout(120_000);
   let broker: LocalRabbitMQ;
   let installation: TestInstallation;
+  let agent: Agent;
 
   before('start a RabbitMQ of its own', async function () {
     this.timeout(BROKER_START_MS);
     broker = await startRabbitMQ({ folder: join(makeFolder('restart'), 'rabbitmq') });
-    installation = await makeInstallation({ broker });
-    await installation.start();
+    installation = await makeInstallation({ broker, settings: { httpPort: 0 } });
+    agent = await installation.start();
   });
   after(async () => {
     await installation?.remove();
@@ -82,7 +85,12 @@ describe('a broker that goes away and comes back', function () {
       while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
       taskcluster.behave({ mode: 'normal' });
 
-      await restart();
+      const away = untilHealth(agent, ({ parts }) =>
+        (['requests', 'replies', 'topology', 'management'] as const).every((part) => parts[part].state === 'down'),
+      );
+      await Promise.all([restart(), away]);
+      assert.equal((await away).ready, false);
+      assert.equal((await fetchFrom(agent, '/healthz')).status, 200);
       const back = await installation.requester(connectionString);
       await back.readReplies(replyTo);
       // The one that hung may have been answered with Unavailable as well.
@@ -92,6 +100,7 @@ describe('a broker that goes away and comes back', function () {
         assert.equal(json['code'], 'Unavailable');
       }
       await works();
+      await untilHealth(agent, ({ ready, degraded }) => ready && !degraded);
       const { body } = await manage(broker, 'GET', `/policies/${encodeURIComponent(vhost.vhost)}`);
       assert.equal((body as unknown[]).length, 4);
       const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
@@ -119,8 +128,13 @@ describe('a broker that goes away and comes back', function () {
     const credentials = taskcluster.credentials(TEAM);
     const waiting = claimant.request({ method: 'claim-namespace', body: { namespace }, credentials });
     await blocked;
+    const { ready, parts } = await untilHealth(agent, ({ parts: { alarms } }) => alarms.state === 'down');
+    assert.equal(ready, false);
+    assert.match(String(parts.alarms.reason), /memory/);
+    assert.equal((await scrape(agent)).get('pulse_agent_broker_alarms{alarm="memory"}'), 1);
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
     assert.equal((await waiting).properties.type, 'result');
     await works();
+    await untilHealth(agent, ({ ready: isReady }) => isReady);
   });
 });

@@ -47,12 +47,11 @@ async function serve(given: Answer | Error, outcomes: (Delivered | Error)[], inp
         if (outcome instanceof Error) throw outcome;
         return outcome ?? assert.fail('nothing more may be sent');
       },
-      async close() {},
     },
     deadExchange: 'rpc/pulse-agent/v1/dead',
     clock: createManualClock(),
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
-    counters: { count: (...what) => void counted.push(what) },
+    counters: { count: (method, outcome) => void counted.push([method, outcome]) },
     deadlineMs: 10_000,
   });
   const verdict: Verdict = await serveOne(deliveryOf(input));
@@ -94,7 +93,7 @@ describe('serve', () => {
         outcome: 'result',
         cause: undefined,
       }),
-      outbox: { send: () => confirmed, close: async () => undefined },
+      outbox: { send: () => confirmed },
       deadExchange: 'dead',
       clock: createManualClock(),
       log: createLog({ id: 'a', logLevel: 'silent' }),

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { createHealth, type Look, lookAtConnection, PARTS, type PartName } from '../../src/observe/health.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+const ALL = Object.keys(PARTS) as PartName[];
+const UP: Look = { state: 'up' };
+const DOWN: Look = { state: 'down', reason: 'it is gone' };
+
+describe('the health of an agent', () => {
+  /** A health whose parts are all up, and a way to change what one shows. */
+  const make = () => {
+    const clock = createManualClock();
+    const health = createHealth(clock);
+    const looks = new Map<PartName, Look>(ALL.map((part) => [part, UP]));
+    for (const part of ALL) health.watch(part, () => looks.get(part) ?? DOWN);
+    return { clock, health, looks };
+  };
+
+  it('is not ready at first, and names every part that was not come to', () => {
+    const health = createHealth(createManualClock());
+    health.watch('store', () => UP);
+    const { ready, parts } = health.report();
+    assert.equal(ready, false);
+    assert.deepEqual(
+      ALL.filter((part) => parts[part].state === 'starting'),
+      ALL.filter((part) => part !== 'store'),
+    );
+    assert.match(String(parts.jobs.reason), /not come to it yet/);
+  });
+
+  it('is ready when all parts are up, and then tells no reason', () => {
+    const { health, looks } = make();
+    looks.set('store', { state: 'up', reason: 'of no interest' });
+    const { ready, degraded, parts } = health.report();
+    assert.deepEqual([ready, degraded], [true, false]);
+    assert.equal('reason' in parts.store, false);
+  });
+
+  for (const part of ALL) {
+    it(`without the part ${part} is ${PARTS[part].required ? 'not ready' : 'degraded'}`, () => {
+      const { health, looks } = make();
+      looks.set(part, DOWN);
+      const { ready, degraded, parts } = health.report();
+      assert.deepEqual([ready, degraded], PARTS[part].required ? [false, false] : [true, true]);
+      assert.deepEqual([parts[part].state, parts[part].reason], ['down', 'it is gone']);
+    });
+  }
+
+  it('tells since when a part is in its state, not since when somebody asks', () => {
+    const { clock, health, looks } = make();
+    clock.advance(1000);
+    const { since } = health.report().parts.store;
+    clock.advance(5000);
+    assert.equal(health.report().parts.store.since, since);
+    looks.set('store', DOWN);
+    clock.advance(1000);
+    const fell = health.report().parts.store.since;
+    assert.equal(Date.parse(fell) - Date.parse(since), 6000);
+    clock.advance(1000);
+    looks.set('store', { state: 'down', reason: 'for another reason' });
+    assert.equal(health.report().parts.store.since, fell);
+  });
+
+  it('is not ready while the agent stops', () => {
+    const { health } = make();
+    health.stop();
+    const { ready, stopping } = health.report();
+    assert.deepEqual([ready, stopping], [false, true]);
+  });
+
+  it('a connection that was never there is starting; one that was is down', () => {
+    let there = false;
+    const look = lookAtConnection(() => there, 'gone');
+    assert.equal(look().state, 'starting');
+    there = true;
+    assert.equal(look().state, 'up');
+    there = false;
+    assert.deepEqual(look(), { state: 'down', reason: 'gone' });
+  });
+});

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { EventEmitter } from 'node:events';
+import { AgentError } from '../../src/errors.ts';
+import { type Reachability, watchReachability } from '../../src/observe/reachability.ts';
+import { addCleanup } from '../support/cleanup.ts';
+
+/** Something to probe: each probe is told of, and answers as `answer` says. */
+function makeOtherSide(answer: (signal: AbortSignal) => Promise<unknown>) {
+  const probed = new EventEmitter();
+  let probes = 0;
+  const watched = (parts: { everyMs: number; soonMs?: number; timeoutMs?: number }): Reachability => {
+    const reachability = watchReachability({
+      soonMs: 1,
+      timeoutMs: 60_000,
+      ...parts,
+      async probe(signal) {
+        probes += 1;
+        probed.emit('probe');
+        return await answer(signal);
+      },
+    });
+    addCleanup(() => reachability.close());
+    return reachability;
+  };
+  return { watched, next: () => once(probed, 'probe'), probes: () => probes };
+}
+
+async function until(reachability: Reachability, state: string): Promise<void> {
+  while (reachability.look().state !== state) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const HOUR_MS = 3_600_000;
+
+describe('whether another side answers', () => {
+  it('is unknown at first, and up after the first answer', async () => {
+    const { watched } = makeOtherSide(async () => 'anything');
+    const reachability = watched({ everyMs: HOUR_MS });
+    assert.equal(reachability.look().state, 'starting');
+    await until(reachability, 'up');
+  });
+
+  it('is down with the sentence of an AgentError, and looks again soon until it is up', async () => {
+    let works = false;
+    const { watched } = makeOtherSide(async () => {
+      if (!works) throw new AgentError('StoreUnavailable', 'Start it.');
+    });
+    const reachability = watched({ everyMs: HOUR_MS });
+    await until(reachability, 'down');
+    assert.equal(reachability.look().reason, 'StoreUnavailable: Start it.');
+    works = true;
+    await until(reachability, 'up');
+  });
+
+  it('tells nothing of an error that is not known to be free of secrets', async () => {
+    const { watched } = makeOtherSide(() => Promise.reject(new Error('amqp://u:secret@h')));
+    const reachability = watched({ everyMs: HOUR_MS });
+    await until(reachability, 'down');
+    assert.doesNotMatch(JSON.stringify(reachability.look()), /secret/);
+  });
+
+  it('is down when no answer comes in time', async () => {
+    const { watched } = makeOtherSide(() => new Promise(() => undefined));
+    const reachability = watched({ everyMs: HOUR_MS, timeoutMs: 5 });
+    await until(reachability, 'down');
+    assert.match(String(reachability.look().reason), /no answer within 5 ms/);
+  });
+
+  it('is looked at soon when a call failed, once for many calls', async () => {
+    const { watched, next, probes } = makeOtherSide(async () => 'yes');
+    const reachability = watched({ everyMs: HOUR_MS, soonMs: 20 });
+    await until(reachability, 'up');
+    const again = next();
+    for (let call = 0; call < 100; call += 1) reachability.suspect();
+    await again;
+    assert.equal(probes(), 2);
+  });
+
+  it('is probed no more after the end', async () => {
+    let signal: AbortSignal | undefined;
+    const { watched, probes } = makeOtherSide(async (given) => (signal = given));
+    const reachability = watched({ everyMs: 1 });
+    await until(reachability, 'up');
+    reachability.close();
+    assert.equal(signal?.aborted, true);
+    const before = probes();
+    reachability.suspect();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.ok(probes() <= before + 1, 'a probe that was under way may end');
+  });
+});

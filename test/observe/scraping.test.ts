@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { createCounted } from '../../src/observe/counted.ts';
+import { createScheduleWatch } from '../../src/observe/schedule-watch.ts';
+import { createShared } from '../../src/observe/shared.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+describe('what scraping costs', () => {
+  it('is shared by all who ask within its time', async () => {
+    const clock = createManualClock();
+    let made = 0;
+    const shared = createShared(async () => (made += 1), 1000, clock);
+    assert.deepEqual(await Promise.all([shared(), shared(), shared()]), [1, 1, 1]);
+    clock.advance(999);
+    assert.equal(await shared(), 1);
+    clock.advance(1);
+    assert.equal(await shared(), 2);
+  });
+
+  it('is not begun again while it takes longer than its time', async () => {
+    const clock = createManualClock();
+    let made = 0;
+    let finish = (): void => undefined;
+    const shared = createShared(
+      () => {
+        made += 1;
+        return new Promise<void>((resolve) => (finish = resolve));
+      },
+      1000,
+      clock,
+    );
+    const first = shared();
+    clock.advance(5000);
+    const second = shared();
+    finish();
+    await Promise.all([first, second]);
+    assert.equal(made, 1);
+  });
+
+  it('is tried again by the next one when it failed', async () => {
+    let made = 0;
+    const shared = createShared(
+      async () => {
+        made += 1;
+        if (made === 1) throw new Error('no');
+      },
+      1000,
+      createManualClock(),
+    );
+    await assert.rejects(shared());
+    await shared();
+  });
+
+  it('for counts is waited for a moment only; one that is late is taken when it is there', async () => {
+    const told: (number | undefined)[] = [];
+    let finish = (_count: number): void => undefined;
+    const bring = createCounted<number>({
+      count: () => new Promise((resolve) => (finish = resolve)),
+      set: (count) => void told.push(count),
+      keepMs: 1000,
+      patienceMs: 1,
+      limitMs: 60_000,
+      clock: createManualClock(),
+    });
+    await bring();
+    await bring();
+    assert.deepEqual(told, []);
+    finish(3);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(told, [3]);
+  });
+
+  it('for counts that fail tells that they are unknown', async () => {
+    const told: (number | undefined)[] = [];
+    const bring = createCounted<number>({
+      count: () => Promise.reject(new Error('no')),
+      set: (count) => void told.push(count),
+      keepMs: 1000,
+      patienceMs: 60_000,
+      limitMs: 60_000,
+      clock: createManualClock(),
+    });
+    await bring();
+    assert.deepEqual(told, [undefined]);
+  });
+});
+
+describe('a count that hangs', () => {
+  it('is given up, so that the next one can be made', async () => {
+    const told: (number | undefined)[] = [];
+    let counts = 0;
+    const bring = createCounted<number>({
+      count: async () => {
+        counts += 1;
+        return counts === 1 ? await new Promise<number>(() => undefined) : counts;
+      },
+      set: (count) => void told.push(count),
+      keepMs: 1000,
+      patienceMs: 60_000,
+      limitMs: 5,
+      clock: createManualClock(),
+    });
+    await bring();
+    await bring();
+    assert.deepEqual(told, [undefined, 2]);
+  });
+});
+
+describe('the watch over the schedule', () => {
+  it('is up after a look that worked, and down when none has worked for ten seconds', () => {
+    const clock = createManualClock();
+    const watch = createScheduleWatch(clock);
+    watch.looked(false);
+    assert.equal(watch.look().state, 'starting');
+    watch.looked(true);
+    clock.advance(10_000);
+    watch.looked(false);
+    assert.equal(watch.look().state, 'up');
+    clock.advance(1);
+    assert.equal(watch.look().state, 'down');
+    watch.looked(true);
+    assert.equal(watch.look().state, 'up');
+  });
+});
