@@ -69,6 +69,7 @@ export const fileSettings = z.strictObject({
   authCallsAtOnce: count,
   managementCallsAtOnce: count,
   stopDeadlineSeconds: seconds,
+  dryRun: z.boolean({ error: 'must be true or false' }),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     error: 'must be fatal, error, warn, info, debug, trace or silent',
   }),

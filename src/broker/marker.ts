@@ -66,6 +66,21 @@ export async function claimBroker(
   return present === undefined ? 'marked' : 'adopted';
 }
 
+/**
+ * Makes sure, without marking anything, that the broker is not another store's.
+ *
+ * @throws AgentError `BrokerMarked` when it is; `BrokerUnavailable`, `BrokerRefused`.
+ */
+export async function assertNotForeign(
+  management: Pick<MarkerManagement, 'getGlobalParameter'>,
+  settings: Pick<MarkerSettings, 'usernamePrefix' | 'namespacePrefix' | 'storeId'>,
+  options?: CallOptions,
+): Promise<void> {
+  const name = markerName(settings);
+  const present = await management.getGlobalParameter(name, options);
+  if (present !== undefined && markedStore(present) !== settings.storeId) throw foreign(name, present);
+}
+
 /** The id of the store that a mark names; undefined when it is none that an agent writes. */
 export function markedStore(mark: unknown): string | undefined {
   return MARK.safeParse(mark).data?.storeId;

@@ -22,7 +22,7 @@ import type { Store } from '../store/store.ts';
 /** What the parts are made of. */
 export interface NamespacePartsSettings {
   readonly config: Config;
-  readonly store: Store;
+  readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces'>;
   readonly management: Management;
   readonly clock: Clock;
   /** This machine's when absent. */

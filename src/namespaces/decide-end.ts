@@ -26,7 +26,7 @@ export type EndDecision =
  * Who releases a namespace deletes it right after the reply, which may travel over a connection that the deletion closes.
  * If that agent died, others take it up after so long, in ms.
  */
-const RELEASER_FIRST_MS = 1_000;
+export const RELEASER_FIRST_MS = 1_000;
 
 /** Decides about the end of a namespace from the record alone. */
 export function decideEnd(record: NamespaceRecord, { nowMs, intervals, noticeMs }: EndContext): EndDecision {

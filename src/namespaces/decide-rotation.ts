@@ -67,7 +67,7 @@ export function rotated(
 }
 
 /** When an account may be given another password, in ms since the epoch. */
-function writableMs({ promisedUntilMs }: Slot, intervals: Intervals): number {
+export function writableMs({ promisedUntilMs }: Slot, intervals: Intervals): number {
   return promisedUntilMs === 0 ? 0 : promisedUntilMs + settleMs(intervals);
 }
 

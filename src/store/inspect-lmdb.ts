@@ -4,6 +4,7 @@ import { open, type RootDatabase } from 'lmdb';
 import { AgentError } from '../errors.ts';
 import { StoreGate } from './gate.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
+import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
 import type { StoreReader } from './read-only.ts';
 
 /**
@@ -27,6 +28,7 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
       kind: 'lmdb',
       storeId: identity.get('identity')?.storeId,
       namespaces: new LmdbNamespaces(root, gate),
+      queueAlerts: new LmdbQueueAlerts(root, gate),
       async close() {
         if (gate.close()) await root.close();
       },

@@ -4,6 +4,7 @@ import { makeClient } from './mongodb-client.ts';
 import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
 import { mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
+import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { parseMongoUrl } from './mongodb-url.ts';
 import type { StoreReader } from './read-only.ts';
 
@@ -41,6 +42,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
       kind: 'mongodb',
       storeId: identity?.storeId,
       namespaces: new MongoNamespaces(db, gate),
+      queueAlerts: new MongoQueueAlerts(db, gate),
       setup: () => gate.run(() => readSetup(db)),
       indexFaults: () => gate.run(() => findIndexFaults(db)),
       tryMajorityWrite: (id, monotonicMs) => gate.run(() => tryWrite(db, id, monotonicMs)),

@@ -1,4 +1,5 @@
 import { AgentError } from '../errors.ts';
+import type { QueueAlertStore } from './queue-alerts.ts';
 import type { NamespaceStore } from './store.ts';
 
 /** A store that is only looked at. */
@@ -6,7 +7,8 @@ export interface StoreReader {
   readonly kind: 'mongodb' | 'lmdb';
   /** Undefined while no agent has ever used it. */
   readonly storeId: string | undefined;
-  readonly namespaces: Pick<NamespaceStore, 'get' | 'list' | 'dueForRotation' | 'dueForExpiry'>;
+  readonly namespaces: Pick<NamespaceStore, 'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countByState'>;
+  readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
   close(): Promise<void>;
 }
 

@@ -1,0 +1,109 @@
+import { activeSlot } from '../namespaces/accounts.ts';
+import { decideEnd, type EndContext, RELEASER_FIRST_MS } from '../namespaces/decide-end.ts';
+import { decideRotation, type RotationContext, writableMs } from '../namespaces/decide-rotation.ts';
+import { deletionStartsMs } from '../namespaces/timing.ts';
+import type { NamespaceRecord } from '../store/records.ts';
+
+/** Something that an agent will do about a namespace if nothing happens before. */
+export interface PlannedStep {
+  readonly namespace: string;
+  /**
+   * `rotate`; `rename`: name another agent secret for the next generation; `tell`: tell of the end that is near;
+   * `delete`: delete all that the namespace owns; `recheck`: compare both accounts after a revocation.
+   */
+  readonly action: 'rotate' | 'rename' | 'tell' | 'delete' | 'recheck';
+  /** When, in ms since the epoch. */
+  readonly atMs: number;
+  /** Why then, as a clause. */
+  readonly why: string;
+}
+
+/** What these plans depend on. */
+export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<EndContext, 'noticeMs'>;
+
+/**
+ * What agents will do about one namespace between two instants, from the record alone, by asking the decisions at every
+ * instant at which their answer can change.
+ */
+export function planRecord(
+  record: NamespaceRecord,
+  fromMs: number,
+  untilMs: number,
+  context: PlanContext,
+): PlannedStep[] {
+  const ends = planEnd(record, fromMs, untilMs, context);
+  const endMs = ends.find(({ action }) => action === 'delete')?.atMs ?? Infinity;
+  const others = [planRotation(record, fromMs, untilMs, context), planRecheck(record, fromMs, untilMs)].filter(
+    (step) => step !== undefined && step.atMs < endMs,
+  );
+  return [...(others as PlannedStep[]), ...ends].toSorted((a, b) => a.atMs - b.atMs);
+}
+
+function planRotation(
+  record: NamespaceRecord,
+  fromMs: number,
+  untilMs: number,
+  context: PlanContext,
+): PlannedStep | undefined {
+  const { namespace, nextRotationMs } = record;
+  const { rotationMs } = context.intervals;
+  const freeMs = writableMs(record.slots[activeSlot(record) === 1 ? 1 : 0], context.intervals);
+  const turns = instants(fromMs, untilMs, [nextRotationMs, freeMs, nextRotationMs + rotationMs / 2]);
+  for (const atMs of turns) {
+    const { action } = decideRotation(record, { ...context, nowMs: atMs });
+    if (action === 'wait') continue;
+    if (action === 'rename') {
+      return {
+        namespace,
+        action,
+        atMs,
+        why: 'no agent has rotated it for half an interval: its next secret is nobody’s',
+      };
+    }
+    return { namespace, action, atMs, why: whyRotate(atMs, fromMs, nextRotationMs) };
+  }
+  return undefined;
+}
+
+function whyRotate(atMs: number, fromMs: number, nextRotationMs: number): string {
+  if (atMs < nextRotationMs) return 'the secret of its active account is not here';
+  if (atMs === nextRotationMs) return 'its interval is over then';
+  if (atMs === fromMs) return `it is due since ${new Date(nextRotationMs).toISOString()}`;
+  return 'it is due, and until then somebody may rely on its standby account';
+}
+
+function planEnd(record: NamespaceRecord, fromMs: number, untilMs: number, context: PlanContext): PlannedStep[] {
+  const steps: PlannedStep[] = [];
+  const { namespace, expiresMs } = record;
+  const turns = instants(fromMs, untilMs, [
+    expiresMs - context.noticeMs,
+    deletionStartsMs(expiresMs, context.intervals),
+    expiresMs + RELEASER_FIRST_MS,
+  ]);
+  let present = record;
+  for (const atMs of turns) {
+    const decision = decideEnd(present, { ...context, nowMs: atMs });
+    if (decision.action === 'wait') continue;
+    if (decision.action === 'tell') {
+      steps.push({ namespace, action: 'tell', atMs, why: `it expires at ${new Date(expiresMs).toISOString()}` });
+      present = decision.record;
+      continue;
+    }
+    const why =
+      decision.action === 'begin' ? 'nobody has claimed it again by then' : `it was ${record.endReason ?? 'expired'}`;
+    steps.push({ namespace, action: 'delete', atMs, why });
+    return steps;
+  }
+  return steps;
+}
+
+function planRecheck({ namespace, state, recheckMs }: NamespaceRecord, fromMs: number, untilMs: number) {
+  if (recheckMs === null || recheckMs > untilMs || (state !== 'active' && state !== 'provisioning')) return undefined;
+  const atMs = Math.max(fromMs, recheckMs);
+  return { namespace, action: 'recheck', atMs, why: 'its credentials were revoked' } as const;
+}
+
+/** The present, and those of the instants that come after it, in order. */
+function instants(fromMs: number, untilMs: number, later: readonly number[]): number[] {
+  return [fromMs, ...later.filter((atMs) => atMs > fromMs && atMs <= untilMs).toSorted((a, b) => a - b)];
+}
