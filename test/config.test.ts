@@ -78,6 +78,7 @@ describe('loadConfig', () => {
       httpPort: null,
       httpHost: '127.0.0.1',
       rabbitmqCa: undefined,
+      dryRun: false,
       logLevel: 'info',
       claimantPassword: undefined,
       taskclusterAccessToken: undefined,

@@ -46,6 +46,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'prove that an installation works, step by step',
     load: async () => (await import('./commands/verify.ts')).verify,
   },
+  plan: {
+    summary: 'say what agents would do next, and why',
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
   adopt: {
     summary: 'take over a broker that another store has marked',
     load: async () => (await import('./commands/adopt.ts')).adopt,

@@ -11,8 +11,8 @@ import { createRehearsal } from './rehearsal.ts';
 
 /** What to plan. */
 export interface PlanOptions {
-  /** How far to look ahead, in ms. */
-  readonly horizonMs: number;
+  /** How far to look ahead, in ms since the epoch. */
+  readonly untilMs: number;
   /** Only this one. */
   readonly namespace?: string | undefined;
   readonly signal: AbortSignal;
@@ -55,7 +55,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
       onEffect: (effect) => changes.push(effect),
     });
     const fromMs = clock.nowMs();
-    const span = { fromMs, untilMs: fromMs + options.horizonMs };
+    const span = { fromMs, untilMs: options.untilMs };
     const context = { intervals: parts.intervals, keys: parts.keyring, noticeMs: config.expiryNoticeSeconds * 1000 };
     const namespaces = await planNamespaces(store, span, context, { namespace, signal });
     const { unknown } = await reconcile(signal);

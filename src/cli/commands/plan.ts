@@ -4,7 +4,7 @@ import { formatInstant } from '../../contract/fields.ts';
 import type { Plan } from '../../plan/make-plan.ts';
 import type { PlannedStep } from '../../plan/plan-records.ts';
 import { type DefineCommand, examples } from '../command.ts';
-import { parseDuration } from '../duration.ts';
+import { instantFrom } from '../instant.ts';
 import type { Style } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -25,7 +25,7 @@ export const plan: DefineCommand = (command, { env, output, signal }) => {
 It reads the store and the broker with the configuration of an agent, whether one runs or not: which namespaces are rotated, told of and deleted within the horizon if nobody claims them again before, and what a comparison of the broker with the store would put right now.`,
     )
     .option('--namespace <name>', 'of this namespace only')
-    .option('--horizon <duration>', 'how far to look ahead: 90s, 30m, 12h, 7d', parseDuration, parseDuration('1h'))
+    .option('--horizon <time>', 'how far to look ahead: an instant, or from now such as 30m, 12h or 7d', '1h')
     .addHelpText(
       'after',
       examples([
@@ -34,7 +34,8 @@ It reads the store and the broker with the configuration of an agent, whether on
       ]),
     )
     .action(async ({ namespace, horizon }) => {
-      const made = await makePlan(loadConfig(env), { namespace, horizonMs: horizon, signal });
+      const untilMs = Date.parse(instantFrom('--horizon', horizon, Date.now()));
+      const made = await makePlan(loadConfig(env), { namespace, untilMs, signal });
       output.print(forScripts(made), (style) => textOf(made, style));
     });
 };

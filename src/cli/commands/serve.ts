@@ -1,5 +1,6 @@
 import { startAgent } from '../../agent.ts';
 import { loadConfig } from '../../config.ts';
+import { startDryRun } from '../../dry-run.ts';
 import { createLog } from '../../log.ts';
 import { type DefineCommand, examples, Interrupted } from '../command.ts';
 
@@ -26,11 +27,12 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
     )
     .action(async () => {
       const config = loadConfig(env);
-      const log = createLog(config);
+      const log = createLog(config.dryRun ? { ...config, id: `${config.id}-dry-run` } : config);
       const stopping = new Promise<void>((resolve) => {
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
-      const agent = await startAgent(config, { log, signal }).catch((error: unknown) => {
+      const start = config.dryRun ? startDryRun : startAgent;
+      const agent = await start(config, { log, signal }).catch((error: unknown) => {
         if (!signal.aborted) throw error;
         log.info('stopped before the agent had started');
       });

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../src/clock.ts';
+import { makePlan } from '../../src/composition/planning.ts';
+import { startDryRun } from '../../src/dry-run.ts';
+import { createLog } from '../../src/log.ts';
+import { openStore } from '../../src/store/open.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { runCommandLine } from '../support/command-line.ts';
+
+/** Everything that an agent could change. */
+async function stateOf({ broker, vhost, config }: TestInstallation): Promise<unknown> {
+  const path = encodeURIComponent(vhost.vhost);
+  const seen: unknown[] = [];
+  const places = ['users', `vhosts/${path}/permissions`, 'user-limits', `policies/${path}`, 'global-parameters'];
+  for (const place of [...places, `exchanges/${path}`, `bindings/${path}`]) {
+    seen.push((await manage(broker, 'GET', `/${place}`)).body);
+  }
+  const { body } = await manage(broker, 'GET', `/queues/${path}`);
+  seen.push((body as { name: string }[]).map(({ name }) => name).toSorted());
+  const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
+  try {
+    seen.push(await store.namespaces.list({ limit: 100 }));
+  } finally {
+    await store.close();
+  }
+  // Statistics come and go.
+  return JSON.parse(
+    JSON.stringify(seen, (key, value: unknown) => (key.startsWith('message_stats') ? undefined : value)),
+  );
+}
+
+/** A stopped agent's installation with something to do of every kind. */
+async function makeDrifted(): Promise<{
+  installation: TestInstallation;
+  rotated: string;
+  ended: string;
+  drifted: string;
+}> {
+  const installation = await makeInstallation({
+    settings: { rotationIntervalSeconds: 2, defaultLifetimeSeconds: 60, reconcileIntervalSeconds: 1 },
+  });
+  const { broker, config, vhost } = installation;
+  const agent = await installation.start();
+  const rpc = await installation.rpc(TEAM);
+  const [rotated, ended, drifted] = [teamNamespace(), teamNamespace(), teamNamespace()];
+  await rpc.request('claim-namespace', { namespace: rotated });
+  await rpc.request('claim-namespace', { namespace: drifted });
+  const expires = new Date(Date.now() + 3000).toISOString();
+  const { connectionString } = await rpc.request('claim-namespace', { namespace: ended, expires });
+  const channel = await (await openConnection(connectionString)).createChannel();
+  await channel.assertQueue(`queue/${ended}/work`, { durable: true });
+  await agent.stop();
+  const path = `/permissions/${encodeURIComponent(vhost.vhost)}/${config.usernamePrefix}${drifted}-1`;
+  await manage(broker, 'DELETE', path);
+  while (Date.now() < Date.parse(expires) + 1000) await new Promise((resolve) => setTimeout(resolve, 100));
+  return { installation, rotated, ended, drifted };
+}
+
+describe('looking ahead', function () {
+  this.timeout(BROKER_START_MS);
+
+  it('a dry run says what it would do of every kind, goes on, and changes nothing', async () => {
+    const { installation, rotated, ended, drifted } = await makeDrifted();
+    const before = await stateOf(installation);
+    const lines: string[] = [];
+    const log = createLog(installation.config, { write: (line: string) => void lines.push(line) });
+    const dryRun = await startDryRun(installation.config, { log });
+    addCleanup(() => dryRun.stop());
+    const told = async (...texts: string[]): Promise<void> => {
+      const lateMs = performance.now() + 30_000;
+      while (!lines.some((line) => texts.every((text) => line.includes(text)))) {
+        assert.ok(performance.now() < lateMs, `not told: ${texts.join(' ')}\n${lines.join('')}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    await told('putUser', `${rotated}-`);
+    await told('namespace.rotated', rotated);
+    await told('deleteQueue', `queue/${ended}/work`);
+    await told('namespace.expired', ended);
+    await told('putPermissions', `${drifted}-1`);
+    await told('account.repaired', drifted);
+    await dryRun.stop();
+    assert.deepEqual(await stateOf(installation), before);
+    assert.ok(!lines.some((line) => line.includes('"level":"error"')), lines.join(''));
+  });
+
+  it('a plan has all of it with reasons, and changes nothing', async () => {
+    const { installation, rotated, ended, drifted } = await makeDrifted();
+    const before = await stateOf(installation);
+    const options = { untilMs: Date.now() + 1000, signal: new AbortController().signal };
+    const { namespaces, broker } = await makePlan(installation.config, options);
+    assert.ok(namespaces.some(({ namespace, action }) => namespace === rotated && action === 'rotate'));
+    assert.ok(namespaces.some(({ namespace, action }) => namespace === ended && action === 'delete'));
+    assert.deepEqual(broker.repairs, [
+      { namespace: drifted, account: `${installation.config.usernamePrefix}${drifted}-1`, why: ['permissions'] },
+    ]);
+    const one = await makePlan(installation.config, { ...options, namespace: ended });
+    assert.deepEqual(one.namespaces.map(({ action }) => action).at(-1), 'delete');
+    assert.deepEqual(one.broker.repairs, []);
+
+    const run = runCommandLine(['plan', '--horizon', '1m'], installation.environment);
+    assert.equal(await run.ended, 0, run.stderr());
+    assert.match(run.stdout(), new RegExp(`${ended} +delete all of it +nobody has claimed it`));
+    assert.match(run.stdout(), new RegExp(`put right +.*${drifted}-1 +permissions`));
+    assert.deepEqual(await stateOf(installation), before);
+  });
+
+  it('both run beside an agent, and a plan refuses a broker of another store', async () => {
+    const installation = await makeInstallation();
+    await installation.start();
+    const run = runCommandLine(['plan', '--json'], installation.environment);
+    assert.equal(await run.ended, 0, run.stderr());
+    const { namespaces, broker } = JSON.parse(run.stdout()) as { namespaces: []; broker: object };
+    assert.deepEqual(namespaces, []);
+    assert.deepEqual(broker, { repairs: [], connections: [], changes: [], unknown: [] });
+
+    const other = await makeInstallation();
+    const agent = await other.start();
+    await agent.stop();
+    const foreign = runCommandLine(['plan'], {
+      ...installation.environment,
+      STORE_URL: other.environment['STORE_URL'] ?? '',
+    });
+    assert.equal(await foreign.ended, 3);
+    assert.match(foreign.stderr(), /^pulse-agent: The broker is marked since/);
+  });
+});
