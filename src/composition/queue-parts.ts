@@ -12,6 +12,7 @@ import { createLastLook } from '../queues/last-look.ts';
 import { createLookOut } from '../queues/look-out.ts';
 import { createQueueNotices } from '../queues/queue-notices.ts';
 import { createSurvey, type Survey, type Surveyed } from '../queues/survey.ts';
+import type { Store } from '../store/store.ts';
 import type { NamespacePartsSettings } from './namespace-parts.ts';
 
 /** What watches queues. */
@@ -34,7 +35,15 @@ const SOON_MS = 1_000;
 
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createQueueParts(
-  { config, store, management, clock, randomBytes, log, events }: Omit<NamespacePartsSettings, 'random'>,
+  {
+    config,
+    store,
+    management,
+    clock,
+    randomBytes,
+    log,
+    events,
+  }: Omit<NamespacePartsSettings, 'random' | 'store'> & { readonly store: Store },
   jobs: Jobs,
 ): QueueParts {
   const { id, vhost, namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;

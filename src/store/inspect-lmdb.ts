@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { AgentError } from '../errors.ts';
 import { StoreGate } from './gate.ts';
+import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
 import type { StoreReader } from './read-only.ts';
@@ -28,6 +29,7 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
       kind: 'lmdb',
       storeId: identity.get('identity')?.storeId,
       namespaces: new LmdbNamespaces(root, gate),
+      audit: new LmdbAudit(root, gate),
       queueAlerts: new LmdbQueueAlerts(root, gate),
       async close() {
         if (gate.close()) await root.close();

@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import { StoreGate } from './gate.ts';
+import { MongoAudit } from './mongodb-audit.ts';
 import { makeClient } from './mongodb-client.ts';
 import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
 import { mongoUnavailable } from './mongodb-errors.ts';
@@ -42,6 +43,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
       kind: 'mongodb',
       storeId: identity?.storeId,
       namespaces: new MongoNamespaces(db, gate),
+      audit: new MongoAudit(db, gate),
       queueAlerts: new MongoQueueAlerts(db, gate),
       setup: () => gate.run(() => readSetup(db)),
       indexFaults: () => gate.run(() => findIndexFaults(db)),

@@ -2,6 +2,7 @@ import { type Collection, type Db, type Filter, MongoBulkWriteError } from 'mong
 import type { AuditQuery, AuditRecord, AuditStore } from './audit.ts';
 import type { StoreGate } from './gate.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
+import { makeIndexes } from './mongodb-indexes.ts';
 
 /** An {@link AuditRecord} in MongoDB. */
 interface AuditDocument extends Omit<AuditRecord, 'id' | 'atMs'> {
@@ -21,9 +22,7 @@ export class MongoAudit implements AuditStore {
 
   /** Makes the collection's indexes; those that are there stay. */
   async prepare(): Promise<void> {
-    // One call for each: FerretDB breaks when two indexes of one call are there already.
-    await this.#gate.run(() => this.#documents.createIndex({ at: 1, _id: 1 }, { name: 'by-time' }));
-    await this.#gate.run(() => this.#documents.createIndex({ namespace: 1, at: 1, _id: 1 }, { name: 'by-namespace' }));
+    await makeIndexes(this.#documents, this.#gate);
   }
 
   async append(records: readonly AuditRecord[]): Promise<void> {

@@ -16,6 +16,10 @@ export const MONGODB_INDEXES: Readonly<Record<string, Readonly<Record<string, In
     'by-next-attempt': { state: 1, nextAttempt: 1, _id: 1 },
     'by-settled': { settled: 1 },
   },
+  audit: {
+    'by-time': { at: 1, _id: 1 },
+    'by-namespace': { namespace: 1, at: 1, _id: 1 },
+  },
 };
 
 /** Makes the indexes of the collection; those that are there stay. */

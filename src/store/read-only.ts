@@ -1,4 +1,5 @@
 import { AgentError } from '../errors.ts';
+import type { AuditStore } from './audit.ts';
 import type { QueueAlertStore } from './queue-alerts.ts';
 import type { NamespaceStore } from './store.ts';
 
@@ -8,6 +9,7 @@ export interface StoreReader {
   /** Undefined while no agent has ever used it. */
   readonly storeId: string | undefined;
   readonly namespaces: Pick<NamespaceStore, 'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countByState'>;
+  readonly audit: Pick<AuditStore, 'list'>;
   readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
   close(): Promise<void>;
 }

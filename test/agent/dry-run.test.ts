@@ -40,7 +40,7 @@ async function makeDrifted(): Promise<{
   drifted: string;
 }> {
   const installation = await makeInstallation({
-    settings: { rotationIntervalSeconds: 2, defaultLifetimeSeconds: 60, reconcileIntervalSeconds: 1 },
+    settings: { rotationIntervalSeconds: 4, defaultLifetimeSeconds: 60, reconcileIntervalSeconds: 1 },
   });
   const { broker, config, vhost } = installation;
   const agent = await installation.start();
@@ -55,7 +55,7 @@ async function makeDrifted(): Promise<{
   await agent.stop();
   const path = `/permissions/${encodeURIComponent(vhost.vhost)}/${config.usernamePrefix}${drifted}-1`;
   await manage(broker, 'DELETE', path);
-  while (Date.now() < Date.parse(expires) + 1000) await new Promise((resolve) => setTimeout(resolve, 100));
+  while (Date.now() < Date.parse(expires) + 1500) await new Promise((resolve) => setTimeout(resolve, 100));
   return { installation, rotated, ended, drifted };
 }
 
