@@ -50,6 +50,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'say what agents would do next, and why',
     load: async () => (await import('./commands/plan.ts')).plan,
   },
+  audit: {
+    summary: 'show who did what, when and why',
+    load: async () => (await import('./commands/audit.ts')).audit,
+  },
   adopt: {
     summary: 'take over a broker that another store has marked',
     load: async () => (await import('./commands/adopt.ts')).adopt,

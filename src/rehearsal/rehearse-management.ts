@@ -90,6 +90,12 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
       return await Promise.resolve('updated');
     },
     deletePolicy: async (_vhost, name) => await Promise.resolve(remove('deletePolicy', 'policy', name)),
+    putOperatorPolicy: async (_vhost, name) => {
+      tell('putOperatorPolicy', name);
+      return await Promise.resolve('updated');
+    },
+    deleteOperatorPolicy: async (_vhost, name) =>
+      await Promise.resolve(remove('deleteOperatorPolicy', 'operator policy', name)),
     putGlobalParameter: async (name) => {
       tell('putGlobalParameter', name);
       return await Promise.resolve('updated');
@@ -110,6 +116,7 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
     listUserPermissions: (...call) => real.listUserPermissions(...call),
     listUserLimits: (...call) => real.listUserLimits(...call),
     listPolicies: (...call) => real.listPolicies(...call),
+    listOperatorPolicies: (...call) => real.listOperatorPolicies(...call),
     getGlobalParameter: (...call) => real.getGlobalParameter(...call),
     listBindingsInto: (...call) => real.listBindingsInto(...call),
     hasExchange: (...call) => real.hasExchange(...call),

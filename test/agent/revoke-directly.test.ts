@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { connect } from 'amqplib';
+import { loadConfig } from '../../src/config.ts';
+import { openDirectRevoker } from '../../src/composition/direct-revocation.ts';
+import { openStoreToRead } from '../../src/store/read-only.ts';
+import { makeInstallation, OTHER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
+import { unique } from '../support/folders.ts';
+import { runCommandLine } from '../support/command-line.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+
+/** Claims, and then nobody serves any more. */
+async function claimAndStop(installation: TestInstallation, namespaces: readonly string[]): Promise<string[]> {
+  const agent = await installation.start();
+  const rpc = await installation.rpc(TEAM);
+  const urls: string[] = [];
+  for (const namespace of namespaces) {
+    urls.push((await rpc.request('claim-namespace', { namespace })).connectionString);
+  }
+  await agent.stop();
+  return urls;
+}
+
+async function assertUseless(url: string): Promise<void> {
+  await assert.rejects(connect(url), /ACCESS_REFUSED|403/);
+}
+
+describe('revocation without a request', function () {
+  this.timeout(BROKER_START_MS);
+
+  it('works with the request queue gone and no agent: connections are closed, the password is useless, it is written down', async () => {
+    const installation = await makeInstallation();
+    const { broker, vhost, names, environment } = installation;
+    const namespace = teamNamespace();
+    const [url = ''] = await claimAndStop(installation, [namespace]);
+    await manage(
+      broker,
+      'DELETE',
+      `/queues/${encodeURIComponent(vhost.vhost)}/${encodeURIComponent(names.requestQueue)}`,
+    );
+    const open = await openConnection(url);
+    const closed = new Promise((resolve) => {
+      open.once('close', resolve);
+    });
+
+    const asked = runCommandLine(['revoke', '--direct', namespace], environment);
+    assert.equal(await asked.ended, 2);
+    assert.match(asked.stderr(), /add --yes/);
+    await (await connect(url)).close();
+
+    const run = runCommandLine(['revoke', '--direct', namespace, '--yes', '--until', '2h', '--json'], environment);
+    assert.equal(await run.ended, 0, run.stderr());
+    const { revokedUntil } = JSON.parse(run.stdout()) as { revokedUntil: string };
+    await closed;
+    await assertUseless(url);
+
+    const told = runCommandLine(['audit', '--namespace', namespace, '--json'], environment);
+    assert.equal(await told.ended, 0, told.stderr());
+    const last = JSON.parse(told.stdout().trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    assert.equal(last['actor'], 'operator');
+    assert.equal(last['action'], 'revocation');
+    assert.deepEqual(last['details'], { revokedUntil });
+
+    // An agent that comes later keeps to it.
+    await installation.start();
+    await assert.rejects((await installation.rpc(TEAM)).request('claim-namespace', { namespace }), {
+      code: 'RequestConflict',
+    });
+  });
+
+  it('revokes all, and goes on where it was broken off', async () => {
+    const installation = await makeInstallation();
+    const { environment } = installation;
+    const namespaces = [1, 2, 3].map((n) => `${unique('taskcluster-team')}-${n}`).toSorted();
+    const urls = await claimAndStop(installation, namespaces);
+    const some = runCommandLine(['revoke', '--all', '--yes', '--after', namespaces[0] ?? ''], environment);
+    assert.equal(await some.ended, 0, some.stderr());
+    assert.match(some.stdout(), /The credentials of 2 namespaces/);
+    await (await connect(urls[0] ?? '')).close();
+    for (const url of urls.slice(1)) await assertUseless(url);
+    const all = runCommandLine(['revoke', '--all', '--yes', '--json'], environment);
+    assert.equal(await all.ended, 0, all.stderr());
+    assert.deepEqual(JSON.parse(all.stdout()), { revoked: 3, failed: [] });
+    await assertUseless(urls[0] ?? '');
+  });
+
+  it('refuses to be called in two minds', async () => {
+    for (const args of [
+      ['revoke'],
+      ['revoke', 'taskcluster-x', '--all'],
+      ['revoke', 'taskcluster-x', '--after', 'y'],
+    ]) {
+      const run = runCommandLine(args, {});
+      assert.equal(await run.ended, 2);
+      assert.match(run.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
+    }
+  });
+
+  it('says that the agent on LMDB must be stopped first', async () => {
+    const installation = await makeInstallation();
+    await installation.start();
+    const run = runCommandLine(['revoke', '--all', '--yes'], installation.environment);
+    assert.equal(await run.ended, 4);
+    assert.match(run.stderr(), /stop that agent/);
+  });
+});
+
+describe('revocation without a request, beside agents on MongoDB', function () {
+  this.timeout(BROKER_START_MS);
+  const mongodb = useSharedMongoDB();
+
+  it('works while they serve and while the request queue is flooded', async () => {
+    const installation = await makeInstallation({ environment: { STORE_URL: mongoDatabase(mongodb()) } });
+    const { config, environment, taskcluster } = installation;
+    await installation.start();
+    const namespace = teamNamespace();
+    const rpc = await installation.rpc(TEAM);
+    const { connectionString } = await rpc.request('claim-namespace', { namespace });
+    taskcluster.behave({ mode: 'hanging' });
+    const flooder = await installation.requester();
+    for (let sent = 0; sent < 1000; sent += 1) {
+      await flooder.publish(
+        flooder.compose({
+          method: 'claim-namespace',
+          body: { namespace },
+          credentials: taskcluster.credentials(OTHER),
+        }),
+      );
+    }
+    const signal = new AbortController().signal;
+    const revoker = await openDirectRevoker(loadConfig(environment), 'test', signal);
+    try {
+      assert.equal(await revoker.count(), 1);
+      await revoker.one(namespace, undefined, signal);
+    } finally {
+      await revoker.close();
+    }
+    await assertUseless(connectionString);
+    const store = await openStoreToRead(config.storeUrl.reveal());
+    try {
+      assert.equal((await store.namespaces.get(namespace))?.generation, 3);
+    } finally {
+      await store.close();
+    }
+    taskcluster.behave({ mode: 'normal' });
+  });
+});
