@@ -101,6 +101,11 @@ export function nonceKey(id: string, nonce: string): string {
   return sha256(JSON.stringify([id, nonce])).toString('base64url');
 }
 
+/** What tells a request of the same signer from another one that has the same nonce. */
+export function requestDigest(method: MethodName, hashOfBody: string): string {
+  return sha256(JSON.stringify([method, hashOfBody])).toString('base64url');
+}
+
 /**
  * Signs a request: gives the header `authorization`. The access token is used here and goes nowhere.
  *

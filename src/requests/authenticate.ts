@@ -6,6 +6,7 @@ import {
   nonceKey,
   payloadHash,
   readAuthorization,
+  requestDigest,
   SIGNED_PORT,
   signedResource,
 } from '../contract/signature.ts';
@@ -81,13 +82,14 @@ export function createAuthenticate(
       key: nonceKey(id, nonce),
       replyAddress: request.replyTo,
       correlationId: request.correlationId,
+      digest: requestDigest(request.method, expectedHash),
       firstSeenMs: clock.nowMs(),
       // Twice: another agent, whose clock may be behind as far as a client's, accepts the signature for longer.
       acceptableUntilMs: Number(ts) * 1000 + 2 * maxSkewMs,
       outcome: null,
     };
     const remembered = await nonces.remember(entry);
-    if (remembered.replyAddress !== request.replyTo || remembered.correlationId !== request.correlationId) {
+    if (!isRedelivery(entry, remembered)) {
       throw new WireError(
         'ReplayDetected',
         'This nonce was used before by another request. Sign each request with a nonce of its own.',
@@ -95,6 +97,15 @@ export function createAuthenticate(
     }
     return { clientId: outcome.clientId, scopes: outcome.scopes, nonce: remembered };
   };
+}
+
+/** What the broker delivers again is the same in all of this. */
+function isRedelivery(entry: NonceEntry, first: NonceEntry): boolean {
+  return (
+    entry.replyAddress === first.replyAddress &&
+    entry.correlationId === first.correlationId &&
+    entry.digest === first.digest
+  );
 }
 
 function checkTimestamp(timestampMs: number, nowMs: number, maxSkewMs: number): void {

@@ -64,6 +64,8 @@ export interface NonceEntry {
   /** The reply address as the broker delivered it. */
   readonly replyAddress: string;
   readonly correlationId: string;
+  /** A hash of the method and the body. */
+  readonly digest: string;
   readonly firstSeenMs: number;
   readonly acceptableUntilMs: number;
   /** What the request did, as JSON, for methods that must not act twice; null until it is known. */

@@ -174,6 +174,24 @@ describe('signatures over AMQP', () => {
     assert.equal((await ask(OTHER, 'taskcluster-other-nonce')).properties.type, 'result');
   });
 
+  it('one nonce for two bodies or methods is ReplayDetected, also with one correlation id over one channel', async () => {
+    const requester = await installation().requester();
+    const [first, second] = [teamNamespace(), teamNamespace()];
+    for (const namespace of [first, second]) {
+      await requester.request({ method: 'claim-namespace', body: { namespace }, credentials: team() });
+    }
+    const ask = async (method: string, namespace: string) => {
+      const signed = { nonce: 'always-the-same' };
+      const request = { method, body: { namespace }, correlationId: 'always-the-same', credentials: team(), signed };
+      return (await requester.request(request)).json;
+    };
+    assert.equal((await ask('release-namespace', first))['state'], 'expiring');
+    assert.equal((await ask('release-namespace', second))['code'], 'ReplayDetected');
+    assert.equal((await ask('claim-namespace', first))['code'], 'ReplayDetected');
+    const { json } = await requester.request({ method: 'get-namespace', body: { namespace: second } });
+    assert.equal(json['state'], 'active');
+  });
+
   it('a signature that proved wrong takes no nonce', async () => {
     const requester = await installation().requester();
     const body = { namespace: teamNamespace() };

@@ -25,7 +25,7 @@ describe('prune', () => {
     store.put(recordOf(clock.nowMs(), { namespace: 'alive' }));
     store.put(recordOf(0, { namespace: 'old', state: 'gone', goneMs: clock.nowMs() - DAY }));
     store.put(recordOf(0, { namespace: 'young', state: 'gone', goneMs: clock.nowMs() - DAY + 1 }));
-    const entry = { replyAddress: 'a', correlationId: 'c', firstSeenMs: 0, outcome: null };
+    const entry = { replyAddress: 'a', correlationId: 'c', digest: 'd', firstSeenMs: 0, outcome: null };
     await store.nonces.remember({ ...entry, key: 'old', acceptableUntilMs: clock.nowMs() - 1 });
     await store.nonces.remember({ ...entry, key: 'young', acceptableUntilMs: clock.nowMs() + 1 });
     const job = pruneJob({ store, clock, log: createLog({ logLevel: 'silent', id: 'test' }) });

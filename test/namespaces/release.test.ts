@@ -16,6 +16,7 @@ async function setUp() {
     key: 'key',
     replyAddress: 'address',
     correlationId: 'id',
+    digest: 'digest',
     firstSeenMs: clock.nowMs(),
     acceptableUntilMs: clock.nowMs() + HOUR,
     outcome: null,

@@ -23,6 +23,7 @@ const signer: Signer = {
     key: 'k',
     replyAddress: DIRECT_ADDRESS,
     correlationId: 'c-1',
+    digest: '',
     firstSeenMs: 0,
     acceptableUntilMs: 0,
     outcome: null,

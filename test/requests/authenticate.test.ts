@@ -9,6 +9,7 @@ import { createMemoryStore } from '../support/memory-store.ts';
 
 const never = new AbortController().signal;
 const content = Buffer.from('{"namespace":"taskcluster-x"}');
+const OTHER_BODY = Buffer.from('{"namespace":"taskcluster-y"}');
 
 /** The agent's check, with a Taskcluster that takes every signature and echoes its hash, unless it is told otherwise. */
 function setUp(answer: () => object = () => ({})) {
@@ -192,6 +193,8 @@ describe('authenticate', () => {
     for (const [what, given, signing] of [
       ['reply address', { replyTo: `${DIRECT_ADDRESS}b` }, {}],
       ['correlation id', { correlationId: 'c-2' }, { correlationId: 'c-2' }],
+      ['body', { content: OTHER_BODY }, { body: OTHER_BODY }],
+      ['method', { method: 'release-namespace' }, { method: 'release-namespace' }],
     ] as const) {
       it(`refuses it with another ${what}`, async () => {
         const { clock, authenticate } = setUp();

@@ -97,6 +97,7 @@ function serveOnceOrTwice(
       key,
       replyAddress: 'reply',
       correlationId: 'one',
+      digest: '',
       firstSeenMs: nowMs,
       acceptableUntilMs: nowMs + REMEMBERED_MS,
       outcome: null,

@@ -32,6 +32,7 @@ export function nonceOf(given: Partial<NonceEntry> = {}): NonceEntry {
     key: unique('nonce'),
     replyAddress: 'amq.rabbitmq.reply-to.x',
     correlationId: 'c-1',
+    digest: 'd-1',
     firstSeenMs: NOW_MS,
     acceptableUntilMs: NOW_MS + 600_000,
     outcome: null,
@@ -236,7 +237,7 @@ export function storeContract(make: MakeStore, rounds: number): void {
     it('keeps the first use of a signature and gives it to everybody who asks later', async () => {
       const entry = nonceOf();
       assert.deepStrictEqual(await store.nonces.remember(entry), entry);
-      const other = { ...entry, correlationId: 'c-2', replyAddress: 'elsewhere' };
+      const other = { ...entry, correlationId: 'c-2', digest: 'd-2', replyAddress: 'elsewhere' };
       assert.deepStrictEqual(await store.nonces.remember(other), entry);
     });
 

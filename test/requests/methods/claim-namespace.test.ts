@@ -10,7 +10,15 @@ const afterReply = (work: () => void): void => work();
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const signal = new AbortController().signal;
-const nonce = { key: '', replyAddress: '', correlationId: '', firstSeenMs: 0, acceptableUntilMs: 0, outcome: null };
+const nonce = {
+  key: '',
+  replyAddress: '',
+  correlationId: '',
+  digest: '',
+  firstSeenMs: 0,
+  acceptableUntilMs: 0,
+  outcome: null,
+};
 const signer: Signer = { clientId: 'project/x', scopes: [], nonce };
 const result: ClaimResult = {
   record: recordOf(NOW, { contact: 'secret@example.com' }),
