@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
+import type { TestInstallation } from '../support/agent.ts';
+import { manage, useSharedBroker } from '../support/broker.ts';
+import {
+  claimTeam,
+  collectEvents,
+  type EventLog,
+  makeWatchedInstallation,
+  type Team,
+  until,
+} from '../support/watched.ts';
+import type { Moment } from '../support/steps.ts';
+
+/** A dozen deaths, a few at once, each with two starts of an agent and the time until it is taken for dead. */
+const DEATHS_MS = 400_000;
+
+/** So many installations at once. */
+const LANES = 4;
+
+const CONTACT = 'owner@example.org';
+
+interface Scene {
+  readonly installation: TestInstallation;
+  readonly events: EventLog;
+  readonly team: Team;
+  readonly queue: string;
+}
+
+/** Something that becomes of a queue, and what must hold when another agent has come after the one that died. */
+interface Scenario {
+  readonly name: string;
+  /** The steps of the agent, in order; after the last one nothing is left to do. */
+  readonly steps: readonly string[];
+  /** What is done before the agent is told where to die. */
+  prepare?(scene: Scene): Promise<unknown>;
+  act(scene: Scene): Promise<unknown>;
+  /** The types of events that were told at least once, and the subjects of all mails. */
+  readonly events: readonly string[];
+  readonly mails: readonly RegExp[];
+  readonly isLeft: boolean;
+}
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'the deletion of a queue',
+    steps: [
+      'queueAlerts.insert',
+      'notices.add',
+      'queueAlerts.replace',
+      'queueAlerts.replace 2',
+      'notices.add 2',
+      'queueAlerts.replace 3',
+      'management.deleteQueue',
+      'queueAlerts.replace 4',
+      'queueAlerts.remove',
+    ],
+    act: ({ team, queue }) => team.fill(queue, 60),
+    events: ['queue.warning', 'queue.deleted'],
+    mails: [/grows too large/, /was deleted/],
+    isLeft: false,
+  },
+  {
+    name: 'the recovery of a queue',
+    steps: ['queueAlerts.replace', 'notices.add', 'queueAlerts.remove'],
+    async prepare({ team, queue, events, installation }) {
+      await team.fill(queue, 30);
+      await events.of('queue.warning', queue);
+      await until(() => installation.taskcluster.mails.length === 1, 'a mail of the warning');
+    },
+    act: ({ team, queue }) => team.channel.purgeQueue(queue),
+    events: ['queue.warning', 'queue.recovered'],
+    mails: [/grows too large/, /small again/],
+    isLeft: true,
+  },
+];
+
+describe('an agent that is killed in the middle of', () => {
+  useSharedBroker();
+
+  for (const scenario of scenarios) {
+    it(`${scenario.name} leaves nothing undone and tells no owner twice, whichever step it dies at`, async function () {
+      this.timeout(DEATHS_MS);
+      const deaths: { step: string; moment: Moment }[] = scenario.steps.map((step) => ({ step, moment: 'before' }));
+      deaths.push({ step: scenario.steps.at(-1) ?? '', moment: 'after' });
+      const rest = deaths[Symbol.iterator]();
+      await Promise.all(
+        Array.from({ length: LANES }, async () => {
+          for (const { step, moment } of rest) await dieAndRecover(scenario, step, moment);
+        }),
+      );
+    });
+  }
+});
+
+async function dieAndRecover(scenario: Scenario, step: string, moment: Moment): Promise<void> {
+  const installation = await makeWatchedInstallation();
+  let next: AgentProcess | undefined;
+  try {
+    const agent = await startAgentProcess(installation.environment);
+    next = agent;
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation, CONTACT);
+    const queue = `queue/${team.namespace}/jobs`;
+    await team.channel.assertQueue(queue);
+    const scene = { installation, events, team, queue };
+    await scenario.prepare?.(scene);
+    await agent.arm(step, moment, 'SIGKILL');
+    await scenario.act(scene);
+    await agent.signalled('SIGKILL');
+    next = await startAgentProcess(installation.environment);
+    await check(scenario, scene);
+    await next.stop();
+  } catch (error) {
+    throw new Error(
+      `${scenario.name} whose agent died ${moment} ${step}: ${(error as Error).message}\nThe end of the log:\n${next?.log()}`,
+      { cause: error },
+    );
+  } finally {
+    await installation.remove();
+  }
+}
+
+async function check(scenario: Scenario, { installation, events, queue }: Scene): Promise<void> {
+  for (const type of scenario.events) await events.of(type, queue);
+  await until(() => installation.taskcluster.mails.length >= scenario.mails.length, 'the mails');
+  assert.deepEqual(
+    installation.taskcluster.mails.map(({ subject }) => scenario.mails.findIndex((mail) => mail.test(subject))),
+    scenario.mails.map((_, index) => index),
+  );
+  assert.ok(installation.taskcluster.mails.every(({ address }) => address === CONTACT));
+  const path = `/queues/${encodeURIComponent(installation.config.vhost)}/${encodeURIComponent(queue)}`;
+  const { status } = await manage(installation.broker, 'GET', path, undefined, [404]);
+  assert.equal(status, scenario.isLeft ? 200 : 404);
+}
