@@ -49,6 +49,8 @@ export interface LocalRabbitMQ {
   restart(signal?: AbortSignal): Promise<void>;
   /** Runs RabbitMQ's command line against it and returns what it printed. */
   rabbitmqctl(args: readonly string[], signal?: AbortSignal): Promise<string>;
+  /** Runs rabbitmq-plugins against it; returns what it prints. */
+  rabbitmqPlugins(args: readonly string[], signal?: AbortSignal): Promise<string>;
 }
 
 /**
@@ -165,7 +167,15 @@ class PrivateBroker implements LocalRabbitMQ {
   }
 
   async rabbitmqctl(args: readonly string[], signal?: AbortSignal): Promise<string> {
-    return await runCommand(join(this.#scripts, 'rabbitmqctl'), args, {
+    return await this.#run('rabbitmqctl', args, signal);
+  }
+
+  async rabbitmqPlugins(args: readonly string[], signal?: AbortSignal): Promise<string> {
+    return await this.#run('rabbitmq-plugins', args, signal);
+  }
+
+  async #run(script: string, args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
+    return await runCommand(join(this.#scripts, script), args, {
       env: this.#environment,
       cwd: this.#scripts,
       ...(signal === undefined ? {} : { signal }),

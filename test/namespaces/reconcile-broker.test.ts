@@ -374,7 +374,8 @@ describe('reconcile-broker', function () {
     assert.equal((await site.reconcile()).connections, 0);
     site.advance(3_601_000);
     assert.equal((await site.reconcile()).connections, 1);
-    await closed;
+    const [reason] = await closed;
+    assert.match(String(reason), /open for as long as it may. Claim credentials and connect again/);
     const [event, ...more] = site.takeEvents().filter(({ type }) => type === 'connection.closed');
     assert.deepEqual(more, []);
     assert.equal(event?.data['account'], site.user(1));

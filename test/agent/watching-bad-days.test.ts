@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import type { TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { makeFolder, unique } from '../support/folders.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { type Around, interceptStore } from '../support/steps.ts';
+import { claimTeam, collectEvents, makeWatchedInstallation, until } from '../support/watched.ts';
+
+/** A gate that is closed until it is opened. */
+function makeGate(): { open: () => void; passed: Promise<void> } {
+  let open = (): void => undefined;
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, passed };
+}
+
+async function isThere({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
+  const path = `/queues/${encodeURIComponent(config.vhost)}/${encodeURIComponent(queue)}`;
+  return (await manage(broker, 'GET', path, undefined, [404])).status === 200;
+}
+
+function kindsOfMails({ taskcluster }: TestInstallation): string[] {
+  const kinds = [
+    [/grows too large/, 'warning'],
+    [/was deleted/, 'deletion'],
+    [/small again/, 'recovered'],
+  ] as const;
+  return taskcluster.mails.map(({ subject }) => kinds.find(([text]) => text.test(subject))?.[1] ?? subject);
+}
+
+describe('watching on a bad day', function () {
+  this.timeout(180_000);
+  useSharedBroker();
+
+  it('keeps a queue that is drained between the look and the deletion, and tells nobody that it was deleted', async () => {
+    const installation = await makeWatchedInstallation();
+    let added = 0;
+    let drain = async (): Promise<unknown> => undefined;
+    const around: Around = async (step, call) => {
+      const result = await call();
+      // The first notice is the warning, the second one that of the deletion: the agent has decided to delete.
+      if (step === 'notices.add' && (added += 1) === 2) await drain();
+      return result;
+    };
+    await installation.start({ wrapStore: (store) => interceptStore(store, around) });
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation, 'owner@example.org');
+    const queue = `queue/${team.namespace}/drained`;
+    await team.channel.assertQueue(queue);
+    drain = () => team.channel.purgeQueue(queue);
+    await team.fill(queue, 60);
+    await events.of('queue.recovered', queue);
+    await until(() => installation.taskcluster.mails.length >= 2, 'both mails');
+    assert.equal(added, 3);
+    assert.deepEqual(kindsOfMails(installation), ['warning', 'recovered']);
+    assert.equal(await isThere(installation, queue), true);
+    // It is watched as before.
+    await team.fill(queue, 60);
+    await events.of('queue.deleted', queue);
+  });
+
+  it('counts what consumers hold, and sees a huge message as one', async () => {
+    const installation = await makeWatchedInstallation();
+    await installation.start();
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    const huge = `queue/${team.namespace}/huge`;
+    await team.channel.assertQueue(huge);
+    await team.fill(huge, 3, 8 * 2 ** 20);
+    const held = `queue/${team.namespace}/held`;
+    await team.channel.assertQueue(held);
+    await team.channel.consume(held, () => undefined);
+    await team.fill(held, 60);
+    await events.of('queue.warning', held);
+    await events.of('queue.deleted', held);
+    assert.deepEqual(
+      events.seen.filter(({ subject }) => subject === huge),
+      [],
+    );
+  });
+
+  it('goes on while the notifier hangs; what it could not send is sent once it works', async () => {
+    const installation = await makeWatchedInstallation();
+    installation.taskcluster.behave({ mode: 'hanging' }, 'notify');
+    await installation.start();
+    const events = await collectEvents(installation);
+    const told = await claimTeam(installation, 'owner@example.org');
+    const untold = await claimTeam(installation);
+    const waits = `queue/${told.namespace}/waits`;
+    await told.channel.assertQueue(waits);
+    await told.fill(waits, 60);
+    await events.of('queue.warning', waits);
+    await until(() => installation.taskcluster.calls.email > 0, 'a try to send');
+    for (let round = 0; round < 3; round += 1) {
+      const queue = `queue/${untold.namespace}/goes-on-${round}`;
+      await untold.channel.assertQueue(queue);
+      await untold.fill(queue, 60);
+      await events.of('queue.deleted', queue);
+    }
+    installation.taskcluster.behave({ mode: 'normal' }, 'notify');
+    await events.of('queue.deleted', waits);
+    await until(() => installation.taskcluster.mails.length >= 2, 'both mails');
+    assert.deepEqual(kindsOfMails(installation).toSorted(), ['deletion', 'warning']);
+  });
+
+  it('lives on surveys where there is no event exchange', async () => {
+    const installation = await makeWatchedInstallation({ settings: { eventVhost: unique('nowhere') } });
+    await installation.start();
+    await installation.logged('there are no broker events');
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/surveyed`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 60);
+    await events.of('queue.warning', queue);
+    await events.of('queue.deleted', queue);
+  });
+
+  it('forgets the alerts of a namespace that ends', async () => {
+    const installation = await makeWatchedInstallation({ settings: { rotationIntervalSeconds: 4 } });
+    let removed = 0;
+    const around: Around = async (step, call) => {
+      const result = await call();
+      if (step === 'queueAlerts.remove') removed += 1;
+      return result;
+    };
+    await installation.start({ wrapStore: (store) => interceptStore(store, around) });
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/warned`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 30);
+    await events.of('queue.warning', queue);
+    const rpc = await installation.rpc('team/service');
+    team.connection.on('error', () => undefined);
+    await rpc.request('release-namespace', { namespace: team.namespace });
+    await events.of('namespace.expired', team.namespace);
+    await until(() => removed === 1, 'the alert is forgotten');
+    assert.deepEqual(
+      events.seen.filter(({ type }) => type === 'queue.recovered' || type === 'queue.deleted'),
+      [],
+    );
+  });
+});
+
+describe('two agents that watch the same queues', function () {
+  this.timeout(180_000);
+  useSharedBroker();
+  const mongodb = useSharedMongoDB();
+
+  it('warn of each once, delete it once and send each mail once', async () => {
+    const installation = await makeWatchedInstallation({ environment: { STORE_URL: mongoDatabase(mongodb()) } });
+    await Promise.all([installation.start(), installation.start()]);
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation, 'owner@example.org');
+    const queues = [1, 2, 3, 4, 5, 6].map((number) => `queue/${team.namespace}/${number}`);
+    for (const queue of queues) await team.channel.assertQueue(queue);
+    for (const queue of queues) await team.fill(queue, 60);
+    for (const queue of queues) await events.of('queue.deleted', queue);
+    await until(() => installation.taskcluster.mails.length >= 2 * queues.length, 'all mails');
+    for (const queue of queues) {
+      const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
+      assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
+    }
+    assert.equal(installation.taskcluster.mails.length, 2 * queues.length);
+  });
+});
+
+describe('watching on a broker that fails', function () {
+  this.timeout(180_000);
+  let broker: LocalRabbitMQ;
+  before('start a RabbitMQ of its own', async function () {
+    this.timeout(BROKER_START_MS);
+    broker = await startRabbitMQ({ folder: makeFolder('watched-broker') });
+    addCleanup(() => broker.kill());
+  });
+  after('stop it', () => broker.kill());
+
+  it('deletes during an alarm; the events come after it, or are in the log', async () => {
+    const installation = await makeWatchedInstallation({ broker });
+    const gate = makeGate();
+    const around: Around = async (step, call) => {
+      if (step === 'queueAlerts.insert') await gate.passed;
+      return await call();
+    };
+    await installation.start({ wrapStore: (store) => interceptStore(store, around) });
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/alarming`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 60);
+    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
+    await installation.logged('RabbitMQ has set an alarm');
+    gate.open();
+    await until(async () => !(await isThere(installation, queue)), 'the deletion');
+    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
+    await installation.logged('RabbitMQ has cleared an alarm');
+    const isTold = (type: string): boolean =>
+      events.seen.some((event) => event.type === type && event.subject === queue) ||
+      installation.log.some((line) => line.includes('could not be published') && line.includes(type));
+    await until(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
+    await installation.remove();
+  });
+
+  it('sees queues while the event exchange is switched off and on again', async () => {
+    const installation = await makeWatchedInstallation({ broker });
+    await installation.start();
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    const growAndGo = async (name: string): Promise<void> => {
+      const queue = `queue/${team.namespace}/${name}`;
+      await team.channel.assertQueue(queue);
+      await team.fill(queue, 60);
+      await events.of('queue.deleted', queue);
+    };
+    await growAndGo('before');
+    await broker.rabbitmqPlugins(['disable', 'rabbitmq_event_exchange']);
+    await growAndGo('without');
+    await broker.rabbitmqPlugins(['enable', 'rabbitmq_event_exchange']);
+    await growAndGo('after');
+    await installation.remove();
+  });
+});
