@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { type BrokerEvent, type Headers, readBrokerEvent } from '../../src/broker/broker-events.ts';
+import { decideReaction, type ReactionSettings } from '../../src/jobs/broker-event-reactions.ts';
+
+const SETTINGS: ReactionSettings = {
+  id: 'pulse-agent',
+  vhost: 'pulse',
+  usernamePrefix: '',
+  namespacePrefix: 'taskcluster-',
+  ownUsers: new Set(),
+};
+const QUEUE = 'queue/taskcluster-x/jobs';
+
+function react(type: BrokerEvent['type'], headers: Headers) {
+  const event = readBrokerEvent(type, { vhost: 'pulse', ...headers });
+  assert.ok(event !== undefined);
+  return decideReaction(SETTINGS, event);
+}
+
+describe('the reaction to what happens to queues', () => {
+  it('is a look soon at one that is new or has lost a consumer', () => {
+    assert.deepEqual(react('queue.created', { name: QUEUE }), { what: 'look', queue: QUEUE, isNew: true });
+    assert.deepEqual(react('consumer.deleted', { queue: QUEUE }), { what: 'look', queue: QUEUE, isNew: false });
+  });
+
+  it('is to forget one that is gone', () => {
+    assert.deepEqual(react('queue.deleted', { name: QUEUE }), { what: 'forget', queue: QUEUE });
+  });
+
+  it('is none for queues of nobody, of another vhost, and for what makes no queue grow', () => {
+    const none = { what: 'none' };
+    assert.deepEqual(react('queue.created', { name: 'queue/pulse-agent/v1/requests' }), none);
+    assert.deepEqual(react('queue.created', { name: 'amq.gen-x' }), none);
+    assert.deepEqual(react('queue.created', { name: QUEUE, vhost: '/' }), none);
+    assert.deepEqual(react('consumer.created', { queue: QUEUE }), none);
+    assert.deepEqual(react('connection.created', { name: 'a -> b', user: 'taskcluster-x-1' }), none);
+    assert.deepEqual(react('connection.closed', { name: 'a -> b' }), none);
+  });
+
+  for (const version of ['3.10.8', '4.0.5']) {
+    it(`is decided for every event that RabbitMQ ${version} sends`, () => {
+      const file = new URL(`../data/broker-events-${version}.json`, import.meta.url);
+      const samples = JSON.parse(readFileSync(file, 'utf8')) as { routingKey?: string; headers?: Headers }[];
+      const events = Object.values(samples).flatMap(({ routingKey = '', headers = {} }) => {
+        const event = readBrokerEvent(routingKey, headers);
+        return event === undefined ? [] : [event];
+      });
+      assert.ok(events.some(({ type }) => type === 'queue.created'));
+      for (const event of events) decideReaction(SETTINGS, event);
+    });
+  }
+});

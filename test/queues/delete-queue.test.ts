@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import type { CallOptions } from '../../src/broker/management.ts';
+import { momentOf } from '../../src/clock.ts';
+import { DELETE_WINDOW_MS } from '../../src/queues/decide-alert.ts';
+import { createDeleteQueue } from '../../src/queues/delete-queue.ts';
+import type { LastSeen } from '../../src/queues/last-look.ts';
+import { createQueueNotices } from '../../src/queues/queue-notices.ts';
+import type { NoticeState } from '../../src/store/notices.ts';
+import type { QueueAlert } from '../../src/store/queue-alerts.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { alertOf, recordOf } from '../support/records.ts';
+
+const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000 };
+
+/** A queue that is about to be deleted, and what may happen right before each step. */
+async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRecord> = {}) {
+  const clock = createManualClock();
+  const store = createMemoryStore();
+  const record = recordOf(clock.nowMs(), { contact: 'owner@example.org', ...owner });
+  store.put(record);
+  const alert = alertOf({ level: 'over', messages: 9000, ...given });
+  await store.queueAlerts.insert(alert);
+  const notices = new Map<string, NoticeState>();
+  const { notices: outbox } = store;
+  const observed: typeof outbox = {
+    ...outbox,
+    add: async (notice) => {
+      notices.set(notice.kind, notice.state);
+      return await outbox.add(notice);
+    },
+    replace: async (notice, revision) => {
+      notices.set(notice.kind, notice.state);
+      return await outbox.replace(notice, revision);
+    },
+  };
+  const hooks = {
+    look: (): LastSeen => ({ is: 'there', messages: 9001, seenAt: momentOf(clock) }),
+    beforeDelete: (): void => undefined,
+    isSame: true,
+  };
+  const told: QueueAlert[] = [];
+  const deleted: string[] = [];
+  const deletion = createDeleteQueue({
+    store,
+    notices: createQueueNotices({ store: observed, limits: LIMITS }),
+    management: {
+      async deleteQueue(_vhost: string, queue: string, options?: CallOptions) {
+        hooks.beforeDelete();
+        options?.beforeSend?.();
+        deleted.push(queue);
+        return true;
+      },
+    },
+    lastLook: async () => hooks.look(),
+    clock,
+    vhost: '/',
+    limits: LIMITS,
+    isSameSince: () => hooks.isSame,
+    onDeleted: (about) => told.push(about),
+  });
+  return {
+    clock,
+    store,
+    hooks,
+    told,
+    deleted,
+    notice: () => notices.get('queue-deletion'),
+    level: async () => (await store.queueAlerts.get(alert.queue))?.level,
+    goOn: () => deletion.goOn(record, alert, new AbortController().signal),
+  };
+}
+
+describe('the deletion of a queue', () => {
+  it('comes after the notice, and tells once it is done', async () => {
+    const { hooks, deleted, told, notice, level, goOn } = await scene();
+    let heldBefore: NoticeState | undefined;
+    hooks.beforeDelete = () => (heldBefore = notice());
+    await goOn();
+    assert.deepEqual(deleted, [alertOf().queue]);
+    assert.equal(heldBefore, 'held');
+    assert.equal(notice(), 'waiting');
+    assert.equal(told[0]?.messages, 9001);
+    assert.equal(await level(), undefined);
+  });
+
+  it('does not happen when the queue was drained meanwhile', async () => {
+    const { clock, hooks, deleted, told, notice, level, goOn } = await scene();
+    hooks.look = () => ({ is: 'there', messages: 7999, seenAt: momentOf(clock) });
+    await goOn();
+    assert.deepEqual([deleted, told], [[], []]);
+    assert.equal(await level(), 'warned');
+    assert.equal(notice(), 'held');
+  });
+
+  it('does not happen when nobody knows how deep it is', async () => {
+    const { hooks, deleted, level, goOn } = await scene();
+    hooks.look = () => ({ is: 'unknown' });
+    await goOn();
+    assert.deepEqual(deleted, []);
+    assert.equal(await level(), 'over');
+  });
+
+  it('does not hit a queue that came or went since the look, nor one that was looked at long ago', async () => {
+    for (const spoil of [
+      ({ hooks }: Awaited<ReturnType<typeof scene>>) => void (hooks.isSame = false),
+      ({ clock }: Awaited<ReturnType<typeof scene>>) => clock.advance(DELETE_WINDOW_MS + 1),
+      // An agent that was suspended: only the wall clock shows it.
+      ({ clock }: Awaited<ReturnType<typeof scene>>) => clock.setWall(clock.nowMs() + DELETE_WINDOW_MS + 1),
+    ]) {
+      const made = await scene();
+      made.hooks.beforeDelete = () => spoil(made);
+      await made.goOn();
+      assert.deepEqual([made.deleted, made.told], [[], []]);
+      // Somebody looks at it anew.
+      assert.equal(await made.level(), 'deleting');
+      assert.equal(made.notice(), 'held');
+    }
+  });
+
+  it('does not happen when another agent has the alert', async () => {
+    const { store, hooks, deleted, told, goOn } = await scene();
+    const alert = alertOf({ level: 'over', messages: 9000 });
+    const look = hooks.look();
+    await store.queueAlerts.replace({ ...alert, revision: 2 }, 1);
+    hooks.look = () => look;
+    await goOn();
+    assert.deepEqual([deleted, told], [[], []]);
+  });
+
+  it('does not happen when the namespace ends, or is another one by now', async () => {
+    for (const owner of [{ state: 'expiring' }, { state: 'gone' }, { life: 'next' }] as const) {
+      const { deleted, told, notice, level, goOn } = await scene({}, owner);
+      await goOn();
+      assert.deepEqual([deleted, told], [[], []]);
+      assert.equal(await level(), undefined);
+      assert.equal(notice(), 'withdrawn');
+    }
+  });
+
+  it('is told when the call of an agent that died has worked, and not when the owner was faster', async () => {
+    for (const [level, isTold] of [
+      ['deleting', true],
+      ['over', false],
+    ] as const) {
+      const { hooks, deleted, told, notice, goOn } = await scene({ level });
+      hooks.look = () => ({ is: 'missing' });
+      await goOn();
+      assert.deepEqual(deleted, []);
+      assert.equal(told.length === 1, isTold);
+      assert.equal(notice(), isTold ? 'waiting' : 'withdrawn');
+    }
+  });
+
+  it('has no notice where there is nobody to tell', async () => {
+    const { deleted, told, notice, goOn } = await scene({}, { contact: null });
+    await goOn();
+    assert.equal(deleted.length, 1);
+    assert.equal(told.length, 1);
+    assert.equal(notice(), undefined);
+  });
+});
