@@ -57,7 +57,8 @@ const OVERRIDES: Readonly<Record<string, keyof FileSettings>> = {
 const OWN_SECRETS = ['PULSE_AGENT_SECRET', 'PULSE_AGENT_PREVIOUS_SECRETS', 'PULSE_AGENT_CLAIMANT_PASSWORD'];
 
 /** Variables under this project's own prefix: any other one with that prefix is a misspelling. */
-const OWN_VARIABLES = ['PULSE_AGENT_CONFIG', 'PULSE_AGENT_URL', ...OWN_SECRETS];
+const CLIENT_VARIABLES = ['PULSE_AGENT_URL', 'PULSE_AGENT_ID', 'PULSE_AGENT_AUDIENCE'];
+const OWN_VARIABLES = ['PULSE_AGENT_CONFIG', ...CLIENT_VARIABLES, ...OWN_SECRETS];
 const KNOWN_VARIABLES = new Set([...OWN_VARIABLES, ...OWN_SECRETS.map((variable) => `${variable}_FILE`)]);
 
 /** The backstop is so many times the threshold for deletion: an agent that is at work deletes long before. */

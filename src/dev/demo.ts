@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { type LocalInstallation, startLocalInstallation, WORKING_COPY } from './local-installation.ts';
 import { createSteps } from './steps.ts';
 import { walkThrough } from './walk-through.ts';
@@ -9,12 +10,16 @@ const steps = createSteps((line) => console.log(line));
 const interrupted = new AbortController();
 const whenInterrupted = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    // Not once: Ctrl-C in a terminal arrives twice, by itself and passed on by bootstrap.js.
+    process.on(signal, () => {
       interrupted.abort(new Error('The demo was interrupted.'));
       resolve();
     });
   }
 });
+
+/** Where another terminal finds what a client needs; of two demos that are kept, that of the later one. */
+const CLIENT_ENVIRONMENT = join(WORKING_COPY, '.cache/demo.env');
 
 /** The process of one demo has a folder of its own, so that two can run side by side. */
 const folder = join(WORKING_COPY, `.cache/demo-${process.pid}`);
@@ -25,8 +30,13 @@ try {
     await walkThrough(installation, steps, interrupted.signal);
     await walkThroughLife(installation, steps, interrupted.signal);
     if (keep) {
-      tellHowToTalkToIt(installation);
-      await whenInterrupted;
+      writeFileSync(CLIENT_ENVIRONMENT, exportsOf(clientEnvironment(installation)), { mode: 0o600 });
+      try {
+        tellHowToTalkToIt(installation);
+        await whenInterrupted;
+      } finally {
+        rmSync(CLIENT_ENVIRONMENT, { force: true });
+      }
     }
   } finally {
     await steps.run('Stop everything', () => installation.stop());
@@ -41,13 +51,23 @@ function tellHowToTalkToIt({ environment, claimantUrl, broker, logFile }: LocalI
   console.log(`
 Everything keeps running until Ctrl-C, sped up: credentials are rotated every ten seconds.
 
+  The environment of a client      . ${relative(process.cwd(), CLIENT_ENVIRONMENT)}
   A client's first claim goes to   ${claimantUrl}
   Clients and their scopes         config/dev-taskcluster.yml
   RabbitMQ in a browser            ${broker.managementUrl} (${broker.user} / ${broker.password})
   The agent's log                  ${logFile}
 
-The environment of this installation, for other commands:
-${Object.entries(environment)
-  .map(([name, value]) => `  export ${name}='${value}'`)
-  .join('\n')}`);
+The environment of this installation, for commands of operators:
+${exportsOf(environment)}`);
+}
+
+function clientEnvironment({ claimantUrl, taskcluster }: LocalInstallation): Readonly<Record<string, string>> {
+  const { clientId, accessToken } = taskcluster.credentials('team-a/service');
+  return { PULSE_AGENT_URL: claimantUrl, TASKCLUSTER_CLIENT_ID: clientId, TASKCLUSTER_ACCESS_TOKEN: accessToken };
+}
+
+function exportsOf(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .map(([name, value]) => `  export ${name}='${value}'\n`)
+    .join('');
 }

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { TEAM, useInstallation } from '../support/agent.ts';
+import { makeFolder } from '../support/folders.ts';
+import { INSTALL_MS, type InstalledClient, installClient } from '../support/installed-client.ts';
+import { openShell } from '../support/shell-session.ts';
+import { skipBecause } from '../support/skip.ts';
+import { type Block, runShell, useBlocks } from './blocks.ts';
+
+const run = promisify(execFile);
+
+const LIB_PULSE = 'taskcluster-lib-pulse@2.0.2';
+const ROTATIONS = 5;
+
+describe('docs/client.md, with the package as it is installed', function () {
+  this.timeout(120_000);
+  const document = useBlocks('docs/client.md');
+  const installation = useInstallation({ settings: { rotationIntervalSeconds: 3 } });
+  let client: InstalledClient;
+  let service: Block;
+
+  before('make the package and install it', async function () {
+    this.timeout(INSTALL_MS + 60_000);
+    const packages = makeFolder('packages');
+    const { stdout } = await runShell(
+      document.take('npm run pack:client', { 'pack:client': `pack:client -- ${packages}` }),
+    );
+    const tarball = stdout.trimEnd().split('\n').at(-1) ?? '';
+    const { text } = document.take('npm install', { 'path/to/pulse-agent-client-0.1.0.tgz': tarball });
+    const [, , ...wanted] = text.trim().split(' ');
+    try {
+      client = await installClient(tarball, [...wanted.slice(1), LIB_PULSE]);
+    } catch (error) {
+      const { stderr = '' } = error as { stderr?: string };
+      if (/ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ENOTCACHED/.test(stderr)) {
+        skipBecause(this, 'no package registry can be reached');
+      }
+      throw error;
+    }
+    service = document.take('await client.lease(');
+  });
+
+  function environment(): Record<string, string> {
+    const { config, taskcluster, claimantUrl } = installation();
+    return {
+      PULSE_AGENT_URL: claimantUrl,
+      PULSE_AGENT_ID: config.id,
+      PULSE_AGENT_AUDIENCE: config.audience,
+      TASKCLUSTER_CLIENT_ID: TEAM,
+      TASKCLUSTER_ACCESS_TOKEN: taskcluster.credentials(TEAM).accessToken,
+    };
+  }
+
+  /** The beginning of the service: imports, the client, and the lease. */
+  function beginning({ lease }: { readonly lease: boolean }): string {
+    const end = service.text.indexOf(lease ? 'const connection =' : 'const lease =');
+    assert.ok(end > 0);
+    return service.text.slice(0, end);
+  }
+
+  async function runScript(name: string, text: string): Promise<string> {
+    const { stdout } = await run(process.execPath, [client.write(name, text)], {
+      env: { ...process.env, ...environment() },
+    });
+    return stdout;
+  }
+
+  it('brings only what a client needs', () => {
+    const { folder } = client;
+    const dependencies = readdirSync(join(folder, 'node_modules/pulse-agent-client/dist'));
+    assert.deepEqual(dependencies.toSorted(), ['client', 'contract']);
+    const installed = readdirSync(join(folder, 'node_modules'));
+    for (const name of ['amqplib', 'hawk', 'jose', 'zod']) assert.ok(installed.includes(name), name);
+    for (const name of ['mongodb', 'agenda', 'axios', 'rascal', 'lmdb', 'pino', 'commander']) {
+      assert.ok(!installed.includes(name), name);
+    }
+  });
+
+  it('a service claims, connects, renews, and ends in order', async () => {
+    const file = client.write('service.mjs', service.text);
+    const running = openShell(`exec ${process.execPath} ${file}`, { env: environment() });
+    await running.printed('connected');
+    await running.printed('renewed true');
+    assert.equal(await running.interrupt('SIGTERM'), 0, running.output());
+  });
+
+  it('single calls, a connection of one’s own, and errors', async () => {
+    const errors = document.take('InsufficientScopes', { 'taskcluster-of-somebody-else': 'taskcluster-other' });
+    const imports = "import { InsufficientScopes, PulseAgentError } from 'pulse-agent-client';\n";
+    const blocks = [document.take('client.ping()'), document.take('connection: mine'), errors];
+    const text = `${beginning({ lease: false })}${imports}${blocks.map((block) => block.text).join('')}await client.close(); await mine.close();`;
+    const stdout = await runScript('calls.mjs', text);
+    assert.match(stdout, /^taskcluster-team-docs\n0\.\d+\.\d+\nneeded: pulse:namespace:taskcluster-other\n$/m);
+  });
+
+  it('compiles as TypeScript, strictly', async () => {
+    client.write('service.ts', service.text);
+    client.write(
+      'tsconfig.json',
+      JSON.stringify({
+        compilerOptions: {
+          target: 'es2023',
+          module: 'nodenext',
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noEmit: true,
+          types: ['node'],
+          typeRoots: [resolve('node_modules/@types')],
+        },
+        files: ['service.ts'],
+      }),
+    );
+    const compiler = resolve('node_modules/typescript/bin/tsc');
+    const { stdout } = await run(process.execPath, [compiler, '-p', client.folder]).catch(
+      (error: { stdout: string }) => error,
+    );
+    assert.equal(stdout, '');
+  });
+
+  it(`${LIB_PULSE} loses no message in ${ROTATIONS} rotations, publisher and consumer`, async () => {
+    const { text } = document.take('taskcluster-lib-pulse', {
+      'monitor,': 'monitor: { reportError: console.error }, minReconnectionInterval: 200, retirementDelay: 1500,',
+    });
+    const numbers = pathToFileURL(resolve('test/support/lib-pulse-numbers.js')).href;
+    const stdout = await runScript(
+      'lib-pulse.mjs',
+      `import { passNumbers } from '${numbers}';
+${beginning({ lease: true })}
+${text}
+console.log(JSON.stringify(await passNumbers(pulse, pulseClient, lease, ${ROTATIONS})));
+process.exit(0);`,
+    );
+    const outcome = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    assert.deepEqual(outcome['lost'], [], JSON.stringify(outcome));
+    assert.ok(Number(outcome['sent']) > 100, JSON.stringify(outcome));
+    assert.ok(Number(outcome['connections']) >= ROTATIONS && outcome['users'] === 2, JSON.stringify(outcome));
+  });
+});

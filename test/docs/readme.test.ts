@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeInstallation } from '../support/agent.ts';
+import { makeFolder } from '../support/folders.ts';
+import { openShell, type ShellSession } from '../support/shell-session.ts';
+import { runShell, useBlocks } from './blocks.ts';
+
+/** For what starts a broker and a demo on a busy machine. */
+const DEMO_MS = 240_000;
+
+describe('README.md', function () {
+  this.timeout(DEMO_MS);
+  const readme = useBlocks('README.md');
+  let demo: ShellSession | undefined;
+
+  before('npm run demo -- --keep', async () => {
+    demo = openShell(readme.take('npm run demo -- --keep').text);
+    await demo.printed('Everything keeps running until Ctrl-C', DEMO_MS);
+  });
+
+  it('the demo shows what is promised', () => {
+    // The demo that is kept is the same but for its end.
+    assert.equal(readme.take('npm run demo\n').text, 'npm run demo\n');
+    const shape = (text: string): string => text.replaceAll(/\d+/g, '0');
+    const shown = shape(demo?.output() ?? '').split('\n');
+    for (const line of shape(readme.take('• Claim taskcluster-team-a').text).trimEnd().split('\n')) {
+      assert.ok(shown.includes(line), line);
+    }
+  });
+
+  it('a look around', async () => {
+    const { stdout } = await runShell(readme.take('npx pulse-agent ping'));
+    assert.match(stdout, /^alive: pulse-agent /m);
+    assert.match(stdout, /^claimed taskcluster-team-a$/m);
+    assert.match(stdout, /^taskcluster-team-a +active /m);
+    assert.match(stdout, /^\{"namespace":"taskcluster-team-a".*"state":"active"\}$/m);
+  });
+
+  it('a program with credentials', async () => {
+    const { text, ...block } = readme.take('--keep -- sh -c');
+    const { stdout } = await runShell({ ...block, text: `. .cache/demo.env\n${text}` });
+    assert.match(stdout, /^amqp:\/\/taskcluster-team-a-[12]$/m);
+  });
+
+  it('a service of one’s own, and what it makes the agent do', async () => {
+    const folder = makeFolder('service');
+    writeFileSync(join(folder, 'service.mjs'), readme.take('client.lease(').text);
+    const service = openShell(`. .cache/demo.env\ncd ${folder}\n${readme.take('node service.mjs').text}`);
+    await service.printed('received hello');
+    const watching = openShell(readme.take('npx pulse-agent watch').text);
+    await watching.printed(/namespace\.rotated {2}taskcluster-team-a/);
+    await service.printed(/^other credentials until 20.*Z$/m);
+    await watching.interrupt();
+    assert.equal(await service.interrupt(), 0, service.output());
+  });
+
+  it('the demo ends in order with Ctrl-C', async () => {
+    await demo?.interrupt();
+    assert.match(demo?.output() ?? '', /The demo did what it says: \d+ steps\./);
+    assert.ok(!existsSync('.cache/demo.env'), 'nothing is left behind');
+  });
+
+  it('an agent', async () => {
+    const { vhost, taskcluster, environment } = await makeInstallation();
+    const { PULSE_AGENT_CONFIG = '', STORE_URL = '', RABBITMQ_MANAGEMENT_URL = '' } = environment;
+    const { text } = readme.take('npm start', {
+      'amqp://agent:password@localhost:5672': vhost.amqpUrl,
+      'https://tc.example.com': taskcluster.rootUrl,
+      'CLAIMANT_PASSWORD=…': 'CLAIMANT_PASSWORD=not-a-secret',
+    });
+    // An agent refuses variables of its prefix that it does not know.
+    const agent = openShell(`unset "\${!PULSE_AGENT_TEST_@}"\n${text}`, {
+      env: { PULSE_AGENT_CONFIG, STORE_URL, RABBITMQ_MANAGEMENT_URL },
+    });
+    await agent.printed('the agent serves requests');
+    await agent.interrupt('SIGTERM');
+    assert.match(agent.output(), /the agent has stopped/);
+  });
+
+  it('the tests: this is one of them', () => {
+    assert.equal(readme.take('npm test').text, 'npm test\n');
+  });
+});

@@ -1,0 +1,32 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { makeFolder } from './folders.ts';
+
+const run = promisify(execFile);
+
+/** A folder into which the package `pulse-agent-client` is installed, with others. */
+export interface InstalledClient {
+  readonly folder: string;
+  /** Writes a file there and returns its path. */
+  write(name: string, text: string): string;
+}
+
+/** What an installation may take, in ms: packages are downloaded the first time. */
+export const INSTALL_MS = 180_000;
+
+/** Installs these into an empty folder, with npm's ordinary registry or its cache. */
+export async function installClient(tarball: string, others: readonly string[]): Promise<InstalledClient> {
+  const folder = makeFolder('installed');
+  const write = (name: string, text: string): string => {
+    const file = join(folder, name);
+    mkdirSync(join(file, '..'), { recursive: true });
+    writeFileSync(file, text);
+    return file;
+  };
+  write('package.json', JSON.stringify({ name: 'somebody', private: true, type: 'module' }));
+  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
+  await run('npm', ['install', ...options, tarball, ...others], { cwd: folder, timeout: INSTALL_MS });
+  return { folder, write };
+}
