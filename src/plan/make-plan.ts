@@ -1,5 +1,6 @@
 import type { Effect } from '../rehearsal/pretended.ts';
 import type { StoreReader } from '../store/read-only.ts';
+import type { PlannedQueue } from './plan-queues.ts';
 import { type PlanContext, type PlannedStep, planRecord } from './plan-records.ts';
 
 /** What agents would do next, and why. */
@@ -9,6 +10,8 @@ export interface Plan {
   readonly untilMs: number;
   /** About namespaces, in the order of time. */
   readonly namespaces: readonly PlannedStep[];
+  /** What a survey of the queues would do now. */
+  readonly queues: readonly PlannedQueue[];
   /** What a comparison of the broker with the store would put right now. */
   readonly broker: BrokerPlan;
 }

@@ -40,7 +40,13 @@ async function makeDrifted(): Promise<{
   drifted: string;
 }> {
   const installation = await makeInstallation({
-    settings: { rotationIntervalSeconds: 4, defaultLifetimeSeconds: 60, reconcileIntervalSeconds: 1 },
+    settings: {
+      warnAtMessages: 5,
+      deleteAtMessages: 10,
+      rotationIntervalSeconds: 4,
+      defaultLifetimeSeconds: 60,
+      reconcileIntervalSeconds: 1,
+    },
   });
   const { broker, config, vhost } = installation;
   const agent = await installation.start();
@@ -89,9 +95,18 @@ describe('looking ahead', function () {
 
   it('a plan has all of it with reasons, and changes nothing', async () => {
     const { installation, rotated, ended, drifted } = await makeDrifted();
+    const channel = await (await openConnection(installation.vhost.amqpUrl)).createConfirmChannel();
+    const grown = `queue/${drifted}/grown`;
+    await channel.assertQueue(grown, { durable: true });
+    for (let sent = 0; sent < 5; sent += 1) channel.sendToQueue(grown, Buffer.from('x'));
+    await channel.waitForConfirms();
     const before = await stateOf(installation);
     const options = { untilMs: Date.now() + 1000, signal: new AbortController().signal };
-    const { namespaces, broker } = await makePlan(installation.config, options);
+    const { namespaces, queues, broker } = await makePlan(installation.config, options);
+    assert.deepEqual(
+      queues.map(({ queue, action, why }) => [queue, action, why]),
+      [[grown, 'warn', 'it has 5 messages, and owners are warned at 5']],
+    );
     assert.ok(namespaces.some(({ namespace, action }) => namespace === rotated && action === 'rotate'));
     assert.ok(namespaces.some(({ namespace, action }) => namespace === ended && action === 'delete'));
     assert.deepEqual(broker.repairs, [
@@ -113,9 +128,13 @@ describe('looking ahead', function () {
     await installation.start();
     const run = runCommandLine(['plan', '--json'], installation.environment);
     assert.equal(await run.ended, 0, run.stderr());
-    const { namespaces, broker } = JSON.parse(run.stdout()) as { namespaces: []; broker: object };
+    const { namespaces, queues, broker } = JSON.parse(run.stdout()) as Record<
+      'namespaces' | 'queues' | 'broker',
+      object
+    >;
     assert.deepEqual(namespaces, []);
     assert.deepEqual(broker, { repairs: [], connections: [], changes: [], unknown: [] });
+    assert.deepEqual(queues, []);
 
     const other = await makeInstallation();
     const agent = await other.start();

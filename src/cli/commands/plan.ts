@@ -2,6 +2,7 @@ import { makePlan } from '../../composition/planning.ts';
 import { loadConfig } from '../../config.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { Plan } from '../../plan/make-plan.ts';
+import type { PlannedQueue } from '../../plan/plan-queues.ts';
 import type { PlannedStep } from '../../plan/plan-records.ts';
 import { type DefineCommand, examples } from '../command.ts';
 import { instantFrom } from '../instant.ts';
@@ -16,13 +17,21 @@ const ACTIONS: Readonly<Record<PlannedStep['action'], string>> = {
   recheck: 'compare accounts',
 };
 
+const QUEUE_ACTIONS: Readonly<Record<PlannedQueue['action'], string>> = {
+  warn: 'warn of',
+  recover: 'tell that it is small again',
+  delete: 'delete',
+  'carry-on': 'go on with',
+  forget: 'forget the alert of',
+};
+
 /** Says what agents would do next. */
 export const plan: DefineCommand = (command, { env, output, signal }) => {
   command
     .description(
       `Says what the agents would do next on their own account, and why, from the same decisions, and changes nothing.
 
-It reads the store and the broker with the configuration of an agent, whether one runs or not: which namespaces are rotated, told of and deleted within the horizon if nobody claims them again before, and what a comparison of the broker with the store would put right now.`,
+It reads the store and the broker with the configuration of an agent, whether one runs or not: which namespaces are rotated, told of and deleted within the horizon if nobody claims them again before, and what a survey of the queues and a comparison of the broker with the store would do now.`,
     )
     .option('--namespace <name>', 'of this namespace only')
     .option('--horizon <time>', 'how far to look ahead: an instant, or from now such as 30m, 12h or 7d', '1h')
@@ -40,16 +49,17 @@ It reads the store and the broker with the configuration of an agent, whether on
     });
 };
 
-function forScripts({ fromMs, untilMs, namespaces, broker }: Plan) {
+function forScripts({ fromMs, untilMs, namespaces, queues, broker }: Plan) {
   return {
     from: formatInstant(fromMs),
     until: formatInstant(untilMs),
     namespaces: namespaces.map(({ atMs, ...step }) => ({ ...step, at: formatInstant(atMs) })),
+    queues,
     broker,
   };
 }
 
-function textOf({ untilMs, namespaces, broker }: Plan, style: Style): string {
+function textOf({ untilMs, namespaces, queues, broker }: Plan, style: Style): string {
   const parts = [
     namespaces.length === 0
       ? `Nothing to do about namespaces until ${formatInstant(untilMs)}.`
@@ -65,6 +75,7 @@ function textOf({ untilMs, namespaces, broker }: Plan, style: Style): string {
         ),
   ];
   const repairs = [
+    ...queues.map(({ queue, action, why }) => ({ what: QUEUE_ACTIONS[action], subject: queue, why })),
     ...broker.repairs.map(({ account, why }) => ({ what: 'put right', subject: account, why: why.join(', ') })),
     ...broker.connections.map(({ connection, namespace }) => ({
       what: 'close',
@@ -82,7 +93,7 @@ function textOf({ untilMs, namespaces, broker }: Plan, style: Style): string {
   ];
   parts.push(
     repairs.length === 0
-      ? 'The broker is as the store says.'
+      ? 'The broker is as the store says, and no queue is too large.'
       : table(
           repairs,
           [

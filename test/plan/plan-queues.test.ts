@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { planQueues, type QueuePlanContext } from '../../src/plan/plan-queues.ts';
+import { alertOf, recordOf } from '../support/records.ts';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const context: QueuePlanContext = {
+  nowMs: NOW,
+  limits: { warnAtMessages: 100, deleteAtMessages: 200 },
+  namespacePrefix: 'taskcluster-',
+  exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
+};
+const records = new Map([['taskcluster-x', recordOf(NOW, { life: 'life' })]]);
+const queue = 'queue/taskcluster-x/q';
+const warned = alertOf({ queue, namespace: 'taskcluster-x', life: 'life', level: 'warned', changedMs: NOW - 60_000 });
+
+function actions(messages: number | undefined, alert = warned, name = queue): string[] {
+  const alerts = new Map(alert === undefined ? [] : [[alert.queue, alert]]);
+  return planQueues([{ name, messages }], alerts, records, context).map(({ action }) => action);
+}
+
+describe('the plan for queues', () => {
+  it('warns, deletes and recovers as a survey does', () => {
+    assert.deepEqual(
+      planQueues([{ name: queue, messages: 100 }], new Map(), records, context).map(({ action }) => action),
+      ['warn'],
+    );
+    assert.deepEqual(actions(200), ['delete']);
+    assert.deepEqual(actions(150), []);
+    assert.deepEqual(actions(10), ['recover']);
+    assert.deepEqual(actions(undefined), []);
+  });
+
+  it('leaves exempt queues and those of nobody alone', () => {
+    const others = ['queue/taskcluster-x/exempt', 'queue/taskcluster-gone/q', 'queue/other/q', 'q'];
+    for (const name of others)
+      assert.deepEqual(planQueues([{ name, messages: 9999 }], new Map(), records, context), []);
+  });
+});
