@@ -9,7 +9,9 @@ import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { createBackground } from './composition/background.ts';
 import { startBrokerWatch } from './composition/broker-watch.ts';
 import { openObservation } from './composition/observation.ts';
+import { reportStart } from './composition/start-report.ts';
 import { lookAtConnection } from './observe/health.ts';
+import type { StartReport } from './observe/start-summary.ts';
 import { type Clock, type RandomBytes, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { contractNames } from './contract/names.ts';
@@ -60,6 +62,8 @@ export interface Agent {
   readonly requestCounts: ReadonlyMap<string, number>;
   /** Where health and metrics are served; undefined: nowhere. */
   readonly httpPort: number | undefined;
+  /** What it is and does, and what about that is risky. */
+  readonly report: StartReport;
   /** Takes no more requests, finishes those it holds within the configured deadline, and closes everything. */
   stop(): Promise<void>;
 }
@@ -263,22 +267,20 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     background.run('looking for missing secrets', (signal) => tellMissingKeys(parts.rotation, log, signal));
 
     told.emit('agent.started', { version: VERSION });
-    log.info(
-      {
-        version: VERSION,
-        instance,
-        store: store.kind,
-        storeId: store.storeId,
-        vhost: config.vhost,
-        namespacePrefix: config.namespacePrefix,
-        claimant: config.claimantPassword === undefined ? 'not kept' : names.claimantUser,
-      },
-      'the agent serves requests',
-    );
+    const report = await reportStart({
+      config,
+      management,
+      store,
+      log,
+      instance,
+      brokerEvents: watch.flowing,
+      httpPort: observation.port,
+    });
     return {
       instance,
       requestCounts,
       httpPort: observation.port,
+      report,
       async stop() {
         observation.stop();
         const deadlineMs = config.stopDeadlineSeconds * 1000;

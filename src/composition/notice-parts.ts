@@ -21,21 +21,18 @@ export interface NoticePartsSettings {
 export function createNoticeParts({ config, store, clock, log, events }: NoticePartsSettings): SendNotices {
   return createSendNotices({
     store,
-    notifier: notifierOf(config, clock, log),
+    notifier: notifierOf(config, clock),
     clock,
     mail: { agentId: config.id, surveyIntervalSeconds: config.surveyIntervalSeconds },
     onOutcome: (notice) => tellOutcome(notice, events, log),
   });
 }
 
-function notifierOf(config: Config, clock: Clock, log: Log): Notifier {
+function notifierOf(config: Config, clock: Clock): Notifier {
   const { taskclusterRootUrl: rootUrl, taskclusterClientId: clientId, taskclusterAccessToken: accessToken } = config;
   if (clientId !== null && accessToken !== undefined) {
     return createTaskclusterMail({ rootUrl, clientId, accessToken, clock });
   }
-  log.warn(
-    'no notices can be sent to owners of queues: set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN to a client with the scope notify:email:*',
-  );
   return noNotifier;
 }
 

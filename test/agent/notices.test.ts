@@ -122,12 +122,12 @@ describe('notices to owners', () => {
     const { installation } = scene;
     await installation.logged(
       '"level":"warn"',
-      'no notices can be sent to owners of queues: set TASKCLUSTER_CLIENT_ID',
+      'No notices can be sent to owners of queues before one is deleted: set TASKCLUSTER_CLIENT_ID',
     );
     const { id, namespace, queue } = await scene.add();
     await installation.logged('a notice could not be delivered and is given up', id);
     await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'NotConfigured' });
-    assert.equal(installation.log.filter((line) => line.includes('no notices can be sent')).length, 1);
+    assert.equal(installation.log.filter((line) => line.includes('No notices can be sent')).length, 1);
   });
 });
 

@@ -42,6 +42,18 @@ describe('the agent as a process', function () {
     assert.equal(await run.ended, 0);
     assert.match(run.stdout(), /the agent has stopped/);
     assert.equal(run.stderr(), '');
+    // One record has the summary, one each what is risky; what is no terminal gets nothing but records.
+    const records = run
+      .stdout()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const started = records.filter(({ msg }) => msg === READY);
+    assert.equal(started.length, 1);
+    assert.match(String(started[0]?.['broker']), /^RabbitMQ \d+\.\d+\.\d+ at amqp:\/\/127\.0\.0\.1:\d+, cluster /);
+    assert.match(String(started[0]?.['store']), /^LMDB in /);
+    const choices = records.filter(({ level }) => level === 'warn').map(({ choice }) => choice);
+    assert.ok(choices.includes('unsealed-replies'), String(choices));
 
     // What came too late waits for the next agent.
     const next = await serve(installation);

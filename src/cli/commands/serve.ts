@@ -1,7 +1,8 @@
-import { startAgent } from '../../agent.ts';
+import { type Agent, startAgent } from '../../agent.ts';
 import { loadConfig } from '../../config.ts';
-import { startDryRun } from '../../dry-run.ts';
+import { type DryRun, startDryRun } from '../../dry-run.ts';
 import { createLog } from '../../log.ts';
+import { formatReport } from '../../observe/start-summary.ts';
 import { type DefineCommand, examples, Interrupted } from '../command.ts';
 
 /** Runs the agent until SIGTERM or SIGINT. */
@@ -31,11 +32,16 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       const stopping = new Promise<void>((resolve) => {
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
-      const start = config.dryRun ? startDryRun : startAgent;
-      const agent = await start(config, { log, signal }).catch((error: unknown) => {
+      const parts = { log, signal };
+      const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
+      const agent = await starting.catch((error: unknown) => {
         if (!signal.aborted) throw error;
         log.info('stopped before the agent had started');
       });
+      // What is no terminal is fed into something that expects one record a line.
+      if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
+        process.stdout.write(`${formatReport(agent.report)}\n`);
+      }
       await stopping;
       log.info({ signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined }, 'stopping');
       await agent?.stop();

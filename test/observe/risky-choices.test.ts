@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config.ts';
+import { riskyChoices, type StartFacts } from '../../src/observe/risky-choices.ts';
+
+const SECRET = 'Zm9yIHRlc3RzIG9ubHksIDMzIHJhbmRvbSBieXRlcw';
+const CALM_ENVIRONMENT = {
+  RABBITMQ_URL: 'amqps://agent:password-of-the-agent@broker.example/own',
+  STORE_URL: 'mongodb://u:p@db-1.example:27017,db-2.example:27017/x?tls=true',
+  TASKCLUSTER_ROOT_URL: 'https://tc.example',
+  TASKCLUSTER_CLIENT_ID: 'project/pulse',
+  TASKCLUSTER_ACCESS_TOKEN: 'token-of-the-agent',
+  PULSE_AGENT_SECRET: SECRET,
+  PULSE_AGENT_CLAIMANT_PASSWORD: 'password-of-the-claimant',
+};
+const CALM_SETTINGS = { audience: 'pulse.example', requireSealedReplies: true };
+const CALM_FACTS: StartFacts = { nodeEnv: 'production', brokerEvents: true };
+
+describe('risky choices', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pulse-agent-risks-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const risksOf = (
+    settings: Readonly<Record<string, unknown>> = {},
+    environment: Readonly<Record<string, string>> = {},
+    facts: Partial<StartFacts> = {},
+  ) => {
+    const file = join(folder, 'settings.yml');
+    writeFileSync(file, JSON.stringify({ ...CALM_SETTINGS, ...settings }));
+    const config = loadConfig({ ...CALM_ENVIRONMENT, ...environment, PULSE_AGENT_CONFIG: file });
+    return riskyChoices(config, { ...CALM_FACTS, ...facts });
+  };
+
+  it('are none in a careful set-up', () => {
+    assert.deepEqual(risksOf(), []);
+  });
+
+  const risky: [string, Parameters<typeof risksOf>][] = [
+    ['default-audience', [{ audience: 'pulse-agent' }]],
+    ['unsealed-replies', [{ requireSealedReplies: false }]],
+    ['unlimited-claimant', [{ claimantLimits: {} }]],
+    ['no-claimant', [{}, { PULSE_AGENT_CLAIMANT_PASSWORD: '' }]],
+    ['short-claimant-password', [{}, { PULSE_AGENT_CLAIMANT_PASSWORD: 'x'.repeat(15) }]],
+    ['plain-management', [{}, { RABBITMQ_MANAGEMENT_URL: 'http://broker.example:15672' }]],
+    ['plain-public-amqp', [{}, { PUBLIC_AMQP_URL: 'amqp://pulse.example/own' }]],
+    ['plain-taskcluster', [{}, { TASKCLUSTER_ROOT_URL: 'http://tc.example' }]],
+    ['plain-store', [{}, { STORE_URL: 'mongodb://localhost,db.example/x' }]],
+    ['plain-store', [{}, { STORE_URL: 'mongodb+srv://db.example/x?tls=false' }]],
+    ['open-http', [{ httpPort: 9090, httpHost: '0.0.0.0' }]],
+    ['open-http', [{ httpPort: 9090, httpHost: '::' }]],
+    ['previous-secret-is-current', [{}, { PULSE_AGENT_PREVIOUS_SECRETS: SECRET }]],
+    ['secret-used-twice', [{}, { PULSE_AGENT_CLAIMANT_PASSWORD: SECRET }]],
+    ['secret-used-twice', [{}, { TASKCLUSTER_ACCESS_TOKEN: SECRET }]],
+    ['secret-used-twice', [{}, { RABBITMQ_URL: `amqps://agent:${SECRET}@broker.example/own` }]],
+    ['weak-secret', [{}, { PULSE_AGENT_SECRET: 'changeme'.repeat(4) }]],
+    ['default-broker-account', [{}, { RABBITMQ_URL: 'amqps://guest:guest@broker.example/own' }]],
+    ['no-broker-events', [{}, {}, { brokerEvents: false }]],
+    ['embedded-store-in-production', [{}, { STORE_URL: 'lmdb:/data' }]],
+    ['no-notices', [{}, { TASKCLUSTER_ACCESS_TOKEN: '' }]],
+    ['short-intervals', [{ rotationIntervalSeconds: 299 }]],
+    ['short-intervals', [{ surveyIntervalSeconds: 9, reconcileIntervalSeconds: 29 }]],
+    ['connections-end-early', [{ connectionMaxAgeSeconds: 3599 }]],
+    ['little-log', [{ logLevel: 'silent' }]],
+  ];
+  for (const [choice, given] of risky) {
+    it(`${choice}: ${JSON.stringify(given)}`, () => {
+      const found = risksOf(...given);
+      assert.deepEqual(
+        found.map((risk) => risk.choice),
+        [choice],
+      );
+      assert.match(found[0]?.sentence ?? '', /^[A-Z].*\.$/);
+    });
+  }
+
+  it('say three things of a plain AMQP URL: the agent, its administration, and what clients are told', () => {
+    const found = risksOf({}, { RABBITMQ_URL: 'amqp://a:b@broker.example/own' });
+    assert.deepEqual(
+      found.map(({ choice }) => choice),
+      ['plain-amqp', 'plain-management', 'plain-public-amqp'],
+    );
+  });
+
+  it('are none of them for what stays on this machine', () => {
+    for (const host of ['127.0.0.1', 'localhost', '[::1]', '127.1.2.3']) {
+      assert.deepEqual(
+        risksOf(
+          { httpPort: 1, httpHost: host },
+          {
+            RABBITMQ_URL: `amqp://a:b@${host}/own`,
+            TASKCLUSTER_ROOT_URL: `http://${host}:1`,
+            STORE_URL: `mongodb://${host}:1,%2Ftmp%2Fmongodb.sock/x`,
+          },
+        ),
+        [],
+        host,
+      );
+    }
+  });
+
+  it('need no embedded store outside of production, and take srv for TLS', () => {
+    assert.deepEqual(risksOf({}, { STORE_URL: 'lmdb:/data' }, { nodeEnv: undefined }), []);
+    assert.deepEqual(risksOf({}, { STORE_URL: 'mongodb+srv://u:p@db.example/x' }), []);
+  });
+});
