@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { type ClockBounds, createClockBounds } from '../namespaces/clock-bounds.ts';
 import { type Backoff, createBackoff, type Failing } from '../namespaces/backoff.ts';
 import { createClaimNamespace } from '../namespaces/claim.ts';
 import { type ClearLeftovers, createClearLeftovers } from '../namespaces/clear-leftovers.ts';
@@ -40,6 +41,7 @@ export interface NamespaceParts {
   readonly keyring: Keyring;
   readonly accounts: Accounts;
   readonly backoff: Backoff;
+  readonly bounds: ClockBounds;
   readonly claimNamespace: ReturnType<typeof createClaimNamespace>;
   readonly releaseNamespace: ReturnType<typeof createRelease>;
   readonly revoker: Revoker;
@@ -76,6 +78,12 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     randomBytes,
   });
   const backoff = createBackoff(clock, (failing) => tellFailing(failing, events, log));
+  const bounds = createClockBounds(clock, intervals, (byMs) =>
+    log.error(
+      { byMs },
+      'the clock of this machine was set: nothing is rotated, deleted or restored that only one of the two times allows; see what sets it',
+    ),
+  );
   const common = {
     store: store.namespaces,
     accounts,
@@ -85,6 +93,7 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     keyring,
     usernamePrefix,
     backoff,
+    bounds,
     width,
   };
   const endNamespaces = createEnd({
@@ -111,6 +120,7 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     keyring,
     accounts,
     backoff,
+    bounds,
     endNamespaces,
     endAgain,
     clearLeftovers,

@@ -18,7 +18,7 @@ const MOST_NAMES = 20;
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createRepairParts(
   { config, store, management, clock, random, log, events }: NamespacePartsSettings,
-  { keyring, intervals, accounts, backoff, revoker, endAgain, clearLeftovers }: NamespaceParts,
+  { keyring, intervals, accounts, backoff, bounds, revoker, endAgain, clearLeftovers }: NamespaceParts,
   remover: Pick<BindingRemover, 'remove'>,
 ): RepairParts {
   const { id, vhost, usernamePrefix, namespacePrefix } = config;
@@ -32,6 +32,7 @@ export function createRepairParts(
     check,
     keyring,
     clock,
+    bounds,
     random,
     intervals,
     settings,

@@ -23,6 +23,12 @@ export interface DeletionGuard {
    * @throws DeletedByOther; AgentError `StoreUnavailable`
    */
   permit(): Promise<CallOptions & { readonly signal: AbortSignal }>;
+  /**
+   * Reads the record again.
+   *
+   * @throws DeletedByOther; AgentError `StoreUnavailable`
+   */
+  readAgain(): Promise<void>;
 }
 
 /** Guards the deletion of what this record, which is `expiring`, names. */
@@ -50,6 +56,7 @@ export function guardDeletion(
     get record() {
       return record;
     },
+    readAgain,
     async permit() {
       signal.throwIfAborted();
       // Half the window is left for waiting until the call is sent.

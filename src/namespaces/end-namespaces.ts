@@ -164,6 +164,7 @@ export function createEnd(parts: EndParts): EndNamespaces {
       parts.onEnded({ record, queues: queues.size, exchanges: exchanges.size });
       return;
     }
+    await guard.readAgain();
     throw new AgentError('Contended', `The record of ${namespace} was changed while it was deleted.`);
   };
 
@@ -225,9 +226,19 @@ export function createEnd(parts: EndParts): EndNamespaces {
         ];
       });
       const failed = new Map<Ending, unknown>();
+      let deletesFailed = 0;
       await forEachAtOnce(doomed, width, async ({ ending, kind, name }) => {
-        // The others of the same namespace are deleted all the same.
-        await deleteOne(ending, kind, name).catch((error: unknown) => void failed.set(ending, error));
+        const isOver = failed.get(ending) instanceof DeletedByOther;
+        // When none works any more it is the broker that is broken: thousands of others would not work either.
+        if (isOver || deletesFailed >= width) return;
+        try {
+          await deleteOne(ending, kind, name);
+          deletesFailed = 0;
+        } catch (error) {
+          // The others of the same namespace are deleted all the same.
+          failed.set(ending, error);
+          if (!(error instanceof DeletedByOther)) deletesFailed += 1;
+        }
       });
       for (const [ending, error] of failed) {
         endings.delete(ending);

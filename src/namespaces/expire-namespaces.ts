@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import type { Backoff } from './backoff.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { decideEnd, type EndContext } from './decide-end.ts';
 import type { EndNamespaces } from './end-namespaces.ts';
 import { findDue, workThrough } from './sweep.ts';
@@ -11,7 +11,7 @@ import type { Intervals } from './timing.ts';
 export interface ExpiryParts {
   readonly store: Pick<NamespaceStore, 'replace' | 'dueForExpiry'>;
   readonly endNamespaces: EndNamespaces;
-  readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly intervals: Intervals;
   /** How long before its end a namespace's owner is told of it, in ms. */
   readonly noticeMs: number;
@@ -34,8 +34,8 @@ const AT_ONCE = 256;
 
 /** Makes the expiry of an installation. */
 export function createExpiry(parts: ExpiryParts): Expiry {
-  const { store, clock, intervals, noticeMs, backoff, width } = parts;
-  const contextNow = (): EndContext => ({ nowMs: clock.nowMs(), intervals, noticeMs });
+  const { store, bounds, intervals, noticeMs, backoff, width } = parts;
+  const contextNow = (): EndContext => ({ nowMs: bounds.earliestMs(), intervals, noticeMs });
 
   const act = async (record: NamespaceRecord): Promise<boolean> => {
     const decision = decideEnd(record, contextNow());
@@ -62,7 +62,7 @@ export function createExpiry(parts: ExpiryParts): Expiry {
     async sweep(signal) {
       for (;;) {
         signal.throwIfAborted();
-        const nowMs = clock.nowMs();
+        const nowMs = bounds.earliestMs();
         await actAll(await due(['provisioning', 'active'], nowMs, 'begin'), signal);
         const doomed = await due(['expiring'], nowMs, 'delete');
         if (doomed.length === 0) return;
@@ -77,7 +77,7 @@ export function createExpiry(parts: ExpiryParts): Expiry {
     async tell(signal) {
       for (;;) {
         signal.throwIfAborted();
-        const soon = await due(['provisioning', 'active'], clock.nowMs() + noticeMs, 'tell');
+        const soon = await due(['provisioning', 'active'], bounds.earliestMs() + noticeMs, 'tell');
         if ((await actAll(soon, signal)) === 0) return;
       }
     },

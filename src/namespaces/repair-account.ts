@@ -3,6 +3,7 @@ import { type Clock, type Moment, momentOf } from '../clock.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { accountName, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { ClearLeftovers } from './clear-leftovers.ts';
 import {
@@ -50,6 +51,7 @@ export interface RepairParts {
   readonly check: (record: NamespaceRecord) => CheckPassword;
   readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
   readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'latestMs'>;
   /** At least 0, less than 1. */
   readonly random: () => number;
   readonly intervals: Intervals;
@@ -89,7 +91,7 @@ export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Int
 
 /** Makes the repair of an installation. */
 export function createRepair(parts: RepairParts): Repair {
-  const { store, management, accounts, keyring, clock, random, intervals, settings } = parts;
+  const { store, management, accounts, keyring, clock, bounds, random, intervals, settings } = parts;
   const { vhost, usernamePrefix, limits } = settings;
   const fence = fenceMs(intervals);
 
@@ -152,7 +154,7 @@ export function createRepair(parts: RepairParts): Repair {
       record,
       seen,
       {
-        nowMs: readAt.wallMs,
+        nowMs: bounds.latestMs(),
         intervals,
         keys: keyring,
         permissions: expected(record),

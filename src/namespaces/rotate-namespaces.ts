@@ -4,6 +4,7 @@ import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName, activeSlot } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { decideRotation, rotated, type RotationContext } from './decide-rotation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
@@ -24,6 +25,7 @@ export interface RotationParts {
   readonly accounts: Pick<Accounts, 'provision'>;
   readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
   readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   /** At least 0, less than 1. */
   readonly random: () => number;
   readonly intervals: Intervals;
@@ -57,13 +59,15 @@ const PAGE = 1000;
  * then, so that no client notices.
  */
 export function createRotation(parts: RotationParts): Rotation {
-  const { store, accounts, keyring, clock, random, intervals, backoff, width } = parts;
+  const { store, accounts, keyring, clock, bounds, random, intervals, backoff, width } = parts;
   const fence = fenceMs(intervals);
   const contextNow = (): RotationContext => ({ nowMs: clock.nowMs(), intervals, keys: keyring });
+  /** For what is due: never too early. */
+  const dueContext = (): RotationContext => ({ ...contextNow(), nowMs: bounds.earliestMs() });
 
   /** One try; false when there is nothing to do, or another agent was faster. */
   const rotate = async (record: NamespaceRecord, readAt: Moment, signal: AbortSignal): Promise<boolean> => {
-    const decision = decideRotation(record, contextNow());
+    const decision = decideRotation(record, dueContext());
     if (decision.action === 'wait') return false;
     if (decision.action === 'rename') return await store.replace(decision.record, record.revision);
     const { slot } = decision;
@@ -97,7 +101,7 @@ export function createRotation(parts: RotationParts): Rotation {
       for (;;) {
         signal.throwIfAborted();
         const readAt = momentOf(clock);
-        const context = contextNow();
+        const context = dueContext();
         const due = await findDue(
           (limit) => store.dueForRotation({ states: ['active'], beforeMs: context.nowMs, limit }),
           (record) => decideRotation(record, context).action !== 'wait' && backoff.ready('rotation', record.namespace),

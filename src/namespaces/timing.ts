@@ -51,7 +51,10 @@ export function deletionStartsMs(expiresMs: number, intervals: Intervals): numbe
   return expiresMs + Math.min(LONGEST_DELETION_DELAY_MS, intervals.rotationMs / 4);
 }
 
-/** When the name of a deleted namespace may be used again: no late write of the former life can arrive any more. */
+/**
+ * When the name of a deleted namespace may be used again, by whichever agent's clock: no late write or delete of the former
+ * life can arrive any more.
+ */
 export function reusableMs(goneMs: number, intervals: Intervals): number {
-  return goneMs + 2 * fenceMs(intervals);
+  return goneMs + settleMs(intervals);
 }

@@ -50,7 +50,10 @@ async function setUp(given: Partial<FileSettings> = {}) {
     real.close();
   });
   let aheadMs = 0;
-  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs };
+  const clock = {
+    nowMs: () => systemClock.nowMs() + aheadMs,
+    monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+  };
   const settings = {
     config,
     store,

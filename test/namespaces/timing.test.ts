@@ -71,7 +71,7 @@ describe('deletionStartsMs', () => {
 
 describe('reusableMs', () => {
   it('is two windows after the last deletion', () => {
-    assert.equal(reusableMs(NOW, every(HOUR)), NOW + 20_000);
-    assert.equal(reusableMs(NOW, every(8000)), NOW + 2000);
+    assert.equal(reusableMs(NOW, every(HOUR)), NOW + 30_000);
+    assert.equal(reusableMs(NOW, every(8000)), NOW + 3000);
   });
 });

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
+import { connect } from 'amqplib';
+import { systemClock } from '../../src/clock.ts';
+import { teamNamespace } from '../support/agent.ts';
+import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
+import { leftOf, settleDown } from '../support/lifecycle.ts';
+import { makeNamespaceRoom } from '../support/namespace-room.ts';
+
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+const HOUR = 3_600_000;
+
+/** An agent on a machine whose clock can be set, and a namespace of which both accounts were handed out. */
+async function setUp() {
+  const room = await makeNamespaceRoom({ rotationIntervalSeconds: 600 });
+  let aheadMs = 0;
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs };
+  const agent = room.addAgent({ clock });
+  const namespace = teamNamespace();
+  const first = await agent.claim(namespace, Date.now() + HOUR / 2);
+  const record = room.store.peek(namespace) ?? assert.fail();
+  room.store.put({ ...record, nextRotationMs: 0 });
+  await agent.rotation.sweep(never);
+  const second = await agent.claim(namespace);
+  assert.notEqual(second.connectionString, first.connectionString);
+  return { ...room, agent, namespace, given: [first, second], step: (ms: number) => void (aheadMs += ms) };
+}
+
+describe('a clock that is set', function () {
+  this.timeout(60_000);
+
+  before('start the shared RabbitMQ', async function () {
+    this.timeout(BROKER_START_MS);
+    await sharedBroker();
+  });
+
+  it('forward by an hour takes nobody’s credentials or queues an hour early', async () => {
+    const site = await setUp();
+    const { agent, namespace, given, store } = site;
+    await settleDown(await openConnection(given[1]?.connectionString ?? ''), namespace);
+    site.step(HOUR);
+    const before = await leftOf(site, namespace);
+    for (let times = 0; times < 3; times += 1) {
+      await agent.rotation.sweep(never);
+      await agent.expiry.tell(never);
+      await agent.expiry.sweep(never);
+      await agent.reconcile(never);
+    }
+    assert.equal(store.peek(namespace)?.state, 'active');
+    assert.deepEqual(await leftOf(site, namespace), before);
+    for (const { connectionString } of given) await (await connect(connectionString)).close();
+    assert.equal(agent.log.filter((line) => line.includes('the clock of this machine was set')).length, 1);
+    // Owners can claim meanwhile, and are promised nothing that is past.
+    const third = await agent.claim(namespace);
+    assert.ok(third.reclaimAtMs > Date.now() + HOUR);
+    site.step(-HOUR);
+    await agent.rotation.sweep(never);
+    for (const { connectionString } of [...given, third]) await (await connect(connectionString)).close();
+  });
+
+  it('back by an hour restores no password that others may have replaced, and rotates later', async () => {
+    const { agent, namespace, given, store, broker, config, step } = await setUp();
+    const record = store.peek(namespace) ?? assert.fail();
+    const [slot1, slot2] = record.slots;
+    store.put({ ...record, slots: [{ ...slot1, promisedUntilMs: Date.now() - 1000 }, slot2] });
+    const path = `/users/${config.usernamePrefix}${namespace}-1`;
+    await manage(broker, 'PUT', path, { password: 'by another', tags: '' });
+    const hashOf = async () => ((await manage(broker, 'GET', path)).body as { password_hash: string }).password_hash;
+    const before = await hashOf();
+    step(-HOUR);
+    await agent.repair(namespace, never);
+    await agent.reconcile(never);
+    await agent.rotation.sweep(never);
+    assert.equal(await hashOf(), before);
+    await (await connect(given[1]?.connectionString ?? '')).close();
+    const again = await agent.claim(namespace);
+    assert.equal(again.connectionString, given[1]?.connectionString);
+    assert.ok(again.reclaimAtMs > Date.now());
+  });
+});

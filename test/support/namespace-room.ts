@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { openManagement } from '../../src/agent.ts';
+import type { Management } from '../../src/broker/management.ts';
+import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
+import { createNamespaceParts, type NamespaceParts } from '../../src/composition/namespace-parts.ts';
+import { createRepairParts, type RepairParts } from '../../src/composition/repair-parts.ts';
+import type { Config } from '../../src/config.ts';
+import type { EventType } from '../../src/contract/event-types.ts';
+import { createLog } from '../../src/log.ts';
+import type { ClaimResult } from '../../src/namespaces/claim.ts';
+import type { Store } from '../../src/store/store.ts';
+import { makeInstallation, type TestInstallation } from './agent.ts';
+import { manage } from './broker.ts';
+import { addCleanup } from './cleanup.ts';
+import { createMemoryStore, type MemoryStore } from './memory-store.ts';
+import { type Around, interceptManagement, interceptStore } from './steps.ts';
+
+/** An event as it was emitted. */
+export interface EmittedEvent {
+  readonly type: EventType;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What one agent does for namespaces, without the agent around it. */
+export interface NamespaceAgent extends NamespaceParts, RepairParts {
+  readonly management: Management;
+  readonly events: EmittedEvent[];
+  readonly log: string[];
+  claim(namespace: string, expiresMs?: number): Promise<ClaimResult>;
+}
+
+/** How an agent differs from the ordinary one. */
+export interface NamespaceAgentOptions {
+  readonly clock?: Clock;
+  /** Stands between it and every call to the store and to the broker. */
+  readonly around?: Around;
+  readonly config?: Partial<Config>;
+}
+
+/** A broker and a store that several agents share. */
+export interface NamespaceRoom extends TestInstallation {
+  readonly store: MemoryStore;
+  addAgent(options?: NamespaceAgentOptions): NamespaceAgent;
+}
+
+const never = new AbortController().signal;
+
+/** Makes a room; it is removed after the test. */
+export async function makeNamespaceRoom(settings: object = {}): Promise<NamespaceRoom> {
+  const installation = await makeInstallation({ settings });
+  const { config, broker, names } = installation;
+  const exchange = `/exchanges/${encodeURIComponent(config.vhost)}/${encodeURIComponent(names.rpcExchange)}`;
+  await manage(broker, 'PUT', exchange, { type: 'direct', durable: true });
+  const store = createMemoryStore();
+  return { ...installation, store, addAgent: (options) => makeAgent(config, store, options) };
+}
+
+function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = {}): NamespaceAgent {
+  const config = { ...base, ...options.config };
+  const { clock = systemClock, around = (_step, call) => call() } = options;
+  const events: EmittedEvent[] = [];
+  const lines: string[] = [];
+  const real = openManagement(config);
+  const management = interceptManagement(real, around);
+  const { rabbitmqUrl: amqpUrl, id, vhost } = config;
+  const remover = createBindingRemover({ amqpUrl, id, vhost, management });
+  addCleanup(async () => {
+    await remover.close();
+    real.close();
+  });
+  const settings = {
+    config,
+    store: interceptStore(store, around),
+    management,
+    clock,
+    randomBytes,
+    random: () => 0,
+    log: createLog(config, { write: (line: string) => void lines.push(line) }),
+    events: { emit: (type: EventType, data: object) => void events.push({ type, data: { ...data } }) },
+  };
+  const parts = createNamespaceParts(settings);
+  return {
+    ...parts,
+    ...createRepairParts(settings, parts, remover),
+    management,
+    events,
+    log: lines,
+    claim: (namespace, expiresMs) =>
+      parts.claimNamespace({ namespace, expiresMs, contact: undefined, claimedBy: 'team' }, never),
+  };
+}
