@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { noAudit } from '../src/notify/audit.ts';
 import { forEachAtOnce } from '../src/at-once.ts';
 import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
 import { systemClock } from '../src/clock.ts';
@@ -30,6 +31,7 @@ export async function measureReconcile(site: Site, say: (line: string) => void):
     random: Math.random,
     log: createLog(config, { write: say }),
     events: { emit: () => undefined },
+    audit: noAudit,
   };
   const parts = createNamespaceParts(settings);
   const remover = createBindingRemover({ amqpUrl: config.rabbitmqUrl, id: config.id, vhost: config.vhost, management });

@@ -6,6 +6,7 @@ import { keepClaimant } from './broker/claimant.ts';
 import { createManagement, type Management } from './broker/management.ts';
 import { claimBroker } from './broker/marker.ts';
 import { createBindingRemover } from './broker/foreign-bindings.ts';
+import { auditConfiguration } from './composition/audit-configuration.ts';
 import { createBackground } from './composition/background.ts';
 import { startBrokerWatch } from './composition/broker-watch.ts';
 import { openObservation } from './composition/observation.ts';
@@ -28,11 +29,12 @@ import { type Schedule, startSchedule } from './jobs/schedule.ts';
 import { surveyQueuesJob } from './jobs/survey-queues.ts';
 import type { Log } from './log.ts';
 import { createNamespaceParts } from './composition/namespace-parts.ts';
+import { createAudit } from './notify/audit.ts';
 import { type AgentEvents, createAgentEvents } from './notify/agent-events.ts';
 import type { Authenticator } from './requests/authenticator.ts';
 import { pruneJob } from './jobs/prune.ts';
 import { createNoticeParts } from './composition/notice-parts.ts';
-import { createRepairParts } from './composition/repair-parts.ts';
+import { auditRemovals, createRepairParts } from './composition/repair-parts.ts';
 import { createQueueParts } from './composition/queue-parts.ts';
 import { createHandlers, startRequests } from './composition/request-parts.ts';
 import { Secret } from './secret.ts';
@@ -103,6 +105,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const opened = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
     closers.push(() => opened.close());
     const store = observation.store(options.wrapStore?.(opened) ?? opened);
+    const audit = createAudit({ store: store.audit, log, clock, instance });
+    closers.push(() => audit.close());
 
     const keepBroker = async (signal?: AbortSignal): Promise<void> => {
       const call = signal === undefined ? {} : { signal };
@@ -116,9 +120,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         maxChannels: config.claimantLimits['max-channels'] ?? -1,
       };
       const repairs = await keepClaimant(management, claimant, randomBytes, call);
-      if (repairs.length > 0) log.info({ claimant: names.claimantUser, repairs }, 'the claimant was put right');
+      if (repairs.length === 0) return;
+      const subject = names.claimantUser;
+      const reason = 'it was not as configured';
+      audit.record({ action: 'repair', subject, reason, details: { repaired: repairs.join() } });
+      log.info({ claimant: subject, repairs }, 'the claimant was put right');
     };
     await patiently(() => keepBroker(options.signal), log, options.signal);
+    auditConfiguration(audit, config);
 
     const background = createBackground(log);
     // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
@@ -139,6 +148,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       random: options.random ?? Math.random,
       log,
       events: told,
+      audit,
     };
     const parts = createNamespaceParts(partSettings);
     const bindings = createBindingRemover({
@@ -149,7 +159,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       management,
     });
     closers.push(() => bindings.close());
-    const { repair, reconcile: compare } = createRepairParts(partSettings, parts, bindings);
+    const remover = auditRemovals(bindings, audit);
+    const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
     const reconcile: typeof compare = async (signal) => {
       const outcome = await compare(signal);
       observation.onSuccess(RECONCILE_BROKER);
@@ -159,6 +170,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     closers.push(() => queues.close());
     const handlers = createHandlers(config, store, clock, parts, {
       events: told,
+      audit,
       jobs,
       startEnd: (namespace) => background.run('deletion', (signal) => parts.endNamespaces([namespace], signal)),
     });
@@ -233,8 +245,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         tellExpiringJob(parts.expiry, config.expiryNoticeSeconds * 1000),
         reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
         surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
-        sendNoticesJob(createNoticeParts({ config, store, clock, log, events: told })),
-        pruneJob({ store, clock, log }),
+        sendNoticesJob(createNoticeParts(partSettings)),
+        pruneJob({ store, clock, log, auditDays: config.auditDays }),
       ]),
       triggered: observation.triggered([
         finishRevocationJob(parts.revoker, parts.backoff),
@@ -253,7 +265,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       log,
       events: told,
       jobs,
-      bindings,
+      bindings: remover,
       queues: queues.watch,
       lookAtAll,
       onEvent: observation.onBrokerEvent,

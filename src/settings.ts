@@ -68,6 +68,7 @@ export const fileSettings = z.strictObject({
   requestsAtOnce: count.max(65535, { error: 'must be at most 65535, the largest prefetch' }),
   authCallsAtOnce: count,
   managementCallsAtOnce: count,
+  auditDays: count,
   stopDeadlineSeconds: seconds,
   dryRun: z.boolean({ error: 'must be true or false' }),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {

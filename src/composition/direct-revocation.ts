@@ -6,6 +6,7 @@ import { systemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { createLog } from '../log.ts';
+import { noAudit } from '../notify/audit.ts';
 import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revoke-directly.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -45,6 +46,8 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
       random: Math.random,
       log: createLog({ logLevel: 'silent', id: config.id }),
       events: { emit: () => undefined },
+      // The revocation as a whole is written down, by `writeDown`.
+      audit: noAudit,
     });
     return {
       ...createRevokeDirectly({

@@ -1,6 +1,7 @@
 import type { Management } from '../broker/management.ts';
 import { type Clock, type RandomBytes, type Sleep, systemSleep } from '../clock.ts';
 import type { Config } from '../config.ts';
+import type { EventData } from '../contract/events.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -17,6 +18,7 @@ import { createRelease } from '../namespaces/release.ts';
 import { createRevocation, type Revoker } from '../namespaces/revoke.ts';
 import { createRotation, type Rotation } from '../namespaces/rotate-namespaces.ts';
 import type { Intervals } from '../namespaces/timing.ts';
+import type { Audit } from '../notify/audit.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import type { Store } from '../store/store.ts';
 
@@ -33,6 +35,7 @@ export interface NamespacePartsSettings {
   readonly random: () => number;
   readonly log: Log;
   readonly events: Pick<AgentEvents, 'emit'>;
+  readonly audit: Pick<Audit, 'record'>;
 }
 
 /** Everything that is done for namespaces, by request or on the agent's own account. */
@@ -55,7 +58,7 @@ export interface NamespaceParts {
 
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createNamespaceParts(settings: NamespacePartsSettings): NamespaceParts {
-  const { config, store, management, clock, sleep = systemSleep, randomBytes, random, log, events } = settings;
+  const { config, store, management, clock, sleep = systemSleep, randomBytes, random, log, events, audit } = settings;
   const { usernamePrefix, vhost } = config;
   const width = config.managementCallsAtOnce;
   const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
@@ -103,9 +106,10 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     onEnded({ record, queues, exchanges }) {
       const { namespace, endReason } = record;
       events.emit('namespace.expired', { namespace, reason: endReason ?? 'expired', queues, exchanges });
+      audit.record({ action: 'deletion', namespace, reason: endReason ?? 'expired', details: { queues, exchanges } });
       log.info({ namespace, reason: endReason, queues, exchanges }, 'a namespace and all that it owned is deleted');
     },
-    onClosed: (closed) => events.emit('connection.closed', closed),
+    onClosed: (closed) => tellClosed(closed, events, audit),
   });
   const endAgain = createEndAgain({ store: store.namespaces, end: endNamespaces });
   const clearLeftovers = createClearLeftovers({ management, usernamePrefix, endAgain });
@@ -113,7 +117,7 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     ...common,
     nonces: store.nonces,
     management,
-    onClosed: (closed) => events.emit('connection.closed', { ...closed, reason: 'revoked' }),
+    onClosed: (closed) => tellClosed({ ...closed, reason: 'revoked' }, events, audit),
   });
   return {
     intervals,
@@ -139,6 +143,13 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
       onRotated({ record: { namespace, generation, nextRotationMs }, account }) {
         const nextRotation = formatInstant(nextRotationMs);
         events.emit('namespace.rotated', { namespace, account, generation, nextRotation });
+        audit.record({
+          action: 'rotation',
+          namespace,
+          subject: account,
+          reason: 'its time had come',
+          details: { generation, nextRotation },
+        });
         log.debug({ namespace, account, generation, nextRotation }, 'a namespace was rotated');
       },
     }),
@@ -153,6 +164,17 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
       },
     }),
   };
+}
+
+/** Tells of a connection that the agent closed. */
+export function tellClosed(
+  closed: EventData<'connection.closed'>,
+  events: Pick<AgentEvents, 'emit'>,
+  audit: Pick<Audit, 'record'>,
+): void {
+  events.emit('connection.closed', closed);
+  const { namespace, account, connection, reason } = closed;
+  audit.record({ action: 'connection-closing', namespace, subject: connection, reason, details: { account } });
 }
 
 function tellFailing(

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import type { Audit } from '../notify/audit.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import { noNotifier, type Notifier } from '../notify/notifier.ts';
 import { createTaskclusterMail } from '../notify/taskcluster-mail.ts';
@@ -15,16 +16,20 @@ export interface NoticePartsSettings {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Pick<AgentEvents, 'emit'>;
+  readonly audit: Pick<Audit, 'record'>;
 }
 
 /** Builds the sending of notices, and has it tell what it does as events and in the log: never to whom. */
-export function createNoticeParts({ config, store, clock, log, events }: NoticePartsSettings): SendNotices {
+export function createNoticeParts({ config, store, clock, log, events, audit }: NoticePartsSettings): SendNotices {
   return createSendNotices({
     store,
     notifier: notifierOf(config, clock),
     clock,
     mail: { agentId: config.id, surveyIntervalSeconds: config.surveyIntervalSeconds },
-    onOutcome: (notice) => tellOutcome(notice, events, log),
+    onOutcome(notice) {
+      tellOutcome(notice, events, log);
+      if (notice.settledMs !== null) auditOutcome(notice, audit);
+    },
   });
 }
 
@@ -60,4 +65,17 @@ function tellOutcome(notice: Notice, events: Pick<AgentEvents, 'emit'>, log: Log
       );
       break;
   }
+}
+
+function auditOutcome(notice: Notice, audit: Pick<Audit, 'record'>): void {
+  const { id, kind, namespace, queue, state, attempts, lastError } = notice;
+  const outcome = state === 'failed' ? `failed: ${lastError}` : state;
+  audit.record({
+    action: 'notice',
+    namespace,
+    subject: queue,
+    reason: kind,
+    outcome,
+    details: { notice: id, attempts },
+  });
 }

@@ -43,6 +43,7 @@ export function createQueueParts(
     randomBytes,
     log,
     events,
+    audit,
   }: Omit<NamespacePartsSettings, 'random' | 'store'> & { readonly store: Store },
   jobs: Jobs,
 ): QueueParts {
@@ -71,6 +72,14 @@ export function createQueueParts(
     isSameSince: (queue, sinceMs) => lookOut.isSameSince(queue, sinceMs),
     onDeleted({ namespace, queue, messages }) {
       events.emit('queue.deleted', { namespace, queue, messages, deleteAtMessages });
+      const reason = 'it had grown too large';
+      audit.record({
+        action: 'queue-deletion',
+        namespace,
+        subject: queue,
+        reason,
+        details: { messages, deleteAtMessages },
+      });
       log.warn({ namespace, queue, messages, deleteAtMessages }, 'a queue had grown too large and was deleted');
     },
   });

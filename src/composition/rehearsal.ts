@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { Reconcile } from '../namespaces/reconcile-broker.ts';
+import { noAudit } from '../notify/audit.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import type { OnEffect } from '../rehearsal/pretended.ts';
 import { rehearseManagement } from '../rehearsal/rehearse-management.ts';
@@ -43,6 +44,8 @@ export function createRehearsal({ config, clock, log, events, onEffect, ...real 
     random: Math.random,
     log,
     events,
+    // Nothing is done.
+    audit: noAudit,
   };
   const parts = createNamespaceParts(settings);
   const { reconcile } = createRepairParts(settings, parts, {

@@ -1,7 +1,8 @@
 import { createSweepBindings } from '../broker/sweep-bindings.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
+import type { Audit } from '../notify/audit.ts';
 import { contractNames } from '../contract/names.ts';
-import type { NamespacePartsSettings, NamespaceParts } from './namespace-parts.ts';
+import { type NamespacePartsSettings, type NamespaceParts, tellClosed } from './namespace-parts.ts';
 import { createPasswordCheck, createVerifiedHashes } from '../namespaces/password-check.ts';
 import { createReconcile, type Reconcile } from '../namespaces/reconcile-broker.ts';
 import { createRepair, type Repair } from '../namespaces/repair-account.ts';
@@ -17,7 +18,7 @@ const MOST_NAMES = 20;
 
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createRepairParts(
-  { config, store, management, clock, random, log, events }: NamespacePartsSettings,
+  { config, store, management, clock, random, log, events, audit }: NamespacePartsSettings,
   { keyring, intervals, accounts, backoff, bounds, revoker, endAgain, clearLeftovers }: NamespaceParts,
   remover: Pick<BindingRemover, 'remove'>,
 ): RepairParts {
@@ -40,10 +41,20 @@ export function createRepairParts(
     clearLeftovers,
     onRepaired({ namespace, account, repaired }) {
       events.emit('account.repaired', { namespace, account, repaired: [...repaired] });
+      audit.record({
+        action: 'repair',
+        namespace,
+        subject: account,
+        reason: 'it was not as recorded',
+        details: { repaired: repaired.join() },
+      });
       log.warn({ namespace, account, repaired }, 'an account was not as recorded and was repaired');
     },
-    onAdvanced: (advanced) =>
-      log.warn(advanced, 'the record of a namespace was behind its accounts and was brought up to them'),
+    onAdvanced(advanced) {
+      const { namespace, ...details } = advanced;
+      audit.record({ action: 'repair', namespace, reason: 'its record was behind its accounts', details });
+      log.warn(advanced, 'the record of a namespace was behind its accounts and was brought up to them');
+    },
   });
   const reconcile = createReconcile({
     store: store.namespaces,
@@ -74,7 +85,7 @@ export function createRepairParts(
     }),
     backoff,
     width: config.managementCallsAtOnce,
-    onClosed: (closed) => events.emit('connection.closed', { ...closed, reason: 'age' }),
+    onClosed: (closed) => tellClosed({ ...closed, reason: 'age' }, events, audit),
     onUnknown(users) {
       if (users.length === 0) log.info('every user that is called like an account has a record again');
       else
@@ -85,4 +96,21 @@ export function createRepairParts(
     },
   });
   return { repair, reconcile };
+}
+
+/** The remover, with each binding that it removes written down. */
+export function auditRemovals(
+  remover: Pick<BindingRemover, 'remove'>,
+  audit: Pick<Audit, 'record'>,
+): Pick<BindingRemover, 'remove'> {
+  return {
+    async remove(binding) {
+      const isRemoved = await remover.remove(binding);
+      if (!isRemoved) return false;
+      const { source, destination, routingKey } = binding;
+      const reason = 'a foreign binding brought messages to the agent';
+      audit.record({ action: 'repair', subject: destination, reason, details: { source, routingKey } });
+      return true;
+    },
+  };
 }

@@ -10,12 +10,13 @@ import type { Jobs } from '../jobs/job.ts';
 import type { Log } from '../log.ts';
 import type { ClaimResult } from '../namespaces/claim.ts';
 import { fenceMs } from '../namespaces/timing.ts';
+import type { Audit } from '../notify/audit.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import { createAnswer } from '../requests/answer.ts';
 import { createAuthenticate } from '../requests/authenticate.ts';
 import { type Authenticator, createAuthenticator } from '../requests/authenticator.ts';
 import { type Consumer, startConsumer } from '../requests/consumer.ts';
-import type { MethodHandlers } from '../requests/method.ts';
+import type { AskedBy, MethodHandlers } from '../requests/method.ts';
 import { claimNamespaceMethod } from '../requests/methods/claim-namespace.ts';
 import { getNamespaceMethod } from '../requests/methods/get-namespace.ts';
 import { listNamespacesMethod } from '../requests/methods/list-namespaces.ts';
@@ -26,6 +27,7 @@ import { openOutbox, type Outbox } from '../requests/outbox.ts';
 import { createServe } from '../requests/serve.ts';
 import type { Store } from '../store/store.ts';
 import { VERSION } from '../version.ts';
+import { createClaimAudit } from './audit-claims.ts';
 import type { NamespaceParts } from './namespace-parts.ts';
 import type { Observation } from './observation.ts';
 
@@ -38,6 +40,7 @@ const UNKNOWN_METHODS_AT_ONCE = 16;
 /** What handlers set off. */
 export interface HandlerEffects {
   readonly events: Pick<AgentEvents, 'emit'>;
+  readonly audit: Pick<Audit, 'record'>;
   readonly startEnd: (namespace: string) => void;
   readonly jobs: Jobs;
 }
@@ -48,30 +51,46 @@ export function createHandlers(
   store: Store,
   clock: Clock,
   parts: NamespaceParts,
-  { events, startEnd, jobs }: HandlerEffects,
+  { events, audit, startEnd, jobs }: HandlerEffects,
 ): MethodHandlers {
+  const auditClaim = createClaimAudit({ audit, clock });
   return {
     ping: ping({ id: config.id, version: VERSION }, clock),
     'claim-namespace': claimNamespaceMethod({
       claimNamespace: parts.claimNamespace,
       requireSealedReplies: config.requireSealedReplies,
-      onClaimed: (result, userId) => tellClaim(events, result, userId),
+      onClaimed(result, asked) {
+        tellClaim(events, result, asked.userId);
+        auditClaim(result, asked);
+      },
     }),
     'get-namespace': getNamespaceMethod(store.namespaces),
     'list-namespaces': listNamespacesMethod(store.namespaces),
     'release-namespace': releaseNamespaceMethod({
       releaseNamespace: parts.releaseNamespace,
       startEnd: ({ namespace }) => startEnd(namespace),
-      onReleased: (namespace, clientId, userId) =>
-        events.emit('namespace.released', { namespace, clientId, ...(userId === undefined ? {} : { userId }) }),
+      onReleased(namespace, asked) {
+        const { clientId, userId } = asked;
+        events.emit('namespace.released', { namespace, clientId, ...(userId === undefined ? {} : { userId }) });
+        audit.record({ ...byClient(asked), action: 'release', namespace, reason: 'its owner ends it' });
+      },
     }),
-    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, clientId, userId, untilMs }) => {
+    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, untilMs, ...asked }) => {
+      const { clientId, userId } = asked;
+      const revokedUntil = untilMs === undefined ? undefined : formatInstant(untilMs);
       jobs.trigger(FINISH_REVOCATION, namespace, 2 * fenceMs(parts.intervals));
       events.emit('namespace.revoked', {
         namespace,
         clientId,
         ...(userId === undefined ? {} : { userId }),
-        ...(untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) }),
+        ...(revokedUntil === undefined ? {} : { revokedUntil }),
+      });
+      audit.record({
+        ...byClient(asked),
+        action: 'revocation',
+        namespace,
+        reason: 'an operator asked for it',
+        details: { revokedUntil: revokedUntil ?? null },
       });
     }),
   };
@@ -165,6 +184,10 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     log,
   });
   return { consumer, outbox, counts };
+}
+
+function byClient({ clientId, userId, correlationId }: AskedBy) {
+  return { actor: 'client', actorName: clientId, userId: userId ?? null, requestId: correlationId } as const;
 }
 
 function tellClaim(

@@ -15,15 +15,21 @@ export function isForgettable({ state, goneMs, revokedUntilMs }: NamespaceRecord
   return state === 'gone' && goneMs !== null && Math.max(goneMs, revokedUntilMs ?? 0) + DAY_MS <= nowMs;
 }
 
-/** Removes the signatures that can no longer be accepted, tombstones a day after they were of use, and old notices. */
+/**
+ * Removes the signatures that can no longer be accepted, tombstones a day after they were of use, and old notices and
+ * records of the audit.
+ */
 export function pruneJob({
   store,
   clock,
   log,
+  auditDays,
 }: {
-  readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices'>;
+  readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices' | 'audit'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long the audit is kept, in days. */
+  readonly auditDays: number;
 }): RecurringJob {
   return {
     name: 'prune',
@@ -32,8 +38,11 @@ export function pruneJob({
       const nonces = await store.nonces.prune(clock.nowMs());
       const tombstones = await pruneTombstones(store.namespaces, clock, signal);
       const notices = await store.notices.prune(clock.nowMs() - NOTICE_KEPT_MS);
-      if (nonces + tombstones + notices > 0)
-        log.debug({ nonces, tombstones, notices }, 'what is of no use any more was removed');
+      const audit = await store.audit.prune(clock.nowMs() - auditDays * DAY_MS);
+      const pruned = { nonces, tombstones, notices, audit };
+      if (Object.values(pruned).some((count) => count > 0)) {
+        log.debug(pruned, 'what is of no use any more was removed');
+      }
     },
   };
 }

@@ -21,6 +21,8 @@ export interface ClaimResult {
   readonly isNew: boolean;
   /** Whether the claim before this one was another client's; true for the first one. */
   readonly isNewHolder: boolean;
+  /** Whether this claim gave a namespace that was there already another contact, or took it away. */
+  readonly isNewContact: boolean;
 }
 
 /** What {@link createClaimNamespace} works with. */
@@ -87,7 +89,7 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
   const tryOnce = async (
     claim: Claim,
     signal: AbortSignal,
-  ): Promise<Pick<ClaimResult, 'record' | 'isNew' | 'isNewHolder'> | undefined> => {
+  ): Promise<Omit<ClaimResult, 'reclaimAtMs' | 'connectionString'> | undefined> => {
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
@@ -98,9 +100,11 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
     // Who finds a life that another try began and did not finish hands out its first credentials all the same.
     const isNew = decision.action !== 'renew' && decision.record.generation === 1;
     const isNewHolder = isNew || stored?.claimedBy !== claim.claimedBy;
+    const isNewContact = !isNew && stored?.contact !== decision.record.contact;
+    const news = { isNew, isNewHolder, isNewContact };
     if (decision.action === 'renew') {
       const written = await store.replace(decision.record, decision.record.revision - 1);
-      return written ? { record: decision.record, isNew, isNewHolder } : undefined;
+      return written ? { record: decision.record, ...news } : undefined;
     }
     if (decision.action === 'begin') {
       // The next try finds the namespace ending, or gone a moment ago.
@@ -112,7 +116,7 @@ export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: 
       if (!written) return undefined;
     }
     const record = await provision(decision.record, readAt, claim, signal);
-    return record && { record, isNew, isNewHolder };
+    return record && { record, ...news };
   };
 
   return async (claim, signal) => {

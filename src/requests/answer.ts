@@ -75,14 +75,14 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
     signal: AbortSignal,
     afterReply: (work: () => void) => void,
   ): Promise<Reply> => {
-    const { userId } = request;
+    const { userId, correlationId } = request;
     const handler: MethodHandler<MethodName> | undefined = parts.handlers[request.method];
     if (handler === undefined) {
       throw new WireError('InputError', `This agent does not serve the method ${request.method}.`, {
         details: { field: 'method', methods: Object.keys(parts.handlers) },
       });
     }
-    const json = JSON.stringify(await handler(request.body, { signer, userId, signal, afterReply }));
+    const json = JSON.stringify(await handler(request.body, { signer, userId, correlationId, signal, afterReply }));
     const replyKey = replyKeyOf(request);
     return replyKey === undefined
       ? resultReply(request.correlationId, json)

@@ -3,7 +3,8 @@ import { isForgettable, pruneJob } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/log.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { recordOf } from '../support/records.ts';
+import { noticeOf, recordOf } from '../support/records.ts';
+import { auditOf } from '../store/audit-contract.ts';
 
 const DAY = 86_400_000;
 
@@ -19,7 +20,7 @@ describe('prune', () => {
     assert.equal(isForgettable({ ...gone, state: 'expiring' }, 100 * DAY), false);
   });
 
-  it('removes old tombstones and signatures, and nothing else', async () => {
+  it('removes old tombstones, signatures, notices and records of the audit, and nothing else', async () => {
     const clock = createManualClock();
     const store = createMemoryStore();
     store.put(recordOf(clock.nowMs(), { namespace: 'alive' }));
@@ -28,7 +29,15 @@ describe('prune', () => {
     const entry = { replyAddress: 'a', correlationId: 'c', digest: 'd', firstSeenMs: 0, outcome: null };
     await store.nonces.remember({ ...entry, key: 'old', acceptableUntilMs: clock.nowMs() - 1 });
     await store.nonces.remember({ ...entry, key: 'young', acceptableUntilMs: clock.nowMs() + 1 });
-    const job = pruneJob({ store, clock, log: createLog({ logLevel: 'silent', id: 'test' }) });
+    const settled = (days: number) => ({ state: 'sent', settledMs: clock.nowMs() - days * DAY }) as const;
+    await store.notices.add(noticeOf(0, { id: 'old', ...settled(30.1) }));
+    await store.notices.add(noticeOf(0, { id: 'young', ...settled(30) }));
+    await store.notices.add(noticeOf(0, { id: 'waits' }));
+    await store.audit.append([
+      auditOf({ id: 'old', atMs: clock.nowMs() - 7 * DAY - 1 }),
+      auditOf({ id: 'young', atMs: clock.nowMs() - 7 * DAY }),
+    ]);
+    const job = pruneJob({ store, clock, log: createLog({ logLevel: 'silent', id: 'test' }), auditDays: 7 });
     await job.run(new AbortController().signal);
     assert.deepEqual(
       ['alive', 'old', 'young'].map((name) => store.peek(name) !== undefined),
@@ -36,5 +45,11 @@ describe('prune', () => {
     );
     assert.equal(await store.nonces.recordOutcome('old', 'x'), undefined);
     assert.equal(await store.nonces.recordOutcome('young', 'x'), 'x');
+    assert.equal(await store.notices.get('old'), undefined);
+    for (const id of ['young', 'waits']) assert.equal((await store.notices.get(id))?.id, id);
+    assert.deepEqual(
+      (await store.audit.list({ limit: 9 })).map(({ id }) => id),
+      ['young'],
+    );
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
+import { noAudit } from '../../src/notify/audit.ts';
 import { openManagement } from '../../src/agent.ts';
 import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
 import type { Management } from '../../src/broker/management.ts';
@@ -62,6 +63,7 @@ async function setUp(given: Partial<FileSettings> = {}) {
     randomBytes,
     random: () => 0,
     log: createLog(config, { write: (line: string) => void lines.push(line) }),
+    audit: noAudit,
     events: { emit: (type: EventType, data: object) => void events.push({ type, data: { ...data } }) },
   };
   const parts = createNamespaceParts(settings);

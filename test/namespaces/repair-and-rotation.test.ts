@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { noAudit } from '../../src/notify/audit.ts';
 import { openManagement } from '../../src/agent.ts';
 import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -49,6 +50,7 @@ describe('rotation, repair and reconcile in a tight loop on three agents', funct
         randomBytes,
         random: Math.random,
         log: createLog(config, { write: () => undefined }),
+        audit: noAudit,
         events: {
           emit(type: string, data: object) {
             if (type === 'account.repaired' && 'repaired' in data) repaired.add(String(data.repaired));

@@ -299,7 +299,7 @@ describe('answer', () => {
     const done: string[] = [];
     const handler: MethodHandlers['claim-namespace'] = async (_body, context) => {
       const { afterReply, ...rest } = context;
-      assert.deepEqual(rest, { signer, userId: undefined, signal: controller.signal });
+      assert.deepEqual(rest, { signer, userId: undefined, correlationId: 'c-1', signal: controller.signal });
       afterReply(() => done.push('after'));
       return result;
     };

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { noAudit } from '../../src/notify/audit.ts';
 import type { Management } from '../../src/broker/management.ts';
 import { createNamespaceParts, type NamespaceParts } from '../../src/composition/namespace-parts.ts';
 import { createRepairParts, type RepairParts } from '../../src/composition/repair-parts.ts';
@@ -73,10 +74,11 @@ export function startSimulatedAgent({
     random: () => random.next(),
     log: LOG,
     events: { emit: () => undefined },
+    audit: noAudit,
   };
   const parts = createNamespaceParts(settings);
   const repairParts = createRepairParts(settings, parts, { remove: async () => false });
-  const prune = pruneJob({ store, clock: machine.clock, log: LOG });
+  const prune = pruneJob({ store, clock: machine.clock, log: LOG, auditDays: 30 });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {

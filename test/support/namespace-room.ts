@@ -1,3 +1,4 @@
+import { noAudit } from '../../src/notify/audit.ts';
 import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../src/agent.ts';
 import type { Management } from '../../src/broker/management.ts';
@@ -77,6 +78,7 @@ function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = 
     randomBytes,
     random: () => 0,
     log: createLog(config, { write: (line: string) => void lines.push(line) }),
+    audit: noAudit,
     events: { emit: (type: EventType, data: object) => void events.push({ type, data: { ...data } }) },
   };
   const parts = createNamespaceParts(settings);

@@ -2,19 +2,19 @@ import { WireError } from '../../contract/errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { ClaimResult } from '../../namespaces/claim.ts';
 import type { Claim } from '../../namespaces/decide-claim.ts';
-import type { MethodHandler } from '../method.ts';
+import type { AskedBy, MethodHandler } from '../method.ts';
 
 /** What the method works with. */
 export interface ClaimMethodParts {
   readonly claimNamespace: (claim: Claim, signal: AbortSignal) => Promise<ClaimResult>;
   readonly requireSealedReplies: boolean;
   /** Told of every claim that succeeded. */
-  readonly onClaimed: (result: ClaimResult, userId: string | undefined) => void;
+  readonly onClaimed: (result: ClaimResult, asked: AskedBy) => void;
 }
 
 /** Gives credentials for a namespace. The serving code seals the result where the body has a `replyKey`. */
 export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'claim-namespace'> {
-  return async (body, { signer, userId, signal }) => {
+  return async (body, { signer, userId, correlationId, signal }) => {
     if (parts.requireSealedReplies && body.replyKey === undefined) {
       throw new WireError('InputError', 'The field replyKey is missing: this agent sends credentials only sealed.', {
         details: { field: 'replyKey' },
@@ -30,7 +30,7 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
       },
       signal,
     );
-    parts.onClaimed(result, userId);
+    parts.onClaimed(result, { clientId: signer.clientId, userId, correlationId });
     return {
       namespace: result.record.namespace,
       created: formatInstant(result.record.createdMs),

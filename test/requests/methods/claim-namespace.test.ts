@@ -26,6 +26,7 @@ const result: ClaimResult = {
   connectionString: 'amqp://taskcluster-x-1:pw@h/%2F',
   isNew: true,
   isNewHolder: true,
+  isNewContact: false,
 };
 const replyKey = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo' } as const;
 
@@ -48,7 +49,7 @@ describe('claim-namespace', () => {
   it('claims for the signer, and gives what the contract says and no contact', async () => {
     const { claims, told, method } = setUp();
     const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
-    const answer = await method(body, { signer, userId: undefined, signal, afterReply });
+    const answer = await method(body, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply });
     assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x' }]);
     assert.deepEqual(answer, {
       namespace: 'taskcluster-x',
@@ -63,26 +64,38 @@ describe('claim-namespace', () => {
 
   it('hands on that contact and expires were omitted', async () => {
     const { claims, method } = setUp();
-    await method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal, afterReply });
+    await method(
+      { namespace: 'taskcluster-x' },
+      { signer, userId: undefined, correlationId: 'c-1', signal, afterReply },
+    );
     assert.equal(claims[0]?.contact, undefined);
     assert.equal(claims[0]?.expiresMs, undefined);
   });
 
   it('insists on a replyKey where replies must be sealed, before anything is claimed', async () => {
     const { claims, method } = setUp({ requireSealedReplies: true });
-    await assert.rejects(method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal, afterReply }), {
-      code: 'InputError',
-      details: { field: 'replyKey' },
-    });
+    await assert.rejects(
+      method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply }),
+      {
+        code: 'InputError',
+        details: { field: 'replyKey' },
+      },
+    );
     assert.equal(claims.length, 0);
-    await method({ namespace: 'taskcluster-x', replyKey }, { signer, userId: undefined, signal, afterReply });
+    await method(
+      { namespace: 'taskcluster-x', replyKey },
+      { signer, userId: undefined, correlationId: 'c-1', signal, afterReply },
+    );
     assert.equal(claims.length, 1);
   });
 
   it('claims nothing for nobody', async () => {
     const { claims, method } = setUp();
     await assert.rejects(
-      method({ namespace: 'taskcluster-x' }, { signer: undefined, userId: undefined, signal, afterReply }),
+      method(
+        { namespace: 'taskcluster-x' },
+        { signer: undefined, userId: undefined, correlationId: 'c-1', signal, afterReply },
+      ),
       {
         code: 'AuthenticationFailed',
       },
@@ -93,7 +106,7 @@ describe('claim-namespace', () => {
   it('tells of no claim that failed', async () => {
     const { told, method } = setUp({ claimNamespace: () => Promise.reject(new Error('no')) });
     await assert.rejects(
-      method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, signal, afterReply }),
+      method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply }),
       /no/,
     );
     assert.equal(told.length, 0);

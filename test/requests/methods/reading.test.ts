@@ -11,7 +11,13 @@ import { recordOf } from '../../support/records.ts';
 const afterReply = (work: () => void): void => work();
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
-const context = { signer: undefined, userId: undefined, signal: new AbortController().signal, afterReply };
+const context = {
+  signer: undefined,
+  userId: undefined,
+  correlationId: 'c-1',
+  signal: new AbortController().signal,
+  afterReply,
+};
 
 /** A store with these names, active, but for tombstones, whose names begin with `gone`. */
 function storeWith(...names: string[]) {

@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts';
+import { formatInstant } from '../contract/fields.ts';
+import type { ClaimResult } from '../namespaces/claim.ts';
+import type { Audit } from '../notify/audit.ts';
+import type { AskedBy } from '../requests/method.ts';
+
+/** A holder renews every hour or so; once a day says that it is still the one. */
+const RENEWAL_EVERY_MS = 24 * 60 * 60_000;
+
+/** Holders that are remembered: some megabytes. One that is forgotten is written down once more. */
+const MOST_HOLDERS = 20_000;
+
+/** What {@link createClaimAudit} works with. */
+export interface ClaimAuditParts {
+  readonly audit: Pick<Audit, 'record'>;
+  readonly clock: Clock;
+}
+
+/**
+ * Makes the function that writes claims down: each first one and each that changes the contact, and of all others one a
+ * day for each client and user that hold the namespace. Renewals are by far the most of what an agent does; each of them
+ * is a line in the log as a request.
+ */
+export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: ClaimResult, asked: AskedBy) => void {
+  /** When each holder was written down, the latest last. */
+  const holders = new Map<string, number>();
+  return ({ record, reclaimAtMs, isNew, isNewHolder, isNewContact }, { clientId, userId, correlationId }) => {
+    const key = JSON.stringify([record.namespace, record.life, clientId, userId]);
+    const nowMs = clock.monotonicMs();
+    const isKnown = (holders.get(key) ?? -Infinity) + RENEWAL_EVERY_MS > nowMs;
+    if (isKnown && !isNew && !isNewContact) return;
+    holders.delete(key);
+    holders.set(key, nowMs);
+    const [oldest] = holders.keys();
+    if (holders.size > MOST_HOLDERS && oldest !== undefined) holders.delete(oldest);
+    audit.record({
+      action: 'claim',
+      actor: 'client',
+      actorName: clientId,
+      userId: userId ?? null,
+      namespace: record.namespace,
+      requestId: correlationId,
+      reason: isNew
+        ? 'first claim'
+        : isNewContact
+          ? 'claim with another contact'
+          : isNewHolder
+            ? 'claim by another client than before'
+            : 'renewal, written down once a day',
+      details: { expires: formatInstant(record.expiresMs), reclaimAt: formatInstant(reclaimAtMs) },
+    });
+  };
+}
