@@ -56,8 +56,8 @@ export async function startObservation(settings: ObservationSettings, port: numb
   const count = <T>(counter: () => Promise<T>, set: (counts: T | undefined) => void): void =>
     void beforeScrape.push(createCounted({ ...COUNTS, count: counter, set, clock }));
   const onJob: Measured = (job, outcome, durationMs) => {
-    metrics.jobDuration.observe({ job, outcome }, durationMs / 1000);
-    if (outcome === OK) metrics.jobLastSuccess.set({ job }, clock.nowMs() / 1000);
+    metrics.jobDuration.observe({ job_name: job, outcome }, durationMs / 1000);
+    if (outcome === OK) metrics.jobLastSuccess.set({ job_name: job }, clock.nowMs() / 1000);
   };
 
   const tellHealth = (): void => {
@@ -168,7 +168,7 @@ export async function startObservation(settings: ObservationSettings, port: numb
     triggered: (jobs) => jobs.map((job) => measureTriggered(job, clock, onJob)),
     schedule: {
       looked: schedule.looked,
-      began: (job, lagMs) => metrics.jobLag.observe({ job }, lagMs / 1000),
+      began: (job, lagMs) => metrics.jobLag.observe({ job_name: job }, lagMs / 1000),
     },
     onServed: (method, outcome, durationMs) => metrics.requestDuration.observe({ method, outcome }, durationMs / 1000),
     onBrokerEvent({ type, atMs }) {
@@ -176,7 +176,7 @@ export async function startObservation(settings: ObservationSettings, port: numb
       if (atMs !== undefined) metrics.brokerEventLag.observe(Math.max(0, clock.nowMs() - atMs) / 1000);
     },
     onAgentEvent: (type) => metrics.agentEvents.inc({ type }),
-    onSuccess: (job) => metrics.jobLastSuccess.set({ job }, clock.nowMs() / 1000),
+    onSuccess: (job) => metrics.jobLastSuccess.set({ job_name: job }, clock.nowMs() / 1000),
     watch: health.watch,
     watchAlarms(watched) {
       alarms = watched;

@@ -9,7 +9,8 @@ const JOB_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /**
  * Makes all metrics, in a registry of their own. The values of every label come from a closed set, methods, operations,
- * jobs, states: a label with namespaces or queues in it would grow with what strangers name.
+ * jobs, states: a label with namespaces or queues in it would grow with what strangers name. `job` and `instance` are
+ * Prometheus's own labels, so that jobs are `job_name`.
  */
 export function createMetrics() {
   const registry = new Registry();
@@ -79,21 +80,21 @@ export function createMetrics() {
       registers,
       name: 'pulse_agent_job_duration_seconds',
       help: 'Runs of jobs on this agent.',
-      labelNames: ['job', 'outcome'],
+      labelNames: ['job_name', 'outcome'],
       buckets: JOB_BUCKETS,
     }),
     jobLag: new Histogram({
       registers,
       name: 'pulse_agent_job_lag_seconds',
       help: 'How long after it was due a run of a job began on this agent.',
-      labelNames: ['job'],
+      labelNames: ['job_name'],
       buckets: JOB_BUCKETS,
     }),
     jobLastSuccess: new Gauge({
       registers,
       name: 'pulse_agent_job_last_success_timestamp_seconds',
       help: 'When a run of the job last succeeded on this agent, since the epoch.',
-      labelNames: ['job'],
+      labelNames: ['job_name'],
     }),
     agentEvents: new Counter({
       registers,

@@ -89,8 +89,8 @@ describe('health and metrics of an agent', () => {
       ['pulse_agent_auth_duration_seconds_count{outcome="auth-success"}', 2],
       ['pulse_agent_management_duration_seconds_count{operation="putUser",outcome="ok"}', 1],
       ['pulse_agent_store_duration_seconds_count{operation="namespaces.insert",outcome="ok"}', 1],
-      ['pulse_agent_job_duration_seconds_count{job="rotate-namespaces",outcome="ok"}', 1],
-      ['pulse_agent_job_lag_seconds_count{job="rotate-namespaces"}', 1],
+      ['pulse_agent_job_duration_seconds_count{job_name="rotate-namespaces",outcome="ok"}', 1],
+      ['pulse_agent_job_lag_seconds_count{job_name="rotate-namespaces"}', 1],
       ['pulse_agent_events_total{type="namespace.claimed"}', 1],
       ['pulse_agent_notices_waiting', 0],
       ['pulse_agent_queue_alerts{level="warning"}', 0],
@@ -98,7 +98,7 @@ describe('health and metrics of an agent', () => {
     ] as const) {
       assert.ok((before.get(name) ?? -1) >= least, `${name} is ${before.get(name)}`);
     }
-    const compared = before.get('pulse_agent_job_last_success_timestamp_seconds{job="reconcile-broker"}') ?? 0;
+    const compared = before.get('pulse_agent_job_last_success_timestamp_seconds{job_name="reconcile-broker"}') ?? 0;
     assert.ok(Math.abs(Date.now() / 1000 - compared) < 600, 'the comparison at the start counts');
     await untilSample(agent(), 'pulse_agent_namespaces{state="active"}', (count) => (count ?? 0) >= 1);
     const { body } = await fetchFrom(agent(), '/metrics');

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parser } from '@prometheus-io/lezer-promql';
+import { parse as parseYaml } from 'yaml';
+import { EVENT_TYPES } from '../../src/contract/event-types.ts';
+import { METHODS } from '../../src/contract/methods.ts';
+import { PARTS } from '../../src/observe/health.ts';
+import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { fetchFrom, untilSample } from '../support/observed.ts';
+import { readDocument, rowsByName, section } from './documents.ts';
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: { readonly summary: string; readonly description: string };
+}
+
+interface Panel {
+  readonly title: string;
+  readonly gridPos: Readonly<Record<'x' | 'y' | 'w' | 'h', number>>;
+  readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
+}
+
+const read = (name: string): string =>
+  readFileSync(new URL(`../../config/monitoring/${name}`, import.meta.url), 'utf8');
+const rules = (parseYaml(read('prometheus-alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+  (group) => group.rules,
+);
+const { panels } = JSON.parse(read('grafana-dashboard.json')) as { panels: Panel[] };
+const expressions = [
+  ...rules.map(({ alert, expr }) => ({ where: alert, expr })),
+  ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ where: title, expr }))),
+];
+
+/** Labels that Prometheus adds to what it scrapes. */
+const OF_PROMETHEUS = ['instance', 'job', 'le'];
+
+/** A PromQL expression, taken apart. */
+interface Query {
+  readonly metrics: readonly string[];
+  /** Each matcher with the metric that it is about. */
+  readonly matchers: readonly { readonly metric: string; readonly label: string; readonly values: readonly string[] }[];
+  /** Labels of groupings and of matchings. */
+  readonly groupings: readonly string[];
+}
+
+function parseQuery(expr: string): Query {
+  // Grafana puts a duration there.
+  const text = expr.replaceAll('$__rate_interval', '5m');
+  const metrics: string[] = [];
+  const matchers: { metric: string; label: string; values: string[] }[] = [];
+  const groupings: string[] = [];
+  parser.parse(text).iterate({
+    enter(node) {
+      const words = text.slice(node.from, node.to);
+      if (node.type.isError) throw new Error(`No PromQL at ${node.from}: ${text}`);
+      if (node.name === 'Identifier') metrics.push(words);
+      if (node.name === 'UnquotedLabelMatcher') {
+        const [, label = '', value = ''] = /^(\w+)\s*[=!~]+\s*"(.*)"$/.exec(words) ?? [];
+        matchers.push({ metric: metrics.at(-1) ?? '', label, values: value.split('|') });
+      }
+      if (node.name === 'GroupingLabels') groupings.push(...(words.match(/\w+/g) ?? []));
+    },
+  });
+  return { metrics, matchers, groupings };
+}
+
+describe('the dashboard and the alerts', () => {
+  const installation = useInstallation({ settings: { httpPort: 0 } });
+  /** The labels of every metric of a real agent, by the name of its samples. */
+  let labelsOf: ReadonlyMap<string, ReadonlySet<string>>;
+  let jobNames: ReadonlySet<string>;
+  let told: string;
+
+  before('scrape an agent that has done something of everything', async function () {
+    this.timeout(120_000);
+    const { agent } = installation();
+    const client = await installation().rpc(TEAM);
+    await client.request('ping', {});
+    await client.request('claim-namespace', { namespace: teamNamespace() });
+    for (const job of ['rotate-namespaces', 'expire-namespaces', 'reconcile-broker', 'survey-queues']) {
+      const sample = `pulse_agent_job_last_success_timestamp_seconds{job_name="${job}"}`;
+      await untilSample(agent, sample, (value) => value !== undefined);
+    }
+    await untilSample(agent, 'pulse_agent_broker_events_total{type="user.created"}', (value) => value !== undefined);
+    told = (await fetchFrom(agent, '/metrics')).body;
+    const found = new Map<string, Set<string>>();
+    const jobs = new Set<string>();
+    for (const line of told.split('\n')) {
+      const [, name, labels = ''] = /^([a-z]\w*)(?:\{(.*)\})? \S+$/.exec(line) ?? [];
+      if (name === undefined) continue;
+      const known = found.get(name) ?? new Set();
+      for (const [, label = '', value = ''] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
+        known.add(label);
+        if (label === 'job_name') jobs.add(value);
+      }
+      found.set(name, known);
+    }
+    labelsOf = found;
+    jobNames = jobs;
+  });
+
+  for (const { where, expr } of expressions) {
+    it(`${where}: asks for metrics and labels that exist`, () => {
+      const { metrics, matchers, groupings } = parseQuery(expr);
+      assert.ok(metrics.length > 0);
+      for (const metric of metrics) assert.ok(labelsOf.has(metric), `there is no ${metric}`);
+      const labels = new Set([...OF_PROMETHEUS, ...metrics.flatMap((metric) => [...(labelsOf.get(metric) ?? [])])]);
+      for (const label of groupings) assert.ok(labels.has(label), `there is no label ${label}`);
+      const known: Readonly<Record<string, Iterable<string>>> = {
+        method: Object.keys(METHODS),
+        part: Object.keys(PARTS),
+        type: Object.keys(EVENT_TYPES),
+        job_name: jobNames,
+      };
+      for (const { metric, label, values } of matchers) {
+        assert.ok(labelsOf.get(metric)?.has(label), `${metric} has no label ${label}`);
+        const closed = known[label];
+        if (closed !== undefined) for (const value of values) assert.ok([...closed].includes(value), value);
+      }
+    });
+  }
+
+  it('parses what is PromQL, and refuses what is not', () => {
+    assert.deepEqual(parseQuery('sum by (a) (rate(b{c=~"d|e"}[5m]))'), {
+      metrics: ['b'],
+      matchers: [{ metric: 'b', label: 'c', values: ['d', 'e'] }],
+      groupings: ['a'],
+    });
+    assert.throws(() => parseQuery('sum by (a (b)'), /No PromQL/);
+  });
+
+  it('alerts have names of their own, a severity, and say what to do', () => {
+    assert.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length);
+    for (const { alert, labels, annotations } of rules) {
+      assert.match(labels.severity, /^(critical|warning)$/, alert);
+      assert.match(annotations.summary, /^[A-Z].*\.$/, alert);
+      assert.match(annotations.description, /^[A-Z/].*\.$/, alert);
+    }
+  });
+
+  it('panels lie beside one another, and show labels that their metrics have', () => {
+    const taken = new Set<string>();
+    for (const { title, gridPos, targets } of panels) {
+      const place = `${gridPos.x},${gridPos.y}`;
+      assert.ok(!taken.has(place), title);
+      taken.add(place);
+      for (const { expr, legendFormat } of targets) {
+        const { metrics } = parseQuery(expr);
+        const labels = new Set([...OF_PROMETHEUS, ...metrics.flatMap((metric) => [...(labelsOf.get(metric) ?? [])])]);
+        for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) assert.ok(labels.has(label), title);
+      }
+    }
+  });
+
+  it('the documentation has every metric of the agent, with its labels, and no other', () => {
+    const rows = rowsByName(section(readDocument('operations.md'), '### Metrics'));
+    const own = [...told.matchAll(/^# TYPE (pulse_agent_\w+) (\w+)$/gm)].map(([, name = '', type = '']) => ({
+      name,
+      type,
+    }));
+    assert.deepEqual([...rows.keys()].toSorted(), own.map(({ name }) => name).toSorted());
+    for (const { name, type } of own) {
+      const labels = labelsOf.get(type === 'histogram' ? `${name}_count` : name) ?? new Set();
+      const shown = [...(rows.get(name)?.[1] ?? '').matchAll(/`(\w+)`/g)].map(([, label = '']) => label);
+      assert.deepEqual(shown.toSorted(), [...labels].toSorted(), name);
+    }
+  });
+});
