@@ -100,7 +100,7 @@ class Agent:
         self.channel = self.connection.channel()
         # With confirms, a request that the full queue refuses is known at once.
         self.channel.confirm_delivery()
-        self.replies = {}
+        self.expected = self.reply = None
         # Direct reply-to: consume, without acknowledgements, on the channel that publishes, before publishing.
         self.channel.basic_consume(REPLY_TO, self._on_reply, auto_ack=True)
 
@@ -111,10 +111,15 @@ class Agent:
         self.connection.close()
 
     def _on_reply(self, _channel, _method, properties, body):
-        self.replies[properties.correlation_id] = (properties, body)
+        # A reply that comes too late is nobody's.
+        if properties.correlation_id == self.expected:
+            self.reply = (properties, body)
 
     def request(self, method, body):
-        """Sends one request and returns the result. Raises PulseAgentError, and NoReply after `timeout` seconds."""
+        """Sends one request and returns the result, as text where it is sealed.
+
+        Raises PulseAgentError for what the agent refuses, and NoReply after `timeout` seconds.
+        """
         correlation_id = str(uuid.uuid4())
         content = json.dumps(body).encode()
         headers = {}
@@ -130,17 +135,18 @@ class Agent:
             # What waits longer than this is served to nobody.
             expiration=str(int(self.timeout * 1000)),
         )
+        self.expected, self.reply = correlation_id, None
         deadline = time.monotonic() + self.timeout
         try:
             self.channel.basic_publish(self.exchange, method, content, properties)
         except NackError:
             raise PulseAgentError("Unavailable", "the request queue is full", retryable=True) from None
-        while correlation_id not in self.replies:
+        while self.reply is None:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise NoReply(method, self.timeout)
             self.connection.process_data_events(time_limit=left)
-        return self._read(*self.replies.pop(correlation_id))
+        return self._read(*self.reply)
 
     @staticmethod
     def _read(properties, body):

@@ -10,9 +10,6 @@ import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { type Block, runShell, useBlocks } from './blocks.ts';
 
-/** How the predecessor's accounts look, by its default settings. */
-const PREDECESSOR_TAGS = ['taskcluster-pulse'];
-
 const CLI = `${process.execPath} --import tsx ${resolve('src/cli/main.ts')}`;
 
 /** What the broker tells of a user and what it may do in the vhost. */
@@ -30,14 +27,18 @@ interface PredecessorNamespace {
   readonly queue: string;
 }
 
-/** Makes what taskcluster-pulse makes for a namespace, and a queue of it with three messages. */
-async function claimAtPredecessor(installation: TestInstallation, namespace: string): Promise<PredecessorNamespace> {
+/** Makes what a predecessor makes for a namespace, and a queue of it with three messages. */
+async function claimAtPredecessor(
+  installation: TestInstallation,
+  namespace: string,
+  users: readonly [string, string] = [`${namespace}-1`, `${namespace}-2`],
+  tags = 'taskcluster-pulse',
+): Promise<PredecessorNamespace> {
   const { broker, vhost } = installation;
   const own = `^(queue/${namespace}/.*|exchange/${namespace}/.*)`;
   const rights = { configure: own, write: own, read: `^(queue/${namespace}/.*|exchange/.*)` };
-  const users = [`${namespace}-1`, `${namespace}-2`] as const;
   for (const user of users) {
-    await manage(broker, 'PUT', `/users/${user}`, { password: `old-${user}`, tags: PREDECESSOR_TAGS.join(',') });
+    await manage(broker, 'PUT', `/users/${user}`, { password: `old-${user}`, tags });
     await manage(broker, 'PUT', `/permissions/${encodeURIComponent(vhost.vhost)}/${user}`, rights);
     addCleanup(async () => void (await manage(broker, 'DELETE', `/users/${user}`, undefined, [404])));
   }
@@ -118,9 +119,9 @@ describe('docs/migration.md', function () {
   });
 
   it('in place: claimed namespaces find their queues, and old accounts work until they are deleted', async () => {
-    const settings = parse(
-      blocks.take('usernamePrefix: agent-', { 'taskcluster-': 'taskcluster-', 'agent-': `${unique('agent')}-` }).text,
-    ) as { usernamePrefix: string };
+    const settings = parse(blocks.take('namespacePrefix: taskcluster-', { 'agent-': `${unique('agent')}-` }).text) as {
+      usernamePrefix: string;
+    };
     const installation = await makeInstallation({ settings });
     const old = await claimAtPredecessor(installation, unique('taskcluster-team'));
     const unclaimed = await claimAtPredecessor(installation, unique('taskcluster-other'));
@@ -151,6 +152,29 @@ describe('docs/migration.md', function () {
     assert.equal((await moved.checkQueue(old.queue)).messageCount, 2);
     const others = await (await openConnection(unclaimed.url)).createChannel();
     assert.equal((await others.checkQueue(unclaimed.queue)).messageCount, 3, 'what nobody claimed is left alone');
+  });
+
+  it('beside PulseGuardian: an account that is the namespace keeps working, one that is called like ours is left alone', async () => {
+    const replace = { 'team-': 'taskcluster-team', 'agent-': `${unique('agent')}-` };
+    const settings = parse(blocks.take('namespacePrefix: team-', replace).text) as { usernamePrefix: string };
+    const installation = await makeInstallation({ settings });
+    const namespace = unique('taskcluster-team');
+    const [account, lookalike] = [namespace, `${namespace}-1`];
+    const { url, queue } = await claimAtPredecessor(installation, namespace, [account, lookalike], '');
+    const before = await Promise.all([account, lookalike].map((user) => accountOf(installation, user)));
+    await installation.start();
+    const rpc = await installation.rpc(TEAM);
+    const { connectionString } = await rpc.request('claim-namespace', { namespace });
+    assert.equal(new URL(connectionString).username, `${settings.usernamePrefix}${namespace}-1`);
+    for (const [who, left] of [
+      [connectionString, 2],
+      [url, 1],
+    ] as const) {
+      const channel = await (await openConnection(who)).createChannel();
+      assert.ok(await channel.get(queue, { noAck: true }));
+      assert.equal((await channel.checkQueue(queue)).messageCount, left);
+    }
+    assert.deepEqual(await Promise.all([account, lookalike].map((user) => accountOf(installation, user))), before);
   });
 
   it('a lease in the place of the credentials of taskcluster-lib-pulse', async () => {

@@ -49,8 +49,17 @@ async function install(command: string, requirements: string, packages: string):
   try {
     const pip = await findPip(command, work);
     const target = join(work, 'packages');
-    const options = ['--no-cache-dir', '--disable-pip-version-check', '--quiet', '--target', target];
-    await runCommand(command, [...pip, 'install', ...options, '--requirement', requirements]);
+    const options = [
+      '--cache-dir',
+      resolve('.cache/python/pip'),
+      '--disable-pip-version-check',
+      '--quiet',
+      '--target',
+      target,
+    ];
+    // With pip among the packages, `python3 -m pip` works for them as it does on other machines.
+    const own = pip[0] === '-m' ? [] : ['pip'];
+    await runCommand(command, [...pip, 'install', ...options, '--requirement', requirements, ...own]);
     if (!existsSync(packages)) renameSync(target, packages);
   } finally {
     rmSync(work, { recursive: true, force: true });
