@@ -4,6 +4,7 @@ import { type LocalInstallation, startLocalInstallation, WORKING_COPY } from './
 import { createSteps } from './steps.ts';
 import { walkThrough } from './walk-through.ts';
 import { walkThroughLife } from './walk-through-life.ts';
+import { walkThroughWatching } from './walk-through-watching.ts';
 
 const keep = process.argv.includes('--keep');
 const steps = createSteps((line) => console.log(line));
@@ -29,6 +30,7 @@ try {
   try {
     await walkThrough(installation, steps, interrupted.signal);
     await walkThroughLife(installation, steps, interrupted.signal);
+    await walkThroughWatching(installation, steps, interrupted.signal);
     if (keep) {
       writeFileSync(CLIENT_ENVIRONMENT, exportsOf(clientEnvironment(installation)), { mode: 0o600 });
       try {
@@ -49,7 +51,8 @@ try {
 
 function tellHowToTalkToIt({ environment, claimantUrl, broker, logFile }: LocalInstallation): void {
   console.log(`
-Everything keeps running until Ctrl-C, sped up: credentials are rotated every ten seconds.
+Everything keeps running until Ctrl-C, sped up: credentials are rotated every ten seconds, and a queue is large when it
+holds some hundred messages.
 
   The environment of a client      . ${relative(process.cwd(), CLIENT_ENVIRONMENT)}
   A client's first claim goes to   ${claimantUrl}
