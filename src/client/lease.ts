@@ -41,6 +41,15 @@ export interface PulseCredentials {
   readonly recycleAt: Date;
 }
 
+/**
+ * A moment on both clocks; it has come when one of them says so. The wall clock may be set back, and the other may stand
+ * still while the machine is suspended.
+ */
+interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
 /** Longest sleep without a look at the clock, in ms: a machine that was suspended or whose clock was set is noticed. */
 const LOOK_EVERY_MS = 30_000;
 
@@ -75,7 +84,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
   readonly #running: Promise<void>;
   #claim: Claim;
   #held: HeldClaim;
-  #nextMs: number;
+  #next: Moment;
   #failures = 0;
   #renewing: Promise<void> | undefined;
   #wake = new AbortController();
@@ -86,7 +95,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     this.#parts = parts;
     this.#claim = first;
     this.#held = this.#heldBy(first);
-    this.#nextMs = decideRenewal(this.#held, parts.time.random());
+    this.#next = this.#momentAt(decideRenewal(this.#held, parts.time.random()));
     this.#running = this.#run();
   }
 
@@ -141,14 +150,15 @@ export class Lease extends EventEmitter<LeaseEvents> {
   async #run(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
-      const leftMs = this.#nextMs - this.#parts.time.nowMs();
+      const { time } = this.#parts;
+      const leftMs = Math.min(this.#next.wallMs - time.nowMs(), this.#next.monotonicMs - time.monotonicMs());
       if (leftMs <= 0) {
         await this.#renew();
         continue;
       }
       this.#wake = new AbortController();
       const woken = AbortSignal.any([signal, this.#wake.signal]);
-      await this.#parts.time.sleep(Math.min(leftMs, LOOK_EVERY_MS), woken).catch(() => undefined);
+      await time.sleep(Math.min(leftMs, LOOK_EVERY_MS), woken).catch(() => undefined);
     }
   }
 
@@ -177,7 +187,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     this.#claim = claim;
     this.#held = this.#heldBy(claim);
     this.#failures = 0;
-    this.#nextMs = decideRenewal(this.#held, this.#parts.time.random());
+    this.#next = this.#momentAt(decideRenewal(this.#held, this.#parts.time.random()));
     this.#tell('renewed', { changed, reclaimAt: this.reclaimAt, expires: this.expires });
   }
 
@@ -197,7 +207,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       this.#lose(decision.reason, asked.error);
       return;
     }
-    this.#nextMs = decision.atMs;
+    this.#next = this.#momentAt(decision.atMs);
     const [retryAt, { reclaimAt }] = [new Date(decision.atMs), this];
     this.#tell('failing', { error: asked.error, failures: this.#failures, retryAt, reclaimAt });
   }
@@ -229,6 +239,11 @@ export class Lease extends EventEmitter<LeaseEvents> {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(reason);
     this.#parts.stopped(this);
+  }
+
+  #momentAt(wallMs: number): Moment {
+    const { time } = this.#parts;
+    return { wallMs, monotonicMs: time.monotonicMs() + wallMs - time.nowMs() };
   }
 
   /** Later, so that a listener that throws is the program's affair and does not look like a claim that failed. */

@@ -194,6 +194,21 @@ describe('A lease', () => {
     await lease.stop();
   });
 
+  it('is not late when somebody sets the clock back, nor after a suspension', async () => {
+    for (const shiftMs of [-INTERVAL, 80 * MINUTE]) {
+      const world = new World();
+      const { lease } = world.lease();
+      const { time } = world;
+      await time.advance(MINUTE);
+      const claimedMs = time.monotonicMs();
+      time.setWall(time.nowMs() + shiftMs);
+      for (let minutes = 0; world.claims === 1 && minutes < 600; minutes += 1) await time.advance(MINUTE);
+      const waitedMs = time.monotonicMs() - claimedMs;
+      assert.ok(waitedMs <= 86 * MINUTE - Math.max(0, shiftMs), `claimed ${waitedMs / MINUTE} minutes later`);
+      await lease.stop();
+    }
+  });
+
   it('gives what it holds for a new connection, claimed afresh', async () => {
     const world = new World();
     const { lease, told } = world.lease();

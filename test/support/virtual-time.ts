@@ -5,6 +5,8 @@ import type { Time } from '../../src/client/time.ts';
 export interface VirtualTime extends Time {
   /** Lets this much pass, waking sleepers one after the other at their time. */
   advance(ms: number): Promise<void>;
+  /** Sets the wall clock alone, forward or back. */
+  setWall(ms: number): void;
 }
 
 interface Sleeper {
@@ -17,14 +19,16 @@ const TURNS = 5;
 
 /** Makes time that stands still at this instant. */
 export function createVirtualTime(wallMs: number, random: () => number = () => 0.5): VirtualTime {
-  let nowMs = wallMs;
+  let nowMs = 0;
+  let offsetMs = wallMs;
   const sleepers = new Set<Sleeper>();
   const quiet = async (): Promise<void> => {
     for (let turn = 0; turn < TURNS; turn += 1) await settle();
   };
   return {
-    nowMs: () => nowMs,
-    monotonicMs: () => nowMs - wallMs,
+    nowMs: () => nowMs + offsetMs,
+    monotonicMs: () => nowMs,
+    setWall: (ms) => void (offsetMs = ms - nowMs),
     random,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {

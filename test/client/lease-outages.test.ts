@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Agent } from '../../src/agent.ts';
+import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import { ClockSkew } from '../../src/client/errors.ts';
+import type { Lease, LeaseEvents } from '../../src/client/lease.ts';
+import { systemTime } from '../../src/client/time.ts';
+import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { manage, openConnection } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { unique } from '../support/folders.ts';
+import { makeRelay } from '../support/tcp-relay.ts';
+
+const INTERVAL_S = 3;
+
+describe('a lease in a running installation', function () {
+  this.timeout(90_000);
+  let installation: TestInstallation;
+  let agent: Agent;
+  /** A claimant that the agent does not look after, so that a test may change its password. */
+  const claimant = { name: unique('claimant'), password: unique('password') };
+
+  before(async function () {
+    this.timeout(300_000);
+    installation = await makeInstallation({
+      settings: { rotationIntervalSeconds: INTERVAL_S },
+      environment: { PULSE_AGENT_CLAIMANT_PASSWORD: '' },
+    });
+    agent = await installation.start();
+    await setPassword(claimant.password);
+    const vhost = encodeURIComponent(installation.config.vhost);
+    const permissions = { configure: '', write: '^rpc/.*$', read: '' };
+    await manage(installation.broker, 'PUT', `/permissions/${vhost}/${claimant.name}`, permissions);
+  });
+  after(async () => {
+    await installation.remove();
+    await manage(installation.broker, 'DELETE', `/users/${claimant.name}`, undefined, [404]);
+  });
+
+  async function setPassword(password: string): Promise<void> {
+    await manage(installation.broker, 'PUT', `/users/${claimant.name}`, { password, tags: '' });
+  }
+
+  function makeClient(options: Partial<ClientOptions> = {}, clientId = TEAM): PulseAgentClient {
+    const { config, taskcluster, vhost } = installation;
+    const url = new URL(vhost.amqpUrl);
+    url.username = claimant.name;
+    url.password = claimant.password;
+    const credentials = taskcluster.credentials(clientId);
+    const own = { url: url.href, id: config.id, audience: config.audience, credentials, timeoutMs: 3000 };
+    const client = new PulseAgentClient({ ...own, ...options });
+    addCleanup(() => client.close());
+    return client;
+  }
+
+  async function next<E extends keyof LeaseEvents>(lease: Lease, event: E): Promise<LeaseEvents[E][0]> {
+    const [told] = (await once(lease, event)) as LeaseEvents[E];
+    return told;
+  }
+
+  /** Renewed with credentials that open a connection. */
+  async function goesOn(lease: Lease): Promise<void> {
+    await next(lease, 'renewed');
+    const connection = await openConnection(lease.connectionString);
+    await connection.close();
+  }
+
+  it('goes on when the agent stops for longer than was promised, and comes back', async () => {
+    const lease = await makeClient().lease({ namespace: teamNamespace() });
+    await agent.stop();
+    await next(lease, 'failing');
+    while (Date.now() < lease.reclaimAt.getTime()) await next(lease, 'failing');
+    await (await openConnection(lease.connectionString)).close();
+    const renewed = goesOn(lease);
+    agent = await installation.start();
+    await renewed;
+  });
+
+  it('goes on with what it holds while the address of the client leads nowhere', async () => {
+    const relay = await makeRelay(installation.broker.amqpPort);
+    const url = new URL(installation.vhost.amqpUrl);
+    url.port = String(relay.port);
+    const lease = await makeClient({ url: url.href }).lease({ namespace: teamNamespace() });
+    relay.cut();
+    await goesOn(lease);
+  });
+
+  it('claims with what it holds when the claimant has another password', async () => {
+    const lease = await makeClient().lease({ namespace: teamNamespace() });
+    await setPassword(unique('another'));
+    try {
+      await manage(installation.broker, 'DELETE', `/connections/username/${claimant.name}`);
+      await goesOn(lease);
+      await goesOn(lease);
+    } finally {
+      await setPassword(claimant.password);
+    }
+  });
+
+  it('says that the clock is off, and goes on when it is right', async () => {
+    let offMs = 0;
+    const time = { ...systemTime, nowMs: () => Date.now() + offMs };
+    const lease = await makeClient({ time }).lease({ namespace: teamNamespace() });
+    offMs = 3_600_000;
+    const { error } = await next(lease, 'failing');
+    assert.ok(error instanceof ClockSkew);
+    assert.match(error.message, /set the clock\.$/);
+    const renewed = goesOn(lease);
+    offMs = 0;
+    await renewed;
+  });
+
+  it('gives others at once after a revocation, for a new connection', async () => {
+    const namespace = teamNamespace();
+    const lease = await makeClient().lease({ namespace });
+    const before = lease.connectionString;
+    const first = await openConnection((await lease.credentials()).connectionString);
+    const closed = once(first, 'close');
+    await makeClient({}, REVOKER).revokeNamespace(namespace);
+    await closed;
+    // What it holds is taken for fresh for two seconds; after that the first connection succeeds.
+    for (;;) {
+      const { connectionString } = await lease.credentials();
+      if (connectionString === before) continue;
+      await (await openConnection(connectionString)).close();
+      return;
+    }
+  });
+
+  it('is lost when the namespace is revoked for a time, or released', async () => {
+    const [revoked, released] = [teamNamespace(), teamNamespace()];
+    const client = makeClient();
+    const leases = await Promise.all([client.lease({ namespace: revoked }), client.lease({ namespace: released })]);
+    const [ofRevoked, ofReleased] = leases;
+    const lost = next(ofRevoked, 'lost');
+    // A released name can be had anew before the lease looks: then it has it.
+    const over = Promise.race([next(ofReleased, 'lost'), next(ofReleased, 'renewed')]);
+    await makeClient({}, REVOKER).revokeNamespace(revoked, { until: new Date(Date.now() + 3_600_000) });
+    await client.releaseNamespace(released);
+    assert.equal((await lost).details['reason'], 'taken-away');
+    await over;
+  });
+
+  it('ends at an instant that was given, and not before', async () => {
+    const expires = new Date(Date.now() + 5000);
+    const lease = await makeClient().lease({ namespace: teamNamespace(), expires });
+    assert.equal(lease.expires.getTime(), expires.getTime());
+    const lost = await next(lease, 'lost');
+    assert.equal(lost.details['reason'], 'expired');
+    assert.ok(Date.now() >= expires.getTime());
+  });
+});
