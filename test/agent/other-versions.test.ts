@@ -21,6 +21,35 @@ async function closingCode(
 const consumeReplies = (channel: ConfirmChannel): Promise<unknown> =>
   channel.consume(DIRECT_REPLY_TO, () => undefined, { noAck: true });
 
+/** What the broker closes a connection with; undefined when it lives. */
+async function refusalOf(opening: Promise<unknown>): Promise<string | undefined> {
+  return await opening.then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}
+
+describe('limits of the claimant', () => {
+  const installation = useInstallation({
+    settings: { claimantLimits: { 'max-connections': 2, 'max-channels': 3 } },
+  });
+
+  it('one connection or channel too many is answered with 530', async () => {
+    const { claimantUrl } = installation();
+    const connection = await openConnection(claimantUrl);
+    await openConnection(claimantUrl);
+    // amqplib does not tell the code with which a connection is refused.
+    assert.match(String(await refusalOf(openConnection(claimantUrl))), /ConnectionClose/);
+    const closed: (Error & { code?: number })[] = [];
+    connection.once('error', (error: Error) => closed.push(error));
+    // The broker counts channels a little late.
+    for (let channels = 0; channels < 500 && closed.length === 0; channels += 1) {
+      await connection.createChannel().catch(() => undefined);
+    }
+    assert.equal(closed[0]?.code, 530);
+  });
+});
+
 describe('methods and versions that the agent does not have', () => {
   const installation = useInstallation();
 
