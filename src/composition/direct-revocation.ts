@@ -1,5 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
+import { randomBytes } from 'node:crypto';
 import { openManagement } from '../agent.ts';
 import { assertNotForeign } from '../broker/marker.ts';
 import { systemClock } from '../clock.ts';
@@ -11,6 +10,7 @@ import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revoke-
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { createNamespaceParts } from './namespace-parts.ts';
+import { operatorRecord } from './operator-record.ts';
 
 /** The store and the broker of an installation, to revoke without a request. */
 export interface DirectRevoker extends RevokeDirectly {
@@ -61,22 +61,8 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
         return provisioning + active;
       },
       async writeDown(namespace, untilMs) {
-        const record = {
-          id: randomUUID(),
-          atMs: systemClock.nowMs(),
-          instance: hostname(),
-          actor: 'operator',
-          actorName: userInfo().username,
-          userId: null,
-          action: 'revocation',
-          namespace,
-          subject: null,
-          reason,
-          outcome: 'done',
-          requestId: null,
-          details: untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) },
-        } as const;
-        await opened.audit.append([record]);
+        const details = untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) };
+        await opened.audit.append([operatorRecord({ action: 'revocation', namespace, reason, details })]);
       },
       close,
     };

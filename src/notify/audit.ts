@@ -7,6 +7,24 @@ import type { AuditRecord, AuditStore } from '../store/audit.ts';
 export type AuditEntry = Pick<AuditRecord, 'action' | 'reason'> &
   Partial<Omit<AuditRecord, 'id' | 'atMs' | 'instance' | 'action' | 'reason'>>;
 
+/** The record of `entry`, as `instance` writes it down now. */
+export function makeAuditRecord(entry: AuditEntry, instance: string, nowMs: number): AuditRecord {
+  return {
+    actor: 'agent',
+    actorName: instance,
+    userId: null,
+    namespace: null,
+    subject: null,
+    outcome: 'done',
+    requestId: null,
+    details: {},
+    ...entry,
+    id: randomUUID(),
+    atMs: nowMs,
+    instance,
+  };
+}
+
 /** Writes down what was done. */
 export interface Audit {
   /**
@@ -86,20 +104,7 @@ export function createAudit(parts: AuditParts): Audit {
 
   return {
     record(entry) {
-      const record: AuditRecord = {
-        actor: 'agent',
-        actorName: instance,
-        userId: null,
-        namespace: null,
-        subject: null,
-        outcome: 'done',
-        requestId: null,
-        details: {},
-        ...entry,
-        id: randomUUID(),
-        atMs: clock.nowMs(),
-        instance,
-      };
+      const record = makeAuditRecord(entry, instance, clock.nowMs());
       line.info(tellable(record), record.action);
       waiting.set(record.id, record);
       const [oldest] = waiting.keys();

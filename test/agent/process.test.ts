@@ -130,6 +130,10 @@ describe('the agent as a process', function () {
     const adopted = runCommandLine(['adopt'], environment);
     assert.equal(await adopted.ended, 0);
     assert.match(adopted.stdout(), /now belongs to this store/);
+    const audited = runCommandLine(['audit', '--json'], environment);
+    assert.equal(await audited.ended, 0);
+    const { actor, action, details } = JSON.parse(audited.stdout());
+    assert.deepEqual([actor, action, details], ['operator', 'adoption', { outcome: 'adopted' }]);
     const again = await serve(installation);
     assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);
     again.signal('SIGTERM');

@@ -18,6 +18,9 @@ export type Around = (step: string, call: () => Promise<unknown>) => Promise<unk
 /** What changes nothing: a crash there shows no more than one at the write before it. */
 const READS = /^(get|list|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
 
+/** What is done at times of its own, and nobody waits for. */
+const AT_OWN_TIMES = /^audit\.|\.prune$/;
+
 /** The store with something around every call, also around those that are added to its port later. */
 export function interceptStore(store: Store, around: Around): Store {
   return {
@@ -38,10 +41,10 @@ export function interceptManagement(management: Management, around: Around): Man
   return intercept('management', management, around);
 }
 
-/** Tells the observer of every write. */
+/** Tells the observer of every write that is part of some work. */
 export function observing(observer: StepObserver): Around {
   return async (step, call) => {
-    if (READS.test(step.slice(step.indexOf('.') + 1))) return await call();
+    if (READS.test(step.slice(step.indexOf('.') + 1)) || AT_OWN_TIMES.test(step)) return await call();
     observer.before(step);
     const result = await call();
     observer.after(step);

@@ -3,6 +3,7 @@ import { openManagement } from '../../agent.ts';
 import { claimBroker } from '../../broker/marker.ts';
 import { systemClock } from '../../clock.ts';
 import { loadConfig } from '../../config.ts';
+import { operatorRecord } from '../../composition/operator-record.ts';
 import { openStore } from '../../store/open.ts';
 import { type DefineCommand, examples } from '../command.ts';
 
@@ -28,6 +29,10 @@ An agent refuses to start against such a broker: the store may be empty by mista
       try {
         const settings = { ...config, storeId: store.storeId, adopt: true };
         const outcome = await claimBroker(management, settings, systemClock);
+        if (outcome !== 'ours') {
+          const reason = 'the broker is to belong to this store';
+          await store.audit.append([operatorRecord({ action: 'adoption', reason, details: { outcome } })]);
+        }
         output.print({ outcome, storeId: store.storeId }, () => SAID[outcome]);
       } finally {
         management.close();
