@@ -10,7 +10,7 @@ const SUPPORTED_MAJOR = 4;
 
 /** What the steps of the broker are made of. */
 export interface BrokerStepsParts {
-  readonly config: Pick<Config, 'id' | 'vhost' | 'eventVhost' | 'rabbitmqUrl'>;
+  readonly config: Pick<Config, 'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl'>;
   readonly management: Management;
   /** Opens an AMQP connection and closes it. */
   readonly tryConnection: (url: string) => Promise<void>;
@@ -56,7 +56,7 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsPa
         const inVhost = await management.getPermissions(config.vhost, agentUser, { signal });
         const inEventVhost = await management.getPermissions(config.eventVhost, agentUser, { signal });
         return judgeRights(agentUser, [
-          { vhost: config.vhost, missing: missingRights(inVhost, agentRights(config.id)) },
+          { vhost: config.vhost, missing: missingRights(inVhost, agentRights(config.id, config.namespacePrefix)) },
           { vhost: config.eventVhost, missing: missingRights(inEventVhost, brokerEventRights(config.id)) },
         ]);
       },

@@ -13,16 +13,20 @@ export interface NeededRight {
 /** The name under which RabbitMQ checks the right to publish to the default exchange, and with it into every queue. */
 const DEFAULT_EXCHANGE = 'amq.default';
 
-/** What the agent's account must be allowed in the agent's vhost. */
-export function agentRights(id: string): NeededRight[] {
+/**
+ * What the agent's account must be allowed in the agent's vhost. To delete what a namespace owns it must be allowed to
+ * configure it, and to remove a foreign binding to read where that comes from.
+ */
+export function agentRights(id: string, namespacePrefix: string): NeededRight[] {
   const names = contractNames(id);
   const exchanges = [names.rpcExchange, names.deadExchange, names.eventsExchange];
   const queues = [names.requestQueue, names.deadQueue, names.unknownMethodsQueue];
   const all = [...exchanges, ...queues];
+  const ofNamespaces = [`queue/${namespacePrefix}a/b`, `exchange/${namespacePrefix}a/b`];
   return [
-    ...all.map((name): NeededRight => ({ right: 'configure', name })),
+    ...[...all, ...ofNamespaces].map((name): NeededRight => ({ right: 'configure', name })),
     ...[DEFAULT_EXCHANGE, ...all].map((name): NeededRight => ({ right: 'write', name })),
-    ...all.map((name): NeededRight => ({ right: 'read', name })),
+    ...[...all, `exchange/${namespacePrefix}a/b`].map((name): NeededRight => ({ right: 'read', name })),
   ];
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { claimantPermissions } from '../../src/broker/claimant.ts';
-import type { Permissions } from '../../src/broker/management.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { contractNames } from '../../src/contract/names.ts';
 import { judgeEventExchange, judgeIdentity, judgeRights, judgeVersion } from '../../src/verify/broker-steps.ts';
@@ -9,16 +8,12 @@ import { agentRights, brokerEventRights, missingRights } from '../../src/verify/
 import { judgeReclaim } from '../../src/verify/round.ts';
 import { judgeIndexes, judgeReplicaSet, judgeSecrets, judgeWrite } from '../../src/verify/store-steps.ts';
 import { judgeClocks, judgeNotify, judgePing, readDate } from '../../src/verify/taskcluster-steps.ts';
+import { documentedRights } from '../support/documented-rights.ts';
 import { judgeClaimant, judgeMarker, judgeTopology } from '../../src/verify/topology-steps.ts';
 
 const ID = 'pulse-agent';
 
-/** What docs/operations.md tells operators to grant. */
-const DOCUMENTED: Permissions = {
-  configure: '^(rpc|queue|exchange)/pulse-agent/v1(/.*)?$',
-  write: String.raw`^(amq\.default|(rpc|queue|exchange)/pulse-agent/v1(/.*)?)$`,
-  read: '^(rpc|queue|exchange)/pulse-agent/v1(/.*)?$',
-};
+const DOCUMENTED = documentedRights();
 
 function outcomes(findings: readonly Finding[]): string[] {
   return findings.map(({ outcome }) => outcome);
@@ -49,16 +44,22 @@ describe('what verify makes of what it sees', () => {
   });
 
   it('of the rights of the agent', () => {
-    assert.deepEqual(missingRights(DOCUMENTED, agentRights(ID)), []);
-    assert.deepEqual(missingRights({ ...DOCUMENTED, write: '^rpc/' }, agentRights(ID)).slice(0, 1), [
+    assert.deepEqual(missingRights(DOCUMENTED, agentRights(ID, 'taskcluster-')), []);
+    assert.deepEqual(missingRights({ ...DOCUMENTED, write: '^rpc/' }, agentRights(ID, 'taskcluster-')).slice(0, 1), [
       { right: 'write', name: 'amq.default' },
     ]);
-    assert.equal(missingRights(undefined, agentRights(ID)).length, agentRights(ID).length);
+    assert.equal(
+      missingRights(undefined, agentRights(ID, 'taskcluster-')).length,
+      agentRights(ID, 'taskcluster-').length,
+    );
     // An empty pattern gives nothing in RabbitMQ, and everything in JavaScript.
-    assert.equal(missingRights({ configure: '', write: '', read: '' }, agentRights(ID)).length, agentRights(ID).length);
+    assert.equal(
+      missingRights({ configure: '', write: '', read: '' }, agentRights(ID, 'taskcluster-')).length,
+      agentRights(ID, 'taskcluster-').length,
+    );
     assert.equal(missingRights({ configure: '(', write: '(', read: '(' }, brokerEventRights(ID)).length, 4);
     assertRemedy(
-      judgeRights('agent', [{ vhost: 'v', missing: agentRights(ID) }]),
+      judgeRights('agent', [{ vhost: 'v', missing: agentRights(ID, 'taskcluster-') }]),
       'failed',
       /set_permissions -p v agent/,
     );

