@@ -66,7 +66,8 @@ export interface ManagementHttp {
   /**
    * Sends one request. A status of 404 is an answer: what is missing is often what was wanted.
    *
-   * @throws AgentError `BrokerUnavailable` for network faults, time-outs and 5xx; {@link BrokerRefusal} for other 4xx.
+   * @throws AgentError `BrokerUnavailable` for network faults, time-outs and 5xx; `BrokerRefused` for a certificate
+   * that is not trusted; {@link BrokerRefusal} for other 4xx.
    */
   send(request: ManagementRequest, options?: CallOptions): Promise<ManagementAnswer>;
   /** The error for an answer of 404 where that is no answer. */
@@ -76,6 +77,8 @@ export interface ManagementHttp {
 }
 
 const REASON_CHARACTERS = 300;
+/** What TLS finds wrong with a certificate: trying again does not help. */
+const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 const DROPPED_WHEN_REUSED = new Set(['ECONNRESET', 'EPIPE']);
 
 /**
@@ -151,6 +154,12 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
           throw new AgentError(
             'BrokerUnavailable',
             `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Look at its load and its alarms.`,
+          );
+        }
+        if (error instanceof NetworkFault && UNTRUSTED.test(error.code)) {
+          throw new AgentError(
+            'BrokerRefused',
+            `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Give the CA that signed it in RABBITMQ_CA or RABBITMQ_CA_FILE, and use a host name that it was made for.`,
           );
         }
         if (error instanceof NetworkFault) {

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { createServer } from 'node:tls';
+import type { Certificates } from './certificates.ts';
+import { addCleanup } from './cleanup.ts';
+
+/** Puts TLS before a server of this machine that has none, and returns the port; ended after the test, or the run. */
+export async function makeTlsRelay(port: number, { certificateFile, keyFile }: Certificates): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ cert: readFileSync(certificateFile), key: readFileSync(keyFile) }, (near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+    }
+    near.pipe(far).pipe(near);
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  addCleanup(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
