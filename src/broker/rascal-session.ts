@@ -33,7 +33,7 @@ const EVENTS = 'events';
  * rascal only declares and publishes here. It must never consume what strangers publish: one header is enough to close
  * its connection again and again.
  *
- * @throws AgentError `BrokerUnavailable`.
+ * @throws AgentError `BrokerUnavailable`; `BrokerRefused` when the account may not.
  */
 export async function openRascalSession(settings: RascalSessionSettings): Promise<RascalSession> {
   const { amqpUrl, id, methods, ca } = settings;
@@ -56,6 +56,12 @@ export async function openRascalSession(settings: RascalSessionSettings): Promis
     );
   } catch (failure) {
     const reason = failure instanceof Error ? failure.message : String(failure);
+    if (/ACCESS[_-]REFUSED/.test(reason)) {
+      throw new AgentError(
+        'BrokerRefused',
+        `RabbitMQ does not let the agent's account have its topology (${reason}). Check the credentials in RABBITMQ_URL, and give the account the permissions that docs/operations.md names.`,
+      );
+    }
     throw new AgentError(
       'BrokerUnavailable',
       `RabbitMQ does not take the agent's topology (${reason}). Check RABBITMQ_URL, and remove an exchange or a queue of the same name that somebody declared otherwise.`,

@@ -52,7 +52,7 @@ export function createQueueParts(
   const longestPauseMs = config.surveyIntervalSeconds * 1000;
   let latestSurvey: Surveyed | undefined;
 
-  const readyCounts = createReadyCounts({ amqpUrl: config.rabbitmqUrl, id });
+  const readyCounts = createReadyCounts({ amqpUrl: config.rabbitmqUrl, ca: config.rabbitmqCa, id });
   const lookOut = createLookOut({
     clock,
     look: (queues, signal) => inspect(queues, signal),

@@ -1,4 +1,5 @@
 import { type Channel, type ChannelModel, connect, type ConsumeMessage, type RecoveringChannelModel } from 'amqplib';
+import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
 import type { Delivery } from './request.ts';
@@ -37,7 +38,7 @@ export interface Consumer {
  * Starts to consume, over a connection on which nothing is published: during an alarm the broker stops reading a
  * connection that publishes, and with it the acks.
  *
- * @throws Error when the first connection fails.
+ * @throws Error when the first connection fails; AgentError `BrokerRefused` when the account may not read the queues.
  */
 export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
   const connection = await connect(parts.url.reveal(), {
@@ -49,7 +50,12 @@ export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
   });
   const consumer = new RequestConsumer(connection, parts);
   await connection.waitForConnect();
-  await consumer.started;
+  try {
+    await consumer.started;
+  } catch (error) {
+    await consumer.stop(0);
+    throw error;
+  }
   return consumer;
 }
 
@@ -62,13 +68,17 @@ class RequestConsumer implements Consumer {
   #connections = 0;
   #stopping = false;
   #onStarted: () => void = () => undefined;
+  #onRefused: (error: AgentError) => void = () => undefined;
 
   constructor(connection: RecoveringChannelModel, parts: ConsumerParts) {
     this.#connection = connection;
     this.#parts = parts;
-    this.started = new Promise((resolve) => {
+    this.started = new Promise((resolve, reject) => {
       this.#onStarted = resolve;
+      this.#onRefused = reject;
     });
+    // It may be refused before anybody waits for it.
+    this.started.catch(() => undefined);
     connection.on('error', (error: Error) => parts.log.warn({ err: error }, 'the request connection has an error'));
     // Without this listener an error thrown by the consumer would close the connection.
     connection.on('handler-error', (error: Error) => parts.log.error({ err: error }, 'a request handler threw'));
@@ -115,6 +125,8 @@ class RequestConsumer implements Consumer {
       this.#onStarted();
       if (this.#connections > 1) this.#parts.onReconnect?.();
     } catch (error) {
+      // Without effect once it has started: a right that is taken away may be given back.
+      if (codeOf(error) === ACCESS_REFUSED) this.#onRefused(refused(error));
       this.#parts.log.warn({ err: error }, 'requests cannot be consumed; the next connection tries again');
       this.#reopen(model);
     }
@@ -146,4 +158,18 @@ class RequestConsumer implements Consumer {
   #reopen(model: ChannelModel): void {
     if (!this.#stopping) void model.close().catch(() => undefined);
   }
+}
+
+const ACCESS_REFUSED = 403;
+
+function refused(error: unknown): AgentError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AgentError(
+    'BrokerRefused',
+    `RabbitMQ does not let the agent's account read its queues (${reason}). Give it the permissions that docs/operations.md names.`,
+  );
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

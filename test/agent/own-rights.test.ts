@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import type { Agent } from '../../src/agent.ts';
+import { AgentError } from '../../src/errors.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
+import { settleDown, untilGone } from '../support/lifecycle.ts';
+import { readDocument, section } from '../docs/documents.ts';
+
+type Permission = 'configure' | 'write' | 'read';
+
+/** A right of the agent's account, and how its lack shows. */
+interface Right {
+  readonly where: 'vhost' | 'eventVhost';
+  readonly permission: Permission;
+  /** The names that it is about, as a regular expression. */
+  readonly name: string;
+  /** What the error of the start or a line of the log says without it. */
+  readonly without: RegExp;
+}
+
+const NO_TOPOLOGY = /BrokerRefused.*topology/;
+const NO_REQUESTS = /BrokerRefused.*read its queues/;
+const NO_REPLIES = /the reply (channel|connection) has an error/;
+const NO_EVENTS = /an agent event could not be published/;
+const NO_BROKER_EVENTS = /broker events are not consumed/;
+const NOTHING_ENDS = /work for a namespace failed and is tried again/;
+const BINDINGS_STAY = /a foreign binding could not be removed/;
+
+/** All of them; `<id>` is the agent's id. */
+const RIGHTS: readonly Right[] = [
+  ...['rpc/<id>/v1', 'rpc/<id>/v1/dead', 'exchange/<id>/v1/events'].map(
+    (name): Right => ({ where: 'vhost', permission: 'configure', name, without: NO_TOPOLOGY }),
+  ),
+  ...['queue/<id>/v1/requests', 'queue/<id>/v1/dead', 'queue/<id>/v1/unknown-methods'].flatMap((name): Right[] => [
+    { where: 'vhost', permission: 'configure', name, without: NO_TOPOLOGY },
+    { where: 'vhost', permission: 'write', name, without: NO_TOPOLOGY },
+  ]),
+  ...['queue/taskcluster-.*', 'exchange/taskcluster-.*'].map(
+    (name): Right => ({ where: 'vhost', permission: 'configure', name, without: NOTHING_ENDS }),
+  ),
+  { where: 'vhost', permission: 'write', name: 'amq\\.default', without: NO_REPLIES },
+  { where: 'vhost', permission: 'write', name: 'rpc/<id>/v1/dead', without: NO_REPLIES },
+  { where: 'vhost', permission: 'write', name: 'exchange/<id>/v1/events', without: NO_EVENTS },
+  { where: 'vhost', permission: 'write', name: 'rpc/<id>/v1', without: BINDINGS_STAY },
+  { where: 'vhost', permission: 'read', name: 'rpc/<id>/v1', without: NO_TOPOLOGY },
+  { where: 'vhost', permission: 'read', name: 'rpc/<id>/v1/dead', without: NO_TOPOLOGY },
+  { where: 'vhost', permission: 'read', name: 'queue/<id>/v1/requests', without: NO_REQUESTS },
+  { where: 'vhost', permission: 'read', name: 'queue/<id>/v1/unknown-methods', without: NO_REQUESTS },
+  { where: 'vhost', permission: 'read', name: 'exchange/.*', without: BINDINGS_STAY },
+  ...(['configure', 'write', 'read'] as const).map(
+    (permission): Right => ({
+      where: 'eventVhost',
+      permission,
+      name: 'queue/<id>/v1/broker-events',
+      without: NO_BROKER_EVENTS,
+    }),
+  ),
+  { where: 'eventVhost', permission: 'read', name: 'amq\\.rabbitmq\\.event', without: NO_BROKER_EVENTS },
+];
+
+/** The pattern of a permission that consists of these rights. */
+function patternOf(rights: readonly Right[], id: string): string {
+  return rights.length === 0 ? '^$' : `^(${rights.map(({ name }) => name.replace('<id>', id)).join('|')})$`;
+}
+
+describe("the rights of the agent's own account", function () {
+  this.timeout(60_000);
+  let installation: TestInstallation;
+
+  before('prepare an installation', async function () {
+    this.timeout(BROKER_START_MS);
+    await sharedBroker();
+    installation = await makeInstallation({ settings: { stopDeadlineSeconds: 1 } });
+  });
+  after(async () => {
+    await giveRights(RIGHTS);
+    await installation.remove();
+  });
+
+  const giveRights = async (rights: readonly Right[], tags = 'administrator'): Promise<void> => {
+    const { broker, vhost, config } = installation;
+    for (const [where, name] of [
+      ['vhost', config.vhost],
+      ['eventVhost', config.eventVhost],
+    ] as const) {
+      const of = (permission: Permission): string =>
+        patternOf(
+          rights.filter((right) => right.where === where && right.permission === permission),
+          config.id,
+        );
+      const permissions = { configure: of('configure'), write: of('write'), read: of('read') };
+      await manage(broker, 'PUT', `/permissions/${encodeURIComponent(name)}/${vhost.user}`, permissions);
+    }
+    await manage(broker, 'PUT', `/users/${vhost.user}`, { password: vhost.password, tags });
+  };
+
+  /** Has the agent do everything that it does on the broker. Without a right some of it never ends. */
+  const doEverything = async (): Promise<void> => {
+    const { broker, names, config, vhost } = installation;
+    const namespace = teamNamespace();
+    const client = await installation.rpc(TEAM);
+    await client.request('ping', {});
+    const { connectionString } = await client.request('claim-namespace', { namespace });
+
+    const admin = `amqp://${broker.user}:${broker.password}@127.0.0.1:${broker.amqpPort}/${encodeURIComponent(vhost.vhost)}`;
+    const watching = await (await openConnection(admin)).createChannel();
+    const deadLetter = new Promise((resolve, reject) => {
+      watching.consume(names.deadQueue, resolve, { noAck: true }).catch(reject);
+    });
+    const stranger = await installation.requester();
+    await stranger.publish(stranger.compose({ method: 'ping', replyTo: 'a queue of somebody' }));
+    await deadLetter;
+
+    const owner = await (await openConnection(connectionString)).createChannel();
+    const source = `exchange/${namespace}/x`;
+    await owner.assertExchange(source, 'topic');
+    await owner.bindExchange(names.rpcExchange, source, 'smuggled');
+    await installation.logged('a foreign binding was removed', source);
+    await manage(broker, 'DELETE', `/users/${config.usernamePrefix}${namespace}-1`);
+    await installation.logged('an account was not as recorded and was repaired', namespace);
+
+    const again = await client.request('claim-namespace', { namespace });
+    await settleDown(await openConnection(again.connectionString), namespace);
+    await client.request('release-namespace', { namespace });
+    await untilGone(installation, client, namespace);
+  };
+  /** What an agent without some right says: the error of its start, or the first line of its log that fits. */
+  const symptomOf = async (wanted: RegExp): Promise<string> => {
+    const from = installation.log.length;
+    let agent: Agent;
+    try {
+      agent = await installation.start();
+    } catch (error) {
+      assert.ok(error instanceof AgentError, String(error));
+      return `${error.code}: ${error.message}`;
+    }
+    const progress = { over: false };
+    const done = doEverything().then(
+      () => 'nothing is missing',
+      (error: unknown) => `it fails otherwise: ${String(error)}`,
+    );
+    const seen = async (): Promise<string> => {
+      while (!progress.over) {
+        const line = installation.log.slice(from).find((text) => wanted.test(text));
+        if (line !== undefined) return line;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return 'nothing was logged';
+    };
+    const symptom = await Promise.race([seen(), done]);
+    progress.over = true;
+    await agent.stop();
+    return symptom;
+  };
+
+  it('with exactly these it does everything', async () => {
+    await giveRights(RIGHTS);
+    assert.equal(await symptomOf(/(?!)/), 'nothing is missing');
+  });
+
+  for (const right of RIGHTS) {
+    it(`without ${right.permission} on ${right.name} in its ${right.where} something is missing`, async () => {
+      await giveRights(RIGHTS.filter((other) => other !== right));
+      assert.match(await symptomOf(right.without), right.without);
+    });
+  }
+
+  for (const tags of ['', 'management', 'monitoring', 'policymaker,monitoring']) {
+    it(`with the tags "${tags}" in the place of administrator it does not start`, async () => {
+      await giveRights(RIGHTS, tags);
+      await assert.rejects(installation.start(), { code: 'BrokerRefused' });
+    });
+  }
+
+  it('are in the documentation, each of them, and no other', () => {
+    const text = section(readDocument('operations.md'), "### The agent's RabbitMQ account");
+    const documented = [...text.matchAll(/^\| ((?:configure|write|read)[, a-z]*) \| (`.*?) \| .* \| .* \|$/gm)].flatMap(
+      ([, permissions = '', on = '']) =>
+        permissions.split(', ').flatMap((permission) =>
+          [...on.matchAll(/`([^`]+)`/g)]
+            .map(([, name = '']) => name)
+            .filter((name) => name !== 'eventVhost')
+            .map((name) => `${permission} ${name}`),
+        ),
+    );
+    const measured = RIGHTS.map(({ permission, name }) => `${permission} ${name.replace('<id>', 'pulse-agent')}`);
+    assert.deepEqual(documented.toSorted(), measured.toSorted());
+  });
+});
