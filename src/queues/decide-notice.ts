@@ -83,8 +83,10 @@ export function withdrawNotice(notice: Notice, nowMs: number): Notice {
  * last contact is still told of what was deleted, and of nothing else: there is nothing left to act on.
  */
 export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): NoticeStep {
-  const isAlive = record?.life === notice.life && (record.state === 'active' || record.state === 'provisioning');
-  if (isAlive ? record.contact === null : notice.kind !== 'queue-deletion') {
+  // A tombstone has no contact, whoever had it.
+  const current = record?.life === notice.life && record.state !== 'gone' ? record : undefined;
+  const isEnding = current === undefined || current.state === 'expiring';
+  if (current?.contact === null || (isEnding && notice.kind !== 'queue-deletion')) {
     return { what: 'withdraw', notice: withdrawNotice(notice, nowMs) };
   }
   if (notice.attempts > 0 && nowMs >= notice.seenMs + GIVE_UP_MS) {
@@ -95,7 +97,7 @@ export function decideAttempt(notice: Notice, record: NamespaceRecord | undefine
     notice: {
       ...notice,
       revision: notice.revision + 1,
-      contact: (isAlive ? record.contact : null) ?? notice.contact,
+      contact: current?.contact ?? notice.contact,
       attempts: notice.attempts + 1,
       nextAttemptMs: nowMs + ATTEMPT_LEASE_MS,
       underWay: true,

@@ -15,14 +15,14 @@ export class LmdbNotices implements NoticeStore {
   readonly #notices: Database<Notice, string>;
   /** Only those that wait, by `nextAttemptMs`. */
   readonly #waiting: InstantIndex;
-  /** Only those that are settled, by `settledMs`. */
-  readonly #settled: InstantIndex;
+  /** Only those that can be pruned, by the instant of {@link prunableFrom}. */
+  readonly #prunable: InstantIndex;
 
   constructor(root: RootDatabase, gate: StoreGate) {
     this.#gate = gate;
     this.#notices = root.openDB({ name: 'notices', encoding: 'json', useVersions: true });
     this.#waiting = root.openDB({ name: 'notices-waiting', encoding: 'json' });
-    this.#settled = root.openDB({ name: 'notices-settled', encoding: 'json' });
+    this.#prunable = root.openDB({ name: 'notices-prunable', encoding: 'json' });
   }
 
   async add(notice: Notice): Promise<Notice> {
@@ -72,7 +72,7 @@ export class LmdbNotices implements NoticeStore {
     return await this.#gate.run(async () => {
       for (let count = 0; ; ) {
         this.#gate.requireOpen();
-        const keys = [...this.#settled.getKeys({ end: [beforeMs], limit: PRUNE_AT_ONCE })];
+        const keys = [...this.#prunable.getKeys({ end: [beforeMs], limit: PRUNE_AT_ONCE })];
         const removed = await Promise.all(keys.map((key) => this.#remove(key)));
         count += removed.filter(Boolean).length;
         if (keys.length < PRUNE_AT_ONCE) return count;
@@ -80,10 +80,10 @@ export class LmdbNotices implements NoticeStore {
     });
   }
 
-  /** What is settled changes no more: only another removal can have come before. */
+  /** One that has changed since it was listed stays. */
   async #remove([instantMs, id]: InstantKey | [number]): Promise<boolean> {
     const notice = id === undefined ? undefined : this.#notices.get(id);
-    if (notice?.settledMs !== instantMs) return false;
+    if (notice === undefined || prunableFrom(notice) !== instantMs) return false;
     return await this.#notices.ifVersion(notice.id, notice.revision, () => this.#write(notice, undefined));
   }
 
@@ -92,7 +92,13 @@ export class LmdbNotices implements NoticeStore {
     else if (before !== undefined) void this.#notices.remove(before.id);
     if (before?.state === 'waiting') void this.#waiting.remove([before.nextAttemptMs, before.id]);
     if (after?.state === 'waiting') void this.#waiting.put([after.nextAttemptMs, after.id], true);
-    if (typeof before?.settledMs === 'number') void this.#settled.remove([before.settledMs, before.id]);
-    if (typeof after?.settledMs === 'number') void this.#settled.put([after.settledMs, after.id], true);
+    const [from, to] = [before && prunableFrom(before), after && prunableFrom(after)];
+    if (before !== undefined && typeof from === 'number') void this.#prunable.remove([from, before.id]);
+    if (after !== undefined && typeof to === 'number') void this.#prunable.put([to, after.id], true);
   }
+}
+
+/** The instant that says how old it is, once it may be forgotten; null while it may not. */
+function prunableFrom({ state, settledMs, seenMs }: Notice): number | null {
+  return state === 'held' ? seenMs : settledMs;
 }

@@ -81,7 +81,8 @@ export class MongoNotices implements NoticeStore {
 
   async prune(beforeMs: number): Promise<number> {
     return await this.#gate.run(async () => {
-      const result = await this.#documents.deleteMany({ settled: { $lt: new Date(beforeMs) } });
+      const before = { $lt: new Date(beforeMs) };
+      const result = await this.#documents.deleteMany({ $or: [{ settled: before }, { state: 'held', seen: before }] });
       return result.deletedCount;
     });
   }

@@ -61,6 +61,6 @@ export interface NoticeStore {
   due(options: DueNotices): Promise<Notice[]>;
   /** How many are in the state `waiting`. */
   countWaiting(): Promise<number>;
-  /** Removes those that were settled before this. Returns how many. */
+  /** Removes those that were settled, or that are held for what was seen, before this. Returns how many. */
   prune(beforeMs: number): Promise<number>;
 }

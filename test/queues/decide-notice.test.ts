@@ -37,6 +37,8 @@ describe('what to do with a notice that is due', () => {
     assert.equal(moved.what, 'send');
     assert.equal(moved.notice.contact, 'new@example.org');
     for (const kind of ['queue-warning', 'queue-deletion', 'queue-recovered'] as const) {
+      const ending = decideAttempt({ ...notice, kind }, { ...record, contact: null, state: 'expiring' }, NOW_MS);
+      assert.equal(ending.what, 'withdraw');
       const cleared = decideAttempt({ ...notice, kind }, { ...record, contact: null }, NOW_MS);
       assert.equal(cleared.what, 'withdraw');
       assert.deepEqual(cleared.notice, { ...notice, kind, revision: 2, state: 'withdrawn', settledMs: NOW_MS });
@@ -47,7 +49,7 @@ describe('what to do with a notice that is due', () => {
     const others = [
       undefined,
       { ...record, state: 'expiring' as const },
-      { ...record, state: 'gone' as const },
+      { ...record, state: 'gone' as const, contact: null },
       { ...record, life: 'another', contact: 'stranger@example.org' },
       { ...record, life: 'another', contact: null },
     ];

@@ -111,17 +111,22 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     }
   });
 
-  it('prunes what was settled before, and says how many', async () => {
+  it('prunes what was settled before, or held for too long, and says how many', async () => {
     const { notices } = storeOf();
     await notices.add(firstNotice({ id: 'waits', nextAttemptMs: 0 }));
-    await notices.add(firstNotice({ id: 'held', state: 'held', nextAttemptMs: 0 }));
+    await notices.add(firstNotice({ id: 'held', state: 'held', seenMs: NOW_MS + 20 }));
+    await notices.add(firstNotice({ id: 'held-long', state: 'held', seenMs: NOW_MS }));
+    const released = firstNotice({ id: 'released', state: 'held', seenMs: NOW_MS });
+    await notices.add(released);
+    await notices.replace({ ...released, revision: 2, state: 'waiting' }, 1);
     for (const ms of [1, 2, 3]) {
       await notices.add(firstNotice({ id: `settled-${ms}`, state: 'sent', settledMs: NOW_MS + ms }));
     }
-    assert.equal(await notices.prune(NOW_MS + 3), 2);
+    assert.equal(await notices.prune(NOW_MS + 3), 3);
     assert.equal(await notices.prune(NOW_MS + 3), 0);
     assert.equal(await notices.get('settled-2'), undefined);
-    for (const id of ['waits', 'held', 'settled-3']) assert.equal((await notices.get(id))?.id, id);
+    assert.equal(await notices.get('held-long'), undefined);
+    for (const id of ['waits', 'held', 'released', 'settled-3']) assert.equal((await notices.get(id))?.id, id);
     const counts = await Promise.all([notices.prune(NOW_MS + 9), notices.prune(NOW_MS + 9)]);
     assert.equal(counts[0] + counts[1], 1);
   });

@@ -31,6 +31,7 @@ const notice = fc
     id,
     state: fc.constantFrom<NoticeState>('held', 'waiting', 'sent', 'failed', 'withdrawn'),
     nextAttemptMs: instant,
+    seenMs: instant,
     settledMs: fc.option(instant, { nil: null }),
   })
   // As the agent writes them: what is settled, and nothing else, has the instant of that.

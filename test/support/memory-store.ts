@@ -114,7 +114,9 @@ function memoryNotices(): NoticeStore {
         .slice(0, Math.max(0, limit)),
     countWaiting: async () => waiting().length,
     async prune(beforeMs) {
-      const old = [...notices.values()].filter(({ settledMs }) => settledMs !== null && settledMs < beforeMs);
+      const old = [...notices.values()].filter(({ state, settledMs, seenMs }) =>
+        state === 'held' ? seenMs < beforeMs : settledMs !== null && settledMs < beforeMs,
+      );
       for (const { id } of old) notices.delete(id);
       return old.length;
     },
