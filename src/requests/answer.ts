@@ -9,6 +9,7 @@ import type { MethodHandler, MethodHandlers } from './method.ts';
 import { type ReplyAddress, signedReplyTo, sortReplyAddress } from './reply-address.ts';
 import { type Delivery, readRequest, type Request } from './request.ts';
 import { scopesSatisfy } from './scopes.ts';
+import { asShortText } from './short-text.ts';
 import { toWireError } from './wire-error.ts';
 
 /** What is to be done with a delivery. */
@@ -170,7 +171,7 @@ function replyKeyOf(request: Request): ReplyKey | undefined {
 
 /** What cannot be a correlation id is sent back as far as it is text, so that the requester may know its own. */
 function asCorrelationId(correlationId: unknown): string {
-  return typeof correlationId === 'string' ? correlationId : '';
+  return typeof correlationId === 'string' ? asShortText(correlationId) : '';
 }
 
 /** Rejects when the signal is aborted, though the work, which can be done again, may still go on. */

@@ -1,5 +1,6 @@
 import type { OutgoingMessage } from './outbox.ts';
 import { type Delivery, headersOf } from './request.ts';
+import { asShortText } from './short-text.ts';
 
 /** The longest text of a stranger's headers that a copy keeps, in characters. */
 const MAX_HEADERS_LENGTH = 8192;
@@ -16,7 +17,7 @@ export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason:
   const { properties, content } = delivery;
   return {
     exchange: deadExchange,
-    routingKey: delivery.routingKey,
+    routingKey: asShortText(delivery.routingKey),
     content: content.subarray(0, MAX_BODY_BYTES),
     options: {
       persistent: true,
@@ -33,7 +34,7 @@ export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason:
 }
 
 function textOf<K extends string>(name: K, value: unknown): { [name in K]?: string } {
-  return (typeof value === 'string' ? { [name]: value } : {}) as { [name in K]?: string };
+  return (typeof value === 'string' ? { [name]: asShortText(value) } : {}) as { [name in K]?: string };
 }
 
 function asText(value: unknown): string {

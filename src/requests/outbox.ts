@@ -2,6 +2,7 @@ import { type ChannelModel, type ConfirmChannel, connect, type Options, type Rec
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
+import { isShortText } from './short-text.ts';
 
 /** A message that leaves the agent for an address that a stranger may have named. */
 export interface OutgoingMessage {
@@ -72,6 +73,13 @@ export async function openOutbox({ url, ca, connectionName, log }: OutboxParts):
   return outbox;
 }
 
+/** amqplib throws at anything else as it does at a closed channel: it would be sent again, before all others, for ever. */
+function isCarried({ exchange, routingKey, options }: OutgoingMessage): boolean {
+  const { contentType, correlationId, type } = options;
+  const texts: unknown[] = [exchange, routingKey, contentType, correlationId, type];
+  return texts.every((text) => typeof text !== 'string' || isShortText(text));
+}
+
 class ConnectionOutbox implements Outbox {
   readonly #connection: RecoveringChannelModel;
   readonly #log: Log;
@@ -102,6 +110,11 @@ class ConnectionOutbox implements Outbox {
     return new Promise((settle, fail) => {
       if (this.#closed) {
         fail(new AgentError('Stopping', 'The agent is stopping: nothing is sent any more.'));
+        return;
+      }
+      if (!isCarried(message)) {
+        this.#log.error({ routingKey: message.routingKey }, 'a reply has a property that AMQP cannot carry');
+        settle('refused');
         return;
       }
       this.#lastId += 1;

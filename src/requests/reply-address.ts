@@ -1,4 +1,5 @@
 import { DIRECT_REPLY_TO, NAMESPACE_PATTERN } from '../contract/names.ts';
+import { isShortText } from './short-text.ts';
 
 /**
  * Where a reply may go. The agent publishes with its own rights, which reach every queue: a free address would let a
@@ -11,9 +12,6 @@ export type ReplyAddress =
   | { readonly kind: 'direct'; readonly address: string }
   | { readonly kind: 'queue'; readonly address: string; readonly namespace: string }
   | { readonly kind: 'refused'; readonly reason: string };
-
-/** AMQP carries a routing key in at most 255 bytes. */
-const MAX_ADDRESS_BYTES = 255;
 
 /**
  * Sorts a delivered reply address.
@@ -32,7 +30,7 @@ export async function sortReplyAddress(
       : { kind: 'refused', reason: 'the reply_to is a direct reply-to address that no running node wrote' };
   }
   const namespace = namespaceOfQueue(replyTo);
-  if (namespace !== undefined && Buffer.byteLength(replyTo) <= MAX_ADDRESS_BYTES) {
+  if (namespace !== undefined && isShortText(replyTo)) {
     return { kind: 'queue', address: replyTo, namespace };
   }
   return { kind: 'refused', reason: 'the reply_to is neither direct reply-to nor a queue of a namespace' };

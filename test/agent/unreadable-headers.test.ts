@@ -1,9 +1,50 @@
 import assert from 'node:assert/strict';
-import { useInstallation } from '../support/agent.ts';
-import { nestedTable, publishRaw } from '../support/raw-amqp.ts';
+import { type TestInstallation, useInstallation } from '../support/agent.ts';
+import { manage } from '../support/broker.ts';
+import { nestedTable, publishRaw, type RawMessage } from '../support/raw-amqp.ts';
 
 /** Deep enough for amqplib's decoder, which works on the stack, to fail. The broker takes seconds for much deeper ones. */
 const DEPTH = 6_000;
+
+/** Ends the agent's connections, as a restart of the broker would. */
+async function cutConnections(installation: TestInstallation): Promise<void> {
+  const { broker, vhost } = installation;
+  await manage(broker, 'DELETE', `/connections/username/${vhost.user}`);
+  await installation.logged('the reply connection is gone');
+}
+
+describe('properties that are no text', () => {
+  const installation = useInstallation();
+  // Read as UTF-8 each byte becomes a character of three bytes, and AMQP carries 255.
+  const bytes = Buffer.alloc(255, 0xff);
+
+  const messages: readonly (readonly [string, Partial<RawMessage>])[] = [
+    ['correlation_id', { correlationId: bytes }],
+    ['content_type', { contentType: bytes }],
+    ['routing key', { routingKey: bytes }],
+  ];
+  for (const [what, message] of messages) {
+    it(`${what}: dead-lettered, and nobody else notices`, async () => {
+      const { names, claimantUrl, log } = installation();
+      const told = log.length;
+      const whole = {
+        exchange: names.rpcExchange,
+        routingKey: 'ping',
+        correlationId: what,
+        headerTable: Buffer.alloc(0),
+      };
+      await publishRaw(claimantUrl, { ...whole, ...message });
+      await installation().logged('"sent":"dead-lettered"', message.correlationId === bytes ? '\ufffd' : what);
+      // What is sent again after a reconnect must not hold up the others either.
+      await cutConnections(installation());
+      assert.equal((await (await installation().rpc()).request('ping', {})).alive, true);
+      assert.deepEqual(
+        log.slice(told).filter((line) => line.includes('met a closed channel')),
+        [],
+      );
+    });
+  }
+});
 
 describe('headers that cannot be decoded', () => {
   const installation = useInstallation();

@@ -5,11 +5,13 @@ const HEADER = 2;
 const FRAME_END = 0xce;
 const FRAME_MAX = 131_072;
 
-/** A message whose header table is given in bytes: libraries write only tables that they could read as well. */
+/** A message that is given in bytes: libraries write only what they could read as well. */
 export interface RawMessage {
   readonly exchange: string;
-  readonly routingKey: string;
-  readonly correlationId: string;
+  readonly routingKey: string | Buffer;
+  readonly correlationId: string | Buffer;
+  /** None when left out. */
+  readonly contentType?: string | Buffer;
   /** The entries of the header table, without the length in front. */
   readonly headerTable: Buffer;
 }
@@ -33,14 +35,16 @@ export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<
     socket.write(method(1, 85, 10, int8(0)));
     await frames.method(85, 11);
     socket.write(method(1, 60, 40, int16(0), shortText(message.exchange), shortText(message.routingKey), int8(0)));
-    // Present are headers (bit 13) and correlation_id (bit 10).
-    const flags = int16((1 << 13) | (1 << 10));
+    const { contentType } = message;
+    // Present are content_type (bit 15), headers (bit 13) and correlation_id (bit 10).
+    const flags = int16((contentType === undefined ? 0 : 1 << 15) | (1 << 13) | (1 << 10));
+    const type = contentType === undefined ? Buffer.alloc(0) : shortText(contentType);
     const table = Buffer.concat([int32(message.headerTable.length), message.headerTable]);
     socket.write(
       frame(
         HEADER,
         1,
-        Buffer.concat([int16(60), int16(0), int32(0), int32(0), flags, table, shortText(message.correlationId)]),
+        Buffer.concat([int16(60), int16(0), int32(0), int32(0), flags, type, table, shortText(message.correlationId)]),
       ),
     );
     await frames.method(60, 80);
@@ -113,8 +117,9 @@ function int32(value: number): Buffer {
   return bytes;
 }
 
-function shortText(text: string): Buffer {
-  return Buffer.concat([int8(Buffer.byteLength(text)), Buffer.from(text)]);
+function shortText(text: string | Buffer): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([int8(bytes.length), bytes]);
 }
 
 function longText(text: string): Buffer {
