@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { parse } from 'yaml';
+import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { builtCommandLine } from '../support/built-agent.ts';
+import { makeFolder } from '../support/folders.ts';
+import { type Block, type BlockRun, runShell, useBlocks } from './blocks.ts';
+
+const VERIFIER = { clientId: 'operator/verifier', accessToken: 'a-token-for-tests-that-is-long-enough-0001' };
+
+describe('docs/operations.md, its commands', function () {
+  this.timeout(120_000);
+  const operations = useBlocks('docs/operations.md');
+  const installation = useInstallation();
+  const namespace = teamNamespace();
+  let path = '';
+
+  before('the built command line in place of npx, and a namespace', async () => {
+    const folder = makeFolder('bin');
+    const npx = join(folder, 'npx');
+    writeFileSync(npx, `#!/bin/sh\nshift\nexec '${process.execPath}' '${await builtCommandLine()}' "$@"\n`);
+    chmodSync(npx, 0o755);
+    path = `${folder}${delimiter}${process.env['PATH']}`;
+    installation().taskcluster.setClient({
+      ...VERIFIER,
+      scopes: ['pulse:namespace:taskcluster-verify-*', 'notify:email:*'],
+    });
+    await (await installation().rpc(TEAM)).request('claim-namespace', { namespace });
+  });
+
+  /** As an operator runs it: with the configuration of the agent and nothing of the test's. */
+  async function run({ text, ...block }: Block): Promise<BlockRun> {
+    const env = {
+      ...installation().environment,
+      PATH: path,
+      TASKCLUSTER_CLIENT_ID: VERIFIER.clientId,
+      TASKCLUSTER_ACCESS_TOKEN: VERIFIER.accessToken,
+    };
+    return await runShell({ ...block, text: `unset "\${!PULSE_AGENT_TEST_@}"\n${text}` }, { env });
+  }
+
+  it('verify', async () => {
+    const { stdout } = await run(operations.take('npx pulse-agent verify'));
+    assert.match(stdout, /^The installation works: /m);
+  });
+
+  it('plan', async () => {
+    const { stdout } = await run(operations.take('npx pulse-agent plan', { 'taskcluster-builds': namespace }));
+    assert.ok(stdout.includes(namespace), stdout);
+  });
+
+  it('audit', async () => {
+    const { stdout } = await run(operations.take('npx pulse-agent audit', { 'taskcluster-builds': namespace }));
+    assert.ok(stdout.includes(TEAM), stdout);
+  });
+
+  it('the dead letters', async () => {
+    const { config, names, vhost, broker } = installation();
+    const requester = await installation().requester();
+    await requester.publish(requester.compose({ method: 'ping', replyTo: null }));
+    await installation().logged('dead-lettered');
+    const block = operations.take('curl -s -u agent:password', {
+      'agent:password': `${vhost.user}:${vhost.password}`,
+      'localhost:15672': `127.0.0.1:${broker.managementPort}`,
+      '/api/queues/%2F/': `/api/queues/${encodeURIComponent(config.vhost)}/`,
+      'queue%2Fpulse-agent%2Fv1%2Fdead': encodeURIComponent(names.deadQueue),
+    });
+    const [letter] = JSON.parse((await run(block)).stdout) as { properties: { headers: Record<string, unknown> } }[];
+    assert.match(String(letter?.properties.headers['x-pulse-agent-reason']), /reply_to/);
+  });
+
+  it('what Prometheus is told', () => {
+    const { rule_files: rules } = parse(operations.take('# prometheus.yml').text) as { rule_files: string[] };
+    for (const file of rules) assert.ok(existsSync(join('config/monitoring', file)), file);
+  });
+
+  it('revoke and adopt, while the agent of an embedded store is stopped', async () => {
+    await installation().agent.stop();
+    const { stdout } = await run(operations.take('npx pulse-agent revoke', { 'taskcluster-builds': namespace }));
+    assert.ok(stdout.includes(namespace), stdout);
+    assert.match((await run(operations.take('npx pulse-agent adopt'))).stdout, /belong/);
+  });
+});
