@@ -9,6 +9,7 @@ import { measureMemory } from './memory.ts';
 import { measureReconcile } from './reconcile.ts';
 import { openSite } from './site.ts';
 import { toTable, verdict } from './table.ts';
+import { measureWatching } from './watching.ts';
 
 const say = (line: string): void => console.error(`… ${line}`);
 const folder = join(WORKING_COPY, `.cache/bench-${process.pid}`);
@@ -27,6 +28,8 @@ try {
   rows.push(...(await measureGrowth(site, say)));
   await site.forgetStore();
   rows.push(await measureReconcile(site, say));
+  await site.forgetStore();
+  rows.push(...(await measureWatching(site, say)));
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
   console.log(`${machine}\n\n${toTable(rows)}`);
   const results = {

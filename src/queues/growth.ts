@@ -1,5 +1,5 @@
 import type { AlertLimits } from './decide-alert.ts';
-import { baseOf, nextLookMs, type Sample } from './predict.ts';
+import { baseOf, isClearlyMore, nextLookMs, type Sample } from './predict.ts';
 
 /** What {@link createGrowth} works with. */
 export interface GrowthParts {
@@ -25,30 +25,40 @@ export interface Growth {
   forget(queue: string): void;
 }
 
-/** A queue of which nothing was known is looked at twice: one depth shows no rate. In ms. */
-const SECOND_LOOK_MS = 1_000;
+/**
+ * What has grown is looked at once more so soon, in ms: its rate now is another than the one since the last survey, which
+ * may be long ago and from before it began to grow.
+ */
+const SECOND_LOOK_MS = 2_000;
 
 /** So many queues are followed; the others are left to the surveys. */
 const MOST_QUEUES = 50_000;
 
 /** Starts without knowledge. */
 export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
+  /** Of queues that hold something; the others were empty at the latest survey, or not there. */
   let samples = new Map<string, { readonly before: Sample | undefined; readonly latest: Sample }>();
+  let surveyedMs: number | undefined;
   return {
     takeSurvey(depths, seenMs) {
       const taken: typeof samples = new Map();
       const looks = new Map<string, number>();
+      const empty: Sample | undefined = surveyedMs === undefined ? undefined : { messages: 0, seenMs: surveyedMs };
       for (const [queue, messages] of depths) {
-        // An empty queue that begins to grow shows no rate sooner than one that is new.
         if (messages === 0 || taken.size >= MOST_QUEUES) continue;
         const known = samples.get(queue);
+        const earlier = known?.latest ?? empty;
         const latest: Sample = { messages, seenMs };
-        const before = known === undefined ? undefined : baseOf(known.before, known.latest, latest);
+        const hasGrown = earlier !== undefined && messages > earlier.messages;
+        const before = hasGrown ? baseOf(known?.before, earlier, latest) : undefined;
         taken.set(queue, { before, latest });
         const pauseMs = nextLookMs(before, latest, limits, horizonMs);
-        if (pauseMs !== undefined) looks.set(queue, pauseMs);
+        const isGrowing = hasGrown && isClearlyMore(earlier, latest) && messages < limits.deleteAtMessages;
+        if (isGrowing) looks.set(queue, Math.min(pauseMs ?? Infinity, SECOND_LOOK_MS));
+        else if (pauseMs !== undefined) looks.set(queue, pauseMs);
       }
       samples = taken;
+      surveyedMs = seenMs;
       return looks;
     },
     takeLook(queue, messages, seenMs) {

@@ -40,6 +40,11 @@ export function nextLookMs(
   return Math.max(SHORTEST_PAUSE_MS, leftMs > NEAR_MS ? leftMs * EARLY : leftMs);
 }
 
+/** Whether a queue has grown by more than chance. */
+export function isClearlyMore(earlier: Sample, later: Sample): boolean {
+  return later.messages - earlier.messages >= CLEAR_MESSAGES;
+}
+
 /**
  * The sample from which the rate is measured once `next` has come: the latest one, or an earlier one as long as the
  * difference is too small to show a rate.

@@ -45,8 +45,8 @@ describe('the prediction of the next look', () => {
         (perSecond, start, surveyMs) => {
           const at = (nowMs: number): number => Math.floor(start + (perSecond * nowMs) / 1000);
           const crossedMs = ((4000 - start) / perSecond) * 1000;
-          // It is seen to grow at two surveys; what passes the threshold before is a burst.
-          fc.pre(crossedMs > surveyMs + 600);
+          // What passes the threshold before it was seen to grow is a burst.
+          fc.pre(crossedMs > surveyMs + 3_000);
           const growth = createGrowth({ limits: LIMITS, horizonMs: HORIZON_MS });
           let looks = 0;
           let lookMs: number | undefined;
@@ -80,24 +80,36 @@ describe('what is known of growth', () => {
     const growth = createGrowth({ limits: LIMITS, horizonMs: HORIZON_MS });
     growth.takeSurvey([[QUEUE, 1000]], 0);
     growth.takeSurvey([], 10_000);
-    assert.deepEqual(growth.takeSurvey([[QUEUE, 2000]], 20_000), new Map());
-    assert.equal(growth.takeSurvey([[QUEUE, 3000]], 30_000).get(QUEUE), 8_000);
+    assert.deepEqual(growth.takeSurvey([[QUEUE, 10]], 20_000), new Map());
+  });
+
+  it('is measured anew soon after a survey that saw a queue grow, also one that was empty before', () => {
+    const growth = createGrowth({ limits: LIMITS, horizonMs: HORIZON_MS });
+    assert.deepEqual(growth.takeSurvey([[QUEUE, 0]], 0), new Map());
+    // It may have begun a moment ago.
+    assert.equal(growth.takeSurvey([[QUEUE, 200]], 30_000).get(QUEUE), 2_000);
+    assert.equal(growth.takeLook(QUEUE, 400, 32_000), 28_800);
+    // Nearer than that to its threshold it is looked at sooner.
+    assert.equal(Math.floor(growth.takeSurvey([[QUEUE, 3900]], 62_000).get(QUEUE) ?? 0), 857);
+    // One that does not grow any more is left alone.
+    assert.deepEqual(growth.takeSurvey([[QUEUE, 3900]], 92_000), new Map());
   });
 
   it('looks twice at a queue that it did not know, and not at an empty one', () => {
     const growth = createGrowth({ limits: LIMITS, horizonMs: HORIZON_MS });
     assert.equal(growth.takeLook(QUEUE, 0, 0), undefined);
-    assert.equal(growth.takeLook(QUEUE, 1000, 10), 1_000);
+    assert.equal(growth.takeLook(QUEUE, 1000, 10), 2_000);
     assert.equal(growth.takeLook(QUEUE, 3000, 1_010), 500);
     growth.forget(QUEUE);
-    assert.equal(growth.takeLook(QUEUE, 3500, 2_000), 1_000);
+    assert.equal(growth.takeLook(QUEUE, 3500, 2_000), 2_000);
   });
 
   it('takes no shrinking from a look that does not count what consumers hold', () => {
     const growth = createGrowth({ limits: LIMITS, horizonMs: HORIZON_MS });
     growth.takeSurvey([[QUEUE, 1000]], 0);
     assert.equal(growth.takeLook(QUEUE, 500, 5_000), undefined);
-    assert.equal(growth.takeSurvey([[QUEUE, 2000]], 10_000).get(QUEUE), 16_000);
+    growth.takeSurvey([[QUEUE, 2000]], 10_000);
+    assert.equal(growth.takeLook(QUEUE, 2100, 11_000), 15_200);
   });
 });
 

@@ -1,0 +1,255 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
+import { forEachAtOnce } from '../src/at-once.ts';
+import { systemClock } from '../src/clock.ts';
+import { createNamespaceParts } from '../src/composition/namespace-parts.ts';
+import { createQueueParts } from '../src/composition/queue-parts.ts';
+import { type Config, loadConfig } from '../src/config.ts';
+import { contractNames } from '../src/contract/names.ts';
+import { createLog } from '../src/log.ts';
+import { noAudit } from '../src/notify/audit.ts';
+import { surveyPauseMs } from '../src/queues/survey-pace.ts';
+import { openStore } from '../src/store/open.ts';
+import { median } from './load.ts';
+import { type Part, startPart } from './processes.ts';
+import type { Site } from './site.ts';
+import type { Row } from './table.ts';
+
+const NAMESPACE = 'taskcluster-watched';
+const QUEUES = 10_000;
+const ROUNDS = 7;
+
+/** Small, so that many queues can pass it without much load. */
+const WARN_AT = 2_000;
+
+/** Queues that grow steadily, and the messages a second of the slowest and the fastest. */
+const GROWING = 50;
+const SLOWEST = 15;
+const FASTEST = 35;
+
+/** Queues that are filled in one burst, one after the other. */
+const BURSTS = 8;
+
+/** Broker events that wait for an agent: pairs of a consumer that comes and one that goes. */
+const CONSUMERS = 20_000;
+
+const TICK_MS = 50;
+
+/** Watching among ten thousand queues. It leaves them there: nothing may be measured after it. */
+export async function measureWatching(site: Site, say: (line: string) => void): Promise<Row[]> {
+  const settingsFile = join(site.folder, 'watching.yml');
+  writeFileSync(settingsFile, JSON.stringify({ warnAtMessages: WARN_AT, deleteAtMessages: 1_000_000 }));
+  const storeUrl = `lmdb:${join(site.folder, 'watching-store')}`;
+  const environment = { ...site.agentEnvironment(storeUrl), PULSE_AGENT_CONFIG: settingsFile };
+  const config = loadConfig(environment);
+  const connection = await connect(site.broker.amqpUrl);
+  let agent: Part | undefined;
+  try {
+    say(`${QUEUES} queues for the watching`);
+    await declareQueues(connection);
+    const rows = [await measureSurvey(site, config, say)];
+    agent = await startPart('agent-process.ts', environment);
+    const warnings = await readWarnings(connection, config);
+    say('queues that grow steadily');
+    console.error(JSON.stringify(rows));
+    rows.push(await measureGrowing(connection, warnings));
+    say('queues that are filled at once');
+    console.error(JSON.stringify(rows));
+    rows.push(await measureBursts(site, connection, config, warnings));
+    await agent.stop();
+    say('broker events');
+    await leaveEvents(connection);
+    agent = await startPart('agent-process.ts', environment);
+    rows.push(await measureEvents(connection, config));
+    return rows;
+  } finally {
+    await agent?.stop();
+    await connection.close();
+  }
+}
+
+function queueName(number: number): string {
+  return `queue/${NAMESPACE}/${number}`;
+}
+
+async function declareQueues(connection: ChannelModel): Promise<void> {
+  const channels = await Promise.all(Array.from({ length: 16 }, () => connection.createChannel()));
+  const numbers = Array.from({ length: QUEUES }, (_, number) => number);
+  await forEachAtOnce(numbers, 64, async (number) => {
+    await (channels[number % channels.length] as Channel).assertQueue(queueName(number), { durable: false });
+  });
+  for (const channel of channels) await channel.close();
+}
+
+async function measureSurvey(site: Site, config: Config, say: (line: string) => void): Promise<Row> {
+  const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
+  const settings = {
+    config,
+    store,
+    management: site.management,
+    clock: systemClock,
+    randomBytes,
+    random: Math.random,
+    log: createLog(config, { write: say }),
+    events: { emit: () => undefined },
+    audit: noAudit,
+  };
+  const { signal } = new AbortController();
+  const queues = createQueueParts(settings, { trigger: () => undefined });
+  try {
+    const claim = { namespace: NAMESPACE, expiresMs: undefined, contact: null, claimedBy: 'bench' };
+    await createNamespaceParts(settings).claimNamespace(claim, signal);
+    const pairs: [number, number][] = [];
+    await queues.survey(signal);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      pairs.push([await timeOf(() => listRaw(site, config)), await timeOf(() => queues.survey(signal))]);
+    }
+    return {
+      what: `survey of ${QUEUES.toLocaleString('en')} queues (LMDB)`,
+      measured: `${Math.round(median(pairs.map(([, ours]) => ours)))} ms`,
+      limit: `the raw listing: ${Math.round(median(pairs.map(([raw]) => raw)))} ms`,
+      ratio: median(pairs.map(([raw, ours]) => ours / raw)),
+      atMost: 1.2,
+    };
+  } finally {
+    await queues.close();
+    await store.close();
+  }
+}
+
+/** The listing without the agent's code. */
+async function listRaw({ broker }: Site, { vhost }: Config): Promise<void> {
+  const url = new URL(broker.managementUrl);
+  const authorization = `Basic ${Buffer.from(`${broker.user}:${broker.password}`).toString('base64')}`;
+  url.username = '';
+  url.password = '';
+  const query = 'disable_stats=true&enable_queue_totals=true&columns=name,messages';
+  const response = await fetch(`${url.origin}/api/queues/${encodeURIComponent(vhost)}?${query}`, {
+    headers: { authorization },
+  });
+  await response.json();
+}
+
+type Warnings = ReadonlyMap<string, number>;
+
+/** When the warning of each queue came, in ms of this process. */
+async function readWarnings(connection: ChannelModel, { id }: Config): Promise<Warnings> {
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, contractNames(id).eventsExchange, 'queue.warning.*');
+  const warnings = new Map<string, number>();
+  await channel.consume(
+    queue,
+    (message) => {
+      if (message === null) return;
+      const { subject } = JSON.parse(message.content.toString()) as { subject: string };
+      warnings.set(subject, performance.now());
+    },
+    { noAck: true },
+  );
+  return warnings;
+}
+
+async function measureGrowing(connection: ChannelModel, warnings: Warnings): Promise<Row> {
+  const channel = await connection.createConfirmChannel();
+  const growing = Array.from({ length: GROWING }, (_, number) => ({
+    queue: queueName(number),
+    perTick: ((SLOWEST + ((FASTEST - SLOWEST) * number) / GROWING) * TICK_MS) / 1000,
+    owed: 0,
+    sent: 0,
+  }));
+  const crossed = new Map<string, number>();
+  while (growing.some(({ queue }) => !warnings.has(queue))) {
+    const tick = sleep(TICK_MS);
+    for (const one of growing) {
+      one.owed += one.perTick;
+      for (; one.owed >= 1; one.owed -= 1) {
+        const crosses = (one.sent += 1) === WARN_AT;
+        channel.sendToQueue(one.queue, Buffer.from('x'), {}, () => {
+          if (crosses) crossed.set(one.queue, performance.now());
+        });
+      }
+    }
+    await tick;
+  }
+  await channel.close();
+  const lateMs = growing.map(({ queue }) => (warnings.get(queue) ?? 0) - (crossed.get(queue) ?? 0));
+  lateMs.sort((a, b) => a - b);
+  const p99 = lateMs[Math.ceil(GROWING * 0.99) - 1] ?? Number.NaN;
+  return {
+    what: `a steadily growing queue among ${QUEUES.toLocaleString('en')} crosses the threshold → event, p99`,
+    measured: `${Math.round(p99)} ms (p50 ${Math.round(median(lateMs))} ms, ${GROWING} queues)`,
+    limit: '2000 ms',
+    ratio: p99 / 2000,
+    atMost: 1,
+  };
+}
+
+async function measureBursts(site: Site, connection: ChannelModel, config: Config, warnings: Warnings): Promise<Row> {
+  const listingMs: number[] = [];
+  const lateMs: number[] = [];
+  const channel: ConfirmChannel = await connection.createConfirmChannel();
+  for (let burst = 0; burst < BURSTS; burst += 1) {
+    const queue = queueName(GROWING + burst);
+    for (let sent = 0; sent < 2 * WARN_AT; sent += 1) {
+      if (!channel.sendToQueue(queue, Buffer.from('x'))) await once(channel, 'drain');
+    }
+    await channel.waitForConfirms();
+    const filledMs = performance.now();
+    while (!warnings.has(queue)) await sleep(TICK_MS);
+    lateMs.push((warnings.get(queue) ?? 0) - filledMs);
+    listingMs.push(await timeOf(() => listRaw(site, config)));
+    // Not in step with the surveys.
+    await sleep(Math.random() * 5_000);
+  }
+  await channel.close();
+  const interval = surveyPauseMs(median(listingMs), config.surveyIntervalSeconds * 1000);
+  const most = Math.max(...lateMs);
+  return {
+    what: `a queue filled in one burst among ${QUEUES.toLocaleString('en')} → event, the latest of ${BURSTS}`,
+    measured: `${Math.round(most)} ms (p50 ${Math.round(median(lateMs))} ms)`,
+    limit: `twenty times the raw listing: ${Math.round(interval)} ms`,
+    ratio: most / interval,
+    atMost: 1.2,
+  };
+}
+
+/** Makes events while no agent takes them. */
+async function leaveEvents(connection: ChannelModel): Promise<void> {
+  const channel = await connection.createChannel();
+  const numbers = Array.from({ length: CONSUMERS }, (_, number) => number);
+  await forEachAtOnce(numbers, 64, async (number) => {
+    const queue = queueName(QUEUES - 1 - (number % (QUEUES / 2)));
+    const { consumerTag } = await channel.consume(queue, () => undefined, { noAck: true });
+    await channel.cancel(consumerTag);
+  });
+  await channel.close();
+}
+
+async function measureEvents(connection: ChannelModel, { id }: Config): Promise<Row> {
+  const channel = await connection.createChannel();
+  const queue = contractNames(id).brokerEventsQueue;
+  const waiting = async (): Promise<number> => (await channel.checkQueue(queue)).messageCount;
+  const first = await waiting();
+  const startedMs = performance.now();
+  while ((await waiting()) > 0) await sleep(5);
+  const seconds = (performance.now() - startedMs) / 1000;
+  await channel.close();
+  return {
+    what: 'broker events handled by one agent',
+    measured: `${Math.round(first / seconds)}/s (${first.toLocaleString('en')} events)`,
+    limit: '2000/s',
+    ratio: first / seconds / 2000,
+    atLeast: 1,
+  };
+}
+
+async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
+}
