@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { type BrokerIdentity, brokerEnvironment } from '../../src/dev/rabbitmq-files.ts';
+import { ensureRabbitMQ } from '../../src/dev/rabbitmq-install.ts';
+import { type LocalTaskcluster, startTaskcluster } from '../../src/dev/taskcluster/server.ts';
+import { BROKER_START_MS } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { makeFolder } from '../support/folders.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { openShell, type ShellSession } from '../support/shell-session.ts';
+import { blocksOf, runShell, useBlocks } from './blocks.ts';
+
+const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
+const CLIENT = 'project/pulse/agent';
+
+/** A run of tests has variables of its own, which an agent would take for misspelt ones. */
+const WITHOUT_TESTS = 'unset ${!PULSE_AGENT_@}\n';
+
+/** A folder for PATH in which RabbitMQ's commands are about this broker. */
+async function makeCommands({ folder }: LocalRabbitMQ): Promise<string> {
+  const installation = await ensureRabbitMQ({ cacheFolder: resolve('.cache/rabbitmq'), onProgress: () => undefined });
+  const identity = JSON.parse(readFileSync(join(folder, 'identity.json'), 'utf8')) as BrokerIdentity;
+  const environment = Object.entries(brokerEnvironment(folder, identity, installation))
+    .filter(([name]) => /^(RABBITMQ_|ERL_|HOME|LANG|LC_ALL|PATH|LD_LIBRARY_PATH)/.test(name))
+    .map(([name, value]) => `export ${name}='${value}'`);
+  const commands = makeFolder('commands');
+  const scripts = dirname(realpathSync(join(installation.binFolder, 'rabbitmqctl')));
+  for (const name of ['rabbitmqctl', 'rabbitmq-plugins']) {
+    const text = ['#!/bin/sh', ...environment, `cd '${scripts}'`, `exec './${name}' "$@"`, ''].join('\n');
+    writeFileSync(join(commands, name), text);
+    chmodSync(join(commands, name), 0o755);
+  }
+  return commands;
+}
+
+describe('docs/install.md, from the first block to the last', function () {
+  this.timeout(2 * BROKER_START_MS);
+  const mongodb = useSharedMongoDB();
+  const document = useBlocks('docs/install.md');
+  let broker: LocalRabbitMQ;
+  let taskcluster: LocalTaskcluster;
+  let etc: string;
+  let path: string;
+
+  before('start a broker without the agent’s user, and Taskcluster', async () => {
+    broker = await startRabbitMQ({ folder: makeFolder('install-broker') });
+    addCleanup(() => broker.kill());
+    await broker.rabbitmqctl(['delete_user', broker.user]);
+    const scopes = ['notify:email:*', 'pulse:namespace:taskcluster-verify-*'];
+    taskcluster = await startTaskcluster({
+      directory: { clients: [{ clientId: CLIENT, accessToken: TOKEN, scopes }] },
+    });
+    addCleanup(() => taskcluster.close());
+    etc = makeFolder('etc');
+    path = `${await makeCommands(broker)}:${process.env['PATH']}`;
+  });
+
+  const shell = (text: string, place = 'docs/install.md') =>
+    runShell({ place, heading: '', language: 'sh', text: `${WITHOUT_TESTS}${text}` }, { env: { PATH: path } });
+  const start = async (text: string): Promise<ShellSession> => {
+    const session = openShell(`${WITHOUT_TESTS}${text}`, { env: { PATH: path } });
+    await session.printed('the agent serves requests');
+    return session;
+  };
+
+  it('brings up an agent that verify finds well, and goes on with another one and a new password', async () => {
+    const known = document.take('export BROKER=', {
+      'rabbit.example.com:5672': `127.0.0.1:${broker.amqpPort}`,
+      'http://rabbit.example.com:15672': broker.managementUrl,
+      'mongodb://pulse-agent:password@mongo1.example.com,mongo2.example.com,mongo3.example.com/pulse-agent?replicaSet=rs0':
+        mongoDatabase(mongodb()),
+      'https://tc.example.com': taskcluster.rootUrl,
+      'its-access-token': TOKEN,
+    });
+    const rabbitmq = document.take('rabbitmqctl add_vhost');
+    // It is built already, or not; `npm ci` would take away what this test runs with.
+    document.take('npm ci\n');
+    const settings = document.take('agent.env <<EOF', {
+      '/etc/pulse-agent': etc,
+      // The server of tests is no replica set, and in production that is a failure.
+      'NODE_ENV=production': 'NODE_ENV=staging',
+    });
+    await shell([known, rabbitmq, settings].map(({ text }) => text).join('\n'));
+    assert.ok(existsSync('dist/cli/main.js') || (await runShell({ ...known, text: 'npm run build' })));
+    const agent = await start(document.take('npx pulse-agent serve', { '/etc/pulse-agent': etc }).text);
+    const { stdout } = await shell(document.take('npx pulse-agent verify\n', { '/etc/pulse-agent': etc }).text);
+    assert.match(stdout, /^ok +what is left:/m);
+    assert.match(stdout, /The installation works/);
+    assert.ok(!stdout.includes(TOKEN));
+
+    // With another agent while the first is stopped, and with a new password of the broker.
+    const changing = blocksOf('docs/recover.md').find(({ text }) => text.includes('change_password'));
+    await shell((changing?.text ?? '').replaceAll('/etc/pulse-agent', etc), changing?.place);
+    const again = `set -a; . ${etc}/agent.env; set +a\nexec npx pulse-agent`;
+    const second = await start(`${again} serve`);
+    await agent.interrupt('SIGTERM');
+    assert.match((await shell(`${again} verify`)).stdout, /The installation works/);
+    await second.interrupt('SIGTERM');
+  });
+
+  it('has a service that starts what is there', () => {
+    const { text } = document.take('[Service]');
+    const [, command = ''] = /^ExecStart=\S+ (.*)$/m.exec(text) ?? [];
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
+    assert.equal(`node ${command}`, scripts['start']);
+  });
+
+  it('makes every variable that docker-compose.yml asks for', async () => {
+    const folder = makeFolder('compose');
+    mkdirSync(join(folder, 'config/compose'), { recursive: true });
+    writeFileSync(join(folder, 'config/compose/agent.yml'), readFileSync('config/compose/agent.yml'));
+    await runShell(document.take('AGENT_CONFIG=./agent.yml'), { cwd: folder });
+    const made = new Set(
+      readFileSync(join(folder, '.env'), 'utf8')
+        .split('\n')
+        .map((line) => line.split('=')[0]),
+    );
+    const compose = readFileSync('docker-compose.yml', 'utf8');
+    for (const [, name] of compose.matchAll(/\$\{(\w+):\?/g)) assert.ok(made.has(name), name);
+    assert.match(readFileSync(join(folder, 'agent.yml'), 'utf8'), /^audience: pulse\.example\.com$/m);
+    // Where there is no Docker nobody can run it.
+    assert.match(document.take('docker compose up').text, /verify/);
+  });
+});
