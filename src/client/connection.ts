@@ -1,6 +1,7 @@
+import type { Duplex } from 'node:stream';
 import { type ChannelModel, connect } from 'amqplib';
 import { WireError } from '../contract/errors.ts';
-import { BrokerRefused } from './errors.ts';
+import { BrokerRefused, NoReply } from './errors.ts';
 import { type AmqpConnection, openRpc, type Rpc, type RpcOptions } from './rpc.ts';
 
 /** Where the connection comes from: an AMQP URL, a connection that is there, or a function that gives one. */
@@ -8,6 +9,9 @@ export type ConnectionSource = string | AmqpConnection | (() => AmqpConnection |
 
 /** How long RabbitMQ may take to accept a connection, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
+
+/** How long RabbitMQ may take to answer that a connection is closed, in ms. */
+const CLOSE_PATIENCE_MS = 2000;
 
 /** After how many ms without a request a connection of one's own is closed: many share the claimant's limit of them. */
 const IDLE_MS = 20_000;
@@ -45,6 +49,10 @@ export class RpcConnection {
     this.#users += 1;
     try {
       return await work(await untilAborted(this.#open(), signal));
+    } catch (error) {
+      // It may be dead without anybody having said so: heartbeats tell after a minute or two.
+      if (error instanceof NoReply && !error.confirmed) void this.close();
+      throw error;
     } finally {
       this.#users -= 1;
       if (this.#users === 0) this.#idle = setTimeout(() => void this.close(), this.#idleMs).unref();
@@ -91,7 +99,7 @@ async function openConnection(source: ConnectionSource, options: RpcOptions): Pr
     }
   }
   const connection = await connectTo(source);
-  const close = (): Promise<void> => connection.close().catch(() => undefined);
+  const close = (): Promise<void> => closeConnection(connection);
   try {
     return { rpc: await openRpc(connection, options), close };
   } catch (error) {
@@ -127,6 +135,17 @@ export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promi
   // What breaks it closes its channels too, and they tell whoever waits.
   connection.on('error', () => undefined);
   return connection;
+}
+
+/** Closes a connection; one that does not answer is cut. It never rejects. */
+async function closeConnection(connection: ChannelModel): Promise<void> {
+  const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
+  const answered = Promise.race([closed, connection.close().catch(() => undefined)]);
+  // amqplib would wait for as long as heartbeats take to fail, and has no other way to end a connection.
+  const { stream } = connection.connection as { readonly stream?: Duplex };
+  const timer = setTimeout(() => stream?.destroy(new Error('It does not answer.')), CLOSE_PATIENCE_MS);
+  await answered;
+  clearTimeout(timer);
 }
 
 function connectFault(reason: string): Error {

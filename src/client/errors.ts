@@ -101,8 +101,12 @@ export class ClientClosed extends PulseAgentError {
 
 /** No reply came: only the connection between this side and the broker knows why. */
 export class NoReply extends WireError {
-  constructor(message: string) {
+  /** Whether RabbitMQ has confirmed the request: then the connection to it was alive. */
+  readonly confirmed: boolean;
+
+  constructor(message: string, { confirmed = false }: { readonly confirmed?: boolean } = {}) {
     super('Unavailable', message);
+    this.confirmed = confirmed;
   }
 }
 

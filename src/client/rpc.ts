@@ -129,15 +129,11 @@ async function request<M extends MethodName>(
   const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
   signal?.throwIfAborted();
   if (!isOpen()) throw new WireError('Unavailable', 'The channel closed before the request was sent.');
+  let confirmed = false;
   const message = await new Promise<ConsumeMessage>((resolve, reject) => {
     ended.addEventListener(
       'abort',
-      () =>
-        reject(
-          timeout.aborted
-            ? new NoReply('No reply came in time: no agent runs, or it dead-lettered the request.')
-            : (ended.reason as Error),
-        ),
+      () => reject(timeout.aborted ? noReplyInTime(confirmed) : (ended.reason as Error)),
       { once: true },
     );
     waiting.set(correlationId, { resolve, reject });
@@ -156,6 +152,7 @@ async function request<M extends MethodName>(
         // A channel that closes refuses what it has not confirmed, too: then what it says of itself comes first.
         const full = new WireError('Unavailable', 'The request queue of the agent is full: nothing was done.');
         if (refusal) setImmediate(() => reject(full));
+        else confirmed = true;
       },
     );
   }).finally(() => waiting.delete(correlationId));
@@ -169,6 +166,12 @@ async function request<M extends MethodName>(
   if (replyKey === undefined)
     throw new WireError('InternalServerError', 'A reply came sealed that was asked for plain.');
   return parseResult(method, await open(reply.jwe, replyKey.privateKey));
+}
+
+function noReplyInTime(confirmed: boolean): NoReply {
+  return confirmed
+    ? new NoReply('No reply came in time: no agent runs, or it dead-lettered the request.', { confirmed })
+    : new NoReply('RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.');
 }
 
 function sign(

@@ -186,6 +186,26 @@ describe('PulseAgentClient', () => {
     await patient;
   });
 
+  it('does not wait for a connection that is dead without having been closed', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    const urls = [through(relay.port), installation().claimantUrl];
+    const client = makeClient(TEAM, { connection: () => openConnection(urls.shift() ?? '') });
+    await client.ping();
+    relay.stall();
+    await assert.rejects(client.ping({ timeoutMs: 700 }), /RabbitMQ did not confirm the request in time/);
+    await client.ping();
+    relay.cut();
+  });
+
+  it('closes a connection that does not answer any more', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    const client = makeClient(TEAM, { url: through(relay.port) });
+    await client.ping();
+    relay.stall();
+    // Heartbeats would take two minutes.
+    await client.close();
+  });
+
   it('connects in time or says that it could not', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     relay.stall();
