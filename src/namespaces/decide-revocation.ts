@@ -84,6 +84,26 @@ function revoked(record: NamespaceRecord, context: RevocationContext): Namespace
   };
 }
 
+/**
+ * The next revision of a record whose accounts were compared with it because of a revocation; undefined: nothing to
+ * write yet. The next rotation is counted from then: it goes into the account that was not handed out, and what another
+ * comparison of the same revision writes there must not come after it.
+ *
+ * @param isWritten whether one of them had to be put right.
+ */
+export function settled(
+  record: NamespaceRecord,
+  isWritten: boolean,
+  { nowMs, intervals }: Pick<RevocationContext, 'nowMs' | 'intervals'>,
+): NamespaceRecord | undefined {
+  const next = { ...record, revision: record.revision + 1, nextRotationMs: nowMs + intervals.rotationMs };
+  if (record.state === 'provisioning' || isWritten) {
+    // A write that was under way when the record changed arrives within 2F.
+    return { ...next, state: 'active', recheckMs: nowMs + 2 * fenceMs(intervals) };
+  }
+  return record.recheckMs !== null && record.recheckMs <= nowMs ? { ...next, recheckMs: null } : undefined;
+}
+
 function refused(record: NamespaceRecord, untilMs: number | null): RevocationDecision {
   if (untilMs !== null) {
     if (record.revokedUntilMs === untilMs) return { action: 'done' };

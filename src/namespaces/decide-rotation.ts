@@ -11,7 +11,10 @@ export interface RotationContext {
   readonly keys: Pick<Keyring, 'currentKeyId' | 'has'>;
 }
 
-/** Why a namespace is not rotated now: `foreign`: its next secret is another agent's. */
+/**
+ * Why a namespace is not rotated now: `state`: it is not active, or a revocation is not finished; `foreign`: its next secret
+ * is another agent's.
+ */
 export type NoRotation = 'state' | 'early' | 'promised' | 'foreign';
 
 /**
@@ -37,7 +40,7 @@ const MOST_JITTER = 0.1;
  */
 export function decideRotation(record: NamespaceRecord, context: RotationContext): RotationDecision {
   const { nowMs, intervals, keys } = context;
-  if (record.state !== 'active') return wait('state');
+  if (record.state !== 'active' || record.recheckMs !== null) return wait('state');
   if (!isDue(record, context)) return wait('early');
   const slot = activeSlot(record) === 1 ? 2 : 1;
   if (nowMs < writableMs(record.slots[slot - 1] as Slot, intervals)) return wait('promised');

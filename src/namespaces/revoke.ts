@@ -13,6 +13,7 @@ import {
   type RevocationContext,
   type RevocationTarget,
   revocationTarget,
+  settled,
 } from './decide-revocation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
@@ -100,25 +101,13 @@ export function createRevocation(parts: RevocationParts): Revoker {
       const written = await Promise.all(SLOTS.map(write));
       // After both passwords: no old one can open another connection while the open ones are closed.
       await Promise.all(SLOTS.map(async (slot) => (written[slot - 1] ? await close(record, slot, signal) : undefined)));
-      const next = settled(record, written.includes(true), clock.nowMs());
+      const next = settled(record, written.includes(true), { nowMs: clock.nowMs(), intervals });
       if (next === undefined) return record;
       return (await store.replace(next, record.revision)) ? next : undefined;
     } catch (error) {
       if (isAgentError(error, 'WindowClosed')) return undefined;
       throw error;
     }
-  };
-
-  /** The next revision of a record whose accounts were found right or put right; undefined: nothing to write yet. */
-  const settled = (record: NamespaceRecord, written: boolean, nowMs: number): NamespaceRecord | undefined => {
-    const revision = record.revision + 1;
-    // A write that was under way when the record changed arrives within 2F.
-    if (record.state === 'provisioning' || written) {
-      return { ...record, revision, state: 'active', recheckMs: nowMs + 2 * fence };
-    }
-    return record.recheckMs !== null && record.recheckMs <= nowMs
-      ? { ...record, revision, recheckMs: null }
-      : undefined;
   };
 
   const finish = async (namespace: string, signal: AbortSignal): Promise<void> => {

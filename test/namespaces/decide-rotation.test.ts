@@ -40,6 +40,10 @@ describe('decideRotation', () => {
     });
   }
 
+  it('waits for the end of a revocation, whose comparison may still write the account', () => {
+    assert.deepEqual(decide({ recheckMs: 1, nextRotationMs: NOW - HOUR }), { action: 'wait', reason: 'state' });
+  });
+
   it('leaves it to the agents that have the next secret, and takes it over when nobody came for half an interval', () => {
     const foreign = { nextKeyId: 'theirs', nextRotationMs: NOW };
     assert.deepEqual(decide(foreign), { action: 'wait', reason: 'foreign' });
