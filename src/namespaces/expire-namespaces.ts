@@ -29,8 +29,11 @@ export interface Expiry {
   tell(signal: AbortSignal): Promise<void>;
 }
 
-/** So many are deleted with the same listings of queues and exchanges. */
-const AT_ONCE = 256;
+/**
+ * So many are deleted with the same listings of queues and exchanges, which take longer than a hundred deletes, and the same
+ * pause for late connections.
+ */
+const AT_ONCE = 1000;
 
 /** Makes the expiry of an installation. */
 export function createExpiry(parts: ExpiryParts): Expiry {
