@@ -4,6 +4,7 @@ import { JOBS, runJob } from './jobs.ts';
 import { type Play, startPlay } from './play.ts';
 import { rollHalfway } from './preludes.ts';
 import { race } from './races.ts';
+import { raceForStandby, raceToEnd } from './directed-races.ts';
 import { claim, connect, declare, release, revoke } from './requests.ts';
 import { SECRETS } from './simulated-agent.ts';
 import { meddle, mishap, restart, rollSecret, setClock } from './troubles.ts';
@@ -30,6 +31,7 @@ const ACTIONS = {
   runJob,
   setClock,
   race,
+  raceToEnd,
   mishap: (play: Play) => mishap(play, [claim, release, revoke, JOBS.repair, JOBS.repair, runJob, runJob, runJob]),
 };
 
@@ -46,11 +48,12 @@ const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
   setClock: 2,
   meddle: 6,
   rollSecret: 2,
-  race: 12,
+  race: 10,
+  raceToEnd: 3,
 };
 
-const FEWEST_ACTIONS = 12;
-const MOST_ACTIONS = 32;
+const FEWEST_ACTIONS = 8;
+const MOST_ACTIONS = 24;
 
 /** Plays the history of a seed: the same one whenever it is asked for. */
 export async function playHistory(seed: number, { traced = false } = {}): Promise<Outcome> {
@@ -60,7 +63,10 @@ export async function playHistory(seed: number, { traced = false } = {}): Promis
   try {
     const play = startPlay(world, random.pick([1, 2, 2, 2, 3]));
     await timeline.advanceTo(100);
-    if (random.chance(0.25)) await rollHalfway(play);
+    if (random.chance(0.25)) {
+      await rollHalfway(play);
+      if (random.chance(0.6)) await raceForStandby(play);
+    }
     const actions = random.between(FEWEST_ACTIONS, MOST_ACTIONS);
     for (let action = 0; action < actions; action += 1) {
       await ACTIONS[random.weighted(WEIGHTS)](play);

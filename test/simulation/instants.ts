@@ -1,22 +1,31 @@
-import { deletionStartsMs, fenceMs, reusableMs, settleMs } from '../../src/namespaces/timing.ts';
+import { deletionStartsMs, fenceMs, type Intervals, reusableMs, settleMs } from '../../src/namespaces/timing.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
 import { EPOCH_MS } from './machine.ts';
 import type { World } from './world.ts';
 
-/** The time until one of the instants that rules of time are made of, as seen by the fastest clock or by the slowest. */
-export function untilInstant(world: World, namespace?: string): number {
-  const { random, intervals, store, timeline } = world;
-  const fence = fenceMs(intervals);
+/**
+ * The time until one of the instants that rules of time are made of, as seen by the fastest clock or by the slowest;
+ * 0 when there is none to come.
+ */
+export function untilInstant({ random, intervals, store, timeline }: World, namespace?: string): number {
   const instants = [...store.records.values()]
     .filter((record) => namespace === undefined || record.namespace === namespace)
-    .flatMap((record) => [
-      record.nextRotationMs,
-      ...record.slots.flatMap(({ promisedUntilMs }) => [promisedUntilMs, promisedUntilMs + settleMs(intervals)]),
-      deletionStartsMs(record.expiresMs, intervals),
-      record.expiresMs,
-      record.recheckMs ?? 0,
-      record.goneMs === null ? 0 : reusableMs(record.goneMs, intervals),
-    ]);
-  const offMs = random.pick([-0.5, 0, 0.5]) * fence + random.between(0, 200);
+    .flatMap((record) => instantsOf(record, intervals));
+  const offMs = random.pick([-0.5, 0, 0.5]) * fenceMs(intervals) + random.between(0, 200);
   const ahead = instants.map((instant) => instant - EPOCH_MS + offMs - timeline.nowMs()).filter((ms) => ms > 0);
   return ahead.length === 0 ? 0 : random.pick(ahead);
+}
+
+/** When something becomes possible for a record, or ceases to be, in ms since the epoch. */
+function instantsOf(record: NamespaceRecord, intervals: Intervals): number[] {
+  const { state, slots, expiresMs, nextRotationMs, recheckMs, goneMs } = record;
+  if (state === 'gone') return [reusableMs(goneMs ?? 0, intervals), (goneMs ?? 0) + settleMs(intervals)];
+  if (state === 'expiring') return [];
+  return [
+    nextRotationMs,
+    ...slots.flatMap(({ promisedUntilMs }) => [promisedUntilMs, promisedUntilMs + settleMs(intervals)]),
+    expiresMs,
+    deletionStartsMs(expiresMs, intervals),
+    ...(recheckMs === null ? [] : [recheckMs, recheckMs]),
+  ];
 }

@@ -16,8 +16,8 @@ export interface Machine {
   readonly clock: Clock;
   readonly sleep: Sleep;
   readonly isDead: boolean;
-  /** How often its calls are not simply fast; undefined: as everybody's. */
-  trouble: number | undefined;
+  /** Whether what it writes mostly arrives at the last moment, and what it reads at once. */
+  isSlow: boolean;
   /** Does something in so many ms, later if the process is stopped then, and never if it is dead. */
   after(delayMs: number, work: () => void): void;
   /** A step from one thing to the next: where a mishap that is due happens. False: the process is dead. */
@@ -74,7 +74,7 @@ export function startMachine(
     get isDead() {
       return isDead;
     },
-    trouble: undefined,
+    isSlow: false,
     after,
     step() {
       if (armed !== undefined) {

@@ -26,12 +26,12 @@ export function createModelManagement(parts: ModelManagementParts): Management {
   const { timeline, random, trouble, broker, machine } = parts;
   const { users, connections, things } = broker;
 
-  const call = <T>(options: CallOptions | undefined, effect: () => T): Promise<T> => {
+  const call = <T>(options: CallOptions | undefined, effect: () => T, isWrite = false): Promise<T> => {
     const timeoutMs = options?.timeoutMs ?? TIMEOUT_MS;
     return callRemotely({
       timeline,
       machine,
-      journey: chooseJourney(random, machine.trouble ?? trouble(), timeoutMs),
+      journey: chooseJourney({ random, trouble: trouble(), machine, isWrite, timeoutMs }),
       timeoutMs,
       fault: 'BrokerUnavailable',
       signal: options?.signal,
@@ -40,12 +40,16 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     });
   };
   const write = <T>(what: string, name: string, options: CallOptions | undefined, effect: () => T): Promise<T> =>
-    call(options, () => {
-      parts.onBefore(what, name);
-      const value = effect();
-      parts.onWritten(what, name, machine.name);
-      return value;
-    });
+    call(
+      options,
+      () => {
+        parts.onBefore(what, name);
+        const value = effect();
+        parts.onWritten(what, name, machine.name);
+        return value;
+      },
+      true,
+    );
   const change = (
     what: string,
     name: string,

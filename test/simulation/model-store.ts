@@ -45,11 +45,11 @@ export function createModelStore({ timeline, random, trouble, onWrite }: ModelSt
   };
 
   const seenBy = (machine: Machine): Store => {
-    const call = <T>(effect: () => T): Promise<T> =>
+    const call = <T>(effect: () => T, isWrite = false): Promise<T> =>
       callRemotely({
         timeline,
         machine,
-        journey: chooseJourney(random, machine.trouble ?? trouble(), TIMEOUT_MS),
+        journey: chooseJourney({ random, trouble: trouble(), machine, isWrite, timeoutMs: TIMEOUT_MS }),
         timeoutMs: TIMEOUT_MS,
         fault: 'StoreUnavailable',
         effect,

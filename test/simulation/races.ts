@@ -1,8 +1,10 @@
-import { fenceMs } from '../../src/namespaces/timing.ts';
+import { deletionStartsMs, fenceMs } from '../../src/namespaces/timing.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
 import { untilInstant } from './instants.ts';
 import { JOBS } from './jobs.ts';
+import { EPOCH_MS } from './machine.ts';
 import type { Play } from './play.ts';
-import { claim, release, revoke } from './requests.ts';
+import { claim, connect, release, revoke } from './requests.ts';
 import { meddle } from './troubles.ts';
 
 const RACERS = { ...JOBS, claim, release, revoke };
@@ -21,16 +23,13 @@ const WEIGHTS: Readonly<Record<keyof typeof RACERS, number>> = {
   revoke: 2,
 };
 
-/** How often a call of the slow one is late, waits or is lost. */
-const SLOW = 0.7;
-
 /**
  * Two agents do something about one namespace around an instant at which something becomes possible, or ceases to be: one
  * is slow, so that what it sends may arrive after what the other does.
  */
 export async function race(play: Play): Promise<void> {
   const { world, posts } = play;
-  const { random, timeline, intervals } = world;
+  const { random, timeline, intervals, store } = world;
   const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead).map(({ agent }) => agent);
   if (serving.length === 0) return;
   const slow = random.pick(serving);
@@ -39,24 +38,35 @@ export async function race(play: Play): Promise<void> {
   const first = random.weighted(WEIGHTS);
   const second = random.chance(0.4) ? first : random.weighted(WEIGHTS);
   const fence = fenceMs(intervals);
+  const untilDeletion = ({ expiresMs }: NamespaceRecord): number =>
+    Math.max(0, deletionStartsMs(expiresMs, intervals) - EPOCH_MS + fence / 2 - timeline.nowMs()) +
+    random.between(0, 100);
   const passMs = async (ms: number): Promise<void> => await timeline.advanceTo(timeline.nowMs() + ms);
 
   world.say(() => `a race: slow ${slow.machine.name} ${first}, ${other.machine.name} ${second}`);
-  if (random.chance(0.5)) play.by(slow, meddle, namespace);
-  const instantMs = untilInstant(world, namespace);
-  const leadMs = Math.min(instantMs, random.between(0, 1) * fence);
+  if (random.chance(0.4)) play.by(slow, meddle, namespace);
+  const record = store.records.get(namespace);
+  const isEnd = first === 'expire' && record !== undefined && record.state !== 'gone';
+  const instantMs = isEnd ? untilDeletion(record) : untilInstant(world, namespace);
+  const leadMs = isEnd ? 0 : Math.min(instantMs, random.between(0, 1) * fence);
   await passMs(instantMs - leadMs);
-  slow.machine.trouble = SLOW;
+  if (random.chance(0.5)) slow.machine.isSlow = true;
+  else {
+    const steps = 1 + Math.floor(random.between(0, random.pick([7, 14, 28])));
+    slow.machine.arm({ kind: 'stall', ms: random.between(0.5, 7) * fence, isSuspended: random.chance(0.3) }, steps);
+  }
   play.by(slow, RACERS[first], namespace);
   await passMs(random.chance(0.5) ? random.between(0, 30) : leadMs + random.between(0, 200));
+  if (random.chance(0.3)) connect(play);
   play.by(other, RACERS[second], namespace);
   await passMs(random.between(20, 1_000));
   play.by(other, claim, namespace);
-  if (random.chance(0.5)) {
+  for (let rounds = random.pick([0, 1, 2]); rounds > 0; rounds -= 1) {
     await passMs(untilInstant(world, namespace));
-    play.by(other, random.chance(0.5) ? JOBS.rotate : claim, namespace);
-    await passMs(random.between(5, 100));
+    play.by(other, random.pick([JOBS.rotate, JOBS.expire, claim]), namespace);
+    await passMs(random.between(5, 1_000));
+    if (random.chance(0.3)) connect(play);
     play.by(other, claim, namespace);
   }
-  slow.machine.trouble = undefined;
+  slow.machine.isSlow = false;
 }

@@ -13,11 +13,28 @@ export interface Journey {
   readonly lost: 'request' | 'answer' | undefined;
 }
 
-/** Chooses how a call goes; with the probability `trouble` it is not simply fast. */
-export function chooseJourney(random: Random, trouble: number, timeoutMs: number): Journey {
+/** What chance decides the journey of a call with. */
+export interface Odds {
+  readonly random: Random;
+  /** How often a call is not simply fast. */
+  readonly trouble: number;
+  readonly machine: Pick<Machine, 'isSlow'>;
+  readonly isWrite: boolean;
+  readonly timeoutMs: number;
+}
+
+const ANYHOW = { late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 };
+const LATE = { late: 4, waits: 1, waitsAndLate: 3, lostAnswer: 0, lostRequest: 0 };
+
+/** How often a write of a slow machine is late. */
+const SLOW = 0.8;
+
+/** Chooses how a call goes. */
+export function chooseJourney({ random, trouble, machine, isWrite, timeoutMs }: Odds): Journey {
   const quick = random.between(0.2, 4);
-  if (!random.chance(trouble)) return { waitMs: 0, wireMs: quick, lost: undefined };
-  switch (random.weighted({ late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 })) {
+  const isSlow = machine.isSlow && isWrite;
+  if (!random.chance(isSlow ? SLOW : trouble)) return { waitMs: 0, wireMs: quick, lost: undefined };
+  switch (random.weighted(isSlow ? LATE : ANYHOW)) {
     case 'late':
       return { waitMs: 0, wireMs: late(random, timeoutMs), lost: undefined };
     case 'waits':

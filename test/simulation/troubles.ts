@@ -57,19 +57,25 @@ export function setClock({ world, anybody }: Play): void {
 
 /** Somebody who is no agent changes an account by hand. */
 export function meddle({ world, namespace }: Play): void {
-  const { random, broker, invariants } = world;
+  const { random, broker, invariants, store } = world;
   const account = `${namespace()}-${random.pick([1, 2])}`;
+  invariants.changedByOutsider(account);
+  const passwordHash = hashPassword(new Secret(`by hand ${random.next()}`), random.bytes(4));
+  const byHand = { name: account, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
   const found = broker.users.get(account);
-  if (found === undefined) return;
+  if (found === undefined) {
+    // What has no record is nobody's business.
+    if (store.records.get(account.slice(0, -2))?.state !== 'active') return;
+    world.say(() => `somebody makes ${account}`);
+    broker.users.set(account, { user: byHand, permissions: undefined, limits: {} });
+    return;
+  }
   const how = random.weighted({ password: 4, deleted: 4, permissions: 2, tags: 1, limit: 1 });
   world.say(() => `somebody changes ${account}: ${how}`);
-  invariants.changedByOutsider(account);
   switch (how) {
-    case 'password': {
-      const passwordHash = hashPassword(new Secret(`by hand ${random.next()}`), random.bytes(4));
-      found.user = { ...found.user, passwordHash, hashingAlgorithm: HASHING_ALGORITHM };
+    case 'password':
+      found.user = byHand;
       return;
-    }
     case 'deleted':
       broker.deleteUser(account);
       return;

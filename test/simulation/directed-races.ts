@@ -1,0 +1,84 @@
+import { activeSlot } from '../../src/namespaces/accounts.ts';
+import { deletionStartsMs, fenceMs } from '../../src/namespaces/timing.ts';
+import type { Slot } from '../../src/store/records.ts';
+import { untilInstant } from './instants.ts';
+import { JOBS } from './jobs.ts';
+import { EPOCH_MS } from './machine.ts';
+import type { Play } from './play.ts';
+import { claim, declare, release } from './requests.ts';
+import { NAMESPACES } from './world.ts';
+
+/** Longer than a release is left to whoever serves it. */
+const TAKEN_UP_MS = 1_500;
+
+/**
+ * The standby account was changed by hand and is put right by a slow agent at the very end of its promise, while another
+ * rotates into it as soon as it may, and hands it out.
+ */
+export async function raceForStandby(play: Play): Promise<void> {
+  const { world, posts } = play;
+  const { random, timeline, intervals, store, broker, invariants } = world;
+  const [slow, other] = posts.map(({ agent }) => agent);
+  const [namespace] = NAMESPACES;
+  const record = store.records.get(namespace);
+  if (slow === undefined || other === undefined || record?.state !== 'active') return;
+  const slot = activeSlot(record) === 1 ? 2 : 1;
+  const { promisedUntilMs } = record.slots[slot - 1] as Slot;
+  const fence = fenceMs(intervals);
+  const passTo = async (ms: number): Promise<void> => await timeline.advanceTo(Math.max(ms, timeline.nowMs()));
+
+  const account = `${namespace}-${slot}`;
+  const leftMs = promisedUntilMs - EPOCH_MS;
+  await passTo(leftMs - random.between(0.4, 1.5) * fence);
+  world.say(() => `somebody deletes ${account}, and there is a race for it`);
+  invariants.changedByOutsider(account);
+  broker.deleteUser(account);
+  slow.machine.isSlow = true;
+  play.by(slow, JOBS.repair, namespace);
+  const settledMs = leftMs + random.pick([0, 1, 2, 3]) * fence;
+  await passTo(settledMs + random.pick([-0.5, 0, 0.5]) * fence + random.between(0, 300));
+  play.by(other, JOBS.rotate, namespace);
+  await passTo(timeline.nowMs() + random.between(5, 500));
+  play.by(other, claim, namespace);
+  await passTo(timeline.nowMs() + 2 * fence);
+  slow.machine.isSlow = false;
+}
+
+/**
+ * An agent is stopped in the middle of a deletion; another one finishes it, and the owner claims anew, connects and declares
+ * before the first one goes on.
+ */
+export async function raceToEnd(play: Play): Promise<void> {
+  const { world, posts } = play;
+  const { random, timeline, intervals, store } = world;
+  const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead).map(({ agent }) => agent);
+  const [first, second] = random.chance(0.5) ? serving : serving.toReversed();
+  const namespace = play.namespace();
+  const record = store.records.get(namespace);
+  if (first === undefined || second === undefined || record?.state !== 'active') return;
+  const fence = fenceMs(intervals);
+  const passMs = async (ms: number): Promise<void> => await timeline.advanceTo(timeline.nowMs() + ms);
+
+  const isReleased = random.chance(0.5);
+  world.say(() => `${first.machine.name} is stopped while it ends ${namespace}`);
+  if (!isReleased) {
+    await passMs(Math.max(0, deletionStartsMs(record.expiresMs, intervals) - EPOCH_MS + fence / 2 - timeline.nowMs()));
+  }
+  if (random.chance(0.3)) first.machine.isSlow = true;
+  const steps = 6 + Math.floor(random.between(0, 22));
+  const ms = random.between(1, 7) * fence;
+  first.machine.arm({ kind: 'stall', ms, isSuspended: random.chance(0.3) }, steps);
+  play.by(first, isReleased ? release : JOBS.expire, namespace);
+  const resumesMs = timeline.nowMs() + ms;
+  for (const again of [TAKEN_UP_MS, TAKEN_UP_MS]) {
+    await passMs(again + random.between(0, 50));
+    play.by(second, JOBS.expire, namespace);
+  }
+  await passMs(TAKEN_UP_MS);
+  await passMs(untilInstant(world, namespace));
+  play.by(second, claim, namespace);
+  await passMs(random.between(5, 100));
+  for (let things = 0; things < 3; things += 1) declare(play);
+  await timeline.advanceTo(Math.max(resumesMs, timeline.nowMs()) + random.between(0, 2_000));
+  first.machine.isSlow = false;
+}
