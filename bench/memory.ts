@@ -12,7 +12,7 @@ import type { Row } from './table.ts';
 const IDLE_MS = 10_000;
 
 /** The options that `npm start` and the command's first line give to node. */
-const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size'];
+export const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size'];
 
 /** The resident memory of an agent as it is run in production, compiled and idle. */
 export async function measureMemory(site: Site): Promise<Row> {

@@ -4,13 +4,36 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { WORKING_COPY } from '../src/dev/local-installation.ts';
 import { measureClaims } from './claims.ts';
+import { measureExpiry } from './expire.ts';
 import { measureGrowth } from './growth.ts';
 import { measureMemory } from './memory.ts';
+import { measureMemoryInUse } from './memory-in-use.ts';
 import { measureReconcile } from './reconcile.ts';
-import { openSite } from './site.ts';
-import { toTable, verdict } from './table.ts';
+import { measureRotation } from './rotate.ts';
+import { openSite, type Site } from './site.ts';
+import { type Row, toTable, verdict } from './table.ts';
 import { measureWatching } from './watching.ts';
 
+type Measure = (site: Site, say: (line: string) => void) => Promise<Row | readonly Row[]>;
+
+/** What can be measured, in order; `npm run bench -- <names>` measures some of it. */
+const MEASURES: Readonly<Record<string, Measure>> = {
+  memory: measureMemory,
+  claims: measureClaims,
+  growth: measureGrowth,
+  reconcile: measureReconcile,
+  rotate: measureRotation,
+  expire: measureExpiry,
+  'memory-in-use': measureMemoryInUse,
+  watching: measureWatching,
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in MEASURES));
+if (unknown.length > 0) {
+  console.error(`Nothing is called ${unknown.join(', ')} here. There is: ${Object.keys(MEASURES).join(', ')}.`);
+  process.exit(2);
+}
 const say = (line: string): void => console.error(`… ${line}`);
 const folder = join(WORKING_COPY, `.cache/bench-${process.pid}`);
 
@@ -20,16 +43,13 @@ if (spawnSync('npm', ['run', '--silent', 'build'], { cwd: WORKING_COPY, stdio: '
 mkdirSync(folder, { recursive: true });
 const site = await openSite(folder, say);
 try {
-  say('memory of an idle agent');
-  const rows = [await measureMemory(site)];
-  await site.forgetStore();
-  rows.push(...(await measureClaims(site, say)));
-  await site.forgetStore();
-  rows.push(...(await measureGrowth(site, say)));
-  await site.forgetStore();
-  rows.push(await measureReconcile(site, say));
-  await site.forgetStore();
-  rows.push(...(await measureWatching(site, say)));
+  const rows: Row[] = [];
+  for (const [name, measure] of Object.entries(MEASURES)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    say(name);
+    rows.push(...[await measure(site, say)].flat());
+    await site.forgetStore();
+  }
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
   console.log(`${machine}\n\n${toTable(rows)}`);
   const results = {

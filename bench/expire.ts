@@ -1,0 +1,76 @@
+import { connect } from 'amqplib';
+import { forEachAtOnce } from '../src/at-once.ts';
+import { HASHING_ALGORITHM } from '../src/broker/management.ts';
+import { openInstallation, timeOf, WIDTH } from './installation.ts';
+import { median } from './load.ts';
+import type { Site } from './site.ts';
+import type { Row } from './table.ts';
+
+const NAMESPACES = 1000;
+const QUEUES_EACH = 5;
+const ROUNDS = 3;
+
+/** One sweep that ends all namespaces, against the deletion of as many users and queues. */
+export async function measureExpiry(site: Site, say: (line: string) => void): Promise<Row> {
+  const { management } = site;
+  const installation = await openInstallation(site, 'expired-store', say);
+  const { expiry, rotation, intervals, signal, config } = installation;
+  const endAll = async (): Promise<void> => {
+    installation.advance(intervals.maxLifetimeMs);
+    await expiry.sweep(signal);
+  };
+  try {
+    const pairs: [number, number][] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      say(
+        `${NAMESPACES} namespaces with ${NAMESPACES * QUEUES_EACH} queues to be ended, and as much for the raw deletes`,
+      );
+      const names = namesOf('ended', round);
+      const rawNames = namesOf('raw', round);
+      await installation.claim(names);
+      installation.advance(2 * intervals.rotationMs);
+      await rotation.sweep(signal);
+      const user = { passwordHash: '', hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
+      await forEachAtOnce(accountsOf(rawNames), WIDTH, async (name) => void (await management.putUser(name, user)));
+      await declareQueues(site, [...queuesOf(names), ...queuesOf(rawNames)]);
+      say('deletion');
+      const raw = async (): Promise<void> => {
+        await forEachAtOnce(accountsOf(rawNames), WIDTH, async (name) => void (await management.deleteUser(name)));
+        await forEachAtOnce(queuesOf(rawNames), WIDTH, async (name) => {
+          await management.deleteQueue(config.vhost, name);
+        });
+      };
+      pairs.push([await timeOf(raw), await timeOf(endAll)]);
+      const left = (await management.listQueues(config.vhost)).filter(({ name }) => name.includes('taskcluster-ended'));
+      if (left.length > 0) throw new Error(`${left.length} queues are left.`);
+    }
+    return {
+      what: `end of ${NAMESPACES} namespaces with ${NAMESPACES * QUEUES_EACH} queues (LMDB)`,
+      measured: `${(median(pairs.map(([, ours]) => ours)) / 1000).toFixed(1)} s`,
+      limit: `the same deletes raw, ${WIDTH} at once: ${(median(pairs.map(([raw]) => raw)) / 1000).toFixed(1)} s`,
+      ratio: median(pairs.map(([raw, ours]) => ours / raw)),
+      atMost: 1.3,
+    };
+  } finally {
+    await installation.close();
+  }
+}
+
+function namesOf(kind: string, round: number): string[] {
+  return Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-${kind}-${round}-${index}`);
+}
+
+function accountsOf(names: readonly string[]): string[] {
+  return names.flatMap((name) => [`${name}-1`, `${name}-2`]);
+}
+
+function queuesOf(names: readonly string[]): string[] {
+  return names.flatMap((name) => Array.from({ length: QUEUES_EACH }, (_, index) => `queue/${name}/${index}`));
+}
+
+async function declareQueues({ broker }: Site, names: readonly string[]): Promise<void> {
+  const connection = await connect(broker.amqpUrl);
+  const channel = await connection.createChannel();
+  await forEachAtOnce(names, WIDTH, async (name) => void (await channel.assertQueue(name)));
+  await connection.close();
+}

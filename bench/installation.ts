@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { forEachAtOnce } from '../src/at-once.ts';
+import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
+import { systemClock } from '../src/clock.ts';
+import { createNamespaceParts, type NamespaceParts } from '../src/composition/namespace-parts.ts';
+import { createRepairParts, type RepairParts } from '../src/composition/repair-parts.ts';
+import { type Config, loadConfig } from '../src/config.ts';
+import { createLog } from '../src/log.ts';
+import { noAudit } from '../src/notify/audit.ts';
+import { openStore } from '../src/store/open.ts';
+import type { Site } from './site.ts';
+
+/** The parts of an agent that do work for namespaces, in this process, on an LMDB store of their own. */
+export interface BenchInstallation extends NamespaceParts, RepairParts {
+  readonly config: Config;
+  readonly signal: AbortSignal;
+  /** Lets this much time pass for the agent, at once. */
+  advance(ms: number): void;
+  /** Claims namespaces for thirty days. */
+  claim(names: readonly string[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+const LIFETIME_MS = 30 * 24 * 3_600_000;
+
+/** As many as an agent makes calls at once. */
+export const WIDTH = 32;
+
+/** Opens an installation on the site's broker. */
+export async function openInstallation(
+  site: Site,
+  name: string,
+  say: (line: string) => void,
+): Promise<BenchInstallation> {
+  const { management } = site;
+  const config = loadConfig(site.agentEnvironment(`lmdb:${join(site.folder, name)}`));
+  let aheadMs = 0;
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs };
+  const store = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
+  const settings = {
+    config,
+    store,
+    management,
+    clock,
+    randomBytes,
+    random: Math.random,
+    log: createLog(config, { write: say }),
+    events: { emit: () => undefined },
+    audit: noAudit,
+  };
+  const parts = createNamespaceParts(settings);
+  const remover = createBindingRemover({ amqpUrl: config.rabbitmqUrl, id: config.id, vhost: config.vhost, management });
+  const { signal } = new AbortController();
+  return {
+    ...parts,
+    ...createRepairParts(settings, parts, remover),
+    config,
+    signal,
+    advance(ms) {
+      aheadMs += ms;
+    },
+    async claim(names) {
+      const expiresMs = clock.nowMs() + LIFETIME_MS;
+      await forEachAtOnce(names, WIDTH, async (namespace) => {
+        await parts.claimNamespace({ namespace, expiresMs, contact: null, claimedBy: 'bench' }, signal);
+      });
+    },
+    async close() {
+      await remover.close();
+      await store.close();
+    },
+  };
+}
+
+/** How long something takes, in ms. */
+export async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
+}

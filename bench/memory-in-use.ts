@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WORKING_COPY } from '../src/dev/local-installation.ts';
+import { load } from './load.ts';
+import { START_OPTIONS } from './memory.ts';
+import { mustBeResult, openRequester, prepareRequest } from './requests.ts';
+import type { Site } from './site.ts';
+import type { Row } from './table.ts';
+
+const NAMESPACES = 10_000;
+const OPERATIONS = 100_000;
+const PARTS = 5;
+const AT_ONCE = 32;
+
+/** Short, so that every namespace is rotated while the bench waits; 10,000 are claimed in less than that. */
+const ROTATION_SECONDS = 240;
+const LOOK_EVERY_MS = 5_000;
+
+/** How long the agent is left alone before its memory is read, as when it counts as idle. */
+const IDLE_MS = 10_000;
+
+/** The resident memory of an agent that has claimed and rotated many namespaces, and how it grows with what it does. */
+export async function measureMemoryInUse(site: Site, say: (line: string) => void): Promise<Row[]> {
+  const settings = join(site.folder, 'memory.yml');
+  writeFileSync(settings, `rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
+  const agent = spawn(process.execPath, [...START_OPTIONS, join(WORKING_COPY, 'dist/cli/main.js'), 'serve'], {
+    env: {
+      ...process.env,
+      ...site.agentEnvironment(`lmdb:${join(site.folder, 'used-store')}`),
+      PULSE_AGENT_CONFIG: settings,
+      LOG_LEVEL: 'info',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(agent, 'exit');
+  const lines = createInterface({ input: agent.stdout });
+  const serving = new Promise<void>((resolve) => {
+    lines.on('line', (line) => {
+      if (line.includes('serves requests')) resolve();
+    });
+  });
+  await serving;
+  const requester = await openRequester(site.broker.amqpUrl);
+  const expires = new Date(Date.now() + 30 * 24 * 3_600_000).toISOString();
+  const claim = async (index: number): Promise<void> => {
+    const namespace = `taskcluster-used-${index % NAMESPACES}`;
+    mustBeResult(await requester.send(prepareRequest('claim-namespace', { namespace, expires }, site.credentials)));
+  };
+  const residentMb = async (): Promise<number> => {
+    await sleep(IDLE_MS);
+    const status = readFileSync(`/proc/${agent.pid}/status`, 'utf8');
+    return (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6;
+  };
+  try {
+    say(`${NAMESPACES} claims`);
+    await load({ count: NAMESPACES, atOnce: AT_ONCE, warmUp: 0 }, claim);
+    say('waiting until each of them is rotated');
+    while ((await secondAccounts(site)) < NAMESPACES) await sleep(LOOK_EVERY_MS);
+    const rotated = await residentMb();
+    const sizes: number[] = [];
+    for (let part = 1; part <= PARTS; part += 1) {
+      say(`${(part * OPERATIONS) / PARTS} re-claims`);
+      await load({ count: OPERATIONS / PARTS, atOnce: AT_ONCE, warmUp: 0 }, claim);
+      sizes.push(await residentMb());
+    }
+    const [first = Number.NaN] = sizes;
+    const last = sizes.at(-1) ?? Number.NaN;
+    return [
+      {
+        what: `memory after ${NAMESPACES.toLocaleString('en')} namespaces were claimed and rotated`,
+        measured: `${rotated.toFixed(0)} MB resident`,
+        limit: '120 MB',
+        ratio: rotated / 120,
+        atMost: 1,
+      },
+      {
+        what: `memory after ${OPERATIONS.toLocaleString('en')} more operations`,
+        measured: `${last.toFixed(0)} MB resident`,
+        limit: `after the first ${(OPERATIONS / PARTS).toLocaleString('en')}: ${first.toFixed(0)} MB`,
+        ratio: last / first,
+        atMost: 1.1,
+      },
+    ];
+  } finally {
+    await requester.close();
+    agent.kill('SIGTERM');
+    await exited;
+  }
+}
+
+async function secondAccounts({ management }: Site): Promise<number> {
+  const users = await management.listUsers();
+  return users.filter(({ name }) => name.startsWith('taskcluster-used-') && name.endsWith('-2')).length;
+}

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { forEachAtOnce } from '../src/at-once.ts';
+import { HASHING_ALGORITHM } from '../src/broker/management.ts';
+import { hashPassword } from '../src/broker/password-hash.ts';
+import { Secret } from '../src/secret.ts';
+import { openInstallation, timeOf, WIDTH } from './installation.ts';
+import { median } from './load.ts';
+import type { Site } from './site.ts';
+import type { Row } from './table.ts';
+
+const NAMESPACES = 1000;
+const ROUNDS = 5;
+
+/** A user with another password each time. */
+function changedUser() {
+  const passwordHash = hashPassword(new Secret(randomBytes(32).toString('base64url')), randomBytes(4));
+  return { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
+}
+
+/** One sweep that rotates all namespaces, against as many changed passwords. */
+export async function measureRotation(site: Site, say: (line: string) => void): Promise<Row> {
+  const { management } = site;
+  const installation = await openInstallation(site, 'rotated-store', say);
+  const { rotation, intervals, signal } = installation;
+  const names = Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-rotated-${index}`);
+  const raw = () =>
+    forEachAtOnce(names, WIDTH, async (name) => void (await management.putUser(`raw-${name}`, changedUser())));
+  const rotateAll = async (): Promise<void> => {
+    // Later than any jitter, and later than what was promised of the standby accounts.
+    installation.advance(2 * intervals.rotationMs);
+    await rotation.sweep(signal);
+  };
+  try {
+    say(`${NAMESPACES} namespaces to be rotated`);
+    await raw();
+    await installation.claim(names);
+    // The first rotation makes the second account and grants its permissions, the second one uses the first again.
+    await rotateAll();
+    await rotateAll();
+    say('rotations');
+    const pairs: [number, number][] = [];
+    for (let round = 0; round < ROUNDS; round += 1) pairs.push([await timeOf(raw), await timeOf(rotateAll)]);
+    return {
+      what: `rotation of ${NAMESPACES} namespaces (LMDB)`,
+      measured: `${Math.round(median(pairs.map(([, ours]) => ours)))} ms`,
+      limit: `as many raw PUTs, ${WIDTH} at once: ${Math.round(median(pairs.map(([puts]) => puts)))} ms`,
+      ratio: median(pairs.map(([puts, ours]) => ours / puts)),
+      atMost: 1.3,
+    };
+  } finally {
+    await installation.close();
+  }
+}
