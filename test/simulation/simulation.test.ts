@@ -8,7 +8,7 @@ const HISTORIES = Number(process.env['SIMULATED_HISTORIES'] ?? 10_000);
 const SEED = process.env['SIMULATION_SEED'];
 
 describe('random histories of agents, clients, crashes and outsiders on a virtual clock', function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
 
   it('keep every promise', async () => {
     const first = SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(SEED);
