@@ -198,7 +198,7 @@ describe('claimNamespace', () => {
     const gone = { ...first.record, revision: 3, state: 'gone' as const, goneMs: agent.clock.nowMs() };
     agent.store.put(gone);
     await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
-    agent.clock.advance(20_000);
+    agent.clock.advance(30_000);
     const second = await agent.claimNamespace(claim(), never);
     assert.equal(second.record.revision, 5);
     assert.ok(second.isNew);

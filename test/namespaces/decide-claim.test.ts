@@ -214,11 +214,11 @@ describe('decideClaim', () => {
       assert.throws(() => decideClaim(record, claim(), context()), conflict(/is being deleted/));
     });
 
-    it('is a conflict until two windows after the deletion', () => {
+    it('is a conflict until a settling time after the deletion', () => {
       const record = recordOf(NOW, { state: 'gone', goneMs: NOW });
       assert.throws(
-        () => decideClaim(record, claim(), context(NOW + 19_999)),
-        conflict(/was deleted a moment ago/, { retryAt: '2026-11-24T12:00:20.000Z' }),
+        () => decideClaim(record, claim(), context(NOW + 29_999)),
+        conflict(/was deleted a moment ago/, { retryAt: '2026-11-24T12:00:30.000Z' }),
       );
     });
 
@@ -230,14 +230,14 @@ describe('decideClaim', () => {
         generation: 5,
         contact: 'old@example.com',
         claimedBy: 'project/old',
-        revokedUntilMs: NOW + 20_000,
+        revokedUntilMs: NOW + 30_000,
         expiresMs: NOW + 99 * HOUR,
       });
-      const decision = decideClaim(former, claim(), context(NOW + 20_000));
-      const fresh = begun(undefined, claim(), context(NOW + 20_000));
+      const decision = decideClaim(former, claim(), context(NOW + 30_000));
+      const fresh = begun(undefined, claim(), context(NOW + 30_000));
       assert.deepEqual(decision, {
         action: 'begin',
-        record: { ...fresh, revision: 10, revokedUntilMs: NOW + 20_000 },
+        record: { ...fresh, revision: 10, revokedUntilMs: NOW + 30_000 },
       });
       assert.ok('record' in decision);
       assert.notEqual(decision.record.life, former.life);
