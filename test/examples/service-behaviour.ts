@@ -37,7 +37,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
 
     it('claims again in time, and goes on with other credentials', async () => {
       const service = run()(environmentOf(TEAM), [teamNamespace()]);
-      await service.printed(`received: ${greeting}`, 3);
+      await service.printed(`received: ${greeting}`, 2);
       service.signal('SIGINT');
       assert.equal(await service.ended, 0, service.output());
       assert.doesNotMatch(service.output(), /gone|again in a moment/);
