@@ -117,6 +117,15 @@ export interface ListedQueue {
 
 export const queueAnswer = z.object({ name: z.string(), messages: z.number().optional() });
 
+/** A queue as it was declared. */
+export interface DeclaredQueue {
+  readonly name: string;
+  /** `classic`, `quorum`, `stream`, and further ones in newer versions. */
+  readonly type: string;
+}
+
+export const declaredQueueAnswer = z.object({ name: z.string(), type: z.string().default('classic') });
+
 /** An exchange in a listing. */
 export interface ListedExchange {
   readonly name: string;

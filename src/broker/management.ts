@@ -4,6 +4,7 @@ import {
   alarmsAnswer,
   bindingAnswer,
   connectionAnswer,
+  declaredQueueAnswer,
   exchangeAnswer,
   globalParameterAnswer,
   identityAnswer,
@@ -21,6 +22,7 @@ import {
 import type {
   Binding,
   BrokerUser,
+  DeclaredQueue,
   Identity,
   ListedConnection,
   ListedExchange,
@@ -44,6 +46,7 @@ export { HASHING_ALGORITHM } from './management-answers.ts';
 export type {
   Binding,
   BrokerUser,
+  DeclaredQueue,
   Identity,
   ListedConnection,
   ListedExchange,
@@ -107,6 +110,8 @@ export interface Management {
   deleteGlobalParameter(name: string, options?: CallOptions): Promise<boolean>;
   /** Every queue with its depth, without the statistics, which take ten times as long and are seconds old. */
   listQueues(vhost: string, options?: CallOptions): Promise<ListedQueue[]>;
+  /** A queue without its depth, which RabbitMQ 3.10 does not tell here. */
+  getQueue(vhost: string, name: string, options?: CallOptions): Promise<DeclaredQueue | undefined>;
   deleteQueue(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
   listExchanges(vhost: string, options?: CallOptions): Promise<ListedExchange[]>;
   deleteExchange(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
@@ -215,6 +220,8 @@ export function createManagement(settings: ManagementSettings): Management {
     putGlobalParameter: (name, value, options) => put(['global-parameters', name], { name, value }, options),
     deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),
     listQueues: (vhost, options) => list(queueAnswer, ['queues', vhost], options, DEPTHS_ONLY),
+    getQueue: (vhost, name, options) =>
+      find(declaredQueueAnswer, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
     deleteQueue: (vhost, name, options) => remove(['queues', vhost, name], options),
     listExchanges: (vhost, options) => list(exchangeAnswer, ['exchanges', vhost], options, { columns: 'name,type' }),
     deleteExchange: (vhost, name, options) => remove(['exchanges', vhost, name], options),

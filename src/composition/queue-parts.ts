@@ -111,6 +111,8 @@ export function createQueueParts(
       log.warn({ err: error, queue }, 'something about a queue could not be done; the next look does it'),
   });
   const inspect = createInspect({
+    management,
+    vhost,
     readyCounts,
     store: store.queueAlerts,
     judge,

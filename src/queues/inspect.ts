@@ -1,12 +1,16 @@
+import type { Management } from '../broker/management.ts';
 import type { ReadyCounts } from '../broker/ready-counts.ts';
 import type { Clock } from '../clock.ts';
 import type { QueueAlertStore } from '../store/queue-alerts.ts';
 import type { AlertLimits } from './decide-alert.ts';
 import type { Growth } from './growth.ts';
 import type { JudgeQueues, SeenQueue } from './judge-queues.ts';
+import { isCounted } from './managed-queue.ts';
 
 /** What {@link createInspect} works with. */
 export interface InspectParts {
+  readonly management: Pick<Management, 'getQueue'>;
+  readonly vhost: string;
   readonly readyCounts: Pick<ReadyCounts, 'read'>;
   readonly store: Pick<QueueAlertStore, 'get'>;
   readonly judge: JudgeQueues;
@@ -24,9 +28,9 @@ export interface InspectParts {
  */
 export type Inspect = (queues: readonly string[], signal: AbortSignal) => Promise<void>;
 
-/** Builds it. The store is asked about deep queues only. */
+/** Builds it. Store and management API are asked about deep queues only. */
 export function createInspect(parts: InspectParts): Inspect {
-  const { readyCounts, store, judge, growth, clock, limits } = parts;
+  const { management, vhost, readyCounts, store, judge, growth, clock, limits } = parts;
   return async (queues, signal) => {
     const seenMs = clock.nowMs();
     const counts = await readyCounts.read(queues, signal);
@@ -35,6 +39,8 @@ export function createInspect(parts: InspectParts): Inspect {
       const pauseMs = growth.takeLook(queue, messages, seenMs);
       if (pauseMs !== undefined) parts.onGrowing(queue, pauseMs);
       if (messages < limits.warnAtMessages) continue;
+      const declared = await management.getQueue(vhost, queue, { signal });
+      if (declared === undefined || !isCounted(declared)) continue;
       deep.push({ queue, depth: { messages, isWhole: false, seenMs }, alert: await store.get(queue) });
     }
     await judge(deep, signal);

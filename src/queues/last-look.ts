@@ -3,10 +3,11 @@ import type { Management } from '../broker/management.ts';
 import type { ReadyCounts } from '../broker/ready-counts.ts';
 import { type Clock, type Moment, momentOf } from '../clock.ts';
 import { LISTING_LAG_MS } from './decide-alert.ts';
+import { isCounted } from './managed-queue.ts';
 
 /** What {@link createLastLook} works with. */
 export interface LastLookParts {
-  readonly management: Pick<Management, 'listQueues'>;
+  readonly management: Pick<Management, 'listQueues' | 'getQueue'>;
   readonly readyCounts: Pick<ReadyCounts, 'read'>;
   readonly clock: Clock;
   readonly vhost: string;
@@ -29,13 +30,17 @@ export type LastLook = (queue: string, enough: number, signal: AbortSignal) => P
  * hold the rest, the listing is asked, so much later that it knows what the first look knew.
  */
 export function createLastLook({ management, readyCounts, clock, vhost }: LastLookParts): LastLook {
-  return async (queue, enough, signal) => {
+  return async (name, enough, signal) => {
     const readAt = momentOf(clock);
-    const ready = (await readyCounts.read([queue], signal)).get(queue);
-    if (ready !== undefined && ready >= enough) return { is: 'there', messages: ready, seenAt: readAt };
+    const ready = (await readyCounts.read([name], signal)).get(name);
+    if (ready !== undefined && ready >= enough) {
+      const queue = await management.getQueue(vhost, name, { signal });
+      if (queue === undefined) return { is: 'missing' };
+      return isCounted(queue) ? { is: 'there', messages: ready, seenAt: readAt } : { is: 'unknown' };
+    }
     if (ready !== undefined) await sleep(LISTING_LAG_MS, undefined, { signal });
     const seenAt = momentOf(clock);
-    const listed = (await management.listQueues(vhost, { signal })).find(({ name }) => name === queue);
+    const listed = (await management.listQueues(vhost, { signal })).find((queue) => queue.name === name);
     if (listed === undefined) return { is: 'missing' };
     return listed.messages === undefined ? { is: 'unknown' } : { is: 'there', messages: listed.messages, seenAt };
   };

@@ -13,3 +13,11 @@ export function namespaceOfQueue(namespacePrefix: string, queue: string): string
   const namespace = queue.slice(START.length, end);
   return NAMESPACE_PATTERN.test(namespace) ? namespace : undefined;
 }
+
+/**
+ * Whether what a queue holds is what nobody has read. A stream keeps what was read, so that its depth says nothing:
+ * listings have none for it, while a passive declaration has.
+ */
+export function isCounted({ type }: { readonly type: string }): boolean {
+  return type === 'classic' || type === 'quorum';
+}

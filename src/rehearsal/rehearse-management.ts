@@ -104,6 +104,10 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
       await Promise.resolve(remove('deleteGlobalParameter', 'global parameter', name)),
     listUserConnections: async (user, options) => (await real.listUserConnections(user, options)).filter(isOpen),
     listConnections: async (vhost, options) => (await real.listConnections(vhost, options)).filter(isOpen),
+    async getQueue(vhost, name, options) {
+      const found = await real.getQueue(vhost, name, options);
+      return found !== undefined && there('queue')(found) ? found : undefined;
+    },
     listQueues: async (vhost, options) => (await real.listQueues(vhost, options)).filter(there('queue')),
     listExchanges: async (vhost, options) => (await real.listExchanges(vhost, options)).filter(there('exchange')),
     listBindings: async (vhost, options) =>

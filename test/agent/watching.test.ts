@@ -10,7 +10,7 @@ describe('a watched queue', function () {
   let events: EventLog;
   before('start an agent', async function () {
     this.timeout(300_000);
-    installation = await makeWatchedInstallation();
+    installation = await makeWatchedInstallation({ settings: { exemptQueues: ['queue/[^/]+/exempt'] } });
     await installation.start();
     events = await collectEvents(installation);
   });
@@ -78,7 +78,7 @@ describe('a watched queue', function () {
     await events.of('queue.deleted', queue);
   });
 
-  it('is left alone outside of every namespace, and as a stream', async () => {
+  it('is left alone outside of every namespace, where it is exempt, and as a stream', async () => {
     const team = await claimTeam(installation);
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
     const outside = ['outside', `queue/taskcluster-nobody/jobs`, `queue/${installation.config.id}/v1/own`];
@@ -89,12 +89,18 @@ describe('a watched queue', function () {
     const stream = `queue/${team.namespace}/stream`;
     await team.channel.assertQueue(stream, { durable: true, arguments: { 'x-queue-type': 'stream' } });
     await team.fill(stream, 60);
+    const exempt = `queue/${team.namespace}/exempt`;
+    const almostExempt = `queue/${team.namespace}/exempt-not`;
+    for (const queue of [exempt, almostExempt]) {
+      await team.channel.assertQueue(queue);
+      await team.fill(queue, 60);
+    }
     // It is over when a queue that was filled later was deleted.
     const control = `queue/${team.namespace}/control`;
     await team.channel.assertQueue(control);
     await team.fill(control, 60);
-    await events.of('queue.deleted', control);
-    for (const queue of [...outside, stream]) {
+    for (const queue of [almostExempt, control]) await events.of('queue.deleted', queue);
+    for (const queue of [...outside, exempt, stream]) {
       await admin.checkQueue(queue);
       assert.deepEqual(
         events.seen.filter(({ subject }) => subject === queue),
