@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { markerName } from '../../src/broker/marker.ts';
+import { findExecutable } from '../../src/dev/processes.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, sharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { skipBecause } from '../support/skip.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 
 const READY = 'the agent serves requests';
@@ -60,6 +66,32 @@ describe('the agent as a process', function () {
     assert.equal((await answered).properties.type, 'result');
     next.signal('SIGINT');
     assert.equal(await next.ended, 0);
+  });
+
+  it('on a terminal prints its summary for people, too', async function () {
+    const terminal = findExecutable('script');
+    if (terminal === undefined) skipBecause(this, 'there is no script(1), which makes a terminal');
+    const { environment } = await makeInstallation();
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+    const child = spawn(terminal, ['-qec', `exec "${process.execPath}" --import tsx "${main}" serve`, '/dev/null'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], TMPDIR: process.env['TMPDIR'], SHELL: '/bin/sh', ...environment },
+    });
+    addCleanup(() => void child.kill('SIGKILL'));
+    let printed = '';
+    const closed = once(child, 'close');
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        printed += text;
+        if (/^! Claims need not be sealed/m.test(printed)) resolve();
+      });
+      child.once('close', () => reject(new Error(printed)));
+    });
+    assert.match(printed, /^Pulse Agent serves requests\.\r?$/m);
+    assert.match(printed, /^ {2}broker +RabbitMQ \d/m);
+    process.kill(Number(/"pid":(\d+)/.exec(printed)?.[1]), 'SIGTERM');
+    await closed;
+    assert.match(printed, /the agent has stopped/);
   });
 
   it('that is stuck ends within its deadline, and its request goes to the next', async () => {
