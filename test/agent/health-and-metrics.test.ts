@@ -4,8 +4,10 @@ import type { Management } from '../../src/broker/management.ts';
 import { AgentError } from '../../src/errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { makeInstallation, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { fetchFrom, healthOf, scrape, untilHealth, untilSample } from '../support/observed.ts';
 import { interceptManagement, interceptStore } from '../support/steps.ts';
+import { makeRelay } from '../support/tcp-relay.ts';
 
 const OBSERVED = { httpPort: 0 } as const;
 
@@ -246,5 +248,31 @@ describe('an agent that starts and stops, asked from outside', () => {
     const { degraded, parts } = await untilHealth(agent, ({ ready }) => ready);
     assert.equal(degraded, true);
     assert.notEqual(parts['broker-events'].state, 'up');
+  });
+});
+
+describe('an agent whose MongoDB is cut off', function () {
+  this.timeout(120_000);
+  const mongodb = useSharedMongoDB();
+
+  it('is not ready, its jobs stand still, it lives; and it is ready again afterwards', async () => {
+    const storeUrl = new URL(mongoDatabase(mongodb()));
+    const relay = await makeRelay(Number(storeUrl.port));
+    storeUrl.port = String(relay.port);
+    storeUrl.searchParams.set('directConnection', 'true');
+    const installation = await makeInstallation({ settings: OBSERVED, environment: { STORE_URL: storeUrl.href } });
+    const agent = await installation.start();
+    await untilHealth(agent, ({ ready }) => ready);
+    relay.cut();
+    const { ready, parts } = await untilHealth(
+      agent,
+      ({ parts: { store, jobs } }) => store.state === 'down' && jobs.state === 'down',
+    );
+    assert.equal(ready, false);
+    assert.doesNotMatch(JSON.stringify(parts), /mongodb:\/\//);
+    assert.equal((await fetchFrom(agent, '/healthz')).status, 200);
+    assert.equal((await scrape(agent)).get('pulse_agent_ready'), 0);
+    relay.restore();
+    await untilHealth(agent, (health) => health.ready);
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config.ts';
+import { readDocument, section } from '../docs/documents.ts';
 import { riskyChoices, type StartFacts } from '../../src/observe/risky-choices.ts';
 
 const SECRET = 'Zm9yIHRlc3RzIG9ubHksIDMzIHJhbmRvbSBieXRlcw';
@@ -78,6 +79,12 @@ describe('risky choices', () => {
     });
   }
 
+  it('are all in the documentation, and no other', () => {
+    const documented = namesIn(section(readDocument('operations.md'), '### The start'));
+    const known = new Set(['plain-amqp', ...risky.map(([choice]) => choice)]);
+    assert.deepEqual(documented.toSorted(), [...known].toSorted());
+  });
+
   it('say three things of a plain AMQP URL: the agent, its administration, and what clients are told', () => {
     const found = risksOf({}, { RABBITMQ_URL: 'amqp://a:b@broker.example/own' });
     assert.deepEqual(
@@ -108,3 +115,11 @@ describe('risky choices', () => {
     assert.deepEqual(risksOf({}, { STORE_URL: 'mongodb+srv://u:p@db.example/x' }), []);
   });
 });
+
+/** The names in the first cells of a table; a cell may have several. */
+function namesIn(markdown: string): string[] {
+  return markdown
+    .split('\n')
+    .filter((line) => line.startsWith('| `') && !line.startsWith('| `choice`'))
+    .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name));
+}
