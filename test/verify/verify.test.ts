@@ -240,6 +240,20 @@ describe('verify', function () {
   });
 });
 
+describe('verify, asked for an overgrown queue', function () {
+  this.timeout(120_000);
+  const installation = useInstallation({
+    settings: { warnAtMessages: 5, deleteAtMessages: 10, surveyIntervalSeconds: 1 },
+  });
+
+  it('fills one, sees it deleted, and leaves nothing', async () => {
+    const reports = await verify(verifierConfig(installation()), { round: true, overgrown: true });
+    assertFailed(reports, [], /./);
+    assert.match(stepNamed(reports, 'overgrown').said, /^deleted \d+ s after/);
+    assert.equal(stepNamed(reports, 'nothing-left').outcome, 'ok');
+  });
+});
+
 /** Names of all that there is in the installation's vhost, and of all users, without what comes and goes by itself. */
 async function everythingOn({ broker, vhost }: TestInstallation): Promise<string[]> {
   const found: string[] = [];
