@@ -26,7 +26,10 @@ export function agentRights(id: string, namespacePrefix: string): NeededRight[] 
   return [
     ...[...all, ...ofNamespaces].map((name): NeededRight => ({ right: 'configure', name })),
     ...[DEFAULT_EXCHANGE, ...all].map((name): NeededRight => ({ right: 'write', name })),
-    ...[...all, `exchange/${namespacePrefix}a/b`].map((name): NeededRight => ({ right: 'read', name })),
+    // Dead letters are for people: the agent itself never reads them.
+    ...[...all.filter((name) => name !== names.deadQueue), `exchange/${namespacePrefix}a/b`].map(
+      (name): NeededRight => ({ right: 'read', name }),
+    ),
   ];
 }
 

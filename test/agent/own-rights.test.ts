@@ -4,6 +4,8 @@ import { AgentError } from '../../src/errors.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
 import { settleDown, untilGone } from '../support/lifecycle.ts';
+import { missingRights, agentRights } from '../../src/verify/rights.ts';
+import { documentedRights } from '../support/documented-rights.ts';
 import { readDocument, section } from '../docs/documents.ts';
 
 type Permission = 'configure' | 'write' | 'read';
@@ -107,6 +109,8 @@ describe("the rights of the agent's own account", function () {
     const deadLetter = new Promise((resolve, reject) => {
       watching.consume(names.deadQueue, resolve, { noAck: true }).catch(reject);
     });
+    // Without some right the test is over before anybody waits for it.
+    deadLetter.catch(() => undefined);
     const stranger = await installation.requester();
     await stranger.publish(stranger.compose({ method: 'ping', replyTo: 'a queue of somebody' }));
     await deadLetter;
@@ -185,5 +189,21 @@ describe("the rights of the agent's own account", function () {
     );
     const measured = RIGHTS.map(({ permission, name }) => `${permission} ${name.replace('<id>', 'pulse-agent')}`);
     assert.deepEqual(documented.toSorted(), measured.toSorted());
+  });
+
+  it('are given by the documented patterns, and are what verify looks for', () => {
+    const documented = documentedRights();
+    const exactly = { configure: of('configure'), write: of('write'), read: of('read') };
+    for (const { where, permission, name } of RIGHTS) {
+      if (where === 'eventVhost') continue;
+      const one = name.replace('<id>', 'pulse-agent').replace('.*', 'a/b').replace('\\', '');
+      assert.match(one, new RegExp(documented[permission]), `${permission} ${one}`);
+    }
+    assert.deepEqual(missingRights(exactly, agentRights('pulse-agent', 'taskcluster-')), []);
+
+    function of(permission: Permission): string {
+      const rights = RIGHTS.filter((right) => right.where === 'vhost' && right.permission === permission);
+      return patternOf(rights, 'pulse-agent');
+    }
   });
 });
