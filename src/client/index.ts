@@ -23,6 +23,22 @@ export {
   PulseAgentClient,
 } from './client.ts';
 export type { AmqpConnection } from './rpc.ts';
-export * from './errors.ts';
+export {
+  AuthenticationFailed,
+  BrokerRefused,
+  ClientClosed,
+  type ClientErrorCode,
+  ClockSkew,
+  InputError,
+  InsufficientScopes,
+  InternalServerError,
+  LeaseLost,
+  MethodNotServed,
+  PulseAgentError,
+  ReplayDetected,
+  RequestConflict,
+  ResourceNotFound,
+  Unavailable,
+} from './errors.ts';
 export { type Lease, type LeaseEvents, type PulseCredentials } from './lease.ts';
 export type { Time } from './time.ts';

@@ -157,8 +157,8 @@ export class Lease extends EventEmitter<LeaseEvents> {
         continue;
       }
       this.#wake = new AbortController();
-      const woken = AbortSignal.any([signal, this.#wake.signal]);
-      await time.sleep(Math.min(leftMs, LOOK_EVERY_MS), woken).catch(() => undefined);
+      // Not a signal made of two: every one leaves something behind in the one that lives as long as the lease.
+      await time.sleep(Math.min(leftMs, LOOK_EVERY_MS), this.#wake.signal).catch(() => undefined);
     }
   }
 
@@ -238,6 +238,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
   #end(reason: PulseAgentError): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(reason);
+    this.#wake.abort();
     this.#parts.stopped(this);
   }
 

@@ -10,6 +10,7 @@ import { INSTALL_MS, type InstalledClient, installClient } from '../support/inst
 import { openShell } from '../support/shell-session.ts';
 import { skipBecause } from '../support/skip.ts';
 import { type Block, runShell, useBlocks } from './blocks.ts';
+import { readDocument, rowsByName, section } from './documents.ts';
 
 const run = promisify(execFile);
 
@@ -78,6 +79,14 @@ describe('docs/client.md, with the package as it is installed', function () {
     for (const name of ['mongodb', 'agenda', 'axios', 'rascal', 'lmdb', 'pino', 'commander']) {
       assert.ok(!installed.includes(name), name);
     }
+  });
+
+  it('has a row for each class of errors that the package has, and no other', async () => {
+    const script = `import * as all from 'pulse-agent-client';
+      const { PulseAgentError } = all;
+      console.log(JSON.stringify(Object.entries(all).filter(([, it]) => it.prototype instanceof PulseAgentError).map(([name]) => name)));`;
+    const rows = [...rowsByName(section(readDocument('client.md'), '## Errors')).keys()];
+    assert.deepEqual(rows.toSorted(), (JSON.parse(await runScript('errors.mjs', script)) as string[]).toSorted());
   });
 
   it('a service claims, connects, renews, and ends in order', async () => {
