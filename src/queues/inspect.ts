@@ -36,11 +36,17 @@ export function createInspect(parts: InspectParts): Inspect {
     const counts = await readyCounts.read(queues, signal);
     const deep: SeenQueue[] = [];
     for (const [queue, messages] of counts) {
+      const isDeep = messages >= limits.warnAtMessages;
+      if (isDeep) {
+        const declared = await management.getQueue(vhost, queue, { signal });
+        if (declared === undefined || !isCounted(declared)) {
+          growth.forget(queue);
+          continue;
+        }
+      }
       const pauseMs = growth.takeLook(queue, messages, seenMs);
       if (pauseMs !== undefined) parts.onGrowing(queue, pauseMs);
-      if (messages < limits.warnAtMessages) continue;
-      const declared = await management.getQueue(vhost, queue, { signal });
-      if (declared === undefined || !isCounted(declared)) continue;
+      if (!isDeep) continue;
       deep.push({ queue, depth: { messages, isWhole: false, seenMs }, alert: await store.get(queue) });
     }
     await judge(deep, signal);
