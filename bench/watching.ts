@@ -220,14 +220,15 @@ async function measureBursts(site: Site, connection: ChannelModel, config: Confi
 
 /** Makes events while no agent takes them. */
 async function leaveEvents(connection: ChannelModel): Promise<void> {
-  const channel = await connection.createChannel();
+  const channels = await Promise.all(Array.from({ length: 16 }, () => connection.createChannel()));
   const numbers = Array.from({ length: CONSUMERS }, (_, number) => number);
   await forEachAtOnce(numbers, 64, async (number) => {
+    const channel = channels[number % channels.length] as Channel;
     const queue = queueName(QUEUES - 1 - (number % (QUEUES / 2)));
     const { consumerTag } = await channel.consume(queue, () => undefined, { noAck: true });
     await channel.cancel(consumerTag);
   });
-  await channel.close();
+  for (const channel of channels) await channel.close();
 }
 
 async function measureEvents(connection: ChannelModel, { id }: Config): Promise<Row> {
