@@ -18,31 +18,62 @@ const LOG_TAIL = 4000;
 
 /** An agent in a process of its own. */
 export interface AgentProcess {
-  /** The process sends itself this signal at this step; the next claim should be the only one under way. */
-  arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP'): Promise<void>;
+  /**
+   * The process sends itself this signal at this step.
+   *
+   * @param about counts only calls that are given this text, such as a namespace, and replies and acknowledgements;
+   *   without it nothing else should be under way.
+   */
+  arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void>;
   /** Waits until the agent has sent itself the signal it was armed with, and that has worked. */
   signalled(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void>;
   /** Goes on after a SIGSTOP. */
   resume(): void;
   /** The steps that it takes while `work` is under way, up to and including the one called `last`, in order. */
-  stepsOf(work: () => Promise<unknown>, last: string): Promise<string[]>;
+  stepsOf(work: () => Promise<unknown>, last: string, about?: string): Promise<string[]>;
+  /** Whether it serves requests at the end of its start; false: it has died before. */
+  survivedStart(): Promise<boolean>;
   /** What became of its requests so far, by `<method> <outcome>`. */
   requestCounts(): Promise<Readonly<Record<string, number>>>;
   /** Stops it as SIGTERM does and waits for its end. */
   stop(): Promise<void>;
+  /** Kills it and waits for its end. */
+  kill(): Promise<void>;
   /** The latest of its log. */
   log(): string;
 }
 
 /** Starts an agent with this environment; it is killed after the test at the latest. */
 export async function startAgentProcess(environment: Readonly<Record<string, string>>): Promise<AgentProcess> {
+  const agent = await spawnAgent(environment, {});
+  await agent.next('ready');
+  return agent;
+}
+
+/**
+ * Starts an agent that kills itself at this step of its start, or, when that is not taken there, later.
+ *
+ * @param step `any` is the first write to the broker
+ */
+export async function startDoomedAgent(
+  environment: Readonly<Record<string, string>>,
+  step: string,
+  moment: Moment,
+): Promise<AgentProcess> {
+  const order: Order = { do: 'arm', step, moment, signal: 'SIGKILL' };
+  return await spawnAgent(environment, { CRASHING_AGENT_ORDER: JSON.stringify(order) });
+}
+
+async function spawnAgent(
+  environment: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string>>,
+): Promise<ObservedAgent> {
   const child = spawn(process.execPath, ['--enable-source-maps', await builtCrashingAgent()], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, CRASHING_AGENT_ENVIRONMENT: JSON.stringify(environment) },
+    env: { ...process.env, CRASHING_AGENT_ENVIRONMENT: JSON.stringify(environment), ...more },
   });
   const agent = new ObservedAgent(child);
   addCleanup(() => agent.kill());
-  await agent.next('ready');
   return agent;
 }
 
@@ -72,8 +103,8 @@ class ObservedAgent implements AgentProcess {
     });
   }
 
-  async arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP'): Promise<void> {
-    this.#order({ do: 'arm', step, moment, signal });
+  async arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void> {
+    this.#order({ do: 'arm', step, moment, signal, ...(about === undefined ? {} : { about }) });
     await this.next('armed');
   }
 
@@ -87,8 +118,16 @@ class ObservedAgent implements AgentProcess {
     this.#child.kill('SIGCONT');
   }
 
-  async stepsOf(work: () => Promise<unknown>, last: string): Promise<string[]> {
-    this.#order({ do: 'report-steps' });
+  async survivedStart(): Promise<boolean> {
+    const find = (): boolean | undefined => {
+      if (this.#reports.some(({ is }) => is === 'ready')) return true;
+      return this.#child.signalCode === 'SIGKILL' ? false : undefined;
+    };
+    return await this.#until(find, 'it neither starts nor dies');
+  }
+
+  async stepsOf(work: () => Promise<unknown>, last: string, about?: string): Promise<string[]> {
+    this.#order({ do: 'report-steps', ...(about === undefined ? {} : { about }) });
     await this.next('reporting');
     const steps: string[] = [];
     await work();

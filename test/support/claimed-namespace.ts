@@ -13,11 +13,14 @@ export type Claimed = ResultBody<'claim-namespace'>;
 const PATIENCE_MS = 60_000;
 
 /** A client with a connection of its own whose requests wait for an agent that has yet to start or to wake. */
-export async function openPatientRpc({ claimantUrl, config, taskcluster }: TestInstallation): Promise<Rpc> {
+export async function openPatientRpc(
+  { claimantUrl, config, taskcluster }: TestInstallation,
+  clientId = TEAM,
+): Promise<Rpc> {
   return await openRpc(await openConnection(claimantUrl), {
     id: config.id,
     audience: config.audience,
-    credentials: taskcluster.credentials(TEAM),
+    credentials: taskcluster.credentials(clientId),
     timeoutMs: PATIENCE_MS,
   });
 }

@@ -15,14 +15,25 @@ import {
 
 // An agent in a process of its own that can be told to kill or to stop itself right before or after one of its steps.
 // Orders come as lines of JSON on standard input, reports go as lines of JSON to standard output; the log goes to
-// standard error. The agent's environment is the JSON object in CRASHING_AGENT_ENVIRONMENT.
+// standard error. The agent's environment is the JSON object in CRASHING_AGENT_ENVIRONMENT;
+// CRASHING_AGENT_ORDER is an order that holds from the start.
+
+type Signal = 'SIGKILL' | 'SIGSTOP';
+
+/** Which steps count: calls that are given this text, and those that are given nothing; all when absent. */
+interface Counted {
+  readonly about?: string;
+}
 
 /** What the process is told. */
 export type Order =
-  /** From now on steps are counted anew; at this one the process sends itself the signal. */
-  | { readonly do: 'arm'; readonly step: string; readonly moment: Moment; readonly signal: 'SIGKILL' | 'SIGSTOP' }
+  /**
+   * From now on steps are counted anew; at this one, or at the first write to the broker when it is `any`, the process
+   * sends itself the signal.
+   */
+  | (Counted & { readonly do: 'arm'; readonly step: string; readonly moment: Moment; readonly signal: Signal })
   /** From now on steps are counted anew and reported. */
-  | { readonly do: 'report-steps' }
+  | (Counted & { readonly do: 'report-steps' })
   | { readonly do: 'report-requests' }
   /** Stop as on SIGTERM. */
   | { readonly do: 'stop' };
@@ -42,36 +53,46 @@ class Steps implements StepObserver {
   readonly #taken = new Map<string, number>();
   #armed: Extract<Order, { do: 'arm' }> | undefined;
   #reporting = false;
+  #about: string | undefined;
 
   arm(order: Extract<Order, { do: 'arm' }>): void {
     this.#taken.clear();
+    this.#about = order.about;
     this.#armed = order;
   }
 
-  reportSteps(): void {
+  reportSteps(order: Extract<Order, { do: 'report-steps' }>): void {
     this.#taken.clear();
+    this.#about = order.about;
     this.#reporting = true;
   }
 
-  before(name: string): void {
-    this.#taken.set(name, (this.#taken.get(name) ?? 0) + 1);
-    this.#at(this.#label(name), 'before');
-  }
-
-  after(name: string): void {
-    this.#at(this.#label(name), 'after');
-  }
-
   /** A step that comes a second time gets a number: `management.putUserLimit 2`. */
-  #label(name: string): string {
-    const times = this.#taken.get(name) ?? 0;
-    return times > 1 ? `${name} ${times}` : name;
+  before(name: string, about?: string): string | undefined {
+    if (!this.#counts(name, about)) return undefined;
+    const times = (this.#taken.get(name) ?? 0) + 1;
+    this.#taken.set(name, times);
+    const label = times > 1 ? `${name} ${times}` : name;
+    this.#at(label, 'before');
+    return label;
+  }
+
+  after(label: string | undefined): void {
+    if (label !== undefined) this.#at(label, 'after');
+  }
+
+  #counts(name: string, about: string | undefined): boolean {
+    if (this.#about === undefined || about === undefined || about.includes(this.#about)) return true;
+    // What is remembered of a signature does not name what was signed.
+    return /^nonces.(remember|recordOutcome)$/.test(name);
   }
 
   #at(step: string, moment: Moment): void {
     if (this.#reporting) report({ is: 'step', step, moment });
-    if (this.#armed?.step !== step || this.#armed.moment !== moment) return;
-    const { signal } = this.#armed;
+    const armed = this.#armed;
+    const isMeant = armed?.step === step || (armed?.step === 'any' && step.startsWith('management.'));
+    if (armed === undefined || armed.moment !== moment || !isMeant) return;
+    const { signal } = armed;
     this.#armed = undefined;
     report({ is: 'signal', step, moment });
     process.kill(process.pid, signal);
@@ -80,6 +101,8 @@ class Steps implements StepObserver {
 
 const config = loadConfig(JSON.parse(process.env['CRASHING_AGENT_ENVIRONMENT'] ?? '{}') as NodeJS.ProcessEnv);
 const steps = new Steps();
+const first = JSON.parse(process.env['CRASHING_AGENT_ORDER'] ?? 'null') as Order | null;
+if (first?.do === 'arm') steps.arm(first);
 await observeChannels(config.rabbitmqUrl.reveal(), steps);
 const agent = await startAgent(config, {
   log: createLog(config, destination({ dest: 2, sync: true })),
@@ -97,7 +120,7 @@ orders.on('line', (line) => {
       report({ is: 'armed' });
       break;
     case 'report-steps':
-      steps.reportSteps();
+      steps.reportSteps(order);
       report({ is: 'reporting' });
       break;
     case 'report-requests':

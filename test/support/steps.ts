@@ -7,13 +7,17 @@ export type Moment = 'before' | 'after';
 
 /** Is told of every step of an agent: a write to the store, to the broker, a reply, an acknowledgement. */
 export interface StepObserver {
-  /** @param step the part and its method, as `namespaces.insert` */
-  before(step: string): void;
-  after(step: string): void;
+  /**
+   * @param step the part and its method, as `namespaces.insert`
+   * @param about what the call was given, as JSON; absent for replies and acknowledgements
+   * @returns what {@link after} is told when it is done; undefined: nothing
+   */
+  before(step: string, about?: string): string | undefined;
+  after(label: string | undefined): void;
 }
 
 /** What stands between the agent and one call: it makes the call, or does not, or does something else as well. */
-export type Around = (step: string, call: () => Promise<unknown>) => Promise<unknown>;
+export type Around = (step: string, call: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
 
 /** What changes nothing: a crash there shows no more than one at the write before it. */
 const READS = /^(get|list|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
@@ -43,11 +47,11 @@ export function interceptManagement(management: Management, around: Around): Man
 
 /** Tells the observer of every write that is part of some work. */
 export function observing(observer: StepObserver): Around {
-  return async (step, call) => {
+  return async (step, call, args) => {
     if (READS.test(step.slice(step.indexOf('.') + 1)) || AT_OWN_TIMES.test(step)) return await call();
-    observer.before(step);
+    const label = observer.before(step, JSON.stringify(args));
     const result = await call();
-    observer.after(step);
+    observer.after(label);
     return result;
   };
 }
@@ -59,7 +63,7 @@ function intercept<Part extends object>(name: string, part: Part, around: Around
       if (typeof member !== 'function' || typeof property !== 'string') return member;
       if (property === 'close') return member.bind(target) as unknown;
       return (...args: unknown[]) =>
-        around(`${name}.${property}`, async () => (await Reflect.apply(member, target, args)) as unknown);
+        around(`${name}.${property}`, async () => (await Reflect.apply(member, target, args)) as unknown, args);
     },
   });
 }
@@ -93,20 +97,20 @@ export async function observeChannels(amqpUrl: string, observer: StepObserver): 
   confirming.publish = function observed(this: unknown, exchange, routingKey, content, options, callback) {
     const step = exchange === '' ? 'reply.publish' : exchange.endsWith('/dead') ? 'dead-letter.publish' : undefined;
     if (step === undefined) return publish.call(this, exchange, routingKey, content, options, callback);
-    observer.before(step);
+    const label = observer.before(step);
     return publish.call(this, exchange, routingKey, content, options, (error) => {
-      if (error === null) observer.after(step);
+      if (error === null) observer.after(label);
       callback(error);
     });
   };
   for (const method of ['ack', 'nack'] as const) {
     const original = plain[method];
     plain[method] = function observed(this: ChannelMethods, message, ...rest) {
-      observer.before(`request.${method}`);
+      const label = observer.before(`request.${method}`);
       original.call(this, message, ...rest);
       // An acknowledgement has no answer; the answer to what follows it on the channel shows that it came.
       this.prefetch(1).then(
-        () => observer.after(`request.${method}`),
+        () => observer.after(label),
         () => undefined,
       );
     };
