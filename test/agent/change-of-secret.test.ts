@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WireError } from '../../src/contract/errors.ts';
+import { loadConfig } from '../../src/config.ts';
+import { type Agent, startAgent } from '../../src/agent.ts';
+import { createLog } from '../../src/log.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS } from '../support/broker.ts';
+import { assertCredentialsWork, type Claimed, openPatientRpc } from '../support/claimed-namespace.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+
+const NAMESPACES = 3;
+
+describe('a change of the agent secret', function () {
+  this.timeout(BROKER_START_MS);
+  const mongodb = useSharedMongoDB();
+
+  it('goes over two agents one by one and breaks no credential; a key removed too early is told at the start', async () => {
+    const environment = { STORE_URL: mongoDatabase(mongodb()) };
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 }, environment });
+    const [older, newer] = [installation.environment['PULSE_AGENT_SECRET'] ?? '', randomBytes(33).toString('base64')];
+    const begin = (current: string, previous?: string) => startWith(installation, current, previous);
+
+    const agents = [await begin(older), await begin(older)];
+    const rpc = await openPatientRpc(installation, TEAM);
+    const names = Array.from({ length: NAMESPACES }, () => teamNamespace());
+    const given = new Map<string, Claimed>();
+    const handedOut = new Map(names.map((namespace) => [namespace, new Set<string>()]));
+    const tryAll = async (): Promise<void> => {
+      for (const [url, claimed] of given) {
+        try {
+          await assertCredentialsWork(claimed);
+        } catch (error) {
+          if (Date.now() < Date.parse(claimed.reclaimAt)) throw error;
+          given.delete(url);
+        }
+      }
+    };
+    /** Claims from whichever agent gets the request, and tries all that was handed out. */
+    const check = async (): Promise<void> => {
+      for (const namespace of names) {
+        const claimed = await rpc.request('claim-namespace', { namespace });
+        given.set(claimed.connectionString, claimed);
+        handedOut.get(namespace)?.add(claimed.connectionString);
+      }
+      await tryAll();
+    };
+    await check();
+    // All learn the new secret before any uses it, so that each can serve what the others write.
+    for (const [index, [current, previous]] of [
+      [older, newer],
+      [older, newer],
+      [newer, older],
+      [newer, older],
+    ].entries()) {
+      await agents[index % 2]?.agent.stop();
+      agents[index % 2] = await begin(current ?? '', previous);
+      await check();
+    }
+    while (names.some((namespace) => (handedOut.get(namespace)?.size ?? 0) < 4)) await check();
+    assert.ok(agents.every(({ lines }) => !lines.some((line) => line.includes('need the agent secret'))));
+
+    // An agent that was given neither.
+    for (const { agent } of agents) await agent.stop();
+    const alone = await begin(randomBytes(33).toString('base64'));
+    const told = await alone.logged(/"namespaces":3.*3 namespaces need the agent secret with the id /);
+    assert.match(told, /add it to PULSE_AGENT_PREVIOUS_SECRETS/);
+    // What nobody can hand out any more is rotated for its owner, and whoever has it keeps it.
+    for (const namespace of names) {
+      const claimed = await untilServed(() => rpc.request('claim-namespace', { namespace }));
+      await assertCredentialsWork(claimed);
+    }
+    await tryAll();
+  });
+});
+
+async function untilServed(claim: () => Promise<Claimed>): Promise<Claimed> {
+  for (;;) {
+    try {
+      return await claim();
+    } catch (error) {
+      if (!(error instanceof WireError && error.code === 'Unavailable')) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+/** An agent with these secrets, and its log. */
+async function startWith(installation: TestInstallation, current: string, previous?: string) {
+  const config = loadConfig({
+    ...installation.environment,
+    PULSE_AGENT_SECRET: current,
+    ...(previous === undefined ? {} : { PULSE_AGENT_PREVIOUS_SECRETS: previous }),
+  });
+  const lines: string[] = [];
+  const news = new EventTarget();
+  const write = (line: string): void => {
+    lines.push(line);
+    news.dispatchEvent(new Event('line'));
+  };
+  const started = await startAgent(config, { log: createLog(config, { write }) });
+  let stopped: Promise<void> | undefined;
+  const agent: Agent = { ...started, stop: () => (stopped ??= started.stop()) };
+  addCleanup(() => agent.stop());
+  return {
+    agent,
+    lines,
+    async logged(pattern: RegExp): Promise<string> {
+      for (;;) {
+        const found = lines.find((line) => pattern.test(line));
+        if (found !== undefined) return found;
+        await once(news, 'line');
+      }
+    },
+  };
+}

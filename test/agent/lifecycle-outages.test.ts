@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import type { Rpc } from '../../src/client/rpc.ts';
+import { AgentError } from '../../src/errors.ts';
+import { teamNamespace, TEAM, useInstallation } from '../support/agent.ts';
+import { assertCredentialsWork, type Claimed } from '../support/claimed-namespace.ts';
+import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
+
+const OUTAGE_MS = 6_000;
+
+describe('rotation and expiry through an outage of', function () {
+  this.timeout(120_000);
+  /** What stands between the agent and its store and broker for the time being. */
+  let fault: Around | undefined;
+  const around: Around = (step, call, args) => (fault === undefined ? call() : fault(step, call, args));
+  const installation = useInstallation({
+    settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 1 },
+    agent: {
+      wrapStore: (store) => interceptStore(store, around),
+      wrapManagement: (management) => interceptManagement(management, around),
+    },
+  });
+
+  afterEach(() => {
+    fault = undefined;
+  });
+
+  const claim = async (rpc: Rpc, namespace: string, forMs = 3_600_000): Promise<Claimed> =>
+    await rpc.request('claim-namespace', { namespace, expires: new Date(Date.now() + forMs).toISOString() });
+  const assertHonoured = async ({ connectionString, reclaimAt }: Claimed): Promise<void> => {
+    try {
+      await (await connect(connectionString)).close();
+    } catch (error) {
+      if (Date.now() < Date.parse(reclaimAt)) throw error;
+    }
+  };
+
+  const unavailable = (code: 'BrokerUnavailable' | 'StoreUnavailable') => new AgentError(code, 'By a test.');
+  const isStore = (step: string): boolean => !step.startsWith('management.');
+  const faults: readonly [string, Around][] = [
+    [
+      'the management API',
+      async (step, call) => (isStore(step) ? await call() : raise(unavailable('BrokerUnavailable'))),
+    ],
+    ['the store', async (step, call) => (isStore(step) ? raise(unavailable('StoreUnavailable')) : await call())],
+    [
+      'the store, which answers late, and whose answers to writes get lost',
+      async (step, call) => {
+        if (isStore(step)) await sleep(400);
+        const result = await call();
+        if (step === 'namespaces.replace' && Math.random() < 0.5) raise(unavailable('StoreUnavailable'));
+        return result;
+      },
+    ],
+  ];
+  for (const [what, outage] of faults) {
+    it(`${what} breaks no credential that was handed out, and is made up for`, async () => {
+      const rpc = await installation().rpc(TEAM);
+      const [living, ending] = [teamNamespace(), teamNamespace()];
+      const given = [await claim(rpc, living)];
+      const { connection, closed } = await openDoomed((await claim(rpc, ending, 3000)).connectionString);
+      await settleDown(connection, ending);
+      fault = outage;
+      const endMs = performance.now() + OUTAGE_MS;
+      while (performance.now() < endMs) {
+        for (const each of given) await assertHonoured(each);
+        await sleep(100);
+      }
+      fault = undefined;
+      await installation().logged('a namespace and all that it owned is deleted', ending);
+      await closed;
+      assert.deepEqual(await leftOf(installation(), ending), []);
+      // Rotated again, and again.
+      const generations = new Set<string>();
+      while (generations.size < 3) {
+        const claimed = await claim(rpc, living);
+        generations.add(claimed.connectionString);
+        given.push(claimed);
+        for (const each of given) await assertHonoured(each);
+        await sleep(200);
+      }
+      await assertCredentialsWork(given.at(-1) ?? assert.fail());
+    });
+  }
+});
+
+function raise(error: Error): never {
+  throw error;
+}

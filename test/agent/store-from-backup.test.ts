@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { cpSync, rmSync } from 'node:fs';
+import { openManagement } from '../../src/agent.ts';
+import { claimBroker } from '../../src/broker/marker.ts';
+import type { Rpc } from '../../src/client/rpc.ts';
+import { systemClock } from '../../src/clock.ts';
+import { openStore } from '../../src/store/open.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, openConnection } from '../support/broker.ts';
+import { assertCredentialsWork, type Claimed, openPatientRpc } from '../support/claimed-namespace.ts';
+import { leftOf, settleDown } from '../support/lifecycle.ts';
+
+describe('a store', function () {
+  this.timeout(BROKER_START_MS);
+
+  it('from a backup disturbs nobody: records are brought up to the broker, what has none is told and heals by a claim', async () => {
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 6 } });
+    const folder = installation.config.storeUrl.reveal().slice('lmdb:'.length);
+    const [old, unclaimed] = [teamNamespace(), teamNamespace()];
+    let agent = await installation.start();
+    const rpc = await openPatientRpc(installation, TEAM);
+    const first = await claim(rpc, old);
+    await agent.stop();
+    cpSync(folder, `${folder}-backup`, { recursive: true });
+
+    agent = await installation.start();
+    await installation.logged('a namespace was rotated', old, '"generation":3');
+    const before = await claim(rpc, old);
+    const later = await claim(rpc, unclaimed);
+    await settleDown(await openConnection(before.connectionString), old);
+    await settleDown(await openConnection(later.connectionString), unclaimed);
+    await agent.stop();
+    rmSync(folder, { recursive: true });
+    cpSync(`${folder}-backup`, folder, { recursive: true });
+
+    const said = installation.log.length;
+    await installation.start();
+    const lines = installation.log.slice(said);
+    assert.ok(lines.some((line) => line.includes('was behind its accounts') && line.includes(old)));
+    assert.ok(lines.some((line) => line.includes('have no record') && line.includes(`${unclaimed}-1`)));
+    await assertHonoured(before);
+    // Nobody knows until when its password was promised, so it works for as long as nobody claims.
+    await assertCredentialsWork(later);
+    const again = await claim(rpc, old);
+    assert.notEqual(again.connectionString, first.connectionString);
+    await assertCredentialsWork(again);
+    await assertHonoured(before);
+    const healed = await claim(rpc, unclaimed);
+    await assertCredentialsWork(healed);
+    for (const namespace of [old, unclaimed]) {
+      assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`), 'no queue is lost');
+    }
+  });
+
+  it('that is lost is told in a sentence; when an operator says so the new one takes over, and claims heal', async () => {
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 600 } });
+    const folder = installation.config.storeUrl.reveal().slice('lmdb:'.length);
+    const namespace = teamNamespace();
+    const agent = await installation.start();
+    const rpc = await openPatientRpc(installation, TEAM);
+    const before = await claim(rpc, namespace);
+    await settleDown(await openConnection(before.connectionString), namespace);
+    await agent.stop();
+    rmSync(folder, { recursive: true });
+
+    await assert.rejects(installation.start(), /marked since .* by the store .* run "pulse-agent adopt"/);
+    await assertCredentialsWork(before);
+    await adopt(installation);
+    await installation.start();
+    assert.ok(installation.log.some((line) => line.includes('have no record') && line.includes(`${namespace}-1`)));
+    await assertCredentialsWork(before);
+    const again = await claim(rpc, namespace);
+    assert.notEqual(again.connectionString, before.connectionString);
+    await assertCredentialsWork(again);
+    assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`));
+  });
+});
+
+async function claim(rpc: Rpc, namespace: string): Promise<Claimed> {
+  return await rpc.request('claim-namespace', { namespace });
+}
+
+async function assertHonoured(claimed: Claimed): Promise<void> {
+  try {
+    await assertCredentialsWork(claimed);
+  } catch (error) {
+    if (Date.now() < Date.parse(claimed.reclaimAt)) throw error;
+  }
+}
+
+/** As `pulse-agent adopt` does. */
+async function adopt({ config }: TestInstallation): Promise<void> {
+  const management = openManagement(config);
+  const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
+  try {
+    await claimBroker(management, { ...config, storeId: store.storeId, adopt: true }, systemClock);
+  } finally {
+    await store.close();
+    management.close();
+  }
+}

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import type { Rpc } from '../../src/client/rpc.ts';
+import { systemClock } from '../../src/clock.ts';
+import { settleMs } from '../../src/namespaces/timing.ts';
+import { openStore } from '../../src/store/open.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { Store } from '../../src/store/store.ts';
+import { startAgentProcess } from '../support/agent-process.ts';
+import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { assertCredentialsWork, type Claimed, listAccounts, openPatientRpc } from '../support/claimed-namespace.ts';
+import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+
+/** Longer than the lock of a job lasts, in ms. */
+const LONGER_THAN_LOCKS_MS = 4_500;
+
+const INTERVALS = { rotationMs: 4000, defaultLifetimeMs: 0, maxLifetimeMs: 0 };
+
+describe('an agent that stands still for longer than any lock', function () {
+  this.timeout(120_000);
+  useSharedBroker();
+  const mongodb = useSharedMongoDB();
+
+  const setUp = async () => {
+    const environment = { STORE_URL: mongoDatabase(mongodb()) };
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 }, environment });
+    const store = await openStore(environment.STORE_URL, { clock: systemClock, randomBytes });
+    addCleanup(() => store.close());
+    const stalled = await startAgentProcess(installation.environment);
+    const rpc = await openPatientRpc(installation, TEAM);
+    const namespace = teamNamespace();
+    const claimed = await rpc.request('claim-namespace', { namespace });
+    return { installation, store, stalled, rpc, namespace, claimed };
+  };
+
+  it('in a rotation writes nothing over those that came after it', async () => {
+    const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
+    await stalled.arm('management.putUser', 'before', 'SIGSTOP', namespace);
+    await stalled.signalled('SIGSTOP');
+    const stalledMs = performance.now();
+    const other = await startAgentProcess(installation.environment);
+    const given = [claimed];
+    // Its write is for the account that the fourth generation is in.
+    for (const generation of [2, 3, 4]) {
+      await untilRecord(store, namespace, (record) => record.generation >= generation);
+      given.push(await claimOfEither(rpc, namespace));
+      for (const each of given) await assertHonoured(each);
+    }
+    assert.ok(performance.now() - stalledMs > LONGER_THAN_LOCKS_MS);
+    const before = await listAccounts(installation, namespace);
+    const { generation } = await untilRecord(store, namespace, () => true);
+    stalled.resume();
+    await sleep(500);
+    if ((await untilRecord(store, namespace, () => true)).generation === generation) {
+      assert.deepEqual(await listAccounts(installation, namespace), before);
+    }
+    for (const each of given) await assertHonoured(each);
+    const last = await rpc.request('claim-namespace', { namespace });
+    await assertCredentialsWork(last);
+    await stalled.stop();
+    await other.stop();
+  });
+
+  it('in a deletion touches nothing of the next life', async () => {
+    const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
+    await settleDown((await openDoomed(claimed.connectionString)).connection, namespace);
+    await stalled.arm('management.deleteQueue', 'before', 'SIGSTOP', namespace);
+    await rpc.request('release-namespace', { namespace });
+    await stalled.signalled('SIGSTOP');
+    const stalledMs = performance.now();
+    const other = await startAgentProcess(installation.environment);
+    const { goneMs } = await untilRecord(store, namespace, ({ state }) => state === 'gone');
+    await sleep(Math.max(0, (goneMs ?? 0) + settleMs(INTERVALS) + 50 - Date.now()));
+    const anew = await claimOfEither(rpc, namespace);
+    assert.notEqual(anew.connectionString, claimed.connectionString);
+    await settleDown(await openConnection(anew.connectionString), namespace);
+    await sleep(Math.max(0, stalledMs + LONGER_THAN_LOCKS_MS - performance.now()));
+    const queues = async () => (await leftOf(installation, namespace)).filter((name) => name.includes('/'));
+    const before = await queues();
+    assert.equal(before.length, 3);
+    stalled.resume();
+    await sleep(1000);
+    assert.deepEqual(await queues(), before);
+    assert.equal((await untilRecord(store, namespace, () => true)).state, 'active');
+    await assertHonoured(anew);
+    await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
+    await stalled.stop();
+    await other.stop();
+  });
+});
+
+async function untilRecord(
+  { namespaces }: Store,
+  namespace: string,
+  isSo: (record: NamespaceRecord) => boolean,
+): Promise<NamespaceRecord> {
+  for (;;) {
+    const record = await namespaces.get(namespace);
+    if (record !== undefined && isSo(record)) return record;
+    await sleep(50);
+  }
+}
+
+/** The broker still gives half of the requests to the one that stands still: of two in a row the other gets one. */
+async function claimOfEither(rpc: Rpc, namespace: string): Promise<Claimed> {
+  return await Promise.any([1, 2].map(() => rpc.request('claim-namespace', { namespace })));
+}
+
+/** Fails when the credentials are refused before their `reclaimAt`: on a slow machine that may be past. */
+async function assertHonoured({ connectionString, reclaimAt }: Claimed): Promise<void> {
+  try {
+    await (await connect(connectionString)).close();
+  } catch (error) {
+    if (Date.now() < Date.parse(reclaimAt)) throw error;
+  }
+}
