@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
+import { randomUUID } from 'node:crypto';
+import { connect } from 'amqplib';
+import type { NonceEntry } from '../../src/store/records.ts';
+import { teamNamespace } from '../support/agent.ts';
+import { BROKER_START_MS, sharedBroker } from '../support/broker.ts';
+import { leftOf } from '../support/lifecycle.ts';
+import { makeNamespaceRoom } from '../support/namespace-room.ts';
+
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+/** An agent that serves a request, and another one that gets it again because the first died before it acknowledged it. */
+async function setUp() {
+  const room = await makeNamespaceRoom({ rotationIntervalSeconds: 8 });
+  const [first, second] = [room.addAgent(), room.addAgent()];
+  const namespace = teamNamespace();
+  await first.claim(namespace);
+  const entry: NonceEntry = {
+    key: randomUUID(),
+    replyAddress: 'address',
+    correlationId: 'id',
+    digest: 'digest',
+    firstSeenMs: Date.now(),
+    acceptableUntilMs: Date.now() + 600_000,
+    outcome: null,
+  };
+  /** What each delivery finds of its signature. */
+  const nonce = () => room.store.nonces.remember(entry);
+  /** Ends the life that is there, and begins another one as soon as that may be. */
+  const liveAnew = async (): Promise<string> => {
+    await first.endNamespaces([namespace], never);
+    const gone = room.store.peek(namespace) ?? assert.fail();
+    assert.equal(gone.state, 'gone');
+    room.store.put({ ...gone, goneMs: Date.now() - 60_000 });
+    return (await second.claim(namespace)).connectionString;
+  };
+  return { ...room, first, second, namespace, nonce, liveAnew };
+}
+
+describe('a request that is delivered again', function () {
+  this.timeout(BROKER_START_MS);
+
+  before('start the shared RabbitMQ', async () => void (await sharedBroker()));
+
+  it('releases no later life', async () => {
+    const { first, second, namespace, nonce, liveAnew, store } = await setUp();
+    assert.ok((await first.releaseNamespace({ namespace, nonce: await nonce() }, never)).isNews);
+    const connectionString = await liveAnew();
+    const before = store.peek(namespace);
+    const again = await second.releaseNamespace({ namespace, nonce: await nonce() }, never);
+    assert.deepEqual(again, { isNews: false, record: undefined });
+    assert.deepEqual(store.peek(namespace), before);
+    await (await connect(connectionString)).close();
+  });
+
+  it('revokes neither what was claimed after it nor a later life', async () => {
+    const room = await setUp();
+    const { first, second, namespace, nonce, liveAnew, store } = room;
+    const revoke = async (agent: typeof first) =>
+      await agent.revoker.revoke({ namespace, untilMs: undefined, nonce: await nonce() }, never);
+    assert.ok(await revoke(first));
+    const held = await connect((await second.claim(namespace)).connectionString);
+    let isCut = false;
+    held.on('error', () => undefined).on('close', () => (isCut = true));
+    const before = store.peek(namespace);
+    await revoke(second);
+    assert.equal(store.peek(namespace)?.generation, before?.generation);
+    assert.equal(store.peek(namespace)?.life, before?.life);
+    await (await held.createChannel()).close();
+    assert.ok(!isCut);
+    await held.close();
+
+    const record = store.peek(namespace) ?? assert.fail();
+    store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
+    const connectionString = await liveAnew();
+    const later = store.peek(namespace);
+    assert.equal(await revoke(second), false);
+    assert.deepEqual(store.peek(namespace), later);
+    await (await connect(connectionString)).close();
+    assert.deepEqual(await leftOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
+  });
+});
