@@ -239,7 +239,7 @@ describe('an agent that starts and stops, asked from outside', () => {
   it('serves nothing over HTTP where no port is set', async () => {
     const installation = await makeInstallation();
     assert.equal((await installation.start()).httpPort, undefined);
-    assert.ok(!installation.log.some((line) => line.includes('health and metrics')));
+    assert.ok(!installation.log.some((line) => line.includes('health and metrics are served')));
   });
 
   it('without broker events is ready and degraded', async () => {
