@@ -65,8 +65,9 @@ export async function raceToEnd(play: Play): Promise<void> {
     await passMs(Math.max(0, deletionStartsMs(record.expiresMs, intervals) - EPOCH_MS + fence / 2 - timeline.nowMs()));
   }
   if (random.chance(0.3)) first.machine.isSlow = true;
-  const steps = 6 + Math.floor(random.between(0, 22));
-  const ms = random.between(1, 7) * fence;
+  // About where its deletes begin.
+  const steps = 9 + Math.floor(random.between(0, 9));
+  const ms = random.between(3, 8) * fence;
   first.machine.arm({ kind: 'stall', ms, isSuspended: random.chance(0.3) }, steps);
   play.by(first, isReleased ? release : JOBS.expire, namespace);
   const resumesMs = timeline.nowMs() + ms;

@@ -11,6 +11,8 @@ import type { Timeline } from './timeline.ts';
 export interface Invariants {
   /** Keeps what a claim gave, and that it works. */
   handedOut(result: ClaimResult, by: string): Credential;
+  /** A client or an operator has asked for this, for the first time. */
+  asked(what: 'release' | 'revocation', namespace: string): void;
   /** Somebody who is no agent changed this account: it need not work until it was put right. */
   changedByOutsider(account: string): void;
   /** Before and after a write of an agent to the broker. */
@@ -45,6 +47,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const released = new Set<string>();
   /** By life: generations below this one were revoked. */
   const revoked = new Map<string, number>();
+  /** How many requests may still have an effect. */
+  const pending = new Map<string, number>();
   let existed = false;
 
   const isRevoked = ({ life, generation }: Credential): boolean => generation < (revoked.get(life) ?? 0);
@@ -74,6 +78,12 @@ export function createInvariants(parts: InvariantParts): Invariants {
       }
     }
   };
+  /** One request has one effect, however often it is delivered. */
+  const answerTo = (key: string, why: string): void => {
+    const left = (pending.get(key) ?? 0) - 1;
+    if (left < 0) violate(`${why}: the ${key} happened more often than it was asked for`);
+    pending.set(key, left);
+  };
   const checkDead = (namespace: string, why: string): void => {
     for (const slot of [1, 2]) checkAccount(`${namespace}-${slot}`, why);
     for (const { name, credential } of broker.connections.values()) {
@@ -96,6 +106,11 @@ export function createInvariants(parts: InvariantParts): Invariants {
       if (credential.life !== record.life) violate(`${by} handed out a password of a former life`);
       checkAccount(credential.account, `right after ${by} answered a claim`);
       return credential;
+    },
+
+    asked(what, namespace) {
+      const key = `${what} of ${namespace}`;
+      pending.set(key, (pending.get(key) ?? 0) + 1);
     },
 
     changedByOutsider(account) {
@@ -129,8 +144,14 @@ export function createInvariants(parts: InvariantParts): Invariants {
       const why = `after ${by} wrote ${namespace}`;
       for (const fault of checkWrite(before, after)) violate(`${why}: ${fault}`);
       if (after === undefined) return;
-      if (after.state === 'expiring' && after.endReason === 'released') released.add(after.life);
-      if (after.life === before?.life && after.state === 'provisioning') revoked.set(after.life, after.generation);
+      if (after.state === 'expiring' && after.endReason === 'released' && !released.has(after.life)) {
+        released.add(after.life);
+        answerTo(`release of ${namespace}`, why);
+      }
+      if (after.life === before?.life && after.generation === before.generation + 2) {
+        revoked.set(after.life, after.generation);
+        answerTo(`revocation of ${namespace}`, why);
+      }
       checkDead(namespace, why);
       if (after.state !== 'provisioning' || before?.life === after.life) return;
       for (const { name, life } of broker.things.values()) {

@@ -39,6 +39,7 @@ export function claim({ world, anybody, namespace: choose }: Play): void {
 export function release(play: Play): void {
   const { world } = play;
   const namespace = play.namespace();
+  world.invariants.asked('release', namespace);
   serveOnceOrTwice(play, `release of ${namespace}`, async (agent, nonce) => {
     const { record } = await agent.releaseNamespace({ namespace, nonce }, deadline(agent));
     // After the reply, in the background.
@@ -54,6 +55,7 @@ export function revoke(play: Play): void {
   const { random, intervals } = world;
   const namespace = play.namespace();
   const blockedMs = random.chance(0.3) ? intervals.rotationMs * random.between(0.1, 2) : undefined;
+  world.invariants.asked('revocation', namespace);
   serveOnceOrTwice(play, `revocation of ${namespace}`, async (agent, nonce) => {
     const untilMs = blockedMs === undefined ? undefined : nonce.firstSeenMs + blockedMs;
     await agent.revoker.revoke({ namespace, untilMs, nonce }, deadline(agent));
