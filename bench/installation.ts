@@ -36,7 +36,10 @@ export async function openInstallation(
   const { management } = site;
   const config = loadConfig(site.agentEnvironment(`lmdb:${join(site.folder, name)}`));
   let aheadMs = 0;
-  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs };
+  const clock = {
+    nowMs: () => systemClock.nowMs() + aheadMs,
+    monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+  };
   const store = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
   const settings = {
     config,
