@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
-import { fenceMs } from '../../src/namespaces/timing.ts';
+import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
 import { openStore } from '../../src/store/open.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
@@ -17,7 +17,8 @@ import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
 /** The fence is an eighth of it: 1 s, which a loaded machine's calls keep within. */
 const SETTINGS = { rotationIntervalSeconds: 8 };
-const FENCE_MS = fenceMs({ rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0 });
+const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0 };
+const FENCE_MS = fenceMs(INTERVALS);
 
 describe('an agent that stands still between reading a record and writing its account', () => {
   useSharedBroker();
@@ -74,7 +75,7 @@ async function endLife({ environment }: TestInstallation, namespace: string): Pr
       ...record,
       revision: record.revision + 1,
       state: 'gone' as const,
-      goneMs: Date.now() - 2 * FENCE_MS,
+      goneMs: Date.now() - settleMs(INTERVALS),
     };
     assert.ok(await store.namespaces.replace(tombstone, record.revision));
   } finally {
