@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openAgentBroker } from './broker/agent-broker.ts';
 import { keepClaimant } from './broker/claimant.ts';
-import { createManagement, type Management } from './broker/management.ts';
+import { type CallOptions, createManagement, type Management } from './broker/management.ts';
 import { claimBroker } from './broker/marker.ts';
 import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { auditConfiguration } from './composition/audit-configuration.ts';
@@ -66,6 +66,11 @@ export interface Agent {
   readonly httpPort: number | undefined;
   /** What it is and does, and what about that is risky. */
   readonly report: StartReport;
+  /**
+   * Aborted when the agent must not go on, with the AgentError as its reason: the broker is another store's by now. Whoever
+   * runs it stops it.
+   */
+  readonly mustEnd: AbortSignal;
   /** Takes no more requests, finishes those it holds within the configured deadline, and closes everything. */
   stop(): Promise<void>;
 }
@@ -108,9 +113,19 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const audit = createAudit({ store: store.audit, log, clock, instance });
     closers.push(() => audit.close());
 
+    const mustEnd = new AbortController();
+    /** Two first starts at the same moment may both have found no mark, and an operator may adopt the broker for another. */
+    const keepMark = async (call: CallOptions): Promise<void> => {
+      try {
+        await claimBroker(management, { ...config, storeId: store.storeId, adopt: false }, clock, call);
+      } catch (error) {
+        if (isAgentError(error, 'BrokerMarked')) mustEnd.abort(error);
+        throw error;
+      }
+    };
     const keepBroker = async (signal?: AbortSignal): Promise<void> => {
       const call = signal === undefined ? {} : { signal };
-      await claimBroker(management, { ...config, storeId: store.storeId, adopt: false }, clock, call);
+      await keepMark(call);
       if (config.claimantPassword === undefined) return;
       const claimant = {
         id: config.id,
@@ -162,6 +177,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const remover = auditRemovals(bindings, audit);
     const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
     const reconcile: typeof compare = async (signal) => {
+      await keepMark({ signal });
       const outcome = await compare(signal);
       observation.onSuccess(RECONCILE_BROKER);
       return outcome;
@@ -293,6 +309,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       requestCounts,
       httpPort: observation.port,
       report,
+      mustEnd: mustEnd.signal,
       async stop() {
         observation.stop();
         const deadlineMs = config.stopDeadlineSeconds * 1000;

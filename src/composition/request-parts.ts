@@ -9,7 +9,7 @@ import { FINISH_REVOCATION } from '../jobs/finish-revocation.ts';
 import type { Jobs } from '../jobs/job.ts';
 import type { Log } from '../log.ts';
 import type { ClaimResult } from '../namespaces/claim.ts';
-import { fenceMs } from '../namespaces/timing.ts';
+import { settleMs } from '../namespaces/timing.ts';
 import type { Audit } from '../notify/audit.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import { createAnswer } from '../requests/answer.ts';
@@ -78,7 +78,7 @@ export function createHandlers(
     'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, untilMs, ...asked }) => {
       const { clientId, userId } = asked;
       const revokedUntil = untilMs === undefined ? undefined : formatInstant(untilMs);
-      jobs.trigger(FINISH_REVOCATION, namespace, 2 * fenceMs(parts.intervals));
+      jobs.trigger(FINISH_REVOCATION, namespace, settleMs(parts.intervals));
       events.emit('namespace.revoked', {
         namespace,
         clientId,

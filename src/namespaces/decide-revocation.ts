@@ -1,7 +1,7 @@
 import { WireError } from '../contract/errors.ts';
 import type { NamespaceRecord, Slot } from '../store/records.ts';
 import { slotOfGeneration } from './accounts.ts';
-import { fenceMs, type Intervals } from './timing.ts';
+import { type Intervals, settleMs } from './timing.ts';
 
 /** What a revocation is about: fixed when the request is first seen, so that a redelivery revokes nothing later. */
 export interface RevocationTarget {
@@ -80,7 +80,7 @@ function revoked(record: NamespaceRecord, context: RevocationContext): Namespace
     nextKeyId: keyId,
     nextRotationMs: nowMs + intervals.rotationMs,
     revokedUntilMs: untilMs,
-    recheckMs: nowMs + 2 * fenceMs(intervals),
+    recheckMs: nowMs + settleMs(intervals),
   };
 }
 
@@ -99,7 +99,7 @@ export function settled(
   const next = { ...record, revision: record.revision + 1, nextRotationMs: nowMs + intervals.rotationMs };
   if (record.state === 'provisioning' || isWritten) {
     // A write that was under way when the record changed arrives within 2F.
-    return { ...next, state: 'active', recheckMs: nowMs + 2 * fenceMs(intervals) };
+    return { ...next, state: 'active', recheckMs: nowMs + settleMs(intervals) };
   }
   return record.recheckMs !== null && record.recheckMs <= nowMs ? { ...next, recheckMs: null } : undefined;
 }

@@ -27,6 +27,17 @@ describe('the agent as a process', function () {
     await sharedBroker();
   });
 
+  it("stops by itself when the broker turns out to be another store's", async () => {
+    const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
+    const run = await serve(installation);
+    const mark = { storeId: 'another', id: 'another', since: new Date().toISOString() };
+    const name = markerName(installation.config);
+    await manage(installation.broker, 'PUT', `/global-parameters/${name}`, { name, value: mark });
+    assert.equal(await run.ended, 3);
+    assert.match(run.stdout(), /the agent must not go on/);
+    assert.match(run.stderr(), /pulse-agent adopt/);
+  });
+
   it('starts, serves, and on SIGTERM finishes what it holds and exits with 0', async () => {
     const installation = await makeInstallation();
     const { taskcluster } = installation;

@@ -29,9 +29,6 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
     .action(async () => {
       const config = loadConfig(env);
       const log = createLog(config.dryRun ? { ...config, id: `${config.id}-dry-run` } : config);
-      const stopping = new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
       const parts = { log, signal };
       const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
       const agent = await starting.catch((error: unknown) => {
@@ -42,10 +39,18 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
         process.stdout.write(`${formatReport(agent.report)}\n`);
       }
-      await stopping;
+      const mustEnd = agent !== undefined && 'mustEnd' in agent ? agent.mustEnd : undefined;
+      await aborted(mustEnd === undefined ? signal : AbortSignal.any([signal, mustEnd]));
+      if (mustEnd?.aborted) log.fatal({ err: mustEnd.reason as unknown }, 'the agent must not go on');
       log.info({ signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined }, 'stopping');
       await agent?.stop();
+      mustEnd?.throwIfAborted();
       // Agenda's own timers would hold the process for seconds more. The log is written synchronously.
       process.exit(0);
     });
 };
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
