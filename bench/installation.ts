@@ -49,7 +49,7 @@ export async function openInstallation(
     randomBytes,
     random: Math.random,
     log: createLog(config, { write: say }),
-    events: { emit: () => undefined },
+    events: { emit: () => undefined, tell: async () => undefined },
     audit: noAudit,
   };
   const parts = createNamespaceParts(settings);

@@ -95,7 +95,7 @@ async function measureSurvey(site: Site, config: Config, say: (line: string) => 
     randomBytes,
     random: Math.random,
     log: createLog(config, { write: say }),
-    events: { emit: () => undefined },
+    events: { emit: () => undefined, tell: async () => undefined },
     audit: noAudit,
   };
   const { signal } = new AbortController();

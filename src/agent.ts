@@ -146,10 +146,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
 
     const background = createBackground(log);
     // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
-    const told: Pick<AgentEvents, 'emit'> = {
+    const told: Pick<AgentEvents, 'emit' | 'tell'> = {
       emit(type, data) {
         observation.onAgentEvent(type);
         events.emit(type, data);
+      },
+      tell(type, data) {
+        observation.onAgentEvent(type);
+        return events.tell(type, data);
       },
     };
     const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };
@@ -182,7 +186,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       observation.onSuccess(RECONCILE_BROKER);
       return outcome;
     };
-    const queues = createQueueParts(partSettings, jobs);
+    const queues = createQueueParts({ ...partSettings, events: told }, jobs);
     closers.push(() => queues.close());
     const handlers = createHandlers(config, store, clock, parts, {
       events: told,

@@ -3,6 +3,7 @@ import { createReadyCounts } from '../broker/ready-counts.ts';
 import { INSPECT_QUEUE } from '../jobs/inspect-queue.ts';
 import type { QueueWatch } from '../jobs/broker-event-reactions.ts';
 import type { Jobs } from '../jobs/job.ts';
+import type { AgentEvents } from '../notify/agent-events.ts';
 import { createAlerts } from '../queues/alerts.ts';
 import { createDeleteQueue } from '../queues/delete-queue.ts';
 import { createGrowth } from '../queues/growth.ts';
@@ -44,7 +45,10 @@ export function createQueueParts(
     log,
     events,
     audit,
-  }: Omit<NamespacePartsSettings, 'random' | 'store'> & { readonly store: Store },
+  }: Omit<NamespacePartsSettings, 'random' | 'store' | 'events'> & {
+    readonly store: Store;
+    readonly events: Pick<AgentEvents, 'tell'>;
+  },
   jobs: Jobs,
 ): QueueParts {
   const { id, vhost, namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;
@@ -71,7 +75,6 @@ export function createQueueParts(
     limits,
     isSameSince: (queue, sinceMs) => lookOut.isSameSince(queue, sinceMs),
     onDeleted({ namespace, queue, messages }) {
-      events.emit('queue.deleted', { namespace, queue, messages, deleteAtMessages });
       const reason = 'it had grown too large';
       audit.record({
         action: 'queue-deletion',
@@ -81,6 +84,7 @@ export function createQueueParts(
         details: { messages, deleteAtMessages },
       });
       log.warn({ namespace, queue, messages, deleteAtMessages }, 'a queue had grown too large and was deleted');
+      return events.tell('queue.deleted', { namespace, queue, messages, deleteAtMessages });
     },
   });
   const alerts = createAlerts({
@@ -91,12 +95,12 @@ export function createQueueParts(
     randomBytes,
     limits,
     onWarned({ namespace, queue, messages }) {
-      events.emit('queue.warning', { namespace, queue, messages, ...limits });
       log.warn({ namespace, queue, messages, ...limits }, 'a queue has grown past the threshold for warnings');
+      return events.tell('queue.warning', { namespace, queue, messages, ...limits });
     },
     onRecovered({ namespace, queue, messages }) {
-      events.emit('queue.recovered', { namespace, queue, messages });
       log.info({ namespace, queue, messages }, 'a queue is small again');
+      return events.tell('queue.recovered', { namespace, queue, messages });
     },
     lookAgain: (queue, afterMs) => jobs.trigger(INSPECT_QUEUE, queue, afterMs),
   });

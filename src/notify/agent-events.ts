@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { EventType } from '../contract/event-types.ts';
 import { EVENT_CONTENT_TYPE, type EventData, type EventMessage, makeEvent } from '../contract/events.ts';
@@ -29,34 +30,50 @@ export interface AgentEvents {
    * is in the log with its content. It does not throw.
    */
   emit<T extends EventType>(type: T, data: EventData<T>): void;
+  /**
+   * As {@link emit}; resolves when the event is published or given up, and after two seconds at the latest. For whoever
+   * forgets what it is about next: an agent that dies before has it told again.
+   */
+  tell<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
   /** Resolves when every event emitted so far is published or given up. */
   flush(): Promise<void>;
 }
 
+/** A broker that has raised an alarm confirms nothing: the work must not stand still with it. */
+const TELL_MS = 2_000;
+
 /** The agent events of one agent. */
 export function createAgentEvents({ publish, agent, instance, clock, log }: AgentEventParts): AgentEvents {
   const underWay = new Set<Promise<void>>();
+  const begin: <T extends EventType>(type: T, data: EventData<T>) => Promise<void> = async (type, data) => {
+    const id = randomUUID();
+    let message: EventMessage<typeof type>;
+    try {
+      message = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
+    } catch (error) {
+      // Without the data: what is wrong with it may be that it holds a secret.
+      log.error({ err: error, type }, 'an agent event is not what its type says');
+      return;
+    }
+    const { event, routingKey } = message;
+    const published = publish({
+      routingKey,
+      body: JSON.stringify(event),
+      contentType: EVENT_CONTENT_TYPE,
+      messageId: id,
+    })
+      .catch((error: unknown) => log.error({ err: error, event }, 'an agent event could not be published'))
+      .finally(() => underWay.delete(published));
+    underWay.add(published);
+    await published;
+  };
   return {
-    emit(type, data) {
-      const id = randomUUID();
-      let message: EventMessage<typeof type>;
-      try {
-        message = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
-      } catch (error) {
-        // Without the data: what is wrong with it may be that it holds a secret.
-        log.error({ err: error, type }, 'an agent event is not what its type says');
-        return;
-      }
-      const { event, routingKey } = message;
-      const published = publish({
-        routingKey,
-        body: JSON.stringify(event),
-        contentType: EVENT_CONTENT_TYPE,
-        messageId: id,
-      })
-        .catch((error: unknown) => log.error({ err: error, event }, 'an agent event could not be published'))
-        .finally(() => underWay.delete(published));
-      underWay.add(published);
+    emit: (type, data) => void begin(type, data),
+    async tell(type, data) {
+      const given = new AbortController();
+      const late = sleep(TELL_MS, undefined, { signal: given.signal, ref: false }).catch(() => undefined);
+      await Promise.race([begin(type, data), late]);
+      given.abort();
     },
     async flush() {
       await Promise.all(underWay);

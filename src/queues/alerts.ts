@@ -14,8 +14,8 @@ export interface AlertsParts {
   readonly randomBytes: RandomBytes;
   readonly limits: AlertLimits;
   /** Told at least once for each warning and each recovery: again where an agent died meanwhile. */
-  readonly onWarned: (alert: QueueAlert) => void;
-  readonly onRecovered: (alert: QueueAlert) => void;
+  readonly onWarned: (alert: QueueAlert) => Promise<void>;
+  readonly onRecovered: (alert: QueueAlert) => Promise<void>;
   /** Asks that somebody look at a queue in so many ms, whatever becomes of this agent. */
   readonly lookAgain: (queue: string, afterMs: number) => void;
 }
@@ -54,14 +54,14 @@ export function createAlerts(parts: AlertsParts): Alerts {
   };
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     await notices.addWarning(record, alert);
-    parts.onWarned(alert);
+    await parts.onWarned(alert);
     await store.replace(nextAlert(alert, { level: 'warned' }, clock.nowMs()), alert.revision);
     if (alert.messages >= limits.deleteAtMessages) lookAgain(alert.queue, WARNED_MS);
   };
   const finishRecovery = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     await notices.withdrawDeletion(alert, clock.nowMs());
     await notices.addRecovery(record, alert);
-    parts.onRecovered(alert);
+    await parts.onRecovered(alert);
     await store.remove(alert.queue, alert.revision);
   };
   /** Writes the next level; undefined when somebody else was faster. */

@@ -23,7 +23,7 @@ export interface DeleteQueueParts {
   /** Whether no queue is known to have come or gone under this name since an instant of the monotonic clock. */
   readonly isSameSince: (queue: string, sinceMs: number) => boolean;
   /** It is deleted. Told at least once: again where an agent died meanwhile. */
-  readonly onDeleted: (alert: QueueAlert) => void;
+  readonly onDeleted: (alert: QueueAlert) => Promise<void>;
 }
 
 /** The deletion of queues that have grown too large. */
@@ -45,7 +45,7 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
 
   const finish = async (alert: QueueAlert): Promise<void> => {
     await notices.releaseDeletion(alert, clock.nowMs());
-    parts.onDeleted(alert);
+    await parts.onDeleted(alert);
     await store.queueAlerts.remove(alert.queue, alert.revision);
   };
   const forget = async (alert: QueueAlert): Promise<void> => {

@@ -48,6 +48,24 @@ describe('agent events', () => {
     await flush;
   });
 
+  it('are waited for by whoever forgets what they are about: until they are published or given up', async () => {
+    const broker = new EventEmitter();
+    const { events } = setUp(async () => {
+      await once(broker, 'confirm');
+    });
+    let isTold = false;
+    const telling = events.tell('agent.started', { version: '1.0.0' }).then(() => {
+      isTold = true;
+    });
+    await new Promise(setImmediate);
+    assert.equal(isTold, false);
+    broker.emit('confirm');
+    await telling;
+
+    const { events: failing } = setUp(() => Promise.reject(new Error('alarm')));
+    await failing.tell('agent.started', { version: '1.0.0' });
+  });
+
   it('are in the log with their content when they cannot be published', async () => {
     const { events, text } = setUp(() => Promise.reject(new Error('alarm')));
     events.emit('agent.stopped', { version: '1.0.0', uptimeSeconds: 5 });

@@ -58,7 +58,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     vhost: '/',
     limits: LIMITS,
     isSameSince: () => hooks.isSame,
-    onDeleted: (about) => told.push(about),
+    onDeleted: async (about) => void told.push(about),
   });
   return {
     clock,
