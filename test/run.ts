@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endMarked, entries } from './support/leftovers.ts';
 import type { RunResult } from './support/reporter.ts';
 import { runInParallel } from './support/run-in-parallel.ts';
 
-/** Each has a broker of its own. Tests mostly wait; with more at once those that look at time would be too late. */
-const WORKERS = 2;
+/** Each has a broker of its own. Tests mostly wait, also on two cores; with more at once those that look at time would be late. */
+const WORKERS = 3;
 
 /** How long mocha may take to end after its last test: stopping what tests share takes seconds. */
 const END_GRACE_MS = 60_000;
@@ -64,9 +63,8 @@ async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Pro
       setTimeout(() => void endMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
     });
   }
-  const workers = Math.min(WORKERS, availableParallelism());
   const result = await runInParallel({
-    workers,
+    workers: WORKERS,
     folder,
     env,
     signal: interrupted.signal,
