@@ -66,7 +66,7 @@ function patternOf(rights: readonly Right[], id: string): string {
 }
 
 describe("the rights of the agent's own account", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let installation: TestInstallation;
 
   before('prepare an installation', async function () {

@@ -15,6 +15,7 @@ import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeTlsRelay } from '../support/tls-relay.ts';
+import { until } from '../support/watched.ts';
 
 describe('an agent among servers whose certificates are signed by a private CA', function () {
   this.timeout(120_000);
@@ -98,11 +99,15 @@ describe('an agent among servers whose certificates are signed by a private CA',
     const client = await connect(connectionString, { ca: [certificates.ca] });
     await client.close();
 
-    const { body } = await manage(broker, 'GET', `/connections`);
-    const connections = (body as { user: string; ssl: boolean; user_provided_name?: string }[]).filter(
-      ({ user, user_provided_name: name }) => user === installation.vhost.user && name !== undefined,
-    );
-    assert.ok(connections.length >= 4, JSON.stringify(connections));
+    let connections: { user: string; ssl: boolean; user_provided_name?: string }[] = [];
+    // A connection is listed up to five seconds late.
+    await until(async () => {
+      const { body } = await manage(broker, 'GET', `/connections`);
+      connections = (body as typeof connections).filter(
+        ({ user, user_provided_name: name }) => user === installation.vhost.user && name !== undefined,
+      );
+      return connections.length >= 4;
+    }, 'four connections of the agent');
     for (const { user_provided_name: name, ssl } of connections) assert.equal(ssl, true, name);
     for (const choice of ['plain-amqp', 'plain-management', 'plain-store', 'plain-taskcluster']) {
       assert.ok(!run.stdout().includes(choice), choice);

@@ -131,7 +131,10 @@ export function createInvariants(parts: InvariantParts): Invariants {
       const record = records.get(owner);
       const isAlive = record?.state === 'active' || record?.state === 'provisioning';
       if (isAlive && existed && what.startsWith('delete')) {
-        const isStray = what === 'delete user' && record.slots[name.endsWith('-1') ? 0 : 1].generation === 0;
+        const { generation, promisedUntilMs } = record.slots[name.endsWith('-1') ? 0 : 1];
+        // A stray account was on its way out when a revocation began: that one's second look makes it again.
+        const isMadeAgain = record.recheckMs !== null && promisedUntilMs === 0;
+        const isStray = what === 'delete user' && (generation === 0 || isMadeAgain);
         if (!isStray && what !== 'delete limit') violate(`${why}: it belongs to a namespace that is ${record.state}`);
       }
       if (what.startsWith('delete ') && name.includes('/')) return;

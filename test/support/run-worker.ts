@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import Mocha from 'mocha';
-import { runEnds } from './cleanup.ts';
-import { removeTestFolder } from './folders.ts';
-import { mochaHooks } from './hooks.ts';
-import Reporter, { type RunResult } from './reporter.ts';
+import type * as Hooks from './hooks.ts';
+import type * as Report from './reporter.ts';
 
 // One of several processes that share the files of a whole run. It asks for a file, runs it, and asks again, so that what
 // its tests share, a broker above all, is started once. Orders come, and results go, as messages of node:child_process.
@@ -14,8 +13,13 @@ export type WorkerOrder = { readonly file: string } | { readonly end: true };
 /** What a worker tells; a result is that of the file before. */
 export interface WorkerReport {
   readonly wants: 'file';
-  readonly result?: RunResult;
+  readonly result?: Report.RunResult;
 }
+
+// As Mocha loads the tests: what `import` gives is another instance, which knows nothing of what tests have started.
+const require = createRequire(import.meta.url);
+const { mochaHooks, mochaGlobalTeardown } = require('./hooks.ts') as typeof Hooks;
+const { default: Reporter } = require('./reporter.ts') as typeof Report;
 
 const settings = JSON.parse(readFileSync('.mocharc.json', 'utf8')) as { timeout: number; slow: number };
 
@@ -52,12 +56,11 @@ async function runAndAsk(file: string): Promise<void> {
 }
 
 async function end(): Promise<void> {
-  await runEnds();
-  removeTestFolder();
+  await mochaGlobalTeardown();
   process.exit(interrupted ? 130 : 0);
 }
 
-function ask(result?: RunResult): void {
+function ask(result?: Report.RunResult): void {
   const report: WorkerReport = { wants: 'file', ...(result === undefined ? {} : { result }) };
   process.send?.(report);
 }
