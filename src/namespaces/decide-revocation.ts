@@ -24,7 +24,7 @@ export interface RevocationContext {
 
 /**
  * What to do about a revocation:
- * - `write`: write this record, then both accounts;
+ * - `write`: write this record, then decide anew: its accounts may have to be written;
  * - `finish`: the record is written, its accounts may not be;
  * - `refuse`: write this record: no account works any more, only claims are to be refused;
  * - `done`: nothing.
@@ -55,6 +55,12 @@ export function decideRevocation(
   if (record.life !== target.life) return { action: 'done' };
   if (record.state === 'expiring' || record.state === 'gone') return refused(record, context.untilMs);
   if (record.generation < target.generation) return { action: 'write', record: revoked(record, context) };
+  const { untilMs } = context;
+  // Another revocation of the same credentials came first. The longer ban holds, whoever named it; after later ones this
+  // one is a redelivery, and bans nobody again.
+  if (record.generation === target.generation && untilMs !== null && untilMs > (record.revokedUntilMs ?? 0)) {
+    return { action: 'write', record: { ...record, revision: record.revision + 1, revokedUntilMs: untilMs } };
+  }
   return record.recheckMs === null ? { action: 'done' } : { action: 'finish' };
 }
 

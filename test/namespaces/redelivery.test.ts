@@ -81,4 +81,20 @@ describe('a request that is delivered again', function () {
     await (await connect(connectionString)).close();
     assert.deepEqual(await leftOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
   });
+
+  it('refuses claims until the instant it named when another revocation of the same credentials was faster', async () => {
+    const { first, second, namespace, store } = await setUp();
+    const { life, generation } = store.peek(namespace) ?? assert.fail();
+    const untilMs = Date.now() + 600_000;
+    const revoke = (agent: typeof first, until: number | undefined) => {
+      const outcome = JSON.stringify({ life, generation: generation + 2 });
+      const nonce = { key: randomUUID(), outcome, firstSeenMs: Date.now() };
+      return agent.revoker.revoke({ namespace, untilMs: until, nonce }, never);
+    };
+    assert.ok(await revoke(first, undefined));
+    assert.ok(await revoke(second, untilMs));
+    const record = store.peek(namespace);
+    assert.deepEqual([record?.generation, record?.revokedUntilMs], [generation + 2, untilMs]);
+    await assert.rejects(second.claim(namespace), /is revoked until/);
+  });
 });
