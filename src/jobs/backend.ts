@@ -9,10 +9,12 @@ export interface JobBackend {
   readonly agenda: AgendaBackend;
   /**
    * Sees to it that there is a recurring job with this interval. One that is new is due now. One that waits for an instant
-   * which is further away than its interval explains, or is locked from such an instant, was written by a clock that
-   * was wrong: it is due now as well. Any other is left as it is, its lock too.
+   * which is further away than its interval and its longest pause explain, or is locked from such an instant, was written
+   * by a clock that was wrong: it is due now as well. Any other is left as it is, its lock too.
+   *
+   * @param longestMs the longest pause that a run asks for; `everyMs` when absent
    */
-  keepRecurring(name: string, everyMs: number): Promise<void>;
+  keepRecurring(name: string, everyMs: number, longestMs?: number): Promise<void>;
 }
 
 const COLLECTION = 'jobs';
@@ -30,8 +32,8 @@ function memoryBackend(): JobBackend {
   const agenda = createMemoryBackend();
   return {
     agenda,
-    async keepRecurring(name, everyMs) {
-      agenda.keepRecurring(name, everyMs, MOST_AHEAD_MS);
+    async keepRecurring(name, everyMs, longestMs = everyMs) {
+      agenda.keepRecurring(name, everyMs, { lockMs: MOST_AHEAD_MS, runMs: latestRunMs(everyMs, longestMs) });
     },
   };
 }
@@ -51,7 +53,7 @@ async function mongoBackend(db: Db): Promise<JobBackend> {
   const jobs = db.collection(COLLECTION);
   return {
     agenda,
-    async keepRecurring(name, everyMs) {
+    async keepRecurring(name, everyMs, longestMs = everyMs) {
       const _id = new Id(createHash('sha256').update(name).digest('hex').slice(0, 24));
       const now = new Date();
       try {
@@ -64,9 +66,14 @@ async function mongoBackend(db: Db): Promise<JobBackend> {
       await jobs.updateOne({ _id, repeatInterval: { $ne: everyMs } }, { $set: { repeatInterval: everyMs } });
       const latestLock = new Date(now.getTime() + MOST_AHEAD_MS);
       await jobs.updateOne({ _id, lockedAt: { $gt: latestLock } }, { $set: { lockedAt: null } });
-      const latestRun = new Date(now.getTime() + everyMs + MOST_AHEAD_MS);
+      const latestRun = new Date(now.getTime() + latestRunMs(everyMs, longestMs));
       const isWrong = { $or: [{ nextRunAt: null }, { nextRunAt: { $gt: latestRun } }] };
       await jobs.updateOne({ _id, lockedAt: null, ...isWrong }, { $set: { nextRunAt: now } });
     },
   };
+}
+
+/** How far away the next run may be, in ms. */
+function latestRunMs(everyMs: number, longestMs: number): number {
+  return Math.max(everyMs, longestMs) + MOST_AHEAD_MS;
 }

@@ -3,6 +3,8 @@ export interface RecurringJob {
   readonly name: string;
   /** The pause between the starts of two runs across all agents, in ms. */
   readonly everyMs: number;
+  /** The longest pause that a run asks for, in ms; `everyMs` when absent. What waits longer is blamed on a wrong clock. */
+  readonly longestMs?: number;
   /**
    * One run. It may run twice at once (a lock that ran out, a second agent), so it decides from the store and writes by
    * compare-and-set. What it throws is in the log, and the next run does its work.

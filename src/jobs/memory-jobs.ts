@@ -24,10 +24,16 @@ const STATE = [
   'lastFinishedAt',
 ] as const;
 
+/** What is further in the future was written by a clock that was wrong. */
+interface MostAhead {
+  readonly lockMs: number;
+  readonly runMs: number;
+}
+
 /** Agenda's jobs in memory. */
 export interface MemoryBackend extends AgendaBackend {
-  /** See `JobBackend.keepRecurring`; `mostAheadMs` is how much further an instant may be away than expected. */
-  keepRecurring(name: string, everyMs: number, mostAheadMs: number): void;
+  /** See `JobBackend.keepRecurring`; `mostAhead` is how far in the future a lock and the next run may be, in ms. */
+  keepRecurring(name: string, everyMs: number, mostAhead: MostAhead): void;
 }
 
 /**
@@ -194,13 +200,13 @@ class MemoryJobs implements JobRepository {
     return next === undefined ? undefined : this.#lock(next, now ?? new Date(), options);
   }
 
-  keepRecurring(name: string, everyMs: number, mostAheadMs: number): void {
+  keepRecurring(name: string, everyMs: number, { lockMs, runMs }: MostAhead): void {
     const now = new Date();
     const known = [...this.#jobs.values()].find((job) => job.name === name && job.repeatInterval !== undefined);
     const fresh: JobParameters = { name, type: 'normal', priority: 0, data: {}, nextRunAt: now };
     const job: JobParameters = { _id: toJobId(randomUUID()), ...fresh, ...known, repeatInterval: everyMs };
-    if ((job.lockedAt?.getTime() ?? 0) > now.getTime() + mostAheadMs) delete job.lockedAt;
-    const isWrong = job.nextRunAt === null || job.nextRunAt.getTime() > now.getTime() + everyMs + mostAheadMs;
+    if ((job.lockedAt?.getTime() ?? 0) > now.getTime() + lockMs) delete job.lockedAt;
+    const isWrong = job.nextRunAt === null || job.nextRunAt.getTime() > now.getTime() + runMs;
     if (job.lockedAt === undefined && isWrong) job.nextRunAt = now;
     this.#jobs.set(String(job._id), job);
   }

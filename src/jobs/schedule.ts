@@ -108,7 +108,7 @@ export async function startSchedule(parts: ScheduleParts): Promise<Schedule> {
     });
   }
   const keepRecurring = async (): Promise<void> => {
-    for (const { name, everyMs } of recurring) await backend.keepRecurring(name, everyMs);
+    for (const { name, everyMs, longestMs } of recurring) await backend.keepRecurring(name, everyMs, longestMs);
   };
   await keepRecurring();
   await agenda.start();

@@ -16,6 +16,7 @@ export function surveyQueuesJob(survey: Survey, longestPauseMs: number): Recurri
   return {
     name: SURVEY_QUEUES,
     everyMs: Math.min(AGAIN_MS, longestPauseMs),
+    longestMs: longestPauseMs,
     run: async (signal) => (await survey(signal)).nextAfterMs,
   };
 }

@@ -213,6 +213,19 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
           assert.ok((await next('again')) !== undefined);
         }
       });
+
+      it('are left alone while they wait no longer than they may', async () => {
+        await backend.keepRecurring('again', SECOND, HOUR);
+        const locked = (await next('again')) ?? assert.fail();
+        const put = (nextRunAt: Date): Promise<void> =>
+          jobs.saveJobState({ ...unlocked(locked), nextRunAt }, undefined);
+        await put(new Date(Date.now() + HOUR));
+        await backend.keepRecurring('again', SECOND, HOUR);
+        assert.equal(await next('again'), undefined);
+        await put(new Date(Date.now() + 2 * HOUR));
+        await backend.keepRecurring('again', SECOND, HOUR);
+        assert.ok((await next('again')) !== undefined);
+      });
     });
   });
 }

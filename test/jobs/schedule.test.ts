@@ -77,6 +77,18 @@ describe('the schedule of jobs', function () {
     }
   });
 
+  it('leaves a recurring job its own time, when that is further away than its interval', async () => {
+    const [pausing, other] = [new Work(), new Work()];
+    pausing.do = async () => HOUR;
+    const recurring = [
+      { ...pausing.recurring, longestMs: HOUR },
+      { ...other.recurring, name: 'other' },
+    ];
+    await start(pausing, { recurring, keepEveryMs: 100 });
+    await Promise.all([pausing.begins(1), other.begins(4)]);
+    assert.equal(pausing.begun.length, 1);
+  });
+
   it('runs a recurring job again and again, at its interval', async () => {
     const work = new Work();
     await start(work);
