@@ -15,9 +15,12 @@ export interface NoticePartsSettings {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
-  readonly events: Pick<AgentEvents, 'emit'>;
+  readonly events: Pick<AgentEvents, 'tell'>;
   readonly audit: Pick<Audit, 'record'>;
 }
+
+/** Of a notice whose last attempt was never heard of again. */
+const NO_ERROR = 'NoAnswer';
 
 /** Builds the sending of notices, and has it tell what it does as events and in the log: never to whom. */
 export function createNoticeParts({ config, store, clock, log, events, audit }: NoticePartsSettings): SendNotices {
@@ -26,8 +29,12 @@ export function createNoticeParts({ config, store, clock, log, events, audit }: 
     notifier: notifierOf(config, clock),
     clock,
     mail: { agentId: config.id, surveyIntervalSeconds: config.surveyIntervalSeconds },
+    onFailing({ kind, namespace, queue, attempts, lastError }) {
+      const error = lastError ?? NO_ERROR;
+      return events.tell('notice.failed', { namespace, queue, notice: kind, attempts, error });
+    },
     onOutcome(notice) {
-      tellOutcome(notice, events, log);
+      logOutcome(notice, log);
       if (notice.settledMs !== null) auditOutcome(notice, audit);
     },
   });
@@ -41,19 +48,16 @@ function notifierOf(config: Config, clock: Clock): Notifier {
   return noNotifier;
 }
 
-function tellOutcome(notice: Notice, events: Pick<AgentEvents, 'emit'>, log: Log): void {
+function logOutcome(notice: Notice, log: Log): void {
   const { id, kind, namespace, queue, state, attempts, lastError } = notice;
   const told = { notice: id, kind, namespace, queue, attempts };
   switch (state) {
     case 'sent':
       log.info(told, 'an owner was sent a notice');
       break;
-    case 'failed': {
-      const error = lastError ?? 'NoAnswer';
-      events.emit('notice.failed', { namespace, queue, notice: kind, attempts, error });
-      log.error({ ...told, error }, 'a notice could not be delivered and is given up');
+    case 'failed':
+      log.error({ ...told, error: lastError ?? NO_ERROR }, 'a notice could not be delivered and is given up');
       break;
-    }
     case 'withdrawn':
       log.info(told, 'a notice is of no use any more and is not sent');
       break;

@@ -12,6 +12,8 @@ export interface SendNoticesParts {
   readonly notifier: Notifier;
   readonly clock: Clock;
   readonly mail: MailSettings;
+  /** It is about to be given up. Told at least once: again where an agent died meanwhile. */
+  readonly onFailing: (notice: Notice) => Promise<void>;
   /** Is told of each notice after an attempt, or after it was withdrawn, as it then is in the store. */
   readonly onOutcome: (notice: Notice) => void;
 }
@@ -35,15 +37,20 @@ const PAGE = 100;
  * agent dies, or loses the store, in between; the text is the same then, and Taskcluster drops it.
  */
 export function createSendNotices(parts: SendNoticesParts): SendNotices {
-  const { store, notifier, clock, mail, onOutcome } = parts;
+  const { store, notifier, clock, mail, onFailing, onOutcome } = parts;
   /** What came of attempts while the store could not be told: it is written before anything is sent again. */
   const unwritten = new Map<string, SendOutcome>();
 
+  /** Once it is written that a notice failed nobody comes back to it: what is to be told is told first. */
+  const write = async (after: Notice, before: Notice): Promise<boolean> => {
+    if (after.state === 'failed') await onFailing(after);
+    return await store.notices.replace(after, before.revision);
+  };
   const settle = async (begun: Notice, outcome: SendOutcome): Promise<void> => {
     unwritten.set(begun.id, outcome);
     for (let before: Notice | undefined = begun; before !== undefined; ) {
       const after = decideAfter(before, outcome, clock.nowMs());
-      if (await store.notices.replace(after, before.revision)) {
+      if (await write(after, before)) {
         onOutcome(after);
         break;
       }
@@ -57,7 +64,7 @@ export function createSendNotices(parts: SendNoticesParts): SendNotices {
   const send = async (due: Notice, signal: AbortSignal): Promise<void> => {
     const record = await store.namespaces.get(due.namespace);
     const { what, notice } = decideAttempt(due, record, clock.nowMs());
-    if (!(await store.notices.replace(notice, due.revision))) return;
+    if (!(await write(notice, due))) return;
     if (what === 'send') await settle(notice, await notifier.send(mailOf(notice, mail), signal));
     else onOutcome(notice);
   };

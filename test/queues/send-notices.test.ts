@@ -89,6 +89,7 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
       notifier: mailer(),
       clock,
       mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
+      onFailing: async () => undefined,
       onOutcome: (notice) => void outcomes.push(notice),
       ...given,
     });
@@ -190,6 +191,31 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
       outcomes.map(({ state, lastError }) => [state, lastError]),
       [['failed', 'DenylistedAddress']],
     );
+  });
+
+  it('tells that one is given up before that is written, and again where the agent dies in between', async () => {
+    const refused = await add({ contact: 'denylisted@example.org' });
+    const tooOld = await add({ attempts: 1, seenMs: clock.nowMs() - GIVE_UP_MS });
+    const told: string[] = [];
+    const onFailing = async ({ id }: Notice): Promise<void> => {
+      const { state } = await kept(id === refused.id ? refused : tooOld);
+      told.push(`${id} ${state}`);
+    };
+    const dead = interceptStore(store, async (step, call) => {
+      if (step === 'notices.replace' && told.length > 0) throw new Error('The agent has died.');
+      return await call();
+    });
+    await assert.rejects(agent({ store: dead, onFailing }).sweep(calm), /died/);
+    clock.advance(ATTEMPT_LEASE_MS);
+    await agent({ store: others, onFailing }).sweep(calm);
+    await agent({ store: others, onFailing }).sweep(calm);
+    for (const notice of [refused, tooOld]) {
+      assert.equal((await kept(notice)).state, 'failed');
+      const times = told.filter((line) => line === `${notice.id} waiting`).length;
+      assert.ok(times >= 1, `${told.join()} should name ${notice.id}`);
+    }
+    assert.ok(told.length > 2, 'told again');
+    assert.ok(told.every((line) => line.endsWith(' waiting')));
   });
 
   it('does not take for sent what Taskcluster drops without a word, and says so in the end', async () => {
