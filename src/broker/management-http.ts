@@ -10,7 +10,7 @@ import { createPlaces } from './places.ts';
 export interface CallOptions {
   /** Ends the call, waiting or under way; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** The longest the whole call may take, waiting for a free place included; else the transport's. */
+  /** The longest the whole call may take, waiting for a free place included; else the transport's, or a minute for listings. */
   readonly timeoutMs?: number;
   /**
    * Called synchronously right before the request is sent, after any waiting; again if it has to be sent again. What it

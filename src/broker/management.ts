@@ -134,6 +134,9 @@ export interface Management {
   close(): void;
 }
 
+/** A hundred thousand queues take some seconds to list, and more on a broker with other work; in ms. */
+const LISTING_TIMEOUT_MS = 60_000;
+
 /**
  * A client of the management API.
  *
@@ -163,7 +166,7 @@ export function createManagement(settings: ManagementSettings): Management {
     throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined });
   };
   const list = <T>(form: z.ZodType<T>, path: string[], options?: CallOptions, query?: Record<string, string>) =>
-    get(z.array(form), path, options, query);
+    get(z.array(form), path, { timeoutMs: LISTING_TIMEOUT_MS, ...options }, query);
   const put = async (path: string[], body: object, options?: CallOptions): Promise<PutOutcome> => {
     const answer = await transport.send({ method: 'PUT', path, body }, options);
     if (answer.status === 201) return 'created';
@@ -239,14 +242,14 @@ export function createManagement(settings: ManagementSettings): Management {
     },
     async runningNodes(options) {
       const [nodes, { erlangVersion }] = await Promise.all([
-        list(nodeAnswer, ['nodes'], options, { columns: 'name,running' }),
+        get(z.array(nodeAnswer), ['nodes'], options, { columns: 'name,running' }),
         get(overviewAnswer, ['overview'], options),
       ]);
       const otpRelease = Number.parseInt(erlangVersion, 10);
       return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
     },
     listAlarms: async (options) =>
-      (await list(alarmsAnswer, ['nodes'], options, { columns: 'name,mem_alarm,disk_free_alarm' })).flat(),
+      (await get(z.array(alarmsAnswer), ['nodes'], options, { columns: 'name,mem_alarm,disk_free_alarm' })).flat(),
     overview: (options) => get(overviewAnswer, ['overview'], options),
     whoAmI: (options) => get(identityAnswer, ['whoami'], options),
     close: () => transport.close(),

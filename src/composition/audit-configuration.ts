@@ -28,10 +28,11 @@ export function tellableSettings(config: Config): Record<string, string | number
     if (typeof value === 'string' && TOLD_TEXTS.has(name)) told[name] = value;
   }
   told['broker'] = new URL(config.rabbitmqUrl.reveal()).host;
-  told['store'] = new URL(config.storeUrl.reveal()).protocol.replace(':', '');
+  // No URL to `URL`: a replica set has several hosts with ports.
+  told['store'] = config.storeUrl.reveal().split(':', 1)[0] ?? '';
   told['accountLimits'] = JSON.stringify(config.accountLimits);
   told['claimantLimits'] = JSON.stringify(config.claimantLimits);
-  told['exemptQueues'] = JSON.stringify(config.exemptQueues.map(String));
+  told['exemptQueues'] = JSON.stringify(config.exemptQueues.map(({ source }) => source));
   told['claimant'] = config.claimantPassword !== undefined;
   told['mail'] = config.taskclusterClientId !== null && config.taskclusterAccessToken !== undefined;
   return told;

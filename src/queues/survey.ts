@@ -43,9 +43,6 @@ export interface Surveyed {
  */
 export type Survey = (signal: AbortSignal) => Promise<Surveyed>;
 
-/** A hundred thousand queues take some seconds to list. */
-const LISTING_TIMEOUT_MS = 60_000;
-
 const PAGE = 1000;
 
 /** Builds it: one listing, one read of the alerts, and then only what is deep or has an alert costs anything. */
@@ -54,7 +51,7 @@ export function createSurvey(parts: SurveyParts): Survey {
   return async (signal) => {
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
-    const listed = await management.listQueues(vhost, { signal, timeoutMs: LISTING_TIMEOUT_MS });
+    const listed = await management.listQueues(vhost, { signal });
     const listingMs = clock.monotonicMs() - startedMs;
     const alerts = await readAlerts(store);
     const managed = listed.filter(({ name }) => namespaceOfQueue(namespacePrefix, name) !== undefined);

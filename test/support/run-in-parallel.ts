@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runCommand } from '../../src/dev/commands.ts';
 import { type LocalMongoDB, NoMongoDB, startMongoDB } from '../../src/dev/mongodb.ts';
 import { ensureRabbitMQ } from '../../src/dev/rabbitmq-install.ts';
 import { MONGODB_OF_RUN } from './mongodb.ts';
@@ -48,7 +49,9 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   const total: RunResult = { passed: 0, failed: 0, skipped: 0 };
   const complaints: string[] = [];
   const { onProgress } = options;
-  // Here, since two workers that install or build the same at once would be in each other's way.
+  // Here, since two workers that install or build the same at once would be in each other's way. What documents tell to
+  // build is then there already.
+  await runCommand('npm', ['run', '--silent', 'build'], { env: options.env, signal: options.signal });
   await ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal });
   const mongodb = await openMongoDB(join(options.folder, 'mongodb'), onProgress, options.signal);
 
