@@ -62,6 +62,7 @@ export function createRepairParts(
     verified: createVerifiedHashes(check),
     keyring,
     clock,
+    bounds,
     intervals,
     settings: {
       ...settings,

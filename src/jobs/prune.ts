@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import type { ClockBounds } from '../namespaces/clock-bounds.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import type { RecurringJob } from './job.ts';
@@ -21,12 +21,13 @@ export function isForgettable({ state, goneMs, revokedUntilMs }: NamespaceRecord
  */
 export function pruneJob({
   store,
-  clock,
+  bounds,
   log,
   auditDays,
 }: {
   readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices' | 'audit'>;
-  readonly clock: Clock;
+  /** A signature that is forgotten while other agents accept it can be used again. */
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly log: Log;
   /** How long the audit is kept, in days. */
   readonly auditDays: number;
@@ -35,10 +36,10 @@ export function pruneJob({
     name: 'prune',
     everyMs: PRUNE_EVERY_MS,
     async run(signal) {
-      const nonces = await store.nonces.prune(clock.nowMs());
-      const tombstones = await pruneTombstones(store.namespaces, clock, signal);
-      const notices = await store.notices.prune(clock.nowMs() - NOTICE_KEPT_MS);
-      const audit = await store.audit.prune(clock.nowMs() - auditDays * DAY_MS);
+      const nonces = await store.nonces.prune(bounds.earliestMs());
+      const tombstones = await pruneTombstones(store.namespaces, bounds, signal);
+      const notices = await store.notices.prune(bounds.earliestMs() - NOTICE_KEPT_MS);
+      const audit = await store.audit.prune(bounds.earliestMs() - auditDays * DAY_MS);
       const pruned = { nonces, tombstones, notices, audit };
       if (Object.values(pruned).some((count) => count > 0)) {
         log.debug(pruned, 'what is of no use any more was removed');
@@ -47,14 +48,18 @@ export function pruneJob({
   };
 }
 
-async function pruneTombstones(store: Store['namespaces'], clock: Clock, signal: AbortSignal): Promise<number> {
+async function pruneTombstones(
+  store: Store['namespaces'],
+  bounds: Pick<ClockBounds, 'earliestMs'>,
+  signal: AbortSignal,
+): Promise<number> {
   let pruned = 0;
   let after: string | undefined;
   for (;;) {
     signal.throwIfAborted();
     const page = await store.list({ states: ['gone'], limit: PAGE, ...(after === undefined ? {} : { after }) });
     for (const record of page) {
-      if (!isForgettable(record, clock.nowMs())) continue;
+      if (!isForgettable(record, bounds.earliestMs())) continue;
       if (await store.remove(record.namespace, record.revision)) pruned += 1;
     }
     after = page.at(-1)?.namespace;

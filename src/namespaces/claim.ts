@@ -4,6 +4,7 @@ import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { activeSlot } from './accounts.ts';
 import type { ClearLeftovers } from './clear-leftovers.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { checkExpires, type Claim, type ClaimContext, completed, decideClaim } from './decide-claim.ts';
 import type { Accounts } from './provision.ts';
 import { fenceMs, type Intervals } from './timing.ts';
@@ -30,6 +31,7 @@ export interface ClaimParts {
   readonly store: NamespaceStore;
   readonly accounts: Accounts;
   readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly randomBytes: RandomBytes;
   readonly intervals: Intervals;
   /** The id of the agent secret for new lives. */
@@ -58,11 +60,12 @@ const MOST_TRIES = 100;
  * unavailable; the claim may be made again after any of them.
  */
 export function createClaimNamespace(parts: ClaimParts): (claim: Claim, signal: AbortSignal) => Promise<ClaimResult> {
-  const { store, accounts, clock, randomBytes, intervals, keyId, finishRevocation, clearLeftovers } = parts;
+  const { store, accounts, clock, bounds, randomBytes, intervals, keyId, finishRevocation, clearLeftovers } = parts;
   const fence = fenceMs(intervals);
 
   const contextNow = (): ClaimContext => ({
     nowMs: clock.nowMs(),
+    earliestMs: bounds.earliestMs(),
     intervals,
     keyId,
     newLife: () => randomBytes(LIFE_BYTES).toString('base64url'),

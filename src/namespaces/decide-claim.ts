@@ -17,6 +17,8 @@ export interface Claim {
 /** What a claim depends on besides the record. */
 export interface ClaimContext {
   readonly nowMs: number;
+  /** What counts for what must not be claimed too early: `nowMs`, unless the machine's clock was set. */
+  readonly earliestMs: number;
   readonly intervals: Intervals;
   /** The id of the agent secret that new accounts are made with. */
   readonly keyId: string;
@@ -44,7 +46,7 @@ export type ClaimDecision =
  */
 export function decideClaim(record: NamespaceRecord | undefined, claim: Claim, context: ClaimContext): ClaimDecision {
   if (record === undefined) return { action: 'begin', record: newLife(claim, context, 0, null) };
-  refuseWhileRevoked(record, context.nowMs);
+  refuseWhileRevoked(record, context.earliestMs);
   switch (record.state) {
     case 'expiring':
       throw new WireError(
@@ -53,7 +55,7 @@ export function decideClaim(record: NamespaceRecord | undefined, claim: Claim, c
       );
     case 'gone': {
       const reusable = reusableMs(record.goneMs ?? context.nowMs, context.intervals);
-      if (context.nowMs < reusable) {
+      if (context.earliestMs < reusable) {
         throw new WireError(
           'RequestConflict',
           `Namespace ${claim.namespace} was deleted a moment ago. Claim it again at ${new Date(reusable).toISOString()}.`,

@@ -6,6 +6,7 @@ import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName, namespaceOfAccount, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { closeOldConnections, findOldConnections, type OldConnection } from './close-old-connections.ts';
 import { compareAccounts, type SeenAccount } from './decide-repair.ts';
 import type { VerifiedHashes } from './password-check.ts';
@@ -42,6 +43,7 @@ export interface ReconcileParts {
   readonly verified: VerifiedHashes;
   readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
   readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly intervals: Intervals;
   readonly settings: Pick<AccountSettings, 'agentId' | 'usernamePrefix' | 'vhost' | 'limits'> & {
     readonly namespacePrefix: string;
@@ -71,7 +73,7 @@ const SLOTS: readonly SlotNumber[] = [1, 2];
 
 /** Makes the pass of an installation. Listings are only where to look: what is written is read afresh before that. */
 export function createReconcile(parts: ReconcileParts): Reconcile {
-  const { store, management, verified, keyring, clock, intervals, settings, backoff, width } = parts;
+  const { store, management, verified, keyring, clock, bounds, intervals, settings, backoff, width } = parts;
   const { vhost, usernamePrefix, limits, ownUsers } = settings;
   let lastUnknown = '';
 
@@ -98,7 +100,7 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
       management.listUserLimits({ signal }),
       management.listConnections(vhost, { signal }),
     ]);
-    const openedBeforeMs = clock.nowMs() - settings.connectionMaxAgeMs;
+    const openedBeforeMs = bounds.earliestMs() - settings.connectionMaxAgeMs;
     return {
       users: new Map(users.filter(({ name }) => namespaceOf(name) !== undefined).map((user) => [user.name, user])),
       permissions: new Map(permissions.map((listed) => [listed.user, listed])),

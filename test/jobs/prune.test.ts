@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { isForgettable, pruneJob } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/log.ts';
+import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { noticeOf, recordOf } from '../support/records.ts';
 import { auditOf } from '../store/audit-contract.ts';
 
 const DAY = 86_400_000;
+const LOG = createLog({ logLevel: 'silent', id: 'test' });
 
 describe('prune', () => {
   it('keeps a tombstone for a day after it was of use', () => {
@@ -37,7 +39,8 @@ describe('prune', () => {
       auditOf({ id: 'old', atMs: clock.nowMs() - 7 * DAY - 1 }),
       auditOf({ id: 'young', atMs: clock.nowMs() - 7 * DAY }),
     ]);
-    const job = pruneJob({ store, clock, log: createLog({ logLevel: 'silent', id: 'test' }), auditDays: 7 });
+    const bounds = { earliestMs: () => clock.nowMs() };
+    const job = pruneJob({ store, bounds, log: LOG, auditDays: 7 });
     await job.run(new AbortController().signal);
     assert.deepEqual(
       ['alive', 'old', 'young'].map((name) => store.peek(name) !== undefined),
@@ -51,5 +54,19 @@ describe('prune', () => {
       (await store.audit.list({ limit: 9 })).map(({ id }) => id),
       ['young'],
     );
+  });
+
+  it('forgets no signature and no tombstone early because the clock was set forward', async () => {
+    const clock = createManualClock();
+    const store = createMemoryStore();
+    const intervals = { rotationMs: DAY / 24, defaultLifetimeMs: DAY, maxLifetimeMs: DAY };
+    const bounds = createClockBounds(clock, intervals, () => undefined);
+    store.put(recordOf(0, { namespace: 'young', state: 'gone', goneMs: clock.nowMs() - DAY + 1 }));
+    const entry = { replyAddress: 'a', correlationId: 'c', digest: 'd', firstSeenMs: 0, outcome: null };
+    await store.nonces.remember({ ...entry, key: 'young', acceptableUntilMs: clock.nowMs() + 1 });
+    clock.setWall(clock.nowMs() + DAY);
+    await pruneJob({ store, bounds, log: LOG, auditDays: 7 }).run(new AbortController().signal);
+    assert.notEqual(store.peek('young'), undefined);
+    assert.equal(await store.nonces.recordOutcome('young', 'x'), 'x');
   });
 });

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { WireError } from '../../src/contract/errors.ts';
 import { AgentError, isAgentError } from '../../src/errors.ts';
+import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import { type ClaimParts, type ClaimResult, createClaimNamespace } from '../../src/namespaces/claim.ts';
 import type { Claim } from '../../src/namespaces/decide-claim.ts';
 import { createKeyring } from '../../src/namespaces/passwords.ts';
@@ -71,6 +72,7 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
     store: traced,
     accounts,
     clock,
+    bounds: createClockBounds(clock, intervals, () => undefined),
     randomBytes,
     intervals,
     keyId: keyring.currentKeyId,
@@ -93,6 +95,25 @@ function assertWorks({ scripted, store }: Pick<SetUp, 'scripted' | 'store'>, res
 }
 
 describe('claimNamespace', () => {
+  for (const [title, given] of [
+    ['before its revocation is over', (nowMs: number) => ({ revokedUntilMs: nowMs + HOUR })],
+    ['right after its deletion', (nowMs: number) => ({ state: 'gone' as const, goneMs: nowMs })],
+  ] as const) {
+    it(`makes nothing ${title} because the clock was set forward`, async () => {
+      const { store, clock, steps, claimNamespace } = setUp();
+      const nowMs = clock.nowMs();
+      const { record } = await claimNamespace(claim(), never);
+      store.put({ ...record, ...given(nowMs) });
+      steps.length = 0;
+      clock.setWall(nowMs + 2 * HOUR);
+      await assert.rejects(claimNamespace(claim(), never), { code: 'RequestConflict' });
+      assert.deepEqual(steps, []);
+      // Nobody knows for long which of the two times was right.
+      clock.advance(2 * HOUR);
+      await claimNamespace(claim(), never);
+    });
+  }
+
   it('records the namespace, makes the account, records that it works, and only then answers', async () => {
     const agent = setUp();
     const result = await agent.claimNamespace(claim(), never);

@@ -16,7 +16,7 @@ const NOW = Date.parse('2026-11-24T12:00:00Z');
 const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
 
 function context(nowMs = NOW): ClaimContext {
-  return { nowMs, intervals, keyId: 'key', newLife: () => 'a new life' };
+  return { nowMs, earliestMs: nowMs, intervals, keyId: 'key', newLife: () => 'a new life' };
 }
 
 function claim(given: Partial<Claim> = {}): Claim {

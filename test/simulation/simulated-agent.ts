@@ -78,7 +78,7 @@ export function startSimulatedAgent({
   };
   const parts = createNamespaceParts(settings);
   const repairParts = createRepairParts(settings, parts, { remove: async () => false });
-  const prune = pruneJob({ store, clock: machine.clock, log: LOG, auditDays: 30 });
+  const prune = pruneJob({ store, bounds: parts.bounds, log: LOG, auditDays: 30 });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {
