@@ -25,17 +25,16 @@ export interface Alerts {
   /**
    * Does what a look asks for. Every write is a compare-and-set: of two agents one goes on.
    *
+   * @param look its `record` is undefined when nobody watches the queue any more
    * @param alert the one that the decision was made for
    * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
    */
   carryOut(
     action: AlertAction,
-    look: { readonly queue: string; readonly record: NamespaceRecord; readonly depth: Depth },
+    look: { readonly queue: string; readonly record: NamespaceRecord | undefined; readonly depth: Depth },
     alert: QueueAlert | undefined,
     signal: AbortSignal,
   ): Promise<void>;
-  /** The queue is gone, or nobody watches it any more. */
-  forget(alert: QueueAlert): Promise<void>;
 }
 
 /** A queue that is far too deep is looked at again so soon after the warning, in ms: the mail takes a moment. */
@@ -111,9 +110,16 @@ export function createAlerts(parts: AlertsParts): Alerts {
     }
   };
   /** Takes over from an agent that is taken for dead; of several that do so one goes on. */
-  const carryOn = async (record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void> => {
+  const carryOn = async (
+    record: NamespaceRecord | undefined,
+    alert: QueueAlert,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const taken = await move(alert, alert.level);
-    switch (taken?.level) {
+    if (taken === undefined) return;
+    // That is decided only about a queue that is deleted.
+    if (record?.life !== taken.life) return await deletion.finish(taken);
+    switch (taken.level) {
       case 'warning':
         return await finishWarning(record, taken);
       case 'recovering':
@@ -124,13 +130,14 @@ export function createAlerts(parts: AlertsParts): Alerts {
       case 'deleted':
         return await deletion.finish(taken);
       case 'warned':
-      case undefined:
     }
   };
 
   return {
-    forget,
     async carryOut(action, { queue, record, depth }, alert, signal) {
+      if (alert !== undefined && action === 'forget') return await forget(alert);
+      if (alert !== undefined && action === 'carry-on') return await carryOn(record, alert, signal);
+      if (record === undefined) return;
       if (action === 'warn') return await warn(record, queue, depth);
       if (alert === undefined) return;
       switch (action) {
@@ -142,9 +149,7 @@ export function createAlerts(parts: AlertsParts): Alerts {
         case 'condemn':
           return await condemn(record, alert, depth, signal);
         case 'carry-on':
-          return await carryOn(record, alert, signal);
         case 'forget':
-          return await forget(alert);
         case 'none':
       }
     },

@@ -49,20 +49,26 @@ const CLOCK_DIFFERENCE_MS = 60_000;
  * warned of first. Between a warning and the next one lies a depth below half of the threshold, so that a queue that
  * stays near it is warned of once.
  *
- * @param life that of the namespace now
+ * @param life that of the namespace now; undefined when nobody watches the queue any more
  */
 export function decideQueueAlert(
   alert: QueueAlert | undefined,
-  life: string,
+  life: string | undefined,
   { messages, isWhole, isGone = false, seenMs }: Depth,
   { warnAtMessages, deleteAtMessages }: AlertLimits,
   nowMs: number,
 ): AlertAction {
   if (alert === undefined) return messages !== undefined && messages >= warnAtMessages ? 'warn' : 'none';
-  if (alert.life !== life) return 'forget';
   const changedMs = alert.changedMs > nowMs + CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
+  const isAbandoned = nowMs >= changedMs + FINISH_MS;
+  if (alert.life !== life) {
+    if (alert.level !== 'deleting' && alert.level !== 'deleted') return 'forget';
+    if (!isAbandoned) return 'none';
+    // Whose queue was deleted is told so, whatever has become of the namespace since.
+    return isGone || alert.level === 'deleted' ? 'carry-on' : 'forget';
+  }
   if (isGone && (alert.level === 'warning' || alert.level === 'warned')) return 'forget';
-  if (alert.level !== 'warned') return nowMs >= changedMs + FINISH_MS ? 'carry-on' : 'none';
+  if (alert.level !== 'warned') return isAbandoned ? 'carry-on' : 'none';
   // A look from before the alert was written says nothing about it.
   if (messages === undefined || seenMs <= changedMs) return 'none';
   if (messages >= deleteAtMessages) return 'condemn';

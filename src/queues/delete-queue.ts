@@ -35,7 +35,7 @@ export interface DeleteQueue {
    * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason. Whoever finds the alert carries on.
    */
   goOn(record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void>;
-  /** Goes on with one that is `deleted`: tells, and forgets it. */
+  /** Goes on with one whose queue is deleted, `deleting` or `deleted` as it may be: tells, and forgets it. */
   finish(alert: QueueAlert): Promise<void>;
 }
 
@@ -67,18 +67,17 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
   };
 
   return {
-    finish,
+    finish: (alert) => (alert.level === 'deleting' ? markDeleted(alert) : finish(alert)),
     async goOn(record, alert, signal) {
       const { queue, namespace } = alert;
       await notices.holdDeletion(record, alert);
       const seen = await lastLook(queue, limits.deleteAtMessages, signal);
+      // The delete call of an agent that died has worked, or the owner was faster.
+      if (seen.is === 'missing' && alert.level === 'deleting') return await markDeleted(alert);
       const owner = await store.namespaces.get(namespace);
       if (owner?.state !== 'active' || owner.life !== alert.life) return await forget(alert);
-      if (seen.is !== 'there') {
-        if (seen.is === 'unknown') return;
-        // The delete call of an agent that died has worked, or the owner was faster.
-        return await (alert.level === 'deleting' ? markDeleted(alert) : forget(alert));
-      }
+      if (seen.is === 'missing') return await forget(alert);
+      if (seen.is === 'unknown') return;
       const { messages, seenAt } = seen;
       const look = { messages, seenMs: seenAt.wallMs };
       if (messages < limits.deleteAtMessages) {

@@ -50,11 +50,8 @@ export function createJudgeQueues(parts: JudgeQueuesParts): JudgeQueues {
   };
   const judge = async ({ queue, depth, alert }: SeenQueue, signal: AbortSignal): Promise<void> => {
     const record = await ownerOf(queue);
-    if (record === undefined) {
-      if (alert !== undefined) await alerts.forget(alert);
-      return;
-    }
-    const action = decideQueueAlert(alert, record.life, depth, limits, clock.nowMs());
+    if (record === undefined && alert === undefined) return;
+    const action = decideQueueAlert(alert, record?.life, depth, limits, clock.nowMs());
     await alerts.carryOut(action, { queue, record, depth }, alert, signal);
   };
 

@@ -15,7 +15,8 @@ export interface LastLookParts {
 
 /** What was seen of a queue right before it would be deleted. */
 export type LastSeen =
-  | { readonly is: 'missing' | 'unknown' }
+  | { readonly is: 'missing' }
+  | { readonly is: 'unknown' }
   | { readonly is: 'there'; readonly messages: number; readonly seenAt: Moment };
 
 /**

@@ -77,6 +77,25 @@ describe('the decision about a queue', () => {
     assert.equal(decide(alertOf({ life: 'other' }), depth(9000)), 'forget');
   });
 
+  it('goes on with what was deleted in an earlier life, and forgets what was to be', () => {
+    const gone = depth(undefined, { isGone: true });
+    for (const life of ['next', undefined]) {
+      const orphaned = (level: QueueAlertLevel, seen: Depth, sinceMs = FINISH_MS): string =>
+        decideQueueAlert(alertOf({ level, changedMs: NOW_MS - sinceMs }), life, seen, LIMITS, NOW_MS);
+      assert.equal(orphaned('deleted', gone), 'carry-on');
+      assert.equal(orphaned('deleted', depth(9000)), 'carry-on', 'one of that name was made anew');
+      assert.equal(orphaned('deleting', gone), 'carry-on');
+      assert.equal(orphaned('deleting', depth(9000)), 'forget');
+      for (const level of ['warning', 'warned', 'over', 'recovering'] as const) {
+        assert.equal(orphaned(level, gone), 'forget');
+      }
+      // The agent that deletes it may live.
+      for (const level of ['deleting', 'deleted'] as const) {
+        assert.equal(orphaned(level, gone, FINISH_MS - 1), 'none');
+      }
+    }
+  });
+
   /** One look of a history: so much later, so deep, and whether it shows all. */
   const look = fc.record({
     afterMs: fc.integer({ min: 1, max: 20_000 }),

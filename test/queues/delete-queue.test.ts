@@ -139,6 +139,17 @@ describe('the deletion of a queue', () => {
     }
   });
 
+  it('is told when the call of an agent that died has worked, although the namespace has ended since', async () => {
+    for (const owner of [{ state: 'gone' }, { life: 'next' }] as const) {
+      const { hooks, told, notice, level, goOn } = await scene({ level: 'deleting' }, owner);
+      hooks.look = () => ({ is: 'missing' });
+      await goOn();
+      assert.equal(told.length, 1);
+      assert.equal(notice(), 'waiting');
+      assert.equal(await level(), undefined);
+    }
+  });
+
   it('is told when the call of an agent that died has worked, and not when the owner was faster', async () => {
     for (const [level, isTold] of [
       ['deleting', true],
