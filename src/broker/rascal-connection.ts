@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import rascal from 'rascal';
 import type { BrokerAsPromised, BrokerConfig, VhostConfig } from 'rascal';
 import type { Secret } from '../secret.ts';
+import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
 
 /** What {@link connectRascal} needs. */
 export interface RascalConnectionSettings {
@@ -26,7 +27,6 @@ export interface RascalConnection {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const HEARTBEAT_SECONDS = 10;
-const CLOSE_TIMEOUT_MS = 2000;
 
 /**
  * Connects once and declares what `vhostConfig` says. rascal's own reconnecting is off: it ignores the configured delays

@@ -1,4 +1,5 @@
 import { type Channel, type ChannelModel, connect, type ConsumeMessage, type RecoveringChannelModel } from 'amqplib';
+import { closeConnection } from '../broker/close-connection.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
@@ -28,8 +29,8 @@ export interface Consumer {
   /** Whether requests are taken at the moment. */
   readonly consuming: boolean;
   /**
-   * Takes no more, waits at most `deadlineMs` for those that are being served, and closes the connection; the broker
-   * gives the rest to others.
+   * Takes no more, waits at most `deadlineMs` for those that are being served, and closes the connection, by force
+   * when that takes more than a moment; the broker gives the rest to others.
    */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -66,6 +67,7 @@ class RequestConsumer implements Consumer {
   readonly started: Promise<void>;
   #channels: { channel: Channel; consumerTag: string }[] = [];
   #connections = 0;
+  #current: ChannelModel | undefined;
   #stopping = false;
   #onStarted: () => void = () => undefined;
   #onRefused: (error: AgentError) => void = () => undefined;
@@ -105,11 +107,12 @@ class RequestConsumer implements Consumer {
     });
     await Promise.race([Promise.all([...cancelled, ...this.#inHand]), deadline]);
     clearTimeout(timer);
-    await this.#connection.close();
+    await closeConnection(this.#connection, this.#current);
   }
 
   async #consume(model: ChannelModel): Promise<void> {
     this.#connections += 1;
+    this.#current = model;
     outliveUnreadableHeaders(model);
     try {
       const channels = [];

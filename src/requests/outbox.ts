@@ -1,4 +1,5 @@
 import { type ChannelModel, type ConfirmChannel, connect, type Options, type RecoveringChannelModel } from 'amqplib';
+import { closeConnection } from '../broker/close-connection.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
@@ -41,6 +42,7 @@ export interface Outbox {
    * @throws AgentError `Stopping` when the outbox is closed first.
    */
   send(message: OutgoingMessage): Promise<Delivered>;
+  /** Closes the connection, by force when that takes more than a moment. */
   close(): Promise<void>;
 }
 
@@ -89,6 +91,7 @@ class ConnectionOutbox implements Outbox {
   readonly #waiting: Pending[] = [];
   readonly #returned = new Set<string>();
   #channel: ConfirmChannel | undefined;
+  #current: ChannelModel | undefined;
   /** The only message on its way, while messages are sent one at a time. */
   #alone: Pending | undefined;
   #lastId = 0;
@@ -132,11 +135,12 @@ class ConnectionOutbox implements Outbox {
     for (const pending of left) {
       pending.fail(new AgentError('Stopping', 'The agent stopped before the broker confirmed the message.'));
     }
-    await this.#connection.close();
+    await closeConnection(this.#connection, this.#current);
   }
 
   /** Opens a channel, sends again what the former one left, then everything that waits. */
   async #start(model: ChannelModel): Promise<void> {
+    this.#current = model;
     try {
       const channel = await model.createConfirmChannel();
       channel.on('error', (error: Error) => this.#log.warn({ err: error }, 'the reply channel has an error'));
