@@ -17,7 +17,10 @@ export interface FailedRenewal {
   readonly failures: number;
   /** Whether RabbitMQ refused the credentials that are held; undefined when it was not asked or did not answer. */
   readonly credentialsRefused: boolean | undefined;
+  /** By the clock of this machine, in ms since the epoch. */
   readonly nowMs: number;
+  /** By how many ms that clock is ahead of the agent's, where the agent has said so. */
+  readonly aheadMs?: number | undefined;
   /** From 0 to just below 1. */
   readonly random: number;
 }
@@ -55,15 +58,17 @@ export function decideRenewal({ claimedMs, reclaimMs }: Omit<HeldClaim, 'expires
  * credentials. Everything else, an hour without an agent included, is tried again.
  */
 export function decideAfterFailure(held: HeldClaim, failed: FailedRenewal): AfterFailure {
-  const { code, failures, nowMs, random } = failed;
+  const { code, failures, nowMs, aheadMs = 0, random } = failed;
+  // What is held is promised by the agent's clock, and this one is known to be wrong.
+  const agentMs = nowMs - aheadMs;
   if (code === 'InsufficientScopes') return { next: 'lost', reason: 'scopes' };
   if (code === 'RequestConflict') return { next: 'lost', reason: 'taken-away' };
-  if (nowMs >= held.expiresMs) return { next: 'lost', reason: 'expired' };
+  if (agentMs >= held.expiresMs) return { next: 'lost', reason: 'expired' };
   // Before that they are promised: whoever changed the account by hand, the agent puts it right.
-  if (failed.credentialsRefused === true && nowMs >= held.reclaimMs) return { next: 'lost', reason: 'refused' };
-  const pauseMs = Math.max(LEAST_PAUSE_MS / 2, pauseAfter(failures, random, held.reclaimMs - nowMs));
+  if (failed.credentialsRefused === true && agentMs >= held.reclaimMs) return { next: 'lost', reason: 'refused' };
+  const pauseMs = Math.max(LEAST_PAUSE_MS / 2, pauseAfter(failures, random, held.reclaimMs - agentMs));
   // At the end of its time it is looked at once more: then it is lost.
-  return { next: 'claim', atMs: Math.min(nowMs + pauseMs, held.expiresMs) };
+  return { next: 'claim', atMs: nowMs + Math.min(pauseMs, held.expiresMs - agentMs) };
 }
 
 function pauseAfter(failures: number, random: number, promisedMs: number): number {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { parseInstant } from '../contract/fields.ts';
 import type { ResultBody } from '../contract/methods.ts';
 import { decideAfterFailure, decideRenewal, type HeldClaim, type LossReason } from './decide-lease.ts';
-import { BrokerRefused, ClientClosed, LeaseLost, PulseAgentError, Unavailable } from './errors.ts';
+import { BrokerRefused, ClientClosed, ClockSkew, LeaseLost, PulseAgentError, Unavailable } from './errors.ts';
 import type { Time } from './time.ts';
 
 type Claim = ResultBody<'claim-namespace'>;
@@ -201,6 +201,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       failures: this.#failures,
       credentialsRefused: asked.refused,
       nowMs: time.nowMs(),
+      aheadMs: asked.error instanceof ClockSkew ? asked.error.aheadMs : undefined,
       random: time.random(),
     });
     if (decision.next === 'lost') {

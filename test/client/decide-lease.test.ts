@@ -57,6 +57,13 @@ describe('decideAfterFailure', () => {
     assert.deepEqual(after({ code: 'RequestConflict' }), { next: 'lost', reason: 'taken-away' });
   });
 
+  it('is not lost because the clock of this machine is ahead', () => {
+    const nowMs = HELD.expiresMs + MINUTE;
+    const code = 'AuthenticationFailed';
+    assert.deepEqual(after({ code, nowMs, aheadMs: 300 * MINUTE }), { next: 'claim', atMs: nowMs + 500 });
+    assert.deepEqual(after({ code, nowMs, aheadMs: MINUTE }), { next: 'lost', reason: 'expired' });
+  });
+
   it('is lost at the end of the namespace', () => {
     assert.equal(after({ nowMs: HELD.expiresMs - 1 }).next, 'claim');
     assert.deepEqual(after({ nowMs: HELD.expiresMs }), { next: 'lost', reason: 'expired' });
