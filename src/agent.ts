@@ -287,6 +287,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       jobs,
       bindings: remover,
       queues: queues.watch,
+      background,
+      compare: reconcile,
       lookAtAll,
       onEvent: observation.onBrokerEvent,
     });

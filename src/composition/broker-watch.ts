@@ -6,10 +6,12 @@ import type { Management } from '../broker/management.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { contractNames } from '../contract/names.ts';
-import { createReact, type QueueWatch } from '../jobs/broker-event-reactions.ts';
+import { createReact, REPAIR_ACCOUNT, type QueueWatch } from '../jobs/broker-event-reactions.ts';
 import type { Jobs } from '../jobs/job.ts';
+import { createRepairBurst } from '../jobs/repair-burst.ts';
 import type { Log } from '../log.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
+import type { Background } from './background.ts';
 
 /** What {@link startBrokerWatch} works with. */
 export interface BrokerWatchParts {
@@ -23,6 +25,9 @@ export interface BrokerWatchParts {
   readonly queues: QueueWatch;
   /** Is told of each event that was taken. */
   readonly onEvent?: (event: BrokerEvent) => void;
+  readonly background: Pick<Background, 'run'>;
+  /** Compares the accounts of all namespaces with the store. */
+  readonly compare: (signal: AbortSignal) => Promise<unknown>;
   /** Compares everything, as events may have been lost. */
   readonly lookAtAll: () => void;
 }
@@ -40,7 +45,7 @@ export interface BrokerWatch {
  * on its regular comparisons, and says so. Resolves when the first try to consume them is over.
  */
 export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerWatch> {
-  const { config, management, clock, log, events, jobs, bindings, queues } = parts;
+  const { config, management, clock, log, events, jobs, bindings, queues, background } = parts;
   const alarms = createAlarms({
     clock,
     listAlarms: () => management.listAlarms(),
@@ -58,7 +63,13 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
   };
   const react = createReact({
     settings: { ...config, ownUsers: ownUsersOf(config) },
-    jobs,
+    repair: createRepairBurst({
+      clock,
+      log,
+      repair: (namespace) => jobs.trigger(REPAIR_ACCOUNT, namespace),
+      compare: async (signal) => void (await parts.compare(signal)),
+      inBackground: (work) => background.run('comparing the broker with the store', work),
+    }),
     alarms,
     bindings,
     queues,

@@ -5,7 +5,6 @@ import type { Log } from '../log.ts';
 import { namespaceOfAccount } from '../namespaces/accounts.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import { namespaceOfQueue } from '../queues/managed-queue.ts';
-import type { Jobs } from './job.ts';
 
 /** What decides about an event. */
 export interface ReactionSettings {
@@ -73,7 +72,8 @@ export function decideReaction(settings: ReactionSettings, event: BrokerEvent): 
 /** What {@link createReact} works with. */
 export interface ReactionParts {
   readonly settings: ReactionSettings;
-  readonly jobs: Jobs;
+  /** Asks for the repair of a namespace's accounts. */
+  readonly repair: (namespace: string) => void;
   readonly alarms: Pick<Alarms, 'take'>;
   readonly bindings: Pick<BindingRemover, 'remove'>;
   readonly queues: QueueWatch;
@@ -98,7 +98,7 @@ export function createReact(parts: ReactionParts): (event: BrokerEvent) => Promi
       case 'none':
         return undefined;
       case 'repair':
-        parts.jobs.trigger(REPAIR_ACCOUNT, reaction.namespace);
+        parts.repair(reaction.namespace);
         return undefined;
       case 'alarm':
         if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.take(event);
