@@ -9,11 +9,12 @@ import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { auditConfiguration } from './composition/audit-configuration.ts';
 import { createBackground } from './composition/background.ts';
 import { startBrokerWatch } from './composition/broker-watch.ts';
+import { createGather } from './composition/gather.ts';
 import { openObservation } from './composition/observation.ts';
 import { reportStart } from './composition/start-report.ts';
 import { lookAtConnection } from './observe/health.ts';
 import type { StartReport } from './observe/start-summary.ts';
-import { type Clock, type RandomBytes, systemClock } from './clock.ts';
+import { type Clock, type RandomBytes, systemClock, systemSleep } from './clock.ts';
 import type { Config } from './config.ts';
 import { contractNames } from './contract/names.ts';
 import { isAgentError } from './errors.ts';
@@ -81,6 +82,9 @@ const MANAGEMENT_TIMEOUT_MS = 5_000;
 /** How long a starting agent waits for a broker that does not answer, and how often it looks, in ms. */
 const START_PATIENCE_MS = 60_000;
 const START_RETRY_MS = 1_000;
+
+/** Releases that come within so many ms are carried out together: each by itself would list all queues of the broker. */
+const RELEASES_WITHIN_MS = 100;
 
 /** How long a stopping agent waits for jobs, which are told to end and can all be done again, in ms. */
 const JOBS_STOP_MS = 5_000;
@@ -192,7 +196,12 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       events: told,
       audit,
       jobs,
-      startEnd: (namespace) => background.run('deletion', (signal) => parts.endNamespaces([namespace], signal)),
+      startEnd: createGather({
+        start: (work) => background.run('deletion', work),
+        together: parts.endNamespaces,
+        sleep: systemSleep,
+        withinMs: RELEASES_WITHIN_MS,
+      }),
     });
     const broker = await openAgentBroker(
       {

@@ -74,6 +74,12 @@ interface Ending {
  */
 const LATE_CONNECTION_MS = 600;
 
+/**
+ * How long the accounts wait for the listing of their connections, in ms. With many connections it takes seconds, and
+ * until the accounts are deleted released credentials open new ones.
+ */
+const LISTING_PATIENCE_MS = 300;
+
 /** How often queues and exchanges are listed, at most: whoever keeps making them is no account of the namespace. */
 const MOST_LISTINGS = 10;
 
@@ -113,6 +119,16 @@ export function createEnd(parts: EndParts): EndNamespaces {
     for (const { name, user } of listed) {
       const owner = owners.get(user);
       if (owner !== undefined) parts.onClosed({ ...owner, account: user, connection: name });
+    }
+  };
+
+  /** Waits for work that does not reject, but no longer than this. */
+  const atMost = async (work: Promise<void>, ms: number, signal: AbortSignal): Promise<void> => {
+    const done = new AbortController();
+    try {
+      await Promise.race([work, sleep(ms, AbortSignal.any([signal, done.signal]))]);
+    } finally {
+      done.abort();
     }
   };
 
@@ -200,10 +216,12 @@ export function createEnd(parts: EndParts): EndNamespaces {
       }
     });
     if (endings.size === 0) return;
-    await tellConnections(endings, signal);
+    const told = tellConnections(new Set(endings), signal);
+    await atMost(told, LISTING_PATIENCE_MS, signal);
     await each(deleteAccounts);
     await sleep(LATE_CONNECTION_MS, signal);
     await each(closeLate);
+    await told;
 
     for (let listing = 1; endings.size > 0; listing += 1) {
       const owned = await listOwned(endings, signal);

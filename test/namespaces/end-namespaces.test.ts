@@ -131,6 +131,39 @@ describe('the deletion of namespaces', function () {
     assert.deepEqual(await leftOf(room, namespace), []);
   });
 
+  it('does not wait for a slow listing of connections before it deletes the accounts, and tells of them all the same', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const deleted = new AbortController();
+    let wasDeleted = false;
+    const agent = room.addAgent({
+      async around(step, call) {
+        const answer = await call();
+        if (step === 'management.deleteUser') deleted.abort();
+        if (step === 'management.listConnections') {
+          await Promise.race([until(deleted.signal), sleep(5000)]);
+          wasDeleted = deleted.signal.aborted;
+        }
+        return answer;
+      },
+    });
+    const namespace = teamNamespace();
+    const { connection, closed } = await openDoomed((await agent.claim(namespace)).connectionString);
+    await settleDown(connection, namespace);
+    const path = `/vhosts/${encodeURIComponent(room.config.vhost)}/connections`;
+    const isListed = async () => JSON.stringify((await manage(room.broker, 'GET', path)).body).includes(namespace);
+    while (!(await isListed())) await sleep(100);
+    release(room, namespace);
+    await agent.endNamespaces([namespace], never);
+    assert.ok(wasDeleted);
+    await closed;
+    const told = agent.events.filter(({ type }) => type === 'connection.closed');
+    assert.deepEqual(
+      told.map(({ data }) => [data['namespace'], data['reason']]),
+      [[namespace, 'released']],
+    );
+    assert.equal(room.store.peek(namespace)?.state, 'gone');
+  });
+
   for (const step of DESTRUCTIVE) {
     it(`that stands still before ${step} touches nothing of the next life`, async () => {
       const room = await makeNamespaceRoom(SETTINGS);
