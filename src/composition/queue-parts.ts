@@ -70,6 +70,7 @@ export function createQueueParts(
     notices,
     management,
     lastLook: createLastLook({ management, readyCounts, clock, vhost }),
+    readyCounts,
     clock,
     vhost,
     limits,

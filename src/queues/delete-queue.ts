@@ -1,4 +1,5 @@
 import type { Management } from '../broker/management.ts';
+import type { ReadyCounts } from '../broker/ready-counts.ts';
 import { type Clock, elapsedSinceMs, type Moment } from '../clock.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alerts.ts';
@@ -17,6 +18,7 @@ export interface DeleteQueueParts {
   readonly notices: QueueNotices;
   readonly management: Pick<Management, 'deleteQueue'>;
   readonly lastLook: LastLook;
+  readonly readyCounts: Pick<ReadyCounts, 'read'>;
   readonly clock: Clock;
   readonly vhost: string;
   readonly limits: AlertLimits;
@@ -41,7 +43,7 @@ export interface DeleteQueue {
 
 /** Builds it. */
 export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
-  const { store, notices, management, lastLook, clock, vhost, limits } = parts;
+  const { store, notices, management, lastLook, readyCounts, clock, vhost, limits } = parts;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
     await notices.releaseDeletion(alert, clock.nowMs());
@@ -55,6 +57,11 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
   const markDeleted = async (alert: QueueAlert): Promise<void> => {
     const deleted = nextAlert(alert, { level: 'deleted' }, clock.nowMs());
     if (await store.queueAlerts.replace(deleted, alert.revision)) await finish(deleted);
+  };
+  /** Its notice stays held: it may be deleted later, and is withdrawn when it recovers or is gone. */
+  const spare = async (alert: QueueAlert, look: Pick<QueueAlert, 'messages' | 'seenMs'>): Promise<void> => {
+    const warned = nextAlert(alert, { level: 'warned', ...look }, clock.nowMs());
+    await store.queueAlerts.replace(warned, alert.revision);
   };
   /** RabbitMQ deletes by name alone: what may be another queue of that name, or has changed since, is not touched. */
   const assertAsSeen = (queue: string, seenAt: Moment): void => {
@@ -78,14 +85,19 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
       if (owner?.state !== 'active' || owner.life !== alert.life) return await forget(alert);
       if (seen.is === 'missing') return await forget(alert);
       if (seen.is === 'unknown') return;
-      const { messages, seenAt } = seen;
+      const { messages, isReady, seenAt } = seen;
       const look = { messages, seenMs: seenAt.wallMs };
       if (messages < limits.deleteAtMessages) {
-        await store.queueAlerts.replace(nextAlert(alert, { level: 'warned', ...look }, clock.nowMs()), alert.revision);
-        return;
+        return await spare(alert, look);
       }
       const deleting = nextAlert(alert, { level: 'deleting', ...look }, clock.nowMs());
       if (!(await store.queueAlerts.replace(deleting, alert.revision))) return;
+      if (isReady) {
+        // That the queue was made anew may have been told to another agent, and the store may have taken its time.
+        const seenMs = clock.nowMs();
+        const ready = (await readyCounts.read([queue], signal)).get(queue) ?? 0;
+        if (ready < limits.deleteAtMessages) return await spare(deleting, { messages: ready, seenMs });
+      }
       try {
         const beforeSend = (): void => assertAsSeen(queue, seenAt);
         await management.deleteQueue(vhost, queue, { signal, timeoutMs: DELETE_WINDOW_MS, beforeSend });

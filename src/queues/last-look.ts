@@ -17,7 +17,13 @@ export interface LastLookParts {
 export type LastSeen =
   | { readonly is: 'missing' }
   | { readonly is: 'unknown' }
-  | { readonly is: 'there'; readonly messages: number; readonly seenAt: Moment };
+  | {
+      readonly is: 'there';
+      readonly messages: number;
+      /** Whether these are the ready ones alone, which can be counted again at once. */
+      readonly isReady: boolean;
+      readonly seenAt: Moment;
+    };
 
 /**
  * Looks at one queue as precisely as RabbitMQ lets one. It rejects as the broker's calls do.
@@ -37,12 +43,13 @@ export function createLastLook({ management, readyCounts, clock, vhost }: LastLo
     if (ready !== undefined && ready >= enough) {
       const queue = await management.getQueue(vhost, name, { signal });
       if (queue === undefined) return { is: 'missing' };
-      return isCounted(queue) ? { is: 'there', messages: ready, seenAt: readAt } : { is: 'unknown' };
+      return isCounted(queue) ? { is: 'there', messages: ready, isReady: true, seenAt: readAt } : { is: 'unknown' };
     }
     if (ready !== undefined) await sleep(LISTING_LAG_MS, undefined, { signal });
     const seenAt = momentOf(clock);
     const listed = (await management.listQueues(vhost, { signal })).find((queue) => queue.name === name);
     if (listed === undefined) return { is: 'missing' };
-    return listed.messages === undefined ? { is: 'unknown' } : { is: 'there', messages: listed.messages, seenAt };
+    const { messages } = listed;
+    return messages === undefined ? { is: 'unknown' } : { is: 'there', messages, isReady: false, seenAt };
   };
 }

@@ -36,7 +36,9 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     },
   };
   const hooks = {
-    look: (): LastSeen => ({ is: 'there', messages: 9001, seenAt: momentOf(clock) }),
+    look: (): LastSeen => ({ is: 'there', messages: 9001, isReady: true, seenAt: momentOf(clock) }),
+    /** What a count right before the call finds; undefined where there is no such queue. */
+    ready: (): number | undefined => 9001,
     beforeDelete: (): void => undefined,
     isSame: true,
   };
@@ -54,6 +56,12 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
       },
     },
     lastLook: async () => hooks.look(),
+    readyCounts: {
+      async read([queue = '']) {
+        const ready = hooks.ready();
+        return new Map(ready === undefined ? [] : [[queue, ready]]);
+      },
+    },
     clock,
     vhost: '/',
     limits: LIMITS,
@@ -87,11 +95,36 @@ describe('the deletion of a queue', () => {
 
   it('does not happen when the queue was drained meanwhile', async () => {
     const { clock, hooks, deleted, told, notice, level, goOn } = await scene();
-    hooks.look = () => ({ is: 'there', messages: 7999, seenAt: momentOf(clock) });
+    hooks.look = () => ({ is: 'there', messages: 7999, isReady: true, seenAt: momentOf(clock) });
     await goOn();
     assert.deepEqual([deleted, told], [[], []]);
     assert.equal(await level(), 'warned');
     assert.equal(notice(), 'held');
+  });
+
+  it('does not happen when it is drained, gone or made anew after that look, of which another agent was told', async () => {
+    for (const ready of [7999, 0, undefined]) {
+      const { store, hooks, deleted, told, notice, level, goOn } = await scene();
+      let levelThen: Promise<string | undefined> | undefined;
+      hooks.ready = () => {
+        levelThen = level();
+        return ready;
+      };
+      await goOn();
+      assert.deepEqual([deleted, told], [[], []]);
+      assert.equal(await levelThen, 'deleting', 'counted once nobody else may delete it');
+      const spared = await store.queueAlerts.get(alertOf().queue);
+      assert.deepEqual([spared?.level, spared?.messages], ['warned', ready ?? 0]);
+      assert.equal(notice(), 'held');
+    }
+  });
+
+  it('is not counted again where consumers hold what makes it deep', async () => {
+    const { clock, hooks, deleted, goOn } = await scene();
+    hooks.look = () => ({ is: 'there', messages: 9001, isReady: false, seenAt: momentOf(clock) });
+    hooks.ready = () => assert.fail('ready ones say nothing');
+    await goOn();
+    assert.equal(deleted.length, 1);
   });
 
   it('does not happen when nobody knows how deep it is', async () => {

@@ -32,6 +32,7 @@ async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | u
     notices,
     management: { deleteQueue: fail },
     lastLook: fail,
+    readyCounts: { read: fail },
     clock,
     vhost: '/',
     limits: LIMITS,
