@@ -59,13 +59,18 @@ export class RpcConnection {
     }
   }
 
-  /** Closes what is open; another request opens it again. */
+  /** Closes what is open, and later what takes long to come or to answer; another request opens it again. */
   async close(): Promise<void> {
     clearTimeout(this.#idle);
     const opening = this.#opening;
     this.#opening = undefined;
-    const open = await opening?.catch(() => undefined);
-    await open?.close();
+    const closed = opening?.then((open) => open.close()).catch(() => undefined);
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_PATIENCE_MS);
+    });
+    await Promise.race([closed, patience]);
+    clearTimeout(timer);
   }
 
   async #open(): Promise<Rpc> {

@@ -206,6 +206,41 @@ describe('PulseAgentClient', () => {
     await client.close();
   });
 
+  it('ends in time when a connection that was given does not answer, or does not come', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    const given = makeClient(TEAM, { connection: await openConnection(through(relay.port)) });
+    await given.ping();
+    relay.stall();
+    await given.close();
+    relay.cut();
+    const connection = await openConnection(installation().claimantUrl);
+    let come = (): void => undefined;
+    const coming = new Promise<typeof connection>((resolve) => {
+      come = () => resolve(connection);
+    });
+    let waiting: PulseAgentClient | undefined;
+    let ping: Promise<void> | undefined;
+    await new Promise<void>((asked) => {
+      const ask = (): typeof coming => {
+        asked();
+        return coming;
+      };
+      waiting = makeClient(TEAM, { connection: ask });
+      ping = assert.rejects(waiting.ping());
+    });
+    await waiting?.close();
+    await ping;
+    const open = connection.createConfirmChannel.bind(connection);
+    const closed = new Promise<void>((resolve) => {
+      connection.createConfirmChannel = async (options) => {
+        const channel = await open(options);
+        return channel.once('close', resolve);
+      };
+    });
+    come();
+    await closed;
+  });
+
   it('connects in time or says that it could not', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     relay.stall();
