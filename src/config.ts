@@ -177,7 +177,7 @@ function readSettings(path: string, faults: string[], options = { optional: fals
 }
 
 /** The value of a variable, or the content of the file that `<variable>_FILE` names. Empty counts as absent. */
-function environmentValue(env: NodeJS.ProcessEnv, variable: string, faults: string[]): string | undefined {
+export function environmentValue(env: NodeJS.ProcessEnv, variable: string, faults: string[]): string | undefined {
   const path = env[`${variable}_FILE`];
   if (path && env[variable]) faults.push(`Set either ${variable} or ${variable}_FILE, not both.`);
   if (!path) return env[variable] || undefined;

@@ -6,9 +6,13 @@ import { type CommandContext, UsageFault } from './command.ts';
 /** What is passed on. SIGUSR1 is not: Node takes it for its debugger. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
 
+/** How long a program has to end once the lease is lost, in ms: nobody else sees to it that it does. */
+const PATIENCE_MS = 10_000;
+
 /**
  * Runs a program with `PULSE_CONNECTION_STRING` in its environment and resolves with its exit code; of a program that a
- * signal ended with 128 and the signal's number, as a shell does. The program is ended when the lease is lost.
+ * signal ended with 128 and the signal's number, as a shell does. The program is ended when the lease is lost, by force
+ * after ten seconds.
  *
  * @throws UsageFault when it cannot be started; LeaseLost.
  */
@@ -22,20 +26,26 @@ export async function runWithLease(
     env: { ...env, PULSE_CONNECTION_STRING: lease.connectionString },
   });
   const restore = passSignalsTo(child);
-  lease.on('failing', ({ error, reclaimAt }) => {
-    output.note(`pulse-agent: ${error.message} New connections work until ${reclaimAt.toISOString()} at least.`);
-  });
+  // The program holds the credentials of now, whatever the lease gets later.
+  const opensUntil = lease.reclaimAt.toISOString();
+  child.once('spawn', () =>
+    output.note(`pulse-agent: PULSE_CONNECTION_STRING opens connections until ${opensUntil} at least.`),
+  );
+  lease.on('failing', ({ error }) => output.note(`pulse-agent: ${error.message} It is tried again.`));
   let lost: Error | undefined;
+  let hurry: NodeJS.Timeout | undefined;
   lease.once('lost', (error) => {
     lost = error;
     output.note(`pulse-agent: ${error.message} Ending the program.`);
     child.kill('SIGTERM');
+    hurry = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
   });
   try {
     const exitCode = await exitCodeOf(child, program);
     if (lost !== undefined) throw lost;
     return exitCode;
   } finally {
+    clearTimeout(hurry);
     restore();
   }
 }

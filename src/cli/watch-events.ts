@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
-import { connectTo } from '../client/connection.ts';
+import { closeConnection, connectTo } from '../client/connection.ts';
 import { BrokerRefused } from '../client/errors.ts';
 import { WireError } from '../contract/errors.ts';
 import { EVENT_TYPES, isEventType } from '../contract/event-types.ts';
@@ -19,6 +19,8 @@ export interface Watched {
   readonly queue: string;
   /** The broker's address; asked for at each connection. */
   url(): Promise<string>;
+  /** Certificates in PEM that are trusted instead of those of the system. */
+  readonly ca?: string | undefined;
   /** Called once for each connection that is ready: events come from then on. */
   readonly onReady: () => void;
   readonly onEvent: (event: AgentEvent) => void;
@@ -61,7 +63,7 @@ export function eventPatterns(types: readonly string[], namespaces: readonly str
 export async function watchEvents(watched: Watched, signal: AbortSignal): Promise<void> {
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     try {
-      const connection = await connectTo(await watched.url());
+      const connection = await connectTo(await watched.url(), { ca: watched.ca });
       const closed = new Promise((resolve) => connection.once('close', resolve));
       try {
         await consumeEvents(connection, watched);
@@ -69,7 +71,7 @@ export async function watchEvents(watched: Watched, signal: AbortSignal): Promis
         watched.onReady();
         await Promise.race([closed, aborted(signal)]);
       } finally {
-        if (signal.aborted || isFirst) await connection.close().catch(() => undefined);
+        if (signal.aborted || isFirst) await closeConnection(connection);
       }
       if (signal.aborted) return;
       watched.onLost();
@@ -85,6 +87,8 @@ async function consumeEvents(connection: ChannelModel, { id, queue, patterns, on
   // A refused operation rejects its call, which tells more.
   channel.on('error', () => undefined);
   const take = (message: ConsumeMessage | null): void => {
+    // Its queue is gone, and with it what was to come: begun anew on another connection.
+    if (message === null) void closeConnection(connection);
     const event = message === null ? undefined : eventIn(message.content);
     if (event !== undefined) onEvent(event);
   };

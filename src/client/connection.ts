@@ -143,7 +143,7 @@ export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promi
 }
 
 /** Closes a connection; one that does not answer is cut. It never rejects. */
-async function closeConnection(connection: ChannelModel): Promise<void> {
+export async function closeConnection(connection: ChannelModel): Promise<void> {
   const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
   const answered = Promise.race([closed, connection.close().catch(() => undefined)]);
   // amqplib would wait for as long as heartbeats take to fail, and has no other way to end a connection.

@@ -22,7 +22,7 @@ export const claim: DefineCommand = (command, context) => {
     .description(
       `Claims a namespace, or claims it again. Needs the scope pulse:namespace:<namespace>.
 
-With --keep and a program after --, the program is run with PULSE_CONNECTION_STRING in its environment, and gets the signals that come here. The command ends when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the "claim again at" that was told at first; those that are open stay so.`,
+With --keep and a program after --, the program is run with PULSE_CONNECTION_STRING in its environment, and gets the signals that come here. The command ends when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the instant that is told at the start; those that are open stay so.`,
     )
     .addHelpText(
       'after',

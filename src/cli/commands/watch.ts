@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { environmentValue } from '../../config.ts';
 import type { AgentEvent } from '../../contract/events.ts';
 import { addClientOptions, type ClientCommandOptions, withClient } from '../client.ts';
 import { type CommandContext, type DefineCommand, examples, UsageFault } from '../command.ts';
@@ -43,9 +44,13 @@ async function watchAsOperator(
   options: ClientCommandOptions,
   patterns: readonly string[],
 ): Promise<void> {
-  const url = context.env['RABBITMQ_URL'];
+  const faults: string[] = [];
+  const url = environmentValue(context.env, 'RABBITMQ_URL', faults);
+  const ca = environmentValue(context.env, 'RABBITMQ_CA', faults);
+  if (faults.length > 0) throw new UsageFault(faults.join(' '));
   if (!url) throw new UsageFault('Give a namespace of yours with --through, or set RABBITMQ_URL.');
-  await watchEvents({ ...telling(context, options, patterns), queue: '', url: async () => url }, context.signal);
+  const watched = { ...telling(context, options, patterns), queue: '', url: async () => url, ca };
+  await watchEvents(watched, context.signal);
 }
 
 async function watchThrough(
@@ -73,7 +78,7 @@ function telling(
   { output, env }: CommandContext,
   { id = env['PULSE_AGENT_ID'] ?? 'pulse-agent' }: ClientCommandOptions,
   patterns: readonly string[],
-): Omit<Watched, 'queue' | 'url'> {
+): Omit<Watched, 'queue' | 'url' | 'ca'> {
   return {
     id,
     patterns,
