@@ -9,6 +9,7 @@ import { runSteps } from '../../src/verify/run-steps.ts';
 import { makeInstallation, NEWCOMER, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';
 import { runCommandLine } from '../support/command-line.ts';
+import { until } from '../support/watched.ts';
 
 const VERIFIER = 'operator/verifier';
 const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
@@ -121,6 +122,10 @@ describe('verify', function () {
     const ownQueue = 'queue/taskcluster-verify-own/verify';
     const channel = await everything.createChannel();
     await channel.assertQueue(ownQueue, { exclusive: true });
+    // What the test before released may still be on its way out.
+    const isReleased = async (): Promise<boolean> =>
+      (await everythingOn(installation())).every((name) => !/^users .*-verify-[0-9a-f]+-[12]$/.test(name));
+    await until(isReleased, 'the accounts of released namespaces are gone');
     const before = await everythingOn(installation());
     const allowed = await tryForbidden(everything, { id: config.id, namespace: 'taskcluster-verify-own', ownQueue });
     assert.deepEqual(
