@@ -188,8 +188,8 @@ export function createEnd(parts: EndParts): EndNamespaces {
     const endings = new Set<Ending>();
     let failuresInARow = 0;
     const fail = (namespace: string, error: unknown): void => {
-      if (signal.aborted) throw error;
       if (error instanceof DeletedByOther) return;
+      if (signal.aborted) throw error;
       backoff.failed('deletion', namespace, error);
       failuresInARow += 1;
       if (failuresInARow >= width) throw error;

@@ -68,7 +68,11 @@ describe('the deletion of namespaces', function () {
     }
     const expired = agents.flatMap(({ events }) => events.filter(({ type }) => type === 'namespace.expired'));
     assert.deepEqual(expired.map(({ data }) => String(data['namespace'])).toSorted(), names.toSorted());
-    assert.deepEqual(failing(agents), []);
+    assert.deepEqual(
+      failing(agents),
+      [],
+      agents.flatMap(({ log }) => log.filter((line) => line.includes('failed'))).join(''),
+    );
   });
 
   it('of one that always fails stops no other, is tried again later and later, and is told', async () => {
