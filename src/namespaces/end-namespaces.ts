@@ -281,16 +281,19 @@ function ownerOf(kind: 'queue' | 'exchange', name: string): string {
   return first === kind && namespace !== undefined && rest.length > 0 ? namespace : '';
 }
 
-/** Makes a call with a permit, and with another one where the first ran out while the call was waiting. */
+/** Makes a call with a permit, and with another one where the first ran out while the call was waiting, or once it failed. */
 async function sent<T>(
   guard: DeletionGuard,
   call: (options: Awaited<ReturnType<DeletionGuard['permit']>>) => Promise<T>,
 ): Promise<T> {
-  for (;;) {
+  for (let failures = 0; ; ) {
     try {
       return await call(await guard.permit());
     } catch (error) {
-      if (!isAgentError(error, 'WindowClosed')) throw error;
+      if (isAgentError(error, 'WindowClosed')) continue;
+      failures += 1;
+      // RabbitMQ may fail over what another agent deletes at the same moment; then it is gone at the second try.
+      if (failures > 1 || !isAgentError(error, 'BrokerUnavailable')) throw error;
     }
   }
 }
