@@ -18,6 +18,7 @@ import { type Clock, type RandomBytes, systemClock, systemSleep } from './clock.
 import type { Config } from './config.ts';
 import { contractNames } from './contract/names.ts';
 import { isAgentError } from './errors.ts';
+import { afreshJob, askAfresh } from './jobs/afresh.ts';
 import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.ts';
 import { finishRevocationJob } from './jobs/finish-revocation.ts';
 import { inspectQueueJob } from './jobs/inspect-queue.ts';
@@ -27,7 +28,7 @@ import { repairAccountJob } from './jobs/repair-account.ts';
 import { checkKeysJob, rotateNamespacesJob, tellMissingKeys } from './jobs/rotate-namespaces.ts';
 import { sendNoticesJob } from './jobs/send-notices.ts';
 import { type Schedule, startSchedule } from './jobs/schedule.ts';
-import { surveyQueuesJob } from './jobs/survey-queues.ts';
+import { SURVEY_QUEUES, surveyQueuesJob } from './jobs/survey-queues.ts';
 import type { Log } from './log.ts';
 import { createNamespaceParts } from './composition/namespace-parts.ts';
 import { createAudit } from './notify/audit.ts';
@@ -186,6 +187,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
     const reconcile: typeof compare = async (signal) => {
       await keepMark({ signal });
+      await declareAgain(signal);
+      await queues.keepBackstop(signal);
       const outcome = await compare(signal);
       observation.onSuccess(RECONCILE_BROKER);
       return outcome;
@@ -221,17 +224,23 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       lookAtConnection(() => broker.connected, 'the connection for topology and events is gone'),
     );
     const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
+    /** Somebody may have deleted a part of the topology; that it cannot be declared holds up nothing else. */
+    const declareAgain = async (signal: AbortSignal): Promise<void> => {
+      try {
+        await broker.declareAgain(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        log.error({ err: error }, 'the topology of the agent could not be declared again');
+      }
+    };
     const lookAtAll = (): void => {
-      background.run('comparing the broker with the store', async (signal) => void (await reconcile(signal)));
-      background.run('looking at all queues', async (signal) => void (await queues.survey(signal)));
+      for (const job of [RECONCILE_BROKER, SURVEY_QUEUES]) askAfresh(jobs, job);
     };
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
-      background.run('putting the backstop of queues', (signal) => queues.keepBackstop(signal));
       // What happened meanwhile was told to nobody.
       lookAtAll();
     });
-    await queues.keepBackstop(options.signal);
     // Before anything is claimed, rotated or ended: a store from a backup is brought up to what the broker has.
     await reconcile(options.signal ?? new AbortController().signal).catch((error: unknown) => {
       options.signal?.throwIfAborted();
@@ -252,6 +261,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       handlers,
       closers,
       observation,
+      onQueueGone: () =>
+        background.run('declaring the topology again', async (signal) => {
+          await broker.declareAgain(signal);
+          log.warn('a queue of the requests was gone and is declared again');
+        }),
       ...(options.authenticator === undefined ? {} : { authenticator: options.authenticator }),
     });
 
@@ -280,6 +294,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       triggered: observation.triggered([
         finishRevocationJob(parts.revoker, parts.backoff),
         repairAccountJob({ repair, backoff: parts.backoff }),
+        afreshJob(RECONCILE_BROKER, reconcile),
+        afreshJob(SURVEY_QUEUES, queues.survey),
         inspectQueueJob(queues.inspect),
       ]),
       observer: observation.schedule,

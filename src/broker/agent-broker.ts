@@ -29,6 +29,13 @@ export interface AgentBroker {
    * again. Returns the function that ends this.
    */
   onReconnect(listener: () => void): () => void;
+  /**
+   * Puts the limits and declares the topology once more, beside the connection that is open: somebody may have deleted
+   * a part of it.
+   *
+   * @throws AgentError `BrokerUnavailable`, `BrokerRefused`; the signal's reason.
+   */
+  declareAgain(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -91,6 +98,9 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
     onReconnect(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    async declareAgain(until) {
+      await (await open(until)).close();
     },
     async close() {
       closing.abort(new Error('The agent closes its broker.'));

@@ -108,6 +108,8 @@ export interface RequestPartsSettings {
   readonly observation: Pick<Observation, 'authenticator' | 'onServed'>;
   /** Stands in for Taskcluster's auth service. */
   readonly authenticator?: Authenticator;
+  /** Called when the queue of the requests is not there. */
+  readonly onQueueGone: () => void;
   /** Takes what is to be closed when the agent ends, or when this does not get to its end; last in, first closed. */
   readonly closers: (() => Promise<void> | void)[];
 }
@@ -182,6 +184,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     ],
     serve,
     log,
+    onQueueGone: settings.onQueueGone,
   });
   return { consumer, outbox, counts };
 }

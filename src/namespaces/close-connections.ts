@@ -1,6 +1,6 @@
 import type { CallOptions, Management } from '../broker/management.ts';
 import type { Sleep } from '../clock.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, isAgentError } from '../errors.ts';
 
 /** What {@link closeConnections} needs of the broker. */
 export type ConnectionCalls = Pick<Management, 'closeUserConnections' | 'listUserConnections'>;
@@ -29,16 +29,25 @@ export async function closeConnections(
 ): Promise<string[]> {
   const seen = new Set<string>();
   let emptyLooks = 0;
+  let cause: unknown;
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
     const open = await management.listUserConnections(user, options);
     emptyLooks = open.length === 0 ? emptyLooks + 1 : 0;
     for (const { name } of open) seen.add(name);
     if (round > 0 && emptyLooks >= EMPTY_LOOKS) return [...seen];
-    await management.closeUserConnections(user, reason, options);
+    try {
+      await management.closeUserConnections(user, reason, options);
+    } catch (error) {
+      // RabbitMQ answers 500, and leaves the others open, when one of them ends by itself at that moment. What matters is
+      // what the next look shows, and that fails too when the broker is away.
+      if (!isAgentError(error, 'BrokerUnavailable')) throw error;
+      cause = error;
+    }
     await sleep(LOOK_AGAIN_MS, options.signal);
   }
   throw new AgentError(
     'BrokerUnavailable',
     `Connections of ${user} stay open although the broker was told to close them.`,
+    { cause },
   );
 }

@@ -20,6 +20,8 @@ export interface ConsumerParts {
   /** Serves one delivery. It does not throw. */
   readonly serve: (delivery: Delivery) => Promise<Verdict>;
   readonly log: Log;
+  /** Called when one of the queues is not there. It is looked for again until it is. */
+  readonly onQueueGone?: () => void;
   /** Called with every connection to the broker but the first. */
   readonly onReconnect?: () => void;
 }
@@ -130,6 +132,7 @@ class RequestConsumer implements Consumer {
     } catch (error) {
       // Without effect once it has started: a right that is taken away may be given back.
       if (codeOf(error) === ACCESS_REFUSED) this.#onRefused(refused(error));
+      if (codeOf(error) === NOT_FOUND) this.#parts.onQueueGone?.();
       this.#parts.log.warn({ err: error }, 'requests cannot be consumed; the next connection tries again');
       this.#reopen(model);
     }
@@ -137,7 +140,7 @@ class RequestConsumer implements Consumer {
 
   #take(model: ChannelModel, channel: Channel, message: ConsumeMessage | null): void {
     if (message === null) {
-      // The queue was deleted; the next connection finds it declared again, or tries until it is.
+      this.#parts.onQueueGone?.();
       this.#reopen(model);
       return;
     }
@@ -164,6 +167,7 @@ class RequestConsumer implements Consumer {
 }
 
 const ACCESS_REFUSED = 403;
+const NOT_FOUND = 404;
 
 function refused(error: unknown): AgentError {
   const reason = error instanceof Error ? error.message : String(error);

@@ -5,7 +5,7 @@ import type { Agent } from '../../src/agent.ts';
 import { PulseAgentClient } from '../../src/client/client.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
-import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
+import { BROKER_START_MS, cutConnections, manage, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
 import { fetchFrom, scrape, untilHealth } from '../support/observed.ts';
 
@@ -61,7 +61,7 @@ describe('a broker that goes away and comes back', function () {
     const reply = requester.request({ method: 'claim-namespace', body: { namespace }, credentials });
     while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
     taskcluster.behave({ mode: 'normal' });
-    await manage(broker, 'DELETE', `/connections/username/${vhost.user}`);
+    await cutConnections(broker, vhost.user);
     assert.equal((await reply).properties.type, 'result');
     await works();
   });
@@ -117,9 +117,7 @@ describe('a broker that goes away and comes back', function () {
   it('after the request queue was deleted by hand', async () => {
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
     await admin.deleteQueue(installation.names.requestQueue);
-    // It is declared with the agent's next connection.
-    await installation.logged('requests cannot be consumed');
-    await manage(broker, 'DELETE', `/connections/username/${installation.vhost.user}`);
+    await installation.logged('a queue of the requests was gone and is declared again');
     await works();
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
-import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 
 describe('repair of a running installation', function () {
@@ -25,4 +25,26 @@ describe('repair of a running installation', function () {
     await installation.logged('was repaired', '["password"');
     await (await connect(connectionString)).close();
   });
+
+  it('makes again what somebody deleted of its own topology, and the backstop', async () => {
+    const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
+    const { broker, names, config } = installation;
+    await installation.start();
+    const vhost = encodeURIComponent(config.vhost);
+    const backstop = `/operator-policies/${vhost}/${config.id}-v1-backstop`;
+    const exchange = `/exchanges/${vhost}/${encodeURIComponent(names.eventsExchange)}`;
+    const before = await manage(broker, 'GET', backstop);
+    installation.log.splice(0);
+    await manage(broker, 'DELETE', exchange);
+    await manage(broker, 'DELETE', backstop);
+    await installation.logged('the backstop of queues was changed');
+    assert.deepEqual(await manage(broker, 'GET', backstop), before);
+    await manage(broker, 'GET', exchange);
+    await assertServes(installation);
+  });
+
+  const assertServes = async (installation: TestInstallation): Promise<void> => {
+    const rpc = await installation.rpc(TEAM);
+    await rpc.request('claim-namespace', { namespace: teamNamespace() });
+  };
 });

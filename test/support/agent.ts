@@ -37,7 +37,7 @@ export interface TestInstallation {
   readonly claimantUrl: string;
   readonly claimantPassword: string;
   /** The lines of the log of every agent that was started here, at level trace. */
-  readonly log: readonly string[];
+  readonly log: string[];
   /** Waits for a line of the log in which all of these occur. */
   logged(...texts: readonly string[]): Promise<string>;
   /** Starts an agent here; it is stopped with the installation. */
