@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { forEachAtOnce } from '../src/at-once.ts';
 import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
@@ -55,6 +56,7 @@ export async function openInstallation(
   const parts = createNamespaceParts(settings);
   const remover = createBindingRemover({ amqpUrl: config.rabbitmqUrl, id: config.id, vhost: config.vhost, management });
   const { signal } = new AbortController();
+  setMaxListeners(0, signal);
   return {
     ...parts,
     ...createRepairParts(settings, parts, remover),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import type { Management } from '../../src/broker/management.ts';
 import { makeInstallation, NEWCOMER, OTHER, TEAM, teamNamespace } from '../support/agent.ts';
-import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
+import { BROKER_START_MS, cutConnections, openConnection, sharedBroker } from '../support/broker.ts';
 
 async function collect(channel: Channel, queue: string): Promise<ConsumeMessage[]> {
   const messages: ConsumeMessage[] = [];
@@ -67,7 +67,7 @@ describe('secrets', () => {
     breakNextCall = true;
     await claim(TEAM);
     breakNextCall = false;
-    await manage(broker, 'DELETE', `/connections/username/${vhost.user}`);
+    await cutConnections(broker, vhost.user);
     await installation.logged('the request connection is gone');
     await claim(TEAM);
     await agent.stop();

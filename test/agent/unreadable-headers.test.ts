@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestInstallation, useInstallation } from '../support/agent.ts';
-import { manage } from '../support/broker.ts';
+import { cutConnections } from '../support/broker.ts';
 import { nestedTable, publishRaw, type RawMessage } from '../support/raw-amqp.ts';
 
 /** Deep enough for amqplib's decoder, which works on the stack, to fail. The broker takes seconds for much deeper ones. */
 const DEPTH = 6_000;
 
-/** Ends the agent's connections, as a restart of the broker would. */
-async function cutConnections(installation: TestInstallation): Promise<void> {
+async function cutAgentConnections(installation: TestInstallation): Promise<void> {
   const { broker, vhost } = installation;
-  await manage(broker, 'DELETE', `/connections/username/${vhost.user}`);
+  await cutConnections(broker, vhost.user);
   await installation.logged('the reply connection is gone');
 }
 
@@ -36,7 +35,7 @@ describe('properties that are no text', () => {
       await publishRaw(claimantUrl, { ...whole, ...message });
       await installation().logged('"sent":"dead-lettered"', message.correlationId === bytes ? '\ufffd' : what);
       // What is sent again after a reconnect must not hold up the others either.
-      await cutConnections(installation());
+      await cutAgentConnections(installation());
       assert.equal((await (await installation().rpc()).request('ping', {})).alive, true);
       assert.deepEqual(
         log.slice(told).filter((line) => line.includes('met a closed channel')),

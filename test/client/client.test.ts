@@ -7,7 +7,7 @@ import type { MethodName } from '../../src/contract/methods.ts';
 import { readReply } from '../../src/contract/reply.ts';
 import { readAuthorization } from '../../src/contract/signature.ts';
 import { NEWCOMER, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { manage, openConnection } from '../support/broker.ts';
+import { cutConnections, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
 
@@ -87,7 +87,7 @@ describe('PulseAgentClient', () => {
 
   async function closeClaimantConnections(): Promise<void> {
     const { broker, names } = installation();
-    await manage(broker, 'DELETE', `/connections/username/${names.claimantUser}`);
+    await cutConnections(broker, names.claimantUser);
   }
 
   it('tells what the agent refuses as an error of its own class', async () => {
@@ -313,7 +313,7 @@ describe('PulseAgentClient without an agent', () => {
         nonces.add(readAuthorization(message?.properties.headers?.['authorization']).nonce);
         if (nonces.size === 2) resolve();
         // The first is never answered; cutting its connection makes the client send it again.
-        else void manage(installation().broker, 'DELETE', `/connections/username/${names.claimantUser}`).catch(reject);
+        else void cutConnections(installation().broker, names.claimantUser).catch(reject);
       };
       channel.consume(names.requestQueue, take, { noAck: true }).catch(reject);
     });

@@ -6,7 +6,7 @@ import { ClockSkew } from '../../src/client/errors.ts';
 import type { Lease, LeaseEvents } from '../../src/client/lease.ts';
 import { systemTime } from '../../src/client/time.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
-import { manage, openConnection } from '../support/broker.ts';
+import { cutConnections, manage, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
@@ -89,7 +89,7 @@ describe('a lease in a running installation', function () {
     const lease = await makeClient().lease({ namespace: teamNamespace() });
     await setPassword(unique('another'));
     try {
-      await manage(installation.broker, 'DELETE', `/connections/username/${claimant.name}`);
+      await cutConnections(installation.broker, claimant.name);
       await goesOn(lease);
       await goesOn(lease);
     } finally {

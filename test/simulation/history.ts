@@ -114,7 +114,8 @@ async function comeToRest(play: Play): Promise<void> {
   // What is under way, stopped processes included, ends.
   await timeline.advanceTo(timeline.nowMs() + 3 * settleMs(intervals));
   const isToTheEnd = random.chance(0.5);
-  for (let round = 0; round < 4; round += 1) {
+  // A revocation that is delivered again near the end is compared once more 3F later.
+  for (let round = 0; round < 4 || (round < 8 && world.invariants.isRevoking()); round += 1) {
     for (const work of ['reconcile', 'expire', 'rotate'] as const) {
       const agent = play.anybody();
       if (agent === undefined) continue;

@@ -20,6 +20,8 @@ export interface Invariants {
   written(what: string, name: string, by: string): void;
   /** After a write of an agent to the store. */
   stored(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string): void;
+  /** Whether the accounts of a revoked namespace are to be compared once more. */
+  isRevoking(): boolean;
   /** That nothing is left of what has ended, and that everything else is as its record says. */
   quiet(): void;
 }
@@ -163,12 +165,16 @@ export function createInvariants(parts: InvariantParts): Invariants {
       }
     },
 
+    isRevoking() {
+      return [...records.values()].some(({ state, recheckMs }) => isLiving(state) && recheckMs !== null);
+    },
+
     quiet() {
       const nowMs = EPOCH_MS + timeline.nowMs();
       for (const namespace of namespaces) {
         const record = records.get(namespace);
         const users = [1, 2].map((slot) => `${namespace}-${slot}`).filter((user) => broker.users.has(user));
-        if (record?.state === 'active' || record?.state === 'provisioning') {
+        if (record !== undefined && isLiving(record.state)) {
           if (record.expiresMs < nowMs - parts.restMs) violate(`${namespace} has long expired and is not deleted`);
           if (record.recheckMs !== null) violate(`the revocation of ${namespace} is not finished`);
           for (const slot of [1, 2] as const) {
@@ -192,4 +198,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
       }
     },
   };
+}
+
+function isLiving(state: NamespaceRecord['state']): boolean {
+  return state === 'active' || state === 'provisioning';
 }

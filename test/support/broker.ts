@@ -100,6 +100,13 @@ export async function openConnection(url: string): Promise<amqp.ChannelModel> {
   return connection;
 }
 
+/** Closes every connection of a user, as a restart of the broker would. */
+export async function cutConnections(broker: LocalRabbitMQ, user: string): Promise<void> {
+  const path = `/connections/username/${user}`;
+  // RabbitMQ answers 500, and leaves the others open, when one of them ends by itself at that moment.
+  while ((await manage(broker, 'DELETE', path, undefined, [500])).status === 500);
+}
+
 /**
  * Calls the management API as the broker's administrator, and returns the parsed body (undefined when there is none).
  *

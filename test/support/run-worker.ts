@@ -52,6 +52,8 @@ async function runAndAsk(file: string): Promise<void> {
     running = mocha.run(() => resolve());
   });
   const { passes = 0, failures = 0, pending = 0 } = running?.stats ?? {};
+  // Otherwise the runner of each file goes on listening for what nobody catches in the files after it.
+  mocha.dispose();
   ask({ passed: passes, failed: failures, skipped: pending });
 }
 

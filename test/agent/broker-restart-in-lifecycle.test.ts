@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS } from '../support/broker.ts';
+import { assertCredentialsWork, type Claimed } from '../support/claimed-namespace.ts';
+import { makeFolder } from '../support/folders.ts';
+import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
+import { type Around, interceptManagement } from '../support/steps.ts';
+
+/** Longer than the broker takes to come back: what was handed out before is to be honoured after. */
+const ROTATION_MS = 16_000;
+
+describe('a broker that is killed between a rotation and its record, and in the middle of a deletion', function () {
+  this.timeout(120_000);
+  let broker: LocalRabbitMQ;
+  let installation: TestInstallation;
+  let around: Around = (_step, call) => call();
+
+  before('start a RabbitMQ of its own', async function () {
+    this.timeout(BROKER_START_MS);
+    broker = await startRabbitMQ({ folder: join(makeFolder('restart-in-lifecycle'), 'rabbitmq') });
+    installation = await makeInstallation({
+      broker,
+      settings: { rotationIntervalSeconds: ROTATION_MS / 1000, expiryNoticeSeconds: 1 },
+    });
+    await installation.start({
+      wrapManagement: (management) => interceptManagement(management, (...step) => around(...step)),
+    });
+  });
+  after(async () => {
+    await installation?.remove();
+    await broker?.kill();
+  });
+
+  it('breaks no credential for longer than it takes to be compared, and both are made up for', async () => {
+    const [living, ending] = [teamNamespace(), teamNamespace()];
+    const rpc = await installation.rpc(TEAM);
+    const claim = async (namespace: string, expires?: string): Promise<Claimed> =>
+      await (await installation.rpc(TEAM)).request('claim-namespace', { namespace, ...(expires && { expires }) });
+    const given = await rpc.request('claim-namespace', { namespace: living });
+    const expires = new Date(Date.now() + 5_000).toISOString();
+    const doomed = await openDoomed((await claim(ending, expires)).connectionString);
+    await settleDown(doomed.connection, ending);
+
+    const held = new EventEmitter();
+    const both = Promise.all([once(held, 'rotation'), once(held, 'deletion')]);
+    const gone = once(held, 'gone');
+    const hold = async (at: 'rotation' | 'deletion', call: () => Promise<unknown>): Promise<unknown> => {
+      const result = await call();
+      held.emit(at);
+      await gone;
+      return result;
+    };
+    around = async (step, call, [name, second]) => {
+      if (step === 'management.putUser' && String(name).includes(living)) return await hold('rotation', call);
+      if (step === 'management.deleteQueue' && String(second).includes(ending)) return await hold('deletion', call);
+      return await call();
+    };
+    await both;
+    around = (_step, call) => call();
+    await broker.kill();
+    held.emit('gone');
+    await broker.start();
+
+    // What RabbitMQ was told in the last moments may be lost with it: then the comparison puts it right.
+    await assertHonoured(given).catch(() =>
+      installation.logged('an account was not as recorded and was repaired', living),
+    );
+    while (Date.now() < Date.parse(given.reclaimAt)) {
+      await assertHonoured(given);
+      await sleep(200);
+    }
+    await installation.logged('a namespace and all that it owned is deleted', ending);
+    assert.deepEqual(await leftOf(installation, ending), []);
+    await doomed.closed;
+    const renewed = await claim(living);
+    assert.notEqual(renewed.connectionString, given.connectionString);
+    await assertCredentialsWork(renewed);
+  });
+});
+
+async function assertHonoured({ connectionString, reclaimAt }: Claimed): Promise<void> {
+  try {
+    await (await connect(connectionString)).close();
+  } catch (error) {
+    if (Date.now() < Date.parse(reclaimAt)) throw error;
+  }
+}

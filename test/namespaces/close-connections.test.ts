@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ChannelModel } from 'amqplib';
+import { systemSleep } from '../../src/clock.ts';
+import { AgentError, isAgentError } from '../../src/errors.ts';
+import { closeConnections, type ConnectionCalls } from '../../src/namespaces/close-connections.ts';
+import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
+
+const { signal } = new AbortController();
+
+describe('closing the connections of a user', () => {
+  useSharedBroker();
+  let room: AgentRoom;
+  beforeEach(async () => {
+    room = await openAgentRoom();
+  });
+
+  const open = async (count: number): Promise<{ connections: ChannelModel[]; closed: Promise<unknown> }> => {
+    const connections = await Promise.all(Array.from({ length: count }, () => openConnection(room.amqpUrl)));
+    return { connections, closed: Promise.all(connections.map((connection) => once(connection, 'close'))) };
+  };
+  const close = (calls: ConnectionCalls = room.management): Promise<string[]> =>
+    closeConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
+
+  it('is done by several at once while clients leave by themselves', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const { connections, closed } = await open(40);
+      for (const connection of connections.slice(0, 20)) connection.close().catch(() => undefined);
+      await Promise.all([close(), close(), close()]);
+      await closed;
+      assert.deepEqual(await room.management.listUserConnections(room.user), []);
+    }
+  });
+
+  it('goes on when the broker stumbles over one that has just ended', async () => {
+    const { closed } = await open(3);
+    let stumbles = 2;
+    const names = await close({
+      ...room.management,
+      async closeUserConnections(...call) {
+        stumbles -= 1;
+        if (stumbles >= 0) throw new AgentError('BrokerUnavailable', 'By a test.');
+        await room.management.closeUserConnections(...call);
+      },
+    });
+    assert.equal(names.length, 3);
+    await closed;
+  });
+
+  it('fails, with the reason, when they stay open', async () => {
+    await open(1);
+    const reason = new AgentError('BrokerUnavailable', 'By a test.');
+    const closing = close({ ...room.management, closeUserConnections: () => Promise.reject(reason) });
+    await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
+  });
+});
