@@ -187,7 +187,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
     const reconcile: typeof compare = async (signal) => {
       await keepMark({ signal });
-      await declareAgain(signal);
+      // At the start it has just been declared.
+      if (schedule !== undefined) await declareAgain(signal);
       await queues.keepBackstop(signal);
       const outcome = await compare(signal);
       observation.onSuccess(RECONCILE_BROKER);
