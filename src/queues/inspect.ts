@@ -31,24 +31,41 @@ export type Inspect = (queues: readonly string[], signal: AbortSignal) => Promis
 /** Builds it. Store and management API are asked about deep queues only. */
 export function createInspect(parts: InspectParts): Inspect {
   const { management, vhost, readyCounts, store, judge, growth, clock, limits } = parts;
+
+  const isUncounted = async (queue: string, signal: AbortSignal): Promise<boolean> => {
+    const declared = await management.getQueue(vhost, queue, { signal });
+    return declared === undefined || !isCounted(declared);
+  };
+  /**
+   * Counts those once more that have no alert. Between the first count and the read of its alert somebody may have deleted
+   * a queue, or seen it small again, and forgotten the alert: it would be warned of anew.
+   */
+  const countAgain = async (seen: readonly SeenQueue[], signal: AbortSignal): Promise<SeenQueue[]> => {
+    const seenMs = clock.nowMs();
+    const fresh = await readyCounts.read(
+      seen.filter(({ alert }) => alert === undefined).map(({ queue }) => queue),
+      signal,
+    );
+    return seen.map((one) =>
+      one.alert === undefined ? { ...one, depth: { messages: fresh.get(one.queue), isWhole: false, seenMs } } : one,
+    );
+  };
+
   return async (queues, signal) => {
     const seenMs = clock.nowMs();
     const counts = await readyCounts.read(queues, signal);
     const deep: SeenQueue[] = [];
     for (const [queue, messages] of counts) {
       const isDeep = messages >= limits.warnAtMessages;
-      if (isDeep) {
-        const declared = await management.getQueue(vhost, queue, { signal });
-        if (declared === undefined || !isCounted(declared)) {
-          growth.forget(queue);
-          continue;
-        }
+      if (isDeep && (await isUncounted(queue, signal))) {
+        growth.forget(queue);
+        continue;
       }
       const pauseMs = growth.takeLook(queue, messages, seenMs);
       if (pauseMs !== undefined) parts.onGrowing(queue, pauseMs);
       if (!isDeep) continue;
       deep.push({ queue, depth: { messages, isWhole: false, seenMs }, alert: await store.get(queue) });
     }
-    await judge(deep, signal);
+    await judge(await countAgain(deep, signal), signal);
   };
 }

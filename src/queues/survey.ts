@@ -1,7 +1,7 @@
 import type { ListedQueue, Management } from '../broker/management.ts';
 import type { Clock } from '../clock.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alerts.ts';
-import { type AlertLimits, FINISH_MS } from './decide-alert.ts';
+import type { AlertLimits } from './decide-alert.ts';
 import type { Growth } from './growth.ts';
 import type { JudgeQueues, SeenQueue } from './judge-queues.ts';
 import { namespaceOfQueue } from './managed-queue.ts';
@@ -45,19 +45,25 @@ export type Survey = (signal: AbortSignal) => Promise<Surveyed>;
 
 const PAGE = 1000;
 
-/** Builds it: one listing, one read of the alerts, and then only what is deep or has an alert costs anything. */
+/** Builds it: one read of the alerts, one listing, and then only what is deep or has an alert costs anything. */
 export function createSurvey(parts: SurveyParts): Survey {
   const { management, store, judge, growth, clock, vhost, namespacePrefix, limits } = parts;
   return async (signal) => {
+    // First these: an alert that is forgotten while the queues are listed must not look like one that never was.
+    const alerts = await readAlerts(store);
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
     const listed = await management.listQueues(vhost, { signal });
     const listingMs = clock.monotonicMs() - startedMs;
-    const alerts = await readAlerts(store);
     const managed = listed.filter(({ name }) => namespaceOfQueue(namespacePrefix, name) !== undefined);
     const seen = [...deepOnes(managed, alerts, limits, seenMs), ...vanishedOnes(listed, alerts, seenMs)];
+    // Deletions take seconds, and the older a look the less it says of a queue that nobody has warned of.
+    const ordered = [
+      ...seen.filter(({ alert }) => alert === undefined),
+      ...seen.filter(({ alert }) => alert !== undefined),
+    ];
     for (const [queue, pauseMs] of growth.takeSurvey(depthsOf(managed), seenMs)) parts.onGrowing(queue, pauseMs);
-    await judge(seen, signal);
+    await judge(ordered, signal);
     return {
       seenMs,
       queues: managed.length,
@@ -96,10 +102,7 @@ function deepOnes(
   });
 }
 
-/**
- * The alerts of queues that are not there any more. One that was written while the queues were listed may be about a queue
- * that is younger than the listing.
- */
+/** The alerts of queues that are not there any more: older than the listing, they would be in it. */
 function vanishedOnes(
   listed: readonly ListedQueue[],
   alerts: ReadonlyMap<string, QueueAlert>,
@@ -108,7 +111,7 @@ function vanishedOnes(
   if (alerts.size === 0) return [];
   const names = new Set(listed.map(({ name }) => name));
   return [...alerts.values()]
-    .filter(({ queue, changedMs }) => !names.has(queue) && changedMs + FINISH_MS <= seenMs)
+    .filter(({ queue }) => !names.has(queue))
     .map((alert) => {
       const depth = { messages: undefined, isWhole: true, isGone: true, seenMs };
       return { queue: alert.queue, depth, alert };

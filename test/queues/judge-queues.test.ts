@@ -1,65 +1,24 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { readNamePattern } from '../../src/name-pattern.ts';
-import { createAlerts } from '../../src/queues/alerts.ts';
 import { FINISH_MS } from '../../src/queues/decide-alert.ts';
-import { createDeleteQueue } from '../../src/queues/delete-queue.ts';
-import { createJudgeQueues } from '../../src/queues/judge-queues.ts';
-import { createQueueNotices } from '../../src/queues/queue-notices.ts';
 import type { QueueAlertLevel } from '../../src/store/queue-alerts.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
-import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
+import { createQueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';
 
-const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000 };
 const OWNER = 'owner@example.org';
 const signal = new AbortController().signal;
 const fail = (): never => assert.fail('it should not be called');
 
 /** A queue that is gone, with the alert and the held notice of an agent that died when it had deleted it. */
 async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | undefined, exempt: string[] = []) {
-  const clock = createManualClock();
   const store = createMemoryStore();
+  const deletion = { management: { deleteQueue: fail }, lastLook: fail, readyCounts: { read: fail } };
+  const { clock, notices, judge, told, faults } = createQueueRoom(store, { exemptQueues: exempt, deletion });
   const alert = alertOf({ level, messages: 9000, changedMs: clock.nowMs() - FINISH_MS });
   await store.queueAlerts.insert(alert);
-  const notices = createQueueNotices({ store: store.notices, limits: LIMITS });
   await notices.holdDeletion(recordOf(clock.nowMs(), { contact: OWNER }), alert);
   if (owner !== undefined) store.put(recordOf(clock.nowMs(), { contact: 'next@example.org', ...owner }));
-  const told: string[] = [];
-  const deletion = createDeleteQueue({
-    store,
-    notices,
-    management: { deleteQueue: fail },
-    lastLook: fail,
-    readyCounts: { read: fail },
-    clock,
-    vhost: '/',
-    limits: LIMITS,
-    isSameSince: fail,
-    onDeleted: async ({ queue }) => void told.push(queue),
-  });
-  const alerts = createAlerts({
-    store: store.queueAlerts,
-    notices,
-    deletion,
-    clock,
-    randomBytes,
-    limits: LIMITS,
-    onWarned: fail,
-    onRecovered: fail,
-    lookAgain: fail,
-  });
-  const faults: unknown[] = [];
-  const judge = createJudgeQueues({
-    namespaces: store.namespaces,
-    alerts,
-    clock,
-    limits: LIMITS,
-    namespacePrefix: 'taskcluster-',
-    exemptQueues: exempt.map(readNamePattern),
-    onFault: (_queue, error) => void faults.push(error),
-  });
   const depth = { messages: undefined, isGone: true, isWhole: true, seenMs: clock.nowMs() };
   await judge([{ queue: alert.queue, depth, alert }], signal);
   assert.deepEqual(faults, []);
@@ -82,7 +41,7 @@ describe('a queue that an agent deleted before it died', () => {
     ] as const) {
       it(`is told of to its owner, where the alert is ${level} and ${what}`, async () => {
         const { told, mails, left } = await scene(level, owner, [...exempt]);
-        assert.deepEqual(told, [alertOf().queue]);
+        assert.deepEqual(told, [`deleted ${alertOf().queue}`]);
         assert.deepEqual(mails, [`queue-deletion ${OWNER}`]);
         assert.equal(left, undefined);
       });
