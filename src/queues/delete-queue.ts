@@ -98,9 +98,19 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
         const ready = (await readyCounts.read([queue], signal)).get(queue) ?? 0;
         if (ready < limits.deleteAtMessages) return await spare(deleting, { messages: ready, seenMs });
       }
+      let sends = 0;
+      const beforeSend = (): void => {
+        assertAsSeen(queue, seenAt);
+        sends += 1;
+      };
       try {
-        const beforeSend = (): void => assertAsSeen(queue, seenAt);
-        await management.deleteQueue(vhost, queue, { signal, timeoutMs: DELETE_WINDOW_MS, beforeSend });
+        const isDeleted = await management.deleteQueue(vhost, queue, {
+          signal,
+          timeoutMs: DELETE_WINDOW_MS,
+          beforeSend,
+        });
+        // Its owner was faster. Where a call was sent before this one it may have been that.
+        if (!isDeleted && sends === 1 && alert.level === 'over') return await forget(deleting);
       } catch (error) {
         if (isAgentError(error, 'WindowClosed')) return;
         throw error;

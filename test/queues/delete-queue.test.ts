@@ -40,6 +40,9 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     /** What a count right before the call finds; undefined where there is no such queue. */
     ready: (): number | undefined => 9001,
     beforeDelete: (): void => undefined,
+    /** How often the call is sent, and whether there was such a queue the last time. */
+    sends: 1,
+    wasThere: true,
     isSame: true,
   };
   const told: QueueAlert[] = [];
@@ -50,9 +53,9 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     management: {
       async deleteQueue(_vhost: string, queue: string, options?: CallOptions) {
         hooks.beforeDelete();
-        options?.beforeSend?.();
+        for (let sends = 0; sends < hooks.sends; sends += 1) options?.beforeSend?.();
         deleted.push(queue);
-        return true;
+        return hooks.wasThere;
       },
     },
     lastLook: async () => hooks.look(),
@@ -194,6 +197,28 @@ describe('the deletion of a queue', () => {
       assert.deepEqual(deleted, []);
       assert.equal(told.length === 1, isTold);
       assert.equal(notice(), isTold ? 'waiting' : 'withdrawn');
+    }
+  });
+
+  it('is not told when the owner deleted it right before the call', async () => {
+    const { hooks, told, notice, level, goOn } = await scene();
+    hooks.wasThere = false;
+    await goOn();
+    assert.deepEqual(told, []);
+    assert.equal(await level(), undefined);
+    assert.equal(notice(), 'withdrawn');
+  });
+
+  it('is told when it is gone at a call that was not the first one: that one may have worked', async () => {
+    for (const [level, sends] of [
+      ['deleting', 1],
+      ['over', 2],
+    ] as const) {
+      const { hooks, told, notice, goOn } = await scene({ level });
+      Object.assign(hooks, { sends, wasThere: false });
+      await goOn();
+      assert.equal(told.length, 1);
+      assert.equal(notice(), 'waiting');
     }
   });
 
