@@ -94,7 +94,9 @@ export function createAlerts(parts: AlertsParts): Alerts {
     signal: AbortSignal,
   ): Promise<void> => {
     if (record.state !== 'active') return;
-    switch (await notices.warning(record, alert)) {
+    // A warning that is stored only now, as there was nobody to tell before, tells of now.
+    const { messages = alert.messages, seenMs } = depth;
+    switch (await notices.warning(record, { ...alert, messages, seenMs })) {
       case 'waiting':
         lookAgain(alert.queue, WAITING_MS);
         return;
