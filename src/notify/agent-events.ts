@@ -21,6 +21,8 @@ export interface AgentEventParts {
   readonly instance: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long telling waits for the broker, in ms; 2000 when absent. */
+  readonly tellMs?: number;
 }
 
 /** Tells operators and owners what happened. */
@@ -31,8 +33,9 @@ export interface AgentEvents {
    */
   emit<T extends EventType>(type: T, data: EventData<T>): void;
   /**
-   * As {@link emit}; resolves when the event is published or given up, and after two seconds at the latest. For whoever
-   * forgets what it is about next: an agent that dies before has it told again.
+   * As {@link emit}; resolves when the event is published or given up, and after two seconds at the latest; at once while
+   * an earlier one has waited for longer. For whoever forgets what it is about next: an agent that dies before has it told
+   * again.
    */
   tell<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
   /** Resolves when every event emitted so far is published or given up. */
@@ -43,8 +46,11 @@ export interface AgentEvents {
 const TELL_MS = 2_000;
 
 /** The agent events of one agent. */
-export function createAgentEvents({ publish, agent, instance, clock, log }: AgentEventParts): AgentEvents {
+export function createAgentEvents(parts: AgentEventParts): AgentEvents {
+  const { publish, agent, instance, clock, log, tellMs = TELL_MS } = parts;
   const underWay = new Set<Promise<void>>();
+  /** Of the events that are under way, those that were waited for in vain: the broker confirms nothing. */
+  let late = 0;
   const begin: <T extends EventType>(type: T, data: EventData<T>) => Promise<void> = async (type, data) => {
     const id = randomUUID();
     let message: EventMessage<typeof type>;
@@ -70,9 +76,17 @@ export function createAgentEvents({ publish, agent, instance, clock, log }: Agen
   return {
     emit: (type, data) => void begin(type, data),
     async tell(type, data) {
+      const told = begin(type, data);
+      if (late > 0) return;
       const given = new AbortController();
-      const late = sleep(TELL_MS, undefined, { signal: given.signal, ref: false }).catch(() => undefined);
-      await Promise.race([begin(type, data), late]);
+      const tooLong = sleep(tellMs, undefined, { signal: given.signal, ref: false }).then(
+        () => {
+          late += 1;
+          void told.finally(() => (late -= 1));
+        },
+        () => undefined,
+      );
+      await Promise.race([told, tooLong]);
       given.abort();
     },
     async flush() {

@@ -42,7 +42,7 @@ describe('docs/protocol.md', () => {
     const rows = rowsByName(section(protocol, '## Events'));
     assert.deepEqual([...rows.keys()], Object.keys(EVENT_TYPES));
     for (const type of Object.keys(EVENT_TYPES) as EventType[]) {
-      const [, , meaning, data] = rows.get(type) ?? [];
+      const [, meaning, data] = rows.get(type) ?? [];
       assert.equal(meaning, EVENT_TYPES[type].meaning);
       const fields = Object.keys(EVENT_TYPES[type].data.shape).map((field) => `\`${field}\``);
       assert.equal(data, fields.join(', '), type);

@@ -5,10 +5,17 @@ import { createLog } from '../../src/log.ts';
 import { createAgentEvents, type PublishableEvent } from '../../src/notify/agent-events.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-function setUp(publish: (event: PublishableEvent) => Promise<void>) {
+function setUp(publish: (event: PublishableEvent) => Promise<void>, tellMs?: number) {
   const lines: string[] = [];
   const log = createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) });
-  const events = createAgentEvents({ publish, agent: 'pulse-agent', instance: 'a.1', clock: createManualClock(), log });
+  const events = createAgentEvents({
+    publish,
+    agent: 'pulse-agent',
+    instance: 'a.1',
+    clock: createManualClock(),
+    log,
+    ...(tellMs === undefined ? {} : { tellMs }),
+  });
   return { events, text: () => lines.join('') };
 }
 
@@ -64,6 +71,34 @@ describe('agent events', () => {
 
     const { events: failing } = setUp(() => Promise.reject(new Error('alarm')));
     await failing.tell('agent.started', { version: '1.0.0' });
+  });
+
+  it('are waited for once while the broker confirms nothing, as during an alarm, and again when it does', async () => {
+    const broker = new EventEmitter();
+    broker.setMaxListeners(0);
+    const { events } = setUp(async () => void (await once(broker, 'confirm')), 500);
+    let told = 0;
+    const tell = async (): Promise<void> => {
+      await events.tell('agent.started', { version: '1.0.0' });
+      told += 1;
+    };
+    const turn = (): Promise<void> => new Promise(setImmediate);
+    const waiting = tell();
+    await turn();
+    assert.equal(told, 0);
+    await waiting;
+    const others = Array.from({ length: 100 }, tell);
+    await turn();
+    assert.equal(told, 101, 'none of the others should be waited for');
+    await Promise.all(others);
+    broker.emit('confirm');
+    await events.flush();
+    await turn();
+    const last = tell();
+    await turn();
+    assert.equal(told, 101);
+    broker.emit('confirm');
+    await last;
   });
 
   it('are in the log with their content when they cannot be published', async () => {
