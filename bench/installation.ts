@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { forEachAtOnce } from '../src/at-once.ts';
 import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
 import { systemClock } from '../src/clock.ts';
-import { createNamespaceParts, type NamespaceParts } from '../src/composition/namespace-parts.ts';
+import {
+  createNamespaceParts,
+  type NamespaceParts,
+  type NamespacePartsSettings,
+} from '../src/composition/namespace-parts.ts';
+import type { createQueueParts } from '../src/composition/queue-parts.ts';
 import { createRepairParts, type RepairParts } from '../src/composition/repair-parts.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
@@ -15,6 +20,8 @@ import type { Site } from './site.ts';
 /** The parts of an agent that do work for namespaces, in this process, on an LMDB store of their own. */
 export interface BenchInstallation extends NamespaceParts, RepairParts {
   readonly config: Config;
+  /** What its parts are made of, for whoever makes more of them. */
+  readonly settings: PartSettings;
   readonly signal: AbortSignal;
   /** Lets this much time pass for the agent, at once. */
   advance(ms: number): void;
@@ -23,26 +30,33 @@ export interface BenchInstallation extends NamespaceParts, RepairParts {
   close(): Promise<void>;
 }
 
+type PartSettings = Parameters<typeof createQueueParts>[0] & NamespacePartsSettings;
+
 const LIFETIME_MS = 30 * 24 * 3_600_000;
 
 /** As many as an agent makes calls at once. */
 export const WIDTH = 32;
 
-/** Opens an installation on the site's broker. */
+/**
+ * Opens an installation on the site's broker.
+ *
+ * @param storeName its LMDB store, in the folder of the site
+ */
 export async function openInstallation(
   site: Site,
-  name: string,
+  storeName: string,
   say: (line: string) => void,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<BenchInstallation> {
   const { management } = site;
-  const config = loadConfig(site.agentEnvironment(`lmdb:${join(site.folder, name)}`));
+  const config = loadConfig({ ...site.agentEnvironment(`lmdb:${join(site.folder, storeName)}`), ...environment });
   let aheadMs = 0;
   const clock = {
     nowMs: () => systemClock.nowMs() + aheadMs,
     monotonicMs: () => systemClock.monotonicMs() + aheadMs,
   };
   const store = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
-  const settings = {
+  const settings: PartSettings = {
     config,
     store,
     management,
@@ -61,6 +75,7 @@ export async function openInstallation(
     ...parts,
     ...createRepairParts(settings, parts, remover),
     config,
+    settings,
     signal,
     advance(ms) {
       aheadMs += ms;
@@ -76,11 +91,4 @@ export async function openInstallation(
       await store.close();
     },
   };
-}
-
-/** How long something takes, in ms. */
-export async function timeOf(work: () => Promise<unknown>): Promise<number> {
-  const startedMs = performance.now();
-  await work();
-  return performance.now() - startedMs;
 }

@@ -52,3 +52,22 @@ async function run(
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
+
+/** How long something takes, in ms. */
+export async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
+}
+
+/** How long the raw work and ours took in one round, right after one another, in ms. */
+export type Pair = readonly [rawMs: number, oursMs: number];
+
+/** The middle ones of several rounds. */
+export function medians(pairs: readonly Pair[]): { rawMs: number; oursMs: number; ratio: number } {
+  return {
+    rawMs: median(pairs.map(([rawMs]) => rawMs)),
+    oursMs: median(pairs.map(([, oursMs]) => oursMs)),
+    ratio: median(pairs.map(([rawMs, oursMs]) => oursMs / rawMs)),
+  };
+}

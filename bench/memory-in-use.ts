@@ -1,12 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WORKING_COPY } from '../src/dev/local-installation.ts';
+import { type Resident, startCompiledAgent } from './compiled-agent.ts';
 import { load } from './load.ts';
-import { START_OPTIONS } from './memory.ts';
 import { mustBeResult, openRequester, prepareRequest } from './requests.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
@@ -20,51 +16,28 @@ const AT_ONCE = 32;
 const ROTATION_SECONDS = 240;
 const LOOK_EVERY_MS = 5_000;
 
-/** How long the agent is left alone before its memory is read, as when it counts as idle. */
-const IDLE_MS = 10_000;
-
 /** The resident memory of an agent that has claimed and rotated many namespaces, and how it grows with what it does. */
 export async function measureMemoryInUse(site: Site, say: (line: string) => void): Promise<Row[]> {
   const settings = join(site.folder, 'memory.yml');
   writeFileSync(settings, `rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
-  const agent = spawn(process.execPath, [...START_OPTIONS, join(WORKING_COPY, 'dist/cli/main.js'), 'serve'], {
-    env: {
-      ...process.env,
-      ...site.agentEnvironment(`lmdb:${join(site.folder, 'used-store')}`),
-      PULSE_AGENT_CONFIG: settings,
-      LOG_LEVEL: 'info',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(agent, 'exit');
-  const lines = createInterface({ input: agent.stdout });
-  const serving = new Promise<void>((resolve) => {
-    lines.on('line', (line) => {
-      if (line.includes('serves requests')) resolve();
-    });
-  });
-  await serving;
+  const agent = await startCompiledAgent(site, 'used-store', { PULSE_AGENT_CONFIG: settings });
   const requester = await openRequester(site.broker.amqpUrl);
   const expires = new Date(Date.now() + 30 * 24 * 3_600_000).toISOString();
   const claim = async (index: number): Promise<void> => {
     const namespace = `taskcluster-used-${index % NAMESPACES}`;
     mustBeResult(await requester.send(prepareRequest('claim-namespace', { namespace, expires }, site.credentials)));
   };
-  const resident = async (): Promise<Resident> => {
-    await sleep(IDLE_MS);
-    return readResident(agent.pid ?? Number.NaN, 'used-store');
-  };
   try {
     say(`${NAMESPACES} claims`);
     await load({ count: NAMESPACES, atOnce: AT_ONCE, warmUp: 0 }, claim);
     say('waiting until each of them is rotated');
     while ((await secondAccounts(site)) < NAMESPACES) await sleep(LOOK_EVERY_MS);
-    const rotated = await resident();
+    const rotated = await agent.resident();
     const sizes: Resident[] = [];
     for (let part = 1; part <= PARTS; part += 1) {
       say(`${(part * OPERATIONS) / PARTS} re-claims`);
       await load({ count: OPERATIONS / PARTS, atOnce: AT_ONCE, warmUp: 0 }, claim);
-      sizes.push(await resident());
+      sizes.push(await agent.resident());
     }
     const [first = rotated] = sizes;
     const last = sizes.at(-1) ?? rotated;
@@ -86,33 +59,12 @@ export async function measureMemoryInUse(site: Site, say: (line: string) => void
     ];
   } finally {
     await requester.close();
-    agent.kill('SIGTERM');
-    await exited;
+    await agent.stop();
   }
-}
-
-/** What of a process is in memory, in MB. */
-interface Resident {
-  readonly ownMb: number;
-  /** Pages of the store's file. LMDB maps it, and the kernel takes them back whenever it needs memory. */
-  readonly storeMb: number;
 }
 
 function tell({ ownMb, storeMb }: Resident): string {
   return `${ownMb.toFixed(0)} MB resident, and ${storeMb.toFixed(0)} MB of the mapped store`;
-}
-
-function readResident(pid: number, storeFolder: string): Resident {
-  let [own, store] = [0, 0];
-  let isStore = false;
-  for (const line of readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
-    // A mapping begins with its addresses, and ends that line with its file.
-    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isStore = line.includes(storeFolder);
-    const bytes = Number(/^Rss:\s+(\d+) kB/.exec(line)?.[1] ?? 0) * 1024;
-    if (isStore) store += bytes;
-    else own += bytes;
-  }
-  return { ownMb: own / 1e6, storeMb: store / 1e6 };
 }
 
 async function secondAccounts({ management }: Site): Promise<number> {

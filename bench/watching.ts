@@ -1,24 +1,22 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import { forEachAtOnce } from '../src/at-once.ts';
-import { systemClock } from '../src/clock.ts';
-import { createNamespaceParts } from '../src/composition/namespace-parts.ts';
 import { createQueueParts } from '../src/composition/queue-parts.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { contractNames } from '../src/contract/names.ts';
 import { freePorts } from '../src/dev/processes.ts';
-import { createLog } from '../src/log.ts';
-import { noAudit } from '../src/notify/audit.ts';
-import { openStore } from '../src/store/open.ts';
-import { median } from './load.ts';
+import { openInstallation } from './installation.ts';
+import { median, medians, type Pair, timeOf } from './load.ts';
 import { type Part, startPart } from './processes.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
+type Environment = Readonly<Record<string, string>>;
+
+const STORE = 'watching-store';
 const NAMESPACE = 'taskcluster-watched';
 const QUEUES = 10_000;
 const ROUNDS = 7;
@@ -43,20 +41,16 @@ const TICK_MS = 50;
 export async function measureWatching(site: Site, say: (line: string) => void): Promise<Row[]> {
   const settingsFile = join(site.folder, 'watching.yml');
   writeFileSync(settingsFile, JSON.stringify({ warnAtMessages: WARN_AT, deleteAtMessages: 1_000_000 }));
-  const storeUrl = `lmdb:${join(site.folder, 'watching-store')}`;
   const [httpPort = 0] = await freePorts(1);
-  const environment = {
-    ...site.agentEnvironment(storeUrl),
-    PULSE_AGENT_CONFIG: settingsFile,
-    HTTP_PORT: String(httpPort),
-  };
+  const more = { PULSE_AGENT_CONFIG: settingsFile, HTTP_PORT: String(httpPort) };
+  const environment = { ...site.agentEnvironment(`lmdb:${join(site.folder, STORE)}`), ...more };
   const config = loadConfig(environment);
   const connection = await connect(site.broker.amqpUrl);
   let agent: Part | undefined;
   try {
     say(`${QUEUES} queues for the watching`);
     await declareQueues(connection);
-    const rows = [await measureSurvey(site, config, say)];
+    const rows = [await measureSurvey(site, more, say)];
     agent = await startPart('agent-process.ts', environment);
     const warnings = await readWarnings(connection, config);
     say('queues that grow steadily');
@@ -88,39 +82,28 @@ async function declareQueues(connection: ChannelModel): Promise<void> {
   for (const channel of channels) await channel.close();
 }
 
-async function measureSurvey(site: Site, config: Config, say: (line: string) => void): Promise<Row> {
-  const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
-  const settings = {
-    config,
-    store,
-    management: site.management,
-    clock: systemClock,
-    randomBytes,
-    random: Math.random,
-    log: createLog(config, { write: say }),
-    events: { emit: () => undefined, tell: async () => undefined },
-    audit: noAudit,
-  };
-  const { signal } = new AbortController();
-  const queues = createQueueParts(settings, { trigger: () => undefined });
+async function measureSurvey(site: Site, environment: Environment, say: (line: string) => void): Promise<Row> {
+  const installation = await openInstallation(site, STORE, say, environment);
+  const { config, signal } = installation;
+  const queues = createQueueParts(installation.settings, { trigger: () => undefined });
   try {
-    const claim = { namespace: NAMESPACE, expiresMs: undefined, contact: null, claimedBy: 'bench' };
-    await createNamespaceParts(settings).claimNamespace(claim, signal);
-    const pairs: [number, number][] = [];
+    await installation.claim([NAMESPACE]);
+    const pairs: Pair[] = [];
     await queues.survey(signal);
     for (let round = 0; round < ROUNDS; round += 1) {
       pairs.push([await timeOf(() => listRaw(site, config)), await timeOf(() => queues.survey(signal))]);
     }
+    const { rawMs, oursMs, ratio } = medians(pairs);
     return {
       what: `survey of ${QUEUES.toLocaleString('en')} queues (LMDB)`,
-      measured: `${Math.round(median(pairs.map(([, ours]) => ours)))} ms`,
-      limit: `the raw listing: ${Math.round(median(pairs.map(([raw]) => raw)))} ms`,
-      ratio: median(pairs.map(([raw, ours]) => ours / raw)),
+      measured: `${Math.round(oursMs)} ms`,
+      limit: `the raw listing: ${Math.round(rawMs)} ms`,
+      ratio,
       atMost: 1.2,
     };
   } finally {
     await queues.close();
-    await store.close();
+    await installation.close();
   }
 }
 
@@ -262,10 +245,4 @@ async function measureEvents(connection: ChannelModel, { id }: Config): Promise<
     ratio: first / seconds / 2000,
     atLeast: 1,
   };
-}
-
-async function timeOf(work: () => Promise<unknown>): Promise<number> {
-  const startedMs = performance.now();
-  await work();
-  return performance.now() - startedMs;
 }

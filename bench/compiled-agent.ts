@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WORKING_COPY } from '../src/dev/local-installation.ts';
+import type { Site } from './site.ts';
+
+/** How long an agent is left alone before its memory is read, in ms. */
+const IDLE_MS = 10_000;
+
+/** The options that `npm start` and the command's first line give to node. */
+const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size'];
+
+/** What of a process is in memory, in MB. */
+export interface Resident {
+  readonly ownMb: number;
+  /** Pages of the store's file. LMDB maps it, and the kernel takes them back whenever it needs memory. */
+  readonly storeMb: number;
+}
+
+/** An agent as it is run in production: compiled, in a process of its own. */
+export interface CompiledAgent {
+  /** What of it is in memory once it has been left alone for a while. */
+  resident(): Promise<Resident>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts one on the site's broker and resolves when it serves requests.
+ *
+ * @param storeName its LMDB store, in the folder of the site
+ */
+export async function startCompiledAgent(
+  site: Site,
+  storeName: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<CompiledAgent> {
+  const agent = spawn(process.execPath, [...START_OPTIONS, join(WORKING_COPY, 'dist/cli/main.js'), 'serve'], {
+    env: {
+      ...process.env,
+      ...site.agentEnvironment(`lmdb:${join(site.folder, storeName)}`),
+      // It says on this level that it serves.
+      LOG_LEVEL: 'info',
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(agent, 'exit');
+  const lines = createInterface({ input: agent.stdout });
+  await new Promise<void>((resolve, reject) => {
+    lines.on('line', (line) => {
+      if (line.includes('serves requests')) resolve();
+    });
+    lines.on('close', () => reject(new Error('The compiled agent ended before it served requests.')));
+  });
+  return {
+    async resident() {
+      await sleep(IDLE_MS);
+      return readResident(agent.pid ?? Number.NaN, storeName);
+    },
+    async stop() {
+      agent.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+function readResident(pid: number, storeFolder: string): Resident {
+  let [own, store] = [0, 0];
+  let isStore = false;
+  for (const line of readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
+    // A mapping begins with its addresses, and ends that line with its file.
+    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isStore = line.includes(storeFolder);
+    const bytes = Number(/^Rss:\s+(\d+) kB/.exec(line)?.[1] ?? 0) * 1024;
+    if (isStore) store += bytes;
+    else own += bytes;
+  }
+  return { ownMb: own / 1e6, storeMb: store / 1e6 };
+}
