@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import type { Management } from '../../src/broker/management.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { AgentError } from '../../src/errors.ts';
 import type { TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import { type Around, interceptStore } from '../support/steps.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
 import { claimTeam, collectEvents, makeWatchedInstallation, until } from '../support/watched.ts';
 
 /** A gate that is closed until it is opened. */
@@ -153,18 +155,28 @@ describe('two agents that watch the same queues', function () {
 
   it('warn of each once, delete it once and send each mail once', async () => {
     const installation = await makeWatchedInstallation({ environment: { STORE_URL: mongoDatabase(mongodb()) } });
-    await Promise.all([installation.start(), installation.start()]);
+    const deletions: string[] = [];
+    const wrapManagement = (management: Management): Management => ({
+      ...management,
+      async deleteQueue(vhost, queue, options) {
+        const isDeleted = await management.deleteQueue(vhost, queue, options);
+        if (isDeleted) deletions.push(queue);
+        return isDeleted;
+      },
+    });
+    await Promise.all([installation.start({ wrapManagement }), installation.start({ wrapManagement })]);
     const events = await collectEvents(installation);
     const team = await claimTeam(installation, 'owner@example.org');
-    const queues = [1, 2, 3, 4, 5, 6].map((number) => `queue/${team.namespace}/${number}`);
+    const queues = Array.from({ length: 20 }, (_, number) => `queue/${team.namespace}/${number}`);
     for (const queue of queues) await team.channel.assertQueue(queue);
-    for (const queue of queues) await team.fill(queue, 60);
+    await Promise.all(queues.map((queue) => team.fill(queue, 60)));
     for (const queue of queues) await events.of('queue.deleted', queue);
     await until(() => installation.taskcluster.mails.length >= 2 * queues.length, 'all mails');
     for (const queue of queues) {
       const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
       assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
     }
+    assert.deepEqual(deletions.toSorted(), queues.toSorted());
     assert.equal(installation.taskcluster.mails.length, 2 * queues.length);
   });
 });
@@ -205,22 +217,35 @@ describe('watching on a broker that fails', function () {
     await installation.remove();
   });
 
-  it('sees queues while the event exchange is switched off and on again', async () => {
+  it('sees queues while the event exchange is switched off, and takes its events up again when it is on', async () => {
     const installation = await makeWatchedInstallation({ broker });
-    await installation.start();
+    let areSurveysOff = false;
+    const wrapManagement = (management: Management): Management =>
+      interceptManagement(management, async (step, call) => {
+        if (areSurveysOff && step === 'management.listQueues') throw new AgentError('BrokerUnavailable', 'By a test.');
+        return await call();
+      });
+    await installation.start({ wrapManagement });
+    const flowed = (): number => installation.log.filter((line) => line.includes('broker events are consumed')).length;
+    await until(() => flowed() === 1, 'broker events');
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);
-    const growAndGo = async (name: string): Promise<void> => {
-      const queue = `queue/${team.namespace}/${name}`;
-      await team.channel.assertQueue(queue);
-      await team.fill(queue, 60);
-      await events.of('queue.deleted', queue);
+    const queueOf = (name: string): string => `queue/${team.namespace}/${name}`;
+    const growTo = async (name: string, messages: number): Promise<void> => {
+      await team.channel.assertQueue(queueOf(name));
+      await team.fill(queueOf(name), messages);
     };
-    await growAndGo('before');
+    await growTo('before', 60);
+    await events.of('queue.deleted', queueOf('before'));
     await broker.rabbitmqPlugins(['disable', 'rabbitmq_event_exchange']);
-    await growAndGo('without');
+    await growTo('without', 60);
+    await events.of('queue.deleted', queueOf('without'));
     await broker.rabbitmqPlugins(['enable', 'rabbitmq_event_exchange']);
-    await growAndGo('after');
+    await until(() => flowed() === 2, 'broker events again');
+    // Nothing but an event can tell the agent of this one.
+    areSurveysOff = true;
+    await growTo('after', 30);
+    await events.of('queue.warning', queueOf('after'));
     await installation.remove();
   });
 });

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { openManagement } from '../../src/agent.ts';
+import { systemClock } from '../../src/clock.ts';
+import { createQueueParts, type QueueParts } from '../../src/composition/queue-parts.ts';
+import { createLog } from '../../src/log.ts';
+import { noAudit } from '../../src/notify/audit.ts';
+import { createSendNotices, type SendNotices } from '../../src/queues/send-notices.ts';
+import { openStore } from '../../src/store/open.ts';
+import { teamNamespace } from '../support/agent.ts';
+import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { recordOf } from '../support/records.ts';
+import { makeWatchedInstallation } from '../support/watched.ts';
+
+const QUEUES = 20;
+const { signal } = new AbortController();
+
+/** What was done and told, by everybody. */
+interface Told {
+  readonly events: string[];
+  readonly mails: string[];
+  readonly deletions: string[];
+}
+
+describe('two watchers that do everything at the same moment', function () {
+  this.timeout(180_000);
+  useSharedBroker();
+  const mongodb = useSharedMongoDB();
+
+  it('warn of each queue once, delete it once and send each mail once', async () => {
+    const url = mongoDatabase(mongodb());
+    const { config, vhost, ...installation } = await makeWatchedInstallation({ environment: { STORE_URL: url } });
+    const told: Told = { events: [], mails: [], deletions: [] };
+    const log = createLog(config, { write: () => undefined });
+
+    const addWatcher = async (): Promise<QueueParts & SendNotices> => {
+      const store = await openStore(url, { clock: systemClock, randomBytes });
+      addCleanup(() => store.close());
+      const management = openManagement(config, {
+        wrapManagement: (real) => ({
+          ...real,
+          async deleteQueue(inVhost, queue, options) {
+            const isDeleted = await real.deleteQueue(inVhost, queue, options);
+            if (isDeleted) told.deletions.push(queue);
+            return isDeleted;
+          },
+        }),
+      });
+      const settings = { config, store, management, clock: systemClock, randomBytes, log, audit: noAudit };
+      const events = {
+        tell: async (type: string, data: object) => void told.events.push(`${type} ${Reflect.get(data, 'queue')}`),
+      };
+      const parts = createQueueParts({ ...settings, events }, { trigger: () => undefined });
+      addCleanup(async () => {
+        await parts.close();
+        management.close();
+      });
+      const sender = createSendNotices({
+        store,
+        notifier: {
+          async send({ subject }) {
+            told.mails.push(subject);
+            return { is: 'sent' };
+          },
+        },
+        clock: systemClock,
+        mail: { agentId: config.id, surveyIntervalSeconds: 60 },
+        onFailing: async () => assert.fail('no notice fails'),
+        onOutcome: () => undefined,
+      });
+      return { ...parts, ...sender };
+    };
+
+    const watchers = await Promise.all([addWatcher(), addWatcher()]);
+    const store = await openStore(url, { clock: systemClock, randomBytes });
+    addCleanup(() => store.close());
+    const namespace = teamNamespace();
+    await store.namespaces.insert(
+      recordOf(Date.now(), { namespace, revision: 1, contact: 'owner@example.org', expiresMs: Date.now() + 3_600_000 }),
+    );
+    const channel = await (await openConnection(vhost.amqpUrl)).createConfirmChannel();
+    const queues = Array.from({ length: QUEUES }, (_, number) => `queue/${namespace}/${number}`);
+    for (const queue of queues) {
+      await channel.assertQueue(queue);
+      for (let sent = 0; sent < 60; sent += 1) channel.sendToQueue(queue, Buffer.from('x'));
+    }
+    await channel.waitForConfirms();
+
+    const together = async (work: (watcher: QueueParts & SendNotices) => Promise<unknown>): Promise<void> =>
+      void (await Promise.all(watchers.map(work)));
+    while (told.deletions.length < QUEUES || (await store.queueAlerts.list({ limit: 1 })).length > 0) {
+      await together((watcher) => watcher.survey(signal));
+      await together((watcher) => watcher.inspect(queues, signal));
+      await together((watcher) => watcher.sweep(signal));
+    }
+    await together((watcher) => watcher.sweep(signal));
+
+    assert.deepEqual(told.deletions.toSorted(), queues.toSorted());
+    const expected = queues.flatMap((queue) => [`queue.warning ${queue}`, `queue.deleted ${queue}`]);
+    assert.deepEqual(told.events.toSorted(), expected.toSorted());
+    assert.equal(told.mails.length, 2 * QUEUES);
+    assert.equal(new Set(told.mails).size, 2 * QUEUES, 'each is about another queue or another change');
+    await installation.remove();
+  });
+});
