@@ -113,7 +113,7 @@ async function listRaw({ broker }: Site, { vhost }: Config): Promise<void> {
   const authorization = `Basic ${Buffer.from(`${broker.user}:${broker.password}`).toString('base64')}`;
   url.username = '';
   url.password = '';
-  const query = 'disable_stats=true&enable_queue_totals=true&columns=name,messages';
+  const query = 'disable_stats=true&enable_queue_totals=true&columns=name,messages,state';
   const response = await fetch(`${url.origin}/api/queues/${encodeURIComponent(vhost)}?${query}`, {
     headers: { authorization },
   });

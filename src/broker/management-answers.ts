@@ -111,11 +111,22 @@ export const globalParameterAnswer = z.object({ value: z.unknown() }).transform(
 /** A queue in a listing. */
 export interface ListedQueue {
   readonly name: string;
-  /** Absent for streams and while the queue's node is down: absent is not 0. */
+  /** Absent for streams and while the queue is down: absent is not 0. */
   readonly messages?: number | undefined;
 }
 
-export const queueAnswer = z.object({ name: z.string(), messages: z.number().optional() });
+/**
+ * In these nobody counts. Of a classic queue whose node is down a listing has no number, but of a quorum queue it has the
+ * last one that this node heard of, or 0 where it heard of none.
+ */
+const UNCOUNTED_STATES = new Set(['down', 'minority', 'recovering', 'crashed', 'stopped']);
+
+export const queueAnswer = z
+  .object({ name: z.string(), messages: z.number().optional(), state: z.string().optional() })
+  .transform(
+    ({ name, messages, state }): ListedQueue =>
+      messages === undefined || (state !== undefined && UNCOUNTED_STATES.has(state)) ? { name } : { name, messages },
+  );
 
 /** A queue as it was declared. */
 export interface DeclaredQueue {

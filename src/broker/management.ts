@@ -256,4 +256,4 @@ export function createManagement(settings: ManagementSettings): Management {
   };
 }
 
-const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages' };
+const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages,state' };

@@ -48,7 +48,10 @@ export function createLastLook({ management, readyCounts, clock, vhost }: LastLo
     if (ready !== undefined) await sleep(LISTING_LAG_MS, undefined, { signal });
     const seenAt = momentOf(clock);
     const listed = (await management.listQueues(vhost, { signal })).find((queue) => queue.name === name);
-    if (listed === undefined) return { is: 'missing' };
+    // One that has crashed is in no listing.
+    if (listed === undefined) {
+      return { is: (await management.getQueue(vhost, name, { signal })) === undefined ? 'missing' : 'unknown' };
+    }
     const { messages } = listed;
     return messages === undefined ? { is: 'unknown' } : { is: 'there', messages, isReady: false, seenAt };
   };

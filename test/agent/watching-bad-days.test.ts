@@ -7,6 +7,7 @@ import { BROKER_START_MS, manage, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { switchQuorumQueue } from '../support/quorum-queue.ts';
 import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
 import { claimTeam, collectEvents, makeWatchedInstallation, until } from '../support/watched.ts';
 
@@ -82,6 +83,41 @@ describe('watching on a bad day', function () {
       events.seen.filter(({ subject }) => subject === huge),
       [],
     );
+  });
+
+  it('does nothing about a queue that is down, whatever RabbitMQ says is in it, and goes on when it is up', async () => {
+    const installation = await makeWatchedInstallation();
+    const { broker, config } = installation;
+    let queue = '';
+    let goingDown: Promise<void> | undefined;
+    const around: Around = async (step, call, [alert]) => {
+      const { queue: about, level } = (alert ?? {}) as { queue?: string; level?: string };
+      // The agent has decided to delete it, and looks once more.
+      if (step === 'queueAlerts.replace' && about === queue && level === 'over') {
+        goingDown ??= switchQuorumQueue(broker, config.vhost, queue, 'down');
+        await goingDown;
+      }
+      return await call();
+    };
+    await installation.start({ wrapStore: (store) => interceptStore(store, around) });
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    queue = `queue/${team.namespace}/down`;
+    await team.channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } });
+    await team.fill(queue, 60);
+    await until(() => goingDown !== undefined, 'the decision to delete it');
+    await goingDown;
+    // What is deep by what consumers hold is looked at in the same way, and as long.
+    const control = `queue/${team.namespace}/control`;
+    await team.channel.assertQueue(control);
+    await team.channel.consume(control, () => undefined);
+    await team.fill(control, 60);
+    await events.of('queue.deleted', control);
+    assert.equal(await isThere(installation, queue), true);
+    await switchQuorumQueue(broker, config.vhost, queue, 'up');
+    await events.of('queue.deleted', queue);
+    const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
+    assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
   });
 
   it('goes on while the notifier hangs; what it could not send is sent once it works', async () => {

@@ -8,6 +8,7 @@ import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
+import { switchQuorumQueue } from '../support/quorum-queue.ts';
 
 describe('management API', () => {
   const broker = useSharedBroker();
@@ -163,6 +164,19 @@ describe('management API', () => {
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     await channel.assertQueue('a-stream', { arguments: { 'x-queue-type': 'stream' } });
     assert.deepEqual(await room.management.listQueues(room.vhost), [{ name: 'a-stream' }]);
+  });
+
+  it('has no depth for a quorum queue that is down, though RabbitMQ tells one', async () => {
+    const { management, vhost } = room;
+    const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
+    await channel.assertQueue('quorum', { arguments: { 'x-queue-type': 'quorum' } });
+    channel.sendToQueue('quorum', Buffer.from('1'));
+    await channel.waitForConfirms();
+    assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
+    await switchQuorumQueue(broker(), vhost, 'quorum', 'down');
+    assert.deepEqual(await management.listQueues(vhost), [{ name: 'quorum' }]);
+    await switchQuorumQueue(broker(), vhost, 'quorum', 'up');
+    assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
   });
 
   it('refuses to take a vhost that is not there for an empty one', async () => {

@@ -53,13 +53,14 @@ describe('a look at single queues', () => {
 });
 
 describe('the last look before a deletion', () => {
-  it('knows nothing of a stream, and sees what is gone', async () => {
+  it('knows nothing of a stream, nor of what no listing shows though it is there, and sees what is gone', async () => {
     const depths = { classic: 8000, stream: 9000, gone: 9000 };
-    const parts = broker(depths, { classic: 'classic', stream: 'stream' });
+    const parts = broker(depths, { classic: 'classic', stream: 'stream', crashed: 'classic' });
     const look = createLastLook({ ...parts, clock: createManualClock(), vhost: '/' });
     const seen = await look('classic', 8000, signal);
     assert.equal(seen.is === 'there' && seen.messages, 8000);
     assert.deepEqual(await look('stream', 8000, signal), { is: 'unknown' });
+    assert.deepEqual(await look('crashed', 8000, signal), { is: 'unknown' });
     assert.deepEqual(await look('gone', 8000, signal), { is: 'missing' });
     assert.deepEqual(await look('never there', 8000, signal), { is: 'missing' });
   });

@@ -1,0 +1,15 @@
+import type { LocalRabbitMQ } from '../../src/dev/rabbitmq.ts';
+
+/** Takes a quorum queue down, as the loss of its nodes does, or brings it up again. A single node cannot lose another one. */
+export async function switchQuorumQueue(
+  broker: LocalRabbitMQ,
+  vhost: string,
+  queue: string,
+  to: 'down' | 'up',
+): Promise<void> {
+  const call = to === 'down' ? 'stop_server' : 'restart_server';
+  await broker.rabbitmqctl([
+    'eval',
+    `{ok, Q} = rabbit_amqqueue:lookup({resource, <<"${vhost}">>, queue, <<"${queue}">>}), ra:${call}(quorum_queues, amqqueue:get_pid(Q)).`,
+  ]);
+}
