@@ -18,9 +18,14 @@ export interface Explanation {
 
 const debug = debuglog('pulse-agent');
 
+/** Shows an error with its stack, and without credentials, to whoever has set `NODE_DEBUG=pulse-agent`. */
+export function debugError(error: unknown): void {
+  debug('%s', withoutCredentials(stackOf(error)));
+}
+
 /** Turns whatever a command threw into sentences and an exit code. The stack is for `NODE_DEBUG=pulse-agent` alone. */
 export function explainError(error: unknown): Explanation {
-  debug('%s', withoutCredentials(stackOf(error)));
+  debugError(error);
   if (error instanceof Interrupted) {
     return explain(error.signal === 'SIGINT' ? 130 : 143, 'Interrupted', [error.message]);
   }

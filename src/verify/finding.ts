@@ -16,6 +16,8 @@ export interface Step {
   readonly about: string;
   /** Names of steps without which there is no sense in it. */
   readonly needs: readonly string[];
+  /** How long it may take, in ms, where somebody who waits should know. */
+  readonly patienceMs?: number;
   /** An error that it throws is a failure of the step. */
   run(signal: AbortSignal): Promise<Finding>;
 }

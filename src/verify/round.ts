@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import type { Management } from '../broker/management.ts';
+import { closeConnection } from '../client/connection.ts';
 import type { Rpc } from '../client/rpc.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -31,9 +32,15 @@ export interface RoundParts {
 /** What {@link createRound} makes: the steps, and the end of whatever they leave when one fails. */
 export interface Round {
   readonly steps: readonly Step[];
-  /** Releases the namespace unless that was done, and closes the connections. */
+  /** Releases the namespace if it was claimed, or may have been, and closes the connections. */
   close(): Promise<void>;
 }
+
+/** For how long the namespace is claimed, in ms: longer than the round, and soon over should nobody release it. */
+const CLAIMED_FOR_MS = 15 * 60_000;
+
+/** The longest wait for the deletion of a queue, in ms: whoever verifies has more to do. */
+const LONGEST_PATIENCE_MS = 3_600_000;
 
 type Claim = ResultBody<'claim-namespace'>;
 
@@ -55,7 +62,15 @@ export function createRound(parts: RoundParts): Round {
   let asClaimant: Rpc | undefined;
   let claim: Claim | undefined;
   let own: ChannelModel | undefined;
-  let isReleased = false;
+  let mayBeClaimed = false;
+  // One survey warns and may come late; the next one deletes, unless something else has it done before.
+  const patienceMs = Math.min(3 * config.surveyIntervalSeconds * 1000 + 30_000, LONGEST_PATIENCE_MS);
+  const claimedForMs = CLAIMED_FOR_MS + (parts.overgrown ? patienceMs : 0);
+  /** What is claimed. An installation whose namespaces are shorter-lived than that need not be told. */
+  const wanted = (): { namespace: string; expires?: string } =>
+    claimedForMs < config.defaultLifetimeSeconds * 1000
+      ? { namespace, expires: new Date(clock.nowMs() + claimedForMs).toISOString() }
+      : { namespace };
   const queue = `queue/${namespace}/verify`;
   const exchange = `exchange/${namespace}/verify`;
 
@@ -84,7 +99,9 @@ export function createRound(parts: RoundParts): Round {
           `Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN to a client with the scope pulse:namespace:${config.namespacePrefix}verify-*, or leave the round out with --no-round.`,
         );
       }
-      claim = await needed(asClaimant).request('claim-namespace', { namespace }, signal);
+      // Its reply can be lost.
+      mayBeClaimed = true;
+      claim = await needed(asClaimant).request('claim-namespace', wanted(), signal);
       return ok(`${namespace} is claimed until ${claim.expires}`);
     }),
     step('connect', 'the credentials', 'claim', async () => {
@@ -105,14 +122,16 @@ export function createRound(parts: RoundParts): Round {
     }),
     step('re-claim', 'a claim over the connection it has', 'connect', async (signal) => {
       const before = needed(claim);
-      const again = await (await openRpc(needed(own))).request('claim-namespace', { namespace }, signal);
+      const again = await (await openRpc(needed(own))).request('claim-namespace', wanted(), signal);
       claim = again;
       return judgeReclaim(before, again);
     }),
-    ...(parts.overgrown ? [step('overgrown', 'a queue that grows too large', 'publish', overgrown)] : []),
+    ...(parts.overgrown
+      ? [{ ...step('overgrown', 'a queue that grows too large', 'publish', overgrown), patienceMs }]
+      : []),
     step('release', 'release', 'claim', async (signal) => {
       await needed(asClaimant).request('release-namespace', { namespace }, signal);
-      isReleased = true;
+      mayBeClaimed = false;
       return ok('it is being deleted');
     }),
     step('nothing-left', 'what is left', 'release', async (signal) => {
@@ -139,7 +158,6 @@ export function createRound(parts: RoundParts): Round {
       channel.publish(exchange, 'verify', Buffer.from('x'));
     await channel.waitForConfirms();
     await channel.close();
-    const patienceMs = 3 * config.surveyIntervalSeconds * 1000 + 30_000;
     const startedMs = clock.monotonicMs();
     while (clock.monotonicMs() - startedMs < patienceMs) {
       const queues = await management.listQueues(config.vhost, { signal });
@@ -149,9 +167,19 @@ export function createRound(parts: RoundParts): Round {
       await sleep(LOOK_EVERY_MS, undefined, { signal });
     }
     return failed(
-      `${queue} has ${config.deleteAtMessages + 1} messages and was not deleted in ${patienceMs / 1000} s`,
-      'See in the log of the agents whether the survey of queues works, and whether exemptQueues matches this one.',
+      `${queue} has ${config.deleteAtMessages + 1} messages and was not deleted in ${patienceMs / 1000} s, while all queues are to be looked at every ${config.surveyIntervalSeconds} s (surveyIntervalSeconds) at the latest`,
+      'See in the log of the agents whether the survey of queues works, whether deleteAtMessages is the same there, and whether exemptQueues matches this one.',
     );
+  }
+
+  /** Over a connection of its own where the one that claimed is of no use any more. */
+  async function release(): Promise<void> {
+    try {
+      await needed(asClaimant).request('release-namespace', { namespace });
+    } catch {
+      const another = await openRpc(await open(needed(parts.firstClaimUrl)));
+      await another.request('release-namespace', { namespace });
+    }
   }
 
   async function leftovers(signal: AbortSignal): Promise<string[]> {
@@ -178,10 +206,8 @@ export function createRound(parts: RoundParts): Round {
   return {
     steps,
     async close() {
-      if (claim !== undefined && !isReleased) {
-        await asClaimant?.request('release-namespace', { namespace }).catch(() => undefined);
-      }
-      for (const connection of connections) await connection.close().catch(() => undefined);
+      if (mayBeClaimed) await release().catch(() => undefined);
+      await Promise.all(connections.splice(0).map(closeConnection));
     },
   };
 }

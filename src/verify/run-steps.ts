@@ -8,8 +8,12 @@ import { failed, type Finding, skipped, type Step, type StepReport } from './fin
 export interface RunStepsOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Called before each step that runs. */
+  readonly onBegin?: (step: Step) => void;
   /** Called after each step. */
   readonly onReport: (report: StepReport) => void;
+  /** Called with what a step threw, before its report: with the stack, and unredacted. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /**
@@ -27,7 +31,7 @@ export async function runSteps(steps: readonly Step[], options: RunStepsOptions)
     const startedMs = clock.monotonicMs();
     const missing = step.needs.find((name) => unmet.has(name));
     const finding =
-      missing === undefined ? await runStep(step, signal) : skipped(`it needs "${missing}", which did not succeed`);
+      missing === undefined ? await runStep(step, options) : skipped(`it needs "${missing}", which did not succeed`);
     if (finding.outcome === 'failed' || finding.outcome === 'skipped') unmet.add(step.name);
     const durationMs = Math.round(clock.monotonicMs() - startedMs);
     const report: StepReport = { step: step.name, about: step.about, ...finding, durationMs };
@@ -37,11 +41,13 @@ export async function runSteps(steps: readonly Step[], options: RunStepsOptions)
   return reports;
 }
 
-async function runStep(step: Step, signal: AbortSignal): Promise<Finding> {
+async function runStep(step: Step, { signal, onBegin, onError }: RunStepsOptions): Promise<Finding> {
+  onBegin?.(step);
   try {
     return await step.run(signal);
   } catch (error) {
     signal.throwIfAborted();
+    onError?.(error);
     return findingOf(error);
   }
 }

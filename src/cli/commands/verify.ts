@@ -4,6 +4,7 @@ import { systemClock } from '../../clock.ts';
 import type { StepReport } from '../../verify/finding.ts';
 import { runSteps } from '../../verify/run-steps.ts';
 import { type DefineCommand, examples } from '../command.ts';
+import { debugError } from '../explain-error.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Style } from '../output.ts';
 import { printable } from '../table.ts';
@@ -22,7 +23,7 @@ It takes the configuration of an agent and a running agent. It is safe in produc
 It exits with 0 when nothing failed, warnings or not.`,
     )
     .option('--no-round', 'claim nothing: look only')
-    .option('--overgrown', 'in the round, fill a queue until it is deleted; takes a few surveys')
+    .option('--overgrown', 'in the round, fill a queue until it is deleted; as the agents do within a few surveys')
     .addHelpText(
       'after',
       examples([
@@ -44,6 +45,10 @@ It exits with 0 when nothing failed, warnings or not.`,
         const steps = await runSteps(verification.steps, {
           clock: systemClock,
           signal,
+          onBegin({ about, patienceMs }) {
+            if (patienceMs !== undefined) output.note(`${about}: this may take up to ${patienceMs / 1000} s`);
+          },
+          onError: debugError,
           onReport: (report) => {
             if (!output.json) output.print(report, (style) => lineOf(report, style));
           },
