@@ -9,6 +9,7 @@ import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { auditConfiguration } from './composition/audit-configuration.ts';
 import { createBackground } from './composition/background.ts';
 import { startBrokerWatch } from './composition/broker-watch.ts';
+import { createClosers } from './composition/closers.ts';
 import { createGather } from './composition/gather.ts';
 import { openObservation } from './composition/observation.ts';
 import { reportStart } from './composition/start-report.ts';
@@ -90,6 +91,9 @@ const RELEASES_WITHIN_MS = 100;
 /** How long a stopping agent waits for jobs, which are told to end and can all be done again, in ms. */
 const JOBS_STOP_MS = 5_000;
 
+/** What an agent that has come to its deadline may still take for what is usually done at once, in ms. */
+const LAST_WORDS_MS = 250;
+
 /**
  * Builds an agent from its parts and starts them in order: what serves requests comes last and stops first.
  *
@@ -102,10 +106,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const startedMs = clock.monotonicMs();
   const names = contractNames(config.id);
   const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
-  const closers: (() => Promise<void> | void)[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).toReversed()) await close();
-  };
+  const closers = createClosers();
 
   try {
     const observation = await openObservation({ config, instance, clock, log });
@@ -182,7 +183,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       vhost: config.vhost,
       management,
     });
-    closers.push(() => bindings.close());
+    closers.pushTogether(() => bindings.close());
     const remover = auditRemovals(bindings, audit);
     const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
     const reconcile: typeof compare = async (signal) => {
@@ -195,7 +196,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       return outcome;
     };
     const queues = createQueueParts({ ...partSettings, events: told }, jobs);
-    closers.push(() => queues.close());
+    closers.pushTogether(() => queues.close());
     const handlers = createHandlers(config, store, clock, parts, {
       events: told,
       audit,
@@ -219,7 +220,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       },
       options.signal,
     );
-    closers.push(() => broker.close());
+    closers.pushTogether(() => broker.close());
     observation.watch(
       'topology',
       lookAtConnection(() => broker.connected, 'the connection for topology and events is gone'),
@@ -279,7 +280,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       lookAtConnection(() => outbox.connected, 'the reply connection is gone'),
     );
 
-    closers.push(() => background.stop());
+    closers.push(() => background.stop(JOBS_STOP_MS));
     schedule = await startSchedule({
       store: opened,
       recurring: observation.recurring([
@@ -345,20 +346,23 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       async stop() {
         observation.stop();
         const deadlineMs = config.stopDeadlineSeconds * 1000;
-        await watch.close();
+        const lateMs = clock.monotonicMs() + deadlineMs;
+        const leftMs = (): number => Math.max(LAST_WORDS_MS, lateMs - clock.monotonicMs());
+        // It is waited for below, with the other connections.
+        void watch.close();
         await Promise.all([
-          consumer.stop(deadlineMs).then(() => background.stop()),
+          consumer.drain(deadlineMs).then(() => background.stop(leftMs())),
           started.stop(Math.min(JOBS_STOP_MS, deadlineMs)),
         ]);
         const uptimeSeconds = Math.floor((clock.monotonicMs() - startedMs) / 1000);
         events.emit('agent.stopped', { version: VERSION, uptimeSeconds });
-        await events.flush();
-        await closeAll();
+        await events.flush(leftMs());
+        await closers.closeAll();
         log.info({ instance, uptimeSeconds }, 'the agent has stopped');
       },
     };
   } catch (error) {
-    await closeAll();
+    await closers.closeAll();
     throw error;
   }
 }

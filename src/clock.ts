@@ -39,5 +39,18 @@ export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 /** Waits in this machine's time. */
 export const systemSleep: Sleep = (ms, signal) => sleepFor(ms, undefined, { signal });
 
+/**
+ * Resolves when `work` has ended, however it did, and after so many ms of this machine's time at the latest. It never
+ * rejects.
+ */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]).catch(() => undefined);
+  clearTimeout(timer);
+}
+
 /** A source of `size` random bytes; passed in for the same reason as the clock. */
 export type RandomBytes = (size: number) => Buffer;

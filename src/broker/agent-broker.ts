@@ -1,4 +1,6 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { AgentError } from '../errors.ts';
 import { createEventPublisher } from './event-publisher.ts';
 import type { PublishEvent } from './event-publisher.ts';
 import { keepLimits } from './limits.ts';
@@ -52,14 +54,20 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
   const open = async (until: AbortSignal | undefined): Promise<RascalSession> => {
     await keepLimits(settings.management, vhost, settings, until === undefined ? {} : { signal: until });
     until?.throwIfAborted();
-    return await openRascalSession(settings);
+    return await openRascalSession(settings, until);
   };
 
   const listeners = new Set<() => void>();
   const closing = new AbortController();
+  // Every event that is under way listens to it.
+  setMaxListeners(0, closing.signal);
   let present = Promise.resolve(await open(signal));
   let connected = true;
 
+  const publish = createEventPublisher({
+    publish: async (message, overrides) => (await present).publish(message, overrides),
+    timeoutMs: settings.publishTimeoutMs ?? 10_000,
+  });
   /** Tries until it is back; rejects when the broker is closed meanwhile. */
   const reopen = async (): Promise<RascalSession> => {
     const maxDelayMs = settings.maxReconnectDelayMs ?? 5000;
@@ -91,10 +99,8 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
     get connected() {
       return connected;
     },
-    publishEvent: createEventPublisher({
-      publish: async (message, overrides) => (await present).publish(message, overrides),
-      timeoutMs: settings.publishTimeoutMs ?? 10_000,
-    }),
+    publishEvent: (event, until) =>
+      publish(event, until === undefined ? closing.signal : AbortSignal.any([until, closing.signal])),
     onReconnect(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -103,7 +109,7 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
       await (await open(until)).close();
     },
     async close() {
-      closing.abort(new Error('The agent closes its broker.'));
+      closing.abort(new AgentError('BrokerUnavailable', 'The agent stops: it publishes nothing any more.'));
       listeners.clear();
       const session = await present.catch(() => undefined);
       await session?.close();

@@ -64,11 +64,12 @@ export async function keepBrokerEvents(settings: BrokerEventsSettings): Promise<
     if (!(await management.hasExchange(eventVhost, EVENT_EXCHANGE, call))) return undefined;
     await keepPolicies(management, eventVhost, brokerEventsPolicies(id), call);
     closing.signal.throwIfAborted();
-    return await openBrokerEventsSession({
+    const session = {
       ...settings,
       prefetch: settings.prefetch ?? PREFETCH,
-      onEvent: (routingKey, headers) => takeEvent(settings, routingKey, headers),
-    });
+      onEvent: (routingKey: string, headers: Headers) => takeEvent(settings, routingKey, headers),
+    };
+    return await openBrokerEventsSession(session, closing.signal);
   };
   /** Resolves with the reason when the session is of no use any more. */
   const end = async (session: BrokerEventsSession): Promise<Error | undefined> => {

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { SubscriberSessionAsPromised, VhostConfig } from 'rascal';
+import type { SubscriptionSession, VhostConfig } from 'rascal';
 import { contractNames } from '../contract/names.ts';
 import { AgentError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
@@ -36,19 +36,27 @@ const EVENTS = 'broker events';
  * rascal may consume here as nobody else can publish to the event exchange. A forged message put right into the queue
  * can cost a connection; the delivery limit ends that.
  *
- * @throws AgentError `BrokerUnavailable`.
+ * @throws AgentError `BrokerUnavailable`, also when the signal aborts meanwhile.
  */
-export async function openBrokerEventsSession(settings: BrokerEventsSessionSettings): Promise<BrokerEventsSession> {
+export async function openBrokerEventsSession(
+  settings: BrokerEventsSessionSettings,
+  signal: AbortSignal,
+): Promise<BrokerEventsSession> {
   const { amqpUrl, id, eventVhost, onEvent } = settings;
   const connectionName = `${id} broker events`;
   const ca = settings.ca === undefined ? {} : { ca: settings.ca };
   let connection: RascalConnection | undefined;
   try {
-    connection = await connectRascal({ amqpUrl, vhost: eventVhost, connectionName, ...ca }, vhostConfigOf(settings));
-    const consuming = await connection.broker.subscribe(EVENTS);
+    connection = await connectRascal(
+      { amqpUrl, vhost: eventVhost, connectionName, ...ca },
+      vhostConfigOf(settings),
+      signal,
+    );
+    const aborted = abortOf(signal);
+    const consuming = await Promise.race([connection.subscribe(EVENTS), aborted]);
     const { started, lost } = consume(consuming, onEvent);
     const end = Promise.race([lost, connection.lost]);
-    const early = await Promise.race([started, end]);
+    const early = await Promise.race([started, end, aborted]);
     if (early !== undefined) throw early;
     return { lost: end, close: connection.close };
   } catch (failure) {
@@ -74,7 +82,18 @@ function vhostConfigOf({ id, prefetch }: BrokerEventsSessionSettings): VhostConf
   };
 }
 
-function consume(session: SubscriberSessionAsPromised, onEvent: BrokerEventsSessionSettings['onEvent']) {
+/** Rejects when the signal aborts. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  aborted.catch(() => undefined);
+  return aborted;
+}
+
+function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionSettings['onEvent']) {
   // The types know some of its events.
   const emitter: EventEmitter = session;
   const started = new Promise<void>((resolve) => void emitter.on('subscribed', () => resolve()));

@@ -1,25 +1,20 @@
-import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { ChannelModel, RecoveringChannelModel } from 'amqplib';
+import type { ChannelModel } from 'amqplib';
+import { within } from '../clock.ts';
 
 /** How long RabbitMQ may take to answer that a connection is closed, in ms. */
 export const CLOSE_TIMEOUT_MS = 2000;
 
 /**
- * Closes a connection; one that does not answer in {@link CLOSE_TIMEOUT_MS} is cut. It never rejects.
+ * Closes a connection, one that is recovering too, and cuts it when RabbitMQ has not answered in {@link CLOSE_TIMEOUT_MS}.
+ * It never rejects.
  *
- * @param current the connection that it has at the moment, if any: what it recovers with is not to be had from it.
+ * @param sockets whose signal is that of all the connection's sockets. amqplib itself would wait for as long as heartbeats
+ *   take to fail, and forgets one that is being opened.
  */
 export async function closeConnection(
-  connection: RecoveringChannelModel,
-  current: ChannelModel | undefined,
+  connection: Pick<ChannelModel, 'close'>,
+  sockets: AbortController,
 ): Promise<void> {
-  const answered = connection.close().then(
-    () => true,
-    () => true,
-  );
-  if (await Promise.race([answered, delay(CLOSE_TIMEOUT_MS, false, { ref: false })])) return;
-  // amqplib would wait for as long as heartbeats take to fail, and has no other way to end a connection.
-  const stream = current?.connection as { readonly stream?: Duplex } | undefined;
-  stream?.stream?.destroy(new Error('It does not answer.'));
+  await within(CLOSE_TIMEOUT_MS, connection.close());
+  sockets.abort();
 }

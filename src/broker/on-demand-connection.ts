@@ -1,5 +1,6 @@
 import { type ChannelModel, connect } from 'amqplib';
 import type { Secret } from '../secret.ts';
+import { closeConnection } from './close-connection.ts';
 
 /** What {@link createOnDemandConnection} needs. */
 export interface OnDemandConnectionSettings {
@@ -15,7 +16,13 @@ export interface OnDemandConnectionSettings {
 export interface OnDemandConnection {
   /** Works with the connection. Rejects when it cannot be opened, and as `work` does. */
   use<T>(work: (connection: ChannelModel) => Promise<T>): Promise<T>;
+  /** Closes it, by force when that takes more than a moment; one that is being opened comes to nothing. */
   close(): Promise<void>;
+}
+
+interface Present {
+  readonly opening: Promise<ChannelModel>;
+  readonly sockets: AbortController;
 }
 
 const IDLE_MS = 5_000;
@@ -24,36 +31,41 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Without a connection at first. */
 export function createOnDemandConnection(settings: OnDemandConnectionSettings): OnDemandConnection {
   const { amqpUrl, connectionName, ca } = settings;
-  let connection: Promise<ChannelModel> | undefined;
+  let present: Present | undefined;
   let underWay = 0;
   let idle: NodeJS.Timeout | undefined;
 
-  const open = async (onClosed: () => void): Promise<ChannelModel> => {
+  const open = async (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> => {
+    const cut = { signal };
     const opened = await connect(amqpUrl.reveal(), {
       timeout: CONNECT_TIMEOUT_MS,
       clientProperties: { connection_name: connectionName },
       ...(ca === undefined ? {} : { ca: [ca] }),
+      ...cut,
     });
     // Without a listener an error ends the process; what waits on the connection rejects by itself.
     opened.on('error', () => undefined);
     opened.on('close', onClosed);
     return opened;
   };
-  const present = (): Promise<ChannelModel> => {
-    if (connection !== undefined) return connection;
+  const connection = (): Promise<ChannelModel> => {
+    if (present !== undefined) return present.opening;
     const forget = (): void => {
-      if (connection === opening) connection = undefined;
+      if (present === made) present = undefined;
     };
-    const opening = open(forget);
-    opening.catch(forget);
-    connection = opening;
-    return opening;
+    const sockets = new AbortController();
+    const made = { sockets, opening: open(sockets.signal, forget) };
+    made.opening.catch(forget);
+    present = made;
+    return made.opening;
   };
   const close = async (): Promise<void> => {
     clearTimeout(idle);
-    const closing = connection;
-    connection = undefined;
-    await (await closing?.catch(() => undefined))?.close().catch(() => undefined);
+    const closing = present;
+    present = undefined;
+    if (closing === undefined) return;
+    const opened = closing.opening;
+    await closeConnection({ close: async () => await (await opened).close() }, closing.sockets);
   };
 
   return {
@@ -61,7 +73,7 @@ export function createOnDemandConnection(settings: OnDemandConnectionSettings): 
       clearTimeout(idle);
       underWay += 1;
       try {
-        return await work(await present());
+        return await work(await connection());
       } finally {
         underWay -= 1;
         if (underWay === 0) idle = setTimeout(() => void close(), IDLE_MS).unref();

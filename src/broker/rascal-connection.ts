@@ -1,7 +1,14 @@
-import { EventEmitter } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import rascal from 'rascal';
-import type { BrokerAsPromised, BrokerConfig, VhostConfig } from 'rascal';
+import type {
+  Broker,
+  BrokerConfig,
+  PublicationConfig,
+  PublicationSession,
+  SubscriptionSession,
+  VhostConfig,
+} from 'rascal';
+import { within } from '../clock.ts';
 import type { Secret } from '../secret.ts';
 import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
 
@@ -18,7 +25,12 @@ export interface RascalConnectionSettings {
 
 /** A connection of rascal. */
 export interface RascalConnection {
-  readonly broker: BrokerAsPromised;
+  readonly publish: (
+    publication: string,
+    message: Buffer | string,
+    overrides: PublicationConfig,
+  ) => Promise<PublicationSession>;
+  readonly subscribe: (subscription: string) => Promise<SubscriptionSession>;
   /** Resolves when the connection is lost, with the reason. */
   readonly lost: Promise<Error>;
   /** Closes it, by force when it takes more than a moment. */
@@ -33,36 +45,39 @@ const HEARTBEAT_SECONDS = 10;
  * (up to a minute passes), and on a broker that came back empty it would declare the queues before their limits are
  * there.
  *
- * Rejects with what rascal rejects with; nothing is left open then.
+ * Rejects with what rascal rejects with, also when the signal aborts before it is done; nothing is left open then.
  */
 export async function connectRascal(
   settings: RascalConnectionSettings,
   vhostConfig: VhostConfig,
+  signal?: AbortSignal,
 ): Promise<RascalConnection> {
+  signal?.throwIfAborted();
   // Ends the connection when rascal does not, or not in time.
   const sockets = new AbortController();
-  let broker: BrokerAsPromised;
-  try {
-    broker = await rascal.BrokerAsPromised.create(configOf(settings, vhostConfig, sockets.signal));
-  } catch (failure) {
-    await shutDownHalfMade(failure);
-    sockets.abort();
-    throw failure;
+  const cut = (): void => sockets.abort();
+  signal?.addEventListener('abort', cut, { once: true });
+  const { broker, failure } = await create(configOf(settings, vhostConfig, sockets.signal));
+  signal?.removeEventListener('abort', cut);
+  const close = async (): Promise<void> => {
+    if (broker !== undefined) await within(CLOSE_TIMEOUT_MS, promisify(broker.shutdown.bind(broker))());
+    cut();
+    endTimer(broker);
+  };
+  if (broker === undefined || failure !== undefined) {
+    broker?.on('error', () => undefined);
+    await close();
+    throw failure ?? new Error('rascal made no connection.');
   }
   const lost = new Promise<Error>((resolve) => {
     broker.on('error', (error: unknown) => resolve(error instanceof Error ? error : new Error(String(error))));
     broker.on('close', () => resolve(new Error(`RabbitMQ closed the connection "${settings.connectionName}".`)));
   });
   return {
-    broker,
+    publish: promisify<string, Buffer | string, PublicationConfig, PublicationSession>(broker.publish.bind(broker)),
+    subscribe: promisify<string, SubscriptionSession>(broker.subscribe.bind(broker)),
     lost,
-    close: async () => {
-      await Promise.race([
-        broker.shutdown().catch(() => undefined),
-        delay(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
-      ]);
-      sockets.abort();
-    },
+    close,
   };
 }
 
@@ -106,18 +121,17 @@ function configOf(settings: RascalConnectionSettings, vhostConfig: VhostConfig, 
   return Object.assign(config, { defaults: { vhosts: { connection: { retry: false } } } });
 }
 
-/** rascal hands a broker that failed to start along with the error, under a symbol; it holds a timer. */
-async function shutDownHalfMade(failure: unknown): Promise<void> {
-  if (!(failure instanceof Error)) return;
-  const halves: unknown[] = Object.getOwnPropertySymbols(failure).map((key) => Reflect.get(failure, key));
-  const half = halves.find(isBroker);
-  if (half === undefined) return;
-  half.on('error', ignore);
-  await half.shutdown().catch(ignore);
+/** rascal hands out a broker that failed to start, too: it holds a timer. */
+async function create(config: BrokerConfig): Promise<{ readonly broker?: Broker; readonly failure?: Error }> {
+  return await new Promise((resolve) => {
+    rascal.createBroker(config, (failure, broker) => {
+      const made = broker === undefined ? {} : { broker };
+      resolve(failure === null ? made : { ...made, failure });
+    });
+  });
 }
 
-function isBroker(value: unknown): value is BrokerAsPromised {
-  return value instanceof EventEmitter && 'shutdown' in value;
+/** What keeps the process until rascal has shut down, which it never has where RabbitMQ did not answer. */
+function endTimer(broker: Broker | undefined): void {
+  if (broker !== undefined && 'keepActive' in broker) clearInterval(broker.keepActive as NodeJS.Timeout);
 }
-
-function ignore(): void {}

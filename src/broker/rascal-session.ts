@@ -33,9 +33,9 @@ const EVENTS = 'events';
  * rascal only declares and publishes here. It must never consume what strangers publish: one header is enough to close
  * its connection again and again.
  *
- * @throws AgentError `BrokerUnavailable`; `BrokerRefused` when the account may not.
+ * @throws AgentError `BrokerUnavailable`, also when the signal aborts meanwhile; `BrokerRefused` when the account may not.
  */
-export async function openRascalSession(settings: RascalSessionSettings): Promise<RascalSession> {
+export async function openRascalSession(settings: RascalSessionSettings, signal?: AbortSignal): Promise<RascalSession> {
   const { amqpUrl, id, methods, ca } = settings;
   const vhostConfig: VhostConfig = {
     ...topologyOf(id, methods),
@@ -53,6 +53,7 @@ export async function openRascalSession(settings: RascalSessionSettings): Promis
     connection = await connectRascal(
       { amqpUrl, connectionName: `${id} topology and events`, ...(ca === undefined ? {} : { ca }) },
       vhostConfig,
+      signal,
     );
   } catch (failure) {
     const reason = failure instanceof Error ? failure.message : String(failure);
@@ -68,7 +69,7 @@ export async function openRascalSession(settings: RascalSessionSettings): Promis
     );
   }
   return {
-    publish: (message, overrides) => connection.broker.publish(EVENTS, message, overrides),
+    publish: (message, overrides) => connection.publish(EVENTS, message, overrides),
     lost: connection.lost,
     close: () => connection.close(),
   };

@@ -1,12 +1,16 @@
 import { setMaxListeners } from 'node:events';
+import { within } from '../clock.ts';
 import type { Log } from '../log.ts';
 
 /** Work that nobody waits for but a stopping agent. */
 export interface Background {
   /** Begins it. What it throws is in the log: whoever begins it has somebody else find what was not done. */
   run(name: string, work: (signal: AbortSignal) => Promise<void>): void;
-  /** Aborts what is under way and resolves when it has ended; what is begun later ends at once. */
-  stop(): Promise<void>;
+  /**
+   * Aborts what is under way and resolves when it has ended, after `patienceMs` at the latest; what is begun later ends at
+   * once.
+   */
+  stop(patienceMs: number): Promise<void>;
 }
 
 /** Starts without work. */
@@ -24,9 +28,9 @@ export function createBackground(log: Log): Background {
         .finally(() => underWay.delete(done));
       underWay.add(done);
     },
-    async stop() {
+    async stop(patienceMs) {
       stopping.abort(new Error('The agent stops.'));
-      await Promise.all(underWay);
+      await within(patienceMs, Promise.all(underWay));
     },
   };
 }

@@ -28,6 +28,7 @@ import { createServe } from '../requests/serve.ts';
 import type { Store } from '../store/store.ts';
 import { VERSION } from '../version.ts';
 import { createClaimAudit } from './audit-claims.ts';
+import type { Closers } from './closers.ts';
 import type { NamespaceParts } from './namespace-parts.ts';
 import type { Observation } from './observation.ts';
 
@@ -110,8 +111,8 @@ export interface RequestPartsSettings {
   readonly authenticator?: Authenticator;
   /** Called when the queue of the requests is not there. */
   readonly onQueueGone: () => void;
-  /** Takes what is to be closed when the agent ends, or when this does not get to its end; last in, first closed. */
-  readonly closers: (() => Promise<void> | void)[];
+  /** Takes what is to be closed when the agent ends, or when this does not get to its end. */
+  readonly closers: Pick<Closers, 'pushTogether'>;
 }
 
 /** The serving of requests. */
@@ -129,7 +130,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     settings.authenticator ??
       createAuthenticator({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce }),
   );
-  closers.push(() => authenticator.close());
+  closers.pushTogether(() => authenticator.close());
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
   // Lists them now: while they are unknown no request can be answered.
   await nodes.mayHold({ nodeHash: 0, id: 0, serial: 0 });
@@ -139,7 +140,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     connectionName: `${config.id} replies`,
     log,
   });
-  closers.push(() => outbox.close());
+  closers.pushTogether(() => outbox.close());
   const counts = new Map<string, number>();
   const serve = createServe({
     answer: createAnswer({
@@ -186,6 +187,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     log,
     onQueueGone: settings.onQueueGone,
   });
+  closers.pushTogether(() => consumer.close());
   return { consumer, outbox, counts };
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../clock.ts';
+import { type Clock, within } from '../clock.ts';
 import type { EventType } from '../contract/event-types.ts';
 import { EVENT_CONTENT_TYPE, type EventData, type EventMessage, makeEvent } from '../contract/events.ts';
 import type { Log } from '../log.ts';
@@ -38,8 +38,8 @@ export interface AgentEvents {
    * again.
    */
   tell<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
-  /** Resolves when every event emitted so far is published or given up. */
-  flush(): Promise<void>;
+  /** Resolves when every event emitted so far is published or given up, after `patienceMs` at the latest. */
+  flush(patienceMs: number): Promise<void>;
 }
 
 /** A broker that has raised an alarm confirms nothing: the work must not stand still with it. */
@@ -89,8 +89,6 @@ export function createAgentEvents(parts: AgentEventParts): AgentEvents {
       await Promise.race([told, tooLong]);
       given.abort();
     },
-    async flush() {
-      await Promise.all(underWay);
-    },
+    flush: (patienceMs) => within(patienceMs, Promise.all(underWay)),
   };
 }

@@ -1,5 +1,6 @@
 import { type Channel, type ChannelModel, connect, type ConsumeMessage, type RecoveringChannelModel } from 'amqplib';
-import { closeConnection } from '../broker/close-connection.ts';
+import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/close-connection.ts';
+import { within } from '../clock.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
@@ -30,11 +31,10 @@ export interface ConsumerParts {
 export interface Consumer {
   /** Whether requests are taken at the moment. */
   readonly consuming: boolean;
-  /**
-   * Takes no more, waits at most `deadlineMs` for those that are being served, and closes the connection, by force
-   * when that takes more than a moment; the broker gives the rest to others.
-   */
-  stop(deadlineMs: number): Promise<void>;
+  /** Takes no more, and waits at most `deadlineMs` for those that are being served. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Closes the connection, by force when that takes more than a moment; the broker gives what is in hand to others. */
+  close(): Promise<void>;
 }
 
 /**
@@ -44,19 +44,22 @@ export interface Consumer {
  * @throws Error when the first connection fails; AgentError `BrokerRefused` when the account may not read the queues.
  */
 export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
+  const sockets = new AbortController();
+  const cut = { signal: sockets.signal };
   const connection = await connect(parts.url.reveal(), {
     // Listeners have to be there before the first connection is.
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
     clientProperties: { connection_name: parts.connectionName },
     noDelay: true,
     ...(parts.ca === undefined ? {} : { ca: [parts.ca] }),
+    ...cut,
   });
-  const consumer = new RequestConsumer(connection, parts);
+  const consumer = new RequestConsumer(connection, sockets, parts);
   await connection.waitForConnect();
   try {
     await consumer.started;
   } catch (error) {
-    await consumer.stop(0);
+    await consumer.close();
     throw error;
   }
   return consumer;
@@ -64,18 +67,19 @@ export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
 
 class RequestConsumer implements Consumer {
   readonly #connection: RecoveringChannelModel;
+  readonly #sockets: AbortController;
   readonly #parts: ConsumerParts;
   readonly #inHand = new Set<Promise<void>>();
   readonly started: Promise<void>;
   #channels: { channel: Channel; consumerTag: string }[] = [];
   #connections = 0;
-  #current: ChannelModel | undefined;
   #stopping = false;
   #onStarted: () => void = () => undefined;
   #onRefused: (error: AgentError) => void = () => undefined;
 
-  constructor(connection: RecoveringChannelModel, parts: ConsumerParts) {
+  constructor(connection: RecoveringChannelModel, sockets: AbortController, parts: ConsumerParts) {
     this.#connection = connection;
+    this.#sockets = sockets;
     this.#parts = parts;
     this.started = new Promise((resolve, reject) => {
       this.#onStarted = resolve;
@@ -98,23 +102,26 @@ class RequestConsumer implements Consumer {
     return this.#channels.length > 0;
   }
 
-  async stop(deadlineMs: number): Promise<void> {
+  async drain(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     const cancelled = this.#channels.map(({ channel, consumerTag }) =>
       channel.cancel(consumerTag).catch(() => undefined),
     );
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadlineMs);
-    });
-    await Promise.race([Promise.all([...cancelled, ...this.#inHand]), deadline]);
-    clearTimeout(timer);
-    await closeConnection(this.#connection, this.#current);
+    const drained = async (): Promise<void> => {
+      // Until RabbitMQ has answered, more may come.
+      await within(CLOSE_TIMEOUT_MS, Promise.all(cancelled));
+      await Promise.all(this.#inHand);
+    };
+    await within(deadlineMs, drained());
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true;
+    await closeConnection(this.#connection, this.#sockets);
   }
 
   async #consume(model: ChannelModel): Promise<void> {
     this.#connections += 1;
-    this.#current = model;
     outliveUnreadableHeaders(model);
     try {
       const channels = [];

@@ -63,14 +63,17 @@ const NACKED = 'message nacked';
  * that closes the connection again is refused, and the others go on.
  */
 export async function openOutbox({ url, ca, connectionName, log }: OutboxParts): Promise<Outbox> {
+  const sockets = new AbortController();
+  const cut = { signal: sockets.signal };
   const connection = await connect(url.reveal(), {
     // Listeners have to be there before the first connection is.
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
     clientProperties: { connection_name: connectionName },
     noDelay: true,
     ...(ca === undefined ? {} : { ca: [ca] }),
+    ...cut,
   });
-  const outbox = new ConnectionOutbox(connection, log);
+  const outbox = new ConnectionOutbox(connection, sockets, log);
   await connection.waitForConnect();
   return outbox;
 }
@@ -84,6 +87,7 @@ function isCarried({ exchange, routingKey, options }: OutgoingMessage): boolean 
 
 class ConnectionOutbox implements Outbox {
   readonly #connection: RecoveringChannelModel;
+  readonly #sockets: AbortController;
   readonly #log: Log;
   /** Sent and not confirmed, by message id, in the order in which they were sent. */
   readonly #unconfirmed = new Map<string, Pending>();
@@ -91,14 +95,14 @@ class ConnectionOutbox implements Outbox {
   readonly #waiting: Pending[] = [];
   readonly #returned = new Set<string>();
   #channel: ConfirmChannel | undefined;
-  #current: ChannelModel | undefined;
   /** The only message on its way, while messages are sent one at a time. */
   #alone: Pending | undefined;
   #lastId = 0;
   #closed = false;
 
-  constructor(connection: RecoveringChannelModel, log: Log) {
+  constructor(connection: RecoveringChannelModel, sockets: AbortController, log: Log) {
     this.#connection = connection;
+    this.#sockets = sockets;
     this.#log = log;
     connection.on('error', (error: Error) => log.warn({ err: error }, 'the reply connection has an error'));
     connection.on('disconnect', (error: Error & { code?: number }) => this.#onDisconnect(error));
@@ -135,12 +139,11 @@ class ConnectionOutbox implements Outbox {
     for (const pending of left) {
       pending.fail(new AgentError('Stopping', 'The agent stopped before the broker confirmed the message.'));
     }
-    await closeConnection(this.#connection, this.#current);
+    await closeConnection(this.#connection, this.#sockets);
   }
 
   /** Opens a channel, sends again what the former one left, then everything that waits. */
   async #start(model: ChannelModel): Promise<void> {
-    this.#current = model;
     try {
       const channel = await model.createConfirmChannel();
       channel.on('error', (error: Error) => this.#log.warn({ err: error }, 'the reply channel has an error'));

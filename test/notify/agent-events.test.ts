@@ -25,7 +25,7 @@ describe('agent events', () => {
     const { events } = setUp(async (event) => void published.push(event));
     events.emit('agent.started', { version: '1.0.0' });
     events.emit('namespace.released', { namespace: 'taskcluster-x', clientId: 'project/x' });
-    await events.flush();
+    await events.flush(60_000);
     assert.deepEqual(
       published.map(({ routingKey }) => routingKey),
       ['agent.started.a-1', 'namespace.released.taskcluster-x'],
@@ -46,13 +46,19 @@ describe('agent events', () => {
     });
     events.emit('agent.started', { version: '1.0.0' });
     let flushed = false;
-    const flush = events.flush().then(() => {
+    const flush = events.flush(60_000).then(() => {
       flushed = true;
     });
     await new Promise(setImmediate);
     assert.equal(flushed, false);
     broker.emit('confirm');
     await flush;
+  });
+
+  it('that RabbitMQ never confirms are flushed for so long and no longer', async () => {
+    const { events } = setUp(() => new Promise(() => undefined));
+    events.emit('agent.started', { version: '1.0.0' });
+    await events.flush(10);
   });
 
   it('are waited for by whoever forgets what they are about: until they are published or given up', async () => {
@@ -92,7 +98,7 @@ describe('agent events', () => {
     assert.equal(told, 101, 'none of the others should be waited for');
     await Promise.all(others);
     broker.emit('confirm');
-    await events.flush();
+    await events.flush(60_000);
     await turn();
     const last = tell();
     await turn();
@@ -104,7 +110,7 @@ describe('agent events', () => {
   it('are in the log with their content when they cannot be published', async () => {
     const { events, text } = setUp(() => Promise.reject(new Error('alarm')));
     events.emit('agent.stopped', { version: '1.0.0', uptimeSeconds: 5 });
-    await events.flush();
+    await events.flush(60_000);
     assert.match(text(), /"level":"error".*alarm.*"uptimeSeconds":5/);
   });
 
@@ -115,7 +121,7 @@ describe('agent events', () => {
     });
     // @ts-expect-error a field too many
     events.emit('namespace.released', { namespace: 'taskcluster-x', clientId: 'x', contact: 'hidden@example.com' });
-    await events.flush();
+    await events.flush(60_000);
     assert.equal(published, 0);
     assert.match(text(), /namespace\.released/);
     assert.doesNotMatch(text(), /hidden/);

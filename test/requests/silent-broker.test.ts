@@ -4,6 +4,7 @@ import { openOutbox } from '../../src/requests/outbox.ts';
 import { Secret } from '../../src/secret.ts';
 import { createVhost, openConnection, sharedBroker } from '../support/broker.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
+import { until } from '../support/watched.ts';
 
 describe('the connections for requests and replies, when RabbitMQ does not answer any more', function () {
   this.timeout(30_000);
@@ -22,8 +23,8 @@ describe('the connections for requests and replies, when RabbitMQ does not answe
     const queues = [{ name: 'requests', prefetch: 1 }];
     const consumer = await startConsumer({ ...common, queues, serve: async () => 'ack' });
     relay.stall();
-    // A socket that is left open keeps the tests from ending.
-    await Promise.all([consumer.stop(100), outbox.close()]);
-    relay.cut();
+    await consumer.drain(100);
+    await Promise.all([consumer.close(), outbox.close()]);
+    await until(() => relay.open() === 0, 'no connection is left open');
   });
 });

@@ -23,6 +23,8 @@ export interface InstallationOptions {
   readonly settings?: Partial<FileSettings>;
   /** More of the environment, or, when empty, less. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Ports of relays by which the agent, and nobody else, reaches its broker. */
+  readonly relays?: { readonly amqpPort: number; readonly managementPort: number };
 }
 
 /** All that an agent needs, under names of its own, and who talks to it. */
@@ -92,8 +94,8 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
   const claimantPassword = randomBytes(18).toString('base64url');
   const environment = {
     PULSE_AGENT_CONFIG: file,
-    RABBITMQ_URL: vhost.amqpUrl,
-    RABBITMQ_MANAGEMENT_URL: vhost.managementUrl,
+    RABBITMQ_URL: withPort(vhost.amqpUrl, options.relays?.amqpPort),
+    RABBITMQ_MANAGEMENT_URL: withPort(vhost.managementUrl, options.relays?.managementPort),
     TASKCLUSTER_ROOT_URL: taskcluster.rootUrl,
     STORE_URL: `lmdb:${join(folder, 'store')}`,
     PULSE_AGENT_SECRET: randomBytes(33).toString('base64'),
@@ -151,6 +153,13 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     deadLetters: async () => await openDeadLetters(await openConnection(vhost.amqpUrl), names.deadQueue),
     remove,
   };
+}
+
+function withPort(href: string, port: number | undefined): string {
+  if (port === undefined) return href;
+  const url = new URL(href);
+  url.port = String(port);
+  return url.href;
 }
 
 /** For use in a `describe`: an installation with one agent for all its tests. */

@@ -4,6 +4,8 @@ import { addCleanup } from './cleanup.ts';
 /** A way to a server that can be cut off while the server itself goes on. */
 export interface TcpRelay {
   readonly port: number;
+  /** How many connections to it are open. */
+  readonly open: () => number;
   /** Ends all connections and refuses new ones, as a server does that is gone. */
   cut(): void;
   /** Accepts connections and passes nothing on any more, as a server does that hangs. */
@@ -15,11 +17,15 @@ export interface TcpRelay {
 /** Makes a relay to a port of `host`, ended after the test or the run. */
 export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRelay> {
   const sockets = new Set<Socket>();
+  const accepted = new Set<Socket>();
   let mode: 'pass' | 'stall' | 'refuse' = 'pass';
   const server = createServer((near) => {
     sockets.add(near);
-    near.on('error', () => undefined).on('close', () => sockets.delete(near));
+    accepted.add(near);
+    near.on('error', () => undefined).on('close', () => sockets.delete(near) && accepted.delete(near));
     if (mode === 'refuse') near.destroy();
+    // Who does not read does not see that the other side has ended.
+    if (mode === 'stall') near.resume();
     if (mode !== 'pass') return;
     const far = connect(port, host);
     sockets.add(far);
@@ -38,6 +44,7 @@ export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRe
   });
   return {
     port: (server.address() as AddressInfo).port,
+    open: () => accepted.size,
     cut() {
       mode = 'refuse';
       endAll();

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import type { Agent } from '../../src/agent.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { sharedBroker, useSharedBroker } from '../support/broker.ts';
+import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
+import { until } from '../support/watched.ts';
+
+const STOP_DEADLINE_SECONDS = 2;
+
+/** What it may take beyond its deadline, in ms: 2.5 s for connections that do not answer, and the machine may be busy. */
+const GRACE_MS = 8_000;
+
+describe('a stop while RabbitMQ does not answer', function () {
+  this.timeout(120_000);
+  useSharedBroker();
+
+  interface Behind {
+    readonly installation: TestInstallation;
+    readonly agent: Agent;
+    readonly amqp: TcpRelay;
+    readonly management: TcpRelay;
+  }
+
+  /** An agent that reaches its broker by relays; clients do not need them. */
+  async function startBehindRelays(): Promise<Behind> {
+    const { amqpPort, managementPort } = await sharedBroker();
+    const [amqp, management] = [await makeRelay(amqpPort), await makeRelay(managementPort)];
+    const installation = await makeInstallation({
+      settings: { stopDeadlineSeconds: STOP_DEADLINE_SECONDS },
+      relays: { amqpPort: amqp.port, managementPort: management.port },
+    });
+    return { installation, agent: await installation.start(), amqp, management };
+  }
+
+  async function assertStopsInTime({ agent, amqp, management }: Behind): Promise<void> {
+    const startedMs = performance.now();
+    await agent.stop();
+    const tookMs = performance.now() - startedMs;
+    assert.ok(tookMs < STOP_DEADLINE_SECONDS * 1000 + GRACE_MS, `it took ${tookMs} ms`);
+    await until(() => amqp.open() === 0 && management.open() === 0, 'no connection is left open');
+  }
+
+  it('ends in time with a request in hand', async () => {
+    const behind = await startBehindRelays();
+    const { taskcluster } = behind.installation;
+    taskcluster.behave({ mode: 'hanging' });
+    const requester = await behind.installation.requester();
+    const credentials = taskcluster.credentials(TEAM);
+    const body = { namespace: teamNamespace() };
+    await requester.publish(requester.compose({ method: 'claim-namespace', body, credentials }));
+    await until(() => taskcluster.calls.authenticateHawk > 0, 'the claim is in hand');
+    behind.amqp.stall();
+    await assertStopsInTime(behind);
+  });
+
+  it('ends in time when the management API is silent as well', async () => {
+    const behind = await startBehindRelays();
+    behind.amqp.stall();
+    behind.management.stall();
+    await assertStopsInTime(behind);
+  });
+
+  it('ends in time when its connections were lost and RabbitMQ lets it in no more', async () => {
+    const behind = await startBehindRelays();
+    behind.amqp.cut();
+    behind.amqp.stall();
+    await until(() => behind.amqp.open() >= 4, 'all four knock again');
+    await assertStopsInTime(behind);
+  });
+});
