@@ -18,6 +18,9 @@ const LONGEST_PAUSE_MS = 30 * 60_000;
 /** The pause where patience helps more than trying: an operator has to act, or a limit for the address to pass. In ms. */
 const SLOW_PAUSE_MS = 10 * 60_000;
 
+/** After another notice of the same queue was to be sent, in ms: it is mostly settled by then. */
+const FOLLOW_MS = 2_000;
+
 /** What a notice tells of. */
 export type NoticeAbout = Pick<
   Notice,
@@ -31,7 +34,8 @@ export type NoticeAbout = Pick<
   | 'warnAtMessages'
   | 'deleteAtMessages'
   | 'seenMs'
->;
+> &
+  Partial<Pick<Notice, 'follows'>>;
 
 /**
  * A notice to be added to the store. A `waiting` one is sent at once. A `held` one is for what is about to be done: it
@@ -39,6 +43,7 @@ export type NoticeAbout = Pick<
  */
 export function newNotice(about: NoticeAbout, state: 'waiting' | 'held' = 'waiting'): Notice {
   return {
+    follows: null,
     ...about,
     revision: 1,
     state,
@@ -73,6 +78,19 @@ export function releaseNotice(notice: Notice, nowMs: number): Notice {
 /** A notice as it is to be written once it has become pointless. */
 export function withdrawNotice(notice: Notice, nowMs: number): Notice {
   return { ...notice, revision: notice.revision + 1, state: 'withdrawn', settledMs: nowMs };
+}
+
+/**
+ * A notice as it is to be written where its turn has not come: that a queue is small again, or deleted, is not told before
+ * that it grew. Undefined where it may be sent.
+ *
+ * @param previous the notice that it follows, if that is known
+ */
+export function waitForTurn(notice: Notice, previous: Notice | undefined, nowMs: number): Notice | undefined {
+  if (previous === undefined || previous.settledMs !== null) return undefined;
+  // One that is under way counts as due when nobody hears of it again.
+  const dueMs = previous.underWay ? nowMs : Math.max(previous.nextAttemptMs, nowMs);
+  return { ...notice, revision: notice.revision + 1, nextAttemptMs: dueMs + FOLLOW_MS };
 }
 
 /**

@@ -45,7 +45,8 @@ export function createQueueNotices({ store, limits }: QueueNoticesParts): QueueN
   ): Promise<void> => {
     if (contact === null) return;
     const { namespace, life, queue, messages, seenMs } = alert;
-    const about = { id: noticeId(alert, kind), kind, namespace, life, queue, contact, messages, seenMs };
+    const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
+    const about = { id: noticeId(alert, kind), kind, namespace, life, queue, contact, follows, messages, seenMs };
     await store.add(newNotice({ ...about, ...limits }, state));
   };
   /** Writes what becomes of the notice of the deletion while it is held. */

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Notifier, SendOutcome } from '../notify/notifier.ts';
 import type { Notice } from '../store/notices.ts';
 import type { Store } from '../store/store.ts';
-import { decideAfter, decideAttempt } from './decide-notice.ts';
+import { decideAfter, decideAttempt, waitForTurn } from './decide-notice.ts';
 import { type MailSettings, mailOf } from './notice-mail.ts';
 
 /** What {@link createSendNotices} works with. */
@@ -21,7 +21,8 @@ export interface SendNoticesParts {
 /** The sending of notices. */
 export interface SendNotices {
   /**
-   * Sends what is due, several at once, and resolves when each was tried. A notice that two agents see is sent by one.
+   * Sends what is due, several at once, and resolves when each was tried. A notice that two agents see is sent by one, and
+   * none before the one that it follows.
    *
    * @throws AgentError `StoreUnavailable`; `signal.reason` when the signal aborts
    */
@@ -62,6 +63,12 @@ export function createSendNotices(parts: SendNoticesParts): SendNotices {
   };
 
   const send = async (due: Notice, signal: AbortSignal): Promise<void> => {
+    const previous = due.follows === null ? undefined : await store.notices.get(due.follows);
+    const waiting = waitForTurn(due, previous, clock.nowMs());
+    if (waiting !== undefined) {
+      await store.notices.replace(waiting, due.revision);
+      return;
+    }
     const record = await store.namespaces.get(due.namespace);
     const { what, notice } = decideAttempt(due, record, clock.nowMs());
     if (!(await write(notice, due))) return;

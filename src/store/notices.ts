@@ -23,6 +23,8 @@ export interface Notice {
   readonly queue: string;
   /** The contact of the namespace when it happened. */
   readonly contact: string;
+  /** The notice of what came before, which is settled before this one is sent; null: there is none. */
+  readonly follows: string | null;
   /** Messages in the queue at `seenMs`. */
   readonly messages: number;
   readonly warnAtMessages: number;

@@ -8,6 +8,7 @@ import {
   GIVE_UP_MS,
   newNotice,
   releaseNotice,
+  waitForTurn,
   wasAttempted,
   withdrawNotice,
 } from '../../src/queues/decide-notice.ts';
@@ -160,6 +161,27 @@ describe('a notice after an attempt', () => {
         assert.ok(current.state === 'sent' || current.state === 'failed');
       }),
     );
+  });
+});
+
+describe('the turn of a notice', () => {
+  const recovery = noticeOf(NOW_MS, { id: 'recovery', kind: 'queue-recovered', follows: notice.id });
+
+  it('comes when the one before it is settled, however, or not known', () => {
+    assert.equal(waitForTurn(recovery, undefined, NOW_MS), undefined);
+    for (const state of ['sent', 'failed', 'withdrawn'] as const) {
+      assert.equal(waitForTurn(recovery, { ...notice, state, settledMs: NOW_MS }, NOW_MS), undefined);
+    }
+  });
+
+  it('comes later while the one before it waits, and is not counted as an attempt', () => {
+    const failing = { ...notice, attempts: 3, nextAttemptMs: NOW_MS + 60_000 };
+    const waiting = waitForTurn(recovery, failing, NOW_MS);
+    assert.deepEqual(waiting, { ...recovery, revision: 2, nextAttemptMs: NOW_MS + 62_000 });
+    // Due at the same moment, or just being sent.
+    for (const before of [notice, begun()]) {
+      assert.equal(waitForTurn(recovery, before, NOW_MS + 5)?.nextAttemptMs, NOW_MS + 2_005);
+    }
   });
 });
 

@@ -172,6 +172,37 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     assert.equal(service.mails.length, 1);
   });
 
+  it('tells of a queue in the order in which it happened, however often the first one fails', async () => {
+    const warning = await add();
+    const { namespace, queue } = warning;
+    const about = { namespace, queue, follows: warning.id } as const;
+    service.behave({ mode: 'failing' }, 'notify');
+    await agent().sweep(calm);
+    const deletion = noticeOf(clock.nowMs(), { id: unique('notice'), kind: 'queue-deletion', ...about });
+    await store.notices.add(deletion);
+    service.behave({ mode: 'normal' }, 'notify');
+    await agent().sweep(calm);
+    assert.equal(service.mails.length, 0);
+    assert.equal((await kept(deletion)).attempts, 0);
+    clock.advance(15_000);
+    await Promise.all([agent().sweep(calm), agent({ store: others }).sweep(calm)]);
+    assert.equal(service.mails.length, 1);
+    clock.advance(2_000);
+    await agent().sweep(calm);
+    assert.deepEqual(
+      service.mails.map(({ content }) => [warning, deletion].findIndex(({ id }) => content.includes(id))),
+      [0, 1],
+    );
+    assert.deepEqual(
+      outcomes.map(({ id, state }) => [id === warning.id ? 'warning' : 'deletion', state]),
+      [
+        ['warning', 'waiting'],
+        ['warning', 'sent'],
+        ['deletion', 'sent'],
+      ],
+    );
+  });
+
   it('gives one that hangs up after a time, and has tried all others by then', async () => {
     service.behave({ mode: 'hanging' }, 'notify');
     const notices = await Promise.all(Array.from({ length: 20 }, () => add()));

@@ -40,6 +40,7 @@ export function noticeOf(nowMs: number, given: Partial<Notice> = {}): Notice {
     life: 'bGlmZQ',
     queue: 'queue/taskcluster-x/jobs',
     contact: 'owner@example.org',
+    follows: null,
     messages: 4321,
     warnAtMessages: 4000,
     deleteAtMessages: 8000,
