@@ -104,6 +104,7 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     // A redirect could carry the Authorization header elsewhere.
     maxRedirects: 0,
     validateStatus: () => true,
+    transformResponse: [readBody],
     headers: { Authorization: `Basic ${token}` },
   });
 
@@ -250,6 +251,22 @@ function refusal(status: number, reason: string, where: string): BrokerRefusal {
 const ANSWER_OF_REFUSAL = z.object({ reason: z.unknown(), error: z.unknown() }).partial();
 
 /** Why the API refuses, without what it may have echoed. */
+/**
+ * RabbitMQ 4.0 tells the state of a quorum queue that is down twice in one object: `down`, then `running`. A JSON parser
+ * keeps the last of them. Within a text both would have their quotes escaped.
+ */
+const STATE_TOLD_TWICE = /("state":"\w+"),"state":"\w+"/g;
+
+function readBody(text: unknown): unknown {
+  if (typeof text !== 'string') return text;
+  try {
+    return JSON.parse(text.replace(STATE_TOLD_TWICE, '$1'));
+  } catch {
+    // What answers is no management API, which its status or form shows.
+    return text;
+  }
+}
+
 function reasonOf(body: unknown, secrets: string[]): string {
   const { reason, error } = ANSWER_OF_REFUSAL.safeParse(body).data ?? {};
   const told = reason ?? error ?? 'no reason given';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts, portIsFree } from './processes.ts';
 import type { RabbitMQInstallation } from './rabbitmq-install.ts';
@@ -95,6 +95,8 @@ export function brokerEnvironment(
     RABBITMQ_ADVANCED_CONFIG_FILE: join(folder, 'advanced.config'),
     RABBITMQ_MNESIA_BASE: join(folder, 'mnesia'),
     RABBITMQ_LOG_BASE: join(folder, 'log'),
+    // Debian's rabbitmq-plugins 4.0 finds it by itself only through the script that changes the user.
+    RABBITMQ_PLUGINS_DIR: join(realpathSync(join(installation.binFolder, 'rabbitmq-server')), '../../plugins'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
     RABBITMQ_DIST_PORT: String(identity.ports.dist),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: loopback,

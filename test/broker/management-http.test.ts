@@ -67,6 +67,22 @@ describe('management transport', () => {
     });
     return transport;
   };
+  it('believes the first of two states of one queue, and leaves what a name says', async () => {
+    const name = '"state":"down","state":"running"';
+    const written = JSON.stringify(name);
+    const transport = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(
+        `[{"messages":0,"name":${written},"state":"down","state":"running"},{"name":"b","state":"running"}]`,
+      );
+    });
+    const { body } = await transport.send(GET);
+    assert.deepEqual(body, [
+      { messages: 0, name, state: 'down' },
+      { name: 'b', state: 'running' },
+    ]);
+  });
+
   it('sends the credentials with the first request, encodes names, and reads JSON', async () => {
     const seen: (string | undefined)[] = [];
     const transport = await serve((request, response) => {
