@@ -232,13 +232,16 @@ async function endLeftBehind(folder: string): Promise<void> {
   rmSync(file, { force: true });
 }
 
+/** The first fault that the broker wrote down, where there is one: what ended it shows on its console only at times. */
 function lastWords(folder: string): string {
-  for (const name of ['console.log', 'node.log']) {
+  const read = (name: string): string => {
     const file = join(folder, 'log', name);
-    const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
-    if (text !== '') return text.slice(-500);
-  }
-  return 'none';
+    return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+  };
+  const node = read('node.log');
+  const fault = node.search(/\[(?:error|critical|emergency)\]/);
+  if (fault !== -1) return node.slice(fault, fault + 1000);
+  return (read('console.log') || node).slice(-500) || 'none';
 }
 
 async function accepts(port: number): Promise<boolean> {
