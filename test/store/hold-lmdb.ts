@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../src/clock.ts';
 import { openLmdbStore } from '../../src/store/lmdb.ts';
-import { firstRecord } from './store-contract.ts';
+import { firstRecord } from './namespaces-contract.ts';
 
 // A process of its own that holds a store: writes records without end and prints the name of each once it is answered.
 const [folder = ''] = process.argv.slice(2);

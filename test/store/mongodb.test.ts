@@ -8,7 +8,8 @@ import { addCleanup } from '../support/cleanup.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { queueAlertsContract } from './queue-alerts-contract.ts';
-import { assertUnavailable, firstRecord, type MakeStore, storeContract } from './store-contract.ts';
+import { firstRecord } from './namespaces-contract.ts';
+import { assertUnavailable, type MakeStore, storeContract } from './store-contract.ts';
 import { storeModel } from './store-model.ts';
 
 async function openStore(url: string, timeoutMs?: number): Promise<MongoStore> {

@@ -6,7 +6,9 @@ import { createMemoryStore } from '../support/memory-store.ts';
 import type { NoticeState } from '../../src/store/notices.ts';
 import { auditOf } from './audit-contract.ts';
 import { firstNotice } from './notices-contract.ts';
-import { firstRecord, type MakeStore, nonceOf } from './store-contract.ts';
+import { firstRecord } from './namespaces-contract.ts';
+import { nonceOf } from './nonces-contract.ts';
+import type { MakeStore } from './store-contract.ts';
 
 /** One operation, on any store that keeps the port's promises. */
 type Operation = (store: Store) => Promise<unknown>;
