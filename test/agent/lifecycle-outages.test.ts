@@ -3,29 +3,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { AgentError } from '../../src/errors.ts';
-import { teamNamespace, TEAM, useInstallation } from '../support/agent.ts';
+import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
+import { useSharedBroker } from '../support/broker.ts';
 import { assertCredentialsWork, type Claimed } from '../support/claimed-namespace.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
 import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
+import { together } from '../support/together.ts';
 
 const OUTAGE_MS = 6_000;
 
 describe('rotation and expiry through an outage of', function () {
   this.timeout(120_000);
-  /** What stands between the agent and its store and broker for the time being. */
-  let fault: Around | undefined;
-  const around: Around = (step, call, args) => (fault === undefined ? call() : fault(step, call, args));
-  const installation = useInstallation({
-    settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 1 },
-    agent: {
-      wrapStore: (store) => interceptStore(store, around),
-      wrapManagement: (management) => interceptManagement(management, around),
-    },
-  });
-
-  afterEach(() => {
-    fault = undefined;
-  });
+  useSharedBroker();
 
   const claim = async (rpc: Rpc, namespace: string, forMs = 3_600_000): Promise<Claimed> =>
     await rpc.request('claim-namespace', { namespace, expires: new Date(Date.now() + forMs).toISOString() });
@@ -55,35 +44,50 @@ describe('rotation and expiry through an outage of', function () {
       },
     ],
   ];
-  for (const [what, outage] of faults) {
-    it(`${what} breaks no credential that was handed out, and is made up for`, async () => {
-      const rpc = await installation().rpc(TEAM);
-      const [living, ending] = [teamNamespace(), teamNamespace()];
-      const given = [await claim(rpc, living)];
-      const { connection, closed } = await openDoomed((await claim(rpc, ending, 3000)).connectionString);
-      await settleDown(connection, ending);
-      fault = outage;
-      const endMs = performance.now() + OUTAGE_MS;
-      while (performance.now() < endMs) {
-        for (const each of given) await assertHonoured(each);
-        await sleep(100);
-      }
-      fault = undefined;
-      await installation().logged('a namespace and all that it owned is deleted', ending);
-      await closed;
-      assert.deepEqual(await leftOf(installation(), ending), []);
-      // Rotated again, and again.
-      const generations = new Set<string>();
-      while (generations.size < 3) {
-        const claimed = await claim(rpc, living);
-        generations.add(claimed.connectionString);
-        given.push(claimed);
-        for (const each of given) await assertHonoured(each);
-        await sleep(200);
-      }
-      await assertCredentialsWork(given.at(-1) ?? assert.fail());
+
+  const outlive = async (outage: Around): Promise<void> => {
+    /** What stands between the agent and its store and broker for the time being. */
+    let fault: Around | undefined;
+    const around: Around = (step, call, args) => (fault === undefined ? call() : fault(step, call, args));
+    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 1 } });
+    await installation.start({
+      wrapStore: (store) => interceptStore(store, around),
+      wrapManagement: (management) => interceptManagement(management, around),
     });
-  }
+    const rpc = await installation.rpc(TEAM);
+    const [living, ending] = [teamNamespace(), teamNamespace()];
+    const given = [await claim(rpc, living)];
+    const { connection, closed } = await openDoomed((await claim(rpc, ending, 3000)).connectionString);
+    await settleDown(connection, ending);
+    fault = outage;
+    const endMs = performance.now() + OUTAGE_MS;
+    while (performance.now() < endMs) {
+      for (const each of given) await assertHonoured(each);
+      await sleep(100);
+    }
+    fault = undefined;
+    await installation.logged('a namespace and all that it owned is deleted', ending);
+    await closed;
+    assert.deepEqual(await leftOf(installation, ending), []);
+    // Rotated again, and again.
+    const generations = new Set<string>();
+    while (generations.size < 3) {
+      const claimed = await claim(rpc, living);
+      generations.add(claimed.connectionString);
+      given.push(claimed);
+      for (const each of given) await assertHonoured(each);
+      await sleep(200);
+    }
+    await assertCredentialsWork(given.at(-1) ?? assert.fail());
+    await installation.remove();
+  };
+
+  // Each in an installation of its own: they wait for what is due.
+  together((it) => {
+    for (const [what, outage] of faults) {
+      it(`${what} breaks no credential that was handed out, and is made up for`, () => outlive(outage));
+    }
+  });
 });
 
 function raise(error: Error): never {

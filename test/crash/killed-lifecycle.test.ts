@@ -18,8 +18,11 @@ import type { Moment } from '../support/steps.ts';
 /** A dozen deaths or two, a few at once. */
 const DEATHS_MS = 400_000;
 
-/** So many installations at once, in each of which an agent dies again and again. */
-const LANES = 3;
+/** So many installations at once, in each of which an agent dies again and again. Mostly they wait for what is due. */
+const LANES = 6;
+
+/** Connections are closed until none is seen: twice where one was open, once where none was, and more often when all is slow. */
+const MORE_CLOSINGS = /^management\.closeUserConnections ([4-9]|\d\d)$/;
 
 /** One namespace of an installation whose agent is going to die. */
 interface Scene {
@@ -143,7 +146,7 @@ describe('an agent that is killed in the middle of', () => {
     it(`${scenario.name} leaves nothing undone, before and after whichever step it dies`, async function () {
       this.timeout(DEATHS_MS);
       const lanes = await Promise.all(Array.from({ length: LANES }, () => openLane(scenario)));
-      const steps = (await lanes[0]?.stepsOf()) ?? [];
+      const steps = ((await lanes[0]?.stepsOf()) ?? []).filter((step) => !MORE_CLOSINGS.test(step));
       for (const step of scenario.writes) {
         assert.ok(steps.includes(step), `${step} should be among the steps ${steps.join(', ')}`);
       }

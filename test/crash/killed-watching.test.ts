@@ -15,8 +15,8 @@ import type { Moment } from '../support/steps.ts';
 /** A dozen deaths, a few at once, each with two starts of an agent and the time until it is taken for dead. */
 const DEATHS_MS = 400_000;
 
-/** So many installations at once. */
-const LANES = 4;
+/** So many installations at once; mostly they wait until an agent is taken for dead. */
+const LANES = 5;
 
 const CONTACT = 'owner@example.org';
 

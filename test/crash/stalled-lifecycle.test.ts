@@ -15,6 +15,7 @@ import { addCleanup } from '../support/cleanup.ts';
 import { assertCredentialsWork, type Claimed, listAccounts, openPatientRpc } from '../support/claimed-namespace.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { together } from '../support/together.ts';
 
 /** Longer than the lock of a job lasts, in ms. */
 const LONGER_THAN_LOCKS_MS = 4_500;
@@ -38,59 +39,61 @@ describe('an agent that stands still for longer than any lock', function () {
     return { installation, store, stalled, rpc, namespace, claimed };
   };
 
-  it('in a rotation writes nothing over those that came after it', async () => {
-    const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
-    await stalled.arm('management.putUser', 'before', 'SIGSTOP', namespace);
-    await stalled.signalled('SIGSTOP');
-    const stalledMs = performance.now();
-    const other = await startAgentProcess(installation.environment);
-    const given = [claimed];
-    // Its write is for the account that the fourth generation is in.
-    for (const generation of [2, 3, 4]) {
-      await untilRecord(store, namespace, (record) => record.generation >= generation);
-      given.push(await claimOfEither(rpc, namespace));
+  together((it) => {
+    it('in a rotation writes nothing over those that came after it', async () => {
+      const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
+      await stalled.arm('management.putUser', 'before', 'SIGSTOP', namespace);
+      await stalled.signalled('SIGSTOP');
+      const stalledMs = performance.now();
+      const other = await startAgentProcess(installation.environment);
+      const given = [claimed];
+      // Its write is for the account that the fourth generation is in.
+      for (const generation of [2, 3, 4]) {
+        await untilRecord(store, namespace, (record) => record.generation >= generation);
+        given.push(await claimOfEither(rpc, namespace));
+        for (const each of given) await assertHonoured(each);
+      }
+      assert.ok(performance.now() - stalledMs > LONGER_THAN_LOCKS_MS);
+      const before = await listAccounts(installation, namespace);
+      const { generation } = await untilRecord(store, namespace, () => true);
+      stalled.resume();
+      await sleep(500);
+      if ((await untilRecord(store, namespace, () => true)).generation === generation) {
+        assert.deepEqual(await listAccounts(installation, namespace), before);
+      }
       for (const each of given) await assertHonoured(each);
-    }
-    assert.ok(performance.now() - stalledMs > LONGER_THAN_LOCKS_MS);
-    const before = await listAccounts(installation, namespace);
-    const { generation } = await untilRecord(store, namespace, () => true);
-    stalled.resume();
-    await sleep(500);
-    if ((await untilRecord(store, namespace, () => true)).generation === generation) {
-      assert.deepEqual(await listAccounts(installation, namespace), before);
-    }
-    for (const each of given) await assertHonoured(each);
-    const last = await rpc.request('claim-namespace', { namespace });
-    await assertCredentialsWork(last);
-    await stalled.stop();
-    await other.stop();
-  });
+      const last = await rpc.request('claim-namespace', { namespace });
+      await assertCredentialsWork(last);
+      await stalled.stop();
+      await other.stop();
+    });
 
-  it('in a deletion touches nothing of the next life', async () => {
-    const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
-    await settleDown((await openDoomed(claimed.connectionString)).connection, namespace);
-    await stalled.arm('management.deleteQueue', 'before', 'SIGSTOP', namespace);
-    await rpc.request('release-namespace', { namespace });
-    await stalled.signalled('SIGSTOP');
-    const stalledMs = performance.now();
-    const other = await startAgentProcess(installation.environment);
-    const { goneMs } = await untilRecord(store, namespace, ({ state }) => state === 'gone');
-    await sleep(Math.max(0, (goneMs ?? 0) + settleMs(INTERVALS) + 50 - Date.now()));
-    const anew = await claimOfEither(rpc, namespace);
-    assert.notEqual(anew.connectionString, claimed.connectionString);
-    await settleDown(await openConnection(anew.connectionString), namespace);
-    await sleep(Math.max(0, stalledMs + LONGER_THAN_LOCKS_MS - performance.now()));
-    const queues = async () => (await leftOf(installation, namespace)).filter((name) => name.includes('/'));
-    const before = await queues();
-    assert.equal(before.length, 3);
-    stalled.resume();
-    await sleep(1000);
-    assert.deepEqual(await queues(), before);
-    assert.equal((await untilRecord(store, namespace, () => true)).state, 'active');
-    await assertHonoured(anew);
-    await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
-    await stalled.stop();
-    await other.stop();
+    it('in a deletion touches nothing of the next life', async () => {
+      const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
+      await settleDown((await openDoomed(claimed.connectionString)).connection, namespace);
+      await stalled.arm('management.deleteQueue', 'before', 'SIGSTOP', namespace);
+      await rpc.request('release-namespace', { namespace });
+      await stalled.signalled('SIGSTOP');
+      const stalledMs = performance.now();
+      const other = await startAgentProcess(installation.environment);
+      const { goneMs } = await untilRecord(store, namespace, ({ state }) => state === 'gone');
+      await sleep(Math.max(0, (goneMs ?? 0) + settleMs(INTERVALS) + 50 - Date.now()));
+      const anew = await claimOfEither(rpc, namespace);
+      assert.notEqual(anew.connectionString, claimed.connectionString);
+      await settleDown(await openConnection(anew.connectionString), namespace);
+      await sleep(Math.max(0, stalledMs + LONGER_THAN_LOCKS_MS - performance.now()));
+      const queues = async () => (await leftOf(installation, namespace)).filter((name) => name.includes('/'));
+      const before = await queues();
+      assert.equal(before.length, 3);
+      stalled.resume();
+      await sleep(1000);
+      assert.deepEqual(await queues(), before);
+      assert.equal((await untilRecord(store, namespace, () => true)).state, 'active');
+      await assertHonoured(anew);
+      await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
+      await stalled.stop();
+      await other.stop();
+    });
   });
 });
 

@@ -9,6 +9,7 @@ import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../suppor
 import { teamNamespace } from '../support/agent.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
 import { makeNamespaceRoom, type NamespaceAgent, type NamespaceRoom } from '../support/namespace-room.ts';
+import { together } from '../support/together.ts';
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);
@@ -168,49 +169,51 @@ describe('the deletion of namespaces', function () {
     assert.equal(room.store.peek(namespace)?.state, 'gone');
   });
 
-  for (const step of DESTRUCTIVE) {
-    it(`that stands still before ${step} touches nothing of the next life`, async () => {
-      const room = await makeNamespaceRoom(SETTINGS);
-      const counts = new Map<string, number>();
-      const standing = new AbortController();
-      const resumed = new AbortController();
-      const late: { connection?: ChannelModel } = {};
-      let namespace = '';
-      const stalled = room.addAgent({
-        async around(name, call) {
-          const count = (counts.get(name) ?? 0) + 1;
-          counts.set(name, count);
-          if ((count === 1 ? name : `${name} ${count}`) === step) {
-            standing.abort();
-            await until(resumed.signal);
-          }
-          // What makes it close connections: one that logged in late.
-          if (name === 'management.listUserConnections' && step.includes('close') && counts.get(name) === 1) {
-            return [{ name: 'late', user: '', connectedAtMs: 0 }];
-          }
-          return await call();
-        },
+  together((it) => {
+    for (const step of DESTRUCTIVE) {
+      it(`that stands still before ${step} touches nothing of the next life`, async () => {
+        const room = await makeNamespaceRoom(SETTINGS);
+        const counts = new Map<string, number>();
+        const standing = new AbortController();
+        const resumed = new AbortController();
+        const late: { connection?: ChannelModel } = {};
+        let namespace = '';
+        const stalled = room.addAgent({
+          async around(name, call) {
+            const count = (counts.get(name) ?? 0) + 1;
+            counts.set(name, count);
+            if ((count === 1 ? name : `${name} ${count}`) === step) {
+              standing.abort();
+              await until(resumed.signal);
+            }
+            // What makes it close connections: one that logged in late.
+            if (name === 'management.listUserConnections' && step.includes('close') && counts.get(name) === 1) {
+              return [{ name: 'late', user: '', connectedAtMs: 0 }];
+            }
+            return await call();
+          },
+        });
+        const other = room.addAgent();
+        namespace = await doomed(room, other);
+        const ending = stalled.endNamespaces([namespace], never);
+        await until(standing.signal);
+        await other.endNamespaces([namespace], never);
+        assert.equal(room.store.peek(namespace)?.state, 'gone');
+        await sleep(settleMs(INTERVALS) + 50);
+        const { connectionString } = await other.claim(namespace);
+        late.connection = await openConnection(connectionString);
+        await settleDown(late.connection, namespace);
+        const before = { left: await leftOf(room, namespace), record: room.store.peek(namespace) };
+        assert.equal(before.left.length, 4);
+        resumed.abort();
+        await ending;
+        await sleep(fenceMs(INTERVALS));
+        assert.deepEqual({ left: await leftOf(room, namespace), record: room.store.peek(namespace) }, before);
+        await (await late.connection.createChannel()).checkQueue(`queue/${namespace}/one`);
+        assert.deepEqual(failing([stalled]), [], 'that another was faster is no failure');
       });
-      const other = room.addAgent();
-      namespace = await doomed(room, other);
-      const ending = stalled.endNamespaces([namespace], never);
-      await until(standing.signal);
-      await other.endNamespaces([namespace], never);
-      assert.equal(room.store.peek(namespace)?.state, 'gone');
-      await sleep(settleMs(INTERVALS) + 50);
-      const { connectionString } = await other.claim(namespace);
-      late.connection = await openConnection(connectionString);
-      await settleDown(late.connection, namespace);
-      const before = { left: await leftOf(room, namespace), record: room.store.peek(namespace) };
-      assert.equal(before.left.length, 4);
-      resumed.abort();
-      await ending;
-      await sleep(fenceMs(INTERVALS));
-      assert.deepEqual({ left: await leftOf(room, namespace), record: room.store.peek(namespace) }, before);
-      await (await late.connection.createChannel()).checkQueue(`queue/${namespace}/one`);
-      assert.deepEqual(failing([stalled]), [], 'that another was faster is no failure');
-    });
-  }
+    }
+  });
 
   it(`leaves none of ${CONNECTIONS} connections that open meanwhile`, async () => {
     const room = await makeNamespaceRoom(SETTINGS);

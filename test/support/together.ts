@@ -1,0 +1,25 @@
+/** Declares a test of a group, as `it` does. */
+export type TogetherIt = (title: string, work: () => Promise<void>) => void;
+
+/**
+ * Tests that mostly wait and have nothing to do with one another: the first of them goes through all at once, and each
+ * tells its own outcome. What they have to clean up is cleaned up after the first.
+ *
+ * @example
+ * together((it) => {
+ *   it('waits', async () => { … });
+ *   it('waits as well', async () => { … });
+ * });
+ */
+export function together(declare: (it: TogetherIt) => void): void {
+  const works: (() => Promise<void>)[] = [];
+  let outcomes: Promise<PromiseSettledResult<void>[]> | undefined;
+  declare((title, work) => {
+    const index = works.push(work) - 1;
+    it(title, async () => {
+      outcomes ??= Promise.allSettled(works.map((each) => each()));
+      const outcome = (await outcomes)[index];
+      if (outcome?.status === 'rejected') throw outcome.reason;
+    });
+  });
+}
