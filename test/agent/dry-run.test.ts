@@ -116,7 +116,7 @@ describe('looking ahead', function () {
     assert.deepEqual(one.namespaces.map(({ action }) => action).at(-1), 'delete');
     assert.deepEqual(one.broker.repairs, []);
 
-    const run = runCommandLine(['plan', '--horizon', '1m'], installation.environment);
+    const run = await runCommandLine(['plan', '--horizon', '1m'], installation.environment);
     assert.equal(await run.ended, 0, run.stderr());
     assert.match(run.stdout(), new RegExp(`${ended} +delete all of it +nobody has claimed it`));
     assert.match(run.stdout(), new RegExp(`put right +.*${drifted}-1 +permissions`));
@@ -126,7 +126,7 @@ describe('looking ahead', function () {
   it('both run beside an agent, and a plan refuses a broker of another store', async () => {
     const installation = await makeInstallation();
     await installation.start();
-    const run = runCommandLine(['plan', '--json'], installation.environment);
+    const run = await runCommandLine(['plan', '--json'], installation.environment);
     assert.equal(await run.ended, 0, run.stderr());
     const { namespaces, queues, broker } = JSON.parse(run.stdout()) as Record<
       'namespaces' | 'queues' | 'broker',
@@ -139,7 +139,7 @@ describe('looking ahead', function () {
     const other = await makeInstallation();
     const agent = await other.start();
     await agent.stop();
-    const foreign = runCommandLine(['plan'], {
+    const foreign = await runCommandLine(['plan'], {
       ...installation.environment,
       STORE_URL: other.environment['STORE_URL'] ?? '',
     });

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { markerName } from '../../src/broker/marker.ts';
 import { findExecutable } from '../../src/dev/processes.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, sharedBroker } from '../support/broker.ts';
+import { builtCommandLine } from '../support/built-agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { skipBecause } from '../support/skip.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
@@ -14,7 +14,7 @@ import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 const READY = 'the agent serves requests';
 
 async function serve(installation: TestInstallation): Promise<CommandRun> {
-  const run = runCommandLine(['serve'], installation.environment);
+  const run = await runCommandLine(['serve'], installation.environment);
   await run.printed(READY);
   return run;
 }
@@ -83,8 +83,8 @@ describe('the agent as a process', function () {
     const terminal = findExecutable('script');
     if (terminal === undefined) skipBecause(this, 'there is no script(1), which makes a terminal');
     const { environment } = await makeInstallation();
-    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-    const child = spawn(terminal, ['-qec', `exec "${process.execPath}" --import tsx "${main}" serve`, '/dev/null'], {
+    const main = await builtCommandLine();
+    const child = spawn(terminal, ['-qec', `exec "${process.execPath}" "${main}" serve`, '/dev/null'], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { PATH: process.env['PATH'], TMPDIR: process.env['TMPDIR'], SHELL: '/bin/sh', ...environment },
     });
@@ -125,7 +125,7 @@ describe('the agent as a process', function () {
   });
 
   it('says every fault of the configuration in a sentence and exits with 2', async () => {
-    const run = runCommandLine(['serve'], {
+    const run = await runCommandLine(['serve'], {
       RABBITMQ_URL: 'http://user:secret-in-url@localhost',
       PULSE_AGENT_SECRET: 'short',
       PULSE_AGENT_TYPO: 'x',
@@ -145,7 +145,7 @@ describe('the agent as a process', function () {
 
   it('with a wrong password says so in a sentence and exits with 3', async () => {
     const { environment, vhost } = await makeInstallation();
-    const run = runCommandLine(['serve'], {
+    const run = await runCommandLine(['serve'], {
       ...environment,
       RABBITMQ_URL: vhost.amqpUrl.replace(vhost.password, 'secret-but-wrong'),
       RABBITMQ_MANAGEMENT_URL: vhost.managementUrl.replace(vhost.password, 'secret-but-wrong'),
@@ -165,15 +165,15 @@ describe('the agent as a process', function () {
     const markBefore = (await manage(broker, 'GET', parameter)).body;
 
     rmSync(config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
-    const refused = runCommandLine(['serve'], environment);
+    const refused = await runCommandLine(['serve'], environment);
     assert.equal(await refused.ended, 3);
     assert.match(refused.stderr(), /^pulse-agent: The broker is marked since .*pulse-agent adopt[^\n]*\.\n$/);
     assert.deepEqual((await manage(broker, 'GET', parameter)).body, markBefore);
 
-    const adopted = runCommandLine(['adopt'], environment);
+    const adopted = await runCommandLine(['adopt'], environment);
     assert.equal(await adopted.ended, 0);
     assert.match(adopted.stdout(), /now belongs to this store/);
-    const audited = runCommandLine(['audit', '--json'], environment);
+    const audited = await runCommandLine(['audit', '--json'], environment);
     assert.equal(await audited.ended, 0);
     const { actor, action, details } = JSON.parse(audited.stdout());
     assert.deepEqual([actor, action, details], ['operator', 'adoption', { outcome: 'adopted' }]);
@@ -186,7 +186,7 @@ describe('the agent as a process', function () {
   it('refuses the folder of a store that another agent holds', async () => {
     const installation = await makeInstallation();
     const first = await serve(installation);
-    const second = runCommandLine(['serve'], installation.environment);
+    const second = await runCommandLine(['serve'], installation.environment);
     assert.equal(await second.ended, 4);
     assert.match(second.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);

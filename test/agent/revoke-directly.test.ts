@@ -43,18 +43,21 @@ describe('revocation without a request', function () {
       open.once('close', resolve);
     });
 
-    const asked = runCommandLine(['revoke', '--direct', namespace], environment);
+    const asked = await runCommandLine(['revoke', '--direct', namespace], environment);
     assert.equal(await asked.ended, 2);
     assert.match(asked.stderr(), /add --yes/);
     await (await connect(url)).close();
 
-    const run = runCommandLine(['revoke', '--direct', namespace, '--yes', '--until', '2h', '--json'], environment);
+    const run = await runCommandLine(
+      ['revoke', '--direct', namespace, '--yes', '--until', '2h', '--json'],
+      environment,
+    );
     assert.equal(await run.ended, 0, run.stderr());
     const { revokedUntil } = JSON.parse(run.stdout()) as { revokedUntil: string };
     await closed;
     await assertUseless(url);
 
-    const told = runCommandLine(['audit', '--namespace', namespace, '--json'], environment);
+    const told = await runCommandLine(['audit', '--namespace', namespace, '--json'], environment);
     assert.equal(await told.ended, 0, told.stderr());
     const last = JSON.parse(told.stdout().trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
     assert.equal(last['actor'], 'operator');
@@ -73,12 +76,12 @@ describe('revocation without a request', function () {
     const { environment } = installation;
     const namespaces = [1, 2, 3].map((n) => `${unique('taskcluster-team')}-${n}`).toSorted();
     const urls = await claimAndStop(installation, namespaces);
-    const some = runCommandLine(['revoke', '--all', '--yes', '--after', namespaces[0] ?? ''], environment);
+    const some = await runCommandLine(['revoke', '--all', '--yes', '--after', namespaces[0] ?? ''], environment);
     assert.equal(await some.ended, 0, some.stderr());
     assert.match(some.stdout(), /The credentials of 2 namespaces/);
     await (await connect(urls[0] ?? '')).close();
     for (const url of urls.slice(1)) await assertUseless(url);
-    const all = runCommandLine(['revoke', '--all', '--yes', '--json'], environment);
+    const all = await runCommandLine(['revoke', '--all', '--yes', '--json'], environment);
     assert.equal(await all.ended, 0, all.stderr());
     assert.deepEqual(JSON.parse(all.stdout()), { revoked: 3, failed: [] });
     await assertUseless(urls[0] ?? '');
@@ -90,7 +93,7 @@ describe('revocation without a request', function () {
       ['revoke', 'taskcluster-x', '--all'],
       ['revoke', 'taskcluster-x', '--after', 'y'],
     ]) {
-      const run = runCommandLine(args, {});
+      const run = await runCommandLine(args, {});
       assert.equal(await run.ended, 2);
       assert.match(run.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     }
@@ -99,7 +102,7 @@ describe('revocation without a request', function () {
   it('says that the agent on LMDB must be stopped first', async () => {
     const installation = await makeInstallation();
     await installation.start();
-    const run = runCommandLine(['revoke', '--all', '--yes'], installation.environment);
+    const run = await runCommandLine(['revoke', '--all', '--yes'], installation.environment);
     assert.equal(await run.ended, 4);
     assert.match(run.stderr(), /stop that agent/);
   });

@@ -90,7 +90,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
 
   it('reaches all of them by TLS alone, and its clients connect by TLS', async () => {
     const { installation, environment } = await prepare();
-    const run = runCommandLine(['serve'], environment);
+    const run = await runCommandLine(['serve'], environment);
     await run.printed('the agent serves requests');
     await run.printed('broker events are consumed');
     const rpc = await installation.rpc(TEAM);

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { manage } from '../support/broker.ts';
-import { type CommandRun, runBuiltCommandLine } from '../support/command-line.ts';
+import { type CommandRun, runCommandLine } from '../support/command-line.ts';
+import { together } from '../support/together.ts';
 
 interface Ended {
   readonly exitCode: number | NodeJS.Signals | null;
@@ -26,7 +27,7 @@ describe('the commands of a client', () => {
     };
   }
 
-  const start = (args: readonly string[], env = environment()): Promise<CommandRun> => runBuiltCommandLine(args, env);
+  const start = (args: readonly string[], env = environment()): Promise<CommandRun> => runCommandLine(args, env);
 
   async function run(args: readonly string[], env = environment()): Promise<Ended> {
     const { ended, stdout, stderr } = await start(args, env);
@@ -177,76 +178,78 @@ describe('the commands of a client', () => {
       script,
     ];
 
-    it('runs a program that can connect, and ends with its exit code', async () => {
-      const script = `
-        const { connect } = await import('amqplib');
-        const connection = await connect(process.env.PULSE_CONNECTION_STRING);
-        await connection.close();
-        console.log('connected', process.argv.slice(1).join());
-        process.exit(7);`;
-      const { exitCode, stdout, stderr } = await run([...held(script, teamNamespace()), '--', '--flag', 'x']);
-      assert.equal(exitCode, 7, stderr);
-      assert.equal(stdout, 'connected --flag,x\n');
-    });
+    together((it) => {
+      it('runs a program that can connect, and ends with its exit code', async () => {
+        const script = `
+          const { connect } = await import('amqplib');
+          const connection = await connect(process.env.PULSE_CONNECTION_STRING);
+          await connection.close();
+          console.log('connected', process.argv.slice(1).join());
+          process.exit(7);`;
+        const { exitCode, stdout, stderr } = await run([...held(script, teamNamespace()), '--', '--flag', 'x']);
+        assert.equal(exitCode, 7, stderr);
+        assert.equal(stdout, 'connected --flag,x\n');
+      });
 
-    it('holds the lease while the program runs, passes signals on, and releases if asked', async () => {
-      const namespace = teamNamespace();
-      const script = `
-        process.on('SIGTERM', () => { console.log('got SIGTERM'); process.exit(5); });
-        process.on('SIGHUP', () => console.log('got SIGHUP'));
-        console.log('up');
-        setInterval(() => {}, 1000);`;
-      const running = await start(held(script, namespace, '--release'));
-      await running.printed('up');
-      await installation().logged('"method":"claim-namespace"', namespace);
-      // The first claim was for the lease to begin with; more come with rotations.
-      const claims = (): number =>
-        installation().log.filter((line) => line.includes('"claim-namespace"') && line.includes(namespace)).length;
-      const before = claims();
-      await until(() => claims() > before);
-      running.signal('SIGHUP');
-      await running.printed('got SIGHUP');
-      running.signal('SIGTERM');
-      assert.equal(await running.ended, 5);
-      assert.match(running.stdout(), /got SIGTERM/);
-      const { exitCode, stdout } = await run(['get', namespace, '--json']);
-      assert.ok(exitCode === 3 || linesOf(stdout)[0]?.['state'] === 'expiring', stdout);
-    });
+      it('holds the lease while the program runs, passes signals on, and releases if asked', async () => {
+        const namespace = teamNamespace();
+        const script = `
+          process.on('SIGTERM', () => { console.log('got SIGTERM'); process.exit(5); });
+          process.on('SIGHUP', () => console.log('got SIGHUP'));
+          console.log('up');
+          setInterval(() => {}, 1000);`;
+        const running = await start(held(script, namespace, '--release'));
+        await running.printed('up');
+        await installation().logged('"method":"claim-namespace"', namespace);
+        // The first claim was for the lease to begin with; more come with rotations.
+        const claims = (): number =>
+          installation().log.filter((line) => line.includes('"claim-namespace"') && line.includes(namespace)).length;
+        const before = claims();
+        await until(() => claims() > before);
+        running.signal('SIGHUP');
+        await running.printed('got SIGHUP');
+        running.signal('SIGTERM');
+        assert.equal(await running.ended, 5);
+        assert.match(running.stdout(), /got SIGTERM/);
+        const { exitCode, stdout } = await run(['get', namespace, '--json']);
+        assert.ok(exitCode === 3 || linesOf(stdout)[0]?.['state'] === 'expiring', stdout);
+      });
 
-    it('tells a signal that ended the program as a shell does', async () => {
-      const { exitCode } = await run(
-        held('process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);', teamNamespace()),
-      );
-      assert.equal(exitCode, 128 + 9);
-    });
+      it('tells a signal that ended the program as a shell does', async () => {
+        const { exitCode } = await run(
+          held('process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);', teamNamespace()),
+        );
+        assert.equal(exitCode, 128 + 9);
+      });
 
-    it('ends the program when the lease is lost', async () => {
-      const namespace = teamNamespace();
-      const running = await start(held('console.log("up"); setInterval(() => {}, 1000);', namespace));
-      await running.printed('up');
-      await runJson(['revoke', namespace, '--until', '1h'], environment(REVOKER));
-      assert.equal(await running.ended, 3);
-      assert.match(running.stderr(), /is lost: the namespace is being deleted or is revoked/);
-    });
+      it('ends the program when the lease is lost', async () => {
+        const namespace = teamNamespace();
+        const running = await start(held('console.log("up"); setInterval(() => {}, 1000);', namespace));
+        await running.printed('up');
+        await runJson(['revoke', namespace, '--until', '1h'], environment(REVOKER));
+        assert.equal(await running.ended, 3);
+        assert.match(running.stderr(), /is lost: the namespace is being deleted or is revoked/);
+      });
 
-    it('says so when there is no such program', async () => {
-      const { exitCode, stderr } = await run(['claim', teamNamespace(), '--keep', '--', 'no-such-program']);
-      assert.equal(exitCode, 2);
-      assert.match(
-        stderr,
-        /^pulse-agent: The program no-such-program cannot be started: there is none of that name\.\n$/,
-      );
-    });
+      it('says so when there is no such program', async () => {
+        const { exitCode, stderr } = await run(['claim', teamNamespace(), '--keep', '--', 'no-such-program']);
+        assert.equal(exitCode, 2);
+        assert.match(
+          stderr,
+          /^pulse-agent: The program no-such-program cannot be started: there is none of that name\.\n$/,
+        );
+      });
 
-    it('without a program tells of renewals until it is ended', async () => {
-      const namespace = teamNamespace();
-      const running = await start(['claim', namespace, '--keep', '--json']);
-      await running.printed('"renewed"');
-      running.signal('SIGINT');
-      assert.equal(await running.ended, 0, running.stderr());
-      const [first, second] = linesOf(running.stdout());
-      assert.deepEqual([first?.['event'], second?.['event']], ['claimed', 'renewed']);
-      assert.ok(!running.stdout().includes('amqp:'));
+      it('without a program tells of renewals until it is ended', async () => {
+        const namespace = teamNamespace();
+        const running = await start(['claim', namespace, '--keep', '--json']);
+        await running.printed('"renewed"');
+        running.signal('SIGINT');
+        assert.equal(await running.ended, 0, running.stderr());
+        const [first, second] = linesOf(running.stdout());
+        assert.deepEqual([first?.['event'], second?.['event']], ['claimed', 'renewed']);
+        assert.ok(!running.stdout().includes('amqp:'));
+      });
     });
   });
 

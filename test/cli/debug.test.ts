@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
+import { pathToFileURL } from 'node:url';
+import { builtFile } from '../support/built-agent.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
 import { runProgram } from '../support/program.ts';
 
 const PASSWORD = 'a-password-that-nobody-may-see';
-const EXPLAIN_ERROR = fileURLToPath(new URL('../../src/cli/explain-error.ts', import.meta.url));
 
 describe('NODE_DEBUG=pulse-agent', function () {
   this.timeout(60_000);
 
   it('shows where a step of verify failed, beside its line', async () => {
-    const run = runCommandLine(['verify', '--no-round'], {
+    const run = await runCommandLine(['verify', '--no-round'], {
       NODE_DEBUG: 'pulse-agent',
       RABBITMQ_URL: `amqp://agent:${PASSWORD}@127.0.0.1:1/%2F`,
       TASKCLUSTER_ROOT_URL: 'http://127.0.0.1:1',
@@ -27,9 +27,10 @@ describe('NODE_DEBUG=pulse-agent', function () {
   it('shows no credentials of a URL in the message of an error or of its cause', async () => {
     const cause = `new Error('connect amqp://agent:${PASSWORD}@host/')`;
     const error = `new Error('GET http://agent:${PASSWORD}@host/api', { cause: ${cause} })`;
-    const script = `import { debugError } from ${JSON.stringify(EXPLAIN_ERROR)}; debugError(${error});`;
+    const file = pathToFileURL(await builtFile('src/cli/explain-error.js')).href;
+    const script = `import { debugError } from ${JSON.stringify(file)}; debugError(${error});`;
     const env = { ...process.env, NODE_DEBUG: 'pulse-agent' };
-    const program = runProgram(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    const program = runProgram(process.execPath, ['--input-type=module', '-e', script], {
       cwd: process.cwd(),
       env,
     });

@@ -5,7 +5,9 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { findExecutable, freePorts, portIsFree, spawnTied } from '../../src/dev/processes.ts';
+import { builtFile } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { skipBecause } from '../support/skip.ts';
 
@@ -39,7 +41,7 @@ describe('tied processes', () => {
       if (findExecutable('setpriv') === undefined) skipBecause(this, 'this machine has no setpriv');
       const folder = makeFolder('tied');
       const output = join(folder, 'pid');
-      const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program(output)], {
+      const parent = spawn(process.execPath, ['--input-type=module', '-e', await program(output)], {
         stdio: 'inherit',
       });
       const child = await untilText(output);
@@ -70,8 +72,8 @@ describe('free ports', () => {
 });
 
 /** A program that starts a tied process, writes its id into `output`, and would then live for ever. */
-function program(output: string): string {
-  const module = new URL('../../src/dev/processes.ts', import.meta.url).href;
+async function program(output: string): Promise<string> {
+  const module = pathToFileURL(await builtFile('src/dev/processes.js')).href;
   return `
     import { writeFileSync } from 'node:fs';
     import { spawnTied } from ${JSON.stringify(module)};

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'yaml';
 import { permissionsOf } from '../../src/namespaces/accounts.ts';
 import { TEAM, makeInstallation, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
+import { builtCommandLine, builtFile } from '../support/built-agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { type Block, runShell, useBlocks } from './blocks.ts';
 
-const CLI = `${process.execPath} --import tsx ${resolve('src/cli/main.ts')}`;
+async function commandLine(): Promise<string> {
+  return `${process.execPath} ${await builtCommandLine()}`;
+}
 
 /** What the broker tells of a user and what it may do in the vhost. */
 async function accountOf({ broker, vhost }: TestInstallation, user: string): Promise<unknown> {
@@ -102,7 +105,7 @@ describe('docs/migration.md', function () {
       'amqps://pulse-agent-claimant:…@pulse.example.com/%2F': env['PULSE_AGENT_URL'] ?? '',
       'project/builds/worker': env['TASKCLUSTER_CLIENT_ID'] ?? '',
       "'…'": `'${env['TASKCLUSTER_ACCESS_TOKEN'] ?? ''}'`,
-      'npx pulse-agent': CLI,
+      'npx pulse-agent': await commandLine(),
       'tc-': prefix,
     });
     const { stdout } = await runShell(block, { env });
@@ -129,7 +132,10 @@ describe('docs/migration.md', function () {
     await installation.start();
 
     const env = environmentOf(installation);
-    const claim = blocks.take('npx pulse-agent list', { 'npx pulse-agent': CLI, 'taskcluster-builds': old.namespace });
+    const claim = blocks.take('npx pulse-agent list', {
+      'npx pulse-agent': await commandLine(),
+      'taskcluster-builds': old.namespace,
+    });
     assert.ok((await runShell(claim, { env })).stdout.includes(old.namespace));
     const rpc = await installation.rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace: old.namespace });
@@ -182,7 +188,7 @@ describe('docs/migration.md', function () {
     await installation.start();
     const namespace = unique('taskcluster-team');
     const block = blocks.take('PulseAgentClient', {
-      "'pulse-agent/client'": `'${pathToFileURL(resolve('src/client/index.ts')).href}'`,
+      "'pulse-agent/client'": `'${pathToFileURL(await builtFile('src/client/index.js')).href}'`,
       'taskcluster-builds': namespace,
       'url: process.env.PULSE_AGENT_URL,': `url: process.env.PULSE_AGENT_URL,
         id: process.env.PULSE_AGENT_ID,
@@ -190,7 +196,7 @@ describe('docs/migration.md', function () {
     });
     const file = join(makeFolder('migration'), 'service.mjs');
     writeFileSync(file, block.text);
-    const run: Block = { ...block, text: `${process.execPath} --import tsx ${file}` };
+    const run: Block = { ...block, text: `${process.execPath} ${file}` };
     const { stdout } = await runShell(run, { env: environmentOf(installation) });
     assert.equal(stdout, `connected as ${installation.config.usernamePrefix}${namespace}-1\n`);
   });

@@ -44,7 +44,7 @@ describe('docs/recover.md', function () {
     await manage(broker, 'PUT', `/permissions/${path}/${vhost.user}`, { configure: '.*', write: '.*', read: '.*' });
     await assert.rejects(connect(connectionString));
 
-    const plan = runCommandLine(['plan', '--json'], installation.environment);
+    const plan = await runCommandLine(['plan', '--json'], installation.environment);
     assert.equal(await plan.ended, 0, plan.stderr());
     assert.match(plan.stdout(), new RegExp(`${namespace}-1","why":\\["account"`));
     await installation.start();
@@ -78,7 +78,7 @@ describe('docs/recover.md', function () {
     await agent.stop();
     rmSync(installation.config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
     assert.match(block('pulse-agent adopt', {}).text, /^npx pulse-agent adopt\n$/);
-    const adopted = runCommandLine(['adopt'], installation.environment);
+    const adopted = await runCommandLine(['adopt'], installation.environment);
     assert.equal(await adopted.ended, 0, adopted.stderr());
     await installation.start();
     await (await connect(connectionString)).close();

@@ -8,6 +8,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { systemClock } from '../../src/clock.ts';
 import { openLmdbStore } from '../../src/store/lmdb.ts';
 import type { Store } from '../../src/store/store.ts';
+import { builtFile } from '../support/built-agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 
@@ -22,7 +23,7 @@ interface Holder {
 }
 
 async function startHolder(folder: string): Promise<Holder> {
-  const child = spawn(process.execPath, ['--import=tsx', 'test/store/hold-lmdb.ts', folder], {
+  const child = spawn(process.execPath, [await builtFile('test/store/hold-lmdb.js'), folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   addCleanup(() => void child.kill('SIGKILL'));

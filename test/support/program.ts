@@ -1,6 +1,6 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { spawn } from 'node:child_process';
 import { addCleanup } from './cleanup.ts';
+import { collectPrinted, type Ended } from './printed.ts';
 
 /** A program that a test runs beside the agent. */
 export interface Program {
@@ -10,7 +10,7 @@ export interface Program {
   readonly output: () => string;
   signal(signal: NodeJS.Signals): void;
   /** Resolves with the exit code, or the signal that ended it. */
-  readonly ended: Promise<number | NodeJS.Signals | null>;
+  readonly ended: Promise<Ended>;
 }
 
 const PATIENCE_MS = 60_000;
@@ -21,58 +21,16 @@ export function runProgram(
   args: readonly string[],
   options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Program {
-  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(command, args, {
-    ...options,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  let over = false;
-  const listeners = new Set<() => void>();
-  const wake = (): void => {
-    for (const listener of listeners) listener();
-  };
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      wake();
-    });
-  }
-  const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
-    child.once('error', reject);
-    // `close` comes when all that it wrote has been read.
-    child.once('close', (code, signal) => {
-      over = true;
-      wake();
-      resolve(code ?? signal);
-    });
-  });
-  ended.catch(() => undefined);
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { output, over, ended, wait } = collectPrinted(child);
   addCleanup(async () => {
-    if (!over) child.kill('SIGKILL');
+    if (!over()) child.kill('SIGKILL');
     await ended.catch(() => undefined);
   });
   return {
-    output: () => output,
+    output,
     signal: (signal) => void child.kill(signal),
     ended,
-    printed: (text, times = 1) =>
-      new Promise((resolve, reject) => {
-        const settle = (error?: Error): void => {
-          clearTimeout(timer);
-          listeners.delete(look);
-          if (error === undefined) resolve();
-          else reject(error);
-        };
-        const look = (): void => {
-          if (output.split(text).length > times) settle();
-          else if (over) settle(new Error(`The program ended without printing "${text}": ${output}`));
-        };
-        const timer = setTimeout(
-          () => settle(new Error(`The program did not print "${text}" in ${PATIENCE_MS} ms: ${output}`)),
-          PATIENCE_MS,
-        );
-        listeners.add(look);
-        look();
-      }),
+    printed: (text, times = 1) => wait(text, { stream: 'output', times, patienceMs: PATIENCE_MS }),
   };
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { addCleanup } from './cleanup.ts';
+import { collectPrinted, type Ended } from './printed.ts';
 
 /** A shell that goes on, with all that it has started, as in a terminal. */
 export interface ShellSession {
@@ -8,7 +9,7 @@ export interface ShellSession {
   /** All that was printed so far, on both streams. */
   readonly output: () => string;
   /** Ctrl-C, or another signal to everything that runs in it; resolves with the exit code. */
-  interrupt(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+  interrupt(signal?: NodeJS.Signals): Promise<Ended>;
 }
 
 const PATIENCE_MS = 120_000;
@@ -25,55 +26,17 @@ export function openShell(
     detached: true,
     ...(cwd === undefined ? {} : { cwd }),
   });
-  let output = '';
-  let over = false;
-  const listeners = new Set<() => void>();
-  const wake = (): void => {
-    for (const listener of listeners) listener();
-  };
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (more: string) => {
-      output += more;
-      wake();
-    });
-  }
-  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
-    child.once('close', (code, signal) => {
-      over = true;
-      wake();
-      resolve(code ?? signal);
-    });
-  });
+  const { output, over, ended, wait } = collectPrinted(child);
   const signalAll = (signal: NodeJS.Signals): void => {
-    if (child.pid !== undefined && !over) process.kill(-child.pid, signal);
+    if (child.pid !== undefined && !over()) process.kill(-child.pid, signal);
   };
   addCleanup(async () => {
     signalAll('SIGKILL');
     await ended;
   });
-  const holds = (wanted: string | RegExp): boolean =>
-    typeof wanted === 'string' ? output.includes(wanted) : wanted.test(output);
   return {
-    output: () => output,
-    printed: (wanted, patienceMs = PATIENCE_MS) =>
-      new Promise((resolve, reject) => {
-        const settle = (error?: Error): void => {
-          clearTimeout(timer);
-          listeners.delete(look);
-          if (error === undefined) resolve();
-          else reject(error);
-        };
-        const look = (): void => {
-          if (holds(wanted)) settle();
-          else if (over) settle(new Error(`The shell ended without printing ${String(wanted)}:\n${output}`));
-        };
-        const timer = setTimeout(
-          () => settle(new Error(`${String(wanted)} was not printed in ${patienceMs} ms:\n${output}`)),
-          patienceMs,
-        );
-        listeners.add(look);
-        look();
-      }),
+    output,
+    printed: (wanted, patienceMs = PATIENCE_MS) => wait(wanted, { stream: 'output', patienceMs }),
     interrupt(signal = 'SIGINT') {
       signalAll(signal);
       return ended;

@@ -78,7 +78,7 @@ describe('verify', function () {
   it('as a command says a line for each step and exits with 0, and with 1 when something failed', async () => {
     const { environment } = installation();
     verifierConfig(installation());
-    const sound = runCommandLine(['verify'], {
+    const sound = await runCommandLine(['verify'], {
       ...environment,
       TASKCLUSTER_CLIENT_ID: VERIFIER,
       TASKCLUSTER_ACCESS_TOKEN: TOKEN,
@@ -88,7 +88,7 @@ describe('verify', function () {
     assert.match(sound.stdout(), /The installation works: \d+ ok/);
     assert.ok(!sound.stdout().includes(TOKEN) && !sound.stdout().includes(environment['PULSE_AGENT_SECRET'] ?? '?'));
 
-    const without = runCommandLine(['verify', '--json'], environment);
+    const without = await runCommandLine(['verify', '--json'], environment);
     assert.equal(await without.ended, 1);
     const report = JSON.parse(without.stdout()) as { well: boolean; steps: StepReport[] };
     assert.equal(report.well, false);
