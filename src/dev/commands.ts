@@ -1,16 +1,27 @@
 import { spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
+
+/** How to run a command. */
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** As nice(1) takes it: how far it stands back behind other processes of the machine. */
+  readonly niceness?: number;
+  /** Told each line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Runs a command to its end and returns what it printed on standard output.
  *
- * @param options.onLine told each line of standard output as it comes
  * @throws Error with the last lines of what it printed when it fails
  */
 export async function runCommand(
   command: string,
   args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; onLine?: (line: string) => void; signal?: AbortSignal } = {},
+  options: CommandOptions = {},
 ): Promise<string> {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -18,6 +29,7 @@ export async function runCommand(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
+  if (child.pid !== undefined && options.niceness !== undefined) setPriority(child.pid, options.niceness);
   const output: string[] = [];
   const all: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {

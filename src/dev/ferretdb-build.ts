@@ -9,6 +9,9 @@ import { findExecutable } from './processes.ts';
 const SOURCES = ['main.go', 'go.mod', 'go.sum'];
 const PROGRESS_EVERY_MS = 5000;
 
+/** Tests that need no MongoDB run meanwhile, and some of them look at time. */
+const NICENESS = 10;
+
 /** How to build the stand-in for a MongoDB server. */
 export interface FerretBuildOptions {
   /** Where the program, and all that building it downloads, is kept. */
@@ -45,6 +48,7 @@ export async function ensureFerretDB(options: FerretBuildOptions): Promise<strin
     await runCommand(go, ['build', '-o', 'pulse-ferretdb', '.'], {
       cwd: folder,
       env: { ...goEnvironment(join(options.cacheFolder, 'go')), DO_NOT_TRACK: '1' },
+      niceness: NICENESS,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     renameSync(join(folder, 'pulse-ferretdb'), program);

@@ -1,10 +1,12 @@
 import { fork } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../../src/dev/commands.ts';
 import { type LocalMongoDB, NoMongoDB, startMongoDB } from '../../src/dev/mongodb.ts';
 import { ensureRabbitMQ } from '../../src/dev/rabbitmq-install.ts';
+import { BUILT_OF_RUN, buildForTests } from './built-agent.ts';
+import { openFileQueue } from './file-queue.ts';
 import { MONGODB_OF_RUN } from './mongodb.ts';
 import type { RunResult } from './reporter.ts';
 import type { WorkerOrder, WorkerReport } from './run-worker.ts';
@@ -26,26 +28,11 @@ export interface ParallelOptions {
   readonly onProgress: (line: string) => void;
 }
 
-/** Their tests wait for processes that start and die: begun last, they would keep one worker while the others are done. */
-const SLOW_FOLDERS = [
-  'crash',
-  'agent',
-  'examples',
-  'docs',
-  'cli',
-  'simulation',
-  'verify',
-  'client',
-  'jobs',
-  'namespaces',
-];
-
 /** How long a worker may take to stop what its tests shared. */
 const END_GRACE_MS = 60_000;
 
 /** Runs all files of tests, each in whichever worker is free, and resolves when all workers have ended. */
 export async function runInParallel(options: ParallelOptions): Promise<ParallelResult> {
-  const files = testFiles('test');
   const total: RunResult = { passed: 0, failed: 0, skipped: 0 };
   const complaints: string[] = [];
   const { onProgress } = options;
@@ -53,23 +40,34 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   // build is then there already.
   await runCommand('npm', ['run', '--silent', 'build'], { env: options.env, signal: options.signal });
   await ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal });
-  const mongodb = await openMongoDB(join(options.folder, 'mongodb'), onProgress, options.signal);
+  const built = join(options.folder, 'built');
+  await buildForTests(built);
+  const env = { ...options.env, [BUILT_OF_RUN]: built };
+  // Tests that do not need it run while it is built.
+  let serverEnv: NodeJS.ProcessEnv = {};
+  const mongodb = openMongoDB(join(options.folder, 'mongodb'), onProgress, options.signal);
+  const files = openFileQueue(
+    'test',
+    mongodb.then((opened) => (serverEnv = opened.env)),
+  );
 
   const work = (number: number): Promise<void> =>
     new Promise((resolve) => {
       const folder = join(options.folder, `worker-${number}`);
       const child = fork(fileURLToPath(new URL('./run-worker.ts', import.meta.url)), {
         execArgv: ['--import', 'tsx'],
-        env: { ...options.env, ...mongodb.env, PULSE_AGENT_TEST_FOLDER: folder },
+        env: { ...env, PULSE_AGENT_TEST_FOLDER: folder },
       });
       let file: string | undefined;
       let ending: NodeJS.Timeout | undefined;
       const interrupt = (): void => void child.kill('SIGTERM');
       options.signal.addEventListener('abort', interrupt);
-      child.on('message', ({ result }: WorkerReport) => {
-        for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result?.[key] ?? 0;
-        file = options.signal.aborted ? undefined : files.shift();
-        const order: WorkerOrder = file === undefined ? { end: true } : { file };
+      const giveOrder = async (): Promise<void> => {
+        file = undefined;
+        const next = await files.next();
+        if (!child.connected) return;
+        file = options.signal.aborted ? undefined : next;
+        const order: WorkerOrder = file === undefined ? { end: true } : { file, env: serverEnv };
         child.send(order);
         if (file !== undefined) return;
         ending = setTimeout(() => {
@@ -78,6 +76,10 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
           );
           child.kill('SIGKILL');
         }, END_GRACE_MS);
+      };
+      child.on('message', ({ result }: WorkerReport) => {
+        for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result?.[key] ?? 0;
+        void giveOrder();
       });
       child.once('exit', (code, signal) => {
         clearTimeout(ending);
@@ -91,7 +93,8 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
       });
     });
   await Promise.all(Array.from({ length: options.workers }, (_, number) => work(number)));
-  await mongodb.close();
+  await (await mongodb).close();
+  rmSync(built, { recursive: true, force: true });
   // What an interrupted run left behind says nothing about its tests.
   return { ...total, complaints: options.signal.aborted ? ['The run was interrupted.'] : complaints };
 }
@@ -107,7 +110,7 @@ async function openMongoDB(
     server = await startMongoDB({ folder, onProgress, signal });
   } catch (error) {
     // Each test that needs one says so again, and what was tried.
-    if (error instanceof NoMongoDB) return { env: {}, close: async () => undefined };
+    if (error instanceof NoMongoDB || signal.aborted) return { env: {}, close: async () => undefined };
     throw error;
   }
   return {
@@ -117,16 +120,4 @@ async function openMongoDB(
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** The slow ones first. */
-function testFiles(folder: string): string[] {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => join(folder, name));
-  const rank = (file: string): number => {
-    const at = SLOW_FOLDERS.indexOf(file.split('/')[1] ?? '');
-    return at === -1 ? SLOW_FOLDERS.length : at;
-  };
-  return files.toSorted((one, other) => rank(one) - rank(other) || statSync(other).size - statSync(one).size);
 }

@@ -7,8 +7,8 @@ import type * as Report from './reporter.ts';
 // One of several processes that share the files of a whole run. It asks for a file, runs it, and asks again, so that what
 // its tests share, a broker above all, is started once. Orders come, and results go, as messages of node:child_process.
 
-/** What a worker is told. */
-export type WorkerOrder = { readonly file: string } | { readonly end: true };
+/** What a worker is told: a file, and variables that hold from now on. */
+export type WorkerOrder = { readonly file: string; readonly env: NodeJS.ProcessEnv } | { readonly end: true };
 
 /** What a worker tells; a result is that of the file before. */
 export interface WorkerReport {
@@ -35,7 +35,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // Whoever gave the orders is gone.
 process.on('disconnect', () => process.exit(1));
 process.on('message', (order: WorkerOrder) => {
-  void ('file' in order && !interrupted ? runAndAsk(order.file) : end());
+  if ('file' in order && !interrupted) {
+    Object.assign(process.env, order.env);
+    void runAndAsk(order.file);
+  } else void end();
 });
 ask();
 
