@@ -1,6 +1,7 @@
 import { type ChannelModel, connect } from 'amqplib';
 import type { Secret } from '../secret.ts';
 import { closeConnection } from './close-connection.ts';
+import { CONNECTION_PATIENCE, withHeartbeat } from './connection-patience.ts';
 
 /** What {@link createOnDemandConnection} needs. */
 export interface OnDemandConnectionSettings {
@@ -26,7 +27,6 @@ interface Present {
 }
 
 const IDLE_MS = 5_000;
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Without a connection at first. */
 export function createOnDemandConnection(settings: OnDemandConnectionSettings): OnDemandConnection {
@@ -37,8 +37,8 @@ export function createOnDemandConnection(settings: OnDemandConnectionSettings): 
 
   const open = async (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> => {
     const cut = { signal };
-    const opened = await connect(amqpUrl.reveal(), {
-      timeout: CONNECT_TIMEOUT_MS,
+    const opened = await connect(withHeartbeat(amqpUrl, CONNECTION_PATIENCE), {
+      timeout: CONNECTION_PATIENCE.connectTimeoutMs,
       clientProperties: { connection_name: connectionName },
       ...(ca === undefined ? {} : { ca: [ca] }),
       ...cut,

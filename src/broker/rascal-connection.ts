@@ -11,6 +11,7 @@ import type {
 import { within } from '../clock.ts';
 import type { Secret } from '../secret.ts';
 import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
+import { CONNECTION_PATIENCE } from './connection-patience.ts';
 
 /** What {@link connectRascal} needs. */
 export interface RascalConnectionSettings {
@@ -36,9 +37,6 @@ export interface RascalConnection {
   /** Closes it, by force when it takes more than a moment. */
   readonly close: () => Promise<void>;
 }
-
-const CONNECT_TIMEOUT_MS = 10_000;
-const HEARTBEAT_SECONDS = 10;
 
 /**
  * Connects once and declares what `vhostConfig` says. rascal's own reconnecting is off: it ignores the configured delays
@@ -93,7 +91,7 @@ function configOf(settings: RascalConnectionSettings, vhostConfig: VhostConfig, 
   const vhost = settings.vhost ?? vhostOf(amqpUrl);
   const secure = url.protocol === 'amqps:';
   const socketOptions = {
-    timeout: CONNECT_TIMEOUT_MS,
+    timeout: CONNECTION_PATIENCE.connectTimeoutMs,
     clientProperties: { connection_name: connectionName },
     signal,
     ...(ca === undefined ? {} : { ca: [ca] }),
@@ -109,7 +107,7 @@ function configOf(settings: RascalConnectionSettings, vhostConfig: VhostConfig, 
           password: decodeURIComponent(url.password),
           // rascal puts it into a URL as it stands.
           vhost: encodeURIComponent(vhost),
-          options: { heartbeat: HEARTBEAT_SECONDS, ...Object.fromEntries(url.searchParams) },
+          options: { heartbeat: CONNECTION_PATIENCE.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
           socketOptions,
         },
         publicationChannelPools: { regularPool: { min: 0 }, confirmPool: { min: 0 } },

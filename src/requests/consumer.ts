@@ -1,5 +1,6 @@
 import { type Channel, type ChannelModel, connect, type ConsumeMessage, type RecoveringChannelModel } from 'amqplib';
 import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/close-connection.ts';
+import { CONNECTION_PATIENCE, type ConnectionPatience, withHeartbeat } from '../broker/connection-patience.ts';
 import { within } from '../clock.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -17,6 +18,7 @@ export interface ConsumerParts {
   readonly ca?: string | undefined;
   /** The name that the broker shows for the connection. */
   readonly connectionName: string;
+  readonly patience?: ConnectionPatience;
   readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
   /** Serves one delivery. It does not throw. */
   readonly serve: (delivery: Delivery) => Promise<Verdict>;
@@ -44,13 +46,15 @@ export interface Consumer {
  * @throws Error when the first connection fails; AgentError `BrokerRefused` when the account may not read the queues.
  */
 export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
+  const { patience = CONNECTION_PATIENCE } = parts;
   const sockets = new AbortController();
   const cut = { signal: sockets.signal };
-  const connection = await connect(parts.url.reveal(), {
+  const connection = await connect(withHeartbeat(parts.url, patience), {
     // Listeners have to be there before the first connection is.
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
     clientProperties: { connection_name: parts.connectionName },
     noDelay: true,
+    timeout: patience.connectTimeoutMs,
     ...(parts.ca === undefined ? {} : { ca: [parts.ca] }),
     ...cut,
   });

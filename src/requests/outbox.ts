@@ -1,5 +1,6 @@
 import { type ChannelModel, type ConfirmChannel, connect, type Options, type RecoveringChannelModel } from 'amqplib';
 import { closeConnection } from '../broker/close-connection.ts';
+import { CONNECTION_PATIENCE, type ConnectionPatience, withHeartbeat } from '../broker/connection-patience.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Secret } from '../secret.ts';
@@ -29,6 +30,7 @@ export interface OutboxParts {
   readonly ca?: string | undefined;
   /** The name that the broker shows for the connection. */
   readonly connectionName: string;
+  readonly patience?: ConnectionPatience;
   readonly log: Log;
 }
 
@@ -62,14 +64,17 @@ const NACKED = 'message nacked';
  * Opens the outbox. When its connection dies, the messages that were not confirmed are sent again one at a time; one
  * that closes the connection again is refused, and the others go on.
  */
-export async function openOutbox({ url, ca, connectionName, log }: OutboxParts): Promise<Outbox> {
+export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
+  const { url, ca, connectionName, patience = CONNECTION_PATIENCE, log } = parts;
   const sockets = new AbortController();
   const cut = { signal: sockets.signal };
-  const connection = await connect(url.reveal(), {
+  const connection = await connect(withHeartbeat(url, patience), {
     // Listeners have to be there before the first connection is.
     recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
     clientProperties: { connection_name: connectionName },
     noDelay: true,
+    timeout: patience.connectTimeoutMs,
+
     ...(ca === undefined ? {} : { ca: [ca] }),
     ...cut,
   });

@@ -119,6 +119,7 @@ describe('health and metrics of an agent', () => {
       () => (managementFault = () => Promise.reject(new AgentError('BrokerUnavailable', 'By a test.'))),
     ],
     ['Taskcluster is down', 'auth', () => installation().taskcluster.refuseConnections()],
+    ['Taskcluster hangs', 'auth', () => installation().taskcluster.behave({ mode: 'hanging' })],
   ];
   for (const [what, part, trouble] of troubles) {
     it(`while ${what} it is not ready and names ${part}; it lives, and is ready again afterwards`, async () => {
@@ -188,10 +189,16 @@ describe('health and metrics of an agent', () => {
     );
   });
 
-  it('a store that hangs holds up no scrape', async () => {
-    storeFault = () => new Promise(() => undefined);
+  it('a store that hangs holds up no scrape, takes readiness and no life, and gives it back', async () => {
+    const ends: (() => void)[] = [];
+    storeFault = () =>
+      new Promise((_resolve, reject) => ends.push(() => reject(new AgentError('StoreUnavailable', 'By a test.'))));
     assert.equal((await fetchFrom(agent(), '/metrics')).status, 200);
-    assert.ok([200, 503].includes((await healthOf(agent())).status));
+    await untilHealth(agent(), ({ ready, parts: { store } }) => !ready && store.state === 'down');
+    assert.equal((await fetchFrom(agent(), '/healthz')).status, 200);
+    storeFault = undefined;
+    for (const end of ends) end();
+    await untilHealth(agent(), ({ ready }) => ready);
   });
 });
 

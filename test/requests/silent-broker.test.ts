@@ -1,30 +1,59 @@
+import type { Consumer } from '../../src/requests/consumer.ts';
 import { createLog } from '../../src/log.ts';
 import { startConsumer } from '../../src/requests/consumer.ts';
-import { openOutbox } from '../../src/requests/outbox.ts';
+import { openOutbox, type Outbox } from '../../src/requests/outbox.ts';
 import { Secret } from '../../src/secret.ts';
-import { createVhost, openConnection, sharedBroker } from '../support/broker.ts';
-import { makeRelay } from '../support/tcp-relay.ts';
+import { createVhost, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { until } from '../support/watched.ts';
 
 describe('the connections for requests and replies, when RabbitMQ does not answer any more', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
+  useSharedBroker();
 
-  it('are closed in time: heartbeats would take minutes', async () => {
-    const broker = await sharedBroker();
-    const { amqpUrl } = await createVhost(broker);
+  async function open(): Promise<{ relays: readonly TcpRelay[]; consumer: Consumer; outbox: Outbox }> {
+    const { amqpPort } = await sharedBroker();
+    const { amqpUrl } = await createVhost();
     const owner = await openConnection(amqpUrl);
     await (await owner.createChannel()).assertQueue('requests');
-    const relay = await makeRelay(broker.amqpPort);
-    const url = new URL(amqpUrl);
-    url.port = String(relay.port);
+    const relays = [await makeRelay(amqpPort), await makeRelay(amqpPort)] as const;
+    const [requestUrl, replyUrl] = relays.map(({ port }) => {
+      const url = new URL(amqpUrl);
+      url.port = String(port);
+      return new Secret(url.href);
+    }) as [Secret, Secret];
     const log = createLog({ logLevel: 'fatal', id: 'agent' }, { write: () => undefined });
-    const common = { url: new Secret(url.href), connectionName: 'silent', log };
-    const outbox = await openOutbox(common);
+    const patience = { heartbeatSeconds: 1, connectTimeoutMs: 500 };
+    const common = { connectionName: 'silent', log, patience };
+    const outbox = await openOutbox({ ...common, url: replyUrl });
+    addCleanup(() => outbox.close());
     const queues = [{ name: 'requests', prefetch: 1 }];
-    const consumer = await startConsumer({ ...common, queues, serve: async () => 'ack' });
-    relay.stall();
+    const consumer = await startConsumer({ ...common, url: requestUrl, queues, serve: async () => 'ack' });
+    addCleanup(() => consumer.close());
+    return { relays, consumer, outbox };
+  }
+
+  it('are closed in time: heartbeats would take longer', async () => {
+    const { relays, consumer, outbox } = await open();
+    for (const relay of relays) relay.stall();
     await consumer.drain(100);
     await Promise.all([consumer.close(), outbox.close()]);
-    await until(() => relay.open() === 0, 'no connection is left open');
+    await until(() => relays.every((relay) => relay.open() === 0), 'no connection is left open');
+  });
+
+  it('are given up after two heartbeats, knock until they are let in, and work again', async () => {
+    const { relays, consumer, outbox } = await open();
+    await until(() => consumer.consuming && outbox.connected, 'both work');
+    const before = relays.map((relay) => relay.accepted());
+    for (const relay of relays) relay.stall();
+    await until(() => !consumer.consuming && !outbox.connected, 'both are given up');
+    // One that is let in by nobody is given up as well.
+    await until(
+      () => relays.every((relay, index) => relay.accepted() >= (before[index] ?? 0) + 2),
+      'both knock again and again',
+    );
+    for (const relay of relays) relay.restore();
+    await until(() => consumer.consuming && outbox.connected, 'both work again');
   });
 });

@@ -6,6 +6,8 @@ export interface TcpRelay {
   readonly port: number;
   /** How many connections to it are open. */
   readonly open: () => number;
+  /** How many it has accepted so far. */
+  readonly accepted: () => number;
   /** Ends all connections and refuses new ones, as a server does that is gone. */
   cut(): void;
   /** Accepts connections and passes nothing on any more, as a server does that hangs. */
@@ -17,12 +19,14 @@ export interface TcpRelay {
 /** Makes a relay to a port of `host`, ended after the test or the run. */
 export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRelay> {
   const sockets = new Set<Socket>();
-  const accepted = new Set<Socket>();
+  const open = new Set<Socket>();
+  let accepted = 0;
   let mode: 'pass' | 'stall' | 'refuse' = 'pass';
   const server = createServer((near) => {
     sockets.add(near);
-    accepted.add(near);
-    near.on('error', () => undefined).on('close', () => sockets.delete(near) && accepted.delete(near));
+    accepted += 1;
+    open.add(near);
+    near.on('error', () => undefined).on('close', () => sockets.delete(near) && open.delete(near));
     if (mode === 'refuse') near.destroy();
     // Who does not read does not see that the other side has ended.
     if (mode === 'stall') near.resume();
@@ -44,7 +48,8 @@ export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRe
   });
   return {
     port: (server.address() as AddressInfo).port,
-    open: () => accepted.size,
+    open: () => open.size,
+    accepted: () => accepted,
     cut() {
       mode = 'refuse';
       endAll();
