@@ -137,6 +137,13 @@ export interface DeclaredQueue {
 
 export const declaredQueueAnswer = z.object({ name: z.string(), type: z.string().default('classic') });
 
+const connectionDetails = z.object({ name: z.string() });
+
+/** In the place of the details there is an empty list or text where there are none. */
+export const queueOwnerAnswer = z
+  .object({ owner_pid_details: z.unknown().optional() })
+  .transform(({ owner_pid_details: owner }) => connectionDetails.safeParse(owner).data?.name);
+
 /** An exchange in a listing. */
 export interface ListedExchange {
   readonly name: string;

@@ -15,6 +15,7 @@ import {
   permissionsAnswer,
   policyAnswer,
   queueAnswer,
+  queueOwnerAnswer,
   userAnswer,
   userLimitsAnswer,
   vhostPermissionsAnswer,
@@ -112,6 +113,11 @@ export interface Management {
   listQueues(vhost: string, options?: CallOptions): Promise<ListedQueue[]>;
   /** A queue without its depth, which RabbitMQ 3.10 does not tell here. */
   getQueue(vhost: string, name: string, options?: CallOptions): Promise<DeclaredQueue | undefined>;
+  /**
+   * The name of the connection that alone may use and delete a queue. Undefined when there is none, and for the first
+   * seconds of the connection, as this is one of the statistics.
+   */
+  getQueueOwner(vhost: string, name: string, options?: CallOptions): Promise<string | undefined>;
   deleteQueue(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
   listExchanges(vhost: string, options?: CallOptions): Promise<ListedExchange[]>;
   deleteExchange(vhost: string, name: string, options?: CallOptions): Promise<boolean>;
@@ -225,6 +231,8 @@ export function createManagement(settings: ManagementSettings): Management {
     listQueues: (vhost, options) => list(queueAnswer, ['queues', vhost], options, DEPTHS_ONLY),
     getQueue: (vhost, name, options) =>
       find(declaredQueueAnswer, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
+    getQueueOwner: (vhost, name, options) =>
+      find(queueOwnerAnswer, ['queues', vhost, name], options, { columns: 'name,owner_pid_details' }),
     deleteQueue: (vhost, name, options) => remove(['queues', vhost, name], options),
     listExchanges: (vhost, options) => list(exchangeAnswer, ['exchanges', vhost], options, { columns: 'name,type' }),
     deleteExchange: (vhost, name, options) => remove(['exchanges', vhost, name], options),

@@ -1,8 +1,10 @@
 import { keepBackstop } from '../broker/backstop.ts';
 import { createReadyCounts } from '../broker/ready-counts.ts';
+import { systemSleep } from '../clock.ts';
 import { INSPECT_QUEUE } from '../jobs/inspect-queue.ts';
 import type { QueueWatch } from '../jobs/broker-event-reactions.ts';
 import type { Jobs } from '../jobs/job.ts';
+import { accountName } from '../namespaces/accounts.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import { createAlerts } from '../queues/alerts.ts';
 import { createDeleteQueue } from '../queues/delete-queue.ts';
@@ -11,10 +13,11 @@ import { createInspect, type Inspect } from '../queues/inspect.ts';
 import { createJudgeQueues } from '../queues/judge-queues.ts';
 import { createLastLook } from '../queues/last-look.ts';
 import { createLookOut } from '../queues/look-out.ts';
+import { createRemoveQueue } from '../queues/remove-queue.ts';
 import { createQueueNotices } from '../queues/queue-notices.ts';
 import { createSurvey, type Survey, type Surveyed } from '../queues/survey.ts';
 import type { Store } from '../store/store.ts';
-import type { NamespacePartsSettings } from './namespace-parts.ts';
+import { type NamespacePartsSettings, tellClosed } from './namespace-parts.ts';
 
 /** What watches queues. */
 export interface QueueParts {
@@ -47,7 +50,7 @@ export function createQueueParts(
     audit,
   }: Omit<NamespacePartsSettings, 'random' | 'store' | 'events'> & {
     readonly store: Store;
-    readonly events: Pick<AgentEvents, 'tell'>;
+    readonly events: Pick<AgentEvents, 'emit' | 'tell'>;
   },
   jobs: Jobs,
 ): QueueParts {
@@ -68,11 +71,16 @@ export function createQueueParts(
   const deletion = createDeleteQueue({
     store,
     notices,
-    management,
+    removeQueue: createRemoveQueue({
+      management,
+      vhost,
+      accountsOf: (namespace) => ([1, 2] as const).map((slot) => accountName(config.usernamePrefix, namespace, slot)),
+      onClosed: (closed) => tellClosed({ ...closed, reason: 'overgrown' }, events, audit),
+      sleep: systemSleep,
+    }),
     lastLook: createLastLook({ management, readyCounts, clock, vhost }),
     readyCounts,
     clock,
-    vhost,
     limits,
     isSameSince: (queue, sinceMs) => lookOut.isSameSince(queue, sinceMs),
     onDeleted({ namespace, queue, messages }) {

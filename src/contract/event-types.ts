@@ -154,9 +154,11 @@ export const EVENT_TYPES = {
       connection: z
         .string()
         .meta({ description: "RabbitMQ's name of it.", examples: ['10.0.0.7:51234 -> 10.0.0.2:5671'] }),
-      reason: z
-        .enum(['age', 'revoked', 'expired', 'released'])
-        .meta({ description: 'age: it was open for longer than connectionMaxAgeSeconds.', examples: ['age'] }),
+      reason: z.enum(['age', 'revoked', 'expired', 'released', 'overgrown']).meta({
+        description:
+          'age: it was open for longer than connectionMaxAgeSeconds; overgrown: a queue that only it may use had grown too large.',
+        examples: ['age'],
+      }),
     }),
   },
   'account.repaired': {

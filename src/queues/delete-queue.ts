@@ -1,4 +1,3 @@
-import type { Management } from '../broker/management.ts';
 import type { ReadyCounts } from '../broker/ready-counts.ts';
 import { type Clock, elapsedSinceMs, type Moment } from '../clock.ts';
 import { AgentError, isAgentError } from '../errors.ts';
@@ -8,6 +7,7 @@ import type { NamespaceStore } from '../store/store.ts';
 import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
 import type { LastLook } from './last-look.ts';
 import type { QueueNotices } from './queue-notices.ts';
+import type { RemoveQueue } from './remove-queue.ts';
 
 /** What {@link createDeleteQueue} works with. */
 export interface DeleteQueueParts {
@@ -16,11 +16,10 @@ export interface DeleteQueueParts {
     readonly queueAlerts: Pick<QueueAlertStore, 'replace' | 'remove'>;
   };
   readonly notices: QueueNotices;
-  readonly management: Pick<Management, 'deleteQueue'>;
+  readonly removeQueue: RemoveQueue;
   readonly lastLook: LastLook;
   readonly readyCounts: Pick<ReadyCounts, 'read'>;
   readonly clock: Clock;
-  readonly vhost: string;
   readonly limits: AlertLimits;
   /** Whether no queue is known to have come or gone under this name since an instant of the monotonic clock. */
   readonly isSameSince: (queue: string, sinceMs: number) => boolean;
@@ -43,7 +42,7 @@ export interface DeleteQueue {
 
 /** Builds it. */
 export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
-  const { store, notices, management, lastLook, readyCounts, clock, vhost, limits } = parts;
+  const { store, notices, removeQueue, lastLook, readyCounts, clock, limits } = parts;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
     await notices.releaseDeletion(alert, clock.nowMs());
@@ -104,7 +103,7 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
         sends += 1;
       };
       try {
-        const isDeleted = await management.deleteQueue(vhost, queue, {
+        const isDeleted = await removeQueue(namespace, queue, {
           signal,
           timeoutMs: DELETE_WINDOW_MS,
           beforeSend,

@@ -114,6 +114,7 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
       (await real.listBindings(vhost, options)).filter(
         ({ source, destination }) => !gone.has(`binding ${source} → ${destination}`),
       ),
+    getQueueOwner: (...call) => real.getQueueOwner(...call),
     getPermissions: (...call) => real.getPermissions(...call),
     getUserLimits: (...call) => real.getUserLimits(...call),
     listPermissions: (...call) => real.listPermissions(...call),

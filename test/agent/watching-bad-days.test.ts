@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { Management } from '../../src/broker/management.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { AgentError } from '../../src/errors.ts';
@@ -118,6 +119,26 @@ describe('watching on a bad day', function () {
     await events.of('queue.deleted', queue);
     const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
     assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
+  });
+
+  it('deletes a queue that only one connection may use together with it, and tells its client why', async () => {
+    const installation = await makeWatchedInstallation();
+    await installation.start();
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation);
+    const closed = once(team.connection, 'close') as Promise<[Error]>;
+    const queue = `queue/${team.namespace}/exclusive`;
+    await team.channel.assertQueue(queue, { exclusive: true });
+    await team.fill(queue, 60);
+    await events.of('queue.deleted', queue);
+    const [error] = await closed;
+    assert.match(error.message, /only this connection may use had grown too large/);
+    const told = events.seen.filter(({ type }) => type === 'connection.closed');
+    assert.deepEqual(
+      told.map(({ data }) => [data['namespace'], data['reason']]),
+      [[team.namespace, 'overgrown']],
+    );
+    assert.equal(await isThere(installation, queue), false);
   });
 
   it('goes on while the notifier hangs; what it could not send is sent once it works', async () => {

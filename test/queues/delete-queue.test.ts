@@ -50,13 +50,11 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
   const deletion = createDeleteQueue({
     store,
     notices: createQueueNotices({ store: observed, limits: LIMITS }),
-    management: {
-      async deleteQueue(_vhost: string, queue: string, options?: CallOptions) {
-        hooks.beforeDelete();
-        for (let sends = 0; sends < hooks.sends; sends += 1) options?.beforeSend?.();
-        deleted.push(queue);
-        return hooks.wasThere;
-      },
+    async removeQueue(_namespace: string, queue: string, options: CallOptions) {
+      hooks.beforeDelete();
+      for (let sends = 0; sends < hooks.sends; sends += 1) options.beforeSend?.();
+      deleted.push(queue);
+      return hooks.wasThere;
     },
     lastLook: async () => hooks.look(),
     readyCounts: {
@@ -66,7 +64,6 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
       },
     },
     clock,
-    vhost: '/',
     limits: LIMITS,
     isSameSince: () => hooks.isSame,
     onDeleted: async (about) => void told.push(about),

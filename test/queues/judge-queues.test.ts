@@ -13,7 +13,7 @@ const fail = (): never => assert.fail('it should not be called');
 /** A queue that is gone, with the alert and the held notice of an agent that died when it had deleted it. */
 async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | undefined, exempt: string[] = []) {
   const store = createMemoryStore();
-  const deletion = { management: { deleteQueue: fail }, lastLook: fail, readyCounts: { read: fail } };
+  const deletion = { removeQueue: fail, lastLook: fail, readyCounts: { read: fail } };
   const { clock, notices, judge, told, faults } = createQueueRoom(store, { exemptQueues: exempt, deletion });
   const alert = alertOf({ level, messages: 9000, changedMs: clock.nowMs() - FINISH_MS });
   await store.queueAlerts.insert(alert);

@@ -56,12 +56,10 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     ...common,
     store,
     notices,
-    management: {
-      async deleteQueue(_vhost: string, queue: string, call?: CallOptions) {
-        await options.beforeDelete?.();
-        call?.beforeSend?.();
-        return depths.delete(queue);
-      },
+    async removeQueue(_namespace: string, queue: string, call: CallOptions) {
+      await options.beforeDelete?.();
+      call.beforeSend?.();
+      return depths.delete(queue);
     },
     async lastLook(queue) {
       const messages = depths.get(queue);
