@@ -94,6 +94,8 @@ export interface Management {
   listUserLimits(options?: CallOptions): Promise<ListedUserLimits[]>;
   /** The open connections of a user, a few ms old; empty when there is no such user. */
   listUserConnections(user: string, options?: CallOptions): Promise<ListedConnection[]>;
+  /** An open connection; when it was opened is not told in its first seconds. */
+  getConnection(name: string, options?: CallOptions): Promise<ListedConnection | undefined>;
   /** The open connections of the virtual host, up to five seconds old. */
   listConnections(vhost: string, options?: CallOptions): Promise<ListedConnection[]>;
   /** Closes one connection, whose client is told `reason`. */
@@ -214,8 +216,8 @@ export function createManagement(settings: ManagementSettings): Management {
     listUserLimits: (options) => list(listedUserLimitsAnswer, ['user-limits'], options),
     listUserConnections: async (user, options) =>
       (await find(z.array(connectionAnswer), ['connections', 'username', user], options)) ?? [],
-    listConnections: (vhost, options) =>
-      list(connectionAnswer, ['vhosts', vhost, 'connections'], options, { columns: 'name,user,connected_at' }),
+    getConnection: (name, options) => find(connectionAnswer, ['connections', name], options, AGE_ONLY),
+    listConnections: (vhost, options) => list(connectionAnswer, ['vhosts', vhost, 'connections'], options, AGE_ONLY),
     closeConnection: (name, reason, options) => remove(['connections', name], options, { 'X-Reason': reason }),
     putPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
       put(['policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
@@ -264,4 +266,5 @@ export function createManagement(settings: ManagementSettings): Management {
   };
 }
 
+const AGE_ONLY = { columns: 'name,user,connected_at' };
 const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages,state' };

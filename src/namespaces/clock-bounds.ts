@@ -42,7 +42,8 @@ export function createClockBounds(clock: Clock, intervals: Intervals, onStep: (b
       steppedAtMs = undefined;
       return [now.wallMs, now.wallMs];
     }
-    return byMs > 0 ? [expectedMs, now.wallMs] : [now.wallMs, expectedMs];
+    // Whole, as the wall clock's: they are written into records.
+    return byMs > 0 ? [Math.floor(expectedMs), now.wallMs] : [now.wallMs, Math.ceil(expectedMs)];
   };
   return { earliestMs: () => look()[0], latestMs: () => look()[1] };
 }

@@ -5,6 +5,9 @@ import { AgentError, isAgentError } from '../errors.ts';
 /** What {@link closeConnections} needs of the broker. */
 export type ConnectionCalls = Pick<Management, 'closeUserConnections' | 'listUserConnections'>;
 
+/** What {@link closeEarlierConnections} needs of the broker. */
+export type SingleConnectionCalls = Pick<Management, 'listUserConnections' | 'getConnection' | 'closeConnection'>;
+
 /** A connection shows in the listing of its user 5 to 12 ms after it was opened. */
 const LOOK_AGAIN_MS = 40;
 
@@ -50,4 +53,31 @@ export async function closeConnections(
     `Connections of ${user} stay open although the broker was told to close them.`,
     { cause },
   );
+}
+
+/**
+ * Closes the connections of a user that began before an instant, and leaves later ones alone.
+ *
+ * RabbitMQ looks at a password once, when a client logs in. A client may stop there, for as long as the time-out for
+ * handshakes allows (ten seconds), and open its connection then; no listing shows it before that.
+ *
+ * @param openedBeforeMs in ms since the epoch; compared with the broker's clock
+ * @returns the names of the connections that were closed.
+ * @throws AgentError `BrokerUnavailable`
+ */
+export async function closeEarlierConnections(
+  management: SingleConnectionCalls,
+  user: string,
+  openedBeforeMs: number,
+  reason: string,
+  options: CallOptions,
+): Promise<string[]> {
+  const closed: string[] = [];
+  for (const { name } of await management.listUserConnections(user, options)) {
+    const connection = await management.getConnection(name, options);
+    // Names are made of addresses and ports: by now it may be somebody else's.
+    if (connection?.user !== user || (connection.connectedAtMs ?? Infinity) >= openedBeforeMs) continue;
+    if (await management.closeConnection(name, reason, options)) closed.push(name);
+  }
+  return closed;
 }

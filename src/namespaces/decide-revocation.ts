@@ -12,7 +12,8 @@ export interface RevocationTarget {
 
 /** What a revocation depends on besides the record. */
 export interface RevocationContext {
-  readonly nowMs: number;
+  /** What counts for what must not come too early: the time, unless the machine's clock was set. */
+  readonly latestMs: number;
   readonly intervals: Intervals;
   /** The id of the agent secret for the generation that becomes active. */
   readonly keyId: string;
@@ -69,7 +70,7 @@ export function decideRevocation(
  * gets the very generation and key that a rotation in flight would give it: both then write the same password.
  */
 function revoked(record: NamespaceRecord, context: RevocationContext): NamespaceRecord {
-  const { nowMs, intervals, keyId, hasNextKey, untilMs } = context;
+  const { latestMs, intervals, keyId, hasNextKey, untilMs } = context;
   const generation = record.generation + 2;
   const active: Slot = { generation, keyId, promisedUntilMs: 0 };
   const standby: Slot = {
@@ -84,10 +85,26 @@ function revoked(record: NamespaceRecord, context: RevocationContext): Namespace
     generation,
     slots: slotOfGeneration(generation) === 1 ? [active, standby] : [standby, active],
     nextKeyId: keyId,
-    nextRotationMs: nowMs + intervals.rotationMs,
+    nextRotationMs: latestMs + intervals.rotationMs,
     revokedUntilMs: untilMs,
-    recheckMs: nowMs + settleMs(intervals),
+    recheckMs: latestMs + settleMs(intervals),
   };
+}
+
+/** What the end of a revocation depends on besides the record. */
+export interface SettlingContext extends Pick<RevocationContext, 'latestMs' | 'intervals'> {
+  /** What counts for what is due: the time, unless the machine's clock was set. */
+  readonly earliestMs: number;
+}
+
+/** Whether the accounts of a record are to be compared once more, now or later, because of a revocation. */
+export function isUnsettled(record: NamespaceRecord): boolean {
+  return (record.state === 'provisioning' || record.state === 'active') && record.recheckMs !== null;
+}
+
+/** Whether the accounts of a record are to be compared now because of a revocation. */
+export function isRecheckDue(record: NamespaceRecord, earliestMs: number): boolean {
+  return isUnsettled(record) && (record.recheckMs ?? 0) <= earliestMs;
 }
 
 /**
@@ -100,14 +117,14 @@ function revoked(record: NamespaceRecord, context: RevocationContext): Namespace
 export function settled(
   record: NamespaceRecord,
   isWritten: boolean,
-  { nowMs, intervals }: Pick<RevocationContext, 'nowMs' | 'intervals'>,
+  { earliestMs, latestMs, intervals }: SettlingContext,
 ): NamespaceRecord | undefined {
-  const next = { ...record, revision: record.revision + 1, nextRotationMs: nowMs + intervals.rotationMs };
+  const next = { ...record, revision: record.revision + 1, nextRotationMs: latestMs + intervals.rotationMs };
   if (record.state === 'provisioning' || isWritten) {
     // A write that was under way when the record changed arrives within 2F.
-    return { ...next, state: 'active', recheckMs: nowMs + settleMs(intervals) };
+    return { ...next, state: 'active', recheckMs: latestMs + settleMs(intervals) };
   }
-  return record.recheckMs !== null && record.recheckMs <= nowMs ? { ...next, recheckMs: null } : undefined;
+  return isRecheckDue(record, earliestMs) ? { ...next, recheckMs: null } : undefined;
 }
 
 function refused(record: NamespaceRecord, untilMs: number | null): RevocationDecision {

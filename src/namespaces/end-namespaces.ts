@@ -6,6 +6,7 @@ import type { EndReason, NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { closeConnections } from './close-connections.ts';
 import { tombstone } from './decide-end.ts';
 import { DeletedByOther, type DeletionGuard, guardDeletion } from './deletion-guard.ts';
@@ -42,6 +43,7 @@ export interface EndParts {
     | 'deleteExchange'
   >;
   readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'latestMs'>;
   readonly sleep: Sleep;
   readonly intervals: Intervals;
   readonly vhost: string;
@@ -93,7 +95,7 @@ const REASONS = {
  * and exchanges until none is listed any more, tombstone.
  */
 export function createEnd(parts: EndParts): EndNamespaces {
-  const { store, management, clock, sleep, vhost, usernamePrefix, backoff, width } = parts;
+  const { store, management, clock, bounds, sleep, vhost, usernamePrefix, backoff, width } = parts;
   const fence = fenceMs(parts.intervals);
 
   const open = async (namespace: string, signal: AbortSignal): Promise<Ending | undefined> => {
@@ -175,7 +177,7 @@ export function createEnd(parts: EndParts): EndNamespaces {
 
   const bury = async ({ guard, namespace, queues, exchanges }: Ending): Promise<void> => {
     await guard.permit();
-    const record = tombstone(guard.record, clock.nowMs());
+    const record = tombstone(guard.record, bounds.latestMs());
     if (await store.replace(record, guard.record.revision)) {
       parts.onEnded({ record, queues: queues.size, exchanges: exchanges.size });
       return;

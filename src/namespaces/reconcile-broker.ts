@@ -9,10 +9,11 @@ import type { Backoff } from './backoff.ts';
 import type { ClockBounds } from './clock-bounds.ts';
 import { closeOldConnections, findOldConnections, type OldConnection } from './close-old-connections.ts';
 import { compareAccounts, type SeenAccount } from './decide-repair.ts';
+import { isRecheckDue } from './decide-revocation.ts';
 import type { VerifiedHashes } from './password-check.ts';
 import type { Keyring } from './passwords.ts';
 import type { AccountSettings } from './provision.ts';
-import { isRecheckDue, isSettled, type Repair } from './repair-account.ts';
+import { isSettled, type Repair } from './repair-account.ts';
 import { workThrough } from './sweep.ts';
 import type { Intervals } from './timing.ts';
 
@@ -125,7 +126,7 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
       const [first = '', second = ''] = names;
       if (oldOf.has(namespace) || names.some((name) => listed.users.has(name))) compared.known.add(namespace);
       if (isSettled(record, listedAtMs, intervals)) compared.tombstones.add(namespace);
-      if (isRecheckDue(record, clock.nowMs())) compared.suspects.push({ namespace });
+      if (isRecheckDue(record, bounds.earliestMs())) compared.suspects.push({ namespace });
       else if (record.state === 'active') {
         const faults = compareAccounts(record, [seen(first), seen(second)], {
           nowMs: clock.nowMs(),

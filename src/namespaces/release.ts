@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.ts';
 import { WireError } from '../contract/errors.ts';
 import { AgentError } from '../errors.ts';
 import type { NamespaceRecord, NonceEntry } from '../store/records.ts';
 import type { NamespaceStore, NonceStore } from '../store/store.ts';
+import type { ClockBounds } from './clock-bounds.ts';
 import { ending } from './decide-end.ts';
 import { clockDifferenceMs, type Intervals } from './timing.ts';
 
@@ -42,7 +42,7 @@ export function decideRelease(record: NamespaceRecord | undefined, target: Relea
 export interface ReleaseParts {
   readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
   readonly nonces: Pick<NonceStore, 'recordOutcome'>;
-  readonly clock: Clock;
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly intervals: Intervals;
 }
 
@@ -55,7 +55,7 @@ const MOST_TRIES = 100;
  * The function throws WireError `ResourceNotFound`, and AgentError when the store does not answer.
  */
 export function createRelease(parts: ReleaseParts): (release: Release, signal: AbortSignal) => Promise<Released> {
-  const { store, nonces, clock, intervals } = parts;
+  const { store, nonces, bounds, intervals } = parts;
 
   return async ({ namespace, nonce }, signal) => {
     let target = readTarget(nonce.outcome);
@@ -75,7 +75,7 @@ export function createRelease(parts: ReleaseParts): (release: Release, signal: A
       const decision = decideRelease(record, target);
       if (decision === 'over' || record === undefined) return over;
       if (decision === 'go-on') return { isNews: false, record };
-      const next = ending(record, 'released', clock.nowMs());
+      const next = ending(record, 'released', bounds.earliestMs());
       if (await store.replace(next, record.revision)) return { isNews: true, record: next };
     }
     throw new AgentError('Contended', `Namespace ${namespace} was changed by others at every try.`);

@@ -15,6 +15,7 @@ import {
   type SeenAccount,
   type SeenAccounts,
 } from './decide-repair.ts';
+import { isRecheckDue, isUnsettled } from './decide-revocation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts, AccountSettings } from './provision.ts';
 import { fenceMs, type Intervals, settleMs } from './timing.ts';
@@ -51,7 +52,7 @@ export interface RepairParts {
   readonly check: (record: NamespaceRecord) => CheckPassword;
   readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
   readonly clock: Clock;
-  readonly bounds: Pick<ClockBounds, 'latestMs'>;
+  readonly bounds: ClockBounds;
   /** At least 0, less than 1. */
   readonly random: () => number;
   readonly intervals: Intervals;
@@ -73,16 +74,6 @@ export interface RepairParts {
 export type Repair = (namespace: string, signal: AbortSignal) => Promise<boolean>;
 
 const MOST_TRIES = 10;
-
-/** Whether the accounts of a record are to be compared once more, now or later, because of a revocation. */
-function isUnsettled(record: NamespaceRecord): boolean {
-  return (record.state === 'provisioning' || record.state === 'active') && record.recheckMs !== null;
-}
-
-/** Whether the accounts of a record are to be compared now because of a revocation. */
-export function isRecheckDue(record: NamespaceRecord, nowMs: number): boolean {
-  return isUnsettled(record) && (record.recheckMs ?? 0) <= nowMs;
-}
 
 /** Whether what the broker shows of a tombstone now was there after the last late write of its life can have come. */
 export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Intervals): boolean {
@@ -194,9 +185,10 @@ export function createRepair(parts: RepairParts): Repair {
       const record = await store.get(namespace);
       if (record === undefined) return false;
       if (isUnsettled(record)) {
+        const earliestMs = bounds.earliestMs();
         // It closes the connections, too, that an old password opened meanwhile.
         await parts.finishRevocation(namespace, signal);
-        if (isRecheckDue(record, readAt.wallMs)) continue;
+        if (isRecheckDue(record, earliestMs)) continue;
         return false;
       }
       if (record.state === 'gone') return await removeLeftovers(record, signal);

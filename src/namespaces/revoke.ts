@@ -3,13 +3,20 @@ import { WireError } from '../contract/errors.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { NonceEntry, NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore, NonceStore } from '../store/store.ts';
-import type { BrokerUser, Management } from '../broker/management.ts';
+import type { BrokerUser, CallOptions, Management } from '../broker/management.ts';
 import { hashMatches } from '../broker/password-hash.ts';
 import { accountName, type SlotNumber } from './accounts.ts';
-import { closeConnections, type ConnectionCalls } from './close-connections.ts';
+import type { ClockBounds } from './clock-bounds.ts';
+import {
+  closeConnections,
+  closeEarlierConnections,
+  type ConnectionCalls,
+  type SingleConnectionCalls,
+} from './close-connections.ts';
 import {
   checkUntil,
   decideRevocation,
+  isRecheckDue,
   type RevocationContext,
   type RevocationTarget,
   revocationTarget,
@@ -17,7 +24,7 @@ import {
 } from './decide-revocation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
-import { clockDifferenceMs, fenceMs, type Intervals } from './timing.ts';
+import { clockDifferenceMs, fenceMs, type Intervals, settleMs } from './timing.ts';
 import { openWindow, type WriteWindow } from './write-window.ts';
 
 /** A revocation whose signature and scope are right. */
@@ -34,9 +41,10 @@ export interface RevocationParts {
   readonly store: NamespaceStore;
   readonly nonces: Pick<NonceStore, 'recordOutcome'>;
   readonly accounts: Accounts;
-  readonly management: ConnectionCalls & Pick<Management, 'getUser'>;
+  readonly management: ConnectionCalls & SingleConnectionCalls & Pick<Management, 'getUser'>;
   readonly keyring: Keyring;
   readonly clock: Clock;
+  readonly bounds: ClockBounds;
   readonly sleep: Sleep;
   readonly intervals: Intervals;
   readonly usernamePrefix: string;
@@ -66,12 +74,24 @@ const SLOTS: readonly SlotNumber[] = [1, 2];
 
 /** Makes the revoker of an installation. */
 export function createRevocation(parts: RevocationParts): Revoker {
-  const { store, nonces, accounts, management, keyring, clock, sleep, intervals, usernamePrefix } = parts;
+  const { store, nonces, accounts, management, keyring, clock, bounds, sleep, intervals, usernamePrefix } = parts;
   const fence = fenceMs(intervals);
 
-  const close = async (record: NamespaceRecord, slot: SlotNumber, signal: AbortSignal): Promise<void> => {
+  /**
+   * Closes the connections of an account: all of them when its password has just been written, else those that had logged
+   * in before that and were opened since.
+   */
+  const close = async (
+    record: NamespaceRecord,
+    slot: SlotNumber,
+    isWritten: boolean,
+    options: CallOptions & { readonly signal: AbortSignal },
+  ): Promise<void> => {
     const account = accountName(usernamePrefix, record.namespace, slot);
-    const closed = await closeConnections(management, account, REASON, { signal }, sleep);
+    const writtenMs = (record.recheckMs ?? 0) - settleMs(intervals);
+    const closed = isWritten
+      ? await closeConnections(management, account, REASON, options, sleep)
+      : await closeEarlierConnections(management, account, writtenMs, REASON, options);
     for (const connection of closed) parts.onClosed({ namespace: record.namespace, account, connection });
   };
 
@@ -97,11 +117,23 @@ export function createRevocation(parts: RevocationParts): Revoker {
       await accounts.provision(record, slot, window, signal);
       return true;
     };
+    // An agent that was stopped in between must not close what was opened since with other passwords.
+    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    const isDue = isRecheckDue(record, bounds.earliestMs());
     try {
       const written = await Promise.all(SLOTS.map(write));
       // After both passwords: no old one can open another connection while the open ones are closed.
-      await Promise.all(SLOTS.map(async (slot) => (written[slot - 1] ? await close(record, slot, signal) : undefined)));
-      const next = settled(record, written.includes(true), { nowMs: clock.nowMs(), intervals });
+      await Promise.all(
+        SLOTS.map(async (slot) => {
+          const isWritten = written[slot - 1] === true;
+          if (isWritten || isDue) await close(record, slot, isWritten, options);
+        }),
+      );
+      const next = settled(record, written.includes(true), {
+        earliestMs: bounds.earliestMs(),
+        latestMs: bounds.latestMs(),
+        intervals,
+      });
       if (next === undefined) return record;
       return (await store.replace(next, record.revision)) ? next : undefined;
     } catch (error) {
@@ -128,7 +160,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
 
     async revoke({ namespace, untilMs = null, nonce }, signal) {
       const context = (record: NamespaceRecord): RevocationContext => ({
-        nowMs: clock.nowMs(),
+        latestMs: bounds.latestMs(),
         intervals,
         keyId: keyring.currentKeyId,
         hasNextKey: keyring.has(record.nextKeyId),

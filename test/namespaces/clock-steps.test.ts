@@ -89,4 +89,43 @@ describe('a clock that is set', function () {
     assert.equal(again.connectionString, given[1]?.connectionString);
     assert.ok(again.reclaimAtMs > Date.now());
   });
+
+  it('back by an hour frees no name while late deletes of the former life may still arrive', async () => {
+    const site = await setUp();
+    const { agent, namespace, store, step } = site;
+    const other = site.addAgent();
+    const record = store.peek(namespace) ?? assert.fail();
+    store.put({ ...record, state: 'expiring', endReason: 'expired', recheckMs: null });
+    step(-HOUR);
+    await agent.endNamespaces([namespace], never);
+    assert.equal(store.peek(namespace)?.state, 'gone');
+    await assert.rejects(other.claim(namespace), /was deleted a moment ago/);
+  });
+
+  it('forward by an hour puts off no deletion that another agent takes up', async () => {
+    const { agent, namespace, store, step } = await setUp();
+    step(HOUR);
+    const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() + HOUR };
+    assert.ok((await agent.releaseNamespace({ namespace, nonce }, never)).isNews);
+    assert.ok((store.peek(namespace)?.expiresMs ?? Infinity) < Date.now() + 1000);
+  });
+
+  it('compares the accounts of a revoked namespace no sooner than late writes have arrived, set forward or back', async () => {
+    const site = await setUp();
+    const { agent, namespace, store, step } = site;
+    const other = site.addAgent();
+    const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() };
+    await other.revoker.revoke({ namespace, untilMs: undefined, nonce }, never);
+    const dueMs = store.peek(namespace)?.recheckMs ?? 0;
+    assert.ok(dueMs > Date.now());
+    step(HOUR);
+    await agent.revoker.finish(namespace, never);
+    await agent.repair(namespace, never);
+    await agent.reconcile(never);
+    assert.equal(store.peek(namespace)?.recheckMs, dueMs);
+    step(-2 * HOUR);
+    const again = { ...nonce, key: 'another', firstSeenMs: Date.now() };
+    await agent.revoker.revoke({ namespace, untilMs: undefined, nonce: again }, never);
+    assert.ok((store.peek(namespace)?.recheckMs ?? 0) >= dueMs);
+  });
 });

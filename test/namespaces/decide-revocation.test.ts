@@ -6,7 +6,8 @@ const NOW = Date.parse('2026-11-24T12:00:00Z');
 const HOUR = 3_600_000;
 const WINDOWS = 30_000;
 const context = {
-  nowMs: NOW,
+  earliestMs: NOW,
+  latestMs: NOW,
   intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR },
 };
 

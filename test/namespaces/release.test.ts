@@ -22,7 +22,12 @@ async function setUp() {
     outcome: null,
   };
   await store.nonces.remember(nonce);
-  const release = createRelease({ store: store.namespaces, nonces: store.nonces, clock, intervals });
+  const release = createRelease({
+    store: store.namespaces,
+    nonces: store.nonces,
+    bounds: { earliestMs: () => clock.nowMs() },
+    intervals,
+  });
   return { clock, store, nonce, release };
 }
 

@@ -30,7 +30,7 @@ function setUp() {
     check: touches,
     keyring: createKeyring(new Secret('s'.repeat(32)), []),
     clock,
-    bounds: { latestMs: () => clock.nowMs() },
+    bounds: { earliestMs: () => clock.nowMs(), latestMs: () => clock.nowMs() },
     random: () => 0,
     intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR },
     settings: { agentId: 'pulse-agent', usernamePrefix: '', vhost: '/', limits: {} },

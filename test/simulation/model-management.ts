@@ -95,6 +95,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     closeUserConnections: (user, _reason, options) => call(options, () => broker.closeConnections(user)),
     listUserConnections: (user, options) =>
       call(options, () => [...connections.values()].filter((connection) => connection.user === user)),
+    getConnection: (name, options) => call(options, () => connections.get(name)),
     listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
     listQueues: (_vhost, options) => call(options, () => listThings('queue')),

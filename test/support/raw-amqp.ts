@@ -16,8 +16,16 @@ export interface RawMessage {
   readonly headerTable: Buffer;
 }
 
-/** Publishes a message with an empty body, and returns once the broker has taken it. */
-export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<void> {
+/** A connection that the broker has let in, and that is not open yet. */
+export interface HalfOpen {
+  readonly socket: Socket;
+  readonly frames: Frames;
+  /** Opens the virtual host of the URL; throws when the broker does not allow it. */
+  open(): Promise<void>;
+}
+
+/** Logs in and stops there, as a client may for as long as the broker's time-out for handshakes allows, ten seconds. */
+export async function logInRaw(amqpUrl: string): Promise<HalfOpen> {
   const url = new URL(amqpUrl);
   const socket = connect(Number(url.port), url.hostname);
   const frames = new Frames(socket);
@@ -27,9 +35,27 @@ export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<
     const login = `\0${decodeURIComponent(url.username)}\0${decodeURIComponent(url.password)}`;
     socket.write(method(0, 10, 11, longText(''), shortText('PLAIN'), longText(login), shortText('en_US')));
     await frames.method(10, 30);
-    socket.write(method(0, 10, 31, int16(2047), int32(FRAME_MAX), int16(0)));
-    socket.write(method(0, 10, 40, shortText(decodeURIComponent(url.pathname.slice(1))), shortText(''), int8(0)));
-    await frames.method(10, 41);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return {
+    socket,
+    frames,
+    async open() {
+      socket.write(method(0, 10, 31, int16(2047), int32(FRAME_MAX), int16(0)));
+      socket.write(method(0, 10, 40, shortText(decodeURIComponent(url.pathname.slice(1))), shortText(''), int8(0)));
+      await frames.method(10, 41);
+    },
+  };
+}
+
+/** Publishes a message with an empty body, and returns once the broker has taken it. */
+export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<void> {
+  const half = await logInRaw(amqpUrl);
+  const { socket, frames } = half;
+  try {
+    await half.open();
     socket.write(method(1, 20, 10, shortText('')));
     await frames.method(20, 11);
     socket.write(method(1, 85, 10, int8(0)));
@@ -54,7 +80,7 @@ export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<
 }
 
 /** Tells frames apart as they come. */
-class Frames {
+export class Frames {
   readonly #socket: Socket;
   #buffer = Buffer.alloc(0);
   #ended: Error | undefined;
