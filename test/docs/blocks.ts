@@ -22,6 +22,8 @@ export interface Blocks {
    * @param replace texts in it that stand for what differs from place to place, and what a test puts there
    */
   take(containing: string, replace?: Readonly<Record<string, string>>): Block;
+  /** As {@link take}, for one that cannot be run; whoever reads the test learns why. */
+  leave(containing: string, reason: string): Block;
 }
 
 /** What became of a block of shell. */
@@ -73,20 +75,19 @@ export function useBlocks(path: string): Blocks {
       'these blocks are run by no test',
     );
   });
-  return {
-    take(containing, replace = {}) {
-      const found = [...left].filter(({ text }) => text.includes(containing));
-      assert.equal(found.length, 1, `${found.length} blocks of ${path} hold "${containing}"`);
-      const [block] = found as [Block];
-      left.delete(block);
-      let { text } = block;
-      for (const [from, to] of Object.entries(replace)) {
-        assert.ok(text.includes(from), `${block.place} does not hold "${from}"`);
-        text = text.replaceAll(from, () => to);
-      }
-      return { ...block, text };
-    },
+  const take: Blocks['take'] = (containing, replace = {}) => {
+    const found = [...left].filter(({ text }) => text.includes(containing));
+    assert.equal(found.length, 1, `${found.length} blocks of ${path} hold "${containing}"`);
+    const [block] = found as [Block];
+    left.delete(block);
+    let { text } = block;
+    for (const [from, to] of Object.entries(replace)) {
+      assert.ok(text.includes(from), `${block.place} does not hold "${from}"`);
+      text = text.replaceAll(from, () => to);
+    }
+    return { ...block, text };
   };
+  return { take, leave: (containing) => take(containing) };
 }
 
 /** How long a block may take, in ms. */

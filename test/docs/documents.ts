@@ -32,3 +32,11 @@ export function section(markdown: string, heading: string): string {
   });
   return lines.slice(start, length === -1 ? undefined : start + 1 + length).join('\n');
 }
+
+/** The scripts of package.json. */
+export function readPackageScripts(): Readonly<Record<string, string>> {
+  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  return scripts;
+}

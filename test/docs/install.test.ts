@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
-import { type BrokerIdentity, brokerEnvironment } from '../../src/dev/rabbitmq-files.ts';
-import { ensureRabbitMQ } from '../../src/dev/rabbitmq-install.ts';
 import { type LocalTaskcluster, startTaskcluster } from '../../src/dev/taskcluster/server.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
+import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
@@ -17,23 +16,6 @@ const CLIENT = 'project/pulse/agent';
 
 /** A run of tests has variables of its own, which an agent would take for misspelt ones. */
 const WITHOUT_TESTS = 'unset ${!PULSE_AGENT_@}\n';
-
-/** A folder for PATH in which RabbitMQ's commands are about this broker. */
-async function makeCommands({ folder }: LocalRabbitMQ): Promise<string> {
-  const installation = await ensureRabbitMQ({ cacheFolder: resolve('.cache/rabbitmq'), onProgress: () => undefined });
-  const identity = JSON.parse(readFileSync(join(folder, 'identity.json'), 'utf8')) as BrokerIdentity;
-  const environment = Object.entries(brokerEnvironment(folder, identity, installation))
-    .filter(([name]) => /^(RABBITMQ_|ERL_|HOME|LANG|LC_ALL|PATH|LD_LIBRARY_PATH)/.test(name))
-    .map(([name, value]) => `export ${name}='${value}'`);
-  const commands = makeFolder('commands');
-  const scripts = dirname(realpathSync(join(installation.binFolder, 'rabbitmqctl')));
-  for (const name of ['rabbitmqctl', 'rabbitmq-plugins']) {
-    const text = ['#!/bin/sh', ...environment, `cd '${scripts}'`, `exec './${name}' "$@"`, ''].join('\n');
-    writeFileSync(join(commands, name), text);
-    chmodSync(join(commands, name), 0o755);
-  }
-  return commands;
-}
 
 describe('docs/install.md, from the first block to the last', function () {
   this.timeout(2 * BROKER_START_MS);
@@ -54,7 +36,7 @@ describe('docs/install.md, from the first block to the last', function () {
     });
     addCleanup(() => taskcluster.close());
     etc = makeFolder('etc');
-    path = `${await makeCommands(broker)}:${process.env['PATH']}`;
+    path = await pathWithCommandsOf(broker);
   });
 
   const shell = (text: string, place = 'docs/install.md') =>
@@ -75,8 +57,7 @@ describe('docs/install.md, from the first block to the last', function () {
       'its-access-token': TOKEN,
     });
     const rabbitmq = document.take('rabbitmqctl add_vhost');
-    // It is built already, or not; `npm ci` would take away what this test runs with.
-    document.take('npm ci\n');
+    document.leave('npm ci\n', 'it would take away what this test runs with; where it is not built, it is below');
     const settings = document.take('agent.env <<EOF', {
       '/etc/pulse-agent': etc,
       // The server of tests is no replica set, and in production that is a failure.
@@ -120,7 +101,6 @@ describe('docs/install.md, from the first block to the last', function () {
     const compose = readFileSync('docker-compose.yml', 'utf8');
     for (const [, name] of compose.matchAll(/\$\{(\w+):\?/g)) assert.ok(made.has(name), name);
     assert.match(readFileSync(join(folder, 'agent.yml'), 'utf8'), /^audience: pulse\.example\.com$/m);
-    // Where there is no Docker nobody can run it.
-    assert.match(document.take('docker compose up').text, /verify/);
+    assert.match(document.leave('docker compose up', 'it takes Docker').text, /verify/);
   });
 });

@@ -1,27 +1,20 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'amqplib';
 import { startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
+import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 import { runCommandLine } from '../support/command-line.ts';
-import { blocksOf, runShell } from './blocks.ts';
-
-/** The block of docs/recover.md that holds this, with other places in it. */
-function block(containing: string, replace: Readonly<Record<string, string>>) {
-  const found = blocksOf('docs/recover.md').filter(({ text }) => text.includes(containing));
-  assert.equal(found.length, 1);
-  const [one] = found;
-  assert.ok(one !== undefined);
-  let { text } = one;
-  for (const [from, to] of Object.entries(replace)) text = text.replaceAll(from, to);
-  return { ...one, text };
-}
+import { until } from '../support/watched.ts';
+import { runShell, useBlocks } from './blocks.ts';
+import { readDocument } from './documents.ts';
 
 describe('docs/recover.md', function () {
   this.timeout(2 * BROKER_START_MS);
+  const recover = useBlocks('docs/recover.md');
 
   it('RabbitMQ came back empty: what clients have works again, from the records alone', async () => {
     const broker = await startRabbitMQ({ folder: makeFolder('lost-broker') });
@@ -61,9 +54,11 @@ describe('docs/recover.md', function () {
     const { connectionString } = await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
     await agent.stop();
     const backup = makeFolder('backup');
-    await runShell(block('cp -a', { '/var/lib/pulse-agent': folder, '/var/backups/pulse-agent': backup }));
+    const copy = recover.take('cp -a', { '/var/lib/pulse-agent/': '"$FROM"/', '/var/backups/pulse-agent/': '"$TO"/' });
+    await runShell(copy, { env: { FROM: folder, TO: backup } });
     rmSync(folder, { recursive: true });
-    await runShell(block('cp -a', { '/var/backups/pulse-agent/': folder, '/var/lib/pulse-agent/': `${backup}/` }));
+    mkdirSync(folder);
+    await runShell(copy, { env: { FROM: backup, TO: folder } });
     await installation.start();
     await (await connect(connectionString)).close();
     const again = await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
@@ -77,7 +72,7 @@ describe('docs/recover.md', function () {
     const { connectionString } = await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
     await agent.stop();
     rmSync(installation.config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
-    assert.match(block('pulse-agent adopt', {}).text, /^npx pulse-agent adopt\n$/);
+    assert.match(recover.take('pulse-agent adopt').text, /^npx pulse-agent adopt\n$/);
     const adopted = await runCommandLine(['adopt'], installation.environment);
     assert.equal(await adopted.ended, 0, adopted.stderr());
     await installation.start();
@@ -85,5 +80,43 @@ describe('docs/recover.md', function () {
     const fresh = await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
     assert.notEqual(fresh.connectionString, connectionString);
     await (await connect(fresh.connectionString)).close();
+  });
+
+  it('the event exchange was off: the agent takes it up when it is on, and how many requests wait can be seen', async () => {
+    const broker = await startRabbitMQ({ folder: makeFolder('no-events') });
+    addCleanup(() => broker.kill());
+    const PATH = await pathWithCommandsOf(broker);
+    const enable = recover.take('rabbitmq-plugins enable');
+    await runShell({ ...enable, text: 'rabbitmq-plugins disable rabbitmq_event_exchange\n' }, { env: { PATH } });
+    const installation = await makeInstallation({ broker });
+    await installation.start();
+    await installation.logged('there are no broker events');
+    await runShell(enable, { env: { PATH } });
+    await until(
+      () => installation.log.some((line) => line.includes('broker events are consumed')),
+      'events are consumed',
+    );
+    const { vhost } = installation.vhost;
+    for (const [command, shown] of [
+      ['rabbitmqctl list_queues -p pulse name messages consumers', /\/v1\/requests\t0\t1$/m],
+      ['rabbitmqctl list_connections user peer_host', /\t127\.0\.0\.1$/m],
+    ] as const) {
+      assert.ok(readDocument('recover.md').includes(`\`${command}\``), command);
+      const { stdout } = await runShell(
+        { ...enable, text: command.replace('-p pulse ', `-p ${vhost} `) },
+        { env: { PATH } },
+      );
+      assert.match(stdout, shown);
+    }
+  });
+
+  it('what others run, and what nobody can', () => {
+    recover.leave('rabbitmqctl change_password', 'it is run with the whole of docs/install.md');
+    for (const tool of ['mongodump', 'mongorestore']) {
+      recover.leave(
+        `${tool} --uri`,
+        'these tools are in no registry of packages; their options are those of their manual',
+      );
+    }
   });
 });

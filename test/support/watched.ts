@@ -11,7 +11,8 @@ export const WATCHED: Partial<FileSettings> = {
   surveyIntervalSeconds: 2,
 };
 
-const NOTIFIER = { clientId: 'pulse-agent/notifier', accessToken: 'test-notifier-0000000000000000' };
+/** As whom such an installation sends mails. */
+export const NOTIFIER = { clientId: 'pulse-agent/notifier', accessToken: 'test-notifier-0000000000000000' };
 
 /** Longer than a busy machine takes for anything, in ms. */
 const PATIENCE_MS = 60_000;
