@@ -76,9 +76,9 @@ export function createHandlers(
         audit.record({ ...byClient(asked), action: 'release', namespace, reason: 'its owner ends it' });
       },
     }),
-    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, untilMs, ...asked }) => {
+    'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, refusedUntilMs, ...asked }) => {
       const { clientId, userId } = asked;
-      const revokedUntil = untilMs === undefined ? undefined : formatInstant(untilMs);
+      const revokedUntil = refusedUntilMs === undefined ? undefined : formatInstant(refusedUntilMs);
       jobs.trigger(FINISH_REVOCATION, namespace, settleMs(parts.intervals));
       events.emit('namespace.revoked', {
         namespace,

@@ -36,6 +36,17 @@ export interface Revocation {
   readonly nonce: Pick<NonceEntry, 'key' | 'outcome' | 'firstSeenMs'>;
 }
 
+/** What came of a revocation. */
+export interface Revoked {
+  /** Whether this call did something. */
+  readonly isNews: boolean;
+  /**
+   * Until when claims are refused now, in ms since the epoch; undefined: they are not. Another revocation may have named
+   * another instant, and a rotation may have come before this one had its turn: what was asked for need not hold.
+   */
+  readonly refusedUntilMs: number | undefined;
+}
+
 /** What {@link createRevocation} works with. */
 export interface RevocationParts {
   readonly store: NamespaceStore;
@@ -57,10 +68,9 @@ export interface Revoker {
   /**
    * Makes every password given out useless and closes the connections; answers when both is done.
    *
-   * @returns whether this call did something, that is, whether it is news.
    * @throws WireError `InputError`, `ResourceNotFound`, `RequestConflict`; AgentError when something is unavailable.
    */
-  revoke(revocation: Revocation, signal: AbortSignal): Promise<boolean>;
+  revoke(revocation: Revocation, signal: AbortSignal): Promise<Revoked>;
   /**
    * Carries on with a namespace that a revocation left unfinished or that is to be compared once more. Does nothing
    * about any other.
@@ -169,29 +179,34 @@ export function createRevocation(parts: RevocationParts): Revoker {
       let target = readTarget(nonce.outcome);
       if (target === undefined) checkUntil(untilMs, clock.nowMs(), intervals);
       let isNews = false;
+      const outcome = (record?: NamespaceRecord): Revoked => {
+        const until = record?.revokedUntilMs ?? 0;
+        return { isNews, refusedUntilMs: until > bounds.earliestMs() ? until : undefined };
+      };
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
         signal.throwIfAborted();
         const record = await store.get(namespace);
         if (record === undefined) {
-          if (target !== undefined) return isNews;
+          if (target !== undefined) return outcome();
           throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
         }
         if (target === undefined) {
           // Claimed after the request was first seen: its passwords are other ones than were to be revoked.
-          if (record.createdMs > nonce.firstSeenMs + clockDifferenceMs(intervals)) return isNews;
+          if (record.createdMs > nonce.firstSeenMs + clockDifferenceMs(intervals)) return outcome(record);
           const own = revocationTarget(record);
           // Fixed before anything happens: a redelivery finds what this one was about.
           target = readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
         }
         const decision = decideRevocation(record, target, context(record));
-        if (decision.action === 'done') return isNews;
+        if (decision.action === 'done') return outcome(record);
         if (decision.action === 'finish') {
           await finish(namespace, signal);
-          return true;
+          isNews = true;
+          return outcome(record);
         }
         if (!(await store.replace(decision.record, record.revision))) continue;
         isNews = true;
-        if (decision.action === 'refuse') return true;
+        if (decision.action === 'refuse') return outcome(decision.record);
       }
       throw contended(namespace);
     },

@@ -60,7 +60,7 @@ describe('a request that is delivered again', function () {
     const { first, second, namespace, nonce, liveAnew, store } = room;
     const revoke = async (agent: typeof first) =>
       await agent.revoker.revoke({ namespace, untilMs: undefined, nonce: await nonce() }, never);
-    assert.ok(await revoke(first));
+    assert.ok((await revoke(first)).isNews);
     const held = await connect((await second.claim(namespace)).connectionString);
     let isCut = false;
     held.on('error', () => undefined).on('close', () => (isCut = true));
@@ -76,7 +76,7 @@ describe('a request that is delivered again', function () {
     store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
     const connectionString = await liveAnew();
     const later = store.peek(namespace);
-    assert.equal(await revoke(second), false);
+    assert.deepEqual(await revoke(second), { isNews: false, refusedUntilMs: undefined });
     assert.deepEqual(store.peek(namespace), later);
     await (await connect(connectionString)).close();
     assert.deepEqual(await leftOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
@@ -91,10 +91,27 @@ describe('a request that is delivered again', function () {
       const nonce = { key: randomUUID(), outcome, firstSeenMs: Date.now() };
       return agent.revoker.revoke({ namespace, untilMs: until, nonce }, never);
     };
-    assert.ok(await revoke(first, undefined));
-    assert.ok(await revoke(second, untilMs));
+    assert.deepEqual(await revoke(first, undefined), { isNews: true, refusedUntilMs: undefined });
+    assert.deepEqual(await revoke(second, untilMs), { isNews: true, refusedUntilMs: untilMs });
+    assert.deepEqual(await revoke(first, untilMs - 1000), { isNews: true, refusedUntilMs: untilMs });
     const record = store.peek(namespace);
     assert.deepEqual([record?.generation, record?.revokedUntilMs], [generation + 2, untilMs]);
     await assert.rejects(second.claim(namespace), /is revoked until/);
+  });
+
+  it('says that no claims are refused when another revocation, and a rotation, came before it had its turn', async () => {
+    const { first, second, namespace, store } = await setUp();
+    const { life, generation } = store.peek(namespace) ?? assert.fail();
+    const outcome = JSON.stringify({ life, generation: generation + 2 });
+    const nonce = { key: randomUUID(), outcome, firstSeenMs: Date.now() };
+    await first.revoker.revoke({ namespace, untilMs: undefined, nonce: { ...nonce, outcome: null } }, never);
+    const revoked = store.peek(namespace) ?? assert.fail();
+    store.put({ ...revoked, recheckMs: null, nextRotationMs: 0 });
+    await first.rotation.sweep(never);
+    assert.equal(store.peek(namespace)?.generation, generation + 3);
+
+    const late = await second.revoker.revoke({ namespace, untilMs: Date.now() + 600_000, nonce }, never);
+    assert.deepEqual(late, { isNews: false, refusedUntilMs: undefined });
+    await second.claim(namespace);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import type { Revoked } from '../../src/namespaces/revoke.ts';
 import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
 import { teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, openConnection, sharedBroker } from '../support/broker.ts';
@@ -73,7 +74,7 @@ describe('a connection at the time of a revocation', function () {
     const site = await setUp();
     const { namespace, store, agent } = site;
     let goOn = (): void => undefined;
-    let revoked: Promise<boolean> | undefined;
+    let revoked: Promise<Revoked> | undefined;
     const stopped = new Promise<void>((reached) => {
       const isContinued = new Promise<void>((resolve) => (goOn = resolve));
       let isFirst = true;
@@ -98,7 +99,7 @@ describe('a connection at the time of a revocation', function () {
     later.once('close', () => (isCut = true));
     await sleep(fenceMs(agent.intervals) + 100);
     goOn();
-    assert.ok(await revoked);
+    assert.ok((await revoked)?.isNews);
     await (await later.createChannel()).close();
     assert.ok(!isCut);
   });

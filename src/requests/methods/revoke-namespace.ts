@@ -7,18 +7,18 @@ import type { AskedBy, MethodHandler } from '../method.ts';
 export interface Revoked extends AskedBy {
   readonly namespace: string;
   /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
-  readonly untilMs: number | undefined;
+  readonly refusedUntilMs: number | undefined;
 }
 
-/** Makes the credentials of a namespace useless. A redelivered request is answered as the first was. */
+/** Makes the credentials of a namespace useless. The reply of a redelivered request, too, says what holds by then. */
 export function revokeNamespaceMethod(
   revoker: Pick<Revoker, 'revoke'>,
   onRevoked: (revoked: Revoked) => void,
 ): MethodHandler<'revoke-namespace'> {
   return async ({ namespace, untilMs }, { signer, userId, correlationId, signal }) => {
     if (signer === undefined) throw new WireError('AuthenticationFailed', 'A revocation must be signed.');
-    const isNews = await revoker.revoke({ namespace, untilMs, nonce: signer.nonce }, signal);
-    if (isNews) onRevoked({ namespace, clientId: signer.clientId, userId, correlationId, untilMs });
-    return { namespace, ...(untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) }) };
+    const { isNews, refusedUntilMs } = await revoker.revoke({ namespace, untilMs, nonce: signer.nonce }, signal);
+    if (isNews) onRevoked({ namespace, clientId: signer.clientId, userId, correlationId, refusedUntilMs });
+    return { namespace, ...(refusedUntilMs === undefined ? {} : { revokedUntil: formatInstant(refusedUntilMs) }) };
   };
 }
