@@ -14,6 +14,7 @@ interface Service {
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly read_only?: boolean;
   readonly stop_grace_period?: string;
+  readonly ports?: readonly string[];
 }
 
 const text = readFileSync('docker-compose.yml', 'utf8');
@@ -30,6 +31,17 @@ function interpolated(value: string, given: Readonly<Record<string, string>>): s
   return value.replaceAll(/\$\{(\w+)(?::-([^}]*)|[^}]*)\}/g, (_all, name: string, otherwise: string | undefined) => {
     return given[name] ?? otherwise ?? '';
   });
+}
+
+const ADDRESSES = {
+  PUBLIC_AMQP_URL: 'amqp://pulse.example.com:5672/pulse',
+  TASKCLUSTER_ROOT_URL: 'https://tc.example.com',
+};
+
+/** The environment of the agent as compose makes it with these variables. */
+function agentEnvironment(given: Readonly<Record<string, string>>): Record<string, string> {
+  const environment = Object.entries(compose.services['agent']?.environment ?? {});
+  return Object.fromEntries(environment.map(([name, value]) => [name, interpolated(value, given)]));
 }
 
 describe('docker-compose.yml', () => {
@@ -60,14 +72,7 @@ describe('docker-compose.yml', () => {
   it('gives the agent an environment that it understands', () => {
     const given: Record<string, string> = {};
     for (const { name } of variables()) given[name] = 'a'.repeat(40);
-    given['PUBLIC_AMQP_URL'] = 'amqp://pulse.example.com:5672/pulse';
-    given['TASKCLUSTER_ROOT_URL'] = 'https://tc.example.com';
-    const environment = Object.fromEntries(
-      Object.entries(compose.services['agent']?.environment ?? {}).map(([name, value]) => [
-        name,
-        interpolated(value, given),
-      ]),
-    );
+    const environment = agentEnvironment({ ...given, ...ADDRESSES });
     const settings = join(makeFolder('compose'), 'agent.yml');
     const template = readFileSync('config/compose/agent.yml', 'utf8');
     writeFileSync(settings, template);
@@ -78,6 +83,34 @@ describe('docker-compose.yml', () => {
     assert.equal(config.requireSealedReplies, true);
     const grace = Number.parseInt(compose.services['agent']?.stop_grace_period ?? '0', 10);
     assert.ok(grace > config.stopDeadlineSeconds);
+  });
+
+  it('asks for nothing but what it says: what has a default may be left out', () => {
+    const given: Record<string, string> = {};
+    const defaults: Record<string, string> = {};
+    for (const { name, rest } of variables()) {
+      assert.match(rest, /^:[?-]/, `${name} is neither asked for nor has a default`);
+      if (rest.startsWith(':-')) defaults[name] = rest.slice(2);
+      else given[name] = 'a'.repeat(40);
+    }
+    for (const name of Object.keys(defaults)) assert.ok(!(name in given), `${name} is asked for elsewhere`);
+    assert.deepEqual(defaults, {
+      TASKCLUSTER_CLIENT_ID: '',
+      TASKCLUSTER_ACCESS_TOKEN: '',
+      PULSE_AGENT_PREVIOUS_SECRETS: '',
+      AMQP_BIND: '127.0.0.1',
+    });
+    const settings = join(makeFolder('compose'), 'agent.yml');
+    writeFileSync(settings, 'audience: pulse.example.com\n');
+    const config = loadConfig({ ...agentEnvironment({ ...given, ...ADDRESSES }), PULSE_AGENT_CONFIG: settings });
+    assert.deepEqual([config.taskclusterClientId, config.taskclusterAccessToken], [null, undefined]);
+    assert.deepEqual(config.previousAgentSecrets, []);
+    // Without a word nobody reaches the broker from outside.
+    const ports = Object.values(compose.services).flatMap((service) => service.ports ?? []);
+    for (const port of ports) assert.match(interpolated(port, {}), /^127\.0\.0\.1:/);
+    // And each can be found by who reads how to start it.
+    const guide = readFileSync('docs/install.md', 'utf8');
+    for (const name of Object.keys(defaults)) assert.ok(guide.includes(name), name);
   });
 
   it('names only files that are there, and volumes that it declares', () => {
