@@ -2,6 +2,7 @@ import { openManagement } from './agent.ts';
 import { assertNotForeign } from './broker/marker.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { createRehearsal } from './composition/rehearsal.ts';
+import { rehearseSurveysJob } from './composition/rehearse-surveys.ts';
 import type { Config } from './config.ts';
 import { AgentError } from './errors.ts';
 import { expireNamespacesJob, tellExpiringJob } from './jobs/expire-namespaces.ts';
@@ -58,6 +59,7 @@ export async function startDryRun(
         expireNamespacesJob(parts.expiry),
         tellExpiringJob(parts.expiry, config.expiryNoticeSeconds * 1000),
         reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
+        rehearseSurveysJob({ config, store, management, clock, log }),
       ],
       triggered: [],
       log,

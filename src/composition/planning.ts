@@ -6,16 +6,9 @@ import { AgentError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { type BrokerPlan, type Plan, planNamespaces } from '../plan/make-plan.ts';
 import type { Effect } from '../rehearsal/pretended.ts';
-import type { Management } from '../broker/management.ts';
-import { type PlannedQueue, planQueues } from '../plan/plan-queues.ts';
-import { namespaceOfQueue } from '../queues/managed-queue.ts';
-import type { QueueAlert } from '../store/queue-alerts.ts';
-import type { NamespaceRecord } from '../store/records.ts';
-import { openStoreToRead, type StoreReader } from '../store/read-only.ts';
+import { openStoreToRead } from '../store/read-only.ts';
+import { planSurvey } from './plan-survey.ts';
 import { createRehearsal } from './rehearsal.ts';
-
-/** So many alerts are read at once. */
-const PAGE = 1000;
 
 /** What to plan. */
 export interface PlanOptions {
@@ -66,7 +59,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     const span = { fromMs, untilMs: options.untilMs };
     const context = { intervals: parts.intervals, keys: parts.keyring, noticeMs: config.expiryNoticeSeconds * 1000 };
     const namespaces = await planNamespaces(store, span, context, { namespace, signal });
-    const queues = await surveyed(config, store, management, fromMs, signal);
+    const queues = await planSurvey(config, store, management, fromMs, signal);
     const { unknown } = await reconcile(signal);
     const concerns = (one: { readonly namespace: string }): boolean =>
       namespace === undefined || one.namespace === namespace;
@@ -85,33 +78,4 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     management.close();
     await store.close();
   }
-}
-
-/** What a survey would do that sees the queues now. */
-async function surveyed(
-  config: Config,
-  store: StoreReader,
-  management: Management,
-  nowMs: number,
-  signal: AbortSignal,
-): Promise<PlannedQueue[]> {
-  const { namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;
-  const alerts = new Map<string, QueueAlert>();
-  for (let after: string | undefined, isLast = false; !isLast; ) {
-    const page = await store.queueAlerts.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
-    for (const alert of page) alerts.set(alert.queue, alert);
-    after = page.at(-1)?.queue;
-    isLast = page.length < PAGE;
-  }
-  const queues = await management.listQueues(config.vhost, { signal });
-  const records = new Map<string, NamespaceRecord>();
-  for (const { name, messages } of queues) {
-    const owner = namespaceOfQueue(namespacePrefix, name);
-    const isOfInterest = alerts.has(name) || (messages ?? 0) >= warnAtMessages;
-    if (owner === undefined || records.has(owner) || !isOfInterest) continue;
-    const record = await store.namespaces.get(owner);
-    if (record !== undefined) records.set(owner, record);
-  }
-  const limits = { warnAtMessages, deleteAtMessages };
-  return planQueues(queues, alerts, records, { nowMs, limits, namespacePrefix, exemptQueues });
 }

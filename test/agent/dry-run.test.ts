@@ -46,6 +46,7 @@ async function makeDrifted(): Promise<{
       rotationIntervalSeconds: 4,
       defaultLifetimeSeconds: 60,
       reconcileIntervalSeconds: 1,
+      surveyIntervalSeconds: 1,
     },
   });
   const { broker, config, vhost } = installation;
@@ -70,6 +71,11 @@ describe('looking ahead', function () {
 
   it('a dry run says what it would do of every kind, goes on, and changes nothing', async () => {
     const { installation, rotated, ended, drifted } = await makeDrifted();
+    const channel = await (await openConnection(installation.vhost.amqpUrl)).createConfirmChannel();
+    const grown = `queue/${drifted}/grown`;
+    await channel.assertQueue(grown, { durable: true });
+    for (let sent = 0; sent < 5; sent += 1) channel.sendToQueue(grown, Buffer.from('x'));
+    await channel.waitForConfirms();
     const before = await stateOf(installation);
     const lines: string[] = [];
     const log = createLog(installation.config, { write: (line: string) => void lines.push(line) });
@@ -88,7 +94,9 @@ describe('looking ahead', function () {
     await told('namespace.expired', ended);
     await told('putPermissions', `${drifted}-1`);
     await told('account.repaired', drifted);
+    await told('this would be done about a queue', grown, '"action":"warn"');
     await dryRun.stop();
+    assert.equal(lines.filter((line) => line.includes('would be done about a queue')).length, 1, 'it is told once');
     assert.deepEqual(await stateOf(installation), before);
     assert.ok(!lines.some((line) => line.includes('"level":"error"')), lines.join(''));
   });
