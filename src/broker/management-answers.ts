@@ -128,6 +128,9 @@ export const queueAnswer = z
       messages === undefined || (state !== undefined && UNCOUNTED_STATES.has(state)) ? { name } : { name, messages },
   );
 
+/** What is listed by its name alone. */
+export const nameAnswer = z.object({ name: z.string() }).transform(({ name }) => name);
+
 /** A queue as it was declared. */
 export interface DeclaredQueue {
   readonly name: string;

@@ -10,6 +10,7 @@ import {
   identityAnswer,
   listedPermissionsAnswer,
   listedUserLimitsAnswer,
+  nameAnswer,
   nodeAnswer,
   overviewAnswer,
   permissionsAnswer,
@@ -113,6 +114,8 @@ export interface Management {
   deleteGlobalParameter(name: string, options?: CallOptions): Promise<boolean>;
   /** Every queue with its depth, without the statistics, which take ten times as long and are seconds old. */
   listQueues(vhost: string, options?: CallOptions): Promise<ListedQueue[]>;
+  /** The names of all queues, of those also that have crashed, which a listing with depths leaves out. */
+  listQueueNames(vhost: string, options?: CallOptions): Promise<string[]>;
   /** A queue without its depth, which RabbitMQ 3.10 does not tell here. */
   getQueue(vhost: string, name: string, options?: CallOptions): Promise<DeclaredQueue | undefined>;
   /**
@@ -231,6 +234,7 @@ export function createManagement(settings: ManagementSettings): Management {
     putGlobalParameter: (name, value, options) => put(['global-parameters', name], { name, value }, options),
     deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),
     listQueues: (vhost, options) => list(queueAnswer, ['queues', vhost], options, DEPTHS_ONLY),
+    listQueueNames: (vhost, options) => list(nameAnswer, ['queues', vhost], options, NAMES_ONLY),
     getQueue: (vhost, name, options) =>
       find(declaredQueueAnswer, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
     getQueueOwner: (vhost, name, options) =>
@@ -267,4 +271,5 @@ export function createManagement(settings: ManagementSettings): Management {
 }
 
 const AGE_ONLY = { columns: 'name,user,connected_at' };
+const NAMES_ONLY = { disable_stats: 'true', columns: 'name' };
 const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages,state' };

@@ -37,7 +37,7 @@ export interface EndParts {
     | 'listConnections'
     | 'closeUserConnections'
     | 'listUserConnections'
-    | 'listQueues'
+    | 'listQueueNames'
     | 'deleteQueue'
     | 'listExchanges'
     | 'deleteExchange'
@@ -159,10 +159,10 @@ export function createEnd(parts: EndParts): EndNamespaces {
       [...endings].map(({ namespace }) => [namespace, { queues: [], exchanges: [] }]),
     );
     const [queues, exchanges] = await Promise.all([
-      management.listQueues(vhost, { signal }),
+      management.listQueueNames(vhost, { signal }),
       management.listExchanges(vhost, { signal }),
     ]);
-    for (const { name } of queues) owned.get(ownerOf('queue', name))?.queues.push(name);
+    for (const name of queues) owned.get(ownerOf('queue', name))?.queues.push(name);
     for (const { name } of exchanges) owned.get(ownerOf('exchange', name))?.exchanges.push(name);
     return owned;
   };

@@ -38,7 +38,7 @@ export interface ReconcileParts {
   readonly store: Pick<NamespaceStore, 'list'>;
   readonly management: Pick<
     Management,
-    'listUsers' | 'listPermissions' | 'listUserLimits' | 'listConnections' | 'listQueues' | 'listExchanges'
+    'listUsers' | 'listPermissions' | 'listUserLimits' | 'listConnections' | 'listQueueNames' | 'listExchanges'
   > &
     Pick<Management, 'closeConnection'>;
   readonly verified: VerifiedHashes;
@@ -151,12 +151,12 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
   ): Promise<string[]> => {
     if (tombstones.size === 0) return [];
     const [queues, exchanges] = await Promise.all([
-      management.listQueues(vhost, { signal }),
+      management.listQueueNames(vhost, { signal }),
       management.listExchanges(vhost, { signal }),
     ]);
     const owners = [
       ...[...users].map(namespaceOf),
-      ...queues.map(({ name }) => ownerOf('queue', name)),
+      ...queues.map((name) => ownerOf('queue', name)),
       ...exchanges.map(({ name }) => ownerOf('exchange', name)),
     ];
     return [...new Set(owners)].filter((owner) => owner !== undefined && tombstones.has(owner)) as string[];

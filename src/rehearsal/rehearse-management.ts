@@ -113,6 +113,8 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
       return found !== undefined && there('queue')(found) ? found : undefined;
     },
     listQueues: async (vhost, options) => (await real.listQueues(vhost, options)).filter(there('queue')),
+    listQueueNames: async (vhost, options) =>
+      (await real.listQueueNames(vhost, options)).filter((name) => there('queue')({ name })),
     listExchanges: async (vhost, options) => (await real.listExchanges(vhost, options)).filter(there('exchange')),
     listBindings: async (vhost, options) =>
       (await real.listBindings(vhost, options)).filter(

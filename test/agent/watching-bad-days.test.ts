@@ -8,7 +8,7 @@ import { BROKER_START_MS, manage, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import { switchQuorumQueue } from '../support/quorum-queue.ts';
+import { switchQuorumQueue } from '../support/broken-queue.ts';
 import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
 import { claimTeam, collectEvents, makeWatchedInstallation, until } from '../support/watched.ts';
 

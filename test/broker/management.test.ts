@@ -8,7 +8,7 @@ import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
-import { switchQuorumQueue } from '../support/quorum-queue.ts';
+import { crashQueue, switchQuorumQueue } from '../support/broken-queue.ts';
 
 describe('management API', () => {
   const broker = useSharedBroker();
@@ -177,6 +177,16 @@ describe('management API', () => {
     assert.deepEqual(await management.listQueues(vhost), [{ name: 'quorum' }]);
     await switchQuorumQueue(broker(), vhost, 'quorum', 'up');
     assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
+  });
+
+  it('lists the name of a queue that has crashed, which a listing with depths leaves out', async () => {
+    const { management, vhost } = room;
+    await (await (await openConnection(room.amqpUrl)).createChannel()).assertQueue('crashed');
+    await crashQueue(broker(), vhost, 'crashed');
+    assert.deepEqual(await management.listQueues(vhost), []);
+    assert.deepEqual(await management.listQueueNames(vhost), ['crashed']);
+    assert.equal(await management.deleteQueue(vhost, 'crashed'), true);
+    assert.deepEqual(await management.listQueueNames(vhost), []);
   });
 
   it('refuses to take a vhost that is not there for an empty one', async () => {

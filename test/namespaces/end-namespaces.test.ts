@@ -8,6 +8,7 @@ import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
 import { teamNamespace } from '../support/agent.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
+import { crashQueue } from '../support/broken-queue.ts';
 import { makeNamespaceRoom, type NamespaceAgent, type NamespaceRoom } from '../support/namespace-room.ts';
 import { together } from '../support/together.ts';
 
@@ -107,6 +108,18 @@ describe('the deletion of namespaces', function () {
     }
     assert.equal(room.store.peek(broken)?.state, 'gone');
     assert.deepEqual(await leftOf(room, broken), []);
+  });
+
+  it('deletes a queue that has crashed, too', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const agent = room.addAgent();
+    const namespace = await doomed(room, agent);
+    const queue = `queue/${namespace}/one`;
+    await crashQueue(room.broker, room.config.vhost, queue);
+    assert.ok((await leftOf(room, namespace)).includes(queue));
+    await agent.endNamespaces([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'gone');
+    assert.deepEqual(await leftOf(room, namespace), []);
   });
 
   it('gives up at once when the broker fails every call, and carries on when it is back', async () => {

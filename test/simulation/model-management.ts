@@ -98,7 +98,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     getConnection: (name, options) => call(options, () => connections.get(name)),
     listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
-    listQueues: (_vhost, options) => call(options, () => listThings('queue')),
+    listQueueNames: (_vhost, options) => call(options, () => listThings('queue').map(({ name }) => name)),
     listExchanges: (_vhost, options) => call(options, () => listThings('exchange')),
     deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => things.delete(name)),
     deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => things.delete(name)),

@@ -13,3 +13,12 @@ export async function switchQuorumQueue(
     `{ok, Q} = rabbit_amqqueue:lookup({resource, <<"${vhost}">>, queue, <<"${queue}">>}), ra:${call}(quorum_queues, amqqueue:get_pid(Q)).`,
   ]);
 }
+
+/** Kills a classic queue's process until its supervisor gives up, as a damaged message store does. */
+export async function crashQueue(broker: LocalRabbitMQ, vhost: string, queue: string): Promise<void> {
+  const kill = '{ok, Q} = rabbit_amqqueue:lookup(N), exit(amqqueue:get_pid(Q), kill), timer:sleep(200)';
+  await broker.rabbitmqctl([
+    'eval',
+    `N = {resource, <<"${vhost}">>, queue, <<"${queue}">>}, [begin ${kill} end || _ <- lists:seq(1, 12)].`,
+  ]);
+}
