@@ -39,22 +39,28 @@ export interface RepairContext {
 /** In what an account is not what the record says. */
 export type Difference = 'account' | 'password' | 'tags' | 'permissions' | 'limits';
 
-/**
- * What is to be put right about one account: `differs` says what to write; `stray`: an account that was never made in
- * this life, so that its password is nobody's or of a former one.
- */
-export type AccountFault =
+/** What can be put right about one account at once. */
+export type RepairableFault =
   | { readonly slot: SlotNumber; readonly kind: 'differs'; readonly differs: readonly Difference[] }
   | { readonly slot: SlotNumber; readonly kind: 'stray' };
 
 /**
+ * What is wrong with one account: `differs` says what to write; `stray`: an account that was never made in this life, so
+ * that its password is nobody's or of a former one; `absent`: it is not there and is not to be made before the next rotation.
+ */
+export type AccountFault = RepairableFault | { readonly slot: SlotNumber; readonly kind: 'absent' };
+
+/**
  * What to do about the accounts of a namespace:
  * - `restore`: put these accounts right;
+ * - `note`: write this record, then decide anew: the next rotation has to give its account permissions, too. It does not
+ *   see by itself that it makes one when it, or another agent, has died between the user and the permissions before;
  * - `advance`: write this record: the broker is ahead of it, as after a restored backup of the store;
  * - `none`: nothing.
  */
 export type RepairDecision =
-  | { readonly action: 'restore'; readonly faults: readonly AccountFault[] }
+  | { readonly action: 'restore'; readonly faults: readonly RepairableFault[] }
+  | { readonly action: 'note'; readonly record: NamespaceRecord }
   | { readonly action: 'advance'; readonly record: NamespaceRecord }
   | { readonly action: 'none' };
 
@@ -75,8 +81,10 @@ const MOST_GENERATIONS = 2000;
 export function compareAccounts(record: NamespaceRecord, seen: SeenAccounts, context: RepairContext): AccountFault[] {
   if (record.state !== 'active') return [];
   return SLOTS.flatMap((slot): AccountFault[] => {
-    if (isStray(record, slot, seen[slot - 1] as SeenAccount, context)) return [{ slot, kind: 'stray' }];
-    const differs = differences(record, slot, seen[slot - 1] as SeenAccount, context);
+    const account = seen[slot - 1] as SeenAccount;
+    if (isStray(record, slot, account, context)) return [{ slot, kind: 'stray' }];
+    if (isAbsent(record, slot, account, context)) return [{ slot, kind: 'absent' }];
+    const differs = differences(record, slot, account, context);
     return differs.length === 0 ? [] : [{ slot, kind: 'differs', differs }];
   });
 }
@@ -94,7 +102,7 @@ export function decideRepair(
 ): RepairDecision {
   const faults = compareAccounts(record, seen, context);
   if (faults.length === 0) return { action: 'none' };
-  if (!faults.some(concernsPassword)) return { action: 'restore', faults };
+  if (!faults.some(concernsPassword)) return restored(record, faults);
   const later = laterGenerations(record, seen, context);
   const latest = Math.max(...later.map((found) => found?.generation ?? 0));
   if (latest >= record.generation + 2) {
@@ -102,10 +110,17 @@ export function decideRepair(
   }
   // One ahead is a rotation under way, or one whose agent died: the next rotation writes the same password.
   const left = faults.filter((fault) => !(later[fault.slot - 1] !== undefined && concernsPassword(fault)));
-  return left.length === 0 ? { action: 'none' } : { action: 'restore', faults: left };
+  return left.length === 0 ? { action: 'none' } : restored(record, left);
+}
+
+function restored(record: NamespaceRecord, faults: readonly AccountFault[]): RepairDecision {
+  const repairable = faults.filter((fault) => fault.kind !== 'absent');
+  if (repairable.length === faults.length) return { action: 'restore', faults: repairable };
+  return { action: 'note', record: { ...record, revision: record.revision + 1, permissionsVersion: 0 } };
 }
 
 function concernsPassword(fault: AccountFault): boolean {
+  if (fault.kind === 'absent') return false;
   return fault.kind === 'stray' || fault.differs.includes('password') || fault.differs.includes('account');
 }
 
@@ -118,8 +133,7 @@ function differences(
   const kept = record.slots[slot - 1] as Slot;
   if (kept.generation === 0) return [];
   // Tags are written with the password, so they wait for the same moment.
-  const mayWrite =
-    (slot === activeSlot(record) || context.nowMs < kept.promisedUntilMs) && context.keys.has(kept.keyId);
+  const mayWrite = isInUse(record, slot, context) && context.keys.has(kept.keyId);
   if (user === undefined) return mayWrite ? ['account'] : [];
   const found: Difference[] = [];
   if (mayWrite && context.check(slot, kept, user) === false) found.push('password');
@@ -129,6 +143,17 @@ function differences(
   if (knowsRights && !samePermissions(permissions, context.permissions)) found.push('permissions');
   if (LIMIT_NAMES.some((limit) => limits[limit] !== context.limits[limit])) found.push('limits');
   return found;
+}
+
+/** Whether the password of an account is handed out, or was and is still promised. */
+function isInUse(record: NamespaceRecord, slot: SlotNumber, { nowMs }: Pick<RepairContext, 'nowMs'>): boolean {
+  return slot === activeSlot(record) || nowMs < (record.slots[slot - 1] as Slot).promisedUntilMs;
+}
+
+/** Noted once; a newer agent knows better. */
+function isAbsent(record: NamespaceRecord, slot: SlotNumber, { user }: SeenAccount, context: RepairContext): boolean {
+  if (user !== undefined || record.permissionsVersion !== PERMISSIONS_VERSION) return false;
+  return (record.slots[slot - 1] as Slot).generation > 0 && !isInUse(record, slot, context);
 }
 
 /**

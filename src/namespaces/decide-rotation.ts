@@ -1,5 +1,5 @@
 import type { NamespaceRecord, Slot } from '../store/records.ts';
-import { activeSlot, type SlotNumber } from './accounts.ts';
+import { activeSlot, PERMISSIONS_VERSION, type SlotNumber } from './accounts.ts';
 import type { Keyring } from './passwords.ts';
 import { clockDifferenceMs, type Intervals, settleMs } from './timing.ts';
 
@@ -49,7 +49,7 @@ export function decideRotation(record: NamespaceRecord, context: RotationContext
   return { action: 'rename', record: renamed(record, context) };
 }
 
-/** The next revision of a record whose standby account was just given the password of the next generation. */
+/** The next revision of a record whose standby account was just given the password of the next generation, and its permissions. */
 export function rotated(
   record: NamespaceRecord,
   { nowMs, intervals, keys }: RotationContext,
@@ -64,6 +64,7 @@ export function rotated(
     generation,
     slots: activeSlot({ generation }) === 1 ? [next, second] : [first, next],
     nextKeyId: keys.currentKeyId,
+    permissionsVersion: Math.max(record.permissionsVersion, PERMISSIONS_VERSION),
     // Counted from now and not from when it was due: a rotation that is late by hours is made up for once.
     nextRotationMs: nowMs + intervals.rotationMs * (1 + MOST_JITTER * random()),
   };

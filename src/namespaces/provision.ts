@@ -3,7 +3,7 @@ import { hashPassword } from '../broker/password-hash.ts';
 import type { RandomBytes } from '../clock.ts';
 import type { Secret } from '../secret.ts';
 import type { NamespaceRecord } from '../store/records.ts';
-import { accountName, connectionString, permissionsOf, type SlotNumber } from './accounts.ts';
+import { accountName, connectionString, PERMISSIONS_VERSION, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { Keyring } from './passwords.ts';
 import type { WriteWindow } from './write-window.ts';
 
@@ -55,7 +55,7 @@ const SALT_BYTES = 4;
 /**
  * Until this generation, and while the record is not active, both permissions and password are written: a user who was
  * made and not yet given permissions, because the agent died between the two, is seen by no later write. A revocation
- * skips generations.
+ * skips generations. An account that was deleted in between is noted in the record's `permissionsVersion`.
  */
 const LAST_FIRST_GENERATION = 2;
 
@@ -81,7 +81,8 @@ export function createAccounts({ management, keyring, storeId, settings, randomB
         options,
       );
       const { generation } = record.slots[slot === 1 ? 0 : 1];
-      if (outcome === 'updated' && record.state === 'active' && generation > LAST_FIRST_GENERATION) return;
+      const isPermitted = record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_FIRST_GENERATION;
+      if (outcome === 'updated' && record.state === 'active' && isPermitted) return;
       await management.putPermissions(
         settings.vhost,
         username,

@@ -7,11 +7,11 @@ import type { ClockBounds } from './clock-bounds.ts';
 import { accountName, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { ClearLeftovers } from './clear-leftovers.ts';
 import {
-  type AccountFault,
   type CheckPassword,
   decideRepair,
   type Difference,
   LIMIT_NAMES,
+  type RepairableFault,
   type SeenAccount,
   type SeenAccounts,
 } from './decide-repair.ts';
@@ -99,7 +99,7 @@ export function createRepair(parts: RepairParts): Repair {
 
   const put = async (
     record: NamespaceRecord,
-    fault: AccountFault,
+    fault: RepairableFault,
     seen: SeenAccount,
     window: WriteWindow,
     signal: AbortSignal,
@@ -155,6 +155,10 @@ export function createRepair(parts: RepairParts): Repair {
       random,
     );
     if (decision.action === 'none') return false;
+    if (decision.action === 'note') {
+      await store.replace(decision.record, record.revision);
+      return undefined;
+    }
     if (decision.action === 'advance') {
       if (await store.replace(decision.record, record.revision)) {
         parts.onAdvanced({

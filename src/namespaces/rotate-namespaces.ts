@@ -72,7 +72,9 @@ export function createRotation(parts: RotationParts): Rotation {
     if (decision.action === 'rename') return await store.replace(decision.record, record.revision);
     const { slot } = decision;
     try {
-      await accounts.provision(rotated(record, contextNow(), random), slot, openWindow(clock, readAt, fence), signal);
+      const { permissionsVersion } = record;
+      const standby = { ...rotated(record, contextNow(), random), permissionsVersion };
+      await accounts.provision(standby, slot, openWindow(clock, readAt, fence), signal);
     } catch (error) {
       // It stays due.
       if (isAgentError(error, 'WindowClosed')) return false;

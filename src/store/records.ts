@@ -42,7 +42,10 @@ export interface NamespaceRecord {
   readonly claimedBy: string;
   /** Until then claims are refused; null when not revoked. */
   readonly revokedUntilMs: number | null;
-  /** Which set of permissions the accounts were given; see `PERMISSIONS_VERSION`. */
+  /**
+   * Which set of permissions the accounts were given; see `PERMISSIONS_VERSION`. 0: an account is missing that the next
+   * rotation makes.
+   */
   readonly permissionsVersion: number;
   /** When its last deletion was done; null unless `gone`. */
   readonly goneMs: number | null;

@@ -96,7 +96,8 @@ describe('decideRepair', () => {
     for (const second of [MISSING, holding(2, 0)]) {
       const what = second === MISSING ? 'account' : 'password';
       assert.deepEqual(decide(record, holding(1, 3), second, { nowMs: until - 1 }), differs(2, what));
-      assert.deepEqual(decide(record, holding(1, 3), second, { nowMs: until }), NONE);
+      const late = decide(record, holding(1, 3), second, { nowMs: until });
+      assert.equal(late.action, second === MISSING ? 'note' : 'none');
     }
   });
 
@@ -126,6 +127,18 @@ describe('decideRepair', () => {
   it('leaves the permissions to a newer agent that gave others', () => {
     const account = { ...holding(1, 1), permissions: { ...permissions, read: '' } };
     assert.deepEqual(decide(at(1, { permissionsVersion: 99 }), account, MISSING), NONE);
+  });
+
+  it('notes a standby account that is gone and not promised any more: its rotation grants permissions, too', () => {
+    const [first, second] = at(3).slots;
+    const record = at(3, { slots: [first, { ...second, promisedUntilMs: NOW }] });
+    const noted = { ...record, revision: record.revision + 1, permissionsVersion: 0 };
+    assert.deepEqual(decide(record, holding(1, 3), MISSING), { action: 'note', record: noted });
+    assert.deepEqual(decide(noted, holding(1, 3), MISSING), NONE);
+    assert.deepEqual(decide({ ...record, permissionsVersion: 99 }, holding(1, 3), MISSING), NONE);
+    // What else is wrong is put right after that.
+    assert.equal(decide(record, holding(1, 0), MISSING).action, 'note');
+    assert.deepEqual(decide(noted, holding(1, 0), MISSING), differs(1, 'password'));
   });
 
   it('leaves passwords alone that are made with a secret it lacks, and restores rights', () => {
