@@ -66,16 +66,22 @@ async function makeDrifted(): Promise<{
   return { installation, rotated, ended, drifted };
 }
 
+/** A queue of which its owner would be warned; returns what removes it. */
+async function makeGrown({ vhost, config }: TestInstallation, queue: string): Promise<() => Promise<unknown>> {
+  const channel = await (await openConnection(vhost.amqpUrl)).createConfirmChannel();
+  await channel.assertQueue(queue, { durable: true });
+  for (let sent = 0; sent < config.warnAtMessages; sent += 1) channel.sendToQueue(queue, Buffer.from('x'));
+  await channel.waitForConfirms();
+  return () => channel.deleteQueue(queue);
+}
+
 describe('looking ahead', function () {
   this.timeout(BROKER_START_MS);
 
   it('a dry run says what it would do of every kind, goes on, and changes nothing', async () => {
     const { installation, rotated, ended, drifted } = await makeDrifted();
-    const channel = await (await openConnection(installation.vhost.amqpUrl)).createConfirmChannel();
-    const grown = `queue/${drifted}/grown`;
-    await channel.assertQueue(grown, { durable: true });
-    for (let sent = 0; sent < 5; sent += 1) channel.sendToQueue(grown, Buffer.from('x'));
-    await channel.waitForConfirms();
+    const [grown, another] = [`queue/${drifted}/grown`, `queue/${drifted}/another`];
+    await makeGrown(installation, grown);
     const before = await stateOf(installation);
     const lines: string[] = [];
     const log = createLog(installation.config, { write: (line: string) => void lines.push(line) });
@@ -95,19 +101,20 @@ describe('looking ahead', function () {
     await told('putPermissions', `${drifted}-1`);
     await told('account.repaired', drifted);
     await told('this would be done about a queue', grown, '"action":"warn"');
+    const remove = await makeGrown(installation, another);
+    await told('this would be done about a queue', another);
     await dryRun.stop();
-    assert.equal(lines.filter((line) => line.includes('would be done about a queue')).length, 1, 'it is told once');
+    const ofGrown = lines.filter((line) => line.includes('done about a queue') && line.includes(`"${grown}"`));
+    assert.equal(ofGrown.length, 1, 'it is told once');
+    await remove();
     assert.deepEqual(await stateOf(installation), before);
     assert.ok(!lines.some((line) => line.includes('"level":"error"')), lines.join(''));
   });
 
   it('a plan has all of it with reasons, and changes nothing', async () => {
     const { installation, rotated, ended, drifted } = await makeDrifted();
-    const channel = await (await openConnection(installation.vhost.amqpUrl)).createConfirmChannel();
     const grown = `queue/${drifted}/grown`;
-    await channel.assertQueue(grown, { durable: true });
-    for (let sent = 0; sent < 5; sent += 1) channel.sendToQueue(grown, Buffer.from('x'));
-    await channel.waitForConfirms();
+    await makeGrown(installation, grown);
     const before = await stateOf(installation);
     const options = { untilMs: Date.now() + 1000, signal: new AbortController().signal };
     const { namespaces, queues, broker } = await makePlan(installation.config, options);
