@@ -21,15 +21,20 @@ describe('a stop while RabbitMQ does not answer', function () {
     readonly management: TcpRelay;
   }
 
-  /** An agent that reaches its broker by relays; clients do not need them. */
-  async function startBehindRelays(): Promise<Behind> {
+  /** An installation whose agent reaches its broker by relays; clients do not need them. */
+  async function makeBehindRelays(): Promise<Omit<Behind, 'agent'>> {
     const { amqpPort, managementPort } = await sharedBroker();
     const [amqp, management] = [await makeRelay(amqpPort), await makeRelay(managementPort)];
     const installation = await makeInstallation({
       settings: { stopDeadlineSeconds: STOP_DEADLINE_SECONDS },
       relays: { amqpPort: amqp.port, managementPort: management.port },
     });
-    return { installation, agent: await installation.start(), amqp, management };
+    return { installation, amqp, management };
+  }
+
+  async function startBehindRelays(): Promise<Behind> {
+    const made = await makeBehindRelays();
+    return { ...made, agent: await made.installation.start() };
   }
 
   async function assertStopsInTime({ agent, amqp, management }: Behind): Promise<void> {
@@ -66,5 +71,20 @@ describe('a stop while RabbitMQ does not answer', function () {
     behind.amqp.stall();
     await until(() => behind.amqp.open() >= 4, 'all four knock again');
     await assertStopsInTime(behind);
+  });
+
+  it('ends at once while it starts and is let in by nobody', async () => {
+    const { installation, amqp } = await makeBehindRelays();
+    amqp.stall();
+    const stopping = new AbortController();
+    const starting = installation.start({ signal: stopping.signal });
+    starting.catch(() => undefined);
+    await until(() => amqp.open() > 0, 'it knocks');
+    const startedMs = performance.now();
+    stopping.abort(new Error('By a test.'));
+    await assert.rejects(starting);
+    const tookMs = performance.now() - startedMs;
+    assert.ok(tookMs < 8_000, `it took ${tookMs} ms, and connecting may take ten seconds`);
+    await until(() => amqp.open() === 0, 'no connection is left open');
   });
 });
