@@ -62,14 +62,6 @@ export interface NoticeStep {
   readonly notice: Notice;
 }
 
-/**
- * Whether somebody has tried to deliver it, or nobody ever will: what its owner could be told of has been told as well
- * as can be.
- */
-export function wasAttempted({ state, attempts }: Notice): boolean {
-  return attempts > 0 || state === 'sent' || state === 'failed' || state === 'withdrawn';
-}
-
 /** A held notice as it is to be written once what it tells of has happened: it is sent at once. */
 export function releaseNotice(notice: Notice, nowMs: number): Notice {
   return { ...notice, revision: notice.revision + 1, state: 'waiting', nextAttemptMs: nowMs };

@@ -1,30 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Management } from '../../src/broker/management.ts';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
-import { AgentError } from '../../src/errors.ts';
 import type { TestInstallation } from '../support/agent.ts';
-import { BROKER_START_MS, manage, useSharedBroker } from '../support/broker.ts';
-import { addCleanup } from '../support/cleanup.ts';
-import { makeFolder, unique } from '../support/folders.ts';
-import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { switchQuorumQueue } from '../support/broken-queue.ts';
-import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
-import { claimTeam, collectEvents, makeWatchedInstallation, until } from '../support/watched.ts';
-
-/** A gate that is closed until it is opened. */
-function makeGate(): { open: () => void; passed: Promise<void> } {
-  let open = (): void => undefined;
-  const passed = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { open, passed };
-}
-
-async function isThere({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
-  const path = `/queues/${encodeURIComponent(config.vhost)}/${encodeURIComponent(queue)}`;
-  return (await manage(broker, 'GET', path, undefined, [404])).status === 200;
-}
+import { useSharedBroker } from '../support/broker.ts';
+import { unique } from '../support/folders.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { type Around, interceptStore } from '../support/steps.ts';
+import { claimTeam, collectEvents, isThere, makeWatchedInstallation, until } from '../support/watched.ts';
 
 function kindsOfMails({ taskcluster }: TestInstallation): string[] {
   const kinds = [
@@ -235,74 +218,5 @@ describe('two agents that watch the same queues', function () {
     }
     assert.deepEqual(deletions.toSorted(), queues.toSorted());
     assert.equal(installation.taskcluster.mails.length, 2 * queues.length);
-  });
-});
-
-describe('watching on a broker that fails', function () {
-  this.timeout(180_000);
-  let broker: LocalRabbitMQ;
-  before('start a RabbitMQ of its own', async function () {
-    this.timeout(BROKER_START_MS);
-    broker = await startRabbitMQ({ folder: makeFolder('watched-broker') });
-    addCleanup(() => broker.kill());
-  });
-  after('stop it', () => broker.kill());
-
-  it('deletes during an alarm; the events come after it, or are in the log', async () => {
-    const installation = await makeWatchedInstallation({ broker });
-    const gate = makeGate();
-    const around: Around = async (step, call) => {
-      if (step === 'queueAlerts.insert') await gate.passed;
-      return await call();
-    };
-    await installation.start({ wrapStore: (store) => interceptStore(store, around) });
-    const events = await collectEvents(installation);
-    const team = await claimTeam(installation);
-    const queue = `queue/${team.namespace}/alarming`;
-    await team.channel.assertQueue(queue);
-    await team.fill(queue, 60);
-    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
-    await installation.logged('RabbitMQ has set an alarm');
-    gate.open();
-    await until(async () => !(await isThere(installation, queue)), 'the deletion');
-    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
-    await installation.logged('RabbitMQ has cleared an alarm');
-    const isTold = (type: string): boolean =>
-      events.seen.some((event) => event.type === type && event.subject === queue) ||
-      installation.log.some((line) => line.includes('could not be published') && line.includes(type));
-    await until(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
-    await installation.remove();
-  });
-
-  it('sees queues while the event exchange is switched off, and takes its events up again when it is on', async () => {
-    const installation = await makeWatchedInstallation({ broker });
-    let areSurveysOff = false;
-    const wrapManagement = (management: Management): Management =>
-      interceptManagement(management, async (step, call) => {
-        if (areSurveysOff && step === 'management.listQueues') throw new AgentError('BrokerUnavailable', 'By a test.');
-        return await call();
-      });
-    await installation.start({ wrapManagement });
-    const flowed = (): number => installation.log.filter((line) => line.includes('broker events are consumed')).length;
-    await until(() => flowed() === 1, 'broker events');
-    const events = await collectEvents(installation);
-    const team = await claimTeam(installation);
-    const queueOf = (name: string): string => `queue/${team.namespace}/${name}`;
-    const growTo = async (name: string, messages: number): Promise<void> => {
-      await team.channel.assertQueue(queueOf(name));
-      await team.fill(queueOf(name), messages);
-    };
-    await growTo('before', 60);
-    await events.of('queue.deleted', queueOf('before'));
-    await broker.rabbitmqPlugins(['disable', 'rabbitmq_event_exchange']);
-    await growTo('without', 60);
-    await events.of('queue.deleted', queueOf('without'));
-    await broker.rabbitmqPlugins(['enable', 'rabbitmq_event_exchange']);
-    await until(() => flowed() === 2, 'broker events again');
-    // Nothing but an event can tell the agent of this one.
-    areSurveysOff = true;
-    await growTo('after', 30);
-    await events.of('queue.warning', queueOf('after'));
-    await installation.remove();
   });
 });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
 import type { FileSettings } from '../../src/settings.ts';
 import { type InstallationOptions, makeInstallation, TEAM, teamNamespace, type TestInstallation } from './agent.ts';
-import { openConnection } from './broker.ts';
+import { manage, openConnection } from './broker.ts';
 
 /** Thresholds that a test fills a queue to in an instant. */
 export const WATCHED: Partial<FileSettings> = {
@@ -115,6 +115,12 @@ export async function claimTeam(installation: TestInstallation, contact?: string
       await filler.waitForConfirms();
     },
   };
+}
+
+/** Whether there is such a queue. */
+export async function isThere({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
+  const path = `/queues/${encodeURIComponent(config.vhost)}/${encodeURIComponent(queue)}`;
+  return (await manage(broker, 'GET', path, undefined, [404])).status === 200;
 }
 
 /** Waits until something that can only be looked at is so. */
