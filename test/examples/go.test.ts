@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { runCommand } from '../../src/dev/commands.ts';
 import { runShell, useBlocks } from '../docs/blocks.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { makeFolder } from '../support/folders.ts';
-import { buildGo, type Go, GO_EXAMPLE, prepareGo } from '../support/go.ts';
+import { buildGo, buildGoTests, type Go, GO_EXAMPLE, prepareGo } from '../support/go.ts';
 import { runProgram } from '../support/program.ts';
 import { behavesAsService } from './service-behaviour.ts';
 
@@ -13,15 +14,17 @@ describe('examples/go', function () {
   this.timeout(90_000);
   let go: Go;
   let program: string;
+  let tests: string;
   before('build it', async function () {
     this.timeout(BUILD_MS);
     go = prepareGo(this);
     program = await buildGo(go, makeFolder('go'), 'service');
+    tests = await buildGoTests(go, makeFolder('go'));
   });
 
   const test = async (pattern: string, environment: Readonly<Record<string, string>> = {}): Promise<string> =>
-    await runCommand(go.command, ['test', '-count=1', '-v', '-run', pattern, './pulseagent'], {
-      cwd: GO_EXAMPLE,
+    await runCommand(tests, ['-test.v', '-test.run', pattern], {
+      cwd: join(GO_EXAMPLE, 'pulseagent'),
       env: { ...go.env, ...environment },
     });
 

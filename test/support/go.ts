@@ -21,10 +21,18 @@ export function prepareGo(context: Mocha.Context): Go {
   return { command, env: goEnvironment(resolve('.cache/ferretdb/go')) };
 }
 
-/** Builds a package of the example, and returns the path of the program. */
+/** Builds the example, and returns the path of the program. */
 export async function buildGo({ command, env }: Go, folder: string, name: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, name);
   await runCommand(command, ['build', '-o', program, '.'], { cwd: GO_EXAMPLE, env });
+  return program;
+}
+
+/** Builds the example's tests, and returns the path of the program, which `go test` would build for each run anew. */
+export async function buildGoTests({ command, env }: Go, folder: string): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  const program = join(folder, 'tests');
+  await runCommand(command, ['test', '-c', '-o', program, './pulseagent'], { cwd: GO_EXAMPLE, env });
   return program;
 }
