@@ -98,7 +98,8 @@ async function bundle(folder: string): Promise<void> {
     // It finds its native part beside itself.
     external: ['lmdb'],
     banner: { js: "import { createRequire as of } from 'node:module'; const require = of(import.meta.url);" },
-    sourcemap: true,
+    // A map of all packages takes longer to read than the agent to start, and amqplib looks at a stack at each start.
+    sourcemap: false,
     legalComments: 'none',
     logLevel: 'error',
   });
