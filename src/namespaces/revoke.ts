@@ -200,8 +200,9 @@ export function createRevocation(parts: RevocationParts): Revoker {
         const decision = decideRevocation(record, target, context(record));
         if (decision.action === 'done') return outcome(record);
         if (decision.action === 'finish') {
+          // Somebody has died in the middle, or is there. What only waits for its last comparison was done, and told of.
+          isNews ||= record.state === 'provisioning';
           await finish(namespace, signal);
-          isNews = true;
           return outcome(record);
         }
         if (!(await store.replace(decision.record, record.revision))) continue;
