@@ -143,7 +143,7 @@ export function createEnd(parts: EndParts): EndNamespaces {
   /** Closes what slipped in while its account was deleted. */
   const closeLate = async ({ namespace, guard }: Ending): Promise<void> => {
     for (const account of accountsOf(namespace)) {
-      const late = await management.listUserConnections(account, await guard.permit());
+      const late = await sent(guard, (options) => management.listUserConnections(account, options));
       if (late.length === 0) continue;
       const reason = reasonOf(guard.record);
       const closed = await sent(guard, (options) =>

@@ -182,6 +182,24 @@ describe('the deletion of namespaces', function () {
     assert.equal(room.store.peek(namespace)?.state, 'gone');
   });
 
+  it('is not given up when it stood still before the look for late connections', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    let isFirst = true;
+    const agent = room.addAgent({
+      async around(step, call) {
+        if (step === 'management.listUserConnections' && isFirst) {
+          isFirst = false;
+          await sleep(fenceMs(INTERVALS) + 50);
+        }
+        return await call();
+      },
+    });
+    const namespace = await doomed(room, agent);
+    await agent.endNamespaces([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'gone');
+    assert.ok(!agent.events.some(({ type }) => type === 'namespace.failing'));
+  });
+
   together((it) => {
     for (const step of DESTRUCTIVE) {
       it(`that stands still before ${step} touches nothing of the next life`, async () => {
