@@ -77,6 +77,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
     await installation.logged('a namespace and all that it owned is deleted', ending);
     assert.deepEqual(await leftOf(installation, ending), []);
     await doomed.closed;
+    await installation.logged('a namespace was rotated', living);
     const renewed = await claim(living);
     assert.notEqual(renewed.connectionString, given.connectionString);
     await assertCredentialsWork(renewed);
