@@ -1,10 +1,9 @@
-import { type Channel, type ChannelModel, connect, type ConsumeMessage, type RecoveringChannelModel } from 'amqplib';
+import type { Channel, ChannelModel, ConsumeMessage, RecoveringChannelModel } from 'amqplib';
 import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/close-connection.ts';
-import { CONNECTION_PATIENCE, type ConnectionPatience, withHeartbeat } from '../broker/connection-patience.ts';
+import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/recovering-connection.ts';
 import { within } from '../clock.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Secret } from '../secret.ts';
 import type { Delivery } from './request.ts';
 import { outliveUnreadableHeaders } from './unreadable-headers.ts';
 
@@ -12,13 +11,7 @@ import { outliveUnreadableHeaders } from './unreadable-headers.ts';
 export type Verdict = 'ack' | 'reject' | 'requeue';
 
 /** What the consumer works with. */
-export interface ConsumerParts {
-  readonly url: Secret;
-  /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string | undefined;
-  /** The name that the broker shows for the connection. */
-  readonly connectionName: string;
-  readonly patience?: ConnectionPatience;
+export interface ConsumerParts extends RecoveringConnectionSettings {
   readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
   /** Serves one delivery. It does not throw. */
   readonly serve: (delivery: Delivery) => Promise<Verdict>;
@@ -46,18 +39,7 @@ export interface Consumer {
  * @throws Error when the first connection fails; AgentError `BrokerRefused` when the account may not read the queues.
  */
 export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
-  const { patience = CONNECTION_PATIENCE } = parts;
-  const sockets = new AbortController();
-  const cut = { signal: sockets.signal };
-  const connection = await connect(withHeartbeat(parts.url, patience), {
-    // Listeners have to be there before the first connection is.
-    recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
-    clientProperties: { connection_name: parts.connectionName },
-    noDelay: true,
-    timeout: patience.connectTimeoutMs,
-    ...(parts.ca === undefined ? {} : { ca: [parts.ca] }),
-    ...cut,
-  });
+  const { connection, sockets } = await openRecoveringConnection(parts);
   const consumer = new RequestConsumer(connection, sockets, parts);
   await connection.waitForConnect();
   try {

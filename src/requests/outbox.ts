@@ -1,9 +1,8 @@
-import { type ChannelModel, type ConfirmChannel, connect, type Options, type RecoveringChannelModel } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, Options, RecoveringChannelModel } from 'amqplib';
 import { closeConnection } from '../broker/close-connection.ts';
-import { CONNECTION_PATIENCE, type ConnectionPatience, withHeartbeat } from '../broker/connection-patience.ts';
+import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/recovering-connection.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Secret } from '../secret.ts';
 import { isShortText } from './short-text.ts';
 
 /** A message that leaves the agent for an address that a stranger may have named. */
@@ -24,13 +23,7 @@ export interface OutgoingMessage {
 export type Delivered = 'confirmed' | 'returned' | 'refused';
 
 /** What {@link openOutbox} needs. */
-export interface OutboxParts {
-  readonly url: Secret;
-  /** Certificates to trust, in PEM, instead of the system's. */
-  readonly ca?: string | undefined;
-  /** The name that the broker shows for the connection. */
-  readonly connectionName: string;
-  readonly patience?: ConnectionPatience;
+export interface OutboxParts extends RecoveringConnectionSettings {
   readonly log: Log;
 }
 
@@ -65,20 +58,8 @@ const NACKED = 'message nacked';
  * that closes the connection again is refused, and the others go on.
  */
 export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
-  const { url, ca, connectionName, patience = CONNECTION_PATIENCE, log } = parts;
-  const sockets = new AbortController();
-  const cut = { signal: sockets.signal };
-  const connection = await connect(withHeartbeat(url, patience), {
-    // Listeners have to be there before the first connection is.
-    recovery: { initialDelay: 50, maxDelay: 5000, initialMaxRetries: 0, waitForConnect: false },
-    clientProperties: { connection_name: connectionName },
-    noDelay: true,
-    timeout: patience.connectTimeoutMs,
-
-    ...(ca === undefined ? {} : { ca: [ca] }),
-    ...cut,
-  });
-  const outbox = new ConnectionOutbox(connection, sockets, log);
+  const { connection, sockets } = await openRecoveringConnection(parts);
+  const outbox = new ConnectionOutbox(connection, sockets, parts.log);
   await connection.waitForConnect();
   return outbox;
 }
