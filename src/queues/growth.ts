@@ -1,5 +1,5 @@
 import type { AlertLimits } from './decide-alert.ts';
-import { baseOf, isClearlyMore, nextLookMs, type Sample } from './predict.ts';
+import { baseOf, isClearlyMore, isTooSoonToTell, nextLookMs, type Sample } from './predict.ts';
 
 /** What {@link createGrowth} works with. */
 export interface GrowthParts {
@@ -34,10 +34,16 @@ const SECOND_LOOK_MS = 2_000;
 /** So many queues are followed; the others are left to the surveys. */
 const MOST_QUEUES = 50_000;
 
+interface Known {
+  /** What the rate is measured from; undefined: it has none. */
+  readonly before: Sample | undefined;
+  readonly latest: Sample;
+}
+
 /** Starts without knowledge. */
 export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
   /** Of queues that hold something; the others were empty at the latest survey, or not there. */
-  let samples = new Map<string, { readonly before: Sample | undefined; readonly latest: Sample }>();
+  let samples = new Map<string, Known>();
   let surveyedMs: number | undefined;
   return {
     takeSurvey(depths, seenMs) {
@@ -50,7 +56,8 @@ export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
         const earlier = known?.latest ?? empty;
         const latest: Sample = { messages, seenMs };
         const hasGrown = earlier !== undefined && messages > earlier.messages;
-        const before = hasGrown ? baseOf(known?.before, earlier, latest) : undefined;
+        const goesOn = hasGrown || isUnchanged(known, latest);
+        const before = goesOn && earlier !== undefined ? baseOf(known?.before, earlier, latest) : undefined;
         taken.set(queue, { before, latest });
         const pauseMs = nextLookMs(before, latest, limits, horizonMs);
         const isGrowing = hasGrown && isClearlyMore(earlier, latest) && messages < limits.deleteAtMessages;
@@ -77,4 +84,10 @@ export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
     },
     forget: (queue) => void samples.delete(queue),
   };
+}
+
+/** Whether a queue that grew shows the depth of a moment ago, so that it may grow all the same. */
+function isUnchanged(known: Known | undefined, next: Sample): boolean {
+  if (known?.before === undefined || next.messages !== known.latest.messages) return false;
+  return isTooSoonToTell(known.before, known.latest, next);
 }

@@ -46,6 +46,15 @@ export function isClearlyMore(earlier: Sample, later: Sample): boolean {
 }
 
 /**
+ * Whether a queue that grew from `before` to `latest` and has not grown since may all the same be growing: at that rate
+ * less than two messages were to come until `next`.
+ */
+export function isTooSoonToTell(before: Sample, latest: Sample, next: Sample): boolean {
+  const grown = latest.messages - before.messages;
+  return grown * (next.seenMs - latest.seenMs) < 2 * (latest.seenMs - before.seenMs);
+}
+
+/**
  * The sample from which the rate is measured once `next` has come: the latest one, or an earlier one as long as the
  * difference is too small to show a rate.
  */

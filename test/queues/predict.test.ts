@@ -70,7 +70,7 @@ describe('the prediction of the next look', () => {
           assert.fail('it was never seen');
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 2_000 },
     );
   });
 });
@@ -93,6 +93,15 @@ describe('what is known of growth', () => {
     assert.equal(Math.floor(growth.takeSurvey([[QUEUE, 3900]], 62_000).get(QUEUE) ?? 0), 857);
     // One that does not grow any more is left alone.
     assert.deepEqual(growth.takeSurvey([[QUEUE, 3900]], 92_000), new Map());
+  });
+
+  it('is not given up by a survey a moment after a look', () => {
+    const growth = createGrowth({ limits: LIMITS, horizonMs: HORIZON_MS });
+    growth.takeSurvey([[QUEUE, 3000]], 0);
+    growth.takeSurvey([[QUEUE, 3900]], 10_000);
+    growth.takeLook(QUEUE, 3990, 11_000);
+    assert.equal(growth.takeSurvey([[QUEUE, 3990]], 11_006).get(QUEUE), 250);
+    assert.deepEqual(growth.takeSurvey([[QUEUE, 3990]], 12_000), new Map());
   });
 
   it('looks twice at a queue that it did not know, and not at an empty one', () => {
