@@ -41,10 +41,12 @@ describe('a broker that goes away and comes back', function () {
     assert.equal(JSON.parse(String((await event)?.content)).subject, namespace);
   };
 
+  // What RabbitMQ 3 and 4.0 were told in the last seconds, such as a new queue, is lost when they are killed: the log of
+  // their database is written late. Brokers with another database have nothing to write and say so.
+  const syncDatabase = async (): Promise<void> =>
+    void (await broker.rabbitmqctl(['eval', 'mnesia:sync_log().']).catch(() => undefined));
+
   const killAndStart = async (): Promise<void> => {
-    // What RabbitMQ 3 and 4.0 were told in the last seconds, such as a new queue, is lost with them: the log of their
-    // database is written late. Brokers with another database have nothing to write and say so.
-    await broker.rabbitmqctl(['eval', 'mnesia:sync_log().']).catch(() => undefined);
     await broker.kill();
     await broker.start();
   };
@@ -85,6 +87,8 @@ describe('a broker that goes away and comes back', function () {
       const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
       taskcluster.behave({ mode: 'hanging' });
       const calls = taskcluster.calls.authenticateHawk;
+      // It takes seconds: done later, the request would be answered before the broker is gone.
+      await syncDatabase();
       await requester.publish(sent);
       while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
       taskcluster.behave({ mode: 'normal' });
