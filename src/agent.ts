@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openAgentBroker } from './broker/agent-broker.ts';
 import { keepClaimant } from './broker/claimant.ts';
-import { type CallOptions, createManagement, type Management } from './broker/management.ts';
+import type { CallOptions, Management } from './broker/management.ts';
 import { claimBroker } from './broker/marker.ts';
 import { createBindingRemover } from './broker/foreign-bindings.ts';
 import { auditConfiguration } from './composition/audit-configuration.ts';
@@ -11,6 +11,7 @@ import { createBackground } from './composition/background.ts';
 import { startBrokerWatch } from './composition/broker-watch.ts';
 import { createClosers } from './composition/closers.ts';
 import { createGather } from './composition/gather.ts';
+import { openManagement } from './composition/open-management.ts';
 import { openObservation } from './composition/observation.ts';
 import { reportStart } from './composition/start-report.ts';
 import { lookAtConnection } from './observe/health.ts';
@@ -40,7 +41,6 @@ import { createNoticeParts } from './composition/notice-parts.ts';
 import { auditRemovals, createRepairParts } from './composition/repair-parts.ts';
 import { createQueueParts } from './composition/queue-parts.ts';
 import { createHandlers, startRequests } from './composition/request-parts.ts';
-import { Secret } from './secret.ts';
 import { openStore } from './store/open.ts';
 import type { Store } from './store/store.ts';
 import { VERSION } from './version.ts';
@@ -77,9 +77,6 @@ export interface Agent {
   /** Takes no more requests, finishes those it holds within the configured deadline, and closes everything. */
   stop(): Promise<void>;
 }
-
-/** One management call outside a write window, in ms. */
-const MANAGEMENT_TIMEOUT_MS = 5_000;
 
 /** How long a starting agent waits for a broker that does not answer, and how often it looks, in ms. */
 const START_PATIENCE_MS = 60_000;
@@ -365,24 +362,6 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     await closers.closeAll();
     throw error;
   }
-}
-
-/** The management API as the configuration says. */
-export function openManagement(config: Config, options: Pick<AgentOptions, 'wrapManagement'> = {}): Management {
-  const url = new URL(config.rabbitmqManagementUrl.reveal());
-  const username = decodeURIComponent(url.username);
-  const password = new Secret(decodeURIComponent(url.password));
-  url.username = '';
-  url.password = '';
-  const management = createManagement({
-    url: url.href.replace(/\/$/, ''),
-    username,
-    password,
-    ca: config.rabbitmqCa,
-    timeoutMs: MANAGEMENT_TIMEOUT_MS,
-    callsAtOnce: config.managementCallsAtOnce,
-  });
-  return options.wrapManagement?.(management) ?? management;
 }
 
 /** A broker that starts at the same time as the agent is waited for; one that refuses is not. */

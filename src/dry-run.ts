@@ -1,4 +1,4 @@
-import { openManagement } from './agent.ts';
+import { openManagement } from './composition/open-management.ts';
 import { assertNotForeign } from './broker/marker.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { createRehearsal } from './composition/rehearsal.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { openManagement } from '../agent.ts';
+import { openManagement } from './open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config.ts';

@@ -1,4 +1,4 @@
-import { openManagement } from '../agent.ts';
+import { openManagement } from './open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Config } from '../config.ts';

@@ -1,5 +1,5 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
-import { openManagement } from '../agent.ts';
+import { openManagement } from './open-management.ts';
 import type { Management } from '../broker/management.ts';
 import { connectTo } from '../client/connection.ts';
 import { openRpc } from '../client/rpc.ts';

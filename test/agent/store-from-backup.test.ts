@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { cpSync, rmSync } from 'node:fs';
-import { openManagement } from '../../src/agent.ts';
+import { openManagement } from '../../src/composition/open-management.ts';
 import { claimBroker } from '../../src/broker/marker.ts';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { systemClock } from '../../src/clock.ts';

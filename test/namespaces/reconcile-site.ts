@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
 import { noAudit } from '../../src/notify/audit.ts';
-import { openManagement } from '../../src/agent.ts';
+import { openManagement } from '../../src/composition/open-management.ts';
 import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
 import type { Management } from '../../src/broker/management.ts';
 import { createNamespaceParts } from '../../src/composition/namespace-parts.ts';

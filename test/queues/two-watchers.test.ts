@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { openManagement } from '../../src/agent.ts';
+import { openManagement } from '../../src/composition/open-management.ts';
 import { systemClock } from '../../src/clock.ts';
 import { createQueueParts, type QueueParts } from '../../src/composition/queue-parts.ts';
 import { createLog } from '../../src/log.ts';

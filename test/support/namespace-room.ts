@@ -1,6 +1,6 @@
 import { noAudit } from '../../src/notify/audit.ts';
 import { randomBytes } from 'node:crypto';
-import { openManagement } from '../../src/agent.ts';
+import { openManagement } from '../../src/composition/open-management.ts';
 import type { Management } from '../../src/broker/management.ts';
 import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { openManagement } from '../../src/agent.ts';
+import { openManagement } from '../../src/composition/open-management.ts';
 import { connectTo } from '../../src/client/connection.ts';
 import { NoReply } from '../../src/client/errors.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';

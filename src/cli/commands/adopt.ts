@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { openManagement } from '../../agent.ts';
+import { openManagement } from '../../composition/open-management.ts';
 import { claimBroker } from '../../broker/marker.ts';
 import { systemClock } from '../../clock.ts';
 import { loadConfig } from '../../config.ts';
