@@ -1,6 +1,6 @@
 import { WireError } from '../contract/errors.ts';
 import type { NamespaceRecord, Slot } from '../store/records.ts';
-import { slotOfGeneration } from './accounts.ts';
+import { activeSlot, slotOfGeneration } from './accounts.ts';
 import { type Intervals, settleMs } from './timing.ts';
 
 /** What a revocation is about: fixed when the request is first seen, so that a redelivery revokes nothing later. */
@@ -54,15 +54,20 @@ export function decideRevocation(
 ): RevocationDecision {
   // Another life has other passwords: what was to be revoked is gone.
   if (record.life !== target.life) return { action: 'done' };
-  if (record.state === 'expiring' || record.state === 'gone') return refused(record, context.untilMs);
-  if (record.generation < target.generation) return { action: 'write', record: revoked(record, context) };
   const { untilMs } = context;
+  const isEnded = record.state === 'expiring' || record.state === 'gone';
+  if (record.generation < target.generation) {
+    if (!isEnded) return { action: 'write', record: revoked(record, context) };
+    if (untilMs === null) throw nothingToRevoke(record);
+    return { action: 'refuse', record: counted(record, untilMs) };
+  }
   // Another revocation of the same credentials came first. The longer ban holds, whoever named it; after later ones this
   // one is a redelivery, and bans nobody again.
   if (record.generation === target.generation && untilMs !== null && untilMs > (record.revokedUntilMs ?? 0)) {
-    return { action: 'write', record: { ...record, revision: record.revision + 1, revokedUntilMs: untilMs } };
+    const next = { ...record, revision: record.revision + 1, revokedUntilMs: untilMs };
+    return { action: isEnded ? 'refuse' : 'write', record: next };
   }
-  return record.recheckMs === null ? { action: 'done' } : { action: 'finish' };
+  return isEnded || record.recheckMs === null ? { action: 'done' } : { action: 'finish' };
 }
 
 /**
@@ -127,17 +132,28 @@ export function settled(
   return isRecheckDue(record, earliestMs) ? { ...next, recheckMs: null } : undefined;
 }
 
-function refused(record: NamespaceRecord, untilMs: number | null): RevocationDecision {
-  if (untilMs !== null) {
-    if (record.revokedUntilMs === untilMs) return { action: 'done' };
-    return { action: 'refuse', record: { ...record, revision: record.revision + 1, revokedUntilMs: untilMs } };
-  }
-  if (record.state === 'gone') {
-    throw new WireError('ResourceNotFound', `There is no namespace ${record.namespace}.`);
-  }
-  throw new WireError(
+/**
+ * The record of an ended namespace after a revocation. It counts as two generations there, too, although no account has
+ * them: that is how a redelivery knows that it, or a later one, was carried out.
+ */
+function counted(record: NamespaceRecord, untilMs: number): NamespaceRecord {
+  const generation = record.generation + 2;
+  const active = activeSlot(record);
+  const [first, second] = record.slots;
+  return {
+    ...record,
+    revision: record.revision + 1,
+    generation,
+    slots: active === 1 ? [{ ...first, generation }, second] : [first, { ...second, generation }],
+    revokedUntilMs: untilMs,
+  };
+}
+
+function nothingToRevoke({ namespace, state }: NamespaceRecord): WireError {
+  if (state === 'gone') return new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
+  return new WireError(
     'RequestConflict',
-    `Namespace ${record.namespace} is being deleted, and its credentials with it. Name an instant in the field until to refuse claims after that.`,
+    `Namespace ${namespace} is being deleted, and its credentials with it. Name an instant in the field until to refuse claims after that.`,
   );
 }
 

@@ -27,7 +27,7 @@ export interface NamespaceRecord {
   readonly state: NamespaceState;
   /** 16 random bytes in base64url, new for every life: a name claimed again never gets an old password. */
   readonly life: string;
-  /** Counts rotations from 1; odd: slot 1 is active, even: slot 2. */
+  /** Counts rotations from 1, a revocation as two; odd: slot 1 is active, even: slot 2. */
   readonly generation: number;
   /** Slot 1 and slot 2. */
   readonly slots: readonly [Slot, Slot];

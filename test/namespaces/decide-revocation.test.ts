@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { decideRevocation, type RevocationContext, settled } from '../../src/namespaces/decide-revocation.ts';
+import type { NamespaceRecord } from '../../src/store/records.ts';
+import {
+  decideRevocation,
+  type RevocationContext,
+  revocationTarget,
+  settled,
+} from '../../src/namespaces/decide-revocation.ts';
 import { recordOf } from '../support/records.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
@@ -77,4 +83,67 @@ describe('decideRevocation, when another revocation of the same credentials came
     const later = recordOf(NOW, { generation: 4 });
     assert.deepEqual(decideRevocation(later, target, asking(NOW + HOUR)), { action: 'done' });
   });
+});
+
+describe('decideRevocation, about a namespace that has ended', () => {
+  const asking = (untilMs: number | null): RevocationContext => ({
+    ...context,
+    keyId: 'key',
+    hasNextKey: true,
+    untilMs,
+  });
+  const [tomorrow, nextWeek] = [NOW + 24 * HOUR, NOW + 168 * HOUR];
+
+  for (const state of ['expiring', 'gone'] as const) {
+    const ended = recordOf(NOW, { state, goneMs: state === 'gone' ? NOW : null });
+    /** What is left when this revocation was carried out. */
+    const refused = (record: NamespaceRecord, untilMs: number): NamespaceRecord => {
+      const decision = decideRevocation(record, revocationTarget(record), asking(untilMs));
+      assert.ok(decision.action === 'refuse');
+      return decision.record;
+    };
+
+    it(`refuses claims, and counts as one of a namespace that lives (${state})`, () => {
+      const record = refused(ended, tomorrow);
+      const [active, standby] = ended.slots;
+      assert.deepEqual(record, {
+        ...ended,
+        revision: ended.revision + 1,
+        generation: 3,
+        slots: [{ ...active, generation: 3 }, standby],
+        revokedUntilMs: tomorrow,
+      });
+      const even = { ...ended, generation: 2, slots: [standby, { ...active, generation: 2 }] as const };
+      assert.deepEqual(refused(even, tomorrow).slots, [standby, { ...active, generation: 4 }]);
+    });
+
+    it(`replaces no later one when it is delivered again, whether that is longer or shorter (${state})`, () => {
+      const target = revocationTarget(ended);
+      const first = refused(ended, tomorrow);
+      assert.deepEqual(decideRevocation(first, target, asking(tomorrow)), { action: 'done' });
+      for (const untilMs of [nextWeek, NOW + HOUR]) {
+        const second = refused(first, untilMs);
+        assert.equal(second.revokedUntilMs, untilMs);
+        assert.deepEqual(decideRevocation(second, target, asking(tomorrow)), { action: 'done' });
+      }
+    });
+
+    it(`is carried out when its agent died before it wrote anything, and shortens no other one (${state})`, () => {
+      const living = recordOf(NOW, { state: 'active' });
+      const target = revocationTarget(living);
+      const decision = decideRevocation(ended, target, asking(tomorrow));
+      assert.ok(decision.action === 'refuse' && decision.record.revokedUntilMs === tomorrow);
+      const longer = decideRevocation(refused(ended, NOW + HOUR), target, asking(tomorrow));
+      assert.ok(longer.action === 'refuse' && longer.record.revokedUntilMs === tomorrow);
+      assert.equal(longer.record.generation, target.generation);
+      assert.deepEqual(decideRevocation(refused(ended, nextWeek), target, asking(tomorrow)), { action: 'done' });
+    });
+
+    it(`has nothing to do without an instant, and says so unless it was carried out while there was something (${state})`, () => {
+      const code = state === 'gone' ? 'ResourceNotFound' : 'RequestConflict';
+      assert.throws(() => decideRevocation(ended, revocationTarget(ended), asking(null)), { code });
+      const revoked = { ...ended, generation: 3, recheckMs: NOW };
+      assert.deepEqual(decideRevocation(revoked, revocationTarget(ended), asking(null)), { action: 'done' });
+    });
+  }
 });

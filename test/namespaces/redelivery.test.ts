@@ -99,6 +99,27 @@ describe('a request that is delivered again', function () {
     await assert.rejects(second.claim(namespace), /is revoked until/);
   });
 
+  it('lets what a later revocation says of an ended namespace stand', async () => {
+    const { first, second, namespace, store, nonce } = await setUp();
+    const day = 86_400_000;
+    const revoke = async (
+      agent: typeof first,
+      untilMs: number,
+      of: Pick<NonceEntry, 'key' | 'outcome' | 'firstSeenMs'>,
+    ) => await agent.revoker.revoke({ namespace, untilMs, nonce: of }, never);
+    const another = () => ({ key: randomUUID(), outcome: null, firstSeenMs: Date.now() });
+    const record = store.peek(namespace) ?? assert.fail();
+    store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
+    const tomorrow = Date.now() + day;
+    assert.ok((await revoke(first, tomorrow, await nonce())).isNews);
+    await first.endNamespaces([namespace], never);
+    for (const untilMs of [tomorrow + day, tomorrow - day / 2]) {
+      assert.deepEqual(await revoke(second, untilMs, another()), { isNews: true, refusedUntilMs: untilMs });
+      assert.deepEqual(await revoke(second, tomorrow, await nonce()), { isNews: false, refusedUntilMs: untilMs });
+    }
+    assert.equal(store.peek(namespace)?.state, 'gone');
+  });
+
   it('says that no claims are refused when another revocation, and a rotation, came before it had its turn', async () => {
     const { first, second, namespace, store } = await setUp();
     const { life, generation } = store.peek(namespace) ?? assert.fail();

@@ -38,9 +38,13 @@ function checkNextLife(before: NamespaceRecord, after: NamespaceRecord): string[
 function checkSameLife(before: NamespaceRecord, after: NamespaceRecord): string[] {
   const faults: string[] = [];
   const raise = after.generation - before.generation;
-  const isRevoked = raise === 2 && after.state === 'provisioning';
+  // Of what has ended only the ban is left to revoke.
+  const isEnded = before.state === 'expiring' || before.state === 'gone';
+  const isRevoked = raise === 2 && after.state === (isEnded ? before.state : 'provisioning');
   if (raise !== 0 && raise !== 1 && !isRevoked) faults.push(`the generation was raised by ${raise}`);
   if (raise === 1 && after.state !== 'active') faults.push(`it was rotated while it was ${after.state}`);
+  if (!isRevoked && (after.revokedUntilMs ?? 0) < (before.revokedUntilMs ?? 0))
+    faults.push('a ban was shortened, and by no revocation');
   if (after.expiresMs < before.expiresMs && after.state !== 'expiring')
     faults.push('it ends earlier than was promised');
   for (const index of [0, 1] as const) {
