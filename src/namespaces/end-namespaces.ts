@@ -1,5 +1,5 @@
 import { forEachAtOnce } from '../at-once.ts';
-import type { Management } from '../broker/management.ts';
+import type { ListedConnection, Management } from '../broker/management.ts';
 import { type Clock, momentOf, type Sleep } from '../clock.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { EndReason, NamespaceRecord } from '../store/records.ts';
@@ -34,7 +34,7 @@ export interface EndParts {
   readonly management: Pick<
     Management,
     | 'deleteUser'
-    | 'listConnections'
+    | 'listOpenConnections'
     | 'closeUserConnections'
     | 'listUserConnections'
     | 'listQueueNames'
@@ -77,10 +77,13 @@ interface Ending {
 const LATE_CONNECTION_MS = 600;
 
 /**
- * How long the accounts wait for the listing of their connections, in ms. With many connections it takes seconds, and
- * until the accounts are deleted released credentials open new ones.
+ * How long the accounts wait for the listing of their connections, in ms. On a busy broker it takes longer, and until the
+ * accounts are deleted released credentials open new ones.
  */
 const LISTING_PATIENCE_MS = 300;
+
+/** Of so many accounts the connections are asked for one by one; of more, one listing of all connections costs less. */
+const ACCOUNTS_ASKED_SINGLY = 16;
 
 /** How often queues and exchanges are listed, at most: whoever keeps making them is no account of the namespace. */
 const MOST_LISTINGS = 10;
@@ -109,6 +112,17 @@ export function createEnd(parts: EndParts): EndNamespaces {
   const accountsOf = (namespace: string): string[] =>
     ([1, 2] as const).map((slot) => accountName(usernamePrefix, namespace, slot));
 
+  /** The connections that these namespaces have now. */
+  const listOpen = async (endings: ReadonlySet<Ending>, signal: AbortSignal): Promise<ListedConnection[]> => {
+    const accounts = new Set([...endings].flatMap(({ namespace }) => accountsOf(namespace)));
+    if (accounts.size <= ACCOUNTS_ASKED_SINGLY) {
+      return (
+        await Promise.all([...accounts].map((account) => management.listUserConnections(account, { signal })))
+      ).flat();
+    }
+    return (await management.listOpenConnections({ signal })).filter(({ user }) => accounts.has(user));
+  };
+
   /** Tells of the connections that the deletion of the accounts is about to close, as far as they are listed. */
   const tellConnections = async (endings: ReadonlySet<Ending>, signal: AbortSignal): Promise<void> => {
     const owners = new Map(
@@ -117,7 +131,7 @@ export function createEnd(parts: EndParts): EndNamespaces {
       ),
     );
     // A listing for the telling alone: that it fails must not hold up the deletion.
-    const listed = await management.listConnections(vhost, { signal }).catch(() => []);
+    const listed = await listOpen(endings, signal).catch(() => []);
     for (const { name, user } of listed) {
       const owner = owners.get(user);
       if (owner !== undefined) parts.onClosed({ ...owner, account: user, connection: name });
@@ -140,11 +154,10 @@ export function createEnd(parts: EndParts): EndNamespaces {
     }
   };
 
-  /** Closes what slipped in while its account was deleted. */
-  const closeLate = async ({ namespace, guard }: Ending): Promise<void> => {
+  /** Closes what slipped in while its account was deleted, for the accounts of which something was seen. */
+  const closeLate = async ({ namespace, guard }: Ending, late: ReadonlySet<string>): Promise<void> => {
     for (const account of accountsOf(namespace)) {
-      const late = await sent(guard, (options) => management.listUserConnections(account, options));
-      if (late.length === 0) continue;
+      if (!late.has(account)) continue;
       const reason = reasonOf(guard.record);
       const closed = await sent(guard, (options) =>
         closeConnections(management, account, REASONS[reason], options, sleep),
@@ -222,7 +235,8 @@ export function createEnd(parts: EndParts): EndNamespaces {
     await atMost(told, LISTING_PATIENCE_MS, signal);
     await each(deleteAccounts);
     await sleep(LATE_CONNECTION_MS, signal);
-    await each(closeLate);
+    const late = new Set((await listOpen(endings, signal)).map(({ user }) => user));
+    await each((ending) => closeLate(ending, late));
     await told;
 
     for (let listing = 1; endings.size > 0; listing += 1) {

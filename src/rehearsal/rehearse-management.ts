@@ -107,6 +107,7 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
       const found = await real.getConnection(name, options);
       return found !== undefined && isOpen(found) ? found : undefined;
     },
+    listOpenConnections: async (options) => (await real.listOpenConnections(options)).filter(isOpen),
     listConnections: async (vhost, options) => (await real.listConnections(vhost, options)).filter(isOpen),
     async getQueue(vhost, name, options) {
       const found = await real.getQueue(vhost, name, options);

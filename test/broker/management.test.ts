@@ -88,6 +88,18 @@ describe('management API', () => {
     assert.deepEqual(await management.getUserLimits(name), { 'max-connections': 2 });
   });
 
+  it('lists the open connections of all users as they are now', async () => {
+    const count = async (): Promise<number> =>
+      (await room.management.listOpenConnections()).filter(({ user }) => user === room.user).length;
+    const before = await count();
+    const connection = await openConnection(room.amqpUrl);
+    // The statistics, without which there is no age, would take five seconds.
+    const deadline = Date.now() + 2000;
+    while ((await count()) === before) assert.ok(Date.now() < deadline, 'It is not listed.');
+    await connection.close();
+    while ((await count()) > before) assert.ok(Date.now() < deadline, 'It is listed still.');
+  });
+
   it("closes a user's connections and tells them why", async () => {
     const connection = await openConnection(room.amqpUrl);
     const told = once(connection, 'close');

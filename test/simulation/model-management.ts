@@ -96,6 +96,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     listUserConnections: (user, options) =>
       call(options, () => [...connections.values()].filter((connection) => connection.user === user)),
     getConnection: (name, options) => call(options, () => connections.get(name)),
+    listOpenConnections: (options) => call(options, () => [...connections.values()]),
     listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
     listQueueNames: (_vhost, options) => call(options, () => listThings('queue').map(({ name }) => name)),
