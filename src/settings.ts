@@ -49,6 +49,7 @@ export const fileSettings = z.strictObject({
   defaultLifetimeSeconds: seconds,
   maxLifetimeSeconds: seconds,
   maxSkewSeconds: seconds.max(900, { error: 'must be at most 900 seconds, which is what Taskcluster allows' }),
+  handshakeTimeoutSeconds: seconds,
   requireSealedReplies: z.boolean({ error: 'must be true or false' }),
   accountLimits: limits,
   claimantLimits: limits,

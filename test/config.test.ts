@@ -36,6 +36,7 @@ describe('loadConfig', () => {
       exemptQueues: [],
       queueBackstopMessages: 80000,
       maxSkewSeconds: 300,
+      handshakeTimeoutSeconds: 10,
       requireSealedReplies: false,
       eventVhost: '/',
       accountLimits: {},

@@ -76,7 +76,10 @@ export interface ListedConnection {
   /** RabbitMQ's name of it: client address and port, arrow, broker address and port. */
   readonly name: string;
   readonly user: string;
-  /** When it was opened, in ms since the epoch by the broker's clock; absent when the listing does not say. */
+  /**
+   * When the broker accepted it, in ms since the epoch by the clock of the node: before its client logged in. Absent when the
+   * listing does not say.
+   */
   readonly connectedAtMs?: number | undefined;
 }
 

@@ -95,8 +95,6 @@ export interface Management {
   listUserLimits(options?: CallOptions): Promise<ListedUserLimits[]>;
   /** The open connections of a user, a few ms old; empty when there is no such user. */
   listUserConnections(user: string, options?: CallOptions): Promise<ListedConnection[]>;
-  /** An open connection; when it was opened is not told in its first seconds. */
-  getConnection(name: string, options?: CallOptions): Promise<ListedConnection | undefined>;
   /** All connections that are open now, in every virtual host, without their age. */
   listOpenConnections(options?: CallOptions): Promise<ListedConnection[]>;
   /** The open connections of the virtual host with their age, up to five seconds old. */
@@ -221,7 +219,6 @@ export function createManagement(settings: ManagementSettings): Management {
     listUserLimits: (options) => list(listedUserLimitsAnswer, ['user-limits'], options),
     listUserConnections: async (user, options) =>
       (await find(z.array(connectionAnswer), ['connections', 'username', user], options)) ?? [],
-    getConnection: (name, options) => find(connectionAnswer, ['connections', name], options, AGE_ONLY),
     listOpenConnections: (options) => list(connectionAnswer, ['connections'], options, NOW_OPEN),
     listConnections: (vhost, options) => list(connectionAnswer, ['vhosts', vhost, 'connections'], options, AGE_ONLY),
     closeConnection: (name, reason, options) => remove(['connections', name], options, { 'X-Reason': reason }),

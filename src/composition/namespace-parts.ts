@@ -66,6 +66,7 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
     rotationMs: config.rotationIntervalSeconds * 1000,
     defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
     maxLifetimeMs: config.maxLifetimeSeconds * 1000,
+    handshakeMs: config.handshakeTimeoutSeconds * 1000,
   };
   const accounts = createAccounts({
     management,

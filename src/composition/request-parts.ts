@@ -9,7 +9,7 @@ import { FINISH_REVOCATION } from '../jobs/finish-revocation.ts';
 import type { Jobs } from '../jobs/job.ts';
 import type { Log } from '../log.ts';
 import type { ClaimResult } from '../namespaces/claim.ts';
-import { settleMs } from '../namespaces/timing.ts';
+import { aftermathMs } from '../namespaces/timing.ts';
 import type { Audit } from '../notify/audit.ts';
 import type { AgentEvents } from '../notify/agent-events.ts';
 import { createAnswer } from '../requests/answer.ts';
@@ -79,7 +79,7 @@ export function createHandlers(
     'revoke-namespace': revokeNamespaceMethod(parts.revoker, ({ namespace, refusedUntilMs, ...asked }) => {
       const { clientId, userId } = asked;
       const revokedUntil = refusedUntilMs === undefined ? undefined : formatInstant(refusedUntilMs);
-      jobs.trigger(FINISH_REVOCATION, namespace, settleMs(parts.intervals));
+      jobs.trigger(FINISH_REVOCATION, namespace, aftermathMs(parts.intervals));
       events.emit('namespace.revoked', {
         namespace,
         clientId,

@@ -1,7 +1,7 @@
 import { WireError } from '../contract/errors.ts';
 import type { NamespaceRecord, Slot } from '../store/records.ts';
 import { activeSlot, slotOfGeneration } from './accounts.ts';
-import { type Intervals, settleMs } from './timing.ts';
+import { aftermathMs, type Intervals } from './timing.ts';
 
 /** What a revocation is about: fixed when the request is first seen, so that a redelivery revokes nothing later. */
 export interface RevocationTarget {
@@ -92,7 +92,7 @@ function revoked(record: NamespaceRecord, context: RevocationContext): Namespace
     nextKeyId: keyId,
     nextRotationMs: latestMs + intervals.rotationMs,
     revokedUntilMs: untilMs,
-    recheckMs: latestMs + settleMs(intervals),
+    recheckMs: latestMs + aftermathMs(intervals),
   };
 }
 
@@ -112,6 +112,14 @@ export function isRecheckDue(record: NamespaceRecord, earliestMs: number): boole
   return isUnsettled(record) && (record.recheckMs ?? 0) <= earliestMs;
 }
 
+/** The next revision of a record whose accounts are about to be put right: they are to be compared once more after that. */
+export function putOff(
+  record: NamespaceRecord,
+  { latestMs, intervals }: Pick<SettlingContext, 'latestMs' | 'intervals'>,
+): NamespaceRecord {
+  return { ...record, revision: record.revision + 1, recheckMs: latestMs + aftermathMs(intervals) };
+}
+
 /**
  * The next revision of a record whose accounts were compared with it because of a revocation; undefined: nothing to
  * write yet. The next rotation is counted from then: it goes into the account that was not handed out, and what another
@@ -126,8 +134,7 @@ export function settled(
 ): NamespaceRecord | undefined {
   const next = { ...record, revision: record.revision + 1, nextRotationMs: latestMs + intervals.rotationMs };
   if (record.state === 'provisioning' || isWritten) {
-    // A write that was under way when the record changed arrives within 2F.
-    return { ...next, state: 'active', recheckMs: latestMs + settleMs(intervals) };
+    return { ...next, state: 'active', recheckMs: latestMs + aftermathMs(intervals) };
   }
   return isRecheckDue(record, earliestMs) ? { ...next, recheckMs: null } : undefined;
 }

@@ -7,16 +7,12 @@ import type { BrokerUser, CallOptions, Management } from '../broker/management.t
 import { hashMatches } from '../broker/password-hash.ts';
 import { accountName, type SlotNumber } from './accounts.ts';
 import type { ClockBounds } from './clock-bounds.ts';
-import {
-  closeConnections,
-  closeEarlierConnections,
-  type ConnectionCalls,
-  type SingleConnectionCalls,
-} from './close-connections.ts';
+import { closeConnections, closeOpenConnections, type ConnectionCalls } from './close-connections.ts';
 import {
   checkUntil,
   decideRevocation,
   isRecheckDue,
+  putOff,
   type RevocationContext,
   type RevocationTarget,
   revocationTarget,
@@ -24,7 +20,7 @@ import {
 } from './decide-revocation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
-import { clockDifferenceMs, fenceMs, type Intervals, settleMs } from './timing.ts';
+import { clockDifferenceMs, fenceMs, type Intervals } from './timing.ts';
 import { openWindow, type WriteWindow } from './write-window.ts';
 
 /** A revocation whose signature and scope are right. */
@@ -52,7 +48,7 @@ export interface RevocationParts {
   readonly store: NamespaceStore;
   readonly nonces: Pick<NonceStore, 'recordOutcome'>;
   readonly accounts: Accounts;
-  readonly management: ConnectionCalls & SingleConnectionCalls & Pick<Management, 'getUser'>;
+  readonly management: ConnectionCalls & Pick<Management, 'getUser'>;
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly bounds: ClockBounds;
@@ -88,58 +84,69 @@ export function createRevocation(parts: RevocationParts): Revoker {
   const fence = fenceMs(intervals);
 
   /**
-   * Closes the connections of an account: all of them when its password has just been written, else those that had logged
-   * in before that and were opened since.
+   * Closes the connections of an account: until none is left when its password has just been written, and nobody can open
+   * another one; else those that are open. Among them may be one whose client had logged in before the revocation, and
+   * nothing tells it from those of newer credentials but the broker's clock.
    */
   const close = async (
-    record: NamespaceRecord,
+    { namespace }: NamespaceRecord,
     slot: SlotNumber,
     isWritten: boolean,
     options: CallOptions & { readonly signal: AbortSignal },
   ): Promise<void> => {
-    const account = accountName(usernamePrefix, record.namespace, slot);
-    const writtenMs = (record.recheckMs ?? 0) - settleMs(intervals);
-    const closed = isWritten
-      ? await closeConnections(management, account, REASON, options, sleep)
-      : await closeEarlierConnections(management, account, writtenMs, REASON, options);
-    for (const connection of closed) parts.onClosed({ namespace: record.namespace, account, connection });
+    const account = accountName(usernamePrefix, namespace, slot);
+    const closeThem = isWritten ? closeConnections : closeOpenConnections;
+    const closed = await closeThem(management, account, REASON, options, sleep);
+    for (const connection of closed) parts.onClosed({ namespace, account, connection });
   };
 
   /** Whether an account has the password that the record says. */
   const holds = (record: NamespaceRecord, slot: SlotNumber, user: BrokerUser | undefined): boolean =>
     user !== undefined && hashMatches(user.passwordHash, accounts.password(record, slot));
 
+  /** The accounts that have to be written: both while it is `provisioning`, as nobody may rely on what the broker has. */
+  const findWrong = async (record: NamespaceRecord, signal: AbortSignal): Promise<readonly SlotNumber[]> => {
+    if (record.state !== 'active') return SLOTS;
+    const users = await Promise.all(
+      SLOTS.map((slot) => management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal })),
+    );
+    return SLOTS.filter((slot) => !holds(record, slot, users[slot - 1]));
+  };
+
   /**
    * One try at both accounts of a record that has `recheckMs`; undefined when the record has changed meanwhile.
-   * While it is `provisioning` both are written: nobody may rely on what the broker has.
+   *
+   * @param cleared for which values of `recheckMs` the connections were closed already. Their clients claim anew then, which
+   *   changes the record; closing them again at each try would never end.
    */
   const settle = async (
-    record: NamespaceRecord,
+    read: NamespaceRecord,
     readAt: Moment,
+    cleared: Set<number | null>,
     signal: AbortSignal,
   ): Promise<NamespaceRecord | undefined> => {
     const window: WriteWindow = openWindow(clock, readAt, fence);
-    const write = async (slot: SlotNumber): Promise<boolean> => {
-      if (record.state === 'active') {
-        const user = await management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal });
-        if (holds(record, slot, user)) return false;
-      }
-      await accounts.provision(record, slot, window, signal);
-      return true;
-    };
     // An agent that was stopped in between must not close what was opened since with other passwords.
     const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
-    const isDue = isRecheckDue(record, bounds.earliestMs());
+    const isDue = isRecheckDue(read, bounds.earliestMs());
+    let record = read;
     try {
-      const written = await Promise.all(SLOTS.map(write));
+      const wrong = await findWrong(record, signal);
+      if (isDue && record.state === 'active' && wrong.length > 0) {
+        // First, as whoever finds the passwords right after this must still wait for those who have logged in with others.
+        record = putOff(record, { latestMs: bounds.latestMs(), intervals });
+        if (!(await store.replace(record, read.revision))) return undefined;
+      }
+      await Promise.all(wrong.map((slot) => accounts.provision(record, slot, window, signal)));
       // After both passwords: no old one can open another connection while the open ones are closed.
       await Promise.all(
         SLOTS.map(async (slot) => {
-          const isWritten = written[slot - 1] === true;
-          if (isWritten || isDue) await close(record, slot, isWritten, options);
+          const isWritten = wrong.includes(slot);
+          if (isWritten || (isDue && !cleared.has(record.recheckMs))) await close(record, slot, isWritten, options);
         }),
       );
-      const next = settled(record, written.includes(true), {
+      if (isDue) cleared.add(record.recheckMs);
+      const next = settled(record, wrong.length > 0, {
         earliestMs: bounds.earliestMs(),
         latestMs: bounds.latestMs(),
         intervals,
@@ -153,6 +160,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
   };
 
   const finish = async (namespace: string, signal: AbortSignal): Promise<void> => {
+    const cleared = new Set<number | null>();
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       signal.throwIfAborted();
       const readAt = momentOf(clock);
@@ -160,7 +168,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
       if (record === undefined || record.recheckMs === null) return;
       if (record.state !== 'provisioning' && record.state !== 'active') return;
       // A claim may have made it active meanwhile, with the active account alone: then both are compared here.
-      if ((await settle(record, readAt, signal)) !== undefined) return;
+      if ((await settle(record, readAt, cleared, signal)) !== undefined) return;
     }
     throw contended(namespace);
   };

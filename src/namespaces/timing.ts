@@ -3,6 +3,11 @@ export interface Intervals {
   readonly rotationMs: number;
   readonly defaultLifetimeMs: number;
   readonly maxLifetimeMs: number;
+  /**
+   * For how long after a login a connection may still open: RabbitMQ looks at a password once, at the login, and counts its
+   * `handshake_timeout` from the beginning of the connection.
+   */
+  readonly handshakeMs: number;
 }
 
 /** The longest write window, whatever the rotation interval. */
@@ -35,6 +40,15 @@ export function settleMs(intervals: Intervals): number {
 }
 
 /**
+ * How long after credentials ceased to be valid nothing can come of them any more, by whichever agent's clock: neither a
+ * write of before, nor a connection whose client had logged in with them. That takes the difference of clocks and a
+ * handshake, for which two windows and the longer of both are enough.
+ */
+export function aftermathMs(intervals: Intervals): number {
+  return 2 * fenceMs(intervals) + Math.max(clockDifferenceMs(intervals), intervals.handshakeMs);
+}
+
+/**
  * When a client that claims now should claim again: half an interval after the next rotation, when its account has
  * become the standby and not yet been written again; never after the namespace's end.
  */
@@ -53,8 +67,9 @@ export function deletionStartsMs(expiresMs: number, intervals: Intervals): numbe
 
 /**
  * When the name of a deleted namespace may be used again, by whichever agent's clock: no late write or delete of the former
- * life can arrive any more.
+ * life can arrive any more, and nobody who logged in before its end can open a connection, which the permissions of the next
+ * life would allow.
  */
 export function reusableMs(goneMs: number, intervals: Intervals): number {
-  return goneMs + settleMs(intervals);
+  return goneMs + aftermathMs(intervals);
 }

@@ -103,10 +103,6 @@ export function rehearseManagement(real: Management, clock: Clock, onEffect: OnE
     deleteGlobalParameter: async (name) =>
       await Promise.resolve(remove('deleteGlobalParameter', 'global parameter', name)),
     listUserConnections: async (user, options) => (await real.listUserConnections(user, options)).filter(isOpen),
-    async getConnection(name, options) {
-      const found = await real.getConnection(name, options);
-      return found !== undefined && isOpen(found) ? found : undefined;
-    },
     listOpenConnections: async (options) => (await real.listOpenConnections(options)).filter(isOpen),
     listConnections: async (vhost, options) => (await real.listConnections(vhost, options)).filter(isOpen),
     async getQueue(vhost, name, options) {

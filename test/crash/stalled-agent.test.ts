@@ -17,7 +17,7 @@ import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
 /** The fence is an eighth of it: 1 s, which a loaded machine's calls keep within. */
 const SETTINGS = { rotationIntervalSeconds: 8 };
-const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0 };
+const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
 const FENCE_MS = fenceMs(INTERVALS);
 
 describe('an agent that stands still between reading a record and writing its account', () => {

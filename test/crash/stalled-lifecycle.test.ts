@@ -20,7 +20,7 @@ import { together } from '../support/together.ts';
 /** Longer than the lock of a job lasts, in ms. */
 const LONGER_THAN_LOCKS_MS = 4_500;
 
-const INTERVALS = { rotationMs: 4000, defaultLifetimeMs: 0, maxLifetimeMs: 0 };
+const INTERVALS = { rotationMs: 4000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
 
 describe('an agent that stands still for longer than any lock', function () {
   this.timeout(120_000);

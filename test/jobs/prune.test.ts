@@ -59,7 +59,7 @@ describe('prune', () => {
   it('forgets no signature and no tombstone early because the clock was set forward', async () => {
     const clock = createManualClock();
     const store = createMemoryStore();
-    const intervals = { rotationMs: DAY / 24, defaultLifetimeMs: DAY, maxLifetimeMs: DAY };
+    const intervals = { rotationMs: DAY / 24, defaultLifetimeMs: DAY, maxLifetimeMs: DAY, handshakeMs: 10_000 };
     const bounds = createClockBounds(clock, intervals, () => undefined);
     store.put(recordOf(0, { namespace: 'young', state: 'gone', goneMs: clock.nowMs() - DAY + 1 }));
     const entry = { replyAddress: 'a', correlationId: 'c', digest: 'd', firstSeenMs: 0, outcome: null };

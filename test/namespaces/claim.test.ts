@@ -18,7 +18,7 @@ import { recordOf } from '../support/records.ts';
 import { createScriptedManagement } from '../support/scripted-management.ts';
 
 const HOUR = 3_600_000;
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 const never = new AbortController().signal;
 const keyring = createKeyring(new Secret('s'.repeat(32)), []);
 const settings = {

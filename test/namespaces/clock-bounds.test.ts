@@ -3,7 +3,7 @@ import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const HOUR = 3_600_000;
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 
 function setUp() {
   const clock = createManualClock();

@@ -3,11 +3,28 @@ import { once } from 'node:events';
 import type { ChannelModel } from 'amqplib';
 import { systemSleep } from '../../src/clock.ts';
 import { AgentError, isAgentError } from '../../src/errors.ts';
-import { closeConnections, type ConnectionCalls } from '../../src/namespaces/close-connections.ts';
+import {
+  closeConnections,
+  closeOpenConnections,
+  type ConnectionCalls,
+} from '../../src/namespaces/close-connections.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 
 const { signal } = new AbortController();
+
+/** The calls of a broker that closes nothing at its first tries, as over a connection that ends at that moment. */
+function stumbling(calls: ConnectionCalls, stumbles: number): ConnectionCalls {
+  let left = stumbles;
+  return {
+    ...calls,
+    async closeUserConnections(...call) {
+      left -= 1;
+      if (left >= 0) throw new AgentError('BrokerUnavailable', 'By a test.');
+      await calls.closeUserConnections(...call);
+    },
+  };
+}
 
 describe('closing the connections of a user', () => {
   useSharedBroker();
@@ -35,15 +52,7 @@ describe('closing the connections of a user', () => {
 
   it('goes on when the broker stumbles over one that has just ended', async () => {
     const { closed } = await open(3);
-    let stumbles = 2;
-    const names = await close({
-      ...room.management,
-      async closeUserConnections(...call) {
-        stumbles -= 1;
-        if (stumbles >= 0) throw new AgentError('BrokerUnavailable', 'By a test.');
-        await room.management.closeUserConnections(...call);
-      },
-    });
+    const names = await close(stumbling(room.management, 2));
     assert.equal(names.length, 3);
     await closed;
   });
@@ -53,5 +62,34 @@ describe('closing the connections of a user', () => {
     const reason = new AgentError('BrokerUnavailable', 'By a test.');
     const closing = close({ ...room.management, closeUserConnections: () => Promise.reject(reason) });
     await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
+  });
+
+  describe('that are open now', () => {
+    const closeOpen = (calls: ConnectionCalls): Promise<string[]> =>
+      closeOpenConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
+
+    it('reaches those that were opened a moment ago, and none of those that come at once after it', async () => {
+      const { closed } = await open(3);
+      let later: ChannelModel | undefined;
+      const names = await closeOpen({
+        ...room.management,
+        async closeUserConnections(...call) {
+          await room.management.closeUserConnections(...call);
+          later = await openConnection(room.amqpUrl);
+        },
+      });
+      await closed;
+      assert.equal(names.length, 3);
+      await (await later?.createChannel())?.close();
+    });
+
+    it('goes on when the broker stumbles over one that has just ended, and fails with the reason when it always does', async () => {
+      const { closed } = await open(2);
+      const reason = new AgentError('BrokerUnavailable', 'By a test.');
+      const closing = closeOpen({ ...room.management, closeUserConnections: () => Promise.reject(reason) });
+      await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
+      assert.equal((await closeOpen(stumbling(room.management, 2))).length, 2);
+      await closed;
+    });
   });
 });

@@ -13,7 +13,7 @@ import { recordOf } from '../support/records.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-11-24T12:00:00Z');
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 
 function context(nowMs = NOW): ClaimContext {
   return { nowMs, earliestMs: nowMs, intervals, keyId: 'key', newLife: () => 'a new life' };

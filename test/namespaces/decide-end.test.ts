@@ -6,7 +6,7 @@ import { recordOf } from '../support/records.ts';
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 
 function decide(given: Partial<NamespaceRecord>, nowMs = NOW) {
   return decideEnd(recordOf(NOW, given), { nowMs, intervals, noticeMs: HOUR });

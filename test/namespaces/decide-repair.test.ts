@@ -14,7 +14,7 @@ const previous = createKeyring(new Secret('p'.repeat(32)), []).currentKeyId;
 const keyId = keyring.currentKeyId;
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-11-24T12:00:00Z');
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 const permissions = permissionsOf('pulse-agent', 'taskcluster-x');
 const checkOf = createPasswordCheck({ keyring, storeId: 'store', usernamePrefix: 'p.' });
 

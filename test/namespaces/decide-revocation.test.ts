@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 import {
   decideRevocation,
+  putOff,
   type RevocationContext,
   revocationTarget,
   settled,
@@ -14,7 +15,7 @@ const WINDOWS = 30_000;
 const context = {
   earliestMs: NOW,
   latestMs: NOW,
-  intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR },
+  intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 },
 };
 
 describe('settled', () => {
@@ -32,6 +33,14 @@ describe('settled', () => {
   it('compares once more after it had to put something right', () => {
     const record = recordOf(NOW - HOUR, { recheckMs: NOW });
     assert.equal(settled(record, true, context)?.recheckMs, NOW + WINDOWS);
+  });
+
+  it('does so no sooner than whoever had logged in before can open a connection, however short the intervals', () => {
+    const record = recordOf(NOW - HOUR, { recheckMs: NOW });
+    const short = { ...context, intervals: { ...context.intervals, rotationMs: 8000 } };
+    assert.equal(settled(record, true, short)?.recheckMs, NOW + 12_000);
+    const next = { ...record, revision: record.revision + 1, recheckMs: NOW + 12_000 };
+    assert.deepEqual(putOff(record, short), next);
   });
 
   it('is done when nothing differs, no sooner than it was to be compared', () => {

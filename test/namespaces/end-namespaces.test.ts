@@ -17,7 +17,7 @@ setMaxListeners(0, never);
 
 /** F is a second, the pause before a name is used again three. */
 const SETTINGS = { rotationIntervalSeconds: 8 };
-const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0 };
+const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
 
 /** As many as were seen to outlive the deletion of their user. */
 const CONNECTIONS = 242;

@@ -5,7 +5,7 @@ import { createMemoryStore } from '../support/memory-store.ts';
 import { recordOf } from '../support/records.ts';
 
 const HOUR = 3_600_000;
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 const never = new AbortController().signal;
 const namespace = 'taskcluster-x';
 

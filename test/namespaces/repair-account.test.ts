@@ -32,7 +32,7 @@ function setUp() {
     clock,
     bounds: { earliestMs: () => clock.nowMs(), latestMs: () => clock.nowMs() },
     random: () => 0,
-    intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR },
+    intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 },
     settings: { agentId: 'pulse-agent', usernamePrefix: '', vhost: '/', limits: {} },
     async finishRevocation(namespace) {
       steps.push(`finish ${namespace}`);

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { systemClock } from '../../src/clock.ts';
 import type { Revoked } from '../../src/namespaces/revoke.ts';
-import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
+import { aftermathMs, fenceMs } from '../../src/namespaces/timing.ts';
 import { teamNamespace } from '../support/agent.ts';
-import { BROKER_START_MS, openConnection, sharedBroker } from '../support/broker.ts';
+import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeNamespaceRoom } from '../support/namespace-room.ts';
 import { logInRaw } from '../support/raw-amqp.ts';
+import type { Around } from '../support/steps.ts';
 
 const { signal } = new AbortController();
 
@@ -31,35 +33,85 @@ describe('a connection at the time of a revocation', function () {
     await sharedBroker();
   });
 
-  it('that has logged in opens after it, and is closed when late writes are looked for; later ones stay open', async () => {
-    const { agent, namespace, connectionString, half, store, config } = await setUp();
+  /** Has it revoked, and returns how agents are added whose clock says that the last comparison is due. */
+  const revoke = async (site: Awaited<ReturnType<typeof setUp>>) => {
+    const { agent, namespace } = site;
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() };
     await agent.revoker.revoke({ namespace, untilMs: undefined, nonce }, signal);
+    const clock = { ...systemClock, nowMs: () => Date.now() + aftermathMs(agent.intervals) };
+    return (around?: Around) => site.addAgent({ clock, ...(around && { around }) });
+  };
+
+  it('that has logged in opens after it, and is closed at the last comparison, however young it is', async () => {
+    const site = await setUp();
+    const { agent, namespace, connectionString, half, store, config } = site;
+    const addLater = await revoke(site);
     await assert.rejects(connect(connectionString), /403/);
     // RabbitMQ has looked at the password already.
     await half.open();
     const isClosed = half.frames.method(10, 50);
-    const later = await openConnection((await agent.claim(namespace)).connectionString);
-    await (await later.createChannel()).close();
-
-    // The broker tells how old a connection is a few seconds late.
     const account = `${config.usernamePrefix}${namespace}-1`;
-    const isAged = async (): Promise<boolean> => {
-      const open = (await agent.management.listConnections(config.vhost)).filter(({ user }) => user === account);
-      return open.length === 2 && open.every(({ connectedAtMs }) => connectedAtMs !== undefined);
-    };
-    while (!(await isAged())) await sleep(200);
-    while (store.peek(namespace)?.recheckMs !== null) {
-      await agent.revoker.finish(namespace, signal);
-      await sleep(settleMs(agent.intervals) / 10);
-    }
+    while ((await agent.management.listUserConnections(account)).length === 0) await sleep(5);
+    await agent.revoker.finish(namespace, signal);
+    assert.deepEqual(agent.events, []);
+
+    const later = addLater();
+    await later.revoker.finish(namespace, signal);
     await isClosed;
-    await (await later.createChannel()).close();
-    const told = agent.events.filter(({ type }) => type === 'connection.closed');
-    assert.deepEqual(
-      told.map(({ data }) => [data['account'], data['reason']]),
-      [[account, 'revoked']],
-    );
+    assert.equal(store.peek(namespace)?.recheckMs, null);
+    const told = later.events.map(({ type, data }) => [type, data['account'], data['reason']]);
+    assert.deepEqual(told, [['connection.closed', account, 'revoked']]);
+  });
+
+  it('is closed once at the last comparison, whenever its client connects or claims again meanwhile', async () => {
+    const site = await setUp();
+    const { agent, namespace, store } = site;
+    const addLater = await revoke(site);
+    const { connectionString } = await agent.claim(namespace);
+    await openConnection(connectionString);
+    let claims = 0;
+    const later = addLater(async (step, call) => {
+      if (step === 'namespaces.replace' && claims < 3) {
+        claims += 1;
+        await agent.claim(namespace);
+      }
+      const result = await call();
+      if (step === 'management.closeUserConnections') await openConnection(connectionString);
+      return result;
+    });
+    await later.revoker.finish(namespace, signal);
+    assert.equal(claims, 3);
+    assert.equal(store.peek(namespace)?.recheckMs, null);
+    assert.equal(later.events.length, 1);
+  });
+
+  it('is waited for anew when the last comparison finds another password, before that is put right', async () => {
+    const site = await setUp();
+    const { agent, namespace, connectionString, store, config, broker } = site;
+    const addLater = await revoke(site);
+    const account = `${config.usernamePrefix}${namespace}-1`;
+    const { password } = new URL(connectionString);
+    // As by a write of before the revocation that arrived late.
+    await manage(broker, 'PUT', `/users/${account}`, { password: decodeURIComponent(password), tags: '' });
+    const half = await logInRaw(connectionString);
+    addCleanup(() => void half.socket.destroy());
+    const stopped = new Error('stopped by the test');
+    const dying = addLater(async (step, call) => {
+      const result = await call();
+      if (step === 'management.putUser') throw stopped;
+      return result;
+    });
+    await assert.rejects(dying.revoker.finish(namespace, signal), stopped);
+    await assert.rejects(connect(connectionString), /403/);
+    const later = addLater();
+    await later.revoker.finish(namespace, signal);
+    assert.notEqual(store.peek(namespace)?.recheckMs, null);
+    await half.open();
+    const isClosed = half.frames.method(10, 50);
+    const clock = { ...systemClock, nowMs: () => Date.now() + 2 * aftermathMs(agent.intervals) + 1000 };
+    await site.addAgent({ clock }).revoker.finish(namespace, signal);
+    await isClosed;
+    assert.equal(store.peek(namespace)?.recheckMs, null);
   });
 
   it('that has logged in does not open once its namespace has ended', async () => {

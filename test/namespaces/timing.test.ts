@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { deletionStartsMs, fenceMs, type Intervals, reclaimAtMs, reusableMs } from '../../src/namespaces/timing.ts';
+import {
+  aftermathMs,
+  clockDifferenceMs,
+  deletionStartsMs,
+  fenceMs,
+  type Intervals,
+  reclaimAtMs,
+  reusableMs,
+  settleMs,
+} from '../../src/namespaces/timing.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 
 function every(rotationMs: number): Intervals {
-  return { rotationMs, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR };
+  return { rotationMs, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 }
 
 describe('fenceMs', () => {
@@ -69,9 +78,29 @@ describe('deletionStartsMs', () => {
   });
 });
 
+describe('aftermathMs', () => {
+  it('is half a minute, and with a short rotation interval no less than a handshake takes', () => {
+    assert.equal(aftermathMs(every(HOUR)), 30_000);
+    assert.equal(aftermathMs(every(80_000)), 30_000);
+    assert.equal(aftermathMs(every(8000)), 12_000);
+    assert.equal(aftermathMs({ ...every(HOUR), handshakeMs: 60_000 }), 80_000);
+  });
+
+  it('is over, by whichever clock, when neither a late write nor an old login can come any more', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 7200 }), fc.integer({ min: 1, max: 120 }), (seconds, handshake) => {
+        const given = { ...every(seconds * 1000), handshakeMs: handshake * 1000 };
+        assert.ok(aftermathMs(given) >= settleMs(given));
+        assert.ok(aftermathMs(given) > given.handshakeMs + clockDifferenceMs(given));
+        assert.ok(aftermathMs(given) >= 2 * fenceMs(given) + given.handshakeMs);
+      }),
+    );
+  });
+});
+
 describe('reusableMs', () => {
-  it('is two windows after the last deletion', () => {
+  it('is after everything that may still come of the former life', () => {
     assert.equal(reusableMs(NOW, every(HOUR)), NOW + 30_000);
-    assert.equal(reusableMs(NOW, every(8000)), NOW + 3000);
+    assert.equal(reusableMs(NOW, every(8000)), NOW + 12_000);
   });
 });

@@ -95,7 +95,6 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     closeUserConnections: (user, _reason, options) => call(options, () => broker.closeConnections(user)),
     listUserConnections: (user, options) =>
       call(options, () => [...connections.values()].filter((connection) => connection.user === user)),
-    getConnection: (name, options) => call(options, () => connections.get(name)),
     listOpenConnections: (options) => call(options, () => [...connections.values()]),
     listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),

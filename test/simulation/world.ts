@@ -74,6 +74,7 @@ export function createWorld(seed: number, trace?: string[]): World {
     rotationMs,
     defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
     maxLifetimeMs: config.maxLifetimeSeconds * 1000,
+    handshakeMs: config.handshakeTimeoutSeconds * 1000,
   };
   const broker = createModelBroker(timeline, random);
   for (const name of FOREIGN_USERS) {

@@ -87,6 +87,8 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     audience: 'agent.test',
     usernamePrefix: unique('user'),
     logLevel: 'trace',
+    // No client here waits between login and opening for longer, unless it is to find out about that.
+    handshakeTimeoutSeconds: 1,
     ...options.settings,
   };
   const file = join(folder, 'settings.yml');
