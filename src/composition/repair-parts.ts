@@ -1,5 +1,6 @@
 import { createSweepBindings } from '../broker/sweep-bindings.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
+import { systemSleep } from '../clock.ts';
 import type { Audit } from '../notify/audit.ts';
 import { contractNames } from '../contract/names.ts';
 import { type NamespacePartsSettings, type NamespaceParts, tellClosed } from './namespace-parts.ts';
@@ -18,7 +19,7 @@ const MOST_NAMES = 20;
 
 /** Builds the parts, and has them tell what they do as events and in the log. */
 export function createRepairParts(
-  { config, store, management, clock, random, log, events, audit }: NamespacePartsSettings,
+  { config, store, management, clock, sleep = systemSleep, random, log, events, audit }: NamespacePartsSettings,
   { keyring, intervals, accounts, backoff, bounds, revoker, endAgain, clearLeftovers }: NamespaceParts,
   remover: Pick<BindingRemover, 'remove'>,
 ): RepairParts {
@@ -34,6 +35,7 @@ export function createRepairParts(
     keyring,
     clock,
     bounds,
+    sleep,
     random,
     intervals,
     settings,

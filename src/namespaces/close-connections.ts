@@ -5,8 +5,11 @@ import { AgentError, isAgentError } from '../errors.ts';
 /** What {@link closeConnections} and {@link closeOpenConnections} need of the broker. */
 export type ConnectionCalls = Pick<Management, 'closeUserConnections' | 'listUserConnections'>;
 
+/** How a call is made that may take a while. */
+type SignalledOptions = CallOptions & { readonly signal: AbortSignal };
+
 /** A connection shows in the listing of its user 5 to 12 ms after it was opened. */
-const LOOK_AGAIN_MS = 40;
+export const LOOK_AGAIN_MS = 40;
 
 /** A connection that logged in with the old password right before it changed shows this late at most. */
 const MOST_ROUNDS = 25;
@@ -24,7 +27,7 @@ export async function closeConnections(
   management: ConnectionCalls,
   user: string,
   reason: string,
-  options: CallOptions & { readonly signal: AbortSignal },
+  options: SignalledOptions,
   sleep: Sleep,
 ): Promise<string[]> {
   const seen = new Set<string>();
@@ -52,7 +55,7 @@ export async function closeOpenConnections(
   management: ConnectionCalls,
   user: string,
   reason: string,
-  options: CallOptions & { readonly signal: AbortSignal },
+  options: SignalledOptions,
   sleep: Sleep,
 ): Promise<string[]> {
   const seen = new Set<string>();
@@ -67,6 +70,26 @@ export async function closeOpenConnections(
     await sleep(LOOK_AGAIN_MS, options.signal);
   }
   throw stayOpen(user, cause);
+}
+
+/**
+ * Closes the connections of an account to which nobody may be connected, because it was given to nobody in this life.
+ *
+ * @param permit reads whether that still holds. It is asked after they were listed: what was opened because the account
+ *   was given out meanwhile does not pass for a stranger's. Undefined: it does not hold; else what to close them with.
+ * @throws AgentError `BrokerUnavailable`, and what `permit` throws
+ */
+export async function closeStrangers(
+  management: ConnectionCalls,
+  user: string,
+  permit: () => Promise<SignalledOptions | undefined>,
+  reason: string,
+  options: SignalledOptions,
+  sleep: Sleep,
+): Promise<void> {
+  if ((await management.listUserConnections(user, options)).length === 0) return;
+  const permitted = await permit();
+  if (permitted !== undefined) await closeOpenConnections(management, user, reason, permitted, sleep);
 }
 
 /**

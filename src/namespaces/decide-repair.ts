@@ -2,7 +2,7 @@ import type { BrokerUser, Permissions, UserLimitName, UserLimits } from '../brok
 import type { NamespaceRecord, Slot } from '../store/records.ts';
 import { activeSlot, PERMISSIONS_VERSION, type SlotNumber, slotOfGeneration } from './accounts.ts';
 import type { Keyring } from './passwords.ts';
-import { type Intervals, settleMs } from './timing.ts';
+import type { Intervals } from './timing.ts';
 
 /** What the broker has of an account. */
 export interface SeenAccount {
@@ -39,14 +39,17 @@ export interface RepairContext {
 /** In what an account is not what the record says. */
 export type Difference = 'account' | 'password' | 'tags' | 'permissions' | 'limits';
 
-/** What can be put right about one account at once. */
-export type RepairableFault =
-  | { readonly slot: SlotNumber; readonly kind: 'differs'; readonly differs: readonly Difference[] }
-  | { readonly slot: SlotNumber; readonly kind: 'stray' };
+/** What can be put right about one account at once: `differs` says what to write. */
+export interface RepairableFault {
+  readonly slot: SlotNumber;
+  readonly kind: 'differs' | 'stray';
+  readonly differs: readonly Difference[];
+}
 
 /**
- * What is wrong with one account: `differs` says what to write; `stray`: an account that was never made in this life, so
- * that its password is nobody's or of a former one; `absent`: it is not there and is not to be made before the next rotation.
+ * What is wrong with one account: `differs`: it is not as recorded; `stray`: it is there although it was never made in
+ * this life, and is not what the next rotation makes it (see {@link beforeItsRotation}); `absent`: it is not there and is
+ * not to be made before the next rotation.
  */
 export type AccountFault = RepairableFault | { readonly slot: SlotNumber; readonly kind: 'absent' };
 
@@ -82,10 +85,12 @@ export function compareAccounts(record: NamespaceRecord, seen: SeenAccounts, con
   if (record.state !== 'active') return [];
   return SLOTS.flatMap((slot): AccountFault[] => {
     const account = seen[slot - 1] as SeenAccount;
-    if (isStray(record, slot, account, context)) return [{ slot, kind: 'stray' }];
     if (isAbsent(record, slot, account, context)) return [{ slot, kind: 'absent' }];
-    const differs = differences(record, slot, account, context);
-    return differs.length === 0 ? [] : [{ slot, kind: 'differs', differs }];
+    const isUnmade = (record.slots[slot - 1] as Slot).generation === 0;
+    const differs = isUnmade
+      ? strayDifferences(record, slot, account, context)
+      : differences(record, slot, account, context);
+    return differs.length === 0 ? [] : [{ slot, kind: isUnmade ? 'stray' : 'differs', differs }];
   });
 }
 
@@ -120,8 +125,7 @@ function restored(record: NamespaceRecord, faults: readonly AccountFault[]): Rep
 }
 
 function concernsPassword(fault: AccountFault): boolean {
-  if (fault.kind === 'absent') return false;
-  return fault.kind === 'stray' || fault.differs.includes('password') || fault.differs.includes('account');
+  return fault.kind !== 'absent' && (fault.differs.includes('password') || fault.differs.includes('account'));
 }
 
 function differences(
@@ -131,7 +135,6 @@ function differences(
   context: RepairContext,
 ): Difference[] {
   const kept = record.slots[slot - 1] as Slot;
-  if (kept.generation === 0) return [];
   // Tags are written with the password, so they wait for the same moment.
   const mayWrite = isInUse(record, slot, context) && context.keys.has(kept.keyId);
   if (user === undefined) return mayWrite ? ['account'] : [];
@@ -141,7 +144,7 @@ function differences(
   // A newer agent knows better.
   const knowsRights = record.permissionsVersion <= PERMISSIONS_VERSION;
   if (knowsRights && !samePermissions(permissions, context.permissions)) found.push('permissions');
-  if (LIMIT_NAMES.some((limit) => limits[limit] !== context.limits[limit])) found.push('limits');
+  if (!sameLimits(limits, context.limits)) found.push('limits');
   return found;
 }
 
@@ -157,18 +160,36 @@ function isAbsent(record: NamespaceRecord, slot: SlotNumber, { user }: SeenAccou
 }
 
 /**
- * A late write of the former life may have made the standby account again, with a password that somebody still has. Left
- * alone when its first rotation is near, or may have been here already.
+ * In what an account that was never made in this life differs from what the next rotation makes it. Somebody made it by
+ * hand, or a late write of the former life did, with a password that somebody still has; or that rotation is under way,
+ * which grants its rights in a moment.
  */
-function isStray(
+function strayDifferences(
   record: NamespaceRecord,
   slot: SlotNumber,
-  { user }: SeenAccount,
-  { nowMs, intervals, check }: RepairContext,
-): boolean {
-  if (user === undefined || (record.slots[slot - 1] as Slot).generation !== 0) return false;
-  if (nowMs + settleMs(intervals) >= record.nextRotationMs) return false;
-  return check(slot, { generation: record.generation + 1, keyId: record.nextKeyId }, user) === false;
+  { user, permissions, limits }: SeenAccount,
+  context: RepairContext,
+): Difference[] {
+  if (user === undefined || !context.keys.has(record.nextKeyId)) return [];
+  const found: Difference[] = [];
+  const next = { generation: record.generation + 1, keyId: record.nextKeyId };
+  if (context.check(slot, next, user) === false) found.push('password');
+  if (user.tags.length > 0) found.push('tags');
+  if (found.length === 0) return [];
+  if (!samePermissions(permissions, context.permissions)) found.push('permissions');
+  if (!sameLimits(limits, context.limits)) found.push('limits');
+  return found;
+}
+
+/**
+ * The record to make an account from that is there and was never made: as the next rotation makes it. However late this
+ * write comes, it does no harm: that rotation writes the same password, which nobody is given before. To delete the account
+ * could take away what the rotation has just made.
+ */
+export function beforeItsRotation(record: NamespaceRecord, slot: SlotNumber): NamespaceRecord {
+  const next: Slot = { generation: record.generation + 1, keyId: record.nextKeyId, promisedUntilMs: 0 };
+  const [first, second] = record.slots;
+  return { ...record, slots: slot === 1 ? [next, second] : [first, next] };
 }
 
 function samePermissions(seen: Permissions | undefined, expected: Permissions): boolean {
@@ -178,6 +199,10 @@ function samePermissions(seen: Permissions | undefined, expected: Permissions): 
     seen.write === expected.write &&
     seen.read === expected.read
   );
+}
+
+function sameLimits(seen: UserLimits, expected: UserLimits): boolean {
+  return LIMIT_NAMES.every((limit) => seen[limit] === expected[limit]);
 }
 
 type Found = Pick<Slot, 'generation' | 'keyId'> | undefined;

@@ -1,12 +1,14 @@
 import type { Management, Permissions } from '../broker/management.ts';
-import { type Clock, type Moment, momentOf } from '../clock.ts';
+import { type Clock, type Moment, momentOf, type Sleep } from '../clock.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import type { ClockBounds } from './clock-bounds.ts';
 import { accountName, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { ClearLeftovers } from './clear-leftovers.ts';
+import { closeStrangers, type ConnectionCalls, LOOK_AGAIN_MS } from './close-connections.ts';
 import {
+  beforeItsRotation,
   type CheckPassword,
   decideRepair,
   type Difference,
@@ -40,19 +42,15 @@ export interface RepairParts {
   readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
   readonly management: Pick<
     Management,
-    | 'getUser'
-    | 'getPermissions'
-    | 'getUserLimits'
-    | 'deleteUser'
-    | 'putPermissions'
-    | 'putUserLimit'
-    | 'deleteUserLimit'
-  >;
+    'getUser' | 'getPermissions' | 'getUserLimits' | 'putPermissions' | 'putUserLimit' | 'deleteUserLimit'
+  > &
+    ConnectionCalls;
   readonly accounts: Pick<Accounts, 'provision'>;
   readonly check: (record: NamespaceRecord) => CheckPassword;
   readonly keyring: Pick<Keyring, 'currentKeyId' | 'has'>;
   readonly clock: Clock;
   readonly bounds: ClockBounds;
+  readonly sleep: Sleep;
   /** At least 0, less than 1. */
   readonly random: () => number;
   readonly intervals: Intervals;
@@ -74,6 +72,7 @@ export interface RepairParts {
 export type Repair = (namespace: string, signal: AbortSignal) => Promise<boolean>;
 
 const MOST_TRIES = 10;
+const STRANGER = 'This account was given to nobody.';
 
 /** Whether what the broker shows of a tombstone now was there after the last late write of its life can have come. */
 export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Intervals): boolean {
@@ -106,15 +105,13 @@ export function createRepair(parts: RepairParts): Repair {
   ): Promise<void> => {
     const account = accountName(usernamePrefix, record.namespace, fault.slot);
     const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
-    const told = (repaired: readonly Difference[]): void =>
-      parts.onRepaired({ namespace: record.namespace, account, repaired });
-    if (fault.kind === 'stray') {
-      if (await management.deleteUser(account, options)) told(['account']);
-      return;
-    }
-    const { differs } = fault;
+    const { kind, differs } = fault;
+    const isStrangers = kind === 'stray' && differs.includes('password');
+    // Before the password, so that who dies in between leaves it to be done again; and after it, when none opens any more.
+    if (isStrangers) await closeStray(record, fault.slot, signal);
     if (differs.some((what) => what === 'account' || what === 'password' || what === 'tags')) {
-      await accounts.provision(record, fault.slot, window, signal);
+      const made = kind === 'stray' ? beforeItsRotation(record, fault.slot) : record;
+      await accounts.provision(made, fault.slot, window, signal);
     }
     if (differs.includes('permissions')) {
       await management.putPermissions(vhost, account, expected(record), options);
@@ -127,7 +124,22 @@ export function createRepair(parts: RepairParts): Repair {
         else await management.putUserLimit(account, limit, value, options);
       }
     }
-    told(differs);
+    parts.onRepaired({ namespace: record.namespace, account, repaired: differs });
+    if (!isStrangers) return;
+    await parts.sleep(LOOK_AGAIN_MS, signal);
+    await closeStray(record, fault.slot, signal);
+  };
+
+  const closeStray = async (record: NamespaceRecord, slot: SlotNumber, signal: AbortSignal): Promise<void> => {
+    const options = { signal, timeoutMs: fence };
+    const account = accountName(usernamePrefix, record.namespace, slot);
+    const permit = async () => {
+      const window = openWindow(clock, momentOf(clock), fence);
+      const now = await store.get(record.namespace);
+      if (now?.life !== record.life || now.slots[slot === 1 ? 0 : 1].generation !== 0) return undefined;
+      return { ...options, beforeSend: () => window.assertOpen() };
+    };
+    await closeStrangers(management, account, permit, STRANGER, options, parts.sleep);
   };
 
   const expected = (record: NamespaceRecord): Permissions => permissionsOf(settings.agentId, record.namespace);

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { HASHING_ALGORITHM } from '../../src/broker/management.ts';
 import { hashPassword } from '../../src/broker/password-hash.ts';
 import { accountName, permissionsOf, type SlotNumber } from '../../src/namespaces/accounts.ts';
-import { decideRepair, type RepairContext, type SeenAccount } from '../../src/namespaces/decide-repair.ts';
+import {
+  beforeItsRotation,
+  decideRepair,
+  type RepairContext,
+  type SeenAccount,
+} from '../../src/namespaces/decide-repair.ts';
 import { createPasswordCheck, createVerifiedHashes } from '../../src/namespaces/password-check.ts';
 import { createKeyring } from '../../src/namespaces/passwords.ts';
 import { Secret } from '../../src/secret.ts';
@@ -156,13 +161,38 @@ describe('decideRepair', () => {
     }
   });
 
-  it('removes a standby account that was never made in this life, unless its first rotation may have', () => {
-    const stray = { action: 'restore', faults: [{ slot: 2, kind: 'stray' }] };
-    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2, { life: 'former' })), stray);
+  it('makes a standby account that was never made in this life what its first rotation makes it, whenever that is', () => {
+    const stray = (...what: string[]) => ({ action: 'restore', faults: [{ slot: 2, kind: 'stray', differs: what }] });
+    const record = at(1);
+    for (const nowMs of [NOW, record.nextRotationMs - 1, record.nextRotationMs + HOUR]) {
+      const given = { nowMs };
+      assert.deepEqual(decide(record, holding(1, 1), holding(2, 2, { life: 'former' }), given), stray('password'));
+      const { user } = holding(2, 0);
+      const bare = { user, limits: { 'max-connections': 0 } };
+      assert.deepEqual(decide(record, holding(1, 1), bare, given), stray('password', 'permissions', 'limits'));
+    }
+    const { user } = holding(2, 2);
+    assert.ok(user);
+    const tagged = { ...holding(2, 2), user: { ...user, tags: ['administrator'] } };
+    assert.deepEqual(decide(record, holding(1, 1), tagged), stray('tags'));
+    const other = at(1, { nextKeyId: previous });
+    assert.deepEqual(decide(other, holding(1, 1), holding(2, 0)), stray('password'));
+    assert.deepEqual(beforeItsRotation(other, 2).slots, [
+      other.slots[0],
+      { generation: 2, keyId: previous, promisedUntilMs: 0 },
+    ]);
+  });
+
+  it('leaves its first rotation alone, which grants the rights in a moment, and what only others can tell from it', () => {
     assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2)), NONE);
-    const near = at(1).nextRotationMs - 20_000;
-    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 0), { nowMs: near }), NONE);
-    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 0), { check: () => undefined }), NONE);
+    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 2), permissions: undefined }), NONE);
+    const lacking = { keys: createKeyring(new Secret('o'.repeat(32)), []), check: () => undefined };
+    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 0), permissions: undefined }, lacking), NONE);
+  });
+
+  it('takes a standby account with a later password for one of a backup', () => {
+    const decision = decide(at(1), holding(1, 1), holding(2, 4));
+    assert.ok(decision.action === 'advance' && decision.record.generation === 4);
   });
 
   it('leaves a rotation in flight alone, even while the former password is promised', () => {

@@ -37,6 +37,8 @@ export interface InvariantParts {
   readonly restMs: number;
   /** Whether an account has the password and the rights that its record says, or those of the rotation under way. */
   readonly isWhole: (record: NamespaceRecord, account: string) => boolean;
+  /** Whether it has one of these two passwords, and no tags. */
+  readonly isOurs: (record: NamespaceRecord, account: string) => boolean;
   readonly violate: (sentence: string) => void;
 }
 
@@ -44,7 +46,7 @@ const PREFIXES = { usernamePrefix: '', namespacePrefix: 'taskcluster-' };
 
 /** Starts before anything has happened. */
 export function createInvariants(parts: InvariantParts): Invariants {
-  const { timeline, broker, records, credentials, namespaces, isWhole, violate } = parts;
+  const { timeline, broker, records, credentials, namespaces, isWhole, isOurs, violate } = parts;
   const changed = new Set<string>();
   const released = new Set<string>();
   /** By life: generations below this one were revoked. */
@@ -133,11 +135,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
       const record = records.get(owner);
       const isAlive = record?.state === 'active' || record?.state === 'provisioning';
       if (isAlive && existed && what.startsWith('delete')) {
-        const { generation, promisedUntilMs } = record.slots[name.endsWith('-1') ? 0 : 1];
-        // A stray account was on its way out when a revocation began: that one's second look makes it again.
-        const isMadeAgain = record.recheckMs !== null && promisedUntilMs === 0;
-        const isStray = what === 'delete user' && (generation === 0 || isMadeAgain);
-        if (!isStray && what !== 'delete limit') violate(`${why}: it belongs to a namespace that is ${record.state}`);
+        if (what !== 'delete limit') violate(`${why}: it belongs to a namespace that is ${record.state}`);
       }
       if (what.startsWith('delete ') && name.includes('/')) return;
       if (changed.has(name) && record !== undefined && isWhole(record, name)) changed.delete(name);
@@ -184,9 +182,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
             // A first claim that did not get through leaves an account to whoever claims next.
             if (isActive && record.state === 'active' && !isWhole(record, account))
               violate(`${account} is not as recorded`);
-            // The first rotation is about to use it otherwise.
-            const isFarAway = record.nextRotationMs > nowMs + parts.restMs / 2;
-            if (!isMade && isFarAway && users.includes(account)) violate(`${account} was never made and is there`);
+            if (!isMade && record.state === 'active' && users.includes(account) && !isOurs(record, account))
+              violate(`${account} was never made, and somebody has its password`);
           }
           checkDead(namespace, 'when all is quiet');
         } else if (record === undefined || record.state === 'gone') {

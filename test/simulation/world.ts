@@ -7,7 +7,7 @@ import { clockDifferenceMs, type Intervals } from '../../src/namespaces/timing.t
 import type { Secret } from '../../src/secret.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 import { createCredentials, type Credentials } from './credentials.ts';
-import { createInvariants, type Invariants } from './invariants.ts';
+import { createInvariants, type InvariantParts, type Invariants } from './invariants.ts';
 import { startMachine } from './machine.ts';
 import { createModelBroker, type ModelBroker } from './model-broker.ts';
 import { createModelManagement } from './model-management.ts';
@@ -108,7 +108,7 @@ export function createWorld(seed: number, trace?: string[]): World {
       credentials,
       namespaces: NAMESPACES,
       restMs: rotationMs,
-      isWhole: createIsWhole(broker),
+      ...createLooks(broker),
       violate,
     }),
     say: tell,
@@ -154,17 +154,13 @@ export function createWorld(seed: number, trace?: string[]): World {
 /** What ends a request that takes too long. */
 export const DEADLINE = new Error('the deadline of the request');
 
-function createIsWhole(broker: ModelBroker): (record: NamespaceRecord, account: string) => boolean {
+function createLooks(broker: ModelBroker): Pick<InvariantParts, 'isWhole' | 'isOurs'> {
   const keyring = createKeyring(SECRETS[0] as Secret, SECRETS.slice(1));
-  return (record, account) => {
+  const isOurs = (record: NamespaceRecord, account: string): boolean => {
     const found = broker.users.get(account);
     const slot = account === accountName('', record.namespace, 1) ? 1 : 2;
     const kept = record.slots[slot - 1];
-    const expected = permissionsOf('pulse-agent', record.namespace);
-    if (found?.permissions === undefined || kept === undefined) return false;
-    const { configure, write, read } = found.permissions;
-    if (configure !== expected.configure || write !== expected.write || read !== expected.read) return false;
-    if (found.user.tags.length > 0) return false;
+    if (found === undefined || kept === undefined || found.user.tags.length > 0) return false;
     const next = { generation: record.generation + 1, keyId: record.nextKeyId };
     return [kept, next].some(
       ({ generation, keyId }) =>
@@ -174,6 +170,16 @@ function createIsWhole(broker: ModelBroker): (record: NamespaceRecord, account: 
           keyring.derive({ keyId, storeId: 'simulated', life: record.life, username: account, generation }),
         ),
     );
+  };
+  return {
+    isOurs,
+    isWhole(record, account) {
+      const seen = broker.users.get(account)?.permissions;
+      const expected = permissionsOf('pulse-agent', record.namespace);
+      const isGranted =
+        seen?.configure === expected.configure && seen.write === expected.write && seen.read === expected.read;
+      return isGranted && isOurs(record, account);
+    },
   };
 }
 
