@@ -81,6 +81,7 @@ function recordOf(namespace: string): NamespaceRecord {
     contact: 'team@example.com',
     claimedBy: 'project/team/service',
     revokedUntilMs: null,
+    revokedMs: null,
     permissionsVersion: 1,
     goneMs: null,
     endReason: null,

@@ -99,6 +99,7 @@ function newLife(
     contact: claim.contact ?? null,
     claimedBy: claim.claimedBy,
     revokedUntilMs,
+    revokedMs: null,
     permissionsVersion: PERMISSIONS_VERSION,
     goneMs: null,
     endReason: null,

@@ -1,7 +1,7 @@
 import { WireError } from '../contract/errors.ts';
 import type { NamespaceRecord, Slot } from '../store/records.ts';
 import { activeSlot, slotOfGeneration } from './accounts.ts';
-import { aftermathMs, type Intervals } from './timing.ts';
+import { aftermathMs, clockDifferenceMs, type Intervals } from './timing.ts';
 
 /** What a revocation is about: fixed when the request is first seen, so that a redelivery revokes nothing later. */
 export interface RevocationTarget {
@@ -14,6 +14,8 @@ export interface RevocationTarget {
 export interface RevocationContext {
   /** What counts for what must not come too early: the time, unless the machine's clock was set. */
   readonly latestMs: number;
+  /** What counts for what is due, and for what must not seem later than it is: the time, as above. */
+  readonly earliestMs: number;
   readonly intervals: Intervals;
   /** The id of the agent secret for the generation that becomes active. */
   readonly keyId: string;
@@ -36,9 +38,18 @@ export type RevocationDecision =
   | { readonly action: 'finish' }
   | { readonly action: 'done' };
 
-/** The target of a revocation that is seen for the first time. */
-export function revocationTarget(record: NamespaceRecord): RevocationTarget {
-  return { life: record.life, generation: record.generation + 2 };
+/**
+ * The target of a revocation whose request was first seen at an instant, and which nobody has begun. Where another one came
+ * after that instant, both are about the same credentials, and the other one has revoked them.
+ */
+export function revocationTarget(
+  { life, generation, revokedMs }: NamespaceRecord,
+  { firstSeenMs, nowMs, intervals }: { firstSeenMs: number; nowMs: number; intervals: Intervals },
+): RevocationTarget {
+  const overtakenFromMs = firstSeenMs + clockDifferenceMs(intervals);
+  // An instant yet to come is a wrong clock's. It must not make the revocations of the present do nothing.
+  const isOvertaken = revokedMs !== null && revokedMs > overtakenFromMs && revokedMs <= nowMs;
+  return { life, generation: isOvertaken ? generation : generation + 2 };
 }
 
 /**
@@ -59,7 +70,7 @@ export function decideRevocation(
   if (record.generation < target.generation) {
     if (!isEnded) return { action: 'write', record: revoked(record, context) };
     if (untilMs === null) throw nothingToRevoke(record);
-    return { action: 'refuse', record: counted(record, untilMs) };
+    return { action: 'refuse', record: counted(record, untilMs, context) };
   }
   // Another revocation of the same credentials came first. The longer ban holds, whoever named it; after later ones this
   // one is a redelivery, and bans nobody again.
@@ -75,7 +86,7 @@ export function decideRevocation(
  * gets the very generation and key that a rotation in flight would give it: both then write the same password.
  */
 function revoked(record: NamespaceRecord, context: RevocationContext): NamespaceRecord {
-  const { latestMs, intervals, keyId, hasNextKey, untilMs } = context;
+  const { latestMs, earliestMs, intervals, keyId, hasNextKey, untilMs } = context;
   const generation = record.generation + 2;
   const active: Slot = { generation, keyId, promisedUntilMs: 0 };
   const standby: Slot = {
@@ -92,15 +103,13 @@ function revoked(record: NamespaceRecord, context: RevocationContext): Namespace
     nextKeyId: keyId,
     nextRotationMs: latestMs + intervals.rotationMs,
     revokedUntilMs: untilMs,
+    revokedMs: earliestMs,
     recheckMs: latestMs + aftermathMs(intervals),
   };
 }
 
 /** What the end of a revocation depends on besides the record. */
-export interface SettlingContext extends Pick<RevocationContext, 'latestMs' | 'intervals'> {
-  /** What counts for what is due: the time, unless the machine's clock was set. */
-  readonly earliestMs: number;
-}
+export type SettlingContext = Pick<RevocationContext, 'latestMs' | 'earliestMs' | 'intervals'>;
 
 /** Whether the accounts of a record are to be compared once more, now or later, because of a revocation. */
 export function isUnsettled(record: NamespaceRecord): boolean {
@@ -143,7 +152,11 @@ export function settled(
  * The record of an ended namespace after a revocation. It counts as two generations there, too, although no account has
  * them: that is how a redelivery knows that it, or a later one, was carried out.
  */
-function counted(record: NamespaceRecord, untilMs: number): NamespaceRecord {
+function counted(
+  record: NamespaceRecord,
+  untilMs: number,
+  { earliestMs }: Pick<RevocationContext, 'earliestMs'>,
+): NamespaceRecord {
   const generation = record.generation + 2;
   const active = activeSlot(record);
   const [first, second] = record.slots;
@@ -153,6 +166,7 @@ function counted(record: NamespaceRecord, untilMs: number): NamespaceRecord {
     generation,
     slots: active === 1 ? [{ ...first, generation }, second] : [first, { ...second, generation }],
     revokedUntilMs: untilMs,
+    revokedMs: earliestMs,
   };
 }
 

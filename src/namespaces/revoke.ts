@@ -179,6 +179,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
     async revoke({ namespace, untilMs = null, nonce }, signal) {
       const context = (record: NamespaceRecord): RevocationContext => ({
         latestMs: bounds.latestMs(),
+        earliestMs: bounds.earliestMs(),
         intervals,
         keyId: keyring.currentKeyId,
         hasNextKey: keyring.has(record.nextKeyId),
@@ -201,7 +202,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
         if (target === undefined) {
           // Claimed after the request was first seen: its passwords are other ones than were to be revoked.
           if (record.createdMs > nonce.firstSeenMs + clockDifferenceMs(intervals)) return outcome(record);
-          const own = revocationTarget(record);
+          const own = revocationTarget(record, { ...nonce, nowMs: clock.nowMs(), intervals });
           // Fixed before anything happens: a redelivery finds what this one was about.
           target = readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
         }

@@ -18,6 +18,7 @@ export interface NamespaceDocument
     | 'expiresMs'
     | 'nextRotationMs'
     | 'revokedUntilMs'
+    | 'revokedMs'
     | 'goneMs'
     | 'toldExpiresMs'
     | 'recheckMs'
@@ -28,6 +29,7 @@ export interface NamespaceDocument
   readonly expires: Instant;
   readonly nextRotation: Instant;
   readonly revokedUntil: Instant | null;
+  readonly revoked: Instant | null;
   readonly gone: Instant | null;
   readonly toldExpires: Instant;
   readonly recheck: Instant | null;
@@ -55,6 +57,7 @@ export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument 
     expiresMs,
     nextRotationMs,
     revokedUntilMs,
+    revokedMs,
     goneMs,
     toldExpiresMs,
     recheckMs,
@@ -68,6 +71,7 @@ export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument 
     expires: new Date(expiresMs),
     nextRotation: new Date(nextRotationMs),
     revokedUntil: toInstant(revokedUntilMs),
+    revoked: toInstant(revokedMs),
     gone: toInstant(goneMs),
     toldExpires: new Date(toldExpiresMs),
     recheck: toInstant(recheckMs),
@@ -75,7 +79,8 @@ export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument 
 }
 
 export function toNamespaceRecord(document: NamespaceDocument): NamespaceRecord {
-  const { _id, slots, created, expires, nextRotation, revokedUntil, gone, toldExpires, recheck, ...same } = document;
+  const { _id, slots, created, expires, nextRotation, revokedUntil, revoked, gone, toldExpires, recheck, ...same } =
+    document;
   return {
     namespace: _id,
     ...same,
@@ -84,6 +89,7 @@ export function toNamespaceRecord(document: NamespaceDocument): NamespaceRecord 
     expiresMs: expires.getTime(),
     nextRotationMs: nextRotation.getTime(),
     revokedUntilMs: revokedUntil?.getTime() ?? null,
+    revokedMs: revoked?.getTime() ?? null,
     goneMs: gone?.getTime() ?? null,
     toldExpiresMs: toldExpires.getTime(),
     recheckMs: recheck?.getTime() ?? null,

@@ -42,6 +42,8 @@ export interface NamespaceRecord {
   readonly claimedBy: string;
   /** Until then claims are refused; null when not revoked. */
   readonly revokedUntilMs: number | null;
+  /** When it was last revoked; null: not in this life. */
+  readonly revokedMs: number | null;
   /**
    * Which set of permissions the accounts were given; see `PERMISSIONS_VERSION`. 0: an account is missing that the next
    * rotation makes.

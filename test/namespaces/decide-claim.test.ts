@@ -71,6 +71,7 @@ describe('decideClaim', () => {
           contact: 'a@example.com',
           claimedBy: 'project/x',
           revokedUntilMs: null,
+          revokedMs: null,
           permissionsVersion: 1,
           goneMs: null,
           endReason: null,

@@ -94,6 +94,9 @@ describe('decideRevocation, when another revocation of the same credentials came
   });
 });
 
+/** The target of a request that is looked at as soon as it is seen. */
+const targetOf = (record: NamespaceRecord) => revocationTarget(record, { ...context, firstSeenMs: NOW, nowMs: NOW });
+
 describe('decideRevocation, about a namespace that has ended', () => {
   const asking = (untilMs: number | null): RevocationContext => ({
     ...context,
@@ -107,7 +110,7 @@ describe('decideRevocation, about a namespace that has ended', () => {
     const ended = recordOf(NOW, { state, goneMs: state === 'gone' ? NOW : null });
     /** What is left when this revocation was carried out. */
     const refused = (record: NamespaceRecord, untilMs: number): NamespaceRecord => {
-      const decision = decideRevocation(record, revocationTarget(record), asking(untilMs));
+      const decision = decideRevocation(record, targetOf(record), asking(untilMs));
       assert.ok(decision.action === 'refuse');
       return decision.record;
     };
@@ -121,13 +124,14 @@ describe('decideRevocation, about a namespace that has ended', () => {
         generation: 3,
         slots: [{ ...active, generation: 3 }, standby],
         revokedUntilMs: tomorrow,
+        revokedMs: NOW,
       });
       const even = { ...ended, generation: 2, slots: [standby, { ...active, generation: 2 }] as const };
       assert.deepEqual(refused(even, tomorrow).slots, [standby, { ...active, generation: 4 }]);
     });
 
     it(`replaces no later one when it is delivered again, whether that is longer or shorter (${state})`, () => {
-      const target = revocationTarget(ended);
+      const target = targetOf(ended);
       const first = refused(ended, tomorrow);
       assert.deepEqual(decideRevocation(first, target, asking(tomorrow)), { action: 'done' });
       for (const untilMs of [nextWeek, NOW + HOUR]) {
@@ -139,7 +143,7 @@ describe('decideRevocation, about a namespace that has ended', () => {
 
     it(`is carried out when its agent died before it wrote anything, and shortens no other one (${state})`, () => {
       const living = recordOf(NOW, { state: 'active' });
-      const target = revocationTarget(living);
+      const target = targetOf(living);
       const decision = decideRevocation(ended, target, asking(tomorrow));
       assert.ok(decision.action === 'refuse' && decision.record.revokedUntilMs === tomorrow);
       const longer = decideRevocation(refused(ended, NOW + HOUR), target, asking(tomorrow));
@@ -150,9 +154,31 @@ describe('decideRevocation, about a namespace that has ended', () => {
 
     it(`has nothing to do without an instant, and says so unless it was carried out while there was something (${state})`, () => {
       const code = state === 'gone' ? 'ResourceNotFound' : 'RequestConflict';
-      assert.throws(() => decideRevocation(ended, revocationTarget(ended), asking(null)), { code });
+      assert.throws(() => decideRevocation(ended, targetOf(ended), asking(null)), { code });
       const revoked = { ...ended, generation: 3, recheckMs: NOW };
-      assert.deepEqual(decideRevocation(revoked, revocationTarget(ended), asking(null)), { action: 'done' });
+      assert.deepEqual(decideRevocation(revoked, targetOf(ended), asking(null)), { action: 'done' });
     });
   }
+});
+
+describe('revocationTarget', () => {
+  const tolerated = 10_000;
+  const lookedAt = (revokedMs: number | null, firstSeenMs: number) =>
+    revocationTarget(recordOf(NOW, { generation: 5, revokedMs }), { ...context, firstSeenMs, nowMs: NOW }).generation;
+
+  it('is two generations on, however lately another one was', () => {
+    assert.equal(lookedAt(null, NOW - HOUR), 7);
+    assert.equal(lookedAt(NOW, NOW), 7);
+    assert.equal(lookedAt(NOW - HOUR, NOW - HOUR + 1), 7);
+    assert.equal(lookedAt(NOW - HOUR, NOW - HOUR - tolerated), 7);
+  });
+
+  it('is what another one has reached that came after the request', () => {
+    assert.equal(lookedAt(NOW - HOUR, NOW - HOUR - tolerated - 1), 5);
+    assert.equal(lookedAt(NOW, NOW - tolerated - 1), 5);
+  });
+
+  it('takes no instant yet to come for one', () => {
+    assert.equal(lookedAt(NOW + 1, NOW - HOUR), 7);
+  });
 });

@@ -99,6 +99,21 @@ describe('a request that is delivered again', function () {
     await assert.rejects(second.claim(namespace), /is revoked until/);
   });
 
+  it('revokes nothing that was given out after another revocation came, though its agent died before it had looked', async () => {
+    const { first, second, namespace, store, nonce } = await setUp();
+    const record = store.peek(namespace) ?? assert.fail();
+    store.put({ ...record, createdMs: Date.now() - 600_000 });
+    const seen = { ...(await nonce()), firstSeenMs: Date.now() - 60_000 };
+    const another = { key: randomUUID(), outcome: null, firstSeenMs: Date.now() };
+    await first.revoker.revoke({ namespace, untilMs: undefined, nonce: another }, never);
+    const { connectionString } = await first.claim(namespace);
+    const before = store.peek(namespace);
+    const late = await second.revoker.revoke({ namespace, untilMs: undefined, nonce: seen }, never);
+    assert.deepEqual(late, { isNews: false, refusedUntilMs: undefined });
+    assert.equal(store.peek(namespace)?.generation, before?.generation);
+    await (await connect(connectionString)).close();
+  });
+
   it('lets what a later revocation says of an ended namespace stand', async () => {
     const { first, second, namespace, store, nonce } = await setUp();
     const day = 86_400_000;

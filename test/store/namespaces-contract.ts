@@ -28,6 +28,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
       namespace: 'taskcluster-Ünïcode-✓',
       contact: 'søren+пульс@exämple.org "🐇" \u0000 end',
       revokedUntilMs: NOW_MS + 1,
+      revokedMs: NOW_MS + 5,
       goneMs: NOW_MS + 2,
       state: 'gone',
       endReason: 'released',

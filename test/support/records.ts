@@ -21,6 +21,7 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     contact: null,
     claimedBy: 'project/x',
     revokedUntilMs: null,
+    revokedMs: null,
     permissionsVersion: 1,
     goneMs: null,
     endReason: null,
