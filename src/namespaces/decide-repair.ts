@@ -192,7 +192,8 @@ export function beforeItsRotation(record: NamespaceRecord, slot: SlotNumber): Na
   return { ...record, slots: slot === 1 ? [next, second] : [first, next] };
 }
 
-function samePermissions(seen: Permissions | undefined, expected: Permissions): boolean {
+/** Whether an account may do what is expected, and no more. */
+export function samePermissions(seen: Permissions | undefined, expected: Permissions): boolean {
   return (
     seen !== undefined &&
     seen.configure === expected.configure &&
@@ -201,7 +202,8 @@ function samePermissions(seen: Permissions | undefined, expected: Permissions): 
   );
 }
 
-function sameLimits(seen: UserLimits, expected: UserLimits): boolean {
+/** Whether an account has the limits that are expected, and no others. */
+export function sameLimits(seen: UserLimits, expected: UserLimits): boolean {
   return LIMIT_NAMES.every((limit) => seen[limit] === expected[limit]);
 }
 

@@ -1,15 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import type { BrokerUser, Management, Permissions, UserLimits } from '../broker/management.ts';
+import type { Management } from '../broker/management.ts';
 import type { Clock } from '../clock.ts';
 import type { NamespaceRecord } from '../store/records.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName, namespaceOfAccount, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClockBounds } from './clock-bounds.ts';
-import { closeOldConnections, findOldConnections, type OldConnection } from './close-old-connections.ts';
-import { compareAccounts, type SeenAccount } from './decide-repair.ts';
+import { closeOldConnections, type OldConnection } from './close-old-connections.ts';
+import { compareAccounts } from './decide-repair.ts';
 import { isRecheckDue } from './decide-revocation.ts';
+import { listAccounts, type ListedAccounts } from './list-accounts.ts';
 import type { VerifiedHashes } from './password-check.ts';
 import type { Keyring } from './passwords.ts';
 import type { AccountSettings } from './provision.ts';
@@ -94,31 +95,10 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
     }
   }
 
-  const listBroker = async (signal: AbortSignal): Promise<Listed> => {
-    const [users, permissions, userLimits, connections] = await Promise.all([
-      management.listUsers({ signal }),
-      management.listPermissions(vhost, { signal }),
-      management.listUserLimits({ signal }),
-      management.listConnections(vhost, { signal }),
-    ]);
-    const openedBeforeMs = bounds.earliestMs() - settings.connectionMaxAgeMs;
-    return {
-      users: new Map(users.filter(({ name }) => namespaceOf(name) !== undefined).map((user) => [user.name, user])),
-      permissions: new Map(permissions.map((listed) => [listed.user, listed])),
-      limits: new Map(userLimits.map((listed) => [listed.user, listed.limits])),
-      old: findOldConnections(connections, openedBeforeMs, namespaceOf),
-    };
-  };
-
   /** Compares every record with the listings. */
-  const compare = async (listed: Listed, listedAtMs: number, signal: AbortSignal): Promise<Compared> => {
+  const compare = async (listed: ListedAccounts, listedAtMs: number, signal: AbortSignal): Promise<Compared> => {
     const compared: Compared = { namespaces: 0, suspects: [], tombstones: new Set(), known: new Set() };
     const oldOf = new Set(listed.old.map(({ namespace }) => namespace));
-    const seen = (account: string): SeenAccount => ({
-      user: listed.users.get(account),
-      permissions: listed.permissions.get(account),
-      limits: listed.limits.get(account) ?? {},
-    });
     for await (const record of records(signal)) {
       compared.namespaces += 1;
       const { namespace } = record;
@@ -128,11 +108,12 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
       if (isSettled(record, listedAtMs, intervals)) compared.tombstones.add(namespace);
       if (isRecheckDue(record, bounds.earliestMs())) compared.suspects.push({ namespace });
       else if (record.state === 'active') {
-        const faults = compareAccounts(record, [seen(first), seen(second)], {
+        const permissions = permissionsOf(settings.agentId, namespace);
+        const faults = compareAccounts(record, [listed.seen(first, permissions), listed.seen(second, permissions)], {
           nowMs: clock.nowMs(),
           intervals,
           keys: keyring,
-          permissions: permissionsOf(settings.agentId, namespace),
+          permissions,
           limits,
           check: verified.of(record),
         });
@@ -162,7 +143,7 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
     return [...new Set(owners)].filter((owner) => owner !== undefined && tombstones.has(owner)) as string[];
   };
 
-  const tellUnknown = (listed: Listed, known: ReadonlySet<string>): string[] => {
+  const tellUnknown = (listed: ListedAccounts, known: ReadonlySet<string>): string[] => {
     const unknown = [...listed.users.keys()].filter((user) => !known.has(namespaceOf(user) ?? '')).toSorted();
     const now = unknown.join(' ');
     if (now !== lastUnknown) parts.onUnknown(unknown);
@@ -187,7 +168,8 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
 
     const bindings = await attempt(() => parts.sweepBindings(signal), 0);
     const listedAtMs = clock.nowMs();
-    const listed = await listBroker(signal);
+    const openedBeforeMs = bounds.earliestMs() - settings.connectionMaxAgeMs;
+    const listed = await listAccounts({ management, settings, namespaceOf }, openedBeforeMs, signal);
     const compared = await compare(listed, listedAtMs, signal);
     const unknown = tellUnknown(listed, compared.known);
     const suspects = compared.suspects.filter(({ namespace }) => backoff.ready('repair', namespace));
@@ -209,14 +191,6 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
     if (failures.length > 0) throw failures[0];
     return { namespaces: compared.namespaces, repaired, leftovers, bindings, connections, unknown };
   };
-}
-
-/** What the broker has, by user; the users are those that are called like accounts. */
-interface Listed {
-  readonly users: ReadonlyMap<string, BrokerUser>;
-  readonly permissions: ReadonlyMap<string, Permissions>;
-  readonly limits: ReadonlyMap<string, UserLimits>;
-  readonly old: readonly OldConnection[];
 }
 
 interface Compared {

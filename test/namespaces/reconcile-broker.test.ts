@@ -80,6 +80,11 @@ describe('reconcile-broker', function () {
       },
     },
     {
+      title: 'removed limits',
+      repaired: ['limits'],
+      change: (site, account) => manage(site.broker, 'DELETE', `/user-limits/${account}/max-channels`),
+    },
+    {
       title: 'changed and added limits',
       repaired: ['limits'],
       async change(site, account) {
