@@ -1,9 +1,11 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { Readable } from 'node:stream';
 import { create as createAxios, isAxiosError } from 'axios';
 import { z } from 'zod';
 import { AgentError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
+import { readBody, readList } from './management-body.ts';
 import { createPlaces } from './places.ts';
 
 /** What every call of the management API may be given. */
@@ -70,6 +72,17 @@ export interface ManagementHttp {
    * that is not trusted; {@link BrokerRefusal} for other 4xx.
    */
   send(request: ManagementRequest, options?: CallOptions): Promise<ManagementAnswer>;
+  /**
+   * Sends a request whose answer is a list, and hands out its elements as they arrive; there is no body then. When it
+   * fails on the way, some have been handed out already.
+   *
+   * @throws as `send` does
+   */
+  sendForList(
+    request: ManagementRequest,
+    onElement: (element: unknown) => void,
+    options?: CallOptions,
+  ): Promise<ManagementAnswer>;
   /** The error for an answer of 404 where that is no answer. */
   refusal(request: ManagementRequest, answer: ManagementAnswer): BrokerRefusal;
   /** Closes the idle connections. */
@@ -108,7 +121,13 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     headers: { Authorization: `Basic ${token}` },
   });
 
-  const exchange = async (request: ManagementRequest, url: string, signal: AbortSignal, beforeSend?: () => void) => {
+  const exchange = async (
+    request: ManagementRequest,
+    url: string,
+    signal: AbortSignal,
+    beforeSend?: () => void,
+    onElement?: (element: unknown) => void,
+  ): Promise<ManagementAnswer> => {
     for (let attempt = 1; ; attempt += 1) {
       beforeSend?.();
       try {
@@ -119,8 +138,11 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
           ...(request.query === undefined ? {} : { params: request.query }),
           ...(request.headers === undefined ? {} : { headers: { ...request.headers } }),
           ...(request.body === undefined ? {} : { data: request.body }),
+          ...(onElement === undefined ? {} : { responseType: 'stream' }),
         });
-        return { status: answer.status, body: answer.data };
+        const { status, data } = answer;
+        const body = onElement === undefined ? data : await readList(data as Readable, status, onElement, signal);
+        return { status, body };
       } catch (error) {
         const fault = readFault(error);
         // The server closed an idle connection at the moment it was taken up again. All calls here are idempotent.
@@ -130,51 +152,58 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     }
   };
 
-  return {
-    async send(request, options = {}) {
-      options.signal?.throwIfAborted();
-      const url = prefix + encodePath(request.path);
-      const timeoutMs = options.timeoutMs ?? settings.timeoutMs;
-      const what = `${request.method} /api${encodePath(request.path)}`;
-      // AbortSignal.any would leave a trace of every call on a signal that lives as long as the agent.
-      const ender = new AbortController();
-      const onAbort = (): void => ender.abort();
-      const timer = setTimeout(onAbort, timeoutMs);
-      options.signal?.addEventListener('abort', onAbort, { once: true });
+  const send = async (
+    request: ManagementRequest,
+    options: CallOptions = {},
+    onElement?: (element: unknown) => void,
+  ): Promise<ManagementAnswer> => {
+    options.signal?.throwIfAborted();
+    const url = prefix + encodePath(request.path);
+    const timeoutMs = options.timeoutMs ?? settings.timeoutMs;
+    const what = `${request.method} /api${encodePath(request.path)}`;
+    // AbortSignal.any would leave a trace of every call on a signal that lives as long as the agent.
+    const ender = new AbortController();
+    const onAbort = (): void => ender.abort();
+    const timer = setTimeout(onAbort, timeoutMs);
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const leave = await places.enter(ender.signal);
       try {
-        const leave = await places.enter(ender.signal);
-        try {
-          const answer = await exchange(request, url, ender.signal, options.beforeSend);
-          return judge(answer, `${what} at ${shownUrl}`, [token, settings.password.reveal(), ...textsOf(request.body)]);
-        } finally {
-          leave();
-        }
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        if (ender.signal.aborted) {
-          throw new AgentError(
-            'BrokerUnavailable',
-            `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Look at its load and its alarms.`,
-          );
-        }
-        if (error instanceof NetworkFault && UNTRUSTED.test(error.code)) {
-          throw new AgentError(
-            'BrokerRefused',
-            `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Give the CA that signed it in RABBITMQ_CA or RABBITMQ_CA_FILE, and use a host name that it was made for.`,
-          );
-        }
-        if (error instanceof NetworkFault) {
-          throw new AgentError(
-            'BrokerUnavailable',
-            `RabbitMQ's management API at ${shownUrl} cannot be reached (${error.code}). Check RABBITMQ_MANAGEMENT_URL and that the management plugin is on.`,
-          );
-        }
-        throw error;
+        const answer = await exchange(request, url, ender.signal, options.beforeSend, onElement);
+        return judge(answer, `${what} at ${shownUrl}`, [token, settings.password.reveal(), ...textsOf(request.body)]);
       } finally {
-        clearTimeout(timer);
-        options.signal?.removeEventListener('abort', onAbort);
+        leave();
       }
-    },
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (ender.signal.aborted) {
+        throw new AgentError(
+          'BrokerUnavailable',
+          `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Look at its load and its alarms.`,
+        );
+      }
+      if (error instanceof NetworkFault && UNTRUSTED.test(error.code)) {
+        throw new AgentError(
+          'BrokerRefused',
+          `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Give the CA that signed it in RABBITMQ_CA or RABBITMQ_CA_FILE, and use a host name that it was made for.`,
+        );
+      }
+      if (error instanceof NetworkFault) {
+        throw new AgentError(
+          'BrokerUnavailable',
+          `RabbitMQ's management API at ${shownUrl} cannot be reached (${error.code}). Check RABBITMQ_MANAGEMENT_URL and that the management plugin is on.`,
+        );
+      }
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', onAbort);
+    }
+  };
+
+  return {
+    send: (request, options) => send(request, options),
+    sendForList: (request, onElement, options) => send(request, options, onElement),
     refusal({ method, path }, { status, body }) {
       return refusal(status, reasonOf(body, []), `${method} /api${encodePath(path)} at ${shownUrl}`);
     },
@@ -196,10 +225,10 @@ class NetworkFault extends Error {
 }
 
 function readFault(error: unknown): { code: string; reusedSocket: boolean } {
-  if (!isAxiosError(error)) return { code: 'unknown fault', reusedSocket: false };
-  const request: unknown = error.request;
+  const code = (error as { code?: unknown } | undefined)?.code;
+  const request: unknown = isAxiosError(error) ? error.request : undefined;
   return {
-    code: error.code ?? 'unknown fault',
+    code: typeof code === 'string' ? code : 'unknown fault',
     reusedSocket: request instanceof http.ClientRequest && request.reusedSocket,
   };
 }
@@ -251,22 +280,6 @@ function refusal(status: number, reason: string, where: string): BrokerRefusal {
 const ANSWER_OF_REFUSAL = z.object({ reason: z.unknown(), error: z.unknown() }).partial();
 
 /** Why the API refuses, without what it may have echoed. */
-/**
- * RabbitMQ 4.0 tells the state of a quorum queue that is down twice in one object: `down`, then `running`. A JSON parser
- * keeps the last of them. Within a text both would have their quotes escaped.
- */
-const STATE_TOLD_TWICE = /("state":"\w+"),"state":"\w+"/g;
-
-function readBody(text: unknown): unknown {
-  if (typeof text !== 'string') return text;
-  try {
-    return JSON.parse(text.replace(STATE_TOLD_TWICE, '$1'));
-  } catch {
-    // What answers is no management API, which its status or form shows.
-    return text;
-  }
-}
-
 function reasonOf(body: unknown, secrets: string[]): string {
   const { reason, error } = ANSWER_OF_REFUSAL.safeParse(body).data ?? {};
   const told = reason ?? error ?? 'no reason given';

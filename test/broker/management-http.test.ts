@@ -76,11 +76,74 @@ describe('management transport', () => {
         `[{"messages":0,"name":${written},"state":"down","state":"running"},{"name":"b","state":"running"}]`,
       );
     });
-    const { body } = await transport.send(GET);
-    assert.deepEqual(body, [
+    const told = [
       { messages: 0, name, state: 'down' },
       { name: 'b', state: 'running' },
-    ]);
+    ];
+    assert.deepEqual((await transport.send(GET)).body, told);
+    const elements: unknown[] = [];
+    await transport.sendForList(GET, (element) => void elements.push(element));
+    assert.deepEqual(elements, told);
+  });
+
+  it('hands out the elements of a list as they arrive', async () => {
+    const halfway = new EventEmitter();
+    const arrived = once(halfway, 'element');
+    const transport = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('[{"name":"first"},');
+      void arrived.then(() => response.end('{"name":"second"}]'));
+    });
+    const elements: unknown[] = [];
+    const got = await transport.sendForList(GET, (element) => {
+      elements.push(element);
+      halfway.emit('element');
+    });
+    assert.deepEqual(got, { status: 200, body: undefined });
+    assert.deepEqual(elements, [{ name: 'first' }, { name: 'second' }]);
+  });
+
+  it('fails when a list is cut off on the way, takes too long or is not wanted any more, and gives its place back', async () => {
+    const begun = new EventEmitter();
+    const transport = await serve(
+      (request, response) => {
+        if (request.url === '/api/whoami') return answer(response, 200);
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.write('[{"name":"first"},');
+        begun.emit('list');
+        if (request.url === '/api/cut') setImmediate(() => response.destroy());
+        return undefined;
+      },
+      { callsAtOnce: 1 },
+    );
+    const list = (name: string, options: { signal?: AbortSignal; timeoutMs?: number } = {}) =>
+      transport.sendForList({ method: 'GET', path: [name] }, () => undefined, options);
+    const cut = await failureOf(list('cut'));
+    assert.equal(cut.code, 'BrokerUnavailable');
+    assert.match(cut.message, /cannot be reached \(/);
+    const slow = await failureOf(list('slow', { timeoutMs: 200 }));
+    assert.equal(slow.code, 'BrokerUnavailable');
+    assert.match(slow.message, /did not answer GET \/api\/slow within 200 ms/);
+    const unwanted = new AbortController();
+    const listing = list('unwanted', { signal: unwanted.signal });
+    await once(begun, 'list');
+    unwanted.abort(new Error('It is not wanted.'));
+    await assert.rejects(listing, /It is not wanted/);
+    assert.equal((await transport.send(GET)).status, 200);
+  });
+
+  it('tells a refusal of a list as of anything else, and what is no list apart', async () => {
+    const transport = await serve((request, response) => {
+      if (request.url === '/api/refused') answer(response, 401, { error: 'not_authorised', reason: `for ${PASSWORD}` });
+      else if (request.url === '/api/missing') answer(response, 404, { error: 'Object Not Found' });
+      else answer(response, 200, { no: 'list' });
+    });
+    const list = (name: string) => transport.sendForList({ method: 'GET', path: [name] }, () => assert.fail());
+    const refused = await failureOf(list('refused'));
+    assert.ok(refused instanceof BrokerRefusal && refused.status === 401);
+    assert.match(refused.message, /for \[secret\]/);
+    assert.deepEqual(await list('missing'), { status: 404, body: { error: 'Object Not Found' } });
+    assert.notEqual((await list('other')).body, undefined);
   });
 
   it('sends the credentials with the first request, encodes names, and reads JSON', async () => {
