@@ -132,7 +132,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
     let record = read;
     try {
       const wrong = await findWrong(record, signal);
-      if (isDue && record.state === 'active' && wrong.length > 0) {
+      if (record.state === 'active' && wrong.length > 0) {
         // First, as whoever finds the passwords right after this must still wait for those who have logged in with others.
         record = putOff(record, { latestMs: bounds.latestMs(), intervals });
         if (!(await store.replace(record, read.revision))) return undefined;

@@ -114,6 +114,27 @@ describe('a connection at the time of a revocation', function () {
     assert.equal(store.peek(namespace)?.recheckMs, null);
   });
 
+  it('is waited for anew, too, when another password is found and put right before the last comparison is due', async () => {
+    const site = await setUp();
+    const { namespace, connectionString, store, config, broker } = site;
+    await revoke(site);
+    const dueMs = store.peek(namespace)?.recheckMs ?? assert.fail();
+    const account = `${config.usernamePrefix}${namespace}-1`;
+    const { password } = new URL(connectionString);
+    await manage(broker, 'PUT', `/users/${account}`, { password: decodeURIComponent(password), tags: '' });
+    const stopped = new Error('stopped by the test');
+    const dying = site.addAgent({
+      async around(step, call) {
+        const result = await call();
+        if (step === 'management.putUser') throw stopped;
+        return result;
+      },
+    });
+    await assert.rejects(dying.revoker.finish(namespace, signal), stopped);
+    await assert.rejects(connect(connectionString), /403/);
+    assert.ok((store.peek(namespace)?.recheckMs ?? 0) > dueMs);
+  });
+
   it('that has logged in does not open once its namespace has ended', async () => {
     const { agent, namespace, half, store } = await setUp();
     const record = store.peek(namespace) ?? assert.fail();
