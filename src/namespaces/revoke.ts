@@ -128,7 +128,9 @@ export function createRevocation(parts: RevocationParts): Revoker {
     const window: WriteWindow = openWindow(clock, readAt, fence);
     // An agent that was stopped in between must not close what was opened since with other passwords.
     const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
-    const isDue = isRecheckDue(read, bounds.earliestMs());
+    // Of one moment: what becomes due while the accounts are looked at was looked at too early.
+    const earliestMs = bounds.earliestMs();
+    const isDue = isRecheckDue(read, earliestMs);
     let record = read;
     try {
       const wrong = await findWrong(record, signal);
@@ -146,11 +148,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
         }),
       );
       if (isDue) cleared.add(record.recheckMs);
-      const next = settled(record, wrong.length > 0, {
-        earliestMs: bounds.earliestMs(),
-        latestMs: bounds.latestMs(),
-        intervals,
-      });
+      const next = settled(record, wrong.length > 0, { earliestMs, latestMs: bounds.latestMs(), intervals });
       if (next === undefined) return record;
       return (await store.replace(next, record.revision)) ? next : undefined;
     } catch (error) {

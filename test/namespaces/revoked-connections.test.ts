@@ -85,6 +85,27 @@ describe('a connection at the time of a revocation', function () {
     assert.equal(later.events.length, 1);
   });
 
+  it('is waited for by a comparison of its own, when one that began too early ends late enough', async () => {
+    const site = await setUp();
+    const { agent, namespace, store } = site;
+    await revoke(site);
+    let laterMs = 0;
+    const clock = {
+      nowMs: () => systemClock.nowMs() + laterMs,
+      monotonicMs: () => systemClock.monotonicMs() + laterMs,
+    };
+    const early = site.addAgent({
+      clock,
+      async around(step, call) {
+        if (step === 'management.getUser') laterMs = aftermathMs(agent.intervals);
+        return await call();
+      },
+    });
+    await early.revoker.finish(namespace, signal);
+    assert.notEqual(laterMs, 0);
+    assert.notEqual(store.peek(namespace)?.recheckMs, null);
+  });
+
   it('is waited for anew when the last comparison finds another password, before that is put right', async () => {
     const site = await setUp();
     const { agent, namespace, connectionString, store, config, broker } = site;
