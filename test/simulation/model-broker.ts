@@ -32,22 +32,29 @@ export interface ModelBroker {
   readonly things: Map<string, ModelThing>;
   /** Whether these credentials open a connection now. */
   admits(credential: Credential): boolean;
-  /** Logs in; the connection is there, and seen, a moment later. */
-  connect(credential: Credential): void;
+  /**
+   * Logs in, and opens the connection so much later, which takes rights and no password; it is there, and seen, a moment
+   * after that.
+   */
+  connect(credential: Credential, waitMs?: number): void;
   /** Declares a queue or an exchange over a connection; it is there a moment after the user's rights were looked at. */
   declare(connection: ModelConnection, kind: ModelThing['kind'], name: string): void;
   deleteUser(name: string): boolean;
   closeConnections(user: string): void;
 }
 
-/** How long a connection may take from its login until it is listed and can be closed. Measured: 5 to 12 ms. */
+/** How long a connection may take from its opening until it is listed and can be closed. Measured: 5 to 12 ms. */
 const UNSEEN_MS = 12;
 
 /** How long a declaration may take from the look at the user's rights until the queue is there. */
 const DECLARING_MS = 30;
 
-/** Starts without anything. */
-export function createModelBroker(timeline: Timeline, random: Random): ModelBroker {
+/** Starts without anything; `onOpened` is told of each connection that is open now. */
+export function createModelBroker(
+  timeline: Timeline,
+  random: Random,
+  onOpened: (connection: ModelConnection) => void,
+): ModelBroker {
   const users = new Map<string, ModelUser>();
   const connections = new Map<string, ModelConnection>();
   const things = new Map<string, ModelThing>();
@@ -67,18 +74,21 @@ export function createModelBroker(timeline: Timeline, random: Random): ModelBrok
     things,
     admits,
     closeConnections,
-    connect(credential) {
+    connect(credential, waitMs = 0) {
       if (!admits(credential)) return;
       connected += 1;
       const name = `connection ${connected}`;
-      timeline.after(random.between(0, UNSEEN_MS), () => {
-        connections.set(name, {
-          name,
-          user: credential.account,
-          connectedAtMs: EPOCH_MS + timeline.nowMs(),
-          credential,
+      const connection = { name, user: credential.account, connectedAtMs: EPOCH_MS + timeline.nowMs(), credential };
+      const unseenMs = random.between(0, UNSEEN_MS);
+      const open = (): void => {
+        if (users.get(credential.account)?.permissions === undefined) return;
+        timeline.after(unseenMs, () => {
+          connections.set(name, connection);
+          onOpened(connection);
         });
-      });
+      };
+      if (waitMs === 0) open();
+      else timeline.after(waitMs, open);
     },
     declare({ user, credential }, kind, name) {
       if (users.get(user)?.permissions === undefined) return;

@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events';
+import { aftermathMs } from '../../src/namespaces/timing.ts';
 import type { NonceEntry } from '../../src/store/records.ts';
 import type { Credential } from './credentials.ts';
 import type { SimulatedAgent } from './simulated-agent.ts';
 import type { Play } from './play.ts';
-import { DEADLINE } from './world.ts';
+import { DEADLINE, type World } from './world.ts';
 
 /** How long an agent may work on a request, in ms. */
 const DEADLINE_MS = 9_000;
@@ -31,7 +32,7 @@ export function claim({ world, anybody, namespace: choose }: Play): void {
     world.say(
       () => `${namespace} is given generation ${credential.generation} until ${Math.round(credential.untilMs)}`,
     );
-    if (random.chance(0.7)) world.broker.connect(credential);
+    if (random.chance(0.7)) logIn(world, credential);
   });
 }
 
@@ -39,6 +40,7 @@ export function claim({ world, anybody, namespace: choose }: Play): void {
 export function release(play: Play): void {
   const { world } = play;
   const namespace = play.namespace();
+  if (world.random.chance(0.2)) lieInWait(world, namespace);
   world.invariants.asked('release', namespace);
   serveOnceOrTwice(play, `release of ${namespace}`, async (agent, nonce) => {
     const { record } = await agent.releaseNamespace({ namespace, nonce }, deadline(agent));
@@ -54,21 +56,43 @@ export function revoke(play: Play): void {
   const { world } = play;
   const { random, intervals } = world;
   const namespace = play.namespace();
+  if (random.chance(0.4)) lieInWait(world, namespace);
   const blockedMs = random.chance(0.3) ? intervals.rotationMs * random.between(0.1, 2) : undefined;
   world.invariants.asked('revocation', namespace);
   serveOnceOrTwice(play, `revocation of ${namespace}`, async (agent, nonce) => {
     const untilMs = blockedMs === undefined ? undefined : nonce.firstSeenMs + blockedMs;
     await agent.revoker.revoke({ namespace, untilMs, nonce }, deadline(agent));
+    // As the job does, at whichever agent.
+    world.timeline.after(aftermathMs(intervals) + random.between(0, 200), () => {
+      const other = play.anybody();
+      if (other === undefined) return;
+      world.attempt(other, `finish (${namespace})`, () => other.revoker.finish(namespace, other.signal));
+    });
   });
 }
 
 /** A client logs in with credentials that it was given some time, perhaps long ago. */
 export function connect({ world }: Play): void {
-  const { credentials, broker, random } = world;
-  if (credentials.all.length === 0) return;
-  const credential: Credential = random.pick(credentials.all.slice(-6));
-  world.say(() => `a client logs in to ${credential.account}, generation ${credential.generation}`);
-  broker.connect(credential);
+  const { credentials, random } = world;
+  if (credentials.all.length > 0) logIn(world, random.pick(credentials.all.slice(-6)));
+}
+
+/** How often a client that has logged in waits before it opens its connection. */
+const HESITANT = 0.15;
+
+function logIn({ broker, intervals, random, say }: World, credential: Credential, hesitant = HESITANT): void {
+  const { handshakeMs } = intervals;
+  const lateMs = random.chance(0.5) ? random.between(0.9, 1) * handshakeMs : random.between(0, handshakeMs);
+  const waitMs = random.chance(hesitant) ? lateMs : 0;
+  const how = waitMs === 0 ? '' : ` and opens ${Math.round(waitMs)} ms later`;
+  say(() => `a client logs in to ${credential.account}, generation ${credential.generation}${how}`);
+  broker.connect(credential, waitMs);
+}
+
+/** A client that is about to lose its credentials logs in, to open its connection after that. */
+function lieInWait(world: World, namespace: string): void {
+  const given = world.credentials.all.filter((credential) => credential.namespace === namespace);
+  if (given.length > 0) logIn(world, world.random.pick(given.slice(-2)), 1);
 }
 
 /** A client declares a queue or an exchange over a connection that it has. */

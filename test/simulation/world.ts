@@ -29,7 +29,11 @@ const FOREIGN_THINGS = [
 ];
 
 /** The longest rotation that histories have, in ms, and shorter ones. */
-const ROTATIONS_MS = [24_000, 80_000, 80_000, 3_600_000];
+const ROTATIONS_MS = [8_000, 24_000, 80_000, 80_000, 3_600_000];
+
+/** How often clocks differ by more than they may, and how many times as much. */
+const SKEWED = 0.05;
+const SKEWS = [2, 10, 100, 1000];
 
 /** A promise was broken. */
 export class Violation extends Error {}
@@ -47,7 +51,7 @@ export interface World {
   trouble: number;
   /** Starts a process with these secrets, of which the last is the current one. */
   startAgent(name: string, secrets: readonly Secret[]): SimulatedAgent;
-  /** The off-set of a machine's clock, within what is allowed. */
+  /** The off-set of a machine's clock, within what is allowed but in a skewed world. */
   chooseOffset(): number;
   /** Lets an agent do something; failures that an agent is built for are none of the history. */
   attempt(agent: SimulatedAgent, what: string, work: () => Promise<unknown>): void;
@@ -69,6 +73,7 @@ export function createWorld(seed: number, trace?: string[]): World {
     violation = new Violation(sentence);
   };
   const rotationMs = random.pick(ROTATIONS_MS);
+  const isSkewed = random.chance(SKEWED);
   const config = configOf(rotationMs);
   const intervals: Intervals = {
     rotationMs,
@@ -76,7 +81,7 @@ export function createWorld(seed: number, trace?: string[]): World {
     maxLifetimeMs: config.maxLifetimeSeconds * 1000,
     handshakeMs: config.handshakeTimeoutSeconds * 1000,
   };
-  const broker = createModelBroker(timeline, random);
+  const broker = createModelBroker(timeline, random, (connection) => world.invariants.opened(connection));
   for (const name of FOREIGN_USERS) {
     const user = { name, passwordHash: '', hashingAlgorithm: '', tags: [] };
     broker.users.set(name, { user, permissions: undefined, limits: {} });
@@ -109,10 +114,12 @@ export function createWorld(seed: number, trace?: string[]): World {
       namespaces: NAMESPACES,
       restMs: rotationMs,
       ...createLooks(broker),
+      isSkewed,
       violate,
     }),
     say: tell,
-    chooseOffset: () => random.pick([-0.5, 0.5, random.between(-0.5, 0.5)]) * differenceMs,
+    chooseOffset: () =>
+      random.pick([-0.5, 0.5, random.between(-0.5, 0.5)]) * (isSkewed ? random.pick(SKEWS) : 1) * differenceMs,
 
     startAgent(name, secrets) {
       const machine = startMachine(name, timeline, world.chooseOffset(), (mishap) =>
