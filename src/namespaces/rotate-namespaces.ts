@@ -5,7 +5,7 @@ import type { NamespaceStore } from '../store/store.ts';
 import { accountName, activeSlot } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClockBounds } from './clock-bounds.ts';
-import { decideRotation, rotated, type RotationContext } from './decide-rotation.ts';
+import { decideRotation, neededKeyIds, rotated, type RotationContext } from './decide-rotation.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
 import { findDue, workThrough } from './sweep.ts';
@@ -124,8 +124,7 @@ export function createRotation(parts: RotationParts): Rotation {
           ...(after === undefined ? {} : { after }),
         });
         for (const record of page) {
-          const { keyId } = record.slots[activeSlot(record) === 1 ? 0 : 1];
-          for (const id of new Set([keyId, record.nextKeyId])) {
+          for (const id of neededKeyIds(record)) {
             if (!keyring.has(id)) missing.set(id, (missing.get(id) ?? 0) + 1);
           }
         }
