@@ -7,6 +7,10 @@ import { goEnvironment } from './go-environment.ts';
 import { findExecutable } from './processes.ts';
 
 const SOURCES = ['main.go', 'go.mod', 'go.sum'];
+
+/** Without what only other backends need, and what only a debugger reads. */
+const BUILD = ['build', '-tags', 'ferretdb_no_postgresql', '-ldflags=-s -w'];
+
 const PROGRESS_EVERY_MS = 5000;
 
 /** Tests that need no MongoDB run meanwhile, and some of them look at time. */
@@ -45,7 +49,7 @@ export async function ensureFerretDB(options: FerretBuildOptions): Promise<strin
   try {
     for (const file of SOURCES) copyFileSync(join(sources, file), join(folder, file));
     options.onProgress('Building FerretDB, a stand-in for a MongoDB server: needed once, takes one to five minutes.');
-    await runCommand(go, ['build', '-o', 'pulse-ferretdb', '.'], {
+    await runCommand(go, [...BUILD, '-o', 'pulse-ferretdb', '.'], {
       cwd: folder,
       env: { ...goEnvironment(join(options.cacheFolder, 'go')), DO_NOT_TRACK: '1' },
       niceness: NICENESS,

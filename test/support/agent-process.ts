@@ -11,7 +11,7 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 type ReportOf<Is extends Report['is']> = Extract<Report, { is: Is }>;
 
 /** How long an agent may take for anything, in ms; other tests may keep the machine busy. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** How much of an agent's log is kept for the message of a failure, in characters. */
 const LOG_TAIL = 4000;
