@@ -68,7 +68,7 @@ async function spawnAgent(
   environment: Readonly<Record<string, string>>,
   more: Readonly<Record<string, string>>,
 ): Promise<ObservedAgent> {
-  const child = spawn(process.execPath, [await builtCrashingAgent()], {
+  const child = spawn(process.execPath, [...(await builtCrashingAgent())], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, CRASHING_AGENT_ENVIRONMENT: JSON.stringify(environment), ...more },
   });

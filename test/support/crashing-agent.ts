@@ -99,41 +99,44 @@ class Steps implements StepObserver {
   }
 }
 
-const config = loadConfig(JSON.parse(process.env['CRASHING_AGENT_ENVIRONMENT'] ?? '{}') as NodeJS.ProcessEnv);
-const steps = new Steps();
-const first = JSON.parse(process.env['CRASHING_AGENT_ORDER'] ?? 'null') as Order | null;
-if (first?.do === 'arm') steps.arm(first);
-await observeChannels(config.rabbitmqUrl.reveal(), steps);
-const agent = await startAgent(config, {
-  log: createLog(config, destination({ dest: 2, sync: true })),
-  wrapStore: (store) => interceptStore(store, observing(steps)),
-  wrapManagement: (management) => interceptManagement(management, observing(steps)),
-});
-report({ is: 'ready' });
+/** Starts the agent, and does what it is told until it is told to stop. */
+export async function run(): Promise<void> {
+  const config = loadConfig(JSON.parse(process.env['CRASHING_AGENT_ENVIRONMENT'] ?? '{}') as NodeJS.ProcessEnv);
+  const steps = new Steps();
+  const first = JSON.parse(process.env['CRASHING_AGENT_ORDER'] ?? 'null') as Order | null;
+  if (first?.do === 'arm') steps.arm(first);
+  await observeChannels(config.rabbitmqUrl.reveal(), steps);
+  const agent = await startAgent(config, {
+    log: createLog(config, destination({ dest: 2, sync: true })),
+    wrapStore: (store) => interceptStore(store, observing(steps)),
+    wrapManagement: (management) => interceptManagement(management, observing(steps)),
+  });
+  report({ is: 'ready' });
 
-const orders = createInterface({ input: process.stdin });
-orders.on('line', (line) => {
-  const order = JSON.parse(line) as Order;
-  switch (order.do) {
-    case 'arm':
-      steps.arm(order);
-      report({ is: 'armed' });
-      break;
-    case 'report-steps':
-      steps.reportSteps(order);
-      report({ is: 'reporting' });
-      break;
-    case 'report-requests':
-      report({ is: 'requests', counts: Object.fromEntries(agent.requestCounts) });
-      break;
-    case 'stop':
-      orders.close();
-      void agent.stop().then(() => {
-        report({ is: 'stopped' });
-        process.exit(0);
-      });
-      break;
-  }
-});
-// Whoever gave the orders is gone.
-process.stdin.on('end', () => process.exit(1));
+  const orders = createInterface({ input: process.stdin });
+  orders.on('line', (line) => {
+    const order = JSON.parse(line) as Order;
+    switch (order.do) {
+      case 'arm':
+        steps.arm(order);
+        report({ is: 'armed' });
+        break;
+      case 'report-steps':
+        steps.reportSteps(order);
+        report({ is: 'reporting' });
+        break;
+      case 'report-requests':
+        report({ is: 'requests', counts: Object.fromEntries(agent.requestCounts) });
+        break;
+      case 'stop':
+        orders.close();
+        void agent.stop().then(() => {
+          report({ is: 'stopped' });
+          process.exit(0);
+        });
+        break;
+    }
+  });
+  // Whoever gave the orders is gone.
+  process.stdin.on('end', () => process.exit(1));
+}
