@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Their tests wait for processes that start and die: begun last, they would keep one worker while the others are done. */
+/**
+ * Their tests wait for processes that start and die: begun last, they would keep one worker while the others are done.
+ * Those of the first start agents all the time and those of the second mostly wait, so one of each comes in turn.
+ */
 const SLOW_FOLDERS = [
   'crash',
   'agent',
@@ -60,5 +63,12 @@ function testFiles(folder: string): string[] {
     const at = SLOW_FOLDERS.indexOf(file.split('/')[1] ?? '');
     return at === -1 ? SLOW_FOLDERS.length : at;
   };
-  return files.toSorted((one, other) => rank(one) - rank(other) || statSync(other).size - statSync(one).size);
+  const sorted = files.toSorted((one, other) => rank(one) - rank(other) || statSync(other).size - statSync(one).size);
+  const [busy, waiting] = [0, 1].map((wanted) => sorted.filter((file) => rank(file) === wanted));
+  return [...inTurn(busy ?? [], waiting ?? []), ...sorted.filter((file) => rank(file) > 1)];
+}
+
+function inTurn(one: readonly string[], other: readonly string[]): string[] {
+  const turns = Array.from({ length: Math.max(one.length, other.length) }, (_, turn) => [one[turn], other[turn]]);
+  return turns.flat().filter((file) => file !== undefined);
 }
