@@ -59,9 +59,9 @@ describe('a broker that goes away and comes back', function () {
     taskcluster.behave({ mode: 'hanging' });
     const requester = await installation.requester();
     const credentials = taskcluster.credentials(TEAM);
-    const calls = taskcluster.calls.authenticateHawk;
+    const asked = taskcluster.nextCall('authenticateHawk');
     const reply = requester.request({ method: 'claim-namespace', body: { namespace }, credentials });
-    while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
+    await asked;
     taskcluster.behave({ mode: 'normal' });
     await cutConnections(broker, vhost.user);
     assert.equal((await reply).properties.type, 'result');
@@ -86,11 +86,11 @@ describe('a broker that goes away and comes back', function () {
       const lease = await client.lease({ namespace });
       const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
       taskcluster.behave({ mode: 'hanging' });
-      const calls = taskcluster.calls.authenticateHawk;
+      const asked = taskcluster.nextCall('authenticateHawk');
       // It takes seconds: done later, the request would be answered before the broker is gone.
       await syncDatabase();
       await requester.publish(sent);
-      while (taskcluster.calls.authenticateHawk === calls) await new Promise((resolve) => setImmediate(resolve));
+      await asked;
       taskcluster.behave({ mode: 'normal' });
 
       const away = untilHealth(agent, ({ parts }) =>

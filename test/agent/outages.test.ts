@@ -129,10 +129,15 @@ describe('a management API in trouble', () => {
     const rpc = await installation().rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace });
     fault = unreachable;
-    const before = calls;
-    const again = await rpc.request('claim-namespace', { namespace });
-    assert.equal(again.connectionString, connectionString);
-    assert.equal(calls, before);
+    // Jobs make calls at times of their own: one that the claim made would be made each time.
+    const made: number[] = [];
+    for (let tries = 0; tries < 5; tries += 1) {
+      const before = calls;
+      const again = await rpc.request('claim-namespace', { namespace });
+      assert.equal(again.connectionString, connectionString);
+      made.push(calls - before);
+    }
+    assert.ok(made.includes(0), `calls of each claim: ${made.join(', ')}`);
   });
 
   it('one that hangs: Unavailable in time, others are answered meanwhile', async () => {

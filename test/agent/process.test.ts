@@ -46,8 +46,9 @@ describe('the agent as a process', function () {
     await rpc.request('ping', {});
 
     taskcluster.behave({ mode: 'slow', delayMs: 1500 });
+    const asked = taskcluster.nextCall('authenticateHawk');
     const inHand = rpc.request('claim-namespace', { namespace: teamNamespace() });
-    while (taskcluster.calls.authenticateHawk === 0) await new Promise((resolve) => setImmediate(resolve));
+    await asked;
     run.signal('SIGTERM');
     await run.printed('"signal":"SIGTERM"');
     const waiting = await installation.requester();
@@ -111,8 +112,9 @@ describe('the agent as a process', function () {
     taskcluster.behave({ mode: 'hanging' });
     const run = await serve(installation);
     const rpc = await installation.rpc(TEAM);
+    const asked = taskcluster.nextCall('authenticateHawk');
     const inHand = rpc.request('claim-namespace', { namespace: teamNamespace() });
-    while (taskcluster.calls.authenticateHawk === 0) await new Promise((resolve) => setImmediate(resolve));
+    await asked;
     const startedMs = performance.now();
     run.signal('SIGTERM');
     assert.equal(await run.ended, 0);

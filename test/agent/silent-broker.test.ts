@@ -52,8 +52,9 @@ describe('a stop while RabbitMQ does not answer', function () {
     const requester = await behind.installation.requester();
     const credentials = taskcluster.credentials(TEAM);
     const body = { namespace: teamNamespace() };
+    const asked = taskcluster.nextCall('authenticateHawk');
     await requester.publish(requester.compose({ method: 'claim-namespace', body, credentials }));
-    await until(() => taskcluster.calls.authenticateHawk > 0, 'the claim is in hand');
+    await asked;
     behind.amqp.stall();
     await assertStopsInTime(behind);
   });

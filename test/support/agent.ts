@@ -183,7 +183,7 @@ export function useInstallation(
   };
 }
 
-const LOG_PATIENCE_MS = 20_000;
+const LOG_PATIENCE_MS = 60_000;
 
 async function untilFound(find: () => string | undefined, listeners: Set<() => void>): Promise<string> {
   return await new Promise((resolve, reject) => {

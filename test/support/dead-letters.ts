@@ -10,7 +10,7 @@ export interface DeadLetters {
   readonly untaken: readonly ConsumeMessage[];
 }
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** Empties a dead-letter queue, and keeps doing so until the connection closes. */
 export async function openDeadLetters(connection: ChannelModel, queue: string): Promise<DeadLetters> {

@@ -54,8 +54,8 @@ export interface Requester {
   readonly channel: ConfirmChannel;
 }
 
-/** Longer than any answer may take: 10 s, and a loaded machine. */
-const PATIENCE_MS = 20_000;
+/** Longer than any answer may take: 10 s, and a loaded machine, on which others do something meanwhile. */
+const PATIENCE_MS = 60_000;
 
 /** Opens a channel for raw requests over a connection. */
 export async function openRequester(

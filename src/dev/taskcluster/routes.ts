@@ -21,6 +21,9 @@ export interface CallCounts {
   ping: number;
 }
 
+/** The methods whose calls somebody may wait for. */
+export type CountedMethod = 'authenticateHawk' | 'email';
+
 /** What the routes read and change. */
 export interface RouteState {
   readonly hawk: HawkDirectory;
@@ -28,6 +31,7 @@ export interface RouteState {
   readonly behaviours: Readonly<Record<ServiceName, Behaviour>>;
   readonly behave: (behaviour: BehaviourInput, service?: ServiceName) => void;
   readonly calls: CallCounts;
+  readonly onCall: (method: CountedMethod) => void;
   /** Ends answers that are being delayed. */
   readonly signal: AbortSignal;
 }
@@ -79,6 +83,7 @@ export function createRoutes(state: RouteState): RequestListener {
         state.calls.authenticateHawkMostAtOnce = Math.max(state.calls.authenticateHawkMostAtOnce, authenticating);
       }
       if (route.name === 'email') state.calls.email += 1;
+      if (route.name === 'authenticateHawk' || route.name === 'email') state.onCall(route.name);
       const behaviour = route.service === undefined ? undefined : state.behaviours[route.service];
       if (behaviour !== undefined && !(await misbehave(behaviour, response, state.signal))) return;
       await route.serve({ request, response, body, state });

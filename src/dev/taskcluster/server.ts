@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type Behaviour, type BehaviourInput, behaviourSchema, SERVICES, type ServiceName } from './behaviour.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from './clients-file.ts';
 import { type Email, Mailbox } from './email.ts';
 import { createExpandScopes } from './roles.ts';
-import { type CallCounts, createRoutes, type RouteState } from './routes.ts';
+import { type CallCounts, type CountedMethod, createRoutes, type RouteState } from './routes.ts';
 
 /** Who the stand-in knows comes from a file, or from `directory`, or is nobody. */
 export interface TaskclusterOptions {
@@ -32,6 +32,8 @@ export interface LocalTaskcluster {
   /** Mails that were sent, oldest first. */
   readonly mails: readonly Email[];
   readonly calls: Readonly<CallCounts>;
+  /** Resolves when this method is called the next time, before it is answered. */
+  nextCall(method: CountedMethod): Promise<void>;
   /** What this client signs with. @throws Error when there is no such client. */
   credentials(clientId: string): { clientId: string; accessToken: string };
   /** Adds the client, or replaces the one with its clientId, from the next call on. */
@@ -68,12 +70,14 @@ export async function startTaskcluster(options: TaskclusterOptions = {}): Promis
     for (const name of service === undefined ? SERVICES : [service]) behaviours[name] = behaviour;
   };
   const stopping = new AbortController();
+  const called = new EventEmitter();
   const state: RouteState = {
     hawk: { client: (clientId) => clients.get(clientId), expandScopes: createExpandScopes(directory.roles) },
     mailbox: new Mailbox(directory.mail),
     behaviours,
     behave,
     calls: { authenticateHawk: 0, authenticateHawkMostAtOnce: 0, email: 0, ping: 0 },
+    onCall: (method) => void called.emit(method),
     signal: stopping.signal,
   };
   const server = createServer(createRoutes(state));
@@ -100,6 +104,7 @@ export async function startTaskcluster(options: TaskclusterOptions = {}): Promis
     port,
     mails: state.mailbox.sent,
     calls: state.calls,
+    nextCall: async (method) => void (await once(called, method)),
     credentials: (clientId) => credentialsOf(clients, clientId),
     setClient: (client) => void clients.set(client.clientId, parseClient(client)),
     removeClient: (clientId) => void clients.delete(clientId),
