@@ -10,6 +10,7 @@ import type {
 } from 'rascal';
 import { within } from '../clock.ts';
 import type { Secret } from '../secret.ts';
+import { tellFaultsToCallbacks } from './callback-faults.ts';
 import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
 import { CONNECTION_PATIENCE } from './connection-patience.ts';
 
@@ -51,6 +52,7 @@ export async function connectRascal(
   signal?: AbortSignal,
 ): Promise<RascalConnection> {
   signal?.throwIfAborted();
+  tellFaultsToCallbacks();
   // Ends the connection when rascal does not, or not in time.
   const sockets = new AbortController();
   const cut = (): void => sockets.abort();

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import amqplib, { type Channel, type Connection } from 'amqplib/callback_api';
+import { tellFaultsToCallbacks } from '../../src/broker/callback-faults.ts';
+import { connectRascal, type RascalConnection } from '../../src/broker/rascal-connection.ts';
+import { Secret } from '../../src/secret.ts';
+import { createVhost, type TestVhost, useSharedBroker } from '../support/broker.ts';
+
+type Made<Thing> = (failure: Error | null, thing: Thing) => void;
+type Connect = (url: string, options: object, callback: Made<Connection>) => void;
+type Create = (callback: Made<Channel>) => Channel;
+
+describe('a connection that ends while rascal works with it', () => {
+  useSharedBroker();
+  let vhost: TestVhost;
+  before(async () => {
+    vhost = await createVhost();
+    tellFaultsToCallbacks();
+  });
+
+  const connect = async (): Promise<RascalConnection> => {
+    const settings = { amqpUrl: new Secret(vhost.amqpUrl), connectionName: 'a test' };
+    return await connectRascal(settings, { exchanges: ['one', 'two'], queues: ['three'] });
+  };
+  /** Connects with something done to the connection before rascal has it. */
+  const connectMeddled = async (meddle: (connection: Connection) => void): Promise<RascalConnection> => {
+    const original = amqplib.connect as Connect;
+    const meddled: Connect = (url, options, callback) =>
+      original(url, options, (failure, connection) => {
+        if (failure === null) meddle(connection);
+        callback(failure, connection);
+      });
+    Object.assign(amqplib, { connect: meddled });
+    try {
+      return await connect();
+    } finally {
+      Object.assign(amqplib, { connect: original });
+    }
+  };
+
+  it('before it has a channel is told as a failure', async () => {
+    await assert.rejects(
+      connectMeddled((connection) => connection.close()),
+      /Connection clos/,
+    );
+  });
+
+  it('between a channel and what is declared on it is told as a failure', async () => {
+    const closeAfterChannel = (connection: Connection): void => {
+      const create = connection.createChannel.bind(connection) as Create;
+      const createChannel: Create = (callback) =>
+        create((failure, channel) => {
+          connection.close();
+          callback(failure, channel);
+        });
+      Object.assign(connection, { createChannel });
+    };
+    await assert.rejects(connectMeddled(closeAfterChannel), /(?:Connection|Channel) clos/);
+  });
+
+  it('or does not, is as it was', async () => {
+    const connection = await connectMeddled(() => undefined);
+    await connection.close();
+  });
+});
