@@ -42,6 +42,23 @@ describe('a connection at the time of a revocation', function () {
     return (around?: Around) => site.addAgent({ clock, ...(around && { around }) });
   };
 
+  it('is closed when the revocation answers, of both accounts, and neither opens another', async () => {
+    const site = await setUp();
+    const { agent, namespace, store, config, connectionString } = site;
+    const record = store.peek(namespace) ?? assert.fail();
+    store.put({ ...record, nextRotationMs: 0 });
+    await agent.rotation.sweep(signal);
+    const given = [connectionString, (await agent.claim(namespace)).connectionString];
+    for (const url of given) await openConnection(url);
+    await revoke(site);
+    for (const [index, url] of given.entries()) {
+      await assert.rejects(connect(url), /403/);
+      const account = `${config.usernamePrefix}${namespace}-${index + 1}`;
+      assert.equal(new URL(url).username, account);
+      assert.deepEqual(await agent.management.listUserConnections(account), []);
+    }
+  });
+
   it('that has logged in opens after it, and is closed at the last comparison, however young it is', async () => {
     const site = await setUp();
     const { agent, namespace, connectionString, half, store, config } = site;
