@@ -10,9 +10,8 @@ import type { Site } from './site.ts';
 /** How long an agent is left alone before its memory is read, in ms. */
 const IDLE_MS = 10_000;
 
-/** What `npm start` and the command's first line give to node. */
+/** The options that `npm start` and the command's first line give to node. */
 const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size'];
-const START_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' };
 
 /** What of a process is in memory, in MB. */
 export interface Resident {
@@ -41,7 +40,6 @@ export async function startCompiledAgent(
   const agent = spawn(process.execPath, [...START_OPTIONS, join(WORKING_COPY, 'dist/cli/main.js'), 'serve'], {
     env: {
       ...process.env,
-      ...START_ENVIRONMENT,
       ...site.agentEnvironment(`lmdb:${join(site.folder, storeName)}`),
       // It says on this level that it serves.
       LOG_LEVEL: 'info',

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=2 node --max-semi-space-size=2 --optimize-for-size
+#!/usr/bin/env -S node --max-semi-space-size=2 --optimize-for-size
 // The options keep the resident memory of an agent small; the bench shows what they are worth.
 import { Interrupted } from './command.ts';
 import { runProgram } from './program.ts';
