@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { ClaimResult } from '../namespaces/claim.ts';
@@ -5,9 +6,9 @@ import type { Audit } from '../notify/audit.ts';
 import type { AskedBy } from '../requests/method.ts';
 
 /** A holder renews every hour or so; once a day says that it is still the one. */
-const RENEWAL_EVERY_MS = 24 * 60 * 60_000;
+const RENEWAL_EVERY_SECONDS = 24 * 60 * 60;
 
-/** Holders that are remembered: some megabytes. One that is forgotten is written down once more. */
+/** Holders that are remembered: two megabytes. One that is forgotten is written down once more. */
 const MOST_HOLDERS = 20_000;
 
 /** What {@link createClaimAudit} works with. */
@@ -22,15 +23,16 @@ export interface ClaimAuditParts {
  * is a line in the log as a request.
  */
 export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: ClaimResult, asked: AskedBy) => void {
-  /** When each holder was written down, the latest last. */
+  /** When each holder was written down, the latest last. Digests and whole seconds take half the memory of what they stand for. */
   const holders = new Map<string, number>();
   return ({ record, reclaimAtMs, isNew, isNewHolder, isNewContact }, { clientId, userId, correlationId }) => {
-    const key = JSON.stringify([record.namespace, record.life, clientId, userId]);
-    const nowMs = clock.monotonicMs();
-    const isKnown = (holders.get(key) ?? -Infinity) + RENEWAL_EVERY_MS > nowMs;
+    const holder = JSON.stringify([record.namespace, record.life, clientId, userId]);
+    const key = hash('sha256', holder, 'base64url');
+    const nowSeconds = Math.floor(clock.monotonicMs() / 1000);
+    const isKnown = (holders.get(key) ?? -Infinity) + RENEWAL_EVERY_SECONDS > nowSeconds;
     if (isKnown && !isNew && !isNewContact) return;
     holders.delete(key);
-    holders.set(key, nowMs);
+    holders.set(key, nowSeconds);
     const [oldest] = holders.keys();
     if (holders.size > MOST_HOLDERS && oldest !== undefined) holders.delete(oldest);
     audit.record({
