@@ -97,11 +97,13 @@ describe('watching on a bad day', function () {
     await team.channel.consume(control, () => undefined);
     await team.fill(control, 60);
     await events.of('queue.deleted', control);
+    const told = () => events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
     assert.equal(await isThere(installation, queue), true);
+    assert.ok(!told().includes('queue.deleted'));
     await switchQuorumQueue(broker, config.vhost, queue, 'up');
     await events.of('queue.deleted', queue);
-    const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
-    assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
+    // On its way down or up RabbitMQ may tell 0 of a quorum queue for a moment: then it seems drained, and is warned of anew.
+    assert.match(told().join(' '), /^queue\.warning( queue\.recovered queue\.warning)* queue\.deleted$/);
   });
 
   it('deletes a queue that only one connection may use together with it, and tells its client why', async () => {

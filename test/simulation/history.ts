@@ -8,7 +8,7 @@ import { raceForStandby, raceToEnd } from './directed-races.ts';
 import { claim, connect, declare, release, revoke } from './requests.ts';
 import { SECRETS } from './simulated-agent.ts';
 import { meddle, mishap, restart, rollSecret, setClock } from './troubles.ts';
-import { createWorld, Violation } from './world.ts';
+import { createWorld, REST_STEP_MS, Violation } from './world.ts';
 
 /** What became of a history. */
 export interface Outcome {
@@ -124,7 +124,7 @@ async function comeToRest(play: Play): Promise<void> {
         else if (work === 'expire') await agent.expiry.sweep(agent.signal);
         else await agent.rotation.sweep(agent.signal);
       });
-      await timeline.advanceTo(timeline.nowMs() + 3_000);
+      await timeline.advanceTo(timeline.nowMs() + REST_STEP_MS);
     }
     const pauseMs = isToTheEnd && round === 1 ? intervals.maxLifetimeMs : settleMs(intervals);
     await timeline.advanceTo(timeline.nowMs() + pauseMs);

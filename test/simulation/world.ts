@@ -3,7 +3,7 @@ import { WireError } from '../../src/contract/errors.ts';
 import { accountName, permissionsOf } from '../../src/namespaces/accounts.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { createKeyring } from '../../src/namespaces/passwords.ts';
-import { clockDifferenceMs, type Intervals } from '../../src/namespaces/timing.ts';
+import { clockDifferenceMs, deletionStartsMs, type Intervals, settleMs } from '../../src/namespaces/timing.ts';
 import type { Secret } from '../../src/secret.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 import { createCredentials, type Credentials } from './credentials.ts';
@@ -30,6 +30,9 @@ const FOREIGN_THINGS = [
 
 /** The longest rotation that histories have, in ms, and shorter ones. */
 const ROTATIONS_MS = [8_000, 24_000, 80_000, 80_000, 3_600_000];
+
+/** How long each job has when a history comes to its rest. */
+export const REST_STEP_MS = 3_000;
 
 /** How often clocks differ by more than they may, and how many times as much. */
 const SKEWED = 0.05;
@@ -112,7 +115,11 @@ export function createWorld(seed: number, trace?: string[]): World {
       records: store.records,
       credentials,
       namespaces: NAMESPACES,
-      restMs: rotationMs,
+      // From the last look for what has ended until all is quiet most of a round passes, which short rotations do not cover.
+      restMs: Math.max(
+        rotationMs,
+        deletionStartsMs(0, intervals) + differenceMs + settleMs(intervals) + 3 * REST_STEP_MS,
+      ),
       ...createLooks(broker),
       isSkewed,
       violate,
