@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'amqplib';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
-import { assertCredentialsWork, type Claimed } from '../support/claimed-namespace.ts';
+import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claimed-namespace.ts';
 import { makeFolder } from '../support/folders.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
-import { type Around, interceptManagement } from '../support/steps.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
 
 /** Longer than the broker takes to come back: what was handed out before is to be honoured after. */
 const ROTATION_MS = 16_000;
@@ -18,6 +16,8 @@ describe('a broker that is killed between a rotation and its record, and in the 
   this.timeout(120_000);
   let broker: LocalRabbitMQ;
   let installation: TestInstallation;
+  /** Tells of each step that the agent takes with its store. */
+  const agent = new EventEmitter();
   let around: Around = (_step, call) => call();
 
   before('start a RabbitMQ of its own', async function () {
@@ -28,6 +28,11 @@ describe('a broker that is killed between a rotation and its record, and in the 
       settings: { rotationIntervalSeconds: ROTATION_MS / 1000, expiryNoticeSeconds: 1 },
     });
     await installation.start({
+      wrapStore: (store) =>
+        interceptStore(store, (_step, call) => {
+          agent.emit('step');
+          return call();
+        }),
       wrapManagement: (management) => interceptManagement(management, (...step) => around(...step)),
     });
   });
@@ -72,7 +77,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
     );
     while (Date.now() < Date.parse(given.reclaimAt)) {
       await assertHonoured(given);
-      await sleep(200);
+      await once(agent, 'step');
     }
     await installation.logged('a namespace and all that it owned is deleted', ending);
     assert.deepEqual(await leftOf(installation, ending), []);
@@ -83,11 +88,3 @@ describe('a broker that is killed between a rotation and its record, and in the 
     await assertCredentialsWork(renewed);
   });
 });
-
-async function assertHonoured({ connectionString, reclaimAt }: Claimed): Promise<void> {
-  try {
-    await (await connect(connectionString)).close();
-  } catch (error) {
-    if (Date.now() < Date.parse(reclaimAt)) throw error;
-  }
-}

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'amqplib';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { AgentError } from '../../src/errors.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
-import { assertCredentialsWork, type Claimed } from '../support/claimed-namespace.ts';
+import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claimed-namespace.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
 import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
 import { together } from '../support/together.ts';
 
 const OUTAGE_MS = 6_000;
+
+/** How late a store answers that answers late. */
+const LATE_MS = 400;
 
 describe('rotation and expiry through an outage of', function () {
   this.timeout(120_000);
@@ -18,13 +21,6 @@ describe('rotation and expiry through an outage of', function () {
 
   const claim = async (rpc: Rpc, namespace: string, forMs = 3_600_000): Promise<Claimed> =>
     await rpc.request('claim-namespace', { namespace, expires: new Date(Date.now() + forMs).toISOString() });
-  const assertHonoured = async ({ connectionString, reclaimAt }: Claimed): Promise<void> => {
-    try {
-      await (await connect(connectionString)).close();
-    } catch (error) {
-      if (Date.now() < Date.parse(reclaimAt)) throw error;
-    }
-  };
 
   const unavailable = (code: 'BrokerUnavailable' | 'StoreUnavailable') => new AgentError(code, 'By a test.');
   const isStore = (step: string): boolean => !step.startsWith('management.');
@@ -37,7 +33,7 @@ describe('rotation and expiry through an outage of', function () {
     [
       'the store, which answers late, and whose answers to writes get lost',
       async (step, call) => {
-        if (isStore(step)) await sleep(400);
+        if (isStore(step)) await sleep(LATE_MS);
         const result = await call();
         if (step === 'namespaces.replace' && Math.random() < 0.5) raise(unavailable('StoreUnavailable'));
         return result;
@@ -48,7 +44,12 @@ describe('rotation and expiry through an outage of', function () {
   const outlive = async (outage: Around): Promise<void> => {
     /** What stands between the agent and its store and broker for the time being. */
     let fault: Around | undefined;
-    const around: Around = (step, call, args) => (fault === undefined ? call() : fault(step, call, args));
+    /** Tells of each step that the agent takes, or tries to. */
+    const agent = new EventEmitter();
+    const around: Around = (step, call, args) => {
+      agent.emit('step');
+      return fault === undefined ? call() : fault(step, call, args);
+    };
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 1 } });
     await installation.start({
       wrapStore: (store) => interceptStore(store, around),
@@ -63,7 +64,7 @@ describe('rotation and expiry through an outage of', function () {
     const endMs = performance.now() + OUTAGE_MS;
     while (performance.now() < endMs) {
       for (const each of given) await assertHonoured(each);
-      await sleep(100);
+      await once(agent, 'step');
     }
     fault = undefined;
     await installation.logged('a namespace and all that it owned is deleted', ending);
@@ -76,7 +77,7 @@ describe('rotation and expiry through an outage of', function () {
       generations.add(claimed.connectionString);
       given.push(claimed);
       for (const each of given) await assertHonoured(each);
-      await sleep(200);
+      await once(agent, 'step');
     }
     await assertCredentialsWork(given.at(-1) ?? assert.fail());
     await installation.remove();

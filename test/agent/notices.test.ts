@@ -24,6 +24,8 @@ interface Scene {
   readonly store: Store;
   /** The agent events of the types `notice.…`, as they come. */
   readonly events: { data: Record<string, unknown> }[];
+  /** Resolves with the first of them. */
+  readonly told: Promise<unknown>;
   /** Adds a notice of a namespace that was claimed with {@link CONTACT}. */
   add(): Promise<Notice>;
 }
@@ -44,15 +46,20 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, installation.names.eventsExchange, 'notice.#');
   const events: Scene['events'] = [];
-  const consume = (message: { content: Buffer } | null): void => {
-    if (message !== null) events.push(JSON.parse(message.content.toString()));
-  };
-  await channel.consume(queue, consume, { noAck: true });
+  const told = new Promise<unknown>((resolve, reject) => {
+    const consume = (message: { content: Buffer } | null): void => {
+      if (message === null) return;
+      events.push(JSON.parse(message.content.toString()));
+      resolve(message);
+    };
+    channel.consume(queue, consume, { noAck: true }).catch(reject);
+  });
   const rpc = await installation.rpc(TEAM);
   return {
     installation,
     store,
     events,
+    told,
     async add() {
       const namespace = teamNamespace();
       await rpc.request('claim-namespace', { namespace, contact: CONTACT });
@@ -131,10 +138,8 @@ describe('notices to owners', () => {
   });
 });
 
-async function assertEvent({ events }: Scene, data: Record<string, unknown>): Promise<void> {
-  for (const lateMs = performance.now() + 20_000; events.length === 0 && performance.now() < lateMs; ) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+async function assertEvent({ events, told }: Scene, data: Record<string, unknown>): Promise<void> {
+  await told;
   assert.deepEqual(
     events.map((event) => event.data),
     [data],

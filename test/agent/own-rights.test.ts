@@ -138,23 +138,18 @@ describe("the rights of the agent's own account", function () {
       assert.ok(error instanceof AgentError, String(error));
       return `${error.code}: ${error.message}`;
     }
-    const progress = { over: false };
+    const over = new AbortController();
     const done = doEverything().then(
       () => 'nothing is missing',
       (error: unknown) => `it fails otherwise: ${String(error)}`,
     );
-    const seen = async (): Promise<string> => {
-      while (!progress.over) {
-        const line = installation.log.slice(from).find((text) => wanted.test(text));
-        if (line !== undefined) return line;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      return 'nothing was logged';
-    };
-    const symptom = await Promise.race([seen(), done]);
-    progress.over = true;
-    await agent.stop();
-    return symptom;
+    const seen = installation.found((lines) => lines.slice(from).find((text) => wanted.test(text)), over.signal);
+    try {
+      return await Promise.race([seen, done]);
+    } finally {
+      over.abort();
+      await agent.stop();
+    }
   };
 
   it('with exactly these it does everything', async () => {

@@ -6,7 +6,7 @@ import { isAgentError } from '../../src/errors.ts';
 import { startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { Secret } from '../../src/secret.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
-import { BROKER_START_MS, manage, openConnection, useSharedBroker } from '../support/broker.ts';
+import { BROKER_START_MS, manage, openConnection, untilKnown, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 
@@ -89,10 +89,9 @@ describe("the agent's broker", () => {
     await management.deletePolicy(vhost, `${room.id}-v1-dead`);
     const bystander = await openConnection(room.amqpUrl);
     const cut = once(bystander, 'close');
-    for (let open = true; open; ) {
-      await management.closeUserConnections(room.user, 'test');
-      open = await Promise.race([cut.then(() => false), new Promise<true>((go) => void setTimeout(go, 20, true))]);
-    }
+    await untilKnown(bystander, () => management.listUserConnections(room.user));
+    await management.closeUserConnections(room.user, 'test');
+    await cut;
     await returned;
     assert.ok((await management.listQueues(vhost)).some(({ name }) => name === names.deadQueue));
     assert.ok((await management.listPolicies(vhost)).some(({ name }) => name === `${room.id}-v1-dead`));

@@ -5,7 +5,7 @@ import { BrokerRefusal, createManagement, HASHING_ALGORITHM } from '../../src/br
 import { hashPassword } from '../../src/broker/password-hash.ts';
 import { Secret } from '../../src/secret.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
-import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { openConnection, untilKnown, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 import { crashQueue, switchQuorumQueue } from '../support/broken-queue.ts';
@@ -103,11 +103,8 @@ describe('management API', () => {
   it("closes a user's connections and tells them why", async () => {
     const connection = await openConnection(room.amqpUrl);
     const told = once(connection, 'close');
-    // The API knows a connection only some ms after it was opened.
-    for (let open = true; open; ) {
-      await room.management.closeUserConnections(room.user, 'because of the test');
-      open = await Promise.race([told.then(() => false), new Promise<true>((go) => void setTimeout(go, 20, true))]);
-    }
+    await untilKnown(connection, () => room.management.listUserConnections(room.user));
+    await room.management.closeUserConnections(room.user, 'because of the test');
     const [reason]: unknown[] = await told;
     assert.match(String(reason), /because of the test/);
     await room.management.closeUserConnections(unique('nobody'), 'nothing to do');

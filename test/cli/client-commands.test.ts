@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { manage } from '../support/broker.ts';
+import { listenToBroker } from '../support/broker-event.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 import { together } from '../support/together.ts';
 
@@ -205,7 +204,7 @@ describe('the commands of a client', () => {
         const claims = (): number =>
           installation().log.filter((line) => line.includes('"claim-namespace"') && line.includes(namespace)).length;
         const before = claims();
-        await until(() => claims() > before);
+        await installation().found(() => (claims() > before ? true : undefined));
         running.signal('SIGHUP');
         await running.printed('got SIGHUP');
         running.signal('SIGTERM');
@@ -256,6 +255,10 @@ describe('the commands of a client', () => {
   describe('watch', () => {
     it('shows the events of a namespace with the credentials of another', async () => {
       const [through, namespace] = [teamNamespace(), teamNamespace()];
+      // With --json nothing else is said: its consumer tells that it watches.
+      const watching = await listenToBroker(installation().broker, 'consumer.created', ({ queue }) =>
+        String(queue).startsWith(`queue/${through}/watch-`),
+      );
       const running = await start([
         'watch',
         '--through',
@@ -266,8 +269,7 @@ describe('the commands of a client', () => {
         '--type',
         'namespace.claimed',
       ]);
-      // With --json nothing else is said: its queue tells that it watches.
-      await until(async () => (await queuesOf(through)) > 0);
+      await watching.told;
       await runJson(['claim', namespace]);
       await running.printed('\n');
       running.signal('SIGINT');
@@ -283,22 +285,11 @@ describe('the commands of a client', () => {
       const namespace = teamNamespace();
       const { vhost } = installation();
       const running = await start(['watch', '--type', 'namespace'], { ...environment(), RABBITMQ_URL: vhost.amqpUrl });
-      await until(() => running.stderr().includes('Watching'));
+      await running.told('Watching');
       await runJson(['claim', namespace]);
       await running.printed(`namespace.claimed  ${namespace}  clientId=${TEAM} first=true`);
       running.signal('SIGTERM');
       assert.equal(await running.ended, 0);
     });
-
-    async function queuesOf(namespace: string): Promise<number> {
-      const { broker, config } = installation();
-      const { body } = await manage(broker, 'GET', `/queues/${encodeURIComponent(config.vhost)}`);
-      return (body as { name: string }[]).filter(({ name }) => name.startsWith(`queue/${namespace}/watch-`)).length;
-    }
   });
 });
-
-/** Looks until it is so; the test's own time-out ends it otherwise. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(100);
-}

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'amqplib';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { permissionsOf } from '../../src/namespaces/accounts.ts';
 import { type AgentProcess, startAgentProcess, startDoomedAgent } from '../support/agent-process.ts';
@@ -8,6 +7,7 @@ import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation }
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import {
   assertCredentialsWork,
+  assertHonoured,
   assertNothingWaits,
   type Claimed,
   openPatientRpc,
@@ -255,15 +255,6 @@ async function checkEnd({ installation, rpc, namespace, claimed }: Scene): Promi
   await assertCredentialsWork(again);
   const connection = await openConnection(again.connectionString);
   await connection.close();
-}
-
-/** Fails when the credentials are refused before their `reclaimAt`: on a slow machine that may be past. */
-async function assertHonoured(claimed: Claimed): Promise<void> {
-  try {
-    await (await connect(claimed.connectionString)).close();
-  } catch (error) {
-    if (Date.now() < Date.parse(claimed.reclaimAt)) throw error;
-  }
 }
 
 /** Waits until a repair, which an event sets off, has been done. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'amqplib';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { systemClock } from '../../src/clock.ts';
 import { settleMs } from '../../src/namespaces/timing.ts';
@@ -12,7 +11,13 @@ import { startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { assertCredentialsWork, type Claimed, listAccounts, openPatientRpc } from '../support/claimed-namespace.ts';
+import {
+  assertCredentialsWork,
+  assertHonoured,
+  type Claimed,
+  listAccounts,
+  openPatientRpc,
+} from '../support/claimed-namespace.ts';
 import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { together } from '../support/together.ts';
@@ -112,13 +117,4 @@ async function untilRecord(
 /** The broker still gives half of the requests to the one that stands still: of two in a row the other gets one. */
 async function claimOfEither(rpc: Rpc, namespace: string): Promise<Claimed> {
   return await Promise.any([1, 2].map(() => rpc.request('claim-namespace', { namespace })));
-}
-
-/** Fails when the credentials are refused before their `reclaimAt`: on a slow machine that may be past. */
-async function assertHonoured({ connectionString, reclaimAt }: Claimed): Promise<void> {
-  try {
-    await (await connect(connectionString)).close();
-  } catch (error) {
-    if (Date.now() < Date.parse(reclaimAt)) throw error;
-  }
 }

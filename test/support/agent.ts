@@ -12,6 +12,7 @@ import { createLog, type Log } from '../../src/log.ts';
 import type { FileSettings } from '../../src/settings.ts';
 import { createVhost, manage, openConnection, sharedBroker, type TestVhost } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
+import { collectLog, type CollectedLog } from './collected-log.ts';
 import { openDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { makeFolder, unique } from './folders.ts';
 import { openRequester, type Requester } from './requester.ts';
@@ -40,8 +41,9 @@ export interface TestInstallation {
   readonly claimantPassword: string;
   /** The lines of the log of every agent that was started here, at level trace. */
   readonly log: string[];
-  /** Waits for a line of the log in which all of these occur. */
-  logged(...texts: readonly string[]): Promise<string>;
+  /** Wait for a line of the log, and for anything that can be found in it. */
+  readonly logged: CollectedLog['logged'];
+  readonly found: CollectedLog['found'];
   /** Starts an agent here; it is stopped with the installation. */
   start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
   /** A client of the library, as the claimant unless told, with the credentials of `clientId`. */
@@ -110,12 +112,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
   claimant.username = names.claimantUser;
   claimant.password = claimantPassword;
 
-  const lines: string[] = [];
-  const listeners = new Set<() => void>();
-  const write = (line: string): void => {
-    lines.push(line);
-    for (const listener of listeners) listener();
-  };
+  const { lines, write, logged, found } = collectLog();
   const log: Log = createLog(config, { write });
   const agents: Agent[] = [];
   let removed = false;
@@ -138,7 +135,8 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     claimantUrl: claimant.href,
     claimantPassword,
     log: lines,
-    logged: (...texts) => untilFound(() => lines.find((line) => texts.every((text) => line.includes(text))), listeners),
+    logged,
+    found,
     async start(agentOptions = {}) {
       const started = await startAgent(config, { log, ...agentOptions });
       let stopped: Promise<void> | undefined;
@@ -181,29 +179,6 @@ export function useInstallation(
     if (installation === undefined) throw new Error('The installation is there from the first hook on, not before.');
     return installation;
   };
-}
-
-const LOG_PATIENCE_MS = 60_000;
-
-async function untilFound(find: () => string | undefined, listeners: Set<() => void>): Promise<string> {
-  return await new Promise((resolve, reject) => {
-    const settle = (): void => {
-      clearTimeout(timer);
-      listeners.delete(look);
-    };
-    const look = (): void => {
-      const found = find();
-      if (found === undefined) return;
-      settle();
-      resolve(found);
-    };
-    const timer = setTimeout(() => {
-      settle();
-      reject(new Error(`No such line was logged in ${LOG_PATIENCE_MS} ms.`));
-    }, LOG_PATIENCE_MS);
-    listeners.add(look);
-    look();
-  });
 }
 
 /** What an agent leaves outside of its vhost. */

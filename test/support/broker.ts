@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import * as amqp from 'amqplib';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
@@ -105,6 +106,20 @@ export async function cutConnections(broker: LocalRabbitMQ, user: string): Promi
   const path = `/connections/username/${user}`;
   // RabbitMQ answers 500, and leaves the others open, when one of them ends by itself at that moment.
   while ((await manage(broker, 'DELETE', path, undefined, [500])).status === 500);
+}
+
+/**
+ * Waits until the management API knows a connection, which takes it some ms. Nothing tells: RabbitMQ's event comes before.
+ *
+ * @param list asks the API for connections, this one among them
+ */
+export async function untilKnown(
+  connection: amqp.ChannelModel,
+  list: () => Promise<readonly { readonly name: string }[]>,
+): Promise<void> {
+  const { stream } = connection.connection as unknown as { readonly stream: Socket };
+  // RabbitMQ names a connection after the ports of both sides.
+  while (!(await list()).some(({ name }) => name.includes(`:${stream.localPort} -> `)));
 }
 
 /**

@@ -47,6 +47,23 @@ export async function assertCredentialsWork({ namespace, connectionString }: Cla
 }
 
 /**
+ * Fails when the credentials are refused before their `reclaimAt`: on a slow machine that may be past.
+ *
+ * @param use what is done with them; unless told they only open a connection
+ */
+export async function assertHonoured(
+  claimed: Claimed,
+  use: (claimed: Claimed) => Promise<void> = async ({ connectionString }) =>
+    await (await connect(connectionString)).close(),
+): Promise<void> {
+  try {
+    await use(claimed);
+  } catch (error) {
+    if (Date.now() < Date.parse(claimed.reclaimAt)) throw error;
+  }
+}
+
+/**
  * What must hold of a namespace after its first claim, whatever befell the agents meanwhile: it is active, it has one
  * account, complete, and the credentials that were handed out work and are those that the next claim gives.
  */

@@ -7,6 +7,8 @@ import { collectPrinted, type Ended } from './printed.ts';
 export interface CommandRun {
   /** Resolves when this text was printed on standard output; rejects when the process ends first, or is late. */
   printed(text: string): Promise<void>;
+  /** The same for either output. */
+  told(text: string): Promise<void>;
   /** What was printed so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
@@ -41,5 +43,6 @@ export async function runCommandLine(
     signal: (signal) => void child.kill(signal),
     ended,
     printed: (text) => wait(text, { stream: 'stdout', patienceMs: PATIENCE_MS }),
+    told: (text) => wait(text, { stream: 'output', patienceMs: PATIENCE_MS }),
   };
 }
