@@ -14,8 +14,14 @@ export const LOOK_AGAIN_MS = 40;
 /** A connection that logged in with the old password right before it changed shows this late at most. */
 const MOST_ROUNDS = 25;
 
-/** One empty listing may be too early: a connection that had just logged in is not in it yet. */
-const EMPTY_LOOKS = 2;
+/** What {@link closeConnections} and {@link closeOpenConnections} are given: by what calls, whose, why, and how. */
+type Closing = readonly [
+  management: ConnectionCalls,
+  user: string,
+  reason: string,
+  options: SignalledOptions,
+  sleep: Sleep,
+];
 
 /**
  * Closes the connections of a user, whose clients are told `reason`, until none is seen at two looks in a row.
@@ -23,25 +29,9 @@ const EMPTY_LOOKS = 2;
  * @returns the names of the connections that were seen.
  * @throws AgentError `BrokerUnavailable` when connections remain after about a second.
  */
-export async function closeConnections(
-  management: ConnectionCalls,
-  user: string,
-  reason: string,
-  options: SignalledOptions,
-  sleep: Sleep,
-): Promise<string[]> {
-  const seen = new Set<string>();
-  let emptyLooks = 0;
-  let cause: unknown;
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const open = await management.listUserConnections(user, options);
-    emptyLooks = open.length === 0 ? emptyLooks + 1 : 0;
-    for (const { name } of open) seen.add(name);
-    if (round > 0 && emptyLooks >= EMPTY_LOOKS) return [...seen];
-    cause = (await closeAll(management, user, reason, options)) ?? cause;
-    await sleep(LOOK_AGAIN_MS, options.signal);
-  }
-  throw stayOpen(user, cause);
+export async function closeConnections(...closing: Closing): Promise<string[]> {
+  // One empty listing may be too early: a connection that had just logged in is not in it yet.
+  return await closeUntil({ emptyLooks: 2, isClosedOnce: false }, ...closing);
 }
 
 /**
@@ -51,25 +41,40 @@ export async function closeConnections(
  * @returns the names of the connections that were seen.
  * @throws AgentError `BrokerUnavailable` when the broker does not do it for about a second.
  */
-export async function closeOpenConnections(
-  management: ConnectionCalls,
-  user: string,
-  reason: string,
-  options: SignalledOptions,
-  sleep: Sleep,
+export async function closeOpenConnections(...closing: Closing): Promise<string[]> {
+  return await closeUntil({ emptyLooks: 1, isClosedOnce: true }, ...closing);
+}
+
+/** Closes them until so many looks in a row see none, or, if that is enough, the broker has closed them once. */
+async function closeUntil(
+  enough: { readonly emptyLooks: number; readonly isClosedOnce: boolean },
+  ...[management, user, reason, options, sleep]: Closing
 ): Promise<string[]> {
   const seen = new Set<string>();
+  let emptyLooks = 0;
   let cause: unknown;
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
     const open = await management.listUserConnections(user, options);
-    if (open.length === 0) return [...seen];
     for (const { name } of open) seen.add(name);
-    // By the user and not one by one: for seconds after it was opened RabbitMQ knows no connection by its name.
-    cause = await closeAll(management, user, reason, options);
-    if (cause === undefined) return [...seen];
+    emptyLooks = open.length === 0 ? emptyLooks + 1 : 0;
+    if (emptyLooks >= enough.emptyLooks) return [...seen];
+    try {
+      // By the user and not one by one: for seconds after it was opened RabbitMQ knows no connection by its name.
+      await management.closeUserConnections(user, reason, options);
+      if (enough.isClosedOnce) return [...seen];
+    } catch (error) {
+      // RabbitMQ answers 500, and leaves the others open, when one of them ends by itself at that moment. What matters is
+      // what the next look shows, and that fails too when the broker is away.
+      if (!isAgentError(error, 'BrokerUnavailable')) throw error;
+      cause = error;
+    }
     await sleep(LOOK_AGAIN_MS, options.signal);
   }
-  throw stayOpen(user, cause);
+  throw new AgentError(
+    'BrokerUnavailable',
+    `Connections of ${user} stay open although the broker was told to close them.`,
+    { cause },
+  );
 }
 
 /**
@@ -90,33 +95,4 @@ export async function closeStrangers(
   if ((await management.listUserConnections(user, options)).length === 0) return;
   const permitted = await permit();
   if (permitted !== undefined) await closeOpenConnections(management, user, reason, permitted, sleep);
-}
-
-/**
- * Has the broker close the connections of a user that it sees now.
- *
- * @returns why it did not. It answers 500, and leaves the others open, when one of them ends by itself at that moment. What
- * matters is what the next look shows, and that fails too when the broker is away.
- */
-async function closeAll(
-  management: ConnectionCalls,
-  user: string,
-  reason: string,
-  options: CallOptions,
-): Promise<AgentError | undefined> {
-  try {
-    await management.closeUserConnections(user, reason, options);
-    return undefined;
-  } catch (error) {
-    if (isAgentError(error, 'BrokerUnavailable')) return error;
-    throw error;
-  }
-}
-
-function stayOpen(user: string, cause: unknown): AgentError {
-  return new AgentError(
-    'BrokerUnavailable',
-    `Connections of ${user} stay open although the broker was told to close them.`,
-    { cause },
-  );
 }
