@@ -1,6 +1,7 @@
 import type { Log } from '../log.ts';
 import type { ClockBounds } from '../namespaces/clock-bounds.ts';
 import type { NamespaceRecord } from '../store/records.ts';
+import { namespacePages } from '../store/namespace-pages.ts';
 import type { Store } from '../store/store.ts';
 import type { RecurringJob } from './job.ts';
 
@@ -54,15 +55,11 @@ async function pruneTombstones(
   signal: AbortSignal,
 ): Promise<number> {
   let pruned = 0;
-  let after: string | undefined;
-  for (;;) {
-    signal.throwIfAborted();
-    const page = await store.list({ states: ['gone'], limit: PAGE, ...(after === undefined ? {} : { after }) });
+  for await (const page of namespacePages(store, signal, { states: ['gone'], limit: PAGE })) {
     for (const record of page) {
       if (!isForgettable(record, bounds.earliestMs())) continue;
       if (await store.remove(record.namespace, record.revision)) pruned += 1;
     }
-    after = page.at(-1)?.namespace;
-    if (page.length < PAGE) return pruned;
   }
+  return pruned;
 }

@@ -1,6 +1,5 @@
 import type { NamespaceRecord, Slot } from '../store/records.ts';
 import { activeSlot, PERMISSIONS_VERSION, type SlotNumber } from './accounts.ts';
-import { isUnsettled } from './decide-revocation.ts';
 import type { Keyring } from './passwords.ts';
 import { clockDifferenceMs, type Intervals, settleMs } from './timing.ts';
 
@@ -48,16 +47,6 @@ export function decideRotation(record: NamespaceRecord, context: RotationContext
   if (keys.has(record.nextKeyId)) return { action: 'rotate', slot };
   if (nowMs < record.nextRotationMs + intervals.rotationMs / 2) return wait('foreign');
   return { action: 'rename', record: renamed(record, context) };
-}
-
-/**
- * The ids of the agent secrets without which a namespace is served no longer: those of its active account and of the next
- * generation, and until a revocation is settled, for which both accounts are compared, that of the other account, too.
- */
-export function neededKeyIds(record: NamespaceRecord): ReadonlySet<string> {
-  const active = record.slots[activeSlot(record) - 1] as Slot;
-  const slots = isUnsettled(record) ? record.slots : [active];
-  return new Set([...slots.map(({ keyId }) => keyId), record.nextKeyId]);
 }
 
 /** The next revision of a record whose standby account was just given the password of the next generation, and its permissions. */

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Management } from '../broker/management.ts';
 import type { Clock } from '../clock.ts';
 import type { NamespaceRecord } from '../store/records.ts';
+import { namespacePages } from '../store/namespace-pages.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName, namespaceOfAccount, permissionsOf, type SlotNumber } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
@@ -84,13 +85,8 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
 
   /** Every record, in pages. Others get the processor in between. */
   async function* records(signal: AbortSignal): AsyncGenerator<NamespaceRecord> {
-    let after: string | undefined;
-    for (;;) {
-      signal.throwIfAborted();
-      const page = await store.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+    for await (const page of namespacePages(store, signal, { limit: PAGE })) {
       yield* page;
-      after = page.at(-1)?.namespace;
-      if (page.length < PAGE) return;
       await setImmediate();
     }
   }

@@ -1,6 +1,7 @@
 import { forEachAtOnce } from '../at-once.ts';
 import type { Clock } from '../clock.ts';
 import type { NamespaceRecord } from '../store/records.ts';
+import { namespacePages } from '../store/namespace-pages.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import type { Revoker } from './revoke.ts';
 
@@ -54,13 +55,7 @@ export function createRevokeDirectly({ store, revoker, clock, width }: RevokeDir
     one,
     async all({ untilMs, onProgress, onRevoked, onFailed, ...from }, signal) {
       let revoked = 0;
-      for (let { after } = from; ; ) {
-        signal.throwIfAborted();
-        const page = await store.list({
-          states: WITH_CREDENTIALS,
-          limit: PAGE,
-          ...(after === undefined ? {} : { after }),
-        });
+      for await (const page of namespacePages(store, signal, { ...from, states: WITH_CREDENTIALS, limit: PAGE })) {
         let failuresInARow = 0;
         await forEachAtOnce(page, width, async ({ namespace }) => {
           signal.throwIfAborted();
@@ -78,10 +73,10 @@ export function createRevokeDirectly({ store, revoker, clock, width }: RevokeDir
           }
           await onRevoked(namespace);
         });
-        after = page.at(-1)?.namespace;
-        if (after !== undefined) onProgress(after, revoked);
-        if (page.length < PAGE) return revoked;
+        const last = page.at(-1)?.namespace;
+        if (last !== undefined) onProgress(last, revoked);
       }
+      return revoked;
     },
   };
 }

@@ -1,11 +1,13 @@
 import { type Clock, elapsedSinceMs, type Moment, momentOf } from '../clock.ts';
 import { isAgentError } from '../errors.ts';
 import type { NamespaceRecord } from '../store/records.ts';
+import { namespacePages } from '../store/namespace-pages.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { accountName, activeSlot } from './accounts.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClockBounds } from './clock-bounds.ts';
-import { decideRotation, neededKeyIds, rotated, type RotationContext } from './decide-rotation.ts';
+import { decideRotation, rotated, type RotationContext } from './decide-rotation.ts';
+import { addMissingKeys } from './needed-keys.ts';
 import type { Keyring } from './passwords.ts';
 import type { Accounts } from './provision.ts';
 import { findDue, workThrough } from './sweep.ts';
@@ -48,8 +50,6 @@ export interface Rotation {
    */
   checkKeys(signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
 }
-
-const PAGE = 1000;
 
 /**
  * Makes the rotation of an installation.
@@ -114,25 +114,14 @@ export function createRotation(parts: RotationParts): Rotation {
 
     async checkKeys(signal) {
       const missing = new Map<string, number>();
-      let after: string | undefined;
-      for (;;) {
-        signal.throwIfAborted();
-        const readAt = momentOf(clock);
-        const page = await store.list({
-          states: ['provisioning', 'active'],
-          limit: PAGE,
-          ...(after === undefined ? {} : { after }),
-        });
-        for (const record of page) {
-          for (const id of neededKeyIds(record)) {
-            if (!keyring.has(id)) missing.set(id, (missing.get(id) ?? 0) + 1);
-          }
-        }
+      let readAt = momentOf(clock);
+      for await (const page of namespacePages(store, signal, { states: ['provisioning', 'active'] })) {
+        addMissingKeys(missing, page, keyring);
         const stranded = page.filter((record) => !keyring.has(record.slots[activeSlot(record) === 1 ? 0 : 1].keyId));
         await rotateAll(stranded, readAt, signal);
-        after = page.at(-1)?.namespace;
-        if (page.length < PAGE) return missing;
+        readAt = momentOf(clock);
       }
+      return missing;
     },
   };
 }

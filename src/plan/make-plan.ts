@@ -1,4 +1,5 @@
 import type { Effect } from '../rehearsal/pretended.ts';
+import { namespacePages } from '../store/namespace-pages.ts';
 import type { StoreReader } from '../store/read-only.ts';
 import type { PlannedQueue } from './plan-queues.ts';
 import { type PlanContext, type PlannedStep, planRecord } from './plan-records.ts';
@@ -32,8 +33,6 @@ export interface BrokerPlan {
   readonly unknown: readonly string[];
 }
 
-const PAGE = 1000;
-
 /** Looks through all records, or those of one namespace, and plans from them alone. */
 export async function planNamespaces(
   store: Pick<StoreReader, 'namespaces'>,
@@ -48,11 +47,8 @@ export async function planNamespaces(
     return record === undefined ? [] : planRecord(record, fromMs, untilMs, context);
   }
   const steps: PlannedStep[] = [];
-  for (let after: string | undefined; ; ) {
-    signal.throwIfAborted();
-    const page = await store.namespaces.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+  for await (const page of namespacePages(store.namespaces, signal)) {
     for (const record of page) steps.push(...planRecord(record, fromMs, untilMs, context));
-    after = page.at(-1)?.namespace;
-    if (page.length < PAGE) return steps.toSorted((a, b) => a.atMs - b.atMs);
   }
+  return steps.toSorted((a, b) => a.atMs - b.atMs);
 }

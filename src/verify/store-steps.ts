@@ -1,8 +1,9 @@
 import type { Clock, RandomBytes } from '../clock.ts';
-import { activeSlot } from '../namespaces/accounts.ts';
+import { addMissingKeys } from '../namespaces/needed-keys.ts';
 import type { Keyring } from '../namespaces/passwords.ts';
 import type { MongoInspection, MongoSetup } from '../store/inspect-mongodb.ts';
 import type { IndexFault } from '../store/mongodb-indexes.ts';
+import { namespacePages } from '../store/namespace-pages.ts';
 import type { StoreReader } from '../store/read-only.ts';
 import { failed, type Finding, ok, skipped, type Step, warning } from './finding.ts';
 
@@ -97,8 +98,6 @@ export function judgeIndexes(faults: readonly IndexFault[]): Finding {
   );
 }
 
-const PAGE = 1000;
-
 /** How many namespaces need each agent secret that is not there, by its id. */
 async function countMissing(
   namespaces: StoreReader['namespaces'],
@@ -106,21 +105,8 @@ async function countMissing(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, number>> {
   const missing = new Map<string, number>();
-  for (let after: string | undefined, isLast = false; !isLast; ) {
-    signal.throwIfAborted();
-    const page = await namespaces.list({
-      states: ['provisioning', 'active'],
-      limit: PAGE,
-      ...(after === undefined ? {} : { after }),
-    });
-    for (const record of page) {
-      const active = record.slots[activeSlot(record) === 1 ? 0 : 1];
-      for (const keyId of new Set([active.keyId, record.nextKeyId])) {
-        if (!keyring.has(keyId)) missing.set(keyId, (missing.get(keyId) ?? 0) + 1);
-      }
-    }
-    after = page.at(-1)?.namespace;
-    isLast = page.length < PAGE;
+  for await (const page of namespacePages(namespaces, signal, { states: ['provisioning', 'active'] })) {
+    addMissingKeys(missing, page, keyring);
   }
   return missing;
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decideRotation, neededKeyIds, rotated } from '../../src/namespaces/decide-rotation.ts';
+import { decideRotation, rotated } from '../../src/namespaces/decide-rotation.ts';
 import { settleMs } from '../../src/namespaces/timing.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 import { recordOf } from '../support/records.ts';
@@ -88,24 +88,3 @@ function slotsOf(first: number, second: number, keyId = 'key'): NamespaceRecord[
     { generation: 2, keyId: 'key', promisedUntilMs: second },
   ];
 }
-
-describe('neededKeyIds', () => {
-  const slots: NamespaceRecord['slots'] = [
-    { generation: 3, keyId: 'active', promisedUntilMs: 0 },
-    { generation: 2, keyId: 'standby', promisedUntilMs: 0 },
-  ];
-  const needed = (given: Partial<NamespaceRecord>) => [
-    ...neededKeyIds(recordOf(NOW, { generation: 3, slots, nextKeyId: 'next', ...given })),
-  ];
-
-  it('names the secrets of the active account and of the next generation', () => {
-    assert.deepEqual(needed({}), ['active', 'next']);
-    assert.deepEqual(needed({ generation: 2 }), ['standby', 'next']);
-  });
-
-  it('names that of the other account, too, as long as a revocation has to compare both', () => {
-    assert.deepEqual(needed({ recheckMs: NOW }), ['active', 'standby', 'next']);
-    assert.deepEqual(needed({ recheckMs: NOW, state: 'provisioning' }), ['active', 'standby', 'next']);
-    assert.deepEqual(needed({ recheckMs: NOW, state: 'expiring' }), ['active', 'next']);
-  });
-});

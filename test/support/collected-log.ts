@@ -5,9 +5,12 @@ export interface CollectedLog {
   /** For the options of `createLog`. */
   readonly write: (line: string) => void;
   /** Waits for a line in which all of these occur. */
-  logged(...texts: readonly string[]): Promise<string>;
+  readonly logged: (...texts: readonly string[]) => Promise<string>;
   /** Waits until something is found in the log; rejects when that takes too long, or with the signal's reason. */
-  found<Found>(find: (lines: readonly string[]) => Found | undefined, signal?: AbortSignal): Promise<Found>;
+  readonly found: <Found>(
+    find: (lines: readonly string[]) => Found | undefined,
+    signal?: AbortSignal,
+  ) => Promise<Found>;
 }
 
 const PATIENCE_MS = 60_000;
