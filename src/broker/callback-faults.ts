@@ -17,9 +17,9 @@ type Create = (callback: (failure: Error, channel?: Channel) => void) => Channel
 let guarded = false;
 
 /**
- * From now on a call of amqplib's callback API on a connection that has just ended tells its callback so. By itself
- * amqplib throws, and rascal, which calls from callbacks while it connects, does not catch: a connection that RabbitMQ
- * closes in the middle of that would end the process.
+ * From now on a call of amqplib's callback API on a connection that has just ended tells its callback so, and not before
+ * it returns. By itself amqplib throws, and rascal, which calls from callbacks while it connects, does not catch: a
+ * connection that RabbitMQ closes in the middle of that, or of rascal's own closing, would end the process.
  */
 export function tellFaultsToCallbacks(): void {
   if (guarded) return;
@@ -37,6 +37,7 @@ export function tellFaultsToCallbacks(): void {
 }
 
 function guardConnection(connection: Connection): void {
+  guardClose(connection);
   for (const name of ['createChannel', 'createConfirmChannel'] as const) {
     const create = connection[name].bind(connection) as Create;
     const createGuarded = (callback: Parameters<Create>[0]): Channel | undefined => {
@@ -52,6 +53,17 @@ function guardConnection(connection: Connection): void {
     };
     Object.assign(connection, { [name]: createGuarded });
   }
+}
+
+/**
+ * A connection that is closed already says so before the call returns; rascal then forgets which it was, and fails when
+ * it handles the end that it was told of right before. Told a turn later it has handled it.
+ */
+function guardClose(connection: Connection): void {
+  const close = connection.close.bind(connection);
+  const closeGuarded: typeof close = (callback) =>
+    close(callback === undefined ? undefined : (failure) => void setImmediate(callback, failure));
+  Object.assign(connection, { close: closeGuarded });
 }
 
 function guardChannel(channel: Channel & Calling): void {

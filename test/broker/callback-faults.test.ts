@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import amqplib, { type Channel, type Connection } from 'amqplib/callback_api';
 import { tellFaultsToCallbacks } from '../../src/broker/callback-faults.ts';
 import { connectRascal, type RascalConnection } from '../../src/broker/rascal-connection.ts';
@@ -55,6 +56,22 @@ describe('a connection that ends while rascal works with it', () => {
       Object.assign(connection, { createChannel });
     };
     await assert.rejects(connectMeddled(closeAfterChannel), /(?:Connection|Channel) clos/);
+  });
+
+  it('while rascal closes it is closed, and nothing else ends', async () => {
+    const breakWhenItCloses = (connection: Connection): void => {
+      const { stream } = connection.connection as unknown as { readonly stream: Socket };
+      const forget = connection.removeAllListeners.bind(connection);
+      const removeAllListeners = (...event: Parameters<typeof forget>): Connection => {
+        // Of none in particular: that is the last that rascal does before it closes.
+        if (event.length === 0) stream.emit('error', new Error('broken'));
+        return forget(...event);
+      };
+      Object.assign(connection, { removeAllListeners });
+    };
+    const connection = await connectMeddled(breakWhenItCloses);
+    await connection.close();
+    assert.equal((await connection.lost).message, 'broken');
   });
 
   it('or does not, is as it was', async () => {
