@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createManagement, type Management } from '../src/broker/management.ts';
 import { markerName } from '../src/broker/marker.ts';
-import { WORKING_COPY } from '../src/dev/local-installation.ts';
+import { WORKING_COPY } from '../src/dev/working-copy.ts';
 import { freePorts } from '../src/dev/processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../src/dev/rabbitmq.ts';
 import { Secret } from '../src/secret.ts';

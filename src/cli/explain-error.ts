@@ -41,7 +41,7 @@ export function explainError(error: unknown): Explanation {
   }
   const message = withoutCredentials(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
   return explain(EXIT.failed, 'UnexpectedFault', [
-    `Something unexpected happened (${message.replace(/\.$/, '')}): run it again with NODE_DEBUG=pulse-agent to see where, and report it.`,
+    `Something unexpected happened (${message.replace(/\.$/, '')}): run it again with NODE_DEBUG=pulse-agent and NODE_OPTIONS=--enable-source-maps to see where, and report it.`,
   ]);
 }
 

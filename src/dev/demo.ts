@@ -1,10 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { type LocalInstallation, startLocalInstallation, WORKING_COPY } from './local-installation.ts';
+import { type LocalInstallation, startLocalInstallation } from './local-installation.ts';
 import { createSteps } from './steps.ts';
 import { walkThrough } from './walk-through.ts';
 import { walkThroughLife } from './walk-through-life.ts';
 import { walkThroughWatching } from './walk-through-watching.ts';
+import { WORKING_COPY } from './working-copy.ts';
 
 const keep = process.argv.includes('--keep');
 const steps = createSteps((line) => console.log(line));

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { destination } from 'pino';
 import { type Agent, startAgent } from '../agent.ts';
 import { openManagement } from '../composition/open-management.ts';
@@ -12,6 +11,7 @@ import type { FileSettings } from '../settings.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from './rabbitmq.ts';
 import type { Steps } from './steps.ts';
 import { type LocalTaskcluster, startTaskcluster } from './taskcluster/server.ts';
+import { WORKING_COPY } from './working-copy.ts';
 
 /** A whole installation on this machine: broker, Taskcluster stand-in and agent, all in one folder. */
 export interface LocalInstallation {
@@ -30,9 +30,6 @@ export interface LocalInstallation {
   /** Stops everything and removes the folder. */
   stop(): Promise<void>;
 }
-
-/** The working copy. */
-export const WORKING_COPY = fileURLToPath(new URL('../../', import.meta.url));
 
 /** So that what takes hours, and thousands of messages, shows in seconds. */
 const SPED_UP: Partial<FileSettings> = {

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { runCommand } from './commands.ts';
+import { WORKING_COPY } from './working-copy.ts';
 
 // Makes the package pulse-agent-client: the client library alone, from the same sources, with the dependencies that it
 // needs and no others.
@@ -14,8 +14,6 @@ interface Package {
   readonly engines: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
-
-const WORKING_COPY = fileURLToPath(new URL('../../', import.meta.url));
 
 const IMPORT = /^(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gm;
 

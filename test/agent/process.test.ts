@@ -6,7 +6,7 @@ import { markerName } from '../../src/broker/marker.ts';
 import { findExecutable } from '../../src/dev/processes.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, sharedBroker } from '../support/broker.ts';
-import { builtCommandLine } from '../support/built-agent.ts';
+import { builtProgram } from '../support/built-agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { skipBecause } from '../support/skip.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
@@ -84,7 +84,7 @@ describe('the agent as a process', function () {
     const terminal = findExecutable('script');
     if (terminal === undefined) skipBecause(this, 'there is no script(1), which makes a terminal');
     const { environment } = await makeInstallation();
-    const main = await builtCommandLine();
+    const main = await builtProgram();
     const child = spawn(terminal, ['-qec', `exec "${process.execPath}" "${main}" serve`, '/dev/null'], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { PATH: process.env['PATH'], TMPDIR: process.env['TMPDIR'], SHELL: '/bin/sh', ...environment },

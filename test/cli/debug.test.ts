@@ -10,16 +10,17 @@ const PASSWORD = 'a-password-that-nobody-may-see';
 describe('NODE_DEBUG=pulse-agent', function () {
   this.timeout(60_000);
 
-  it('shows where a step of verify failed, beside its line', async () => {
+  it('shows where a step of verify failed, in the sources, beside its line', async () => {
     const run = await runCommandLine(['verify', '--no-round'], {
       NODE_DEBUG: 'pulse-agent',
+      NODE_OPTIONS: '--enable-source-maps',
       RABBITMQ_URL: `amqp://agent:${PASSWORD}@127.0.0.1:1/%2F`,
       TASKCLUSTER_ROOT_URL: 'http://127.0.0.1:1',
       STORE_URL: `lmdb:${makeFolder('debug')}`,
       PULSE_AGENT_SECRET: PASSWORD.repeat(2),
     });
     assert.equal(await run.ended, 1);
-    assert.match(run.stderr(), /^PULSE-AGENT \d+: \w+: RabbitMQ.*ECONNREFUSED.*\n {4}at /m);
+    assert.match(run.stderr(), /^PULSE-AGENT \d+: \w+: RabbitMQ.*ECONNREFUSED.*\n {4}at .*\/src\/.+\.ts:\d+:\d+/m);
     assert.match(run.stdout(), /^FAIL {2}/m);
     assert.ok(!`${run.stderr()}${run.stdout()}`.includes(PASSWORD));
   });

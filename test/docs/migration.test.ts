@@ -6,13 +6,13 @@ import { parse } from 'yaml';
 import { permissionsOf } from '../../src/namespaces/accounts.ts';
 import { TEAM, makeInstallation, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
-import { builtCommandLine, builtFile } from '../support/built-agent.ts';
+import { builtFile, builtProgram } from '../support/built-agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { type Block, runShell, useBlocks } from './blocks.ts';
 
 async function commandLine(): Promise<string> {
-  return `${process.execPath} ${await builtCommandLine()}`;
+  return `${process.execPath} ${await builtProgram()}`;
 }
 
 /** What the broker tells of a user and what it may do in the vhost. */

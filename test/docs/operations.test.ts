@@ -3,7 +3,7 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parse } from 'yaml';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { builtCommandLine } from '../support/built-agent.ts';
+import { builtProgram } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { type Block, type BlockRun, runShell, useBlocks } from './blocks.ts';
 
@@ -19,7 +19,7 @@ describe('docs/operations.md, its commands', function () {
   before('the built command line in place of npx, and a namespace', async () => {
     const folder = makeFolder('bin');
     const npx = join(folder, 'npx');
-    writeFileSync(npx, `#!/bin/sh\nshift\nexec '${process.execPath}' '${await builtCommandLine()}' "$@"\n`);
+    writeFileSync(npx, `#!/bin/sh\nshift\nexec '${process.execPath}' '${await builtProgram()}' "$@"\n`);
     chmodSync(npx, 0o755);
     path = `${folder}${delimiter}${process.env['PATH']}`;
     installation().taskcluster.setClient({

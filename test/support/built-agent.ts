@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:f
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { build, stop } from 'esbuild';
+import { bundleProgram } from '../../src/dev/bundle-program.ts';
 import { addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
 
@@ -13,12 +14,14 @@ export const BUILT_OF_RUN = 'PULSE_AGENT_TEST_BUILT';
 
 const RUNNER = 'test/support/run-with-code-cache.cjs';
 
-/** As deep as the source is in the package, so that the code finds what it reads of that. */
+/** Both are as deep as the sources are in the package, so that the code finds what it reads of that. */
 const BUNDLE = 'bundled/crashing-agent.cjs';
+const PROGRAM = 'dist';
 
 let folderOfProcess: string | undefined;
 let translated: Promise<void> | undefined;
 let bundled: Promise<void> | undefined;
+let program: Promise<void> | undefined;
 
 /**
  * The arguments with which Node runs `crashing-agent.ts` as one file with all its packages, made from the present sources
@@ -27,13 +30,15 @@ let bundled: Promise<void> | undefined;
  */
 export async function builtCrashingAgent(): Promise<readonly string[]> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined) await (bundled ??= bundle(folder));
+  if (process.env[BUILT_OF_RUN] === undefined) await (bundled ??= bundleCrashingAgent(folder));
   return [RUNNER, join(folder, BUNDLE)];
 }
 
-/** The path of the command line in JavaScript. */
-export async function builtCommandLine(): Promise<string> {
-  return await builtFile('src/cli/main.js');
+/** The path of the program, built as it is for production, but from the present sources. */
+export async function builtProgram(): Promise<string> {
+  const folder = builtFolder();
+  if (process.env[BUILT_OF_RUN] === undefined) await (program ??= bundleProgram(join(folder, PROGRAM)));
+  return join(folder, PROGRAM, 'cli/main.js');
 }
 
 /**
@@ -51,13 +56,13 @@ export async function builtFile(name: string): Promise<string> {
 }
 
 /**
- * Makes all that {@link builtFile} and {@link builtCrashingAgent} give, for the processes of a run.
+ * Makes all that {@link builtFile}, {@link builtProgram} and {@link builtCrashingAgent} give, for the processes of a run.
  *
  * @param folder inside the working copy, where its imports find their packages
  */
 export async function buildForTests(folder: string): Promise<void> {
   prepare(folder);
-  await Promise.all([translate(folder), bundle(folder)]);
+  await Promise.all([translate(folder), bundleAll(folder)]);
 }
 
 function builtFolder(): string {
@@ -91,7 +96,13 @@ async function translate(folder: string): Promise<void> {
   });
 }
 
-async function bundle(folder: string): Promise<void> {
+/** One after the other: each ends the process of the bundler. */
+async function bundleAll(folder: string): Promise<void> {
+  await bundleProgram(join(folder, PROGRAM));
+  await bundleCrashingAgent(folder);
+}
+
+async function bundleCrashingAgent(folder: string): Promise<void> {
   const file = join(folder, BUNDLE);
   await build({
     entryPoints: ['test/support/crashing-agent.ts'],

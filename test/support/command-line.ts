@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { builtCommandLine } from './built-agent.ts';
+import { builtProgram } from './built-agent.ts';
 import { addCleanup } from './cleanup.ts';
 import { collectPrinted, type Ended } from './printed.ts';
 
@@ -28,7 +28,7 @@ export async function runCommandLine(
   environment: Readonly<Record<string, string>>,
 ): Promise<CommandRun> {
   const { PATH, TMPDIR } = process.env;
-  const child = spawn(process.execPath, [await builtCommandLine(), ...args], {
+  const child = spawn(process.execPath, [await builtProgram(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment },
   });
