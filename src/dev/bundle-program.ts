@@ -27,7 +27,7 @@ const LICENCES = 'licences.txt';
  * almost twice the time.
  *
  * @param folder where `cli/` is made; package.json and `config/` have to be beside it, as they are beside `dist/`
- * @throws Error of esbuild when something cannot be resolved or parsed
+ * @throws Error when something cannot be resolved or parsed, or a package is imported with `import()`
  */
 export async function bundleProgram(folder: string): Promise<void> {
   try {
@@ -51,10 +51,20 @@ export async function bundleProgram(folder: string): Promise<void> {
       metafile: true,
       logLevel: 'error',
     });
+    refuseImportsOfPackages(metafile);
     writeFileSync(join(folder, 'cli', LICENCES), licencesOf(metafile));
   } finally {
     // Its process would go on.
     await stop();
+  }
+}
+
+/** What `import()` gives of a package in CommonJS has no names in a bundle, other than in Node. */
+function refuseImportsOfPackages({ outputs }: Metafile): void {
+  for (const { entryPoint = '' } of Object.values(outputs)) {
+    if (entryPoint.startsWith('node_modules/')) {
+      throw new Error(`import() of ${entryPoint}: import a module instead that imports from it.`);
+    }
   }
 }
 

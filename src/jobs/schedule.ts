@@ -3,7 +3,7 @@ import { Agenda, type Job } from 'agenda';
 import type { Db } from 'mongodb';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
-import { openJobBackend } from './backend.ts';
+import { openJobBackend } from './open-job-backend.ts';
 import type { Jobs, RecurringJob, TriggeredJob } from './job.ts';
 import { observeSchedule, type ScheduleObserver } from './observe-schedule.ts';
 import { steadyRepository } from './steady-repository.ts';

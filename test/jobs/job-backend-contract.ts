@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { JobParameters, JobRepository } from 'agenda';
-import type { JobBackend } from '../../src/jobs/backend.ts';
+import type { JobBackend } from '../../src/jobs/job-backend.ts';
 
 const SECOND = 1000;
 const HOUR = 3_600_000;

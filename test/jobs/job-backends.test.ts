@@ -1,5 +1,5 @@
 import { MongoClient } from 'mongodb';
-import { openJobBackend } from '../../src/jobs/backend.ts';
+import { openJobBackend } from '../../src/jobs/open-job-backend.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { describeJobBackend } from './job-backend-contract.ts';
 
