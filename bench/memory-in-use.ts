@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Resident, startCompiledAgent } from './compiled-agent.ts';
+import { type Resident, startBuiltAgent } from './built-agent.ts';
 import { load } from './load.ts';
 import { mustBeResult, openRequester, prepareRequest } from './requests.ts';
 import type { Site } from './site.ts';
@@ -20,7 +20,7 @@ const LOOK_EVERY_MS = 5_000;
 export async function measureMemoryInUse(site: Site, say: (line: string) => void): Promise<Row[]> {
   const settings = join(site.folder, 'memory.yml');
   writeFileSync(settings, `rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
-  const agent = await startCompiledAgent(site, 'used-store', { PULSE_AGENT_CONFIG: settings });
+  const agent = await startBuiltAgent(site, 'used-store', { PULSE_AGENT_CONFIG: settings });
   const requester = await openRequester(site.broker.amqpUrl);
   const expires = new Date(Date.now() + 30 * 24 * 3_600_000).toISOString();
   const claim = async (index: number): Promise<void> => {

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { startCompiledAgent } from './compiled-agent.ts';
+import { startBuiltAgent } from './built-agent.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
-/** The resident memory of an agent as it is run in production, compiled and idle. */
+/** The resident memory of an agent as it is run in production, built and idle. */
 export async function measureMemory(site: Site): Promise<Row> {
-  const agent = await startCompiledAgent(site, 'idle-store');
+  const agent = await startBuiltAgent(site, 'idle-store');
   const { ownMb, storeMb } = await agent.resident();
   const megabytes = ownMb + storeMb;
   await agent.stop();

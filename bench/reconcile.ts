@@ -21,8 +21,8 @@ export async function measureReconcile(site: Site, say: (line: string) => void):
       await management.listBindingsInto(config.vhost, rpcExchange);
       await Promise.all([
         management.listUsers(),
-        management.listPermissions(config.vhost),
-        management.listUserLimits(),
+        management.visitPermissions(config.vhost, () => undefined),
+        management.visitUserLimits(() => undefined),
         management.listConnections(config.vhost),
       ]);
     };

@@ -37,7 +37,7 @@ if (unknown.length > 0) {
 const say = (line: string): void => console.error(`… ${line}`);
 const folder = join(WORKING_COPY, `.cache/bench-${process.pid}`);
 
-// The memory of the agent is that of the compiled one.
+// The memory of the agent is that of the built one.
 if (spawnSync('npm', ['run', '--silent', 'build'], { cwd: WORKING_COPY, stdio: 'inherit' }).status !== 0)
   process.exit(1);
 mkdirSync(folder, { recursive: true });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentError } from './errors.ts';
 import { type NamePattern, readNamePattern } from './name-pattern.ts';
 import { Secret } from './secret.ts';

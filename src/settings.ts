@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NAMESPACE_PATTERN } from './contract/names.ts';
 import { readNamePattern } from './name-pattern.ts';
 

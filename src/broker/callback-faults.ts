@@ -17,9 +17,9 @@ type Create = (callback: (failure: Error, channel?: Channel) => void) => Channel
 let guarded = false;
 
 /**
- * From now on a call of amqplib's callback API on a connection that has just ended tells its callback so, and not before
- * it returns. By itself amqplib throws, and rascal, which calls from callbacks while it connects, does not catch: a
- * connection that RabbitMQ closes in the middle of that, or of rascal's own closing, would end the process.
+ * From now on a call of amqplib's callback API on a connection that has just ended is answered through its callback, after
+ * the call has returned. By itself amqplib throws, and rascal, which calls from callbacks while it connects, does not
+ * catch: a connection that RabbitMQ closes in the middle of that, or of rascal's own closing, would end the process.
  */
 export function tellFaultsToCallbacks(): void {
   if (guarded) return;
@@ -56,13 +56,20 @@ function guardConnection(connection: Connection): void {
 }
 
 /**
- * A connection that is closed already says so before the call returns; rascal then forgets which it was, and fails when
- * it handles the end that it was told of right before. Told a turn later it has handled it.
+ * amqplib answers on a connection that has ended before the call returns. rascal then clears its reference, which the
+ * handler of that end, queued with `setImmediate`, is about to read. Answered a turn later, the handler has run.
  */
 function guardClose(connection: Connection): void {
   const close = connection.close.bind(connection);
-  const closeGuarded: typeof close = (callback) =>
-    close(callback === undefined ? undefined : (failure) => void setImmediate(callback, failure));
+  const closeGuarded: typeof close = (callback) => {
+    if (callback === undefined) return close();
+    const tell = atMostOnce((failure: Error) => void setImmediate(callback, failure));
+    try {
+      close(tell);
+    } catch (failure) {
+      tell(failure as Error);
+    }
+  };
   Object.assign(connection, { close: closeGuarded });
 }
 

@@ -1,10 +1,12 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The hash that RabbitMQ makes by default and that the agent makes itself. */
 export const HASHING_ALGORITHM = 'rabbit_password_hashing_sha256';
 
 /** Tags are a list since RabbitMQ 3.9 and were text with commas before. */
 const tags = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter(Boolean))]);
+
+const NO_TAGS: readonly string[] = [];
 
 /** A RabbitMQ user as the API shows it. The hash has its salt in it; treat it as a secret. */
 export interface BrokerUser {
@@ -25,8 +27,9 @@ export const userAnswer = z
     (user): BrokerUser => ({
       name: user.name,
       passwordHash: user.password_hash,
-      hashingAlgorithm: user.hashing_algorithm,
-      tags: user.tags,
+      // Shared by all accounts: in a listing of tens of thousands each would have its own.
+      hashingAlgorithm: user.hashing_algorithm === HASHING_ALGORITHM ? HASHING_ALGORITHM : user.hashing_algorithm,
+      tags: user.tags.length === 0 ? NO_TAGS : user.tags,
     }),
   );
 

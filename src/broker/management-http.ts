@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Readable } from 'node:stream';
 import { create as createAxios, isAxiosError } from 'axios';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import { readBody, readList } from './management-body.ts';

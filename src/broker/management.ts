@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentError } from '../errors.ts';
 import {
   alarmsAnswer,
@@ -87,12 +87,12 @@ export interface Management {
   getUserLimits(user: string, options?: CallOptions): Promise<UserLimits>;
   /** Closes every connection of the user, who is told `reason`; also fine when there is no such user. */
   closeUserConnections(user: string, reason: string, options?: CallOptions): Promise<void>;
-  /** The permissions of all users in the virtual host. */
-  listPermissions(vhost: string, options?: CallOptions): Promise<ListedPermissions[]>;
+  /** Goes through the permissions of all users in the virtual host, as they arrive. */
+  visitPermissions(vhost: string, visit: (listed: ListedPermissions) => void, options?: CallOptions): Promise<void>;
   /** What the user may do, in every virtual host; empty when there is no such user. */
   listUserPermissions(user: string, options?: CallOptions): Promise<VhostPermissions[]>;
-  /** The limits of all users that have some. */
-  listUserLimits(options?: CallOptions): Promise<ListedUserLimits[]>;
+  /** Goes through the limits of all users that have some, as they arrive. */
+  visitUserLimits(visit: (listed: ListedUserLimits) => void, options?: CallOptions): Promise<void>;
   /** The open connections of a user, a few ms old; empty when there is no such user. */
   listUserConnections(user: string, options?: CallOptions): Promise<ListedConnection[]>;
   /** All connections that are open now, in every virtual host, without their age. */
@@ -174,21 +174,30 @@ export function createManagement(settings: ManagementSettings): Management {
     throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined });
   };
   /** Each element is read as it arrives: all that RabbitMQ says of ten thousand accounts is a lot at once. */
-  const list = async <T>(form: z.ZodType<T>, path: string[], options?: CallOptions, query?: Record<string, string>) => {
+  const visitAll = async <T>(
+    form: z.ZodType<T>,
+    path: string[],
+    visit: (listed: T) => void,
+    options?: CallOptions,
+    query?: Record<string, string>,
+  ): Promise<void> => {
     const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
-    const found: T[] = [];
     let isRead = true;
     const answer = await transport.sendForList(
       request,
       (element) => {
         const read = form.safeParse(element);
-        if (read.success) found.push(read.data);
+        if (read.success) visit(read.data);
         else isRead = false;
       },
       { timeoutMs: LISTING_TIMEOUT_MS, ...options },
     );
     if (answer.status === 404) throw transport.refusal(request, answer);
     if (!isRead || answer.body !== undefined) throw unreadable(path);
+  };
+  const list = async <T>(form: z.ZodType<T>, path: string[], options?: CallOptions, query?: Record<string, string>) => {
+    const found: T[] = [];
+    await visitAll(form, path, (listed) => void found.push(listed), options, query);
     return found;
   };
   const put = async (path: string[], body: object, options?: CallOptions): Promise<PutOutcome> => {
@@ -226,10 +235,11 @@ export function createManagement(settings: ManagementSettings): Management {
       const headers = { 'X-Reason': reason };
       await transport.send({ method: 'DELETE', path: ['connections', 'username', user], headers }, options);
     },
-    listPermissions: (vhost, options) => list(listedPermissionsAnswer, ['vhosts', vhost, 'permissions'], options),
+    visitPermissions: (vhost, visit, options) =>
+      visitAll(listedPermissionsAnswer, ['vhosts', vhost, 'permissions'], visit, options),
     listUserPermissions: async (user, options) =>
       (await find(z.array(vhostPermissionsAnswer), ['users', user, 'permissions'], options)) ?? [],
-    listUserLimits: (options) => list(listedUserLimitsAnswer, ['user-limits'], options),
+    visitUserLimits: (visit, options) => visitAll(listedUserLimitsAnswer, ['user-limits'], visit, options),
     listUserConnections: async (user, options) =>
       (await find(z.array(connectionAnswer), ['connections', 'username', user], options)) ?? [],
     listOpenConnections: (options) => list(connectionAnswer, ['connections'], options, NOW_OPEN),

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 import { AgentError } from '../errors.ts';
 import type { CallOptions, Management } from './management.ts';

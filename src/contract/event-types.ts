@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { instantText, namespaceField } from './fields.ts';
 
 const account = z.string().meta({ description: 'A RabbitMQ user.', examples: ['taskcluster-builds-1'] });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { EVENT_TYPES, type EventType } from './event-types.ts';
 import { formatInstant, instantText } from './fields.ts';
 

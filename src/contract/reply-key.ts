@@ -1,5 +1,5 @@
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A public X25519 key as a JWK (RFC 8037): the key to which the result of a claim is sealed. */
 export interface ReplyKey {

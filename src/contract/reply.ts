@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isWireErrorCode, WIRE_ERRORS, WireError } from './errors.ts';
 import { JsonFault, parseStrictJson } from './json.ts';
 

@@ -15,10 +15,8 @@ try {
   mkdirSync(made, { recursive: true });
   const compiler = join(WORKING_COPY, 'node_modules/typescript/bin/tsc');
   const project = join(WORKING_COPY, 'tsconfig.client.json');
-  await Promise.all([
-    bundleProgram(made),
-    runCommand(process.execPath, [compiler, '-p', project, '--outDir', made], { cwd: WORKING_COPY }),
-  ]);
+  await runCommand(process.execPath, [compiler, '-p', project, '--outDir', made], { cwd: WORKING_COPY });
+  await bundleProgram(made);
   chmodSync(join(made, 'cli/main.js'), 0o755);
   rmSync(target, { recursive: true, force: true });
   renameSync(made, target);

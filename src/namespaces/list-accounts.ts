@@ -1,11 +1,18 @@
-import type { BrokerUser, Management, Permissions, UserLimits } from '../broker/management.ts';
+import type {
+  BrokerUser,
+  ListedPermissions,
+  ListedUserLimits,
+  Management,
+  Permissions,
+  UserLimits,
+} from '../broker/management.ts';
 import { permissionsOf } from './accounts.ts';
 import { findOldConnections, type OldConnection } from './close-old-connections.ts';
 import { sameLimits, samePermissions, type SeenAccount } from './decide-repair.ts';
 
 /** What {@link listAccounts} works with. */
 export interface AccountListingParts {
-  readonly management: Pick<Management, 'listUsers' | 'listPermissions' | 'listUserLimits' | 'listConnections'>;
+  readonly management: Pick<Management, 'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections'>;
   readonly settings: { readonly agentId: string; readonly vhost: string; readonly limits: UserLimits };
   /** The namespace of an account, undefined for any other user. */
   readonly namespaceOf: (user: string) => string | undefined;
@@ -22,8 +29,8 @@ export interface ListedAccounts {
 }
 
 /**
- * Lists what the broker has of all accounts. One listing comes after the other, and of each only what is not as it should
- * be is kept: with ten thousand namespaces all at once are tens of MB, which the process would not give back.
+ * Lists what the broker has of all accounts. One listing comes after the other, each is looked at as it arrives, and only
+ * what is not as it should be is kept: with ten thousand namespaces all at once are tens of MB, which the process would not give back.
  *
  * @param openedBeforeMs what counts as an old connection, in ms since the epoch
  * @throws AgentError `BrokerUnavailable`
@@ -37,11 +44,15 @@ export async function listAccounts(
   for (const user of await management.listUsers({ signal })) {
     if (namespaceOf(user.name) !== undefined) users.set(user.name, user);
   }
-  const otherPermissions = findOthers(users, await management.listPermissions(vhost, { signal }), (listed, user) =>
-    samePermissions(listed, permissionsOf(agentId, namespaceOf(user) ?? '')),
+  const otherPermissions = await findOthers(
+    users,
+    async (visit: (listed: ListedPermissions) => void) => await management.visitPermissions(vhost, visit, { signal }),
+    (listed, user) => samePermissions(listed, permissionsOf(agentId, namespaceOf(user) ?? '')),
   );
-  const otherLimits = findOthers(users, await management.listUserLimits({ signal }), (listed) =>
-    sameLimits(listed?.limits ?? {}, limits),
+  const otherLimits = await findOthers(
+    users,
+    async (visit: (listed: ListedUserLimits) => void) => await management.visitUserLimits(visit, { signal }),
+    (listed) => sameLimits(listed?.limits ?? {}, limits),
   );
   const old = findOldConnections(await management.listConnections(vhost, { signal }), openedBeforeMs, namespaceOf);
   return {
@@ -60,16 +71,16 @@ export async function listAccounts(
 }
 
 /** The users for which something else is listed than is expected, or nothing where something is, with what is. */
-function findOthers<T extends { readonly user: string }>(
+async function findOthers<T extends { readonly user: string }>(
   users: ReadonlyMap<string, unknown>,
-  listing: readonly T[],
+  visitAll: (visit: (listed: T) => void) => Promise<void>,
   isExpected: (listed: T | undefined, user: string) => boolean,
-): ReadonlyMap<string, T | undefined> {
+): Promise<ReadonlyMap<string, T | undefined>> {
   const others = new Map<string, T | undefined>();
   const unlisted = new Set(users.keys());
-  for (const listed of listing) {
+  await visitAll((listed) => {
     if (unlisted.delete(listed.user) && !isExpected(listed, listed.user)) others.set(listed.user, listed);
-  }
+  });
   for (const user of unlisted) if (!isExpected(undefined, user)) others.set(user, undefined);
   return others;
 }

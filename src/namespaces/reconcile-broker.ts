@@ -40,7 +40,7 @@ export interface ReconcileParts {
   readonly store: Pick<NamespaceStore, 'list'>;
   readonly management: Pick<
     Management,
-    'listUsers' | 'listPermissions' | 'listUserLimits' | 'listConnections' | 'listQueueNames' | 'listExchanges'
+    'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections' | 'listQueueNames' | 'listExchanges'
   > &
     Pick<Management, 'closeConnection'>;
   readonly verified: VerifiedHashes;

@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { create as createAxios, isAxiosError } from 'axios';
 import hawk from 'hawk';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 import type { Secret } from '../secret.ts';
 import type { Mail, Notifier, SendOutcome } from './notifier.ts';

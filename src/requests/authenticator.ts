@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import taskcluster, { type Auth, type AuthenticateHawkRequest } from 'taskcluster-client';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentError } from '../errors.ts';
 import { createCallLimit } from './call-limit.ts';
 import { type Deadline, startDeadline, TimeUp } from './deadline.ts';

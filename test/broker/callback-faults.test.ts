@@ -74,6 +74,24 @@ describe('a connection that ends while rascal works with it', () => {
     assert.equal((await connection.lost).message, 'broken');
   });
 
+  it('because it was closed twice is told to both, after the calls have returned', async () => {
+    const connection = await new Promise<Connection>((resolve, reject) => {
+      (amqplib.connect as Connect)(vhost.amqpUrl, {}, (failure, made) =>
+        failure === null ? resolve(made) : reject(failure),
+      );
+    });
+    let returned = false;
+    const close = async (): Promise<unknown> =>
+      await new Promise((resolve) => {
+        connection.close((failure: unknown) => resolve(returned ? failure : 'too early'));
+      });
+    const told = Promise.all([close(), close()]);
+    returned = true;
+    const [first, second] = await told;
+    assert.equal(first, null);
+    assert.match(String(second), /Connection closing/);
+  });
+
   it('or does not, is as it was', async () => {
     const connection = await connectMeddled(() => undefined);
     await connection.close();

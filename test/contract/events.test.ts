@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EVENT_TYPES, type EventType, isEventType } from '../../src/contract/event-types.ts';
 import { type EventData, eventRoutingKey, eventSchema, makeEvent } from '../../src/contract/events.ts';
 

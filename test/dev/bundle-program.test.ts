@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { bundleProgram } from '../../src/dev/bundle-program.ts';
 import { builtProgram } from '../support/built-agent.ts';
 import { runCommandLine } from '../support/command-line.ts';
+import { makeFolder } from '../support/folders.ts';
 
 /** Packages that are not in it: the first has a native part, the second is looked up when it is needed. */
 const OUTSIDE = new Set(['lmdb', 're2js']);
@@ -20,12 +22,36 @@ describe('the bundled program', function () {
     assert.equal(run.stdout().trim(), version);
   });
 
-  it('comes with the licences of all packages that are in it', async () => {
+  it('comes with the licences of all packages that are in it, and the addresses of their sources', async () => {
     const licences = readFileSync(join(await builtProgram(), '../licences.txt'), 'utf8');
+    const [, ...entries] = licences.split(`\n\n${'-'.repeat(80)}\n\n`);
+    for (const entry of entries) assert.match(entry, /^.+ \(.+\)\nSources: .+\n\n[^]{10,}/);
     for (const [name, number] of Object.entries(dependencies)) {
-      const entry = licences.indexOf(`\n${name} ${number} (`);
-      assert.equal(entry >= 0, !OUTSIDE.has(name), name);
-      if (entry >= 0) assert.match(licences.slice(entry, entry + 600), /copyright|licen[cs]e/i);
+      const isInside = entries.some((entry) => entry.startsWith(`${name} ${number} (`));
+      assert.equal(isInside, !OUTSIDE.has(name), name);
     }
+  });
+
+  it('has of zod only what is used, which takes import * as z', async () => {
+    const folder = dirname(await builtProgram());
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.js'))) {
+      assert.doesNotMatch(readFileSync(join(folder, file), 'utf8'), /Ongeldige invoer/, `${file} has its locales`);
+    }
+  });
+
+  it('has no lines that would flood a terminal when Node shows one that throws', async () => {
+    const folder = dirname(await builtProgram());
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.js'))) {
+      const lines = readFileSync(join(folder, file), 'utf8').split('\n');
+      // Texts stay whole.
+      assert.ok(!lines.some((line) => line.length > 30_000), file);
+    }
+  });
+
+  it('is not made with import() of a package, of which a bundle has no names', async () => {
+    const folder = makeFolder('bundle');
+    const program = join(folder, 'program.ts');
+    writeFileSync(program, "const { ObjectId } = await import('mongodb');\nconsole.log(ObjectId.name);\n");
+    await assert.rejects(bundleProgram(folder, program), /import\(\) of node_modules\/mongodb\/.*: put what uses it/);
   });
 });

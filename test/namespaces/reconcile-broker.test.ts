@@ -37,9 +37,9 @@ describe('reconcile-broker', function () {
       assert.deepEqual(site.takeCalls().toSorted(), [
         'listBindingsInto',
         'listConnections',
-        'listPermissions',
-        'listUserLimits',
         'listUsers',
+        'visitPermissions',
+        'visitUserLimits',
       ]);
     }
     assert.deepEqual(site.takeEvents(), []);

@@ -77,10 +77,10 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     putPermissions: (_vhost, name, permissions, options) =>
       change('put permissions', name, options, (found) => void (found.permissions = permissions)),
     getPermissions: (_vhost, name, options) => call(options, () => users.get(name)?.permissions),
-    listPermissions: (_vhost, options) =>
-      call(options, () =>
-        [...users].flatMap(([user, { permissions }]) => (permissions === undefined ? [] : [{ user, ...permissions }])),
-      ),
+    visitPermissions: (_vhost, visit, options) =>
+      call(options, () => {
+        for (const [user, { permissions }] of users) if (permissions !== undefined) visit({ user, ...permissions });
+      }),
     async putUserLimit(name, limit, value, options) {
       await change('put limit', name, options, (found) => void (found.limits = { ...found.limits, [limit]: value }));
     },
@@ -91,7 +91,10 @@ export function createModelManagement(parts: ModelManagementParts): Management {
         return found !== undefined;
       }),
     getUserLimits: (name, options) => call(options, () => users.get(name)?.limits ?? {}),
-    listUserLimits: (options) => call(options, () => [...users].map(([user, { limits }]) => ({ user, limits }))),
+    visitUserLimits: (visit, options) =>
+      call(options, () => {
+        for (const [user, { limits }] of users) visit({ user, limits });
+      }),
     closeUserConnections: (user, _reason, options) => call(options, () => broker.closeConnections(user)),
     listUserConnections: (user, options) =>
       call(options, () => [...connections.values()].filter((connection) => connection.user === user)),

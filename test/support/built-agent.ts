@@ -22,6 +22,8 @@ let folderOfProcess: string | undefined;
 let translated: Promise<void> | undefined;
 let bundled: Promise<void> | undefined;
 let program: Promise<void> | undefined;
+/** One after the other: each ends the process of the bundler. */
+let bundling: Promise<unknown> = Promise.resolve();
 
 /**
  * The arguments with which Node runs `crashing-agent.ts` as one file with all its packages, made from the present sources
@@ -30,14 +32,16 @@ let program: Promise<void> | undefined;
  */
 export async function builtCrashingAgent(): Promise<readonly string[]> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined) await (bundled ??= bundleCrashingAgent(folder));
+  if (process.env[BUILT_OF_RUN] === undefined)
+    await (bundled ??= inTurn(async () => await bundleCrashingAgent(folder)));
   return [RUNNER, join(folder, BUNDLE)];
 }
 
 /** The path of the program, built as it is for production, but from the present sources. */
 export async function builtProgram(): Promise<string> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined) await (program ??= bundleProgram(join(folder, PROGRAM)));
+  if (process.env[BUILT_OF_RUN] === undefined)
+    await (program ??= inTurn(async () => await bundleProgram(join(folder, PROGRAM))));
   return join(folder, PROGRAM, 'cli/main.js');
 }
 
@@ -62,7 +66,11 @@ export async function builtFile(name: string): Promise<string> {
  */
 export async function buildForTests(folder: string): Promise<void> {
   prepare(folder);
-  await Promise.all([translate(folder), bundleAll(folder)]);
+  await Promise.all([
+    translate(folder),
+    inTurn(async () => await bundleProgram(join(folder, PROGRAM))),
+    inTurn(async () => await bundleCrashingAgent(folder)),
+  ]);
 }
 
 function builtFolder(): string {
@@ -96,10 +104,10 @@ async function translate(folder: string): Promise<void> {
   });
 }
 
-/** One after the other: each ends the process of the bundler. */
-async function bundleAll(folder: string): Promise<void> {
-  await bundleProgram(join(folder, PROGRAM));
-  await bundleCrashingAgent(folder);
+async function inTurn(work: () => Promise<void>): Promise<void> {
+  const done = bundling.then(work);
+  bundling = done.catch(() => undefined);
+  await done;
 }
 
 async function bundleCrashingAgent(folder: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A JSON Schema, or a reference to one. */
 export type JsonSchema = Record<string, unknown>;

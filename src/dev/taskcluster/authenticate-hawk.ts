@@ -1,5 +1,5 @@
 import { server, utils } from 'hawk';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DevClient } from './clients-file.ts';
 import { issuerOf, limitByExt, parseExt, type Rights } from './ext.ts';
 import type { ExpandScopes } from './roles.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import scopeLibrary from 'taskcluster-lib-scopes';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const scopeList = z.array(z.string().refine(scopeLibrary.validScope, 'must be printable ASCII'));
 

@@ -1,5 +1,5 @@
 import scopeLibrary from 'taskcluster-lib-scopes';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HawkReply } from './authenticate-hawk.ts';
 import { ApiError } from './api-error.ts';
 

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import scopeLibrary from 'taskcluster-lib-scopes';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ExpandScopes } from './roles.ts';
 
 /** What a signature is checked with, and what it is worth. */

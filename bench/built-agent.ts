@@ -20,8 +20,8 @@ export interface Resident {
   readonly storeMb: number;
 }
 
-/** An agent as it is run in production: compiled, in a process of its own. */
-export interface CompiledAgent {
+/** An agent as it is run in production: built, in a process of its own. */
+export interface BuiltAgent {
   /** What of it is in memory once it has been left alone for a while. */
   resident(): Promise<Resident>;
   stop(): Promise<void>;
@@ -32,11 +32,11 @@ export interface CompiledAgent {
  *
  * @param storeName its LMDB store, in the folder of the site
  */
-export async function startCompiledAgent(
+export async function startBuiltAgent(
   site: Site,
   storeName: string,
   environment: Readonly<Record<string, string>> = {},
-): Promise<CompiledAgent> {
+): Promise<BuiltAgent> {
   const agent = spawn(process.execPath, [...START_OPTIONS, join(WORKING_COPY, 'dist/cli/main.js'), 'serve'], {
     env: {
       ...process.env,
@@ -53,7 +53,7 @@ export async function startCompiledAgent(
     lines.on('line', (line) => {
       if (line.includes('serves requests')) resolve();
     });
-    lines.on('close', () => reject(new Error('The compiled agent ended before it served requests.')));
+    lines.on('close', () => reject(new Error('The built agent ended before it served requests.')));
   });
   return {
     async resident() {
