@@ -11,7 +11,7 @@ import type { Site } from './site.ts';
 const IDLE_MS = 10_000;
 
 /** The options that `npm start` and the command's first line give to node. */
-const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size'];
+const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size', '--v8-pool-size=1'];
 
 /** What of a process is in memory, in MB. */
 export interface Resident {

@@ -12,8 +12,11 @@ const OPERATIONS = 100_000;
 const PARTS = 5;
 const AT_ONCE = 32;
 
-/** Short, so that every namespace is rotated while the bench waits; 10,000 are claimed in less than that. */
-const ROTATION_SECONDS = 240;
+/**
+ * Short, so that every namespace is rotated while the bench waits, and long enough for all that is measured to be between
+ * two rotations: an agent that is at work has garbage beside.
+ */
+const ROTATION_SECONDS = 600;
 const LOOK_EVERY_MS = 5_000;
 
 /** The resident memory of an agent that has claimed and rotated many namespaces, and how it grows with what it does. */

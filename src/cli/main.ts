@@ -1,5 +1,6 @@
-#!/usr/bin/env -S node --max-semi-space-size=2 --optimize-for-size
-// The options keep the resident memory of an agent small; the bench shows what they are worth.
+#!/usr/bin/env -S node --max-semi-space-size=2 --optimize-for-size --v8-pool-size=1
+// The options keep the resident memory of an agent small (docs/performance.md): little room for garbage, and one helping
+// thread, as malloc keeps memory apart for each.
 import { Interrupted } from './command.ts';
 import { runProgram } from './program.ts';
 
