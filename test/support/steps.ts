@@ -20,7 +20,7 @@ export interface StepObserver {
 export type Around = (step: string, call: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
 
 /** What changes nothing: a crash there shows no more than one at the write before it. */
-const READS = /^(get|list|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
+const READS = /^(get|list|visit|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
 
 /** What is done at times of its own, and nobody waits for. */
 const AT_OWN_TIMES = /^audit\.|\.prune$/;
