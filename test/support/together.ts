@@ -13,13 +13,14 @@ export type TogetherIt = (title: string, work: () => Promise<void>) => void;
  */
 export function together(declare: (it: TogetherIt) => void): void {
   const works: (() => Promise<void>)[] = [];
-  let outcomes: Promise<PromiseSettledResult<void>[]> | undefined;
+  let runs: Promise<void>[] | undefined;
   declare((title, work) => {
     const index = works.push(work) - 1;
     it(title, async () => {
-      outcomes ??= Promise.allSettled(works.map((each) => each()));
-      const outcome = (await outcomes)[index];
-      if (outcome?.status === 'rejected') throw outcome.reason;
+      runs ??= works.map((each) => each());
+      // Where one of them hangs the first is blamed for it too, and each of the others still tells its own outcome.
+      if (index === 0) await Promise.allSettled(runs);
+      await runs[index];
     });
   });
 }
