@@ -29,8 +29,8 @@ const LICENCE_SECTION = /^(?:#+ *\(?(?:the )?(?:\w+ )?licen[cs]e\b|licen[cs]e\n[
  * Makes the command line with its packages, as few files of which a command loads what it needs: `cli/main.js`, maps back
  * to the sources, and the licences of what is in it.
  *
- * Node keeps the source of all that it loads. From the files of the packages an agent is 13 MB larger, and starts in
- * almost twice the time.
+ * Node keeps the source of all that it loads. From the files of the packages an agent is 12 MB larger, and takes
+ * more than half as long again to start.
  *
  * @param folder where `cli/` is made; package.json and `config/` have to be beside it, as they are beside `dist/`
  * @param program the file that is run, from the working copy on
