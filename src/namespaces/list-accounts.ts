@@ -29,8 +29,9 @@ export interface ListedAccounts {
 }
 
 /**
- * Lists what the broker has of all accounts. One listing comes after the other, each is looked at as it arrives, and only
- * what is not as it should be is kept: with ten thousand namespaces all at once are tens of MB, which the process would not give back.
+ * Lists what the broker has of all accounts. The listings go side by side, as RabbitMQ answers each on one core. They are
+ * looked at as they arrive, and only what is not as it should be is kept: what RabbitMQ says of ten thousand accounts is
+ * tens of MB, which the process would not give back.
  *
  * @param openedBeforeMs what counts as an old connection, in ms since the epoch
  * @throws AgentError `BrokerUnavailable`
@@ -40,47 +41,59 @@ export async function listAccounts(
   openedBeforeMs: number,
   signal: AbortSignal,
 ): Promise<ListedAccounts> {
+  const options = { signal };
   const users = new Map<string, BrokerUser>();
-  for (const user of await management.listUsers({ signal })) {
-    if (namespaceOf(user.name) !== undefined) users.set(user.name, user);
-  }
-  const otherPermissions = await findOthers(
-    users,
-    async (visit: (listed: ListedPermissions) => void) => await management.visitPermissions(vhost, visit, { signal }),
-    (listed, user) => samePermissions(listed, permissionsOf(agentId, namespaceOf(user) ?? '')),
-  );
-  const otherLimits = await findOthers(
-    users,
-    async (visit: (listed: ListedUserLimits) => void) => await management.visitUserLimits(visit, { signal }),
-    (listed) => sameLimits(listed?.limits ?? {}, limits),
-  );
-  const old = findOldConnections(await management.listConnections(vhost, { signal }), openedBeforeMs, namespaceOf);
+  const listUsers = async (): Promise<void> => {
+    for (const user of await management.listUsers(options)) {
+      if (namespaceOf(user.name) !== undefined) users.set(user.name, user);
+    }
+  };
+  const permissions = new ListedOnes<ListedPermissions>();
+  const sortPermissions = (listed: ListedPermissions): void => {
+    const namespace = namespaceOf(listed.user);
+    if (namespace === undefined) return;
+    permissions.add(listed, samePermissions(listed, permissionsOf(agentId, namespace)));
+  };
+  const userLimits = new ListedOnes<ListedUserLimits>();
+  const sortLimits = (listed: ListedUserLimits): void => {
+    if (namespaceOf(listed.user) !== undefined) userLimits.add(listed, sameLimits(listed.limits, limits));
+  };
+  const [connections] = await Promise.all([
+    management.listConnections(vhost, options),
+    listUsers(),
+    management.visitPermissions(vhost, sortPermissions, options),
+    management.visitUserLimits(sortLimits, options),
+  ]);
   return {
     users,
-    old,
+    old: findOldConnections(connections, openedBeforeMs, namespaceOf),
     seen(account, expected) {
       const user = users.get(account);
       if (user === undefined) return { limits: {} };
       return {
         user,
-        permissions: otherPermissions.has(account) ? otherPermissions.get(account) : expected,
-        limits: otherLimits.has(account) ? (otherLimits.get(account)?.limits ?? {}) : limits,
+        permissions: permissions.isExpected(account) ? expected : permissions.other(account),
+        limits: userLimits.isExpected(account) ? limits : (userLimits.other(account)?.limits ?? {}),
       };
     },
   };
 }
 
-/** The users for which something else is listed than is expected, or nothing where something is, with what is. */
-async function findOthers<T extends { readonly user: string }>(
-  users: ReadonlyMap<string, unknown>,
-  visitAll: (visit: (listed: T) => void) => Promise<void>,
-  isExpected: (listed: T | undefined, user: string) => boolean,
-): Promise<ReadonlyMap<string, T | undefined>> {
-  const others = new Map<string, T | undefined>();
-  const unlisted = new Set(users.keys());
-  await visitAll((listed) => {
-    if (unlisted.delete(listed.user) && !isExpected(listed, listed.user)) others.set(listed.user, listed);
-  });
-  for (const user of unlisted) if (!isExpected(undefined, user)) others.set(user, undefined);
-  return others;
+/** What is listed of each user: only its name where it is what is expected. */
+class ListedOnes<T extends { readonly user: string }> {
+  readonly #expected = new Set<string>();
+  readonly #others = new Map<string, T>();
+
+  add(listed: T, isExpected: boolean): void {
+    if (isExpected) this.#expected.add(listed.user);
+    else this.#others.set(listed.user, listed);
+  }
+
+  isExpected(user: string): boolean {
+    return this.#expected.has(user);
+  }
+
+  other(user: string): T | undefined {
+    return this.#others.get(user);
+  }
 }
