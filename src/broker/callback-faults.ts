@@ -12,6 +12,7 @@ type Connect = (
   options: object,
   callback: (failure: Error | null, connection: Connection) => void,
 ) => void;
+type Close = (callback?: (failure: Error) => void) => void;
 type Create = (callback: (failure: Error, channel?: Channel) => void) => Channel;
 
 let guarded = false;
@@ -56,13 +57,13 @@ function guardConnection(connection: Connection): void {
 }
 
 /**
- * amqplib answers on a connection that has ended before the call returns. rascal then clears its reference, which the
- * handler of that end, queued with `setImmediate`, is about to read. Answered a turn later, the handler has run.
+ * Whoever closes is told a turn later: amqplib answers on a connection that has ended before the call returns, and rascal
+ * then clears its reference, which the handler of that end, queued with `setImmediate`, is about to read. What is closed
+ * without a callback has nobody to be told that it was closed already.
  */
-function guardClose(connection: Connection): void {
-  const close = connection.close.bind(connection);
-  const closeGuarded: typeof close = (callback) => {
-    if (callback === undefined) return close();
+function guardClose(closable: { readonly close: Close }): void {
+  const close = closable.close.bind(closable);
+  const closeGuarded: Close = (callback = () => undefined) => {
     const tell = atMostOnce((failure: Error) => void setImmediate(callback, failure));
     try {
       close(tell);
@@ -70,10 +71,11 @@ function guardClose(connection: Connection): void {
       tell(failure as Error);
     }
   };
-  Object.assign(connection, { close: closeGuarded });
+  Object.assign(closable, { close: closeGuarded });
 }
 
 function guardChannel(channel: Channel & Calling): void {
+  guardClose(channel);
   const call = channel[CALL].bind(channel);
   channel[CALL] = (method, fields, expected, callback) => {
     const tell = atMostOnce(callback);

@@ -87,11 +87,11 @@ export interface Management {
   getUserLimits(user: string, options?: CallOptions): Promise<UserLimits>;
   /** Closes every connection of the user, who is told `reason`; also fine when there is no such user. */
   closeUserConnections(user: string, reason: string, options?: CallOptions): Promise<void>;
-  /** Goes through the permissions of all users in the virtual host, as they arrive. */
+  /** Goes through the permissions of all users in the virtual host, as they arrive; rejects with what `visit` throws. */
   visitPermissions(vhost: string, visit: (listed: ListedPermissions) => void, options?: CallOptions): Promise<void>;
   /** What the user may do, in every virtual host; empty when there is no such user. */
   listUserPermissions(user: string, options?: CallOptions): Promise<VhostPermissions[]>;
-  /** Goes through the limits of all users that have some, as they arrive. */
+  /** Goes through the limits of all users that have some, as they arrive; rejects with what `visit` throws. */
   visitUserLimits(visit: (listed: ListedUserLimits) => void, options?: CallOptions): Promise<void>;
   /** The open connections of a user, a few ms old; empty when there is no such user. */
   listUserConnections(user: string, options?: CallOptions): Promise<ListedConnection[]>;
@@ -183,15 +183,20 @@ export function createManagement(settings: ManagementSettings): Management {
   ): Promise<void> => {
     const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
     let isRead = true;
-    const answer = await transport.sendForList(
-      request,
-      (element) => {
-        const read = form.safeParse(element);
-        if (read.success) visit(read.data);
-        else isRead = false;
-      },
-      { timeoutMs: LISTING_TIMEOUT_MS, ...options },
-    );
+    // Out of the transport it would look like a fault of the network.
+    const faults: unknown[] = [];
+    const read = (element: unknown): void => {
+      const { success, data } = form.safeParse(element);
+      isRead &&= success;
+      if (!success || faults.length > 0) return;
+      try {
+        visit(data);
+      } catch (fault) {
+        faults.push(fault);
+      }
+    };
+    const answer = await transport.sendForList(request, read, { timeoutMs: LISTING_TIMEOUT_MS, ...options });
+    if (faults.length > 0) throw faults[0];
     if (answer.status === 404) throw transport.refusal(request, answer);
     if (!isRead || answer.body !== undefined) throw unreadable(path);
   };

@@ -92,6 +92,27 @@ describe('a connection that ends while rascal works with it', () => {
     assert.match(String(second), /Connection closing/);
   });
 
+  it('before a channel of it is closed tells that to whoever closes it', async () => {
+    let made: Channel | undefined;
+    const keepChannel = (connection: Connection): void => {
+      const create = connection.createChannel.bind(connection) as Create;
+      const createChannel: Create = (callback) =>
+        create((failure, channel) => {
+          made = channel;
+          callback(failure, channel);
+        });
+      Object.assign(connection, { createChannel });
+    };
+    const connection = await connectMeddled(keepChannel);
+    await connection.close();
+    const channel = made ?? assert.fail('it has no channel');
+    const failure = await new Promise((resolve) => {
+      channel.close(resolve);
+    });
+    assert.match(String(failure), /clos/);
+    channel.close();
+  });
+
   it('or does not, is as it was', async () => {
     const connection = await connectMeddled(() => undefined);
     await connection.close();

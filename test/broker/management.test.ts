@@ -65,6 +65,17 @@ describe('management API', () => {
     assert.equal(await management.getUser(name), undefined);
   });
 
+  it('rejects with what is thrown by whoever looks at a listing', async () => {
+    const { management, vhost } = room;
+    const [fault, seen] = [new TypeError('a bug'), [] as string[]];
+    const visit = ({ user }: { readonly user: string }): void => {
+      seen.push(user);
+      throw fault;
+    };
+    await assert.rejects(management.visitPermissions(vhost, visit), (error) => error === fault);
+    assert.equal(seen.length, 1);
+  });
+
   it('makes a user whom others make at the same time', async () => {
     const { management } = room;
     for (let round = 0; round < 20; round += 1) {
