@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type Metafile, stop } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 import { WORKING_COPY } from './working-copy.ts';
 
 /** What a bundle calls the address of the module that it is in. */
@@ -37,36 +37,31 @@ const LICENCE_SECTION = /^(?:#+ *\(?(?:the )?(?:\w+ )?licen[cs]e\b|licen[cs]e\n[
  * @throws Error when something cannot be resolved or parsed, or a package is imported with `import()`
  */
 export async function bundleProgram(folder: string, program = 'src/cli/main.ts'): Promise<void> {
-  try {
-    const { metafile } = await build({
-      absWorkingDir: WORKING_COPY,
-      entryPoints: { 'cli/main': program },
-      outdir: folder,
-      chunkNames: 'cli/[name]-[hash]',
-      bundle: true,
-      splitting: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      external: EXTERNAL,
-      define: { 'import.meta.url': MODULE },
-      banner: { js: PREAMBLE },
-      minifyWhitespace: true,
-      minifySyntax: true,
-      // Node shows the whole line that throws what nobody catches.
-      lineLimit: 200,
-      sourcemap: 'linked',
-      sourcesContent: false,
-      legalComments: 'none',
-      metafile: true,
-      logLevel: 'error',
-    });
-    refuseImportsOfPackages(metafile);
-    writeFileSync(join(folder, 'cli', LICENCES), `${licencesOf(metafile)}\n`);
-  } finally {
-    // Its process would go on.
-    await stop();
-  }
+  const { metafile } = await build({
+    absWorkingDir: WORKING_COPY,
+    entryPoints: { 'cli/main': program },
+    outdir: folder,
+    chunkNames: 'cli/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: EXTERNAL,
+    define: { 'import.meta.url': MODULE },
+    banner: { js: PREAMBLE },
+    minifyWhitespace: true,
+    minifySyntax: true,
+    // Node shows the whole line that throws what nobody catches.
+    lineLimit: 200,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'error',
+  });
+  refuseImportsOfPackages(metafile);
+  writeFileSync(join(folder, 'cli', LICENCES), `${licencesOf(metafile)}\n`);
 }
 
 /** What `import()` gives of a package in CommonJS has no names in a bundle, unlike in Node. */

@@ -22,8 +22,6 @@ let folderOfProcess: string | undefined;
 let translated: Promise<void> | undefined;
 let bundled: Promise<void> | undefined;
 let program: Promise<void> | undefined;
-/** One after the other: each ends the process of the bundler. */
-let bundling: Promise<unknown> = Promise.resolve();
 
 /**
  * The arguments with which Node runs `crashing-agent.ts` as one file with all its packages, made from the present sources
@@ -32,16 +30,14 @@ let bundling: Promise<unknown> = Promise.resolve();
  */
 export async function builtCrashingAgent(): Promise<readonly string[]> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined)
-    await (bundled ??= inTurn(async () => await bundleCrashingAgent(folder)));
+  if (process.env[BUILT_OF_RUN] === undefined) await (bundled ??= bundleCrashingAgent(folder));
   return [RUNNER, join(folder, BUNDLE)];
 }
 
 /** The path of the program, built as it is for production, but from the present sources. */
 export async function builtProgram(): Promise<string> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined)
-    await (program ??= inTurn(async () => await bundleProgram(join(folder, PROGRAM))));
+  if (process.env[BUILT_OF_RUN] === undefined) await (program ??= bundleProgram(join(folder, PROGRAM)));
   return join(folder, PROGRAM, 'cli/main.js');
 }
 
@@ -66,11 +62,12 @@ export async function builtFile(name: string): Promise<string> {
  */
 export async function buildForTests(folder: string): Promise<void> {
   prepare(folder);
-  await Promise.all([
-    translate(folder),
-    inTurn(async () => await bundleProgram(join(folder, PROGRAM))),
-    inTurn(async () => await bundleCrashingAgent(folder)),
-  ]);
+  try {
+    await Promise.all([translate(folder), bundleProgram(join(folder, PROGRAM)), bundleCrashingAgent(folder)]);
+  } finally {
+    // Its process would go on for as long as this one, and count as left behind.
+    await stop();
+  }
 }
 
 function builtFolder(): string {
@@ -104,12 +101,6 @@ async function translate(folder: string): Promise<void> {
   });
 }
 
-async function inTurn(work: () => Promise<void>): Promise<void> {
-  const done = bundling.then(work);
-  bundling = done.catch(() => undefined);
-  await done;
-}
-
 async function bundleCrashingAgent(folder: string): Promise<void> {
   const file = join(folder, BUNDLE);
   await build({
@@ -131,7 +122,5 @@ async function bundleCrashingAgent(folder: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'error',
   });
-  // Its process would go on, and count as left behind.
-  await stop();
   await promisify(execFile)(process.execPath, [RUNNER, file, '--make']);
 }

@@ -2,7 +2,7 @@
 export type TogetherIt = (title: string, work: () => Promise<void>) => void;
 
 /**
- * Tests that mostly wait and have nothing to do with one another: the first of them goes through all at once, and each
+ * Tests that mostly wait and have nothing to do with one another: the first of them that runs goes through all at once, and each
  * tells its own outcome. What they have to clean up is cleaned up after the first.
  *
  * @example
@@ -17,9 +17,10 @@ export function together(declare: (it: TogetherIt) => void): void {
   declare((title, work) => {
     const index = works.push(work) - 1;
     it(title, async () => {
+      const isFirst = runs === undefined;
       runs ??= works.map((each) => each());
       // Where one of them hangs the first is blamed for it too, and each of the others still tells its own outcome.
-      if (index === 0) await Promise.allSettled(runs);
+      if (isFirst) await Promise.allSettled(runs);
       await runs[index];
     });
   });
