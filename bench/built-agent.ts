@@ -10,8 +10,8 @@ import type { Site } from './site.ts';
 /** How long an agent is left alone before its memory is read, in ms. */
 const IDLE_MS = 10_000;
 
-/** The options that `npm start` and the command's first line give to node. */
-const START_OPTIONS = ['--max-semi-space-size=2', '--optimize-for-size', '--v8-pool-size=1'];
+/** What `npm start` runs: node's options, the program and its command. */
+const START_ARGUMENTS = startArguments();
 
 /** What of a process is in memory, in MB. */
 export interface Resident {
@@ -37,7 +37,8 @@ export async function startBuiltAgent(
   storeName: string,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<BuiltAgent> {
-  const agent = spawn(process.execPath, [...START_OPTIONS, join(WORKING_COPY, 'dist/cli/main.js'), 'serve'], {
+  const agent = spawn(process.execPath, START_ARGUMENTS, {
+    cwd: WORKING_COPY,
     env: {
       ...process.env,
       ...site.agentEnvironment(`lmdb:${join(site.folder, storeName)}`),
@@ -78,4 +79,11 @@ function readResident(pid: number, storeFolder: string): Resident {
     else own += bytes;
   }
   return { ownMb: own / 1e6, storeMb: store / 1e6 };
+}
+
+function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(WORKING_COPY, 'package.json'), 'utf8')) as {
+    readonly scripts: { readonly start: string };
+  };
+  return scripts.start.split(' ').slice(1);
 }

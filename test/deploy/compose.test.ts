@@ -159,4 +159,12 @@ describe('Dockerfile', () => {
     assert.match(last, /^USER (?!root)\w+$/m);
     assert.match(last, /^ENTRYPOINT \["node",/m);
   });
+
+  it('starts the agent as npm start and the command do', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { start: string } };
+    const [, entryPoint = ''] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? [];
+    assert.equal([...(JSON.parse(entryPoint) as string[]), 'serve'].join(' '), scripts.start);
+    const [firstLine = ''] = readFileSync('src/cli/main.ts', 'utf8').split('\n', 1);
+    assert.equal(firstLine.replace('#!/usr/bin/env -S ', ''), scripts.start.replace(/ \S+ serve$/, ''));
+  });
 });
