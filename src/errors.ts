@@ -18,6 +18,10 @@ export const AGENT_ERRORS = {
   Stopping: { wire: 'Unavailable', meaning: 'The agent is stopping.' },
 } as const satisfies Record<string, { wire: WireErrorCode; meaning: string }>;
 
+/** What shows where in the sources an error comes from that no code stands for; part of a sentence. */
+export const TO_SEE_WHERE =
+  'run it again with NODE_DEBUG=pulse-agent and NODE_OPTIONS=--enable-source-maps to see where';
+
 /** A code of {@link AGENT_ERRORS}. */
 export type AgentErrorCode = keyof typeof AGENT_ERRORS;
 

@@ -1,7 +1,7 @@
 import { debuglog } from 'node:util';
 import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/errors.ts';
 import { WireError } from '../contract/errors.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, TO_SEE_WHERE } from '../errors.ts';
 import { Interrupted, UsageFault } from './command.ts';
 import { EXIT, EXIT_OF_AGENT_ERROR } from './exit-codes.ts';
 
@@ -41,7 +41,7 @@ export function explainError(error: unknown): Explanation {
   }
   const message = withoutCredentials(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
   return explain(EXIT.failed, 'UnexpectedFault', [
-    `Something unexpected happened (${message.replace(/\.$/, '')}): run it again with NODE_DEBUG=pulse-agent and NODE_OPTIONS=--enable-source-maps to see where, and report it.`,
+    `Something unexpected happened (${message.replace(/\.$/, '')}): ${TO_SEE_WHERE}, and report it.`,
   ]);
 }
 

@@ -9,7 +9,6 @@ const PRUNE_EVERY_MS = 60_000;
 const DAY_MS = 24 * 60 * 60_000;
 /** So long after a notice was settled an owner may ask what became of it. */
 const NOTICE_KEPT_MS = 30 * DAY_MS;
-const PAGE = 1000;
 
 /** Whether a tombstone has done its service: nothing of its life, nor of a revocation, has to be known any more. */
 export function isForgettable({ state, goneMs, revokedUntilMs }: NamespaceRecord, nowMs: number): boolean {
@@ -55,7 +54,7 @@ async function pruneTombstones(
   signal: AbortSignal,
 ): Promise<number> {
   let pruned = 0;
-  for await (const page of namespacePages(store, signal, { states: ['gone'], limit: PAGE })) {
+  for await (const page of namespacePages(store, signal, { states: ['gone'] })) {
     for (const record of page) {
       if (!isForgettable(record, bounds.earliestMs())) continue;
       if (await store.remove(record.namespace, record.revision)) pruned += 1;

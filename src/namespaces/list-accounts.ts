@@ -29,9 +29,9 @@ export interface ListedAccounts {
 }
 
 /**
- * Lists what the broker has of all accounts. The listings go side by side, as RabbitMQ answers each on one core. They are
- * looked at as they arrive, and only what is not as it should be is kept: what RabbitMQ says of ten thousand accounts is
- * tens of MB, which the process would not give back.
+ * Lists what the broker has of all accounts. The listings go side by side, as RabbitMQ answers each on one core.
+ * Permissions and limits are looked at as they arrive, and of those that are as they should be only the name is kept: what
+ * RabbitMQ says of ten thousand accounts is tens of MB, which the process would not give back.
  *
  * @param openedBeforeMs what counts as an old connection, in ms since the epoch
  * @throws AgentError `BrokerUnavailable`

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { PulseAgentError } from '../client/errors.ts';
 import { WireError } from '../contract/errors.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, TO_SEE_WHERE } from '../errors.ts';
 import { failed, type Finding, skipped, type Step, type StepReport } from './finding.ts';
 
 /** What {@link runSteps} works with. */
@@ -59,6 +59,6 @@ function findingOf(error: unknown): Finding {
   }
   return failed(
     error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
-    'Run it again with NODE_DEBUG=pulse-agent, and look into the log of the agent.',
+    `Look into the log of the agent, and ${TO_SEE_WHERE}.`,
   );
 }
