@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent } from '../../src/agent.ts';
 import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
-import { ClockSkew } from '../../src/client/errors.ts';
+import { ClockSkew, LeaseLost } from '../../src/client/errors.ts';
 import type { Lease, LeaseEvents } from '../../src/client/lease.ts';
 import { systemTime } from '../../src/client/time.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
@@ -55,9 +55,19 @@ describe('a lease in a running installation', function () {
     return client;
   }
 
+  /** What the next such event tells; rejects when the lease is lost before it comes. */
   async function next<E extends keyof LeaseEvents>(lease: Lease, event: E): Promise<LeaseEvents[E][0]> {
-    const [told] = (await once(lease, event)) as LeaseEvents[E];
-    return told;
+    const over = new AbortController();
+    const { signal } = over;
+    const wanted = once(lease, event, { signal });
+    const lost = once(lease, 'lost', { signal }).then(([error]) => Promise.reject(error as Error));
+    try {
+      const [told] = (await (event === 'lost' ? wanted : Promise.race([wanted, lost]))) as LeaseEvents[E];
+      return told;
+    } finally {
+      lost.catch(() => undefined);
+      over.abort();
+    }
   }
 
   /** Renewed with credentials that open a connection. */
@@ -92,10 +102,17 @@ describe('a lease in a running installation', function () {
 
   together((it) => {
     it('goes on with what it holds while the address of the client leads nowhere', async () => {
-      const relay = await makeRelay(installation.broker.amqpPort);
-      const url = new URL(installation.vhost.amqpUrl);
+      // It claims with what it holds after `reclaimAt`, when it has tried elsewhere for long enough. Half an interval later
+      // that may be refused.
+      const slow = await makeInstallation({ settings: { rotationIntervalSeconds: 3 * INTERVAL_S } });
+      await slow.start();
+      const relay = await makeRelay(slow.broker.amqpPort);
+      const { id, audience } = slow.config;
+      const credentials = slow.taskcluster.credentials(TEAM);
+      const url = new URL(slow.claimantUrl);
       url.port = String(relay.port);
-      const lease = await makeClient({ url: url.href }).lease({ namespace: teamNamespace() });
+      const client = makeClient({ url: url.href, id, audience, credentials, timeoutMs: 2000 });
+      const lease = await client.lease({ namespace: teamNamespace() });
       relay.cut();
       await goesOn(lease);
     });
@@ -109,9 +126,7 @@ describe('a lease in a running installation', function () {
         const time = { ...systemTime, nowMs: () => Date.now() + offMs };
         const lease = await makeClient({ time }).lease({ namespace: teamNamespace() });
         offMs = hours * 3_600_000;
-        const lost = once(lease, 'lost').then(([error]) => Promise.reject(error));
-        lost.catch(() => undefined);
-        const { error } = await Promise.race([next(lease, 'failing'), lost]);
+        const { error } = await next(lease, 'failing');
         assert.ok(error instanceof ClockSkew);
         assert.match(error.message, /set the clock\.$/);
         const renewed = goesOn(lease);
@@ -147,7 +162,7 @@ describe('a lease in a running installation', function () {
       const [ofRevoked, ofReleased] = leases;
       const lost = next(ofRevoked, 'lost');
       // A released name can be had anew before the lease looks: then it has it.
-      const over = Promise.race([next(ofReleased, 'lost'), next(ofReleased, 'renewed')]);
+      const over = next(ofReleased, 'renewed').catch((error: unknown) => assert.ok(error instanceof LeaseLost));
       await makeClient({}, REVOKER).revokeNamespace(revoked, { until: new Date(Date.now() + 3_600_000) });
       await client.releaseNamespace(released);
       assert.equal((await lost).details['reason'], 'taken-away');
