@@ -53,7 +53,7 @@ describe('an agent that stands still between reading a record and writing its ac
 
       // No event tells that a time has passed in which nothing may happen.
       await delay(Math.max(0, stoppedMs + FENCE_MS + 100 - performance.now()));
-      stalled.resume();
+      await stalled.resume();
       const answer = await late;
       assert.equal(answer.connectionString, claimed.connectionString);
       assert.equal(answer.created, claimed.created);

@@ -27,8 +27,8 @@ export interface AgentProcess {
   arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void>;
   /** Waits until the agent has sent itself the signal it was armed with, and that has worked. */
   signalled(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void>;
-  /** Goes on after a SIGSTOP. */
-  resume(): void;
+  /** Goes on after a SIGSTOP before a step; resolves when that step is over, whether it was taken or not. */
+  resume(): Promise<void>;
   /** The steps that it takes while `work` is under way, up to and including the one called `last`, in order. */
   stepsOf(work: () => Promise<unknown>, last: string, about?: string): Promise<string[]>;
   /** Whether it serves requests at the end of its start; false: it has died before. */
@@ -114,8 +114,9 @@ class ObservedAgent implements AgentProcess {
     else await this.#until(() => stateOf(this.#child.pid) === 'T' || undefined, 'it does not stop', 5);
   }
 
-  resume(): void {
+  async resume(): Promise<void> {
     this.#child.kill('SIGCONT');
+    await this.next('over');
   }
 
   async survivedStart(): Promise<boolean> {

@@ -42,6 +42,8 @@ export type Order =
 export type Report =
   | { readonly is: 'ready' | 'armed' | 'reporting' | 'stopped' }
   | { readonly is: 'step' | 'signal'; readonly step: string; readonly moment: Moment }
+  /** The step before which it had stopped itself is over, whether it was taken or not. */
+  | { readonly is: 'over'; readonly step: string }
   | { readonly is: 'requests'; readonly counts: Readonly<Record<string, number>> };
 
 /** Written at once: after a signal to itself there is no later. */
@@ -54,6 +56,7 @@ class Steps implements StepObserver {
   #armed: Extract<Order, { do: 'arm' }> | undefined;
   #reporting = false;
   #about: string | undefined;
+  #stoppedBefore: string | undefined;
 
   arm(order: Extract<Order, { do: 'arm' }>): void {
     this.#taken.clear();
@@ -78,7 +81,19 @@ class Steps implements StepObserver {
   }
 
   after(label: string | undefined): void {
-    if (label !== undefined) this.#at(label, 'after');
+    if (label === undefined) return;
+    this.#at(label, 'after');
+    this.#over(label);
+  }
+
+  failed(label: string | undefined): void {
+    if (label !== undefined) this.#over(label);
+  }
+
+  #over(step: string): void {
+    if (step !== this.#stoppedBefore) return;
+    this.#stoppedBefore = undefined;
+    report({ is: 'over', step });
   }
 
   #counts(name: string, about: string | undefined): boolean {
@@ -94,6 +109,7 @@ class Steps implements StepObserver {
     if (armed === undefined || armed.moment !== moment || !isMeant) return;
     const { signal } = armed;
     this.#armed = undefined;
+    if (moment === 'before') this.#stoppedBefore = step;
     report({ is: 'signal', step, moment });
     process.kill(process.pid, signal);
   }

@@ -14,6 +14,8 @@ export interface StepObserver {
    */
   before(step: string, about?: string): string | undefined;
   after(label: string | undefined): void;
+  /** The step has failed. */
+  failed(label: string | undefined): void;
 }
 
 /** What stands between the agent and one call: it makes the call, or does not, or does something else as well. */
@@ -50,9 +52,14 @@ export function observing(observer: StepObserver): Around {
   return async (step, call, args) => {
     if (READS.test(step.slice(step.indexOf('.') + 1)) || AT_OWN_TIMES.test(step)) return await call();
     const label = observer.before(step, JSON.stringify(args));
-    const result = await call();
-    observer.after(label);
-    return result;
+    try {
+      const result = await call();
+      observer.after(label);
+      return result;
+    } catch (error) {
+      observer.failed(label);
+      throw error;
+    }
   };
 }
 
