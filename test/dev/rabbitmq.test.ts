@@ -7,7 +7,7 @@ import { portIsFree } from '../../src/dev/processes.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { addRunCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
-import { markedProcesses } from '../support/leftovers.ts';
+import { endMarked, markedProcesses } from '../support/leftovers.ts';
 
 describe('a private RabbitMQ', function () {
   this.timeout(BROKER_START_MS);
@@ -73,7 +73,7 @@ describe('a private RabbitMQ', function () {
   it('leaves no process and no port when it stops', async () => {
     await broker.stop();
     await broker.stop();
-    assert.deepEqual(processesOf(broker), []);
+    assert.deepEqual(await leftOf(broker), []);
     assert.equal(await portIsFree(broker.amqpPort), true);
     assert.equal(await portIsFree(broker.managementPort), true);
   });
@@ -84,7 +84,7 @@ describe('a private RabbitMQ', function () {
     assert.equal(again.amqpUrl, broker.amqpUrl);
     await manage(again, 'GET', '/vhosts/kept');
     await again.kill();
-    assert.deepEqual(processesOf(again), []);
+    assert.deepEqual(await leftOf(again), []);
   });
 
   it('says in one sentence where to look when it does not come up, and leaves nothing', async () => {
@@ -93,7 +93,7 @@ describe('a private RabbitMQ', function () {
       assert.ok(isAgentError(error, 'BrokerUnavailable'));
       return error.message.includes(join(folder, 'log'));
     });
-    assert.deepEqual(processesOf({ folder }), []);
+    assert.deepEqual(await leftOf({ folder }), []);
   });
 
   it('gives up starting when told to, and leaves nothing', async () => {
@@ -105,7 +105,7 @@ describe('a private RabbitMQ', function () {
       onProgress: (line) => line.startsWith('Starting') && abort.abort(),
     });
     await assert.rejects(starting, { name: 'AbortError' });
-    assert.deepEqual(processesOf({ folder }), []);
+    assert.deepEqual(await leftOf({ folder }), []);
   });
 });
 
@@ -114,8 +114,9 @@ function homeOf(broker: { folder: string }): string {
   return `HOME=${join(broker.folder, 'home')}`;
 }
 
-function processesOf(broker: { folder: string }): unknown[] {
-  return markedProcesses(homeOf(broker));
+/** The processes that are left of it. The helpers of a node end a moment after the node. */
+async function leftOf(broker: { folder: string }): Promise<unknown[]> {
+  return await endMarked(homeOf(broker), 2000);
 }
 
 /** The local addresses on which the processes listen, from what Linux tells of their sockets. */
