@@ -19,6 +19,9 @@ const INTERRUPT_GRACE_MS = 5_000;
 /** What the names of files that tests and the programs they start make elsewhere would contain. */
 const OUR_NAMES = /pulse|rabbit|mongo|ferret|lmdb/i;
 
+/** What `npx -p node@22 -c 'npm test'` passes on: another npx, in a test, would take it for its own. */
+const OPTIONS_OF_NPX = ['npm_config_call', 'npm_config_package'];
+
 process.exit(await main(process.argv.slice(2)));
 
 /**
@@ -26,6 +29,7 @@ process.exit(await main(process.argv.slice(2)));
  * the last line; returns the exit code.
  */
 async function main(args: readonly string[]): Promise<number> {
+  for (const name of OPTIONS_OF_NPX) delete process.env[name];
   const run = randomBytes(6).toString('hex');
   const mark = `PULSE_AGENT_TEST_RUN=${run}`;
   const cache = resolve('.cache/tests');
