@@ -63,12 +63,23 @@ export function createServe(parts: ServeParts): (delivery: Delivery) => Promise<
     }
   };
 
+  const answerInTime = async (delivery: Delivery): Promise<Answered> => {
+    // AbortSignal.timeout would keep a kilobyte for each request until its time is up, long after it was answered.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), parts.deadlineMs);
+    try {
+      return await answer(delivery, late.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
   return async (delivery) => {
     // The copies of dead letters pass by where unknown methods are answered; another queue keeps them.
     if (delivery.exchange === deadExchange) return 'ack';
     const startedMs = clock.monotonicMs();
     try {
-      const answered = await answer(delivery, AbortSignal.timeout(parts.deadlineMs));
+      const answered = await answerInTime(delivery);
       const { verdict, sent } = await carryOut(delivery, answered);
       for (const work of answered.afterReply ?? []) work();
       // Any text may be a routing key, and each one that is counted by its name stays in memory.

@@ -24,7 +24,12 @@ const toQueue: Answer = {
 };
 
 /** Serves one delivery whose answer is given, with an outbox that says these things one after the other. */
-async function serve(given: Answer | Error, outcomes: (Delivered | Error)[], input: DeliveryInput = {}) {
+async function serve(
+  given: Answer | Error | ((signal: AbortSignal) => Promise<Answer>),
+  outcomes: (Delivered | Error)[],
+  input: DeliveryInput = {},
+  deadlineMs = 10_000,
+) {
   const sent: OutgoingMessage[] = [];
   const lines: string[] = [];
   const counted: string[][] = [];
@@ -36,9 +41,9 @@ async function serve(given: Answer | Error, outcomes: (Delivered | Error)[], inp
     cause: undefined,
   };
   const serveOne = createServe({
-    answer: async () => {
+    answer: async (_delivery, signal) => {
       if (given instanceof Error) throw given;
-      return { ...answered, answer: given };
+      return { ...answered, answer: typeof given === 'function' ? await given(signal) : given };
     },
     outbox: {
       async send(message) {
@@ -52,7 +57,7 @@ async function serve(given: Answer | Error, outcomes: (Delivered | Error)[], inp
     clock: createManualClock(),
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
     counters: { count: (method, outcome) => void counted.push([method, outcome]) },
-    deadlineMs: 10_000,
+    deadlineMs,
   });
   const verdict: Verdict = await serveOne(deliveryOf(input));
   return { verdict, sent, counted, text: lines.join(''), lines };
@@ -78,6 +83,15 @@ describe('serve', () => {
         },
       },
     ]);
+  });
+
+  it('says when the time for an answer is up', async () => {
+    const late = async (signal: AbortSignal): Promise<Answer> => {
+      await once(signal, 'abort');
+      return direct;
+    };
+    const { verdict } = await serve(late, ['confirmed'], {}, 1);
+    assert.equal(verdict, 'ack');
   });
 
   it('does not acknowledge before', async () => {
