@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { ConsumeMessage } from 'amqplib';
 import type { Agent } from '../../src/agent.ts';
-import { PulseAgentClient } from '../../src/client/client.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, cutConnections, manage, openConnection } from '../support/broker.ts';
@@ -81,8 +80,7 @@ describe('a broker that goes away and comes back', function () {
       const replyTo = `queue/${namespace}/replies`;
       await requester.channel.assertQueue(replyTo, { durable: true });
       const credentials = taskcluster.credentials(TEAM);
-      const { id, audience } = installation.config;
-      const client = new PulseAgentClient({ url: installation.claimantUrl, id, audience, credentials });
+      const client = installation.client();
       const lease = await client.lease({ namespace });
       const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
       taskcluster.behave({ mode: 'hanging' });

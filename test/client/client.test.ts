@@ -8,7 +8,6 @@ import { readReply } from '../../src/contract/reply.ts';
 import { readAuthorization } from '../../src/contract/signature.ts';
 import { NEWCOMER, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { cutConnections, openConnection } from '../support/broker.ts';
-import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
 
 const HOUR_MS = 3_600_000;
@@ -16,17 +15,8 @@ const HOUR_MS = 3_600_000;
 describe('PulseAgentClient', () => {
   const installation = useInstallation();
 
-  function makeClient(clientId = TEAM, options: Partial<ClientOptions> = {}): PulseAgentClient {
-    const { config, taskcluster, claimantUrl } = installation();
-    const client = new PulseAgentClient({
-      ...(options.connection === undefined ? { url: claimantUrl } : {}),
-      id: config.id,
-      audience: config.audience,
-      credentials: taskcluster.credentials(clientId),
-      ...options,
-    });
-    addCleanup(() => client.close());
-    return client;
+  function makeClient(clientId?: string, options?: Partial<ClientOptions>): PulseAgentClient {
+    return installation().client(clientId, options);
   }
 
   /** The address of RabbitMQ by way of a relay. */
@@ -282,21 +272,13 @@ describe('PulseAgentClient', () => {
 describe('PulseAgentClient without an agent', () => {
   const installation = useInstallation();
 
-  function makeClient(): PulseAgentClient {
-    const { config, taskcluster, claimantUrl } = installation();
-    const credentials = taskcluster.credentials(TEAM);
-    const client = new PulseAgentClient({ url: claimantUrl, id: config.id, audience: config.audience, credentials });
-    addCleanup(() => client.close());
-    return client;
-  }
-
   before('stop the agent', () => installation().agent.stop());
 
   it('lets a request that waited too long expire, and signs each try anew', async function () {
     this.timeout(60_000);
     const { names, vhost } = installation();
     const dead = await installation().deadLetters();
-    const client = makeClient();
+    const client = installation().client();
     const namespace = teamNamespace();
     await assert.rejects(client.claimNamespace({ namespace }, { timeoutMs: 400 }), (error) => {
       assert.ok(error instanceof errors.Unavailable && error.mayHaveActed && error.retryable);
@@ -325,7 +307,7 @@ describe('PulseAgentClient without an agent', () => {
   });
 
   it('does not release twice what may have been released', async () => {
-    const release = makeClient().releaseNamespace(teamNamespace(), { timeoutMs: 700 });
+    const release = installation().client().releaseNamespace(teamNamespace(), { timeoutMs: 700 });
     await assert.rejects(release, (error) => error instanceof errors.Unavailable && error.mayHaveActed);
   });
 });

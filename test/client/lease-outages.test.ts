@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent } from '../../src/agent.ts';
-import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import type { ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
 import { ClockSkew, LeaseLost } from '../../src/client/errors.ts';
 import type { Lease, LeaseEvents } from '../../src/client/lease.ts';
 import { systemTime } from '../../src/client/time.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { cutConnections, manage, openConnection } from '../support/broker.ts';
-import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
 import { together } from '../support/together.ts';
@@ -44,15 +42,10 @@ describe('a lease in a running installation', function () {
   }
 
   function makeClient(options: Partial<ClientOptions> = {}, clientId = TEAM): PulseAgentClient {
-    const { config, taskcluster, vhost } = installation;
-    const url = new URL(vhost.amqpUrl);
+    const url = new URL(installation.vhost.amqpUrl);
     url.username = claimant.name;
     url.password = claimant.password;
-    const credentials = taskcluster.credentials(clientId);
-    const own = { url: url.href, id: config.id, audience: config.audience, credentials, timeoutMs: 3000 };
-    const client = new PulseAgentClient({ ...own, ...options });
-    addCleanup(() => client.close());
-    return client;
+    return installation.client(clientId, { url: url.href, timeoutMs: 3000, ...options });
   }
 
   /** What the next such event tells; rejects when the lease is lost before it comes. */
@@ -107,12 +100,9 @@ describe('a lease in a running installation', function () {
       const slow = await makeInstallation({ settings: { rotationIntervalSeconds: 3 * INTERVAL_S } });
       await slow.start();
       const relay = await makeRelay(slow.broker.amqpPort);
-      const { id, audience } = slow.config;
-      const credentials = slow.taskcluster.credentials(TEAM);
       const url = new URL(slow.claimantUrl);
       url.port = String(relay.port);
-      const client = makeClient({ url: url.href, id, audience, credentials, timeoutMs: 2000 });
-      const lease = await client.lease({ namespace: teamNamespace() });
+      const lease = await slow.client(TEAM, { url: url.href, timeoutMs: 2000 }).lease({ namespace: teamNamespace() });
       relay.cut();
       await goesOn(lease);
     });
@@ -137,22 +127,19 @@ describe('a lease in a running installation', function () {
 
     it('gives others at once after a revocation, for a new connection', async () => {
       const namespace = teamNamespace();
-      const lease = await makeClient().lease({ namespace });
+      let offMs = 0;
+      const time = { ...systemTime, nowMs: () => Date.now() + offMs };
+      const lease = await makeClient({ time }).lease({ namespace });
       const before = lease.connectionString;
       const first = await openConnection((await lease.credentials()).connectionString);
       const closed = once(first, 'close');
       await makeClient({}, REVOKER).revokeNamespace(namespace);
       await closed;
       // What it holds is taken for fresh for two seconds; after that the first connection succeeds.
-      for (;;) {
-        const { connectionString } = await lease.credentials();
-        if (connectionString === before) {
-          await sleep(50);
-          continue;
-        }
-        await (await openConnection(connectionString)).close();
-        return;
-      }
+      offMs = 2001;
+      const { connectionString } = await lease.credentials();
+      assert.notEqual(connectionString, before);
+      await (await openConnection(connectionString)).close();
     });
 
     it('is lost when the namespace is revoked for a time, or released', async () => {

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Agent, type AgentOptions, startAgent } from '../../src/agent.ts';
 import { markerName } from '../../src/broker/marker.ts';
+import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import { type ContractNames, contractNames } from '../../src/contract/names.ts';
@@ -48,6 +49,8 @@ export interface TestInstallation {
   start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
   /** A client of the library, as the claimant unless told, with the credentials of `clientId`. */
   rpc(clientId?: string, url?: string): Promise<Rpc>;
+  /** The client that is part of this package, as the claimant unless told, with the credentials of `clientId`. Closed after the test. */
+  client(clientId?: string, options?: Partial<ClientOptions>): PulseAgentClient;
   /** A raw client with a connection of its own, as the claimant unless told. */
   requester(url?: string): Promise<Requester>;
   /** What arrives in the dead-letter queue from now on, and what is there. */
@@ -148,6 +151,17 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     async rpc(clientId, url = claimant.href) {
       const credentials = clientId === undefined ? {} : { credentials: taskcluster.credentials(clientId) };
       return await openRpc(await openConnection(url), { id: config.id, audience: config.audience, ...credentials });
+    },
+    client(clientId = TEAM, own = {}) {
+      const client = new PulseAgentClient({
+        ...(own.connection === undefined ? { url: claimant.href } : {}),
+        id: config.id,
+        audience: config.audience,
+        credentials: taskcluster.credentials(clientId),
+        ...own,
+      });
+      addCleanup(() => client.close());
+      return client;
     },
     requester: async (url = claimant.href) => await openRequester(await openConnection(url), config),
     deadLetters: async () => await openDeadLetters(await openConnection(vhost.amqpUrl), names.deadQueue),
