@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { permissionsOf } from '../../src/namespaces/accounts.ts';
 import { type AgentProcess, startAgentProcess, startDoomedAgent } from '../support/agent-process.ts';
@@ -17,6 +16,9 @@ import type { Moment } from '../support/steps.ts';
 
 /** A dozen deaths or two, a few at once. */
 const DEATHS_MS = 400_000;
+
+/** How long a repair may take that an event sets off. */
+const REPAIR_MS = 10_000;
 
 /** So many installations at once, in each of which an agent dies again and again. Mostly they wait for what is due. */
 const LANES = 6;
@@ -50,7 +52,7 @@ interface Scenario {
   readonly mayRepeat?: true;
   /** Sets it off; resolves when the client has its answer, if there is one. */
   act(scene: Scene): Promise<unknown>;
-  check(scene: Scene): Promise<void>;
+  check(scene: Scene, agent: AgentProcess): Promise<void>;
 }
 
 const scenarios: readonly Scenario[] = [
@@ -60,9 +62,9 @@ const scenarios: readonly Scenario[] = [
     writes: ['management.putUser', 'management.putPermissions', 'namespaces.replace'],
     last: 'namespaces.replace',
     act: async () => undefined,
-    async check({ rpc, namespace, claimed }) {
+    async check({ rpc, namespace, claimed }, agent) {
       await assertHonoured(claimed);
-      await assertHonoured(await untilRotated(rpc, namespace, claimed));
+      await assertHonoured(await untilRotated(agent, rpc, namespace, claimed));
       await assertHonoured(claimed);
     },
   },
@@ -117,8 +119,8 @@ const scenarios: readonly Scenario[] = [
     last: 'management.putPermissions',
     act: ({ installation, namespace }) =>
       manage(installation.broker, 'DELETE', `/users/${userOf(installation, namespace)}`),
-    async check({ rpc, namespace, claimed }) {
-      await untilWhole(claimed);
+    async check({ rpc, namespace, claimed }, agent) {
+      await untilWhole(agent, claimed);
       const again = await rpc.request('claim-namespace', { namespace });
       assert.equal(again.connectionString, claimed.connectionString);
     },
@@ -136,8 +138,8 @@ const scenarios: readonly Scenario[] = [
       const vhost = encodeURIComponent(installation.config.vhost);
       await manage(broker, 'PUT', `/permissions/${vhost}/${user}`, { configure: '', write: '', read: '.*' });
     },
-    async check({ installation, namespace, claimed }) {
-      await untilWhole(claimed);
+    async check({ installation, namespace, claimed }, agent) {
+      await untilWhole(agent, claimed);
       const user = userOf(installation, namespace);
       const { body } = await manage(installation.broker, 'GET', `/users/${user}/permissions`);
       const { id, vhost } = installation.config;
@@ -211,7 +213,7 @@ async function openLane(scenario: Scenario) {
     async stepsOf(): Promise<string[]> {
       const scene = await prepare(teamNamespace());
       const steps = await agent.stepsOf(() => scenario.act(scene), scenario.last, scene.namespace);
-      await scenario.check(scene);
+      await scenario.check(scene, agent);
       return steps;
     },
 
@@ -229,7 +231,7 @@ async function openLane(scenario: Scenario) {
         }
         agent = await startAgentProcess(environment);
         await acted;
-        await scenario.check(scene);
+        await scenario.check(scene, agent);
       } catch (error) {
         throw new Error(
           `${scenario.name} whose agent died ${moment} ${step}: ${(error as Error).message}\nThe end of the log:\n${agent.log()}`,
@@ -258,24 +260,27 @@ async function checkEnd({ installation, rpc, namespace, claimed }: Scene): Promi
 }
 
 /** Waits until a repair, which an event sets off, has been done. */
-async function untilWhole(claimed: Claimed): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
+async function untilWhole(agent: AgentProcess, claimed: Claimed): Promise<void> {
+  let fault: unknown;
+  const look = async (): Promise<true | undefined> => {
     try {
       await assertCredentialsWork(claimed);
-      return;
+      return true;
     } catch (error) {
-      if (tries > 100) throw error;
-      await sleep(100);
+      fault = error;
+      return undefined;
     }
-  }
+  };
+  await agent.until(look, REPAIR_MS).catch((error: unknown) => {
+    throw fault ?? error;
+  });
 }
 
-async function untilRotated(rpc: Rpc, namespace: string, before: Claimed): Promise<Claimed> {
-  for (;;) {
+async function untilRotated(agent: AgentProcess, rpc: Rpc, namespace: string, before: Claimed): Promise<Claimed> {
+  return await agent.until(async () => {
     const claimed = await rpc.request('claim-namespace', { namespace });
-    if (claimed.connectionString !== before.connectionString) return claimed;
-    await sleep(100);
-  }
+    return claimed.connectionString === before.connectionString ? undefined : claimed;
+  });
 }
 
 function userOf({ config }: TestInstallation, namespace: string): string {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
 import { newNotice } from '../../src/queues/decide-notice.ts';
 import type { Notice } from '../../src/store/notices.ts';
@@ -63,7 +62,7 @@ async function dieAndRecover(
   const next = await startAgentProcess(installation.environment);
   try {
     await endLease(store, id);
-    const { state } = await untilSettled(store, id);
+    const { state } = await untilSettled(next, store, id);
     assert.equal(state, 'sent');
     const mails = installation.taskcluster.mails.filter(({ content }) => content.includes(id));
     assert.equal(mails.length, 1);
@@ -100,11 +99,9 @@ async function endLease(store: Store, id: string): Promise<void> {
   assert.ok(await store.notices.replace(rewound, notice.revision));
 }
 
-async function untilSettled(store: Store, id: string): Promise<Notice> {
-  for (const lateMs = performance.now() + 30_000; performance.now() < lateMs; ) {
+async function untilSettled(agent: AgentProcess, store: Store, id: string): Promise<Notice> {
+  return await agent.until(async () => {
     const notice = await store.notices.get(id);
-    if (typeof notice?.settledMs === 'number') return notice;
-    await sleep(100);
-  }
-  throw new Error('the notice is not settled');
+    return typeof notice?.settledMs === 'number' ? notice : undefined;
+  }, 30_000);
 }

@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { systemClock } from '../../src/clock.ts';
-import { settleMs } from '../../src/namespaces/timing.ts';
+import { reusableMs } from '../../src/namespaces/timing.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { NamespaceRecord } from '../../src/store/records.ts';
 import type { Store } from '../../src/store/store.ts';
-import { startAgentProcess } from '../support/agent-process.ts';
+import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -54,15 +54,15 @@ describe('an agent that stands still for longer than any lock', function () {
       const given = [claimed];
       // Its write is for the account that the fourth generation is in.
       for (const generation of [2, 3, 4]) {
-        await untilRecord(store, namespace, (record) => record.generation >= generation);
+        await untilRecord(other, store, namespace, (record) => record.generation >= generation);
         given.push(await claimOfEither(rpc, namespace));
         for (const each of given) await assertHonoured(each);
       }
       assert.ok(performance.now() - stalledMs > LONGER_THAN_LOCKS_MS);
       const before = await listAccounts(installation, namespace);
-      const { generation } = await untilRecord(store, namespace, () => true);
+      const generation = (await store.namespaces.get(namespace))?.generation;
       await stalled.resume();
-      if ((await untilRecord(store, namespace, () => true)).generation === generation) {
+      if ((await store.namespaces.get(namespace))?.generation === generation) {
         assert.deepEqual(await listAccounts(installation, namespace), before);
       }
       for (const each of given) await assertHonoured(each);
@@ -80,8 +80,9 @@ describe('an agent that stands still for longer than any lock', function () {
       await stalled.signalled('SIGSTOP');
       const stalledMs = performance.now();
       const other = await startAgentProcess(installation.environment);
-      const { goneMs } = await untilRecord(store, namespace, ({ state }) => state === 'gone');
-      await sleep(Math.max(0, (goneMs ?? 0) + settleMs(INTERVALS) + 50 - Date.now()));
+      const { goneMs } = await untilRecord(other, store, namespace, ({ state }) => state === 'gone');
+      // No event tells that a time has passed: here that in which the name is not given again, below that of every lock.
+      await sleep(Math.max(0, reusableMs(goneMs ?? 0, INTERVALS) + 50 - Date.now()));
       const anew = await claimOfEither(rpc, namespace);
       assert.notEqual(anew.connectionString, claimed.connectionString);
       await settleDown(await openConnection(anew.connectionString), namespace);
@@ -91,7 +92,7 @@ describe('an agent that stands still for longer than any lock', function () {
       assert.equal(before.length, 3);
       await stalled.resume();
       assert.deepEqual(await queues(), before);
-      assert.equal((await untilRecord(store, namespace, () => true)).state, 'active');
+      assert.equal((await store.namespaces.get(namespace))?.state, 'active');
       await assertHonoured(anew);
       await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
       await stalled.stop();
@@ -102,15 +103,15 @@ describe('an agent that stands still for longer than any lock', function () {
 });
 
 async function untilRecord(
+  agent: AgentProcess,
   { namespaces }: Store,
   namespace: string,
   isSo: (record: NamespaceRecord) => boolean,
 ): Promise<NamespaceRecord> {
-  for (;;) {
+  return await agent.until(async () => {
     const record = await namespaces.get(namespace);
-    if (record !== undefined && isSo(record)) return record;
-    await sleep(50);
-  }
+    return record !== undefined && isSo(record) ? record : undefined;
+  });
 }
 
 /** The broker still gives half of the requests to the one that stands still: of two in a row the other gets one. */

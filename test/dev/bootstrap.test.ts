@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { makeFolder } from '../support/folders.ts';
 
 describe('bootstrap', () => {
@@ -26,11 +27,13 @@ describe('bootstrap', () => {
     it(`passes ${signal} on, and waits for an orderly end`, async () => {
       const { child, output } = await bootstrap(`
         const timer = setInterval(() => undefined, 1000);
-        process.on('${signal}', () => setTimeout(() => { console.log('ended'); clearInterval(timer); }, 100));
+        const mayEnd = new Promise((resolve) => process.stdin.resume().once('end', resolve));
+        process.on('${signal}', () => mayEnd.then(() => { console.log('ended'); clearInterval(timer); }));
         console.log('up');
       `);
-      await once(child.stdout ?? child, 'data');
+      await once(child.stdout, 'data');
       child.kill(signal);
+      child.stdin.end();
       const [code] = await once(child, 'close');
       assert.equal(output(), 'up\nended\n');
       assert.equal(code, 0);
@@ -39,7 +42,7 @@ describe('bootstrap', () => {
 
   it('ends by the signal that ended the file', async () => {
     const { child } = await bootstrap('console.log("up"); setInterval(() => undefined, 1000);');
-    await once(child.stdout ?? child, 'data');
+    await once(child.stdout, 'data');
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'close'), [null, 'SIGTERM']);
   });
@@ -55,11 +58,11 @@ describe('bootstrap', () => {
 async function bootstrap(
   program: string,
   args: readonly string[] = [],
-): Promise<{ child: ChildProcess; output: () => string }> {
+): Promise<{ child: ChildProcessByStdio<Writable, Readable, null>; output: () => string }> {
   const file = join(makeFolder('bootstrap'), 'program.mts');
   writeFileSync(file, program);
   const child = spawn(process.execPath, ['src/dev/bootstrap.js', file, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));

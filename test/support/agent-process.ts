@@ -8,7 +8,7 @@ import type { Order, Report } from './crashing-agent.ts';
 import type { Moment } from './steps.ts';
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
-type ReportOf<Is extends Report['is']> = Extract<Report, { is: Is }>;
+type ReportOf<Is extends Report['is']> = Report & { readonly is: Is };
 
 /** How long an agent may take for anything, in ms; other tests may keep the machine busy. */
 const PATIENCE_MS = 60_000;
@@ -27,8 +27,14 @@ export interface AgentProcess {
   arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void>;
   /** Waits until the agent has sent itself the signal it was armed with, and that has worked. */
   signalled(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void>;
-  /** Goes on after a SIGSTOP before a step; resolves when that step is over, whether it was taken or not. */
+  /** Goes on after a SIGSTOP before a call; resolves when that call is over, whether it was made or failed. */
   resume(): Promise<void>;
+  /**
+   * Looks until something is found, again whenever the agent has written to the store or to the broker.
+   *
+   * @param patienceMs how long it may take; a minute without a write when absent
+   */
+  until<Found>(look: () => Promise<Found | undefined>, patienceMs?: number): Promise<Found>;
   /** The steps that it takes while `work` is under way, up to and including the one called `last`, in order. */
   stepsOf(work: () => Promise<unknown>, last: string, about?: string): Promise<string[]>;
   /** Whether it serves requests at the end of its start; false: it has died before. */
@@ -81,6 +87,10 @@ class ObservedAgent implements AgentProcess {
   readonly #child: Child;
   readonly #exited: Promise<void>;
   readonly #reports: Report[] = [];
+  /** Of how many calls it has told that they are over, and which those were since it was armed. */
+  #writes = 0;
+  readonly #over = new Set<string | undefined>();
+  #stoppedBefore: string | undefined;
   readonly #waiting = new Set<() => void>();
   #log = '';
 
@@ -98,7 +108,11 @@ class ObservedAgent implements AgentProcess {
       this.#log = (this.#log + text).slice(-LOG_TAIL);
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
-      this.#reports.push(JSON.parse(line) as Report);
+      const report = JSON.parse(line) as Report;
+      if (report.is === 'over') {
+        this.#writes += 1;
+        this.#over.add(report.step);
+      } else this.#reports.push(report);
       this.#wake();
     });
   }
@@ -106,17 +120,31 @@ class ObservedAgent implements AgentProcess {
   async arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void> {
     this.#order({ do: 'arm', step, moment, signal, ...(about === undefined ? {} : { about }) });
     await this.next('armed');
+    this.#over.clear();
   }
 
   async signalled(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void> {
-    await this.next('signal');
+    this.#stoppedBefore = (await this.next('signal')).step;
     if (signal === 'SIGKILL') await this.#exited;
     else await this.#until(() => stateOf(this.#child.pid) === 'T' || undefined, 'it does not stop', 5);
   }
 
   async resume(): Promise<void> {
     this.#child.kill('SIGCONT');
-    await this.next('over');
+    await this.#until(() => this.#over.has(this.#stoppedBefore) || undefined, 'it does not go on');
+  }
+
+  async until<Found>(look: () => Promise<Found | undefined>, patienceMs = Infinity): Promise<Found> {
+    const late = performance.now() + patienceMs;
+    for (;;) {
+      const writes = this.#writes;
+      const isLast = performance.now() > late;
+      const found = await look();
+      if (found !== undefined) return found;
+      if (isLast) throw new Error(`The agent has not done it in ${patienceMs} ms. The end of its log:\n${this.#log}`);
+      const mayLook = (): boolean => this.#writes > writes || performance.now() > late;
+      await this.#until(() => mayLook() || undefined, 'it writes nothing more');
+    }
   }
 
   async survivedStart(): Promise<boolean> {

@@ -42,8 +42,8 @@ export type Order =
 export type Report =
   | { readonly is: 'ready' | 'armed' | 'reporting' | 'stopped' }
   | { readonly is: 'step' | 'signal'; readonly step: string; readonly moment: Moment }
-  /** The step before which it had stopped itself is over, whether it was taken or not. */
-  | { readonly is: 'over'; readonly step: string }
+  /** A call that writes is over, whether it was made or failed; `step` is absent when it does not count. */
+  | { readonly is: 'over'; readonly step?: string | undefined }
   | { readonly is: 'requests'; readonly counts: Readonly<Record<string, number>> };
 
 /** Written at once: after a signal to itself there is no later. */
@@ -56,7 +56,6 @@ class Steps implements StepObserver {
   #armed: Extract<Order, { do: 'arm' }> | undefined;
   #reporting = false;
   #about: string | undefined;
-  #stoppedBefore: string | undefined;
 
   arm(order: Extract<Order, { do: 'arm' }>): void {
     this.#taken.clear();
@@ -81,19 +80,11 @@ class Steps implements StepObserver {
   }
 
   after(label: string | undefined): void {
-    if (label === undefined) return;
-    this.#at(label, 'after');
-    this.#over(label);
+    if (label !== undefined) this.#at(label, 'after');
   }
 
-  failed(label: string | undefined): void {
-    if (label !== undefined) this.#over(label);
-  }
-
-  #over(step: string): void {
-    if (step !== this.#stoppedBefore) return;
-    this.#stoppedBefore = undefined;
-    report({ is: 'over', step });
+  over(label: string | undefined): void {
+    report({ is: 'over', step: label });
   }
 
   #counts(name: string, about: string | undefined): boolean {
@@ -109,7 +100,6 @@ class Steps implements StepObserver {
     if (armed === undefined || armed.moment !== moment || !isMeant) return;
     const { signal } = armed;
     this.#armed = undefined;
-    if (moment === 'before') this.#stoppedBefore = step;
     report({ is: 'signal', step, moment });
     process.kill(process.pid, signal);
   }

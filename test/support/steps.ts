@@ -14,8 +14,8 @@ export interface StepObserver {
    */
   before(step: string, about?: string): string | undefined;
   after(label: string | undefined): void;
-  /** The step has failed. */
-  failed(label: string | undefined): void;
+  /** A call is over, whether it was made or failed. */
+  over(label: string | undefined): void;
 }
 
 /** What stands between the agent and one call: it makes the call, or does not, or does something else as well. */
@@ -56,9 +56,8 @@ export function observing(observer: StepObserver): Around {
       const result = await call();
       observer.after(label);
       return result;
-    } catch (error) {
-      observer.failed(label);
-      throw error;
+    } finally {
+      observer.over(label);
     }
   };
 }
