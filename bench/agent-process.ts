@@ -1,15 +1,15 @@
 import { fileURLToPath } from 'node:url';
-import { startAgent } from '../src/agent.ts';
-import { loadConfig } from '../src/config.ts';
-import { authenticateHawk } from '../src/dev/taskcluster/authenticate-hawk.ts';
-import { readDirectory } from '../src/dev/taskcluster/clients-file.ts';
-import { createExpandScopes } from '../src/dev/taskcluster/roles.ts';
-import { createLog } from '../src/log.ts';
-import type { Authenticator, AuthOutcome } from '../src/requests/authenticator.ts';
+import { startAgent } from '../src/agent/agent.ts';
+import { loadConfig } from '../src/config/config.ts';
+import { authenticateHawk } from '../dev/taskcluster/authenticate-hawk.ts';
+import { readDirectory } from '../dev/taskcluster/clients-file.ts';
+import { createExpandScopes } from '../dev/taskcluster/roles.ts';
+import { createLog } from '../src/util/log.ts';
+import type { TaskclusterAuth, AuthOutcome } from '../src/requests/taskcluster-auth.ts';
 import { untilStopped } from './processes.ts';
 
 /** Checks signatures in this process: the same work as the stand-in does, without HTTP in between. */
-async function inProcess(): Promise<Authenticator> {
+async function inProcess(): Promise<TaskclusterAuth> {
   const directory = await readDirectory(fileURLToPath(new URL('../config/dev-taskcluster.yml', import.meta.url)));
   const clients = new Map(directory.clients.map((client) => [client.clientId, client]));
   const expandScopes = createExpandScopes(directory.roles);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WORKING_COPY } from '../src/dev/working-copy.ts';
+import { WORKING_COPY } from '../dev/working-copy.ts';
 import type { Site } from './site.ts';
 
 /** How long an agent is left alone before its memory is read, in ms. */

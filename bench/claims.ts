@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest, Agent as HttpAgent } from 'node:http';
 import { join } from 'node:path';
-import { HASHING_ALGORITHM } from '../src/broker/management.ts';
+import { HASHING_ALGORITHM } from '../src/broker/management/management.ts';
 import { hashPassword } from '../src/broker/password-hash.ts';
 import { signedResource } from '../src/contract/signature.ts';
 import { generateReplyKey } from '../src/contract/sealing.ts';
-import { permissionsOf } from '../src/namespaces/accounts.ts';
-import { Secret } from '../src/secret.ts';
+import { permissionsOf } from '../src/namespaces/accounts/account-names.ts';
+import { Secret } from '../src/util/secret.ts';
 import { type Load, load, median, prepared } from './load.ts';
 import { startPart } from './processes.ts';
 import { mustBeResult, openRequester, type Prepared, prepareEcho, prepareRequest, type Requester } from './requests.ts';

@@ -1,6 +1,6 @@
 import { connect } from 'amqplib';
-import { forEachAtOnce } from '../src/at-once.ts';
-import { HASHING_ALGORITHM } from '../src/broker/management.ts';
+import { forEachConcurrently } from '../src/util/concurrency.ts';
+import { HASHING_ALGORITHM } from '../src/broker/management/management.ts';
 import { openInstallation, WIDTH } from './installation.ts';
 import { medians, type Pair, timeOf } from './load.ts';
 import type { Site } from './site.ts';
@@ -31,12 +31,20 @@ export async function measureExpiry(site: Site, say: (line: string) => void): Pr
       installation.advance(2 * intervals.rotationMs);
       await rotation.sweep(signal);
       const user = { passwordHash: '', hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
-      await forEachAtOnce(accountsOf(rawNames), WIDTH, async (name) => void (await management.putUser(name, user)));
+      await forEachConcurrently(
+        accountsOf(rawNames),
+        WIDTH,
+        async (name) => void (await management.putUser(name, user)),
+      );
       await declareQueues(site, [...queuesOf(names), ...queuesOf(rawNames)]);
       say('deletion');
       const raw = async (): Promise<void> => {
-        await forEachAtOnce(accountsOf(rawNames), WIDTH, async (name) => void (await management.deleteUser(name)));
-        await forEachAtOnce(queuesOf(rawNames), WIDTH, async (name) => {
+        await forEachConcurrently(
+          accountsOf(rawNames),
+          WIDTH,
+          async (name) => void (await management.deleteUser(name)),
+        );
+        await forEachConcurrently(queuesOf(rawNames), WIDTH, async (name) => {
           await management.deleteQueue(config.vhost, name);
         });
       };
@@ -72,6 +80,6 @@ function queuesOf(names: readonly string[]): string[] {
 async function declareQueues({ broker }: Site, names: readonly string[]): Promise<void> {
   const connection = await connect(broker.amqpUrl);
   const channel = await connection.createChannel();
-  await forEachAtOnce(names, WIDTH, async (name) => void (await channel.assertQueue(name)));
+  await forEachConcurrently(names, WIDTH, async (name) => void (await channel.assertQueue(name)));
   await connection.close();
 }

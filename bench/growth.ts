@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { systemClock } from '../src/clock.ts';
-import { openStore } from '../src/store/open.ts';
-import type { NamespaceRecord } from '../src/store/records.ts';
+import { systemClock } from '../src/util/clock.ts';
+import { openStore } from '../src/store/open-store.ts';
+import type { NamespaceRecord } from '../src/store/namespace-record.ts';
 import { median, prepared } from './load.ts';
 import { runClaims } from './claims.ts';
 import { startPart } from './processes.ts';
@@ -68,13 +68,13 @@ function recordOf(namespace: string): NamespaceRecord {
     namespace,
     revision: 1,
     state: 'active',
-    life: randomBytes(16).toString('base64url'),
+    incarnation: randomBytes(16).toString('base64url'),
     generation: 1,
     slots: [
-      { generation: 1, keyId: 'bench', promisedUntilMs: nowMs },
-      { generation: 0, keyId: '', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'bench', promisedUntilMs: nowMs },
+      { generation: 0, secretId: '', promisedUntilMs: 0 },
     ],
-    nextKeyId: 'bench',
+    nextSecretId: 'bench',
     createdMs: nowMs,
     expiresMs: nowMs + 86_400_000,
     nextRotationMs: nowMs + 3_600_000,
@@ -83,9 +83,9 @@ function recordOf(namespace: string): NamespaceRecord {
     revokedUntilMs: null,
     revokedMs: null,
     permissionsVersion: 1,
-    goneMs: null,
+    deletedAtMs: null,
     endReason: null,
-    toldExpiresMs: 0,
-    recheckMs: null,
+    expiryNotifiedForMs: 0,
+    recheckAtMs: null,
   };
 }

@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
-import { forEachAtOnce } from '../src/at-once.ts';
+import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
-import { systemClock } from '../src/clock.ts';
+import { systemClock } from '../src/util/clock.ts';
 import {
   createNamespaceParts,
   type NamespaceParts,
   type NamespacePartsSettings,
-} from '../src/composition/namespace-parts.ts';
-import type { createQueueParts } from '../src/composition/queue-parts.ts';
-import { createRepairParts, type RepairParts } from '../src/composition/repair-parts.ts';
-import { type Config, loadConfig } from '../src/config.ts';
-import { createLog } from '../src/log.ts';
-import { noAudit } from '../src/notify/audit.ts';
-import { openStore } from '../src/store/open.ts';
+} from '../src/agent/namespace-parts.ts';
+import type { createQueueParts } from '../src/agent/queue-parts.ts';
+import { createRepairParts, type RepairParts } from '../src/agent/repair-parts.ts';
+import { type Config, loadConfig } from '../src/config/config.ts';
+import { createLog } from '../src/util/log.ts';
+import { noAudit } from '../src/audit/audit.ts';
+import { openStore } from '../src/store/open-store.ts';
 import type { Site } from './site.ts';
 
 /** The parts of an agent that do work for namespaces, in this process, on an LMDB store of their own. */
@@ -82,7 +82,7 @@ export async function openInstallation(
     },
     async claim(names) {
       const expiresMs = clock.nowMs() + LIFETIME_MS;
-      await forEachAtOnce(names, WIDTH, async (namespace) => {
+      await forEachConcurrently(names, WIDTH, async (namespace) => {
         await parts.claimNamespace({ namespace, expiresMs, contact: null, claimedBy: 'bench' }, signal);
       });
     },

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { forEachAtOnce } from '../src/at-once.ts';
-import { HASHING_ALGORITHM } from '../src/broker/management.ts';
+import { forEachConcurrently } from '../src/util/concurrency.ts';
+import { HASHING_ALGORITHM } from '../src/broker/management/management.ts';
 import { hashPassword } from '../src/broker/password-hash.ts';
-import { Secret } from '../src/secret.ts';
+import { Secret } from '../src/util/secret.ts';
 import { openInstallation, WIDTH } from './installation.ts';
 import { medians, type Pair, timeOf } from './load.ts';
 import type { Site } from './site.ts';
@@ -24,7 +24,7 @@ export async function measureRotation(site: Site, say: (line: string) => void): 
   const { rotation, intervals, signal } = installation;
   const names = Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-rotated-${index}`);
   const raw = () =>
-    forEachAtOnce(names, WIDTH, async (name) => void (await management.putUser(`raw-${name}`, changedUser())));
+    forEachConcurrently(names, WIDTH, async (name) => void (await management.putUser(`raw-${name}`, changedUser())));
   const rotateAll = async (): Promise<void> => {
     // Later than any jitter, and later than what was promised of the standby accounts.
     installation.advance(2 * intervals.rotationMs);

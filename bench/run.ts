@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { WORKING_COPY } from '../src/dev/working-copy.ts';
+import { WORKING_COPY } from '../dev/working-copy.ts';
 import { measureClaims } from './claims.ts';
 import { measureExpiry } from './expire.ts';
 import { measureGrowth } from './growth.ts';

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { createManagement, type Management } from '../src/broker/management.ts';
+import { createManagement, type Management } from '../src/broker/management/management.ts';
 import { markerName } from '../src/broker/marker.ts';
-import { WORKING_COPY } from '../src/dev/working-copy.ts';
-import { freePorts } from '../src/dev/processes.ts';
-import { type LocalRabbitMQ, startRabbitMQ } from '../src/dev/rabbitmq.ts';
-import { Secret } from '../src/secret.ts';
+import { WORKING_COPY } from '../dev/working-copy.ts';
+import { freePorts } from '../dev/processes.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../dev/rabbitmq.ts';
+import { Secret } from '../src/util/secret.ts';
 import { type Part, startPart } from './processes.ts';
 
 /** What all measurements run against: one broker and one Taskcluster stand-in, each a process of its own. */

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { startTaskcluster } from '../src/dev/taskcluster/server.ts';
+import { startTaskcluster } from '../dev/taskcluster/server.ts';
 import { untilStopped } from './processes.ts';
 
 const taskcluster = await startTaskcluster({

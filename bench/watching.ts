@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
-import { forEachAtOnce } from '../src/at-once.ts';
-import { createQueueParts } from '../src/composition/queue-parts.ts';
-import { type Config, loadConfig } from '../src/config.ts';
+import { forEachConcurrently } from '../src/util/concurrency.ts';
+import { createQueueParts } from '../src/agent/queue-parts.ts';
+import { type Config, loadConfig } from '../src/config/config.ts';
 import { contractNames } from '../src/contract/names.ts';
-import { freePorts } from '../src/dev/processes.ts';
+import { freePorts } from '../dev/processes.ts';
 import { openInstallation } from './installation.ts';
 import { median, medians, type Pair, timeOf } from './load.ts';
 import { type Part, startPart } from './processes.ts';
@@ -76,7 +76,7 @@ function queueName(number: number): string {
 async function declareQueues(connection: ChannelModel): Promise<void> {
   const channels = await Promise.all(Array.from({ length: 16 }, () => connection.createChannel()));
   const numbers = Array.from({ length: QUEUES }, (_, number) => number);
-  await forEachAtOnce(numbers, 64, async (number) => {
+  await forEachConcurrently(numbers, 64, async (number) => {
     await (channels[number % channels.length] as Channel).assertQueue(queueName(number), { durable: false });
   });
   for (const channel of channels) await channel.close();
@@ -220,7 +220,7 @@ async function lastSurveyMs(httpPort: number): Promise<number> {
 async function leaveEvents(connection: ChannelModel): Promise<void> {
   const channels = await Promise.all(Array.from({ length: 16 }, () => connection.createChannel()));
   const numbers = Array.from({ length: CONSUMERS }, (_, number) => number);
-  await forEachAtOnce(numbers, 64, async (number) => {
+  await forEachConcurrently(numbers, 64, async (number) => {
     const channel = channels[number % channels.length] as Channel;
     const queue = queueName(QUEUES - 1 - (number % (QUEUES / 2)));
     const { consumerTag } = await channel.consume(queue, () => undefined, { noAck: true });

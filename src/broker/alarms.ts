@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts';
-import type { AlarmEvent } from './broker-events.ts';
-import type { NodeAlarm } from './management.ts';
+import type { Clock } from '../util/clock.ts';
+import type { AlarmEvent } from './amqp/broker-events.ts';
+import type { NodeAlarm } from './management/management.ts';
 
 /** A change of one alarm. */
 export interface AlarmChange extends NodeAlarm {

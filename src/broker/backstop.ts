@@ -1,7 +1,7 @@
-import type { CallOptions } from './management-http.ts';
-import type { NamedPolicy } from './management-answers.ts';
-import type { Management } from './management.ts';
-import { PRIORITY, samePolicy } from './limits.ts';
+import type { ManagementCallOptions } from './management/management-http.ts';
+import type { NamedPolicy } from './management/management-answers.ts';
+import type { Management } from './management/management.ts';
+import { PRIORITY, samePolicy } from './policies.ts';
 import { escapePattern } from './patterns.ts';
 
 /** What the backstop depends on. */
@@ -46,10 +46,10 @@ export function backstopPolicy(settings: BackstopSettings, maxMessages: number):
  * @throws AgentError `BrokerUnavailable`, `BrokerRefused`: the latter also where RabbitMQ does not understand one of the
  *   patterns
  */
-export async function keepBackstop(
+export async function ensureBackstop(
   management: Pick<Management, 'listOperatorPolicies' | 'putOperatorPolicy' | 'deleteOperatorPolicy'>,
   settings: BackstopSettings,
-  options?: CallOptions,
+  options?: ManagementCallOptions,
 ): Promise<BackstopChange> {
   const { id, vhost, maxMessages } = settings;
   const name = backstopName(id);

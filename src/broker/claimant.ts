@@ -1,8 +1,8 @@
-import type { RandomBytes } from '../clock.ts';
+import type { RandomBytes } from '../util/clock.ts';
 import { contractNames } from '../contract/names.ts';
-import type { Secret } from '../secret.ts';
-import { HASHING_ALGORITHM } from './management.ts';
-import type { CallOptions, Management, Permissions, UserLimits } from './management.ts';
+import type { Secret } from '../util/secret.ts';
+import { HASHING_ALGORITHM } from './management/management.ts';
+import type { ManagementCallOptions, Management, Permissions, UserLimits } from './management/management.ts';
 import { hashMatches, hashPassword } from './password-hash.ts';
 import { escapePattern } from './patterns.ts';
 
@@ -16,13 +16,13 @@ export interface ClaimantSettings {
   readonly maxChannels: number;
 }
 
-/** The calls that {@link keepClaimant} makes. */
+/** The calls that {@link ensureClaimant} makes. */
 export type ClaimantManagement = Pick<
   Management,
   'getUser' | 'putUser' | 'getPermissions' | 'putPermissions' | 'getUserLimits' | 'putUserLimit'
 >;
 
-/** What {@link keepClaimant} had to write. */
+/** What {@link ensureClaimant} had to write. */
 export type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
 
 /** The claimant may write requests, in any version of the contract, and nothing else. */
@@ -39,11 +39,11 @@ export function claimantPermissions(id: string): Permissions {
  *
  * @throws AgentError `BrokerUnavailable`, `BrokerRefused`.
  */
-export async function keepClaimant(
+export async function ensureClaimant(
   management: ClaimantManagement,
   settings: ClaimantSettings,
   randomBytes: RandomBytes,
-  options?: CallOptions,
+  options?: ManagementCallOptions,
 ): Promise<ClaimantRepair[]> {
   const name = contractNames(settings.id).claimantUser;
   const [user, permissions, limits] = await Promise.all([

@@ -1,9 +1,9 @@
 import { contractNames } from '../contract/names.ts';
-import type { Secret } from '../secret.ts';
-import type { BindingCreated } from './broker-events.ts';
-import { EVENT_EXCHANGE } from './broker-events.ts';
-import type { Management } from './management.ts';
-import { createOnDemandConnection } from './on-demand-connection.ts';
+import type { Secret } from '../util/secret.ts';
+import type { BindingCreated } from './amqp/broker-events.ts';
+import { EVENT_EXCHANGE } from './amqp/broker-events.ts';
+import type { Management } from './management/management.ts';
+import { createOnDemandConnection } from './amqp/on-demand-connection.ts';
 
 /** A binding that brings foreign messages to the agent. */
 export type ForeignBinding = Pick<

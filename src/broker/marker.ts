@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import type { Clock } from '../clock.ts';
-import { AgentError } from '../errors.ts';
-import type { CallOptions, Management } from './management.ts';
+import type { Clock } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { ManagementCallOptions, Management } from './management/management.ts';
 
 /** Whose broker it is. */
 export interface BrokerMark {
@@ -46,7 +46,7 @@ export async function claimBroker(
   management: MarkerManagement,
   settings: MarkerSettings,
   clock: Clock,
-  options?: CallOptions,
+  options?: ManagementCallOptions,
 ): Promise<'ours' | 'marked' | 'adopted'> {
   const name = markerName(settings);
   const present = await management.getGlobalParameter(name, options);
@@ -74,7 +74,7 @@ export async function claimBroker(
 export async function assertNotForeign(
   management: Pick<MarkerManagement, 'getGlobalParameter'>,
   settings: Pick<MarkerSettings, 'usernamePrefix' | 'namespacePrefix' | 'storeId'>,
-  options?: CallOptions,
+  options?: ManagementCallOptions,
 ): Promise<void> {
   const name = markerName(settings);
   const present = await management.getGlobalParameter(name, options);

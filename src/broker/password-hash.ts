@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Secret } from '../secret.ts';
+import type { Secret } from '../util/secret.ts';
 
 const SALT_BYTES = 4;
 const HASH_BYTES = 32;

@@ -1,6 +1,6 @@
 import { contractNames } from '../contract/names.ts';
 import { type BindingRemover, type ForeignBinding, isForeignBinding } from './foreign-bindings.ts';
-import type { Binding, Management } from './management.ts';
+import type { Binding, Management } from './management/management.ts';
 
 /** What {@link createSweepBindings} works with. */
 export interface SweepBindingsParts {

@@ -12,50 +12,50 @@ export interface CommandEntry {
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   serve: {
     summary: 'run the agent',
-    load: async () => (await import('./commands/serve.ts')).serve,
+    load: async () => (await import('./commands/serve-command.ts')).serveCommand,
   },
   ping: {
     summary: 'ask an agent for a sign of life',
-    load: async () => (await import('./commands/ping.ts')).ping,
+    load: async () => (await import('./commands/ping-command.ts')).pingCommand,
   },
   claim: {
     summary: 'claim a namespace, once or for as long as a program runs',
-    load: async () => (await import('./commands/claim.ts')).claim,
+    load: async () => (await import('./commands/claim-command.ts')).claimCommand,
   },
   get: {
     summary: 'tell about one namespace',
-    load: async () => (await import('./commands/get.ts')).get,
+    load: async () => (await import('./commands/get-command.ts')).getCommand,
   },
   list: {
     summary: 'list all namespaces',
-    load: async () => (await import('./commands/list.ts')).list,
+    load: async () => (await import('./commands/list-command.ts')).listCommand,
   },
   release: {
     summary: 'end a namespace now, with all that it owns',
-    load: async () => (await import('./commands/release.ts')).release,
+    load: async () => (await import('./commands/release-command.ts')).releaseCommand,
   },
   revoke: {
     summary: 'make all credentials of a namespace useless',
-    load: async () => (await import('./commands/revoke.ts')).revoke,
+    load: async () => (await import('./commands/revoke-command.ts')).revokeCommand,
   },
   watch: {
     summary: 'show what agents do, live',
-    load: async () => (await import('./commands/watch.ts')).watch,
+    load: async () => (await import('./commands/watch-command.ts')).watchCommand,
   },
   verify: {
     summary: 'prove that an installation works, step by step',
-    load: async () => (await import('./commands/verify.ts')).verify,
+    load: async () => (await import('./commands/verify-command.ts')).verifyCommand,
   },
   plan: {
     summary: 'say what agents would do next, and why',
-    load: async () => (await import('./commands/plan.ts')).plan,
+    load: async () => (await import('./commands/plan-command.ts')).planCommand,
   },
   audit: {
     summary: 'show who did what, when and why',
-    load: async () => (await import('./commands/audit.ts')).audit,
+    load: async () => (await import('./commands/audit-command.ts')).auditCommand,
   },
   adopt: {
     summary: 'take over a broker that another store has marked',
-    load: async () => (await import('./commands/adopt.ts')).adopt,
+    load: async () => (await import('./commands/adopt-command.ts')).adoptCommand,
   },
 };

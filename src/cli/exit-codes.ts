@@ -1,4 +1,4 @@
-import type { AgentErrorCode } from '../errors.ts';
+import type { AgentErrorCode } from '../util/agent-errors.ts';
 
 /** What the command line exits with, for scripts. After SIGINT it is 130, after SIGTERM 143, as of any program. */
 export const EXIT = {
@@ -27,7 +27,7 @@ export const EXIT_OF_AGENT_ERROR: Readonly<Record<AgentErrorCode, ExitCode>> = {
   BrokerMarked: EXIT.refused,
   AuthUnavailable: EXIT.unavailable,
   WindowClosed: EXIT.unavailable,
-  KeyMissing: EXIT.refused,
+  SecretMissing: EXIT.refused,
   Contended: EXIT.unavailable,
   Stopping: EXIT.unavailable,
 };

@@ -1,7 +1,7 @@
 import { debuglog } from 'node:util';
-import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/errors.ts';
-import { WireError } from '../contract/errors.ts';
-import { AgentError, TO_SEE_WHERE } from '../errors.ts';
+import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/client-errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
+import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
 import { Interrupted, UsageFault } from './command.ts';
 import { EXIT, EXIT_OF_AGENT_ERROR } from './exit-codes.ts';
 

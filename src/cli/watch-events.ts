@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
-import { closeConnection, connectTo } from '../client/connection.ts';
-import { BrokerRefused } from '../client/errors.ts';
-import { WireError } from '../contract/errors.ts';
+import { closeRpcConnection, connectTo } from '../client/rpc-connection.ts';
+import { BrokerRefused } from '../client/client-errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import { EVENT_TYPES, isEventType } from '../contract/event-types.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import { contractNames } from '../contract/names.ts';
@@ -71,7 +71,7 @@ export async function watchEvents(watched: Watched, signal: AbortSignal): Promis
         watched.onReady();
         await Promise.race([closed, aborted(signal)]);
       } finally {
-        if (signal.aborted || isFirst) await closeConnection(connection);
+        if (signal.aborted || isFirst) await closeRpcConnection(connection);
       }
       if (signal.aborted) return;
       watched.onLost();
@@ -88,7 +88,7 @@ async function consumeEvents(connection: ChannelModel, { id, queue, patterns, on
   channel.on('error', () => undefined);
   const take = (message: ConsumeMessage | null): void => {
     // Its queue is gone, and with it what was to come: begun anew on another connection.
-    if (message === null) void closeConnection(connection);
+    if (message === null) void closeRpcConnection(connection);
     const event = message === null ? undefined : eventIn(message.content);
     if (event !== undefined) onEvent(event);
   };

@@ -1,10 +1,10 @@
-import { WireError } from '../contract/errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { MethodName, ResultBody } from '../contract/methods.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
-import { type ConnectionSource, RpcConnection } from './connection.ts';
+import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
 import { decideRetry } from './decide-retry.ts';
-import { ClientClosed, toClientError, Unavailable } from './errors.ts';
+import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
 import { Lease } from './lease.ts';
 import type { RpcInput } from './rpc.ts';
 import { systemTime, type Time } from './time.ts';

@@ -1,7 +1,7 @@
-import { WireError } from '../contract/errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import { parseInstant } from '../contract/fields.ts';
 import type { MethodName } from '../contract/methods.ts';
-import { NoReply } from './errors.ts';
+import { NoReply } from './client-errors.ts';
 
 /** The first pause before another try, in ms; each further one is twice as long, at most {@link LAST_PAUSE_MS}. */
 const FIRST_PAUSE_MS = 250;

@@ -39,6 +39,6 @@ export {
   RequestConflict,
   ResourceNotFound,
   Unavailable,
-} from './errors.ts';
+} from './client-errors.ts';
 export { type Lease, type LeaseEvents, type PulseCredentials } from './lease.ts';
 export type { Time } from './time.ts';

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { parseInstant } from '../contract/fields.ts';
 import type { ResultBody } from '../contract/methods.ts';
 import { decideAfterFailure, decideRenewal, type HeldClaim, type LossReason } from './decide-lease.ts';
-import { BrokerRefused, ClientClosed, ClockSkew, LeaseLost, PulseAgentError, Unavailable } from './errors.ts';
+import { BrokerRefused, ClientClosed, ClockSkew, LeaseLost, PulseAgentError, Unavailable } from './client-errors.ts';
 import type { Time } from './time.ts';
 
 type Claim = ResultBody<'claim-namespace'>;
@@ -140,7 +140,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     return { connectionString: this.#claim.connectionString, recycleAt: new Date(recycleMs) };
   };
 
-  /** Claims no more; with `release`, the namespace is ended as well, with all that it owns. */
+  /** Claims no more; with `releaseCommand`, the namespace is ended as well, with all that it owns. */
   async stop({ release = false }: { readonly release?: boolean } = {}): Promise<void> {
     this.#end(new ClientClosed('The lease was stopped.'));
     await this.#running;

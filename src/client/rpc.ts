@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
-import { WireError } from '../contract/errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import { parseResult } from '../contract/messages.ts';
 import { METHODS, type MethodName, type RequestInput, type ResultBody } from '../contract/methods.ts';
 import { CONTRACT_VERSION, contractNames, DIRECT_REPLY_TO } from '../contract/names.ts';
 import { JSON_CONTENT_TYPE, readReply } from '../contract/reply.ts';
 import { generateReplyKey, open } from '../contract/sealing.ts';
 import { type ClientCredentials, signRequest } from '../contract/signature.ts';
-import { BrokerRefused, NoReply } from './errors.ts';
+import { BrokerRefused, NoReply } from './client-errors.ts';
 
 /** A connection of amqplib, as far as the library needs one. */
 export type AmqpConnection = Pick<ChannelModel, 'createConfirmChannel'>;

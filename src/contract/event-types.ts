@@ -39,7 +39,7 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       ...requester,
       first: z.boolean().meta({ description: 'Whether this claim made the namespace.', examples: [true] }),
-      created: instantText('When it was first claimed in this life.'),
+      created: instantText('When it was first claimed in this incarnation.'),
       expires: instantText('When it is deleted, unless it is claimed again.', '2026-11-24T16:00:00.000Z'),
       reclaimAt: instantText('When the client should claim again.', '2026-11-24T13:30:00.000Z'),
     }),

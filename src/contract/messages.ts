@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { WireError } from './errors.ts';
+import { WireError } from './wire-errors.ts';
 import { JsonFault, parseStrictJson, quoted } from './json.ts';
 import { METHODS, type MethodName, type RequestBody, type ResultBody } from './methods.ts';
 import { MAX_REQUEST_BYTES } from './names.ts';

@@ -38,7 +38,7 @@ const namespaceOnly = z.strictObject({ namespace: namespaceField });
 const namespaceView = z
   .object({
     namespace: namespaceField,
-    created: instantText('When it was first claimed in this life.'),
+    created: instantText('When it was first claimed in this incarnation.'),
     expires: instantText('When it and all that it owns is deleted.', '2026-11-24T16:00:00.000Z'),
     state: z.enum(['provisioning', 'active', 'expiring']).meta({
       description: 'provisioning: its accounts are being made; active: it can be used; expiring: it is being deleted.',
@@ -79,7 +79,7 @@ export const METHODS = {
       .transform(({ expires, ...rest }) => ({ ...rest, ...(expires === undefined ? {} : { expiresMs: expires }) })),
     result: z.object({
       namespace: namespaceField,
-      created: instantText('When it was first claimed in this life.'),
+      created: instantText('When it was first claimed in this incarnation.'),
       expires: instantText(
         'When it and all that it owns is deleted, unless it is claimed again.',
         '2026-11-24T16:00:00.000Z',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { isWireErrorCode, WIRE_ERRORS, WireError } from './errors.ts';
+import { isWireErrorCode, WIRE_ERRORS, WireError } from './wire-errors.ts';
 import { JsonFault, parseStrictJson } from './json.ts';
 
 /** The content type of a reply that is JSON. */

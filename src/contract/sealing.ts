@@ -1,5 +1,5 @@
 import { CompactEncrypt, type CryptoKey, compactDecrypt, exportJWK, generateKeyPair, importJWK } from 'jose';
-import { WireError } from './errors.ts';
+import { WireError } from './wire-errors.ts';
 import { isUsablePoint, type ReplyKey } from './reply-key.ts';
 
 const KEY_AGREEMENT = 'ECDH-ES';

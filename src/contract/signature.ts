@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import hawk from 'hawk';
-import { WireError } from './errors.ts';
+import { WireError } from './wire-errors.ts';
 import type { MethodName } from './methods.ts';
 import { CONTRACT_VERSION } from './names.ts';
 

@@ -1,9 +1,9 @@
 import type { Alarms } from '../broker/alarms.ts';
-import type { BindingCreated, BrokerEvent } from '../broker/broker-events.ts';
+import type { BindingCreated, BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { type BindingRemover, isForeignBinding } from '../broker/foreign-bindings.ts';
-import type { Log } from '../log.ts';
-import { namespaceOfAccount } from '../namespaces/accounts.ts';
-import type { AgentEvents } from '../notify/agent-events.ts';
+import type { Log } from '../util/log.ts';
+import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
+import type { AgentEvents } from '../events/agent-events.ts';
 import { namespaceOfQueue } from '../queues/managed-queue.ts';
 
 /** What decides about an event. */
@@ -69,7 +69,7 @@ export function decideReaction(settings: ReactionSettings, event: BrokerEvent): 
   }
 }
 
-/** What {@link createReact} works with. */
+/** What {@link createBrokerEventReactions} works with. */
 export interface ReactionParts {
   readonly settings: ReactionSettings;
   /** Asks for the repair of a namespace's accounts. */
@@ -91,7 +91,7 @@ export interface QueueWatch {
  * Does what an event asks for. It returns at once where a job was asked for, and else resolves when it is done: only
  * then may the broker forget the event. It does not throw.
  */
-export function createReact(parts: ReactionParts): (event: BrokerEvent) => Promise<void> | undefined {
+export function createBrokerEventReactions(parts: ReactionParts): (event: BrokerEvent) => Promise<void> | undefined {
   return (event) => {
     const reaction = decideReaction(parts.settings, event);
     switch (reaction.what) {

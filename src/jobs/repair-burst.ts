@@ -1,6 +1,6 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import type { Clock } from '../clock.ts';
-import type { Log } from '../log.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
 
 /** The namespaces whose repair was asked for lately. */
 export interface RepairWindow {
@@ -20,7 +20,7 @@ export const REPAIRS_IN_A_WINDOW = 100;
  *
  * @returns `begin`: repair it in a new window; `repair` it; `compare` everything, as a script changes all of them
  */
-export function decideRepair(
+export function decideBurst(
   { sinceMs, namespaces }: RepairWindow,
   namespace: string,
   nowMs: number,
@@ -69,7 +69,7 @@ export function createRepairBurst(parts: RepairBurstParts): (namespace: string) 
   };
   return (namespace) => {
     const nowMs = clock.monotonicMs();
-    const decided = decideRepair({ sinceMs, namespaces }, namespace, nowMs);
+    const decided = decideBurst({ sinceMs, namespaces }, namespace, nowMs);
     if (decided === 'compare') {
       isLeft = true;
       if (isComparing) return;

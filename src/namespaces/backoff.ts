@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../util/clock.ts';
 
 /** What the agent does for a namespace on its own account. */
 export type Work = 'rotation' | 'deletion' | 'repair' | 'revocation';

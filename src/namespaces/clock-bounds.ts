@@ -1,4 +1,4 @@
-import { type Clock, type Moment, momentOf } from '../clock.ts';
+import { type Clock, type Moment, momentOf } from '../util/clock.ts';
 import { clockDifferenceMs, type Intervals } from './timing.ts';
 
 /**

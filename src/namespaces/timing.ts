@@ -67,9 +67,9 @@ export function deletionStartsMs(expiresMs: number, intervals: Intervals): numbe
 
 /**
  * When the name of a deleted namespace may be used again, by whichever agent's clock: no late write or delete of the former
- * life can arrive any more, and nobody who logged in before its end can open a connection, which the permissions of the next
- * life would allow.
+ * incarnation can arrive any more, and nobody who logged in before its end can open a connection, which the permissions of the next
+ * incarnation would allow.
  */
-export function reusableMs(goneMs: number, intervals: Intervals): number {
-  return goneMs + aftermathMs(intervals);
+export function reusableMs(deletedAtMs: number, intervals: Intervals): number {
+  return deletedAtMs + aftermathMs(intervals);
 }

@@ -1,5 +1,5 @@
-import { type Clock, elapsedSinceMs, type Moment } from '../clock.ts';
-import { AgentError } from '../errors.ts';
+import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
 
 /**
  * The time within which a write to the broker may be sent that is based on a record: F after the record was read.

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../util/clock.ts';
 
 /**
  * What an agent is made of, as far as it can fail by itself, and whether the agent can serve without it. Without broker
@@ -23,13 +23,13 @@ export type PartName = keyof typeof PARTS;
 export type PartState = 'starting' | 'up' | 'down';
 
 /** What one look at a part shows. The reason is for operators and holds no secret. */
-export interface Look {
+export interface HealthCheck {
   readonly state: PartState;
   readonly reason?: string | undefined;
 }
 
 /** What is told of a part. */
-export interface PartReport extends Look {
+export interface PartReport extends HealthCheck {
   /** When it came into this state, in ISO 8601. */
   readonly since: string;
   readonly required: boolean;
@@ -48,19 +48,19 @@ export interface HealthReport {
 /** The health of one agent. */
 export interface Health {
   /** From now on the part is as `look` says. It is asked often, and at once when somebody asks: it must be cheap. */
-  readonly watch: (part: PartName, look: () => Look) => void;
+  readonly watch: (part: PartName, look: () => HealthCheck) => void;
   /** Looks at every part now. */
   report(): HealthReport;
   /** The agent begins to stop: it is not ready any more. */
   readonly stop: () => void;
 }
 
-const STARTING: Look = { state: 'starting', reason: 'the agent has not come to it yet' };
+const STARTING: HealthCheck = { state: 'starting', reason: 'the agent has not come to it yet' };
 
 /** Every part is starting until it is watched. */
 export function createHealth(clock: Clock): Health {
   const names = Object.keys(PARTS) as PartName[];
-  const looks = new Map<PartName, () => Look>();
+  const looks = new Map<PartName, () => HealthCheck>();
   const states = new Map<PartName, { state: PartState; sinceMs: number }>();
   const begunMs = clock.nowMs();
   let stopping = false;
@@ -89,7 +89,7 @@ export function createHealth(clock: Clock): Health {
 }
 
 /** A look at what is there or not; it is starting until it was there once. */
-export function lookAtConnection(isThere: () => boolean, reason: string): () => Look {
+export function checkConnection(isThere: () => boolean, reason: string): () => HealthCheck {
   let wasThere = false;
   return () => {
     const there = isThere();

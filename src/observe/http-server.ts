@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { AgentError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Log } from '../util/log.ts';
 
 /** What is sent for a path. */
 export interface HttpAnswer {

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import type { RecurringJob, TriggeredJob } from '../jobs/job.ts';
+import type { Clock } from '../util/clock.ts';
+import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
 import { type Measured, OK, outcomeOfError } from './measure.ts';
 
 /** The job with a clock at each run. */

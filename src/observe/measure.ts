@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import { AgentError } from '../errors.ts';
+import type { Clock } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
 
 /** Is told of one call that has ended. */
 export type Measured = (operation: string, outcome: string, durationMs: number) => void;

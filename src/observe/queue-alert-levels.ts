@@ -1,4 +1,4 @@
-import { QUEUE_ALERT_LEVELS, type QueueAlertLevel, type QueueAlertStore } from '../store/queue-alerts.ts';
+import { QUEUE_ALERT_LEVELS, type QueueAlertLevel, type QueueAlertStore } from '../store/queue-alert-records.ts';
 
 const PAGE = 1000;
 /** More queues than this have never grown too large at once without somebody knowing. */

@@ -1,5 +1,5 @@
-import { AgentError } from '../errors.ts';
-import type { Look } from './health.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { HealthCheck } from './health.ts';
 
 /** What {@link watchReachability} needs. */
 export interface ReachabilityParts {
@@ -15,7 +15,7 @@ export interface ReachabilityParts {
 
 /** Whether the other side answers. */
 export interface Reachability {
-  readonly look: () => Look;
+  readonly look: () => HealthCheck;
   /** A call failed: look soon. Only the probe decides, as a call may fail for reasons of its own. */
   suspect(): void;
   close(): void;
@@ -24,7 +24,7 @@ export interface Reachability {
 /** Probes for as long as it is not closed. */
 export function watchReachability({ probe, everyMs, soonMs, timeoutMs }: ReachabilityParts): Reachability {
   const closing = new AbortController();
-  let latest: Look = { state: 'starting', reason: 'it was not asked yet' };
+  let latest: HealthCheck = { state: 'starting', reason: 'it was not asked yet' };
   let timer: NodeJS.Timeout | undefined;
   let probing = false;
   let probeAgainSoon = false;
@@ -58,16 +58,20 @@ export function watchReachability({ probe, everyMs, soonMs, timeoutMs }: Reachab
   };
 }
 
-async function outcomeOf(probe: ReachabilityParts['probe'], timeoutMs: number, closing: AbortSignal): Promise<Look> {
+async function outcomeOf(
+  probe: ReachabilityParts['probe'],
+  timeoutMs: number,
+  closing: AbortSignal,
+): Promise<HealthCheck> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Look>((resolve) => {
+  const late = new Promise<HealthCheck>((resolve) => {
     const reason = `no answer within ${timeoutMs} ms`;
     timer = setTimeout(() => resolve({ state: 'down', reason }), timeoutMs).unref();
   });
   const answered = probe(closing).then(
-    (): Look => ({ state: 'up' }),
+    (): HealthCheck => ({ state: 'up' }),
     // Only an AgentError is known to hold no secret.
-    (error: unknown): Look => ({
+    (error: unknown): HealthCheck => ({
       state: 'down',
       reason: error instanceof AgentError ? `${error.code}: ${error.message}` : 'it failed; the log has more',
     }),

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { hostsOf, isLoopback, isPlainMongo } from './addresses.ts';
 
 /** What a start knows besides the configuration. */

@@ -1,11 +1,11 @@
-import type { Clock } from '../clock.ts';
-import type { Look } from './health.ts';
+import type { Clock } from '../util/clock.ts';
+import type { HealthCheck } from './health.ts';
 
 /** Whether the schedule of jobs goes. */
 export interface ScheduleWatch {
   /** A look for jobs that are due worked, or not. */
   readonly looked: (worked: boolean) => void;
-  readonly look: () => Look;
+  readonly look: () => HealthCheck;
 }
 
 /** Looks come twice a second for every job: none that worked for so long, in ms, and nothing is done any more. */

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { hostsOf, isPlainMongo } from './addresses.ts';
 import type { RiskyChoice } from './risky-choices.ts';
 

@@ -1,9 +1,9 @@
-import type { ListedQueue } from '../broker/management.ts';
-import type { NamePattern } from '../name-pattern.ts';
+import type { ListedQueue } from '../broker/management/management.ts';
+import type { NamePattern } from '../util/name-pattern.ts';
 import { type AlertAction, type AlertLimits, decideQueueAlert } from '../queues/decide-alert.ts';
 import { namespaceOfQueue } from '../queues/managed-queue.ts';
-import type { NamespaceRecord } from '../store/records.ts';
-import type { QueueAlert } from '../store/queue-alerts.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+import type { QueueAlert } from '../store/queue-alert-records.ts';
 
 /** What the next survey would do about a queue. */
 export interface PlannedQueue {
@@ -42,7 +42,7 @@ export function planQueues(
     if (record.state !== 'active' && record.state !== 'provisioning') return [];
     if (exemptQueues.some((pattern) => pattern.test(queue))) return [];
     const depth = { messages, isWhole: true, seenMs: nowMs };
-    const decided = decideQueueAlert(alerts.get(queue), record.life, depth, limits, nowMs);
+    const decided = decideQueueAlert(alerts.get(queue), record.incarnation, depth, limits, nowMs);
     if (decided === 'none') return [];
     const action = decided === 'condemn' ? 'delete' : decided;
     return [{ queue, namespace, action, messages, why: whyOf(decided, messages, limits) }];
@@ -65,6 +65,6 @@ function whyOf(
     case 'carry-on':
       return 'an agent began with it and has not finished';
     case 'forget':
-      return 'its alert is of an earlier life of the namespace';
+      return 'its alert is of an earlier incarnation of the namespace';
   }
 }

@@ -1,8 +1,8 @@
-import { activeSlot } from '../namespaces/accounts.ts';
-import { decideEnd, type EndContext, RELEASER_FIRST_MS } from '../namespaces/decide-end.ts';
-import { decideRotation, type RotationContext, writableMs } from '../namespaces/decide-rotation.ts';
+import { activeSlot } from '../namespaces/accounts/account-names.ts';
+import { decideDeletion, type DeletionContext, RELEASER_FIRST_MS } from '../namespaces/deletion/decide-deletion.ts';
+import { decideRotation, type RotationContext, writableMs } from '../namespaces/rotation/decide-rotation.ts';
 import { deletionStartsMs } from '../namespaces/timing.ts';
-import type { NamespaceRecord } from '../store/records.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 
 /** Something that an agent will do about a namespace if nothing happens before. */
 export interface PlannedStep {
@@ -19,7 +19,7 @@ export interface PlannedStep {
 }
 
 /** What these plans depend on. */
-export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<EndContext, 'noticeMs'>;
+export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'noticeMs'>;
 
 /**
  * What agents will do about one namespace between two instants, from the record alone, by asking the decisions at every
@@ -82,7 +82,7 @@ function planEnd(record: NamespaceRecord, fromMs: number, untilMs: number, conte
   ]);
   let present = record;
   for (const atMs of turns) {
-    const decision = decideEnd(present, { ...context, nowMs: atMs });
+    const decision = decideDeletion(present, { ...context, nowMs: atMs });
     if (decision.action === 'wait') continue;
     if (decision.action === 'tell') {
       steps.push({ namespace, action: 'tell', atMs, why: `it expires at ${new Date(expiresMs).toISOString()}` });
@@ -97,9 +97,10 @@ function planEnd(record: NamespaceRecord, fromMs: number, untilMs: number, conte
   return steps;
 }
 
-function planRecheck({ namespace, state, recheckMs }: NamespaceRecord, fromMs: number, untilMs: number) {
-  if (recheckMs === null || recheckMs > untilMs || (state !== 'active' && state !== 'provisioning')) return undefined;
-  const atMs = Math.max(fromMs, recheckMs);
+function planRecheck({ namespace, state, recheckAtMs }: NamespaceRecord, fromMs: number, untilMs: number) {
+  if (recheckAtMs === null || recheckAtMs > untilMs || (state !== 'active' && state !== 'provisioning'))
+    return undefined;
+  const atMs = Math.max(fromMs, recheckAtMs);
   return { namespace, action: 'recheck', atMs, why: 'its credentials were revoked' } as const;
 }
 

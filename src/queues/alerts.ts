@@ -1,9 +1,9 @@
-import type { Clock, RandomBytes } from '../clock.ts';
-import type { QueueAlert, QueueAlertStore } from '../store/queue-alerts.ts';
-import type { NamespaceRecord } from '../store/records.ts';
+import type { Clock, RandomBytes } from '../util/clock.ts';
+import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { type AlertAction, type AlertLimits, type Depth, nextAlert } from './decide-alert.ts';
 import type { DeleteQueue } from './delete-queue.ts';
-import type { QueueNotices } from './queue-notices.ts';
+import type { QueueNotices } from '../notices/queue-notices.ts';
 
 /** What {@link createAlerts} works with. */
 export interface AlertsParts {
@@ -78,7 +78,7 @@ export function createAlerts(parts: AlertsParts): Alerts {
       queue,
       revision: 1,
       namespace: record.namespace,
-      life: record.life,
+      incarnation: record.incarnation,
       episode: randomBytes(12).toString('base64url'),
       level: 'warning',
       messages,
@@ -120,7 +120,7 @@ export function createAlerts(parts: AlertsParts): Alerts {
     const taken = await move(alert, alert.level);
     if (taken === undefined) return;
     // That is decided only about a queue that is deleted.
-    if (record?.life !== taken.life) return await deletion.finish(taken);
+    if (record?.incarnation !== taken.incarnation) return await deletion.finish(taken);
     switch (taken.level) {
       case 'warning':
         return await finishWarning(record, taken);

@@ -1,4 +1,4 @@
-import type { QueueAlert } from '../store/queue-alerts.ts';
+import type { QueueAlert } from '../store/queue-alert-records.ts';
 
 /** How deep a queue was at a look. */
 export interface Depth {
@@ -25,7 +25,7 @@ export interface AlertLimits {
  * - `recover`: it is small again.
  * - `condemn`: delete it, if its owner was warned.
  * - `carry-on`: whoever changed the alert last has not finished.
- * - `forget`: the alert is about a queue that is gone, or of an earlier life of the namespace.
+ * - `forget`: the alert is about a queue that is gone, or of an earlier incarnation of the namespace.
  */
 export type AlertAction = 'none' | 'warn' | 'recover' | 'condemn' | 'carry-on' | 'forget';
 
@@ -49,11 +49,11 @@ const CLOCK_DIFFERENCE_MS = 60_000;
  * warned of first. Between a warning and the next one lies a depth below half of the threshold, so that a queue that
  * stays near it is warned of once.
  *
- * @param life that of the namespace now; undefined when nobody watches the queue any more
+ * @param incarnation that of the namespace now; undefined when nobody watches the queue any more
  */
 export function decideQueueAlert(
   alert: QueueAlert | undefined,
-  life: string | undefined,
+  incarnation: string | undefined,
   { messages, isWhole, isGone = false, seenMs }: Depth,
   { warnAtMessages, deleteAtMessages }: AlertLimits,
   nowMs: number,
@@ -61,7 +61,7 @@ export function decideQueueAlert(
   if (alert === undefined) return messages !== undefined && messages >= warnAtMessages ? 'warn' : 'none';
   const changedMs = alert.changedMs > nowMs + CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
   const isAbandoned = nowMs >= changedMs + FINISH_MS;
-  if (alert.life !== life) {
+  if (alert.incarnation !== incarnation) {
     if (alert.level !== 'deleting' && alert.level !== 'deleted') return 'forget';
     if (!isAbandoned) return 'none';
     // Whose queue was deleted is told so, whatever has become of the namespace since.

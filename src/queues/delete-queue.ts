@@ -1,12 +1,12 @@
-import type { ReadyCounts } from '../broker/ready-counts.ts';
-import { type Clock, elapsedSinceMs, type Moment } from '../clock.ts';
-import { AgentError, isAgentError } from '../errors.ts';
-import type { QueueAlert, QueueAlertStore } from '../store/queue-alerts.ts';
-import type { NamespaceRecord } from '../store/records.ts';
+import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
+import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
+import { AgentError, isAgentError } from '../util/agent-errors.ts';
+import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
-import type { LastLook } from './last-look.ts';
-import type { QueueNotices } from './queue-notices.ts';
+import type { ConfirmDepth } from './confirm-depth.ts';
+import type { QueueNotices } from '../notices/queue-notices.ts';
 import type { RemoveQueue } from './remove-queue.ts';
 
 /** What {@link createDeleteQueue} works with. */
@@ -17,8 +17,8 @@ export interface DeleteQueueParts {
   };
   readonly notices: QueueNotices;
   readonly removeQueue: RemoveQueue;
-  readonly lastLook: LastLook;
-  readonly readyCounts: Pick<ReadyCounts, 'read'>;
+  readonly lastLook: ConfirmDepth;
+  readonly readyCounts: Pick<QueueDepths, 'read'>;
   readonly clock: Clock;
   readonly limits: AlertLimits;
   /** Whether no queue is known to have come or gone under this name since an instant of the monotonic clock. */
@@ -81,7 +81,7 @@ export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
       // The delete call of an agent that died has worked, or the owner was faster.
       if (seen.is === 'missing' && alert.level === 'deleting') return await markDeleted(alert);
       const owner = await store.namespaces.get(namespace);
-      if (owner?.state !== 'active' || owner.life !== alert.life) return await forget(alert);
+      if (owner?.state !== 'active' || owner.incarnation !== alert.incarnation) return await forget(alert);
       if (seen.is === 'missing') return await forget(alert);
       if (seen.is === 'unknown') return;
       const { messages, isReady, seenAt } = seen;

@@ -1,5 +1,5 @@
 import type { AlertLimits } from './decide-alert.ts';
-import { baseOf, isClearlyMore, isTooSoonToTell, nextLookMs, type Sample } from './predict.ts';
+import { baseOf, isClearlyMore, isTooSoonToTell, nextInspectionMs, type Sample } from './predict-growth.ts';
 
 /** What {@link createGrowth} works with. */
 export interface GrowthParts {
@@ -59,7 +59,7 @@ export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
         const goesOn = hasGrown || isUnchanged(known, latest);
         const before = goesOn && earlier !== undefined ? baseOf(known?.before, earlier, latest) : undefined;
         taken.set(queue, { before, latest });
-        const pauseMs = nextLookMs(before, latest, limits, horizonMs);
+        const pauseMs = nextInspectionMs(before, latest, limits, horizonMs);
         const isGrowing = hasGrown && isClearlyMore(earlier, latest) && messages < limits.deleteAtMessages;
         if (isGrowing) looks.set(queue, Math.min(pauseMs ?? Infinity, SECOND_LOOK_MS));
         else if (pauseMs !== undefined) looks.set(queue, pauseMs);
@@ -80,7 +80,7 @@ export function createGrowth({ limits, horizonMs }: GrowthParts): Growth {
       if (messages < known.latest.messages || seenMs <= known.latest.seenMs) return undefined;
       const before = baseOf(known.before, known.latest, latest);
       samples.set(queue, { before, latest });
-      return nextLookMs(before, latest, limits, horizonMs);
+      return nextInspectionMs(before, latest, limits, horizonMs);
     },
     forget: (queue) => void samples.delete(queue),
   };

@@ -1,6 +1,6 @@
-import { BrokerRefusal, type CallOptions, type Management } from '../broker/management.ts';
-import type { Sleep } from '../clock.ts';
-import { AgentError } from '../errors.ts';
+import { BrokerRefusal, type Management, type ManagementCallOptions } from '../broker/management/management.ts';
+import type { Sleep } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
 
 /** A connection that was closed as it held a queue that was to be deleted. */
 export interface ClosedHolder {
@@ -33,7 +33,7 @@ export interface RemoveQueueParts {
 export type RemoveQueue = (
   namespace: string,
   queue: string,
-  options: CallOptions & { readonly signal: AbortSignal },
+  options: ManagementCallOptions & { readonly signal: AbortSignal },
 ) => Promise<boolean>;
 
 const REASON = 'A queue that only this connection may use had grown too large and is deleted with it.';
@@ -48,7 +48,7 @@ export function createRemoveQueue({ management, vhost, accountsOf, onClosed, sle
   const findHolder = async (
     namespace: string,
     queue: string,
-    options: CallOptions,
+    options: ManagementCallOptions,
   ): Promise<ClosedHolder | undefined> => {
     const connection = await management.getQueueOwner(vhost, queue, options);
     if (connection === undefined) return undefined;

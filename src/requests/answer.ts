@@ -1,4 +1,4 @@
-import { WireError } from '../contract/errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import type { MethodName } from '../contract/methods.ts';
 import { METHODS } from '../contract/methods.ts';
 import { errorReply, type Reply, resultReply, sealedReply } from '../contract/reply.ts';
@@ -6,7 +6,7 @@ import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
 import type { Signer, SignedRequest } from './authenticate.ts';
 import type { MethodHandler, MethodHandlers } from './method.ts';
-import { type ReplyAddress, signedReplyTo, sortReplyAddress } from './reply-address.ts';
+import { type ReplyAddress, signedReplyTo, classifyReplyAddress } from './reply-address.ts';
 import { type Delivery, readRequest, type Request } from './request.ts';
 import { scopesSatisfy } from './scopes.ts';
 import { asShortText } from './short-text.ts';
@@ -98,7 +98,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: A
     }
     let address: ReplyAddress;
     try {
-      const sorted = sortReplyAddress(delivery.properties.replyTo, parts.isLiveReplyAddress);
+      const sorted = classifyReplyAddress(delivery.properties.replyTo, parts.isLiveReplyAddress);
       address = await untilAborted(sorted, signal);
     } catch (cause) {
       // Without knowing the broker's nodes an error cannot be sent either: a forged address would cut the connection.

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import { WireError } from '../contract/errors.ts';
+import type { Clock } from '../util/clock.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import type { MethodName } from '../contract/methods.ts';
 import {
   hashesEqual,
@@ -10,9 +10,9 @@ import {
   SIGNED_PORT,
   signedResource,
 } from '../contract/signature.ts';
-import type { NonceEntry } from '../store/records.ts';
+import type { NonceEntry } from '../store/namespace-record.ts';
 import type { NonceStore } from '../store/store.ts';
-import type { Authenticator } from './authenticator.ts';
+import type { TaskclusterAuth } from './taskcluster-auth.ts';
 
 /** What of a request is signed. */
 export interface SignedRequest {
@@ -36,7 +36,7 @@ export interface Signer {
 
 /** What {@link createAuthenticate} works with. */
 export interface AuthenticateParts {
-  readonly authenticator: Authenticator;
+  readonly authenticator: TaskclusterAuth;
   readonly nonces: NonceStore;
   readonly clock: Clock;
   readonly audience: string;

@@ -1,11 +1,11 @@
 import type { Channel, ChannelModel, ConsumeMessage, RecoveringChannelModel } from 'amqplib';
-import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/close-connection.ts';
-import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/recovering-connection.ts';
-import { within } from '../clock.ts';
-import { AgentError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/amqp/close-connection.ts';
+import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/amqp/recovering-connection.ts';
+import { within } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Log } from '../util/log.ts';
 import type { Delivery } from './request.ts';
-import { outliveUnreadableHeaders } from './unreadable-headers.ts';
+import { outliveUnreadableHeaders } from '../broker/amqp/amqplib-header-workaround.ts';
 
 /** What is done with a delivery when it was served: `reject` leaves it to the queue's dead-letter exchange. */
 export type Verdict = 'ack' | 'reject' | 'requeue';

@@ -1,8 +1,8 @@
 import type { ChannelModel, ConfirmChannel, Options, RecoveringChannelModel } from 'amqplib';
-import { closeConnection } from '../broker/close-connection.ts';
-import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/recovering-connection.ts';
-import { AgentError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import { closeConnection } from '../broker/amqp/close-connection.ts';
+import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/amqp/recovering-connection.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Log } from '../util/log.ts';
 import { isShortText } from './short-text.ts';
 
 /** A message that leaves the agent for an address that a stranger may have named. */

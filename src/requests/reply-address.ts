@@ -19,7 +19,7 @@ export type ReplyAddress =
  * @param isLive tells whether a direct reply-to address is one that a running node can have written. Publishing to any
  *   other one closes the agent's connection.
  */
-export async function sortReplyAddress(
+export async function classifyReplyAddress(
   replyTo: unknown,
   isLive: (address: string) => Promise<boolean>,
 ): Promise<ReplyAddress> {

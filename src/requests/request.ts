@@ -1,5 +1,5 @@
 import type { MessageProperties } from 'amqplib';
-import { WireError } from '../contract/errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import { parseRequestBody } from '../contract/messages.ts';
 import { isMethodName, METHODS, type MethodName, type RequestBody } from '../contract/methods.ts';
 import { CORRELATION_ID_PATTERN, MAX_REQUEST_BYTES } from '../contract/names.ts';

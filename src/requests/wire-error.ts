@@ -1,5 +1,5 @@
-import { WireError } from '../contract/errors.ts';
-import { AGENT_ERRORS, AgentError } from '../errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
+import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
 
 /** What a client is told of an error: its own faults word for word, the agent's by their meaning alone. */
 export function toWireError(error: unknown): WireError {

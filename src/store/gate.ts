@@ -1,4 +1,4 @@
-import { AgentError } from '../errors.ts';
+import { AgentError } from '../util/agent-errors.ts';
 
 /** The one way into a store: turns whatever fails, and every call after {@link close}, into `StoreUnavailable`. */
 export class StoreGate {

@@ -1,4 +1,4 @@
-import { NAMESPACE_STATES, type NamespaceState } from './records.ts';
+import { NAMESPACE_STATES, type NamespaceState } from './namespace-record.ts';
 
 /** Counts the records of each state with `count`. */
 export async function countStates(

@@ -1,7 +1,7 @@
-import type { AuditStore } from './audit.ts';
-import type { NoticeStore } from './notices.ts';
-import type { QueueAlertStore } from './queue-alerts.ts';
-import type { NamespaceRecord, NamespaceState, NonceEntry } from './records.ts';
+import type { AuditStore } from './audit-records.ts';
+import type { NoticeStore } from './notice-records.ts';
+import type { QueueAlertStore } from './queue-alert-records.ts';
+import type { NamespaceRecord, NamespaceState, NonceEntry } from './namespace-record.ts';
 
 /** Which part of the names to list, in ascending order of name (by code unit). */
 export interface ListOptions {

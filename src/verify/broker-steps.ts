@@ -1,6 +1,6 @@
-import type { Management } from '../broker/management.ts';
-import { EVENT_EXCHANGE } from '../broker/broker-events.ts';
-import type { Config } from '../config.ts';
+import type { Management } from '../broker/management/management.ts';
+import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
+import type { Config } from '../config/config.ts';
 import { failed, type Finding, ok, type Step, warning } from './finding.ts';
 import { agentRights, brokerEventRights, missingRights, type NeededRight } from './rights.ts';
 

@@ -1,4 +1,4 @@
-/** What one step of `verify` found. */
+/** What one step of `verifyCommand` found. */
 export interface Finding {
   /** `warning`: it works, and somebody should look at it; `skipped`: it was not looked at. */
   readonly outcome: 'ok' | 'warning' | 'failed' | 'skipped';

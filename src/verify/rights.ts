@@ -1,5 +1,5 @@
-import { EVENT_EXCHANGE } from '../broker/broker-events.ts';
-import type { Permissions } from '../broker/management.ts';
+import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
+import type { Permissions } from '../broker/management/management.ts';
 import { contractNames } from '../contract/names.ts';
 
 type Right = keyof Permissions;

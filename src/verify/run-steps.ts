@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts';
-import { PulseAgentError } from '../client/errors.ts';
-import { WireError } from '../contract/errors.ts';
-import { AgentError, TO_SEE_WHERE } from '../errors.ts';
+import type { Clock } from '../util/clock.ts';
+import { PulseAgentError } from '../client/client-errors.ts';
+import { WireError } from '../contract/wire-errors.ts';
+import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
 import { failed, type Finding, skipped, type Step, type StepReport } from './finding.ts';
 
 /** What {@link runSteps} works with. */

@@ -1,10 +1,10 @@
-import type { Clock, RandomBytes } from '../clock.ts';
-import { addMissingKeys } from '../namespaces/needed-keys.ts';
-import type { Keyring } from '../namespaces/passwords.ts';
-import type { MongoInspection, MongoSetup } from '../store/inspect-mongodb.ts';
-import type { IndexFault } from '../store/mongodb-indexes.ts';
-import { namespacePages } from '../store/namespace-pages.ts';
-import type { StoreReader } from '../store/read-only.ts';
+import type { Clock, RandomBytes } from '../util/clock.ts';
+import { addMissingSecrets } from '../namespaces/accounts/needed-secrets.ts';
+import type { Keyring } from '../namespaces/accounts/keyring.ts';
+import type { MongoInspection, MongoSetup } from '../store/mongodb/inspect-mongodb.ts';
+import type { IndexFault } from '../store/mongodb/mongodb-indexes.ts';
+import { namespacePages } from '../store/paged-listing.ts';
+import type { StoreReader } from '../store/open-store-to-read.ts';
 import { failed, type Finding, ok, skipped, type Step, warning } from './finding.ts';
 
 /** What the steps of the store are made of. */
@@ -106,14 +106,14 @@ async function countMissing(
 ): Promise<ReadonlyMap<string, number>> {
   const missing = new Map<string, number>();
   for await (const page of namespacePages(namespaces, signal, { states: ['provisioning', 'active'] })) {
-    addMissingKeys(missing, page, keyring);
+    addMissingSecrets(missing, page, keyring);
   }
   return missing;
 }
 
 export function judgeSecrets(missing: ReadonlyMap<string, number>): Finding {
   if (missing.size === 0) return ok('every secret that namespaces need is there');
-  const said = [...missing].map(([keyId, count]) => `${count} namespaces need the secret with the id ${keyId}`);
+  const said = [...missing].map(([secretId, count]) => `${count} namespaces need the secret with the id ${secretId}`);
   return failed(
     said.join(', '),
     'Add it to PULSE_AGENT_PREVIOUS_SECRETS until they are rotated; without it nobody can claim them.',

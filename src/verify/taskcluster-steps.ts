@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Config } from '../config/config.ts';
 import { scopesSatisfy } from '../requests/scopes.ts';
 import { failed, type Finding, ok, skipped, type Step, warning } from './finding.ts';
 

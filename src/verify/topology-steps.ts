@@ -1,8 +1,8 @@
 import { claimantPermissions } from '../broker/claimant.ts';
-import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/limits.ts';
-import type { BrokerUser, Management, UserLimits, VhostPermissions } from '../broker/management.ts';
+import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
+import type { BrokerUser, Management, UserLimits, VhostPermissions } from '../broker/management/management.ts';
 import { markedStore, markerName } from '../broker/marker.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
 import { contractNames } from '../contract/names.ts';
 import { failed, type Finding, ok, skipped, type Step } from './finding.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../src/clock.ts';
-import type { AuditRecord } from '../../src/store/audit.ts';
-import { openStore } from '../../src/store/open.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import type { AuditRecord } from '../../src/store/audit-records.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
-import type { Agent } from '../../src/agent.ts';
-import { AgentError } from '../../src/errors.ts';
+import type { Agent } from '../../src/agent/agent.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { eventAbout, type EventExchange, makeEventExchange, type SentEvent } from '../support/event-exchange.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claimed-namespace.ts';
@@ -53,7 +53,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
 
     const held = new EventEmitter();
     const both = Promise.all([once(held, 'rotation'), once(held, 'deletion')]);
-    const gone = once(held, 'gone');
+    const gone = once(held, 'deleted');
     const hold = async (at: 'rotation' | 'deletion', call: () => Promise<unknown>): Promise<unknown> => {
       const result = await call();
       held.emit(at);
@@ -68,7 +68,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
     await both;
     around = (_step, call) => call();
     await broker.kill();
-    held.emit('gone');
+    held.emit('deleted');
     await broker.start();
 
     // What RabbitMQ was told in the last moments may be lost with it: then the comparison puts it right.

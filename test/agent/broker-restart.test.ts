@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { ConsumeMessage } from 'amqplib';
-import type { Agent } from '../../src/agent.ts';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import type { Agent } from '../../src/agent/agent.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, cutConnections, manage, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';

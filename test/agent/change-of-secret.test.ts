@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { loadConfig } from '../../src/config.ts';
-import { type Agent, startAgent } from '../../src/agent.ts';
-import { createLog } from '../../src/log.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { type Agent, startAgent } from '../../src/agent/agent.ts';
+import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { collectLog } from '../support/collected-log.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';

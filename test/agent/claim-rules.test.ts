@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { OTHER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';

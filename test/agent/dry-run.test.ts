@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../src/clock.ts';
-import { makePlan } from '../../src/composition/planning.ts';
-import { startDryRun } from '../../src/dry-run.ts';
-import { createLog } from '../../src/log.ts';
-import { openStore } from '../../src/store/open.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { makePlan } from '../../src/plan/plan.ts';
+import { startDryRun } from '../../src/agent/dry-run.ts';
+import { createLog } from '../../src/util/log.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';

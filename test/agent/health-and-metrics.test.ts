@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
-import type { Management } from '../../src/broker/management.ts';
-import { AgentError } from '../../src/errors.ts';
+import type { Management } from '../../src/broker/management/management.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { makeInstallation, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';

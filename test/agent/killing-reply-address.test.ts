@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Management } from '../../src/broker/management.ts';
+import type { Management } from '../../src/broker/management/management.ts';
 import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
 import { type TestInstallation, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PulseAgentClient } from '../../src/client/client.ts';
-import { AgentError } from '../../src/errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, teamNamespace } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claimed-namespace.ts';

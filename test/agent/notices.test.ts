@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { newNotice } from '../../src/queues/decide-notice.ts';
-import type { Notice } from '../../src/store/notices.ts';
+import { newNotice } from '../../src/notices/decide-notice.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
 import type { Store } from '../../src/store/store.ts';
 import {
   type InstallationOptions,
@@ -65,12 +65,12 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
       await rpc.request('claim-namespace', { namespace, contact: CONTACT });
       const record = await store.namespaces.get(namespace);
       assert.ok(record?.contact === CONTACT);
-      const { life, contact } = record;
+      const { incarnation, contact } = record;
       const about = { messages: 4100, warnAtMessages: 4000, deleteAtMessages: 8000, seenMs: Date.now() };
       const queueName = `queue/${namespace}/jobs`;
       const id = unique('notice');
       return await store.notices.add(
-        newNotice({ id, kind: 'queue-warning', namespace, life, queue: queueName, contact, ...about }),
+        newNotice({ id, kind: 'queue-warning', namespace, incarnation, queue: queueName, contact, ...about }),
       );
     },
   };

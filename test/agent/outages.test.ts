@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Management } from '../../src/broker/management.ts';
-import { AgentError } from '../../src/errors.ts';
+import type { Management } from '../../src/broker/management/management.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Agent } from '../../src/agent.ts';
-import { AgentError } from '../../src/errors.ts';
+import type { Agent } from '../../src/agent/agent.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
 import { settleDown, untilGone } from '../support/lifecycle.ts';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { markerName } from '../../src/broker/marker.ts';
-import { findExecutable } from '../../src/dev/processes.ts';
+import { findExecutable } from '../../dev/processes.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, sharedBroker } from '../support/broker.ts';
 import { builtProgram } from '../support/built-agent.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { nodeNameHash } from '../../src/broker/direct-reply-to.ts';
+import { nodeNameHash } from '../../src/broker/amqp/direct-reply-to.ts';
 import { OTHER, TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';

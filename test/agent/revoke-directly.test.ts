@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
-import { loadConfig } from '../../src/config.ts';
-import { openDirectRevoker } from '../../src/composition/direct-revocation.ts';
-import { openStoreToRead } from '../../src/store/read-only.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { openDirectRevoker } from '../../src/agent/direct-revocation.ts';
+import { openStoreToRead } from '../../src/store/open-store-to-read.ts';
 import { makeInstallation, OTHER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Channel, ConsumeMessage } from 'amqplib';
-import type { Management } from '../../src/broker/management.ts';
+import type { Management } from '../../src/broker/management/management.ts';
 import { makeInstallation, NEWCOMER, OTHER, TEAM, teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, cutConnections, openConnection, sharedBroker } from '../support/broker.ts';
 

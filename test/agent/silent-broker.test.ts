@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Agent } from '../../src/agent.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';

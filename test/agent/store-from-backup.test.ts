@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { cpSync, rmSync } from 'node:fs';
-import { openManagement } from '../../src/composition/open-management.ts';
+import { openManagement } from '../../src/broker/management/open-management.ts';
 import { claimBroker } from '../../src/broker/marker.ts';
 import type { Rpc } from '../../src/client/rpc.ts';
-import { systemClock } from '../../src/clock.ts';
-import { openStore } from '../../src/store/open.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
 import { assertCredentialsWork, assertHonoured, type Claimed, openPatientRpc } from '../support/claimed-namespace.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Management } from '../../src/broker/management.ts';
+import type { Management } from '../../src/broker/management/management.ts';
 import type { TestInstallation } from '../support/agent.ts';
 import { switchQuorumQueue } from '../support/broken-queue.ts';
 import { useSharedBroker } from '../support/broker.ts';

@@ -1,6 +1,6 @@
-import type { Management } from '../../src/broker/management.ts';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
-import { AgentError } from '../../src/errors.ts';
+import type { Management } from '../../src/broker/management/management.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type AlarmChange, createAlarms } from '../../src/broker/alarms.ts';
-import type { AlarmEvent } from '../../src/broker/broker-events.ts';
-import type { NodeAlarm } from '../../src/broker/management.ts';
+import type { AlarmEvent } from '../../src/broker/amqp/broker-events.ts';
+import type { NodeAlarm } from '../../src/broker/management/management.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 describe('the alarms of the broker', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type BackstopSettings, keepBackstop } from '../../src/broker/backstop.ts';
-import { createManagement } from '../../src/broker/management.ts';
-import { Secret } from '../../src/secret.ts';
+import { type BackstopSettings, ensureBackstop } from '../../src/broker/backstop.ts';
+import { createManagement } from '../../src/broker/management/management.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { createVhost, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 
@@ -46,7 +46,7 @@ describe('the backstop', function () {
     const before = 'queue/taskcluster-x/before';
     assert.equal(await filled(before), 3 * MAX_MESSAGES);
     assert.equal(
-      await keepBackstop(management, { ...settings, exemptQueues: ['queue/taskcluster-x/ex.*', 'y'] }),
+      await ensureBackstop(management, { ...settings, exemptQueues: ['queue/taskcluster-x/ex.*', 'y'] }),
       'put',
     );
     assert.equal(await depth(before), MAX_MESSAGES);
@@ -62,11 +62,11 @@ describe('the backstop', function () {
 
   it('is written only where it differs, and removed where there is to be none', async () => {
     const { management, settings } = await site();
-    assert.equal(await keepBackstop(management, { ...settings, maxMessages: null }), 'none');
-    assert.equal(await keepBackstop(management, settings), 'put');
-    assert.equal(await keepBackstop(management, settings), 'none');
-    assert.equal(await keepBackstop(management, { ...settings, maxMessages: 200 }), 'put');
-    assert.equal(await keepBackstop(management, { ...settings, maxMessages: null }), 'removed');
+    assert.equal(await ensureBackstop(management, { ...settings, maxMessages: null }), 'none');
+    assert.equal(await ensureBackstop(management, settings), 'put');
+    assert.equal(await ensureBackstop(management, settings), 'none');
+    assert.equal(await ensureBackstop(management, { ...settings, maxMessages: 200 }), 'put');
+    assert.equal(await ensureBackstop(management, { ...settings, maxMessages: null }), 'removed');
     assert.deepEqual(await management.listOperatorPolicies(settings.vhost), []);
   });
 });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
-import { claimantPermissions, keepClaimant } from '../../src/broker/claimant.ts';
+import { claimantPermissions, ensureClaimant } from '../../src/broker/claimant.ts';
 import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -37,7 +37,7 @@ describe('claimant', () => {
 
   const settings = () => ({ id: room.id, vhost: room.vhost, password, maxConnections: 3, maxChannels: 6 });
   const keep = (changes: Partial<ReturnType<typeof settings>> = {}) =>
-    keepClaimant(room.management, { ...settings(), ...changes }, randomBytes);
+    ensureClaimant(room.management, { ...settings(), ...changes }, randomBytes);
   const connect = () => {
     const url = new URL(room.amqpUrl);
     url.username = room.names.claimantUser;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { claimBroker, markerName } from '../../src/broker/marker.ts';
-import { systemClock } from '../../src/clock.ts';
-import { isAgentError } from '../../src/errors.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { isAgentError } from '../../src/util/agent-errors.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { hashMatches, hashPassword } from '../../src/broker/password-hash.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/util/secret.ts';
 
 describe('password hash', () => {
   // The worked example of RabbitMQ's documentation.

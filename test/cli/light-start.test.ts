@@ -25,7 +25,7 @@ describe('the start of the command line', () => {
 
   for (const command of ['ping', 'claim', 'get', 'list', 'release', 'revoke', 'watch']) {
     it(`loads for ${command} what a client needs, and none of an agent's parts`, () => {
-      const packages = packagesOf(`src/cli/commands/${command}.ts`);
+      const packages = packagesOf(`src/cli/commands/${command}-command.ts`);
       assert.ok(packages.has('amqplib'));
       for (const heavy of ['mongodb', 'agenda', '@agendajs/mongo-backend', 'lmdb', 'rascal', 'axios', 'pino']) {
         assert.ok(!packages.has(heavy), heavy);
@@ -35,7 +35,7 @@ describe('the start of the command line', () => {
   }
 
   it('loads for serve what an agent needs', () => {
-    const packages = packagesOf('src/cli/commands/serve.ts');
+    const packages = packagesOf('src/cli/commands/serve-command.ts');
     for (const needed of ['agenda', 'rascal', 'amqplib']) assert.ok(packages.has(needed), needed);
     // The store that is used is loaded when it is opened.
     assert.ok(!packages.has('mongodb') && !packages.has('lmdb'));

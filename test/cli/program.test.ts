@@ -3,8 +3,8 @@ import { type DefineCommand, Interrupted } from '../../src/cli/command.ts';
 import type { CommandEntry } from '../../src/cli/commands.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { runProgram } from '../../src/cli/program.ts';
-import { BrokerRefused, RequestConflict } from '../../src/client/errors.ts';
-import { AgentError } from '../../src/errors.ts';
+import { BrokerRefused, RequestConflict } from '../../src/client/client-errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 
 interface Run {
   readonly exitCode: number;

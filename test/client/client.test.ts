@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
-import * as errors from '../../src/client/errors.ts';
+import * as errors from '../../src/client/client-errors.ts';
 import { systemTime } from '../../src/client/time.ts';
 import type { MethodName } from '../../src/contract/methods.ts';
 import { readReply } from '../../src/contract/reply.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { backoffMs, decideRetry, type FailedTry } from '../../src/client/decide-retry.ts';
-import { BrokerRefused, NoReply } from '../../src/client/errors.ts';
-import { WIRE_ERRORS, WireError, type WireErrorCode } from '../../src/contract/errors.ts';
+import { BrokerRefused, NoReply } from '../../src/client/client-errors.ts';
+import { WIRE_ERRORS, WireError, type WireErrorCode } from '../../src/contract/wire-errors.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Agent } from '../../src/agent.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import type { ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
-import { ClockSkew, LeaseLost } from '../../src/client/errors.ts';
+import { ClockSkew, LeaseLost } from '../../src/client/client-errors.ts';
 import type { Lease, LeaseEvents } from '../../src/client/lease.ts';
 import { systemTime } from '../../src/client/time.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';

@@ -9,7 +9,7 @@ import {
   type PulseAgentError,
   RequestConflict,
   Unavailable,
-} from '../../src/client/errors.ts';
+} from '../../src/client/client-errors.ts';
 import { Lease } from '../../src/client/lease.ts';
 import type { ResultBody } from '../../src/contract/methods.ts';
 import { createVirtualTime, type VirtualTime } from '../support/virtual-time.ts';

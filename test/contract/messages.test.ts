@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import { parseRequestBody, parseResult } from '../../src/contract/messages.ts';
 import { METHODS, type MethodName, isMethodName, type RequestBody } from '../../src/contract/methods.ts';
 import { MAX_REQUEST_BYTES } from '../../src/contract/names.ts';
@@ -224,7 +224,7 @@ describe('results', () => {
 
   it('that break the contract are the fault of the agent', () => {
     const broken = { ...view, expires: 'never' };
-    for (const text of ['{', '{}', JSON.stringify(broken), '[]', JSON.stringify({ ...view, state: 'gone' })]) {
+    for (const text of ['{', '{}', JSON.stringify(broken), '[]', JSON.stringify({ ...view, state: 'deleted' })]) {
       assert.throws(
         () => parseResult('get-namespace', Buffer.from(text)),
         (error) => error instanceof WireError && error.code === 'InternalServerError',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { isWireErrorCode, WIRE_ERRORS, WireError } from '../../src/contract/errors.ts';
+import { isWireErrorCode, WIRE_ERRORS, WireError } from '../../src/contract/wire-errors.ts';
 import { errorBody, errorReply, readReply, resultReply, sealedReply } from '../../src/contract/reply.ts';
 
 describe('replies', () => {

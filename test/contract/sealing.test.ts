@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { CompactEncrypt, importJWK } from 'jose';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import { parseRequestBody } from '../../src/contract/messages.ts';
 import { isUsablePoint } from '../../src/contract/reply-key.ts';
 import { generateReplyKey, open, seal } from '../../src/contract/sealing.ts';

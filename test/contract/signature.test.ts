@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import hawk from 'hawk';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import {
   hashesEqual,
   nonceKey,

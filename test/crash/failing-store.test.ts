@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { WireError } from '../../src/contract/errors.ts';
-import { AgentError } from '../../src/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { assertCredentialsWork, assertNamespaceIsWhole, assertNothingWaits } from '../support/claimed-namespace.ts';

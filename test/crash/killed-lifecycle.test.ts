@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Rpc } from '../../src/client/rpc.ts';
-import { permissionsOf } from '../../src/namespaces/accounts.ts';
+import { permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { type AgentProcess, startAgentProcess, startDoomedAgent } from '../support/agent-process.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
@@ -248,7 +248,7 @@ async function openLane(scenario: Scenario) {
   };
 }
 
-/** Nothing is left, and the next life is another one. */
+/** Nothing is left, and the next incarnation is another one. */
 async function checkEnd({ installation, rpc, namespace, claimed }: Scene): Promise<void> {
   await untilGone(installation, rpc, namespace);
   await assertRefused(claimed.connectionString);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../src/clock.ts';
-import { newNotice } from '../../src/queues/decide-notice.ts';
-import type { Notice } from '../../src/store/notices.ts';
-import { openStore } from '../../src/store/open.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { newNotice } from '../../src/notices/decide-notice.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, type TestInstallation } from '../support/agent.ts';
@@ -81,7 +81,7 @@ function deletionNotice(): Notice {
     id: unique('notice'),
     kind: 'queue-deletion',
     namespace: 'taskcluster-ended',
-    life: 'bGlmZQ',
+    incarnation: 'bGlmZQ',
     queue: 'queue/taskcluster-ended/jobs',
     contact: 'owner@example.org',
     messages: 9000,
@@ -94,7 +94,7 @@ function deletionNotice(): Notice {
 /** Lets the time pass for which an attempt is left to whoever began it. */
 async function endLease(store: Store, id: string): Promise<void> {
   const notice = await store.notices.get(id);
-  if (notice?.state !== 'waiting' || !notice.underWay) return;
+  if (notice?.state !== 'waiting' || !notice.inProgress) return;
   const rewound = { ...notice, revision: notice.revision + 1, nextAttemptMs: Date.now() };
   assert.ok(await store.notices.replace(rewound, notice.revision));
 }

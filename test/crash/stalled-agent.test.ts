@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
-import { openStore } from '../../src/store/open.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
@@ -26,7 +26,7 @@ describe('an agent that stands still between reading a record and writing its ac
 
   for (const { title, meanwhile } of [
     { title: 'writes nothing when the other agent has made the account', meanwhile: async () => {} },
-    { title: 'does not break the credentials of the next life', meanwhile: endLife },
+    { title: 'does not break the credentials of the next incarnation', meanwhile: endLife },
   ]) {
     it(`${title}, and answers with what holds by then`, async function () {
       this.timeout(90_000);
@@ -65,7 +65,7 @@ describe('an agent that stands still between reading a record and writing its ac
   }
 });
 
-/** As an expiry would: the life that the stalled agent has read is over and its name free again. */
+/** As an expiry would: the incarnation that the stalled agent has read is over and its name free again. */
 async function endLife({ environment }: TestInstallation, namespace: string): Promise<void> {
   const store = await openStore(environment['STORE_URL'] ?? '', { clock: systemClock, randomBytes });
   try {
@@ -74,8 +74,8 @@ async function endLife({ environment }: TestInstallation, namespace: string): Pr
     const tombstone = {
       ...record,
       revision: record.revision + 1,
-      state: 'gone' as const,
-      goneMs: Date.now() - settleMs(INTERVALS),
+      state: 'deleted' as const,
+      deletedAtMs: Date.now() - settleMs(INTERVALS),
     };
     assert.ok(await store.namespaces.replace(tombstone, record.revision));
   } finally {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rpc } from '../../src/client/rpc.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { reusableMs } from '../../src/namespaces/timing.ts';
-import { openStore } from '../../src/store/open.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import { openStore } from '../../src/store/open-store.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type AgentProcess, startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
@@ -72,7 +72,7 @@ describe('an agent that stands still for longer than any lock', function () {
       await other.stop();
     });
 
-    it('in a deletion touches nothing of the next life', async () => {
+    it('in a deletion touches nothing of the next incarnation', async () => {
       const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
       await settleDown((await openDoomed(claimed.connectionString)).connection, namespace);
       await stalled.arm('management.deleteQueue', 'before', 'SIGSTOP', namespace);
@@ -80,9 +80,9 @@ describe('an agent that stands still for longer than any lock', function () {
       await stalled.signalled('SIGSTOP');
       const stalledMs = performance.now();
       const other = await startAgentProcess(installation.environment);
-      const { goneMs } = await untilRecord(other, store, namespace, ({ state }) => state === 'gone');
+      const { deletedAtMs } = await untilRecord(other, store, namespace, ({ state }) => state === 'deleted');
       // No event tells that a time has passed: here that in which the name is not given again, below that of every lock.
-      await sleep(Math.max(0, reusableMs(goneMs ?? 0, INTERVALS) + 50 - Date.now()));
+      await sleep(Math.max(0, reusableMs(deletedAtMs ?? 0, INTERVALS) + 50 - Date.now()));
       const anew = await claimOfEither(rpc, namespace);
       assert.notEqual(anew.connectionString, claimed.connectionString);
       await settleDown(await openConnection(anew.connectionString), namespace);

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { agentRights, brokerEventRights, missingRights } from '../../src/verify/rights.ts';
 import { makeFolder } from '../support/folders.ts';
 

@@ -48,7 +48,7 @@ describe('bootstrap', () => {
   });
 
   it('says what to do when it is called without a file', async () => {
-    const child = spawn(process.execPath, ['src/dev/bootstrap.js'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, ['dev/bootstrap.js'], { stdio: ['ignore', 'ignore', 'pipe'] });
     const [text] = await once(child.stderr, 'data');
     assert.match(String(text), /^Say which file to run: .*\n$/);
     assert.deepEqual(await once(child, 'exit'), [1, null]);
@@ -61,7 +61,7 @@ async function bootstrap(
 ): Promise<{ child: ChildProcessByStdio<Writable, Readable, null>; output: () => string }> {
   const file = join(makeFolder('bootstrap'), 'program.mts');
   writeFileSync(file, program);
-  const child = spawn(process.execPath, ['src/dev/bootstrap.js', file, ...args], {
+  const child = spawn(process.execPath, ['dev/bootstrap.js', file, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   let output = '';

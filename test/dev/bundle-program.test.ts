@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { bundleProgram } from '../../src/dev/bundle-program.ts';
+import { bundleProgram } from '../../dev/bundle-program.ts';
 import { builtProgram } from '../support/built-agent.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';

@@ -1,4 +1,4 @@
-import { startMongoDB } from '../../src/dev/mongodb.ts';
+import { startMongoDB } from '../../dev/mongodb.ts';
 
 // A process of its own that starts a server and prints its URL once it answers.
 const [folder = ''] = process.argv.slice(2);

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { findExecutable, freePorts, portIsFree, spawnTied } from '../../src/dev/processes.ts';
+import { findExecutable, freePorts, portIsFree, spawnTied } from '../../dev/processes.ts';
 import { builtFile } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { skipBecause } from '../support/skip.ts';
@@ -73,7 +73,7 @@ describe('free ports', () => {
 
 /** A program that starts a tied process, writes its id into `output`, and would then live for ever. */
 async function program(output: string): Promise<string> {
-  const module = pathToFileURL(await builtFile('src/dev/processes.js')).href;
+  const module = pathToFileURL(await builtFile('dev/processes.js')).href;
   return `
     import { writeFileSync } from 'node:fs';
     import { spawnTied } from ${JSON.stringify(module)};

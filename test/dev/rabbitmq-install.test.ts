@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decideInstallSteps } from '../../src/dev/rabbitmq-install.ts';
+import { decideInstallSteps } from '../../dev/rabbitmq-install.ts';
 
 const bare = { system: false, unpacked: false, root: false, apt: false };
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
-import { isAgentError } from '../../src/errors.ts';
-import { portIsFree } from '../../src/dev/processes.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
+import { isAgentError } from '../../src/util/agent-errors.ts';
+import { portIsFree } from '../../dev/processes.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { addRunCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { Parser } from '@asyncapi/parser';
-import { WIRE_ERRORS, type WireErrorCode } from '../../src/contract/errors.ts';
+import { WIRE_ERRORS, type WireErrorCode } from '../../src/contract/wire-errors.ts';
 import { EVENT_TYPES, type EventType } from '../../src/contract/event-types.ts';
 import { eventSchema } from '../../src/contract/events.ts';
 import { parseRequestBody, parseResult } from '../../src/contract/messages.ts';
 import { METHODS, type MethodName } from '../../src/contract/methods.ts';
 import { contractNames } from '../../src/contract/names.ts';
 import { readReply } from '../../src/contract/reply.ts';
-import { asyncApiDocument, asyncApiText } from '../../src/dev/asyncapi/document.ts';
-import { camelCase } from '../../src/dev/asyncapi/requests.ts';
-import { type JsonSchema, propertiesOf } from '../../src/dev/asyncapi/schemas.ts';
+import { asyncApiDocument, asyncApiText } from '../../dev/asyncapi/document.ts';
+import { camelCase } from '../../dev/asyncapi/requests.ts';
+import { type JsonSchema, propertiesOf } from '../../dev/asyncapi/schemas.ts';
 import { readDocument } from './documents.ts';
 
 interface Message {

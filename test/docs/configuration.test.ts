@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { loadConfig } from '../../src/config.ts';
-import { AGENT_ERRORS } from '../../src/errors.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { AGENT_ERRORS } from '../../src/util/agent-errors.ts';
 import { readDocument, rowsByName, section } from './documents.ts';
 
 const operations = readDocument('operations.md');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
-import { type LocalTaskcluster, startTaskcluster } from '../../src/dev/taskcluster/server.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
+import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'yaml';
-import { permissionsOf } from '../../src/namespaces/accounts.ts';
+import { permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { TEAM, makeInstallation, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { builtFile, builtProgram } from '../support/built-agent.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import { eventSchema } from '../../src/contract/events.ts';
 import { parseRequestBody, parseResult } from '../../src/contract/messages.ts';
 import { readReply } from '../../src/contract/reply.ts';
 import { readAuthorization } from '../../src/contract/signature.ts';
-import { runCommand } from '../../src/dev/commands.ts';
-import { findExecutable } from '../../src/dev/processes.ts';
+import { runCommand } from '../../dev/commands.ts';
+import { findExecutable } from '../../dev/processes.ts';
 import { readRequest } from '../../src/requests/request.ts';
 import { vectors } from '../contract/vectors.ts';
 import { skipBecause } from '../support/skip.ts';

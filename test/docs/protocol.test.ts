@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { WIRE_ERRORS } from '../../src/contract/errors.ts';
+import { WIRE_ERRORS } from '../../src/contract/wire-errors.ts';
 import { EVENT_TYPES, type EventType } from '../../src/contract/event-types.ts';
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../../src/contract/fields.ts';
 import { METHODS, type MethodName } from '../../src/contract/methods.ts';
 import { contractNames, MAX_REQUEST_BYTES } from '../../src/contract/names.ts';
 import { MAX_AUTHORIZATION_LENGTH } from '../../src/contract/signature.ts';
-import { permissionsOf } from '../../src/namespaces/accounts.ts';
+import { permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { vectors } from '../contract/vectors.ts';
 import { readDocument, rowsByName, section } from './documents.ts';
 

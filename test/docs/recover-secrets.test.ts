@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
-import { type Agent, startAgent } from '../../src/agent.ts';
-import { type Clock, systemClock } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
-import { createLog } from '../../src/log.ts';
+import { type Agent, startAgent } from '../../src/agent/agent.ts';
+import { type Clock, systemClock } from '../../src/util/clock.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { createLog } from '../../src/util/log.ts';
 import { TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'amqplib';
-import { startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { runCommand } from '../../src/dev/commands.ts';
+import { runCommand } from '../../dev/commands.ts';
 import { runShell, useBlocks } from '../docs/blocks.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { makeFolder } from '../support/folders.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { type BrokerEvent, type Headers, readBrokerEvent } from '../../src/broker/broker-events.ts';
+import { type BrokerEvent, type Headers, readBrokerEvent } from '../../src/broker/amqp/broker-events.ts';
 import { decideReaction, type ReactionSettings } from '../../src/jobs/broker-event-reactions.ts';
 
 const SETTINGS: ReactionSettings = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { createRepairBurst, decideRepair, REPAIR_WINDOW_MS, REPAIRS_IN_A_WINDOW } from '../../src/jobs/repair-burst.ts';
-import { createLog } from '../../src/log.ts';
+import { createRepairBurst, decideBurst, REPAIR_WINDOW_MS, REPAIRS_IN_A_WINDOW } from '../../src/jobs/repair-burst.ts';
+import { createLog } from '../../src/util/log.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 function scene() {
@@ -46,10 +46,10 @@ function scene() {
 describe('the repairs that a burst of events asks for', () => {
   it('are decided one by one, up to a number of namespaces in a window', () => {
     const full = { sinceMs: 1000, namespaces: new Set(Array.from({ length: REPAIRS_IN_A_WINDOW }, (_, n) => `n${n}`)) };
-    assert.equal(decideRepair({ sinceMs: 1000, namespaces: new Set() }, 'x', 1000), 'repair');
-    assert.equal(decideRepair(full, 'n1', 1000), 'repair');
-    assert.equal(decideRepair(full, 'x', 1000 + REPAIR_WINDOW_MS - 1), 'compare');
-    assert.equal(decideRepair(full, 'x', 1000 + REPAIR_WINDOW_MS), 'begin');
+    assert.equal(decideBurst({ sinceMs: 1000, namespaces: new Set() }, 'x', 1000), 'repair');
+    assert.equal(decideBurst(full, 'n1', 1000), 'repair');
+    assert.equal(decideBurst(full, 'x', 1000 + REPAIR_WINDOW_MS - 1), 'compare');
+    assert.equal(decideBurst(full, 'x', 1000 + REPAIR_WINDOW_MS), 'begin');
   });
 
   it('are few, and one comparison that begins after the last', async () => {

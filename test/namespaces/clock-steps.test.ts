@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
 import { leftOf, settleDown } from '../support/lifecycle.ts';
@@ -90,15 +90,15 @@ describe('a clock that is set', function () {
     assert.ok(again.reclaimAtMs > Date.now());
   });
 
-  it('back by an hour frees no name while late deletes of the former life may still arrive', async () => {
+  it('back by an hour frees no name while late deletes of the former incarnation may still arrive', async () => {
     const site = await setUp();
     const { agent, namespace, store, step } = site;
     const other = site.addAgent();
     const record = store.peek(namespace) ?? assert.fail();
-    store.put({ ...record, state: 'expiring', endReason: 'expired', recheckMs: null });
+    store.put({ ...record, state: 'expiring', endReason: 'expired', recheckAtMs: null });
     step(-HOUR);
     await agent.endNamespaces([namespace], never);
-    assert.equal(store.peek(namespace)?.state, 'gone');
+    assert.equal(store.peek(namespace)?.state, 'deleted');
     await assert.rejects(other.claim(namespace), /was deleted a moment ago/);
   });
 
@@ -116,16 +116,16 @@ describe('a clock that is set', function () {
     const other = site.addAgent();
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() };
     await other.revoker.revoke({ namespace, untilMs: undefined, nonce }, never);
-    const dueMs = store.peek(namespace)?.recheckMs ?? 0;
+    const dueMs = store.peek(namespace)?.recheckAtMs ?? 0;
     assert.ok(dueMs > Date.now());
     step(HOUR);
     await agent.revoker.finish(namespace, never);
     await agent.repair(namespace, never);
     await agent.reconcile(never);
-    assert.equal(store.peek(namespace)?.recheckMs, dueMs);
+    assert.equal(store.peek(namespace)?.recheckAtMs, dueMs);
     step(-2 * HOUR);
     const again = { ...nonce, key: 'another', firstSeenMs: Date.now() };
     await agent.revoker.revoke({ namespace, untilMs: undefined, nonce: again }, never);
-    assert.ok((store.peek(namespace)?.recheckMs ?? 0) >= dueMs);
+    assert.ok((store.peek(namespace)?.recheckAtMs ?? 0) >= dueMs);
   });
 });

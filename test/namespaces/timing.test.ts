@@ -99,7 +99,7 @@ describe('aftermathMs', () => {
 });
 
 describe('reusableMs', () => {
-  it('is after everything that may still come of the former life', () => {
+  it('is after everything that may still come of the former incarnation', () => {
     assert.equal(reusableMs(NOW, every(HOUR)), NOW + 30_000);
     assert.equal(reusableMs(NOW, every(8000)), NOW + 12_000);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { momentOf } from '../../src/clock.ts';
-import { isAgentError } from '../../src/errors.ts';
+import { momentOf } from '../../src/util/clock.ts';
+import { isAgentError } from '../../src/util/agent-errors.ts';
 import { openWindow } from '../../src/namespaces/write-window.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 

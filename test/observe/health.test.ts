@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
-import { createHealth, type Look, lookAtConnection, PARTS, type PartName } from '../../src/observe/health.ts';
+import { createHealth, type HealthCheck, checkConnection, PARTS, type PartName } from '../../src/observe/health.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const ALL = Object.keys(PARTS) as PartName[];
-const UP: Look = { state: 'up' };
-const DOWN: Look = { state: 'down', reason: 'it is gone' };
+const UP: HealthCheck = { state: 'up' };
+const DOWN: HealthCheck = { state: 'down', reason: 'it is gone' };
 
 describe('the health of an agent', () => {
   /** A health whose parts are all up, and a way to change what one shows. */
   const make = () => {
     const clock = createManualClock();
     const health = createHealth(clock);
-    const looks = new Map<PartName, Look>(ALL.map((part) => [part, UP]));
+    const looks = new Map<PartName, HealthCheck>(ALL.map((part) => [part, UP]));
     for (const part of ALL) health.watch(part, () => looks.get(part) ?? DOWN);
     return { clock, health, looks };
   };
@@ -70,11 +70,11 @@ describe('the health of an agent', () => {
 
   it('a connection that was never there is starting; one that was is down', () => {
     let there = false;
-    const look = lookAtConnection(() => there, 'gone');
+    const look = checkConnection(() => there, 'deleted');
     assert.equal(look().state, 'starting');
     there = true;
     assert.equal(look().state, 'up');
     there = false;
-    assert.deepEqual(look(), { state: 'down', reason: 'gone' });
+    assert.deepEqual(look(), { state: 'down', reason: 'deleted' });
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { AgentError } from '../../src/errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { measureRecurring, measureTriggered } from '../../src/observe/measure-jobs.ts';
 import { measure } from '../../src/observe/measure.ts';
 import { createManualClock } from '../support/manual-clock.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { EventEmitter } from 'node:events';
-import { AgentError } from '../../src/errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { type Reachability, watchReachability } from '../../src/observe/reachability.ts';
 import { addCleanup } from '../support/cleanup.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createCounted } from '../../src/observe/counted.ts';
+import { createCounted } from '../../src/observe/cached-counts.ts';
 import { createScheduleWatch } from '../../src/observe/schedule-watch.ts';
-import { createShared } from '../../src/observe/shared.ts';
+import { createShared } from '../../src/observe/coalesced.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 describe('what scraping costs', () => {

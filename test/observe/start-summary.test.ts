@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { formatReport, type StartFindings, summarize } from '../../src/observe/start-summary.ts';
 
 const FOUND: StartFindings = {

@@ -9,9 +9,15 @@ const context: QueuePlanContext = {
   namespacePrefix: 'taskcluster-',
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
 };
-const records = new Map([['taskcluster-x', recordOf(NOW, { life: 'life' })]]);
+const records = new Map([['taskcluster-x', recordOf(NOW, { incarnation: 'incarnation' })]]);
 const queue = 'queue/taskcluster-x/q';
-const warned = alertOf({ queue, namespace: 'taskcluster-x', life: 'life', level: 'warned', changedMs: NOW - 60_000 });
+const warned = alertOf({
+  queue,
+  namespace: 'taskcluster-x',
+  incarnation: 'incarnation',
+  level: 'warned',
+  changedMs: NOW - 60_000,
+});
 
 function actions(messages: number | undefined, alert = warned, name = queue): string[] {
   const alerts = new Map(alert === undefined ? [] : [[alert.queue, alert]]);

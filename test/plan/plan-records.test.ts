@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type PlanContext, planRecord } from '../../src/plan/plan-records.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { recordOf } from '../support/records.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
@@ -9,7 +9,7 @@ const HOUR = 60 * MINUTE;
 
 const context: PlanContext = {
   intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 31 * 24 * HOUR, handshakeMs: 10_000 },
-  keys: { currentKeyId: 'key', has: (keyId) => keyId === 'key' },
+  keys: { currentSecretId: 'key', has: (secretId) => secretId === 'key' },
   noticeMs: HOUR,
 };
 
@@ -19,10 +19,10 @@ function active(given: Partial<NamespaceRecord> = {}): NamespaceRecord {
     state: 'active',
     generation: 2,
     slots: [
-      { generation: 1, keyId: 'key', promisedUntilMs: 0 },
-      { generation: 2, keyId: 'key', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'key', promisedUntilMs: 0 },
+      { generation: 2, secretId: 'key', promisedUntilMs: 0 },
     ],
-    nextKeyId: 'key',
+    nextSecretId: 'key',
     nextRotationMs: NOW + HOUR,
     expiresMs: NOW + 100 * HOUR,
     ...given,
@@ -48,21 +48,21 @@ describe('the plan for a namespace', () => {
 
   it('waits with a rotation until nobody relies on the standby account', () => {
     const slots: NamespaceRecord['slots'] = [
-      { generation: 1, keyId: 'key', promisedUntilMs: NOW + 90 * MINUTE },
-      { generation: 2, keyId: 'key', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'key', promisedUntilMs: NOW + 90 * MINUTE },
+      { generation: 2, secretId: 'key', promisedUntilMs: 0 },
     ];
     const [step] = plan(active({ slots }), 3 * HOUR);
     assert.match(step ?? '', /^rotate \+9[01] it is due, and until then somebody may rely/);
   });
 
   it('says that another secret is named when nobody has the next one', () => {
-    assert.match(plan(active({ nextKeyId: 'other' }), 3 * HOUR)[0] ?? '', /^rename \+90 /);
+    assert.match(plan(active({ nextSecretId: 'other' }), 3 * HOUR)[0] ?? '', /^rename \+90 /);
   });
 
   it('rotates early what nobody can hand out', () => {
     const slots: NamespaceRecord['slots'] = [
-      { generation: 1, keyId: 'key', promisedUntilMs: 0 },
-      { generation: 2, keyId: 'other', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'key', promisedUntilMs: 0 },
+      { generation: 2, secretId: 'other', promisedUntilMs: 0 },
     ];
     assert.match(plan(active({ slots, nextRotationMs: NOW + HOUR / 2 }), HOUR)[0] ?? '', /the secret of its active/);
   });
@@ -77,11 +77,11 @@ describe('the plan for a namespace', () => {
   it('goes on with a deletion that was begun, and does nothing about what is gone', () => {
     const ended = { state: 'expiring', endReason: 'released', expiresMs: NOW - MINUTE } as const;
     assert.deepEqual(plan(active(ended), HOUR), ['delete +0 it was released']);
-    assert.deepEqual(plan(active({ ...ended, state: 'gone', goneMs: NOW }), HOUR), []);
+    assert.deepEqual(plan(active({ ...ended, state: 'deleted', deletedAtMs: NOW }), HOUR), []);
   });
 
   it('has the second look after a revocation', () => {
-    assert.deepEqual(plan(active({ recheckMs: NOW + MINUTE }), 2 * MINUTE), [
+    assert.deepEqual(plan(active({ recheckAtMs: NOW + MINUTE }), 2 * MINUTE), [
       'recheck +1 its credentials were revoked',
     ]);
   });

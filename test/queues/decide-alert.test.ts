@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { decideQueueAlert, type Depth, FINISH_MS, nextAlert } from '../../src/queues/decide-alert.ts';
-import type { QueueAlert, QueueAlertLevel } from '../../src/store/queue-alerts.ts';
+import type { QueueAlert, QueueAlertLevel } from '../../src/store/queue-alert-records.ts';
 import { alertOf } from '../support/records.ts';
 
 const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000 };
 const NOW_MS = Date.parse('2026-11-24T12:00:00Z');
-const LIFE = alertOf().life;
+const LIFE = alertOf().incarnation;
 
 function depth(messages: number | undefined, given: Partial<Depth> = {}): Depth {
   return { messages, isWhole: true, seenMs: NOW_MS, ...given };
@@ -68,20 +68,20 @@ describe('the decision about a queue', () => {
     assert.equal(decide(alertOf({ level: 'over', changedMs: ahead }), depth(9000)), 'carry-on');
   });
 
-  it('forgets what is about a queue that is gone, or of an earlier life', () => {
+  it('forgets what is about a queue that is gone, or of an earlier incarnation', () => {
     const gone = depth(undefined, { isGone: true });
     assert.equal(decide(old('warned'), gone), 'forget');
     assert.equal(decide(old('warning'), gone), 'forget');
     // It may be the agent that has deleted it.
     assert.equal(decide(old('deleting'), gone), 'carry-on');
-    assert.equal(decide(alertOf({ life: 'other' }), depth(9000)), 'forget');
+    assert.equal(decide(alertOf({ incarnation: 'other' }), depth(9000)), 'forget');
   });
 
-  it('goes on with what was deleted in an earlier life, and forgets what was to be', () => {
+  it('goes on with what was deleted in an earlier incarnation, and forgets what was to be', () => {
     const gone = depth(undefined, { isGone: true });
-    for (const life of ['next', undefined]) {
+    for (const incarnation of ['next', undefined]) {
       const orphaned = (level: QueueAlertLevel, seen: Depth, sinceMs = FINISH_MS): string =>
-        decideQueueAlert(alertOf({ level, changedMs: NOW_MS - sinceMs }), life, seen, LIMITS, NOW_MS);
+        decideQueueAlert(alertOf({ level, changedMs: NOW_MS - sinceMs }), incarnation, seen, LIMITS, NOW_MS);
       assert.equal(orphaned('deleted', gone), 'carry-on');
       assert.equal(orphaned('deleted', depth(9000)), 'carry-on', 'one of that name was made anew');
       assert.equal(orphaned('deleting', gone), 'carry-on');

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import type { CallOptions } from '../../src/broker/management.ts';
-import { momentOf } from '../../src/clock.ts';
+import type { ManagementCallOptions } from '../../src/broker/management/management.ts';
+import { momentOf } from '../../src/util/clock.ts';
 import { DELETE_WINDOW_MS } from '../../src/queues/decide-alert.ts';
 import { createDeleteQueue } from '../../src/queues/delete-queue.ts';
-import type { LastSeen } from '../../src/queues/last-look.ts';
-import { createQueueNotices } from '../../src/queues/queue-notices.ts';
-import type { NoticeState } from '../../src/store/notices.ts';
-import type { QueueAlert } from '../../src/store/queue-alerts.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { ConfirmedDepth } from '../../src/queues/confirm-depth.ts';
+import { createQueueNotices } from '../../src/notices/queue-notices.ts';
+import type { NoticeState } from '../../src/store/notice-records.ts';
+import type { QueueAlert } from '../../src/store/queue-alert-records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { alertOf, recordOf } from '../support/records.ts';
@@ -36,7 +36,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     },
   };
   const hooks = {
-    look: (): LastSeen => ({ is: 'there', messages: 9001, isReady: true, seenAt: momentOf(clock) }),
+    look: (): ConfirmedDepth => ({ is: 'there', messages: 9001, isReady: true, seenAt: momentOf(clock) }),
     /** What a count right before the call finds; undefined where there is no such queue. */
     ready: (): number | undefined => 9001,
     beforeDelete: (): void => undefined,
@@ -50,7 +50,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
   const deletion = createDeleteQueue({
     store,
     notices: createQueueNotices({ store: observed, limits: LIMITS }),
-    async removeQueue(_namespace: string, queue: string, options: CallOptions) {
+    async removeQueue(_namespace: string, queue: string, options: ManagementCallOptions) {
       hooks.beforeDelete();
       for (let sends = 0; sends < hooks.sends; sends += 1) options.beforeSend?.();
       deleted.push(queue);
@@ -163,7 +163,7 @@ describe('the deletion of a queue', () => {
   });
 
   it('does not happen when the namespace ends, or is another one by now', async () => {
-    for (const owner of [{ state: 'expiring' }, { state: 'gone' }, { life: 'next' }] as const) {
+    for (const owner of [{ state: 'expiring' }, { state: 'deleted' }, { incarnation: 'next' }] as const) {
       const { deleted, told, notice, level, goOn } = await scene({}, owner);
       await goOn();
       assert.deepEqual([deleted, told], [[], []]);
@@ -173,7 +173,7 @@ describe('the deletion of a queue', () => {
   });
 
   it('is told when the call of an agent that died has worked, although the namespace has ended since', async () => {
-    for (const owner of [{ state: 'gone' }, { life: 'next' }] as const) {
+    for (const owner of [{ state: 'deleted' }, { incarnation: 'next' }] as const) {
       const { hooks, told, notice, level, goOn } = await scene({ level: 'deleting' }, owner);
       hooks.look = () => ({ is: 'missing' });
       await goOn();

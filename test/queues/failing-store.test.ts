@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { AgentError } from '../../src/errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { FINISH_MS } from '../../src/queues/decide-alert.ts';
-import { createSendNotices } from '../../src/queues/send-notices.ts';
+import { createSendNotices } from '../../src/notices/send-notices.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createQueueRoom, type QueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';

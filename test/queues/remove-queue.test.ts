@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ChannelModel } from 'amqplib';
-import { BrokerRefusal } from '../../src/broker/management.ts';
-import { systemSleep } from '../../src/clock.ts';
+import { BrokerRefusal } from '../../src/broker/management/management.ts';
+import { systemSleep } from '../../src/util/clock.ts';
 import { type ClosedHolder, createRemoveQueue, type RemoveQueue } from '../../src/queues/remove-queue.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
 import { createVhost, manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';

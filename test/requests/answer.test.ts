@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateReplyKey, open } from '../../src/contract/sealing.ts';
-import { WireError, type WireErrorBody, type WireErrorCode } from '../../src/contract/errors.ts';
-import { AgentError } from '../../src/errors.ts';
+import { WireError, type WireErrorBody, type WireErrorCode } from '../../src/contract/wire-errors.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 import { type Answered, type AnswerParts, createAnswer } from '../../src/requests/answer.ts';
 import type { Signer } from '../../src/requests/authenticate.ts';
 import type { MethodHandlers } from '../../src/requests/method.ts';

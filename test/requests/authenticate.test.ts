@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import { payloadHash, readAuthorization, type SigningInput, signRequest } from '../../src/contract/signature.ts';
 import { createAuthenticate, type SignedRequest } from '../../src/requests/authenticate.ts';
-import type { AuthOutcome, Authenticator } from '../../src/requests/authenticator.ts';
+import type { AuthOutcome, TaskclusterAuth } from '../../src/requests/taskcluster-auth.ts';
 import { DIRECT_ADDRESS } from '../support/deliveries.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
@@ -14,8 +14,8 @@ const OTHER_BODY = Buffer.from('{"namespace":"taskcluster-y"}');
 /** The agent's check, with a Taskcluster that takes every signature and echoes its hash, unless it is told otherwise. */
 function setUp(answer: () => object = () => ({})) {
   const clock = createManualClock();
-  const asked: Parameters<Authenticator['authenticate']>[0][] = [];
-  const authenticator: Authenticator = {
+  const asked: Parameters<TaskclusterAuth['authenticate']>[0][] = [];
+  const authenticator: TaskclusterAuth = {
     async authenticate(signed) {
       asked.push(signed);
       const { hash, id } = readAuthorization(signed.authorization);

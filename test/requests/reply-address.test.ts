@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { type ReplyAddress, signedReplyTo, sortReplyAddress } from '../../src/requests/reply-address.ts';
+import { type ReplyAddress, signedReplyTo, classifyReplyAddress } from '../../src/requests/reply-address.ts';
 
 const DIRECT = 'amq.rabbitmq.reply-to.gAAAA.bbbb';
 
 async function sort(replyTo: unknown, live = true): Promise<ReplyAddress> {
-  return await sortReplyAddress(replyTo, async () => live);
+  return await classifyReplyAddress(replyTo, async () => live);
 }
 
 describe('sortReplyAddress', () => {
@@ -24,7 +24,7 @@ describe('sortReplyAddress', () => {
   it('asks about everything that begins like direct reply-to, and never takes it for a queue', async () => {
     const asked: string[] = [];
     for (const address of ['amq.rabbitmq.reply-to', 'amq.rabbitmq.reply-to/queue/a/b', 'amq.rabbitmq.reply-to2']) {
-      const sorted = await sortReplyAddress(address, async (it) => {
+      const sorted = await classifyReplyAddress(address, async (it) => {
         asked.push(it);
         return false;
       });

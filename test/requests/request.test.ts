@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import { headersOf, readRequest } from '../../src/requests/request.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 

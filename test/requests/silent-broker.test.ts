@@ -1,8 +1,8 @@
 import type { Consumer } from '../../src/requests/consumer.ts';
-import { createLog } from '../../src/log.ts';
+import { createLog } from '../../src/util/log.ts';
 import { startConsumer } from '../../src/requests/consumer.ts';
 import { openOutbox, type Outbox } from '../../src/requests/outbox.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { createVhost, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';

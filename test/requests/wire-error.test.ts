@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { isWireErrorCode, WireError } from '../../src/contract/errors.ts';
-import { AGENT_ERRORS, AgentError, type AgentErrorCode } from '../../src/errors.ts';
+import { isWireErrorCode, WireError } from '../../src/contract/wire-errors.ts';
+import { AGENT_ERRORS, AgentError, type AgentErrorCode } from '../../src/util/agent-errors.ts';
 import { toWireError } from '../../src/requests/wire-error.ts';
 
 describe('toWireError', () => {

@@ -1,11 +1,11 @@
-import type { ClaimResult } from '../../src/namespaces/claim.ts';
-import { activeSlot, accountName } from '../../src/namespaces/accounts.ts';
+import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
+import { activeSlot, accountName } from '../../src/namespaces/accounts/account-names.ts';
 import { EPOCH_MS } from './machine.ts';
 
 /** Credentials that a client was given. */
 export interface Credential {
   readonly namespace: string;
-  readonly life: string;
+  readonly incarnation: string;
   readonly generation: number;
   readonly account: string;
   readonly password: string;
@@ -37,8 +37,8 @@ export function createCredentials(slowestMs: number): Credentials {
         known.untilMs = Math.max(known.untilMs, untilMs);
         return known;
       }
-      const { namespace, life, generation } = record;
-      const credential: Credential = { namespace, life, generation, account, password, untilMs };
+      const { namespace, incarnation, generation } = record;
+      const credential: Credential = { namespace, incarnation, generation, account, password, untilMs };
       all.push(credential);
       byAccount.set(account, [...(byAccount.get(account) ?? []), credential]);
       return credential;

@@ -1,6 +1,6 @@
-import { activeSlot } from '../../src/namespaces/accounts.ts';
+import { activeSlot } from '../../src/namespaces/accounts/account-names.ts';
 import { deletionStartsMs, fenceMs } from '../../src/namespaces/timing.ts';
-import type { Slot } from '../../src/store/records.ts';
+import type { Slot } from '../../src/store/namespace-record.ts';
 import { untilInstant } from './instants.ts';
 import { JOBS } from './jobs.ts';
 import { EPOCH_MS } from './machine.ts';

@@ -1,5 +1,5 @@
 import { deletionStartsMs, fenceMs, type Intervals, reusableMs, settleMs } from '../../src/namespaces/timing.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { EPOCH_MS } from './machine.ts';
 import type { World } from './world.ts';
 
@@ -18,14 +18,14 @@ export function untilInstant({ random, intervals, store, timeline }: World, name
 
 /** When something becomes possible for a record, or ceases to be, in ms since the epoch. */
 function instantsOf(record: NamespaceRecord, intervals: Intervals): number[] {
-  const { state, slots, expiresMs, nextRotationMs, recheckMs, goneMs } = record;
-  if (state === 'gone') return [reusableMs(goneMs ?? 0, intervals), (goneMs ?? 0) + settleMs(intervals)];
+  const { state, slots, expiresMs, nextRotationMs, recheckAtMs, deletedAtMs } = record;
+  if (state === 'deleted') return [reusableMs(deletedAtMs ?? 0, intervals), (deletedAtMs ?? 0) + settleMs(intervals)];
   if (state === 'expiring') return [];
   return [
     nextRotationMs,
     ...slots.flatMap(({ promisedUntilMs }) => [promisedUntilMs, promisedUntilMs + settleMs(intervals)]),
     expiresMs,
     deletionStartsMs(expiresMs, intervals),
-    ...(recheckMs === null ? [] : [recheckMs, recheckMs]),
+    ...(recheckAtMs === null ? [] : [recheckAtMs, recheckAtMs]),
   ];
 }

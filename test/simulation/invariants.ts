@@ -1,6 +1,6 @@
-import type { ClaimResult } from '../../src/namespaces/claim.ts';
-import { activeSlot, namespaceOfAccount, slotOfGeneration } from '../../src/namespaces/accounts.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
+import { activeSlot, namespaceOfAccount, slotOfGeneration } from '../../src/namespaces/accounts/account-names.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import { EPOCH_MS } from './machine.ts';
 import type { ModelBroker, ModelConnection } from './model-broker.ts';
@@ -43,7 +43,7 @@ export interface InvariantParts {
   readonly isOurs: (record: NamespaceRecord, account: string) => boolean;
   /**
    * Whether clocks differ by more than they may. Nobody promises then when credentials work; what is checked is that nothing
-   * foreign is touched, that records change only as they may, and that those of a former life do not work for good.
+   * foreign is touched, that records change only as they may, and that those of a former incarnation do not work for good.
    */
   readonly isSkewed: boolean;
   readonly violate: (sentence: string) => void;
@@ -68,26 +68,26 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const violate = isSkewed ? (): void => undefined : violateAlways;
   const changed = new Set<string>();
   const released = new Set<string>();
-  /** By life: generations below this one were revoked. */
+  /** By incarnation: generations below this one were revoked. */
   const revoked = new Map<string, number>();
   /** How many requests may still have an effect. */
   const pending = new Map<string, number>();
   let existed = false;
 
-  const isRevoked = ({ life, generation }: Credential): boolean => generation < (revoked.get(life) ?? 0);
+  const isRevoked = ({ incarnation, generation }: Credential): boolean => generation < (revoked.get(incarnation) ?? 0);
   const isPromised = (credential: Credential): boolean =>
-    timeline.nowMs() <= credential.untilMs && !released.has(credential.life) && !isRevoked(credential);
+    timeline.nowMs() <= credential.untilMs && !released.has(credential.incarnation) && !isRevoked(credential);
   /**
    * Whether the account need not work: somebody changed it, or a write from before a revocation may still arrive, which
    * the comparison puts right that ends the revocation.
    */
   const isExcused = ({ account, namespace }: Credential): boolean =>
-    changed.has(account) || (records.get(namespace)?.recheckMs ?? null) !== null;
+    changed.has(account) || (records.get(namespace)?.recheckAtMs ?? null) !== null;
   /** Whether credentials must never work again. */
   const isDead = (credential: Credential): boolean => {
     const record = records.get(credential.namespace);
-    if (record === undefined || record.state === 'gone' || record.state === 'expiring') return false;
-    return record.life !== credential.life || (isRevoked(credential) && record.recheckMs === null);
+    if (record === undefined || record.state === 'deleted' || record.state === 'expiring') return false;
+    return record.incarnation !== credential.incarnation || (isRevoked(credential) && record.recheckAtMs === null);
   };
   const told = ({ account, generation, untilMs }: Credential): string =>
     `the credentials of ${account}, generation ${generation}, promised until ${Math.round(untilMs)}`;
@@ -127,7 +127,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
       if (reclaimAtMs > record.slots[activeSlot(record) - 1]!.promisedUntilMs)
         violateAlways(`${by} promised unrecorded time`);
       const credential = credentials.add(result);
-      if (credential.life !== record.life) violateAlways(`${by} handed out a password of a former life`);
+      if (credential.incarnation !== record.incarnation)
+        violateAlways(`${by} handed out a password of a former incarnation`);
       checkAccount(credential.account, `right after ${by} answered a claim`);
       return credential;
     },
@@ -171,30 +172,30 @@ export function createInvariants(parts: InvariantParts): Invariants {
       const why = `after ${by} wrote ${namespace}`;
       for (const fault of checkWrite(before, after)) violateAlways(`${why}: ${fault}`);
       if (after === undefined) return;
-      if (after.state === 'expiring' && after.endReason === 'released' && !released.has(after.life)) {
-        released.add(after.life);
+      if (after.state === 'expiring' && after.endReason === 'released' && !released.has(after.incarnation)) {
+        released.add(after.incarnation);
         answerTo(`release of ${namespace}`, why);
       }
-      if (after.life === before?.life && after.generation === before.generation + 2) {
-        revoked.set(after.life, after.generation);
+      if (after.incarnation === before?.incarnation && after.generation === before.generation + 2) {
+        revoked.set(after.incarnation, after.generation);
         answerTo(`revocation of ${namespace}`, why);
       }
       checkDead(namespace, why);
-      if (after.state !== 'provisioning' || before?.life === after.life) return;
-      for (const { name, life } of broker.things.values()) {
-        if (ownerOf(name) === namespace && life !== undefined)
-          violate(`${why}: a new life begins, and there is ${name}`);
+      if (after.state !== 'provisioning' || before?.incarnation === after.incarnation) return;
+      for (const { name, incarnation } of broker.things.values()) {
+        if (ownerOf(name) === namespace && incarnation !== undefined)
+          violate(`${why}: a new incarnation begins, and there is ${name}`);
       }
     },
 
     isRevoking() {
-      return [...records.values()].some(({ state, recheckMs }) => isLiving(state) && recheckMs !== null);
+      return [...records.values()].some(({ state, recheckAtMs }) => isLiving(state) && recheckAtMs !== null);
     },
 
     quiet() {
       const nowMs = EPOCH_MS + timeline.nowMs();
       for (const credential of credentials.all) {
-        const isFormer = records.get(credential.namespace)?.life !== credential.life;
+        const isFormer = records.get(credential.namespace)?.incarnation !== credential.incarnation;
         if (isFormer && broker.admits(credential)) violateAlways(`when all is quiet ${told(credential)}, work again`);
       }
       for (const namespace of namespaces) {
@@ -202,7 +203,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
         const users = [1, 2].map((slot) => `${namespace}-${slot}`).filter((user) => broker.users.has(user));
         if (record !== undefined && isLiving(record.state)) {
           if (record.expiresMs < nowMs - parts.restMs) violate(`${namespace} has long expired and is not deleted`);
-          if (record.recheckMs !== null) violate(`the revocation of ${namespace} is not finished`);
+          if (record.recheckAtMs !== null) violate(`the revocation of ${namespace} is not finished`);
           for (const slot of [1, 2] as const) {
             const isMade = record.slots[slot - 1]!.generation > 0;
             const isActive = slotOfGeneration(record.generation) === slot;
@@ -214,7 +215,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
               violate(`${account} was never made, and somebody has its password`);
           }
           checkDead(namespace, 'when all is quiet');
-        } else if (record === undefined || record.state === 'gone') {
+        } else if (record === undefined || record.state === 'deleted') {
           const things = [...broker.things.keys()].filter((name) => ownerOf(name) === namespace);
           const open = [...broker.connections.values()].filter(({ credential }) => credential.namespace === namespace);
           const left = [...users, ...things, ...open.map(({ name }) => name)];

@@ -1,4 +1,4 @@
-import type { Clock, Sleep } from '../../src/clock.ts';
+import type { Clock, Sleep } from '../../src/util/clock.ts';
 import type { Timeline } from './timeline.ts';
 
 /** The wall clock's time when a history begins. */

@@ -1,6 +1,6 @@
-import type { BrokerUser, ListedConnection, Permissions, UserLimits } from '../../src/broker/management.ts';
+import type { BrokerUser, ListedConnection, Permissions, UserLimits } from '../../src/broker/management/management.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/util/secret.ts';
 import type { Credential } from './credentials.ts';
 import { EPOCH_MS } from './machine.ts';
 import type { Random } from './random.ts';
@@ -18,11 +18,11 @@ export interface ModelConnection extends ListedConnection {
   readonly credential: Credential;
 }
 
-/** A queue or an exchange, and in which life it was declared; undefined: not with credentials of a namespace. */
+/** A queue or an exchange, and in which incarnation it was declared; undefined: not with credentials of a namespace. */
 export interface ModelThing {
   readonly kind: 'queue' | 'exchange';
   readonly name: string;
-  readonly life: string | undefined;
+  readonly incarnation: string | undefined;
 }
 
 /** A RabbitMQ in memory, as far as accounts and what is done with them goes. */
@@ -93,7 +93,7 @@ export function createModelBroker(
     declare({ user, credential }, kind, name) {
       if (users.get(user)?.permissions === undefined) return;
       timeline.after(random.between(0, DECLARING_MS), () => {
-        if (!things.has(name)) things.set(name, { kind, name, life: credential.life });
+        if (!things.has(name)) things.set(name, { kind, name, incarnation: credential.incarnation });
       });
     },
     deleteUser(name) {

@@ -1,4 +1,4 @@
-import type { CallOptions, Management, PutOutcome } from '../../src/broker/management.ts';
+import type { ManagementCallOptions, Management, PutOutcome } from '../../src/broker/management/management.ts';
 import type { Machine } from './machine.ts';
 import type { ModelBroker, ModelThing, ModelUser } from './model-broker.ts';
 import type { Random } from './random.ts';
@@ -26,7 +26,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
   const { timeline, random, trouble, broker, machine } = parts;
   const { users, connections, things } = broker;
 
-  const call = <T>(options: CallOptions | undefined, effect: () => T, isWrite = false): Promise<T> => {
+  const call = <T>(options: ManagementCallOptions | undefined, effect: () => T, isWrite = false): Promise<T> => {
     const timeoutMs = options?.timeoutMs ?? TIMEOUT_MS;
     return callRemotely({
       timeline,
@@ -39,7 +39,12 @@ export function createModelManagement(parts: ModelManagementParts): Management {
       effect,
     });
   };
-  const write = <T>(what: string, name: string, options: CallOptions | undefined, effect: () => T): Promise<T> =>
+  const write = <T>(
+    what: string,
+    name: string,
+    options: ManagementCallOptions | undefined,
+    effect: () => T,
+  ): Promise<T> =>
     call(
       options,
       () => {
@@ -53,7 +58,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
   const change = (
     what: string,
     name: string,
-    options: CallOptions | undefined,
+    options: ManagementCallOptions | undefined,
     effect: (found: ModelUser) => void,
   ): Promise<PutOutcome> =>
     write(what, name, options, () => {

@@ -1,4 +1,4 @@
-import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
+import type { NamespaceRecord, NonceEntry } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';

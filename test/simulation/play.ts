@@ -1,4 +1,4 @@
-import type { Secret } from '../../src/secret.ts';
+import type { Secret } from '../../src/util/secret.ts';
 import { SECRETS, type SimulatedAgent } from './simulated-agent.ts';
 import { NAMESPACES, type World } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { deletionStartsMs, fenceMs } from '../../src/namespaces/timing.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { untilInstant } from './instants.ts';
 import { JOBS } from './jobs.ts';
 import { EPOCH_MS } from './machine.ts';
@@ -46,7 +46,7 @@ export async function race(play: Play): Promise<void> {
   world.say(() => `a race: slow ${slow.machine.name} ${first}, ${other.machine.name} ${second}`);
   if (random.chance(0.4)) play.by(slow, meddle, namespace);
   const record = store.records.get(namespace);
-  const isEnd = first === 'expire' && record !== undefined && record.state !== 'gone';
+  const isEnd = first === 'expire' && record !== undefined && record.state !== 'deleted';
   const instantMs = isEnd ? untilDeletion(record) : untilInstant(world, namespace);
   const leadMs = isEnd ? 0 : Math.min(instantMs, random.between(0, 1) * fence);
   await passMs(instantMs - leadMs);

@@ -1,36 +1,39 @@
-import type { NamespaceRecord } from '../../src/store/records.ts';
-import { slotOfGeneration } from '../../src/namespaces/accounts.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
+import { slotOfGeneration } from '../../src/namespaces/accounts/account-names.ts';
 
 /** What one write to the store may never do; each fault is a sentence. */
 export function checkWrite(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined): string[] {
-  if (after === undefined) return before?.state === 'gone' ? [] : ['a record that is no tombstone was removed'];
+  if (after === undefined) return before?.state === 'deleted' ? [] : ['a record that is no tombstone was removed'];
   const faults = [...checkForm(after)];
   if (after.revision !== (before?.revision ?? 0) + 1) faults.push('the revision did not grow by one');
   if (before === undefined) return [...faults, ...(after.state === 'provisioning' ? [] : ['it does not begin'])];
   if (!NEXT[before.state].includes(after.state)) faults.push(`it went from ${before.state} to ${after.state}`);
-  return [...faults, ...(before.life === after.life ? checkSameLife(before, after) : checkNextLife(before, after))];
+  return [
+    ...faults,
+    ...(before.incarnation === after.incarnation ? checkSameLife(before, after) : checkNextLife(before, after)),
+  ];
 }
 
 const NEXT: Readonly<Record<NamespaceRecord['state'], readonly NamespaceRecord['state'][]>> = {
   provisioning: ['active', 'expiring', 'provisioning'],
   active: ['active', 'provisioning', 'expiring'],
   // A tombstone of which something was left is deleted once more.
-  expiring: ['gone', 'expiring'],
-  gone: ['provisioning', 'expiring', 'gone'],
+  expiring: ['deleted', 'expiring'],
+  deleted: ['provisioning', 'expiring', 'deleted'],
 };
 
-function checkForm({ generation, slots, state, goneMs }: NamespaceRecord): string[] {
+function checkForm({ generation, slots, state, deletedAtMs }: NamespaceRecord): string[] {
   const faults: string[] = [];
   if (slots[slotOfGeneration(generation) - 1]?.generation !== generation)
     faults.push('the active slot has another generation');
-  if ((state === 'gone') !== (goneMs !== null)) faults.push('it has the wrong time of its end');
+  if ((state === 'deleted') !== (deletedAtMs !== null)) faults.push('it has the wrong time of its end');
   return faults;
 }
 
 function checkNextLife(before: NamespaceRecord, after: NamespaceRecord): string[] {
   const faults: string[] = [];
-  if (before.state !== 'gone' || after.state !== 'provisioning') faults.push('a life began that must not');
-  if (after.generation !== 1) faults.push('a life began with another generation than 1');
+  if (before.state !== 'deleted' || after.state !== 'provisioning') faults.push('an incarnation began that must not');
+  if (after.generation !== 1) faults.push('an incarnation began with another generation than 1');
   if ((after.revokedUntilMs ?? 0) < (before.revokedUntilMs ?? 0)) faults.push('the revocation was forgotten');
   return faults;
 }
@@ -39,7 +42,7 @@ function checkSameLife(before: NamespaceRecord, after: NamespaceRecord): string[
   const faults: string[] = [];
   const raise = after.generation - before.generation;
   // Of what has ended only the ban is left to revoke.
-  const isEnded = before.state === 'expiring' || before.state === 'gone';
+  const isEnded = before.state === 'expiring' || before.state === 'deleted';
   const isRevoked = raise === 2 && after.state === (isEnded ? before.state : 'provisioning');
   if (raise !== 0 && raise !== 1 && !isRevoked) faults.push(`the generation was raised by ${raise}`);
   if (raise === 1 && after.state !== 'active') faults.push(`it was rotated while it was ${after.state}`);
@@ -52,7 +55,7 @@ function checkSameLife(before: NamespaceRecord, after: NamespaceRecord): string[
     if (next.generation < kept.generation) faults.push(`slot ${index + 1} went back to generation ${next.generation}`);
     if (next.generation !== kept.generation) continue;
     if (next.promisedUntilMs < kept.promisedUntilMs) faults.push(`the promise of slot ${index + 1} shrank`);
-    if (next.keyId !== kept.keyId) faults.push(`slot ${index + 1} has another secret and the same generation`);
+    if (next.secretId !== kept.secretId) faults.push(`slot ${index + 1} has another secret and the same generation`);
   }
   return faults;
 }

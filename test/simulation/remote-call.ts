@@ -1,4 +1,4 @@
-import { AgentError, type AgentErrorCode } from '../../src/errors.ts';
+import { AgentError, type AgentErrorCode } from '../../src/util/agent-errors.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 import type { Timeline } from './timeline.ts';

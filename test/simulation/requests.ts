@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { aftermathMs } from '../../src/namespaces/timing.ts';
-import type { NonceEntry } from '../../src/store/records.ts';
+import type { NonceEntry } from '../../src/store/namespace-record.ts';
 import type { Credential } from './credentials.ts';
 import type { SimulatedAgent } from './simulated-agent.ts';
 import type { Play } from './play.ts';

@@ -1,7 +1,7 @@
 import { fenceMs } from '../../src/namespaces/timing.ts';
 import { hashPassword } from '../../src/broker/password-hash.ts';
-import { HASHING_ALGORITHM } from '../../src/broker/management.ts';
-import { Secret } from '../../src/secret.ts';
+import { HASHING_ALGORITHM } from '../../src/broker/management/management.ts';
+import { Secret } from '../../src/util/secret.ts';
 import type { Play } from './play.ts';
 import { SECRETS } from './simulated-agent.ts';
 import { untilInstant } from './instants.ts';

@@ -1,11 +1,11 @@
-import { AgentError } from '../../src/errors.ts';
-import { WireError } from '../../src/contract/errors.ts';
-import { accountName, permissionsOf } from '../../src/namespaces/accounts.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
+import { accountName, permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
-import { createKeyring } from '../../src/namespaces/passwords.ts';
+import { createKeyring } from '../../src/namespaces/accounts/keyring.ts';
 import { clockDifferenceMs, deletionStartsMs, type Intervals, settleMs } from '../../src/namespaces/timing.ts';
-import type { Secret } from '../../src/secret.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { Secret } from '../../src/util/secret.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { createCredentials, type Credentials } from './credentials.ts';
 import { createInvariants, type InvariantParts, type Invariants } from './invariants.ts';
 import { startMachine } from './machine.ts';
@@ -89,7 +89,7 @@ export function createWorld(seed: number, trace?: string[]): World {
     const user = { name, passwordHash: '', hashingAlgorithm: '', tags: [] };
     broker.users.set(name, { user, permissions: undefined, limits: {} });
   }
-  for (const name of FOREIGN_THINGS) broker.things.set(name, { kind: 'queue', name, life: undefined });
+  for (const name of FOREIGN_THINGS) broker.things.set(name, { kind: 'queue', name, incarnation: undefined });
   const differenceMs = clockDifferenceMs(intervals);
   const credentials = createCredentials(differenceMs / 2);
   const store: ModelStore = createModelStore({
@@ -175,13 +175,19 @@ function createLooks(broker: ModelBroker): Pick<InvariantParts, 'isWhole' | 'isO
     const slot = account === accountName('', record.namespace, 1) ? 1 : 2;
     const kept = record.slots[slot - 1];
     if (found === undefined || kept === undefined || found.user.tags.length > 0) return false;
-    const next = { generation: record.generation + 1, keyId: record.nextKeyId };
+    const next = { generation: record.generation + 1, secretId: record.nextSecretId };
     return [kept, next].some(
-      ({ generation, keyId }) =>
-        keyId !== '' &&
+      ({ generation, secretId }) =>
+        secretId !== '' &&
         hashMatches(
           found.user.passwordHash,
-          keyring.derive({ keyId, storeId: 'simulated', life: record.life, username: account, generation }),
+          keyring.derive({
+            secretId,
+            storeId: 'simulated',
+            incarnation: record.incarnation,
+            username: account,
+            generation,
+          }),
         ),
     );
   };
@@ -199,7 +205,7 @@ function createLooks(broker: ModelBroker): Pick<InvariantParts, 'isWhole' | 'isO
 
 function describe(record: NamespaceRecord | undefined): string {
   if (record === undefined) return 'nothing';
-  const { namespace, revision, state, life, generation, slots } = record;
+  const { namespace, revision, state, incarnation, generation, slots } = record;
   const promises = slots.map((slot) => `${slot.generation}→${Math.round(slot.promisedUntilMs % 1e9)}`).join(' ');
-  return `${namespace} ${state} r${revision} g${generation} [${promises}] life ${life.slice(0, 4)}`;
+  return `${namespace} ${state} r${revision} g${generation} [${promises}] incarnation ${incarnation.slice(0, 4)}`;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { unique } from '../support/folders.ts';
-import type { AuditRecord } from '../../src/store/audit.ts';
+import type { AuditRecord } from '../../src/store/audit-records.ts';
 import type { Store } from '../../src/store/store.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:00:00.123Z');

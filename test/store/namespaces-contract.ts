@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { recordOf } from '../support/records.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { pick, race, WRITERS } from './racing-writers.ts';
 
@@ -29,15 +29,15 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
       contact: 'søren+пульс@exämple.org "🐇" \u0000 end',
       revokedUntilMs: NOW_MS + 1,
       revokedMs: NOW_MS + 5,
-      goneMs: NOW_MS + 2,
-      state: 'gone',
+      deletedAtMs: NOW_MS + 2,
+      state: 'deleted',
       endReason: 'released',
-      toldExpiresMs: NOW_MS + 3,
-      recheckMs: NOW_MS + 4,
+      expiryNotifiedForMs: NOW_MS + 3,
+      recheckAtMs: NOW_MS + 4,
       generation: 2 ** 31 + 7,
       permissionsVersion: 0,
     });
-    const empty = firstRecord({ namespace: 'taskcluster-empty', claimedBy: '', nextKeyId: '', expiresMs: 0 });
+    const empty = firstRecord({ namespace: 'taskcluster-empty', claimedBy: '', nextSecretId: '', expiresMs: 0 });
     for (const record of [full, empty]) {
       assert.equal(await store.namespaces.insert(record), true);
       assert.deepStrictEqual(await store.namespaces.get(record.namespace), record);
@@ -52,7 +52,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
   });
 
   it('inserts a name once, in whatever state it is', async () => {
-    const tombstone = firstRecord({ state: 'gone', goneMs: NOW_MS });
+    const tombstone = firstRecord({ state: 'deleted', deletedAtMs: NOW_MS });
     assert.equal(await store.namespaces.insert(tombstone), true);
     assert.equal(await store.namespaces.insert(firstRecord()), false);
     assert.deepStrictEqual(await store.namespaces.get(tombstone.namespace), tombstone);
@@ -73,20 +73,20 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
   });
 
   it('counts the records of each state, as they are written, moved and removed', async () => {
-    const none = { provisioning: 0, active: 0, expiring: 0, gone: 0 };
+    const none = { provisioning: 0, active: 0, expiring: 0, deleted: 0 };
     assert.deepStrictEqual(await store.namespaces.countByState(), none);
-    const states = ['active', 'provisioning', 'active', 'gone', 'active'] as const;
+    const states = ['active', 'provisioning', 'active', 'deleted', 'active'] as const;
     const records = states.map((state, index) =>
       // The earliest and the latest instants there are.
       firstRecord({ namespace: `taskcluster-${index}`, state, expiresMs: index === 0 ? 0 : 8_640_000_000_000_000 }),
     );
     for (const record of records) await store.namespaces.insert(record);
-    assert.deepStrictEqual(await store.namespaces.countByState(), { ...none, provisioning: 1, active: 3, gone: 1 });
+    assert.deepStrictEqual(await store.namespaces.countByState(), { ...none, provisioning: 1, active: 3, deleted: 1 });
     const [first, second] = records;
     assert.ok(first && second);
     await store.namespaces.replace({ ...first, revision: 2, state: 'expiring', expiresMs: 1 }, 1);
     await store.namespaces.remove(second.namespace, 1);
-    assert.deepStrictEqual(await store.namespaces.countByState(), { ...none, expiring: 1, active: 2, gone: 1 });
+    assert.deepStrictEqual(await store.namespaces.countByState(), { ...none, expiring: 1, active: 2, deleted: 1 });
   });
 
   it('refuses a record whose revision is not the next one', async () => {
@@ -115,7 +115,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
   });
 
   it('lists only the states asked for', async () => {
-    const states = ['active', 'gone', 'expiring', 'active', 'provisioning'] as const;
+    const states = ['active', 'deleted', 'expiring', 'active', 'provisioning'] as const;
     for (const [index, state] of states.entries()) {
       await store.namespaces.insert(firstRecord({ namespace: `t-${index}`, state }));
     }
@@ -137,7 +137,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     it(`${method} gives what is due in the order of its instants`, async () => {
       const instants = [50, 10, 30, 30, 20, 40, 5];
       for (const [index, instant] of instants.entries()) {
-        const state = index === 6 ? 'gone' : index % 2 === 0 ? 'active' : 'provisioning';
+        const state = index === 6 ? 'deleted' : index % 2 === 0 ? 'active' : 'provisioning';
         await store.namespaces.insert(firstRecord({ namespace: `t-${index}`, state, [field]: NOW_MS + instant }));
       }
       const { namespaces } = store;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unique } from '../support/folders.ts';
-import type { NonceEntry } from '../../src/store/records.ts';
+import type { NonceEntry } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { pick, writers } from './racing-writers.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { unique } from '../support/folders.ts';
 import { noticeOf } from '../support/records.ts';
-import type { Notice } from '../../src/store/notices.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
 import type { Store } from '../../src/store/store.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:00:00.123Z');

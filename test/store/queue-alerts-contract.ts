@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { QueueAlert } from '../../src/store/queue-alerts.ts';
+import type { QueueAlert } from '../../src/store/queue-alert-records.ts';
 import type { Store } from '../../src/store/store.ts';
 import { alertOf } from '../support/records.ts';
 import type { MakeStore } from './store-contract.ts';

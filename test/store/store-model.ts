@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { NamespaceState } from '../../src/store/records.ts';
+import type { NamespaceState } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import type { NoticeState } from '../../src/store/notices.ts';
+import type { NoticeState } from '../../src/store/notice-records.ts';
 import { auditOf } from './audit-contract.ts';
 import { firstNotice } from './notices-contract.ts';
 import { firstRecord } from './namespaces-contract.ts';
@@ -14,8 +14,8 @@ import type { MakeStore } from './store-contract.ts';
 type Operation = (store: Store) => Promise<unknown>;
 
 const name = fc.constantFrom('t-a', 't-B', 't-_', 't-1');
-const state = fc.constantFrom<NamespaceState>('provisioning', 'active', 'expiring', 'gone');
-const states = fc.subarray<NamespaceState>(['provisioning', 'active', 'expiring', 'gone']);
+const state = fc.constantFrom<NamespaceState>('provisioning', 'active', 'expiring', 'deleted');
+const states = fc.subarray<NamespaceState>(['provisioning', 'active', 'expiring', 'deleted']);
 const revision = fc.integer({ min: 1, max: 4 });
 const instant = fc.integer({ min: 0, max: 6 });
 const limit = fc.integer({ min: 0, max: 4 });

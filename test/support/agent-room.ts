@@ -1,9 +1,9 @@
-import { openAgentBroker } from '../../src/broker/agent-broker.ts';
-import type { AgentBroker, AgentBrokerSettings } from '../../src/broker/agent-broker.ts';
-import { createManagement } from '../../src/broker/management.ts';
-import type { Management } from '../../src/broker/management.ts';
+import { openAgentBroker } from '../../src/broker/amqp/agent-broker.ts';
+import type { AgentBroker, AgentBrokerSettings } from '../../src/broker/amqp/agent-broker.ts';
+import { createManagement } from '../../src/broker/management/management.ts';
+import type { Management } from '../../src/broker/management/management.ts';
 import { type ContractNames, contractNames } from '../../src/contract/names.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { createVhost, type TestVhost } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
 import { unique } from './folders.ts';

@@ -1,4 +1,4 @@
-import type { LocalRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 
 /** Takes a quorum queue down, as the loss of its nodes does, or brings it up again. A single node cannot lose another one. */
 export async function switchQuorumQueue(

@@ -1,8 +1,8 @@
 import { chmodSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { LocalRabbitMQ } from '../../src/dev/rabbitmq.ts';
-import { type BrokerIdentity, brokerEnvironment } from '../../src/dev/rabbitmq-files.ts';
-import { ensureRabbitMQ } from '../../src/dev/rabbitmq-install.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
+import { type BrokerIdentity, brokerEnvironment } from '../../dev/rabbitmq-files.ts';
+import { ensureRabbitMQ } from '../../dev/rabbitmq-install.ts';
 import { makeFolder } from './folders.ts';
 
 /** A PATH on which RabbitMQ's commands are about this broker. */

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { ConsumeMessage } from 'amqplib';
-import { EVENT_EXCHANGE, type Headers } from '../../src/broker/broker-events.ts';
-import type { LocalRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { EVENT_EXCHANGE, type Headers } from '../../src/broker/amqp/broker-events.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import { openConnection } from './broker.ts';
 
 /**

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import * as amqp from 'amqplib';
-import { type LocalRabbitMQ, startRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { addCleanup, addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
 

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:f
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { build, stop } from 'esbuild';
-import { bundleProgram } from '../../src/dev/bundle-program.ts';
+import { bundleProgram } from '../../dev/bundle-program.ts';
 import { addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
 

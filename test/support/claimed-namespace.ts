@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect, type ConsumeMessage } from 'amqplib';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import type { ResultBody } from '../../src/contract/methods.ts';
-import { accountName, permissionsOf } from '../../src/namespaces/accounts.ts';
+import { accountName, permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { TEAM, type TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Config, loadConfig } from '../../src/config.ts';
-import { AgentError } from '../../src/errors.ts';
+import { type Config, loadConfig } from '../../src/config/config.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
 
 /** All that has no default. */
 export const GOOD_ENV = {

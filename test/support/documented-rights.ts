@@ -1,4 +1,4 @@
-import type { Permissions } from '../../src/broker/management.ts';
+import type { Permissions } from '../../src/broker/management/management.ts';
 import { readDocument } from '../docs/documents.ts';
 
 /** What docs/operations.md tells operators to grant to the agent in its vhost. */

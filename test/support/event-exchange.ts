@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConfirmChannel } from 'amqplib';
-import { EVENT_EXCHANGE, type Headers } from '../../src/broker/broker-events.ts';
-import type { LocalRabbitMQ } from '../../src/dev/rabbitmq.ts';
+import { EVENT_EXCHANGE, type Headers } from '../../src/broker/amqp/broker-events.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import type { TestInstallation } from './agent.ts';
 import { createVhost, manage, openConnection } from './broker.ts';
 

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { runCommand } from '../../src/dev/commands.ts';
-import { goEnvironment } from '../../src/dev/go-environment.ts';
-import { findExecutable } from '../../src/dev/processes.ts';
+import { runCommand } from '../../dev/commands.ts';
+import { goEnvironment } from '../../dev/go-environment.ts';
+import { findExecutable } from '../../dev/processes.ts';
 import { skipBecause } from './skip.ts';
 
 /** The folder of the Go example. */

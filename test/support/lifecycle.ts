@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import type { Rpc } from '../../src/client/rpc.ts';
-import { WireError } from '../../src/contract/errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import type { TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
 import type { Claimed } from './claimed-namespace.ts';

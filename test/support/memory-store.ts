@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { AuditRecord, AuditStore } from '../../src/store/audit.ts';
-import type { Notice, NoticeStore } from '../../src/store/notices.ts';
-import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alerts.ts';
-import type { NamespaceRecord, NonceEntry } from '../../src/store/records.ts';
+import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
+import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
+import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
+import type { NamespaceRecord, NonceEntry } from '../../src/store/namespace-record.ts';
 import { countStates } from '../../src/store/state-counts.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
 

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import { type LocalMongoDB, NoMongoDB, startMongoDB } from '../../src/dev/mongodb.ts';
+import { type LocalMongoDB, NoMongoDB, startMongoDB } from '../../dev/mongodb.ts';
 import { addCleanup, addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
 import { skipBecause } from './skip.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Agent } from '../../src/agent.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import type { HealthReport } from '../../src/observe/health.ts';
 
 /** How long something may take to show, in ms: probes come every few seconds, and the machine may be busy. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { privateAptOptions } from '../../src/dev/apt-unpack.ts';
-import { runCommand } from '../../src/dev/commands.ts';
-import { findExecutable } from '../../src/dev/processes.ts';
+import { privateAptOptions } from '../../dev/apt-unpack.ts';
+import { runCommand } from '../../dev/commands.ts';
+import { findExecutable } from '../../dev/processes.ts';
 import { skipBecause } from './skip.ts';
 
 /** The folder of the Python example. */

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import type { CallOptions } from '../../src/broker/management.ts';
-import { momentOf } from '../../src/clock.ts';
-import { readNamePattern } from '../../src/name-pattern.ts';
+import type { ManagementCallOptions } from '../../src/broker/management/management.ts';
+import { momentOf } from '../../src/util/clock.ts';
+import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { createAlerts } from '../../src/queues/alerts.ts';
 import type { AlertLimits } from '../../src/queues/decide-alert.ts';
 import { createDeleteQueue, type DeleteQueueParts } from '../../src/queues/delete-queue.ts';
 import { createGrowth, type Growth } from '../../src/queues/growth.ts';
-import { createJudgeQueues, type JudgeQueues } from '../../src/queues/judge-queues.ts';
-import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
-import { createSurvey, type Survey } from '../../src/queues/survey.ts';
+import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
+import { createQueueNotices, type QueueNotices } from '../../src/notices/queue-notices.ts';
+import { createSurvey, type Survey } from '../../src/queues/survey-queues.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
 
@@ -22,7 +22,7 @@ export interface QueueRoom {
   readonly depths: Map<string, number>;
   readonly notices: QueueNotices;
   readonly growth: Growth;
-  readonly judge: JudgeQueues;
+  readonly judge: ProcessQueues;
   readonly survey: Survey;
   /** What was told, as `warned <queue>`, `recovered <queue>` or `deleted <queue>`. */
   readonly told: string[];
@@ -56,7 +56,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     ...common,
     store,
     notices,
-    async removeQueue(_namespace: string, queue: string, call: CallOptions) {
+    async removeQueue(_namespace: string, queue: string, call: ManagementCallOptions) {
       await options.beforeDelete?.();
       call.beforeSend?.();
       return depths.delete(queue);
@@ -82,7 +82,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     onRecovered: async ({ queue }) => void told.push(`recovered ${queue}`),
     lookAgain: () => undefined,
   });
-  const judge = createJudgeQueues({
+  const judge = createProcessQueues({
     ...common,
     namespaces: store.namespaces,
     alerts,

@@ -1,6 +1,6 @@
-import type { Notice } from '../../src/store/notices.ts';
-import type { QueueAlert } from '../../src/store/queue-alerts.ts';
-import type { NamespaceRecord } from '../../src/store/records.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
+import type { QueueAlert } from '../../src/store/queue-alert-records.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 
 /** A namespace that is active and was claimed at `nowMs`, but for what is given. */
 export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): NamespaceRecord {
@@ -8,13 +8,13 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     namespace: 'taskcluster-x',
     revision: 2,
     state: 'active',
-    life: 'bGlmZQ',
+    incarnation: 'bGlmZQ',
     generation: 1,
     slots: [
-      { generation: 1, keyId: 'key', promisedUntilMs: nowMs + 5_400_000 },
-      { generation: 0, keyId: '', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'key', promisedUntilMs: nowMs + 5_400_000 },
+      { generation: 0, secretId: '', promisedUntilMs: 0 },
     ],
-    nextKeyId: 'key',
+    nextSecretId: 'key',
     createdMs: nowMs,
     expiresMs: nowMs + 14_400_000,
     nextRotationMs: nowMs + 3_600_000,
@@ -23,10 +23,10 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     revokedUntilMs: null,
     revokedMs: null,
     permissionsVersion: 1,
-    goneMs: null,
+    deletedAtMs: null,
     endReason: null,
-    toldExpiresMs: 0,
-    recheckMs: null,
+    expiryNotifiedForMs: 0,
+    recheckAtMs: null,
     ...given,
   };
 }
@@ -38,7 +38,7 @@ export function noticeOf(nowMs: number, given: Partial<Notice> = {}): Notice {
     revision: 1,
     kind: 'queue-warning',
     namespace: 'taskcluster-x',
-    life: 'bGlmZQ',
+    incarnation: 'bGlmZQ',
     queue: 'queue/taskcluster-x/jobs',
     contact: 'owner@example.org',
     follows: null,
@@ -49,7 +49,7 @@ export function noticeOf(nowMs: number, given: Partial<Notice> = {}): Notice {
     state: 'waiting',
     attempts: 0,
     nextAttemptMs: nowMs,
-    underWay: false,
+    inProgress: false,
     mayHaveArrived: false,
     lastError: null,
     settledMs: null,
@@ -63,7 +63,7 @@ export function alertOf(given: Partial<QueueAlert> = {}): QueueAlert {
     queue: 'queue/taskcluster-x/jobs',
     revision: 1,
     namespace: 'taskcluster-x',
-    life: 'bGlmZQ',
+    incarnation: 'bGlmZQ',
     episode: 'ZXBpc29kZQ',
     level: 'warning',
     messages: 4000,

@@ -1,4 +1,4 @@
-import type { AccountParts } from '../../src/namespaces/provision.ts';
+import type { AccountParts } from '../../src/namespaces/accounts/provision.ts';
 
 /** One call of the management API. */
 export interface ManagementCall {

@@ -1,5 +1,5 @@
 import { connect } from 'amqplib';
-import type { Management } from '../../src/broker/management.ts';
+import type { Management } from '../../src/broker/management/management.ts';
 import type { Store } from '../../src/store/store.ts';
 
 /** Right before a step is taken, or right after it is known to be done. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
-import type { FileSettings } from '../../src/settings.ts';
+import type { FileSettings } from '../../src/config/settings.ts';
 import { type InstallationOptions, makeInstallation, TEAM, teamNamespace, type TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
 

@@ -5,7 +5,7 @@ import { contractNames } from '../../src/contract/names.ts';
 import { judgeEventExchange, judgeIdentity, judgeRights, judgeVersion } from '../../src/verify/broker-steps.ts';
 import type { Finding } from '../../src/verify/finding.ts';
 import { agentRights, brokerEventRights, missingRights } from '../../src/verify/rights.ts';
-import { judgeReclaim } from '../../src/verify/round.ts';
+import { judgeReclaim } from '../../src/verify/end-to-end-check.ts';
 import { judgeIndexes, judgeReplicaSet, judgeSecrets, judgeWrite } from '../../src/verify/store-steps.ts';
 import { judgeClocks, judgeNotify, judgePing, readDate } from '../../src/verify/taskcluster-steps.ts';
 import { documentedRights } from '../support/documented-rights.ts';

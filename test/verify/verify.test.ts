@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { createVerification, type VerificationOptions } from '../../src/composition/verification.ts';
-import { systemClock } from '../../src/clock.ts';
-import { type Config, loadConfig } from '../../src/config.ts';
-import { Secret } from '../../src/secret.ts';
+import { createVerification, type VerificationOptions } from '../../src/verify/verification.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { type Config, loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/util/secret.ts';
 import type { StepReport } from '../../src/verify/finding.ts';
 import { REFUSED, tryForbidden } from '../../src/verify/forbidden.ts';
 import { runSteps } from '../../src/verify/run-steps.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import taskcluster from 'taskcluster-client';
-import { type LocalTaskcluster, startTaskcluster } from '../../../src/dev/taskcluster/server.ts';
+import { type LocalTaskcluster, startTaskcluster } from '../../../dev/taskcluster/server.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const clientsFile = `${root}config/dev-taskcluster.yml`;
@@ -104,7 +104,7 @@ describe('behaviour of the Taskcluster stand-in', () => {
   });
 
   it('runs alone', async () => {
-    const args = ['--import', 'tsx', 'src/dev/taskcluster/main.ts'];
+    const args = ['--import', 'tsx', 'dev/taskcluster/main.ts'];
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
     const exited = once(child, 'exit');
     try {

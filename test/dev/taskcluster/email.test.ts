@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { client as hawk } from 'hawk';
 import taskcluster, { type Credentials } from 'taskcluster-client';
-import type { LocalTaskcluster } from '../../../src/dev/taskcluster/server.ts';
+import type { LocalTaskcluster } from '../../../dev/taskcluster/server.ts';
 import { startService, TOKEN } from './support.ts';
 
 const mail = (subject: string, address = 'owner@example.com') => ({ address, subject, content: 'Text' });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import taskcluster, { type Credentials } from 'taskcluster-client';
-import type { LocalTaskcluster } from '../../../src/dev/taskcluster/server.ts';
+import type { LocalTaskcluster } from '../../../dev/taskcluster/server.ts';
 import { ANONYMOUS, ask, failure, sign, signWith, startService, TOKEN } from './support.ts';
 
 type Temporary = Credentials & { certificate: string };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { client as hawk } from 'hawk';
 import taskcluster, { type Credentials } from 'taskcluster-client';
-import type { DirectoryInput } from '../../../src/dev/taskcluster/clients-file.ts';
-import { type LocalTaskcluster, startTaskcluster } from '../../../src/dev/taskcluster/server.ts';
+import type { DirectoryInput } from '../../../dev/taskcluster/clients-file.ts';
+import { type LocalTaskcluster, startTaskcluster } from '../../../dev/taskcluster/server.ts';
 
 /** What the signatures are about. */
 export const PARTS = { host: 'pulse-agent', port: 443, resource: '/v1/claim-namespace?replyTo=q&correlationId=1' };

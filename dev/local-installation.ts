@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { destination } from 'pino';
+import { type Agent, startAgent } from '../src/agent/agent.ts';
+import { openManagement } from '../src/broker/management/open-management.ts';
+import type { Management } from '../src/broker/management/management.ts';
+import { type Config, loadConfig } from '../src/config/config.ts';
+import { createLog } from '../src/util/log.ts';
+import type { FileSettings } from '../src/config/settings.ts';
+import { type LocalRabbitMQ, startRabbitMQ } from './rabbitmq.ts';
+import type { Steps } from './steps.ts';
+import { type LocalTaskcluster, startTaskcluster } from './taskcluster/server.ts';
+import { WORKING_COPY } from './working-copy.ts';
+
+/** A whole installation on this machine: broker, Taskcluster stand-in and agent, all in one folder. */
+export interface LocalInstallation {
+  readonly broker: LocalRabbitMQ;
+  readonly taskcluster: LocalTaskcluster;
+  readonly agent: Agent;
+  readonly config: Config;
+  /** The management API of its broker. */
+  readonly management: Management;
+  /** The environment with which another process finds this installation. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The broker's address with the claimant's credentials: all that a client needs for its first claim. */
+  readonly claimantUrl: string;
+  /** Where the agent logs to. */
+  readonly logFile: string;
+  /** Stops everything and removes the folder. */
+  stop(): Promise<void>;
+}
+
+/** So that what takes hours, and thousands of messages, shows in seconds. */
+const SPED_UP: Partial<FileSettings> = {
+  rotationIntervalSeconds: 10,
+  expiryNoticeSeconds: 2,
+  warnAtMessages: 500,
+  deleteAtMessages: 1500,
+};
+
+/** Who sends the mails; config/dev-taskcluster.yml knows it. */
+const MAILER = 'pulse-agent';
+
+/** Starts an installation in `folder`, on the embedded store, telling of each part. */
+export async function startLocalInstallation(
+  folder: string,
+  steps: Steps,
+  signal: AbortSignal,
+): Promise<LocalInstallation> {
+  mkdirSync(folder, { recursive: true });
+  const closers: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const broker = await steps.run('Start a private RabbitMQ with the management and event exchange plugins', (tell) =>
+      startRabbitMQ({
+        folder: join(folder, 'rabbitmq'),
+        cacheFolder: join(WORKING_COPY, '.cache/rabbitmq'),
+        onProgress: tell,
+        signal,
+      }),
+    );
+    closers.push(() => broker.stop());
+    const taskcluster = await steps.run('Start a stand-in for Taskcluster', () =>
+      startTaskcluster({ clientsFile: join(WORKING_COPY, 'config/dev-taskcluster.yml') }),
+    );
+    closers.push(() => taskcluster.close());
+
+    const settingsFile = join(folder, 'settings.yml');
+    writeFileSync(settingsFile, JSON.stringify(SPED_UP));
+    const claimantPassword = randomBytes(18).toString('base64url');
+    const environment = {
+      PULSE_AGENT_CONFIG: settingsFile,
+      RABBITMQ_URL: broker.amqpUrl,
+      RABBITMQ_MANAGEMENT_URL: broker.managementUrl,
+      TASKCLUSTER_ROOT_URL: taskcluster.rootUrl,
+      TASKCLUSTER_CLIENT_ID: MAILER,
+      TASKCLUSTER_ACCESS_TOKEN: taskcluster.credentials(MAILER).accessToken,
+      STORE_URL: `lmdb:${join(folder, 'store')}`,
+      PULSE_AGENT_SECRET: randomBytes(33).toString('base64'),
+      PULSE_AGENT_CLAIMANT_PASSWORD: claimantPassword,
+    };
+    const config = loadConfig(environment);
+    const logFile = join(folder, 'agent.log');
+    const log = createLog(config, destination({ dest: logFile, sync: true }));
+    const agent = await steps.run('Start Pulse Agent on its embedded store', () => startAgent(config, { log, signal }));
+    closers.push(() => agent.stop());
+    const management = openManagement(config);
+    closers.push(async () => management.close());
+
+    const claimant = new URL(broker.amqpUrl);
+    claimant.username = `${config.id}-claimant`;
+    claimant.password = claimantPassword;
+    return { broker, taskcluster, agent, config, management, environment, claimantUrl: claimant.href, logFile, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,380 @@
+import { randomBytes as systemRandomBytes, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openAgentBroker } from '../broker/amqp/agent-broker.ts';
+import { ensureClaimant } from '../broker/claimant.ts';
+import type { ManagementCallOptions, Management } from '../broker/management/management.ts';
+import { claimBroker } from '../broker/marker.ts';
+import { createBindingRemover } from '../broker/foreign-bindings.ts';
+import { auditConfiguration } from '../audit/configuration-audit.ts';
+import { createBackgroundTasks } from './background.ts';
+import { startBrokerWatch } from './broker-watch.ts';
+import { createLifecycle } from './lifecycle.ts';
+import { createBatcher } from '../util/batcher.ts';
+import { openManagement } from '../broker/management/open-management.ts';
+import { openObservation } from './observation.ts';
+import { reportStart } from './start-report.ts';
+import { checkConnection } from '../observe/health.ts';
+import type { StartReport } from '../observe/start-summary.ts';
+import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
+import type { Config } from '../config/config.ts';
+import { contractNames } from '../contract/names.ts';
+import { isAgentError } from '../util/agent-errors.ts';
+import { onDemandJob, runSoon } from '../jobs/on-demand-job.ts';
+import { expireNamespacesJob, announceExpiryJob } from '../jobs/expire-namespaces-job.ts';
+import { finishRevocationJob } from '../jobs/finish-revocation-job.ts';
+import { inspectQueueJob } from '../jobs/inspect-queue-job.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import { RECONCILE_BROKER, reconcileBrokerJob } from '../jobs/reconcile-broker-job.ts';
+import { repairAccountJob } from '../jobs/repair-account-job.ts';
+import { checkSecretsJob, rotateNamespacesJob, reportMissingSecrets } from '../jobs/rotate-namespaces-job.ts';
+import { sendNoticesJob } from '../jobs/send-notices-job.ts';
+import { type Scheduler, startScheduler } from '../jobs/scheduler.ts';
+import { SURVEY_QUEUES, surveyQueuesJob } from '../jobs/survey-queues-job.ts';
+import type { Log } from '../util/log.ts';
+import { createNamespaceParts } from './namespace-parts.ts';
+import { createAudit } from '../audit/audit.ts';
+import { type AgentEvents, createAgentEvents } from '../events/agent-events.ts';
+import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import { pruneJob } from '../jobs/prune-job.ts';
+import { createNoticeParts } from './notice-parts.ts';
+import { auditRemovals, createRepairParts } from './repair-parts.ts';
+import { createQueueParts } from './queue-parts.ts';
+import { createHandlers, startRequests } from './request-parts.ts';
+import { openStore } from '../store/open-store.ts';
+import type { Store } from '../store/store.ts';
+import { VERSION } from '../version.ts';
+
+/** What an agent may be started with in place of the real thing; tests put faults between two calls there. */
+export interface AgentOptions {
+  readonly log: Log;
+  /** Ends the start. */
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+  readonly randomBytes?: RandomBytes;
+  /** At least 0, less than 1. */
+  readonly random?: () => number;
+  readonly wrapStore?: (store: Store) => Store;
+  readonly wrapManagement?: (management: Management) => Management;
+  readonly authenticator?: TaskclusterAuth;
+}
+
+/** A running agent. */
+export interface Agent {
+  /** Which of the agents with this id it is. */
+  readonly instance: string;
+  /** What became of the requests so far, by `<method> <outcome>`. */
+  readonly requestCounts: ReadonlyMap<string, number>;
+  /** Where health and metrics are served; undefined: nowhere. */
+  readonly httpPort: number | undefined;
+  /** What it is and does, and what about that is risky. */
+  readonly report: StartReport;
+  /**
+   * Aborted when the agent must not go on, with the AgentError as its reason: the broker is another store's by now. Whoever
+   * runs it stops it.
+   */
+  readonly mustEnd: AbortSignal;
+  /** Takes no more requests, finishes those it holds within the configured deadline, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** How long a starting agent waits for a broker that does not answer, and how often it looks, in ms. */
+const START_PATIENCE_MS = 60_000;
+const START_RETRY_MS = 1_000;
+
+/** Releases that come within so many ms are carried out together: each by itself would list all queues of the broker. */
+const RELEASES_WITHIN_MS = 100;
+
+/** How long a stopping agent waits for jobs, which are told to end and can all be done again, in ms. */
+const JOBS_STOP_MS = 5_000;
+
+/** What an agent that has come to its deadline may still take for what is usually done at once, in ms. */
+const LAST_WORDS_MS = 250;
+
+/**
+ * Builds an agent from its parts and starts them in order: what serves requests comes last and stops first.
+ *
+ * @throws AgentError when it cannot start; the message says what to do.
+ */
+export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
+  const { log } = options;
+  const clock = options.clock ?? systemClock;
+  const randomBytes = options.randomBytes ?? systemRandomBytes;
+  const startedMs = clock.monotonicMs();
+  const names = contractNames(config.id);
+  const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
+  const closers = createLifecycle();
+
+  try {
+    const observation = await openObservation({ config, instance, clock, log });
+    closers.push(() => observation.close());
+    const management = observation.management(openManagement(config, options));
+    closers.push(() => management.close());
+    const opened = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
+    closers.push(() => opened.close());
+    const store = observation.store(options.wrapStore?.(opened) ?? opened);
+    const audit = createAudit({ store: store.audit, log, clock, instance });
+    closers.push(() => audit.close());
+
+    const mustEnd = new AbortController();
+    /** Two first starts at the same moment may both have found no mark, and an operator may adopt the broker for another. */
+    const keepMark = async (call: ManagementCallOptions): Promise<void> => {
+      try {
+        await claimBroker(management, { ...config, storeId: store.storeId, adopt: false }, clock, call);
+      } catch (error) {
+        if (isAgentError(error, 'BrokerMarked')) mustEnd.abort(error);
+        throw error;
+      }
+    };
+    const keepBroker = async (signal?: AbortSignal): Promise<void> => {
+      const call = signal === undefined ? {} : { signal };
+      await keepMark(call);
+      if (config.claimantPassword === undefined) return;
+      const claimant = {
+        id: config.id,
+        vhost: config.vhost,
+        password: config.claimantPassword,
+        maxConnections: config.claimantLimits['max-connections'] ?? -1,
+        maxChannels: config.claimantLimits['max-channels'] ?? -1,
+      };
+      const repairs = await ensureClaimant(management, claimant, randomBytes, call);
+      if (repairs.length === 0) return;
+      const subject = names.claimantUser;
+      const reason = 'it was not as configured';
+      audit.record({ action: 'repair', subject, reason, details: { repaired: repairs.join() } });
+      log.info({ claimant: subject, repairs }, 'the claimant was put right');
+    };
+    await patiently(() => keepBroker(options.signal), log, options.signal);
+    auditConfiguration(audit, config);
+
+    const background = createBackgroundTasks(log);
+    // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
+    const told: Pick<AgentEvents, 'emit' | 'tell'> = {
+      emit(type, data) {
+        observation.onAgentEvent(type);
+        events.emit(type, data);
+      },
+      tell(type, data) {
+        observation.onAgentEvent(type);
+        return events.tell(type, data);
+      },
+    };
+    const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };
+    let schedule: Scheduler | undefined;
+    const partSettings = {
+      config,
+      store,
+      management,
+      clock,
+      randomBytes,
+      random: options.random ?? Math.random,
+      log,
+      events: told,
+      audit,
+    };
+    const parts = createNamespaceParts(partSettings);
+    const bindings = createBindingRemover({
+      amqpUrl: config.rabbitmqUrl,
+      ca: config.rabbitmqCa,
+      id: config.id,
+      vhost: config.vhost,
+      management,
+    });
+    closers.pushTogether(() => bindings.close());
+    const remover = auditRemovals(bindings, audit);
+    const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
+    const reconcile: typeof compare = async (signal) => {
+      await keepMark({ signal });
+      // At the start it has just been declared.
+      if (schedule !== undefined) await declareAgain(signal);
+      await queues.keepBackstop(signal);
+      const outcome = await compare(signal);
+      observation.onSuccess(RECONCILE_BROKER);
+      return outcome;
+    };
+    const queues = createQueueParts({ ...partSettings, events: told }, jobs);
+    closers.pushTogether(() => queues.close());
+    const handlers = createHandlers(config, store, clock, parts, {
+      events: told,
+      audit,
+      jobs,
+      startEnd: createBatcher({
+        start: (work) => background.run('deletion', work),
+        together: parts.endNamespaces,
+        sleep: systemSleep,
+        withinMs: RELEASES_WITHIN_MS,
+      }),
+    });
+    const broker = await openAgentBroker(
+      {
+        amqpUrl: config.rabbitmqUrl,
+        ca: config.rabbitmqCa,
+        id: config.id,
+        methods: Object.keys(handlers),
+        maxSkewSeconds: config.maxSkewSeconds,
+        management,
+        onFault: (error) => log.warn({ err: error }, 'the connection for topology and events has a fault'),
+      },
+      options.signal,
+    );
+    closers.pushTogether(() => broker.close());
+    observation.watch(
+      'topology',
+      checkConnection(() => broker.connected, 'the connection for topology and events is gone'),
+    );
+    const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
+    /** Somebody may have deleted a part of the topology; that it cannot be declared holds up nothing else. */
+    const declareAgain = async (signal: AbortSignal): Promise<void> => {
+      try {
+        await broker.declareAgain(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        log.error({ err: error }, 'the topology of the agent could not be declared again');
+      }
+    };
+    const lookAtAll = (): void => {
+      for (const job of [RECONCILE_BROKER, SURVEY_QUEUES]) runSoon(jobs, job);
+    };
+    broker.onReconnect(() => {
+      keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
+      // What happened meanwhile was told to nobody.
+      lookAtAll();
+    });
+    // Before anything is claimed, rotated or ended: a store from a backup is brought up to what the broker has.
+    await reconcile(options.signal ?? new AbortController().signal).catch((error: unknown) => {
+      options.signal?.throwIfAborted();
+      log.error({ err: error }, 'the broker could not be compared with the store; the next comparison does it');
+    });
+
+    const {
+      consumer,
+      outbox,
+      counts: requestCounts,
+    } = await startRequests({
+      config,
+      names,
+      store,
+      management,
+      clock,
+      log,
+      handlers,
+      closers,
+      observation,
+      onQueueGone: () =>
+        background.run('declaring the topology again', async (signal) => {
+          await broker.declareAgain(signal);
+          log.warn('a queue of the requests was gone and is declared again');
+        }),
+      ...(options.authenticator === undefined ? {} : { authenticator: options.authenticator }),
+    });
+
+    observation.watch(
+      'requests',
+      checkConnection(() => consumer.consuming, 'no requests are taken'),
+    );
+    observation.watch(
+      'replies',
+      checkConnection(() => outbox.connected, 'the reply connection is gone'),
+    );
+
+    closers.push(() => background.stop(JOBS_STOP_MS));
+    schedule = await startScheduler({
+      store: opened,
+      recurring: observation.recurring([
+        rotateNamespacesJob(parts.rotation),
+        checkSecretsJob(parts.rotation, log),
+        expireNamespacesJob(parts.expiry),
+        announceExpiryJob(parts.expiry, config.expiryNoticeSeconds * 1000),
+        reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
+        surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
+        sendNoticesJob(createNoticeParts(partSettings)),
+        pruneJob({ store, bounds: parts.bounds, log, auditDays: config.auditDays }),
+      ]),
+      triggered: observation.triggered([
+        finishRevocationJob(parts.revoker, parts.backoff),
+        repairAccountJob({ repair, backoff: parts.backoff }),
+        onDemandJob(RECONCILE_BROKER, reconcile),
+        onDemandJob(SURVEY_QUEUES, queues.survey),
+        inspectQueueJob(queues.inspect),
+      ]),
+      observer: observation.schedule,
+      log,
+    });
+    const started = schedule;
+    closers.push(() => started.stop(JOBS_STOP_MS));
+    const watch = await startBrokerWatch({
+      config,
+      management,
+      clock,
+      log,
+      events: told,
+      jobs,
+      bindings: remover,
+      queues: queues.watch,
+      background,
+      compare: reconcile,
+      lookAtAll,
+      onEvent: observation.onBrokerEvent,
+    });
+    closers.push(() => watch.close());
+    observation.watchAlarms(watch.alarms);
+    observation.watch(
+      'broker-events',
+      checkConnection(() => watch.flowing, 'no broker events are consumed'),
+    );
+    background.run('looking for missing secrets', (signal) => reportMissingSecrets(parts.rotation, log, signal));
+
+    told.emit('agent.started', { version: VERSION });
+    const report = await reportStart({
+      config,
+      management,
+      store,
+      log,
+      instance,
+      brokerEvents: watch.flowing,
+      httpPort: observation.port,
+    });
+    return {
+      instance,
+      requestCounts,
+      httpPort: observation.port,
+      report,
+      mustEnd: mustEnd.signal,
+      async stop() {
+        observation.stop();
+        const deadlineMs = config.stopDeadlineSeconds * 1000;
+        const lateMs = clock.monotonicMs() + deadlineMs;
+        const leftMs = (): number => Math.max(LAST_WORDS_MS, lateMs - clock.monotonicMs());
+        // It is waited for below, with the other connections.
+        void watch.close();
+        await Promise.all([
+          consumer.drain(deadlineMs).then(() => background.stop(leftMs())),
+          started.stop(Math.min(JOBS_STOP_MS, deadlineMs)),
+        ]);
+        const uptimeSeconds = Math.floor((clock.monotonicMs() - startedMs) / 1000);
+        events.emit('agent.stopped', { version: VERSION, uptimeSeconds });
+        await events.flush(leftMs());
+        await closers.closeAll();
+        log.info({ instance, uptimeSeconds }, 'the agent has stopped');
+      },
+    };
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}
+
+/** A broker that starts at the same time as the agent is waited for; one that refuses is not. */
+async function patiently(work: () => Promise<void>, log: Log, signal: AbortSignal | undefined): Promise<void> {
+  const patience = AbortSignal.timeout(START_PATIENCE_MS);
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!isAgentError(error, 'BrokerUnavailable') || patience.aborted || signal?.aborted) throw error;
+      log.warn({ err: error }, 'the broker does not answer yet');
+      await sleep(START_RETRY_MS, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { openManagement } from '../broker/management/open-management.ts';
+import { assertNotForeign } from '../broker/marker.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { createOverlay } from '../plan/overlay.ts';
+import { dryRunSurveysJob } from './dry-run-surveys.ts';
+import type { Config } from '../config/config.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import { expireNamespacesJob, announceExpiryJob } from '../jobs/expire-namespaces-job.ts';
+import { reconcileBrokerJob } from '../jobs/reconcile-broker-job.ts';
+import { rotateNamespacesJob } from '../jobs/rotate-namespaces-job.ts';
+import { startScheduler } from '../jobs/scheduler.ts';
+import type { Log } from '../util/log.ts';
+import { openStoreToRead } from '../store/open-store-to-read.ts';
+
+/** An agent that only looks. */
+export interface DryRun {
+  stop(): Promise<void>;
+}
+
+/** How long a stopping one waits for its jobs, in ms. */
+const JOBS_STOP_MS = 5_000;
+
+/**
+ * Starts an agent that changes nothing, beside those that do: it serves no requests, declares nothing, publishes nothing,
+ * and reads the store. What its jobs would change goes to the log.
+ *
+ * @throws AgentError when the store cannot be read, or the broker belongs to another one
+ */
+export async function startDryRun(
+  config: Config,
+  { log, signal, clock = systemClock }: { readonly log: Log; readonly signal?: AbortSignal; readonly clock?: Clock },
+): Promise<DryRun> {
+  const management = openManagement(config);
+  const store = await openStoreToRead(config.storeUrl.reveal());
+  const close = async (): Promise<void> => {
+    management.close();
+    await store.close();
+  };
+  try {
+    if (store.storeId === undefined) {
+      throw new AgentError('StoreUnavailable', 'No agent has used this store: there is nothing to rehearse with.');
+    }
+    const call = signal === undefined ? {} : { signal };
+    await assertNotForeign(management, { ...config, storeId: store.storeId }, call);
+    const { parts, reconcile } = createOverlay({
+      config,
+      store,
+      management,
+      clock,
+      log,
+      events: { emit: (type, data) => log.info({ type, data }, 'dry run: this event would be published') },
+      onEffect: (effect) => log.info(effect, 'dry run: this would be changed'),
+    });
+    const schedule = await startScheduler({
+      // Its jobs are its own, whatever store the others share.
+      store: { kind: 'lmdb' },
+      recurring: [
+        rotateNamespacesJob(parts.rotation),
+        expireNamespacesJob(parts.expiry),
+        announceExpiryJob(parts.expiry, config.expiryNoticeSeconds * 1000),
+        reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
+        dryRunSurveysJob({ config, store, management, clock, log }),
+      ],
+      triggered: [],
+      log,
+    });
+    log.info({ store: store.kind, storeId: store.storeId }, 'the dry run has begun: nothing is changed');
+    return {
+      async stop() {
+        await schedule.stop(JOBS_STOP_MS);
+        await close();
+        log.info('the dry run has stopped');
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

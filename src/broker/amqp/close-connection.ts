@@ -1,0 +1,20 @@
+import type { ChannelModel } from 'amqplib';
+import { within } from '../../util/clock.ts';
+
+/** How long RabbitMQ may take to answer that a connection is closed, in ms. */
+export const CLOSE_TIMEOUT_MS = 2000;
+
+/**
+ * Closes a connection, one that is recovering too, and cuts it when RabbitMQ has not answered in {@link CLOSE_TIMEOUT_MS}.
+ * It never rejects.
+ *
+ * @param sockets whose signal is that of all the connection's sockets. amqplib itself would wait for as long as heartbeats
+ *   take to fail, and forgets one that is being opened.
+ */
+export async function closeConnection(
+  connection: Pick<ChannelModel, 'close'>,
+  sockets: AbortController,
+): Promise<void> {
+  await within(CLOSE_TIMEOUT_MS, connection.close());
+  sockets.abort();
+}

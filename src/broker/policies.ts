@@ -1,0 +1,133 @@
+import { isDeepStrictEqual } from 'node:util';
+import { contractNames } from '../contract/names.ts';
+import type { ManagementCallOptions } from './management/management-http.ts';
+import type { NamedPolicy } from './management/management-answers.ts';
+import type { Management } from './management/management.ts';
+import { exactly } from './patterns.ts';
+
+const MIB = 2 ** 20;
+const MINUTE_MS = 60 * 1000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** Only one policy holds for a queue, the one of the highest priority; teams give theirs single digits. */
+export const PRIORITY = 1000;
+
+/**
+ * How often a request may come back before it is dead-lettered. A delivery counts each time an agent dies or loses its
+ * connection holding it: five is more than a rolling restart takes, and ends a request that kills agents.
+ */
+const DELIVERY_LIMIT = 5;
+
+/** What the limits depend on. */
+export interface LimitSettings {
+  /** The agent's id. */
+  readonly id: string;
+  /** How old a signed request may be; an older one could only be refused, so it need not wait. */
+  readonly maxSkewSeconds: number;
+}
+
+/**
+ * The limits of the agent's own queues, as policies: queue arguments can never be changed again, and a later version
+ * with others could not declare the queue.
+ *
+ * Byte limits do not count headers, so it is the message limits that hold the broker's memory.
+ */
+export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolicy[] {
+  const names = contractNames(id);
+  const policy = policiesOf(id);
+  return [
+    policy('rpc', names.rpcExchange, 'exchanges', { 'alternate-exchange': names.deadExchange }),
+    policy('requests', names.requestQueue, 'queues', {
+      'max-length': 5000,
+      'max-length-bytes': 64 * MIB,
+      // Who floods is told so by a nack; the requests that wait stay.
+      overflow: 'reject-publish',
+      'message-ttl': maxSkewSeconds * 1000,
+      'delivery-limit': DELIVERY_LIMIT,
+      'dead-letter-exchange': names.deadExchange,
+    }),
+    policy('dead', names.deadQueue, 'queues', {
+      'max-length': 1000,
+      'max-length-bytes': 64 * MIB,
+      overflow: 'drop-head',
+      'message-ttl': 7 * DAY_MS,
+      // Who looks at dead letters takes them and gives them back; RabbitMQ 4 would drop one after 20 looks.
+      'delivery-limit': 1_000_000,
+    }),
+    policy('unknown-methods', names.unknownMethodsQueue, 'queues', {
+      'max-length': 1000,
+      'max-length-bytes': 16 * MIB,
+      overflow: 'drop-head',
+      'message-ttl': maxSkewSeconds * 1000,
+      // Without a dead-letter exchange: what comes here is in the dead letters already.
+      'delivery-limit': DELIVERY_LIMIT,
+    }),
+  ];
+}
+
+/** The limits of the queue of broker events, which is in the vhost of the event exchange. */
+export function brokerEventsPolicies(id: string): NamedPolicy[] {
+  return [
+    policiesOf(id)('broker-events', contractNames(id).brokerEventsQueue, 'queues', {
+      // Bodies are empty, so bytes say nothing. The oldest go: what they told of is found by the regular comparison.
+      'max-length': 50_000,
+      overflow: 'drop-head',
+      'message-ttl': 10 * MINUTE_MS,
+      'delivery-limit': DELIVERY_LIMIT,
+    }),
+  ];
+}
+
+function policiesOf(id: string) {
+  return (
+    kind: string,
+    name: string,
+    applyTo: 'queues' | 'exchanges',
+    definition: NamedPolicy['definition'],
+  ): NamedPolicy => ({ name: `${id}-v1-${kind}`, pattern: exactly(name), applyTo, definition, priority: PRIORITY });
+}
+
+/**
+ * Puts the policies that are absent or differ, and leaves the others alone. Returns the names of those it wrote.
+ *
+ * @throws AgentError `BrokerUnavailable`, `BrokerRefused`.
+ */
+export async function ensureLimitPolicies(
+  management: Pick<Management, 'listPolicies' | 'putPolicy'>,
+  vhost: string,
+  settings: LimitSettings,
+  options?: ManagementCallOptions,
+): Promise<string[]> {
+  return await ensurePolicies(management, vhost, limitPolicies(settings), options);
+}
+
+/** As {@link ensureLimitPolicies}, for these policies. */
+export async function ensurePolicies(
+  management: Pick<Management, 'listPolicies' | 'putPolicy'>,
+  vhost: string,
+  policies: readonly NamedPolicy[],
+  options?: ManagementCallOptions,
+): Promise<string[]> {
+  const differing = new Set(differingPolicies(await management.listPolicies(vhost, options), policies));
+  for (const wanted of policies) {
+    if (differing.has(wanted.name)) await management.putPolicy(vhost, wanted.name, wanted, options);
+  }
+  return [...differing];
+}
+
+/** The names of the wanted policies that are absent or differ. */
+export function differingPolicies(present: readonly NamedPolicy[], wanted: readonly NamedPolicy[]): string[] {
+  const byName = new Map(present.map((policy) => [policy.name, policy]));
+  return wanted.filter((policy) => !samePolicy(byName.get(policy.name), policy)).map(({ name }) => name);
+}
+
+/** Whether a policy is there as it is wanted. */
+export function samePolicy(present: NamedPolicy | undefined, wanted: NamedPolicy): boolean {
+  return (
+    present !== undefined &&
+    present.pattern === wanted.pattern &&
+    present.applyTo === wanted.applyTo &&
+    present.priority === wanted.priority &&
+    isDeepStrictEqual({ ...present.definition }, { ...wanted.definition })
+  );
+}

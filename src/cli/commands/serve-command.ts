@@ -1,0 +1,56 @@
+import { type Agent, startAgent } from '../../agent/agent.ts';
+import { loadConfig } from '../../config/config.ts';
+import { type DryRun, startDryRun } from '../../agent/dry-run.ts';
+import { createLog } from '../../util/log.ts';
+import { formatReport } from '../../observe/start-summary.ts';
+import { type DefineCommand, examples, Interrupted } from '../command.ts';
+
+/** Runs the agent until SIGTERM or SIGINT. */
+export const serveCommand: DefineCommand = (command, { env, signal }) => {
+  command
+    .description(
+      `Runs the agent until SIGTERM or SIGINT, then finishes the requests it holds. The log is JSON, one object a line.
+
+The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named by PULSE_AGENT_CONFIG and the environment.`,
+    )
+    .addHelpText(
+      'after',
+      examples([
+        [
+          'with the least that it needs',
+          `RABBITMQ_URL=amqp://agent:…@localhost:5672 \\
+  TASKCLUSTER_ROOT_URL=https://tc.example.com \\
+  PULSE_AGENT_SECRET_FILE=/run/secrets/agent-secret \\
+  PULSE_AGENT_CLAIMANT_PASSWORD_FILE=/run/secrets/claimant \\
+  pulse-agent serve`,
+        ],
+      ]),
+    )
+    .action(async () => {
+      const config = loadConfig(env);
+      const log = createLog(config.dryRun ? { ...config, id: `${config.id}-dry-run` } : config);
+      const parts = { log, signal };
+      const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
+      const agent = await starting.catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+        log.info('stopped before the agent had started');
+      });
+      // What is no terminal is fed into something that expects one record a line.
+      if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
+        process.stdout.write(`${formatReport(agent.report)}\n`);
+      }
+      const mustEnd = agent !== undefined && 'mustEnd' in agent ? agent.mustEnd : undefined;
+      await aborted(mustEnd === undefined ? signal : AbortSignal.any([signal, mustEnd]));
+      if (mustEnd?.aborted) log.fatal({ err: mustEnd.reason as unknown }, 'the agent must not go on');
+      log.info({ signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined }, 'stopping');
+      await agent?.stop();
+      mustEnd?.throwIfAborted();
+      // Agenda's own timers would hold the process for seconds more. The log is written synchronously.
+      process.exit(0);
+    });
+};
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}

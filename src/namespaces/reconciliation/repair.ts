@@ -1,0 +1,221 @@
+import type { Management, Permissions } from '../../broker/management/management.ts';
+import { type Clock, type Moment, momentOf, type Sleep } from '../../util/clock.ts';
+import { AgentError, isAgentError } from '../../util/agent-errors.ts';
+import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import type { NamespaceStore } from '../../store/store.ts';
+import type { ClockBounds } from '../clock-bounds.ts';
+import { accountName, permissionsOf, type SlotNumber } from '../accounts/account-names.ts';
+import type { DeleteOrphans } from '../deletion/delete-orphaned-objects.ts';
+import { closeStrangers, type ConnectionCalls, LOOK_AGAIN_MS } from '../connections/close-connections.ts';
+import {
+  beforeRotation,
+  type CheckPassword,
+  decideRepair,
+  type Difference,
+  LIMIT_NAMES,
+  type RepairableFault,
+  type SeenAccount,
+  type SeenAccounts,
+} from './decide-repair.ts';
+import { isRecheckDue, isUnsettled } from '../revocation/decide-revocation.ts';
+import type { Keyring } from '../accounts/keyring.ts';
+import type { Accounts, AccountSettings } from '../accounts/provision.ts';
+import { fenceMs, type Intervals, settleMs } from '../timing.ts';
+import { openWindow, type WriteWindow } from '../write-window.ts';
+
+/** An account that was put right. */
+export interface Repaired {
+  readonly namespace: string;
+  readonly account: string;
+  readonly repaired: readonly Difference[];
+}
+
+/** A record that was behind the broker. */
+export interface Advanced {
+  readonly namespace: string;
+  readonly fromGeneration: number;
+  readonly toGeneration: number;
+}
+
+/** What {@link createRepair} works with. */
+export interface RepairParts {
+  readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
+  readonly management: Pick<
+    Management,
+    'getUser' | 'getPermissions' | 'getUserLimits' | 'putPermissions' | 'putUserLimit' | 'deleteUserLimit'
+  > &
+    ConnectionCalls;
+  readonly accounts: Pick<Accounts, 'provision'>;
+  readonly check: (record: NamespaceRecord) => CheckPassword;
+  readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
+  readonly clock: Clock;
+  readonly bounds: ClockBounds;
+  readonly sleep: Sleep;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  readonly intervals: Intervals;
+  readonly settings: Pick<AccountSettings, 'agentId' | 'usernamePrefix' | 'vhost' | 'limits'>;
+  /** Carries on with a revocation that was left unfinished. */
+  readonly finishRevocation: (namespace: string, signal: AbortSignal) => Promise<void>;
+  readonly clearLeftovers: DeleteOrphans;
+  readonly onRepaired: (repaired: Repaired) => void;
+  readonly onAdvanced: (advanced: Advanced) => void;
+}
+
+/**
+ * Compares the accounts of a namespace with its record, both read afresh, and puts right what differs.
+ *
+ * Rejects with AgentError when something is unavailable; it may be done again after that.
+ *
+ * @returns whether it changed anything.
+ */
+export type Repair = (namespace: string, signal: AbortSignal) => Promise<boolean>;
+
+const MOST_TRIES = 10;
+const STRANGER = 'This account was given to nobody.';
+
+/** Whether what the broker shows of a tombstone now was there after the last late write of its incarnation can have come. */
+export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Intervals): boolean {
+  return record.state === 'deleted' && (record.deletedAtMs ?? nowMs) + settleMs(intervals) <= nowMs;
+}
+
+/** Makes the repair of an installation. */
+export function createRepair(parts: RepairParts): Repair {
+  const { store, management, accounts, keyring, clock, bounds, random, intervals, settings } = parts;
+  const { vhost, usernamePrefix, limits } = settings;
+  const fence = fenceMs(intervals);
+
+  const look = async (namespace: string, slot: SlotNumber, signal: AbortSignal): Promise<SeenAccount> => {
+    const account = accountName(usernamePrefix, namespace, slot);
+    const options = { signal, timeoutMs: fence };
+    const [user, permissions, seenLimits] = await Promise.all([
+      management.getUser(account, options),
+      management.getPermissions(vhost, account, options),
+      management.getUserLimits(account, options),
+    ]);
+    return { user, permissions, limits: seenLimits };
+  };
+
+  const put = async (
+    record: NamespaceRecord,
+    fault: RepairableFault,
+    seen: SeenAccount,
+    window: WriteWindow,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const account = accountName(usernamePrefix, record.namespace, fault.slot);
+    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    const { kind, differs } = fault;
+    const isStrangers = kind === 'stray' && differs.includes('password');
+    // Before the password, so that who dies in between leaves it to be done again; and after it, when none opens any more.
+    if (isStrangers) await closeStray(record, fault.slot, signal);
+    if (differs.some((what) => what === 'account' || what === 'password' || what === 'tags')) {
+      const made = kind === 'stray' ? beforeRotation(record, fault.slot) : record;
+      await accounts.provision(made, fault.slot, window, signal);
+    }
+    if (differs.includes('permissions')) {
+      await management.putPermissions(vhost, account, expected(record), options);
+    }
+    if (differs.includes('limits')) {
+      for (const limit of LIMIT_NAMES) {
+        const value = limits[limit];
+        if (value === seen.limits[limit]) continue;
+        if (value === undefined) await management.deleteUserLimit(account, limit, options);
+        else await management.putUserLimit(account, limit, value, options);
+      }
+    }
+    parts.onRepaired({ namespace: record.namespace, account, repaired: differs });
+    if (!isStrangers) return;
+    await parts.sleep(LOOK_AGAIN_MS, signal);
+    await closeStray(record, fault.slot, signal);
+  };
+
+  const closeStray = async (record: NamespaceRecord, slot: SlotNumber, signal: AbortSignal): Promise<void> => {
+    const options = { signal, timeoutMs: fence };
+    const account = accountName(usernamePrefix, record.namespace, slot);
+    const permit = async () => {
+      const window = openWindow(clock, momentOf(clock), fence);
+      const now = await store.get(record.namespace);
+      if (now?.incarnation !== record.incarnation || now.slots[slot === 1 ? 0 : 1].generation !== 0) return undefined;
+      return { ...options, beforeSend: () => window.assertOpen() };
+    };
+    await closeStrangers(management, account, permit, STRANGER, options, parts.sleep);
+  };
+
+  const expected = (record: NamespaceRecord): Permissions => permissionsOf(settings.agentId, record.namespace);
+
+  /** One try about an active record; undefined: it has to be decided anew. */
+  const repairActive = async (
+    record: NamespaceRecord,
+    readAt: Moment,
+    signal: AbortSignal,
+  ): Promise<boolean | undefined> => {
+    const window = openWindow(clock, readAt, fence);
+    const [first, second] = await Promise.all([look(record.namespace, 1, signal), look(record.namespace, 2, signal)]);
+    const seen: SeenAccounts = [first, second];
+    const decision = decideRepair(
+      record,
+      seen,
+      {
+        nowMs: bounds.latestMs(),
+        intervals,
+        keys: keyring,
+        permissions: expected(record),
+        limits,
+        check: parts.check(record),
+      },
+      random,
+    );
+    if (decision.action === 'none') return false;
+    if (decision.action === 'note') {
+      await store.replace(decision.record, record.revision);
+      return undefined;
+    }
+    if (decision.action === 'advance') {
+      if (await store.replace(decision.record, record.revision)) {
+        parts.onAdvanced({
+          namespace: record.namespace,
+          fromGeneration: record.generation,
+          toGeneration: decision.record.generation,
+        });
+      }
+      return undefined;
+    }
+    try {
+      for (const fault of decision.faults) await put(record, fault, seen[fault.slot - 1] ?? first, window, signal);
+      return true;
+    } catch (error) {
+      if (isAgentError(error, 'WindowClosed')) return undefined;
+      throw error;
+    }
+  };
+
+  const removeLeftovers = async (record: NamespaceRecord, signal: AbortSignal): Promise<boolean> => {
+    return isSettled(record, clock.nowMs(), intervals) && (await parts.clearLeftovers(record, signal));
+  };
+
+  return async (namespace, signal) => {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      signal.throwIfAborted();
+      const readAt = momentOf(clock);
+      const record = await store.get(namespace);
+      if (record === undefined) return false;
+      if (isUnsettled(record)) {
+        const earliestMs = bounds.earliestMs();
+        // It closes the connections, too, that an old password opened meanwhile.
+        await parts.finishRevocation(namespace, signal);
+        if (isRecheckDue(record, earliestMs)) continue;
+        return false;
+      }
+      if (record.state === 'deleted') return await removeLeftovers(record, signal);
+      // What is being made or deleted is not yet, or no longer, what its record says.
+      if (record.state !== 'active') return false;
+      const done = await repairActive(record, readAt, signal);
+      if (done !== undefined) return done;
+    }
+    throw new AgentError(
+      'Contended',
+      `The accounts of ${namespace} could not be compared in time, or were changed by others, at every try.`,
+    );
+  };
+}

@@ -1,0 +1,43 @@
+import type { Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import { type PlannedQueue, planQueues } from './plan-queues.ts';
+import { namespaceOfQueue } from '../queues/managed-queue.ts';
+import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+
+/** So many alerts are read at once. */
+const PAGE = 1000;
+
+/**
+ * What a survey would do that sees the queues now; nothing is changed.
+ *
+ * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
+ */
+export async function planSurvey(
+  config: Config,
+  store: StoreReader,
+  management: Management,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<PlannedQueue[]> {
+  const { namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;
+  const alerts = new Map<string, QueueAlert>();
+  for (let after: string | undefined, isLast = false; !isLast; ) {
+    const page = await store.queueAlerts.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+    for (const alert of page) alerts.set(alert.queue, alert);
+    after = page.at(-1)?.queue;
+    isLast = page.length < PAGE;
+  }
+  const queues = await management.listQueues(config.vhost, { signal });
+  const records = new Map<string, NamespaceRecord>();
+  for (const { name, messages } of queues) {
+    const owner = namespaceOfQueue(namespacePrefix, name);
+    const isOfInterest = alerts.has(name) || (messages ?? 0) >= warnAtMessages;
+    if (owner === undefined || records.has(owner) || !isOfInterest) continue;
+    const record = await store.namespaces.get(owner);
+    if (record !== undefined) records.set(owner, record);
+  }
+  const limits = { warnAtMessages, deleteAtMessages };
+  return planQueues(queues, alerts, records, { nowMs, limits, namespacePrefix, exemptQueues });
+}

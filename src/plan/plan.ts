@@ -1,0 +1,81 @@
+import { openManagement } from '../broker/management/open-management.ts';
+import { assertNotForeign } from '../broker/marker.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import type { Config } from '../config/config.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import { createLog } from '../util/log.ts';
+import { type BrokerPlan, type Plan, planNamespaces } from './plan-namespaces.ts';
+import type { Effect } from './record-overlay.ts';
+import { openStoreToRead } from '../store/open-store-to-read.ts';
+import { planSurvey } from './plan-survey.ts';
+import { createOverlay } from './overlay.ts';
+
+/** What to plan. */
+export interface PlanOptions {
+  /** How far to look ahead, in ms since the epoch. */
+  readonly untilMs: number;
+  /** Only this one. */
+  readonly namespace?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/**
+ * Plans what the agents of the installation would do next, and changes nothing.
+ *
+ * @throws AgentError when the store or the broker cannot be read
+ */
+export async function makePlan(config: Config, options: PlanOptions): Promise<Plan> {
+  const { namespace, signal } = options;
+  const clock = options.clock ?? systemClock;
+  const management = openManagement(config);
+  const store = await openStoreToRead(config.storeUrl.reveal());
+  try {
+    if (store.storeId === undefined) {
+      throw new AgentError('StoreUnavailable', 'No agent has used this store: check STORE_URL, or start an agent.');
+    }
+    await assertNotForeign(management, { ...config, storeId: store.storeId }, { signal });
+    const repairs: BrokerPlan['repairs'][number][] = [];
+    const connections: BrokerPlan['connections'][number][] = [];
+    const changes: Effect[] = [];
+    const { parts, reconcile } = createOverlay({
+      config,
+      store,
+      management,
+      clock,
+      log: createLog({ logLevel: 'silent', id: config.id }),
+      events: {
+        emit(type, data) {
+          if (type === 'account.repaired' && 'repaired' in data) {
+            repairs.push({ namespace: data.namespace, account: data.account, why: data.repaired });
+          } else if (type === 'connection.closed' && 'connection' in data && data.reason === 'age') {
+            connections.push({ namespace: data.namespace, connection: data.connection });
+          }
+        },
+      },
+      onEffect: (effect) => changes.push(effect),
+    });
+    const fromMs = clock.nowMs();
+    const span = { fromMs, untilMs: options.untilMs };
+    const context = { intervals: parts.intervals, keys: parts.keyring, noticeMs: config.expiryNoticeSeconds * 1000 };
+    const namespaces = await planNamespaces(store, span, context, { namespace, signal });
+    const queues = await planSurvey(config, store, management, fromMs, signal);
+    const { unknown } = await reconcile(signal);
+    const concerns = (one: { readonly namespace: string }): boolean =>
+      namespace === undefined || one.namespace === namespace;
+    return {
+      ...span,
+      namespaces,
+      queues: queues.filter(concerns),
+      broker: {
+        repairs: repairs.filter(concerns),
+        connections: connections.filter(concerns),
+        changes: namespace === undefined ? changes : [],
+        unknown: namespace === undefined ? unknown : [],
+      },
+    };
+  } finally {
+    management.close();
+    await store.close();
+  }
+}

@@ -1,0 +1,42 @@
+import { WireError } from '../../contract/wire-errors.ts';
+import { formatInstant } from '../../contract/fields.ts';
+import type { ClaimResult } from '../../namespaces/claim/claim.ts';
+import type { ClaimInput } from '../../namespaces/claim/decide-claim.ts';
+import type { AskedBy, MethodHandler } from '../method.ts';
+
+/** What the method works with. */
+export interface ClaimMethodParts {
+  readonly claimNamespace: (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult>;
+  readonly requireSealedReplies: boolean;
+  /** Told of every claim that succeeded. */
+  readonly onClaimed: (result: ClaimResult, asked: AskedBy) => void;
+}
+
+/** Gives credentials for a namespace. The serving code seals the result where the body has a `replyKey`. */
+export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'claim-namespace'> {
+  return async (body, { signer, userId, correlationId, signal }) => {
+    if (parts.requireSealedReplies && body.replyKey === undefined) {
+      throw new WireError('InputError', 'The field replyKey is missing: this agent sends credentials only sealed.', {
+        details: { field: 'replyKey' },
+      });
+    }
+    if (signer === undefined) throw new WireError('AuthenticationFailed', 'A claim must be signed.');
+    const result = await parts.claimNamespace(
+      {
+        namespace: body.namespace,
+        expiresMs: body.expiresMs,
+        contact: body.contact,
+        claimedBy: signer.clientId,
+      },
+      signal,
+    );
+    parts.onClaimed(result, { clientId: signer.clientId, userId, correlationId });
+    return {
+      namespace: result.record.namespace,
+      created: formatInstant(result.record.createdMs),
+      expires: formatInstant(result.record.expiresMs),
+      reclaimAt: formatInstant(result.reclaimAtMs),
+      connectionString: result.connectionString,
+    };
+  };
+}

@@ -1,0 +1,25 @@
+import { WireError } from '../../contract/wire-errors.ts';
+import { formatInstant } from '../../contract/fields.ts';
+import type { ResultBody } from '../../contract/methods.ts';
+import { type ReadableNamespace, readNamespace } from '../../namespaces/read-namespaces.ts';
+import type { NamespaceStore } from '../../store/store.ts';
+import type { MethodHandler } from '../method.ts';
+
+/** A namespace as anybody may see it. */
+export function viewOf(record: ReadableNamespace): ResultBody<'get-namespace'> {
+  return {
+    namespace: record.namespace,
+    created: formatInstant(record.createdMs),
+    expires: formatInstant(record.expiresMs),
+    state: record.state,
+  };
+}
+
+/** Tells about one namespace. */
+export function getNamespaceMethod(store: NamespaceStore): MethodHandler<'get-namespace'> {
+  return async ({ namespace }) => {
+    const record = await readNamespace(store, namespace);
+    if (record === undefined) throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
+    return viewOf(record);
+  };
+}

@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { AgentError } from '../../util/agent-errors.ts';
+import { StoreGate } from '../gate.ts';
+import { LmdbAudit } from './lmdb-audit.ts';
+import { LmdbNamespaces } from './lmdb-namespaces.ts';
+import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
+import type { StoreReader } from '../open-store-to-read.ts';
+
+/**
+ * Opens the embedded store for reading, also beside the agent that holds it: LMDB has any number of readers.
+ *
+ * @throws AgentError `StoreUnavailable` when there is no store in the folder, or it cannot be read
+ */
+export async function inspectLmdb(path: string): Promise<StoreReader> {
+  const folder = resolve(path);
+  const gate = new StoreGate((error) => unreadable(folder, error));
+  return await gate.run(() => {
+    const file = join(folder, 'store.mdb');
+    if (!existsSync(file)) throw unreadable(folder, new Error('there is none'));
+    const root: RootDatabase = open({ path: file, readOnly: true, maxDbs: 32 });
+    const identity = root.openDB<{ storeId: string }, string>({
+      name: 'store',
+      encoding: 'json',
+      useVersions: true,
+    });
+    return {
+      kind: 'lmdb',
+      storeId: identity.get('identity')?.storeId,
+      namespaces: new LmdbNamespaces(root, gate),
+      audit: new LmdbAudit(root, gate),
+      queueAlerts: new LmdbQueueAlerts(root, gate),
+      async close() {
+        if (gate.close()) await root.close();
+      },
+    };
+  });
+}
+
+function unreadable(folder: string, error: unknown): AgentError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AgentError(
+    'StoreUnavailable',
+    `The store in ${folder} cannot be read (${reason}): see that STORE_URL names the folder of the agent, that an agent has run, and that this user may read it.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,85 @@
+import type { Db } from 'mongodb';
+import { StoreGate } from '../gate.ts';
+import { MongoAudit } from './mongodb-audit.ts';
+import { makeClient } from './mongodb-client.ts';
+import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
+import { mongoUnavailable } from './mongodb-errors.ts';
+import { MongoNamespaces } from './mongodb-namespaces.ts';
+import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
+import { parseMongoUrl } from './mongodb-url.ts';
+import type { StoreReader } from '../open-store-to-read.ts';
+
+/** How a MongoDB server is set up. */
+export interface MongoSetup {
+  /** The name of its replica set; undefined for a server of its own, and behind a router of shards. */
+  readonly replicaSet: string | undefined;
+  readonly isSharded: boolean;
+  /** Its clock, in ms since the epoch; undefined when it does not tell. */
+  readonly timeMs: number | undefined;
+}
+
+/** A look at a MongoDB that changes nothing but for {@link MongoInspection.tryMajorityWrite}. */
+export interface MongoInspection extends StoreReader {
+  readonly kind: 'mongodb';
+  setup(): Promise<MongoSetup>;
+  indexFaults(): Promise<IndexFault[]>;
+  /** Writes a document as durably as the store writes, and removes it. Resolves with how long the write took, in ms. */
+  tryMajorityWrite(id: string, monotonicMs: () => number): Promise<number>;
+}
+
+/**
+ * Connects to the MongoDB of a store as an agent does, but makes nothing there.
+ *
+ * @throws AgentError `ConfigurationFault`, `StoreUnavailable`; its methods throw the latter, too
+ */
+export async function inspectMongoDB(url: string, timeoutMs: number): Promise<MongoInspection> {
+  const target = parseMongoUrl(url);
+  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
+  const client = makeClient(target.url, timeoutMs);
+  const db = client.db(target.database);
+  try {
+    const identity = await gate.run(() => db.collection<StoreIdentity>('store').findOne({ _id: 'identity' }));
+    return {
+      kind: 'mongodb',
+      storeId: identity?.storeId,
+      namespaces: new MongoNamespaces(db, gate),
+      audit: new MongoAudit(db, gate),
+      queueAlerts: new MongoQueueAlerts(db, gate),
+      setup: () => gate.run(() => readSetup(db)),
+      indexFaults: () => gate.run(() => findIndexFaults(db)),
+      tryMajorityWrite: (id, monotonicMs) => gate.run(() => tryWrite(db, id, monotonicMs)),
+      async close() {
+        if (gate.close()) await client.close();
+      },
+    };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+interface StoreIdentity {
+  readonly _id: 'identity';
+  readonly storeId: string;
+}
+
+async function readSetup(db: Db): Promise<MongoSetup> {
+  const hello = await db.command({ hello: 1 });
+  const { setName, msg, localTime } = hello;
+  return {
+    replicaSet: typeof setName === 'string' ? setName : undefined,
+    isSharded: msg === 'isdbgrid',
+    timeMs: localTime instanceof Date ? localTime.getTime() : undefined,
+  };
+}
+
+async function tryWrite(db: Db, id: string, monotonicMs: () => number): Promise<number> {
+  const tries = db.collection<{ _id: string }>('verify');
+  const startedMs = monotonicMs();
+  await tries.insertOne({ _id: id });
+  const tookMs = monotonicMs() - startedMs;
+  await tries.deleteOne({ _id: id });
+  // An agent has no use for the collection; another verification may be in it.
+  if ((await tries.countDocuments({}, { limit: 1 })) === 0) await tries.drop().catch(() => undefined);
+  return tookMs;
+}

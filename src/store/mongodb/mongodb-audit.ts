@@ -1,0 +1,87 @@
+import { type Collection, type Db, type Filter, MongoBulkWriteError } from 'mongodb';
+import type { AuditQuery, AuditRecord, AuditStore } from '../audit-records.ts';
+import type { StoreGate } from '../gate.ts';
+import { isDuplicateKey } from './mongodb-errors.ts';
+import { makeIndexes } from './mongodb-indexes.ts';
+
+/** An {@link AuditRecord} in MongoDB. */
+interface AuditDocument extends Omit<AuditRecord, 'id' | 'atMs'> {
+  readonly _id: string;
+  readonly at: Date;
+}
+
+/** The audit in MongoDB. */
+export class MongoAudit implements AuditStore {
+  readonly #gate: StoreGate;
+  readonly #documents: Collection<AuditDocument>;
+
+  constructor(db: Db, gate: StoreGate) {
+    this.#gate = gate;
+    this.#documents = db.collection('audit');
+  }
+
+  /** Makes the collection's indexes; those that are there stay. */
+  async prepare(): Promise<void> {
+    await makeIndexes(this.#documents, this.#gate);
+  }
+
+  async append(records: readonly AuditRecord[]): Promise<void> {
+    // The driver refuses to insert nothing.
+    if (records.length === 0) return;
+    await this.#gate.run(async () => {
+      try {
+        await this.#documents.insertMany(records.map(toDocument), { ordered: false });
+      } catch (error) {
+        if (!areDuplicates(error)) throw error;
+      }
+    });
+  }
+
+  async list(query: AuditQuery): Promise<AuditRecord[]> {
+    // To MongoDB a limit of 0 is none at all.
+    if (query.limit <= 0) return await this.#gate.run(() => []);
+    return await this.#gate.run(async () => {
+      const documents = await this.#documents
+        .find(filterOf(query))
+        .sort({ at: -1, _id: -1 })
+        .limit(query.limit)
+        .toArray();
+      return documents.map(toRecord).toReversed();
+    });
+  }
+
+  async prune(beforeMs: number): Promise<number> {
+    return await this.#gate.run(async () => {
+      const result = await this.#documents.deleteMany({ at: { $lt: new Date(beforeMs) } });
+      return result.deletedCount;
+    });
+  }
+}
+
+function filterOf({ namespace, sinceMs, untilMs, before }: AuditQuery): Filter<AuditDocument> {
+  const conditions: Filter<AuditDocument>[] = [];
+  if (namespace !== undefined) conditions.push({ namespace });
+  if (sinceMs !== undefined) conditions.push({ at: { $gte: new Date(sinceMs) } });
+  if (untilMs !== undefined) conditions.push({ at: { $lt: new Date(untilMs) } });
+  if (before !== undefined) {
+    const at = new Date(before.atMs);
+    conditions.push({ $or: [{ at: { $lt: at } }, { at, _id: { $lt: before.id } }] });
+  }
+  return conditions.length === 0 ? {} : { $and: conditions };
+}
+
+/** Whether all that went wrong is that some were there already. */
+function areDuplicates(error: unknown): boolean {
+  if (!(error instanceof MongoBulkWriteError)) return isDuplicateKey(error);
+  const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  const isAnswered = error.result.getWriteConcernError() === undefined;
+  return isAnswered && failures.length > 0 && failures.every(({ code }) => code === 11000);
+}
+
+function toDocument({ id, atMs, ...same }: AuditRecord): AuditDocument {
+  return { _id: id, at: new Date(atMs), ...same };
+}
+
+function toRecord({ _id, at, ...same }: AuditDocument): AuditRecord {
+  return { id: _id, atMs: at.getTime(), ...same };
+}

@@ -1,0 +1,54 @@
+import type { Collection, Db } from 'mongodb';
+import type { StoreGate } from '../gate.ts';
+import { type NonceDocument, toNonceDocument, toNonceEntry } from './mongodb-documents.ts';
+import { isDuplicateKey } from './mongodb-errors.ts';
+import { makeIndexes } from './mongodb-indexes.ts';
+import type { NonceEntry } from '../namespace-record.ts';
+import type { NonceStore } from '../store.ts';
+
+/** Used signatures in MongoDB. Whoever inserts the `_id` was first. */
+export class MongoNonces implements NonceStore {
+  readonly #gate: StoreGate;
+  readonly #documents: Collection<NonceDocument>;
+
+  constructor(db: Db, gate: StoreGate) {
+    this.#gate = gate;
+    this.#documents = db.collection('nonces');
+  }
+
+  /** Makes the collection's index. It is no TTL index: `prune` removes, and says how many. */
+  async prepare(): Promise<void> {
+    await makeIndexes(this.#documents, this.#gate);
+  }
+
+  async remember(entry: NonceEntry): Promise<NonceEntry> {
+    return await this.#gate.run(async () => {
+      for (;;) {
+        this.#gate.requireOpen();
+        try {
+          await this.#documents.insertOne(toNonceDocument(entry));
+          return entry;
+        } catch (error) {
+          if (!isDuplicateKey(error)) throw error;
+        }
+        // It may have been pruned meanwhile.
+        const known = await this.#documents.findOne({ _id: entry.key });
+        if (known !== null) return toNonceEntry(known);
+      }
+    });
+  }
+
+  async recordOutcome(key: string, outcome: string): Promise<string | undefined> {
+    return await this.#gate.run(async () => {
+      await this.#documents.updateOne({ _id: key, outcome: null }, { $set: { outcome } });
+      return (await this.#documents.findOne({ _id: key }))?.outcome ?? undefined;
+    });
+  }
+
+  async prune(beforeMs: number): Promise<number> {
+    return await this.#gate.run(async () => {
+      const result = await this.#documents.deleteMany({ acceptableUntil: { $lt: new Date(beforeMs) } });
+      return result.deletedCount;
+    });
+  }
+}

@@ -1,0 +1,124 @@
+import type { Db } from 'mongodb';
+import type { Clock, RandomBytes } from '../../util/clock.ts';
+import { StoreGate } from '../gate.ts';
+import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
+import { MongoNamespaces } from './mongodb-namespaces.ts';
+import { MongoNonces } from './mongodb-nonces.ts';
+import { MongoAudit } from './mongodb-audit.ts';
+import { MongoNotices } from './mongodb-notices.ts';
+import { makeClient } from './mongodb-client.ts';
+import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
+import { parseMongoUrl } from './mongodb-url.ts';
+import { reviveWhenStuck } from './mongodb-revival.ts';
+import type { Store } from '../store.ts';
+
+const DEFAULT_TIMEOUT_MS = 5000;
+
+/** How to open the store in MongoDB. */
+export interface MongoOptions {
+  /** `mongodb://…` or `mongodb+srv://…`; the database `pulse-agent` when it names none. */
+  readonly url: string;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** How long one operation may take, finding the server included, in ms; default 5000. */
+  readonly timeoutMs?: number;
+}
+
+/** The document that says which store this is. */
+interface IdentityDocument {
+  readonly _id: 'identity';
+  readonly storeId: string;
+  readonly created: Date;
+}
+
+/**
+ * Opens the store in MongoDB, which any number of agents share. Reads go to the primary and see what a majority has;
+ * writes are answered once a majority has them; whatever the URL says. An operation that takes longer than `timeoutMs`
+ * is given up: it may have happened.
+ *
+ * @throws AgentError `ConfigurationFault` when the URL cannot be read, `StoreUnavailable` when MongoDB does not answer
+ * within `timeoutMs`
+ * @example
+ * const store = await openMongoStore({ url: 'mongodb://localhost/', clock: systemClock, randomBytes });
+ */
+export async function openMongoStore(options: MongoOptions): Promise<MongoStore> {
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const target = parseMongoUrl(options.url);
+  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
+  const client = makeClient(target.url, timeoutMs);
+  const endRevival = reviveWhenStuck(client, timeoutMs);
+  const close = async (): Promise<void> => {
+    endRevival();
+    await client.close();
+  };
+  try {
+    const db = client.db(target.database);
+    const { storeId } = await gate.run(() => identity(db, options));
+    const store = new MongoStore(db, storeId, gate, close);
+    await store.namespaces.prepare();
+    await store.nonces.prepare();
+    await store.notices.prepare();
+    await store.audit.prepare();
+    return store;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function identity(db: Db, { clock, randomBytes }: MongoOptions): Promise<IdentityDocument> {
+  const identities = db.collection<IdentityDocument>('store');
+  for (;;) {
+    const known = await identities.findOne({ _id: 'identity' });
+    if (known !== null) return known;
+    try {
+      const storeId = randomBytes(16).toString('base64url');
+      await identities.insertOne({ _id: 'identity', storeId, created: new Date(clock.nowMs()) });
+    } catch (error) {
+      // Another agent made it at the same time: it is the one that counts.
+      if (!isDuplicateKey(error)) throw error;
+    }
+  }
+}
+
+/** The store in MongoDB. */
+export class MongoStore implements Store {
+  readonly kind = 'mongodb';
+  readonly storeId: string;
+  readonly namespaces: MongoNamespaces;
+  readonly nonces: MongoNonces;
+  readonly notices: MongoNotices;
+  readonly audit: MongoAudit;
+  readonly queueAlerts: MongoQueueAlerts;
+  // Private, because whoever inspects it sees the client and with it the password.
+  readonly #db: Db;
+  readonly #gate: StoreGate;
+  readonly #close: () => Promise<void>;
+
+  constructor(db: Db, storeId: string, gate: StoreGate, close: () => Promise<void>) {
+    this.storeId = storeId;
+    this.namespaces = new MongoNamespaces(db, gate);
+    this.nonces = new MongoNonces(db, gate);
+    this.notices = new MongoNotices(db, gate);
+    this.audit = new MongoAudit(db, gate);
+    this.queueAlerts = new MongoQueueAlerts(db, gate);
+    this.#db = db;
+    this.#gate = gate;
+    this.#close = close;
+  }
+
+  /** The database, with the store's concerns and time-outs, for others who keep collections of their own in it. */
+  get db(): Db {
+    return this.#db;
+  }
+
+  async check(): Promise<void> {
+    await this.#gate.run(async () => {
+      await this.#db.command({ ping: 1 });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#gate.close()) await this.#close();
+  }
+}

@@ -1,0 +1,34 @@
+import type { Clock, RandomBytes } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Store } from './store.ts';
+
+/** What a store needs from outside. */
+export interface StoreDependencies {
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** How long MongoDB may take for one operation, in ms; default 5000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Opens the store that `storeUrl` names: `lmdb:<folder>`, or `mongodb://…` or `mongodb+srv://…`. Only the adapter
+ * that is used is loaded: MongoDB's driver alone would take a good part of the memory of an agent on LMDB.
+ *
+ * @throws AgentError `ConfigurationFault` for any other URL, `StoreInUse` when another agent holds the folder,
+ * `StoreUnavailable` when the store does not answer
+ * @example
+ * const store = await openStore('lmdb:/var/lib/pulse-agent', { clock: systemClock, randomBytes });
+ */
+export async function openStore(storeUrl: string, dependencies: StoreDependencies): Promise<Store> {
+  if (/^mongodb(\+srv)?:\/\//.test(storeUrl)) {
+    const { openMongoStore } = await import('./mongodb/mongodb-store.ts');
+    return await openMongoStore({ url: storeUrl, ...dependencies });
+  }
+  const folder = /^lmdb:(.+)$/s.exec(storeUrl)?.[1];
+  if (folder !== undefined) {
+    const { openLmdbStore } = await import('./lmdb/lmdb-store.ts');
+    const { clock, randomBytes } = dependencies;
+    return await openLmdbStore({ folder, clock, randomBytes });
+  }
+  throw new AgentError('ConfigurationFault', 'STORE_URL must be lmdb:<folder> or a mongodb:// or mongodb+srv:// URL.');
+}

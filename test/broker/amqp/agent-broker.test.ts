@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ConsumeMessage } from 'amqplib';
+import type { OutgoingEvent } from '../../../src/broker/amqp/event-publisher.ts';
+import { isAgentError } from '../../../src/util/agent-errors.ts';
+import { startRabbitMQ } from '../../../dev/rabbitmq.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { BROKER_START_MS, manage, openConnection, untilKnown, useSharedBroker } from '../../support/broker.ts';
+import { addCleanup } from '../../support/cleanup.ts';
+import { makeFolder } from '../../support/folders.ts';
+
+const EVENT: OutgoingEvent = {
+  routingKey: 'namespace.claimed.taskcluster-x',
+  body: '{"type":"namespace.claimed"}',
+  contentType: 'application/cloudevents+json',
+  messageId: 'event-1',
+};
+/** For a broker of which only AMQP matters. */
+const noPolicies = { listPolicies: async () => [], putPolicy: async () => 'created' as const };
+const unavailable = (error: unknown) => isAgentError(error, 'BrokerUnavailable');
+
+describe("the agent's broker", () => {
+  const broker = useSharedBroker();
+  let room: AgentRoom;
+  beforeEach(async () => {
+    room = await openAgentRoom();
+  });
+
+  const listen = async (url: string): Promise<() => Promise<ConsumeMessage>> => {
+    const channel = await (await openConnection(url)).createChannel();
+    const { queue } = await channel.assertQueue('', { exclusive: true });
+    await channel.bindQueue(queue, room.names.eventsExchange, '#');
+    const waiting: ((message: ConsumeMessage) => void)[] = [];
+    const come: ConsumeMessage[] = [];
+    await channel.consume(
+      queue,
+      (message) => {
+        if (message === null) return;
+        const taker = waiting.shift();
+        if (taker === undefined) come.push(message);
+        else taker(message);
+      },
+      { noAck: true },
+    );
+    return () =>
+      new Promise((resolve) => {
+        const message = come.shift();
+        if (message === undefined) waiting.push(resolve);
+        else resolve(message);
+      });
+  };
+
+  it('publishes an event as it is given, persistent', async () => {
+    const agent = await room.open();
+    const heard = await listen(room.amqpUrl);
+    await agent.publishEvent({ ...EVENT, body: Buffer.from(EVENT.body) });
+    const { content, fields, properties } = await heard();
+    assert.equal(content.toString(), EVENT.body);
+    assert.equal(fields.routingKey, EVENT.routingKey);
+    assert.equal(properties.contentType, EVENT.contentType);
+    assert.equal(properties.messageId, EVENT.messageId);
+    assert.equal(properties.deliveryMode, 2);
+  });
+
+  it('needs nobody to listen', async () => {
+    const agent = await room.open();
+    await agent.publishEvent(EVENT);
+  });
+
+  it('rejects in time while the exchange is gone, and lives', async () => {
+    const agent = await room.open({ publishTimeoutMs: 500 });
+    const channel = await (await openConnection(room.amqpUrl)).createChannel();
+    await channel.deleteExchange(room.names.eventsExchange);
+    await assert.rejects(agent.publishEvent(EVENT), unavailable);
+    await channel.assertExchange(room.names.eventsExchange, 'topic');
+    await agent.publishEvent(EVENT);
+  });
+
+  it('connects again, puts limits and topology again, and says so', async () => {
+    const agent = await room.open();
+    const { management, names, vhost } = room;
+    let back: () => void;
+    const returned = new Promise<void>((resolve) => {
+      back = resolve;
+    });
+    agent.onReconnect(() => back());
+    await management.deleteQueue(vhost, names.deadQueue);
+    await management.deletePolicy(vhost, `${room.id}-v1-dead`);
+    const bystander = await openConnection(room.amqpUrl);
+    const cut = once(bystander, 'close');
+    await untilKnown(bystander, () => management.listUserConnections(room.user));
+    await management.closeUserConnections(room.user, 'test');
+    await cut;
+    await returned;
+    assert.ok((await management.listQueues(vhost)).some(({ name }) => name === names.deadQueue));
+    assert.ok((await management.listPolicies(vhost)).some(({ name }) => name === `${room.id}-v1-dead`));
+    await agent.publishEvent(EVENT);
+  });
+
+  it('outlives a restart of the broker', async function () {
+    this.timeout(BROKER_START_MS);
+    const own = await startRabbitMQ({ folder: makeFolder('rabbitmq') });
+    addCleanup(() => own.kill());
+    const agent = await room.open({ amqpUrl: new Secret(own.amqpUrl), management: noPolicies, publishTimeoutMs: 1000 });
+    const returned = new Promise<void>((resolve) => void agent.onReconnect(resolve));
+    await agent.publishEvent(EVENT);
+    await own.kill();
+    const asked = performance.now();
+    await assert.rejects(agent.publishEvent(EVENT), unavailable);
+    assert.ok(performance.now() - asked < 3000);
+    await own.start();
+    await returned;
+    const heard = await listen(own.amqpUrl);
+    await agent.publishEvent({ ...EVENT, messageId: 'event-2' });
+    assert.equal((await heard()).properties.messageId, 'event-2');
+    assert.ok(room.faults.length > 0, 'faults are reported, not thrown');
+    for (const fault of room.faults) assert.ok(!fault.message.includes(own.password));
+  });
+
+  it('leaves no connection behind while the topology cannot be declared', async () => {
+    const channel = await (await openConnection(room.amqpUrl)).createChannel();
+    await channel.assertExchange(room.names.rpcExchange, 'fanout');
+    for (let i = 0; i < 3; i += 1) await assert.rejects(room.open(), unavailable);
+    // Statistics lag by seconds: whoever came after them is listed after them.
+    await openConnection(room.amqpUrl);
+    const path = `/vhosts/${encodeURIComponent(room.vhost)}/connections`;
+    for (;;) {
+      const { body } = await manage(broker(), 'GET', path);
+      const listed: unknown[] = Array.isArray(body) ? body : [];
+      const ours = listed.filter((connection) => JSON.stringify(connection).includes('topology and events'));
+      if (listed.length - ours.length < 2) continue;
+      assert.deepEqual(ours, []);
+      break;
+    }
+  });
+
+  it('closes for good', async () => {
+    const agent = await room.open({ publishTimeoutMs: 300 });
+    await agent.close();
+    await assert.rejects(agent.publishEvent(EVENT), unavailable);
+  });
+});

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { closeConnection } from '../../../src/broker/amqp/close-connection.ts';
+import { openRecoveringConnection } from '../../../src/broker/amqp/recovering-connection.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import { createVhost, useSharedBroker } from '../../support/broker.ts';
+import { addCleanup } from '../../support/cleanup.ts';
+import { makeRelay } from '../../support/tcp-relay.ts';
+
+describe('a connection that is opened again', () => {
+  const broker = useSharedBroker();
+
+  it('keeps nothing of the sockets that it had, and can still cut the one that it has', async () => {
+    const relay = await makeRelay(broker().amqpPort);
+    const url = new URL((await createVhost()).amqpUrl);
+    url.port = String(relay.port);
+    const { connection, sockets } = await openRecoveringConnection({
+      url: new Secret(url.href),
+      connectionName: 'recovering',
+      patience: { heartbeatSeconds: 10, connectTimeoutMs: 100 },
+    });
+    addCleanup(() => closeConnection(connection, sockets));
+    connection.on('error', () => undefined);
+    // Not node's `once`, to which an error is the end.
+    const next = (event: string): Promise<void> =>
+      new Promise((resolve) => void connection.once(event, () => resolve()));
+    await connection.waitForConnect();
+    const listeners = getEventListeners(sockets.signal, 'abort').length;
+    for (let round = 0; round < 3; round += 1) {
+      const gone = next('disconnect');
+      relay.cut();
+      await gone;
+      for (let tries = 0; tries < 2; tries += 1) await next('connect-failed');
+      relay.restore();
+      await next('connect');
+    }
+    assert.equal(getEventListeners(sockets.signal, 'abort').length, listeners);
+    const cut = next('disconnect');
+    sockets.abort();
+    await cut;
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { createElementReader } from '../../../src/broker/management/json-elements.ts';
+
+const LISTS: readonly (readonly unknown[])[] = [
+  [],
+  [{}],
+  [1, 'two', null, true],
+  [{ name: 'a' }, { name: 'b', tags: ['x', 'y'], limits: { 'max-connections': 1 } }],
+  [['[', { a: [[]] }], ']', '}', '{', ',', '"', '\\', '\\"', '\\\\', '\\\\"', 'ä,€😀'],
+];
+
+/** The text in pieces of at most so many characters. */
+function pieces(text: string, size: number): string[] {
+  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
+}
+
+function read(text: string, size: number): { elements: unknown[]; isWhole: boolean } {
+  const reader = createElementReader(JSON.parse);
+  const elements = pieces(text, size).flatMap((piece) => reader.push(piece));
+  return { elements, isWhole: reader.isWhole() };
+}
+
+describe('the elements of a JSON array that comes in pieces', () => {
+  it('are those that JSON.parse reads, wherever it is cut', () => {
+    for (const list of LISTS) {
+      for (const text of [JSON.stringify(list), ` ${JSON.stringify(list, null, 2)}\r\n`]) {
+        for (let size = 1; size <= text.length; size += 1) {
+          assert.deepEqual(read(text, size), { elements: list, isWhole: true }, `${text} in pieces of ${size}`);
+        }
+      }
+    }
+  });
+
+  it('come as soon as they are whole, and are kept no longer', () => {
+    const texts: string[] = [];
+    const reader = createElementReader((text) => {
+      texts.push(text);
+      return JSON.parse(text) as unknown;
+    });
+    assert.deepEqual(reader.push('[{"a":1},{"a":'), [{ a: 1 }]);
+    assert.deepEqual(reader.push('2},{"a":3}'), [{ a: 2 }]);
+    assert.deepEqual(reader.push(']'), [{ a: 3 }]);
+    assert.deepEqual(texts, ['[{"a":1}]', '[{"a":2}]', '[{"a":3}]']);
+  });
+
+  it('are said to be incomplete when a part is missing, is no JSON, or follows the end', () => {
+    for (const list of LISTS) {
+      const text = JSON.stringify(list);
+      for (let length = 0; length < text.length; length += 1) {
+        assert.ok(!read(text.slice(0, length), 3).isWhole, text.slice(0, length));
+      }
+    }
+    for (const text of ['', '  ', '{"a":1}', '"text"', '<html>', '[1,]', '[}]', '[1 2]', '[1]]', '[1],', '[{]}']) {
+      for (const size of [1, 100]) assert.ok(!read(text, size).isWhole, text);
+    }
+  });
+});

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { BrokerRefusal, createManagement, HASHING_ALGORITHM } from '../../../src/broker/management/management.ts';
+import { hashPassword } from '../../../src/broker/password-hash.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { openConnection, untilKnown, useSharedBroker } from '../../support/broker.ts';
+import { addCleanup } from '../../support/cleanup.ts';
+import { unique } from '../../support/folders.ts';
+import { crashQueue, switchQuorumQueue } from '../../support/broken-queue.ts';
+
+describe('management API', () => {
+  const broker = useSharedBroker();
+  let room: AgentRoom;
+  beforeEach(async () => {
+    room = await openAgentRoom();
+  });
+
+  const makeUser = async (password: Secret): Promise<string> => {
+    const name = unique('user/a b');
+    const passwordHash = hashPassword(password, randomBytes(4));
+    addCleanup(() => room.management.deleteUser(name).then(() => undefined));
+    const outcome = await room.management.putUser(name, {
+      passwordHash,
+      hashingAlgorithm: HASHING_ALGORITHM,
+      tags: [],
+    });
+    assert.equal(outcome, 'created');
+    return name;
+  };
+
+  it('tells who asks, what answers and which nodes run', async () => {
+    const { management } = room;
+    assert.deepEqual(await management.whoAmI(), { name: room.user, tags: ['administrator'] });
+    const { erlangVersion, rabbitmqVersion } = await management.overview();
+    assert.match(rabbitmqVersion, /^\d+\.\d+/);
+    assert.deepEqual(await management.runningNodes(), [
+      { name: broker().nodeName, otpRelease: Number.parseInt(erlangVersion, 10) },
+    ]);
+  });
+
+  it('makes, shows, changes and deletes a user whose password is the one hashed here', async () => {
+    const { management, vhost } = room;
+    const name = await makeUser(new Secret('first'));
+    const passwordHash = hashPassword(new Secret('second'), randomBytes(4));
+    const user = { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: ['policymaker'] };
+    assert.equal(await management.putUser(name, user), 'updated');
+    assert.deepEqual(await management.getUser(name), { name, ...user });
+    assert.ok((await management.listUsers()).some((listed) => listed.name === name));
+
+    assert.equal(await management.getPermissions(vhost, name), undefined);
+    const permissions = { configure: '^$', write: '^a$', read: '.*' };
+    assert.equal(await management.putPermissions(vhost, name, permissions), 'created');
+    assert.deepEqual(await management.getPermissions(vhost, name), permissions);
+    const url = new URL(room.amqpUrl);
+    url.username = encodeURIComponent(name);
+    url.password = 'second';
+    const connection = await openConnection(url.href);
+
+    const closed = once(connection, 'close');
+    assert.equal(await management.deleteUser(name), true);
+    await closed;
+    assert.equal(await management.deleteUser(name), false);
+    assert.equal(await management.getUser(name), undefined);
+  });
+
+  it('rejects with what is thrown by whoever looks at a listing', async () => {
+    const { management, vhost } = room;
+    const [fault, seen] = [new TypeError('a bug'), [] as string[]];
+    const visit = ({ user }: { readonly user: string }): void => {
+      seen.push(user);
+      throw fault;
+    };
+    await assert.rejects(management.visitPermissions(vhost, visit), (error) => error === fault);
+    assert.equal(seen.length, 1);
+  });
+
+  it('makes a user whom others make at the same time', async () => {
+    const { management } = room;
+    for (let round = 0; round < 20; round += 1) {
+      const name = unique('user');
+      addCleanup(async () => void (await management.deleteUser(name)));
+      const passwordHash = hashPassword(new Secret('same'), randomBytes(4));
+      const user = { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
+      const outcomes = await Promise.all(Array.from({ length: 16 }, () => management.putUser(name, user)));
+      assert.ok(outcomes.includes('created'));
+    }
+  });
+
+  it('sets, shows and removes limits of a user', async () => {
+    const { management } = room;
+    const name = await makeUser(new Secret('x'));
+    assert.deepEqual(await management.getUserLimits(name), {});
+    await management.putUserLimit(name, 'max-connections', 2);
+    await management.putUserLimit(name, 'max-channels', 5);
+    assert.deepEqual(await management.getUserLimits(name), { 'max-connections': 2, 'max-channels': 5 });
+    assert.equal(await management.deleteUserLimit(name, 'max-channels'), true);
+    assert.deepEqual(await management.getUserLimits(name), { 'max-connections': 2 });
+  });
+
+  it('lists the open connections of all users as they are now', async () => {
+    const count = async (): Promise<number> =>
+      (await room.management.listOpenConnections()).filter(({ user }) => user === room.user).length;
+    const before = await count();
+    const connection = await openConnection(room.amqpUrl);
+    // The statistics, without which there is no age, would take five seconds.
+    const deadline = Date.now() + 2000;
+    while ((await count()) === before) assert.ok(Date.now() < deadline, 'It is not listed.');
+    await connection.close();
+    while ((await count()) > before) assert.ok(Date.now() < deadline, 'It is listed still.');
+  });
+
+  it("closes a user's connections and tells them why", async () => {
+    const connection = await openConnection(room.amqpUrl);
+    const told = once(connection, 'close');
+    await untilKnown(connection, () => room.management.listUserConnections(room.user));
+    await room.management.closeUserConnections(room.user, 'because of the test');
+    const [reason]: unknown[] = await told;
+    assert.match(String(reason), /because of the test/);
+    await room.management.closeUserConnections(unique('nobody'), 'nothing to do');
+  });
+
+  it('puts, lists and deletes policies', async () => {
+    const { management, vhost } = room;
+    const policy = { pattern: '^x$', applyTo: 'queues', definition: { 'max-length': 3 }, priority: 7 };
+    assert.equal(await management.putPolicy(vhost, 'a/b', policy), 'created');
+    assert.equal(await management.putPolicy(vhost, 'a/b', policy), 'updated');
+    assert.deepEqual(await management.listPolicies(vhost), [{ name: 'a/b', ...policy }]);
+    assert.equal(await management.deletePolicy(vhost, 'a/b'), true);
+    assert.equal(await management.deletePolicy(vhost, 'a/b'), false);
+  });
+
+  it('puts, shows and deletes global parameters', async () => {
+    const { management } = room;
+    const name = unique('pulse-agent.test');
+    addCleanup(() => management.deleteGlobalParameter(name).then(() => undefined));
+    assert.equal(await management.getGlobalParameter(name), undefined);
+    assert.equal(await management.putGlobalParameter(name, { storeId: 'a' }), 'created');
+    assert.deepEqual(await management.getGlobalParameter(name), { storeId: 'a' });
+    assert.equal(await management.deleteGlobalParameter(name), true);
+    assert.equal(await management.deleteGlobalParameter(name), false);
+  });
+
+  it('lists queues, exchanges and bindings, and deletes them, whatever their names', async () => {
+    const { management, vhost } = room;
+    const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
+    const names = ['queue/a b/ü', 'exchange/%2F#?', 'exchange/from', 'key #/.%~ ü'] as const;
+    const [queue, exchange, source, key] = names;
+    await channel.assertQueue(queue);
+    await channel.assertExchange(exchange, 'topic');
+    await channel.assertExchange(source, 'topic');
+    await channel.bindQueue(queue, exchange, key);
+    await channel.bindExchange(exchange, source, 'key #', { 'x-some': 'argument' });
+    channel.publish(exchange, key, Buffer.from('1'));
+    await channel.waitForConfirms();
+
+    assert.deepEqual(await management.listQueues(vhost), [{ name: queue, messages: 1 }]);
+    const exchanges = (await management.listExchanges(vhost)).filter(({ name }) => name.startsWith('exchange/'));
+    assert.deepEqual(exchanges, [
+      { name: exchange, type: 'topic' },
+      { name: source, type: 'topic' },
+    ]);
+    const into = await management.listBindingsInto(vhost, exchange);
+    assert.deepEqual(
+      into.map((binding) => [binding.source, binding.destination, binding.destinationType, binding.routingKey]),
+      [[source, exchange, 'exchange', 'key #']],
+    );
+    const bindings = await management.listBindings(vhost);
+    assert.equal(bindings.length, 2);
+    for (const binding of bindings) {
+      assert.equal(await management.deleteBinding(vhost, binding), true);
+      assert.equal(await management.deleteBinding(vhost, binding), false);
+    }
+    assert.deepEqual(await management.listBindings(vhost), []);
+
+    assert.equal(await management.deleteQueue(vhost, queue), true);
+    assert.equal(await management.deleteQueue(vhost, queue), false);
+    assert.equal(await management.deleteExchange(vhost, exchange), true);
+    assert.equal(await management.deleteExchange(vhost, exchange), false);
+  });
+
+  it('has no depth for a stream: absent is not 0', async () => {
+    const channel = await (await openConnection(room.amqpUrl)).createChannel();
+    await channel.assertQueue('a-stream', { arguments: { 'x-queue-type': 'stream' } });
+    assert.deepEqual(await room.management.listQueues(room.vhost), [{ name: 'a-stream' }]);
+  });
+
+  it('has no depth for a quorum queue that is down, though RabbitMQ tells one', async () => {
+    const { management, vhost } = room;
+    const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
+    await channel.assertQueue('quorum', { arguments: { 'x-queue-type': 'quorum' } });
+    channel.sendToQueue('quorum', Buffer.from('1'));
+    await channel.waitForConfirms();
+    assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
+    await switchQuorumQueue(broker(), vhost, 'quorum', 'down');
+    assert.deepEqual(await management.listQueues(vhost), [{ name: 'quorum' }]);
+    await switchQuorumQueue(broker(), vhost, 'quorum', 'up');
+    assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
+  });
+
+  it('lists the name of a queue that has crashed, which a listing with depths leaves out', async () => {
+    const { management, vhost } = room;
+    await (await (await openConnection(room.amqpUrl)).createChannel()).assertQueue('crashed');
+    await crashQueue(broker(), vhost, 'crashed');
+    assert.deepEqual(await management.listQueues(vhost), []);
+    assert.deepEqual(await management.listQueueNames(vhost), ['crashed']);
+    assert.equal(await management.deleteQueue(vhost, 'crashed'), true);
+    assert.deepEqual(await management.listQueueNames(vhost), []);
+  });
+
+  it('refuses to take a vhost that is not there for an empty one', async () => {
+    await assert.rejects(room.management.listQueues('no such vhost'), BrokerRefusal);
+  });
+
+  it('says what to check when the credentials are wrong', async () => {
+    const { origin } = new URL(room.managementUrl);
+    const stranger = createManagement({
+      url: origin,
+      username: room.user,
+      password: new Secret('no'),
+      timeoutMs: 5000,
+    });
+    addCleanup(() => stranger.close());
+    await assert.rejects(stranger.whoAmI(), (error) => {
+      assert.ok(error instanceof BrokerRefusal);
+      assert.equal(error.status, 401);
+      assert.match(error.message, /Check the credentials/);
+      return true;
+    });
+  });
+});

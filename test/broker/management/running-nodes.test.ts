@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { nodeNameHash } from '../../../src/broker/amqp/direct-reply-to.ts';
+import { createRunningNodes } from '../../../src/broker/management/running-nodes.ts';
+
+const make = () => {
+  const state = { nowMs: 0, calls: 0, names: ['a@host'], down: false };
+  const nodes = createRunningNodes({
+    listNodes: async () => {
+      state.calls += 1;
+      if (state.down) throw new Error('down');
+      return state.names.map((name) => ({ name, otpRelease: 25 }));
+    },
+    clock: { nowMs: () => state.nowMs, monotonicMs: () => state.nowMs },
+    minRefreshMs: 1000,
+    maxAgeMs: 60_000,
+  });
+  return { nodes, state };
+};
+
+const at = (name: string) => ({ nodeHash: nodeNameHash(name), id: 1, serial: 0 });
+
+describe('running nodes', () => {
+  it('lists once for a known node', async () => {
+    const { nodes, state } = make();
+    for (let i = 0; i < 3; i += 1) assert.ok(await nodes.couldHost(at('a@host')));
+    assert.equal(state.calls, 1);
+  });
+
+  it('lists again for an unknown node, but at most once a second', async () => {
+    const { nodes, state } = make();
+    for (let i = 0; i < 100; i += 1) assert.equal(await nodes.couldHost({ nodeHash: i, id: 1, serial: 0 }), false);
+    assert.equal(state.calls, 1);
+    state.names = ['a@host', 'b@host'];
+    state.nowMs = 1000;
+    assert.ok(await nodes.couldHost(at('b@host')));
+    assert.equal(state.calls, 2);
+  });
+
+  it('shares one listing among those who ask at once', async () => {
+    const { nodes, state } = make();
+    assert.deepEqual(await Promise.all([nodes.couldHost(at('a@host')), nodes.couldHost(at('unknown@host'))]), [
+      true,
+      false,
+    ]);
+    assert.equal(state.calls, 1);
+  });
+
+  it('forgets a node that left', async () => {
+    const { nodes, state } = make();
+    await nodes.couldHost(at('a@host'));
+    state.names = ['b@host'];
+    state.nowMs = 60_001;
+    assert.ok(await nodes.couldHost(at('a@host')), 'the old listing counts while it is renewed');
+    await nodes.couldHost(at('unknown@host'));
+    assert.equal(await nodes.couldHost(at('a@host')), false);
+  });
+
+  it('goes on with an old listing while the API is down, and says so for the unknown', async () => {
+    const { nodes, state } = make();
+    await nodes.couldHost(at('a@host'));
+    state.down = true;
+    state.nowMs = 120_000;
+    assert.ok(await nodes.couldHost(at('a@host')));
+    await assert.rejects(nodes.couldHost(at('unknown@host')), /down/);
+    assert.equal(state.calls, 2);
+  });
+
+  it('refuses numbers that are no pid to the Erlang/OTP of the node', async () => {
+    const { nodes } = make();
+    assert.equal(await nodes.couldHost({ ...at('a@host'), id: 2 ** 15 }), false);
+  });
+});

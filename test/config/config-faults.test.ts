@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config/config.ts';
+import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
+
+describe('a configuration with faults', () => {
+  const { folder, file, load } = useConfigFiles();
+
+  // What is wrong, in a file or in the environment, and the one sentence that says so.
+  const faults: [string, NodeJS.ProcessEnv, RegExp][] = [
+    ['colour: blue', {}, /^The setting colour is unknown/],
+    ['accountLimits: { max-queues: 1 }', {}, /^The setting accountLimits\.max-queues is unknown/],
+    ['accountLimits: { max-channels: 0 }', {}, /^The setting accountLimits\.max-channels must be at least 1\.$/],
+    ['id: Pulse', {}, /^The setting id must consist of lower-case letters, digits and hyphens\.$/],
+    ['id: ""', {}, /^The setting id must consist/],
+    ['id: 7', {}, /^The setting id must be a text\.$/],
+    ['audience: "a:443"', {}, /^The setting audience must be a host name/],
+    ['audience: a_b', {}, /^The setting audience must be a host name/],
+    ['namespacePrefix: ""', {}, /^The setting namespacePrefix must be 1 to 64/],
+    ['namespacePrefix: a.*', {}, /^The setting namespacePrefix must be 1 to 64/],
+    ['usernamePrefix: "a/b"', {}, /^The setting usernamePrefix must be at most 64/],
+    ['id: taskcluster-agent', {}, /^The setting id \(taskcluster-agent\) must not begin with the namespacePrefix/],
+    ['namespacePrefix: pulse', {}, /^The setting id \(pulse-agent\) must not begin with the namespacePrefix \(pulse\)/],
+    ['rotationIntervalSeconds: 0', {}, /^The setting rotationIntervalSeconds must be at least 1 second\.$/],
+    ['rotationIntervalSeconds: 1.5', {}, /^The setting rotationIntervalSeconds must be a whole number of seconds\.$/],
+    ['rotationIntervalSeconds: 1h', {}, /^The setting rotationIntervalSeconds must be a whole number of seconds\.$/],
+    ['defaultLifetimeSeconds: 0', {}, /^The setting defaultLifetimeSeconds must be at least/],
+    ['maxLifetimeSeconds: -1', {}, /^The setting maxLifetimeSeconds must be at least/],
+    ['connectionMaxAgeSeconds: 0', {}, /^The setting connectionMaxAgeSeconds must be at least/],
+    ['queueBackstopMessages: 0', {}, /^The setting queueBackstopMessages must be at least 1\.$/],
+    ['queueBackstopMessages: never', {}, /^The setting queueBackstopMessages must be a whole number, auto or null\.$/],
+    ['queueBackstopMessages: 15999', {}, /^The setting queueBackstopMessages must be at least twice deleteAtMessages/],
+    ['surveyIntervalSeconds: 0', {}, /^The setting surveyIntervalSeconds must be at least/],
+    ['stopDeadlineSeconds: 0', {}, /^The setting stopDeadlineSeconds must be at least/],
+    ['maxSkewSeconds: 901', {}, /^The setting maxSkewSeconds must be at most 900 seconds/],
+    ['requestsAtOnce: 65536', {}, /^The setting requestsAtOnce must be at most 65535/],
+    ['authCallsAtOnce: 0', {}, /^The setting authCallsAtOnce must be at least 1\.$/],
+    ['managementCallsAtOnce: 0', {}, /^The setting managementCallsAtOnce must be at least 1\.$/],
+    ['defaultLifetimeSeconds: 9999999', {}, /^The setting defaultLifetimeSeconds must not be more than maxLifetimeS/],
+    ['warnAtMessages: 8000', {}, /^The setting warnAtMessages must be less than deleteAtMessages/],
+    ['requireSealedReplies: "yes"', {}, /^The setting requireSealedReplies must be true or false\.$/],
+    ['exemptQueues: queue/a', {}, /^The setting exemptQueues must be a list of regular expressions\.$/],
+    ['exemptQueues: ["(?=a)"]', {}, /^The setting exemptQueues\.0 must be a regular expression, without look-around/],
+    ['exemptQueues: ["("]', {}, /^The setting exemptQueues\.0 must be a regular expression/],
+    ['eventVhost: ""', {}, /^The setting eventVhost must be the name of a virtual host\.$/],
+    ['- a list', {}, /must hold settings as "name: value" lines\.$/],
+    ['a: b: c', {}, /is not YAML: /],
+    [
+      '{}',
+      { PULSE_AGENT_CONFIG: '/absent/file.yml' },
+      /^The configuration file \/absent\/file\.yml cannot be read \(ENO/,
+    ],
+    ['{}', { RABBITMQ_URL: '' }, /^Set RABBITMQ_URL \(or rabbitmqUrl in a file\)\.$/],
+    ['{}', { RABBITMQ_URL: 'http://h/' }, /^The setting rabbitmqUrl must be a URL .* amqp:\/\/ or amqps:\/\/\.$/],
+    ['{}', { RABBITMQ_URL: 'amqp:' }, /^The setting rabbitmqUrl must be a URL with a host/],
+    ['{}', { RABBITMQ_URL: 'amqp://a%zz/' }, /^The setting rabbitmqUrl must be a URL with a host/],
+    ['{}', { RABBITMQ_MANAGEMENT_URL: 'h:15672' }, /^The setting rabbitmqManagementUrl must be a URL/],
+    ['{}', { PUBLIC_AMQP_URL: 'https://h/' }, /^The setting publicAmqpUrl must be a URL/],
+    ['{}', { STORE_URL: 'lmdb:' }, /^The setting storeUrl must begin with mongodb:/],
+    ['{}', { STORE_URL: 'postgres://h' }, /^The setting storeUrl must begin with mongodb:/],
+    ['{}', { TASKCLUSTER_ROOT_URL: '' }, /^Set TASKCLUSTER_ROOT_URL/],
+    ['{}', { TASKCLUSTER_ROOT_URL: 'tc.example' }, /^The setting taskclusterRootUrl must be a URL/],
+    ['{}', { HTTP_PORT: '65536' }, /^The setting httpPort must be a port number\.$/],
+    ['{}', { HTTP_PORT: 'http' }, /^The setting httpPort must be a port number\.$/],
+    ['{}', { LOG_LEVEL: 'loud' }, /^The setting logLevel must be fatal, error/],
+    ['{}', { PULSE_AGENT_SECRET: '' }, /^Set PULSE_AGENT_SECRET to at least 32 random characters/],
+    ['{}', { PULSE_AGENT_SECRET: 's'.repeat(31) }, /^Set PULSE_AGENT_SECRET to at least 32 random characters/],
+    [
+      '{}',
+      { PULSE_AGENT_SECRETS: 'x' },
+      /^The variable PULSE_AGENT_SECRETS is unknown: known are PULSE_AGENT_CONFIG, /,
+    ],
+    ['{}', { PULSE_AGENT_CONFIG_FILE: 'x' }, /^The variable PULSE_AGENT_CONFIG_FILE is unknown/],
+    ['{}', { NODE_ENV: 'production' }, /^The setting audience must not be the default in production/],
+  ];
+  for (const [yaml, env, sentence] of faults) {
+    it(`says one sentence about ${yaml} ${JSON.stringify(env)}`, () => {
+      const found = faultsOf(() => load(yaml, env));
+      assert.equal(found.length, 1, found.join('\n'));
+      assert.match(found[0] ?? '', sentence);
+      assert.match(found[0] ?? '', /\.$|:$|^The configuration file .* is not YAML/);
+    });
+  }
+
+  it('tells all faults at once, also those between well-formed settings when another one is malformed', () => {
+    const found = faultsOf(() =>
+      loadConfig({
+        PULSE_AGENT_CONFIG: file('colour: blue\nid: taskcluster-a\nwarnAtMessages: 9000\nmaxSkewSeconds: 1000'),
+        PULSE_AGENT_TYPO: 'x',
+        NODE_ENV: 'production',
+      }),
+    );
+    const expected = [
+      /variable PULSE_AGENT_TYPO/,
+      /maxSkewSeconds/,
+      /colour/,
+      /Set PULSE_AGENT_SECRET/,
+      /Set RABBITMQ_URL/,
+      /Set TASKCLUSTER_ROOT_URL/,
+      /id \(taskcluster-a\)/,
+      /warnAtMessages/,
+      /audience/,
+    ];
+    assert.equal(found.length, expected.length, found.join('\n'));
+    for (const [index, pattern] of expected.entries()) assert.match(found[index] ?? '', pattern);
+  });
+
+  it('refuses a *_FILE variable besides the variable, and one whose file cannot be read', () => {
+    const path = file('s'.repeat(32));
+    assert.deepEqual(
+      faultsOf(() => loadConfig({ ...GOOD_ENV, PULSE_AGENT_SECRET_FILE: path })),
+      ['Set either PULSE_AGENT_SECRET or PULSE_AGENT_SECRET_FILE, not both.'],
+    );
+    assert.deepEqual(
+      faultsOf(() => loadConfig({ ...GOOD_ENV, TASKCLUSTER_ACCESS_TOKEN_FILE: join(folder(), 'absent') })),
+      ['The file named by TASKCLUSTER_ACCESS_TOKEN_FILE cannot be read (ENOENT).'],
+    );
+  });
+
+  it('tells no secret in an error', () => {
+    const secret = 'Kx9-hidden';
+    const variables = [
+      'RABBITMQ_URL',
+      'RABBITMQ_MANAGEMENT_URL',
+      'PUBLIC_AMQP_URL',
+      'STORE_URL',
+      'PULSE_AGENT_SECRET',
+      'PULSE_AGENT_PREVIOUS_SECRETS',
+      'PULSE_AGENT_TYPO',
+      'HTTP_PORT',
+    ];
+    const env = Object.fromEntries(variables.map((name) => [name, `nonsense://u:${secret}@h/`]));
+    const yamls = ['a: b', `rabbitmqUrl: "amqp://a:${secret}@h\nx: "`, `rabbitmqUrl: [ "amqp://${secret}" : {`];
+    for (const yaml of yamls) {
+      const found = faultsOf(() => load(yaml, { ...env, PULSE_AGENT_SECRET: secret }));
+      assert.ok(found.length >= variables.length, found.join('\n'));
+      assert.doesNotMatch(found.join('\n'), new RegExp(secret));
+    }
+  });
+});

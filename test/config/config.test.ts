@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { type Config, loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/util/secret.ts';
+import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
+import { makeCertificates } from '../support/certificates.ts';
+
+const ALL_DEFAULTS = readFileSync(new URL('../../config/default.yml', import.meta.url), 'utf8');
+
+function previousSecretsOf(value: string): string[] {
+  const config = loadConfig({ ...GOOD_ENV, PULSE_AGENT_PREVIOUS_SECRETS: value });
+  return config.previousAgentSecrets.map((secret) => secret.reveal());
+}
+
+describe('loadConfig', () => {
+  const { folder, file, load } = useConfigFiles();
+
+  it('has a default for every setting', () => {
+    const config = loadConfig(GOOD_ENV);
+    const defaults: Partial<Config> = {
+      id: 'pulse-agent',
+      audience: 'pulse-agent',
+      namespacePrefix: 'taskcluster-',
+      usernamePrefix: '',
+      rotationIntervalSeconds: 3600,
+      defaultLifetimeSeconds: 14400,
+      maxLifetimeSeconds: 2678400,
+      expiryNoticeSeconds: 3600,
+      reconcileIntervalSeconds: 180,
+      connectionMaxAgeSeconds: 259200,
+      surveyIntervalSeconds: 60,
+      warnAtMessages: 4000,
+      deleteAtMessages: 8000,
+      exemptQueues: [],
+      queueBackstopMessages: 80000,
+      maxSkewSeconds: 300,
+      handshakeTimeoutSeconds: 10,
+      requireSealedReplies: false,
+      eventVhost: '/',
+      accountLimits: {},
+      taskclusterClientId: null,
+      httpPort: null,
+      httpHost: '127.0.0.1',
+      rabbitmqCa: undefined,
+      dryRun: false,
+      logLevel: 'info',
+      claimantPassword: undefined,
+      taskclusterAccessToken: undefined,
+      previousAgentSecrets: [],
+    };
+    for (const [setting, value] of Object.entries(defaults)) {
+      assert.deepEqual(config[setting as keyof Config], value, setting);
+    }
+    assert.equal(config.storeUrl.reveal(), 'lmdb:data');
+    assert.equal(config.agentSecret.reveal(), GOOD_ENV.PULSE_AGENT_SECRET);
+  });
+
+  it('takes every setting from the top level of a file', () => {
+    const config = load(
+      [
+        'id: other-agent',
+        'audience: staging.example',
+        'namespacePrefix: team_',
+        'usernamePrefix: pulse.',
+        'rotationIntervalSeconds: 60',
+        'defaultLifetimeSeconds: 120',
+        'maxLifetimeSeconds: 240',
+        'connectionMaxAgeSeconds: 5',
+        'surveyIntervalSeconds: 6',
+        'warnAtMessages: 1',
+        'deleteAtMessages: 2',
+        'exemptQueues: ["queue/team_a/.*"]',
+        'maxSkewSeconds: 900',
+        'requireSealedReplies: true',
+        'eventVhost: events',
+        'accountLimits: { max-connections: 3, max-channels: 4 }',
+      ].join('\n'),
+    );
+    assert.equal(config.id, 'other-agent');
+    assert.equal(config.audience, 'staging.example');
+    assert.equal(config.namespacePrefix, 'team_');
+    assert.equal(config.usernamePrefix, 'pulse.');
+    assert.equal(config.maxSkewSeconds, 900);
+    assert.equal(config.requireSealedReplies, true);
+    assert.equal(config.eventVhost, 'events');
+    assert.deepEqual(config.accountLimits, { 'max-connections': 3, 'max-channels': 4 });
+    assert.deepEqual([config.warnAtMessages, config.deleteAtMessages], [1, 2]);
+  });
+
+  it('matches exempt queues by their whole name', () => {
+    const [pattern] = load('exemptQueues: ["queue/a|queue/b"]').exemptQueues;
+    assert.deepEqual(
+      ['queue/a', 'queue/b', 'queue/a/x', 'x/queue/b'].map((name) => pattern?.test(name)),
+      [true, true, false, false],
+    );
+  });
+
+  it('sets the backstop to ten times the threshold for deletion, to what is given, or not at all', () => {
+    assert.equal(load('deleteAtMessages: 9000').queueBackstopMessages, 90_000);
+    assert.equal(load('queueBackstopMessages: 16000').queueBackstopMessages, 16_000);
+    assert.equal(load('queueBackstopMessages: null').queueBackstopMessages, null);
+  });
+
+  it('is not made to hang by a pattern and a name', () => {
+    const [pattern] = load('exemptQueues: ["queue/(a+)+b"]').exemptQueues;
+    assert.equal(pattern?.test(`queue/${'a'.repeat(250)}`), false);
+  });
+
+  it('lets the NODE_ENV file override the default, the named file that, and the environment all', () => {
+    const own = mkdtempSync(join(folder(), 'own-'));
+    writeFileSync(join(own, 'default.yml'), ALL_DEFAULTS.replace('logLevel: info', 'logLevel: fatal'));
+    const env = { ...GOOD_ENV };
+    assert.equal(loadConfig(env, own).logLevel, 'fatal');
+    assert.equal(loadConfig({ ...env, NODE_ENV: 'absent' }, own).logLevel, 'fatal');
+    writeFileSync(join(own, 'staging.yml'), 'logLevel: error');
+    assert.equal(loadConfig({ ...env, NODE_ENV: 'staging' }, own).logLevel, 'error');
+    const named = { ...env, NODE_ENV: 'staging', PULSE_AGENT_CONFIG: file('logLevel: warn') };
+    assert.equal(loadConfig(named, own).logLevel, 'warn');
+    assert.equal(loadConfig({ ...named, LOG_LEVEL: 'debug' }, own).logLevel, 'debug');
+  });
+
+  it('reads no file outside its folder for a strange NODE_ENV', () => {
+    const outside = file('logLevel: trace');
+    const name = `../${outside.split('/').at(-1)?.replace('.yml', '')}`;
+    const own = mkdtempSync(join(folder(), 'own-'));
+    writeFileSync(join(own, 'default.yml'), ALL_DEFAULTS);
+    assert.equal(loadConfig({ ...GOOD_ENV, NODE_ENV: name }, own).logLevel, 'info');
+  });
+
+  it('takes each variable, and counts an empty one as absent', () => {
+    const config = loadConfig({
+      ...GOOD_ENV,
+      RABBITMQ_MANAGEMENT_URL: 'https://manager:pw@management.example:1/',
+      PUBLIC_AMQP_URL: 'amqps://public.example/%2f',
+      STORE_URL: 'mongodb://user:pw@db.example/x',
+      TASKCLUSTER_CLIENT_ID: 'project/pulse',
+      TASKCLUSTER_ACCESS_TOKEN: 'token',
+      PULSE_AGENT_CLAIMANT_PASSWORD: 'claimant',
+      PULSE_AGENT_URL: 'amqp://for-the-command-line/',
+      HTTP_PORT: '8080',
+      HTTP_HOST: '::',
+      LOG_LEVEL: '',
+    });
+    assert.equal(config.rabbitmqUrl.reveal(), GOOD_ENV.RABBITMQ_URL);
+    assert.equal(config.rabbitmqManagementUrl.reveal(), 'https://manager:pw@management.example:1/');
+    assert.equal(config.publicAmqpUrl, 'amqps://public.example/%2f');
+    assert.equal(config.storeUrl.reveal(), 'mongodb://user:pw@db.example/x');
+    assert.equal(config.taskclusterRootUrl, 'https://tc.example');
+    assert.equal(config.taskclusterClientId, 'project/pulse');
+    assert.equal(config.taskclusterAccessToken?.reveal(), 'token');
+    assert.equal(config.claimantPassword?.reveal(), 'claimant');
+    assert.equal(config.httpPort, 8080);
+    assert.equal(config.httpHost, '::');
+    assert.equal(config.logLevel, 'info');
+  });
+
+  it('makes the management URL and the public URL from the broker URL, the credentials only into the first', () => {
+    const config = loadConfig({ ...GOOD_ENV, RABBITMQ_URL: `${GOOD_ENV.RABBITMQ_URL}?keyfile=/k&password=p` });
+    assert.equal(config.rabbitmqManagementUrl.reveal(), 'http://agent:broker%40password@broker.example:15672/');
+    assert.equal(config.publicAmqpUrl, 'amqp://broker.example:5673/vhost');
+    const secure = loadConfig({
+      ...GOOD_ENV,
+      RABBITMQ_URL: 'amqps://a:b@[::1]/',
+      PUBLIC_AMQP_URL: 'amqp://c:d@e/?x=1',
+    });
+    assert.equal(secure.rabbitmqManagementUrl.reveal(), 'https://a:b@[::1]:15671/');
+    assert.equal(secure.publicAmqpUrl, 'amqp://e/%2F?x=1');
+    const other = loadConfig({ ...GOOD_ENV, RABBITMQ_MANAGEMENT_URL: 'http://elsewhere.example:1/' });
+    assert.equal(other.rabbitmqManagementUrl.reveal(), 'http://agent:broker%40password@elsewhere.example:1/');
+  });
+
+  it('names the virtual host in every URL, / where none is named', () => {
+    for (const [given, meant] of [
+      ['amqp://h', '/%2F'],
+      ['amqp://h/', '/%2F'],
+      ['amqp://h/%2f', '/%2f'],
+      ['amqp://h/own', '/own'],
+    ] as const) {
+      const config = loadConfig({ ...GOOD_ENV, RABBITMQ_URL: given });
+      assert.equal(config.rabbitmqUrl.reveal(), `amqp://h${meant}`);
+      assert.equal(config.publicAmqpUrl, `amqp://h${meant}`);
+    }
+  });
+
+  it('reads secrets and URLs from the files that *_FILE variables name, without the last line break', () => {
+    const { PULSE_AGENT_SECRET: _given, RABBITMQ_URL: _url, ...env } = GOOD_ENV;
+    const config = loadConfig({
+      ...env,
+      PULSE_AGENT_SECRET_FILE: file(`${'f'.repeat(32)}\n`),
+      PULSE_AGENT_PREVIOUS_SECRETS_FILE: file('p'.repeat(32)),
+      PULSE_AGENT_CLAIMANT_PASSWORD_FILE: file('claimant\r\n'),
+      RABBITMQ_URL_FILE: file('amqp://from-a-file/\n'),
+      TASKCLUSTER_ACCESS_TOKEN_FILE: file(' token '),
+    });
+    assert.equal(config.agentSecret.reveal(), 'f'.repeat(32));
+    assert.deepEqual(
+      config.previousAgentSecrets.map((secret) => secret.reveal()),
+      ['p'.repeat(32)],
+    );
+    assert.equal(config.claimantPassword?.reveal(), 'claimant');
+    assert.equal(config.rabbitmqUrl.reveal(), 'amqp://from-a-file/%2F');
+    assert.equal(config.taskclusterAccessToken?.reveal(), ' token ');
+  });
+
+  it('reads each secret, and each URL, which may hold one, from a file', () => {
+    const values: Readonly<Record<string, string>> = {
+      RABBITMQ_URL: 'amqp://h/%2F',
+      RABBITMQ_MANAGEMENT_URL: 'http://a:b@h:1/',
+      PUBLIC_AMQP_URL: 'amqp://public/%2F',
+      STORE_URL: 'mongodb://u:p@h/x',
+      TASKCLUSTER_ROOT_URL: 'https://tc.example',
+      TASKCLUSTER_ACCESS_TOKEN: 'token',
+      PULSE_AGENT_SECRET: 's'.repeat(32),
+      PULSE_AGENT_PREVIOUS_SECRETS: 'p'.repeat(32),
+      PULSE_AGENT_CLAIMANT_PASSWORD: 'claimant',
+    };
+    const shown = (env: NodeJS.ProcessEnv): unknown[] =>
+      Object.values(loadConfig(env)).flatMap((value: unknown) =>
+        [value].flat().map((one) => (one instanceof Secret ? one.reveal() : one)),
+      );
+    const variables = Object.entries(values).map(([name, value]) => [`${name}_FILE`, file(`${value}\n`)]);
+    assert.deepEqual(shown(Object.fromEntries(variables)), shown({ ...values }));
+  });
+
+  it('takes certificates in PEM, one or several, and no key', () => {
+    const { ca, caFile, keyFile } = makeCertificates();
+    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA: ca }).rabbitmqCa, ca);
+    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA_FILE: caFile }).rabbitmqCa, ca.trimEnd());
+    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA: ca + ca }).rabbitmqCa, ca + ca);
+    const broken = ca.replace(/\n.{10}/, '\n');
+    for (const value of [keyFile, caFile, `${ca}${readFileSync(keyFile, 'utf8')}`, `${ca}${broken}`]) {
+      assert.deepEqual(
+        faultsOf(() => loadConfig({ ...GOOD_ENV, RABBITMQ_CA: value })),
+        ['The setting rabbitmqCa must be certificates in PEM.'],
+      );
+    }
+  });
+
+  it('reads previous secrets with commas between them, or as JSON', () => {
+    const [a, b] = ['a,'.repeat(16), 'b'.repeat(32)];
+    assert.deepEqual(previousSecretsOf(`${b}, ${b}`), [b, b]);
+    assert.deepEqual(previousSecretsOf(JSON.stringify([a, b])), [a, b]);
+    for (const value of [`${b},short`, '["short"]', '[', `[${JSON.stringify(b)}, 1]`]) {
+      const [fault, ...more] = faultsOf(() => previousSecretsOf(value));
+      assert.match(fault ?? '', /^PULSE_AGENT_PREVIOUS_SECRETS must be secrets of at least 32 characters/);
+      assert.deepEqual(more, []);
+    }
+  });
+
+  it('takes production with an audience of its own, and then insists on sealed replies', () => {
+    const config = load('audience: pulse.example', { NODE_ENV: 'production' });
+    assert.equal(config.requireSealedReplies, true);
+  });
+
+  it('prints no secret', () => {
+    const config = loadConfig({
+      ...GOOD_ENV,
+      STORE_URL: 'mongodb://u:database-password@h/',
+      TASKCLUSTER_ACCESS_TOKEN: 'access-token',
+      PULSE_AGENT_CLAIMANT_PASSWORD: 'claimant-password',
+      PULSE_AGENT_PREVIOUS_SECRETS: 'previous-secret'.repeat(3),
+    });
+    const printed = [
+      inspect(config, { depth: 9, showHidden: true }),
+      inspect(config, { depth: 9, customInspect: false }),
+      JSON.stringify(config),
+      Object.values(config).map(String).join(),
+    ].join('\n');
+    assert.doesNotMatch(printed, /password|access-token|agent-secret|previous-secret/);
+    assert.match(printed, /\[secret\]/);
+  });
+
+  it('is frozen, with all that is in it', () => {
+    const config = loadConfig({ ...GOOD_ENV, PULSE_AGENT_PREVIOUS_SECRETS: 'p'.repeat(32) });
+    const parts = [
+      config,
+      config.accountLimits,
+      config.claimantLimits,
+      config.exemptQueues,
+      config.previousAgentSecrets,
+    ];
+    for (const part of parts) assert.ok(Object.isFrozen(part));
+    assert.throws(() => Object.assign(config, { id: 'x' }), TypeError);
+  });
+});

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import {
+  accountName,
+  activeSlot,
+  connectionString,
+  permissionsOf,
+  slotOfGeneration,
+} from '../../../src/namespaces/accounts/account-names.ts';
+
+/** Whether RabbitMQ lets a name pass: it looks anywhere in it, and its `$` forgives one line break at the end. */
+function allows(pattern: string, name: string): boolean {
+  return new RegExp(pattern.replace(/\$$/, '\\n?$')).test(name);
+}
+
+/** Names that an account of taskcluster-x has no business with. */
+const NOTHING = [
+  'queue/taskcluster-xy/jobs',
+  'queue/taskcluster-x-2/jobs',
+  'queue/taskcluster-/jobs',
+  'queue/other-taskcluster-x/jobs',
+  'queue/taskcluster-x',
+  'queue/taskcluster-y/queue/taskcluster-x/jobs',
+  'a queue/taskcluster-x/jobs',
+  'queue/taskcluster-y\nqueue/taskcluster-x/jobs',
+  'queue/taskcluster-x\n/jobs',
+  'exchange',
+  'myexchange/x',
+  'rpc/pulse-agent/v1/dead',
+  'rpc/pulse-agent/v',
+  'rpc/pulse-agent-2/v1',
+  'rpc/other/v1',
+  'x/rpc/pulse-agent/v1',
+  'queue/pulse-agent/v1/requests',
+  'queue/pulse-agent/v1/dead',
+  'amq.default',
+  'amq.topic',
+  'amq.rabbitmq.event',
+  '',
+];
+
+describe('permissionsOf', () => {
+  const { configure, write, read } = permissionsOf('pulse-agent', 'taskcluster-x');
+
+  // What an account of taskcluster-x may do with which names.
+  const table: [string, { configure: boolean; write: boolean; read: boolean }][] = [
+    ['queue/taskcluster-x/jobs', { configure: true, write: true, read: true }],
+    ['queue/taskcluster-x/', { configure: true, write: true, read: true }],
+    ['queue/taskcluster-x/a/b c', { configure: true, write: true, read: true }],
+    ['exchange/taskcluster-x/jobs', { configure: true, write: true, read: true }],
+    ['exchange/taskcluster-y/jobs', { configure: false, write: false, read: true }],
+    ['exchange/pulse-agent/v1/events', { configure: false, write: false, read: true }],
+    ['rpc/pulse-agent/v1', { configure: false, write: true, read: false }],
+    ['rpc/pulse-agent/v12', { configure: false, write: true, read: false }],
+    ...NOTHING.map((name): [string, { configure: boolean; write: boolean; read: boolean }] => [
+      name,
+      { configure: false, write: false, read: false },
+    ]),
+  ];
+  for (const [name, expected] of table) {
+    it(`is right about ${JSON.stringify(name)}`, () => {
+      assert.deepEqual(
+        { configure: allows(configure, name), write: allows(write, name), read: allows(read, name) },
+        expected,
+      );
+    });
+  }
+
+  it('reaches no queue and no exchange of another namespace', () => {
+    const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
+    fc.assert(
+      fc.property(name, name, fc.string(), (own, other, rest) => {
+        fc.pre(own !== other);
+        const permissions = permissionsOf('pulse-agent', own);
+        for (const kind of ['queue', 'exchange']) {
+          assert.ok(!allows(permissions.configure, `${kind}/${other}/${rest}`));
+          assert.ok(!allows(permissions.write, `${kind}/${other}/${rest}`));
+        }
+        assert.ok(!allows(permissions.read, `queue/${other}/${rest}`));
+      }),
+    );
+  });
+});
+
+describe('accounts', () => {
+  it('are two, by turns', () => {
+    assert.deepEqual([1, 2, 3, 4].map(slotOfGeneration), [1, 2, 1, 2]);
+    assert.equal(activeSlot({ generation: 7 }), 1);
+  });
+
+  it('are named after prefix, namespace and slot, and no two alike', () => {
+    assert.equal(accountName('pulse.', 'taskcluster-x', 2), 'pulse.taskcluster-x-2');
+    const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
+    const slot = fc.constantFrom(1 as const, 2 as const);
+    fc.assert(
+      fc.property(name, slot, name, slot, (a, slotA, b, slotB) => {
+        assert.equal(accountName('', a, slotA) === accountName('', b, slotB), a === b && slotA === slotB);
+      }),
+    );
+  });
+});
+
+describe('connectionString', () => {
+  it('is the public address with the credentials in it', () => {
+    assert.equal(
+      connectionString('amqps://pulse.example:5671/%2F', 'taskcluster-x-1', 'pass_word-1'),
+      'amqps://taskcluster-x-1:pass_word-1@pulse.example:5671/%2F',
+    );
+  });
+
+  it('carries every name and password unchanged', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' }), (user, password) => {
+        const url = new URL(connectionString('amqp://h/vhost', user, password));
+        assert.equal(decodeURIComponent(url.username), user);
+        assert.equal(decodeURIComponent(url.password), password);
+        assert.equal(url.host, 'h');
+      }),
+    );
+  });
+});

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { isAgentError } from '../../../src/util/agent-errors.ts';
+import { createKeyring, type PasswordOrigin } from '../../../src/namespaces/accounts/keyring.ts';
+import { Secret } from '../../../src/util/secret.ts';
+
+const CURRENT = 'current-agent-secret-with-32-chars';
+const PREVIOUS = 'previous-agent-secret-with-32-chars';
+
+/** Computed by another implementation of HKDF than the one under test. */
+const GOLDEN_PASSWORD = 'McGpJB15t-vQMfqRFbWUC1rqwb8JZNojmiJc18pSG3g';
+const GOLDEN_KEY_ID = 'xUqNv-zBM6M';
+
+/** HKDF-SHA256 without salt as RFC 5869 writes it down, for outputs of one block. */
+function hkdf(secret: string, info: string, bytes: number): string {
+  const extracted = createHmac('sha256', Buffer.alloc(32)).update(secret).digest();
+  const block = createHmac('sha256', extracted)
+    .update(info)
+    .update(Buffer.from([1]))
+    .digest();
+  return block.subarray(0, bytes).toString('base64url');
+}
+
+describe('createKeyring', () => {
+  const keyring = createKeyring(new Secret(CURRENT), [new Secret(PREVIOUS)]);
+  const origin: PasswordOrigin = {
+    secretId: keyring.currentSecretId,
+    storeId: 'store',
+    incarnation: 'incarnation',
+    username: 'taskcluster-x-1',
+    generation: 1,
+  };
+  const derive = (given: Partial<PasswordOrigin> = {}): string => keyring.derive({ ...origin, ...given }).reveal();
+
+  it('derives 32 bytes by HKDF-SHA256 over the JSON of the origin', () => {
+    const info = '["pulse-agent/v1","store","incarnation","taskcluster-x-1",1]';
+    assert.equal(derive(), hkdf(CURRENT, info, 32));
+    assert.equal(derive(), derive());
+    assert.match(derive(), /^[\w-]{43}$/);
+  });
+
+  it('derives what it always derived: another value would lock every client out', () => {
+    assert.equal(derive(), GOLDEN_PASSWORD);
+    assert.equal(keyring.currentSecretId, GOLDEN_KEY_ID);
+  });
+
+  it('derives another password for every other store, incarnation, account and generation', () => {
+    const passwords = [
+      derive(),
+      derive({ storeId: 'other' }),
+      derive({ incarnation: 'other' }),
+      derive({ username: 'taskcluster-x-2' }),
+      derive({ generation: 3 }),
+      derive({ generation: 11 }),
+      // Parts that would be the same text if they were only put together.
+      derive({ storeId: 'storelife', incarnation: '' }),
+      derive({ storeId: 'store","incarnation', incarnation: '' }),
+    ];
+    assert.equal(new Set(passwords).size, passwords.length);
+  });
+
+  it('derives with the key that is named, also with a previous one', () => {
+    const secretId = createKeyring(new Secret(PREVIOUS), []).currentSecretId;
+    assert.notEqual(secretId, keyring.currentSecretId);
+    assert.ok(keyring.has(secretId));
+    assert.equal(
+      derive({ secretId }),
+      hkdf(PREVIOUS, '["pulse-agent/v1","store","incarnation","taskcluster-x-1",1]', 32),
+    );
+  });
+
+  it('gives ids that tell nothing of the secret', () => {
+    assert.match(keyring.currentSecretId, /^[\w-]{11}$/);
+    assert.equal(keyring.currentSecretId, hkdf(CURRENT, '["pulse-agent/v1","key id"]', 8));
+  });
+
+  it('refuses a key that it has not, and tells no secret', () => {
+    assert.equal(keyring.has('absent'), false);
+    assert.throws(
+      () => derive({ secretId: 'absent' }),
+      (error: unknown) => {
+        assert.ok(isAgentError(error, 'SecretMissing'));
+        assert.match(error.message, /absent.*taskcluster-x-1.*PULSE_AGENT_PREVIOUS_SECRETS/);
+        assert.doesNotMatch(error.message, /agent-secret/);
+        return true;
+      },
+    );
+  });
+
+  it('gives passwords that do not print', () => {
+    assert.equal(String(keyring.derive(origin)), '[secret]');
+  });
+});

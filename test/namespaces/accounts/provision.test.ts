@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { momentOf } from '../../../src/util/clock.ts';
+import { isAgentError } from '../../../src/util/agent-errors.ts';
+import { permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
+import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
+import { type AccountSettings, createAccounts } from '../../../src/namespaces/accounts/provision.ts';
+import { openWindow } from '../../../src/namespaces/write-window.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+import { recordOf } from '../../support/records.ts';
+import { createScriptedManagement } from '../../support/scripted-management.ts';
+
+const keyring = createKeyring(new Secret('s'.repeat(32)), []);
+const secretId = keyring.currentSecretId;
+const never = new AbortController().signal;
+
+function setUp(given: Partial<AccountSettings> = {}) {
+  const clock = createManualClock();
+  const scripted = createScriptedManagement();
+  const accounts = createAccounts({
+    management: scripted.management,
+    keyring,
+    storeId: 'store',
+    settings: {
+      agentId: 'pulse-agent',
+      usernamePrefix: 'p.',
+      vhost: 'v',
+      publicAmqpUrl: 'amqp://h/v',
+      limits: {},
+      ...given,
+    },
+    randomBytes: (size) => Buffer.alloc(size, 7),
+  });
+  const make = (record: NamespaceRecord, slot: 1 | 2): Promise<void> =>
+    accounts.provision(record, slot, openWindow(clock, momentOf(clock), 10_000), never);
+  return { clock, scripted, accounts, make };
+}
+
+function atGeneration(generation: number): NamespaceRecord {
+  const [odd, even] = generation % 2 === 1 ? [generation, generation - 1] : [generation - 1, generation];
+  const slots = [
+    { generation: odd, secretId, promisedUntilMs: 0 },
+    { generation: even, secretId, promisedUntilMs: 0 },
+  ] as const;
+  return recordOf(0, { generation, slots });
+}
+
+describe('provision', () => {
+  it('makes a user without tags, with the hash of its password, then its permissions', async () => {
+    const { scripted, make } = setUp();
+    await make(atGeneration(1), 1);
+    assert.deepEqual(scripted.calls, [
+      {
+        name: 'putUser',
+        user: 'p.taskcluster-x-1',
+        rest: [{ hashingAlgorithm: 'rabbit_password_hashing_sha256', tags: [] }],
+      },
+      { name: 'putPermissions', user: 'p.taskcluster-x-1', rest: ['v', permissionsOf('pulse-agent', 'taskcluster-x')] },
+    ]);
+    assert.equal(Buffer.from(scripted.users.get('p.taskcluster-x-1') ?? '', 'base64').length, 36);
+  });
+
+  it('grants the permissions of a later generation, too, while the record is not active: a revocation skips some', async () => {
+    const { scripted, make } = setUp();
+    scripted.users.set('p.taskcluster-x-1', 'made by a claim that died before it granted anything');
+    await make({ ...atGeneration(3), state: 'provisioning' }, 1);
+    assert.ok(scripted.permitted.has('p.taskcluster-x-1'));
+  });
+
+  it('sets the limits that are configured', async () => {
+    const { scripted, make } = setUp({ limits: { 'max-channels': 9, 'max-connections': 3 } });
+    await make(atGeneration(1), 1);
+    assert.deepEqual(
+      scripted.calls.slice(2).map(({ rest }) => rest),
+      [
+        ['max-connections', 3],
+        ['max-channels', 9],
+      ],
+    );
+  });
+
+  it('leaves permissions alone that an older account has already', async () => {
+    for (const [generation, expected] of [
+      [1, ['putUser', 'putPermissions']],
+      [2, ['putUser', 'putPermissions']],
+      [3, ['putUser']],
+    ] as const) {
+      const { scripted, make } = setUp({ limits: { 'max-channels': 1 } });
+      const slot = generation % 2 === 1 ? 1 : 2;
+      scripted.users.set(`p.taskcluster-x-${slot}`, 'an older hash');
+      await make(atGeneration(generation), slot);
+      const names = scripted.calls.map(({ name }) => name).filter((name) => name !== 'putUserLimit');
+      assert.deepEqual(names, expected);
+      assert.equal(scripted.calls.length === 1, generation === 3);
+    }
+  });
+
+  it('gives permissions to an account that somebody deleted, whatever its generation', async () => {
+    const { scripted, make } = setUp();
+    await make(atGeneration(9), 1);
+    assert.ok(scripted.permitted.has('p.taskcluster-x-1'));
+  });
+
+  it('writes nothing after its window closed, not even the rest', async () => {
+    const { clock, scripted, make } = setUp();
+    scripted.onCall = ({ name }) => {
+      if (name === 'putPermissions') clock.advance(10_001);
+    };
+    await assert.rejects(make(atGeneration(1), 1), (error) => isAgentError(error, 'WindowClosed'));
+    assert.deepEqual(
+      scripted.calls.map(({ name }) => name),
+      ['putUser'],
+    );
+  });
+
+  it('gives the two accounts, and each generation, passwords of their own', () => {
+    const { accounts } = setUp();
+    const passwords = [
+      accounts.connectionString(atGeneration(2), 1),
+      accounts.connectionString(atGeneration(2), 2),
+      accounts.connectionString(atGeneration(3), 1),
+    ].map((text) => new URL(text).password);
+    assert.equal(new Set(passwords).size, 3);
+  });
+});

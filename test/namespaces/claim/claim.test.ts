@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { hashMatches } from '../../../src/broker/password-hash.ts';
+import { WireError } from '../../../src/contract/wire-errors.ts';
+import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
+import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
+import { type ClaimParts, type ClaimResult, createClaimNamespace } from '../../../src/namespaces/claim/claim.ts';
+import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
+import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
+import { createAccounts } from '../../../src/namespaces/accounts/provision.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
+import type { NamespaceStore } from '../../../src/store/store.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
+import { recordOf } from '../../support/records.ts';
+import { createScriptedManagement } from '../../support/scripted-management.ts';
+
+const HOUR = 3_600_000;
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
+const never = new AbortController().signal;
+const keyring = createKeyring(new Secret('s'.repeat(32)), []);
+const settings = {
+  agentId: 'pulse-agent',
+  usernamePrefix: '',
+  vhost: '/',
+  publicAmqpUrl: 'amqps://pulse.example/%2F',
+  limits: {},
+};
+
+function claim(given: Partial<ClaimInput> = {}): ClaimInput {
+  return { namespace: 'taskcluster-x', expiresMs: undefined, contact: undefined, claimedBy: 'project/x', ...given };
+}
+
+/** An agent's claims, with all that they touch, and the order in which they touch it. */
+function setUp(store: MemoryStore = createMemoryStore(), scripted = createScriptedManagement()) {
+  const clock = createManualClock();
+  const steps: string[] = [];
+  /** Runs around each write of the store; what it throws before or after `write` is what the agent gets. */
+  const hooks = { aroundWrite: (_step: string, write: () => Promise<boolean>) => write() };
+  const traced: NamespaceStore = {
+    ...store.namespaces,
+    insert: (record) =>
+      hooks.aroundWrite('insert', () => {
+        steps.push(`insert ${record.state}`);
+        return store.namespaces.insert(record);
+      }),
+    replace: (record, revision) =>
+      hooks.aroundWrite('replace', () => {
+        steps.push(`replace ${record.state}`);
+        return store.namespaces.replace(record, revision);
+      }),
+  };
+  scripted.onCall = ({ name, user }) => void steps.push(`${name} ${user}`);
+  const accounts = createAccounts({
+    management: scripted.management,
+    keyring,
+    storeId: store.storeId,
+    settings,
+    randomBytes,
+  });
+  /** What others do for a claim. */
+  const others: {
+    finishRevocation(namespace: string): Promise<void>;
+    clearLeftovers(record: NamespaceRecord): Promise<boolean>;
+  } = {
+    finishRevocation: async () => assert.fail('There is no revocation to be finished.'),
+    clearLeftovers: async () => false,
+  };
+  const parts: ClaimParts = {
+    store: traced,
+    accounts,
+    clock,
+    bounds: createClockBounds(clock, intervals, () => undefined),
+    randomBytes,
+    intervals,
+    secretId: keyring.currentSecretId,
+    finishRevocation: (namespace) => others.finishRevocation(namespace),
+    clearLeftovers: (record) => others.clearLeftovers(record),
+  };
+  return { store, clock, scripted, steps, hooks, others, claimNamespace: createClaimNamespace(parts) };
+}
+
+type SetUp = ReturnType<typeof setUp>;
+
+/** Fails unless the credentials of a result open the account as the broker has it. */
+function assertWorks({ scripted, store }: Pick<SetUp, 'scripted' | 'store'>, result: ClaimResult): void {
+  const { username, password } = new URL(result.connectionString);
+  assert.ok(hashMatches(scripted.users.get(username) ?? '', new Secret(decodeURIComponent(password))));
+  assert.ok(scripted.permitted.has(username));
+  const stored = store.peek('taskcluster-x');
+  assert.equal(stored?.state, 'active');
+  assert.ok(stored.slots[stored.generation % 2 === 1 ? 0 : 1].promisedUntilMs >= result.reclaimAtMs);
+}
+
+describe('claimNamespace', () => {
+  for (const [title, given] of [
+    ['before its revocation is over', (nowMs: number) => ({ revokedUntilMs: nowMs + HOUR })],
+    ['right after its deletion', (nowMs: number) => ({ state: 'deleted' as const, deletedAtMs: nowMs })],
+  ] as const) {
+    it(`makes nothing ${title} because the clock was set forward`, async () => {
+      const { store, clock, steps, claimNamespace } = setUp();
+      const nowMs = clock.nowMs();
+      const { record } = await claimNamespace(claim(), never);
+      store.put({ ...record, ...given(nowMs) });
+      steps.length = 0;
+      clock.setWall(nowMs + 2 * HOUR);
+      await assert.rejects(claimNamespace(claim(), never), { code: 'RequestConflict' });
+      assert.deepEqual(steps, []);
+      // Nobody knows for long which of the two times was right.
+      clock.advance(2 * HOUR);
+      await claimNamespace(claim(), never);
+    });
+  }
+
+  it('records the namespace, makes the account, records that it works, and only then answers', async () => {
+    const agent = setUp();
+    const result = await agent.claimNamespace(claim(), never);
+    assert.deepEqual(agent.steps, [
+      'insert provisioning',
+      'putUser taskcluster-x-1',
+      'putPermissions taskcluster-x-1',
+      'replace active',
+    ]);
+    assertWorks(agent, result);
+    assert.deepEqual(result.record, agent.store.peek('taskcluster-x'));
+    assert.equal(result.reclaimAtMs, agent.clock.nowMs() + HOUR + HOUR / 2);
+    assert.match(result.connectionString, /^amqps:\/\/taskcluster-x-1:[\w-]{43}@pulse\.example\/%2F$/);
+  });
+
+  it('makes no call to the broker when the namespace is active, and hands out the same credentials', async () => {
+    const agent = setUp();
+    const first = await agent.claimNamespace(claim(), never);
+    agent.steps.length = 0;
+    agent.clock.advance(HOUR);
+    const again = await agent.claimNamespace(claim(), never);
+    assert.deepEqual(agent.steps, ['replace active']);
+    assert.equal(again.connectionString, first.connectionString);
+    assert.ok(again.reclaimAtMs >= first.reclaimAtMs);
+    assertWorks(agent, again);
+  });
+
+  it('has a revocation finished that somebody left unfinished, and hands out what that made', async () => {
+    const agent = setUp();
+    const revoked = recordOf(agent.clock.nowMs(), {
+      state: 'provisioning',
+      generation: 3,
+      slots: [
+        { generation: 3, secretId: keyring.currentSecretId, promisedUntilMs: 0 },
+        { generation: 2, secretId: keyring.currentSecretId, promisedUntilMs: 0 },
+      ],
+      recheckAtMs: agent.clock.nowMs() + 20_000,
+    });
+    agent.store.put(revoked);
+    agent.others.finishRevocation = async (namespace) => {
+      agent.steps.push(`finish ${namespace}`);
+      agent.store.put({ ...revoked, state: 'active', revision: revoked.revision + 1 });
+    };
+    const { record } = await agent.claimNamespace(claim(), never);
+    assert.deepEqual(agent.steps, ['finish taskcluster-x', 'replace active']);
+    assert.equal(record.generation, 3);
+  });
+
+  it('begins no incarnation while an account of the former one is there again', async () => {
+    const agent = setUp();
+    const gone = recordOf(0, { state: 'deleted', deletedAtMs: 0 });
+    agent.store.put(gone);
+    agent.others.clearLeftovers = async (record) => {
+      agent.store.put({ ...record, state: 'expiring', deletedAtMs: null, revision: record.revision + 1 });
+      return true;
+    };
+    await assert.rejects(agent.claimNamespace(claim(), never), { name: 'RequestConflict' });
+    assert.deepEqual(agent.steps, []);
+    agent.others.clearLeftovers = async () => false;
+    agent.store.put(gone);
+    assertWorks(agent, await agent.claimNamespace(claim(), never));
+  });
+
+  it('hands out the account that is active', async () => {
+    const agent = setUp();
+    const now = agent.clock.nowMs();
+    const slots = [
+      { generation: 3, secretId: keyring.currentSecretId, promisedUntilMs: 1 },
+      { generation: 4, secretId: keyring.currentSecretId, promisedUntilMs: 2 },
+    ] as const;
+    agent.store.put(recordOf(now, { generation: 4, slots }));
+    const result = await agent.claimNamespace(claim(), never);
+    assert.match(result.connectionString, /\/\/taskcluster-x-2:/);
+    assert.equal(result.reclaimAtMs, now + HOUR + HOUR / 2);
+  });
+
+  it('tells which claim was the first of an incarnation, and which another client’s than the one before', async () => {
+    const agent = setUp();
+    const told = [];
+    for (const claimedBy of ['project/x', 'project/x', 'project/y', 'project/x']) {
+      const { isNew, isNewHolder } = await agent.claimNamespace(claim({ claimedBy }), never);
+      told.push([isNew, isNewHolder]);
+    }
+    assert.deepEqual(told, [
+      [true, true],
+      [false, false],
+      [false, true],
+      [false, true],
+    ]);
+  });
+
+  it('writes nothing for an end that is past or too far', async () => {
+    const agent = setUp();
+    for (const expiresMs of [agent.clock.nowMs(), agent.clock.nowMs() + 745 * HOUR]) {
+      await assert.rejects(agent.claimNamespace(claim({ expiresMs }), never), { code: 'InputError' });
+    }
+    assert.deepEqual(agent.steps, []);
+  });
+
+  it('begins another incarnation in the place of a tombstone, with another password', async () => {
+    const agent = setUp();
+    const first = await agent.claimNamespace(claim(), never);
+    const gone = { ...first.record, revision: 3, state: 'deleted' as const, deletedAtMs: agent.clock.nowMs() };
+    agent.store.put(gone);
+    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    agent.clock.advance(30_000);
+    const second = await agent.claimNamespace(claim(), never);
+    assert.equal(second.record.revision, 5);
+    assert.ok(second.isNew);
+    assert.notEqual(second.record.incarnation, first.record.incarnation);
+    assert.notEqual(second.connectionString, first.connectionString);
+    assertWorks(agent, second);
+  });
+
+  it('tries again, from a new reading, when the window closes before the account is written', async () => {
+    const agent = setUp();
+    let delayed = false;
+    agent.scripted.onCall = ({ name }) => {
+      if (name !== 'putPermissions' || delayed) return;
+      delayed = true;
+      agent.clock.advance(10_001);
+    };
+    const result = await agent.claimNamespace(claim(), never);
+    assert.deepEqual(
+      agent.scripted.calls.map(({ name }) => name),
+      ['putUser', 'putUser', 'putPermissions'],
+    );
+    assertWorks(agent, result);
+    assert.deepEqual([result.isNew, result.isNewHolder], [true, true]);
+  });
+
+  it('counts the window from before the reading', async () => {
+    const agent = setUp();
+    let reads = 0;
+    const slow: MemoryStore = {
+      ...agent.store,
+      namespaces: {
+        ...agent.store.namespaces,
+        async get(namespace) {
+          const record = await agent.store.namespaces.get(namespace);
+          reads += 1;
+          if (reads === 1) later.clock.advance(10_001);
+          return record;
+        },
+      },
+    };
+    const later = setUp(slow);
+    await later.claimNamespace(claim(), never);
+    assert.equal(reads, 2);
+    assert.deepEqual(
+      later.scripted.calls.map(({ name }) => name),
+      ['putUser', 'putPermissions'],
+    );
+  });
+
+  it('hands out nothing of a namespace whose deletion began meanwhile', async () => {
+    const agent = setUp();
+    agent.scripted.onCall = () => {
+      const record = agent.store.peek('taskcluster-x');
+      assert.ok(record);
+      agent.store.put({ ...record, revision: record.revision + 1, state: 'expiring' });
+    };
+    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    assert.equal(agent.store.peek('taskcluster-x')?.state, 'expiring');
+  });
+
+  // An agent that dies is an agent whose step throws: before it happened, or after.
+  for (const step of ['insert', 'putUser', 'putPermissions', 'replace'] as const) {
+    for (const when of ['before', 'after'] as const) {
+      if (when === 'after' && step.startsWith('put')) continue;
+      it(`hands out nothing when it fails ${when} ${step}, and the next claim works`, async () => {
+        const agent = setUp();
+        const failure = new AgentError('BrokerUnavailable', 'down');
+        agent.hooks.aroundWrite = async (name, write) => {
+          if (name === step && when === 'before') throw failure;
+          const written = await write();
+          if (name === step) throw failure;
+          return written;
+        };
+        agent.scripted.onCall = ({ name }) => {
+          if (name === step) throw failure;
+        };
+        await assert.rejects(agent.claimNamespace(claim(), never), failure);
+
+        agent.hooks.aroundWrite = (_step, write) => write();
+        agent.scripted.onCall = () => undefined;
+        const result = await agent.claimNamespace(claim(), never);
+        assertWorks(agent, result);
+        // Only a claim whose record was already `active` gave out credentials, as far as the store can tell.
+        assert.equal(result.isNew, !(step === 'replace' && when === 'after'));
+      });
+    }
+  }
+
+  it('fails with Contended when others are faster at every try', async () => {
+    const agent = setUp();
+    agent.hooks.aroundWrite = async () => false;
+    await assert.rejects(agent.claimNamespace(claim(), never), (error) => isAgentError(error, 'Contended'));
+  });
+
+  it('gives up when nobody waits any more', async () => {
+    const agent = setUp();
+    const controller = new AbortController();
+    let tries = 0;
+    agent.hooks.aroundWrite = async () => {
+      tries += 1;
+      if (tries === 3) controller.abort(new Error('too late'));
+      return false;
+    };
+    await assert.rejects(agent.claimNamespace(claim(), controller.signal), /too late/);
+    assert.equal(tries, 3);
+  });
+
+  it('fails with SecretMissing for an account whose key this agent lacks', async () => {
+    const agent = setUp();
+    agent.store.put(recordOf(agent.clock.nowMs()));
+    await assert.rejects(agent.claimNamespace(claim(), never), (error) => isAgentError(error, 'SecretMissing'));
+  });
+
+  it('answers 16 claimers at once on two agents with the same working credentials, one of them the first', async () => {
+    const one = setUp();
+    const two = setUp(one.store, one.scripted);
+    // The answers of the broker come at different times.
+    one.scripted.onCall = async () => {
+      for (let turns = randomBytes(1).readUInt8() % 5; turns > 0; turns -= 1) await turn();
+    };
+    const results = await Promise.all(
+      Array.from({ length: 16 }, (_, n) => (n % 2 === 0 ? one : two).claimNamespace(claim(), never)),
+    );
+    assert.equal(new Set(results.map(({ connectionString }) => connectionString)).size, 1);
+    assert.equal(results.filter(({ isNew }) => isNew).length, 1);
+    for (const result of results) assertWorks(one, result);
+  });
+
+  it('throws wire errors as they are', async () => {
+    const agent = setUp();
+    agent.store.put(recordOf(agent.clock.nowMs(), { state: 'expiring' }));
+    await assert.rejects(agent.claimNamespace(claim(), never), WireError);
+  });
+});

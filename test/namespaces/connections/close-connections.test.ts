@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ChannelModel } from 'amqplib';
+import { systemSleep } from '../../../src/util/clock.ts';
+import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
+import {
+  closeConnections,
+  closeOpenConnections,
+  type ConnectionCalls,
+} from '../../../src/namespaces/connections/close-connections.ts';
+import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { openConnection, useSharedBroker } from '../../support/broker.ts';
+
+const { signal } = new AbortController();
+
+/** The calls of a broker that closes nothing at its first tries, as over a connection that ends at that moment. */
+function stumbling(calls: ConnectionCalls, stumbles: number): ConnectionCalls {
+  let left = stumbles;
+  return {
+    ...calls,
+    async closeUserConnections(...call) {
+      left -= 1;
+      if (left >= 0) throw new AgentError('BrokerUnavailable', 'By a test.');
+      await calls.closeUserConnections(...call);
+    },
+  };
+}
+
+describe('closing the connections of a user', () => {
+  useSharedBroker();
+  let room: AgentRoom;
+  beforeEach(async () => {
+    room = await openAgentRoom();
+  });
+
+  const open = async (count: number): Promise<{ connections: ChannelModel[]; closed: Promise<unknown> }> => {
+    const connections = await Promise.all(Array.from({ length: count }, () => openConnection(room.amqpUrl)));
+    return { connections, closed: Promise.all(connections.map((connection) => once(connection, 'close'))) };
+  };
+  const close = (calls: ConnectionCalls = room.management): Promise<string[]> =>
+    closeConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
+
+  it('is done by several at once while clients leave by themselves', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const { connections, closed } = await open(40);
+      for (const connection of connections.slice(0, 20)) connection.close().catch(() => undefined);
+      await Promise.all([close(), close(), close()]);
+      await closed;
+      assert.deepEqual(await room.management.listUserConnections(room.user), []);
+    }
+  });
+
+  it('goes on when the broker stumbles over one that has just ended', async () => {
+    const { closed } = await open(3);
+    const names = await close(stumbling(room.management, 2));
+    assert.equal(names.length, 3);
+    await closed;
+  });
+
+  it('fails, with the reason, when they stay open', async () => {
+    await open(1);
+    const reason = new AgentError('BrokerUnavailable', 'By a test.');
+    const closing = close({ ...room.management, closeUserConnections: () => Promise.reject(reason) });
+    await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
+  });
+
+  describe('that are open now', () => {
+    const closeOpen = (calls: ConnectionCalls): Promise<string[]> =>
+      closeOpenConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
+
+    it('reaches those that were opened a moment ago, and none of those that come at once after it', async () => {
+      const { closed } = await open(3);
+      let later: ChannelModel | undefined;
+      const names = await closeOpen({
+        ...room.management,
+        async closeUserConnections(...call) {
+          await room.management.closeUserConnections(...call);
+          later = await openConnection(room.amqpUrl);
+        },
+      });
+      await closed;
+      assert.equal(names.length, 3);
+      await (await later?.createChannel())?.close();
+    });
+
+    it('goes on when the broker stumbles over one that has just ended, and fails with the reason when it always does', async () => {
+      const { closed } = await open(2);
+      const reason = new AgentError('BrokerUnavailable', 'By a test.');
+      const closing = closeOpen({ ...room.management, closeUserConnections: () => Promise.reject(reason) });
+      await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
+      assert.equal((await closeOpen(stumbling(room.management, 2))).length, 2);
+      await closed;
+    });
+  });
+});

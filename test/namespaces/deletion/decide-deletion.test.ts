@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { decideDeletion, afterDeletionStart, tombstoneOf } from '../../../src/namespaces/deletion/decide-deletion.ts';
+import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
+import { recordOf } from '../../support/records.ts';
+
+const NOW = Date.parse('2026-11-24T12:00:00Z');
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
+
+function decide(given: Partial<NamespaceRecord>, nowMs = NOW) {
+  return decideDeletion(recordOf(NOW, given), { nowMs, intervals, noticeMs: HOUR });
+}
+
+describe('decideEnd', () => {
+  it('waits until the notice is due, tells once, and waits again', () => {
+    assert.deepEqual(decide({ expiresMs: NOW + HOUR + 1 }), { action: 'wait' });
+    const told = decide({ expiresMs: NOW + HOUR, revision: 7 });
+    assert.ok(told.action === 'tell');
+    assert.equal(told.record.expiryNotifiedForMs, NOW + HOUR);
+    assert.equal(told.record.revision, 8);
+    assert.deepEqual(decide({ ...told.record }), { action: 'wait' });
+    assert.equal(decide({ ...told.record, expiresMs: NOW + HOUR - 1 }).action, 'tell', 'another end is told of again');
+  });
+
+  for (const state of ['provisioning', 'active'] as const) {
+    it(`begins a minute after the end of what is ${state}, and not before`, () => {
+      assert.deepEqual(decide({ state, expiresMs: NOW - MINUTE + 1, expiryNotifiedForMs: NOW - MINUTE + 1 }), {
+        action: 'wait',
+      });
+      const begun = decide({ state, expiresMs: NOW - MINUTE, recheckAtMs: NOW });
+      assert.ok(begun.action === 'begin');
+      assert.equal(begun.isTold, false);
+      const { record } = begun;
+      assert.deepEqual(
+        [record.state, record.endReason, record.recheckAtMs, record.expiresMs],
+        ['expiring', 'expired', null, NOW - MINUTE],
+      );
+      const told = decide({ state, expiresMs: NOW - MINUTE, expiryNotifiedForMs: NOW - MINUTE });
+      assert.ok(told.action === 'begin' && told.isTold);
+    });
+  }
+
+  it('waits a quarter of the rotation interval where that is less', () => {
+    const quick = { ...intervals, rotationMs: 8000 };
+    const record = recordOf(NOW, { expiresMs: NOW });
+    assert.equal(decideDeletion(record, { nowMs: NOW + 2000, intervals: quick, noticeMs: 0 }).action, 'begin');
+    assert.notEqual(decideDeletion(record, { nowMs: NOW + 1999, intervals: quick, noticeMs: 0 }).action, 'begin');
+  });
+
+  it('deletes what expired at once, and what was released when its releaser has had its second', () => {
+    assert.equal(decide({ state: 'expiring', endReason: 'expired', expiresMs: NOW }).action, 'delete');
+    assert.equal(decide({ state: 'expiring', endReason: 'released', expiresMs: NOW - 999 }).action, 'wait');
+    assert.equal(decide({ state: 'expiring', endReason: 'released', expiresMs: NOW - 1000 }).action, 'delete');
+  });
+
+  it('leaves tombstones alone', () => {
+    assert.deepEqual(decide({ state: 'deleted', deletedAtMs: NOW, expiresMs: NOW - HOUR }), { action: 'wait' });
+  });
+});
+
+describe('the end of a record', () => {
+  it('brings its expiry forward to when it was released, where it is found by those who finish', () => {
+    const record = afterDeletionStart(recordOf(NOW, { expiresMs: NOW + HOUR }), 'released', NOW);
+    assert.equal(record.expiresMs, NOW);
+    assert.equal(record.expiryNotifiedForMs, NOW);
+  });
+
+  it('keeps in the tombstone until when claims are refused, and not whom to write to', () => {
+    const record = tombstoneOf(recordOf(NOW, { contact: 'team@example.com', revokedUntilMs: NOW + HOUR }), NOW);
+    assert.deepEqual(
+      [record.state, record.deletedAtMs, record.contact, record.revokedUntilMs],
+      ['deleted', NOW, null, NOW + HOUR],
+    );
+  });
+});

@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ChannelModel } from 'amqplib';
+import * as amqp from 'amqplib';
+import { AgentError } from '../../../src/util/agent-errors.ts';
+import { fenceMs, settleMs } from '../../../src/namespaces/timing.ts';
+import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../support/broker.ts';
+import { teamNamespace } from '../../support/agent.ts';
+import { leftOf, openDoomed, settleDown } from '../../support/lifecycle.ts';
+import { crashQueue } from '../../support/broken-queue.ts';
+import { makeNamespaceRoom, type NamespaceAgent, type NamespaceRoom } from '../../support/namespace-room.ts';
+import { together } from '../../support/together.ts';
+
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+/** F is a second, the pause before a name is used again three. */
+const SETTINGS = { rotationIntervalSeconds: 8 };
+const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
+
+/** As many as were seen to outlive the deletion of their user. */
+const CONNECTIONS = 242;
+
+const DESTRUCTIVE = [
+  'management.deleteUser',
+  'management.deleteUser 2',
+  'management.closeUserConnections',
+  'management.deleteQueue',
+  'management.deleteQueue 2',
+  'management.deleteExchange',
+  'namespaces.replace',
+] as const;
+
+describe('the deletion of namespaces', function () {
+  this.timeout(90_000);
+
+  before('start the shared RabbitMQ', async function () {
+    this.timeout(BROKER_START_MS);
+    await sharedBroker();
+  });
+
+  /** Has the namespace end now, as its owner's release does. */
+  const release = (room: NamespaceRoom, namespace: string): void => {
+    const record = room.store.peek(namespace) ?? assert.fail();
+    const endReason = 'released' as const;
+    const expiresMs = Date.now() - 60_000;
+    room.store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason, expiresMs });
+  };
+
+  /** A namespace with queues and an exchange, about to be deleted. */
+  const doomed = async (room: NamespaceRoom, agent: NamespaceAgent, namespace = teamNamespace()): Promise<string> => {
+    const { connectionString } = await agent.claim(namespace);
+    await settleDown((await openDoomed(connectionString)).connection, namespace);
+    release(room, namespace);
+    return namespace;
+  };
+
+  const failing = (agents: readonly NamespaceAgent[]) =>
+    agents.flatMap(({ events }) => events.filter(({ type }) => type === 'namespace.failing'));
+
+  it('by three agents at once is told once, and is a failure to none', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const agents = [room.addAgent(), room.addAgent(), room.addAgent()];
+    const names = await Promise.all(Array.from({ length: 4 }, () => doomed(room, agents[0] ?? assert.fail())));
+    await Promise.all(agents.map((agent) => agent.endNamespaces(names, never)));
+    for (const namespace of names) {
+      assert.equal(room.store.peek(namespace)?.state, 'deleted');
+      assert.deepEqual(await leftOf(room, namespace), []);
+    }
+    const expired = agents.flatMap(({ events }) => events.filter(({ type }) => type === 'namespace.expired'));
+    assert.deepEqual(expired.map(({ data }) => String(data['namespace'])).toSorted(), names.toSorted());
+    assert.deepEqual(
+      failing(agents),
+      [],
+      agents.flatMap(({ log }) => log.filter((line) => line.includes('failed'))).join(''),
+    );
+  });
+
+  it('of one that always fails stops no other, is tried again later and later, and is told', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const agent = room.addAgent();
+    const broken = await doomed(room, agent);
+    const fine = [await doomed(room, agent), await doomed(room, agent)];
+    // Nobody but its connection may delete an exclusive queue.
+    const holder = await openConnection(room.vhost.amqpUrl);
+    await (await holder.createChannel()).assertQueue(`queue/${broken}/held`, { exclusive: true });
+    await agent.expiry.sweep(never);
+    assert.deepEqual(
+      fine.map((namespace) => room.store.peek(namespace)?.state),
+      ['deleted', 'deleted'],
+    );
+    assert.equal(room.store.peek(broken)?.state, 'expiring');
+    assert.deepEqual(await leftOf(room, broken), [`queue/${broken}/held`], 'all else is deleted');
+    for (let failures = 1; failures <= 2; failures += 1) {
+      const told = failing([agent]);
+      assert.equal(told.length, failures);
+      const { data } = told.at(-1) ?? assert.fail();
+      assert.deepEqual([data['namespace'], data['work'], data['failures']], [broken, 'deletion', failures]);
+      const pauseMs = Date.parse(String(data['retryAt'])) - Date.now();
+      assert.ok(pauseMs <= 1000 * 2 ** (failures - 1));
+      assert.ok(agent.log.some((line) => line.includes('tried again') && line.includes(broken)));
+      await agent.expiry.sweep(never);
+      assert.equal(failing([agent]).length, failures, 'it waits before it is tried again');
+      await sleep(Math.max(0, pauseMs) + 20);
+      if (failures === 2) await holder.close();
+      await agent.expiry.sweep(never);
+    }
+    assert.equal(room.store.peek(broken)?.state, 'deleted');
+    assert.deepEqual(await leftOf(room, broken), []);
+  });
+
+  it('deletes a queue that has crashed, too', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const agent = room.addAgent();
+    const namespace = await doomed(room, agent);
+    const queue = `queue/${namespace}/one`;
+    await crashQueue(room.broker, room.config.vhost, queue);
+    assert.ok((await leftOf(room, namespace)).includes(queue));
+    await agent.endNamespaces([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+    assert.deepEqual(await leftOf(room, namespace), []);
+  });
+
+  it('gives up at once when the broker fails every call, and carries on when it is back', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    let calls = 0;
+    let down = false;
+    const agent = room.addAgent({
+      async around(step, call) {
+        if (!down || step !== 'management.deleteQueue') return await call();
+        calls += 1;
+        throw new AgentError('BrokerUnavailable', 'By a test.');
+      },
+      config: { managementCallsAtOnce: 4 },
+    });
+    const namespace = await doomed(room, agent);
+    const vhost = encodeURIComponent(room.config.vhost);
+    for (let n = 0; n < 40; n += 1) {
+      await manage(room.broker, 'PUT', `/queues/${vhost}/${encodeURIComponent(`queue/${namespace}/${n}`)}`, {});
+    }
+    down = true;
+    await agent.endNamespaces([namespace], never);
+    assert.ok(calls <= 8, `${calls} calls`);
+    assert.equal(failing([agent]).length, 1);
+    down = false;
+    await agent.endNamespaces([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+    assert.deepEqual(await leftOf(room, namespace), []);
+  });
+
+  it('does not wait for a slow listing of connections before it deletes the accounts, and tells of them all the same', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const deleted = new AbortController();
+    let wasDeleted = false;
+    const agent = room.addAgent({
+      async around(step, call) {
+        const answer = await call();
+        if (step === 'management.deleteUser') deleted.abort();
+        if (step === 'management.listUserConnections') {
+          await Promise.race([until(deleted.signal), sleep(5000)]);
+          wasDeleted = deleted.signal.aborted;
+        }
+        return answer;
+      },
+    });
+    const namespace = teamNamespace();
+    const { connection, closed } = await openDoomed((await agent.claim(namespace)).connectionString);
+    await settleDown(connection, namespace);
+    release(room, namespace);
+    await agent.endNamespaces([namespace], never);
+    assert.ok(wasDeleted);
+    await closed;
+    const told = agent.events.filter(({ type }) => type === 'connection.closed');
+    assert.deepEqual(
+      told.map(({ data }) => [data['namespace'], data['reason']]),
+      [[namespace, 'released']],
+    );
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+  });
+
+  it('is not given up when it stood still before the look for late connections', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    let looks = 0;
+    const agent = room.addAgent({
+      async around(step, call) {
+        // The first look, at both accounts, is for telling of what is about to be closed.
+        if (step === 'management.listUserConnections' && (looks += 1) === 3) await sleep(fenceMs(INTERVALS) + 50);
+        return await call();
+      },
+    });
+    const namespace = await doomed(room, agent);
+    await agent.endNamespaces([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+    assert.ok(!agent.events.some(({ type }) => type === 'namespace.failing'));
+  });
+
+  it('of many at once closes what slipped in, for the accounts of which something was seen', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const namespaces = Array.from({ length: 9 }, () => teamNamespace());
+    const user = `${room.config.usernamePrefix}${namespaces[4]}-1`;
+    const steps: string[] = [];
+    const agent = room.addAgent({
+      async around(step, call) {
+        steps.push(step);
+        const answer = await call();
+        const looks = steps.filter((name) => name === 'management.listOpenConnections').length;
+        // The first look is for telling of what is about to be closed.
+        return step === 'management.listOpenConnections' && looks === 2 ? [{ name: 'late', user }] : answer;
+      },
+    });
+    for (const namespace of namespaces) {
+      await agent.claim(namespace);
+      release(room, namespace);
+    }
+    steps.splice(0);
+    await agent.endNamespaces(namespaces, never);
+    const closing = steps.filter((step) => /user.?connections/i.test(step));
+    // Until none is seen at two looks in a row, for one account.
+    assert.deepEqual(closing, [
+      'management.listUserConnections',
+      'management.closeUserConnections',
+      'management.listUserConnections',
+    ]);
+    for (const namespace of namespaces) assert.equal(room.store.peek(namespace)?.state, 'deleted');
+  });
+
+  together((it) => {
+    for (const step of DESTRUCTIVE) {
+      it(`that stands still before ${step} touches nothing of the next incarnation`, async () => {
+        const room = await makeNamespaceRoom(SETTINGS);
+        const counts = new Map<string, number>();
+        const standing = new AbortController();
+        const resumed = new AbortController();
+        const late: { connection?: ChannelModel } = {};
+        let namespace = '';
+        const stalled = room.addAgent({
+          async around(name, call) {
+            const count = (counts.get(name) ?? 0) + 1;
+            counts.set(name, count);
+            if ((count === 1 ? name : `${name} ${count}`) === step) {
+              standing.abort();
+              await until(resumed.signal);
+            }
+            // What makes it close connections: one that logged in late.
+            if (name === 'management.listUserConnections' && step.includes('close') && (counts.get(name) ?? 0) <= 4) {
+              return [{ name: 'late', user: `${room.config.usernamePrefix}${namespace}-1` }];
+            }
+            return await call();
+          },
+        });
+        const other = room.addAgent();
+        namespace = await doomed(room, other);
+        const ending = stalled.endNamespaces([namespace], never);
+        await until(standing.signal);
+        await other.endNamespaces([namespace], never);
+        assert.equal(room.store.peek(namespace)?.state, 'deleted');
+        await sleep(settleMs(INTERVALS) + 50);
+        const { connectionString } = await other.claim(namespace);
+        late.connection = await openConnection(connectionString);
+        await settleDown(late.connection, namespace);
+        const before = { left: await leftOf(room, namespace), record: room.store.peek(namespace) };
+        assert.equal(before.left.length, 4);
+        resumed.abort();
+        await ending;
+        await sleep(fenceMs(INTERVALS));
+        assert.deepEqual({ left: await leftOf(room, namespace), record: room.store.peek(namespace) }, before);
+        await (await late.connection.createChannel()).checkQueue(`queue/${namespace}/one`);
+        assert.deepEqual(failing([stalled]), [], 'that another was faster is no failure');
+      });
+    }
+  });
+
+  it(`leaves none of ${CONNECTIONS} connections that open meanwhile`, async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const agent = room.addAgent();
+    const namespace = teamNamespace();
+    const { connectionString } = await agent.claim(namespace);
+    release(room, namespace);
+    const opening = Promise.allSettled(
+      Array.from({ length: CONNECTIONS }, async () => {
+        const connection = await amqp.connect(connectionString);
+        connection.on('error', () => undefined);
+        return connection;
+      }),
+    );
+    await agent.endNamespaces([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+    const user = `${room.config.usernamePrefix}${namespace}-1`;
+    const { body } = await manage(room.broker, 'GET', `/connections/username/${user}`, undefined, [404]);
+    assert.ok(!Array.isArray(body) || body.length === 0);
+    // By use: amqplib tells nobody of an end that reaches it together with the answer to the opening.
+    const used = await Promise.allSettled(
+      (await opening).map(async (opened) => {
+        if (opened.status === 'fulfilled') return await opened.value.createChannel();
+        throw opened.reason;
+      }),
+    );
+    assert.equal(used.filter(({ status }) => status === 'fulfilled').length, 0);
+  });
+});
+
+describe('the notice of an end', () => {
+  it('comes once, whichever agents look, and again only after another claim', async function () {
+    this.timeout(BROKER_START_MS);
+    const room = await makeNamespaceRoom({ expiryNoticeSeconds: 600, defaultLifetimeSeconds: 500 });
+    const agents = [room.addAgent(), room.addAgent(), room.addAgent()];
+    const [first] = agents;
+    assert.ok(first !== undefined);
+    const namespace = teamNamespace();
+    const told = () =>
+      agents.flatMap(({ events }) =>
+        events.filter(({ type }) => type === 'namespace.expiring').map(({ data }) => data['expires']),
+      );
+    const look = async () => {
+      for (let times = 0; times < 3; times += 1) {
+        await Promise.all(agents.map((agent) => agent.expiry.tell(never)));
+        await Promise.all(agents.map((agent) => agent.expiry.sweep(never)));
+      }
+    };
+    await first.claim(namespace);
+    const firstEnd = room.store.peek(namespace)?.expiresMs ?? 0;
+    await look();
+    assert.deepEqual(told(), [new Date(firstEnd).toISOString()]);
+    await first.claim(namespace, firstEnd + 60_000);
+    await look();
+    assert.deepEqual(told(), [new Date(firstEnd).toISOString(), new Date(firstEnd + 60_000).toISOString()]);
+
+    // One that was never told of, as no agent ran, is told when its deletion starts.
+    const record = room.store.peek(namespace) ?? assert.fail();
+    room.store.put({ ...record, expiresMs: Date.now() - 3_600_000, expiryNotifiedForMs: 0 });
+    await look();
+    assert.equal(told().length, 3);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+  });
+});
+
+async function until(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

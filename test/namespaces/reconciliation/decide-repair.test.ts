@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict';
+import { HASHING_ALGORITHM } from '../../../src/broker/management/management.ts';
+import { hashPassword } from '../../../src/broker/password-hash.ts';
+import { accountName, permissionsOf, type SlotNumber } from '../../../src/namespaces/accounts/account-names.ts';
+import {
+  beforeRotation,
+  decideRepair,
+  type RepairContext,
+  type SeenAccount,
+} from '../../../src/namespaces/reconciliation/decide-repair.ts';
+import { createPasswordCheck, createVerifiedHashes } from '../../../src/namespaces/accounts/password-check.ts';
+import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import type { NamespaceRecord, Slot } from '../../../src/store/namespace-record.ts';
+import { recordOf } from '../../support/records.ts';
+
+const keyring = createKeyring(new Secret('s'.repeat(32)), [new Secret('p'.repeat(32))]);
+const previous = createKeyring(new Secret('p'.repeat(32)), []).currentSecretId;
+const secretId = keyring.currentSecretId;
+const HOUR = 3_600_000;
+const NOW = Date.parse('2026-11-24T12:00:00Z');
+const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
+const permissions = permissionsOf('pulse-agent', 'taskcluster-x');
+const checkOf = createPasswordCheck({ keyring, storeId: 'store', usernamePrefix: 'p.' });
+
+/** An active record at a generation, whose standby is promised for half an hour more. */
+function at(generation: number, given: Partial<NamespaceRecord> = {}): NamespaceRecord {
+  const active: Slot = { generation, secretId, promisedUntilMs: NOW + HOUR };
+  const standby: Slot = {
+    generation: generation - 1,
+    secretId: generation === 1 ? '' : secretId,
+    promisedUntilMs: generation === 1 ? 0 : NOW + HOUR / 2,
+  };
+  const slots = generation % 2 === 1 ? ([active, standby] as const) : ([standby, active] as const);
+  return recordOf(NOW, { generation, slots, nextSecretId: secretId, ...given });
+}
+
+/** An account with the password of a generation; 0: one of nobody. */
+function holding(
+  slot: SlotNumber,
+  generation: number,
+  given: { key?: string; incarnation?: string } = {},
+): SeenAccount {
+  const username = accountName('p.', 'taskcluster-x', slot);
+  const password = keyring.derive({
+    secretId: given.key ?? secretId,
+    storeId: 'store',
+    incarnation: given.incarnation ?? recordOf(NOW).incarnation,
+    username,
+    generation,
+  });
+  const passwordHash = hashPassword(generation === 0 ? new Secret('of nobody') : password, Buffer.from([1, 2, 3, 4]));
+  return {
+    user: { name: username, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] },
+    permissions,
+    limits: {},
+  };
+}
+
+const MISSING: SeenAccount = { limits: {} };
+
+function decide(record: NamespaceRecord, first: SeenAccount, second: SeenAccount, given: Partial<RepairContext> = {}) {
+  return decideRepair(
+    record,
+    [first, second],
+    { nowMs: NOW, intervals, keys: keyring, permissions, limits: {}, check: checkOf(record), ...given },
+    () => 0,
+  );
+}
+
+const differs = (slot: SlotNumber, ...what: string[]) => ({
+  action: 'restore',
+  faults: [{ slot, kind: 'differs', differs: what }],
+});
+const NONE = { action: 'none' };
+
+describe('decideRepair', () => {
+  it('leaves alone what is as recorded', () => {
+    assert.deepEqual(decide(at(1), holding(1, 1), MISSING), NONE);
+    assert.deepEqual(decide(at(2), holding(1, 1), holding(2, 2)), NONE);
+    assert.deepEqual(decide(at(7), holding(1, 7), holding(2, 6)), NONE);
+  });
+
+  it('restores the active account, whatever was promised', () => {
+    const slots = [
+      { generation: 3, secretId, promisedUntilMs: 0 },
+      { generation: 2, secretId, promisedUntilMs: 0 },
+    ] as const;
+    const record = at(3, { slots });
+    assert.deepEqual(decide(record, holding(1, 0), holding(2, 2)), differs(1, 'password'));
+    assert.deepEqual(decide(record, MISSING, holding(2, 2)), differs(1, 'account'));
+  });
+
+  it('takes a hash of another algorithm, and none at all, for another password', () => {
+    for (const given of [{ hashingAlgorithm: 'rabbit_password_hashing_sha512' }, { passwordHash: '' }]) {
+      const { user, ...rest } = holding(1, 1);
+      assert.ok(user);
+      assert.deepEqual(decide(at(1), { ...rest, user: { ...user, ...given } }, MISSING), differs(1, 'password'));
+    }
+  });
+
+  it('restores the standby account as long as it is promised, and not a moment longer', () => {
+    const record = at(3);
+    const until = record.slots[1].promisedUntilMs;
+    for (const second of [MISSING, holding(2, 0)]) {
+      const what = second === MISSING ? 'account' : 'password';
+      assert.deepEqual(decide(record, holding(1, 3), second, { nowMs: until - 1 }), differs(2, what));
+      const late = decide(record, holding(1, 3), second, { nowMs: until });
+      assert.equal(late.action, second === MISSING ? 'note' : 'none');
+    }
+  });
+
+  it('restores tags with the password, and rights and limits at any time', () => {
+    const record = at(3);
+    const late = { nowMs: record.slots[1].promisedUntilMs };
+    const tagged = { ...holding(2, 2), limits: { 'max-channels': 1 } };
+    assert.ok(tagged.user);
+    tagged.user = { ...tagged.user, tags: ['administrator'] };
+    delete tagged.permissions;
+    assert.deepEqual(decide(record, holding(1, 3), tagged), differs(2, 'tags', 'permissions', 'limits'));
+    assert.deepEqual(decide(record, holding(1, 3), tagged, late), differs(2, 'permissions', 'limits'));
+  });
+
+  it('notices every pattern and every limit', () => {
+    const record = at(1);
+    for (const what of ['configure', 'write', 'read'] as const) {
+      const account = { ...holding(1, 1), permissions: { ...permissions, [what]: '.*' } };
+      assert.deepEqual(decide(record, account, MISSING), differs(1, 'permissions'));
+    }
+    const limits = { 'max-connections': 5 };
+    assert.deepEqual(decide(record, holding(1, 1), MISSING, { limits }), differs(1, 'limits'));
+    assert.deepEqual(decide(record, { ...holding(1, 1), limits }, MISSING, { limits }), NONE);
+    assert.deepEqual(decide(record, { ...holding(1, 1), limits }, MISSING), differs(1, 'limits'));
+  });
+
+  it('leaves the permissions to a newer agent that gave others', () => {
+    const account = { ...holding(1, 1), permissions: { ...permissions, read: '' } };
+    assert.deepEqual(decide(at(1, { permissionsVersion: 99 }), account, MISSING), NONE);
+  });
+
+  it('notes a standby account that is gone and not promised any more: its rotation grants permissions, too', () => {
+    const [first, second] = at(3).slots;
+    const record = at(3, { slots: [first, { ...second, promisedUntilMs: NOW }] });
+    const noted = { ...record, revision: record.revision + 1, permissionsVersion: 0 };
+    assert.deepEqual(decide(record, holding(1, 3), MISSING), { action: 'note', record: noted });
+    assert.deepEqual(decide(noted, holding(1, 3), MISSING), NONE);
+    assert.deepEqual(decide({ ...record, permissionsVersion: 99 }, holding(1, 3), MISSING), NONE);
+    // What else is wrong is put right after that.
+    assert.equal(decide(record, holding(1, 0), MISSING).action, 'note');
+    assert.deepEqual(decide(noted, holding(1, 0), MISSING), differs(1, 'password'));
+  });
+
+  it('leaves passwords alone that are made with a secret it lacks, and restores rights', () => {
+    const lacking = createKeyring(new Secret('o'.repeat(32)), []);
+    const given = { keys: lacking, check: () => undefined };
+    assert.deepEqual(decide(at(1), holding(1, 0), MISSING, given), NONE);
+    assert.deepEqual(decide(at(1), MISSING, MISSING, given), NONE);
+    const without = { ...holding(1, 0), permissions: undefined };
+    assert.deepEqual(decide(at(1), without, MISSING, given), differs(1, 'permissions'));
+  });
+
+  it('touches nothing of a namespace that is not active', () => {
+    for (const state of ['provisioning', 'expiring', 'deleted'] as const) {
+      assert.deepEqual(decide(at(3, { state }), MISSING, holding(2, 0)), NONE);
+    }
+  });
+
+  it('makes a standby account that was never made in this incarnation what its first rotation makes it, whenever that is', () => {
+    const stray = (...what: string[]) => ({ action: 'restore', faults: [{ slot: 2, kind: 'stray', differs: what }] });
+    const record = at(1);
+    for (const nowMs of [NOW, record.nextRotationMs - 1, record.nextRotationMs + HOUR]) {
+      const given = { nowMs };
+      assert.deepEqual(
+        decide(record, holding(1, 1), holding(2, 2, { incarnation: 'former' }), given),
+        stray('password'),
+      );
+      const { user } = holding(2, 0);
+      const bare = { user, limits: { 'max-connections': 0 } };
+      assert.deepEqual(decide(record, holding(1, 1), bare, given), stray('password', 'permissions', 'limits'));
+    }
+    const { user } = holding(2, 2);
+    assert.ok(user);
+    const tagged = { ...holding(2, 2), user: { ...user, tags: ['administrator'] } };
+    assert.deepEqual(decide(record, holding(1, 1), tagged), stray('tags'));
+    const other = at(1, { nextSecretId: previous });
+    assert.deepEqual(decide(other, holding(1, 1), holding(2, 0)), stray('password'));
+    assert.deepEqual(beforeRotation(other, 2).slots, [
+      other.slots[0],
+      { generation: 2, secretId: previous, promisedUntilMs: 0 },
+    ]);
+  });
+
+  it('leaves its first rotation alone, which grants the rights in a moment, and what only others can tell from it', () => {
+    assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2)), NONE);
+    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 2), permissions: undefined }), NONE);
+    const lacking = { keys: createKeyring(new Secret('o'.repeat(32)), []), check: () => undefined };
+    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 0), permissions: undefined }, lacking), NONE);
+  });
+
+  it('takes a standby account with a later password for one of a backup', () => {
+    const decision = decide(at(1), holding(1, 1), holding(2, 4));
+    assert.ok(decision.action === 'advance' && decision.record.generation === 4);
+  });
+
+  it('leaves a rotation in flight alone, even while the former password is promised', () => {
+    assert.deepEqual(decide(at(3), holding(1, 3), holding(2, 4)), NONE);
+  });
+
+  it('moves the record forward where the active account has a later password', () => {
+    const record = at(3, { nextRotationMs: NOW - HOUR, expiresMs: NOW - HOUR });
+    for (const [first, second, generation] of [
+      [holding(1, 5), holding(2, 4), 5],
+      [holding(1, 5), holding(2, 6), 6],
+      [holding(1, 25), MISSING, 25],
+      [MISSING, holding(2, 30), 30],
+    ] as const) {
+      const decision = decide(record, first, second);
+      assert.equal(decision.action, 'advance');
+      if (decision.action !== 'advance') return;
+      const next = decision.record;
+      assert.equal(next.generation, generation);
+      assert.equal(next.revision, record.revision + 1);
+      const [active, standby] = generation % 2 === 1 ? next.slots : next.slots.toReversed();
+      assert.deepEqual(active, { generation, secretId, promisedUntilMs: NOW + 2 * HOUR });
+      assert.deepEqual(standby, { generation: generation - 1, secretId, promisedUntilMs: NOW + HOUR / 2 });
+      assert.equal(next.nextRotationMs, NOW + HOUR);
+      assert.equal(next.expiresMs, NOW + 4 * HOUR, 'it is not ended by what an old record says');
+      assert.equal(next.incarnation, record.incarnation);
+    }
+  });
+
+  it('finds a later password made with another secret it has', () => {
+    const decision = decide(at(3, { nextSecretId: previous }), holding(1, 5), holding(2, 4, { key: previous }));
+    assert.equal(decision.action, 'advance');
+    if (decision.action !== 'advance') return;
+    assert.deepEqual(
+      decision.record.slots.map((slot) => slot.secretId),
+      [secretId, previous],
+    );
+  });
+
+  it('takes a password of another incarnation for one that somebody changed', () => {
+    const active = holding(1, 5, { incarnation: 'other' });
+    assert.deepEqual(decide(at(3), active, holding(2, 2)), differs(1, 'password'));
+  });
+});
+
+describe('verified hashes', () => {
+  it('checks a hash once and anything that changed again, and forgets what is not asked for', () => {
+    let checks = 0;
+    const verified = createVerifiedHashes((record) => (slot, origin, user) => {
+      checks += 1;
+      return checkOf(record)(slot, origin, user);
+    });
+    const ask = (record: NamespaceRecord, account: SeenAccount, generation = 1): boolean | undefined =>
+      verified.of(record)(1, { generation, secretId }, account.user ?? assert.fail());
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    verified.endPass();
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    assert.equal(checks, 1);
+    assert.equal(ask(at(1), holding(1, 0)), false);
+    assert.equal(ask(at(1), holding(1, 1), 3), false);
+    assert.equal(ask(at(1, { incarnation: 'other' }), holding(1, 1)), false);
+    assert.equal(checks, 4);
+    verified.endPass();
+    verified.endPass();
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    assert.equal(checks, 5);
+  });
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { BROKER_START_MS, manage } from '../../support/broker.ts';
+import { addCleanup } from '../../support/cleanup.ts';
+import { opens, setUpSite } from './reconcile-site.ts';
+
+const DAY_MS = 86_400_000;
+
+describe('reconcile-broker, of what a namespace leaves behind', function () {
+  this.timeout(BROKER_START_MS);
+
+  it('touches nothing that only looks similar', async () => {
+    const site = await setUpSite();
+    const { namespace, config, inVhost } = site;
+    const longer = `${namespace}-x`;
+    await site.claim();
+    await site.claim(longer);
+    const foreign = [
+      `${namespace}-1`,
+      `${config.usernamePrefix}${namespace}`,
+      `${config.usernamePrefix}${namespace}-3`,
+    ];
+    const unknown = [`${config.usernamePrefix}${namespace}y-1`, `${config.usernamePrefix}${namespace}y-2`];
+    for (const user of [...foreign, ...unknown]) {
+      await site.put(`/users/${user}`, { password: 'theirs', tags: 'monitoring' });
+      await site.put(`/permissions/${inVhost}/${user}`, { configure: '.*', write: '.*', read: '.*' });
+      addCleanup(async () => void (await manage(site.broker, 'DELETE', `/users/${user}`, undefined, [404])));
+    }
+    const queues = [`queue/${longer}/q`, `queue/${namespace}`, `queues/${namespace}/q`, `${namespace}/q`, 'theirs'];
+    for (const queue of queues) await site.put(`/queues/${inVhost}/${encodeURIComponent(queue)}`, {});
+    await site.put(`/exchanges/${inVhost}/${encodeURIComponent(`exchange/${longer}/e`)}`, { type: 'topic' });
+    const state = async () => ({
+      users: ((await site.read('/users')) as { name: string }[]).filter(({ name }) => name.includes(namespace)),
+      permissions: ((await site.read(`/vhosts/${inVhost}/permissions`)) as { user: string }[]).filter(({ user }) =>
+        user.includes(namespace),
+      ),
+      queues: ((await site.read(`/queues/${inVhost}`)) as { name: string }[]).map(({ name }) => name),
+      exchanges: ((await site.read(`/exchanges/${inVhost}`)) as { name: string }[]).map(({ name }) => name),
+    });
+    const before = await state();
+    // The shorter name becomes a tombstone with an account left, so that its things are deleted.
+    const record = site.store.peek(namespace) ?? assert.fail();
+    site.store.put({ ...record, state: 'deleted', deletedAtMs: Date.now() - DAY_MS, endReason: 'expired' });
+    const { leftovers, unknown: found } = await site.reconcile();
+    assert.equal(leftovers, 1);
+    assert.deepEqual(found, unknown);
+    const after = await state();
+    assert.deepEqual(
+      after.users,
+      before.users.filter(({ name }) => name !== site.user(1)),
+    );
+    assert.deepEqual(
+      after.permissions,
+      before.permissions.filter(({ user }) => user !== site.user(1)),
+    );
+    assert.deepEqual([after.queues, after.exchanges], [before.queues, before.exchanges]);
+    const told = (): number => site.lines.filter((line) => line.includes('have no record')).length;
+    assert.equal(told(), 1);
+    await site.reconcile();
+    assert.equal(told(), 1, 'what has not changed is not told again');
+    const buried = site.store.peek(namespace) ?? assert.fail();
+    site.store.put({ ...buried, deletedAtMs: Date.now() - DAY_MS });
+    assert.equal((await site.reconcile()).leftovers, 0, 'nothing that is there is its own');
+  });
+
+  it('removes what is left of a tombstone, and nothing of the incarnation after it', async () => {
+    const site = await setUpSite();
+    const { namespace, inVhost } = site;
+    await site.claim();
+    const queue = `/queues/${inVhost}/${encodeURIComponent(`queue/${namespace}/late`)}`;
+    const exchange = `/exchanges/${inVhost}/${encodeURIComponent(`exchange/${namespace}/late`)}`;
+    const record = site.store.peek(namespace) ?? assert.fail();
+    const gone = { ...record, state: 'deleted', endReason: 'released' } as const;
+    for (const leave of [
+      () => site.put(`/users/${site.user(2)}`, { password: 'late', tags: '' }),
+      () => site.put(queue, {}),
+      () => site.put(exchange, { type: 'topic' }),
+    ]) {
+      await leave();
+      const revision = (site.store.peek(namespace)?.revision ?? 0) + 1;
+      site.store.put({ ...gone, revision, deletedAtMs: Date.now() });
+      assert.equal((await site.reconcile()).leftovers, 0, 'a write may still be under way');
+      site.store.put({ ...gone, revision, deletedAtMs: Date.now() - DAY_MS });
+      assert.equal((await site.reconcile()).leftovers, 1);
+      assert.equal(site.store.peek(namespace)?.state, 'deleted');
+      assert.ok((site.store.peek(namespace)?.deletedAtMs ?? 0) > Date.now() - 60_000, 'its name is not free at once');
+      assert.deepEqual([(await site.seen(1)).exists, (await site.seen(2)).exists], [false, false]);
+      assert.equal((await manage(site.broker, 'GET', queue, undefined, [404])).status, 404);
+      assert.equal((await manage(site.broker, 'GET', exchange, undefined, [404])).status, 404);
+    }
+    site.advance(60_000);
+    await site.put(queue, {});
+    const { connectionString } = await site.claim();
+    await site.put(`/users/${site.user(2)}`, { password: 'of the former incarnation', tags: '' });
+    const { hash } = await site.seen(2);
+    assert.equal((await site.reconcile()).leftovers, 0);
+    assert.equal((await manage(site.broker, 'GET', queue)).status, 200);
+    assert.notEqual((await site.seen(2)).hash, hash, 'a standby account of a former incarnation opens nothing');
+    await opens(connectionString);
+  });
+});

@@ -1,0 +1,397 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { systemClock } from '../../src/util/clock.ts';
+import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
+import type { Notifier } from '../../src/notices/notifier.ts';
+import { createTaskclusterMail } from '../../src/notices/taskcluster-notify.ts';
+import { ATTEMPT_LEASE_MS, GIVE_UP_MS } from '../../src/notices/decide-notice.ts';
+import { createSendNotices, type SendNotices, type SendNoticesParts } from '../../src/notices/send-notices.ts';
+import { Secret } from '../../src/util/secret.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
+import { openStore } from '../../src/store/open-store.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
+import type { Store } from '../../src/store/store.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { makeFolder, unique } from '../support/folders.ts';
+import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
+import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { noticeOf, recordOf } from '../support/records.ts';
+import { interceptStore } from '../support/steps.ts';
+
+const OWNER = 'owner@example.org';
+const calm = new AbortController().signal;
+// As the schedule does for its jobs.
+setMaxListeners(0, calm);
+
+describe('the sending of notices', () => {
+  describe('from LMDB', () => {
+    suite(async () => {
+      const store = await open(`lmdb:${makeFolder('notices')}`);
+      return [store, store];
+    });
+  });
+
+  describe('from MongoDB', function () {
+    this.timeout(60_000);
+    const mongodb = useSharedMongoDB();
+    suite(async () => {
+      const url = mongoDatabase(mongodb());
+      return [await open(url), await open(url)];
+    });
+  });
+});
+
+async function open(url: string): Promise<Store> {
+  const store = await openStore(url, { clock: systemClock, randomBytes });
+  addCleanup(() => store.close());
+  return store;
+}
+
+function suite(makeStores: () => Promise<[Store, Store]>): void {
+  let service: LocalTaskcluster;
+  let clock: ManualClock;
+  let store: Store;
+  /** Another agent's access to the same store. */
+  let others: Store;
+  let outcomes: Notice[];
+
+  beforeEach(async () => {
+    [store, others] = await makeStores();
+    service = await startTaskcluster({
+      directory: {
+        clients: [
+          { clientId: 'pulse-agent', accessToken: randomBytes(20).toString('hex'), scopes: ['notify:email:*'] },
+        ],
+        mail: { denylisted: ['denylisted@example.org'], silent: ['silent@example.org'] },
+      },
+    });
+    // Taskcluster compares it with its own.
+    clock = createManualClock(Date.now());
+    outcomes = [];
+  });
+  afterEach(() => service.close());
+
+  const mailer = (): Notifier => {
+    const { clientId, accessToken } = service.credentials('pulse-agent');
+    return createTaskclusterMail({
+      rootUrl: service.rootUrl,
+      clientId,
+      accessToken: new Secret(accessToken),
+      clock: systemClock,
+      timeoutMs: 500,
+    });
+  };
+  const agent = (given: Partial<SendNoticesParts> = {}): SendNotices =>
+    createSendNotices({
+      store,
+      notifier: mailer(),
+      clock,
+      mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
+      onFailing: async () => undefined,
+      onOutcome: (notice) => void outcomes.push(notice),
+      ...given,
+    });
+  /** A notice of a namespace that is active and has a contact. */
+  const add = async (given: Partial<Notice> = {}, record: Partial<NamespaceRecord> = {}): Promise<Notice> => {
+    const namespace = unique('taskcluster-x');
+    const contact = given.contact ?? OWNER;
+    await store.namespaces.insert(recordOf(clock.nowMs(), { namespace, revision: 1, contact, ...record }));
+    return await store.notices.add(noticeOf(clock.nowMs(), { id: unique('notice'), namespace, contact, ...given }));
+  };
+  const kept = async ({ id }: Notice): Promise<Notice> => {
+    const notice = await store.notices.get(id);
+    assert.ok(notice !== undefined);
+    return notice;
+  };
+
+  it('sends each once, and says so', async () => {
+    const notices = [await add(), await add({ kind: 'queue-deletion' }), await add({ kind: 'queue-recovered' })];
+    const sender = agent();
+    await sender.sweep(calm);
+    await sender.sweep(calm);
+    clock.advance(GIVE_UP_MS);
+    await sender.sweep(calm);
+    const subjects = new Set(service.mails.map(({ subject }) => subject.split(':')[0]));
+    for (const title of ['a queue grows too large', 'a queue was deleted', 'a queue is small again']) {
+      assert.ok(subjects.has(`[Pulse] ${title}`), title);
+    }
+    assert.equal(service.calls.email, 3);
+    for (const notice of notices) {
+      const { state, attempts, settledMs } = await kept(notice);
+      assert.deepEqual({ state, attempts }, { state: 'sent', attempts: 1 });
+      assert.equal(settledMs, clock.nowMs() - GIVE_UP_MS);
+    }
+    assert.deepEqual(
+      outcomes.map(({ state }) => state),
+      ['sent', 'sent', 'sent'],
+    );
+  });
+
+  it('leaves alone what is held, and sends it once it is released', async () => {
+    const held = await add({ state: 'held' });
+    await agent().sweep(calm);
+    assert.equal(service.calls.email, 0);
+    await store.notices.replace({ ...held, revision: 2, state: 'waiting' }, 1);
+    await agent().sweep(calm);
+    assert.equal(service.mails.length, 1);
+  });
+
+  it('of two agents that see the same ones one sends each', async () => {
+    const notices = await Promise.all(Array.from({ length: 30 }, () => add()));
+    // A sweep may miss one that the other agent is writing at that moment; the next one, a second later, finds it.
+    for (let sweeps = 0; sweeps < 2; sweeps += 1) {
+      await Promise.all([agent().sweep(calm), agent({ store: others }).sweep(calm)]);
+    }
+    assert.equal(service.calls.email, 30);
+    assert.equal(service.mails.length, 30);
+    for (const notice of notices) assert.equal((await kept(notice)).attempts, 1);
+  });
+
+  it('tries again later while the service fails or is gone, and then sends once', async () => {
+    const notice = await add();
+    service.behave({ mode: 'failing' }, 'notify');
+    await agent().sweep(calm);
+    assert.equal((await kept(notice)).lastError, 'InternalServerError');
+    await agent().sweep(calm);
+    assert.equal(service.calls.email, 1);
+    await service.refuseConnections();
+    clock.advance(15_000);
+    await agent().sweep(calm);
+    assert.equal((await kept(notice)).lastError, 'ECONNREFUSED');
+    await service.acceptConnections();
+    service.behave({ mode: 'normal' }, 'notify');
+    clock.advance(30_000);
+    await agent().sweep(calm);
+    assert.deepEqual(
+      outcomes.map(({ state, attempts }) => [state, attempts]),
+      [
+        ['waiting', 1],
+        ['waiting', 2],
+        ['sent', 3],
+      ],
+    );
+    assert.equal(service.mails.length, 1);
+  });
+
+  it('tells of a queue in the order in which it happened, however often the first one fails', async () => {
+    const warning = await add();
+    const { namespace, queue } = warning;
+    const about = { namespace, queue, follows: warning.id } as const;
+    service.behave({ mode: 'failing' }, 'notify');
+    await agent().sweep(calm);
+    const deletion = noticeOf(clock.nowMs(), { id: unique('notice'), kind: 'queue-deletion', ...about });
+    await store.notices.add(deletion);
+    service.behave({ mode: 'normal' }, 'notify');
+    await agent().sweep(calm);
+    assert.equal(service.mails.length, 0);
+    assert.equal((await kept(deletion)).attempts, 0);
+    clock.advance(15_000);
+    await Promise.all([agent().sweep(calm), agent({ store: others }).sweep(calm)]);
+    assert.equal(service.mails.length, 1);
+    clock.advance(2_000);
+    await agent().sweep(calm);
+    assert.deepEqual(
+      service.mails.map(({ content }) => [warning, deletion].findIndex(({ id }) => content.includes(id))),
+      [0, 1],
+    );
+    assert.deepEqual(
+      outcomes.map(({ id, state }) => [id === warning.id ? 'warning' : 'deletion', state]),
+      [
+        ['warning', 'waiting'],
+        ['warning', 'sent'],
+        ['deletion', 'sent'],
+      ],
+    );
+  });
+
+  it('gives one that hangs up after a time, and has tried all others by then', async () => {
+    service.behave({ mode: 'hanging' }, 'notify');
+    const notices = await Promise.all(Array.from({ length: 20 }, () => add()));
+    await agent().sweep(calm);
+    for (const notice of notices) assert.equal((await kept(notice)).lastError, 'TimedOut');
+    service.behave({ mode: 'normal' }, 'notify');
+    clock.advance(15_000);
+    await agent().sweep(calm);
+    assert.equal(service.mails.length, 20);
+  });
+
+  it('gives up what is refused for good, at once', async () => {
+    const notice = await add({ contact: 'denylisted@example.org' });
+    await agent().sweep(calm);
+    assert.equal((await kept(notice)).state, 'failed');
+    assert.deepEqual(
+      outcomes.map(({ state, lastError }) => [state, lastError]),
+      [['failed', 'DenylistedAddress']],
+    );
+  });
+
+  it('tells that one is given up before that is written, and again where the agent dies in between', async () => {
+    const refused = await add({ contact: 'denylisted@example.org' });
+    const tooOld = await add({ attempts: 1, seenMs: clock.nowMs() - GIVE_UP_MS });
+    const told: string[] = [];
+    const onFailing = async ({ id }: Notice): Promise<void> => {
+      const { state } = await kept(id === refused.id ? refused : tooOld);
+      told.push(`${id} ${state}`);
+    };
+    const dead = interceptStore(store, async (step, call) => {
+      if (step === 'notices.replace' && told.length > 0) throw new Error('The agent has died.');
+      return await call();
+    });
+    await assert.rejects(agent({ store: dead, onFailing }).sweep(calm), /died/);
+    clock.advance(ATTEMPT_LEASE_MS);
+    await agent({ store: others, onFailing }).sweep(calm);
+    await agent({ store: others, onFailing }).sweep(calm);
+    for (const notice of [refused, tooOld]) {
+      assert.equal((await kept(notice)).state, 'failed');
+      const times = told.filter((line) => line === `${notice.id} waiting`).length;
+      assert.ok(times >= 1, `${told.join()} should name ${notice.id}`);
+    }
+    assert.ok(told.length > 2, 'told again');
+    assert.ok(told.every((line) => line.endsWith(' waiting')));
+  });
+
+  it('does not take for sent what Taskcluster drops without a word, and says so in the end', async () => {
+    const notice = await add({ contact: 'silent@example.org' });
+    await agent().sweep(calm);
+    assert.equal((await kept(notice)).state, 'waiting');
+    clock.advance(GIVE_UP_MS);
+    await agent().sweep(calm);
+    assert.deepEqual(
+      outcomes.map(({ state, lastError }) => [state, lastError]),
+      [
+        ['waiting', 'NotSent'],
+        ['failed', 'NotSent'],
+      ],
+    );
+  });
+
+  it('goes to the contact of today, and to nobody once it was cleared', async () => {
+    const moved = await add();
+    const cleared = await add();
+    const change = async ({ namespace }: Notice, contact: string | null): Promise<void> => {
+      const record = await store.namespaces.get(namespace);
+      assert.ok(record !== undefined);
+      await store.namespaces.replace({ ...record, revision: record.revision + 1, contact }, record.revision);
+    };
+    await change(moved, 'new@example.org');
+    await change(cleared, null);
+    await agent().sweep(calm);
+    assert.deepEqual(
+      service.mails.map(({ address }) => address),
+      ['new@example.org'],
+    );
+    assert.equal((await kept(cleared)).state, 'withdrawn');
+  });
+
+  it('tells of a deletion when the namespace has ended, and of nothing else', async () => {
+    const ended = { state: 'deleted', deletedAtMs: clock.nowMs(), endReason: 'released' } as const;
+    const deletion = await add({ kind: 'queue-deletion' }, ended);
+    const warning = await add({ kind: 'queue-warning' }, ended);
+    const stranger = await add({}, { incarnation: 'another', contact: 'stranger@example.org' });
+    await agent().sweep(calm);
+    assert.deepEqual(
+      service.mails.map(({ address }) => address),
+      [OWNER],
+    );
+    assert.equal((await kept(deletion)).state, 'sent');
+    for (const notice of [warning, stranger]) assert.equal((await kept(notice)).state, 'withdrawn');
+  });
+
+  for (const [moment, step] of [
+    ['before', 'notices.replace'],
+    ['after', 'notices.replace'],
+    ['before', 'notices.replace 2'],
+    ['after', 'notices.replace 2'],
+  ] as const) {
+    it(`sends once when an agent dies ${moment} ${step}`, async () => {
+      const notice = await add();
+      await assert.rejects(agent({ store: dying(store, step, moment) }).sweep(calm), /died/);
+      // Whoever comes next at once must not send what may just be being sent.
+      await agent({ store: others }).sweep(calm);
+      assert.ok(service.mails.length <= 1);
+      clock.advance(ATTEMPT_LEASE_MS);
+      await agent({ store: others }).sweep(calm);
+      assert.equal(service.mails.length, 1);
+      assert.equal((await kept(notice)).state, 'sent');
+    });
+  }
+
+  it('writes down that a mail was sent as soon as the store is back, without sending it again', async () => {
+    const notice = await add();
+    let isDown = false;
+    let replaced = 0;
+    const failing = interceptStore(store, async (step, call) => {
+      if (step === 'notices.replace' && (replaced += 1) === 2) isDown = true;
+      if (isDown) throw new AgentError('StoreUnavailable', 'The store is down.');
+      return await call();
+    });
+    const sender = agent({ store: failing });
+    await assert.rejects(sender.sweep(calm), { code: 'StoreUnavailable' });
+    assert.equal(service.calls.email, 1);
+    assert.equal((await kept(notice)).inProgress, true);
+    isDown = false;
+    await sender.sweep(calm);
+    assert.equal((await kept(notice)).state, 'sent');
+    assert.equal(service.calls.email, 1);
+    assert.deepEqual(
+      outcomes.map(({ state }) => state),
+      ['sent'],
+    );
+  });
+
+  it('believes the agent that was stopped while it sent, although another one has taken over', async () => {
+    const notice = await add();
+    const slow: Notifier = {
+      async send(mail, signal) {
+        const outcome = await mailer().send(mail, signal);
+        clock.advance(ATTEMPT_LEASE_MS);
+        // The other agent's attempt fails: the outcome that counts is the one that is still to come.
+        service.behave({ mode: 'failing' }, 'notify');
+        await agent({ store: others }).sweep(calm);
+        return outcome;
+      },
+    };
+    await agent({ notifier: slow }).sweep(calm);
+    assert.deepEqual([service.mails.length, service.calls.email], [1, 2]);
+    const { state, attempts } = await kept(notice);
+    assert.deepEqual({ state, attempts }, { state: 'sent', attempts: 2 });
+  });
+
+  it('ends when the agent stops, and leaves the rest to the next one', async () => {
+    service.behave({ mode: 'hanging' }, 'notify');
+    await Promise.all(Array.from({ length: 12 }, () => add()));
+    const stopping = new AbortController();
+    const notifier: Notifier = {
+      async send(mail, signal) {
+        stopping.abort(new Error('The agent stops.'));
+        return await mailer().send(mail, signal);
+      },
+    };
+    await assert.rejects(agent({ notifier }).sweep(stopping.signal), /The agent stops/);
+    service.behave({ mode: 'normal' }, 'notify');
+    clock.advance(ATTEMPT_LEASE_MS);
+    await agent().sweep(calm);
+    assert.equal(service.mails.length, 12);
+  });
+}
+
+/** A store whose agent is dead from this moment on. */
+function dying(store: Store, atStep: string, moment: 'before' | 'after'): Store {
+  const taken = new Map<string, number>();
+  let isDead = false;
+  const die = (): never => {
+    isDead = true;
+    throw new Error('The agent has died.');
+  };
+  return interceptStore(store, async (step, call) => {
+    if (isDead) die();
+    const times = (taken.get(step) ?? 0) + 1;
+    taken.set(step, times);
+    const isIt = atStep === (times > 1 ? `${step} ${times}` : step);
+    if (isIt && moment === 'before') die();
+    const result = await call();
+    return isIt ? die() : result;
+  });
+}

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import type { ClaimResult } from '../../../src/namespaces/claim/claim.ts';
+import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
+import { parseResult } from '../../../src/contract/messages.ts';
+import type { Signer } from '../../../src/requests/authenticate.ts';
+import { type ClaimMethodParts, claimNamespaceMethod } from '../../../src/requests/methods/claim-namespace-method.ts';
+import { recordOf } from '../../support/records.ts';
+
+const afterReply = (work: () => void): void => work();
+
+const NOW = Date.parse('2026-11-24T12:00:00Z');
+const signal = new AbortController().signal;
+const nonce = {
+  key: '',
+  replyAddress: '',
+  correlationId: '',
+  digest: '',
+  firstSeenMs: 0,
+  acceptableUntilMs: 0,
+  outcome: null,
+};
+const signer: Signer = { clientId: 'project/x', scopes: [], nonce };
+const result: ClaimResult = {
+  record: recordOf(NOW, { contact: 'secret@example.com' }),
+  reclaimAtMs: NOW + 1,
+  connectionString: 'amqp://taskcluster-x-1:pw@h/%2F',
+  isNew: true,
+  isNewHolder: true,
+  isNewContact: false,
+};
+const replyKey = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo' } as const;
+
+function setUp(given: Partial<ClaimMethodParts> = {}) {
+  const claims: ClaimInput[] = [];
+  const told: ClaimResult[] = [];
+  const method = claimNamespaceMethod({
+    claimNamespace: async (claim) => {
+      claims.push(claim);
+      return result;
+    },
+    requireSealedReplies: false,
+    onClaimed: (claimed) => void told.push(claimed),
+    ...given,
+  });
+  return { claims, told, method };
+}
+
+describe('claim-namespace', () => {
+  it('claims for the signer, and gives what the contract says and no contact', async () => {
+    const { claims, told, method } = setUp();
+    const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
+    const answer = await method(body, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply });
+    assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x' }]);
+    assert.deepEqual(answer, {
+      namespace: 'taskcluster-x',
+      created: '2026-11-24T12:00:00.000Z',
+      expires: '2026-11-24T16:00:00.000Z',
+      reclaimAt: '2026-11-24T12:00:00.001Z',
+      connectionString: 'amqp://taskcluster-x-1:pw@h/%2F',
+    });
+    assert.deepEqual(parseResult('claim-namespace', Buffer.from(JSON.stringify(answer))), answer);
+    assert.deepEqual(told, [result]);
+  });
+
+  it('hands on that contact and expires were omitted', async () => {
+    const { claims, method } = setUp();
+    await method(
+      { namespace: 'taskcluster-x' },
+      { signer, userId: undefined, correlationId: 'c-1', signal, afterReply },
+    );
+    assert.equal(claims[0]?.contact, undefined);
+    assert.equal(claims[0]?.expiresMs, undefined);
+  });
+
+  it('insists on a replyKey where replies must be sealed, before anything is claimed', async () => {
+    const { claims, method } = setUp({ requireSealedReplies: true });
+    await assert.rejects(
+      method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply }),
+      {
+        code: 'InputError',
+        details: { field: 'replyKey' },
+      },
+    );
+    assert.equal(claims.length, 0);
+    await method(
+      { namespace: 'taskcluster-x', replyKey },
+      { signer, userId: undefined, correlationId: 'c-1', signal, afterReply },
+    );
+    assert.equal(claims.length, 1);
+  });
+
+  it('claims nothing for nobody', async () => {
+    const { claims, method } = setUp();
+    await assert.rejects(
+      method(
+        { namespace: 'taskcluster-x' },
+        { signer: undefined, userId: undefined, correlationId: 'c-1', signal, afterReply },
+      ),
+      {
+        code: 'AuthenticationFailed',
+      },
+    );
+    assert.equal(claims.length, 0);
+  });
+
+  it('tells of no claim that failed', async () => {
+    const { told, method } = setUp({ claimNamespace: () => Promise.reject(new Error('no')) });
+    await assert.rejects(
+      method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply }),
+      /no/,
+    );
+    assert.equal(told.length, 0);
+  });
+});

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { WireError } from '../../src/contract/wire-errors.ts';
+import { errorReply, resultReply } from '../../src/contract/reply.ts';
+import { AgentError } from '../../src/util/agent-errors.ts';
+import { createLog } from '../../src/util/log.ts';
+import type { Answer, Answered } from '../../src/requests/answer.ts';
+import type { Verdict } from '../../src/requests/consumer.ts';
+import type { Delivered, OutgoingMessage } from '../../src/requests/outbox.ts';
+import { createServeDelivery } from '../../src/requests/serve-delivery.ts';
+import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+const QUEUE = 'queue/taskcluster-x/replies';
+const direct: Answer = {
+  kind: 'reply',
+  address: { kind: 'direct', address: DIRECT_ADDRESS },
+  reply: resultReply('c-1', '{}'),
+};
+const toQueue: Answer = {
+  kind: 'reply',
+  address: { kind: 'queue', address: QUEUE, namespace: 'taskcluster-x' },
+  reply: resultReply('c-1', '{}'),
+};
+
+/** Serves one delivery whose answer is given, with an outbox that says these things one after the other. */
+async function serve(
+  given: Answer | Error | ((signal: AbortSignal) => Promise<Answer>),
+  outcomes: (Delivered | Error)[],
+  input: DeliveryInput = {},
+  deadlineMs = 10_000,
+) {
+  const sent: OutgoingMessage[] = [];
+  const lines: string[] = [];
+  const counted: string[][] = [];
+  const answered: Omit<Answered, 'answer'> = {
+    method: input.routingKey ?? 'ping',
+    namespace: 'taskcluster-x',
+    clientId: 'project/x',
+    outcome: 'result',
+    cause: undefined,
+  };
+  const serveOne = createServeDelivery({
+    answer: async (_delivery, signal) => {
+      if (given instanceof Error) throw given;
+      return { ...answered, answer: typeof given === 'function' ? await given(signal) : given };
+    },
+    outbox: {
+      async send(message) {
+        sent.push(message);
+        const outcome = outcomes[sent.length - 1];
+        if (outcome instanceof Error) throw outcome;
+        return outcome ?? assert.fail('nothing more may be sent');
+      },
+    },
+    deadExchange: 'rpc/pulse-agent/v1/dead',
+    clock: createManualClock(),
+    log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
+    counters: { count: (method, outcome) => void counted.push([method, outcome]) },
+    deadlineMs,
+  });
+  const verdict: Verdict = await serveOne(deliveryOf(input));
+  return { verdict, sent, counted, text: lines.join(''), lines };
+}
+
+const stopping = new AgentError('Stopping', 'The agent is stopping.');
+
+describe('serve', () => {
+  it('sends the reply and acknowledges when the broker has confirmed it', async () => {
+    const { verdict, sent } = await serve(direct, ['confirmed']);
+    assert.equal(verdict, 'ack');
+    assert.deepEqual(sent, [
+      {
+        exchange: '',
+        routingKey: DIRECT_ADDRESS,
+        content: Buffer.from('{}'),
+        options: {
+          correlationId: 'c-1',
+          type: 'result',
+          contentType: 'application/json',
+          mandatory: false,
+          persistent: false,
+        },
+      },
+    ]);
+  });
+
+  it('says when the time for an answer is up', async () => {
+    const late = async (signal: AbortSignal): Promise<Answer> => {
+      await once(signal, 'abort');
+      return direct;
+    };
+    const { verdict } = await serve(late, ['confirmed'], {}, 1);
+    assert.equal(verdict, 'ack');
+  });
+
+  it('does not acknowledge before', async () => {
+    const broker = new EventEmitter();
+    const confirmed = once(broker, 'confirm').then((): Delivered => 'confirmed');
+    let done = false;
+    const parts = {
+      answer: async () => ({
+        answer: direct,
+        method: 'ping',
+        namespace: undefined,
+        clientId: undefined,
+        outcome: 'result',
+        cause: undefined,
+      }),
+      outbox: { send: () => confirmed },
+      deadExchange: 'dead',
+      clock: createManualClock(),
+      log: createLog({ id: 'a', logLevel: 'silent' }),
+      counters: { count: () => undefined },
+      deadlineMs: 10_000,
+    };
+    const served = createServeDelivery(parts)(deliveryOf()).then((verdict) => {
+      done = true;
+      return verdict;
+    });
+    await new Promise(setImmediate);
+    assert.equal(done, false);
+    broker.emit('confirm');
+    assert.equal(await served, 'ack');
+  });
+
+  it('sends a reply to a queue so that it is kept, and returned where there is no such queue', async () => {
+    const { sent } = await serve(toQueue, ['confirmed']);
+    assert.equal(sent[0]?.routingKey, QUEUE);
+    assert.equal(sent[0]?.options.mandatory, true);
+    assert.equal(sent[0]?.options.persistent, true);
+  });
+
+  for (const outcome of ['returned', 'refused'] as const) {
+    it(`makes a dead letter of a request whose reply is ${outcome}`, async () => {
+      const { verdict, sent, counted } = await serve(toQueue, [outcome, 'confirmed'], {
+        properties: { headers: { authorization: 'Hawk' } },
+      });
+      assert.equal(verdict, 'ack');
+      assert.equal(sent[1]?.exchange, 'rpc/pulse-agent/v1/dead');
+      const headers = sent[1].options.headers as Record<string, unknown>;
+      assert.match(String(headers['x-pulse-agent-reason']), new RegExp(`\\(${outcome}\\)`));
+      assert.doesNotMatch(JSON.stringify(sent[1]), /Hawk/);
+      assert.deepEqual(counted, [['ping', 'dead-lettered']]);
+    });
+  }
+
+  it('makes a dead letter where no reply may be sent', async () => {
+    const { verdict, sent, lines } = await serve({ kind: 'dead-letter', reason: 'no reply_to' }, ['confirmed']);
+    assert.equal(verdict, 'ack');
+    assert.match(JSON.stringify(sent[0]?.options.headers), /"x-pulse-agent-reason":"no reply_to"/);
+    const line = JSON.parse(lines[0] ?? '') as Record<string, unknown>;
+    assert.deepEqual([line['reason'], line['sent']], ['no reply_to', 'dead-lettered']);
+  });
+
+  for (const outcome of ['returned', 'refused'] as const) {
+    it(`leaves the request to the queue's own dead letters when the copy is ${outcome}`, async () => {
+      assert.equal((await serve({ kind: 'dead-letter', reason: 'r' }, [outcome])).verdict, 'reject');
+      assert.equal((await serve(direct, ['refused', outcome])).verdict, 'reject');
+    });
+  }
+
+  it('only takes note of what is dropped', async () => {
+    const { verdict, sent, counted } = await serve({ kind: 'drop', reason: 'r' }, []);
+    assert.deepEqual([verdict, sent, counted], ['ack', [], [['ping', 'dropped']]]);
+  });
+
+  it('gives a request back when the agent stops before its reply is confirmed', async () => {
+    assert.equal((await serve(direct, [stopping])).verdict, 'requeue');
+    assert.equal((await serve(direct, ['refused', stopping])).verdict, 'requeue');
+  });
+
+  it('does not throw, whatever fails', async () => {
+    const failed = await serve(direct, [new Error('broken')]);
+    assert.equal(failed.verdict, 'reject');
+    assert.match(failed.text, /"level":"error".*broken/);
+    assert.equal((await serve(new TypeError('a fault'), [])).verdict, 'reject');
+  });
+
+  it('counts outcomes by method, and all that are no method as one', async () => {
+    assert.deepEqual((await serve(direct, ['confirmed'])).counted, [['ping', 'result']]);
+    for (const routingKey of ['made up', 'constructor', '']) {
+      assert.deepEqual((await serve(direct, ['confirmed'], { routingKey })).counted, [['unknown', 'result']]);
+    }
+  });
+
+  it('logs one line a request, with who asked for what, and no secret', async () => {
+    const content = { connectionString: 'amqp://u:hidden@h/' };
+    const { lines, text } = await serve(
+      { ...direct, reply: resultReply('c-1', JSON.stringify(content)) },
+      ['confirmed'],
+      {
+        routingKey: 'claim-namespace',
+        redelivered: true,
+        content: { replyKey: 'hidden' },
+        properties: { userId: 'pulse-agent-claimant', headers: { authorization: 'Hawk hidden' } },
+      },
+    );
+    assert.equal(lines.length, 1);
+    assert.doesNotMatch(text, /hidden/);
+    const { agent: _agent, pid: _pid, time: _time, ...line } = JSON.parse(text) as Record<string, unknown>;
+    assert.deepEqual(line, {
+      level: 'info',
+      method: 'claim-namespace',
+      namespace: 'taskcluster-x',
+      clientId: 'project/x',
+      userId: 'pulse-agent-claimant',
+      correlationId: 'c-1',
+      outcome: 'result',
+      sent: 'replied',
+      durationMs: 0,
+      redelivered: true,
+      msg: 'request',
+    });
+  });
+
+  it('sends an error as one', async () => {
+    const reply = errorReply('c-1', new WireError('InputError', 'No.'));
+    const { sent } = await serve({ ...direct, reply }, ['confirmed']);
+    assert.equal(sent[0]?.options.type, 'error');
+  });
+});

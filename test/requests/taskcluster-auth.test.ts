@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { client as hawk } from 'hawk';
+import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
+import {
+  type TaskclusterAuth,
+  type TaskclusterAuthOptions,
+  createTaskclusterAuth,
+  type HawkRequest,
+} from '../../src/requests/taskcluster-auth.ts';
+import { scopesSatisfy } from '../../src/requests/scopes.ts';
+
+const TOKEN = 'for-tests-only-0000000000000000000000';
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+function signed(key = TOKEN, hash?: string): HawkRequest {
+  const resource = '/v1/claim-namespace?replyTo=q&correlationId=1';
+  const { header } = hawk.header(`https://pulse-agent${resource}`, 'POST', {
+    credentials: { id: 'someone', key, algorithm: 'sha256' },
+    ...(hash === undefined ? {} : { hash }),
+  });
+  return { method: 'post', resource, host: 'pulse-agent', port: 443, authorization: header };
+}
+
+async function unavailable(asking: Promise<unknown>, message: RegExp): Promise<void> {
+  await assert.rejects(asking, (error: unknown) => {
+    assert.ok(error instanceof Error && 'code' in error);
+    assert.equal(error.code, 'AuthUnavailable');
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+describe('authenticator', () => {
+  let service: LocalTaskcluster;
+  const made: TaskclusterAuth[] = [];
+  const create = (options: Partial<TaskclusterAuthOptions> = {}): TaskclusterAuth => {
+    const authenticator = createTaskclusterAuth({ rootUrl: service.rootUrl, ...options });
+    made.push(authenticator);
+    return authenticator;
+  };
+
+  beforeEach(async () => {
+    service = await startTaskcluster({
+      directory: { clients: [{ clientId: 'someone', accessToken: TOKEN, scopes: ['pulse:namespace:taskcluster-*'] }] },
+    });
+  });
+  afterEach(async () => {
+    for (const authenticator of made.splice(0)) authenticator.close();
+    await service.close();
+  });
+
+  const called = async (): Promise<void> => {
+    while (service.calls.authenticateHawk === 0) await turn();
+  };
+
+  it('says who signed, what they may do, and which hash they signed', async () => {
+    assert.deepEqual(await create().authenticate(signed(TOKEN, 'aGFzaA=='), never), {
+      status: 'auth-success',
+      clientId: 'someone',
+      scopes: ['assume:anonymous', 'pulse:namespace:taskcluster-*'],
+      hash: 'aGFzaA==',
+      expires: '2100-01-01T00:00:00.000Z',
+    });
+  });
+
+  it('leaves the hash undefined where none was signed', async () => {
+    const outcome = await create().authenticate(signed(), never);
+    assert.ok(outcome.status === 'auth-success');
+    assert.equal(outcome.hash, undefined);
+  });
+
+  it('passes on why a signature is refused', async () => {
+    const outcome = await create().authenticate(signed('another-key'), never);
+    assert.deepEqual(outcome, { status: 'auth-failed', message: 'Unauthorized: Bad mac' });
+  });
+
+  it('answers an empty header and one that is too long by itself', async () => {
+    const authenticator = create();
+    const empty = await authenticator.authenticate({ ...signed(), authorization: '' }, never);
+    assert.deepEqual(empty, { status: 'no-auth' });
+    const long = await authenticator.authenticate({ ...signed(), authorization: 'x'.repeat(4097) }, never);
+    assert.equal(long.status, 'auth-failed');
+    assert.equal(service.calls.authenticateHawk, 0);
+  });
+
+  it('passes on no-auth', async () => {
+    service.behave({ mode: 'wrong', body: '{"status":"no-auth","scheme":"none","scopes":[],"expires":""}' });
+    assert.deepEqual(await create().authenticate(signed(), never), { status: 'no-auth' });
+  });
+
+  it('asks anew each time, so that a client that is gone is gone at once', async () => {
+    const authenticator = create();
+    const request = signed();
+    assert.equal((await authenticator.authenticate(request, never)).status, 'auth-success');
+    service.removeClient('someone');
+    assert.equal((await authenticator.authenticate(request, never)).status, 'auth-failed');
+    assert.equal(service.calls.authenticateHawk, 2);
+  });
+
+  it('reports a service that is gone within a second', async () => {
+    await service.refuseConnections();
+    const startedMs = performance.now();
+    await unavailable(create().authenticate(signed(), never), /ECONNREFUSED/);
+    assert.ok(performance.now() - startedMs < 1000);
+  });
+
+  it('goes on over a kept connection that the service had cut', async () => {
+    const authenticator = create();
+    await authenticator.authenticate(signed(), never);
+    await service.refuseConnections();
+    await service.acceptConnections();
+    assert.equal((await authenticator.authenticate(signed(), never)).status, 'auth-success');
+  });
+
+  it('tries again after an error of the server, three times in all', async () => {
+    service.behave({ mode: 'failing', status: 502 });
+    await unavailable(create().authenticate(signed(), never), /HTTP 502/);
+    assert.equal(service.calls.authenticateHawk, 3);
+  });
+
+  it('does not try again what the service refuses', async () => {
+    await unavailable(create().authenticate({ ...signed(), host: 'not_a_host' }, never), /HTTP 400, InputValidation/);
+    assert.equal(service.calls.authenticateHawk, 1);
+  });
+
+  it('gives up on a service that hangs, in time and with one try', async () => {
+    service.behave({ mode: 'hanging' });
+    const startedMs = performance.now();
+    await unavailable(create({ timeoutMs: 300 }).authenticate(signed(), never), /did not answer in 300 ms/);
+    assert.ok(performance.now() - startedMs < 900);
+    assert.equal(service.calls.authenticateHawk, 1);
+  });
+
+  it('waits for a service that is slow but in time', async () => {
+    service.behave({ mode: 'slow', delayMs: 200 });
+    assert.equal((await create().authenticate(signed(), never)).status, 'auth-success');
+  });
+
+  it('counts the wait for a free place toward the time', async () => {
+    service.behave({ mode: 'hanging' });
+    const authenticator = create({ timeoutMs: 300, callsAtOnce: 1 });
+    const startedMs = performance.now();
+    const asking = [1, 2, 3].map(() => unavailable(authenticator.authenticate(signed(), never), /did not answer/));
+    await Promise.all(asking);
+    assert.ok(performance.now() - startedMs < 900);
+  });
+
+  const nonsense: Record<string, { body: string; contentType?: string; status?: number }> = {
+    'another form': { body: '{"status":"maybe"}' },
+    'an empty object': { body: '{}' },
+    null: { body: 'null' },
+    'broken JSON': { body: '{"status":"auth-succ' },
+    'a page': { body: '<html></html>', contentType: 'text/html' },
+    'success without a clientId': {
+      body: '{"status":"auth-success","scheme":"hawk","scopes":[],"expires":"2100-01-01T00:00:00Z"}',
+    },
+    'scopes that are no list': {
+      body: '{"status":"auth-success","scheme":"hawk","clientId":"a","scopes":"*","expires":"2100-01-01T00:00:00Z"}',
+    },
+    'a redirection': { body: '', status: 302 },
+    'an error without JSON': { body: 'null', status: 500 },
+  };
+  for (const [what, answer] of Object.entries(nonsense)) {
+    it(`takes ${what} for no answer`, async () => {
+      service.behave({ mode: 'wrong', ...answer });
+      await unavailable(create().authenticate(signed(), never), /^The Taskcluster auth service /);
+    });
+  }
+
+  it('never has more calls at once than allowed', async () => {
+    service.behave({ mode: 'slow', delayMs: 10 });
+    const authenticator = create({ callsAtOnce: 3 });
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => authenticator.authenticate(signed(), never)));
+    assert.ok(outcomes.every(({ status }) => status === 'auth-success'));
+    assert.equal(service.calls.authenticateHawkMostAtOnce, 3);
+  });
+
+  it('turns away at once whom it cannot let wait', async () => {
+    service.behave({ mode: 'slow', delayMs: 50 });
+    const authenticator = create({ callsAtOnce: 1, callsWaiting: 1 });
+    const [running, waiting] = [
+      authenticator.authenticate(signed(), never),
+      authenticator.authenticate(signed(), never),
+    ];
+    await unavailable(authenticator.authenticate(signed(), never), /wait already/);
+    for (const asking of [running, waiting]) assert.equal((await asking).status, 'auth-success');
+  });
+
+  it('stops waiting at once when told, with the reason it was given', async () => {
+    service.behave({ mode: 'hanging' });
+    const authenticator = create({ callsAtOnce: 1 });
+    const startedMs = performance.now();
+    const stopping = new AbortController();
+    const asking = [1, 2].map(() => authenticator.authenticate(signed(), stopping.signal));
+    const reason = new Error('the agent stops');
+    stopping.abort(reason);
+    await Promise.all(asking.map((each) => assert.rejects(each, reason)));
+    assert.ok(performance.now() - startedMs < 1000);
+    await assert.rejects(authenticator.authenticate(signed(), stopping.signal), reason);
+  });
+
+  it('keeps a place taken until its call is over, so that abandoned calls do not pile up', async () => {
+    service.behave({ mode: 'slow', delayMs: 150 });
+    const authenticator = create({ callsAtOnce: 1 });
+    const giving = new AbortController();
+    const abandoned = authenticator.authenticate(signed(), giving.signal);
+    await called();
+    giving.abort();
+    await assert.rejects(abandoned);
+    assert.equal((await authenticator.authenticate(signed(), never)).status, 'auth-success');
+    assert.equal(service.calls.authenticateHawkMostAtOnce, 1);
+  });
+
+  it('cuts its calls when closed', async () => {
+    service.behave({ mode: 'hanging' });
+    const authenticator = create();
+    const asking = unavailable(authenticator.authenticate(signed(), never), /cannot be used/);
+    await called();
+    authenticator.close();
+    await asking;
+    await assert.rejects(authenticator.authenticate(signed(), never), { code: 'Stopping' });
+  });
+
+  it('shows no header, nonce or MAC in its errors', async () => {
+    const behaviours = [
+      { mode: 'failing' },
+      { mode: 'cutting' },
+      { mode: 'hanging' },
+      { mode: 'wrong', status: 400, body: '{"code":"Hawk id=","message":"Hawk id="}' },
+      { mode: 'wrong', body: '{"sta' },
+      { mode: 'normal' },
+    ] as const;
+    const authenticator = create({ timeoutMs: 400 });
+    for (const behaviour of behaviours) {
+      service.behave(behaviour);
+      // In its normal state the service repeats the whole request in its answer to this host.
+      const request = { ...signed(), host: 'not_a_host' };
+      await assert.rejects(authenticator.authenticate(request, never), (error: unknown) => {
+        const shown = inspect(error, { depth: 20, showHidden: true });
+        for (const secret of [request.authorization, 'mac=', 'nonce=', 'Hawk id']) assert.ok(!shown.includes(secret));
+        return true;
+      });
+    }
+  });
+});
+
+describe('scopesSatisfy', () => {
+  it('follows the rules of Taskcluster', () => {
+    assert.ok(scopesSatisfy(['a', 'pulse:namespace:taskcluster-*'], 'pulse:namespace:taskcluster-x'));
+    assert.ok(scopesSatisfy(['*'], 'pulse:namespace:taskcluster-x'));
+    assert.ok(!scopesSatisfy(['pulse:namespace:*-x'], 'pulse:namespace:taskcluster-x'));
+    assert.ok(!scopesSatisfy([], 'pulse:namespace:taskcluster-x'));
+  });
+});

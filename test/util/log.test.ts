@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { createLog } from '../../src/util/log.ts';
+import { Secret } from '../../src/util/secret.ts';
+
+/** A log, and what it has written. */
+function logTo(level: 'info' | 'error'): { log: ReturnType<typeof createLog>; text: () => string } {
+  const lines: string[] = [];
+  const log = createLog({ id: 'pulse-agent', logLevel: level }, { write: (line) => void lines.push(line) });
+  return { log, text: () => lines.join('') };
+}
+
+describe('createLog', () => {
+  it('writes one JSON object a line, with who, when and how grave', () => {
+    const { log, text } = logTo('info');
+    log.info({ a: 1 }, 'said');
+    assert.match(text(), /^[^\n]+\n$/);
+    const line = JSON.parse(text()) as Record<string, unknown>;
+    assert.equal(line['level'], 'info');
+    assert.equal(line['agent'], 'pulse-agent');
+    assert.equal(line['msg'], 'said');
+    assert.equal(new Date(String(line['time'])).toISOString(), line['time']);
+  });
+
+  it('leaves out what is below its level', () => {
+    const { log, text } = logTo('error');
+    log.warn('quiet');
+    assert.equal(text(), '');
+  });
+
+  it('writes the message, code and causes of an error', () => {
+    const { log, text } = logTo('info');
+    log.error({ err: new Error('outer', { cause: new Error('inner') }) }, 'failed');
+    assert.match(text(), /outer.*inner/);
+  });
+
+  it('writes no secret, down to two objects deep, also of a child', () => {
+    const { log, text } = logTo('info');
+    const fields = {
+      password: 'hidden',
+      password_hash: 'hidden',
+      passwordHash: 'hidden',
+      authorization: 'hidden',
+      Authorization: 'hidden',
+      connectionString: 'hidden',
+      accessToken: 'hidden',
+    };
+    log.info(fields, 'at the top');
+    log.info({ a: fields }, 'one deep');
+    log.info({ a: { b: fields } }, 'two deep');
+    log.child({ a: fields }).info('child');
+    log.info({ url: new Secret('hidden'), err: Object.assign(new Error('e'), { headers: fields }) }, 'in an error');
+    assert.equal(text().trim().split('\n').length, 5);
+    assert.doesNotMatch(text(), /hidden/);
+  });
+});
