@@ -52,7 +52,7 @@ export async function startBuiltAgent(
   const lines = createInterface({ input: agent.stdout });
   await new Promise<void>((resolve, reject) => {
     lines.on('line', (line) => {
-      if (line.includes('serves requests')) resolve();
+      if (line.includes('agent_started')) resolve();
     });
     lines.on('close', () => reject(new Error('The built agent ended before it served requests.')));
   });

@@ -142,7 +142,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       const subject = names.claimantUser;
       const reason = 'it was not as configured';
       audit.record({ action: 'repair', subject, reason, details: { repaired: repairs.join() } });
-      log.info({ claimant: subject, repairs }, 'the claimant was put right');
+      log.info({ code: 'claimant_repaired', claimant: subject, repairs }, 'claimant account repaired');
     };
     await patiently(() => keepBroker(options.signal), log, options.signal);
     auditConfiguration(audit, config);
@@ -213,7 +213,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         methods: Object.keys(handlers),
         maxSkewSeconds: config.maxSkewSeconds,
         management,
-        onFault: (error) => log.warn({ err: error }, 'the connection for topology and events has a fault'),
+        onFault: (error) =>
+          log.warn(
+            { code: 'topology_connection_error', err: error },
+            'error on the connection for topology and events',
+          ),
       },
       options.signal,
     );
@@ -229,21 +233,32 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         await broker.declareAgain(signal);
       } catch (error) {
         signal.throwIfAborted();
-        log.error({ err: error }, 'the topology of the agent could not be declared again');
+        log.error(
+          { code: 'topology_not_declared', err: error },
+          'could not declare the topology again; the next reconciliation does it',
+        );
       }
     };
     const lookAtAll = (): void => {
       for (const job of [RECONCILE_BROKER, SURVEY_QUEUES]) runSoon(jobs, job);
     };
     broker.onReconnect(() => {
-      keepBroker().catch((error: unknown) => log.error({ err: error }, 'the broker is back and cannot be put right'));
+      keepBroker().catch((error: unknown) =>
+        log.error(
+          { code: 'broker_not_restored', err: error },
+          'reconnected to RabbitMQ, but could not restore the marker and claimant',
+        ),
+      );
       // What happened meanwhile was told to nobody.
       lookAtAll();
     });
     // Before anything is claimed, rotated or ended: a store from a backup is brought up to what the broker has.
     await reconcile(options.signal ?? new AbortController().signal).catch((error: unknown) => {
       options.signal?.throwIfAborted();
-      log.error({ err: error }, 'the broker could not be compared with the store; the next comparison does it');
+      log.error(
+        { code: 'first_reconciliation_failed', err: error },
+        'the first reconciliation failed; the next one does its work',
+      );
     });
 
     const {
@@ -263,7 +278,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       onQueueGone: () =>
         background.run('declaring the topology again', async (signal) => {
           await broker.declareAgain(signal);
-          log.warn('a queue of the requests was gone and is declared again');
+          log.warn({ code: 'request_queue_redeclared' }, 'a request queue was missing and was declared again');
         }),
       ...(options.authenticator === undefined ? {} : { authenticator: options.authenticator }),
     });
@@ -355,7 +370,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         events.emit('agent.stopped', { version: VERSION, uptimeSeconds });
         await events.flush(leftMs());
         await closers.closeAll();
-        log.info({ instance, uptimeSeconds }, 'the agent has stopped');
+        log.info({ code: 'agent_stopped', instance, uptimeSeconds }, 'the agent has stopped');
       },
     };
   } catch (error) {
@@ -373,7 +388,7 @@ async function patiently(work: () => Promise<void>, log: Log, signal: AbortSigna
       return;
     } catch (error) {
       if (!isAgentError(error, 'BrokerUnavailable') || patience.aborted || signal?.aborted) throw error;
-      log.warn({ err: error }, 'the broker does not answer yet');
+      log.warn({ code: 'broker_not_ready', err: error }, 'RabbitMQ does not answer yet');
       await sleep(START_RETRY_MS, undefined, signal === undefined ? {} : { signal });
     }
   }

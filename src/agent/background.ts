@@ -23,7 +23,8 @@ export function createBackgroundTasks(log: Log): BackgroundTasks {
     run(name, work) {
       const done = work(stopping.signal)
         .catch((error: unknown) => {
-          if (!stopping.signal.aborted) log.warn({ err: error, work: name }, 'work in the background failed');
+          if (!stopping.signal.aborted)
+            log.warn({ code: 'background_task_failed', err: error, work: name }, 'background task failed');
         })
         .finally(() => underWay.delete(done));
       underWay.add(done);

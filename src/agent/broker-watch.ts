@@ -52,14 +52,19 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
     onChange({ alarm, node, active, source }) {
       // First the log: during an alarm the connection that publishes events is blocked.
       const told = { alarm, node, active };
-      if (active) log.error(told, 'RabbitMQ has set an alarm: it takes no messages until it is over');
-      else log.info(told, 'RabbitMQ has cleared an alarm');
+      if (active)
+        log.error({ code: 'alarm_set', ...told }, 'RabbitMQ raised an alarm and accepts no messages until it clears');
+      else log.info({ code: 'alarm_cleared', ...told }, 'RabbitMQ cleared an alarm');
       // Every agent lists, and one of them got the event.
       if (source === 'event') events.emit('broker.alarm', { alarm, ...(node === '' ? {} : { node }), active });
     },
   });
   const refreshAlarms = (): void => {
-    alarms.refresh().catch((error: unknown) => log.warn({ err: error }, 'the alarms could not be listed'));
+    alarms
+      .refresh()
+      .catch((error: unknown) =>
+        log.warn({ code: 'alarms_not_listed', err: error }, 'could not list the alarms of RabbitMQ'),
+      );
   };
   const react = createBrokerEventReactions({
     settings: { ...config, ownUsers: ownUsersOf(config) },
@@ -87,15 +92,19 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
       return react(event);
     },
     onFlowing() {
-      log.info({ eventVhost: config.eventVhost }, 'broker events are consumed');
+      log.info({ code: 'broker_events_started', eventVhost: config.eventVhost }, 'consuming broker events');
       refreshAlarms();
       parts.lookAtAll();
     },
     onMissing(error) {
-      log.error({ err: error }, 'there are no broker events: what others change is found at the next comparison only');
+      log.error(
+        { code: 'broker_events_unavailable', err: error },
+        'broker events unavailable; external changes are detected only by periodic reconciliation',
+      );
       refreshAlarms();
     },
-    onFault: (error) => log.warn({ err: error }, 'broker events are not consumed; it is tried again'),
+    onFault: (error) =>
+      log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
   });
   return {
     alarms,

@@ -28,7 +28,8 @@ export function dryRunSurveysJob({ config, store, management, clock, log }: DryR
     async run(signal) {
       const planned = await planSurvey(config, store, management, clock.nowMs(), signal);
       for (const one of planned) {
-        if (told.get(one.queue) !== one.action) log.info(one, 'dry run: this would be done about a queue');
+        if (told.get(one.queue) !== one.action)
+          log.info({ code: 'dry_run_queue', ...one }, 'dry run: would act on this queue');
       }
       told = new Map(planned.map(({ queue, action }) => [queue, action]));
     },

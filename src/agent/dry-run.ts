@@ -48,8 +48,10 @@ export async function startDryRun(
       management,
       clock,
       log,
-      events: { emit: (type, data) => log.info({ type, data }, 'dry run: this event would be published') },
-      onEffect: (effect) => log.info(effect, 'dry run: this would be changed'),
+      events: {
+        emit: (type, data) => log.info({ code: 'dry_run_event', type, data }, 'dry run: would publish this event'),
+      },
+      onEffect: (effect) => log.info({ code: 'dry_run_change', ...effect }, 'dry run: would make this change'),
     });
     const schedule = await startScheduler({
       // Its jobs are its own, whatever store the others share.
@@ -64,12 +66,15 @@ export async function startDryRun(
       triggered: [],
       log,
     });
-    log.info({ store: store.kind, storeId: store.storeId }, 'the dry run has begun: nothing is changed');
+    log.info(
+      { code: 'dry_run_started', store: store.kind, storeId: store.storeId },
+      'dry run started; nothing is changed',
+    );
     return {
       async stop() {
         await schedule.stop(JOBS_STOP_MS);
         await close();
-        log.info('the dry run has stopped');
+        log.info({ code: 'dry_run_stopped' }, 'dry run stopped');
       },
     };
   } catch (error) {

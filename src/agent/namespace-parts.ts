@@ -84,8 +84,8 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
   const backoff = createBackoff(clock, (failing) => tellFailing(failing, events, log));
   const bounds = createClockBounds(clock, intervals, (byMs) =>
     log.error(
-      { byMs },
-      'the clock of this machine was set: nothing is rotated, deleted or restored that only one of the two times allows; see what sets it',
+      { code: 'clock_stepped', byMs },
+      'system clock stepped; using the more conservative of wall and monotonic time for two rotation intervals',
     ),
   );
   const common = {
@@ -108,7 +108,10 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
       const { namespace, endReason } = record;
       events.emit('namespace.expired', { namespace, reason: endReason ?? 'expired', queues, exchanges });
       audit.record({ action: 'deletion', namespace, reason: endReason ?? 'expired', details: { queues, exchanges } });
-      log.info({ namespace, reason: endReason, queues, exchanges }, 'a namespace and all that it owned is deleted');
+      log.info(
+        { code: 'namespace_deleted', namespace, reason: endReason, queues, exchanges },
+        'deleted a namespace and everything it owned',
+      );
     },
     onClosed: (closed) => tellClosed(closed, events, audit),
   });
@@ -151,7 +154,7 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
           reason: 'its time had come',
           details: { generation, nextRotation },
         });
-        log.debug({ namespace, account, generation, nextRotation }, 'a namespace was rotated');
+        log.debug({ code: 'namespace_rotated', namespace, account, generation, nextRotation }, 'rotated a namespace');
       },
     }),
     expiry: createExpiry({
@@ -161,7 +164,7 @@ export function createNamespaceParts(settings: NamespacePartsSettings): Namespac
       onExpiring({ namespace, expiresMs, endReason }) {
         const expires = formatInstant(expiresMs);
         events.emit('namespace.expiring', { namespace, reason: endReason ?? 'expired', expires });
-        log.info({ namespace, expires }, 'a namespace is about to be deleted');
+        log.info({ code: 'namespace_expiring', namespace, expires }, 'a namespace is about to be deleted');
       },
     }),
   };
@@ -186,5 +189,8 @@ function tellFailing(
   const retryAt = formatInstant(retryAtMs);
   const code = error instanceof AgentError ? error.code : 'InternalServerError';
   events.emit('namespace.failing', { namespace, work, failures, error: code, retryAt });
-  log.warn({ err: error, namespace, work, failures, retryAt }, 'work for a namespace failed and is tried again');
+  log.warn(
+    { code: 'namespace_work_failed', err: error, namespace, work, failures, retryAt },
+    'work for a namespace failed; will retry',
+  );
 }

@@ -53,19 +53,27 @@ function logOutcome(notice: Notice, log: Log): void {
   const told = { notice: id, kind, namespace, queue, attempts };
   switch (state) {
     case 'sent':
-      log.info(told, 'an owner was sent a notice');
+      log.info({ code: 'notice_sent', ...told }, 'sent a notice to an owner');
       break;
     case 'failed':
-      log.error({ ...told, error: lastError ?? NO_ERROR }, 'a notice could not be delivered and is given up');
+      log.error(
+        { code: 'notice_failed', ...told, error: lastError ?? NO_ERROR },
+        'could not deliver a notice; giving up',
+      );
       break;
     case 'withdrawn':
-      log.info(told, 'a notice is of no use any more and is not sent');
+      log.info({ code: 'notice_withdrawn', ...told }, 'withdrew a notice that is out of date');
       break;
     case 'waiting':
     case 'held':
       log.warn(
-        { ...told, error: lastError, nextAttempt: new Date(notice.nextAttemptMs).toISOString() },
-        'a notice could not be sent and is tried again',
+        {
+          code: 'notice_delayed',
+          ...told,
+          error: lastError,
+          nextAttempt: new Date(notice.nextAttemptMs).toISOString(),
+        },
+        'could not send a notice; will retry',
       );
       break;
   }

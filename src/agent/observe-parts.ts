@@ -95,7 +95,7 @@ export async function startObservation(settings: ObservationSettings, port: numb
     },
   });
   const looking = setInterval(() => health.report(), LOOK_EVERY_MS).unref();
-  log.info({ host: config.httpHost, port: server.port }, 'health and metrics are served');
+  log.info({ code: 'http_server_started', host: config.httpHost, port: server.port }, 'serving health and metrics');
 
   return {
     port: server.port,

@@ -63,7 +63,8 @@ export function createQueueParts(
   const lookOut = createInspectionSchedule({
     clock,
     look: (queues, signal) => inspect(queues, signal),
-    onFault: (error) => log.warn({ err: error }, 'queues could not be looked at; the next survey does it'),
+    onFault: (error) =>
+      log.warn({ code: 'inspection_failed', err: error }, 'could not inspect queues; the next survey does it'),
   });
   const onGrowing = (queue: string, lookAfterMs: number): void => lookOut.ask(queue, lookAfterMs);
   const growth = createGrowth({ limits, horizonMs: longestPauseMs });
@@ -92,7 +93,7 @@ export function createQueueParts(
         reason,
         details: { messages, deleteAtMessages },
       });
-      log.warn({ namespace, queue, messages, deleteAtMessages }, 'a queue had grown too large and was deleted');
+      log.warn({ code: 'queue_deleted', namespace, queue, messages, deleteAtMessages }, 'deleted an overgrown queue');
       return events.tell('queue.deleted', { namespace, queue, messages, deleteAtMessages });
     },
   });
@@ -104,11 +105,14 @@ export function createQueueParts(
     randomBytes,
     limits,
     onWarned({ namespace, queue, messages }) {
-      log.warn({ namespace, queue, messages, ...limits }, 'a queue has grown past the threshold for warnings');
+      log.warn(
+        { code: 'queue_warning', namespace, queue, messages, ...limits },
+        'a queue has grown past the warning threshold',
+      );
       return events.tell('queue.warning', { namespace, queue, messages, ...limits });
     },
     onRecovered({ namespace, queue, messages }) {
-      log.info({ namespace, queue, messages }, 'a queue is small again');
+      log.info({ code: 'queue_recovered', namespace, queue, messages }, 'an overgrown queue has recovered');
       return events.tell('queue.recovered', { namespace, queue, messages });
     },
     lookAgain: (queue, afterMs) => jobs.trigger(INSPECT_QUEUE, queue, afterMs),
@@ -121,7 +125,10 @@ export function createQueueParts(
     namespacePrefix,
     exemptQueues,
     onFault: (queue, error) =>
-      log.warn({ err: error, queue }, 'something about a queue could not be done; the next look does it'),
+      log.warn(
+        { code: 'queue_not_processed', err: error, queue },
+        'failed to process a queue; will retry on the next scan',
+      ),
   });
   const inspect = createInspect({
     management,
@@ -159,12 +166,15 @@ export function createQueueParts(
       try {
         const change = await ensureBackstop(management, settings, signal === undefined ? {} : { signal });
         if (change !== 'none')
-          log.info({ change, maxMessages: settings.maxMessages }, 'the backstop of queues was changed');
+          log.info(
+            { code: 'backstop_changed', change, maxMessages: settings.maxMessages },
+            'changed the queue backstop policy',
+          );
       } catch (error) {
         signal?.throwIfAborted();
         log.error(
-          { err: error },
-          'the backstop of queues could not be put: while no agent runs, queues may grow without limit',
+          { code: 'backstop_not_applied', err: error },
+          'failed to apply the queue backstop policy; queues are unbounded while no agent runs',
         );
       }
     },
@@ -174,7 +184,7 @@ export function createQueueParts(
     async survey(signal) {
       const surveyed = await lookAtAll(signal);
       latestSurvey = surveyed;
-      log.debug(surveyed, 'all queues were looked at');
+      log.debug({ code: 'survey_done', ...surveyed }, 'survey done');
       return surveyed;
     },
     watch: {

@@ -50,12 +50,15 @@ export function createRepairParts(
         reason: 'it was not as recorded',
         details: { repaired: repaired.join() },
       });
-      log.warn({ namespace, account, repaired }, 'an account was not as recorded and was repaired');
+      log.warn(
+        { code: 'account_repaired', namespace, account, repaired },
+        'repaired an account that differed from its record',
+      );
     },
     onAdvanced(advanced) {
       const { namespace, ...details } = advanced;
       audit.record({ action: 'repair', namespace, reason: 'its record was behind its accounts', details });
-      log.warn(advanced, 'the record of a namespace was behind its accounts and was brought up to them');
+      log.warn({ code: 'record_advanced', ...advanced }, 'advanced a record that was behind its accounts');
     },
   });
   const reconcile = createReconcile({
@@ -81,20 +84,23 @@ export function createRepairParts(
       remover,
       onForeign({ source, destination, routingKey }, isRemoved) {
         const binding = { source, destination, routingKey };
-        if (isRemoved) log.warn(binding, 'a foreign binding was removed');
+        if (isRemoved) log.warn({ code: 'foreign_binding_removed', ...binding }, 'removed a foreign binding');
         else
-          log.error(binding, 'a foreign binding cannot be removed, as its key is no UTF-8: delete its source exchange');
+          log.error(
+            { code: 'foreign_binding_stuck', ...binding },
+            'cannot remove a foreign binding, because its routing key is not UTF-8; delete its source exchange',
+          );
       },
     }),
     backoff,
     width: config.managementCallsAtOnce,
     onClosed: (closed) => tellClosed({ ...closed, reason: 'age' }, events, audit),
     onUnknown(users) {
-      if (users.length === 0) log.info('every user that is called like an account has a record again');
+      if (users.length === 0) log.info({ code: 'no_unknown_users' }, 'no unknown account-like users remain');
       else
         log.warn(
-          { count: users.length, users: users.slice(0, MOST_NAMES) },
-          'users that are called like accounts have no record; nobody touches them',
+          { code: 'unknown_users', count: users.length, users: users.slice(0, MOST_NAMES) },
+          'unknown users match the account naming scheme; left untouched',
         );
     },
   });

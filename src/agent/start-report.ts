@@ -22,7 +22,7 @@ export async function reportStart(settings: StartReportSettings): Promise<StartR
   const { config, management, store, log, ...found } = settings;
   // Only its version is wanted: an agent that serves is not stopped for that.
   const broker = await management.overview().catch((error: unknown) => {
-    log.warn({ err: error }, 'RabbitMQ does not tell its version');
+    log.warn({ code: 'broker_version_unknown', err: error }, 'could not read the version of RabbitMQ');
     return undefined;
   });
   const { kind: storeKind, storeId } = store;
@@ -30,7 +30,7 @@ export async function reportStart(settings: StartReportSettings): Promise<StartR
     summary: summarize(config, { ...found, version: VERSION, broker, storeKind, storeId }),
     risks: riskyChoices(config, { nodeEnv: process.env['NODE_ENV'], brokerEvents: found.brokerEvents }),
   };
-  log.info(report.summary, 'the agent serves requests');
-  for (const { choice, sentence } of report.risks) log.warn({ choice }, sentence);
+  log.info({ code: 'agent_started', ...report.summary }, 'the agent serves requests');
+  for (const { choice, sentence } of report.risks) log.warn({ code: 'risky_choice', choice }, sentence);
   return report;
 }

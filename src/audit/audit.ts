@@ -78,12 +78,17 @@ export function createAudit(parts: AuditParts): Audit {
         await store.append(batch);
       } catch (error) {
         failures += 1;
-        if (failures === 1) log.warn({ err: error }, 'the audit cannot be written to the store; it is in the log');
+        if (failures === 1)
+          log.warn(
+            { code: 'audit_store_failing', err: error },
+            'cannot write audit records to the store; they are in the log',
+          );
         return false;
       }
       for (const { id } of batch) waiting.delete(id);
     }
-    if (failures + lost > 0) log.info({ lost }, 'the audit is written to the store again');
+    if (failures + lost > 0)
+      log.info({ code: 'audit_store_recovered', lost }, 'audit records are written to the store again');
     failures = 0;
     lost = 0;
     return true;
@@ -105,13 +110,17 @@ export function createAudit(parts: AuditParts): Audit {
   return {
     record(entry) {
       const record = makeAuditRecord(entry, instance, clock.nowMs());
-      line.info(tellable(record), record.action);
+      line.info({ code: 'audit', ...tellable(record) }, record.action);
       waiting.set(record.id, record);
       const [oldest] = waiting.keys();
       if (waiting.size > MOST_WAITING && oldest !== undefined) {
         waiting.delete(oldest);
         lost += 1;
-        if (lost === 1) log.error('records of the audit are in the log only: the store has been down for too long');
+        if (lost === 1)
+          log.error(
+            { code: 'audit_records_dropped' },
+            'the store was unavailable for too long; the oldest audit records are only in the log',
+          );
       }
       writeSoon();
     },
@@ -120,7 +129,10 @@ export function createAudit(parts: AuditParts): Audit {
       while (waiting.size > 0 && (await write()));
       clearTimeout(timer);
       if (waiting.size + lost === 0) return;
-      log.error({ records: waiting.size + lost }, 'the latest records of the audit are in the log only');
+      log.error(
+        { code: 'audit_records_unwritten', records: waiting.size + lost },
+        'stopped with unwritten audit records; they are only in the log',
+      );
     },
   };
 }

@@ -58,7 +58,7 @@ export function createAgentEvents(parts: AgentEventParts): AgentEvents {
       message = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
     } catch (error) {
       // Without the data: what is wrong with it may be that it holds a secret.
-      log.error({ err: error, type }, 'an agent event is not what its type says');
+      log.error({ code: 'event_invalid', err: error, type }, 'agent event does not match its schema');
       return;
     }
     const { event, routingKey } = message;
@@ -68,7 +68,9 @@ export function createAgentEvents(parts: AgentEventParts): AgentEvents {
       contentType: EVENT_CONTENT_TYPE,
       messageId: id,
     })
-      .catch((error: unknown) => log.error({ err: error, event }, 'an agent event could not be published'))
+      .catch((error: unknown) =>
+        log.error({ code: 'event_not_published', err: error, event }, 'could not publish an agent event'),
+      )
       .finally(() => underWay.delete(published));
     underWay.add(published);
     await published;

@@ -120,14 +120,20 @@ async function unbind({ settings, bindings, events, log }: ReactionParts, bindin
   const told = { source, destination, routingKey, user: by };
   try {
     if (!(await bindings.remove(binding))) {
-      log.error(told, 'a foreign binding cannot be removed, as its key is no UTF-8: delete its source exchange');
+      log.error(
+        { code: 'foreign_binding_stuck', ...told },
+        'cannot remove a foreign binding, because its routing key is not UTF-8; delete its source exchange',
+      );
       return;
     }
   } catch (error) {
-    log.error({ err: error, ...told }, 'a foreign binding could not be removed; the next comparison does it');
+    log.error(
+      { code: 'foreign_binding_not_removed', err: error, ...told },
+      'could not remove a foreign binding; the next reconciliation does it',
+    );
     return;
   }
-  log.warn(told, 'a foreign binding was removed');
+  log.warn({ code: 'foreign_binding_removed', ...told }, 'removed a foreign binding');
   const namespace = by === undefined ? undefined : namespaceOfAccount(settings, by);
   if (by === undefined || namespace === undefined) return;
   events.emit('account.repaired', { namespace, account: by, repaired: ['binding'] });

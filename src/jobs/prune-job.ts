@@ -42,7 +42,7 @@ export function pruneJob({
       const audit = await store.audit.prune(bounds.earliestMs() - auditDays * DAY_MS);
       const pruned = { nonces, tombstones, notices, audit };
       if (Object.values(pruned).some((count) => count > 0)) {
-        log.debug(pruned, 'what is of no use any more was removed');
+        log.debug({ code: 'records_pruned', ...pruned }, 'pruned expired records');
       }
     },
   };

@@ -22,8 +22,8 @@ export function reconcileBrokerJob({ reconcile, everyMs, log }: ReconcileJobPart
       const { unknown, ...counts } = await reconcile(signal);
       const isNews = counts.repaired + counts.leftovers + counts.bindings + counts.connections > 0;
       const told = { ...counts, unknown: unknown.length };
-      if (isNews) log.info(told, 'the broker was put right');
-      else log.debug(told, 'the broker is as the store says');
+      if (isNews) log.info({ code: 'drift_repaired', ...told }, 'reconciliation repaired drift');
+      else log.debug({ code: 'no_drift', ...told }, 'reconciliation found no drift');
     },
   };
 }

@@ -74,7 +74,10 @@ export function createRepairBurst(parts: RepairBurstParts): (namespace: string) 
       isLeft = true;
       if (isComparing) return;
       isComparing = true;
-      log.warn({ namespaces: namespaces.size }, 'the accounts of many namespaces were changed: all are compared');
+      log.warn(
+        { code: 'repair_burst', namespaces: namespaces.size },
+        'accounts of many namespaces changed; reconciling all of them',
+      );
       inBackground(compareWhatIsLeft);
       return;
     }

@@ -30,8 +30,8 @@ export async function reportMissingSecrets(
 ): Promise<void> {
   for (const [secretId, namespaces] of await rotation.checkKeys(signal)) {
     log.warn(
-      { secretId, namespaces },
-      `${namespaces} namespaces need the agent secret with the id ${secretId}, which this agent has not: add it to PULSE_AGENT_PREVIOUS_SECRETS until they are rotated`,
+      { code: 'secret_missing', secretId, namespaces },
+      `this agent does not have secret ${secretId}, which ${namespaces} namespaces need; add it to PULSE_AGENT_PREVIOUS_SECRETS`,
     );
   }
 }

@@ -87,7 +87,7 @@ export async function startScheduler(parts: SchedulerOptions): Promise<Scheduler
       // Agenda saves it with the end of the run, in the place of what it computed at the beginning.
       if (typeof nextAfterMs === 'number') job.attrs.nextRunAt = new Date(startedMs + nextAfterMs);
     } catch (error) {
-      if (!stopping.signal.aborted) log.warn({ err: error, job: name, subject }, 'a job failed');
+      if (!stopping.signal.aborted) log.warn({ code: 'job_failed', err: error, job: name, subject }, 'job failed');
     } finally {
       clearInterval(touching);
       if (giveUp !== undefined) abandon.delete(giveUp);
@@ -129,18 +129,27 @@ export async function startScheduler(parts: SchedulerOptions): Promise<Scheduler
       if (stopping.signal.aborted || asking.has(key)) return;
       asking.add(key);
       ask(name, subject, delayMs)
-        .catch((error: unknown) => log.warn({ err: error, job: name, subject }, 'a job could not be asked for'))
+        .catch((error: unknown) =>
+          log.warn({ code: 'job_not_requested', err: error, job: name, subject }, 'could not request a job'),
+        )
         .finally(() => asking.delete(key));
     },
     async stop(deadlineMs) {
       if (stopping.signal.aborted) return;
       stopping.abort(new Error('The agent stops.'));
       clearInterval(keeping);
-      await agenda.stop(false).catch((error: unknown) => log.warn({ err: error }, 'jobs could not be given back'));
+      await agenda
+        .stop(false)
+        .catch((error: unknown) =>
+          log.warn({ code: 'job_locks_not_released', err: error }, 'failed to release job locks'),
+        );
       if (running.size === 0) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => {
-          log.warn({ jobs: [...running].map(({ attrs }) => attrs.name) }, 'jobs still run while the agent stops');
+          log.warn(
+            { code: 'jobs_abandoned', jobs: [...running].map(({ attrs }) => attrs.name) },
+            'jobs still run at the stop deadline',
+          );
           for (const giveUp of abandon) giveUp();
           resolve();
         }, deadlineMs);
@@ -160,6 +169,6 @@ function sayOnceInAWhile(log: Log): (error: Error) => void {
     if (performance.now() - saidMs < SAY_AGAIN_MS) return;
     saidMs = performance.now();
     // The driver's message names hosts at most; its other properties may hold more.
-    log.warn({ reason: `${error.name}: ${error.message}` }, 'the schedule of jobs has a fault');
+    log.warn({ code: 'scheduler_error', reason: `${error.name}: ${error.message}` }, 'job scheduler error');
   };
 }

@@ -44,7 +44,7 @@ export async function serveHttp({ host, port, routes, log }: HttpServerParts): P
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     answer(request, routes)
       .catch((error: unknown): HttpAnswer => {
-        log.error({ err: error }, 'a request over HTTP could not be answered');
+        log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
         return text(500, 'The log of the agent has more.');
       })
       .then(
@@ -70,7 +70,9 @@ export async function serveHttp({ host, port, routes, log }: HttpServerParts): P
     );
     server.listen(port, host, resolve);
   });
-  server.on('error', (error) => log.error({ err: error }, 'the server for health and metrics has a fault'));
+  server.on('error', (error) =>
+    log.error({ code: 'http_server_error', err: error }, 'error of the HTTP server for health and metrics'),
+  );
   server.unref();
   return {
     port: (server.address() as AddressInfo).port,

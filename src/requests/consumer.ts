@@ -73,12 +73,16 @@ class RequestConsumer implements Consumer {
     });
     // It may be refused before anybody waits for it.
     this.started.catch(() => undefined);
-    connection.on('error', (error: Error) => parts.log.warn({ err: error }, 'the request connection has an error'));
+    connection.on('error', (error: Error) =>
+      parts.log.warn({ code: 'request_connection_error', err: error }, 'error on the request connection'),
+    );
     // Without this listener an error thrown by the consumer would close the connection.
-    connection.on('handler-error', (error: Error) => parts.log.error({ err: error }, 'a request handler threw'));
+    connection.on('handler-error', (error: Error) =>
+      parts.log.error({ code: 'request_handler_threw', err: error }, 'a request handler threw'),
+    );
     connection.on('disconnect', (error: Error) => {
       this.#channels = [];
-      parts.log.warn({ err: error }, 'the request connection is gone');
+      parts.log.warn({ code: 'request_connection_lost', err: error }, 'lost the request connection');
     });
     // Not in `setup`: a message that kills the connection there would leave it dead for good.
     connection.on('connect', (model: ChannelModel) => void this.#consume(model));
@@ -113,7 +117,9 @@ class RequestConsumer implements Consumer {
       const channels = [];
       for (const { name, prefetch } of this.#parts.queues) {
         const channel = await model.createChannel();
-        channel.on('error', (error: Error) => this.#parts.log.warn({ err: error }, 'the request channel has an error'));
+        channel.on('error', (error: Error) =>
+          this.#parts.log.warn({ code: 'request_channel_error', err: error }, 'error on the request channel'),
+        );
         channel.on('close', () => this.#reopen(model));
         await channel.prefetch(prefetch);
         const { consumerTag } = await channel.consume(name, (message) => this.#take(model, channel, message));
@@ -126,7 +132,10 @@ class RequestConsumer implements Consumer {
       // Without effect once it has started: a right that is taken away may be given back.
       if (codeOf(error) === ACCESS_REFUSED) this.#onRefused(refused(error));
       if (codeOf(error) === NOT_FOUND) this.#parts.onQueueGone?.();
-      this.#parts.log.warn({ err: error }, 'requests cannot be consumed; the next connection tries again');
+      this.#parts.log.warn(
+        { code: 'requests_not_consumed', err: error },
+        'cannot consume requests; will retry with the next connection',
+      );
       this.#reopen(model);
     }
   }
@@ -147,7 +156,10 @@ class RequestConsumer implements Consumer {
       })
       .catch((error: unknown) => {
         // The channel closed meanwhile: the broker delivers the message again.
-        this.#parts.log.debug({ err: error }, 'a request was served on a channel that is closed');
+        this.#parts.log.debug(
+          { code: 'request_channel_closed', err: error },
+          'a request was served on a closed channel',
+        );
       })
       .finally(() => this.#inHand.delete(served));
     this.#inHand.add(served);

@@ -90,7 +90,9 @@ class ConnectionOutbox implements Outbox {
     this.#connection = connection;
     this.#sockets = sockets;
     this.#log = log;
-    connection.on('error', (error: Error) => log.warn({ err: error }, 'the reply connection has an error'));
+    connection.on('error', (error: Error) =>
+      log.warn({ code: 'reply_connection_error', err: error }, 'error on the reply connection'),
+    );
     connection.on('disconnect', (error: Error & { code?: number }) => this.#onDisconnect(error));
     connection.on('connect', (model: ChannelModel) => void this.#start(model));
   }
@@ -106,7 +108,10 @@ class ConnectionOutbox implements Outbox {
         return;
       }
       if (!isCarried(message)) {
-        this.#log.error({ routingKey: message.routingKey }, 'a reply has a property that AMQP cannot carry');
+        this.#log.error(
+          { code: 'reply_unsendable', routingKey: message.routingKey },
+          'a reply has a property that AMQP cannot carry',
+        );
         settle('refused');
         return;
       }
@@ -132,7 +137,9 @@ class ConnectionOutbox implements Outbox {
   async #start(model: ChannelModel): Promise<void> {
     try {
       const channel = await model.createConfirmChannel();
-      channel.on('error', (error: Error) => this.#log.warn({ err: error }, 'the reply channel has an error'));
+      channel.on('error', (error: Error) =>
+        this.#log.warn({ code: 'reply_channel_error', err: error }, 'error on the reply channel'),
+      );
       channel.on('return', (message) => this.#returned.add(String(message.properties.messageId)));
       // A channel can close without its connection; one way to start again is enough.
       channel.on('close', () => {
@@ -145,7 +152,10 @@ class ConnectionOutbox implements Outbox {
       this.#channel = channel;
       for (const pending of this.#waiting.splice(0)) this.#publish(channel, pending);
     } catch (error) {
-      this.#log.warn({ err: error }, 'the reply channel could not be opened; the next connection tries again');
+      this.#log.warn(
+        { code: 'reply_channel_not_opened', err: error },
+        'could not open the reply channel; will retry with the next connection',
+      );
     }
   }
 
@@ -175,7 +185,7 @@ class ConnectionOutbox implements Outbox {
       });
     } catch (error) {
       // The channel is closing: the message stays unconfirmed and the next connection sends it.
-      this.#log.debug({ err: error }, 'a reply met a closed channel');
+      this.#log.debug({ code: 'reply_channel_closed', err: error }, 'a reply met a closed channel');
       onAnswer(false);
     }
   }
@@ -190,7 +200,10 @@ class ConnectionOutbox implements Outbox {
     this.#returned.clear();
     const suspect = this.#alone;
     this.#alone = undefined;
-    this.#log.warn({ err: error, unconfirmed: this.#unconfirmed.size }, 'the reply connection is gone');
+    this.#log.warn(
+      { code: 'reply_connection_lost', err: error, unconfirmed: this.#unconfirmed.size },
+      'lost the reply connection',
+    );
     if (suspect === undefined || error.code === undefined || NOT_THE_MESSAGE.has(error.code)) return;
     this.#settle(suspect, 'refused');
   }

@@ -90,7 +90,10 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       return verdict;
     } catch (error) {
       if (isAgentError(error, 'Stopping')) return 'requeue';
-      log.error({ err: error }, 'a request could not be served; it goes to the dead letters');
+      log.error(
+        { code: 'request_dead_lettered', err: error },
+        'could not serve a request; it goes to the dead letters',
+      );
       return 'reject';
     }
   };
@@ -110,6 +113,6 @@ function tell(log: Log, delivery: Delivery, answered: Answered, sent: string, du
     ...(delivery.redelivered ? { redelivered: true } : {}),
     ...(answered.answer.kind === 'reply' ? {} : { reason: answered.answer.reason }),
   };
-  if (answered.cause === undefined) log.info(line, 'request');
-  else log.error({ ...line, err: answered.cause }, 'request');
+  if (answered.cause === undefined) log.info({ code: 'request_served', ...line }, 'request');
+  else log.error({ code: 'request_failed', ...line, err: answered.cause }, 'request');
 }

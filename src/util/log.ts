@@ -1,7 +1,14 @@
 import { pino } from 'pino';
+import type { LogCode, LogLevel } from './log-codes.ts';
 
-/** What every part of the agent logs with. */
-export type Log = Pick<pino.Logger, 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'child' | 'level'>;
+/** The fields of one line; the code says which line it is. */
+type LogFields<Level extends LogLevel> = { readonly code: LogCode<Level> } & Readonly<Record<string, unknown>>;
+
+/** What every part of the agent logs with. A code of `LOG_CODES` fits only the method of its level. */
+export type Log = { readonly [Level in LogLevel]: (fields: LogFields<Level>, message: string) => void } & {
+  readonly level: string;
+  child(fields: Readonly<Record<string, unknown>>, options?: { readonly level: string }): Log;
+};
 
 /**
  * The agent's log: one JSON object a line on standard output.

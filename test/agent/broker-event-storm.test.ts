@@ -55,7 +55,7 @@ describe('an agent that gets broker events', function () {
       wrapStore: (store) => interceptStore(store, count),
       wrapManagement: (management) => interceptManagement(management, count),
     });
-    await installation.logged('broker events are consumed');
+    await installation.logged('broker_events_started');
   });
   after('remove the installation', async () => installation.remove());
   afterEach(() => (areSurveysOff = false));

@@ -116,7 +116,7 @@ describe('a broker that goes away and comes back', function () {
   it('after the request queue was deleted by hand', async () => {
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
     await admin.deleteQueue(installation.names.requestQueue);
-    await installation.logged('a queue of the requests was gone and is declared again');
+    await installation.logged('request_queue_redeclared');
     await works();
   });
 

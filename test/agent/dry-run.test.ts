@@ -110,11 +110,11 @@ describe('looking ahead', function () {
     await told('namespace.expired', ended);
     await told('putPermissions', `${drifted}-1`);
     await told('account.repaired', drifted);
-    await told('this would be done about a queue', grown, '"action":"warn"');
+    await told('dry_run_queue', grown, '"action":"warn"');
     const remove = await makeGrown(installation, another);
-    await told('this would be done about a queue', another);
+    await told('dry_run_queue', another);
     await dryRun.stop();
-    const ofGrown = lines.filter((line) => line.includes('done about a queue') && line.includes(`"${grown}"`));
+    const ofGrown = lines.filter((line) => line.includes('dry_run_queue') && line.includes(`"${grown}"`));
     assert.equal(ofGrown.length, 1, 'it is told once');
     await remove();
     assert.deepEqual(await stateOf(installation), before);

@@ -213,7 +213,7 @@ describe('an agent that starts and stops, asked from outside', () => {
       getGlobalParameter: async (...args) => await held.then(() => management.getGlobalParameter(...args)),
     });
     const starting = installation.start({ wrapManagement });
-    const { port } = JSON.parse(await installation.logged('health and metrics are served')) as { port: number };
+    const { port } = JSON.parse(await installation.logged('http_server_started')) as { port: number };
     const early = { httpPort: port } as Awaited<typeof starting>;
     assert.equal((await fetchFrom(early, '/healthz')).status, 200);
     const health = await untilHealth(
@@ -246,7 +246,7 @@ describe('an agent that starts and stops, asked from outside', () => {
   it('serves nothing over HTTP where no port is set', async () => {
     const installation = await makeInstallation();
     assert.equal((await installation.start()).httpPort, undefined);
-    assert.ok(!installation.log.some((line) => line.includes('health and metrics are served')));
+    assert.ok(!installation.log.some((line) => line.includes('http_server_started')));
   });
 
   it('without broker events is ready and degraded', async () => {

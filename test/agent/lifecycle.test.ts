@@ -23,7 +23,7 @@ describe('the life of a namespace', function () {
     await settleDown(held, namespace);
     const credentials = [first.connectionString];
     for (const generation of [2, 3]) {
-      await installation.logged('a namespace was rotated', namespace, `"generation":${generation}`);
+      await installation.logged('namespace_rotated', namespace, `"generation":${generation}`);
       // Handed out before, and promised until after this.
       await assertCredentialsWork({ ...first, connectionString: credentials.at(-1) ?? '' });
       const next = await rpc.request('claim-namespace', { namespace });
@@ -50,8 +50,8 @@ describe('the life of a namespace', function () {
     const claimed = await rpc.request('claim-namespace', { namespace });
     const { connection, closed } = await openDoomed(claimed.connectionString);
     await settleDown(connection, namespace);
-    await installation.logged('a namespace is about to be deleted', namespace);
-    await installation.logged('a namespace and all that it owned is deleted', namespace);
+    await installation.logged('namespace_expiring', namespace);
+    await installation.logged('namespace_deleted', namespace);
     await closed;
     await assertRefused(claimed.connectionString);
     assert.deepEqual(await leftOf(installation, namespace), []);
@@ -60,7 +60,7 @@ describe('the life of a namespace', function () {
     await assertCredentialsWork(kept);
     assert.ok((await leftOf(installation, similar)).includes(`queue/${similar}/one`));
     assert.equal(
-      installation.log.filter((line) => line.includes('about to be deleted') && line.includes(`"${namespace}"`)).length,
+      installation.log.filter((line) => line.includes('namespace_expiring') && line.includes(`"${namespace}"`)).length,
       1,
     );
   });
@@ -79,7 +79,7 @@ describe('the life of a namespace', function () {
     await closed;
     await assertRefused(claimed.connectionString);
     assert.ok(performance.now() - askedMs < 2000);
-    await installation.logged('a namespace and all that it owned is deleted', namespace);
+    await installation.logged('namespace_deleted', namespace);
     assert.deepEqual(await leftOf(installation, namespace), []);
     await assert.rejects(rpc.request('release-namespace', { namespace }), { code: 'ResourceNotFound' });
     const again = await claimAnew(rpc, namespace);
@@ -96,7 +96,7 @@ describe('the life of a namespace', function () {
     const operator = await installation.rpc(REVOKER);
     const namespace = teamNamespace();
     const first = await rpc.request('claim-namespace', { namespace });
-    await installation.logged('a namespace was rotated', namespace);
+    await installation.logged('namespace_rotated', namespace);
     const second = await rpc.request('claim-namespace', { namespace });
     const opened = await Promise.all([first, second].map(({ connectionString }) => openDoomed(connectionString)));
     await settleDown((opened[0] as { connection: ChannelModel }).connection, namespace);

@@ -89,7 +89,7 @@ describe('notices to owners', () => {
   it('are sent soon by the agent, and told in the log without the address', async () => {
     const scene = await start(WITH_CLIENT, ['notify:email:*']);
     const { id, queue } = await scene.add();
-    await scene.installation.logged('an owner was sent a notice', id);
+    await scene.installation.logged('notice_sent', id);
     const [mail, ...others] = scene.installation.taskcluster.mails;
     assert.equal(others.length, 0);
     assert.equal(mail?.address, CONTACT);
@@ -100,7 +100,7 @@ describe('notices to owners', () => {
   it('that the client may not send wait for an operator, and then go out', async () => {
     const scene = await start(WITH_CLIENT, []);
     const notice = await scene.add();
-    await scene.installation.logged('a notice could not be sent and is tried again', notice.id, 'InsufficientScopes');
+    await scene.installation.logged('notice_delayed', notice.id, 'InsufficientScopes');
     const { store, installation } = scene;
     installation.taskcluster.setClient({ ...CLIENT, scopes: [`notify:email:${CONTACT}`] });
     // The pause passes.
@@ -108,7 +108,7 @@ describe('notices to owners', () => {
     assert.ok(waiting !== undefined && waiting.nextAttemptMs > Date.now() + 500_000);
     const due = { ...waiting, revision: waiting.revision + 1, nextAttemptMs: Date.now() };
     assert.ok(await store.notices.replace(due, waiting.revision));
-    await installation.logged('an owner was sent a notice', notice.id);
+    await installation.logged('notice_sent', notice.id);
     assertDiscreet(scene);
   });
 
@@ -119,7 +119,7 @@ describe('notices to owners', () => {
       'notify',
     );
     const { id, namespace, queue } = await scene.add();
-    await scene.installation.logged('a notice could not be delivered and is given up', id);
+    await scene.installation.logged('notice_failed', id);
     await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'DenylistedAddress' });
     assertDiscreet(scene);
   });
@@ -127,14 +127,11 @@ describe('notices to owners', () => {
   it('cannot be sent without a client: the agent says so when it starts, and of each', async () => {
     const scene = await start({}, []);
     const { installation } = scene;
-    await installation.logged(
-      '"level":"warn"',
-      'No notices can be sent to owners of queues before one is deleted: set TASKCLUSTER_CLIENT_ID',
-    );
+    await installation.logged('risky_choice', '"choice":"no-notices"', 'set TASKCLUSTER_CLIENT_ID');
     const { id, namespace, queue } = await scene.add();
-    await installation.logged('a notice could not be delivered and is given up', id);
+    await installation.logged('notice_failed', id);
     await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'NotConfigured' });
-    assert.equal(installation.log.filter((line) => line.includes('No notices can be sent')).length, 1);
+    assert.equal(installation.log.filter((line) => line.includes('"choice":"no-notices"')).length, 1);
   });
 });
 

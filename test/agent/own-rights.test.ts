@@ -23,10 +23,10 @@ interface Right {
 const NO_TOPOLOGY = /BrokerRefused.*topology/;
 const NO_REQUESTS = /BrokerRefused.*read its queues/;
 const NO_REPLIES = /the reply (channel|connection) has an error/;
-const NO_EVENTS = /an agent event could not be published/;
-const NO_BROKER_EVENTS = /broker events are not consumed/;
-const NOTHING_ENDS = /work for a namespace failed and is tried again/;
-const BINDINGS_STAY = /a foreign binding could not be removed/;
+const NO_EVENTS = /event_not_published/;
+const NO_BROKER_EVENTS = /broker_events_error/;
+const NOTHING_ENDS = /namespace_work_failed/;
+const BINDINGS_STAY = /foreign_binding_not_removed/;
 
 /** All of them; `<id>` is the agent's id. */
 const RIGHTS: readonly Right[] = [
@@ -119,9 +119,9 @@ describe("the rights of the agent's own account", function () {
     const source = `exchange/${namespace}/x`;
     await owner.assertExchange(source, 'topic');
     await owner.bindExchange(names.rpcExchange, source, 'smuggled');
-    await installation.logged('a foreign binding was removed', source);
+    await installation.logged('foreign_binding_removed', source);
     await manage(broker, 'DELETE', `/users/${config.usernamePrefix}${namespace}-1`);
-    await installation.logged('an account was not as recorded and was repaired', namespace);
+    await installation.logged('account_repaired', namespace);
 
     const again = await client.request('claim-namespace', { namespace });
     await settleDown(await openConnection(again.connectionString), namespace);

@@ -11,7 +11,7 @@ import { addCleanup } from '../support/cleanup.ts';
 import { skipBecause } from '../support/skip.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 
-const READY = 'the agent serves requests';
+const READY = 'agent_started';
 
 async function serve(installation: TestInstallation): Promise<CommandRun> {
   const run = await runCommandLine(['serve'], installation.environment);
@@ -34,7 +34,7 @@ describe('the agent as a process', function () {
     const name = markerName(installation.config);
     await manage(installation.broker, 'PUT', `/global-parameters/${name}`, { name, value: mark });
     assert.equal(await run.ended, 3);
-    assert.match(run.stdout(), /the agent must not go on/);
+    assert.match(run.stdout(), /agent_must_stop/);
     assert.match(run.stderr(), /pulse-agent adopt/);
   });
 
@@ -58,7 +58,7 @@ describe('the agent as a process', function () {
     await waiting.publish(left);
     assert.match((await inHand).connectionString, /^amqp:/);
     assert.equal(await run.ended, 0);
-    assert.match(run.stdout(), /the agent has stopped/);
+    assert.match(run.stdout(), /agent_stopped/);
     assert.equal(run.stderr(), '');
     // One record has the summary, one each what is risky; what is no terminal gets nothing but records.
     const records = run
@@ -103,7 +103,7 @@ describe('the agent as a process', function () {
     assert.match(printed, /^ {2}broker +RabbitMQ \d/m);
     process.kill(Number(/"pid":(\d+)/.exec(printed)?.[1]), 'SIGTERM');
     await closed;
-    assert.match(printed, /the agent has stopped/);
+    assert.match(printed, /agent_stopped/);
   });
 
   it('that is stuck ends within its deadline, and its request goes to the next', async () => {

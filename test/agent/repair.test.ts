@@ -18,11 +18,11 @@ describe('repair of a running installation', function () {
     const account = `${config.usernamePrefix}${namespace}-1`;
     await manage(broker, 'DELETE', `/users/${account}`);
     await installation.start();
-    assert.ok(installation.log.some((line) => line.includes('was repaired') && line.includes('["account"')));
+    assert.ok(installation.log.some((line) => line.includes('account_repaired') && line.includes('["account"')));
     await (await connect(connectionString)).close();
 
     await manage(broker, 'PUT', `/users/${account}`, { password: 'by hand', tags: '' });
-    await installation.logged('was repaired', '["password"');
+    await installation.logged('account_repaired', '["password"');
     await (await connect(connectionString)).close();
   });
 
@@ -37,7 +37,7 @@ describe('repair of a running installation', function () {
     installation.log.splice(0);
     await manage(broker, 'DELETE', exchange);
     await manage(broker, 'DELETE', backstop);
-    await installation.logged('the backstop of queues was changed');
+    await installation.logged('backstop_changed');
     assert.deepEqual(await manage(broker, 'GET', backstop), before);
     await manage(broker, 'GET', exchange);
     await assertServes(installation);

@@ -161,7 +161,7 @@ describe('reply addresses over AMQP', () => {
     }
     await Promise.all(others);
     assert.deepEqual(
-      log.filter((line) => line.includes('connection is gone')),
+      log.filter((line) => line.includes('connection_lost')),
       [],
     );
   });

@@ -68,7 +68,7 @@ describe('secrets', () => {
     await claim(TEAM);
     breakNextCall = false;
     await cutConnections(broker, vhost.user);
-    await installation.logged('the request connection is gone');
+    await installation.logged('request_connection_lost');
     await claim(TEAM);
     await agent.stop();
 

@@ -25,7 +25,7 @@ describe('a store', function () {
     cpSync(folder, `${folder}-backup`, { recursive: true });
 
     agent = await installation.start();
-    await installation.logged('a namespace was rotated', old, '"generation":3');
+    await installation.logged('namespace_rotated', old, '"generation":3');
     const before = await claim(rpc, old);
     const later = await claim(rpc, unclaimed);
     await settleDown(await openConnection(before.connectionString), old);
@@ -37,8 +37,8 @@ describe('a store', function () {
     const said = installation.log.length;
     await installation.start();
     const lines = installation.log.slice(said);
-    assert.ok(lines.some((line) => line.includes('was behind its accounts') && line.includes(old)));
-    assert.ok(lines.some((line) => line.includes('have no record') && line.includes(`${unclaimed}-1`)));
+    assert.ok(lines.some((line) => line.includes('record_advanced') && line.includes(old)));
+    assert.ok(lines.some((line) => line.includes('unknown_users') && line.includes(`${unclaimed}-1`)));
     await assertHonoured(before, assertCredentialsWork);
     // Nobody knows until when its password was promised, so it works for as long as nobody claims.
     await assertCredentialsWork(later);
@@ -68,7 +68,7 @@ describe('a store', function () {
     await assertCredentialsWork(before);
     await adopt(installation);
     await installation.start();
-    assert.ok(installation.log.some((line) => line.includes('have no record') && line.includes(`${namespace}-1`)));
+    assert.ok(installation.log.some((line) => line.includes('unknown_users') && line.includes(`${namespace}-1`)));
     await assertCredentialsWork(before);
     const again = await claim(rpc, namespace);
     assert.notEqual(again.connectionString, before.connectionString);

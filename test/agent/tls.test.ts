@@ -91,8 +91,8 @@ describe('an agent among servers whose certificates are signed by a private CA',
   it('reaches all of them by TLS alone, and its clients connect by TLS', async () => {
     const { installation, environment } = await prepare();
     const run = await runCommandLine(['serve'], environment);
-    await run.printed('the agent serves requests');
-    await run.printed('broker events are consumed');
+    await run.printed('agent_started');
+    await run.printed('broker_events_started');
     const rpc = await installation.rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace: teamNamespace() });
     assert.match(connectionString, new RegExp(`^amqps://.*@localhost:${amqpsPort}/`));

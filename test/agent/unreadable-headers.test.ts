@@ -9,7 +9,7 @@ const DEPTH = 6_000;
 async function cutAgentConnections(installation: TestInstallation): Promise<void> {
   const { broker, vhost } = installation;
   await cutConnections(broker, vhost.user);
-  await installation.logged('the reply connection is gone');
+  await installation.logged('reply_connection_lost');
 }
 
 describe('properties that are no text', () => {
@@ -38,7 +38,7 @@ describe('properties that are no text', () => {
       await cutAgentConnections(installation());
       assert.equal((await (await installation().rpc()).request('ping', {})).alive, true);
       assert.deepEqual(
-        log.slice(told).filter((line) => line.includes('met a closed channel')),
+        log.slice(told).filter((line) => line.includes('reply_channel_closed')),
         [],
       );
     });
@@ -58,7 +58,7 @@ describe('headers that cannot be decoded', () => {
       others.push(...Array.from({ length: 50 }, () => rpc.request('ping', {})));
       for (const { alive } of await Promise.all(others)) assert.equal(alive, true);
       assert.deepEqual(
-        log.filter((line) => line.includes('connection is gone')),
+        log.filter((line) => line.includes('connection_lost')),
         [],
       );
       // One of an unknown method goes to the dead letters as it is, by the alternate exchange: no client like this one

@@ -153,7 +153,7 @@ describe('watching on a bad day', function () {
   it('lives on surveys where there is no event exchange', async () => {
     const installation = await makeWatchedInstallation({ settings: { eventVhost: unique('nowhere') } });
     await installation.start();
-    await installation.logged('there are no broker events');
+    await installation.logged('broker_events_unavailable');
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);
     const queue = `queue/${team.namespace}/surveyed`;

@@ -40,14 +40,14 @@ describe('watching on a broker that fails', function () {
     await team.channel.assertQueue(queue);
     await team.fill(queue, 60);
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
-    await installation.logged('RabbitMQ has set an alarm');
+    await installation.logged('alarm_set');
     gate.open();
     await until(async () => !(await isThere(installation, queue)), 'the deletion');
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
-    await installation.logged('RabbitMQ has cleared an alarm');
+    await installation.logged('alarm_cleared');
     const isTold = (type: string): boolean =>
       events.seen.some((event) => event.type === type && event.subject === queue) ||
-      installation.log.some((line) => line.includes('could not be published') && line.includes(type));
+      installation.log.some((line) => line.includes('event_not_published') && line.includes(type));
     await until(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
     await installation.remove();
   });
@@ -61,7 +61,7 @@ describe('watching on a broker that fails', function () {
         return await call();
       });
     await installation.start({ wrapManagement });
-    const flowed = (): number => installation.log.filter((line) => line.includes('broker events are consumed')).length;
+    const flowed = (): number => installation.log.filter((line) => line.includes('broker_events_started')).length;
     await until(() => flowed() === 1, 'broker events');
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);

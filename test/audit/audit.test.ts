@@ -67,6 +67,7 @@ describe('the audit of an agent', () => {
       level: 'info',
       agent: 'test',
       name: 'audit',
+      code: 'audit',
       msg: 'deletion',
       actor: 'agent',
       actorName: 'host-1',
@@ -132,7 +133,7 @@ describe('the audit of an agent', () => {
     scene.isDown = false;
     while ((await kept()).length < 2) await once(store, 'call');
     assert.equal(warnings().length, 1);
-    assert.ok(lines.some(({ msg }) => msg === 'the audit is written to the store again'));
+    assert.ok(lines.some(({ code }) => code === 'audit_store_recovered'));
     scene.isDown = true;
     audit.record({ action: 'claim', reason: 'third' });
     while (warnings().length < 2) await once(store, 'call');
@@ -149,7 +150,7 @@ describe('the audit of an agent', () => {
     const reasons = (await kept()).map(({ reason }) => Number(reason));
     assert.equal(reasons.length, 10_000);
     assert.equal(Math.min(...reasons), 3);
-    assert.ok(lines.some(({ msg, lost }) => msg === 'the audit is written to the store again' && lost === 3));
+    assert.ok(lines.some(({ code, lost }) => code === 'audit_store_recovered' && lost === 3));
   });
 
   it('says at the end what the store did not take, and ends all the same', async () => {

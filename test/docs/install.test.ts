@@ -43,7 +43,7 @@ describe('docs/install.md, from the first block to the last', function () {
     runShell({ place, heading: '', language: 'sh', text: `${WITHOUT_TESTS}${text}` }, { env: { PATH: path } });
   const start = async (text: string): Promise<ShellSession> => {
     const session = openShell(`${WITHOUT_TESTS}${text}`, { env: { PATH: path } });
-    await session.printed('the agent serves requests');
+    await session.printed('agent_started');
     return session;
   };
 

@@ -73,9 +73,9 @@ describe('README.md', function () {
     const agent = openShell(`unset "\${!PULSE_AGENT_TEST_@}"\n${text}`, {
       env: { PULSE_AGENT_CONFIG, STORE_URL, RABBITMQ_MANAGEMENT_URL },
     });
-    await agent.printed('the agent serves requests');
+    await agent.printed('agent_started');
     await agent.interrupt('SIGTERM');
-    assert.match(agent.output(), /the agent has stopped/);
+    assert.match(agent.output(), /agent_stopped/);
   });
 
   it('the tests: this is one of them', () => {

@@ -90,12 +90,9 @@ describe('docs/recover.md', function () {
     await runShell({ ...enable, text: 'rabbitmq-plugins disable rabbitmq_event_exchange\n' }, { env: { PATH } });
     const installation = await makeInstallation({ broker });
     await installation.start();
-    await installation.logged('there are no broker events');
+    await installation.logged('broker_events_unavailable');
     await runShell(enable, { env: { PATH } });
-    await until(
-      () => installation.log.some((line) => line.includes('broker events are consumed')),
-      'events are consumed',
-    );
+    await until(() => installation.log.some((line) => line.includes('broker_events_started')), 'broker_events_started');
     const { vhost } = installation.vhost;
     for (const [command, shown] of [
       ['rabbitmqctl list_queues -p pulse name messages consumers', /\/v1\/requests\t0\t1$/m],

@@ -107,7 +107,7 @@ describe('the schedule of jobs', function () {
       work.do = () => Promise.reject(new Error('broken by a test'));
       const { lines } = await start(work);
       await work.begins(3);
-      assert.ok(lines.filter((line) => line.includes('a job failed') && line.includes('broken by a test')).length >= 2);
+      assert.ok(lines.filter((line) => line.includes('job_failed') && line.includes('broken by a test')).length >= 2);
     });
 
     it('runs a triggered job once for a subject, and once more when asked while it runs', async () => {
@@ -138,7 +138,7 @@ describe('the schedule of jobs', function () {
       await work.begins(1);
       await schedule.stop(20_000);
       assert.ok(ended);
-      assert.ok(!schedule.lines.some((line) => line.includes('still run')));
+      assert.ok(!schedule.lines.some((line) => line.includes('jobs_abandoned')));
     });
 
     it('gives up at its deadline a job that never ends', async () => {
@@ -147,9 +147,7 @@ describe('the schedule of jobs', function () {
       const schedule = await start(work);
       await work.begins(1);
       await schedule.stop(100);
-      assert.ok(
-        schedule.lines.some((line) => line.includes('still run while the agent stops') && line.includes('work')),
-      );
+      assert.ok(schedule.lines.some((line) => line.includes('jobs_abandoned') && line.includes('work')));
     });
 
     it('runs a job that was locked for longer than a lock lasts before it began', async () => {
@@ -224,7 +222,7 @@ describe('the schedule of jobs', function () {
         await sleep(2500);
         relay.restore();
         await work.begins(3);
-        assert.ok(lines.some((line) => line.includes('the schedule of jobs has a fault')));
+        assert.ok(lines.some((line) => line.includes('scheduler_error')));
       });
 
       it('is not put off by what a wrong clock wrote, and survives the loss of the collection', async () => {

@@ -61,7 +61,7 @@ describe('a clock that is set', function () {
     );
     assert.deepEqual(await leftOf(site, namespace), before);
     for (const { connectionString } of given) await (await connect(connectionString)).close();
-    assert.equal(agent.log.filter((line) => line.includes('the clock of this machine was set')).length, 1);
+    assert.equal(agent.log.filter((line) => line.includes('clock_stepped')).length, 1);
     // Owners can claim meanwhile, and are promised nothing that is past.
     const third = await agent.claim(namespace);
     assert.ok(third.reclaimAtMs > Date.now() + HOUR);

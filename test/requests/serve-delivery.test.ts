@@ -210,6 +210,7 @@ describe('serve', () => {
       sent: 'replied',
       durationMs: 0,
       redelivered: true,
+      code: 'request_served',
       msg: 'request',
     });
   });

@@ -12,24 +12,25 @@ function logTo(level: 'info' | 'error'): { log: ReturnType<typeof createLog>; te
 describe('createLog', () => {
   it('writes one JSON object a line, with who, when and how grave', () => {
     const { log, text } = logTo('info');
-    log.info({ a: 1 }, 'said');
+    log.info({ code: 'no_unknown_users', a: 1 }, 'said');
     assert.match(text(), /^[^\n]+\n$/);
     const line = JSON.parse(text()) as Record<string, unknown>;
     assert.equal(line['level'], 'info');
     assert.equal(line['agent'], 'pulse-agent');
+    assert.equal(line['code'], 'no_unknown_users');
     assert.equal(line['msg'], 'said');
     assert.equal(new Date(String(line['time'])).toISOString(), line['time']);
   });
 
   it('leaves out what is below its level', () => {
     const { log, text } = logTo('error');
-    log.warn('quiet');
+    log.warn({ code: 'job_failed' }, 'quiet');
     assert.equal(text(), '');
   });
 
   it('writes the message, code and causes of an error', () => {
     const { log, text } = logTo('info');
-    log.error({ err: new Error('outer', { cause: new Error('inner') }) }, 'failed');
+    log.error({ code: 'http_request_failed', err: new Error('outer', { cause: new Error('inner') }) }, 'failed');
     assert.match(text(), /outer.*inner/);
   });
 
@@ -44,11 +45,14 @@ describe('createLog', () => {
       connectionString: 'hidden',
       accessToken: 'hidden',
     };
-    log.info(fields, 'at the top');
-    log.info({ a: fields }, 'one deep');
-    log.info({ a: { b: fields } }, 'two deep');
-    log.child({ a: fields }).info('child');
-    log.info({ url: new Secret('hidden'), err: Object.assign(new Error('e'), { headers: fields }) }, 'in an error');
+    log.info({ code: 'namespace_deleted', ...fields }, 'at the top');
+    log.info({ code: 'namespace_deleted', a: fields }, 'one deep');
+    log.info({ code: 'namespace_deleted', a: { b: fields } }, 'two deep');
+    log.child({ a: fields }).info({ code: 'namespace_deleted' }, 'child');
+    log.info(
+      { code: 'namespace_deleted', url: new Secret('hidden'), err: Object.assign(new Error('e'), { headers: fields }) },
+      'in an error',
+    );
     assert.equal(text().trim().split('\n').length, 5);
     assert.doesNotMatch(text(), /hidden/);
   });

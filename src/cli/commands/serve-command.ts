@@ -33,7 +33,7 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
       const agent = await starting.catch((error: unknown) => {
         if (!signal.aborted) throw error;
-        log.info('stopped before the agent had started');
+        log.info({ code: 'agent_not_started' }, 'stopped before the agent had started');
       });
       // What is no terminal is fed into something that expects one record a line.
       if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
@@ -41,8 +41,12 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       }
       const mustEnd = agent !== undefined && 'mustEnd' in agent ? agent.mustEnd : undefined;
       await aborted(mustEnd === undefined ? signal : AbortSignal.any([signal, mustEnd]));
-      if (mustEnd?.aborted) log.fatal({ err: mustEnd.reason as unknown }, 'the agent must not go on');
-      log.info({ signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined }, 'stopping');
+      if (mustEnd?.aborted)
+        log.fatal({ code: 'agent_must_stop', err: mustEnd.reason as unknown }, 'the agent must not go on');
+      log.info(
+        { code: 'agent_stopping', signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined },
+        'stopping',
+      );
       await agent?.stop();
       mustEnd?.throwIfAborted();
       // Agenda's own timers would hold the process for seconds more. The log is written synchronously.

@@ -26,14 +26,14 @@ describe('createKeyring', () => {
   const origin: PasswordOrigin = {
     secretId: keyring.currentSecretId,
     storeId: 'store',
-    incarnation: 'incarnation',
+    incarnation: 'life',
     username: 'taskcluster-x-1',
     generation: 1,
   };
   const derive = (given: Partial<PasswordOrigin> = {}): string => keyring.derive({ ...origin, ...given }).reveal();
 
   it('derives 32 bytes by HKDF-SHA256 over the JSON of the origin', () => {
-    const info = '["pulse-agent/v1","store","incarnation","taskcluster-x-1",1]';
+    const info = '["pulse-agent/v1","store","life","taskcluster-x-1",1]';
     assert.equal(derive(), hkdf(CURRENT, info, 32));
     assert.equal(derive(), derive());
     assert.match(derive(), /^[\w-]{43}$/);
@@ -54,7 +54,7 @@ describe('createKeyring', () => {
       derive({ generation: 11 }),
       // Parts that would be the same text if they were only put together.
       derive({ storeId: 'storelife', incarnation: '' }),
-      derive({ storeId: 'store","incarnation', incarnation: '' }),
+      derive({ storeId: 'store","life', incarnation: '' }),
     ];
     assert.equal(new Set(passwords).size, passwords.length);
   });
@@ -63,10 +63,7 @@ describe('createKeyring', () => {
     const secretId = createKeyring(new Secret(PREVIOUS), []).currentSecretId;
     assert.notEqual(secretId, keyring.currentSecretId);
     assert.ok(keyring.has(secretId));
-    assert.equal(
-      derive({ secretId }),
-      hkdf(PREVIOUS, '["pulse-agent/v1","store","incarnation","taskcluster-x-1",1]', 32),
-    );
+    assert.equal(derive({ secretId }), hkdf(PREVIOUS, '["pulse-agent/v1","store","life","taskcluster-x-1",1]', 32));
   });
 
   it('gives ids that tell nothing of the secret', () => {

@@ -99,7 +99,7 @@ describe('the deletion of namespaces', function () {
       assert.deepEqual([data['namespace'], data['work'], data['failures']], [broken, 'deletion', failures]);
       const pauseMs = Date.parse(String(data['retryAt'])) - Date.now();
       assert.ok(pauseMs <= 1000 * 2 ** (failures - 1));
-      assert.ok(agent.log.some((line) => line.includes('tried again') && line.includes(broken)));
+      assert.ok(agent.log.some((line) => line.includes('namespace_work_failed') && line.includes(broken)));
       await agent.expiry.sweep(never);
       assert.equal(failing([agent]).length, failures, 'it waits before it is tried again');
       await sleep(Math.max(0, pauseMs) + 20);

@@ -53,7 +53,7 @@ describe('reconcile-broker, of what a namespace leaves behind', function () {
       before.permissions.filter(({ user }) => user !== site.user(1)),
     );
     assert.deepEqual([after.queues, after.exchanges], [before.queues, before.exchanges]);
-    const told = (): number => site.lines.filter((line) => line.includes('have no record')).length;
+    const told = (): number => site.lines.filter((line) => line.includes('unknown_users')).length;
     assert.equal(told(), 1);
     await site.reconcile();
     assert.equal(told(), 1, 'what has not changed is not told again');

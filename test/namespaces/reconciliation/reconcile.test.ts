@@ -149,7 +149,7 @@ describe('reconcile-broker', function () {
     assert.equal(record?.generation, 6);
     assert.equal(record.revision, backup.revision + 1);
     assert.equal((await site.claim()).connectionString, given.at(-1));
-    assert.ok(site.lines.some((line) => line.includes('was behind its accounts')));
+    assert.ok(site.lines.some((line) => line.includes('record_advanced')));
   });
 
   it('closes connections of accounts that are too old, and no others', async () => {

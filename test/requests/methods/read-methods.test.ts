@@ -23,7 +23,7 @@ const context = {
 function storeWith(...names: string[]) {
   const store = createMemoryStore();
   for (const namespace of names) {
-    const state = namespace.startsWith('deleted') ? 'deleted' : 'active';
+    const state = namespace.startsWith('gone') ? 'deleted' : 'active';
     store.put(recordOf(NOW, { namespace, state, deletedAtMs: NOW, contact: 'secret@example.com' }));
   }
   return store.namespaces;

@@ -1,0 +1,223 @@
+/**
+ * The one table of log lines: every line has a code that stays the same from version to version, the level at which it is
+ * logged, and what it means for an operator. `docs/monitoring.md` lists them from here.
+ */
+export const LOG_CODES = {
+  account_repaired: {
+    level: 'warn',
+    meaning:
+      'Another user changed an account; the agent restored what its record says. `repaired` names what differed.',
+  },
+  agent_must_stop: { level: 'fatal', meaning: 'The broker belongs to another store now; the agent stops.' },
+  agent_not_started: { level: 'info', meaning: 'The process was asked to stop during its start.' },
+  agent_started: { level: 'info', meaning: 'The agent serves requests; the fields are its configuration in short.' },
+  agent_stopped: { level: 'info', meaning: 'The agent stopped in order.' },
+  agent_stopping: { level: 'info', meaning: 'The process was asked to stop; `signal` says how.' },
+  alarm_cleared: { level: 'info', meaning: 'RabbitMQ cleared a memory or disk alarm.' },
+  alarm_set: { level: 'error', meaning: 'RabbitMQ raised a memory or disk alarm and blocks all publishers.' },
+  alarms_not_listed: { level: 'warn', meaning: 'Listing the alarms failed; the agent keeps what it knew.' },
+  audit: {
+    level: 'info',
+    meaning: 'One audit record: who did what, when, why, with which outcome. Logged at info unless the log is silent.',
+  },
+  audit_records_dropped: {
+    level: 'error',
+    meaning: 'More audit records waited for the store than are kept; the oldest are only in the log.',
+  },
+  audit_records_unwritten: {
+    level: 'error',
+    meaning: 'The agent stopped while the store was unavailable; `records` audit records are only in the log.',
+  },
+  audit_store_failing: { level: 'warn', meaning: 'Audit records wait for the store. Logged once until it recovers.' },
+  audit_store_recovered: {
+    level: 'info',
+    meaning: 'The store takes audit records again; `lost` counts those that are only in the log.',
+  },
+  background_task_failed: { level: 'warn', meaning: 'A background task failed; periodic jobs do its work.' },
+  backstop_changed: { level: 'info', meaning: 'The backstop policy was created, changed or removed.' },
+  backstop_not_applied: { level: 'error', meaning: 'The backstop policy could not be applied.' },
+  broker_events_error: { level: 'warn', meaning: 'Consuming broker events failed; the agent tries again.' },
+  broker_events_started: { level: 'info', meaning: 'Broker events are consumed.' },
+  broker_events_unavailable: {
+    level: 'error',
+    meaning: 'The event exchange of RabbitMQ is missing; switch the plugin rabbitmq_event_exchange on.',
+  },
+  broker_not_ready: { level: 'warn', meaning: 'A starting agent waits for RabbitMQ, for a minute at most.' },
+  broker_not_restored: {
+    level: 'error',
+    meaning:
+      'After a reconnect the marker and the claimant could not be restored; the next reconciliation tries again.',
+  },
+  broker_version_unknown: { level: 'warn', meaning: 'The start report lacks the version of RabbitMQ.' },
+  claimant_repaired: {
+    level: 'info',
+    meaning: 'The claimant account differed from the configuration and was repaired.',
+  },
+  clock_stepped: { level: 'error', meaning: 'The system clock jumped by `byMs`. Find what sets it.' },
+  drift_repaired: {
+    level: 'info',
+    meaning: 'Reconciliation repaired what differed between the broker and the store; the fields count each kind.',
+  },
+  dry_run_change: { level: 'info', meaning: 'A change that an agent would make; only in a dry run.' },
+  dry_run_event: { level: 'info', meaning: 'An event that an agent would publish; only in a dry run.' },
+  dry_run_queue: { level: 'info', meaning: 'What a survey would do about a queue; only in a dry run.' },
+  dry_run_started: { level: 'info', meaning: 'A dry run began.' },
+  dry_run_stopped: { level: 'info', meaning: 'A dry run stopped.' },
+  event_invalid: {
+    level: 'error',
+    meaning: 'An agent event does not match its schema and was not published. This is a defect: report it.',
+  },
+  event_not_published: {
+    level: 'error',
+    meaning: 'An agent event was lost; the log and the audit still have what it says.',
+  },
+  first_reconciliation_failed: {
+    level: 'error',
+    meaning: 'The reconciliation at the start failed. The agent serves all the same.',
+  },
+  foreign_binding_not_removed: { level: 'error', meaning: 'Removing a binding into an exchange of the agent failed.' },
+  foreign_binding_removed: {
+    level: 'warn',
+    meaning: 'A binding into an exchange of the agent, made by another user, was removed.',
+  },
+  foreign_binding_stuck: {
+    level: 'error',
+    meaning: 'A binding into an exchange of the agent cannot be removed over the management API.',
+  },
+  http_request_failed: { level: 'error', meaning: 'A request for health or metrics failed.' },
+  http_server_error: { level: 'error', meaning: 'The HTTP server for health and metrics reported an error.' },
+  http_server_started: { level: 'info', meaning: 'The HTTP server for health and metrics listens.' },
+  inspection_failed: { level: 'warn', meaning: 'Inspecting growing queues failed.' },
+  job_failed: { level: 'warn', meaning: 'One run of a job failed; its next run does the work again.' },
+  job_locks_not_released: {
+    level: 'warn',
+    meaning: 'A stopping agent could not release its job locks; other agents wait until the locks expire.',
+  },
+  job_not_requested: {
+    level: 'warn',
+    meaning: 'A job that an event asked for could not be enqueued; periodic jobs do its work.',
+  },
+  jobs_abandoned: {
+    level: 'warn',
+    meaning: 'Jobs did not end within the stop deadline; `jobs` names them. Each can be run again.',
+  },
+  namespace_deleted: {
+    level: 'info',
+    meaning: 'A namespace ended: its accounts, queues and exchanges are deleted. `reason` says why.',
+  },
+  namespace_expiring: { level: 'info', meaning: 'A namespace expires soon, or its deletion begins.' },
+  namespace_rotated: { level: 'debug', meaning: 'A namespace got its next credentials.' },
+  namespace_work_failed: {
+    level: 'warn',
+    meaning:
+      'A rotation, deletion, repair or revocation of one namespace failed; `retryAt` says when it is tried again.',
+  },
+  no_drift: { level: 'debug', meaning: 'Reconciliation found no difference between the broker and the store.' },
+  no_unknown_users: { level: 'info', meaning: 'Every user that matches the account naming scheme has a record again.' },
+  notice_delayed: {
+    level: 'warn',
+    meaning: 'An attempt to send a notice failed; `nextAttempt` says when the next one is.',
+  },
+  notice_failed: {
+    level: 'error',
+    meaning: 'A notice is abandoned; `error` is the reason. See docs/queues-and-notices.md.',
+  },
+  notice_sent: { level: 'info', meaning: 'Taskcluster accepted a notice to the owner of a namespace.' },
+  notice_withdrawn: { level: 'info', meaning: 'A notice became pointless before it was sent.' },
+  queue_deleted: { level: 'warn', meaning: 'A queue passed `deleteAtMessages` and was deleted; its owner was warned.' },
+  queue_not_processed: {
+    level: 'warn',
+    meaning: 'Warning of, or deleting, a queue failed; the next survey or inspection does it.',
+  },
+  queue_recovered: { level: 'info', meaning: 'A queue is below the warning threshold again.' },
+  queue_warning: { level: 'warn', meaning: 'A queue passed `warnAtMessages`; its owner gets a notice.' },
+  record_advanced: {
+    level: 'warn',
+    meaning: 'The store was restored from a backup: the accounts had a later generation than the record.',
+  },
+  records_pruned: {
+    level: 'debug',
+    meaning: 'Expired nonces, notices, audit records and tombstones were removed; the fields count each kind.',
+  },
+  repair_burst: {
+    level: 'warn',
+    meaning:
+      'Accounts of many namespaces changed within a short time, so the agent reconciles all instead of repairing each.',
+  },
+  reply_channel_closed: { level: 'debug', meaning: 'A reply is sent again after the reconnect.' },
+  reply_channel_error: { level: 'warn', meaning: 'The reply channel reported an error and is opened again.' },
+  reply_channel_not_opened: { level: 'warn', meaning: 'The reply channel could not be opened.' },
+  reply_connection_error: {
+    level: 'warn',
+    meaning: 'The reply connection reported an error; it reconnects by itself.',
+  },
+  reply_connection_lost: {
+    level: 'warn',
+    meaning: 'The reply connection ended; `unconfirmed` replies are sent again.',
+  },
+  reply_unsendable: { level: 'error', meaning: 'A reply could not be encoded; its request goes to the dead letters.' },
+  request_channel_closed: {
+    level: 'debug',
+    meaning: 'The broker redelivers a request whose channel closed before its acknowledgement.',
+  },
+  request_channel_error: { level: 'warn', meaning: 'The request channel reported an error and is opened again.' },
+  request_connection_error: {
+    level: 'warn',
+    meaning: 'The request connection reported an error; it reconnects by itself.',
+  },
+  request_connection_lost: {
+    level: 'warn',
+    meaning: 'The request connection ended; the broker redelivers what was in hand.',
+  },
+  request_dead_lettered: { level: 'error', meaning: 'Serving a request failed without an answer.' },
+  request_failed: {
+    level: 'error',
+    meaning: 'One request was answered with an error of the agent; `err` is the cause.',
+  },
+  request_handler_threw: { level: 'error', meaning: 'A request handler threw. This is a defect: report it.' },
+  request_queue_redeclared: {
+    level: 'warn',
+    meaning: 'Another client deleted a request queue; the agent declared it again.',
+  },
+  request_served: {
+    level: 'info',
+    meaning: 'One request was answered or dead-lettered: method, namespace, client, outcome and duration.',
+  },
+  requests_not_consumed: { level: 'warn', meaning: 'Consuming the request queues failed.' },
+  risky_choice: {
+    level: 'warn',
+    meaning: 'A setting that works and may not be intended; `choice` names it, the message says what to do.',
+  },
+  scheduler_error: {
+    level: 'warn',
+    meaning: 'The job scheduler cannot reach its store. Logged once a minute at most.',
+  },
+  secret_missing: {
+    level: 'warn',
+    meaning:
+      'Namespaces need an agent secret that this agent does not have; `secretId` and `namespaces` say which and how many.',
+  },
+  survey_done: { level: 'debug', meaning: 'A survey read the depth of every queue; the fields count what it saw.' },
+  topology_connection_error: {
+    level: 'warn',
+    meaning:
+      'The connection that declares the topology and publishes agent events reported an error; it reconnects by itself.',
+  },
+  topology_not_declared: {
+    level: 'error',
+    meaning: 'A queue, exchange or policy of the agent could not be declared again.',
+  },
+  unknown_users: {
+    level: 'warn',
+    meaning:
+      'Users without a record match the account naming scheme. The agent leaves them untouched; see docs/recover.md.',
+  },
+} as const satisfies Record<string, { readonly level: LogLevel; readonly meaning: string }>;
+
+/** A level at which the agent logs. */
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug';
+
+/** The codes that are logged at `Level`; all codes without one. */
+export type LogCode<Level extends LogLevel = LogLevel> = {
+  [Code in keyof typeof LOG_CODES]: (typeof LOG_CODES)[Code]['level'] extends Level ? Code : never;
+}[keyof typeof LOG_CODES];
