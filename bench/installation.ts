@@ -64,7 +64,7 @@ export async function openInstallation(
     randomBytes,
     random: Math.random,
     log: createLog(config, { write: say }),
-    events: { emit: () => undefined, tell: async () => undefined },
+    events: { emit: () => undefined, emitAndWait: async () => undefined },
     audit: noAudit,
   };
   const parts = createNamespaceParts(settings);

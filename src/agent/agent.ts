@@ -149,14 +149,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
 
     const background = createBackgroundTasks(log);
     // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
-    const told: Pick<AgentEvents, 'emit' | 'tell'> = {
+    const told: Pick<AgentEvents, 'emit' | 'emitAndWait'> = {
       emit(type, data) {
         observation.onAgentEvent(type);
         events.emit(type, data);
       },
-      tell(type, data) {
+      emitAndWait(type, data) {
         observation.onAgentEvent(type);
-        return events.tell(type, data);
+        return events.emitAndWait(type, data);
       },
     };
     const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };

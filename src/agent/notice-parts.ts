@@ -15,7 +15,7 @@ export interface NoticePartsSettings {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
-  readonly events: Pick<AgentEvents, 'tell'>;
+  readonly events: Pick<AgentEvents, 'emitAndWait'>;
   readonly audit: Pick<Audit, 'record'>;
 }
 
@@ -31,7 +31,7 @@ export function createNoticeParts({ config, store, clock, log, events, audit }: 
     mail: { agentId: config.id, surveyIntervalSeconds: config.surveyIntervalSeconds },
     onFailing({ kind, namespace, queue, attempts, lastError }) {
       const error = lastError ?? NO_ERROR;
-      return events.tell('notice.failed', { namespace, queue, notice: kind, attempts, error });
+      return events.emitAndWait('notice.failed', { namespace, queue, notice: kind, attempts, error });
     },
     onOutcome(notice) {
       logOutcome(notice, log);

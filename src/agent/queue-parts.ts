@@ -50,7 +50,7 @@ export function createQueueParts(
     audit,
   }: Omit<NamespacePartsSettings, 'random' | 'store' | 'events'> & {
     readonly store: Store;
-    readonly events: Pick<AgentEvents, 'emit' | 'tell'>;
+    readonly events: Pick<AgentEvents, 'emit' | 'emitAndWait'>;
   },
   jobs: Jobs,
 ): QueueParts {
@@ -94,7 +94,7 @@ export function createQueueParts(
         details: { messages, deleteAtMessages },
       });
       log.warn({ code: 'queue_deleted', namespace, queue, messages, deleteAtMessages }, 'deleted an overgrown queue');
-      return events.tell('queue.deleted', { namespace, queue, messages, deleteAtMessages });
+      return events.emitAndWait('queue.deleted', { namespace, queue, messages, deleteAtMessages });
     },
   });
   const alerts = createAlerts({
@@ -109,11 +109,11 @@ export function createQueueParts(
         { code: 'queue_warning', namespace, queue, messages, ...limits },
         'a queue has grown past the warning threshold',
       );
-      return events.tell('queue.warning', { namespace, queue, messages, ...limits });
+      return events.emitAndWait('queue.warning', { namespace, queue, messages, ...limits });
     },
     onRecovered({ namespace, queue, messages }) {
       log.info({ code: 'queue_recovered', namespace, queue, messages }, 'an overgrown queue has recovered');
-      return events.tell('queue.recovered', { namespace, queue, messages });
+      return events.emitAndWait('queue.recovered', { namespace, queue, messages });
     },
     lookAgain: (queue, afterMs) => jobs.trigger(INSPECT_QUEUE, queue, afterMs),
   });

@@ -16,7 +16,7 @@ import { createAnswer } from '../requests/answer.ts';
 import { createAuthenticate } from '../requests/authenticate.ts';
 import { type TaskclusterAuth, createTaskclusterAuth } from '../requests/taskcluster-auth.ts';
 import { type Consumer, startConsumer } from '../requests/consumer.ts';
-import type { AskedBy, MethodHandlers } from '../requests/method.ts';
+import type { Requester, MethodHandlers } from '../requests/method.ts';
 import { claimNamespaceMethod } from '../requests/methods/claim-namespace-method.ts';
 import { getNamespaceMethod } from '../requests/methods/get-namespace-method.ts';
 import { listNamespacesMethod } from '../requests/methods/list-namespaces-method.ts';
@@ -191,7 +191,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
   return { consumer, outbox, counts };
 }
 
-function byClient({ clientId, userId, correlationId }: AskedBy) {
+function byClient({ clientId, userId, correlationId }: Requester) {
   return { actor: 'client', actorName: clientId, userId: userId ?? null, requestId: correlationId } as const;
 }
 

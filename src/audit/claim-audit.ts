@@ -1,15 +1,24 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '../util/clock.ts';
 import { formatInstant } from '../contract/fields.ts';
-import type { ClaimResult } from '../namespaces/claim/claim.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Audit } from './audit.ts';
-import type { AskedBy } from '../requests/method.ts';
+import type { Requester } from '../requests/method.ts';
 
 /** A holder renews every hour or so; once a day says that it is still the one. */
 const RENEWAL_EVERY_SECONDS = 24 * 60 * 60;
 
 /** Holders that are remembered: two megabytes. One that is forgotten is written down once more. */
 const MOST_HOLDERS = 20_000;
+
+/** A claim that was served, as far as the audit is about it. */
+export interface AuditedClaim {
+  readonly record: NamespaceRecord;
+  readonly reclaimAtMs: number;
+  readonly isNew: boolean;
+  readonly isNewHolder: boolean;
+  readonly isNewContact: boolean;
+}
 
 /** What {@link createClaimAudit} works with. */
 export interface ClaimAuditParts {
@@ -22,7 +31,7 @@ export interface ClaimAuditParts {
  * day for each client and user that hold the namespace. Renewals are by far the most of what an agent does; each of them
  * is a line in the log as a request.
  */
-export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: ClaimResult, asked: AskedBy) => void {
+export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: AuditedClaim, asked: Requester) => void {
   /** When each holder was written down, the latest last. Digests and whole seconds take half the memory of what they stand for. */
   const holders = new Map<string, number>();
   return ({ record, reclaimAtMs, isNew, isNewHolder, isNewContact }, { clientId, userId, correlationId }) => {

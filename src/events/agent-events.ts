@@ -37,7 +37,7 @@ export interface AgentEvents {
    * an earlier one has waited for longer. For whoever forgets what it is about next: an agent that dies before has it told
    * again.
    */
-  tell<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
+  emitAndWait<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
   /** Resolves when every event emitted so far is published or given up, after `patienceMs` at the latest. */
   flush(patienceMs: number): Promise<void>;
 }
@@ -77,7 +77,7 @@ export function createAgentEvents(parts: AgentEventParts): AgentEvents {
   };
   return {
     emit: (type, data) => void begin(type, data),
-    async tell(type, data) {
+    async emitAndWait(type, data) {
       const told = begin(type, data);
       if (late > 0) return;
       const given = new AbortController();

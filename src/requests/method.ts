@@ -2,7 +2,7 @@ import type { MethodName, RequestBody, ResultBody } from '../contract/methods.ts
 import type { Signer } from './authenticate.ts';
 
 /** Who asked for something that was done. */
-export interface AskedBy {
+export interface Requester {
   /** The Taskcluster clientId that signed. */
   readonly clientId: string;
   /** As in {@link MethodContext}. */

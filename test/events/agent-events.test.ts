@@ -67,7 +67,7 @@ describe('agent events', () => {
       await once(broker, 'confirm');
     });
     let isTold = false;
-    const telling = events.tell('agent.started', { version: '1.0.0' }).then(() => {
+    const telling = events.emitAndWait('agent.started', { version: '1.0.0' }).then(() => {
       isTold = true;
     });
     await new Promise(setImmediate);
@@ -76,7 +76,7 @@ describe('agent events', () => {
     await telling;
 
     const { events: failing } = setUp(() => Promise.reject(new Error('alarm')));
-    await failing.tell('agent.started', { version: '1.0.0' });
+    await failing.emitAndWait('agent.started', { version: '1.0.0' });
   });
 
   it('are waited for once while the broker confirms nothing, as during an alarm, and again when it does', async () => {
@@ -85,7 +85,7 @@ describe('agent events', () => {
     const { events } = setUp(async () => void (await once(broker, 'confirm')), 500);
     let told = 0;
     const tell = async (): Promise<void> => {
-      await events.tell('agent.started', { version: '1.0.0' });
+      await events.emitAndWait('agent.started', { version: '1.0.0' });
       told += 1;
     };
     const turn = (): Promise<void> => new Promise(setImmediate);

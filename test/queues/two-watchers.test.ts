@@ -51,7 +51,8 @@ describe('two watchers that do everything at the same moment', function () {
       const settings = { config, store, management, clock: systemClock, randomBytes, log, audit: noAudit };
       const events = {
         emit: () => undefined,
-        tell: async (type: string, data: object) => void told.events.push(`${type} ${Reflect.get(data, 'queue')}`),
+        emitAndWait: async (type: string, data: object) =>
+          void told.events.push(`${type} ${Reflect.get(data, 'queue')}`),
       };
       const parts = createQueueParts({ ...settings, events }, { trigger: () => undefined });
       addCleanup(async () => {

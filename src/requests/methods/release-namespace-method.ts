@@ -1,7 +1,7 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import type { Release, Released } from '../../namespaces/deletion/release.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import type { AskedBy, MethodHandler } from '../method.ts';
+import type { Requester, MethodHandler } from '../method.ts';
 
 /** What the method works with. */
 export interface ReleaseMethodParts {
@@ -9,7 +9,7 @@ export interface ReleaseMethodParts {
   /** Deletes it, in the background. */
   readonly startEnd: (record: NamespaceRecord) => void;
   /** Told once of each end that was asked for. */
-  readonly onReleased: (namespace: string, asked: AskedBy) => void;
+  readonly onReleased: (namespace: string, asked: Requester) => void;
 }
 
 /** Ends a namespace. A redelivered request is answered as the first was. */

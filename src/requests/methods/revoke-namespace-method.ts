@@ -1,10 +1,10 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { Revoker } from '../../namespaces/revocation/revoke.ts';
-import type { AskedBy, MethodHandler } from '../method.ts';
+import type { Requester, MethodHandler } from '../method.ts';
 
 /** A revocation that was done, and who asked for it. */
-export interface RevocationRequest extends AskedBy {
+export interface RevocationRequest extends Requester {
   readonly namespace: string;
   /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
   readonly refusedUntilMs: number | undefined;

@@ -1,0 +1,304 @@
+import type { Audit } from '../audit/audit.ts';
+import { type AuditedClaim, createClaimAudit } from '../audit/claim-audit.ts';
+import type { EventData } from '../contract/events.ts';
+import { formatInstant } from '../contract/fields.ts';
+import type { AgentEvents } from '../events/agent-events.ts';
+import type { Requester } from '../requests/method.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+import type { Notice } from '../store/notice-records.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+
+/** What {@link createReporters} uses. */
+export interface ReportersOptions {
+  readonly events: Pick<AgentEvents, 'emit' | 'emitAndWait'>;
+  readonly audit: Pick<Audit, 'record'>;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** One function an outcome; see {@link createReporters}. */
+export type Reporters = ReturnType<typeof createReporters>;
+
+/** The log line names at most this many unknown users; there may be thousands. */
+const MAX_LOGGED_USERS = 20;
+
+/** `lastError` of a notice whose latest attempt got no answer. */
+const NO_ANSWER = 'NoAnswer';
+
+/**
+ * Everything the agent reports: for each outcome its agent event, its audit record and its log line, side by side.
+ *
+ * None of the functions throws. Those that return a promise resolve when their event is published or abandoned: a caller
+ * that forgets the outcome next waits for it, so that an agent that dies before reports it again.
+ */
+export function createReporters({ events, audit, log, clock }: ReportersOptions) {
+  const auditClaim = createClaimAudit({ audit, clock });
+  return {
+    namespaceClaimed(claim: AuditedClaim, requester: Requester): void {
+      auditClaim(claim, requester);
+      if (!claim.isNewHolder) return;
+      const { record, reclaimAtMs, isNew } = claim;
+      events.emit('namespace.claimed', {
+        namespace: record.namespace,
+        clientId: record.claimedBy,
+        ...userOf(requester),
+        first: isNew,
+        created: formatInstant(record.createdMs),
+        expires: formatInstant(record.expiresMs),
+        reclaimAt: formatInstant(reclaimAtMs),
+      });
+    },
+
+    namespaceReleased(namespace: string, requester: Requester): void {
+      events.emit('namespace.released', { namespace, clientId: requester.clientId, ...userOf(requester) });
+      audit.record({ ...byClient(requester), action: 'release', namespace, reason: 'released by its owner' });
+    },
+
+    namespaceRevoked(namespace: string, refusedUntilMs: number | undefined, requester: Requester): void {
+      const revokedUntil = refusedUntilMs === undefined ? undefined : formatInstant(refusedUntilMs);
+      events.emit('namespace.revoked', {
+        namespace,
+        clientId: requester.clientId,
+        ...userOf(requester),
+        ...(revokedUntil === undefined ? {} : { revokedUntil }),
+      });
+      audit.record({
+        ...byClient(requester),
+        action: 'revocation',
+        namespace,
+        reason: 'requested by an operator',
+        details: { revokedUntil: revokedUntil ?? null },
+      });
+    },
+
+    namespaceRotated(record: NamespaceRecord, account: string): void {
+      const { namespace, generation } = record;
+      const nextRotation = formatInstant(record.nextRotationMs);
+      const details = { generation, nextRotation };
+      events.emit('namespace.rotated', { namespace, account, ...details });
+      audit.record({ action: 'rotation', namespace, subject: account, reason: 'rotation due', details });
+      log.debug({ code: 'namespace_rotated', namespace, account, ...details }, 'rotated a namespace');
+    },
+
+    namespaceExpiring({ namespace, expiresMs, endReason }: NamespaceRecord): void {
+      const expires = formatInstant(expiresMs);
+      events.emit('namespace.expiring', { namespace, reason: endReason ?? 'expired', expires });
+      log.info({ code: 'namespace_expiring', namespace, expires }, 'a namespace is about to be deleted');
+    },
+
+    namespaceDeleted(record: NamespaceRecord, queues: number, exchanges: number): void {
+      const { namespace } = record;
+      const reason = record.endReason ?? 'expired';
+      events.emit('namespace.expired', { namespace, reason, queues, exchanges });
+      audit.record({ action: 'deletion', namespace, reason, details: { queues, exchanges } });
+      log.info(
+        { code: 'namespace_deleted', namespace, reason, queues, exchanges },
+        'deleted a namespace and everything it owned',
+      );
+    },
+
+    namespaceWorkFailed(failing: NamespaceWorkFailure): void {
+      const { namespace, work, failures, error } = failing;
+      const retryAt = formatInstant(failing.retryAtMs);
+      const code = error instanceof AgentError ? error.code : 'InternalServerError';
+      events.emit('namespace.failing', { namespace, work, failures, error: code, retryAt });
+      log.warn(
+        { code: 'namespace_work_failed', err: error, namespace, work, failures, retryAt },
+        'work for a namespace failed; will retry',
+      );
+    },
+
+    connectionClosed(closed: EventData<'connection.closed'>): void {
+      events.emit('connection.closed', closed);
+      const { namespace, account, connection, reason } = closed;
+      audit.record({ action: 'connection-closing', namespace, subject: connection, reason, details: { account } });
+    },
+
+    accountRepaired(namespace: string, account: string, repaired: AccountDrift): void {
+      events.emit('account.repaired', { namespace, account, repaired: [...repaired] });
+      audit.record({
+        action: 'repair',
+        namespace,
+        subject: account,
+        reason: 'differed from its record',
+        details: { repaired: repaired.join() },
+      });
+      log.warn(
+        { code: 'account_repaired', namespace, account, repaired },
+        'repaired an account that differed from its record',
+      );
+    },
+
+    recordAdvanced(namespace: string, fromGeneration: number, toGeneration: number): void {
+      const details = { fromGeneration, toGeneration };
+      audit.record({ action: 'repair', namespace, reason: 'its record was behind its accounts', details });
+      log.warn({ code: 'record_advanced', namespace, ...details }, 'advanced a record that was behind its accounts');
+    },
+
+    unknownUsersChanged(users: readonly string[]): void {
+      if (users.length === 0) {
+        log.info({ code: 'no_unknown_users' }, 'no unknown account-like users remain');
+        return;
+      }
+      log.warn(
+        { code: 'unknown_users', count: users.length, users: users.slice(0, MAX_LOGGED_USERS) },
+        'unknown users match the account naming scheme; left untouched',
+      );
+    },
+
+    foreignBindingRemoved({ source, destination, routingKey }: ReportedBinding, maker: BindingMaker = {}): void {
+      const { user, namespace } = maker;
+      audit.record({
+        action: 'repair',
+        subject: destination,
+        reason: 'a foreign binding brought messages to the agent',
+        details: { source, routingKey },
+      });
+      log.warn({ code: 'foreign_binding_removed', source, destination, routingKey, user }, 'removed a foreign binding');
+      if (user === undefined || namespace === undefined) return;
+      events.emit('account.repaired', { namespace, account: user, repaired: ['binding'] });
+    },
+
+    /** @param error why; undefined: the management API cannot name the binding. */
+    foreignBindingNotRemoved({ source, destination, routingKey }: ReportedBinding, error?: unknown): void {
+      const fields = { source, destination, routingKey };
+      if (error === undefined) {
+        log.error(
+          { code: 'foreign_binding_stuck', ...fields },
+          'cannot remove a foreign binding, because its routing key is not UTF-8; delete its source exchange',
+        );
+        return;
+      }
+      log.error(
+        { code: 'foreign_binding_not_removed', err: error, ...fields },
+        'could not remove a foreign binding; the next reconciliation does it',
+      );
+    },
+
+    claimantRepaired(claimant: string, repairs: readonly string[]): void {
+      const details = { repaired: repairs.join() };
+      audit.record({ action: 'repair', subject: claimant, reason: 'differed from the configuration', details });
+      log.info({ code: 'claimant_repaired', claimant, repairs }, 'claimant account repaired');
+    },
+
+    async queueWarned(warned: EventData<'queue.warning'>): Promise<void> {
+      log.warn({ code: 'queue_warning', ...warned }, 'a queue has grown past the warning threshold');
+      await events.emitAndWait('queue.warning', warned);
+    },
+
+    async queueRecovered(recovered: EventData<'queue.recovered'>): Promise<void> {
+      log.info({ code: 'queue_recovered', ...recovered }, 'an overgrown queue has recovered');
+      await events.emitAndWait('queue.recovered', recovered);
+    },
+
+    async queueDeleted(deleted: EventData<'queue.deleted'>): Promise<void> {
+      const { namespace, queue, messages, deleteAtMessages } = deleted;
+      audit.record({
+        action: 'queue-deletion',
+        namespace,
+        subject: queue,
+        reason: 'overgrown',
+        details: { messages, deleteAtMessages },
+      });
+      log.warn({ code: 'queue_deleted', ...deleted }, 'deleted an overgrown queue');
+      await events.emitAndWait('queue.deleted', deleted);
+    },
+
+    /** An attempt to send a notice ended. Never reports to whom. */
+    noticeAttempted(notice: Notice): void {
+      logNotice(notice, log);
+      if (notice.settledMs === null) return;
+      const { id, kind, namespace, queue, state, attempts, lastError } = notice;
+      const outcome = state === 'failed' ? `failed: ${lastError}` : state;
+      const details = { notice: id, attempts };
+      audit.record({ action: 'notice', namespace, subject: queue, reason: kind, outcome, details });
+    },
+
+    async noticeFailing({ namespace, queue, kind, attempts, lastError }: Notice): Promise<void> {
+      const error = lastError ?? NO_ANSWER;
+      await events.emitAndWait('notice.failed', { namespace, queue, notice: kind, attempts, error });
+    },
+
+    /** @param isFromEvent whether this agent alone knows: every agent lists alarms, and one of them gets the event. */
+    alarmChanged(alarm: string, node: string, isActive: boolean, isFromEvent: boolean): void {
+      // The log line comes first: during an alarm the connection that publishes events is blocked.
+      const fields = { alarm, node, active: isActive };
+      if (isActive) {
+        log.error({ code: 'alarm_set', ...fields }, 'RabbitMQ raised an alarm and accepts no messages until it clears');
+      } else {
+        log.info({ code: 'alarm_cleared', ...fields }, 'RabbitMQ cleared an alarm');
+      }
+      if (!isFromEvent) return;
+      events.emit('broker.alarm', { alarm, ...(node === '' ? {} : { node }), active: isActive });
+    },
+
+    clockStepped(byMs: number): void {
+      log.error(
+        { code: 'clock_stepped', byMs },
+        'system clock stepped; using the more conservative of wall and monotonic time for two rotation intervals',
+      );
+    },
+  };
+}
+
+type AccountDrift = Readonly<EventData<'account.repaired'>['repaired']>;
+
+/** Work for a namespace that failed and is tried again. */
+export interface NamespaceWorkFailure {
+  readonly namespace: string;
+  readonly work: EventData<'namespace.failing'>['work'];
+  /** How often it has failed in a row. */
+  readonly failures: number;
+  readonly error: unknown;
+  /** When it is tried again, in ms since the epoch. */
+  readonly retryAtMs: number;
+}
+
+interface ReportedBinding {
+  readonly source: string;
+  readonly destination: string;
+  readonly routingKey: string;
+}
+
+/** Who made a binding, where RabbitMQ's event names the user. */
+interface BindingMaker {
+  readonly user?: string | undefined;
+  /** The namespace whose account that user is. */
+  readonly namespace?: string | undefined;
+}
+
+function userOf({ userId }: Requester): { readonly userId?: string } {
+  return userId === undefined ? {} : { userId };
+}
+
+function byClient({ clientId, userId, correlationId }: Requester) {
+  return { actor: 'client', actorName: clientId, userId: userId ?? null, requestId: correlationId } as const;
+}
+
+function logNotice(notice: Notice, log: Log): void {
+  const { id, kind, namespace, queue, state, attempts, lastError } = notice;
+  const fields = { notice: id, kind, namespace, queue, attempts };
+  switch (state) {
+    case 'sent':
+      log.info({ code: 'notice_sent', ...fields }, 'sent a notice to an owner');
+      break;
+    case 'failed':
+      log.error(
+        { code: 'notice_failed', ...fields, error: lastError ?? NO_ANSWER },
+        'could not deliver a notice; giving up',
+      );
+      break;
+    case 'withdrawn':
+      log.info({ code: 'notice_withdrawn', ...fields }, 'withdrew a notice that is out of date');
+      break;
+    case 'waiting':
+    case 'held':
+      log.warn(
+        { code: 'notice_delayed', ...fields, error: lastError, nextAttempt: formatInstant(notice.nextAttemptMs) },
+        'could not send a notice; will retry',
+      );
+      break;
+  }
+}

@@ -1,0 +1,32 @@
+import type { Lifecycle } from './agent/lifecycle.ts';
+import type { Reporters } from './agent/reporters.ts';
+import type { Management } from './broker/management/management.ts';
+import type { Config } from './config/config.ts';
+import type { ContractNames } from './contract/names.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import type { Store } from './store/store.ts';
+import type { Clock, RandomBytes, Sleep } from './util/clock.ts';
+import type { Log } from './util/log.ts';
+
+/**
+ * What the parts of an agent share. A part takes the fields it needs: `Pick<AgentContext, 'store' | 'clock'>`.
+ *
+ * Broker, store, events and audit are below it: they are in it and do not take it.
+ */
+export interface AgentContext {
+  readonly config: Config;
+  readonly names: ContractNames;
+  /** Which of the agents with this id it is. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly sleep: Sleep;
+  readonly randomBytes: RandomBytes;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly store: Store;
+  readonly management: Management;
+  readonly jobs: Jobs;
+  readonly reporters: Reporters;
+  readonly lifecycle: Lifecycle;
+}
