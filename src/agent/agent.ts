@@ -303,7 +303,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
         surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
         sendNoticesJob(createNoticeParts(partSettings)),
-        pruneJob({ store, bounds: parts.bounds, log, auditDays: config.auditDays }),
+        pruneJob({ store, bounds: parts.bounds, log, auditRetentionDays: config.auditRetentionDays }),
       ]),
       triggered: observation.triggered([
         finishRevocationJob(parts.revoker, parts.backoff),

@@ -54,7 +54,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
         store: opened.namespaces,
         revoker,
         clock: systemClock,
-        width: config.managementCallsAtOnce,
+        width: config.managementConcurrency,
       }),
       async count() {
         const { provisioning, active } = await opened.namespaces.countByState();

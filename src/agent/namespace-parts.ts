@@ -60,7 +60,7 @@ export interface NamespaceParts {
 export function createNamespaceParts(settings: NamespacePartsSettings): NamespaceParts {
   const { config, store, management, clock, sleep = systemSleep, randomBytes, random, log, events, audit } = settings;
   const { usernamePrefix, vhost } = config;
-  const width = config.managementCallsAtOnce;
+  const width = config.managementConcurrency;
   const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
   const intervals: Intervals = {
     rotationMs: config.rotationIntervalSeconds * 1000,

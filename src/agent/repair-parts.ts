@@ -93,7 +93,7 @@ export function createRepairParts(
       },
     }),
     backoff,
-    width: config.managementCallsAtOnce,
+    width: config.managementConcurrency,
     onClosed: (closed) => tellClosed({ ...closed, reason: 'age' }, events, audit),
     onUnknown(users) {
       if (users.length === 0) log.info({ code: 'no_unknown_users' }, 'no unknown account-like users remain');

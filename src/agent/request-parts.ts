@@ -128,7 +128,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
   const { config, names, store, management, clock, log, handlers, closers, observation } = settings;
   const authenticator = observation.authenticator(
     settings.authenticator ??
-      createTaskclusterAuth({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authCallsAtOnce }),
+      createTaskclusterAuth({ rootUrl: config.taskclusterRootUrl, callsAtOnce: config.authConcurrency }),
   );
   closers.pushTogether(() => authenticator.close());
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
@@ -180,7 +180,7 @@ export async function startRequests(settings: RequestPartsSettings): Promise<Req
     ca: config.rabbitmqCa,
     connectionName: `${config.id} requests`,
     queues: [
-      { name: names.requestQueue, prefetch: config.requestsAtOnce },
+      { name: names.requestQueue, prefetch: config.requestPrefetch },
       { name: names.unknownMethodsQueue, prefetch: UNKNOWN_METHODS_AT_ONCE },
     ],
     serve,

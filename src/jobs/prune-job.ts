@@ -23,14 +23,14 @@ export function pruneJob({
   store,
   bounds,
   log,
-  auditDays,
+  auditRetentionDays,
 }: {
   readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices' | 'audit'>;
   /** A signature that is forgotten while other agents accept it can be used again. */
   readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly log: Log;
   /** How long the audit is kept, in days. */
-  readonly auditDays: number;
+  readonly auditRetentionDays: number;
 }): RecurringJob {
   return {
     name: 'prune',
@@ -39,7 +39,7 @@ export function pruneJob({
       const nonces = await store.nonces.prune(bounds.earliestMs());
       const tombstones = await pruneTombstones(store.namespaces, bounds, signal);
       const notices = await store.notices.prune(bounds.earliestMs() - NOTICE_KEPT_MS);
-      const audit = await store.audit.prune(bounds.earliestMs() - auditDays * DAY_MS);
+      const audit = await store.audit.prune(bounds.earliestMs() - auditRetentionDays * DAY_MS);
       const pruned = { nonces, tombstones, notices, audit };
       if (Object.values(pruned).some((count) => count > 0)) {
         log.debug({ code: 'records_pruned', ...pruned }, 'pruned expired records');

@@ -78,7 +78,7 @@ describe('an auth service in trouble', () => {
     const credentials = installation().taskcluster.credentials(TEAM);
     const body = { namespace: teamNamespace() };
     const startedMs = performance.now();
-    const claims = Array.from({ length: installation().config.authCallsAtOnce * 3 }, () =>
+    const claims = Array.from({ length: installation().config.authConcurrency * 3 }, () =>
       requester.request({ method: 'claim-namespace', body, credentials }),
     );
     const rpc = await installation().rpc();

@@ -40,7 +40,7 @@ describe('prune', () => {
       auditOf({ id: 'young', atMs: clock.nowMs() - 7 * DAY }),
     ]);
     const bounds = { earliestMs: () => clock.nowMs() };
-    const job = pruneJob({ store, bounds, log: LOG, auditDays: 7 });
+    const job = pruneJob({ store, bounds, log: LOG, auditRetentionDays: 7 });
     await job.run(new AbortController().signal);
     assert.deepEqual(
       ['alive', 'old', 'young'].map((name) => store.peek(name) !== undefined),
@@ -65,7 +65,7 @@ describe('prune', () => {
     const entry = { replyAddress: 'a', correlationId: 'c', digest: 'd', firstSeenMs: 0, outcome: null };
     await store.nonces.remember({ ...entry, key: 'young', acceptableUntilMs: clock.nowMs() + 1 });
     clock.setWall(clock.nowMs() + DAY);
-    await pruneJob({ store, bounds, log: LOG, auditDays: 7 }).run(new AbortController().signal);
+    await pruneJob({ store, bounds, log: LOG, auditRetentionDays: 7 }).run(new AbortController().signal);
     assert.notEqual(store.peek('young'), undefined);
     assert.equal(await store.nonces.recordOutcome('young', 'x'), 'x');
   });

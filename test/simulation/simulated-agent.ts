@@ -43,7 +43,7 @@ export function configOf(rotationMs: number): Config {
     defaultLifetimeSeconds: 4 * rotationIntervalSeconds,
     maxLifetimeSeconds: 100 * rotationIntervalSeconds,
     expiryNoticeSeconds: rotationIntervalSeconds,
-    managementCallsAtOnce: 4,
+    managementConcurrency: 4,
   };
 }
 
@@ -78,7 +78,7 @@ export function startSimulatedAgent({
   };
   const parts = createNamespaceParts(settings);
   const repairParts = createRepairParts(settings, parts, { remove: async () => false });
-  const prune = pruneJob({ store, bounds: parts.bounds, log: LOG, auditDays: 30 });
+  const prune = pruneJob({ store, bounds: parts.bounds, log: LOG, auditRetentionDays: 30 });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {

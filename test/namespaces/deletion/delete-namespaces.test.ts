@@ -132,7 +132,7 @@ describe('the deletion of namespaces', function () {
         calls += 1;
         throw new AgentError('BrokerUnavailable', 'By a test.');
       },
-      config: { managementCallsAtOnce: 4 },
+      config: { managementConcurrency: 4 },
     });
     const namespace = await doomed(room, agent);
     const vhost = encodeURIComponent(room.config.vhost);
