@@ -40,7 +40,9 @@ import { pruneJob } from '../jobs/prune-job.ts';
 import { createNoticeParts } from './notice-parts.ts';
 import { auditRemovals, createRepairParts } from './repair-parts.ts';
 import { createQueueParts } from './queue-parts.ts';
-import { createHandlers, startRequests } from './request-parts.ts';
+import { createReporters } from './reporters.ts';
+import { createHandlers } from '../requests/methods/handlers.ts';
+import { createRequestServer } from '../requests/server.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { VERSION } from '../version.ts';
@@ -194,17 +196,19 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     };
     const queues = createQueueParts({ ...partSettings, events: told }, jobs);
     closers.pushTogether(() => queues.close());
-    const handlers = createHandlers(config, store, clock, parts, {
-      events: told,
-      audit,
-      jobs,
-      startEnd: createBatcher({
-        start: (work) => background.run('deletion', work),
-        together: parts.endNamespaces,
-        sleep: systemSleep,
-        withinMs: RELEASES_WITHIN_MS,
-      }),
-    });
+    const reporters = createReporters({ events: told, audit, log, clock });
+    const handlers = createHandlers(
+      { config, store, clock, jobs, reporters },
+      {
+        ...parts,
+        startDeletion: createBatcher({
+          start: (work) => background.run('deletion', work),
+          together: parts.endNamespaces,
+          sleep: systemSleep,
+          withinMs: RELEASES_WITHIN_MS,
+        }),
+      },
+    );
     const broker = await openAgentBroker(
       {
         amqpUrl: config.rabbitmqUrl,
@@ -261,35 +265,29 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       );
     });
 
-    const {
-      consumer,
-      outbox,
-      counts: requestCounts,
-    } = await startRequests({
-      config,
-      names,
-      store,
-      management,
-      clock,
-      log,
-      handlers,
-      closers,
-      observation,
-      onQueueGone: () =>
-        background.run('declaring the topology again', async (signal) => {
-          await broker.declareAgain(signal);
-          log.warn({ code: 'request_queue_redeclared' }, 'a request queue was missing and was declared again');
-        }),
-      ...(options.authenticator === undefined ? {} : { authenticator: options.authenticator }),
-    });
+    const server = createRequestServer(
+      { config, names, store, management, clock, log },
+      {
+        handlers,
+        authenticator: options.authenticator,
+        observer: observation,
+        onQueueGone: () =>
+          background.run('declaring the topology again', async (signal) => {
+            await broker.declareAgain(signal);
+            log.warn({ code: 'request_queue_redeclared' }, 'a request queue was missing and was declared again');
+          }),
+      },
+    );
+    closers.pushTogether(() => server.close());
+    await server.start();
 
     observation.watch(
       'requests',
-      checkConnection(() => consumer.consuming, 'no requests are taken'),
+      checkConnection(() => server.consuming, 'no requests are taken'),
     );
     observation.watch(
       'replies',
-      checkConnection(() => outbox.connected, 'the reply connection is gone'),
+      checkConnection(() => server.canReply, 'the reply connection is gone'),
     );
 
     closers.push(() => background.stop(JOBS_STOP_MS));
@@ -351,7 +349,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     });
     return {
       instance,
-      requestCounts,
+      requestCounts: server.counts,
       httpPort: observation.port,
       report,
       mustEnd: mustEnd.signal,
@@ -363,7 +361,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         // It is waited for below, with the other connections.
         void watch.close();
         await Promise.all([
-          consumer.drain(deadlineMs).then(() => background.stop(leftMs())),
+          server.drain(deadlineMs).then(() => background.stop(leftMs())),
           started.stop(Math.min(JOBS_STOP_MS, deadlineMs)),
         ]);
         const uptimeSeconds = Math.floor((clock.monotonicMs() - startedMs) / 1000);

@@ -2,14 +2,14 @@ import { WireError } from '../../contract/wire-errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { ClaimResult } from '../../namespaces/claim/claim.ts';
 import type { ClaimInput } from '../../namespaces/claim/decide-claim.ts';
-import type { Requester, MethodHandler } from '../method.ts';
+import type { Reporters } from '../../agent/reporters.ts';
+import type { MethodHandler } from '../method.ts';
 
 /** What the method works with. */
 export interface ClaimMethodParts {
   readonly claimNamespace: (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult>;
   readonly requireSealedReplies: boolean;
-  /** Told of every claim that succeeded. */
-  readonly onClaimed: (result: ClaimResult, asked: Requester) => void;
+  readonly reporters: Pick<Reporters, 'namespaceClaimed'>;
 }
 
 /** Gives credentials for a namespace. The serving code seals the result where the body has a `replyKey`. */
@@ -30,7 +30,7 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
       },
       signal,
     );
-    parts.onClaimed(result, { clientId: signer.clientId, userId, correlationId });
+    parts.reporters.namespaceClaimed(result, { clientId: signer.clientId, userId, correlationId });
     return {
       namespace: result.record.namespace,
       created: formatInstant(result.record.createdMs),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { AuditedClaim } from '../../../src/audit/claim-audit.ts';
 import type { ClaimResult } from '../../../src/namespaces/claim/claim.ts';
 import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
 import { parseResult } from '../../../src/contract/messages.ts';
@@ -32,14 +33,14 @@ const replyKey = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOB
 
 function setUp(given: Partial<ClaimMethodParts> = {}) {
   const claims: ClaimInput[] = [];
-  const told: ClaimResult[] = [];
+  const told: AuditedClaim[] = [];
   const method = claimNamespaceMethod({
     claimNamespace: async (claim) => {
       claims.push(claim);
       return result;
     },
     requireSealedReplies: false,
-    onClaimed: (claimed) => void told.push(claimed),
+    reporters: { namespaceClaimed: (claimed) => void told.push(claimed) },
     ...given,
   });
   return { claims, told, method };

@@ -1,0 +1,44 @@
+import type { AgentContext } from '../../context.ts';
+import { FINISH_REVOCATION } from '../../jobs/finish-revocation-job.ts';
+import { aftermathMs, type Intervals } from '../../namespaces/timing.ts';
+import { VERSION } from '../../version.ts';
+import type { MethodHandlers } from '../method.ts';
+import { type ClaimMethodParts, claimNamespaceMethod } from './claim-namespace-method.ts';
+import { getNamespaceMethod } from './get-namespace-method.ts';
+import { listNamespacesMethod } from './list-namespaces-method.ts';
+import { pingMethod } from './ping-method.ts';
+import { type ReleaseMethodParts, releaseNamespaceMethod } from './release-namespace-method.ts';
+import { type RevokeMethodParts, revokeNamespaceMethod } from './revoke-namespace-method.ts';
+
+/** What the methods do to namespaces. */
+export interface HandlersOptions {
+  readonly claimNamespace: ClaimMethodParts['claimNamespace'];
+  readonly releaseNamespace: ReleaseMethodParts['releaseNamespace'];
+  readonly revoker: RevokeMethodParts['revoker'];
+  readonly intervals: Intervals;
+  /** Deletes a released namespace in the background. */
+  readonly startDeletion: (namespace: string) => void;
+}
+
+/** A handler for each method of the contract. */
+export function createHandlers(
+  { config, clock, store, jobs, reporters }: Pick<AgentContext, 'config' | 'clock' | 'store' | 'jobs' | 'reporters'>,
+  { claimNamespace, releaseNamespace, revoker, intervals, startDeletion }: HandlersOptions,
+): MethodHandlers {
+  return {
+    ping: pingMethod({ id: config.id, version: VERSION }, clock),
+    'claim-namespace': claimNamespaceMethod({
+      claimNamespace,
+      requireSealedReplies: config.requireSealedReplies,
+      reporters,
+    }),
+    'get-namespace': getNamespaceMethod(store.namespaces),
+    'list-namespaces': listNamespacesMethod(store.namespaces),
+    'release-namespace': releaseNamespaceMethod({ releaseNamespace, startDeletion, reporters }),
+    'revoke-namespace': revokeNamespaceMethod({
+      revoker,
+      finishRevocation: (namespace) => jobs.trigger(FINISH_REVOCATION, namespace, aftermathMs(intervals)),
+      reporters,
+    }),
+  };
+}

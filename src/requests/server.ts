@@ -1,0 +1,136 @@
+import { readDirectReplyTo } from '../broker/amqp/direct-reply-to.ts';
+import { createRunningNodes } from '../broker/management/running-nodes.ts';
+import type { AgentContext } from '../context.ts';
+import { createAnswer } from './answer.ts';
+import { createAuthenticate } from './authenticate.ts';
+import { type Consumer, startConsumer } from './consumer.ts';
+import type { MethodHandlers } from './method.ts';
+import { openOutbox, type Outbox } from './outbox.ts';
+import { createServeDelivery } from './serve-delivery.ts';
+import { createTaskclusterAuth, type TaskclusterAuth } from './taskcluster-auth.ts';
+
+/** The time within which a request is answered, in ms: the contract promises 10 s, and the reply has to travel. */
+const REQUEST_DEADLINE_MS = 9_000;
+
+/** Requests with an unknown method are rare. */
+const UNKNOWN_METHODS_PREFETCH = 16;
+
+/** What {@link createRequestServer} needs besides the context. */
+export interface RequestServerOptions {
+  readonly handlers: MethodHandlers;
+  /** In place of Taskcluster's auth service. */
+  readonly authenticator?: TaskclusterAuth | undefined;
+  readonly observer: RequestObserver;
+  /** Called when a request queue does not exist. The server retries until it does. */
+  readonly onQueueGone: () => void;
+}
+
+/** Measures the server. */
+export interface RequestObserver {
+  /** The same authenticator, with its calls measured. */
+  readonly authenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
+  /** A request was served. */
+  readonly onServed: (method: string, outcome: string, durationMs: number) => void;
+}
+
+/** Serves requests: consumes, authenticates, answers, replies, acknowledges. */
+export interface RequestServer {
+  /** Whether it takes requests now. */
+  readonly consuming: boolean;
+  /** Whether it can send replies now. */
+  readonly canReply: boolean;
+  /** How many requests had which outcome so far, by `<method> <outcome>`. */
+  readonly counts: ReadonlyMap<string, number>;
+  /**
+   * Connects and begins to consume.
+   *
+   * @throws Error when a first connection fails; AgentError `BrokerRefused` when the account may not read the queues.
+   */
+  start(): Promise<void>;
+  /** Takes no more requests, and waits at most `deadlineMs` for those in progress. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Closes everything, also after a start that failed halfway. */
+  close(): Promise<void>;
+}
+
+/** A server of the requests to this agent. */
+export function createRequestServer(
+  context: Pick<AgentContext, 'config' | 'names' | 'store' | 'management' | 'clock' | 'log'>,
+  { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
+): RequestServer {
+  const { config, names, store, management, clock, log } = context;
+  const { taskclusterRootUrl: rootUrl, authConcurrency: callsAtOnce } = config;
+  const auth = observer.authenticator(authenticator ?? createTaskclusterAuth({ rootUrl, callsAtOnce }));
+  const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
+  const counts = new Map<string, number>();
+  let outbox: Outbox | undefined;
+  let consumer: Consumer | undefined;
+
+  const answer = createAnswer({
+    rpcExchange: names.rpcExchange,
+    namespacePrefix: config.namespacePrefix,
+    handlers,
+    authenticate: createAuthenticate({
+      authenticator: auth,
+      nonces: store.nonces,
+      clock,
+      audience: config.audience,
+      maxSkewMs: config.maxSkewSeconds * 1000,
+    }),
+    isLiveReplyAddress: async (address) => {
+      const read = readDirectReplyTo(address);
+      if (read === undefined) return false;
+      // While the nodes cannot be listed, no address is trusted: publishing to a forged one costs the connection.
+      return await nodes.couldHost(read).catch(() => false);
+    },
+  });
+
+  const onServed = (method: string, outcome: string, durationMs: number): void => {
+    observer.onServed(method, outcome, durationMs);
+    const key = `${method} ${outcome}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  };
+
+  return {
+    counts,
+    get consuming() {
+      return consumer?.consuming ?? false;
+    },
+    get canReply() {
+      return outbox?.connected ?? false;
+    },
+    async start() {
+      const connection = { url: config.rabbitmqUrl, ca: config.rabbitmqCa, log };
+      // Lists the nodes now: while they are unknown, no request can be answered.
+      await nodes.couldHost({ nodeHash: 0, id: 0, serial: 0 });
+      outbox = await openOutbox({ ...connection, connectionName: `${config.id} replies` });
+      consumer = await startConsumer({
+        ...connection,
+        connectionName: `${config.id} requests`,
+        queues: [
+          { name: names.requestQueue, prefetch: config.requestPrefetch },
+          { name: names.unknownMethodsQueue, prefetch: UNKNOWN_METHODS_PREFETCH },
+        ],
+        serve: createServeDelivery({
+          answer,
+          outbox,
+          deadExchange: names.deadExchange,
+          clock,
+          log,
+          counters: { count: onServed },
+          deadlineMs: REQUEST_DEADLINE_MS,
+        }),
+        onQueueGone,
+      });
+    },
+    async drain(deadlineMs) {
+      await consumer?.drain(deadlineMs);
+    },
+    async close() {
+      // All at the same time: each may have to wait for an answer that does not come.
+      const closing = [async () => auth.close(), async () => outbox?.close(), async () => consumer?.close()];
+      const closed = await Promise.allSettled(closing.map(async (close) => await close()));
+      for (const result of closed) if (result.status === 'rejected') throw result.reason;
+    },
+  };
+}
