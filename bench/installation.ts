@@ -3,17 +3,18 @@ import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
-import { systemClock } from '../src/util/clock.ts';
+import { systemClock, systemSleep } from '../src/util/clock.ts';
 import {
   createNamespaceParts,
   type NamespaceParts,
   type NamespacePartsSettings,
 } from '../src/agent/namespace-parts.ts';
-import type { createQueueParts } from '../src/agent/queue-parts.ts';
+import { createReporters } from '../src/agent/reporters.ts';
 import { createRepairParts, type RepairParts } from '../src/agent/repair-parts.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { createLog } from '../src/util/log.ts';
 import { noAudit } from '../src/audit/audit.ts';
+import type { QueuesContext } from '../src/queues/queues.ts';
 import { openStore } from '../src/store/open-store.ts';
 import type { Site } from './site.ts';
 
@@ -30,7 +31,7 @@ export interface BenchInstallation extends NamespaceParts, RepairParts {
   close(): Promise<void>;
 }
 
-type PartSettings = Parameters<typeof createQueueParts>[0] & NamespacePartsSettings;
+type PartSettings = QueuesContext & NamespacePartsSettings;
 
 const LIFETIME_MS = 30 * 24 * 3_600_000;
 
@@ -56,6 +57,8 @@ export async function openInstallation(
     monotonicMs: () => systemClock.monotonicMs() + aheadMs,
   };
   const store = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
+  const log = createLog(config, { write: say });
+  const events = { emit: () => undefined, emitAndWait: async () => undefined };
   const settings: PartSettings = {
     config,
     store,
@@ -63,9 +66,12 @@ export async function openInstallation(
     clock,
     randomBytes,
     random: Math.random,
-    log: createLog(config, { write: say }),
-    events: { emit: () => undefined, emitAndWait: async () => undefined },
+    sleep: systemSleep,
+    log,
+    events,
     audit: noAudit,
+    jobs: { trigger: () => undefined },
+    reporters: createReporters({ events, audit: noAudit, log, clock }),
   };
   const parts = createNamespaceParts(settings);
   const remover = createBindingRemover({ amqpUrl: config.rabbitmqUrl, id: config.id, vhost: config.vhost, management });

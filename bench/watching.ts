@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
-import { createQueueParts } from '../src/agent/queue-parts.ts';
+import { createQueues } from '../src/queues/queues.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { contractNames } from '../src/contract/names.ts';
 import { freePorts } from '../dev/processes.ts';
@@ -85,7 +85,7 @@ async function declareQueues(connection: ChannelModel): Promise<void> {
 async function measureSurvey(site: Site, environment: Environment, say: (line: string) => void): Promise<Row> {
   const installation = await openInstallation(site, STORE, say, environment);
   const { config, signal } = installation;
-  const queues = createQueueParts(installation.settings, { trigger: () => undefined });
+  const queues = createQueues(installation.settings);
   try {
     await installation.claim([NAMESPACE]);
     const pairs: Pair[] = [];

@@ -37,9 +37,9 @@ import { createAudit } from '../audit/audit.ts';
 import { type AgentEvents, createAgentEvents } from '../events/agent-events.ts';
 import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
 import { pruneJob } from '../jobs/prune-job.ts';
-import { createNoticeParts } from './notice-parts.ts';
+import { createNotices } from '../notices/notices.ts';
 import { auditRemovals, createRepairParts } from './repair-parts.ts';
-import { createQueueParts } from './queue-parts.ts';
+import { createQueues } from '../queues/queues.ts';
 import { createReporters } from './reporters.ts';
 import { createHandlers } from '../requests/methods/handlers.ts';
 import { createRequestServer } from '../requests/server.ts';
@@ -189,26 +189,24 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       await keepMark({ signal });
       // At the start it has just been declared.
       if (schedule !== undefined) await declareAgain(signal);
-      await queues.keepBackstop(signal);
+      await queues.applyBackstop(signal);
       const outcome = await compare(signal);
       observation.onSuccess(RECONCILE_BROKER);
       return outcome;
     };
-    const queues = createQueueParts({ ...partSettings, events: told }, jobs);
-    closers.pushTogether(() => queues.close());
     const reporters = createReporters({ events: told, audit, log, clock });
-    const handlers = createHandlers(
-      { config, store, clock, jobs, reporters },
-      {
-        ...parts,
-        startDeletion: createBatcher({
-          start: (work) => background.run('deletion', work),
-          together: parts.endNamespaces,
-          sleep: systemSleep,
-          withinMs: RELEASES_WITHIN_MS,
-        }),
-      },
-    );
+    const context = { ...partSettings, jobs, sleep: systemSleep, reporters };
+    const queues = createQueues(context);
+    closers.pushTogether(() => queues.close());
+    const handlers = createHandlers(context, {
+      ...parts,
+      startDeletion: createBatcher({
+        start: (work) => background.run('deletion', work),
+        together: parts.endNamespaces,
+        sleep: systemSleep,
+        withinMs: RELEASES_WITHIN_MS,
+      }),
+    });
     const broker = await openAgentBroker(
       {
         amqpUrl: config.rabbitmqUrl,
@@ -300,7 +298,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         announceExpiryJob(parts.expiry, config.expiryNoticeSeconds * 1000),
         reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
         surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
-        sendNoticesJob(createNoticeParts(partSettings)),
+        sendNoticesJob(createNotices(context)),
         pruneJob({ store, bounds: parts.bounds, log, auditRetentionDays: config.auditRetentionDays }),
       ]),
       triggered: observation.triggered([
@@ -323,7 +321,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       events: told,
       jobs,
       bindings: remover,
-      queues: queues.watch,
+      queues,
       background,
       compare: reconcile,
       lookAtAll,

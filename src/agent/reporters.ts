@@ -206,6 +206,13 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       await events.emitAndWait('queue.deleted', deleted);
     },
 
+    queueNotProcessed(queue: string, error: unknown): void {
+      log.warn(
+        { code: 'queue_not_processed', err: error, queue },
+        'failed to process a queue; will retry on the next scan',
+      );
+    },
+
     /** An attempt to send a notice ended. Never reports to whom. */
     noticeAttempted(notice: Notice): void {
       logNotice(notice, log);

@@ -83,7 +83,7 @@ export interface ReactionParts {
 
 /** What is done about queues: in memory and at once, as these events come in bursts. */
 export interface QueueWatch {
-  lookSoon(queue: string, isNew: boolean): void;
+  inspectSoon(queue: string, isNew: boolean): void;
   forget(queue: string): void;
 }
 
@@ -104,7 +104,7 @@ export function createBrokerEventReactions(parts: ReactionParts): (event: Broker
         if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.take(event);
         return undefined;
       case 'look':
-        parts.queues.lookSoon(reaction.queue, reaction.isNew);
+        parts.queues.inspectSoon(reaction.queue, reaction.isNew);
         return undefined;
       case 'forget':
         parts.queues.forget(reaction.queue);

@@ -1,3 +1,4 @@
+import type { Reporters } from '../agent/reporters.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Notifier, SendOutcome } from './notifier.ts';
@@ -12,10 +13,7 @@ export interface SendNoticesParts {
   readonly notifier: Notifier;
   readonly clock: Clock;
   readonly mail: MailSettings;
-  /** It is about to be given up. Told at least once: again where an agent died meanwhile. */
-  readonly onFailing: (notice: Notice) => Promise<void>;
-  /** Is told of each notice after an attempt, or after it was withdrawn, as it then is in the store. */
-  readonly onOutcome: (notice: Notice) => void;
+  readonly reporters: Pick<Reporters, 'noticeAttempted' | 'noticeFailing'>;
 }
 
 /** The sending of notices. */
@@ -38,13 +36,13 @@ const PAGE = 100;
  * agent dies, or loses the store, in between; the text is the same then, and Taskcluster drops it.
  */
 export function createSendNotices(parts: SendNoticesParts): SendNotices {
-  const { store, notifier, clock, mail, onFailing, onOutcome } = parts;
+  const { store, notifier, clock, mail, reporters } = parts;
   /** What came of attempts while the store could not be told: it is written before anything is sent again. */
   const unwritten = new Map<string, SendOutcome>();
 
   /** Once it is written that a notice failed nobody comes back to it: what is to be told is told first. */
   const write = async (after: Notice, before: Notice): Promise<boolean> => {
-    if (after.state === 'failed') await onFailing(after);
+    if (after.state === 'failed') await reporters.noticeFailing(after);
     return await store.notices.replace(after, before.revision);
   };
   const settle = async (begun: Notice, outcome: SendOutcome): Promise<void> => {
@@ -52,7 +50,7 @@ export function createSendNotices(parts: SendNoticesParts): SendNotices {
     for (let before: Notice | undefined = begun; before !== undefined; ) {
       const after = decideAfter(before, outcome, clock.nowMs());
       if (await write(after, before)) {
-        onOutcome(after);
+        reporters.noticeAttempted(after);
         break;
       }
       // Another agent took this attempt for lost. What was sent is sent, whatever becomes of the other one's.
@@ -73,7 +71,7 @@ export function createSendNotices(parts: SendNoticesParts): SendNotices {
     const { what, notice } = decideAttempt(due, record, clock.nowMs());
     if (!(await write(notice, due))) return;
     if (what === 'send') await settle(notice, await notifier.send(mailOf(notice, mail), signal));
-    else onOutcome(notice);
+    else reporters.noticeAttempted(notice);
   };
 
   const writeUnwritten = async (): Promise<void> => {

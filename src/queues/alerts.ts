@@ -1,23 +1,19 @@
-import type { Clock, RandomBytes } from '../util/clock.ts';
-import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { AgentContext } from '../context.ts';
+import type { Reporters } from '../agent/reporters.ts';
+import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { type AlertAction, type AlertLimits, type Depth, nextAlert } from './decide-alert.ts';
 import type { DeleteQueue } from './delete-queue.ts';
-import type { QueueNotices } from '../notices/queue-notices.ts';
+import { INSPECT_QUEUE } from './inspect-queue.ts';
+import type { QueueNotices } from './queue-notices.ts';
 
 /** What {@link createAlerts} works with. */
-export interface AlertsParts {
-  readonly store: QueueAlertStore;
+export interface AlertsParts extends Pick<AgentContext, 'clock' | 'randomBytes' | 'jobs'> {
+  readonly store: Pick<AgentContext['store'], 'queueAlerts'>;
   readonly notices: QueueNotices;
   readonly deletion: DeleteQueue;
-  readonly clock: Clock;
-  readonly randomBytes: RandomBytes;
   readonly limits: AlertLimits;
-  /** Told at least once for each warning and each recovery: again where an agent died meanwhile. */
-  readonly onWarned: (alert: QueueAlert) => Promise<void>;
-  readonly onRecovered: (alert: QueueAlert) => Promise<void>;
-  /** Asks that somebody look at a queue in so many ms, whatever becomes of this agent. */
-  readonly lookAgain: (queue: string, afterMs: number) => void;
+  readonly reporters: Pick<Reporters, 'queueWarned' | 'queueRecovered'>;
 }
 
 /** Carries out what was decided about queues. */
@@ -45,7 +41,9 @@ const WAITING_MS = 2_000;
 
 /** Builds it. */
 export function createAlerts(parts: AlertsParts): Alerts {
-  const { store, notices, deletion, clock, randomBytes, limits, lookAgain } = parts;
+  const { notices, deletion, clock, randomBytes, limits, jobs, reporters } = parts;
+  const store = parts.store.queueAlerts;
+  const lookAgain = (queue: string, afterMs: number): void => jobs.trigger(INSPECT_QUEUE, queue, afterMs);
 
   const forget = async (alert: QueueAlert): Promise<void> => {
     await notices.withdrawDeletion(alert, clock.nowMs());
@@ -53,14 +51,16 @@ export function createAlerts(parts: AlertsParts): Alerts {
   };
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     await notices.addWarning(record, alert);
-    await parts.onWarned(alert);
+    const { namespace, queue, messages } = alert;
+    await reporters.queueWarned({ namespace, queue, messages, ...limits });
     await store.replace(nextAlert(alert, { level: 'warned' }, clock.nowMs()), alert.revision);
     if (alert.messages >= limits.deleteAtMessages) lookAgain(alert.queue, WARNED_MS);
   };
   const finishRecovery = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     await notices.withdrawDeletion(alert, clock.nowMs());
     await notices.addRecovery(record, alert);
-    await parts.onRecovered(alert);
+    const { namespace, queue, messages } = alert;
+    await reporters.queueRecovered({ namespace, queue, messages });
     await store.remove(alert.queue, alert.revision);
   };
   /** Writes the next level; undefined when somebody else was faster. */

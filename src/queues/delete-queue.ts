@@ -1,3 +1,4 @@
+import type { Reporters } from '../agent/reporters.ts';
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
 import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
 import { AgentError, isAgentError } from '../util/agent-errors.ts';
@@ -6,7 +7,7 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
 import type { ConfirmDepth } from './confirm-depth.ts';
-import type { QueueNotices } from '../notices/queue-notices.ts';
+import type { QueueNotices } from './queue-notices.ts';
 import type { RemoveQueue } from './remove-queue.ts';
 
 /** What {@link createDeleteQueue} works with. */
@@ -23,8 +24,7 @@ export interface DeleteQueueParts {
   readonly limits: AlertLimits;
   /** Whether no queue is known to have come or gone under this name since an instant of the monotonic clock. */
   readonly isSameSince: (queue: string, sinceMs: number) => boolean;
-  /** It is deleted. Told at least once: again where an agent died meanwhile. */
-  readonly onDeleted: (alert: QueueAlert) => Promise<void>;
+  readonly reporters: Pick<Reporters, 'queueDeleted'>;
 }
 
 /** The deletion of queues that have grown too large. */
@@ -42,11 +42,12 @@ export interface DeleteQueue {
 
 /** Builds it. */
 export function createDeleteQueue(parts: DeleteQueueParts): DeleteQueue {
-  const { store, notices, removeQueue, lastLook, readyCounts, clock, limits } = parts;
+  const { store, notices, removeQueue, lastLook, readyCounts, clock, limits, reporters } = parts;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
     await notices.releaseDeletion(alert, clock.nowMs());
-    await parts.onDeleted(alert);
+    const { namespace, queue, messages } = alert;
+    await reporters.queueDeleted({ namespace, queue, messages, deleteAtMessages: limits.deleteAtMessages });
     await store.queueAlerts.remove(alert.queue, alert.revision);
   };
   const forget = async (alert: QueueAlert): Promise<void> => {

@@ -1,3 +1,4 @@
+import type { Reporters } from '../agent/reporters.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import type { Clock } from '../util/clock.ts';
 import type { NamePattern } from '../util/name-pattern.ts';
@@ -17,8 +18,7 @@ export interface ProcessQueuesParts {
   readonly namespacePrefix: string;
   /** Queues whose whole name one of these matches are left alone. */
   readonly exemptQueues: readonly NamePattern[];
-  /** A queue about which something could not be done; the next look does it. */
-  readonly onFault: (queue: string, error: unknown) => void;
+  readonly reporters: Pick<Reporters, 'queueNotProcessed'>;
 }
 
 /** A queue about which there may be something to do. */
@@ -40,7 +40,7 @@ const WIDTH = 8;
 
 /** Builds it. Only queues of a namespace that has a record and is not ending are ever acted upon. */
 export function createProcessQueues(parts: ProcessQueuesParts): ProcessQueues {
-  const { namespaces, alerts, clock, limits, namespacePrefix, exemptQueues, onFault } = parts;
+  const { namespaces, alerts, clock, limits, namespacePrefix, exemptQueues, reporters } = parts;
 
   const ownerOf = async (queue: string): Promise<NamespaceRecord | undefined> => {
     const namespace = namespaceOfQueue(namespacePrefix, queue);
@@ -64,7 +64,7 @@ export function createProcessQueues(parts: ProcessQueuesParts): ProcessQueues {
         failuresInARow = 0;
       } catch (error) {
         if (signal.aborted) throw error;
-        onFault(one.queue, error);
+        reporters.queueNotProcessed(one.queue, error);
         failuresInARow += 1;
         if (failuresInARow >= WIDTH) throw error;
       }

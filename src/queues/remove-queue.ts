@@ -1,4 +1,7 @@
 import { BrokerRefusal, type Management, type ManagementCallOptions } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import { accountName } from '../namespaces/accounts/account-names.ts';
+import type { Reporters } from '../agent/reporters.ts';
 import type { Sleep } from '../util/clock.ts';
 import { AgentError } from '../util/agent-errors.ts';
 
@@ -15,11 +18,9 @@ export interface RemoveQueueParts {
     Management,
     'deleteQueue' | 'getQueue' | 'getQueueOwner' | 'listUserConnections' | 'closeConnection'
   >;
-  readonly vhost: string;
-  /** The RabbitMQ users of a namespace. */
-  readonly accountsOf: (namespace: string) => readonly string[];
-  readonly onClosed: (closed: ClosedHolder) => void;
+  readonly config: Pick<Config, 'vhost' | 'usernamePrefix'>;
   readonly sleep: Sleep;
+  readonly reporters: Pick<Reporters, 'connectionClosed'>;
 }
 
 /**
@@ -43,7 +44,8 @@ const LOOK_AGAIN_MS = 50;
 const MOST_LOOKS = 20;
 
 /** Makes it. */
-export function createRemoveQueue({ management, vhost, accountsOf, onClosed, sleep }: RemoveQueueParts): RemoveQueue {
+export function createRemoveQueue({ management, config, sleep, reporters }: RemoveQueueParts): RemoveQueue {
+  const { vhost, usernamePrefix } = config;
   /** The connection that holds an exclusive queue, where it is one of the namespace. */
   const findHolder = async (
     namespace: string,
@@ -52,7 +54,8 @@ export function createRemoveQueue({ management, vhost, accountsOf, onClosed, sle
   ): Promise<ClosedHolder | undefined> => {
     const connection = await management.getQueueOwner(vhost, queue, options);
     if (connection === undefined) return undefined;
-    for (const account of accountsOf(namespace)) {
+    for (const slot of [1, 2] as const) {
+      const account = accountName(usernamePrefix, namespace, slot);
       const open = await management.listUserConnections(account, options);
       if (open.some(({ name }) => name === connection)) return { namespace, account, connection };
     }
@@ -66,7 +69,9 @@ export function createRemoveQueue({ management, vhost, accountsOf, onClosed, sle
       if (!(error instanceof BrokerRefusal)) throw error;
       const holder = await findHolder(namespace, queue, { signal: options.signal });
       if (holder === undefined) throw error;
-      if (await management.closeConnection(holder.connection, REASON, options)) onClosed(holder);
+      if (await management.closeConnection(holder.connection, REASON, options)) {
+        reporters.connectionClosed({ ...holder, reason: 'overgrown' });
+      }
     }
     for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
       if ((await management.getQueue(vhost, queue, { signal: options.signal })) === undefined) return true;

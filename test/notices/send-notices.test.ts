@@ -89,10 +89,10 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
       notifier: mailer(),
       clock,
       mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
-      onFailing: async () => undefined,
-      onOutcome: (notice) => void outcomes.push(notice),
+      reporters: { noticeFailing: async () => undefined, noticeAttempted },
       ...given,
     });
+  const noticeAttempted = (notice: Notice): void => void outcomes.push(notice);
   /** A notice of a namespace that is active and has a contact. */
   const add = async (given: Partial<Notice> = {}, record: Partial<NamespaceRecord> = {}): Promise<Notice> => {
     const namespace = unique('taskcluster-x');
@@ -231,18 +231,21 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     const refused = await add({ contact: 'denylisted@example.org' });
     const tooOld = await add({ attempts: 1, seenMs: clock.nowMs() - GIVE_UP_MS });
     const told: string[] = [];
-    const onFailing = async ({ id }: Notice): Promise<void> => {
-      const { state } = await kept(id === refused.id ? refused : tooOld);
-      told.push(`${id} ${state}`);
+    const reporters = {
+      noticeAttempted,
+      async noticeFailing({ id }: Notice): Promise<void> {
+        const { state } = await kept(id === refused.id ? refused : tooOld);
+        told.push(`${id} ${state}`);
+      },
     };
     const dead = interceptStore(store, async (step, call) => {
       if (step === 'notices.replace' && told.length > 0) throw new Error('The agent has died.');
       return await call();
     });
-    await assert.rejects(agent({ store: dead, onFailing }).sweep(calm), /died/);
+    await assert.rejects(agent({ store: dead, reporters }).sweep(calm), /died/);
     clock.advance(ATTEMPT_LEASE_MS);
-    await agent({ store: others, onFailing }).sweep(calm);
-    await agent({ store: others, onFailing }).sweep(calm);
+    await agent({ store: others, reporters }).sweep(calm);
+    await agent({ store: others, reporters }).sweep(calm);
     for (const notice of [refused, tooOld]) {
       assert.equal((await kept(notice)).state, 'failed');
       const times = told.filter((line) => line === `${notice.id} waiting`).length;

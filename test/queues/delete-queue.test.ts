@@ -4,7 +4,7 @@ import { momentOf } from '../../src/util/clock.ts';
 import { DELETE_WINDOW_MS } from '../../src/queues/decide-alert.ts';
 import { createDeleteQueue } from '../../src/queues/delete-queue.ts';
 import type { ConfirmedDepth } from '../../src/queues/confirm-depth.ts';
-import { createQueueNotices } from '../../src/notices/queue-notices.ts';
+import { createQueueNotices } from '../../src/queues/queue-notices.ts';
 import type { NoticeState } from '../../src/store/notice-records.ts';
 import type { QueueAlert } from '../../src/store/queue-alert-records.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
@@ -45,7 +45,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     wasThere: true,
     isSame: true,
   };
-  const told: QueueAlert[] = [];
+  const told: { messages: number }[] = [];
   const deleted: string[] = [];
   const deletion = createDeleteQueue({
     store,
@@ -66,7 +66,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     clock,
     limits: LIMITS,
     isSameSince: () => hooks.isSame,
-    onDeleted: async (about) => void told.push(about),
+    reporters: { queueDeleted: async (event) => void told.push(event) },
   });
   return {
     clock,

@@ -75,8 +75,7 @@ async function play({ name, act, told, mails, isLeft }: History, fault?: Fault):
     },
     clock: room.clock,
     mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
-    onFailing: async () => assert.fail('no notice fails'),
-    onOutcome: () => undefined,
+    reporters: { noticeFailing: async () => assert.fail('no notice fails'), noticeAttempted: () => undefined },
   });
   const goOn = async (work: Promise<unknown>): Promise<void> => {
     await work.catch((error: unknown) => room.faults.push(error));

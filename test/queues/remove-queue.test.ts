@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import type { ChannelModel } from 'amqplib';
 import { BrokerRefusal } from '../../src/broker/management/management.ts';
 import { systemSleep } from '../../src/util/clock.ts';
-import { type ClosedHolder, createRemoveQueue, type RemoveQueue } from '../../src/queues/remove-queue.ts';
+import { createRemoveQueue, type RemoveQueue } from '../../src/queues/remove-queue.ts';
 import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
-import { createVhost, manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
+import { manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { unique } from '../support/folders.ts';
 import { until } from '../support/watched.ts';
 
 const { signal } = new AbortController();
@@ -15,19 +17,33 @@ describe('the removal of a queue', function () {
   useSharedBroker();
   let room: AgentRoom;
   let remove: RemoveQueue;
-  let closed: ClosedHolder[];
+  let account: string;
+  let closed: { namespace: string; account: string }[];
   beforeEach(async () => {
     room = await openAgentRoom();
     closed = [];
+    const usernamePrefix = unique('team');
+    account = `${usernamePrefix}taskcluster-x-2`;
     remove = createRemoveQueue({
       management: room.management,
-      vhost: room.vhost,
-      // As if the room's administrator was an account.
-      accountsOf: () => ['nobody', room.user],
-      onClosed: (holder) => closed.push(holder),
+      config: { vhost: room.vhost, usernamePrefix },
+      reporters: { connectionClosed: (connection) => void closed.push(connection) },
       sleep: systemSleep,
     });
   });
+
+  /** Adds a RabbitMQ user with every right in the vhost; returns its connection string. */
+  const addUser = async (user: string): Promise<string> => {
+    const broker = await sharedBroker();
+    await manage(broker, 'PUT', `/users/${user}`, { password: 'password', tags: '' });
+    addCleanup(async () => void (await manage(broker, 'DELETE', `/users/${user}`)));
+    const everything = { configure: '.*', write: '.*', read: '.*' };
+    await manage(broker, 'PUT', `/permissions/${encodeURIComponent(room.vhost)}/${user}`, everything);
+    const url = new URL(room.amqpUrl);
+    url.username = user;
+    url.password = 'password';
+    return url.href;
+  };
 
   /** Declares a queue over a connection that alone may use it, and waits until RabbitMQ tells whose it is. */
   const declareExclusive = async (url: string): Promise<ChannelModel> => {
@@ -49,28 +65,22 @@ describe('the removal of a queue', function () {
   });
 
   it('is the end of the one connection that may use it, where that is the namespace’s', async () => {
-    const other = await openConnection(room.amqpUrl);
-    const connection = await declareExclusive(room.amqpUrl);
+    const url = await addUser(account);
+    const other = await openConnection(url);
+    const connection = await declareExclusive(url);
     const ended = once(connection, 'close');
     assert.equal(await remove('taskcluster-x', 'exclusive', { signal }), true);
     await ended;
     assert.equal(await room.management.getQueue(room.vhost, 'exclusive'), undefined);
     assert.deepEqual(
-      closed.map(({ namespace, account }) => [namespace, account]),
-      [['taskcluster-x', room.user]],
+      closed.map((one) => [one.namespace, one.account]),
+      [['taskcluster-x', account]],
     );
     await other.createChannel();
   });
 
   it('is refused where a stranger holds it, whose connection stays', async () => {
-    const stranger = await createVhost();
-    const everything = { configure: '.*', write: '.*', read: '.*' };
-    const path = `/permissions/${encodeURIComponent(room.vhost)}/${stranger.user}`;
-    await manage(await sharedBroker(), 'PUT', path, everything);
-    const url = new URL(room.amqpUrl);
-    url.username = stranger.user;
-    url.password = stranger.password;
-    const connection = await declareExclusive(url.href);
+    const connection = await declareExclusive(await addUser(unique('stranger')));
     await assert.rejects(remove('taskcluster-x', 'exclusive', { signal }), BrokerRefusal);
     assert.deepEqual(closed, []);
     await (await connection.createChannel()).checkQueue('exclusive');

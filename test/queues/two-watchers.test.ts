@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../src/broker/management/open-management.ts';
-import { systemClock } from '../../src/util/clock.ts';
-import { createQueueParts, type QueueParts } from '../../src/agent/queue-parts.ts';
+import { systemClock, systemSleep } from '../../src/util/clock.ts';
+import { createReporters } from '../../src/agent/reporters.ts';
+import { createQueues, type Queues } from '../../src/queues/queues.ts';
 import { createLog } from '../../src/util/log.ts';
 import { noAudit } from '../../src/audit/audit.ts';
 import { createSendNotices, type SendNotices } from '../../src/notices/send-notices.ts';
@@ -35,7 +36,7 @@ describe('two watchers that do everything at the same moment', function () {
     const told: Told = { events: [], mails: [], deletions: [] };
     const log = createLog(config, { write: () => undefined });
 
-    const addWatcher = async (): Promise<QueueParts & SendNotices> => {
+    const addWatcher = async (): Promise<Queues & SendNotices> => {
       const store = await openStore(url, { clock: systemClock, randomBytes });
       addCleanup(() => store.close());
       const management = openManagement(config, {
@@ -48,13 +49,23 @@ describe('two watchers that do everything at the same moment', function () {
           },
         }),
       });
-      const settings = { config, store, management, clock: systemClock, randomBytes, log, audit: noAudit };
       const events = {
         emit: () => undefined,
         emitAndWait: async (type: string, data: object) =>
           void told.events.push(`${type} ${Reflect.get(data, 'queue')}`),
       };
-      const parts = createQueueParts({ ...settings, events }, { trigger: () => undefined });
+      const reporters = createReporters({ events, audit: noAudit, log, clock: systemClock });
+      const parts = createQueues({
+        config,
+        store,
+        management,
+        clock: systemClock,
+        sleep: systemSleep,
+        randomBytes,
+        log,
+        jobs: { trigger: () => undefined },
+        reporters,
+      });
       addCleanup(async () => {
         await parts.close();
         management.close();
@@ -69,8 +80,7 @@ describe('two watchers that do everything at the same moment', function () {
         },
         clock: systemClock,
         mail: { agentId: config.id, surveyIntervalSeconds: 60 },
-        onFailing: async () => assert.fail('no notice fails'),
-        onOutcome: () => undefined,
+        reporters: { ...reporters, noticeFailing: async () => assert.fail('no notice fails') },
       });
       return { ...parts, ...sender };
     };
@@ -90,7 +100,7 @@ describe('two watchers that do everything at the same moment', function () {
     }
     await channel.waitForConfirms();
 
-    const together = async (work: (watcher: QueueParts & SendNotices) => Promise<unknown>): Promise<void> =>
+    const together = async (work: (watcher: Queues & SendNotices) => Promise<unknown>): Promise<void> =>
       void (await Promise.all(watchers.map(work)));
     while (told.deletions.length < QUEUES || (await store.queueAlerts.list({ limit: 1 })).length > 0) {
       await together((watcher) => watcher.survey(signal));

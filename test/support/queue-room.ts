@@ -7,7 +7,7 @@ import type { AlertLimits } from '../../src/queues/decide-alert.ts';
 import { createDeleteQueue, type DeleteQueueParts } from '../../src/queues/delete-queue.ts';
 import { createGrowth, type Growth } from '../../src/queues/growth.ts';
 import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
-import { createQueueNotices, type QueueNotices } from '../../src/notices/queue-notices.ts';
+import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
 import { createSurvey, type Survey } from '../../src/queues/survey-queues.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
@@ -47,7 +47,13 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const depths = new Map<string, number>();
   const told: string[] = [];
   const faults: unknown[] = [];
-  const common = { clock, vhost: '/', limits: LIMITS };
+  const reporters = {
+    queueWarned: async ({ queue }: { queue: string }) => void told.push(`warned ${queue}`),
+    queueRecovered: async ({ queue }: { queue: string }) => void told.push(`recovered ${queue}`),
+    queueDeleted: async ({ queue }: { queue: string }) => void told.push(`deleted ${queue}`),
+    queueNotProcessed: (_queue: string, error: unknown) => void faults.push(error),
+  };
+  const common = { clock, vhost: '/', limits: LIMITS, reporters };
   const notices = createQueueNotices({ store: store.notices, limits: LIMITS });
   const readyCounts: DeleteQueueParts['readyCounts'] = {
     read: async (queues) => new Map([...depths].filter(([queue]) => queues.includes(queue))),
@@ -69,18 +75,15 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     },
     readyCounts,
     isSameSince: () => true,
-    onDeleted: async ({ queue }) => void told.push(`deleted ${queue}`),
     ...options.deletion,
   });
   const alerts = createAlerts({
     ...common,
-    store: store.queueAlerts,
+    store,
     notices,
     deletion,
     randomBytes,
-    onWarned: async ({ queue }) => void told.push(`warned ${queue}`),
-    onRecovered: async ({ queue }) => void told.push(`recovered ${queue}`),
-    lookAgain: () => undefined,
+    jobs: { trigger: () => undefined },
   });
   const judge = createProcessQueues({
     ...common,
@@ -88,7 +91,6 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     alerts,
     namespacePrefix: 'taskcluster-',
     exemptQueues: (options.exemptQueues ?? []).map(readNamePattern),
-    onFault: (_queue, error) => void faults.push(error),
   });
   const growth = createGrowth({ limits: LIMITS, horizonMs: 60_000 });
   const survey = createSurvey({

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Notice, NoticeKind, NoticeStore } from '../store/notice-records.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { AlertLimits } from '../queues/decide-alert.ts';
-import { newNotice, releaseNotice, withdrawNotice } from './decide-notice.ts';
+import { newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
+import type { AlertLimits } from './decide-alert.ts';
 
 /** What {@link createQueueNotices} works with. */
 export interface QueueNoticesParts {
