@@ -3,37 +3,40 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { endMarked, entries } from './support/leftovers.ts';
+import { fastTests } from './support/fast-tests.ts';
+import { entries, killMarked } from './support/leftovers.ts';
 import type { RunResult } from './support/reporter.ts';
 import { runInParallel } from './support/run-in-parallel.ts';
 
-/** Each has a broker of its own. Tests mostly wait, also on two cores; with more at once those that look at time would be late. */
+/** Each has its own broker. Tests mostly wait, so two cores carry three; with more, tests that measure time fail. */
 const WORKERS = 3;
 
-/** How long mocha may take to end after its last test: stopping what tests share takes seconds. */
-const END_GRACE_MS = 60_000;
+/** How long mocha may run after its last test, in ms: stopping the shared servers takes seconds. */
+const EXIT_GRACE_MS = 60_000;
 
-/** How long an interrupted run may take to end in order. */
+/** How long an interrupted run may take to clean up, in ms. */
 const INTERRUPT_GRACE_MS = 5_000;
 
-/** What the names of files that tests and the programs they start make elsewhere would contain. */
+/** Files in /tmp with such names come from tests or from programs that tests start. */
 const OUR_NAMES = /pulse|rabbit|mongo|ferret|lmdb/i;
 
-/** What `npx -p node@22 -c 'npm test'` passes on: another npx, in a test, would take it for its own. */
+/** `npx -p node@22 -c 'npm test'` sets these variables; an npx that a test starts would obey them. */
 const OPTIONS_OF_NPX = ['npm_config_call', 'npm_config_package'];
 
 process.exit(await main(process.argv.slice(2)));
 
 /**
- * Runs all tests in a few processes at once, or mocha with `args`; looks for what they left behind, prints the summary as
- * the last line; returns the exit code.
+ * Runs all tests in several processes; with `--fast`, those that need no server; with other arguments, mocha. Reports
+ * what the tests left behind and prints the summary as the last line.
+ *
+ * @returns the exit code
  */
 async function main(args: readonly string[]): Promise<number> {
   for (const name of OPTIONS_OF_NPX) delete process.env[name];
   const run = randomBytes(6).toString('hex');
   const mark = `PULSE_AGENT_TEST_RUN=${run}`;
   const cache = resolve('.cache/tests');
-  removeFoldersOfTheDead(cache);
+  removeFoldersOfKilledRuns(cache);
   const folder = join(cache, `run-${process.pid}`);
   const temporary = join(folder, 'tmp');
   const files = join(folder, 'files');
@@ -41,9 +44,10 @@ async function main(args: readonly string[]): Promise<number> {
   const before = new Set(entries('/tmp'));
 
   const env = { ...process.env, NODE_ENV: 'test', TMPDIR: temporary, PULSE_AGENT_TEST_RUN: run };
+  const mochaArgs = args.includes('--fast') ? [...args.filter((arg) => arg !== '--fast'), ...fastTests()] : args;
   const { passed, failed, skipped, complaints } =
-    args.length === 0 ? await runAll(files, mark, env) : await runSome(args, folder, mark, env);
-  for (const left of await endMarked(mark, 3000)) complaints.push(`Left running: ${left.pid} ${left.command}`);
+    args.length === 0 ? await runAll(files, mark, env) : await runSome(mochaArgs, folder, mark, env);
+  for (const left of await killMarked(mark, 3000)) complaints.push(`Left running: ${left.pid} ${left.command}`);
   if (complaints.length === 0 && passed + failed === 0) complaints.push('No test was run.');
   complaints.push(...leftFiles(files, temporary, before));
   rmSync(folder, { recursive: true, force: true });
@@ -55,16 +59,16 @@ async function main(args: readonly string[]): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
-type Ended = RunResult & { complaints: string[] };
+type Outcome = RunResult & { complaints: string[] };
 
-async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Ended> {
-  // What the run itself starts is looked for as well.
+async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
+  // Processes that the run itself starts must carry the mark too.
   Object.assign(process.env, env);
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       interrupted.abort(new Error(`The run was interrupted by ${signal}.`));
-      setTimeout(() => void endMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
+      setTimeout(() => void killMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
     });
   }
   const result = await runInParallel({
@@ -77,18 +81,23 @@ async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Pro
   return { ...result, complaints: [...result.complaints] };
 }
 
-async function runSome(args: readonly string[], folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Ended> {
+async function runSome(
+  args: readonly string[],
+  folder: string,
+  mark: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Outcome> {
   const resultFile = join(folder, 'result.json');
-  const ended = await runMocha(args, mark, resultFile, {
+  const exited = await runMocha(args, mark, resultFile, {
     ...env,
     PULSE_AGENT_TEST_FOLDER: join(folder, 'files'),
     PULSE_AGENT_TEST_RESULT: resultFile,
   });
-  const complaints = ended.complaint === undefined ? [] : [ended.complaint];
+  const complaints = exited.complaint === undefined ? [] : [exited.complaint];
   const result = existsSync(resultFile) ? (JSON.parse(readFileSync(resultFile, 'utf8')) as RunResult) : undefined;
-  if (result === undefined) complaints.push('Mocha did not get to the end of the tests.');
-  else if (result.failed === 0 && ended.code !== 0 && ended.complaint === undefined) {
-    complaints.push(`Mocha ended with ${ended.code}, although no test failed: see above.`);
+  if (result === undefined) complaints.push('Mocha exited before the last test.');
+  else if (result.failed === 0 && exited.code !== 0 && exited.complaint === undefined) {
+    complaints.push(`Mocha exited with ${exited.code}, although no test failed: see above.`);
   }
   return { passed: 0, failed: 0, skipped: 0, ...result, complaints };
 }
@@ -107,8 +116,8 @@ async function runMocha(
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       child.kill(signal);
-      // Mocha finishes the present test first, which may take longer than anybody wants to wait.
-      setTimeout(() => void endMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
+      // Mocha finishes the current test first, which may take minutes.
+      setTimeout(() => void killMarked(mark, 0), INTERRUPT_GRACE_MS).unref();
     });
   }
   const exited = new Promise<number>((settle) => {
@@ -120,18 +129,18 @@ async function runMocha(
     const code = await Promise.race([exited, delay(100)]);
     if (code !== undefined) return { code };
     if (existsSync(resultFile)) lastTestAt ??= performance.now();
-    if (lastTestAt !== undefined && performance.now() - lastTestAt > END_GRACE_MS) {
-      await endMarked(mark, 0);
+    if (lastTestAt !== undefined && performance.now() - lastTestAt > EXIT_GRACE_MS) {
+      await killMarked(mark, 0);
       return {
         code: 1,
-        complaint: 'Mocha did not end after the last test: a test left a timer, socket or server open.',
+        complaint: 'Mocha did not exit after the last test: a test left a timer, socket or server open.',
       };
     }
   }
 }
 
 function leftFiles(files: string, temporary: string, before: ReadonlySet<string>): string[] {
-  // The TypeScript loader keeps what it has translated; nobody else may leave anything.
+  // The TypeScript loader and Node keep their caches; nothing else may stay.
   const inTemporary = entries(temporary).filter((name) => !name.startsWith('tsx-') && name !== 'node-compile-cache');
   const elsewhere = entries('/tmp').filter((name) => !before.has(name) && OUR_NAMES.test(name));
   return [
@@ -141,14 +150,14 @@ function leftFiles(files: string, temporary: string, before: ReadonlySet<string>
   ];
 }
 
-/** Removes what runs have left that were killed before they could. */
-function removeFoldersOfTheDead(cache: string): void {
+/** Removes the folders of runs that were killed before they could clean up. */
+function removeFoldersOfKilledRuns(cache: string): void {
   for (const name of entries(cache)) {
     const pid = Number(/^(?:run-)?([0-9]+)$/.exec(name)?.[1]);
-    if (!processLives(pid)) rmSync(join(cache, name), { recursive: true, force: true });
+    if (!isRunning(pid)) rmSync(join(cache, name), { recursive: true, force: true });
   }
 }
 
-function processLives(pid: number): boolean {
+function isRunning(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
 }

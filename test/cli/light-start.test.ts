@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readImportGraph, reachable } from '../support/import-graph.ts';
 
-/** The packages that are loaded with a file: what it imports, and what that imports, but for imports of types alone. */
-function packagesOf(file: string, seen = new Set<string>()): Set<string> {
-  const packages = new Set<string>();
-  if (seen.has(file)) return packages;
-  seen.add(file);
-  const text = readFileSync(file, 'utf8');
-  for (const [, from = ''] of text.matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)';/gm)) {
-    if (from.startsWith('.')) for (const found of packagesOf(join(dirname(file), from), seen)) packages.add(found);
-    else if (!from.startsWith('node:')) packages.add(from);
-  }
-  return packages;
+const graph = readImportGraph('src');
+
+/** The packages that are loaded with a file. */
+function packagesOf(file: string): Set<string> {
+  const loaded = reachable(graph, file, ({ isTypeOnly, isDynamic }) => !isTypeOnly && !isDynamic);
+  return new Set([...loaded].filter((from) => !from.startsWith('src/') && !from.startsWith('node:')));
 }
 
 describe('the start of the command line', () => {

@@ -5,7 +5,6 @@ import { inspect } from 'node:util';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
-import { makeCertificates } from '../support/certificates.ts';
 
 const ALL_DEFAULTS = readFileSync(new URL('../../config/default.yml', import.meta.url), 'utf8');
 
@@ -222,20 +221,6 @@ describe('loadConfig', () => {
       );
     const variables = Object.entries(values).map(([name, value]) => [`${name}_FILE`, file(`${value}\n`)]);
     assert.deepEqual(shown(Object.fromEntries(variables)), shown({ ...values }));
-  });
-
-  it('takes certificates in PEM, one or several, and no key', () => {
-    const { ca, caFile, keyFile } = makeCertificates();
-    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA: ca }).rabbitmqCa, ca);
-    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA_FILE: caFile }).rabbitmqCa, ca.trimEnd());
-    assert.equal(loadConfig({ ...GOOD_ENV, RABBITMQ_CA: ca + ca }).rabbitmqCa, ca + ca);
-    const broken = ca.replace(/\n.{10}/, '\n');
-    for (const value of [keyFile, caFile, `${ca}${readFileSync(keyFile, 'utf8')}`, `${ca}${broken}`]) {
-      assert.deepEqual(
-        faultsOf(() => loadConfig({ ...GOOD_ENV, RABBITMQ_CA: value })),
-        ['The setting rabbitmqCa must be certificates in PEM.'],
-      );
-    }
   });
 
   it('reads previous secrets with commas between them, or as JSON', () => {

@@ -7,7 +7,7 @@ import { portIsFree } from '../../dev/processes.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { addRunCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
-import { endMarked, markedProcesses } from '../support/leftovers.ts';
+import { killMarked, markedProcesses } from '../support/leftovers.ts';
 
 describe('a private RabbitMQ', function () {
   this.timeout(BROKER_START_MS);
@@ -116,7 +116,7 @@ function homeOf(broker: { folder: string }): string {
 
 /** The processes that are left of it. The helpers of a node end a moment after the node. */
 async function leftOf(broker: { folder: string }): Promise<unknown[]> {
-  return await endMarked(homeOf(broker), 2000);
+  return await killMarked(homeOf(broker), 2000);
 }
 
 /** The local addresses on which the processes listen, from what Linux tells of their sockets. */

@@ -10,7 +10,7 @@ export interface MarkedProcess {
 
 /**
  * The processes that have `mark` (`NAME=value`) in their environment. Every descendant of a marked process inherits it,
- * however it was detached, unless its parent took it away; so what listens on a port or writes files is found as well.
+ * detached ones included, unless its parent removes it.
  */
 export function markedProcesses(mark: string): MarkedProcess[] {
   return readdirSync('/proc')
@@ -24,14 +24,14 @@ export function markedProcesses(mark: string): MarkedProcess[] {
           .trim();
         return [{ pid: Number(name), command: command.slice(0, 200) }];
       } catch {
-        // Gone meanwhile, or somebody else's.
+        // It has exited, or belongs to another user.
         return [];
       }
     });
 }
 
-/** Waits up to `waitMs` for the marked processes to end; kills those that do not, and returns them. */
-export async function endMarked(mark: string, waitMs: number): Promise<MarkedProcess[]> {
+/** Waits up to `waitMs` for the marked processes to exit; kills those that do not, and returns them. */
+export async function killMarked(mark: string, waitMs: number): Promise<MarkedProcess[]> {
   const until = performance.now() + waitMs;
   while (markedProcesses(mark).length > 0 && performance.now() < until) await delay(50);
   const left = markedProcesses(mark);
@@ -39,7 +39,7 @@ export async function endMarked(mark: string, waitMs: number): Promise<MarkedPro
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // Ended at the last moment.
+      // It exited just now.
     }
   }
   return left;
