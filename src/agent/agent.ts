@@ -12,7 +12,7 @@ import { startBrokerWatch } from './broker-watch.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { createBatcher } from '../util/batcher.ts';
 import { openManagement } from '../broker/management/open-management.ts';
-import { openObservation } from './observation.ts';
+import { createObservation } from '../observe/observation.ts';
 import { reportStart } from './start-report.ts';
 import { checkConnection } from '../observe/health.ts';
 import type { StartReport } from '../observe/start-summary.ts';
@@ -108,13 +108,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const closers = createLifecycle();
 
   try {
-    const observation = await openObservation({ config, instance, clock, log });
+    const observation = await createObservation({ config, instance, clock, log });
     closers.push(() => observation.close());
-    const management = observation.management(openManagement(config, options));
+    await observation.start();
+    const management = observation.measureManagement(openManagement(config, options));
     closers.push(() => management.close());
     const opened = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
     closers.push(() => opened.close());
-    const store = observation.store(options.wrapStore?.(opened) ?? opened);
+    const store = observation.measureStore(options.wrapStore?.(opened) ?? opened);
     const audit = createAudit({ store: store.audit, log, clock, instance });
     closers.push(() => audit.close());
 
@@ -153,11 +154,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
     const told: Pick<AgentEvents, 'emit' | 'emitAndWait'> = {
       emit(type, data) {
-        observation.onAgentEvent(type);
+        observation.observeAgentEvent(type);
         events.emit(type, data);
       },
       emitAndWait(type, data) {
-        observation.onAgentEvent(type);
+        observation.observeAgentEvent(type);
         return events.emitAndWait(type, data);
       },
     };
@@ -191,7 +192,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       if (schedule !== undefined) await declareAgain(signal);
       await queues.applyBackstop(signal);
       const outcome = await compare(signal);
-      observation.onSuccess(RECONCILE_BROKER);
+      observation.observeJobSuccess(RECONCILE_BROKER);
       return outcome;
     };
     const reporters = createReporters({ events: told, audit, log, clock });
@@ -224,7 +225,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       options.signal,
     );
     closers.pushTogether(() => broker.close());
-    observation.watch(
+    observation.watchPart(
       'topology',
       checkConnection(() => broker.connected, 'the connection for topology and events is gone'),
     );
@@ -279,11 +280,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     closers.pushTogether(() => server.close());
     await server.start();
 
-    observation.watch(
+    observation.watchPart(
       'requests',
       checkConnection(() => server.consuming, 'no requests are taken'),
     );
-    observation.watch(
+    observation.watchPart(
       'replies',
       checkConnection(() => server.canReply, 'the reply connection is gone'),
     );
@@ -291,7 +292,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     closers.push(() => background.stop(JOBS_STOP_MS));
     schedule = await startScheduler({
       store: opened,
-      recurring: observation.recurring([
+      recurring: observation.measureRecurringJobs([
         rotateNamespacesJob(parts.rotation),
         checkSecretsJob(parts.rotation, log),
         expireNamespacesJob(parts.expiry),
@@ -301,14 +302,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
         sendNoticesJob(createNotices(context)),
         pruneJob({ store, bounds: parts.bounds, log, auditRetentionDays: config.auditRetentionDays }),
       ]),
-      triggered: observation.triggered([
+      triggered: observation.measureTriggeredJobs([
         finishRevocationJob(parts.revoker, parts.backoff),
         repairAccountJob({ repair, backoff: parts.backoff }),
         onDemandJob(RECONCILE_BROKER, reconcile),
         onDemandJob(SURVEY_QUEUES, queues.survey),
         inspectQueueJob(queues.inspect),
       ]),
-      observer: observation.schedule,
+      observer: observation.schedulerObserver,
       log,
     });
     const started = schedule;
@@ -325,11 +326,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       background,
       compare: reconcile,
       lookAtAll,
-      onEvent: observation.onBrokerEvent,
+      onEvent: observation.observeBrokerEvent,
     });
     closers.push(() => watch.close());
     observation.watchAlarms(watch.alarms);
-    observation.watch(
+    observation.watchPart(
       'broker-events',
       checkConnection(() => watch.flowing, 'no broker events are consumed'),
     );
@@ -352,7 +353,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       report,
       mustEnd: mustEnd.signal,
       async stop() {
-        observation.stop();
+        observation.drain();
         const deadlineMs = config.stopDeadlineSeconds * 1000;
         const lateMs = clock.monotonicMs() + deadlineMs;
         const leftMs = (): number => Math.max(LAST_WORDS_MS, lateMs - clock.monotonicMs());

@@ -8,7 +8,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** The hosts of a MongoDB URL, which may name several, without their ports; none for other URLs. */
-export function hostsOf(storeUrl: string): string[] {
+export function mongoHosts(storeUrl: string): string[] {
   const hosts = /^mongodb(?:\+srv)?:\/\/(?:[^@/?]*@)?([^/?]+)/.exec(storeUrl)?.[1] ?? '';
   // The path of a unix socket is percent-encoded: only this machine has it.
   return hosts
@@ -18,7 +18,7 @@ export function hostsOf(storeUrl: string): string[] {
 }
 
 /** Whether a URL is one of MongoDB without TLS. By itself mongodb+srv has it, and mongodb has not. */
-export function isPlainMongo(storeUrl: string): boolean {
+export function isMongoWithoutTls(storeUrl: string): boolean {
   const match = /^mongodb(\+srv)?:\/\/[^?]*(?:\?(.*))?$/s.exec(storeUrl);
   if (match === null) return false;
   const said = new URLSearchParams(match[2] ?? '');

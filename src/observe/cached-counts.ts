@@ -1,32 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../util/clock.ts';
-import { createShared } from './coalesced.ts';
+import { createCoalesced } from './coalesced.ts';
 
-/** What {@link createCounted} works with. */
-export interface CountedParts<T> {
+interface CachedCountsOptions<T> {
   /** Counts; it may fail or hang. */
   readonly count: () => Promise<T>;
-  /** Takes what was counted; undefined when the latest count failed: what is not known is not told. */
+  /** Takes the counts; undefined when the latest count failed, as they are unknown then. */
   readonly set: (counts: T | undefined) => void;
-  /** How long counts are good for, in ms, however often somebody asks. */
+  /** How long counts are reused, in ms. */
   readonly keepMs: number;
-  /** How long an asker waits for a count, in ms; one that takes longer is taken when it is there. */
+  /** How long a caller waits for a count, in ms; a slower one is set when it is done. */
   readonly patienceMs: number;
-  /** A count that takes longer has failed, in ms. */
+  /** The time limit of a count, in ms; a longer one has failed. */
   readonly limitMs: number;
   readonly clock: Clock;
 }
 
-/** Makes the function that brings counts up to date. It does not throw. */
-export function createCounted<T>({
+/** Returns a function that refreshes counts. It does not throw. */
+export function createCachedCounts<T>({
   count,
   set,
   keepMs,
   patienceMs,
   limitMs,
   clock,
-}: CountedParts<T>): () => Promise<void> {
-  const refresh = createShared(
+}: CachedCountsOptions<T>): () => Promise<void> {
+  const refresh = createCoalesced(
     () =>
       within(limitMs, count()).then(set, (error: unknown) => {
         set(undefined);

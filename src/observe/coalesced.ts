@@ -1,23 +1,23 @@
 import type { Clock } from '../util/clock.ts';
 
 /**
- * Makes `work`, which costs something, for whoever asks: those that ask while it is under way, and for `keepMs` after
- * it was begun, get the same. What fails is tried again by the next one who asks.
+ * Returns a function that runs `work` at most once at a time: calls during a run, and within `keepMs` of its start, share its
+ * result. The next call after a failure runs it again.
  */
-export function createShared<T>(work: () => Promise<T>, keepMs: number, clock: Clock): () => Promise<T> {
-  let latest: { readonly result: Promise<T>; readonly begunMs: number; settled: boolean } | undefined;
+export function createCoalesced<T>(work: () => Promise<T>, keepMs: number, clock: Clock): () => Promise<T> {
+  let latest: { readonly result: Promise<T>; readonly startedMs: number; settled: boolean } | undefined;
   return () => {
-    if (latest !== undefined && (!latest.settled || clock.monotonicMs() - latest.begunMs < keepMs)) {
+    if (latest !== undefined && (!latest.settled || clock.monotonicMs() - latest.startedMs < keepMs)) {
       return latest.result;
     }
-    const made = { result: work(), begunMs: clock.monotonicMs(), settled: false };
-    latest = made;
-    made.result.then(
-      () => (made.settled = true),
+    const run = { result: work(), startedMs: clock.monotonicMs(), settled: false };
+    latest = run;
+    run.result.then(
+      () => (run.settled = true),
       () => {
-        if (latest === made) latest = undefined;
+        if (latest === run) latest = undefined;
       },
     );
-    return made.result;
+    return run.result;
   };
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '../util/clock.ts';
 
 /**
- * What an agent is made of, as far as it can fail by itself, and whether the agent can serve without it. Without broker
- * events everything is served; what others change is found later.
+ * The parts of an agent that can fail by themselves, and whether the agent needs them to serve. Without broker events it
+ * serves everything, but detects external changes later.
  */
 export const PARTS = {
   store: { required: true },
@@ -19,55 +19,55 @@ export const PARTS = {
 /** A part of {@link PARTS}. */
 export type PartName = keyof typeof PARTS;
 
-/** `starting`: it was not up since the agent began. */
+/** `starting`: it has not been up since the agent started. */
 export type PartState = 'starting' | 'up' | 'down';
 
-/** What one look at a part shows. The reason is for operators and holds no secret. */
+/** The result of checking a part. The reason is for operators and holds no secret. */
 export interface HealthCheck {
   readonly state: PartState;
   readonly reason?: string | undefined;
 }
 
-/** What is told of a part. */
+/** The report about a part. */
 export interface PartReport extends HealthCheck {
   /** When it came into this state, in ISO 8601. */
   readonly since: string;
   readonly required: boolean;
 }
 
-/** What is told of an agent. */
+/** The report about an agent. */
 export interface HealthReport {
   readonly ready: boolean;
-  /** Ready, and a part that is not required does not work. */
+  /** Ready, although a part that is not required does not work. */
   readonly degraded: boolean;
-  /** The agent takes no more requests, and will end. */
+  /** The agent takes no more requests and is about to exit. */
   readonly stopping: boolean;
   readonly parts: Readonly<Record<PartName, PartReport>>;
 }
 
 /** The health of one agent. */
 export interface Health {
-  /** From now on the part is as `look` says. It is asked often, and at once when somebody asks: it must be cheap. */
-  readonly watch: (part: PartName, look: () => HealthCheck) => void;
-  /** Looks at every part now. */
+  /** Replaces the check of a part. It runs every second and with every report: it must be cheap. */
+  readonly watch: (part: PartName, check: () => HealthCheck) => void;
+  /** Checks every part now. */
   report(): HealthReport;
-  /** The agent begins to stop: it is not ready any more. */
-  readonly stop: () => void;
+  /** The agent begins to stop: it is not ready from now on. */
+  readonly drain: () => void;
 }
 
-const STARTING: HealthCheck = { state: 'starting', reason: 'the agent has not come to it yet' };
+const STARTING: HealthCheck = { state: 'starting', reason: 'the agent has not started it yet' };
 
-/** Every part is starting until it is watched. */
+/** The health of an agent whose parts are all `starting` until they are watched. */
 export function createHealth(clock: Clock): Health {
   const names = Object.keys(PARTS) as PartName[];
-  const looks = new Map<PartName, () => HealthCheck>();
+  const checks = new Map<PartName, () => HealthCheck>();
   const states = new Map<PartName, { state: PartState; sinceMs: number }>();
-  const begunMs = clock.nowMs();
+  const createdMs = clock.nowMs();
   let stopping = false;
 
-  const lookAt = (part: PartName): PartReport => {
-    const { state, reason } = (looks.get(part) ?? (() => STARTING))();
-    let known = states.get(part) ?? { state: 'starting', sinceMs: begunMs };
+  const checkPart = (part: PartName): PartReport => {
+    const { state, reason } = (checks.get(part) ?? (() => STARTING))();
+    let known = states.get(part) ?? { state: 'starting', sinceMs: createdMs };
     if (known.state !== state) known = { state, sinceMs: clock.nowMs() };
     states.set(part, known);
     const since = new Date(known.sinceMs).toISOString();
@@ -75,25 +75,50 @@ export function createHealth(clock: Clock): Health {
   };
 
   return {
-    watch: (part, look) => void looks.set(part, look),
+    watch: (part, check) => void checks.set(part, check),
     report() {
-      const parts = Object.fromEntries(names.map((part) => [part, lookAt(part)])) as Record<PartName, PartReport>;
+      const parts = Object.fromEntries(names.map((part) => [part, checkPart(part)])) as Record<PartName, PartReport>;
       const reports = Object.values(parts);
       const ready = !stopping && reports.every(({ state, required }) => state === 'up' || !required);
       return { ready, degraded: ready && reports.some(({ state }) => state !== 'up'), stopping, parts };
     },
-    stop() {
+    drain() {
       stopping = true;
     },
   };
 }
 
-/** A look at what is there or not; it is starting until it was there once. */
+/** The check of a connection: `starting` until it is there for the first time. */
 export function checkConnection(isThere: () => boolean, reason: string): () => HealthCheck {
   let wasThere = false;
   return () => {
     const there = isThere();
     wasThere ||= there;
     return there ? { state: 'up' } : { state: wasThere ? 'down' : 'starting', reason };
+  };
+}
+
+/** Whether the job scheduler polls its backend. */
+export interface SchedulerHealth {
+  /** A poll for due jobs succeeded, or failed. */
+  readonly recordPoll: (succeeded: boolean) => void;
+  readonly check: () => HealthCheck;
+}
+
+/** Every job is polled for twice a second: without a successful poll for this long, in ms, no job runs. */
+const SCHEDULER_PATIENCE_MS = 10_000;
+
+/** The health of the scheduler: `starting` until its first successful poll. */
+export function createSchedulerHealth(clock: Pick<Clock, 'monotonicMs'>): SchedulerHealth {
+  let polledMs: number | undefined;
+  return {
+    recordPoll(succeeded) {
+      if (succeeded) polledMs = clock.monotonicMs();
+    },
+    check() {
+      if (polledMs === undefined) return { state: 'starting', reason: 'no poll for due jobs has succeeded yet' };
+      if (clock.monotonicMs() - polledMs <= SCHEDULER_PATIENCE_MS) return { state: 'up' };
+      return { state: 'down', reason: `no poll for due jobs has succeeded for ${SCHEDULER_PATIENCE_MS / 1000} s` };
+    },
   };
 }

@@ -3,49 +3,47 @@ import type { AddressInfo } from 'node:net';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 
-/** What is sent for a path. */
+/** An answer of the server. */
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
 }
 
-/** What {@link serveHttp} serves, and where. */
-export interface HttpServerParts {
+interface HttpServerOptions {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0: any free one. */
   readonly port: number;
   /** Exact paths. */
   readonly routes: Readonly<Record<string, () => HttpAnswer | Promise<HttpAnswer>>>;
   readonly log: Log;
 }
 
-/** A server that listens. */
+/** An HTTP server. */
 export interface HttpServer {
-  readonly port: number;
+  /** The port it listens on, once it was started. */
+  readonly port: number | undefined;
+  /** @throws AgentError `ConfigurationFault` when the port cannot be listened on. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Whoever reaches the port may open connections: so many, and none that dawdles. */
-const MOST_CONNECTIONS = 64;
+/** The port may be open to strangers: these limits keep them from taking all connections. */
+const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
 const KEEP_ALIVE_MS = 10_000;
 
-/**
- * Serves these paths to GET and HEAD.
- *
- * @throws AgentError `ConfigurationFault` when nobody can listen there.
- */
-export async function serveHttp({ host, port, routes, log }: HttpServerParts): Promise<HttpServer> {
+/** A server that answers GET and HEAD of these paths. */
+export function createHttpServer({ host, port, routes, log }: HttpServerOptions): HttpServer {
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 });
   server.headersTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     answer(request, routes)
       .catch((error: unknown): HttpAnswer => {
         log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
-        return text(500, 'The log of the agent has more.');
+        return text(500, 'See the log of the agent.');
       })
       .then(
         ({ status, contentType, body }) => {
@@ -59,23 +57,22 @@ export async function serveHttp({ host, port, routes, log }: HttpServerParts): P
         () => undefined,
       );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new AgentError(
-          'ConfigurationFault',
-          `Nobody can listen on HTTP_PORT ${port} at ${host} (${error.code}): choose another HTTP_PORT or HTTP_HOST, or stop what listens there.`,
-        ),
-      ),
-    );
-    server.listen(port, host, resolve);
-  });
-  server.on('error', (error) =>
-    log.error({ code: 'http_server_error', err: error }, 'error of the HTTP server for health and metrics'),
-  );
-  server.unref();
+  const listen = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(host, port, error)));
+      server.listen(port, host, resolve);
+    });
   return {
-    port: (server.address() as AddressInfo).port,
+    get port() {
+      return (server.address() as AddressInfo | null)?.port;
+    },
+    async start() {
+      await listen();
+      server.on('error', (error) =>
+        log.error({ code: 'http_server_error', err: error }, 'error of the HTTP server for health and metrics'),
+      );
+      server.unref();
+    },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
@@ -84,10 +81,17 @@ export async function serveHttp({ host, port, routes, log }: HttpServerParts): P
   };
 }
 
-async function answer({ method, url }: IncomingMessage, routes: HttpServerParts['routes']): Promise<HttpAnswer> {
+function cannotListen(host: string, port: number, { code }: NodeJS.ErrnoException): AgentError {
+  return new AgentError(
+    'ConfigurationFault',
+    `Cannot listen on HTTP_PORT ${port} at ${host} (${code}): choose another HTTP_PORT or HTTP_HOST, or stop the process that uses it.`,
+  );
+}
+
+async function answer({ method, url }: IncomingMessage, routes: HttpServerOptions['routes']): Promise<HttpAnswer> {
   const [path = ''] = (url ?? '').split('?', 1);
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) return text(404, `Here are ${Object.keys(routes).join(', ')}.`);
+  if (route === undefined) return text(404, `The paths are ${Object.keys(routes).join(', ')}.`);
   if (method !== 'GET' && method !== 'HEAD') return text(405, 'Only GET and HEAD are served.');
   return await route();
 }

@@ -1,16 +1,16 @@
-import type { Clock } from '../util/clock.ts';
+import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
 import { AgentError } from '../util/agent-errors.ts';
+import type { Clock } from '../util/clock.ts';
 
-/** Is told of one call that has ended. */
-export type Measured = (operation: string, outcome: string, durationMs: number) => void;
+/** Takes one call that is over. */
+export type OnMeasured = (operation: string, outcome: string, durationMs: number) => void;
 
-/** How {@link measure} measures. */
-export interface MeasureParts {
+interface MeasureOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly onCall: Measured;
+  readonly onCall: OnMeasured;
   /** Put before the name of the method, with a dot. */
   readonly prefix?: string;
-  /** What a call that did not fail counts as; `ok` when absent. */
+  /** The outcome of a call that did not fail; `ok` when absent. */
   readonly outcomeOf?: (result: unknown) => string;
 }
 
@@ -18,13 +18,12 @@ export interface MeasureParts {
 export const OK = 'ok';
 
 /**
- * The part with a clock at each call that answers later. What is called and what comes back are the same; a call that
- * answers at once, such as `close`, is not measured.
+ * The same part with each call that returns a promise measured. A call that returns immediately, such as `close`, is not.
  *
  * @example
  * const management = measure(createManagement(settings), { clock, onCall: (operation, outcome, durationMs) => … });
  */
-export function measure<Part extends object>(part: Part, parts: MeasureParts): Part {
+export function measure<Part extends object>(part: Part, parts: MeasureOptions): Part {
   const wrapped = new Map<PropertyKey, unknown>();
   return new Proxy(part, {
     get(target, property) {
@@ -48,7 +47,7 @@ async function timed(
   call: Promise<unknown>,
   operation: string,
   startedMs: number,
-  { clock, onCall, outcomeOf }: MeasureParts,
+  { clock, onCall, outcomeOf }: MeasureOptions,
 ): Promise<unknown> {
   let outcome = OK;
   try {
@@ -63,11 +62,42 @@ async function timed(
   }
 }
 
+/** The same job with each run measured. */
+export function measureRecurringJob(job: RecurringJob, clock: Clock, onRun: OnMeasured): RecurringJob {
+  return { ...job, run: (signal) => measureRun(job.name, () => job.run(signal), signal, clock, onRun) };
+}
+
+/** The same job with each run measured, whatever its subject. */
+export function measureTriggeredJob(job: TriggeredJob, clock: Clock, onRun: OnMeasured): TriggeredJob {
+  const measured: TriggeredJob['run'] = (subject, signal) =>
+    measureRun(job.name, () => job.run(subject, signal), signal, clock, onRun);
+  return { ...job, run: measured };
+}
+
+async function measureRun<Result>(
+  name: string,
+  run: () => Promise<Result>,
+  signal: AbortSignal,
+  clock: Clock,
+  onRun: OnMeasured,
+): Promise<Result> {
+  const startedMs = clock.monotonicMs();
+  let outcome = OK;
+  try {
+    return await run();
+  } catch (error) {
+    outcome = outcomeOfError(error, signal);
+    throw error;
+  } finally {
+    onRun(name, outcome, clock.monotonicMs() - startedMs);
+  }
+}
+
 /**
- * What a failure counts as: the code of an AgentError; `aborted` where a deadline passed or the agent stops; else
- * `error`. A closed set, as it becomes a label.
+ * The outcome of a failure: the code of an AgentError; `aborted` when a deadline passed or the agent stops; else `error`. A
+ * closed set, as it becomes a label.
  */
-export function outcomeOfError(error: unknown, signal?: AbortSignal): string {
+function outcomeOfError(error: unknown, signal?: AbortSignal): string {
   if (error instanceof AgentError) return error.code;
   if (signal?.aborted === true) return 'aborted';
   return error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name) ? 'aborted' : 'error';

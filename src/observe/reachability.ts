@@ -1,30 +1,29 @@
 import { AgentError } from '../util/agent-errors.ts';
 import type { HealthCheck } from './health.ts';
 
-/** What {@link watchReachability} needs. */
-export interface ReachabilityParts {
-  /** Asks the other side for something that it always gives; rejects when it does not. */
+interface ReachabilityOptions {
+  /** A call that succeeds whenever the other side works. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   /** The pause after a probe, in ms. */
   readonly everyMs: number;
-  /** The pause after one that was asked for, in ms: many failing calls must not become many probes. */
+  /** The pause before the probe after a failure, in ms: many failing calls must not cause many probes. */
   readonly soonMs: number;
-  /** A probe that takes longer shows that the other side hangs, in ms. */
+  /** The time limit of a probe, in ms; a longer one counts as a failure. */
   readonly timeoutMs: number;
 }
 
 /** Whether the other side answers. */
 export interface Reachability {
-  readonly look: () => HealthCheck;
-  /** A call failed: look soon. Only the probe decides, as a call may fail for reasons of its own. */
+  readonly check: () => HealthCheck;
+  /** A call failed: probe soon. Only the probe decides, as a call may fail for other reasons. */
   suspect(): void;
   close(): void;
 }
 
-/** Probes for as long as it is not closed. */
-export function watchReachability({ probe, everyMs, soonMs, timeoutMs }: ReachabilityParts): Reachability {
+/** Probes the other side until it is closed. */
+export function watchReachability({ probe, everyMs, soonMs, timeoutMs }: ReachabilityOptions): Reachability {
   const closing = new AbortController();
-  let latest: HealthCheck = { state: 'starting', reason: 'it was not asked yet' };
+  let latest: HealthCheck = { state: 'starting', reason: 'not probed yet' };
   let timer: NodeJS.Timeout | undefined;
   let probing = false;
   let probeAgainSoon = false;
@@ -39,13 +38,13 @@ export function watchReachability({ probe, everyMs, soonMs, timeoutMs }: Reachab
     probeAgainSoon = false;
     latest = await outcomeOf(probe, timeoutMs, closing.signal);
     probing = false;
-    // What is down is looked at again soon, so that it is not told for long after it is over.
+    // After a failure the next probe comes soon, so that a recovery shows soon.
     schedule(probeAgainSoon || latest.state !== 'up' ? soonMs : everyMs);
   };
   void run();
 
   return {
-    look: () => latest,
+    check: () => latest,
     suspect() {
       if (probing || probeAgainSoon) return;
       probeAgainSoon = true;
@@ -59,7 +58,7 @@ export function watchReachability({ probe, everyMs, soonMs, timeoutMs }: Reachab
 }
 
 async function outcomeOf(
-  probe: ReachabilityParts['probe'],
+  probe: ReachabilityOptions['probe'],
   timeoutMs: number,
   closing: AbortSignal,
 ): Promise<HealthCheck> {
@@ -73,7 +72,7 @@ async function outcomeOf(
     // Only an AgentError is known to hold no secret.
     (error: unknown): HealthCheck => ({
       state: 'down',
-      reason: error instanceof AgentError ? `${error.code}: ${error.message}` : 'it failed; the log has more',
+      reason: error instanceof AgentError ? `${error.code}: ${error.message}` : 'the probe failed; see the log',
     }),
   );
   return await Promise.race([answered, late]).finally(() => clearTimeout(timer));

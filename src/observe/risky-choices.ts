@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { hostsOf, isLoopback, isPlainMongo } from './addresses.ts';
+import { mongoHosts, isLoopback, isMongoWithoutTls } from './addresses.ts';
 
 /** What a start knows besides the configuration. */
 export interface StartFacts {
@@ -56,7 +56,7 @@ function addresses(config: Config): Rule[] {
     ],
     [
       'plain-store',
-      isPlainMongo(store) && hostsOf(store).some((host) => !isLoopback(host)),
+      isMongoWithoutTls(store) && mongoHosts(store).some((host) => !isLoopback(host)),
       'STORE_URL has no TLS to another machine: whoever is between reads and changes records. Add tls=true.',
     ],
     [

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { hostsOf, isPlainMongo } from './addresses.ts';
+import { mongoHosts, isMongoWithoutTls } from './addresses.ts';
 import type { RiskyChoice } from './risky-choices.ts';
 
 /** What a start has found, besides what was configured. */
@@ -103,7 +103,7 @@ function offOf(config: Config, found: StartFindings): string[] {
 function shownStore(storeUrl: string, kind: string): string {
   const folder = /^lmdb:(.+)$/s.exec(storeUrl)?.[1];
   if (folder !== undefined) return `LMDB in ${folder}`;
-  return `${kind} at ${hostsOf(storeUrl).join(', ')}${isPlainMongo(storeUrl) ? '' : ' with TLS'}`;
+  return `${kind} at ${mongoHosts(storeUrl).join(', ')}${isMongoWithoutTls(storeUrl) ? '' : ' with TLS'}`;
 }
 
 function withoutQuery(url: string): string {

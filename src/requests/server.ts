@@ -28,9 +28,9 @@ export interface RequestServerOptions {
 /** Measures the server. */
 export interface RequestObserver {
   /** The same authenticator, with its calls measured. */
-  readonly authenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
+  readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
   /** A request was served. */
-  readonly onServed: (method: string, outcome: string, durationMs: number) => void;
+  readonly observeRequest: (method: string, outcome: string, durationMs: number) => void;
 }
 
 /** Serves requests: consumes, authenticates, answers, replies, acknowledges. */
@@ -60,7 +60,7 @@ export function createRequestServer(
 ): RequestServer {
   const { config, names, store, management, clock, log } = context;
   const { taskclusterRootUrl: rootUrl, authConcurrency: callsAtOnce } = config;
-  const auth = observer.authenticator(authenticator ?? createTaskclusterAuth({ rootUrl, callsAtOnce }));
+  const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, callsAtOnce }));
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
   const counts = new Map<string, number>();
   let outbox: Outbox | undefined;
@@ -86,7 +86,7 @@ export function createRequestServer(
   });
 
   const onServed = (method: string, outcome: string, durationMs: number): void => {
-    observer.onServed(method, outcome, durationMs);
+    observer.observeRequest(method, outcome, durationMs);
     const key = `${method} ${outcome}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   };

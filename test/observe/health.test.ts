@@ -25,7 +25,7 @@ describe('the health of an agent', () => {
       ALL.filter((part) => parts[part].state === 'starting'),
       ALL.filter((part) => part !== 'store'),
     );
-    assert.match(String(parts.jobs.reason), /not come to it yet/);
+    assert.match(String(parts.jobs.reason), /has not started it yet/);
   });
 
   it('is ready when all parts are up, and then tells no reason', () => {
@@ -63,7 +63,7 @@ describe('the health of an agent', () => {
 
   it('is not ready while the agent stops', () => {
     const { health } = make();
-    health.stop();
+    health.drain();
     const { ready, stopping } = health.report();
     assert.deepEqual([ready, stopping], [false, true]);
   });

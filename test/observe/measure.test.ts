@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { AgentError } from '../../src/util/agent-errors.ts';
-import { measureRecurring, measureTriggered } from '../../src/observe/measure-jobs.ts';
-import { measure } from '../../src/observe/measure.ts';
+import { measure, measureRecurringJob, measureTriggeredJob } from '../../src/observe/measure.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 /** A part with fields that nobody else may touch, as the adapters have. */
@@ -77,9 +76,9 @@ describe('a measured part', () => {
       clock.advance(7);
       signal.throwIfAborted();
     };
-    const recurring = measureRecurring({ name: 'sweep', everyMs: 5, run }, clock, onCall);
+    const recurring = measureRecurringJob({ name: 'sweep', everyMs: 5, run }, clock, onCall);
     const subjects: string[] = [];
-    const triggered = measureTriggered(
+    const triggered = measureTriggeredJob(
       { name: 'look', run: async (subject) => void subjects.push(subject) },
       clock,
       onCall,

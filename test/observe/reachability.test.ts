@@ -27,7 +27,7 @@ function makeOtherSide(answer: (signal: AbortSignal) => Promise<unknown>) {
 }
 
 async function until(reachability: Reachability, state: string): Promise<void> {
-  while (reachability.look().state !== state) await new Promise((resolve) => setImmediate(resolve));
+  while (reachability.check().state !== state) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const HOUR_MS = 3_600_000;
@@ -36,7 +36,7 @@ describe('whether another side answers', () => {
   it('is unknown at first, and up after the first answer', async () => {
     const { watched } = makeOtherSide(async () => 'anything');
     const reachability = watched({ everyMs: HOUR_MS });
-    assert.equal(reachability.look().state, 'starting');
+    assert.equal(reachability.check().state, 'starting');
     await until(reachability, 'up');
   });
 
@@ -47,7 +47,7 @@ describe('whether another side answers', () => {
     });
     const reachability = watched({ everyMs: HOUR_MS });
     await until(reachability, 'down');
-    assert.equal(reachability.look().reason, 'StoreUnavailable: Start it.');
+    assert.equal(reachability.check().reason, 'StoreUnavailable: Start it.');
     works = true;
     await until(reachability, 'up');
   });
@@ -56,14 +56,14 @@ describe('whether another side answers', () => {
     const { watched } = makeOtherSide(() => Promise.reject(new Error('amqp://u:secret@h')));
     const reachability = watched({ everyMs: HOUR_MS });
     await until(reachability, 'down');
-    assert.doesNotMatch(JSON.stringify(reachability.look()), /secret/);
+    assert.doesNotMatch(JSON.stringify(reachability.check()), /secret/);
   });
 
   it('is down when no answer comes in time', async () => {
     const { watched } = makeOtherSide(() => new Promise(() => undefined));
     const reachability = watched({ everyMs: HOUR_MS, timeoutMs: 5 });
     await until(reachability, 'down');
-    assert.match(String(reachability.look().reason), /no answer within 5 ms/);
+    assert.match(String(reachability.check().reason), /no answer within 5 ms/);
   });
 
   it('is looked at soon when a call failed, once for many calls', async () => {

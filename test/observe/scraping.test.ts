@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { createCounted } from '../../src/observe/cached-counts.ts';
-import { createScheduleWatch } from '../../src/observe/schedule-watch.ts';
-import { createShared } from '../../src/observe/coalesced.ts';
+import { createCachedCounts } from '../../src/observe/cached-counts.ts';
+import { createSchedulerHealth } from '../../src/observe/health.ts';
+import { createCoalesced } from '../../src/observe/coalesced.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 describe('what scraping costs', () => {
   it('is shared by all who ask within its time', async () => {
     const clock = createManualClock();
     let made = 0;
-    const shared = createShared(async () => (made += 1), 1000, clock);
+    const shared = createCoalesced(async () => (made += 1), 1000, clock);
     assert.deepEqual(await Promise.all([shared(), shared(), shared()]), [1, 1, 1]);
     clock.advance(999);
     assert.equal(await shared(), 1);
@@ -20,7 +20,7 @@ describe('what scraping costs', () => {
     const clock = createManualClock();
     let made = 0;
     let finish = (): void => undefined;
-    const shared = createShared(
+    const shared = createCoalesced(
       () => {
         made += 1;
         return new Promise<void>((resolve) => (finish = resolve));
@@ -38,7 +38,7 @@ describe('what scraping costs', () => {
 
   it('is tried again by the next one when it failed', async () => {
     let made = 0;
-    const shared = createShared(
+    const shared = createCoalesced(
       async () => {
         made += 1;
         if (made === 1) throw new Error('no');
@@ -53,7 +53,7 @@ describe('what scraping costs', () => {
   it('for counts is waited for a moment only; one that is late is taken when it is there', async () => {
     const told: (number | undefined)[] = [];
     let finish = (_count: number): void => undefined;
-    const bring = createCounted<number>({
+    const bring = createCachedCounts<number>({
       count: () => new Promise((resolve) => (finish = resolve)),
       set: (count) => void told.push(count),
       keepMs: 1000,
@@ -71,7 +71,7 @@ describe('what scraping costs', () => {
 
   it('for counts that fail tells that they are unknown', async () => {
     const told: (number | undefined)[] = [];
-    const bring = createCounted<number>({
+    const bring = createCachedCounts<number>({
       count: () => Promise.reject(new Error('no')),
       set: (count) => void told.push(count),
       keepMs: 1000,
@@ -88,7 +88,7 @@ describe('a count that hangs', () => {
   it('is given up, so that the next one can be made', async () => {
     const told: (number | undefined)[] = [];
     let counts = 0;
-    const bring = createCounted<number>({
+    const bring = createCachedCounts<number>({
       count: async () => {
         counts += 1;
         return counts === 1 ? await new Promise<number>(() => undefined) : counts;
@@ -108,16 +108,16 @@ describe('a count that hangs', () => {
 describe('the watch over the schedule', () => {
   it('is up after a look that worked, and down when none has worked for ten seconds', () => {
     const clock = createManualClock();
-    const watch = createScheduleWatch(clock);
-    watch.looked(false);
-    assert.equal(watch.look().state, 'starting');
-    watch.looked(true);
+    const watch = createSchedulerHealth(clock);
+    watch.recordPoll(false);
+    assert.equal(watch.check().state, 'starting');
+    watch.recordPoll(true);
     clock.advance(10_000);
-    watch.looked(false);
-    assert.equal(watch.look().state, 'up');
+    watch.recordPoll(false);
+    assert.equal(watch.check().state, 'up');
     clock.advance(1);
-    assert.equal(watch.look().state, 'down');
-    watch.looked(true);
-    assert.equal(watch.look().state, 'up');
+    assert.equal(watch.check().state, 'down');
+    watch.recordPoll(true);
+    assert.equal(watch.check().state, 'up');
   });
 });

@@ -1,0 +1,152 @@
+import type { Gauge } from 'prom-client';
+import type { Management } from '../broker/management/management.ts';
+import { SIGNED_PORT } from '../contract/signature.ts';
+import type { AuthOutcome, TaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import { QUEUE_ALERT_LEVELS, type QueueAlertLevel, type QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../util/clock.ts';
+import { VERSION } from '../version.ts';
+import { createCachedCounts } from './cached-counts.ts';
+import type { Health, PartName } from './health.ts';
+import { measure, type OnMeasured } from './measure.ts';
+import type { Metrics } from './metrics.ts';
+import type { Observation, WatchedAlarms } from './observation.ts';
+import { type Reachability, watchReachability } from './reachability.ts';
+
+/** `timeoutMs` is as long as a call of the store or of the management API may take. */
+const PROBES = { everyMs: 5_000, soonMs: 1_000, timeoutMs: 5_000 } as const;
+const COUNTS = { keepMs: 15_000, patienceMs: 1_000, limitMs: 10_000 } as const;
+/** Taskcluster refuses it without looking up a client: it needs no credentials, and the refusal is an answer. */
+const NO_SIGNATURE = 'Hawk';
+
+interface MeasuredPartsOptions {
+  readonly id: string;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly health: Pick<Health, 'watch'>;
+  /** Undefined until they are watched. */
+  readonly alarms: () => Pick<WatchedAlarms, 'refresh'> | undefined;
+}
+
+type MeasuredParts = Pick<Observation, 'measureManagement' | 'measureStore' | 'measureAuthenticator'> & {
+  /** Counts what the store holds, as far as the latest counts are too old. */
+  readonly refreshCounts: () => Promise<void>;
+  /** Stops all probes. */
+  readonly close: () => void;
+};
+
+/** Measures and probes what the agent depends on: the management API, the store and Taskcluster's auth service. */
+export function createMeasuredParts({ id, clock, metrics, health, alarms }: MeasuredPartsOptions): MeasuredParts {
+  const probed: Reachability[] = [];
+  const counters: (() => Promise<void>)[] = [];
+
+  const probePart = (part: PartName, probe: (signal: AbortSignal) => Promise<unknown>): Reachability => {
+    const reachability = watchReachability({ probe, ...PROBES });
+    probed.push(reachability);
+    health.watch(part, reachability.check);
+    return reachability;
+  };
+  const addCounts = <T>(count: () => Promise<T>, set: (counts: T | undefined) => void): void =>
+    void counters.push(createCachedCounts({ ...COUNTS, count, set, clock }));
+
+  const measureManagement = (management: Management): Management => {
+    const reachability = probePart('management', (signal) => alarms()?.refresh() ?? management.whoAmI({ signal }));
+    return measure(management, {
+      clock,
+      onCall(operation, outcome, durationMs) {
+        metrics.managementDuration.observe({ operation, outcome }, durationMs / 1000);
+        if (outcome === 'BrokerUnavailable' || outcome === 'BrokerRefused') reachability.suspect();
+      },
+    });
+  };
+
+  const measureStore = (store: Store): Store => {
+    metrics.info.set({ version: VERSION, store: store.kind }, 1);
+    const reachability = probePart('store', () => store.check());
+    const onCall: OnMeasured = (operation, outcome, durationMs) => {
+      metrics.storeDuration.observe({ operation, outcome }, durationMs / 1000);
+      if (outcome === 'StoreUnavailable') reachability.suspect();
+    };
+    const measured = <Part extends object>(prefix: string, part: Part): Part =>
+      measure(part, { clock, prefix, onCall });
+    const namespaces = measured('namespaces', store.namespaces);
+    const notices = measured('notices', store.notices);
+    const queueAlerts = measured('queueAlerts', store.queueAlerts);
+    addCounts(
+      () => namespaces.countByState(),
+      (counts) => setEach(metrics.namespaces, 'state', counts),
+    );
+    addCounts(
+      () => countByLevel(queueAlerts),
+      (counts) => setEach(metrics.queueAlerts, 'level', counts),
+    );
+    addCounts(
+      () => notices.countWaiting(),
+      (waiting) => (waiting === undefined ? metrics.noticesWaiting.remove() : metrics.noticesWaiting.set(waiting)),
+    );
+    return {
+      kind: store.kind,
+      storeId: store.storeId,
+      namespaces,
+      nonces: measured('nonces', store.nonces),
+      notices,
+      queueAlerts,
+      audit: measured('audit', store.audit),
+      check: () => store.check(),
+      close: () => store.close(),
+    };
+  };
+
+  const measureAuthenticator = (authenticator: TaskclusterAuth): TaskclusterAuth => {
+    const resource = '/v1/health';
+    const request = { method: 'post', resource, host: id, port: SIGNED_PORT, authorization: NO_SIGNATURE } as const;
+    const reachability = probePart('auth', (signal) => authenticator.authenticate(request, signal));
+    return measure(authenticator, {
+      clock,
+      onCall(_operation, outcome, durationMs) {
+        metrics.authDuration.observe({ outcome }, durationMs / 1000);
+        if (outcome === 'AuthUnavailable') reachability.suspect();
+      },
+      outcomeOf: (result) => (result as AuthOutcome).status,
+    });
+  };
+
+  return {
+    measureManagement,
+    measureStore,
+    measureAuthenticator,
+    refreshCounts: async () => void (await Promise.all(counters.map((refresh) => refresh()))),
+    close() {
+      for (const reachability of probed) reachability.close();
+    },
+  };
+}
+
+/** Sets one value for each label, and removes the labels that have none. */
+function setEach<Label extends string>(
+  gauge: Gauge<Label>,
+  label: Label,
+  counts: Readonly<Record<string, number>> | undefined,
+): void {
+  gauge.reset();
+  for (const [value, count] of Object.entries(counts ?? {})) {
+    gauge.set({ [label]: value } as Partial<Record<Label, string>>, count);
+  }
+}
+
+const ALERTS_PAGE = 1000;
+/** Ten thousand alerts: with more, the exact number says nothing new. */
+const MAX_ALERT_PAGES = 10;
+
+/** How many queues are at each level, of the first ten thousand. */
+async function countByLevel(alerts: Pick<QueueAlertStore, 'list'>): Promise<Record<QueueAlertLevel, number>> {
+  const counts = Object.fromEntries(QUEUE_ALERT_LEVELS.map((level) => [level, 0])) as Record<QueueAlertLevel, number>;
+  let after: string | undefined;
+  for (let page = 0; page < MAX_ALERT_PAGES; page += 1) {
+    const found = await alerts.list({ limit: ALERTS_PAGE, ...(after === undefined ? {} : { after }) });
+    for (const { level } of found) counts[level] += 1;
+    after = found.at(-1)?.queue;
+    if (found.length < ALERTS_PAGE) break;
+  }
+  return counts;
+}

@@ -1,0 +1,203 @@
+import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
+import type { Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import type { EventType } from '../contract/event-types.ts';
+import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
+import type { SchedulerObserver } from '../jobs/scheduler-observer.ts';
+import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Log } from '../util/log.ts';
+import { VERSION } from '../version.ts';
+import { createCoalesced } from './coalesced.ts';
+import { createHealth, createSchedulerHealth, type HealthCheck, type PartName } from './health.ts';
+import { createHttpServer, json } from './http-server.ts';
+import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from './measure.ts';
+import { createMeasuredParts } from './measured-parts.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What an {@link Observation} is about. */
+export interface ObservationOptions {
+  readonly config: Pick<Config, 'httpHost' | 'httpPort' | 'id'>;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The alarms of the broker that this agent knows of. */
+export interface WatchedAlarms {
+  readonly active: ReadonlyMap<string, { readonly alarm: string; readonly node: string }>;
+  /** Lists them again. */
+  refresh(): Promise<void>;
+}
+
+/**
+ * Health and metrics of one agent. Each part that can fail passes through here once: `measure…` returns the same part with
+ * its calls measured, and probes it from then on.
+ */
+export interface Observation {
+  /** The port of the HTTP server, once it listens; undefined without one. */
+  readonly port: number | undefined;
+  /**
+   * Serves health and metrics if a port is configured.
+   *
+   * @throws AgentError `ConfigurationFault` when the port cannot be listened on.
+   */
+  readonly start: () => Promise<void>;
+  readonly measureManagement: (management: Management) => Management;
+  readonly measureStore: (store: Store) => Store;
+  readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
+  readonly measureRecurringJobs: (jobs: readonly RecurringJob[]) => readonly RecurringJob[];
+  readonly measureTriggeredJobs: (jobs: readonly TriggeredJob[]) => readonly TriggeredJob[];
+  readonly schedulerObserver: SchedulerObserver;
+  /** A request was answered or dead-lettered. */
+  readonly observeRequest: (method: string, outcome: string, durationMs: number) => void;
+  /** A broker event was consumed. */
+  readonly observeBrokerEvent: (event: BrokerEvent) => void;
+  /** An agent event is published. */
+  readonly observeAgentEvent: (type: EventType) => void;
+  /** The work of a recurring job succeeded outside of its schedule. */
+  readonly observeJobSuccess: (job: string) => void;
+  /** Replaces the check of a part. */
+  readonly watchPart: (part: PartName, check: () => HealthCheck) => void;
+  readonly watchAlarms: (alarms: WatchedAlarms) => void;
+  /** The agent begins to stop: it is not ready from now on. */
+  readonly drain: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** How often health is checked without a request, in ms: `since` is exact to this. */
+const CHECK_EVERY_MS = 1_000;
+/** How long the text of the metrics is reused, in ms, however often it is requested. */
+const SCRAPE_KEEP_MS = 1_000;
+
+/** The observation of one agent. Start it before every other part, so that a start that hangs shows what it waits for. */
+export async function createObservation(options: ObservationOptions): Promise<Observation> {
+  const { httpPort } = options.config;
+  if (httpPort === null) return UNOBSERVED;
+  // The metrics library takes 13 MB: an agent without a port does not load it.
+  const { createMetrics } = await import('./metrics.ts');
+  return createHttpObservation(options, httpPort, createMetrics());
+}
+
+function createHttpObservation(options: ObservationOptions, httpPort: number, metrics: Metrics): Observation {
+  const { config, instance, clock, log } = options;
+  const createdMs = clock.monotonicMs();
+  const health = createHealth(clock);
+  const scheduler = createSchedulerHealth(clock);
+  health.watch('jobs', scheduler.check);
+  let alarms: WatchedAlarms | undefined;
+  const parts = createMeasuredParts({ id: config.id, clock, metrics, health, alarms: () => alarms });
+
+  const onJob: OnMeasured = (job, outcome, durationMs) => {
+    metrics.jobDuration.observe({ job_name: job, outcome }, durationMs / 1000);
+    if (outcome === OK) observeJobSuccess(job);
+  };
+  const observeJobSuccess = (job: string): void => metrics.jobLastSuccess.set({ job_name: job }, clock.nowMs() / 1000);
+
+  const setHealthMetrics = (): void => {
+    const { ready, parts: reports } = health.report();
+    metrics.ready.set(ready ? 1 : 0);
+    for (const [part, { state }] of Object.entries(reports)) metrics.partUp.set({ part }, state === 'up' ? 1 : 0);
+    const active = [...(alarms?.active.values() ?? [])];
+    for (const alarm of ['memory', 'disk']) {
+      metrics.brokerAlarms.set({ alarm }, active.filter((one) => one.alarm === alarm).length);
+    }
+  };
+  const scrape = async (): Promise<string> => {
+    await parts.refreshCounts();
+    setHealthMetrics();
+    return await metrics.registry.metrics();
+  };
+  const cachedScrape = createCoalesced(scrape, SCRAPE_KEEP_MS, clock);
+
+  const about = { version: VERSION, agent: config.id, instance };
+  const server = createHttpServer({
+    host: config.httpHost,
+    port: httpPort,
+    log,
+    routes: {
+      '/healthz': () => {
+        const uptimeSeconds = Math.floor((clock.monotonicMs() - createdMs) / 1000);
+        return json(200, { alive: true, uptimeSeconds, ...about });
+      },
+      '/readyz': () => {
+        const report = health.report();
+        return json(report.ready ? 200 : 503, { ...report, ...about });
+      },
+      '/metrics': async () => ({
+        status: 200,
+        contentType: metrics.registry.contentType,
+        body: await cachedScrape(),
+      }),
+    },
+  });
+  let checking: NodeJS.Timeout | undefined;
+
+  return {
+    get port() {
+      return server.port;
+    },
+    async start() {
+      await server.start();
+      checking = setInterval(() => health.report(), CHECK_EVERY_MS).unref();
+      log.info({ code: 'http_server_started', host: config.httpHost, port: server.port }, 'serving health and metrics');
+    },
+    measureManagement: parts.measureManagement,
+    measureStore: parts.measureStore,
+    measureAuthenticator: parts.measureAuthenticator,
+    measureRecurringJobs: (jobs) => jobs.map((job) => measureRecurringJob(job, clock, onJob)),
+    measureTriggeredJobs: (jobs) => jobs.map((job) => measureTriggeredJob(job, clock, onJob)),
+    schedulerObserver: {
+      looked: scheduler.recordPoll,
+      began: (job, lagMs) => metrics.jobLag.observe({ job_name: job }, lagMs / 1000),
+    },
+    observeRequest: (method, outcome, durationMs) =>
+      metrics.requestDuration.observe({ method, outcome }, durationMs / 1000),
+    observeBrokerEvent({ type, atMs }) {
+      metrics.brokerEvents.inc({ type });
+      if (atMs !== undefined) metrics.brokerEventLag.observe(Math.max(0, clock.nowMs() - atMs) / 1000);
+    },
+    observeAgentEvent: (type) => metrics.agentEvents.inc({ type }),
+    observeJobSuccess,
+    watchPart: health.watch,
+    watchAlarms(watched) {
+      alarms = watched;
+      health.watch('alarms', () => checkAlarms(watched));
+    },
+    drain: health.drain,
+    async close() {
+      clearInterval(checking);
+      parts.close();
+      await server.close();
+    },
+  };
+}
+
+function checkAlarms({ active }: WatchedAlarms): HealthCheck {
+  if (active.size === 0) return { state: 'up' };
+  const set = [...active.values()].map(({ alarm, node }) => `${alarm} on ${node || 'a node'}`);
+  return { state: 'down', reason: `RabbitMQ takes no messages: ${set.join(', ')}` };
+}
+
+const nothing = (): void => undefined;
+const nothingAsync = async (): Promise<void> => undefined;
+
+const UNOBSERVED: Observation = {
+  port: undefined,
+  start: nothingAsync,
+  measureManagement: (management) => management,
+  measureStore: (store) => store,
+  measureAuthenticator: (authenticator) => authenticator,
+  measureRecurringJobs: (jobs) => jobs,
+  measureTriggeredJobs: (jobs) => jobs,
+  schedulerObserver: { looked: nothing, began: nothing },
+  observeRequest: nothing,
+  observeBrokerEvent: nothing,
+  observeAgentEvent: nothing,
+  observeJobSuccess: nothing,
+  watchPart: nothing,
+  watchAlarms: nothing,
+  drain: nothing,
+  close: nothingAsync,
+};
