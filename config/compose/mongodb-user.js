@@ -1,4 +1,4 @@
-// Runs once, in an empty database: the agent's own user, which may read and write its database and nothing else.
+// Runs once, in an empty database. Creates the agent's user, which may read and write its own database only.
 db.getSiblingDB('pulse-agent').createUser({
   user: 'pulse-agent',
   pwd: process.env.MONGODB_PASSWORD,

@@ -6,11 +6,13 @@ import * as z from 'zod';
 import { AgentError } from '../util/agent-errors.ts';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { Secret } from '../util/secret.ts';
-import { type FileSettings, fileSettings, settingRules } from './settings.ts';
+import { ENVIRONMENT_VARIABLES, environmentValue, SECRET_MIN_LENGTH, unknownVariables } from './environment.ts';
+import { settingRules } from './setting-rules.ts';
+import { type FileSettings, fileSettings } from './settings.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
 
-/** Settings whose form in a file is not the form in which the agent uses them. */
-type OwnForm =
+/** Settings that the agent uses in another form than a file has them. */
+type ConvertedSetting =
   | 'exemptQueues'
   | 'queueBackstopMessages'
   | 'rabbitmqUrl'
@@ -20,14 +22,14 @@ type OwnForm =
   | 'storeUrl'
   | 'taskclusterRootUrl';
 
-/** Everything that can be set, checked and frozen. `config/default.yml` tells what each setting means. */
-export interface Config extends Readonly<Omit<FileSettings, OwnForm>> {
+/** The whole configuration, checked and frozen. `settings.ts` says what each setting means. */
+export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly rabbitmqUrl: Secret;
   /** The virtual host of rabbitmqUrl. */
   readonly vhost: string;
   readonly rabbitmqManagementUrl: Secret;
   readonly publicAmqpUrl: string;
-  /** What the agent's own TLS connections to RabbitMQ trust, in PEM; undefined: what the system trusts. */
+  /** CA certificates in PEM for TLS connections to RabbitMQ; undefined: those of the system. */
   readonly rabbitmqCa: string | undefined;
   readonly storeUrl: Secret;
   readonly taskclusterRootUrl: string;
@@ -40,33 +42,8 @@ export interface Config extends Readonly<Omit<FileSettings, OwnForm>> {
   readonly claimantPassword: Secret | undefined;
 }
 
-/** Variables that override a setting of the files. */
-const OVERRIDES: Readonly<Record<string, keyof FileSettings>> = {
-  RABBITMQ_URL: 'rabbitmqUrl',
-  RABBITMQ_MANAGEMENT_URL: 'rabbitmqManagementUrl',
-  PUBLIC_AMQP_URL: 'publicAmqpUrl',
-  RABBITMQ_CA: 'rabbitmqCa',
-  STORE_URL: 'storeUrl',
-  TASKCLUSTER_ROOT_URL: 'taskclusterRootUrl',
-  TASKCLUSTER_CLIENT_ID: 'taskclusterClientId',
-  HTTP_HOST: 'httpHost',
-  HTTP_PORT: 'httpPort',
-  LOG_LEVEL: 'logLevel',
-};
-
-/** Secrets under this project's own prefix; `<variable>_FILE` names a file that holds one. */
-const OWN_SECRETS = ['PULSE_AGENT_SECRET', 'PULSE_AGENT_PREVIOUS_SECRETS', 'PULSE_AGENT_CLAIMANT_PASSWORD'];
-
-/** Variables under this project's own prefix: any other one with that prefix is a misspelling. */
-const CLIENT_VARIABLES = ['PULSE_AGENT_URL', 'PULSE_AGENT_ID', 'PULSE_AGENT_AUDIENCE'];
-const OWN_VARIABLES = ['PULSE_AGENT_CONFIG', ...CLIENT_VARIABLES, ...OWN_SECRETS];
-const KNOWN_VARIABLES = new Set([...OWN_VARIABLES, ...OWN_SECRETS.map((variable) => `${variable}_FILE`)]);
-
-/** The backstop is so many times the threshold for deletion: an agent that is at work deletes long before. */
+/** What `auto` multiplies deleteAtMessages by: a running agent deletes a queue long before. */
 const BACKSTOP_FACTOR = 10;
-
-/** The shortest agent secret, in characters: every password is derived from it. */
-const SECRET_MIN_LENGTH = 32;
 
 const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
 
@@ -74,7 +51,7 @@ const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
  * Reads the configuration: `config/default.yml`, `config/<NODE_ENV>.yml` if there is one, the file named by
  * `PULSE_AGENT_CONFIG`, the environment.
  *
- * @throws AgentError `ConfigurationFault` with one sentence a line for every fault that was found.
+ * @throws AgentError `ConfigurationFault` with one sentence a line, one for each fault
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: string = CONFIG_FOLDER): Config {
   const faults: string[] = [];
@@ -85,16 +62,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
   }
   const extraFile = env['PULSE_AGENT_CONFIG'];
   if (extraFile) Object.assign(settings, readSettings(resolve(extraFile), faults));
-  for (const [variable, setting] of Object.entries(OVERRIDES)) {
-    const value = environmentValue(env, variable, faults);
-    if (value === undefined) continue;
+  for (const { name, setting } of ENVIRONMENT_VARIABLES) {
+    const value = setting === undefined ? undefined : environmentValue(env, name, faults);
+    if (setting === undefined || value === undefined) continue;
     settings[setting] = setting === 'httpPort' && /^\d+$/.test(value) ? Number(value) : value;
   }
-  for (const variable of Object.keys(env)) {
-    if (variable.startsWith('PULSE_AGENT_') && !KNOWN_VARIABLES.has(variable)) {
-      faults.push(`The variable ${variable} is unknown: known are ${[...KNOWN_VARIABLES].join(', ')}.`);
-    }
-  }
+  faults.push(...unknownVariables(env));
 
   const parsed = fileSettings.safeParse(settings);
   if (!parsed.success) faults.push(...parsed.error.issues.flatMap(sentencesOf));
@@ -110,16 +83,16 @@ type Secrets = Pick<Config, 'agentSecret' | 'previousAgentSecrets' | 'claimantPa
 
 function assemble(settings: FileSettings, secrets: Secrets): Config {
   const broker = withVhost(new URL(settings.rabbitmqUrl ?? ''));
-  const management = new URL(settings.rabbitmqManagementUrl ?? managementUrlOf(broker));
+  const management = new URL(settings.rabbitmqManagementUrl ?? defaultManagementUrl(broker));
   if (management.username === '') {
     management.username = broker.username;
     management.password = broker.password;
   }
-  const handedOut = withVhost(new URL(settings.publicAmqpUrl ?? broker.href));
-  handedOut.username = '';
-  handedOut.password = '';
-  // Parameters of the agent's own connection, such as the place of its certificate, concern no client.
-  if (settings.publicAmqpUrl === null) handedOut.search = '';
+  const publicUrl = withVhost(new URL(settings.publicAmqpUrl ?? broker.href));
+  publicUrl.username = '';
+  publicUrl.password = '';
+  // Query parameters, such as the path of a certificate, are for the agent's own connection only.
+  if (settings.publicAmqpUrl === null) publicUrl.search = '';
   return Object.freeze({
     ...settings,
     ...secrets,
@@ -128,7 +101,7 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     rabbitmqUrl: new Secret(broker.href),
     vhost: decodeURIComponent(broker.pathname.slice(1)),
     rabbitmqManagementUrl: new Secret(management.href),
-    publicAmqpUrl: handedOut.href,
+    publicAmqpUrl: publicUrl.href,
     rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
@@ -140,19 +113,19 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
   });
 }
 
-/** The settings without those that have a fault of form, so that the rules that tie several together can be tried. */
+/** The settings with a valid form: the rules between settings are checked even when another setting is malformed. */
 function wellFormed(settings: Record<string, unknown>, issues: readonly z.core.$ZodIssue[]): Partial<FileSettings> {
   const faulty = new Set(issues.map(({ path }) => path[0]));
   return Object.fromEntries(Object.entries(settings).filter(([setting]) => !faulty.has(setting)));
 }
 
-/** Names the virtual host: without a path libraries differ on whether `/` or the empty one is meant. */
+/** Names the virtual host: without a path some libraries take `/` and others the empty one. */
 function withVhost(url: URL): URL {
   if (url.pathname === '' || url.pathname === '/') url.pathname = '/%2F';
   return url;
 }
 
-function managementUrlOf(broker: URL): string {
+function defaultManagementUrl(broker: URL): string {
   return broker.protocol === 'amqps:' ? `https://${broker.hostname}:15671` : `http://${broker.hostname}:15672`;
 }
 
@@ -166,28 +139,15 @@ function readSettings(path: string, faults: string[], options = { optional: fals
     return {};
   }
   try {
-    // Warnings quote the file, and would go to standard error.
+    // A warning would quote the file on standard error.
     const settings: unknown = parseYaml(text, { logLevel: 'error' }) ?? {};
     if (typeof settings === 'object' && !Array.isArray(settings)) return settings as Record<string, unknown>;
-    faults.push(`The configuration file ${path} must hold settings as "name: value" lines.`);
+    faults.push(`The configuration file ${path} must have settings as "name: value" lines.`);
   } catch (error) {
-    // Only the first line: the rest of a YAML error quotes the file, which may hold a URL with a password.
+    // Only the first line: the rest of a YAML error quotes the file, which may have a URL with a password.
     faults.push(`The configuration file ${path} is not YAML: ${(error as Error).message.split('\n')[0]}`);
   }
   return {};
-}
-
-/** The value of a variable, or the content of the file that `<variable>_FILE` names. Empty counts as absent. */
-export function environmentValue(env: NodeJS.ProcessEnv, variable: string, faults: string[]): string | undefined {
-  const path = env[`${variable}_FILE`];
-  if (path && env[variable]) faults.push(`Set either ${variable} or ${variable}_FILE, not both.`);
-  if (!path) return env[variable] || undefined;
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '') || undefined;
-  } catch (error) {
-    faults.push(`The file named by ${variable}_FILE cannot be read (${(error as NodeJS.ErrnoException).code}).`);
-    return undefined;
-  }
 }
 
 function readSecrets(
@@ -197,7 +157,7 @@ function readSecrets(
   const agentSecret = environmentValue(env, 'PULSE_AGENT_SECRET', faults);
   if (agentSecret === undefined || agentSecret.length < SECRET_MIN_LENGTH) {
     faults.push(
-      `Set PULSE_AGENT_SECRET to at least ${SECRET_MIN_LENGTH} random characters (openssl rand -base64 33 makes some); keep them: without them no credential can be handed out again.`,
+      `Set PULSE_AGENT_SECRET to at least ${SECRET_MIN_LENGTH} random characters (for example with openssl rand -base64 33) and keep a copy: the passwords of existing accounts are derived from it.`,
     );
   }
   const previous = previousSecrets(environmentValue(env, 'PULSE_AGENT_PREVIOUS_SECRETS', faults), faults);
@@ -211,7 +171,7 @@ function readSecrets(
   };
 }
 
-/** Secrets with commas between them, or a JSON array of strings for secrets that hold commas themselves. */
+/** Secrets with commas between them, or a JSON array of strings for secrets that contain commas. */
 function previousSecrets(value: string | undefined, faults: string[]): string[] {
   if (value === undefined) return [];
   let secrets: unknown = value.split(',').map((secret) => secret.trim());
@@ -219,13 +179,13 @@ function previousSecrets(value: string | undefined, faults: string[]): string[] 
     try {
       secrets = JSON.parse(value);
     } catch {
-      // The check below says it.
+      // The schema below refuses it.
     }
   }
   const checked = z.array(z.string().min(SECRET_MIN_LENGTH)).safeParse(secrets);
   if (checked.success) return checked.data;
   faults.push(
-    `PULSE_AGENT_PREVIOUS_SECRETS must be secrets of at least ${SECRET_MIN_LENGTH} characters with commas between them, or a JSON array of such strings.`,
+    `PULSE_AGENT_PREVIOUS_SECRETS must be secrets of at least ${SECRET_MIN_LENGTH} characters, separated by commas or in a JSON array.`,
   );
   return [];
 }

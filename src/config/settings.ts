@@ -3,126 +3,252 @@ import * as z from 'zod';
 import { NAMESPACE_PATTERN } from '../contract/names.ts';
 import { readNamePattern } from '../util/name-pattern.ts';
 
-/** Variables of settings that have no default, for the sentence that asks for them. */
-const REQUIRED = { rabbitmqUrl: 'RABBITMQ_URL', taskclusterRootUrl: 'TASKCLUSTER_ROOT_URL' } as const;
+/** What is said about a setting besides its form. `docs/configuration.md` is generated from it. */
+export interface SettingMeaning {
+  /** In Markdown, without a full stop at the end. */
+  readonly description: string;
+  readonly unit?: string;
+  /** The environment variable that overrides the configuration files. */
+  readonly variable?: string;
+  /** Null in `config/default.yml`, and the agent does not start without a value. */
+  readonly required?: true;
+}
 
-const text = z.string({ error: 'must be a text' });
+const string = z.string({ error: 'must be a string' });
+const boolean = z.boolean({ error: 'must be true or false' });
 const seconds = z.int({ error: 'must be a whole number of seconds' }).min(1, { error: 'must be at least 1 second' });
 const count = z.int({ error: 'must be a whole number' }).min(1, { error: 'must be at least 1' });
+const limits = z.strictObject({ 'max-connections': count.optional(), 'max-channels': count.optional() });
 
 function url(schemes: readonly string[]) {
-  return text
+  return string
     .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol) && hasHost(new URL(value)), {
       error: `must be a URL with a host that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
     })
     .nullable();
 }
 
-const limits = z.strictObject({ 'max-connections': count.optional(), 'max-channels': count.optional() });
+function meaning(description: string, more: Omit<SettingMeaning, 'description'> = {}): { description: string } {
+  return { description, ...more };
+}
 
-/** The form of every setting that a configuration file may hold. */
+/** The form and the meaning of every setting that a configuration file may hold. Defaults are in `config/default.yml`. */
 export const fileSettings = z.strictObject({
-  id: text.regex(/^[a-z0-9-]+$/, { error: 'must consist of lower-case letters, digits and hyphens' }),
-  // What Hawk and Taskcluster take as a host: no port, no underscore.
-  audience: text.regex(/^[A-Za-z0-9.-]+$/, { error: 'must be a host name: letters, digits, dots and hyphens' }),
-  namespacePrefix: text.regex(NAMESPACE_PATTERN, { error: 'must be 1 to 64 letters, digits, hyphens or underscores' }),
-  usernamePrefix: text.regex(/^[A-Za-z0-9_.-]{0,64}$/, {
-    error: 'must be at most 64 letters, digits, dots, hyphens or underscores',
-  }),
-  rabbitmqUrl: url(['amqp:', 'amqps:']),
-  rabbitmqManagementUrl: url(['http:', 'https:']),
-  publicAmqpUrl: url(['amqp:', 'amqps:']),
-  rabbitmqCa: text.refine(isCertificates, { error: 'must be certificates in PEM' }).nullable(),
-  storeUrl: text.regex(/^(mongodb(\+srv)?:\/\/|lmdb:.)/, {
-    error: 'must begin with mongodb://, mongodb+srv:// or lmdb:',
-  }),
-  taskclusterRootUrl: url(['http:', 'https:']),
-  taskclusterClientId: text.nullable(),
-  eventVhost: text.min(1, { error: 'must be the name of a virtual host' }),
-  httpHost: text.min(1, { error: 'must be the address or the name of an interface of this machine' }),
+  id: string
+    .regex(/^[a-z0-9-]+$/, { error: 'must consist of lower-case letters, digits and hyphens' })
+    .meta(
+      meaning(
+        'The name of this installation, part of every name on the broker: `rpc/<id>/v1`, `queue/<id>/v1/…`, the user `<id>-claimant`. Lower-case letters, digits and hyphens; must not begin with `namespacePrefix`. All agents that share a store have the same id',
+      ),
+    ),
+  // A host for Hawk and Taskcluster: no port, no underscore.
+  audience: string
+    .regex(/^[A-Za-z0-9.-]+$/, { error: 'must be a host name: letters, digits, dots and hyphens' })
+    .meta(
+      meaning(
+        'The host name that clients sign requests for. Each installation has its own, so that a request signed for one is invalid at another. The default is refused with `NODE_ENV=production`',
+      ),
+    ),
+  namespacePrefix: string
+    .regex(NAMESPACE_PATTERN, { error: 'must be 1 to 64 letters, digits, hyphens or underscores' })
+    .meta(meaning('The prefix of every namespace that can be claimed')),
+  usernamePrefix: string
+    .regex(/^[A-Za-z0-9_.-]{0,64}$/, { error: 'must be at most 64 letters, digits, dots, hyphens or underscores' })
+    .meta(meaning('The prefix of the RabbitMQ users of namespaces: `<usernamePrefix><namespace>-1` and `-2`')),
+  rabbitmqUrl: url(['amqp:', 'amqps:']).meta(
+    meaning(
+      "The AMQP URL with the agent's own account, which needs the tag `administrator`; the path is the vhost, `/` if absent",
+      { variable: 'RABBITMQ_URL', required: true },
+    ),
+  ),
+  rabbitmqManagementUrl: url(['http:', 'https:']).meta(
+    meaning(
+      'The URL of the management API. If absent: port 15672 on the host of `rabbitmqUrl` (with `amqps`: https and port 15671). Without credentials in it, those of `rabbitmqUrl` are used',
+      { variable: 'RABBITMQ_MANAGEMENT_URL' },
+    ),
+  ),
+  publicAmqpUrl: url(['amqp:', 'amqps:']).meta(
+    meaning(
+      'Scheme, host, port and vhost of the connection strings that clients get. If absent: those of `rabbitmqUrl`. It must name the same vhost: accounts have permissions in no other',
+      { variable: 'PUBLIC_AMQP_URL' },
+    ),
+  ),
+  rabbitmqCa: string
+    .refine(isCertificates, { error: 'must be certificates in PEM' })
+    .nullable()
+    .meta(
+      meaning(
+        'CA certificates in PEM that TLS connections to RabbitMQ are checked against, instead of those of the system',
+        {
+          variable: 'RABBITMQ_CA',
+        },
+      ),
+    ),
+  storeUrl: string
+    .regex(/^(mongodb(\+srv)?:\/\/|lmdb:.)/, { error: 'must begin with mongodb://, mongodb+srv:// or lmdb:' })
+    .meta(
+      meaning(
+        '`lmdb:<folder>` for a single agent; `mongodb://…` or `mongodb+srv://…` for any number of agents (database `pulse-agent` unless the URL names one)',
+        { variable: 'STORE_URL' },
+      ),
+    ),
+  taskclusterRootUrl: url(['http:', 'https:']).meta(
+    meaning('The Taskcluster deployment whose auth service checks signatures', {
+      variable: 'TASKCLUSTER_ROOT_URL',
+      required: true,
+    }),
+  ),
+  taskclusterClientId: string
+    .nullable()
+    .meta(
+      meaning(
+        "The agent's own Taskcluster client, with the scope `notify:email:*`, which sends notices to owners; `verify` claims with it",
+        { variable: 'TASKCLUSTER_CLIENT_ID' },
+      ),
+    ),
+  eventVhost: string
+    .min(1, { error: 'must be the name of a virtual host' })
+    .meta(meaning("The vhost of RabbitMQ's event exchange: `event_exchange.vhost` in the broker's configuration")),
   httpPort: z
     .int({ error: 'must be a port number' })
     .min(0, { error: 'must be a port number' })
     .max(65535, { error: 'must be a port number' })
-    .nullable(),
-  rotationIntervalSeconds: seconds,
-  defaultLifetimeSeconds: seconds,
-  maxLifetimeSeconds: seconds,
-  maxSkewSeconds: seconds.max(900, { error: 'must be at most 900 seconds, which is what Taskcluster allows' }),
-  handshakeTimeoutSeconds: seconds,
-  requireSealedReplies: z.boolean({ error: 'must be true or false' }),
-  accountLimits: limits,
-  claimantLimits: limits,
-  expiryNoticeSeconds: seconds,
-  reconcileIntervalSeconds: seconds,
-  connectionMaxAgeSeconds: seconds,
-  surveyIntervalSeconds: seconds,
-  warnAtMessages: count,
-  deleteAtMessages: count,
-  queueBackstopMessages: z.union([count, z.literal('auto'), z.null()], {
-    error: 'must be a whole number, auto or null',
-  }),
-  exemptQueues: z.array(
-    text.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
-    { error: 'must be a list of regular expressions' },
+    .nullable()
+    .meta(
+      meaning('The port of health checks and metrics. If absent, none is opened; `0` chooses any free port', {
+        variable: 'HTTP_PORT',
+      }),
+    ),
+  httpHost: string
+    .min(1, { error: 'must be an address or a host name of this machine' })
+    .meta(
+      meaning(
+        'The address that health checks and metrics listen on. They ask for no credentials: listen outside of loopback in a guarded network only',
+        { variable: 'HTTP_HOST' },
+      ),
+    ),
+  rotationIntervalSeconds: seconds.meta(
+    meaning(
+      'The time between two rotations of a namespace. A client has to claim again at the latest half an interval after the next rotation (`reclaimAt`)',
+      { unit: 'seconds' },
+    ),
   ),
-  requestPrefetch: count.max(65535, { error: 'must be at most 65535, the largest prefetch' }),
-  authConcurrency: count,
-  managementConcurrency: count,
-  auditRetentionDays: count,
-  stopDeadlineSeconds: seconds,
-  dryRun: z.boolean({ error: 'must be true or false' }),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-    error: 'must be fatal, error, warn, info, debug, trace or silent',
-  }),
+  defaultLifetimeSeconds: seconds.meta(
+    meaning('The lifetime of a namespace after a claim without `expires`; not more than `maxLifetimeSeconds`', {
+      unit: 'seconds',
+    }),
+  ),
+  maxLifetimeSeconds: seconds.meta(
+    meaning('The latest `expires` that a claim may name, counted from the claim', { unit: 'seconds' }),
+  ),
+  maxSkewSeconds: seconds
+    .max(900, { error: 'must be at most 900 seconds, the limit of Taskcluster' })
+    .meta(
+      meaning(
+        'The largest difference between the clock of a client and that of the agent, and the longest time that a request waits in its queue; at most 900',
+        { unit: 'seconds' },
+      ),
+    ),
+  handshakeTimeoutSeconds: seconds.meta(
+    meaning(
+      "The broker's `handshake_timeout`, which RabbitMQ has in milliseconds; raise both together. A client that logged in before its credentials were revoked may still open its connection for this long",
+      { unit: 'seconds' },
+    ),
+  ),
+  requireSealedReplies: boolean.meta(
+    meaning('Refuses claims without a `replyKey`, so that credentials leave the agent only encrypted'),
+  ),
+  accountLimits: limits.meta(
+    meaning('The limits `max-connections` and `max-channels` of each claimed account; without a value there is none'),
+  ),
+  claimantLimits: limits.meta(meaning('The same limits for the claimant, whose password many clients share')),
+  expiryNoticeSeconds: seconds.meta(
+    meaning('How long before a namespace expires the event `namespace.expiring` is published', { unit: 'seconds' }),
+  ),
+  connectionMaxAgeSeconds: seconds.meta(
+    meaning(
+      'The age at which the next reconciliation closes a connection of a claimed account, so that no client keeps working on old credentials',
+      { unit: 'seconds' },
+    ),
+  ),
+  reconcileIntervalSeconds: seconds.meta(
+    meaning('The time between two full reconciliations of the broker with the store', { unit: 'seconds' }),
+  ),
+  surveyIntervalSeconds: seconds.meta(
+    meaning('The longest time between two surveys of all queues', { unit: 'seconds' }),
+  ),
+  warnAtMessages: count.meta(
+    meaning('The depth at which the owner of a queue is warned; less than `deleteAtMessages`', { unit: 'messages' }),
+  ),
+  deleteAtMessages: count.meta(
+    meaning('The depth at which a queue is deleted, once its owner was warned', { unit: 'messages' }),
+  ),
+  queueBackstopMessages: z
+    .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
+    .meta(
+      meaning(
+        'The depth at which RabbitMQ itself drops the oldest messages of a queue (an operator policy), whether an agent runs or not. At least twice `deleteAtMessages`; `auto`: ten times; `null`: never',
+        { unit: 'messages' },
+      ),
+    ),
+  exemptQueues: z
+    .array(
+      string.refine(isNamePattern, {
+        error: 'must be a regular expression, without look-around and back-references',
+      }),
+      { error: 'must be a list of regular expressions' },
+    )
+    .meta(
+      meaning(
+        'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop',
+      ),
+    ),
+  requestPrefetch: count
+    .max(65535, { error: 'must be at most 65535, the largest prefetch' })
+    .meta(meaning('The number of requests that one agent holds unacknowledged', { unit: 'requests' })),
+  authConcurrency: count.meta(
+    meaning(
+      'Concurrent calls of one agent to the Taskcluster auth service; 1000 more may wait, further requests get `Unavailable`',
+      { unit: 'calls' },
+    ),
+  ),
+  managementConcurrency: count.meta(
+    meaning("Concurrent calls of one agent to RabbitMQ's management API", { unit: 'calls' }),
+  ),
+  auditRetentionDays: count.meta(meaning('How long audit records are kept in the store', { unit: 'days' })),
+  stopDeadlineSeconds: seconds.meta(
+    meaning(
+      'The time that a stopping agent has to finish the requests it holds; the broker then gives the rest to other agents',
+      { unit: 'seconds' },
+    ),
+  ),
+  dryRun: boolean.meta(
+    meaning('Runs an agent that reads store and broker, logs what it would change, and changes nothing'),
+  ),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'must be fatal, error, warn, info, debug, trace or silent',
+    })
+    .meta(
+      meaning('The least severe level that is logged: `fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`', {
+        variable: 'LOG_LEVEL',
+      }),
+    ),
 });
 
 /** What the configuration files may hold. */
 export type FileSettings = z.infer<typeof fileSettings>;
 
-/**
- * The rules that tie several settings together: a sentence for each one that is broken. What is missing because its form
- * is wrong has its own sentence already.
- */
-export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | undefined): string[] {
-  const { id, namespacePrefix, warnAtMessages, deleteAtMessages, defaultLifetimeSeconds, maxLifetimeSeconds } =
-    settings;
-  const faults: string[] = [];
-  for (const [setting, variable] of Object.entries(REQUIRED)) {
-    if (settings[setting as keyof typeof REQUIRED] === null) faults.push(`Set ${variable} (or ${setting} in a file).`);
-  }
-  if (id !== undefined && namespacePrefix !== undefined && id.startsWith(namespacePrefix)) {
-    faults.push(
-      `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): somebody could claim the agent's own queues.`,
-    );
-  }
-  if (warnAtMessages !== undefined && deleteAtMessages !== undefined && warnAtMessages >= deleteAtMessages) {
-    faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
-  }
-  const { queueBackstopMessages } = settings;
-  if (
-    typeof queueBackstopMessages === 'number' &&
-    deleteAtMessages !== undefined &&
-    queueBackstopMessages < 2 * deleteAtMessages
-  ) {
-    faults.push(
-      'The setting queueBackstopMessages must be at least twice deleteAtMessages: it drops messages without telling anybody, and is for times without an agent.',
-    );
-  }
-  if (
-    defaultLifetimeSeconds !== undefined &&
-    maxLifetimeSeconds !== undefined &&
-    defaultLifetimeSeconds > maxLifetimeSeconds
-  ) {
-    faults.push('The setting defaultLifetimeSeconds must not be more than maxLifetimeSeconds.');
-  }
-  if (nodeEnv === 'production' && settings.audience === 'pulse-agent') {
-    faults.push(
-      'The setting audience must not be the default in production: a request signed for another installation would be valid here.',
-    );
-  }
-  return faults;
-}
+/** The name of a setting. */
+export type SettingName = keyof FileSettings;
+
+/** The meaning of every setting, in the order of the schema. */
+export const SETTING_MEANINGS: ReadonlyMap<SettingName, SettingMeaning> = new Map(
+  Object.entries(fileSettings.shape).map(([name, schema]) => [
+    name as SettingName,
+    schema.meta() as unknown as SettingMeaning,
+  ]),
+);
 
 /** The schemes amqp and amqps may go without a host, and with one that http, the management API's, does not take. */
 function hasHost({ hostname }: URL): boolean {
@@ -131,7 +257,7 @@ function hasHost({ hostname }: URL): boolean {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
 
-/** One certificate or several, and nothing else. A private key that came along would be handed to every connection. */
+/** One certificate or several. A private key beside them would be passed to every connection, and is refused. */
 function isCertificates(value: string): boolean {
   const certificates = value.match(CERTIFICATE) ?? [];
   return (

@@ -1,22 +1,67 @@
 import type { WireErrorCode } from '../contract/wire-errors.ts';
 
 /**
- * The one table of the agent's own failures: what each means, and what a client whose request meets it is told.
- * The sentence for the operator is the message of the error; it says what to do next.
+ * The one table of the agent's own failures: the error that a client gets, the meaning, and what an operator can do.
+ * `docs/monitoring.md` has it too. The message of an error is more specific, and says what to do next.
  */
 export const AGENT_ERRORS = {
-  ConfigurationFault: { wire: 'InternalServerError', meaning: 'A setting is wrong, unknown or missing.' },
-  StoreUnavailable: { wire: 'Unavailable', meaning: 'The store does not answer, or not in time.' },
-  StoreInUse: { wire: 'Unavailable', meaning: 'Another agent holds the embedded store.' },
-  BrokerUnavailable: { wire: 'Unavailable', meaning: 'RabbitMQ or its management API does not answer in time.' },
-  BrokerRefused: { wire: 'Unavailable', meaning: 'The management API refuses a call of the agent.' },
-  BrokerMarked: { wire: 'Unavailable', meaning: 'The broker belongs to another store.' },
-  AuthUnavailable: { wire: 'Unavailable', meaning: 'The Taskcluster auth service does not answer in time.' },
-  WindowClosed: { wire: 'Unavailable', meaning: 'A write to the broker would have been sent too late to be safe.' },
-  SecretMissing: { wire: 'Unavailable', meaning: 'The agent lacks the secret that a password is derived from.' },
-  Contended: { wire: 'Unavailable', meaning: 'Others changed the same record at every try.' },
-  Stopping: { wire: 'Unavailable', meaning: 'The agent is stopping.' },
-} as const satisfies Record<string, { wire: WireErrorCode; meaning: string }>;
+  ConfigurationFault: {
+    wire: 'InternalServerError',
+    meaning: 'A setting is wrong, unknown or missing.',
+    remedy: 'Correct the settings that the sentences name.',
+  },
+  StoreUnavailable: {
+    wire: 'Unavailable',
+    meaning: 'The store does not answer, or not in time.',
+    remedy:
+      'LMDB: the folder must be writable and its disk must have room. MongoDB: check that it runs and has a primary, and check `STORE_URL`.',
+  },
+  StoreInUse: {
+    wire: 'Unavailable',
+    meaning: 'Another agent holds the embedded store.',
+    remedy: 'The message has the process id. Stop that agent, use another folder, or use MongoDB.',
+  },
+  BrokerUnavailable: {
+    wire: 'Unavailable',
+    meaning: 'RabbitMQ or its management API does not answer in time.',
+    remedy: 'Check RabbitMQ. If an exchange or a queue with a name of the agent has another type, delete it.',
+  },
+  BrokerRefused: {
+    wire: 'Unavailable',
+    meaning: 'The management API refuses a call of the agent.',
+    remedy: 'Check the credentials, the tag `administrator`, and that the vhost exists.',
+  },
+  BrokerMarked: {
+    wire: 'Unavailable',
+    meaning: 'The broker belongs to another store.',
+    remedy: 'Point `STORE_URL` to the store of this broker, or run `pulse-agent adopt`.',
+  },
+  AuthUnavailable: {
+    wire: 'Unavailable',
+    meaning: 'The Taskcluster auth service does not answer in time.',
+    remedy: 'Check the auth service and `TASKCLUSTER_ROOT_URL`.',
+  },
+  WindowClosed: {
+    wire: 'Unavailable',
+    meaning: 'A write to the broker would have been sent too late to be safe.',
+    remedy: 'Check the load of the management API. The client tries again.',
+  },
+  SecretMissing: {
+    wire: 'Unavailable',
+    meaning: 'The agent lacks the secret that a password is derived from.',
+    remedy: 'Add the secret to `PULSE_AGENT_PREVIOUS_SECRETS`.',
+  },
+  Contended: {
+    wire: 'Unavailable',
+    meaning: 'Too many concurrent updates of one record: every one of 100 attempts conflicted.',
+    remedy: 'Find the client that claims this namespace in a loop.',
+  },
+  Stopping: {
+    wire: 'Unavailable',
+    meaning: 'The agent is stopping.',
+    remedy: 'Nothing: the broker gives the request to another agent.',
+  },
+} as const satisfies Record<string, { wire: WireErrorCode; meaning: string; remedy: string }>;
 
 /** What shows where in the sources an error comes from that no code stands for; part of a sentence. */
 export const TO_SEE_WHERE =

@@ -13,7 +13,7 @@ describe('a configuration with faults', () => {
     ['accountLimits: { max-channels: 0 }', {}, /^The setting accountLimits\.max-channels must be at least 1\.$/],
     ['id: Pulse', {}, /^The setting id must consist of lower-case letters, digits and hyphens\.$/],
     ['id: ""', {}, /^The setting id must consist/],
-    ['id: 7', {}, /^The setting id must be a text\.$/],
+    ['id: 7', {}, /^The setting id must be a string\.$/],
     ['audience: "a:443"', {}, /^The setting audience must be a host name/],
     ['audience: a_b', {}, /^The setting audience must be a host name/],
     ['namespacePrefix: ""', {}, /^The setting namespacePrefix must be 1 to 64/],
@@ -43,7 +43,7 @@ describe('a configuration with faults', () => {
     ['exemptQueues: ["(?=a)"]', {}, /^The setting exemptQueues\.0 must be a regular expression, without look-around/],
     ['exemptQueues: ["("]', {}, /^The setting exemptQueues\.0 must be a regular expression/],
     ['eventVhost: ""', {}, /^The setting eventVhost must be the name of a virtual host\.$/],
-    ['- a list', {}, /must hold settings as "name: value" lines\.$/],
+    ['- a list', {}, /must have settings as "name: value" lines\.$/],
     ['a: b: c', {}, /is not YAML: /],
     [
       '{}',

@@ -47,8 +47,8 @@ function examplesOf(message: string): readonly unknown[] {
 }
 
 describe('docs/asyncapi.yaml', () => {
-  it('is what `npm run asyncapi` makes of the code', () => {
-    assert.ok(readDocument('asyncapi.yaml') === asyncApiText(), 'it is out of date: run npm run asyncapi');
+  it('is what `npm run docs` makes of the code', () => {
+    assert.ok(readDocument('asyncapi.yaml') === asyncApiText(), 'it is out of date: run npm run docs');
   });
 
   it('is valid AsyncAPI 3, without warnings', async () => {

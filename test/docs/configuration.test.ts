@@ -2,15 +2,16 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/config.ts';
+import { fileSettings, SETTING_MEANINGS } from '../../src/config/settings.ts';
 import { AGENT_ERRORS } from '../../src/util/agent-errors.ts';
 import { readDocument, rowsByName, section } from './documents.ts';
 
-const operations = readDocument('operations.md');
+const configuration = readDocument('configuration.md');
 const defaults: Record<string, unknown> = parse(
   readFileSync(new URL('../../config/default.yml', import.meta.url), 'utf8'),
 );
 
-/** The variables that a start reads, seen by an environment that notes what it is asked for. */
+/** The variables that a start reads, recorded by a proxy of the environment. */
 function variablesRead(): string[] {
   const read = new Set<string>();
   const note = (name: string | symbol): void => {
@@ -32,9 +33,9 @@ function variablesRead(): string[] {
   return [...read];
 }
 
-describe('docs/operations.md', () => {
+describe('docs/configuration.md', () => {
   it('has every setting with its default, and no other', () => {
-    const rows = rowsByName(section(operations, '### Settings'));
+    const rows = rowsByName(section(configuration, '## Settings'));
     assert.deepEqual([...rows.keys()].toSorted(), Object.keys(defaults).toSorted());
     for (const [setting, value] of Object.entries(defaults)) {
       const shown =
@@ -44,22 +45,30 @@ describe('docs/operations.md', () => {
   });
 
   it('has every environment variable, and no other', () => {
-    const rows = rowsByName(section(operations, '### Environment'));
+    const rows = rowsByName(section(configuration, '## Environment variables'));
     const read = variablesRead();
     assert.ok(read.length > 5);
     const withoutFiles = read.filter((name) => !read.includes(name.replace(/_FILE$/, '')) || !name.endsWith('_FILE'));
     assert.deepEqual([...rows.keys()].toSorted(), withoutFiles.toSorted());
   });
 
-  it('tells which variables may be read from a file', () => {
+  it('says which variables may be read from a file', () => {
     const read = variablesRead();
-    for (const [name, cells] of rowsByName(section(operations, '### Environment'))) {
+    for (const [name, cells] of rowsByName(section(configuration, '## Environment variables'))) {
       assert.equal(cells[1], read.includes(`${name}_FILE`) ? 'yes' : 'no', name);
     }
   });
 
-  it('has every failure of the agent', () => {
-    const rows = rowsByName(section(operations, '## When it does not start or does not work'));
+  it('describes every setting in the order of its schema', () => {
+    const names = [...rowsByName(section(configuration, '## Settings')).keys()];
+    assert.deepEqual(names, Object.keys(fileSettings.shape));
+    for (const [name, { description }] of SETTING_MEANINGS) assert.match(description, /^[A-Z`].*[^.]$/, name);
+  });
+});
+
+describe('docs/monitoring.md', () => {
+  it('has every error of the agent', () => {
+    const rows = rowsByName(section(readDocument('monitoring.md'), '## Errors of the agent'));
     assert.deepEqual([...rows.keys()].toSorted(), Object.keys(AGENT_ERRORS).toSorted());
   });
 });

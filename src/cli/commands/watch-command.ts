@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { environmentValue } from '../../config/config.ts';
+import { environmentValue } from '../../config/environment.ts';
 import type { AgentEvent } from '../../contract/events.ts';
 import { addClientOptions, type ClientCommandOptions, withClient } from '../with-client.ts';
 import { type CommandContext, type DefineCommand, examples, UsageFault } from '../command.ts';

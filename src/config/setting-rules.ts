@@ -1,0 +1,47 @@
+import { type FileSettings, SETTING_MEANINGS } from './settings.ts';
+
+/**
+ * The rules that tie settings to each other and to NODE_ENV.
+ *
+ * @param settings those with a valid form; a malformed one has been reported already
+ * @returns one sentence for each broken rule
+ */
+export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | undefined): string[] {
+  const faults: string[] = [];
+  for (const [setting, { required, variable }] of SETTING_MEANINGS) {
+    if (required && settings[setting] === null) faults.push(`Set ${variable} (or ${setting} in a file).`);
+  }
+  const { id, namespacePrefix, warnAtMessages, deleteAtMessages, defaultLifetimeSeconds, maxLifetimeSeconds } =
+    settings;
+  if (id !== undefined && namespacePrefix !== undefined && id.startsWith(namespacePrefix)) {
+    faults.push(
+      `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): a client could claim the agent's own queues.`,
+    );
+  }
+  if (warnAtMessages !== undefined && deleteAtMessages !== undefined && warnAtMessages >= deleteAtMessages) {
+    faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
+  }
+  const { queueBackstopMessages } = settings;
+  if (
+    typeof queueBackstopMessages === 'number' &&
+    deleteAtMessages !== undefined &&
+    queueBackstopMessages < 2 * deleteAtMessages
+  ) {
+    faults.push(
+      'The setting queueBackstopMessages must be at least twice deleteAtMessages: it drops messages without notice, and is meant for times without an agent.',
+    );
+  }
+  if (
+    defaultLifetimeSeconds !== undefined &&
+    maxLifetimeSeconds !== undefined &&
+    defaultLifetimeSeconds > maxLifetimeSeconds
+  ) {
+    faults.push('The setting defaultLifetimeSeconds must not be more than maxLifetimeSeconds.');
+  }
+  if (nodeEnv === 'production' && settings.audience === 'pulse-agent') {
+    faults.push(
+      'The setting audience must not be the default in production: a request signed for another installation would be valid here.',
+    );
+  }
+  return faults;
+}
