@@ -20,23 +20,15 @@ import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
 import { isAgentError } from '../util/agent-errors.ts';
-import { onDemandJob, runSoon } from '../jobs/on-demand-job.ts';
-import { expireNamespacesJob, announceExpiryJob } from '../jobs/expire-namespaces-job.ts';
-import { finishRevocationJob } from '../jobs/finish-revocation-job.ts';
-import { inspectQueueJob } from '../jobs/inspect-queue-job.ts';
-import type { Jobs } from '../jobs/jobs.ts';
-import { RECONCILE_BROKER, reconcileBrokerJob } from '../jobs/reconcile-broker-job.ts';
-import { repairAccountJob } from '../jobs/repair-account-job.ts';
-import { checkSecretsJob, rotateNamespacesJob, reportMissingSecrets } from '../jobs/rotate-namespaces-job.ts';
-import { sendNoticesJob } from '../jobs/send-notices-job.ts';
+import { createJobQueue } from '../jobs/job-queue.ts';
+import { checkSecrets, createJobTable } from '../jobs/job-table.ts';
+import { runSoon } from '../jobs/jobs.ts';
 import { type Scheduler, startScheduler } from '../jobs/scheduler.ts';
-import { SURVEY_QUEUES, surveyQueuesJob } from '../jobs/survey-queues-job.ts';
 import type { Log } from '../util/log.ts';
 import { createNamespaceParts } from './namespace-parts.ts';
 import { createAudit } from '../audit/audit.ts';
-import { type AgentEvents, createAgentEvents } from '../events/agent-events.ts';
+import { createAgentEvents } from '../events/agent-events.ts';
 import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
-import { pruneJob } from '../jobs/prune-job.ts';
 import { createNotices } from '../notices/notices.ts';
 import { auditRemovals, createRepairParts } from './repair-parts.ts';
 import { createQueues } from '../queues/queues.ts';
@@ -151,18 +143,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     auditConfiguration(audit, config);
 
     const background = createBackgroundTasks(log);
-    // What tells and what asks for jobs is built before what they need: the broker's topology depends on the methods.
-    const told: Pick<AgentEvents, 'emit' | 'emitAndWait'> = {
-      emit(type, data) {
-        observation.observeAgentEvent(type);
-        events.emit(type, data);
-      },
-      emitAndWait(type, data) {
-        observation.observeAgentEvent(type);
-        return events.emitAndWait(type, data);
-      },
-    };
-    const jobs: Jobs = { trigger: (...job) => schedule?.trigger(...job) };
+    // The event bus and the job queue exist before the connections behind them.
+    const events = createAgentEvents({ agent: config.id, instance, clock, log, onEmit: observation.observeAgentEvent });
+    const jobs = createJobQueue();
     let schedule: Scheduler | undefined;
     const partSettings = {
       config,
@@ -172,7 +155,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       randomBytes,
       random: options.random ?? Math.random,
       log,
-      events: told,
+      events,
       audit,
     };
     const parts = createNamespaceParts(partSettings);
@@ -192,10 +175,10 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       if (schedule !== undefined) await declareAgain(signal);
       await queues.applyBackstop(signal);
       const outcome = await compare(signal);
-      observation.observeJobSuccess(RECONCILE_BROKER);
+      observation.observeJobSuccess('reconcile-broker');
       return outcome;
     };
-    const reporters = createReporters({ events: told, audit, log, clock });
+    const reporters = createReporters({ events, audit, log, clock });
     const context = { ...partSettings, jobs, sleep: systemSleep, reporters };
     const queues = createQueues(context);
     closers.pushTogether(() => queues.close());
@@ -229,7 +212,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       'topology',
       checkConnection(() => broker.connected, 'the connection for topology and events is gone'),
     );
-    const events = createAgentEvents({ publish: broker.publishEvent, agent: config.id, instance, clock, log });
+    events.attach(broker.publishEvent);
     /** Somebody may have deleted a part of the topology; that it cannot be declared holds up nothing else. */
     const declareAgain = async (signal: AbortSignal): Promise<void> => {
       try {
@@ -243,7 +226,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       }
     };
     const lookAtAll = (): void => {
-      for (const job of [RECONCILE_BROKER, SURVEY_QUEUES]) runSoon(jobs, job);
+      runSoon(jobs, 'reconcile-broker');
+      runSoon(jobs, 'survey-queues');
     };
     broker.onReconnect(() => {
       keepBroker().catch((error: unknown) =>
@@ -290,28 +274,25 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     );
 
     closers.push(() => background.stop(JOBS_STOP_MS));
+    const table = createJobTable(
+      { config, store, log },
+      {
+        ...parts,
+        repair,
+        reconcile,
+        survey: queues.survey,
+        inspect: queues.inspect,
+        notices: createNotices(context),
+      },
+    );
     schedule = await startScheduler({
       store: opened,
-      recurring: observation.measureRecurringJobs([
-        rotateNamespacesJob(parts.rotation),
-        checkSecretsJob(parts.rotation, log),
-        expireNamespacesJob(parts.expiry),
-        announceExpiryJob(parts.expiry, config.expiryNoticeSeconds * 1000),
-        reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
-        surveyQueuesJob(queues.survey, config.surveyIntervalSeconds * 1000),
-        sendNoticesJob(createNotices(context)),
-        pruneJob({ store, bounds: parts.bounds, log, auditRetentionDays: config.auditRetentionDays }),
-      ]),
-      triggered: observation.measureTriggeredJobs([
-        finishRevocationJob(parts.revoker, parts.backoff),
-        repairAccountJob({ repair, backoff: parts.backoff }),
-        onDemandJob(RECONCILE_BROKER, reconcile),
-        onDemandJob(SURVEY_QUEUES, queues.survey),
-        inspectQueueJob(queues.inspect),
-      ]),
+      recurring: observation.measureRecurringJobs(table.recurring),
+      triggered: observation.measureTriggeredJobs(table.triggered),
       observer: observation.schedulerObserver,
       log,
     });
+    jobs.attach(schedule);
     const started = schedule;
     closers.push(() => started.stop(JOBS_STOP_MS));
     const watch = await startBrokerWatch({
@@ -319,7 +300,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       management,
       clock,
       log,
-      events: told,
+      events,
       jobs,
       bindings: remover,
       queues,
@@ -334,9 +315,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       'broker-events',
       checkConnection(() => watch.flowing, 'no broker events are consumed'),
     );
-    background.run('looking for missing secrets', (signal) => reportMissingSecrets(parts.rotation, log, signal));
+    background.run('check of secrets', (signal) => checkSecrets(parts.rotation, log, signal));
 
-    told.emit('agent.started', { version: VERSION });
+    events.emit('agent.started', { version: VERSION });
     const report = await reportStart({
       config,
       management,

@@ -6,7 +6,7 @@ import type { Management } from '../broker/management/management.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
-import { createBrokerEventReactions, REPAIR_ACCOUNT, type QueueWatch } from '../jobs/broker-event-reactions.ts';
+import { createBrokerEventReactions, type QueueWatch } from '../jobs/broker-event-reactions.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import { createRepairBurst } from '../jobs/repair-burst.ts';
 import type { Log } from '../util/log.ts';
@@ -71,7 +71,7 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
     repair: createRepairBurst({
       clock,
       log,
-      repair: (namespace) => jobs.trigger(REPAIR_ACCOUNT, namespace),
+      repair: (namespace) => jobs.trigger('repair-account', namespace),
       compare: async (signal) => void (await parts.compare(signal)),
       inBackground: (work) => background.run('comparing the broker with the store', work),
     }),

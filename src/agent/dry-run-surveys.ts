@@ -2,7 +2,6 @@ import type { Management } from '../broker/management/management.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { RecurringJob } from '../jobs/jobs.ts';
-import { SURVEY_QUEUES } from '../jobs/survey-queues-job.ts';
 import type { Log } from '../util/log.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import { planSurvey } from '../plan/plan-survey.ts';
@@ -23,7 +22,7 @@ export interface DryRunSurveysParts {
 export function dryRunSurveysJob({ config, store, management, clock, log }: DryRunSurveysParts): RecurringJob {
   let told = new Map<string, string>();
   return {
-    name: SURVEY_QUEUES,
+    name: 'survey-queues',
     everyMs: config.surveyIntervalSeconds * 1000,
     async run(signal) {
       const planned = await planSurvey(config, store, management, clock.nowMs(), signal);

@@ -5,9 +5,7 @@ import { createOverlay } from '../plan/overlay.ts';
 import { dryRunSurveysJob } from './dry-run-surveys.ts';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../util/agent-errors.ts';
-import { expireNamespacesJob, announceExpiryJob } from '../jobs/expire-namespaces-job.ts';
-import { reconcileBrokerJob } from '../jobs/reconcile-broker-job.ts';
-import { rotateNamespacesJob } from '../jobs/rotate-namespaces-job.ts';
+import { namespaceJobs } from '../jobs/job-table.ts';
 import { startScheduler } from '../jobs/scheduler.ts';
 import type { Log } from '../util/log.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
@@ -57,10 +55,7 @@ export async function startDryRun(
       // Its jobs are its own, whatever store the others share.
       store: { kind: 'lmdb' },
       recurring: [
-        rotateNamespacesJob(parts.rotation),
-        expireNamespacesJob(parts.expiry),
-        announceExpiryJob(parts.expiry, config.expiryNoticeSeconds * 1000),
-        reconcileBrokerJob({ reconcile, everyMs: config.reconcileIntervalSeconds * 1000, log }),
+        ...namespaceJobs({ config, log }, { ...parts, reconcile }),
         dryRunSurveysJob({ config, store, management, clock, log }),
       ],
       triggered: [],

@@ -13,84 +13,111 @@ export interface PublishableEvent {
   readonly messageId: string;
 }
 
-/** What {@link createAgentEvents} works with. */
-export interface AgentEventParts {
-  readonly publish: (event: PublishableEvent) => Promise<void>;
-  /** The configured id, and which of the agents with that id this is. */
+type Publish = (event: PublishableEvent) => Promise<void>;
+
+/** What {@link createAgentEvents} uses. */
+export interface AgentEventsOptions {
+  /** The configured id of the agent. */
   readonly agent: string;
+  /** Which of the agents with that id it is. */
   readonly instance: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** How long telling waits for the broker, in ms; 2000 when absent. */
-  readonly tellMs?: number;
+  /** Called for each event that is emitted; for metrics. */
+  readonly onEmit?: (type: EventType) => void;
+  /** How long `emitAndWait` waits for the broker, in ms; 2000 when absent. */
+  readonly maxWaitMs?: number;
 }
 
-/** Tells operators and owners what happened. */
+/** Publishes agent events. */
 export interface AgentEvents {
   /**
-   * Publishes in the background: an event is told of after the fact and never holds it up. One that cannot be published
-   * is in the log with its content. It does not throw.
+   * Publishes in the background: what the event is about has happened and does not wait for it. An event that cannot be
+   * published is logged with its content. It does not throw.
    */
   emit<T extends EventType>(type: T, data: EventData<T>): void;
   /**
-   * As {@link emit}; resolves when the event is published or given up, and after two seconds at the latest; at once while
-   * an earlier one has waited for longer. For whoever forgets what it is about next: an agent that dies before has it told
-   * again.
+   * As {@link emit}; resolves when the event is published or abandoned, after two seconds at the latest, and immediately
+   * while an earlier event has waited for longer. A caller that forgets the outcome next waits for it, so that an agent
+   * that dies before emits it again.
    */
   emitAndWait<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
-  /** Resolves when every event emitted so far is published or given up, after `patienceMs` at the latest. */
-  flush(patienceMs: number): Promise<void>;
+  /** Resolves when every event emitted so far is published or abandoned, after `timeoutMs` at the latest. */
+  flush(timeoutMs: number): Promise<void>;
 }
 
-/** A broker that has raised an alarm confirms nothing: the work must not stand still with it. */
-const TELL_MS = 2_000;
+/** Agent events that can be emitted before there is a connection to publish them on. */
+export interface AgentEventBus extends AgentEvents {
+  /** Publishes all events with `publish`, first those emitted so far, in order. To be called once. */
+  attach(publish: Publish): void;
+}
 
-/** The agent events of one agent. */
-export function createAgentEvents(parts: AgentEventParts): AgentEvents {
-  const { publish, agent, instance, clock, log, tellMs = TELL_MS } = parts;
-  const underWay = new Set<Promise<void>>();
-  /** Of the events that are under way, those that were waited for in vain: the broker confirms nothing. */
+/** A broker that has raised an alarm confirms nothing: work must not stop with it. */
+const MAX_WAIT_MS = 2_000;
+
+/** Events that wait for `attach`, at most. A starting agent emits a handful. */
+const MAX_UNATTACHED = 1_000;
+
+/** Creates the event bus of one agent. It publishes nothing until a publisher is attached. */
+export function createAgentEvents(options: AgentEventsOptions): AgentEventBus {
+  const { agent, instance, clock, log, onEmit, maxWaitMs = MAX_WAIT_MS } = options;
+  const inFlight = new Set<Promise<void>>();
+  /** Undefined when a publisher is attached. */
+  let attach: ((publish: Publish) => void) | undefined;
+  const attached = new Promise<Publish>((resolve) => {
+    attach = resolve;
+  });
+  /** Events in flight that `emitAndWait` stopped waiting for: the broker confirms nothing. */
   let late = 0;
-  const begin: <T extends EventType>(type: T, data: EventData<T>) => Promise<void> = async (type, data) => {
+
+  const publish = async (event: PublishableEvent): Promise<void> => {
+    if (attach !== undefined && inFlight.size >= MAX_UNATTACHED)
+      throw new Error('Too many events wait for the broker.');
+    await (await attached)(event);
+  };
+
+  const start = async <T extends EventType>(type: T, data: EventData<T>): Promise<void> => {
+    onEmit?.(type);
     const id = randomUUID();
-    let message: EventMessage<typeof type>;
+    let message: EventMessage<T>;
     try {
       message = makeEvent({ type, data, id, timeMs: clock.nowMs(), agent, instance });
     } catch (error) {
-      // Without the data: what is wrong with it may be that it holds a secret.
+      // Without the data: an unexpected field may hold a secret.
       log.error({ code: 'event_invalid', err: error, type }, 'agent event does not match its schema');
       return;
     }
     const { event, routingKey } = message;
-    const published = publish({
-      routingKey,
-      body: JSON.stringify(event),
-      contentType: EVENT_CONTENT_TYPE,
-      messageId: id,
-    })
+    const body = JSON.stringify(event);
+    const published = publish({ routingKey, body, contentType: EVENT_CONTENT_TYPE, messageId: id })
       .catch((error: unknown) =>
         log.error({ code: 'event_not_published', err: error, event }, 'could not publish an agent event'),
       )
-      .finally(() => underWay.delete(published));
-    underWay.add(published);
+      .finally(() => inFlight.delete(published));
+    inFlight.add(published);
     await published;
   };
+
   return {
-    emit: (type, data) => void begin(type, data),
+    attach(publisher) {
+      attach?.(publisher);
+      attach = undefined;
+    },
+    emit: (type, data) => void start(type, data),
     async emitAndWait(type, data) {
-      const told = begin(type, data);
+      const published = start(type, data);
       if (late > 0) return;
-      const given = new AbortController();
-      const tooLong = sleep(tellMs, undefined, { signal: given.signal, ref: false }).then(
+      const done = new AbortController();
+      const timeout = sleep(maxWaitMs, undefined, { signal: done.signal, ref: false }).then(
         () => {
           late += 1;
-          void told.finally(() => (late -= 1));
+          void published.finally(() => (late -= 1));
         },
         () => undefined,
       );
-      await Promise.race([told, tooLong]);
-      given.abort();
+      await Promise.race([published, timeout]);
+      done.abort();
     },
-    flush: (patienceMs) => within(patienceMs, Promise.all(underWay)),
+    flush: (timeoutMs) => within(timeoutMs, Promise.all(inFlight)),
   };
 }

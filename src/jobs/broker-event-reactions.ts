@@ -27,9 +27,6 @@ export type Reaction =
   | { readonly what: 'forget'; readonly queue: string }
   | { readonly what: 'alarm' };
 
-/** The job that compares the accounts of a namespace with its record; its subject is the namespace. */
-export const REPAIR_ACCOUNT = 'repair-account';
-
 const NONE: Reaction = { what: 'none' };
 
 /** Decides what an event asks for. Events come late, twice, out of order or not at all: they only say where to look. */

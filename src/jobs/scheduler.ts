@@ -4,7 +4,7 @@ import type { Db } from 'mongodb';
 import type { Log } from '../util/log.ts';
 import type { Store } from '../store/store.ts';
 import { openJobBackend } from './open-job-backend.ts';
-import type { Jobs, RecurringJob, TriggeredJob } from './jobs.ts';
+import type { RecurringJob, TriggeredJob } from './jobs.ts';
 import { observeScheduler, type SchedulerObserver } from './scheduler-observer.ts';
 import { keepLocksOfRunningJobs } from './agenda-lock-workaround.ts';
 
@@ -26,7 +26,9 @@ export interface SchedulerOptions {
 type Run = (signal: AbortSignal, subject: string) => Promise<number | void>;
 
 /** The jobs of one agent. */
-export interface Scheduler extends Jobs {
+export interface Scheduler {
+  /** See `Jobs.trigger`. */
+  trigger(name: string, subject: string, delayMs?: number): void;
   /** Begins no more jobs, aborts those that run, and waits for them, at most so long, in ms. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -108,7 +110,8 @@ export async function startScheduler(parts: SchedulerOptions): Promise<Scheduler
     });
   }
   const keepRecurring = async (): Promise<void> => {
-    for (const { name, everyMs, longestMs } of recurring) await backend.keepRecurring(name, everyMs, longestMs);
+    for (const { name, everyMs, longestPauseMs } of recurring)
+      await backend.keepRecurring(name, everyMs, longestPauseMs);
   };
   await keepRecurring();
   await agenda.start();

@@ -4,7 +4,6 @@ import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { type AlertAction, type AlertLimits, type Depth, nextAlert } from './decide-alert.ts';
 import type { DeleteQueue } from './delete-queue.ts';
-import { INSPECT_QUEUE } from './inspect-queue.ts';
 import type { QueueNotices } from './queue-notices.ts';
 
 /** What {@link createAlerts} works with. */
@@ -43,7 +42,7 @@ const WAITING_MS = 2_000;
 export function createAlerts(parts: AlertsParts): Alerts {
   const { notices, deletion, clock, randomBytes, limits, jobs, reporters } = parts;
   const store = parts.store.queueAlerts;
-  const lookAgain = (queue: string, afterMs: number): void => jobs.trigger(INSPECT_QUEUE, queue, afterMs);
+  const lookAgain = (queue: string, afterMs: number): void => jobs.trigger('inspect-queue', queue, afterMs);
 
   const forget = async (alert: QueueAlert): Promise<void> => {
     await notices.withdrawDeletion(alert, clock.nowMs());

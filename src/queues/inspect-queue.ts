@@ -7,9 +7,6 @@ import type { Growth } from './growth.ts';
 import type { ProcessQueues, SeenQueue } from './process-queues.ts';
 import { isCounted } from './managed-queue.ts';
 
-/** The triggered job that inspects one queue; its subject is the queue. */
-export const INSPECT_QUEUE = 'inspect-queue';
-
 /** What {@link createInspect} works with. */
 export interface InspectParts {
   readonly management: Pick<Management, 'getQueue'>;

@@ -83,7 +83,7 @@ describe('the schedule of jobs', function () {
       const [pausing, other] = [new Work(), new Work()];
       pausing.do = async () => HOUR;
       const recurring = [
-        { ...pausing.recurring, longestMs: HOUR },
+        { ...pausing.recurring, longestPauseMs: HOUR },
         { ...other.recurring, name: 'other' },
       ];
       await start(pausing, { recurring, keepEveryMs: 100 });

@@ -4,7 +4,7 @@ import type { Management } from '../../src/broker/management/management.ts';
 import { createNamespaceParts, type NamespaceParts } from '../../src/agent/namespace-parts.ts';
 import { createRepairParts, type RepairParts } from '../../src/agent/repair-parts.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
-import { pruneJob } from '../../src/jobs/prune-job.ts';
+import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { NonceStore, Store } from '../../src/store/store.ts';
@@ -78,7 +78,7 @@ export function startSimulatedAgent({
   };
   const parts = createNamespaceParts(settings);
   const repairParts = createRepairParts(settings, parts, { remove: async () => false });
-  const prune = pruneJob({ store, bounds: parts.bounds, log: LOG, auditRetentionDays: 30 });
+  const prune = createPrune({ store, bounds: parts.bounds, log: LOG, auditRetentionDays: 30 });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {
@@ -87,6 +87,6 @@ export function startSimulatedAgent({
     signal,
     ...parts,
     ...repairParts,
-    prune: async () => void (await prune.run(signal)),
+    prune: () => prune(signal),
   };
 }

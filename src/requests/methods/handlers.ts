@@ -1,5 +1,4 @@
 import type { AgentContext } from '../../context.ts';
-import { FINISH_REVOCATION } from '../../jobs/finish-revocation-job.ts';
 import { aftermathMs, type Intervals } from '../../namespaces/timing.ts';
 import { VERSION } from '../../version.ts';
 import type { MethodHandlers } from '../method.ts';
@@ -37,7 +36,7 @@ export function createHandlers(
     'release-namespace': releaseNamespaceMethod({ releaseNamespace, startDeletion, reporters }),
     'revoke-namespace': revokeNamespaceMethod({
       revoker,
-      finishRevocation: (namespace) => jobs.trigger(FINISH_REVOCATION, namespace, aftermathMs(intervals)),
+      finishRevocation: (namespace) => jobs.trigger('finish-revocation', namespace, aftermathMs(intervals)),
       reporters,
     }),
   };

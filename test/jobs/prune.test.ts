@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isForgettable, pruneJob } from '../../src/jobs/prune-job.ts';
+import { createPrune, isPrunable } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
 import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -11,18 +11,18 @@ const DAY = 86_400_000;
 const LOG = createLog({ logLevel: 'silent', id: 'test' });
 
 describe('prune', () => {
-  it('keeps a tombstone for a day after it was of use', () => {
+  it('keeps a tombstone for a day after the deletion and the end of a revocation', () => {
     const gone = recordOf(0, { state: 'deleted', deletedAtMs: 1000 });
-    assert.equal(isForgettable(gone, 1000 + DAY - 1), false);
-    assert.equal(isForgettable(gone, 1000 + DAY), true);
+    assert.equal(isPrunable(gone, 1000 + DAY - 1), false);
+    assert.equal(isPrunable(gone, 1000 + DAY), true);
     const revoked = { ...gone, revokedUntilMs: 5000 };
-    assert.equal(isForgettable(revoked, 5000 + DAY - 1), false);
-    assert.equal(isForgettable(revoked, 5000 + DAY), true);
-    assert.equal(isForgettable(recordOf(0), 100 * DAY), false);
-    assert.equal(isForgettable({ ...gone, state: 'expiring' }, 100 * DAY), false);
+    assert.equal(isPrunable(revoked, 5000 + DAY - 1), false);
+    assert.equal(isPrunable(revoked, 5000 + DAY), true);
+    assert.equal(isPrunable(recordOf(0), 100 * DAY), false);
+    assert.equal(isPrunable({ ...gone, state: 'expiring' }, 100 * DAY), false);
   });
 
-  it('removes old tombstones, signatures, notices and records of the audit, and nothing else', async () => {
+  it('removes old tombstones, nonces, notices and audit records, and nothing else', async () => {
     const clock = createManualClock();
     const store = createMemoryStore();
     store.put(recordOf(clock.nowMs(), { namespace: 'alive' }));
@@ -40,8 +40,8 @@ describe('prune', () => {
       auditOf({ id: 'young', atMs: clock.nowMs() - 7 * DAY }),
     ]);
     const bounds = { earliestMs: () => clock.nowMs() };
-    const job = pruneJob({ store, bounds, log: LOG, auditRetentionDays: 7 });
-    await job.run(new AbortController().signal);
+    const prune = createPrune({ store, bounds, log: LOG, auditRetentionDays: 7 });
+    await prune(new AbortController().signal);
     assert.deepEqual(
       ['alive', 'old', 'young'].map((name) => store.peek(name) !== undefined),
       [true, false, true],
@@ -56,7 +56,7 @@ describe('prune', () => {
     );
   });
 
-  it('forgets no signature and no tombstone early because the clock was set forward', async () => {
+  it('removes no nonce and no tombstone early when the clock is set forward', async () => {
     const clock = createManualClock();
     const store = createMemoryStore();
     const intervals = { rotationMs: DAY / 24, defaultLifetimeMs: DAY, maxLifetimeMs: DAY, handshakeMs: 10_000 };
@@ -65,7 +65,7 @@ describe('prune', () => {
     const entry = { replyAddress: 'a', correlationId: 'c', digest: 'd', firstSeenMs: 0, outcome: null };
     await store.nonces.remember({ ...entry, key: 'young', acceptableUntilMs: clock.nowMs() + 1 });
     clock.setWall(clock.nowMs() + DAY);
-    await pruneJob({ store, bounds, log: LOG, auditRetentionDays: 7 }).run(new AbortController().signal);
+    await createPrune({ store, bounds, log: LOG, auditRetentionDays: 7 })(new AbortController().signal);
     assert.notEqual(store.peek('young'), undefined);
     assert.equal(await store.nonces.recordOutcome('young', 'x'), 'x');
   });

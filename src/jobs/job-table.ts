@@ -1,0 +1,157 @@
+import type { AgentContext } from '../context.ts';
+import type { Backoff } from '../namespaces/backoff.ts';
+import type { ClockBounds } from '../namespaces/clock-bounds.ts';
+import type { Expiry } from '../namespaces/deletion/expire.ts';
+import type { Reconcile } from '../namespaces/reconciliation/reconcile.ts';
+import type { Repair } from '../namespaces/reconciliation/repair.ts';
+import type { Revoker } from '../namespaces/revocation/revoke.ts';
+import type { Rotation } from '../namespaces/rotation/rotate.ts';
+import type { SendNotices } from '../notices/send-notices.ts';
+import type { Inspect } from '../queues/inspect-queue.ts';
+import type { Survey } from '../queues/survey-queues.ts';
+import type { Log } from '../util/log.ts';
+import type { OnDemandJobName, RecurringJob, TriggeredJob, TriggeredJobName } from './jobs.ts';
+import { createPrune } from './prune.ts';
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** The pause after a survey that failed, or whose agent died, in ms. */
+const SURVEY_RETRY_MS = 5 * SECOND_MS;
+
+/** All jobs of an agent. */
+export interface JobTable {
+  readonly recurring: readonly RecurringJob[];
+  readonly triggered: readonly TriggeredJob[];
+}
+
+/** What the jobs of {@link namespaceJobs} run. */
+export interface NamespaceJobsParts {
+  readonly rotation: Pick<Rotation, 'sweep'>;
+  readonly expiry: Pick<Expiry, 'sweep' | 'tell'>;
+  readonly reconcile: Reconcile;
+}
+
+/** What the jobs of {@link createJobTable} run. */
+export interface JobTableParts extends NamespaceJobsParts {
+  readonly rotation: Pick<Rotation, 'sweep' | 'checkKeys'>;
+  readonly revoker: Pick<Revoker, 'finish'>;
+  readonly repair: Repair;
+  readonly survey: Survey;
+  readonly inspect: Inspect;
+  readonly notices: Pick<SendNotices, 'sweep'>;
+  readonly backoff: Pick<Backoff, 'failed' | 'succeeded'>;
+  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
+}
+
+/** Every job of an agent: its name, its interval, and what it runs. */
+export function createJobTable(
+  { config, store, log }: Pick<AgentContext, 'config' | 'store' | 'log'>,
+  parts: JobTableParts,
+): JobTable {
+  const { rotation, revoker, repair, reconcile, survey, inspect, notices, backoff, bounds } = parts;
+  const longestSurveyPauseMs = config.surveyIntervalSeconds * SECOND_MS;
+  return {
+    recurring: [
+      ...namespaceJobs({ config, log }, parts),
+      { name: 'check-secrets', everyMs: HOUR_MS, run: (signal) => checkSecrets(rotation, log, signal) },
+      {
+        name: 'survey-queues',
+        everyMs: Math.min(SURVEY_RETRY_MS, longestSurveyPauseMs),
+        longestPauseMs: longestSurveyPauseMs,
+        // The longer the listing took, the later the next survey.
+        run: async (signal) => (await survey(signal)).nextAfterMs,
+      },
+      { name: 'send-notices', everyMs: SECOND_MS, run: (signal) => notices.sweep(signal) },
+      {
+        name: 'prune',
+        everyMs: MINUTE_MS,
+        run: createPrune({ store, bounds, log, auditRetentionDays: config.auditRetentionDays }),
+      },
+    ],
+    triggered: [
+      triggered('repair-account', withBackoff(backoff, 'repair', repair)),
+      triggered(
+        'finish-revocation',
+        withBackoff(backoff, 'revocation', (namespace, signal) => revoker.finish(namespace, signal)),
+      ),
+      triggered('inspect-queue', (queue, signal) => inspect([queue], signal)),
+      onDemand('reconcile-broker', reconcile),
+      onDemand('survey-queues', survey),
+    ],
+  };
+}
+
+/** The recurring jobs for namespaces, which a dry run has too. */
+export function namespaceJobs(
+  { config, log }: Pick<AgentContext, 'config' | 'log'>,
+  { rotation, expiry, reconcile }: NamespaceJobsParts,
+): RecurringJob[] {
+  const noticeMs = config.expiryNoticeSeconds * SECOND_MS;
+  return [
+    { name: 'rotate-namespaces', everyMs: SECOND_MS, run: (signal) => rotation.sweep(signal) },
+    { name: 'expire-namespaces', everyMs: SECOND_MS, run: (signal) => expiry.sweep(signal) },
+    {
+      name: 'announce-expiry',
+      // An announcement is late by at most a sixtieth of its notice.
+      everyMs: Math.min(Math.max(noticeMs / 60, SECOND_MS), MINUTE_MS),
+      run: (signal) => expiry.tell(signal),
+    },
+    {
+      name: 'reconcile-broker',
+      everyMs: config.reconcileIntervalSeconds * SECOND_MS,
+      run: (signal) => reconcileAndLog(reconcile, log, signal),
+    },
+  ];
+}
+
+/** Logs which agent secrets are missing here, and how many namespaces need each. */
+export async function checkSecrets(
+  rotation: Pick<Rotation, 'checkKeys'>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [secretId, namespaces] of await rotation.checkKeys(signal)) {
+    log.warn(
+      { code: 'secret_missing', secretId, namespaces },
+      `this agent does not have secret ${secretId}, which ${namespaces} namespaces need; add it to PULSE_AGENT_PREVIOUS_SECRETS`,
+    );
+  }
+}
+
+async function reconcileAndLog(reconcile: Reconcile, log: Log, signal: AbortSignal): Promise<void> {
+  const { unknown, ...counts } = await reconcile(signal);
+  const fields = { ...counts, unknown: unknown.length };
+  if (counts.repaired + counts.leftovers + counts.bindings + counts.connections > 0) {
+    log.info({ code: 'drift_repaired', ...fields }, 'reconciliation repaired drift');
+  } else {
+    log.debug({ code: 'no_drift', ...fields }, 'reconciliation found no drift');
+  }
+}
+
+function triggered(name: TriggeredJobName, run: TriggeredJob['run']): TriggeredJob {
+  return { name, run };
+}
+
+/** The on-demand form of a recurring job. It has no subject, so that the requests of several agents are one run. */
+function onDemand(name: OnDemandJobName, work: (signal: AbortSignal) => Promise<unknown>): TriggeredJob {
+  return triggered(`${name}-soon`, async (_subject, signal) => void (await work(signal)));
+}
+
+/** Work for one namespace whose failure is reported. The next reconciliation does what failed. */
+function withBackoff(
+  backoff: JobTableParts['backoff'],
+  kind: 'repair' | 'revocation',
+  work: (namespace: string, signal: AbortSignal) => Promise<unknown>,
+): TriggeredJob['run'] {
+  return async (namespace, signal) => {
+    try {
+      await work(namespace, signal);
+      backoff.succeeded(kind, namespace);
+    } catch (error) {
+      signal.throwIfAborted();
+      backoff.failed(kind, namespace, error);
+    }
+  };
+}
