@@ -6,7 +6,7 @@ import { openStore } from '../../src/store/open-store.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { claimAnew, settleDown } from '../support/lifecycle.ts';
+import { claimOnceAllowed, declareObjects } from '../support/namespace-lifecycle.ts';
 
 const SETTINGS = { settings: { rotationIntervalSeconds: 4 } };
 const CONTACT = 'the.owner@example.org';
@@ -33,7 +33,7 @@ describe('the audit', () => {
     const { connectionString } = await rpc.request('claim-namespace', { namespace, contact: CONTACT });
     await rpc.request('claim-namespace', { namespace });
     await rpc.request('claim-namespace', { namespace, contact: null });
-    await settleDown(await openConnection(connectionString), namespace);
+    await declareObjects(await openConnection(connectionString), namespace);
     await installation.logged('"name":"audit"', 'rotation', namespace);
     await manage(broker, 'DELETE', `/users/${encodeURIComponent(account)}`);
     await installation.logged('"name":"audit"', 'repair', account);
@@ -41,7 +41,7 @@ describe('the audit', () => {
     doomed.on('error', () => undefined);
     const revoker = await installation.rpc(REVOKER);
     await revoker.request('revoke-namespace', { namespace });
-    const again = await claimAnew(rpc, namespace);
+    const again = await claimOnceAllowed(rpc, namespace);
     await rpc.request('release-namespace', { namespace });
     await installation.logged('"name":"audit"', 'deletion', namespace);
     await agent.stop();

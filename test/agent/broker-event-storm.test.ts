@@ -5,9 +5,9 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { eventAbout, type EventExchange, makeEventExchange, type SentEvent } from '../support/event-exchange.ts';
-import { scrape } from '../support/observed.ts';
-import { interceptManagement, interceptStore } from '../support/steps.ts';
-import { claimTeam, collectEvents, makeWatchedInstallation, until } from '../support/watched.ts';
+import { scrape } from '../support/agent-http.ts';
+import { interceptManagement, interceptStore } from '../support/step-observer.ts';
+import { claimTeam, collectEvents, makeWatchedInstallation, waitUntil } from '../support/watched-installation.ts';
 
 /** A node's worth of clients that connect again, five events each. */
 const CLIENTS = 2_000;
@@ -92,7 +92,7 @@ describe('an agent that gets broker events', function () {
     const isTaken = async (): Promise<boolean> =>
       Object.values(await takenBy(agent)).reduce((sum, count) => sum + count, 0) >=
       Object.values(before).reduce((sum, count) => sum + count, 0) + burst.length;
-    await until(isTaken, 'all events are taken');
+    await waitUntil(isTaken, 'all events are taken');
     isOver.abort();
     await asking;
     assert.ok(answered > 0);
@@ -147,9 +147,9 @@ describe('an agent that gets broker events', function () {
         ([type, count]) => (taken[type] ?? 0) >= (before[type] ?? 0) + count,
       );
     };
-    await until(isTaken, 'all events are taken');
+    await waitUntil(isTaken, 'all events are taken');
     for (const queue of deep) await events.of('queue.deleted', queue);
-    await until(() => installation.taskcluster.mails.length >= 2 * deep.length, 'all mails');
+    await waitUntil(() => installation.taskcluster.mails.length >= 2 * deep.length, 'all mails');
     for (const queue of deep) {
       const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
       assert.deepEqual(types, ['queue.warning', 'queue.deleted']);

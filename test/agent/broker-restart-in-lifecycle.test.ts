@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
-import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claimed-namespace.ts';
+import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claim-assertions.ts';
 import { makeFolder } from '../support/folders.ts';
-import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
-import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
+import { objectsOf, openAndAwaitClose, declareObjects } from '../support/namespace-lifecycle.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/step-observer.ts';
 
 /** Longer than the broker takes to come back: what was handed out before is to be honoured after. */
 const ROTATION_MS = 16_000;
@@ -48,8 +48,8 @@ describe('a broker that is killed between a rotation and its record, and in the 
       await (await installation.rpc(TEAM)).request('claim-namespace', { namespace, ...(expires && { expires }) });
     const given = await rpc.request('claim-namespace', { namespace: living });
     const expires = new Date(Date.now() + 5_000).toISOString();
-    const doomed = await openDoomed((await claim(ending, expires)).connectionString);
-    await settleDown(doomed.connection, ending);
+    const doomed = await openAndAwaitClose((await claim(ending, expires)).connectionString);
+    await declareObjects(doomed.connection, ending);
 
     const held = new EventEmitter();
     const both = Promise.all([once(held, 'rotation'), once(held, 'deletion')]);
@@ -78,7 +78,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
       await once(agent, 'step');
     }
     await installation.logged('namespace_deleted', ending);
-    assert.deepEqual(await leftOf(installation, ending), []);
+    assert.deepEqual(await objectsOf(installation, ending), []);
     await doomed.closed;
     await installation.logged('namespace_rotated', living);
     const renewed = await claim(living);

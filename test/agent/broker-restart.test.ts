@@ -6,7 +6,7 @@ import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, cutConnections, manage, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
-import { fetchFrom, scrape, untilHealth } from '../support/observed.ts';
+import { fetchFrom, scrape, untilHealth } from '../support/agent-http.ts';
 
 describe('a broker that goes away and comes back', function () {
   this.timeout(120_000);

@@ -4,10 +4,10 @@ import { loadConfig } from '../../src/config/config.ts';
 import { type Agent, startAgent } from '../../src/agent/agent.ts';
 import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { collectLog } from '../support/collected-log.ts';
+import { createTestLog } from '../support/test-log.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
-import { assertCredentialsWork, type Claimed, openPatientRpc } from '../support/claimed-namespace.ts';
+import { assertCredentialsWork, type Claimed, openPatientRpc } from '../support/claim-assertions.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
 const NAMESPACES = 3;
@@ -82,7 +82,7 @@ async function startWith(installation: TestInstallation, current: string, previo
     PULSE_AGENT_SECRET: current,
     ...(previous === undefined ? {} : { PULSE_AGENT_PREVIOUS_SECRETS: previous }),
   });
-  const { lines, write, logged } = collectLog();
+  const { lines, write, logged } = createTestLog();
   const started = await startAgent(config, { log: createLog(config, { write }) });
   let stopped: Promise<void> | undefined;
   const agent: Agent = { ...started, stop: () => (stopped ??= started.stop()) };

@@ -8,7 +8,7 @@ import { openStore } from '../../src/store/open-store.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { collectLog } from '../support/collected-log.ts';
+import { createTestLog } from '../support/test-log.ts';
 import { runCommandLine } from '../support/command-line.ts';
 
 const MINUTE_MS = 60_000;
@@ -100,7 +100,7 @@ describe('looking ahead', function () {
     const [grown, another] = [`queue/${drifted}/grown`, `queue/${drifted}/another`];
     await makeGrown(installation, grown);
     const before = await stateOf(installation);
-    const { lines, write, logged: told } = collectLog();
+    const { lines, write, logged: told } = createTestLog();
     const log = createLog(installation.config, { write });
     const dryRun = await startDryRun(installation.config, { log });
     addCleanup(() => dryRun.stop());
@@ -142,7 +142,7 @@ describe('looking ahead', function () {
     assert.deepEqual(one.broker.repairs, []);
 
     const run = await runCommandLine(['plan', '--horizon', '1m'], installation.environment);
-    assert.equal(await run.ended, 0, run.stderr());
+    assert.equal(await run.exited, 0, run.stderr());
     assert.match(run.stdout(), new RegExp(`${ended} +delete all of it +nobody has claimed it`));
     assert.match(run.stdout(), new RegExp(`put right +.*${drifted}-1 +permissions`));
     assert.deepEqual(await stateOf(installation), before);
@@ -152,7 +152,7 @@ describe('looking ahead', function () {
     const installation = await makeInstallation();
     await installation.start();
     const run = await runCommandLine(['plan', '--json'], installation.environment);
-    assert.equal(await run.ended, 0, run.stderr());
+    assert.equal(await run.exited, 0, run.stderr());
     const { namespaces, queues, broker } = JSON.parse(run.stdout()) as Record<
       'namespaces' | 'queues' | 'broker',
       object
@@ -168,7 +168,7 @@ describe('looking ahead', function () {
       ...installation.environment,
       STORE_URL: other.environment['STORE_URL'] ?? '',
     });
-    assert.equal(await foreign.ended, 3);
+    assert.equal(await foreign.exited, 3);
     assert.match(foreign.stderr(), /^pulse-agent: The broker is marked since/);
   });
 });

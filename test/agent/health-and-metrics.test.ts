@@ -5,8 +5,8 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { makeInstallation, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import { fetchFrom, healthOf, scrape, untilHealth, untilSample } from '../support/observed.ts';
-import { interceptManagement, interceptStore } from '../support/steps.ts';
+import { fetchFrom, healthOf, scrape, untilHealth, untilSample } from '../support/agent-http.ts';
+import { interceptManagement, interceptStore } from '../support/step-observer.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
 
 const OBSERVED = { httpPort: 0 } as const;

@@ -5,10 +5,10 @@ import type { PulseAgentClient } from '../../src/client/client.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, teamNamespace } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
-import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claimed-namespace.ts';
-import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
-import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
-import { together } from '../support/together.ts';
+import { assertCredentialsWork, assertHonoured, type Claimed } from '../support/claim-assertions.ts';
+import { objectsOf, openAndAwaitClose, declareObjects } from '../support/namespace-lifecycle.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/step-observer.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 
 const OUTAGE_MS = 6_000;
 
@@ -59,8 +59,8 @@ describe('rotation and expiry through an outage of', function () {
     const client = installation.client();
     const [living, ending] = [teamNamespace(), teamNamespace()];
     const given = [await claim(client, living)];
-    const { connection, closed } = await openDoomed((await claim(client, ending, 3000)).connectionString);
-    await settleDown(connection, ending);
+    const { connection, closed } = await openAndAwaitClose((await claim(client, ending, 3000)).connectionString);
+    await declareObjects(connection, ending);
     fault = outage;
     const endMs = performance.now() + OUTAGE_MS;
     while (performance.now() < endMs) {
@@ -70,7 +70,7 @@ describe('rotation and expiry through an outage of', function () {
     fault = undefined;
     await installation.logged('namespace_deleted', ending);
     await closed;
-    assert.deepEqual(await leftOf(installation, ending), []);
+    assert.deepEqual(await objectsOf(installation, ending), []);
     // Rotated again, and again.
     const generations = new Set<string>();
     while (generations.size < 3) {
@@ -85,7 +85,7 @@ describe('rotation and expiry through an outage of', function () {
   };
 
   // Each in an installation of its own: they wait for what is due.
-  together((it) => {
+  concurrentTests((it) => {
     for (const [what, outage] of faults) {
       it(`${what} breaks no credential that was handed out, and is made up for`, () => outlive(outage));
     }

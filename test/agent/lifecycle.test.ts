@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import type { ChannelModel } from 'amqplib';
 import { makeInstallation, REVOKER, TEAM, teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, openConnection, sharedBroker } from '../support/broker.ts';
-import { assertCredentialsWork } from '../support/claimed-namespace.ts';
-import { assertRefused, claimAnew, isConflict, leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
+import { assertCredentialsWork } from '../support/claim-assertions.ts';
+import {
+  assertLoginRefused,
+  claimOnceAllowed,
+  isConflict,
+  objectsOf,
+  openAndAwaitClose,
+  declareObjects,
+} from '../support/namespace-lifecycle.ts';
 
 describe('the life of a namespace', function () {
   this.timeout(60_000);
@@ -20,7 +27,7 @@ describe('the life of a namespace', function () {
     const namespace = teamNamespace();
     const first = await rpc.request('claim-namespace', { namespace });
     const held = await openConnection(first.connectionString);
-    await settleDown(held, namespace);
+    await declareObjects(held, namespace);
     const credentials = [first.connectionString];
     for (const generation of [2, 3]) {
       await installation.logged('namespace_rotated', namespace, `"generation":${generation}`);
@@ -31,7 +38,7 @@ describe('the life of a namespace', function () {
       assert.ok(!credentials.includes(next.connectionString));
       credentials.push(next.connectionString);
     }
-    await assertRefused(first.connectionString);
+    await assertLoginRefused(first.connectionString);
     // Whoever is connected stays so.
     await (await held.createChannel()).checkQueue(`queue/${namespace}/one`);
   });
@@ -46,19 +53,19 @@ describe('the life of a namespace', function () {
     const similar = `${namespace}-more`;
     const expires = new Date(Date.now() + 3_600_000).toISOString();
     const kept = await rpc.request('claim-namespace', { namespace: similar, expires });
-    await settleDown(await openConnection(kept.connectionString), similar);
+    await declareObjects(await openConnection(kept.connectionString), similar);
     const claimed = await rpc.request('claim-namespace', { namespace });
-    const { connection, closed } = await openDoomed(claimed.connectionString);
-    await settleDown(connection, namespace);
+    const { connection, closed } = await openAndAwaitClose(claimed.connectionString);
+    await declareObjects(connection, namespace);
     await installation.logged('namespace_expiring', namespace);
     await installation.logged('namespace_deleted', namespace);
     await closed;
-    await assertRefused(claimed.connectionString);
-    assert.deepEqual(await leftOf(installation, namespace), []);
+    await assertLoginRefused(claimed.connectionString);
+    assert.deepEqual(await objectsOf(installation, namespace), []);
     await assert.rejects(rpc.request('get-namespace', { namespace }), { code: 'ResourceNotFound' });
     await assert.rejects(rpc.request('claim-namespace', { namespace }), isConflict);
     await assertCredentialsWork(kept);
-    assert.ok((await leftOf(installation, similar)).includes(`queue/${similar}/one`));
+    assert.ok((await objectsOf(installation, similar)).includes(`queue/${similar}/one`));
     assert.equal(
       installation.log.filter((line) => line.includes('namespace_expiring') && line.includes(`"${namespace}"`)).length,
       1,
@@ -71,22 +78,22 @@ describe('the life of a namespace', function () {
     const rpc = await installation.rpc(TEAM);
     const namespace = teamNamespace();
     const claimed = await rpc.request('claim-namespace', { namespace });
-    const { connection, closed } = await openDoomed(claimed.connectionString);
-    await settleDown(connection, namespace);
+    const { connection, closed } = await openAndAwaitClose(claimed.connectionString);
+    await declareObjects(connection, namespace);
     const own = await installation.rpc(TEAM, claimed.connectionString);
     const askedMs = performance.now();
     assert.deepEqual(await own.request('release-namespace', { namespace }), { namespace, state: 'expiring' });
     await closed;
-    await assertRefused(claimed.connectionString);
+    await assertLoginRefused(claimed.connectionString);
     assert.ok(performance.now() - askedMs < 2000);
     await installation.logged('namespace_deleted', namespace);
-    assert.deepEqual(await leftOf(installation, namespace), []);
+    assert.deepEqual(await objectsOf(installation, namespace), []);
     await assert.rejects(rpc.request('release-namespace', { namespace }), { code: 'ResourceNotFound' });
-    const again = await claimAnew(rpc, namespace);
+    const again = await claimOnceAllowed(rpc, namespace);
     assert.notEqual(again.connectionString, claimed.connectionString);
     assert.notEqual(again.created, claimed.created);
     await assertCredentialsWork(again);
-    await assertRefused(claimed.connectionString);
+    await assertLoginRefused(claimed.connectionString);
   });
 
   it('goes on after its credentials were revoked, with others', async () => {
@@ -98,23 +105,25 @@ describe('the life of a namespace', function () {
     const first = await rpc.request('claim-namespace', { namespace });
     await installation.logged('namespace_rotated', namespace);
     const second = await rpc.request('claim-namespace', { namespace });
-    const opened = await Promise.all([first, second].map(({ connectionString }) => openDoomed(connectionString)));
-    await settleDown((opened[0] as { connection: ChannelModel }).connection, namespace);
+    const opened = await Promise.all(
+      [first, second].map(({ connectionString }) => openAndAwaitClose(connectionString)),
+    );
+    await declareObjects((opened[0] as { connection: ChannelModel }).connection, namespace);
     await assert.rejects(rpc.request('revoke-namespace', { namespace }), { code: 'InsufficientScopes' });
 
     assert.deepEqual(await operator.request('revoke-namespace', { namespace }), { namespace });
     await Promise.all(opened.map(({ closed }) => closed));
-    for (const { connectionString } of [first, second]) await assertRefused(connectionString);
+    for (const { connectionString } of [first, second]) await assertLoginRefused(connectionString);
     const third = await rpc.request('claim-namespace', { namespace });
     await assertCredentialsWork(third);
-    assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`));
+    assert.ok((await objectsOf(installation, namespace)).includes(`queue/${namespace}/one`));
 
     const until = new Date(Date.now() + 3_000).toISOString();
     assert.deepEqual(await operator.request('revoke-namespace', { namespace, until }), {
       namespace,
       revokedUntil: until,
     });
-    await assertRefused(third.connectionString);
+    await assertLoginRefused(third.connectionString);
     await assert.rejects(rpc.request('claim-namespace', { namespace }), isConflict);
     await assert.rejects(operator.request('revoke-namespace', { namespace: teamNamespace() }), {
       code: 'ResourceNotFound',

@@ -3,7 +3,7 @@ import type { Agent } from '../../src/agent/agent.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
-import { settleDown, untilGone } from '../support/lifecycle.ts';
+import { declareObjects, untilDeleted } from '../support/namespace-lifecycle.ts';
 import { missingRights, agentRights } from '../../src/verify/rights.ts';
 import { documentedRights } from '../support/documented-rights.ts';
 import { readDocument, section } from '../docs/documents.ts';
@@ -124,9 +124,9 @@ describe("the rights of the agent's own account", function () {
     await installation.logged('account_repaired', namespace);
 
     const again = await client.request('claim-namespace', { namespace });
-    await settleDown(await openConnection(again.connectionString), namespace);
+    await declareObjects(await openConnection(again.connectionString), namespace);
     await client.request('release-namespace', { namespace });
-    await untilGone(installation, client, namespace);
+    await untilDeleted(installation, client, namespace);
   };
   /** What an agent without some right says: the error of its start, or the first line of its log that fits. */
   const symptomOf = async (wanted: RegExp): Promise<string> => {

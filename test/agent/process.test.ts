@@ -33,7 +33,7 @@ describe('the agent as a process', function () {
     const mark = { storeId: 'another', id: 'another', since: new Date().toISOString() };
     const name = markerName(installation.config);
     await manage(installation.broker, 'PUT', `/global-parameters/${name}`, { name, value: mark });
-    assert.equal(await run.ended, 3);
+    assert.equal(await run.exited, 3);
     assert.match(run.stdout(), /agent_must_stop/);
     assert.match(run.stderr(), /pulse-agent adopt/);
   });
@@ -57,7 +57,7 @@ describe('the agent as a process', function () {
     answered.catch(() => undefined);
     await waiting.publish(left);
     assert.match((await inHand).connectionString, /^amqp:/);
-    assert.equal(await run.ended, 0);
+    assert.equal(await run.exited, 0);
     assert.match(run.stdout(), /agent_stopped/);
     assert.equal(run.stderr(), '');
     // One record has the summary, one each what is risky; what is no terminal gets nothing but records.
@@ -77,7 +77,7 @@ describe('the agent as a process', function () {
     const next = await serve(installation);
     assert.equal((await answered).properties.type, 'result');
     next.signal('SIGINT');
-    assert.equal(await next.ended, 0);
+    assert.equal(await next.exited, 0);
   });
 
   it('on a terminal prints its summary for people, too', async function () {
@@ -117,13 +117,13 @@ describe('the agent as a process', function () {
     await asked;
     const startedMs = performance.now();
     run.signal('SIGTERM');
-    assert.equal(await run.ended, 0);
+    assert.equal(await run.exited, 0);
     assert.ok(performance.now() - startedMs < 4000, `it took ${performance.now() - startedMs} ms`);
     taskcluster.behave({ mode: 'normal' });
     const next = await serve(installation);
     assert.match((await inHand).connectionString, /^amqp:/);
     next.signal('SIGTERM');
-    assert.equal(await next.ended, 0);
+    assert.equal(await next.exited, 0);
   });
 
   it('says every fault of the configuration in a sentence and exits with 2', async () => {
@@ -132,7 +132,7 @@ describe('the agent as a process', function () {
       PULSE_AGENT_SECRET: 'short',
       PULSE_AGENT_TYPO: 'x',
     });
-    assert.equal(await run.ended, 2);
+    assert.equal(await run.exited, 2);
     assert.equal(run.stdout(), '');
     const lines = run.stderr().trim().split('\n');
     for (const line of lines) assert.match(line, /^pulse-agent: [A-Z].*\.$/);
@@ -152,7 +152,7 @@ describe('the agent as a process', function () {
       RABBITMQ_URL: vhost.amqpUrl.replace(vhost.password, 'secret-but-wrong'),
       RABBITMQ_MANAGEMENT_URL: vhost.managementUrl.replace(vhost.password, 'secret-but-wrong'),
     });
-    assert.equal(await run.ended, 3);
+    assert.equal(await run.exited, 3);
     assert.match(run.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     assert.ok(!`${run.stdout()}${run.stderr()}`.includes('secret-but-wrong'));
   });
@@ -162,37 +162,37 @@ describe('the agent as a process', function () {
     const { broker, config, environment } = installation;
     const first = await serve(installation);
     first.signal('SIGTERM');
-    assert.equal(await first.ended, 0);
+    assert.equal(await first.exited, 0);
     const parameter = `/global-parameters/${markerName(config)}`;
     const markBefore = (await manage(broker, 'GET', parameter)).body;
 
     rmSync(config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
     const refused = await runCommandLine(['serve'], environment);
-    assert.equal(await refused.ended, 3);
+    assert.equal(await refused.exited, 3);
     assert.match(refused.stderr(), /^pulse-agent: The broker is marked since .*pulse-agent adopt[^\n]*\.\n$/);
     assert.deepEqual((await manage(broker, 'GET', parameter)).body, markBefore);
 
     const adopted = await runCommandLine(['adopt'], environment);
-    assert.equal(await adopted.ended, 0);
+    assert.equal(await adopted.exited, 0);
     assert.match(adopted.stdout(), /now belongs to this store/);
     const audited = await runCommandLine(['audit', '--json'], environment);
-    assert.equal(await audited.ended, 0);
+    assert.equal(await audited.exited, 0);
     const { actor, action, details } = JSON.parse(audited.stdout());
     assert.deepEqual([actor, action, details], ['operator', 'adoption', { outcome: 'adopted' }]);
     const again = await serve(installation);
     assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);
     again.signal('SIGTERM');
-    assert.equal(await again.ended, 0);
+    assert.equal(await again.exited, 0);
   });
 
   it('refuses the folder of a store that another agent holds', async () => {
     const installation = await makeInstallation();
     const first = await serve(installation);
     const second = await runCommandLine(['serve'], installation.environment);
-    assert.equal(await second.ended, 4);
+    assert.equal(await second.exited, 4);
     assert.match(second.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     assert.equal((await (await installation.rpc()).request('ping', {})).alive, true);
     first.signal('SIGTERM');
-    assert.equal(await first.ended, 0);
+    assert.equal(await first.exited, 0);
   });
 });

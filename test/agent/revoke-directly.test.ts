@@ -44,7 +44,7 @@ describe('revocation without a request', function () {
     });
 
     const asked = await runCommandLine(['revoke', '--direct', namespace], environment);
-    assert.equal(await asked.ended, 2);
+    assert.equal(await asked.exited, 2);
     assert.match(asked.stderr(), /add --yes/);
     await (await connect(url)).close();
 
@@ -52,13 +52,13 @@ describe('revocation without a request', function () {
       ['revoke', '--direct', namespace, '--yes', '--until', '2h', '--json'],
       environment,
     );
-    assert.equal(await run.ended, 0, run.stderr());
+    assert.equal(await run.exited, 0, run.stderr());
     const { revokedUntil } = JSON.parse(run.stdout()) as { revokedUntil: string };
     await closed;
     await assertUseless(url);
 
     const told = await runCommandLine(['audit', '--namespace', namespace, '--json'], environment);
-    assert.equal(await told.ended, 0, told.stderr());
+    assert.equal(await told.exited, 0, told.stderr());
     const last = JSON.parse(told.stdout().trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
     assert.equal(last['actor'], 'operator');
     assert.equal(last['action'], 'revocation');
@@ -77,12 +77,12 @@ describe('revocation without a request', function () {
     const namespaces = [1, 2, 3].map((n) => `${unique('taskcluster-team')}-${n}`).toSorted();
     const urls = await claimAndStop(installation, namespaces);
     const some = await runCommandLine(['revoke', '--all', '--yes', '--after', namespaces[0] ?? ''], environment);
-    assert.equal(await some.ended, 0, some.stderr());
+    assert.equal(await some.exited, 0, some.stderr());
     assert.match(some.stdout(), /The credentials of 2 namespaces/);
     await (await connect(urls[0] ?? '')).close();
     for (const url of urls.slice(1)) await assertUseless(url);
     const all = await runCommandLine(['revoke', '--all', '--yes', '--json'], environment);
-    assert.equal(await all.ended, 0, all.stderr());
+    assert.equal(await all.exited, 0, all.stderr());
     assert.deepEqual(JSON.parse(all.stdout()), { revoked: 3, failed: [] });
     await assertUseless(urls[0] ?? '');
   });
@@ -94,7 +94,7 @@ describe('revocation without a request', function () {
       ['revoke', 'taskcluster-x', '--after', 'y'],
     ]) {
       const run = await runCommandLine(args, {});
-      assert.equal(await run.ended, 2);
+      assert.equal(await run.exited, 2);
       assert.match(run.stderr(), /^pulse-agent: [A-Z][^\n]*\.\n$/);
     }
   });
@@ -103,7 +103,7 @@ describe('revocation without a request', function () {
     const installation = await makeInstallation();
     await installation.start();
     const run = await runCommandLine(['revoke', '--all', '--yes'], installation.environment);
-    assert.equal(await run.ended, 4);
+    assert.equal(await run.exited, 4);
     assert.match(run.stderr(), /stop that agent/);
   });
 });

@@ -3,7 +3,7 @@ import type { Agent } from '../../src/agent/agent.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
-import { until } from '../support/watched.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 const STOP_DEADLINE_SECONDS = 2;
 
@@ -42,7 +42,7 @@ describe('a stop while RabbitMQ does not answer', function () {
     await agent.stop();
     const tookMs = performance.now() - startedMs;
     assert.ok(tookMs < STOP_DEADLINE_SECONDS * 1000 + GRACE_MS, `it took ${tookMs} ms`);
-    await until(() => amqp.open() === 0 && management.open() === 0, 'no connection is left open');
+    await waitUntil(() => amqp.open() === 0 && management.open() === 0, 'no connection is left open');
   }
 
   it('ends in time with a request in hand', async () => {
@@ -70,7 +70,7 @@ describe('a stop while RabbitMQ does not answer', function () {
     const behind = await startBehindRelays();
     behind.amqp.cut();
     behind.amqp.stall();
-    await until(() => behind.amqp.open() >= 4, 'all four knock again');
+    await waitUntil(() => behind.amqp.open() >= 4, 'all four knock again');
     await assertStopsInTime(behind);
   });
 
@@ -80,12 +80,12 @@ describe('a stop while RabbitMQ does not answer', function () {
     const stopping = new AbortController();
     const starting = installation.start({ signal: stopping.signal });
     starting.catch(() => undefined);
-    await until(() => amqp.open() > 0, 'it knocks');
+    await waitUntil(() => amqp.open() > 0, 'it knocks');
     const startedMs = performance.now();
     stopping.abort(new Error('By a test.'));
     await assert.rejects(starting);
     const tookMs = performance.now() - startedMs;
     assert.ok(tookMs < 8_000, `it took ${tookMs} ms, and connecting may take ten seconds`);
-    await until(() => amqp.open() === 0, 'no connection is left open');
+    await waitUntil(() => amqp.open() === 0, 'no connection is left open');
   });
 });

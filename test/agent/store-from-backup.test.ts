@@ -8,8 +8,8 @@ import { systemClock } from '../../src/util/clock.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
-import { assertCredentialsWork, assertHonoured, type Claimed, openPatientRpc } from '../support/claimed-namespace.ts';
-import { leftOf, settleDown } from '../support/lifecycle.ts';
+import { assertCredentialsWork, assertHonoured, type Claimed, openPatientRpc } from '../support/claim-assertions.ts';
+import { objectsOf, declareObjects } from '../support/namespace-lifecycle.ts';
 
 describe('a store', function () {
   this.timeout(BROKER_START_MS);
@@ -28,8 +28,8 @@ describe('a store', function () {
     await installation.logged('namespace_rotated', old, '"generation":3');
     const before = await claim(rpc, old);
     const later = await claim(rpc, unclaimed);
-    await settleDown(await openConnection(before.connectionString), old);
-    await settleDown(await openConnection(later.connectionString), unclaimed);
+    await declareObjects(await openConnection(before.connectionString), old);
+    await declareObjects(await openConnection(later.connectionString), unclaimed);
     await agent.stop();
     rmSync(folder, { recursive: true });
     cpSync(`${folder}-backup`, folder, { recursive: true });
@@ -49,7 +49,7 @@ describe('a store', function () {
     const healed = await claim(rpc, unclaimed);
     await assertCredentialsWork(healed);
     for (const namespace of [old, unclaimed]) {
-      assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`), 'no queue is lost');
+      assert.ok((await objectsOf(installation, namespace)).includes(`queue/${namespace}/one`), 'no queue is lost');
     }
   });
 
@@ -60,7 +60,7 @@ describe('a store', function () {
     const agent = await installation.start();
     const rpc = await openPatientRpc(installation, TEAM);
     const before = await claim(rpc, namespace);
-    await settleDown(await openConnection(before.connectionString), namespace);
+    await declareObjects(await openConnection(before.connectionString), namespace);
     await agent.stop();
     rmSync(folder, { recursive: true });
 
@@ -73,7 +73,7 @@ describe('a store', function () {
     const again = await claim(rpc, namespace);
     assert.notEqual(again.connectionString, before.connectionString);
     await assertCredentialsWork(again);
-    assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`));
+    assert.ok((await objectsOf(installation, namespace)).includes(`queue/${namespace}/one`));
   });
 });
 

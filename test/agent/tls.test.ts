@@ -15,7 +15,7 @@ import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeTlsRelay } from '../support/tls-relay.ts';
-import { until } from '../support/watched.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 describe('an agent among servers whose certificates are signed by a private CA', function () {
   this.timeout(120_000);
@@ -101,7 +101,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
 
     let connections: { user: string; ssl: boolean; user_provided_name?: string }[] = [];
     // A connection is listed up to five seconds late.
-    await until(async () => {
+    await waitUntil(async () => {
       const { body } = await manage(broker, 'GET', `/connections`);
       connections = (body as typeof connections).filter(
         ({ user, user_provided_name: name }) => user === installation.vhost.user && name !== undefined,
@@ -113,7 +113,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
       assert.ok(!run.stdout().includes(choice), choice);
     }
     run.signal('SIGTERM');
-    assert.equal(await run.ended, 0);
+    assert.equal(await run.exited, 0);
   });
 
   it('does not start without the CA, at once and with a sentence that says what is missing', async () => {

@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Management } from '../../src/broker/management/management.ts';
 import type { TestInstallation } from '../support/agent.ts';
-import { switchQuorumQueue } from '../support/broken-queue.ts';
+import { setQuorumQueue } from '../support/queue-faults.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import { type Around, interceptStore } from '../support/steps.ts';
-import { claimTeam, collectEvents, isThere, makeWatchedInstallation, until } from '../support/watched.ts';
+import { type Around, interceptStore } from '../support/step-observer.ts';
+import {
+  claimTeam,
+  collectEvents,
+  queueExists,
+  makeWatchedInstallation,
+  waitUntil,
+} from '../support/watched-installation.ts';
 
 function kindsOfMails({ taskcluster }: TestInstallation): string[] {
   const kinds = [
@@ -40,10 +46,10 @@ describe('watching on a bad day', function () {
     drain = () => team.channel.purgeQueue(queue);
     await team.fill(queue, 60);
     await events.of('queue.recovered', queue);
-    await until(() => installation.taskcluster.mails.length >= 2, 'both mails');
+    await waitUntil(() => installation.taskcluster.mails.length >= 2, 'both mails');
     assert.equal(added, 3);
     assert.deepEqual(kindsOfMails(installation), ['warning', 'recovered']);
-    assert.equal(await isThere(installation, queue), true);
+    assert.equal(await queueExists(installation, queue), true);
     // It is watched as before.
     await team.fill(queue, 60);
     await events.of('queue.deleted', queue);
@@ -78,7 +84,7 @@ describe('watching on a bad day', function () {
       const { queue: about, level } = (alert ?? {}) as { queue?: string; level?: string };
       // The agent has decided to delete it, and looks once more.
       if (step === 'queueAlerts.replace' && about === queue && level === 'over') {
-        goingDown ??= switchQuorumQueue(broker, config.vhost, queue, 'down');
+        goingDown ??= setQuorumQueue(broker, config.vhost, queue, 'down');
         await goingDown;
       }
       return await call();
@@ -89,7 +95,7 @@ describe('watching on a bad day', function () {
     queue = `queue/${team.namespace}/down`;
     await team.channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } });
     await team.fill(queue, 60);
-    await until(() => goingDown !== undefined, 'the decision to delete it');
+    await waitUntil(() => goingDown !== undefined, 'the decision to delete it');
     await goingDown;
     // What is deep by what consumers hold is looked at in the same way, and as long.
     const control = `queue/${team.namespace}/control`;
@@ -98,9 +104,9 @@ describe('watching on a bad day', function () {
     await team.fill(control, 60);
     await events.of('queue.deleted', control);
     const told = () => events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
-    assert.equal(await isThere(installation, queue), true);
+    assert.equal(await queueExists(installation, queue), true);
     assert.ok(!told().includes('queue.deleted'));
-    await switchQuorumQueue(broker, config.vhost, queue, 'up');
+    await setQuorumQueue(broker, config.vhost, queue, 'up');
     await events.of('queue.deleted', queue);
     // On its way down or up RabbitMQ may tell 0 of a quorum queue for a moment: then it seems drained, and is warned of anew.
     assert.match(told().join(' '), /^queue\.warning( queue\.recovered queue\.warning)* queue\.deleted$/);
@@ -123,7 +129,7 @@ describe('watching on a bad day', function () {
       told.map(({ data }) => [data['namespace'], data['reason']]),
       [[team.namespace, 'overgrown']],
     );
-    assert.equal(await isThere(installation, queue), false);
+    assert.equal(await queueExists(installation, queue), false);
   });
 
   it('goes on while the notifier hangs; what it could not send is sent once it works', async () => {
@@ -137,7 +143,7 @@ describe('watching on a bad day', function () {
     await told.channel.assertQueue(waits);
     await told.fill(waits, 60);
     await events.of('queue.warning', waits);
-    await until(() => installation.taskcluster.calls.email > 0, 'a try to send');
+    await waitUntil(() => installation.taskcluster.calls.email > 0, 'a try to send');
     for (let round = 0; round < 3; round += 1) {
       const queue = `queue/${untold.namespace}/goes-on-${round}`;
       await untold.channel.assertQueue(queue);
@@ -146,7 +152,7 @@ describe('watching on a bad day', function () {
     }
     installation.taskcluster.behave({ mode: 'normal' }, 'notify');
     await events.of('queue.deleted', waits);
-    await until(() => installation.taskcluster.mails.length >= 2, 'both mails');
+    await waitUntil(() => installation.taskcluster.mails.length >= 2, 'both mails');
     assert.deepEqual(kindsOfMails(installation), ['warning', 'deletion']);
   });
 
@@ -182,7 +188,7 @@ describe('watching on a bad day', function () {
     team.connection.on('error', () => undefined);
     await rpc.request('release-namespace', { namespace: team.namespace });
     await events.of('namespace.expired', team.namespace);
-    await until(() => removed === 1, 'the alert is forgotten');
+    await waitUntil(() => removed === 1, 'the alert is forgotten');
     assert.deepEqual(
       events.seen.filter(({ type }) => type === 'queue.recovered' || type === 'queue.deleted'),
       [],
@@ -213,7 +219,7 @@ describe('two agents that watch the same queues', function () {
     for (const queue of queues) await team.channel.assertQueue(queue);
     await Promise.all(queues.map((queue) => team.fill(queue, 60)));
     for (const queue of queues) await events.of('queue.deleted', queue);
-    await until(() => installation.taskcluster.mails.length >= 2 * queues.length, 'all mails');
+    await waitUntil(() => installation.taskcluster.mails.length >= 2 * queues.length, 'all mails');
     for (const queue of queues) {
       const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
       assert.deepEqual(types, ['queue.warning', 'queue.deleted']);

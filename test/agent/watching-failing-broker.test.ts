@@ -4,8 +4,14 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
-import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
-import { claimTeam, collectEvents, isThere, makeWatchedInstallation, until } from '../support/watched.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/step-observer.ts';
+import {
+  claimTeam,
+  collectEvents,
+  queueExists,
+  makeWatchedInstallation,
+  waitUntil,
+} from '../support/watched-installation.ts';
 
 /** A gate that is closed until it is opened. */
 function makeGate(): { open: () => void; passed: Promise<void> } {
@@ -42,13 +48,13 @@ describe('watching on a broker that fails', function () {
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
     await installation.logged('alarm_set');
     gate.open();
-    await until(async () => !(await isThere(installation, queue)), 'the deletion');
+    await waitUntil(async () => !(await queueExists(installation, queue)), 'the deletion');
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
     await installation.logged('alarm_cleared');
     const isTold = (type: string): boolean =>
       events.seen.some((event) => event.type === type && event.subject === queue) ||
       installation.log.some((line) => line.includes('event_not_published') && line.includes(type));
-    await until(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
+    await waitUntil(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
     await installation.remove();
   });
 
@@ -62,7 +68,7 @@ describe('watching on a broker that fails', function () {
       });
     await installation.start({ wrapManagement });
     const flowed = (): number => installation.log.filter((line) => line.includes('broker_events_started')).length;
-    await until(() => flowed() === 1, 'broker events');
+    await waitUntil(() => flowed() === 1, 'broker events');
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);
     const queueOf = (name: string): string => `queue/${team.namespace}/${name}`;
@@ -76,7 +82,7 @@ describe('watching on a broker that fails', function () {
     await growTo('without', 60);
     await events.of('queue.deleted', queueOf('without'));
     await broker.rabbitmqPlugins(['enable', 'rabbitmq_event_exchange']);
-    await until(() => flowed() === 2, 'broker events again');
+    await waitUntil(() => flowed() === 2, 'broker events again');
     // Nothing but an event can tell the agent of this one.
     areSurveysOff = true;
     await growTo('after', 30);

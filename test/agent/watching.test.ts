@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import type { TestInstallation } from '../support/agent.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
-import { claimTeam, collectEvents, type EventLog, makeWatchedInstallation, until } from '../support/watched.ts';
+import {
+  claimTeam,
+  collectEvents,
+  type CollectedEvents,
+  makeWatchedInstallation,
+  waitUntil,
+} from '../support/watched-installation.ts';
 
 describe('a watched queue', function () {
   this.timeout(180_000);
   useSharedBroker();
   let installation: TestInstallation;
-  let events: EventLog;
+  let events: CollectedEvents;
   before('start an agent', async function () {
     this.timeout(300_000);
     installation = await makeWatchedInstallation({ settings: { exemptQueues: ['queue/[^/]+/exempt'] } });
@@ -32,12 +38,12 @@ describe('a watched queue', function () {
       warnAtMessages: 20,
       deleteAtMessages: 50,
     });
-    await until(() => mailsTo('grown@example.org').length === 1, 'a mail of the warning');
+    await waitUntil(() => mailsTo('grown@example.org').length === 1, 'a mail of the warning');
     await team.fill(queue, 30);
     const deleted = await events.of('queue.deleted', queue);
     assert.deepEqual(deleted.data, { namespace: team.namespace, queue, messages: 55, deleteAtMessages: 50 });
     await assert.rejects((await team.connection.createChannel()).checkQueue(queue), /NOT_FOUND/);
-    await until(() => mailsTo('grown@example.org').length === 2, 'a mail of the deletion');
+    await waitUntil(() => mailsTo('grown@example.org').length === 2, 'a mail of the deletion');
     assert.equal(events.seen.filter(({ type, subject }) => subject === queue && type === 'queue.warning').length, 1);
   });
 
@@ -49,7 +55,7 @@ describe('a watched queue', function () {
     await events.of('queue.deleted', queue);
     const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
     assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
-    await until(() => mailsTo('burst@example.org').length === 2, 'both mails');
+    await waitUntil(() => mailsTo('burst@example.org').length === 2, 'both mails');
     assert.match(mailsTo('burst@example.org')[0] ?? '', /grows too large/);
   });
 
@@ -63,7 +69,7 @@ describe('a watched queue', function () {
     const recovered = await events.of('queue.recovered', queue);
     assert.deepEqual(recovered.data, { namespace: team.namespace, queue, messages: 0 });
     await team.fill(queue, 30);
-    await until(
+    await waitUntil(
       () => events.seen.filter(({ type, subject }) => type === 'queue.warning' && subject === queue).length === 2,
       'a second warning',
     );

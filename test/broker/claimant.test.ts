@@ -5,7 +5,7 @@ import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { claimantPermissions, ensureClaimant } from '../../src/broker/claimant.ts';
 import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
 import { Secret } from '../../src/util/secret.ts';
-import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 
@@ -28,10 +28,10 @@ async function verdict(connection: ChannelModel, act: (channel: ConfirmChannel) 
 
 describe('claimant', () => {
   useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   const password = new Secret('known to everybody');
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
     addCleanup(() => room.management.deleteUser(room.names.claimantUser).then(() => undefined));
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { claimBroker, markerName } from '../../src/broker/marker.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { isAgentError } from '../../src/util/agent-errors.ts';
-import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
@@ -15,10 +15,10 @@ const foreign = (error: unknown) => {
 
 describe("the broker's mark", () => {
   useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   let prefixes: { usernamePrefix: string; namespacePrefix: string };
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
     prefixes = { usernamePrefix: unique('user-'), namespacePrefix: 'taskcluster-' };
     const name = markerName(prefixes);
     addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));

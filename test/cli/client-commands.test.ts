@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
 import { REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { listenToBroker } from '../support/broker-event.ts';
+import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
-import { together } from '../support/together.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 
 interface Ended {
   readonly exitCode: number | NodeJS.Signals | null;
@@ -29,7 +29,7 @@ describe('the commands of a client', () => {
   const start = (args: readonly string[], env = environment()): Promise<CommandRun> => runCommandLine(args, env);
 
   async function run(args: readonly string[], env = environment()): Promise<Ended> {
-    const { ended, stdout, stderr } = await start(args, env);
+    const { exited: ended, stdout, stderr } = await start(args, env);
     return { exitCode: await ended, stdout: stdout(), stderr: stderr() };
   }
 
@@ -177,7 +177,7 @@ describe('the commands of a client', () => {
       script,
     ];
 
-    together((it) => {
+    concurrentTests((it) => {
       it('runs a program that can connect, and ends with its exit code', async () => {
         const script = `
           const { connect } = await import('amqplib');
@@ -208,7 +208,7 @@ describe('the commands of a client', () => {
         running.signal('SIGHUP');
         await running.printed('got SIGHUP');
         running.signal('SIGTERM');
-        assert.equal(await running.ended, 5);
+        assert.equal(await running.exited, 5);
         assert.match(running.stdout(), /got SIGTERM/);
         const { exitCode, stdout } = await run(['get', namespace, '--json']);
         assert.ok(exitCode === 3 || linesOf(stdout)[0]?.['state'] === 'expiring', stdout);
@@ -226,7 +226,7 @@ describe('the commands of a client', () => {
         const running = await start(held('console.log("up"); setInterval(() => {}, 1000);', namespace));
         await running.printed('up');
         await runJson(['revoke', namespace, '--until', '1h'], environment(REVOKER));
-        assert.equal(await running.ended, 3);
+        assert.equal(await running.exited, 3);
         assert.match(running.stderr(), /is lost: the namespace is being deleted or is revoked/);
       });
 
@@ -244,7 +244,7 @@ describe('the commands of a client', () => {
         const running = await start(['claim', namespace, '--keep', '--json']);
         await running.printed('"renewed"');
         running.signal('SIGINT');
-        assert.equal(await running.ended, 0, running.stderr());
+        assert.equal(await running.exited, 0, running.stderr());
         const [first, second] = linesOf(running.stdout());
         assert.deepEqual([first?.['event'], second?.['event']], ['claimed', 'renewed']);
         assert.ok(!running.stdout().includes('amqp:'));
@@ -256,7 +256,7 @@ describe('the commands of a client', () => {
     it('shows the events of a namespace with the credentials of another', async () => {
       const [through, namespace] = [teamNamespace(), teamNamespace()];
       // With --json nothing else is said: its consumer tells that it watches.
-      const watching = await listenToBroker(installation().broker, 'consumer.created', ({ queue }) =>
+      const watching = await listenForBrokerEvent(installation().broker, 'consumer.created', ({ queue }) =>
         String(queue).startsWith(`queue/${through}/watch-`),
       );
       const running = await start([
@@ -273,7 +273,7 @@ describe('the commands of a client', () => {
       await runJson(['claim', namespace]);
       await running.printed('\n');
       running.signal('SIGINT');
-      assert.equal(await running.ended, 0, running.stderr());
+      assert.equal(await running.exited, 0, running.stderr());
       const events = linesOf(running.stdout());
       assert.deepEqual(
         events.map(({ type, subject }) => [type, subject]),
@@ -285,11 +285,11 @@ describe('the commands of a client', () => {
       const namespace = teamNamespace();
       const { vhost } = installation();
       const running = await start(['watch', '--type', 'namespace'], { ...environment(), RABBITMQ_URL: vhost.amqpUrl });
-      await running.told('Watching');
+      await running.printedAnywhere('Watching');
       await runJson(['claim', namespace]);
       await running.printed(`namespace.claimed  ${namespace}  clientId=${TEAM} first=true`);
       running.signal('SIGTERM');
-      assert.equal(await running.ended, 0);
+      assert.equal(await running.exited, 0);
     });
   });
 });

@@ -19,7 +19,7 @@ describe('NODE_DEBUG=pulse-agent', function () {
       STORE_URL: `lmdb:${makeFolder('debug')}`,
       PULSE_AGENT_SECRET: PASSWORD.repeat(2),
     });
-    assert.equal(await run.ended, 1);
+    assert.equal(await run.exited, 1);
     assert.match(run.stderr(), /^PULSE-AGENT \d+: \w+: RabbitMQ.*ECONNREFUSED.*\n {4}at .*\/src\/.+\.ts:\d+:\d+/m);
     assert.match(run.stdout(), /^FAIL {2}/m);
     assert.ok(!`${run.stderr()}${run.stdout()}`.includes(PASSWORD));
@@ -35,7 +35,7 @@ describe('NODE_DEBUG=pulse-agent', function () {
       cwd: process.cwd(),
       env,
     });
-    assert.equal(await program.ended, 0, program.output());
+    assert.equal(await program.exited, 0, program.output());
     assert.match(program.output(), /GET http:\/\/…@host\/api[^]*caused by Error: connect amqp:\/\/…@host\//);
     assert.ok(!program.output().includes(PASSWORD));
   });

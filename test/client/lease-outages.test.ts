@@ -9,7 +9,7 @@ import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation }
 import { cutConnections, manage, openConnection } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
-import { together } from '../support/together.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 
 const INTERVAL_S = 3;
 
@@ -93,7 +93,7 @@ describe('a lease in a running installation', function () {
     }
   });
 
-  together((it) => {
+  concurrentTests((it) => {
     it('goes on with what it holds while the address of the client leads nowhere', async () => {
       // It claims with what it holds after `reclaimAt`, when it has tried elsewhere for long enough. Half an interval later
       // that may be refused.

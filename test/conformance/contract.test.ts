@@ -35,7 +35,7 @@ describe('a foreign client, in Python', function () {
         OPERATOR: client(REVOKER),
       },
     });
-    assert.equal(await run.ended, 0, run.output());
+    assert.equal(await run.exited, 0, run.output());
     assert.ok(run.output().split('ok  ').length > 15, run.output());
   });
 });

@@ -3,8 +3,8 @@ import { WireError } from '../../src/contract/wire-errors.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
-import { assertCredentialsWork, assertNamespaceIsWhole, assertNothingWaits } from '../support/claimed-namespace.ts';
-import { type Around, interceptManagement, interceptStore } from '../support/steps.ts';
+import { assertCredentialsWork, assertNamespaceIsComplete, assertNoRequestLeft } from '../support/claim-assertions.ts';
+import { type Around, interceptManagement, interceptStore } from '../support/step-observer.ts';
 
 /** What the contract promises: an answer within 10 s. */
 const PROMISED_MS = 10_000;
@@ -57,10 +57,10 @@ describe('a store or a management API that fails', () => {
       assertUnavailable(error, step);
       assert.ok(tookMs < PROMISED_MS, `${step} hangs, and the answer took ${Math.round(tookMs)} ms`);
       const claimed = await rpc.request('claim-namespace', { namespace });
-      await assertNamespaceIsWhole(installation, rpc, claimed);
+      await assertNamespaceIsComplete(installation, rpc, claimed);
     }
     await agent.stop();
-    await assertNothingWaits(installation);
+    await assertNoRequestLeft(installation);
   });
 
   it('and answers late: others are served meanwhile, and then the claim', async () => {
@@ -75,7 +75,7 @@ describe('a store or a management API that fails', () => {
       });
       const claimed = await rpc.request('claim-namespace', { namespace: teamNamespace() });
       await met;
-      await assertNamespaceIsWhole(installation, rpc, claimed);
+      await assertNamespaceIsComplete(installation, rpc, claimed);
     }
   });
 
@@ -97,9 +97,9 @@ describe('a store or a management API that fails', () => {
       assertUnavailable(refused, step);
 
       const claimed = await rpc.request('claim-namespace', { namespace });
-      await assertNamespaceIsWhole(installation, rpc, claimed);
+      await assertNamespaceIsComplete(installation, rpc, claimed);
       await agent.stop();
-      await assertNothingWaits(installation);
+      await assertNoRequestLeft(installation);
     });
   }
 });

@@ -4,13 +4,13 @@ import { type AgentProcess, startAgentProcess } from '../support/agent-process.t
 import { makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import {
-  assertNamespaceIsWhole,
-  assertNothingWaits,
+  assertNamespaceIsComplete,
+  assertNoRequestLeft,
   type Claimed,
   openPatientRpc,
-} from '../support/claimed-namespace.ts';
+} from '../support/claim-assertions.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import type { Moment } from '../support/steps.ts';
+import type { Moment } from '../support/step-observer.ts';
 
 /** Fifteen deaths and as many starts, which take a second or two each; and a machine that does other things as well. */
 const DEATHS_MS = 240_000;
@@ -124,7 +124,7 @@ class Lane {
       this.#agent = await startAgentProcess(this.#installation.environment);
       const claimed = await answer;
       if (before !== undefined) assert.equal(claimed.connectionString, before.connectionString);
-      await assertNamespaceIsWhole(this.#installation, this.#rpc, claimed);
+      await assertNamespaceIsComplete(this.#installation, this.#rpc, claimed);
     } catch (error) {
       throw new Error(
         `A ${of} whose agent died ${moment} ${step}: ${(error as Error).message}\nThe end of the log:\n${this.#agent.log()}`,
@@ -135,7 +135,7 @@ class Lane {
 
   async finish(): Promise<void> {
     await this.#agent.stop();
-    await assertNothingWaits(this.#installation);
+    await assertNoRequestLeft(this.#installation);
   }
 
   async #claim(namespace: string): Promise<Claimed> {

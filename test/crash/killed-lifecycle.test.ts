@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
-import { type AgentProcess, startAgentProcess, startDoomedAgent } from '../support/agent-process.ts';
+import { type AgentProcess, startAgentProcess, startCrashingAgent } from '../support/agent-process.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import {
   assertCredentialsWork,
   assertHonoured,
-  assertNothingWaits,
+  assertNoRequestLeft,
   type Claimed,
   openPatientRpc,
-} from '../support/claimed-namespace.ts';
-import { assertRefused, claimAnew, leftOf, openDoomed, settleDown, untilGone } from '../support/lifecycle.ts';
-import type { Moment } from '../support/steps.ts';
+} from '../support/claim-assertions.ts';
+import {
+  assertLoginRefused,
+  claimOnceAllowed,
+  objectsOf,
+  openAndAwaitClose,
+  declareObjects,
+  untilDeleted,
+} from '../support/namespace-lifecycle.ts';
+import type { Moment } from '../support/step-observer.ts';
 
 /** A dozen deaths or two, a few at once. */
 const DEATHS_MS = 400_000;
@@ -105,10 +112,10 @@ const scenarios: readonly Scenario[] = [
       await rpc.request('revoke-namespace', { namespace });
     },
     async check({ installation, rpc, namespace, claimed }) {
-      await assertRefused(claimed.connectionString);
+      await assertLoginRefused(claimed.connectionString);
       const again = await rpc.request('claim-namespace', { namespace });
       await assertCredentialsWork(again);
-      assert.ok((await leftOf(installation, namespace)).includes(`queue/${namespace}/one`), 'queues should stay');
+      assert.ok((await objectsOf(installation, namespace)).includes(`queue/${namespace}/one`), 'queues should stay');
     },
   },
   {
@@ -204,8 +211,8 @@ async function openLane(scenario: Scenario) {
       namespace,
       ...(lifetime === undefined ? {} : { expires: new Date(Date.now() + lifetime * 1000).toISOString() }),
     });
-    const { connection } = await openDoomed(claimed.connectionString);
-    await settleDown(connection, namespace);
+    const { connection } = await openAndAwaitClose(claimed.connectionString);
+    await declareObjects(connection, namespace);
     return { installation, rpc, namespace, claimed };
   };
 
@@ -226,7 +233,7 @@ async function openLane(scenario: Scenario) {
       try {
         await agent.signalled('SIGKILL');
         if (then !== undefined) {
-          const second = await startDoomedAgent(environment, then.step, then.moment);
+          const second = await startCrashingAgent(environment, then.step, then.moment);
           await second.signalled('SIGKILL');
         }
         agent = await startAgentProcess(environment);
@@ -242,7 +249,7 @@ async function openLane(scenario: Scenario) {
 
     async finish(): Promise<void> {
       await agent.stop();
-      await assertNothingWaits(installation);
+      await assertNoRequestLeft(installation);
       await installation.remove();
     },
   };
@@ -250,9 +257,9 @@ async function openLane(scenario: Scenario) {
 
 /** Nothing is left, and the next incarnation is another one. */
 async function checkEnd({ installation, rpc, namespace, claimed }: Scene): Promise<void> {
-  await untilGone(installation, rpc, namespace);
-  await assertRefused(claimed.connectionString);
-  const again = await claimAnew(rpc, namespace);
+  await untilDeleted(installation, rpc, namespace);
+  await assertLoginRefused(claimed.connectionString);
+  const again = await claimOnceAllowed(rpc, namespace);
   assert.notEqual(again.connectionString, claimed.connectionString);
   await assertCredentialsWork(again);
   const connection = await openConnection(again.connectionString);

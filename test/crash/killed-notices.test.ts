@@ -11,7 +11,7 @@ import { useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import type { Moment } from '../support/steps.ts';
+import type { Moment } from '../support/step-observer.ts';
 
 /** Four deaths, each with a start of an agent; and a machine that does other things as well. */
 const DEATHS_MS = 240_000;

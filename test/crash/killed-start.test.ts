@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { startAgentProcess, startDoomedAgent } from '../support/agent-process.ts';
+import { startAgentProcess, startCrashingAgent } from '../support/agent-process.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
-import { assertNamespaceIsWhole, assertNothingWaits, openPatientRpc } from '../support/claimed-namespace.ts';
+import { assertNamespaceIsComplete, assertNoRequestLeft, openPatientRpc } from '../support/claim-assertions.ts';
 
 /** More than an agent writes when it starts for the first time. */
 const MOST_STARTS = 60;
@@ -16,7 +16,7 @@ describe('an agent that is killed while it starts for the first time', () => {
     let deaths = 0;
     // Each start finds what the one before it has written, and dies at the first thing that it has to write itself.
     for (const moments = ['before', 'after'] as const; deaths < MOST_STARTS; deaths += 1) {
-      const agent = await startDoomedAgent(installation.environment, 'any', moments[deaths % 2] ?? 'after');
+      const agent = await startCrashingAgent(installation.environment, 'any', moments[deaths % 2] ?? 'after');
       if (!(await agent.survivedStart())) continue;
       await agent.kill();
       break;
@@ -26,8 +26,8 @@ describe('an agent that is killed while it starts for the first time', () => {
     const agent = await startAgentProcess(installation.environment);
     const rpc = await openPatientRpc(installation, TEAM);
     const claimed = await rpc.request('claim-namespace', { namespace: teamNamespace() });
-    await assertNamespaceIsWhole(installation, rpc, claimed);
+    await assertNamespaceIsComplete(installation, rpc, claimed);
     await agent.stop();
-    await assertNothingWaits(installation);
+    await assertNoRequestLeft(installation);
   });
 });

@@ -5,12 +5,12 @@ import { manage, useSharedBroker } from '../support/broker.ts';
 import {
   claimTeam,
   collectEvents,
-  type EventLog,
+  type CollectedEvents,
   makeWatchedInstallation,
   type Team,
-  until,
-} from '../support/watched.ts';
-import type { Moment } from '../support/steps.ts';
+  waitUntil,
+} from '../support/watched-installation.ts';
+import type { Moment } from '../support/step-observer.ts';
 
 /** A dozen deaths, a few at once, each with two starts of an agent and the time until it is taken for dead. */
 const DEATHS_MS = 400_000;
@@ -22,7 +22,7 @@ const CONTACT = 'owner@example.org';
 
 interface Scene {
   readonly installation: TestInstallation;
-  readonly events: EventLog;
+  readonly events: CollectedEvents;
   readonly team: Team;
   readonly queue: string;
 }
@@ -66,7 +66,7 @@ const scenarios: readonly Scenario[] = [
     async prepare({ team, queue, events, installation }) {
       await team.fill(queue, 30);
       await events.of('queue.warning', queue);
-      await until(() => installation.taskcluster.mails.length === 1, 'a mail of the warning');
+      await waitUntil(() => installation.taskcluster.mails.length === 1, 'a mail of the warning');
     },
     act: ({ team, queue }) => team.channel.purgeQueue(queue),
     events: ['queue.warning', 'queue.recovered'],
@@ -123,7 +123,7 @@ async function dieAndRecover(scenario: Scenario, step: string, moment: Moment): 
 
 async function check(scenario: Scenario, { installation, events, queue }: Scene): Promise<void> {
   for (const type of scenario.events) await events.of(type, queue);
-  await until(() => installation.taskcluster.mails.length >= scenario.mails.length, 'the mails');
+  await waitUntil(() => installation.taskcluster.mails.length >= scenario.mails.length, 'the mails');
   assert.deepEqual(
     installation.taskcluster.mails.map(({ subject }) => scenario.mails.findIndex((mail) => mail.test(subject))),
     scenario.mails.map((_, index) => index),

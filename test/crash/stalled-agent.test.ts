@@ -9,10 +9,10 @@ import { makeInstallation, teamNamespace, type TestInstallation } from '../suppo
 import { useSharedBroker } from '../support/broker.ts';
 import {
   assertCredentialsWork,
-  assertNamespaceIsWhole,
+  assertNamespaceIsComplete,
   listAccounts,
   openPatientRpc,
-} from '../support/claimed-namespace.ts';
+} from '../support/claim-assertions.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
 /** The fence is an eighth of it: 1 s, which a loaded machine's calls keep within. */
@@ -58,7 +58,7 @@ describe('an agent that stands still between reading a record and writing its ac
       assert.equal(answer.connectionString, claimed.connectionString);
       assert.equal(answer.created, claimed.created);
       assert.deepEqual(await listAccounts(installation, namespace), before, 'the late write should not be sent');
-      await assertNamespaceIsWhole(installation, rpc, claimed);
+      await assertNamespaceIsComplete(installation, rpc, claimed);
       await stalled.stop();
       await other.stop();
     });

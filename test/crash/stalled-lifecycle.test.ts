@@ -17,10 +17,10 @@ import {
   type Claimed,
   listAccounts,
   openPatientRpc,
-} from '../support/claimed-namespace.ts';
-import { leftOf, openDoomed, settleDown } from '../support/lifecycle.ts';
+} from '../support/claim-assertions.ts';
+import { objectsOf, openAndAwaitClose, declareObjects } from '../support/namespace-lifecycle.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
-import { together } from '../support/together.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 
 /** Longer than the lock of a job lasts, in ms. */
 const LONGER_THAN_LOCKS_MS = 4_500;
@@ -44,7 +44,7 @@ describe('an agent that stands still for longer than any lock', function () {
     return { installation, store, stalled, rpc, namespace, claimed };
   };
 
-  together((it) => {
+  concurrentTests((it) => {
     it('in a rotation writes nothing over those that came after it', async () => {
       const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
       await stalled.arm('management.putUser', 'before', 'SIGSTOP', namespace);
@@ -74,7 +74,7 @@ describe('an agent that stands still for longer than any lock', function () {
 
     it('in a deletion touches nothing of the next incarnation', async () => {
       const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
-      await settleDown((await openDoomed(claimed.connectionString)).connection, namespace);
+      await declareObjects((await openAndAwaitClose(claimed.connectionString)).connection, namespace);
       await stalled.arm('management.deleteQueue', 'before', 'SIGSTOP', namespace);
       await rpc.request('release-namespace', { namespace });
       await stalled.signalled('SIGSTOP');
@@ -85,9 +85,9 @@ describe('an agent that stands still for longer than any lock', function () {
       await sleep(Math.max(0, reusableMs(deletedAtMs ?? 0, INTERVALS) + 50 - Date.now()));
       const anew = await claimOfEither(rpc, namespace);
       assert.notEqual(anew.connectionString, claimed.connectionString);
-      await settleDown(await openConnection(anew.connectionString), namespace);
+      await declareObjects(await openConnection(anew.connectionString), namespace);
       await sleep(Math.max(0, stalledMs + LONGER_THAN_LOCKS_MS - performance.now()));
-      const queues = async () => (await leftOf(installation, namespace)).filter((name) => name.includes('/'));
+      const queues = async () => (await objectsOf(installation, namespace)).filter((name) => name.includes('/'));
       const before = await queues();
       assert.equal(before.length, 3);
       await stalled.resume();

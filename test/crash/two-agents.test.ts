@@ -5,11 +5,11 @@ import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '..
 import { useSharedBroker } from '../support/broker.ts';
 import {
   assertCredentialsWork,
-  assertNamespaceIsWhole,
-  assertNothingWaits,
+  assertNamespaceIsComplete,
+  assertNoRequestLeft,
   type Claimed,
   listAccounts,
-} from '../support/claimed-namespace.ts';
+} from '../support/claim-assertions.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
 /** How many claims are sent at once. */
@@ -43,7 +43,7 @@ describe('two agents that share a store', () => {
       assert.ok(served > 0, 'both agents should have served claims');
       await agent.stop();
     }
-    await assertNothingWaits(installation);
+    await assertNoRequestLeft(installation);
   };
 
   it(`answers ${RACERS} first claims of one namespace with the same credentials, and as many re-claims`, async function () {
@@ -53,7 +53,7 @@ describe('two agents that share a store', () => {
     const [one] = first;
     assert.ok(one !== undefined);
     assertAllAlike(first, one);
-    await assertNamespaceIsWhole(installation, rpc, one);
+    await assertNamespaceIsComplete(installation, rpc, one);
 
     assertAllAlike(await Promise.all(Array.from({ length: RACERS }, () => claim(namespace))), one);
     const { namespaces } = await rpc.request('list-namespaces', {});

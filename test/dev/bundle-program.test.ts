@@ -24,7 +24,7 @@ describe('the bundled program', function () {
 
   it('finds what it reads of its package', async () => {
     const run = await runCommandLine(['--version'], {});
-    assert.equal(await run.ended, 0);
+    assert.equal(await run.exited, 0);
     assert.equal(run.stdout().trim(), version);
   });
 

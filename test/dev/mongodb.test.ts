@@ -55,7 +55,7 @@ describe('a MongoDB server for tests', () => {
     it('ends with the process that started it, even when that is killed', async function () {
       this.timeout(MONGODB_START_MS);
       if (mongodb().kind === 'given') skipBecause(this, 'MONGODB_URL is set: no server is started');
-      const child = spawn(process.execPath, ['--import=tsx', 'test/dev/hold-mongodb.ts', makeFolder('mongodb')], {
+      const child = spawn(process.execPath, ['--import=tsx', 'test/dev/mongodb-process.ts', makeFolder('mongodb')], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       addCleanup(() => void child.kill('SIGKILL'));

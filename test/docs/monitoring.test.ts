@@ -6,7 +6,7 @@ import { EVENT_TYPES } from '../../src/contract/event-types.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { PARTS } from '../../src/observe/health.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { fetchFrom, untilSample } from '../support/observed.ts';
+import { fetchFrom, untilSample } from '../support/agent-http.ts';
 import { readDocument, rowsByName, section } from './documents.ts';
 
 interface Rule {

@@ -8,7 +8,13 @@ import { createLog } from '../../src/util/log.ts';
 import { TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { claimTeam, collectEvents, makeWatchedInstallation, NOTIFIER, until } from '../support/watched.ts';
+import {
+  claimTeam,
+  collectEvents,
+  makeWatchedInstallation,
+  NOTIFIER,
+  waitUntil,
+} from '../support/watched-installation.ts';
 
 /** Another agent of the installation, as it is with these variables changed. */
 async function startWith(
@@ -65,7 +71,7 @@ describe('docs/recover.md, changing', function () {
     // What Taskcluster refuses is tried again every ten minutes.
     const later: Clock = { ...systemClock, nowMs: () => Date.now() + 601_000 };
     await startWith(watched, { TASKCLUSTER_ACCESS_TOKEN: accessToken }, later);
-    await until(() => watched.taskcluster.mails.length > 0, 'the mail goes out');
+    await waitUntil(() => watched.taskcluster.mails.length > 0, 'the mail goes out');
     assert.equal(watched.taskcluster.mails[0]?.address, 'the.owner@example.org');
   });
 });

@@ -8,7 +8,7 @@ import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 import { runCommandLine } from '../support/command-line.ts';
-import { until } from '../support/watched.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 import { runShell, useBlocks } from './blocks.ts';
 import { readDocument } from './documents.ts';
 
@@ -38,7 +38,7 @@ describe('docs/recover.md', function () {
     await assert.rejects(connect(connectionString));
 
     const plan = await runCommandLine(['plan', '--json'], installation.environment);
-    assert.equal(await plan.ended, 0, plan.stderr());
+    assert.equal(await plan.exited, 0, plan.stderr());
     assert.match(plan.stdout(), new RegExp(`${namespace}-1","why":\\["account"`));
     await installation.start();
     await (await connect(connectionString)).close();
@@ -74,7 +74,7 @@ describe('docs/recover.md', function () {
     rmSync(installation.config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });
     assert.match(recover.take('pulse-agent adopt').text, /^npx pulse-agent adopt\n$/);
     const adopted = await runCommandLine(['adopt'], installation.environment);
-    assert.equal(await adopted.ended, 0, adopted.stderr());
+    assert.equal(await adopted.exited, 0, adopted.stderr());
     await installation.start();
     await (await connect(connectionString)).close();
     const fresh = await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
@@ -92,7 +92,10 @@ describe('docs/recover.md', function () {
     await installation.start();
     await installation.logged('broker_events_unavailable');
     await runShell(enable, { env: { PATH } });
-    await until(() => installation.log.some((line) => line.includes('broker_events_started')), 'broker_events_started');
+    await waitUntil(
+      () => installation.log.some((line) => line.includes('broker_events_started')),
+      'broker_events_started',
+    );
     const { vhost } = installation.vhost;
     for (const [command, shown] of [
       ['rabbitmqctl list_queues -p pulse name messages consumers', /\/v1\/requests\t0\t1$/m],

@@ -25,7 +25,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
     it('claims with a sealed reply, connects, publishes and consumes', async () => {
       const namespace = teamNamespace();
       const service = run()(environmentOf(TEAM), [onceOption, namespace]);
-      assert.equal(await service.ended, 0, service.output());
+      assert.equal(await service.exited, 0, service.output());
       assert.match(service.output(), /claimed, to be claimed again at /);
       assert.ok(service.output().includes(`received: ${greeting}`), service.output());
       const { json } = await (await installation().requester()).request({
@@ -39,19 +39,19 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       const service = run()(environmentOf(TEAM), [teamNamespace()]);
       await service.printed(`received: ${greeting}`, 2);
       service.signal('SIGINT');
-      assert.equal(await service.ended, 0, service.output());
+      assert.equal(await service.exited, 0, service.output());
       assert.doesNotMatch(service.output(), /gone|again in a moment/);
     });
 
     it('says what it is refused for, and ends', async () => {
       const namespace = teamNamespace();
       const service = run()(environmentOf(NEWCOMER), [onceOption, namespace]);
-      assert.equal(await service.ended, 1, service.output());
+      assert.equal(await service.exited, 1, service.output());
       assert.match(service.output(), new RegExp(`InsufficientScopes: .*pulse:namespace:${namespace}`));
 
       const foreign = { ...environmentOf(TEAM), PULSE_AGENT_AUDIENCE: 'pulse-agent' };
       const misled = run()(foreign, [onceOption, namespace]);
-      assert.equal(await misled.ended, 1, misled.output());
+      assert.equal(await misled.exited, 1, misled.output());
       assert.match(misled.output(), /AuthenticationFailed: /);
     });
 
@@ -62,7 +62,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       await service.printed('claiming again in a moment');
       assert.match(service.output(), /Unavailable/);
       taskcluster.behave({ mode: 'normal' });
-      assert.equal(await service.ended, 0, service.output());
+      assert.equal(await service.exited, 0, service.output());
       assert.ok(service.output().includes(`received: ${greeting}`), service.output());
     });
   });

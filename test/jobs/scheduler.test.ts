@@ -8,7 +8,7 @@ import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
-import { together } from '../support/together.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 
 const EVERY_MS = 800;
 const HOUR = 3_600_000;
@@ -68,7 +68,7 @@ describe('the schedule of jobs', function () {
     return { ...schedule, lines };
   };
 
-  together((it) => {
+  concurrentTests((it) => {
     it('runs a recurring job again when its run has said, in place of its interval', async () => {
       const work = new Work();
       work.do = async () => EVERY_MS;
@@ -171,7 +171,7 @@ describe('the schedule of jobs', function () {
       };
     };
 
-    together((it) => {
+    concurrentTests((it) => {
       it('runs a job once at a time, whoever else starts or starts again meanwhile', async () => {
         const store = makeStore();
         const work = new Work();

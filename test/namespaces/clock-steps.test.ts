@@ -5,7 +5,7 @@ import { connect } from 'amqplib';
 import { systemClock } from '../../src/util/clock.ts';
 import { teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
-import { leftOf, settleDown } from '../support/lifecycle.ts';
+import { objectsOf, declareObjects } from '../support/namespace-lifecycle.ts';
 import { makeNamespaceRoom } from '../support/namespace-room.ts';
 
 const never = new AbortController().signal;
@@ -39,7 +39,7 @@ describe('a clock that is set', function () {
   it('forward by an hour takes nobody’s credentials or queues an hour early', async () => {
     const site = await setUp();
     const { agent, namespace, given, store } = site;
-    await settleDown(await openConnection(given[1]?.connectionString ?? ''), namespace);
+    await declareObjects(await openConnection(given[1]?.connectionString ?? ''), namespace);
     // The broker tells the age of a connection a few seconds late.
     const isListed = async () =>
       (await agent.management.listConnections(site.config.vhost)).some(
@@ -47,7 +47,7 @@ describe('a clock that is set', function () {
       );
     while (!(await isListed())) await sleep(200);
     site.step(HOUR);
-    const before = await leftOf(site, namespace);
+    const before = await objectsOf(site, namespace);
     for (let times = 0; times < 3; times += 1) {
       await agent.rotation.sweep(never);
       await agent.expiry.tell(never);
@@ -59,7 +59,7 @@ describe('a clock that is set', function () {
       agent.events.filter(({ type }) => type === 'connection.closed'),
       [],
     );
-    assert.deepEqual(await leftOf(site, namespace), before);
+    assert.deepEqual(await objectsOf(site, namespace), before);
     for (const { connectionString } of given) await (await connect(connectionString)).close();
     assert.equal(agent.log.filter((line) => line.includes('clock_stepped')).length, 1);
     // Owners can claim meanwhile, and are promised nothing that is past.

@@ -18,7 +18,7 @@ import { makeFolder, unique } from '../support/folders.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { noticeOf, recordOf } from '../support/records.ts';
-import { interceptStore } from '../support/steps.ts';
+import { interceptStore } from '../support/step-observer.ts';
 
 const OWNER = 'owner@example.org';
 const calm = new AbortController().signal;

@@ -5,7 +5,7 @@ import { createSendNotices } from '../../src/notices/send-notices.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createQueueRoom, type QueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';
-import { interceptStore } from '../support/steps.ts';
+import { interceptStore } from '../support/step-observer.ts';
 
 const QUEUE = alertOf().queue;
 const { signal } = new AbortController();

@@ -4,23 +4,23 @@ import type { ChannelModel } from 'amqplib';
 import { BrokerRefusal } from '../../src/broker/management/management.ts';
 import { systemSleep } from '../../src/util/clock.ts';
 import { createRemoveQueue, type RemoveQueue } from '../../src/queues/remove-queue.ts';
-import { type AgentRoom, openAgentRoom } from '../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
 import { manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
-import { until } from '../support/watched.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 const { signal } = new AbortController();
 
 describe('the removal of a queue', function () {
   this.timeout(60_000);
   useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   let remove: RemoveQueue;
   let account: string;
   let closed: { namespace: string; account: string }[];
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
     closed = [];
     const usernamePrefix = unique('team');
     account = `${usernamePrefix}taskcluster-x-2`;
@@ -49,7 +49,7 @@ describe('the removal of a queue', function () {
   const declareExclusive = async (url: string): Promise<ChannelModel> => {
     const connection = await openConnection(url);
     await (await connection.createChannel()).assertQueue('exclusive', { exclusive: true });
-    await until(
+    await waitUntil(
       async () => (await room.management.getQueueOwner(room.vhost, 'exclusive')) !== undefined,
       'the owner of the queue',
     );

@@ -13,7 +13,7 @@ import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { recordOf } from '../support/records.ts';
-import { makeWatchedInstallation } from '../support/watched.ts';
+import { makeWatchedInstallation } from '../support/watched-installation.ts';
 
 const QUEUES = 20;
 const { signal } = new AbortController();

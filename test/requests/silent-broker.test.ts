@@ -6,7 +6,7 @@ import { Secret } from '../../src/util/secret.ts';
 import { createVhost, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
-import { until } from '../support/watched.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 describe('the connections for requests and replies, when RabbitMQ does not answer any more', function () {
   this.timeout(60_000);
@@ -39,21 +39,21 @@ describe('the connections for requests and replies, when RabbitMQ does not answe
     for (const relay of relays) relay.stall();
     await consumer.drain(100);
     await Promise.all([consumer.close(), outbox.close()]);
-    await until(() => relays.every((relay) => relay.open() === 0), 'no connection is left open');
+    await waitUntil(() => relays.every((relay) => relay.open() === 0), 'no connection is left open');
   });
 
   it('are given up after two heartbeats, knock until they are let in, and work again', async () => {
     const { relays, consumer, outbox } = await open();
-    await until(() => consumer.consuming && outbox.connected, 'both work');
+    await waitUntil(() => consumer.consuming && outbox.connected, 'both work');
     const before = relays.map((relay) => relay.accepted());
     for (const relay of relays) relay.stall();
-    await until(() => !consumer.consuming && !outbox.connected, 'both are given up');
+    await waitUntil(() => !consumer.consuming && !outbox.connected, 'both are given up');
     // One that is let in by nobody is given up as well.
-    await until(
+    await waitUntil(
       () => relays.every((relay, index) => relay.accepted() >= (before[index] ?? 0) + 2),
       'both knock again and again',
     );
     for (const relay of relays) relay.restore();
-    await until(() => consumer.consuming && outbox.connected, 'both work again');
+    await waitUntil(() => consumer.consuming && outbox.connected, 'both work again');
   });
 });

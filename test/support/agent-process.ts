@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { builtCrashingAgent } from './built-agent.ts';
 import { addCleanup } from './cleanup.ts';
 import type { Order, Report } from './crashing-agent.ts';
-import type { Moment } from './steps.ts';
+import type { Moment } from './step-observer.ts';
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 type ReportOf<Is extends Report['is']> = Report & { readonly is: Is };
@@ -61,7 +61,7 @@ export async function startAgentProcess(environment: Readonly<Record<string, str
  *
  * @param step `any` is the first write to the broker
  */
-export async function startDoomedAgent(
+export async function startCrashingAgent(
   environment: Readonly<Record<string, string>>,
   step: string,
   moment: Moment,

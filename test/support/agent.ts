@@ -13,7 +13,7 @@ import { createLog, type Log } from '../../src/util/log.ts';
 import type { FileSettings } from '../../src/config/settings.ts';
 import { createVhost, manage, openConnection, sharedBroker, type TestVhost } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
-import { collectLog, type CollectedLog } from './collected-log.ts';
+import { createTestLog, type TestLog } from './test-log.ts';
 import { openDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { makeFolder, unique } from './folders.ts';
 import { openRequester, type Requester } from './requester.ts';
@@ -43,8 +43,8 @@ export interface TestInstallation {
   /** The lines of the log of every agent that was started here, at level trace. */
   readonly log: string[];
   /** Wait for a line of the log, and for anything that can be found in it. */
-  readonly logged: CollectedLog['logged'];
-  readonly found: CollectedLog['found'];
+  readonly logged: TestLog['logged'];
+  readonly found: TestLog['found'];
   /** Starts an agent here; it is stopped with the installation. */
   start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
   /** A client of the library, as the claimant unless told, with the credentials of `clientId`. */
@@ -115,7 +115,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
   claimant.username = names.claimantUser;
   claimant.password = claimantPassword;
 
-  const { lines, write, logged, found } = collectLog();
+  const { lines, write, logged, found } = createTestLog();
   const log: Log = createLog(config, { write });
   const agents: Agent[] = [];
   let removed = false;

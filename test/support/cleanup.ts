@@ -18,18 +18,18 @@ export function addRunCleanup(cleanup: Cleanup): void {
 }
 
 /** Called by the root hooks only. */
-export function testBegins(): void {
+export function onTestStart(): void {
   insideTest = true;
 }
 
 /** Called by the root hooks only. */
-export async function testEnds(): Promise<void> {
+export async function onTestEnd(): Promise<void> {
   insideTest = false;
   await runAll(ofTest);
 }
 
 /** Called by the root hooks only. */
-export async function runEnds(): Promise<void> {
+export async function onRunEnd(): Promise<void> {
   await runAll(ofRun);
 }
 

@@ -1,20 +1,20 @@
 import { spawn } from 'node:child_process';
 import { builtProgram } from './built-agent.ts';
 import { addCleanup } from './cleanup.ts';
-import { collectPrinted, type Ended } from './printed.ts';
+import { collectOutput, type ExitStatus } from './process-output.ts';
 
 /** A run of the command line as a process of its own. */
 export interface CommandRun {
   /** Resolves when this text was printed on standard output; rejects when the process ends first, or is late. */
   printed(text: string): Promise<void>;
   /** The same for either output. */
-  told(text: string): Promise<void>;
+  printedAnywhere(text: string): Promise<void>;
   /** What was printed so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
   signal(signal: NodeJS.Signals): void;
   /** Resolves with the exit code, or the signal that ended it. */
-  readonly ended: Promise<Ended>;
+  readonly exited: Promise<ExitStatus>;
 }
 
 const PATIENCE_MS = 120_000;
@@ -32,7 +32,7 @@ export async function runCommandLine(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment },
   });
-  const { stdout, stderr, over, ended, wait } = collectPrinted(child);
+  const { stdout, stderr, hasExited: over, exited: ended, waitFor: wait } = collectOutput(child);
   addCleanup(async () => {
     if (!over()) child.kill('SIGKILL');
     await ended;
@@ -41,8 +41,8 @@ export async function runCommandLine(
     stdout,
     stderr,
     signal: (signal) => void child.kill(signal),
-    ended,
+    exited: ended,
     printed: (text) => wait(text, { stream: 'stdout', patienceMs: PATIENCE_MS }),
-    told: (text) => wait(text, { stream: 'output', patienceMs: PATIENCE_MS }),
+    printedAnywhere: (text) => wait(text, { stream: 'output', patienceMs: PATIENCE_MS }),
   };
 }

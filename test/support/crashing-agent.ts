@@ -9,9 +9,9 @@ import {
   interceptStore,
   type Moment,
   observeChannels,
-  observing,
+  observeWrites,
   type StepObserver,
-} from './steps.ts';
+} from './step-observer.ts';
 
 // An agent in a process of its own that can be told to kill or to stop itself right before or after one of its steps.
 // Orders come as lines of JSON on standard input, reports go as lines of JSON to standard output; the log goes to
@@ -83,7 +83,7 @@ class Steps implements StepObserver {
     if (label !== undefined) this.#at(label, 'after');
   }
 
-  over(label: string | undefined): void {
+  finished(label: string | undefined): void {
     report({ is: 'over', step: label });
   }
 
@@ -114,8 +114,8 @@ export async function run(): Promise<void> {
   await observeChannels(config.rabbitmqUrl.reveal(), steps);
   const agent = await startAgent(config, {
     log: createLog(config, destination({ dest: 2, sync: true })),
-    wrapStore: (store) => interceptStore(store, observing(steps)),
-    wrapManagement: (management) => interceptManagement(management, observing(steps)),
+    wrapStore: (store) => interceptStore(store, observeWrites(steps)),
+    wrapManagement: (management) => interceptManagement(management, observeWrites(steps)),
   });
   report({ is: 'ready' });
 

@@ -1,18 +1,18 @@
-import { runEnds, testBegins, testEnds } from './cleanup.ts';
+import { onRunEnd, onTestStart, onTestEnd } from './cleanup.ts';
 import { removeTestFolder } from './folders.ts';
 
 /** Root hooks: `beforeEach` runs before those of every suite, `afterEach` after them. */
 export const mochaHooks = {
   beforeEach(): void {
-    testBegins();
+    onTestStart();
   },
   async afterEach(): Promise<void> {
-    await testEnds();
+    await onTestEnd();
   },
 };
 
 /** Ends what tests have started and share, such as the broker. */
 export async function mochaGlobalTeardown(): Promise<void> {
-  await runEnds();
+  await onRunEnd();
   removeTestFolder();
 }

@@ -15,7 +15,7 @@ import { makeInstallation, type TestInstallation } from './agent.ts';
 import { manage } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
-import { type Around, interceptManagement, interceptStore } from './steps.ts';
+import { type Around, interceptManagement, interceptStore } from './step-observer.ts';
 
 /** An event as it was emitted. */
 export interface EmittedEvent {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { addCleanup } from './cleanup.ts';
-import { collectPrinted, type Ended } from './printed.ts';
+import { collectOutput, type ExitStatus } from './process-output.ts';
 
 /** A program that a test runs beside the agent. */
 export interface Program {
@@ -10,7 +10,7 @@ export interface Program {
   readonly output: () => string;
   signal(signal: NodeJS.Signals): void;
   /** Resolves with the exit code, or the signal that ended it. */
-  readonly ended: Promise<Ended>;
+  readonly exited: Promise<ExitStatus>;
 }
 
 const PATIENCE_MS = 60_000;
@@ -22,7 +22,7 @@ export function runProgram(
   options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Program {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-  const { output, over, ended, wait } = collectPrinted(child);
+  const { output, hasExited: over, exited: ended, waitFor: wait } = collectOutput(child);
   addCleanup(async () => {
     if (!over()) child.kill('SIGKILL');
     await ended.catch(() => undefined);
@@ -30,7 +30,7 @@ export function runProgram(
   return {
     output,
     signal: (signal) => void child.kill(signal),
-    ended,
+    exited: ended,
     printed: (text, times = 1) => wait(text, { stream: 'output', times, patienceMs: PATIENCE_MS }),
   };
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { addCleanup } from './cleanup.ts';
-import { collectPrinted, type Ended } from './printed.ts';
+import { collectOutput, type ExitStatus } from './process-output.ts';
 
 /** A shell that goes on, with all that it has started, as in a terminal. */
 export interface ShellSession {
@@ -9,7 +9,7 @@ export interface ShellSession {
   /** All that was printed so far, on both streams. */
   readonly output: () => string;
   /** Ctrl-C, or another signal to everything that runs in it; resolves with the exit code. */
-  interrupt(signal?: NodeJS.Signals): Promise<Ended>;
+  interrupt(signal?: NodeJS.Signals): Promise<ExitStatus>;
 }
 
 const PATIENCE_MS = 120_000;
@@ -26,7 +26,7 @@ export function openShell(
     detached: true,
     ...(cwd === undefined ? {} : { cwd }),
   });
-  const { output, over, ended, wait } = collectPrinted(child);
+  const { output, hasExited: over, exited: ended, waitFor: wait } = collectOutput(child);
   const signalAll = (signal: NodeJS.Signals): void => {
     if (child.pid !== undefined && !over()) process.kill(-child.pid, signal);
   };

@@ -9,7 +9,7 @@ import { runSteps } from '../../src/verify/run-steps.ts';
 import { makeInstallation, NEWCOMER, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';
 import { runCommandLine } from '../support/command-line.ts';
-import { until } from '../support/watched.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 const VERIFIER = 'operator/verifier';
 const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
@@ -83,13 +83,13 @@ describe('verify', function () {
       TASKCLUSTER_CLIENT_ID: VERIFIER,
       TASKCLUSTER_ACCESS_TOKEN: TOKEN,
     });
-    assert.equal(await sound.ended, 0, sound.stdout() + sound.stderr());
+    assert.equal(await sound.exited, 0, sound.stdout() + sound.stderr());
     assert.match(sound.stdout(), /^ok {4}what is left: no account, queue or exchange/m);
     assert.match(sound.stdout(), /The installation works: \d+ ok/);
     assert.ok(!sound.stdout().includes(TOKEN) && !sound.stdout().includes(environment['PULSE_AGENT_SECRET'] ?? '?'));
 
     const without = await runCommandLine(['verify', '--json'], environment);
-    assert.equal(await without.ended, 1);
+    assert.equal(await without.exited, 1);
     const report = JSON.parse(without.stdout()) as { well: boolean; steps: StepReport[] };
     assert.equal(report.well, false);
     assertFailed(report.steps, ['claim'], /pulse:namespace:taskcluster-verify-\*/);
@@ -125,7 +125,7 @@ describe('verify', function () {
     // What the test before released may still be on its way out.
     const isReleased = async (): Promise<boolean> =>
       (await everythingOn(installation())).every((name) => !/^users .*-verify-[0-9a-f]+-[12]$/.test(name));
-    await until(isReleased, 'the accounts of released namespaces are gone');
+    await waitUntil(isReleased, 'the accounts of released namespaces are gone');
     const before = await everythingOn(installation());
     const allowed = await tryForbidden(everything, { id: config.id, namespace: 'taskcluster-verify-own', ownQueue });
     assert.deepEqual(

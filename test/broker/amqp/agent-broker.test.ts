@@ -5,7 +5,7 @@ import type { OutgoingEvent } from '../../../src/broker/amqp/event-publisher.ts'
 import { isAgentError } from '../../../src/util/agent-errors.ts';
 import { startRabbitMQ } from '../../../dev/rabbitmq.ts';
 import { Secret } from '../../../src/util/secret.ts';
-import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { BROKER_START_MS, manage, openConnection, untilKnown, useSharedBroker } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { makeFolder } from '../../support/folders.ts';
@@ -22,9 +22,9 @@ const unavailable = (error: unknown) => isAgentError(error, 'BrokerUnavailable')
 
 describe("the agent's broker", () => {
   const broker = useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
   });
 
   const listen = async (url: string): Promise<() => Promise<ConsumeMessage>> => {

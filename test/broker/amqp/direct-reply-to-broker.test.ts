@@ -5,7 +5,7 @@ import { nodeNameHash, readDirectReplyTo } from '../../../src/broker/amqp/direct
 import { createRunningNodes } from '../../../src/broker/management/running-nodes.ts';
 import { systemClock } from '../../../src/util/clock.ts';
 import { DIRECT_REPLY_TO } from '../../../src/contract/names.ts';
-import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { openConnection, useSharedBroker } from '../../support/broker.ts';
 import { replyAddress } from '../../support/reply-address.ts';
 
@@ -17,11 +17,11 @@ const creationOf = (address: string): number => {
 
 describe('direct reply-to on the broker', () => {
   const broker = useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   let requester: ChannelModel;
   let accepts: (address: string) => Promise<boolean>;
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
     requester = await openConnection(room.amqpUrl);
     const nodes = createRunningNodes({ listNodes: () => room.management.runningNodes(), clock: systemClock });
     accepts = async (address) => {

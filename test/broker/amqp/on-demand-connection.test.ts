@@ -4,7 +4,7 @@ import { Secret } from '../../../src/util/secret.ts';
 import { sharedBroker, useSharedBroker } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../../support/tcp-relay.ts';
-import { until } from '../../support/watched.ts';
+import { waitUntil } from '../../support/watched-installation.ts';
 
 describe('a connection on demand', function () {
   this.timeout(30_000);
@@ -28,11 +28,11 @@ describe('a connection on demand', function () {
     await Promise.all([used(), used()]);
     assert.equal(relay.open(), 1);
     relay.restore();
-    await until(() => relay.open() === 0, 'it is lost');
+    await waitUntil(() => relay.open() === 0, 'it is lost');
     await used();
     assert.equal(relay.open(), 1);
     await connection.close();
-    await until(() => relay.open() === 0, 'it is closed');
+    await waitUntil(() => relay.open() === 0, 'it is closed');
   });
 
   it('is closed when RabbitMQ does not answer any more, and who works with it is told', async () => {
@@ -42,15 +42,15 @@ describe('a connection on demand', function () {
     relay.stall();
     const working = connection.use(() => channel.checkExchange('amq.topic'));
     await Promise.all([assert.rejects(working), connection.close()]);
-    await until(() => relay.open() === 0, 'nothing is left open');
+    await waitUntil(() => relay.open() === 0, 'nothing is left open');
   });
 
   it('is closed while RabbitMQ does not let it in', async () => {
     const { relay, connection } = await make();
     relay.stall();
     const working = connection.use(async () => undefined);
-    await until(() => relay.open() === 1, 'it knocks');
+    await waitUntil(() => relay.open() === 1, 'it knocks');
     await Promise.all([assert.rejects(working), connection.close()]);
-    await until(() => relay.open() === 0, 'nothing is left open');
+    await waitUntil(() => relay.open() === 0, 'nothing is left open');
   });
 });

@@ -3,7 +3,7 @@ import type { Channel, GetMessage } from 'amqplib';
 import { ensureLimitPolicies, limitPolicies } from '../../../src/broker/policies.ts';
 import { DIRECT_REPLY_TO } from '../../../src/contract/names.ts';
 import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
-import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { manage, openConnection, useSharedBroker } from '../../support/broker.ts';
 
 /** The next message of a queue, as soon as there is one. */
@@ -16,9 +16,9 @@ async function next(channel: Channel, queue: string): Promise<GetMessage> {
 
 describe("the agent's topology", () => {
   const broker = useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
   });
 
   it('is declared as the contract names it, queues with their type as only argument', async () => {

@@ -4,17 +4,17 @@ import { once } from 'node:events';
 import { BrokerRefusal, createManagement, HASHING_ALGORITHM } from '../../../src/broker/management/management.ts';
 import { hashPassword } from '../../../src/broker/password-hash.ts';
 import { Secret } from '../../../src/util/secret.ts';
-import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { openConnection, untilKnown, useSharedBroker } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { unique } from '../../support/folders.ts';
-import { crashQueue, switchQuorumQueue } from '../../support/broken-queue.ts';
+import { crashQueue, setQuorumQueue } from '../../support/queue-faults.ts';
 
 describe('management API', () => {
   const broker = useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
   });
 
   const makeUser = async (password: Secret): Promise<string> => {
@@ -193,9 +193,9 @@ describe('management API', () => {
     channel.sendToQueue('quorum', Buffer.from('1'));
     await channel.waitForConfirms();
     assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
-    await switchQuorumQueue(broker(), vhost, 'quorum', 'down');
+    await setQuorumQueue(broker(), vhost, 'quorum', 'down');
     assert.deepEqual(await management.listQueues(vhost), [{ name: 'quorum' }]);
-    await switchQuorumQueue(broker(), vhost, 'quorum', 'up');
+    await setQuorumQueue(broker(), vhost, 'quorum', 'up');
     assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
   });
 

@@ -3,7 +3,7 @@ import { connect } from 'amqplib';
 import { permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { teamNamespace } from '../../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../support/broker.ts';
-import { assertRefused, openDoomed } from '../../support/lifecycle.ts';
+import { assertLoginRefused, openAndAwaitClose } from '../../support/namespace-lifecycle.ts';
 import { makeNamespaceRoom, type NamespaceAgent } from '../../support/namespace-room.ts';
 
 const { signal } = new AbortController();
@@ -23,7 +23,7 @@ async function setUp() {
   url.username = account;
   url.password = 'late';
   const strangers = url.href;
-  const { closed } = await openDoomed(strangers);
+  const { closed } = await openAndAwaitClose(strangers);
   while ((await agent.management.listUserConnections(account)).length === 0);
   /** What another agent does, and gives to a client, at the same time. */
   const rotateAndClaim = async (by: NamespaceAgent = agent): Promise<string> => {
@@ -57,7 +57,7 @@ describe('an account that is there although it was never made', function () {
     const { agent, namespace, account, strangers, closed, rotateAndClaim, seen, whole } = await setUp();
     assert.ok(await agent.repair(namespace, signal));
     await closed;
-    await assertRefused(strangers);
+    await assertLoginRefused(strangers);
     assert.deepEqual(await seen(), whole);
     const repaired = ['password', 'tags', 'permissions', 'limits'];
     const told = agent.events.filter(({ type }) => type === 'account.repaired');
@@ -87,10 +87,10 @@ describe('an account that is there although it was never made', function () {
     const site = await setUp();
     const { namespace, strangers, broker, account } = site;
     await manage(broker, 'DELETE', `/user-limits/${account}/max-connections`);
-    let later: Awaited<ReturnType<typeof openDoomed>> | undefined;
+    let later: Awaited<ReturnType<typeof openAndAwaitClose>> | undefined;
     const repairing = site.addAgent({
       async around(step, call) {
-        if (step === 'management.putUser') later = await openDoomed(strangers);
+        if (step === 'management.putUser') later = await openAndAwaitClose(strangers);
         return await call();
       },
     });
@@ -146,7 +146,7 @@ describe('an account that is there although it was never made', function () {
       await assert.rejects(dying.repair(namespace, signal), /It dies/);
       await agent.repair(namespace, signal);
       await closed;
-      await assertRefused(strangers);
+      await assertLoginRefused(strangers);
       const url = await rotateAndClaim();
       await agent.repair(namespace, signal);
       await (await connect(url)).close();

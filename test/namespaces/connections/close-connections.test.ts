@@ -8,7 +8,7 @@ import {
   closeOpenConnections,
   type ConnectionCalls,
 } from '../../../src/namespaces/connections/close-connections.ts';
-import { type AgentRoom, openAgentRoom } from '../../support/agent-room.ts';
+import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { openConnection, useSharedBroker } from '../../support/broker.ts';
 
 const { signal } = new AbortController();
@@ -28,9 +28,9 @@ function stumbling(calls: ConnectionCalls, stumbles: number): ConnectionCalls {
 
 describe('closing the connections of a user', () => {
   useSharedBroker();
-  let room: AgentRoom;
+  let room: BrokerFixture;
   beforeEach(async () => {
-    room = await openAgentRoom();
+    room = await openBrokerFixture();
   });
 
   const open = async (count: number): Promise<{ connections: ChannelModel[]; closed: Promise<unknown> }> => {

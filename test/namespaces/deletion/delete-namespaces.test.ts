@@ -7,10 +7,10 @@ import { AgentError } from '../../../src/util/agent-errors.ts';
 import { fenceMs, settleMs } from '../../../src/namespaces/timing.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../support/broker.ts';
 import { teamNamespace } from '../../support/agent.ts';
-import { leftOf, openDoomed, settleDown } from '../../support/lifecycle.ts';
-import { crashQueue } from '../../support/broken-queue.ts';
+import { objectsOf, openAndAwaitClose, declareObjects } from '../../support/namespace-lifecycle.ts';
+import { crashQueue } from '../../support/queue-faults.ts';
 import { makeNamespaceRoom, type NamespaceAgent, type NamespaceRoom } from '../../support/namespace-room.ts';
-import { together } from '../../support/together.ts';
+import { concurrentTests } from '../../support/concurrent-tests.ts';
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);
@@ -51,7 +51,7 @@ describe('the deletion of namespaces', function () {
   /** A namespace with queues and an exchange, about to be deleted. */
   const doomed = async (room: NamespaceRoom, agent: NamespaceAgent, namespace = teamNamespace()): Promise<string> => {
     const { connectionString } = await agent.claim(namespace);
-    await settleDown((await openDoomed(connectionString)).connection, namespace);
+    await declareObjects((await openAndAwaitClose(connectionString)).connection, namespace);
     release(room, namespace);
     return namespace;
   };
@@ -66,7 +66,7 @@ describe('the deletion of namespaces', function () {
     await Promise.all(agents.map((agent) => agent.endNamespaces(names, never)));
     for (const namespace of names) {
       assert.equal(room.store.peek(namespace)?.state, 'deleted');
-      assert.deepEqual(await leftOf(room, namespace), []);
+      assert.deepEqual(await objectsOf(room, namespace), []);
     }
     const expired = agents.flatMap(({ events }) => events.filter(({ type }) => type === 'namespace.expired'));
     assert.deepEqual(expired.map(({ data }) => String(data['namespace'])).toSorted(), names.toSorted());
@@ -91,7 +91,7 @@ describe('the deletion of namespaces', function () {
       ['deleted', 'deleted'],
     );
     assert.equal(room.store.peek(broken)?.state, 'expiring');
-    assert.deepEqual(await leftOf(room, broken), [`queue/${broken}/held`], 'all else is deleted');
+    assert.deepEqual(await objectsOf(room, broken), [`queue/${broken}/held`], 'all else is deleted');
     for (let failures = 1; failures <= 2; failures += 1) {
       const told = failing([agent]);
       assert.equal(told.length, failures);
@@ -107,7 +107,7 @@ describe('the deletion of namespaces', function () {
       await agent.expiry.sweep(never);
     }
     assert.equal(room.store.peek(broken)?.state, 'deleted');
-    assert.deepEqual(await leftOf(room, broken), []);
+    assert.deepEqual(await objectsOf(room, broken), []);
   });
 
   it('deletes a queue that has crashed, too', async () => {
@@ -116,10 +116,10 @@ describe('the deletion of namespaces', function () {
     const namespace = await doomed(room, agent);
     const queue = `queue/${namespace}/one`;
     await crashQueue(room.broker, room.config.vhost, queue);
-    assert.ok((await leftOf(room, namespace)).includes(queue));
+    assert.ok((await objectsOf(room, namespace)).includes(queue));
     await agent.endNamespaces([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
-    assert.deepEqual(await leftOf(room, namespace), []);
+    assert.deepEqual(await objectsOf(room, namespace), []);
   });
 
   it('gives up at once when the broker fails every call, and carries on when it is back', async () => {
@@ -146,7 +146,7 @@ describe('the deletion of namespaces', function () {
     down = false;
     await agent.endNamespaces([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
-    assert.deepEqual(await leftOf(room, namespace), []);
+    assert.deepEqual(await objectsOf(room, namespace), []);
   });
 
   it('does not wait for a slow listing of connections before it deletes the accounts, and tells of them all the same', async () => {
@@ -165,8 +165,8 @@ describe('the deletion of namespaces', function () {
       },
     });
     const namespace = teamNamespace();
-    const { connection, closed } = await openDoomed((await agent.claim(namespace)).connectionString);
-    await settleDown(connection, namespace);
+    const { connection, closed } = await openAndAwaitClose((await agent.claim(namespace)).connectionString);
+    await declareObjects(connection, namespace);
     release(room, namespace);
     await agent.endNamespaces([namespace], never);
     assert.ok(wasDeleted);
@@ -225,7 +225,7 @@ describe('the deletion of namespaces', function () {
     for (const namespace of namespaces) assert.equal(room.store.peek(namespace)?.state, 'deleted');
   });
 
-  together((it) => {
+  concurrentTests((it) => {
     for (const step of DESTRUCTIVE) {
       it(`that stands still before ${step} touches nothing of the next incarnation`, async () => {
         const room = await makeNamespaceRoom(SETTINGS);
@@ -258,13 +258,13 @@ describe('the deletion of namespaces', function () {
         await sleep(settleMs(INTERVALS) + 50);
         const { connectionString } = await other.claim(namespace);
         late.connection = await openConnection(connectionString);
-        await settleDown(late.connection, namespace);
-        const before = { left: await leftOf(room, namespace), record: room.store.peek(namespace) };
+        await declareObjects(late.connection, namespace);
+        const before = { left: await objectsOf(room, namespace), record: room.store.peek(namespace) };
         assert.equal(before.left.length, 4);
         resumed.abort();
         await ending;
         await sleep(fenceMs(INTERVALS));
-        assert.deepEqual({ left: await leftOf(room, namespace), record: room.store.peek(namespace) }, before);
+        assert.deepEqual({ left: await objectsOf(room, namespace), record: room.store.peek(namespace) }, before);
         await (await late.connection.createChannel()).checkQueue(`queue/${namespace}/one`);
         assert.deepEqual(failing([stalled]), [], 'that another was faster is no failure');
       });

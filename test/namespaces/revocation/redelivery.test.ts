@@ -5,7 +5,7 @@ import { connect } from 'amqplib';
 import type { NonceEntry } from '../../../src/store/namespace-record.ts';
 import { teamNamespace } from '../../support/agent.ts';
 import { BROKER_START_MS, sharedBroker } from '../../support/broker.ts';
-import { leftOf } from '../../support/lifecycle.ts';
+import { objectsOf } from '../../support/namespace-lifecycle.ts';
 import { makeNamespaceRoom } from '../../support/namespace-room.ts';
 
 const never = new AbortController().signal;
@@ -79,7 +79,7 @@ describe('a request that is delivered again', function () {
     assert.deepEqual(await revoke(second), { isNews: false, refusedUntilMs: undefined });
     assert.deepEqual(store.peek(namespace), later);
     await (await connect(connectionString)).close();
-    assert.deepEqual(await leftOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
+    assert.deepEqual(await objectsOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
   });
 
   it('refuses claims until the instant it named when another revocation of the same credentials was faster', async () => {

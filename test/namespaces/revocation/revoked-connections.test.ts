@@ -9,7 +9,7 @@ import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../sup
 import { addCleanup } from '../../support/cleanup.ts';
 import { makeNamespaceRoom } from '../../support/namespace-room.ts';
 import { logInRaw } from '../../support/raw-amqp.ts';
-import type { Around } from '../../support/steps.ts';
+import type { Around } from '../../support/step-observer.ts';
 
 const { signal } = new AbortController();
 

@@ -6,13 +6,13 @@ import type { Rpc } from '../../src/client/rpc.ts';
 import { WireError } from '../../src/contract/wire-errors.ts';
 import type { TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
-import type { Claimed } from './claimed-namespace.ts';
+import type { Claimed } from './claim-assertions.ts';
 
 /** The pause between two looks at what only shows by looking, in ms. */
 const LOOK_EVERY_MS = 100;
 
 /** The accounts, queues and exchanges of a namespace that the broker has. */
-export async function leftOf({ broker, config }: TestInstallation, namespace: string): Promise<string[]> {
+export async function objectsOf({ broker, config }: TestInstallation, namespace: string): Promise<string[]> {
   const list = async (path: string): Promise<string[]> =>
     ((await manage(broker, 'GET', path)).body as { name: string }[]).map(({ name }) => name);
   const inVhost = encodeURIComponent(config.vhost);
@@ -24,7 +24,7 @@ export async function leftOf({ broker, config }: TestInstallation, namespace: st
 }
 
 /** Declares durable things of each kind. */
-export async function settleDown(connection: ChannelModel, namespace: string): Promise<void> {
+export async function declareObjects(connection: ChannelModel, namespace: string): Promise<void> {
   const channel = await connection.createChannel();
   await channel.assertExchange(`exchange/${namespace}/kept`, 'topic');
   for (const name of ['one', 'two/three']) {
@@ -35,14 +35,14 @@ export async function settleDown(connection: ChannelModel, namespace: string): P
 }
 
 /** A connection that the other side will close. */
-export async function openDoomed(url: string): Promise<{ connection: ChannelModel; closed: Promise<unknown> }> {
+export async function openAndAwaitClose(url: string): Promise<{ connection: ChannelModel; closed: Promise<unknown> }> {
   const connection = await openConnection(url);
   connection.on('error', () => undefined);
   return { connection, closed: once(connection, 'close') };
 }
 
 /** Fails unless RabbitMQ refuses these credentials. */
-export async function assertRefused(url: string): Promise<void> {
+export async function assertLoginRefused(url: string): Promise<void> {
   await assert.rejects(connect(url), /ACCESS_REFUSED|403/);
 }
 
@@ -51,18 +51,18 @@ export function isConflict(error: unknown): boolean {
 }
 
 /** Waits until the namespace is gone and nothing of it is left. */
-export async function untilGone(installation: TestInstallation, rpc: Rpc, namespace: string): Promise<void> {
+export async function untilDeleted(installation: TestInstallation, rpc: Rpc, namespace: string): Promise<void> {
   for (;;) {
     const found = await rpc.request('get-namespace', { namespace }).catch((error: unknown) => error);
     if (found instanceof WireError && found.code === 'ResourceNotFound') break;
     if (found instanceof Error) throw found;
     await sleep(LOOK_EVERY_MS);
   }
-  assert.deepEqual(await leftOf(installation, namespace), []);
+  assert.deepEqual(await objectsOf(installation, namespace), []);
 }
 
 /** Claims as soon as the name may be used again. */
-export async function claimAnew(rpc: Rpc, namespace: string): Promise<Claimed> {
+export async function claimOnceAllowed(rpc: Rpc, namespace: string): Promise<Claimed> {
   for (;;) {
     try {
       return await rpc.request('claim-namespace', { namespace });

@@ -1,5 +1,5 @@
 /** What an agent logs in a test. */
-export interface CollectedLog {
+export interface TestLog {
   /** Oldest first. */
   readonly lines: string[];
   /** For the options of `createLog`. */
@@ -19,10 +19,10 @@ const PATIENCE_MS = 60_000;
 const LAST_LINES = 20;
 
 /** Collects what is logged, and wakes who waits for it. */
-export function collectLog(): CollectedLog {
+export function createTestLog(): TestLog {
   const lines: string[] = [];
   const listeners = new Set<() => void>();
-  const found: CollectedLog['found'] = (find, signal) =>
+  const found: TestLog['found'] = (find, signal) =>
     new Promise((resolve, reject) => {
       const settle = (): void => {
         clearTimeout(timer);

@@ -1,7 +1,7 @@
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 
 /** Takes a quorum queue down, as the loss of its nodes does, or brings it up again. A single node cannot lose another one. */
-export async function switchQuorumQueue(
+export async function setQuorumQueue(
   broker: LocalRabbitMQ,
   vhost: string,
   queue: string,

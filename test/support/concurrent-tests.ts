@@ -1,5 +1,5 @@
 /** Declares a test of a group, as `it` does. */
-export type TogetherIt = (title: string, work: () => Promise<void>) => void;
+export type DeclareTest = (title: string, work: () => Promise<void>) => void;
 
 /**
  * Tests that mostly wait and have nothing to do with one another: the first of them that runs goes through all at once, and each
@@ -11,7 +11,7 @@ export type TogetherIt = (title: string, work: () => Promise<void>) => void;
  *   it('waits as well', async () => { … });
  * });
  */
-export function together(declare: (it: TogetherIt) => void): void {
+export function concurrentTests(declare: (it: DeclareTest) => void): void {
   const works: (() => Promise<void>)[] = [];
   let runs: Promise<void>[] | undefined;
   declare((title, work) => {

@@ -9,7 +9,7 @@ import { addCleanup } from './cleanup.ts';
 import { unique } from './folders.ts';
 
 /** A vhost with an agent's id and its management client: what most tests of the room `broker` need. */
-export interface AgentRoom extends TestVhost {
+export interface BrokerFixture extends TestVhost {
   readonly id: string;
   readonly names: ContractNames;
   readonly management: Management;
@@ -19,7 +19,7 @@ export interface AgentRoom extends TestVhost {
 }
 
 /** Makes one; all of it is gone after the test. */
-export async function openAgentRoom(): Promise<AgentRoom> {
+export async function openBrokerFixture(): Promise<BrokerFixture> {
   const vhost = await createVhost();
   const id = unique('agent');
   const url = new URL(vhost.managementUrl);

@@ -10,7 +10,7 @@ import { openConnection } from './broker.ts';
  * @param type as `consumer.created`
  * @returns `told` resolves with the first event of the type that fits.
  */
-export async function listenToBroker(
+export async function listenForBrokerEvent(
   broker: LocalRabbitMQ,
   type: string,
   fits: (headers: Headers) => boolean,

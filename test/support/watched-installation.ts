@@ -5,7 +5,7 @@ import { type InstallationOptions, makeInstallation, TEAM, teamNamespace, type T
 import { manage, openConnection } from './broker.ts';
 
 /** Thresholds that a test fills a queue to in an instant. */
-export const WATCHED: Partial<FileSettings> = {
+export const LOW_THRESHOLDS: Partial<FileSettings> = {
   warnAtMessages: 20,
   deleteAtMessages: 50,
   surveyIntervalSeconds: 2,
@@ -18,24 +18,24 @@ export const NOTIFIER = { clientId: 'pulse-agent/notifier', accessToken: 'test-n
 const PATIENCE_MS = 60_000;
 
 /** An agent event as it was published. */
-export interface SeenEvent {
+export interface CollectedEvent {
   readonly type: string;
   readonly subject: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
 /** The events of an installation from now on. */
-export interface EventLog {
-  readonly seen: readonly SeenEvent[];
+export interface CollectedEvents {
+  readonly seen: readonly CollectedEvent[];
   /** The first event of this type about this subject, now or later. */
-  of(type: string, subject: string): Promise<SeenEvent>;
+  of(type: string, subject: string): Promise<CollectedEvent>;
 }
 
 /** An installation whose agent may send mails, with small thresholds. */
 export async function makeWatchedInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
   const installation = await makeInstallation({
     ...options,
-    settings: { ...WATCHED, ...options.settings },
+    settings: { ...LOW_THRESHOLDS, ...options.settings },
     environment: {
       TASKCLUSTER_CLIENT_ID: NOTIFIER.clientId,
       TASKCLUSTER_ACCESS_TOKEN: NOTIFIER.accessToken,
@@ -47,15 +47,15 @@ export async function makeWatchedInstallation(options: InstallationOptions = {})
 }
 
 /** Collects agent events, as an operator does. It needs the topology of an agent. */
-export async function collectEvents({ vhost, names }: TestInstallation): Promise<EventLog> {
+export async function collectEvents({ vhost, names }: TestInstallation): Promise<CollectedEvents> {
   const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, names.eventsExchange, '#');
-  const seen: SeenEvent[] = [];
+  const seen: CollectedEvent[] = [];
   const listeners = new Set<() => void>();
   const take = (message: ConsumeMessage | null): void => {
     if (message === null) return;
-    const { type, subject, data } = JSON.parse(message.content.toString()) as SeenEvent;
+    const { type, subject, data } = JSON.parse(message.content.toString()) as CollectedEvent;
     seen.push({ type, subject, data });
     for (const listener of listeners) listener();
   };
@@ -118,13 +118,13 @@ export async function claimTeam(installation: TestInstallation, contact?: string
 }
 
 /** Whether there is such a queue. */
-export async function isThere({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
+export async function queueExists({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
   const path = `/queues/${encodeURIComponent(config.vhost)}/${encodeURIComponent(queue)}`;
   return (await manage(broker, 'GET', path, undefined, [404])).status === 200;
 }
 
 /** Waits until something that can only be looked at is so. */
-export async function until(isSo: () => Promise<boolean> | boolean, what: string): Promise<void> {
+export async function waitUntil(isSo: () => Promise<boolean> | boolean, what: string): Promise<void> {
   const deadlineMs = Date.now() + PATIENCE_MS;
   while (!(await isSo())) {
     if (Date.now() > deadlineMs) throw new Error(`Not in ${PATIENCE_MS} ms: ${what}`);

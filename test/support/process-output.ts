@@ -1,23 +1,23 @@
 import type { ChildProcess } from 'node:child_process';
 
 /** How a process ended: its exit code, or the signal that ended it. */
-export type Ended = number | NodeJS.Signals | null;
+export type ExitStatus = number | NodeJS.Signals | null;
 
 /** What a process prints, from its start. */
-export interface Printed {
+export interface ProcessOutput {
   readonly stdout: () => string;
   readonly stderr: () => string;
   /** Both, in the order in which they came. */
   readonly output: () => string;
   /** Whether the process has ended. */
-  readonly over: () => boolean;
+  readonly hasExited: () => boolean;
   /** Resolves when all that it printed has been read; rejects when it could not be started. */
-  readonly ended: Promise<Ended>;
+  readonly exited: Promise<ExitStatus>;
   /**
    * Resolves when `stream` holds this, or holds it for the `times`-th time; rejects when the process ends first, or when
    * it takes longer than `patienceMs`.
    */
-  readonly wait: (wanted: string | RegExp, options: WaitOptions) => Promise<void>;
+  readonly waitFor: (wanted: string | RegExp, options: WaitOptions) => Promise<void>;
 }
 
 /** Where to look, how often it has to be there, and for how long to wait. */
@@ -28,7 +28,7 @@ export interface WaitOptions {
 }
 
 /** Collects what a child process prints on both of its streams, which have to be pipes. */
-export function collectPrinted(child: ChildProcess): Printed {
+export function collectOutput(child: ChildProcess): ProcessOutput {
   const texts = { stdout: '', stderr: '', output: '' };
   let over = false;
   const listeners = new Set<() => void>();
@@ -42,7 +42,7 @@ export function collectPrinted(child: ChildProcess): Printed {
       wake();
     });
   }
-  const ended = new Promise<Ended>((resolve, reject) => {
+  const ended = new Promise<ExitStatus>((resolve, reject) => {
     child.once('error', reject);
     // `close` comes when all that it wrote has been read.
     child.once('close', (code, signal) => {
@@ -56,9 +56,9 @@ export function collectPrinted(child: ChildProcess): Printed {
     stdout: () => texts.stdout,
     stderr: () => texts.stderr,
     output: () => texts.output,
-    over: () => over,
-    ended,
-    wait: (wanted, { stream, times = 1, patienceMs }) =>
+    hasExited: () => over,
+    exited: ended,
+    waitFor: (wanted, { stream, times = 1, patienceMs }) =>
       new Promise((resolve, reject) => {
         const settle = (complaint?: string): void => {
           clearTimeout(timer);

@@ -67,7 +67,7 @@ export async function assertHonoured(
  * What must hold of a namespace after its first claim, whatever befell the agents meanwhile: it is active, it has one
  * account, complete, and the credentials that were handed out work and are those that the next claim gives.
  */
-export async function assertNamespaceIsWhole(
+export async function assertNamespaceIsComplete(
   installation: TestInstallation,
   rpc: Rpc,
   claimed: Claimed,
@@ -117,7 +117,7 @@ export async function listAccounts(
 }
 
 /** After the last agent has stopped: no request waits, and none was given up. */
-export async function assertNothingWaits({ vhost, names }: TestInstallation): Promise<void> {
+export async function assertNoRequestLeft({ vhost, names }: TestInstallation): Promise<void> {
   const connection = await connect(vhost.amqpUrl);
   try {
     const channel = await connection.createChannel();

@@ -15,7 +15,7 @@ export interface StepObserver {
   before(step: string, about?: string): string | undefined;
   after(label: string | undefined): void;
   /** A call is over, whether it was made or failed. */
-  over(label: string | undefined): void;
+  finished(label: string | undefined): void;
 }
 
 /** What stands between the agent and one call: it makes the call, or does not, or does something else as well. */
@@ -48,7 +48,7 @@ export function interceptManagement(management: Management, around: Around): Man
 }
 
 /** Tells the observer of every write that is part of some work. */
-export function observing(observer: StepObserver): Around {
+export function observeWrites(observer: StepObserver): Around {
   return async (step, call, args) => {
     if (READS.test(step.slice(step.indexOf('.') + 1)) || AT_OWN_TIMES.test(step)) return await call();
     const label = observer.before(step, JSON.stringify(args));
@@ -57,7 +57,7 @@ export function observing(observer: StepObserver): Around {
       observer.after(label);
       return result;
     } finally {
-      observer.over(label);
+      observer.finished(label);
     }
   };
 }
