@@ -40,3 +40,8 @@ export function readPackageScripts(): Readonly<Record<string, string>> {
   };
   return scripts;
 }
+
+/** The text of a document without its fenced blocks. */
+export function withoutBlocks(markdown: string): string {
+  return markdown.replaceAll(/^ *```[^]*?^ *```/gm, '');
+}

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { blocksOf } from './blocks.ts';
-import { readPackageScripts } from './documents.ts';
+import { readPackageScripts, withoutBlocks } from './documents.ts';
 
 const DOCUMENTS = [
   'README.md',
@@ -13,7 +13,7 @@ const DOCUMENTS = [
 
 /** The spans of code in the text of a document, outside of blocks, that begin with this. */
 function spans(path: string, begin: string): string[] {
-  const text = readFileSync(path, 'utf8').replaceAll(/^ *```[^]*?^ *```/gm, '');
+  const text = withoutBlocks(readFileSync(path, 'utf8'));
   return [...text.matchAll(/`([^`]+)`/g)].flatMap(([, span = '']) =>
     span.startsWith(`${begin} `) ? [span.replaceAll(/\s+/g, ' ')] : [],
   );

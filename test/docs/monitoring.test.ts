@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parser } from '@prometheus-io/lezer-promql';
 import { parse as parseYaml } from 'yaml';
 import { EVENT_TYPES } from '../../src/contract/event-types.ts';
@@ -7,6 +8,7 @@ import { METHODS } from '../../src/contract/methods.ts';
 import { PARTS } from '../../src/observe/health.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { fetchFrom, untilSample } from '../support/agent-http.ts';
+import { useBlocks } from './blocks.ts';
 import { readDocument, rowsByName, section } from './documents.ts';
 
 interface Rule {
@@ -66,14 +68,15 @@ function parseQuery(expr: string): Query {
   return { metrics, matchers, groupings };
 }
 
-describe('the dashboard and the alerts', () => {
+describe('docs/monitoring.md, the dashboard and the alert rules', () => {
+  const monitoring = useBlocks('docs/monitoring.md');
   const installation = useInstallation({ settings: { httpPort: 0 } });
   /** The labels of every metric of a real agent, by the name of its samples. */
   let labelsOf: ReadonlyMap<string, ReadonlySet<string>>;
   let jobNames: ReadonlySet<string>;
-  let told: string;
+  let scraped: string;
 
-  before('scrape an agent that has done something of everything', async function () {
+  before('scrape an agent after it has served requests and run each job', async function () {
     this.timeout(120_000);
     const { agent } = installation();
     const client = await installation().rpc(TEAM);
@@ -84,10 +87,10 @@ describe('the dashboard and the alerts', () => {
       await untilSample(agent, sample, (value) => value !== undefined);
     }
     await untilSample(agent, 'pulse_agent_broker_events_total{type="user.created"}', (value) => value !== undefined);
-    told = (await fetchFrom(agent, '/metrics')).body;
+    scraped = (await fetchFrom(agent, '/metrics')).body;
     const found = new Map<string, Set<string>>();
     const jobs = new Set<string>();
-    for (const line of told.split('\n')) {
+    for (const line of scraped.split('\n')) {
       const [, name, labels = ''] = /^([a-z]\w*)(?:\{(.*)\})? \S+$/.exec(line) ?? [];
       if (name === undefined) continue;
       const known = found.get(name) ?? new Set();
@@ -154,9 +157,14 @@ describe('the dashboard and the alerts', () => {
     }
   });
 
+  it('the configuration of Prometheus names files that exist', () => {
+    const { rule_files: files } = parseYaml(monitoring.take('# prometheus.yml').text) as { rule_files: string[] };
+    for (const file of files) assert.ok(existsSync(join('config/monitoring', file)), file);
+  });
+
   it('the documentation has every metric of the agent, with its labels, and no other', () => {
-    const rows = rowsByName(section(readDocument('operations.md'), '### Metrics'));
-    const own = [...told.matchAll(/^# TYPE (pulse_agent_\w+) (\w+)$/gm)].map(([, name = '', type = '']) => ({
+    const rows = rowsByName(section(readDocument('monitoring.md'), '## Metrics'));
+    const own = [...scraped.matchAll(/^# TYPE (pulse_agent_\w+) (\w+)$/gm)].map(([, name = '', type = '']) => ({
       name,
       type,
     }));

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { parse } from 'yaml';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { builtProgram } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
@@ -9,7 +8,7 @@ import { type Block, type BlockRun, runShell, useBlocks } from './blocks.ts';
 
 const VERIFIER = { clientId: 'operator/verifier', accessToken: 'a-token-for-tests-that-is-long-enough-0001' };
 
-describe('docs/operations.md, its commands', function () {
+describe('docs/operations.md: commands', function () {
   this.timeout(120_000);
   const operations = useBlocks('docs/operations.md');
   const installation = useInstallation();
@@ -29,7 +28,7 @@ describe('docs/operations.md, its commands', function () {
     await (await installation().rpc(TEAM)).request('claim-namespace', { namespace });
   });
 
-  /** As an operator runs it: with the configuration of the agent and nothing of the test's. */
+  /** Runs a block as an operator does: with the configuration of the agent and no variable of the test. */
   async function run({ text, ...block }: Block): Promise<BlockRun> {
     const env = {
       ...installation().environment,
@@ -68,11 +67,6 @@ describe('docs/operations.md, its commands', function () {
     });
     const [letter] = JSON.parse((await run(block)).stdout) as { properties: { headers: Record<string, unknown> } }[];
     assert.match(String(letter?.properties.headers['x-pulse-agent-reason']), /reply_to/);
-  });
-
-  it('what Prometheus is told', () => {
-    const { rule_files: rules } = parse(operations.take('# prometheus.yml').text) as { rule_files: string[] };
-    for (const file of rules) assert.ok(existsSync(join('config/monitoring', file)), file);
   });
 
   it('revoke and adopt, while the agent of an embedded store is stopped', async () => {

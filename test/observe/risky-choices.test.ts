@@ -80,7 +80,7 @@ describe('risky choices', () => {
   }
 
   it('are all in the documentation, and no other', () => {
-    const documented = namesIn(section(readDocument('operations.md'), '### The start'));
+    const documented = namesIn(section(readDocument('monitoring.md'), '## The start report'));
     const known = new Set(['plain-amqp', ...risky.map(([choice]) => choice)]);
     assert.deepEqual(documented.toSorted(), [...known].toSorted());
   });

@@ -1,7 +1,7 @@
 import type { Permissions } from '../../src/broker/management/management.ts';
 import { readDocument } from '../docs/documents.ts';
 
-/** What docs/operations.md tells operators to grant to the agent in its vhost. */
+/** What docs/operations.md says that operators grant to the agent in its vhost. */
 export function documentedRights(): Permissions {
   const document = readDocument('operations.md');
   const pattern = (right: string): string => {
