@@ -4,13 +4,8 @@ import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
 import { systemClock, systemSleep } from '../src/util/clock.ts';
-import {
-  createNamespaceParts,
-  type NamespaceParts,
-  type NamespacePartsSettings,
-} from '../src/agent/namespace-parts.ts';
 import { createReporters } from '../src/agent/reporters.ts';
-import { createRepairParts, type RepairParts } from '../src/agent/repair-parts.ts';
+import { createNamespaces, type Namespaces, type NamespacesParts } from '../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { createLog } from '../src/util/log.ts';
 import { noAudit } from '../src/audit/audit.ts';
@@ -19,7 +14,7 @@ import { openStore } from '../src/store/open-store.ts';
 import type { Site } from './site.ts';
 
 /** The parts of an agent that do work for namespaces, in this process, on an LMDB store of their own. */
-export interface BenchInstallation extends NamespaceParts, RepairParts {
+export interface BenchInstallation extends Omit<Namespaces, 'claim'> {
   readonly config: Config;
   /** What its parts are made of, for whoever makes more of them. */
   readonly settings: PartSettings;
@@ -31,7 +26,7 @@ export interface BenchInstallation extends NamespaceParts, RepairParts {
   close(): Promise<void>;
 }
 
-type PartSettings = QueuesContext & NamespacePartsSettings;
+type PartSettings = QueuesContext & NamespacesParts;
 
 const LIFETIME_MS = 30 * 24 * 3_600_000;
 
@@ -65,21 +60,18 @@ export async function openInstallation(
     management,
     clock,
     randomBytes,
-    random: Math.random,
     sleep: systemSleep,
+    random: Math.random,
     log,
-    events,
-    audit: noAudit,
     jobs: { trigger: () => undefined },
     reporters: createReporters({ events, audit: noAudit, log, clock }),
   };
-  const parts = createNamespaceParts(settings);
   const remover = createBindingRemover({ amqpUrl: config.rabbitmqUrl, id: config.id, vhost: config.vhost, management });
+  const namespaces = createNamespaces(settings, remover);
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {
-    ...parts,
-    ...createRepairParts(settings, parts, remover),
+    ...namespaces,
     config,
     settings,
     signal,
@@ -89,7 +81,7 @@ export async function openInstallation(
     async claim(names) {
       const expiresMs = clock.nowMs() + LIFETIME_MS;
       await forEachConcurrently(names, WIDTH, async (namespace) => {
-        await parts.claimNamespace({ namespace, expiresMs, contact: null, claimedBy: 'bench' }, signal);
+        await namespaces.claim({ namespace, expiresMs, contact: null, claimedBy: 'bench' }, signal);
       });
     },
     async close() {

@@ -25,12 +25,11 @@ import { checkSecrets, createJobTable } from '../jobs/job-table.ts';
 import { runSoon } from '../jobs/jobs.ts';
 import { type Scheduler, startScheduler } from '../jobs/scheduler.ts';
 import type { Log } from '../util/log.ts';
-import { createNamespaceParts } from './namespace-parts.ts';
+import { createNamespaces } from '../namespaces/namespaces.ts';
 import { createAudit } from '../audit/audit.ts';
 import { createAgentEvents } from '../events/agent-events.ts';
 import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
 import { createNotices } from '../notices/notices.ts';
-import { auditRemovals, createRepairParts } from './repair-parts.ts';
 import { createQueues } from '../queues/queues.ts';
 import { createReporters } from './reporters.ts';
 import { createHandlers } from '../requests/methods/handlers.ts';
@@ -147,18 +146,19 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const events = createAgentEvents({ agent: config.id, instance, clock, log, onEmit: observation.observeAgentEvent });
     const jobs = createJobQueue();
     let schedule: Scheduler | undefined;
-    const partSettings = {
+    const reporters = createReporters({ events, audit, log, clock });
+    const context = {
       config,
       store,
       management,
       clock,
+      sleep: systemSleep,
       randomBytes,
       random: options.random ?? Math.random,
       log,
-      events,
-      audit,
+      jobs,
+      reporters,
     };
-    const parts = createNamespaceParts(partSettings);
     const bindings = createBindingRemover({
       amqpUrl: config.rabbitmqUrl,
       ca: config.rabbitmqCa,
@@ -167,26 +167,23 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       management,
     });
     closers.pushTogether(() => bindings.close());
-    const remover = auditRemovals(bindings, audit);
-    const { repair, reconcile: compare } = createRepairParts(partSettings, parts, remover);
-    const reconcile: typeof compare = async (signal) => {
+    const namespaces = createNamespaces(context, bindings);
+    const reconcile: typeof namespaces.reconcile = async (signal) => {
       await keepMark({ signal });
       // At the start it has just been declared.
       if (schedule !== undefined) await declareAgain(signal);
       await queues.applyBackstop(signal);
-      const outcome = await compare(signal);
+      const outcome = await namespaces.reconcile(signal);
       observation.observeJobSuccess('reconcile-broker');
       return outcome;
     };
-    const reporters = createReporters({ events, audit, log, clock });
-    const context = { ...partSettings, jobs, sleep: systemSleep, reporters };
     const queues = createQueues(context);
     closers.pushTogether(() => queues.close());
     const handlers = createHandlers(context, {
-      ...parts,
+      ...namespaces,
       startDeletion: createBatcher({
         start: (work) => background.run('deletion', work),
-        together: parts.endNamespaces,
+        together: namespaces.delete,
         sleep: systemSleep,
         withinMs: RELEASES_WITHIN_MS,
       }),
@@ -277,8 +274,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const table = createJobTable(
       { config, store, log },
       {
-        ...parts,
-        repair,
+        ...namespaces,
         reconcile,
         survey: queues.survey,
         inspect: queues.inspect,
@@ -302,7 +298,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       log,
       events,
       jobs,
-      bindings: remover,
+      bindings,
+      reporters,
       queues,
       background,
       compare: reconcile,
@@ -315,7 +312,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       'broker-events',
       checkConnection(() => watch.flowing, 'no broker events are consumed'),
     );
-    background.run('check of secrets', (signal) => checkSecrets(parts.rotation, log, signal));
+    background.run('check of secrets', (signal) => checkSecrets(namespaces.rotation, log, signal));
 
     events.emit('agent.started', { version: VERSION });
     const report = await reportStart({

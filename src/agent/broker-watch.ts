@@ -12,6 +12,7 @@ import { createRepairBurst } from '../jobs/repair-burst.ts';
 import type { Log } from '../util/log.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
 import type { BackgroundTasks } from './background.ts';
+import type { Reporters } from './reporters.ts';
 
 /** What {@link startBrokerWatch} works with. */
 export interface BrokerWatchParts {
@@ -22,6 +23,7 @@ export interface BrokerWatchParts {
   readonly events: Pick<AgentEvents, 'emit'>;
   readonly jobs: Jobs;
   readonly bindings: Pick<BindingRemover, 'remove'>;
+  readonly reporters: Pick<Reporters, 'foreignBindingRemoved' | 'foreignBindingNotRemoved'>;
   readonly queues: QueueWatch;
   /** Is told of each event that was taken. */
   readonly onEvent?: (event: BrokerEvent) => void;
@@ -78,8 +80,7 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
     alarms,
     bindings,
     queues,
-    events,
-    log,
+    reporters: parts.reporters,
   });
   const watch = await consumeBrokerEvents({
     amqpUrl: config.rabbitmqUrl,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { openManagement } from '../broker/management/open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
-import { systemClock } from '../util/clock.ts';
+import { systemClock, systemSleep } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { createLog } from '../util/log.ts';
@@ -9,7 +9,8 @@ import { noAudit } from '../audit/audit.ts';
 import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revocation/revoke-directly.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
-import { createNamespaceParts } from './namespace-parts.ts';
+import { createNamespaces } from '../namespaces/namespaces.ts';
+import { createReporters } from './reporters.ts';
 import { operatorRecord } from '../audit/operator-records.ts';
 
 /** The store and the broker of an installation, to revoke without a request. */
@@ -36,19 +37,26 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
   try {
     const opened = (store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes }));
     await assertNotForeign(management, { ...config, storeId: opened.storeId }, { signal });
-    const { revoker } = createNamespaceParts({
-      config,
-      // Nobody signed: there is no signature to remember an outcome with.
-      store: { ...ofStore(opened), nonces: { ...NO_NONCES } },
-      management,
-      clock: systemClock,
-      randomBytes,
-      random: Math.random,
-      log: createLog({ logLevel: 'silent', id: config.id }),
-      events: { emit: () => undefined },
-      // The revocation as a whole is written down, by `writeDown`.
-      audit: noAudit,
-    });
+    const { revoker } = createNamespaces(
+      {
+        config,
+        // Nobody signed: there is no signature to remember an outcome with.
+        store: { ...ofStore(opened), nonces: { ...NO_NONCES } },
+        management,
+        clock: systemClock,
+        sleep: systemSleep,
+        randomBytes,
+        random: Math.random,
+        reporters: createReporters({
+          events: { emit: () => undefined, emitAndWait: async () => undefined },
+          // The revocation as a whole is written down, by `writeDown`.
+          audit: noAudit,
+          log: createLog({ logLevel: 'silent', id: config.id }),
+          clock: systemClock,
+        }),
+      },
+      { remove: async () => await Promise.resolve(false) },
+    );
     return {
       ...createRevokeDirectly({
         store: opened.namespaces,

@@ -40,7 +40,7 @@ export async function startDryRun(
     }
     const call = signal === undefined ? {} : { signal };
     await assertNotForeign(management, { ...config, storeId: store.storeId }, call);
-    const { parts, reconcile } = createOverlay({
+    const namespaces = createOverlay({
       config,
       store,
       management,
@@ -55,7 +55,7 @@ export async function startDryRun(
       // Its jobs are its own, whatever store the others share.
       store: { kind: 'lmdb' },
       recurring: [
-        ...namespaceJobs({ config, log }, { ...parts, reconcile }),
+        ...namespaceJobs({ config, log }, namespaces),
         dryRunSurveysJob({ config, store, management, clock, log }),
       ],
       triggered: [],

@@ -3,6 +3,7 @@ import { type AuditedClaim, createClaimAudit } from '../audit/claim-audit.ts';
 import type { EventData } from '../contract/events.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
+import type { NamespaceWorkFailure } from '../namespaces/backoff.ts';
 import type { Requester } from '../requests/method.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice } from '../store/notice-records.ts';
@@ -251,17 +252,6 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
 }
 
 type AccountDrift = Readonly<EventData<'account.repaired'>['repaired']>;
-
-/** Work for a namespace that failed and is tried again. */
-export interface NamespaceWorkFailure {
-  readonly namespace: string;
-  readonly work: EventData<'namespace.failing'>['work'];
-  /** How often it has failed in a row. */
-  readonly failures: number;
-  readonly error: unknown;
-  /** When it is tried again, in ms since the epoch. */
-  readonly retryAtMs: number;
-}
 
 interface ReportedBinding {
   readonly source: string;

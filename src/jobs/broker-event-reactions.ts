@@ -1,9 +1,8 @@
+import type { AgentContext } from '../context.ts';
 import type { Alarms } from '../broker/alarms.ts';
 import type { BindingCreated, BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { type BindingRemover, isForeignBinding } from '../broker/foreign-bindings.ts';
-import type { Log } from '../util/log.ts';
 import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
-import type { AgentEvents } from '../events/agent-events.ts';
 import { namespaceOfQueue } from '../queues/managed-queue.ts';
 
 /** What decides about an event. */
@@ -74,8 +73,7 @@ export interface ReactionParts {
   readonly alarms: Pick<Alarms, 'take'>;
   readonly bindings: Pick<BindingRemover, 'remove'>;
   readonly queues: QueueWatch;
-  readonly events: Pick<AgentEvents, 'emit'>;
-  readonly log: Log;
+  readonly reporters: Pick<AgentContext['reporters'], 'foreignBindingRemoved' | 'foreignBindingNotRemoved'>;
 }
 
 /** What is done about queues: in memory and at once, as these events come in bursts. */
@@ -112,26 +110,17 @@ export function createBrokerEventReactions(parts: ReactionParts): (event: Broker
   };
 }
 
-async function unbind({ settings, bindings, events, log }: ReactionParts, binding: BindingCreated): Promise<void> {
-  const { source, destination, routingKey, by } = binding;
-  const told = { source, destination, routingKey, user: by };
+async function unbind({ settings, bindings, reporters }: ReactionParts, binding: BindingCreated): Promise<void> {
+  const { by } = binding;
   try {
     if (!(await bindings.remove(binding))) {
-      log.error(
-        { code: 'foreign_binding_stuck', ...told },
-        'cannot remove a foreign binding, because its routing key is not UTF-8; delete its source exchange',
-      );
+      reporters.foreignBindingNotRemoved(binding);
       return;
     }
   } catch (error) {
-    log.error(
-      { code: 'foreign_binding_not_removed', err: error, ...told },
-      'could not remove a foreign binding; the next reconciliation does it',
-    );
+    reporters.foreignBindingNotRemoved(binding, error);
     return;
   }
-  log.warn({ code: 'foreign_binding_removed', ...told }, 'removed a foreign binding');
   const namespace = by === undefined ? undefined : namespaceOfAccount(settings, by);
-  if (by === undefined || namespace === undefined) return;
-  events.emit('account.repaired', { namespace, account: by, repaired: ['binding'] });
+  reporters.foreignBindingRemoved(binding, { user: by, namespace });
 }

@@ -1,10 +1,11 @@
+import type { EventData } from '../contract/events.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** What the agent does for a namespace on its own account. */
-export type Work = 'rotation' | 'deletion' | 'repair' | 'revocation';
+/** What the agent does for a namespace without a request. */
+export type Work = EventData<'namespace.failing'>['work'];
 
-/** A failure of such work. */
-export interface Failing {
+/** Work for a namespace that failed and is tried again. */
+export interface NamespaceWorkFailure {
   readonly namespace: string;
   readonly work: Work;
   /** How often it has failed in a row. */
@@ -29,7 +30,7 @@ const LONGEST_PAUSE_MS = 5 * 60_000;
 const FORGET_AFTER_MS = 60 * 60_000;
 
 /** Starts without failures. */
-export function createBackoff(clock: Clock, onFailing: (failing: Failing) => void): Backoff {
+export function createBackoff(clock: Clock, onFailure: (failure: NamespaceWorkFailure) => void): Backoff {
   const failing = new Map<string, { readonly failures: number; readonly untilMs: number }>();
   const forgetOld = (): void => {
     for (const [key, { untilMs }] of failing) {
@@ -47,7 +48,7 @@ export function createBackoff(clock: Clock, onFailing: (failing: Failing) => voi
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS);
       failing.delete(key);
       failing.set(key, { failures, untilMs: clock.monotonicMs() + pauseMs });
-      onFailing({ namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs });
+      onFailure({ namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs });
     },
     succeeded: (work, namespace) => void failing.delete(keyOf(work, namespace)),
   };

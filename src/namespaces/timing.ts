@@ -1,3 +1,5 @@
+import type { Config } from '../config/config.ts';
+
 /** The intervals that the rules of time are made of, in milliseconds. */
 export interface Intervals {
   readonly rotationMs: number;
@@ -8,6 +10,21 @@ export interface Intervals {
    * `handshake_timeout` from the beginning of the connection.
    */
   readonly handshakeMs: number;
+}
+
+/** The intervals of an installation. */
+export function intervalsOf(
+  config: Pick<
+    Config,
+    'rotationIntervalSeconds' | 'defaultLifetimeSeconds' | 'maxLifetimeSeconds' | 'handshakeTimeoutSeconds'
+  >,
+): Intervals {
+  return {
+    rotationMs: config.rotationIntervalSeconds * 1000,
+    defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
+    maxLifetimeMs: config.maxLifetimeSeconds * 1000,
+    handshakeMs: config.handshakeTimeoutSeconds * 1000,
+  };
 }
 
 /** The longest write window, whatever the rotation interval. */

@@ -1,17 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Management } from '../broker/management/management.ts';
-import type { Clock } from '../util/clock.ts';
+import { type Clock, systemSleep } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../util/log.ts';
-import type { Reconcile } from '../namespaces/reconciliation/reconcile.ts';
 import { noAudit } from '../audit/audit.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
 import type { OnEffect } from './record-overlay.ts';
 import { overlayManagement } from './management-overlay.ts';
 import { overlayStore } from './store-overlay.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
-import { createNamespaceParts, type NamespaceParts } from '../agent/namespace-parts.ts';
-import { createRepairParts } from '../agent/repair-parts.ts';
+import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
+import { createReporters } from '../agent/reporters.ts';
 
 /** What a rehearsal works with. */
 export interface OverlayOptions {
@@ -27,32 +26,28 @@ export interface OverlayOptions {
   readonly onEffect: OnEffect;
 }
 
-/** The parts of an agent that act on its own account, over ports that only pretend. */
-export interface Overlay {
-  readonly parts: NamespaceParts;
-  readonly reconcile: Reconcile;
-}
-
-/** Builds them: the same parts that an agent has. */
-export function createOverlay({ config, clock, log, events, onEffect, ...real }: OverlayOptions): Overlay {
-  const settings = {
+/** What an agent does for namespaces, over a store and a broker that only pretend to be written. */
+export function createOverlay({ config, clock, log, events, onEffect, ...real }: OverlayOptions): Namespaces {
+  const context = {
     config,
     store: overlayStore(real.store, clock, onEffect),
     management: overlayManagement(real.management, clock, onEffect),
     clock,
+    sleep: systemSleep,
     randomBytes,
     random: Math.random,
-    log,
-    events,
-    // Nothing is done.
-    audit: noAudit,
+    // Nothing is done that an audit would be about.
+    reporters: createReporters({
+      events: { ...events, emitAndWait: async () => undefined },
+      audit: noAudit,
+      log,
+      clock,
+    }),
   };
-  const parts = createNamespaceParts(settings);
-  const { reconcile } = createRepairParts(settings, parts, {
+  return createNamespaces(context, {
     async remove({ source, destination, routingKey }) {
       onEffect({ call: 'deleteBinding', subject: `${source} → ${destination} (${routingKey})` });
       return await Promise.resolve(true);
     },
   });
-  return { parts, reconcile };
 }

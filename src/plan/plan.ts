@@ -38,7 +38,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     const repairs: BrokerPlan['repairs'][number][] = [];
     const connections: BrokerPlan['connections'][number][] = [];
     const changes: Effect[] = [];
-    const { parts, reconcile } = createOverlay({
+    const overlay = createOverlay({
       config,
       store,
       management,
@@ -57,10 +57,14 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     });
     const fromMs = clock.nowMs();
     const span = { fromMs, untilMs: options.untilMs };
-    const context = { intervals: parts.intervals, keys: parts.keyring, noticeMs: config.expiryNoticeSeconds * 1000 };
+    const context = {
+      intervals: overlay.intervals,
+      keys: overlay.keyring,
+      noticeMs: config.expiryNoticeSeconds * 1000,
+    };
     const namespaces = await planNamespaces(store, span, context, { namespace, signal });
     const queues = await planSurvey(config, store, management, fromMs, signal);
-    const { unknown } = await reconcile(signal);
+    const { unknown } = await overlay.reconcile(signal);
     const concerns = (one: { readonly namespace: string }): boolean =>
       namespace === undefined || one.namespace === namespace;
     return {

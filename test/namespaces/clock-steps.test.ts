@@ -97,7 +97,7 @@ describe('a clock that is set', function () {
     const record = store.peek(namespace) ?? assert.fail();
     store.put({ ...record, state: 'expiring', endReason: 'expired', recheckAtMs: null });
     step(-HOUR);
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.equal(store.peek(namespace)?.state, 'deleted');
     await assert.rejects(other.claim(namespace), /was deleted a moment ago/);
   });
@@ -106,7 +106,7 @@ describe('a clock that is set', function () {
     const { agent, namespace, store, step } = await setUp();
     step(HOUR);
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() + HOUR };
-    assert.ok((await agent.releaseNamespace({ namespace, nonce }, never)).isNews);
+    assert.ok((await agent.release({ namespace, nonce }, never)).isNews);
     assert.ok((store.peek(namespace)?.expiresMs ?? Infinity) < Date.now() + 1000);
   });
 

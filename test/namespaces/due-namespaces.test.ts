@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { createBackoff, type Failing } from '../../src/namespaces/backoff.ts';
+import { createBackoff, type NamespaceWorkFailure } from '../../src/namespaces/backoff.ts';
 import { findDueNamespaces, forEachWithBackoff } from '../../src/namespaces/due-namespaces.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { recordOf } from '../support/records.ts';
 
 const never = new AbortController().signal;
 
-describe('findDue', () => {
+describe('findDueNamespaces', () => {
   it('finds what can be done behind any number that must wait', async () => {
     const records = Array.from({ length: 5000 }, (_, index) => recordOf(0, { namespace: `n${index}` }));
     const listDue = async (limit: number) => records.slice(0, limit);
@@ -19,10 +19,10 @@ describe('findDue', () => {
   });
 });
 
-describe('workThrough', () => {
+describe('forEachWithBackoff', () => {
   function setUp() {
     const clock = createManualClock();
-    const failing: Failing[] = [];
+    const failing: NamespaceWorkFailure[] = [];
     const backoff = createBackoff(clock, (failed) => failing.push(failed));
     return { clock, failing, backoff, options: { work: 'deletion' as const, backoff, width: 2, signal: never } };
   }

@@ -27,7 +27,7 @@ export function claim({ world, anybody, namespace: choose }: Play): void {
   const expiresMs = wishes[random.weighted({ none: 6, soon: 4, late: 1 })];
   const asked = { namespace, expiresMs, contact: null, claimedBy: 'owner' };
   world.attempt(agent, `claim of ${namespace}`, async () => {
-    const result = await agent.claimNamespace(asked, deadline(agent));
+    const result = await agent.claim(asked, deadline(agent));
     const credential = world.invariants.handedOut(result, agent.machine.name);
     world.say(
       () => `${namespace} is given generation ${credential.generation} until ${Math.round(credential.untilMs)}`,
@@ -43,10 +43,10 @@ export function release(play: Play): void {
   if (world.random.chance(0.2)) lieInWait(world, namespace);
   world.invariants.asked('release', namespace);
   serveOnceOrTwice(play, `release of ${namespace}`, async (agent, nonce) => {
-    const { record } = await agent.releaseNamespace({ namespace, nonce }, deadline(agent));
+    const { record } = await agent.release({ namespace, nonce }, deadline(agent));
     // After the reply, in the background.
     if (record !== undefined) {
-      world.attempt(agent, `deletion of ${namespace}`, () => agent.endNamespaces([namespace], agent.signal));
+      world.attempt(agent, `deletion of ${namespace}`, () => agent.delete([namespace], agent.signal));
     }
   });
 }

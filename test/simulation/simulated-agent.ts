@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { noAudit } from '../../src/audit/audit.ts';
 import type { Management } from '../../src/broker/management/management.ts';
-import { createNamespaceParts, type NamespaceParts } from '../../src/agent/namespace-parts.ts';
-import { createRepairParts, type RepairParts } from '../../src/agent/repair-parts.ts';
+import { createReporters } from '../../src/agent/reporters.ts';
+import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
@@ -12,7 +12,7 @@ import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 
 /** One process: the agent's own parts, put together as in a real agent, on a machine of the model. */
-export interface SimulatedAgent extends NamespaceParts, RepairParts {
+export interface SimulatedAgent extends Namespaces {
   readonly machine: Machine;
   readonly nonces: NonceStore;
   /** Nobody aborts it: jobs end with their process here. */
@@ -64,7 +64,7 @@ export function startSimulatedAgent({
   /** The last one is the current one. */
   readonly secrets: readonly Secret[];
 }): SimulatedAgent {
-  const settings = {
+  const context = {
     config: { ...config, agentSecret: secrets.at(-1) as Secret, previousAgentSecrets: secrets.slice(0, -1) },
     store,
     management,
@@ -72,21 +72,22 @@ export function startSimulatedAgent({
     sleep: machine.sleep,
     randomBytes: (size: number) => random.bytes(size),
     random: () => random.next(),
-    log: LOG,
-    events: { emit: () => undefined },
-    audit: noAudit,
+    reporters: createReporters({
+      events: { emit: () => undefined, emitAndWait: async () => undefined },
+      audit: noAudit,
+      log: LOG,
+      clock: machine.clock,
+    }),
   };
-  const parts = createNamespaceParts(settings);
-  const repairParts = createRepairParts(settings, parts, { remove: async () => false });
-  const prune = createPrune({ store, bounds: parts.bounds, log: LOG, auditRetentionDays: 30 });
+  const namespaces = createNamespaces(context, { remove: async () => false });
+  const prune = createPrune({ store, bounds: namespaces.bounds, log: LOG, auditRetentionDays: 30 });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {
     machine,
     nonces: store.nonces,
     signal,
-    ...parts,
-    ...repairParts,
+    ...namespaces,
     prune: () => prune(signal),
   };
 }

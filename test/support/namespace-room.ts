@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
-import { type Clock, systemClock } from '../../src/util/clock.ts';
-import { createNamespaceParts, type NamespaceParts } from '../../src/agent/namespace-parts.ts';
-import { createRepairParts, type RepairParts } from '../../src/agent/repair-parts.ts';
+import { type Clock, systemClock, systemSleep } from '../../src/util/clock.ts';
+import { createReporters } from '../../src/agent/reporters.ts';
+import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { EventType } from '../../src/contract/event-types.ts';
 import { createLog } from '../../src/util/log.ts';
@@ -24,7 +24,7 @@ export interface EmittedEvent {
 }
 
 /** What one agent does for namespaces, without the agent around it. */
-export interface NamespaceAgent extends NamespaceParts, RepairParts {
+export interface NamespaceAgent extends Omit<Namespaces, 'claim'> {
   readonly management: Management;
   readonly events: EmittedEvent[];
   readonly log: string[];
@@ -70,25 +70,29 @@ function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = 
     await remover.close();
     real.close();
   });
-  const settings = {
+  const emit = (type: EventType, data: object): void => void events.push({ type, data: { ...data } });
+  const context = {
     config,
     store: interceptStore(store, around),
     management,
     clock,
+    sleep: systemSleep,
     randomBytes,
     random: () => 0,
-    log: createLog(config, { write: (line: string) => void lines.push(line) }),
-    audit: noAudit,
-    events: { emit: (type: EventType, data: object) => void events.push({ type, data: { ...data } }) },
+    reporters: createReporters({
+      events: { emit, emitAndWait: async (type, data) => emit(type, data) },
+      audit: noAudit,
+      log: createLog(config, { write: (line: string) => void lines.push(line) }),
+      clock,
+    }),
   };
-  const parts = createNamespaceParts(settings);
+  const namespaces = createNamespaces(context, remover);
   return {
-    ...parts,
-    ...createRepairParts(settings, parts, remover),
+    ...namespaces,
     management,
     events,
     log: lines,
     claim: (namespace, expiresMs) =>
-      parts.claimNamespace({ namespace, expiresMs, contact: undefined, claimedBy: 'team' }, never),
+      namespaces.claim({ namespace, expiresMs, contact: undefined, claimedBy: 'team' }, never),
   };
 }

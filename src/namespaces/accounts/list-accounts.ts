@@ -4,8 +4,8 @@ import type {
   ListedUserLimits,
   Management,
   Permissions,
-  UserLimits,
 } from '../../broker/management/management.ts';
+import type { Config } from '../../config/config.ts';
 import { permissionsOf } from './account-names.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
 import { sameLimits, samePermissions, type SeenAccount } from '../reconciliation/decide-repair.ts';
@@ -13,7 +13,7 @@ import { sameLimits, samePermissions, type SeenAccount } from '../reconciliation
 /** What {@link listAccounts} works with. */
 export interface AccountListingParts {
   readonly management: Pick<Management, 'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections'>;
-  readonly settings: { readonly agentId: string; readonly vhost: string; readonly limits: UserLimits };
+  readonly config: Pick<Config, 'id' | 'vhost' | 'accountLimits'>;
   /** The namespace of an account, undefined for any other user. */
   readonly namespaceOf: (user: string) => string | undefined;
 }
@@ -37,7 +37,7 @@ export interface ListedAccounts {
  * @throws AgentError `BrokerUnavailable`
  */
 export async function listAccounts(
-  { management, settings: { agentId, vhost, limits }, namespaceOf }: AccountListingParts,
+  { management, config: { id, vhost, accountLimits: limits }, namespaceOf }: AccountListingParts,
   openedBeforeMs: number,
   signal: AbortSignal,
 ): Promise<ListedAccounts> {
@@ -52,7 +52,7 @@ export async function listAccounts(
   const sortPermissions = (listed: ListedPermissions): void => {
     const namespace = namespaceOf(listed.user);
     if (namespace === undefined) return;
-    permissions.add(listed, samePermissions(listed, permissionsOf(agentId, namespace)));
+    permissions.add(listed, samePermissions(listed, permissionsOf(id, namespace)));
   };
   const userLimits = new ListedOnes<ListedUserLimits>();
   const sortLimits = (listed: ListedUserLimits): void => {

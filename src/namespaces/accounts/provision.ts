@@ -1,22 +1,12 @@
-import { HASHING_ALGORITHM, type Management, type UserLimits } from '../../broker/management/management.ts';
+import { HASHING_ALGORITHM, type Management } from '../../broker/management/management.ts';
 import { hashPassword } from '../../broker/password-hash.ts';
+import type { Config } from '../../config/config.ts';
 import type { RandomBytes } from '../../util/clock.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { accountName, connectionString, PERMISSIONS_VERSION, permissionsOf, type SlotNumber } from './account-names.ts';
 import type { Keyring } from './keyring.ts';
 import type { WriteWindow } from '../write-window.ts';
-
-/** What the accounts of an installation have in common. */
-export interface AccountSettings {
-  readonly agentId: string;
-  readonly usernamePrefix: string;
-  /** The virtual host in which the accounts have their permissions. */
-  readonly vhost: string;
-  /** Where the connection strings point to. */
-  readonly publicAmqpUrl: string;
-  readonly limits: UserLimits;
-}
 
 /** Makes accounts and tells their credentials. */
 export interface Accounts {
@@ -45,7 +35,7 @@ export interface AccountParts {
   readonly management: Pick<Management, 'putUser' | 'putPermissions' | 'putUserLimit'>;
   readonly keyring: Keyring;
   readonly storeId: string;
-  readonly settings: AccountSettings;
+  readonly config: Pick<Config, 'id' | 'usernamePrefix' | 'vhost' | 'publicAmqpUrl' | 'accountLimits'>;
   readonly randomBytes: RandomBytes;
 }
 
@@ -60,10 +50,10 @@ const SALT_BYTES = 4;
 const LAST_FIRST_GENERATION = 2;
 
 /** The accounts of an installation. */
-export function createAccounts({ management, keyring, storeId, settings, randomBytes }: AccountParts): Accounts {
+export function createAccounts({ management, keyring, storeId, config, randomBytes }: AccountParts): Accounts {
   const passwordOf = (record: NamespaceRecord, slot: SlotNumber) => {
     const { generation, secretId } = record.slots[slot === 1 ? 0 : 1];
-    const username = accountName(settings.usernamePrefix, record.namespace, slot);
+    const username = accountName(config.usernamePrefix, record.namespace, slot);
     return {
       username,
       password: keyring.derive({ secretId, storeId, incarnation: record.incarnation, username, generation }),
@@ -86,14 +76,9 @@ export function createAccounts({ management, keyring, storeId, settings, randomB
       const { generation } = record.slots[slot === 1 ? 0 : 1];
       const isPermitted = record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_FIRST_GENERATION;
       if (outcome === 'updated' && record.state === 'active' && isPermitted) return;
-      await management.putPermissions(
-        settings.vhost,
-        username,
-        permissionsOf(settings.agentId, record.namespace),
-        options,
-      );
+      await management.putPermissions(config.vhost, username, permissionsOf(config.id, record.namespace), options);
       for (const limit of ['max-connections', 'max-channels'] as const) {
-        const value = settings.limits[limit];
+        const value = config.accountLimits[limit];
         if (value !== undefined) await management.putUserLimit(username, limit, value, options);
       }
     },
@@ -102,7 +87,7 @@ export function createAccounts({ management, keyring, storeId, settings, randomB
 
     connectionString(record, slot) {
       const { username, password } = passwordOf(record, slot);
-      return connectionString(settings.publicAmqpUrl, username, password.reveal());
+      return connectionString(config.publicAmqpUrl, username, password.reveal());
     },
   };
 }

@@ -1,13 +1,12 @@
-import { type Clock, type Moment, momentOf, type RandomBytes } from '../../util/clock.ts';
+import { type Moment, momentOf } from '../../util/clock.ts';
 import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import type { NamespaceStore } from '../../store/store.ts';
 import { activeSlot } from '../accounts/account-names.ts';
-import type { DeleteOrphans } from '../deletion/delete-orphaned-objects.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
+import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import { checkExpires, type ClaimInput, type ClaimContext, afterProvisioning, decideClaim } from './decide-claim.ts';
-import type { Accounts } from '../accounts/provision.ts';
-import { fenceMs, type Intervals } from '../timing.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import type { Revoker } from '../revocation/revoke.ts';
+import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
 
 /** What a claim gives. */
@@ -26,21 +25,6 @@ export interface ClaimResult {
   readonly isNewContact: boolean;
 }
 
-/** What {@link createClaimNamespace} works with. */
-export interface ClaimParts {
-  readonly store: NamespaceStore;
-  readonly accounts: Accounts;
-  readonly clock: Clock;
-  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
-  readonly randomBytes: RandomBytes;
-  readonly intervals: Intervals;
-  /** The id of the agent secret for new lives. */
-  readonly secretId: string;
-  /** Carries on with a revocation that was left unfinished. */
-  readonly finishRevocation: (namespace: string, signal: AbortSignal) => Promise<void>;
-  readonly clearLeftovers: DeleteOrphans;
-}
-
 const LIFE_BYTES = 16;
 
 /**
@@ -50,26 +34,34 @@ const LIFE_BYTES = 16;
 const MOST_TRIES = 100;
 
 /**
- * Makes the function that serves claims.
+ * Serves a claim.
  *
  * Record first, then the account, then `active`, then the answer, made from the record that the last write left: no
  * credentials leave before the account works and the promise of `reclaimAt` is stored. A re-claim makes no call to the
  * broker, so that it works while the management API is down.
  *
- * The function throws WireError `InputError` or `RequestConflict`, and AgentError when something it needs is
- * unavailable; the claim may be made again after any of them.
+ * @throws WireError `InputError` or `RequestConflict`; AgentError when something it needs is unavailable. The claim may
+ *   be made again after any of them.
  */
-export function createClaimNamespace(
-  parts: ClaimParts,
-): (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult> {
-  const { store, accounts, clock, bounds, randomBytes, intervals, secretId, finishRevocation, clearLeftovers } = parts;
+export type ClaimNamespace = (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult>;
+
+/** Creates the claim of an installation. */
+export function createClaim(
+  context: Pick<NamespaceContext, 'store' | 'accounts' | 'clock' | 'bounds' | 'randomBytes' | 'intervals' | 'keyring'>,
+  parts: {
+    readonly revoker: Pick<Revoker, 'finish'>;
+    readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
+  },
+): ClaimNamespace {
+  const { store, accounts, clock, bounds, randomBytes, intervals, keyring } = context;
+  const { revoker, leftovers } = parts;
   const fence = fenceMs(intervals);
 
   const contextNow = (): ClaimContext => ({
     nowMs: clock.nowMs(),
     earliestMs: bounds.earliestMs(),
     intervals,
-    secretId,
+    secretId: keyring.currentSecretId,
     newIncarnation: () => randomBytes(LIFE_BYTES).toString('base64url'),
   });
 
@@ -99,7 +91,7 @@ export function createClaimNamespace(
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
     if (decision.action === 'finish') {
-      await finishRevocation(claim.namespace, signal);
+      await revoker.finish(claim.namespace, signal);
       return undefined;
     }
     // Who finds an incarnation that another try began and did not finish hands out its first credentials all the same.
@@ -113,7 +105,7 @@ export function createClaimNamespace(
     }
     if (decision.action === 'begin') {
       // The next try finds the namespace ending, or gone a moment ago.
-      if (stored !== undefined && (await clearLeftovers(stored, signal))) return undefined;
+      if (stored !== undefined && (await leftovers.deleteIfAccountExists(stored, signal))) return undefined;
       const written =
         stored === undefined
           ? await store.insert(decision.record)

@@ -1,59 +1,14 @@
 import { forEachConcurrently } from '../../util/concurrency.ts';
-import type { ListedConnection, Management } from '../../broker/management/management.ts';
-import { type Clock, momentOf, type Sleep } from '../../util/clock.ts';
+import type { ListedConnection } from '../../broker/management/management.ts';
+import { momentOf } from '../../util/clock.ts';
 import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { EndReason, NamespaceRecord } from '../../store/namespace-record.ts';
-import type { NamespaceStore } from '../../store/store.ts';
 import { accountName } from '../accounts/account-names.ts';
-import type { Backoff } from '../backoff.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
 import { closeConnections } from '../connections/close-connections.ts';
 import { tombstoneOf } from './decide-deletion.ts';
 import { DeletedByOther, type DeletionGuard, guardDeletion } from './deletion-guard.ts';
-import { fenceMs, type Intervals } from '../timing.ts';
-
-/** A namespace of which nothing is left. */
-export interface DeletedNamespace {
-  readonly record: NamespaceRecord;
-  /** How many this agent deleted. */
-  readonly queues: number;
-  readonly exchanges: number;
-}
-
-/** A connection that the deletion of its account closed. */
-export interface ClosedByDeletion {
-  readonly namespace: string;
-  readonly account: string;
-  readonly connection: string;
-  readonly reason: EndReason;
-}
-
-/** What {@link createDeletion} works with. */
-export interface DeletionParts {
-  readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
-  readonly management: Pick<
-    Management,
-    | 'deleteUser'
-    | 'listOpenConnections'
-    | 'closeUserConnections'
-    | 'listUserConnections'
-    | 'listQueueNames'
-    | 'deleteQueue'
-    | 'listExchanges'
-    | 'deleteExchange'
-  >;
-  readonly clock: Clock;
-  readonly bounds: Pick<ClockBounds, 'latestMs'>;
-  readonly sleep: Sleep;
-  readonly intervals: Intervals;
-  readonly vhost: string;
-  readonly usernamePrefix: string;
-  readonly backoff: Backoff;
-  /** How many calls are made at once. */
-  readonly width: number;
-  readonly onEnded: (ended: DeletedNamespace) => void;
-  readonly onClosed: (closed: ClosedByDeletion) => void;
-}
+import type { NamespaceContext } from '../namespace-context.ts';
+import { fenceMs } from '../timing.ts';
 
 /**
  * Deletes all that these namespaces own, and writes their tombstones. Those that are not `expiring` are passed over; what
@@ -97,9 +52,15 @@ const REASONS = {
  * Makes the deletion of an installation. In an order in which nothing can come back: accounts, their connections, queues
  * and exchanges until none is listed any more, tombstone.
  */
-export function createDeletion(parts: DeletionParts): DeleteNamespaces {
-  const { store, management, clock, bounds, sleep, vhost, usernamePrefix, backoff, width } = parts;
-  const fence = fenceMs(parts.intervals);
+export function createDeletion(
+  context: Pick<
+    NamespaceContext,
+    'config' | 'store' | 'management' | 'clock' | 'bounds' | 'sleep' | 'intervals' | 'backoff' | 'reporters'
+  >,
+): DeleteNamespaces {
+  const { config, store, management, clock, bounds, sleep, backoff, reporters } = context;
+  const { vhost, usernamePrefix, managementConcurrency: width } = config;
+  const fence = fenceMs(context.intervals);
 
   const open = async (namespace: string, signal: AbortSignal): Promise<Ending | undefined> => {
     const readAt = momentOf(clock);
@@ -134,7 +95,7 @@ export function createDeletion(parts: DeletionParts): DeleteNamespaces {
     const listed = await listOpen(endings, signal).catch(() => []);
     for (const { name, user } of listed) {
       const owner = owners.get(user);
-      if (owner !== undefined) parts.onClosed({ ...owner, account: user, connection: name });
+      if (owner !== undefined) reporters.connectionClosed({ ...owner, account: user, connection: name });
     }
   };
 
@@ -162,7 +123,7 @@ export function createDeletion(parts: DeletionParts): DeleteNamespaces {
       const closed = await sent(guard, (options) =>
         closeConnections(management, account, REASONS[reason], options, sleep),
       );
-      for (const connection of closed) parts.onClosed({ namespace, account, connection, reason });
+      for (const connection of closed) reporters.connectionClosed({ namespace, account, connection, reason });
     }
   };
 
@@ -192,7 +153,7 @@ export function createDeletion(parts: DeletionParts): DeleteNamespaces {
     await guard.permit();
     const record = tombstoneOf(guard.record, bounds.latestMs());
     if (await store.replace(record, guard.record.revision)) {
-      parts.onEnded({ record, queues: queues.size, exchanges: exchanges.size });
+      reporters.namespaceDeleted(record, queues.size, exchanges.size);
       return;
     }
     await guard.readAgain();

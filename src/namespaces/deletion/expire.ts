@@ -1,25 +1,8 @@
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import type { NamespaceStore } from '../../store/store.ts';
-import type { Backoff } from '../backoff.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
 import { decideDeletion, type DeletionContext } from './decide-deletion.ts';
 import type { DeleteNamespaces } from './delete-namespaces.ts';
 import { findDueNamespaces, forEachWithBackoff } from '../due-namespaces.ts';
-import type { Intervals } from '../timing.ts';
-
-/** What {@link createExpiry} works with. */
-export interface ExpiryParts {
-  readonly store: Pick<NamespaceStore, 'replace' | 'dueForExpiry'>;
-  readonly endNamespaces: DeleteNamespaces;
-  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
-  readonly intervals: Intervals;
-  /** How long before its end a namespace's owner is told of it, in ms. */
-  readonly noticeMs: number;
-  readonly backoff: Backoff;
-  readonly width: number;
-  /** Told once before each end of a namespace. */
-  readonly onExpiring: (record: NamespaceRecord) => void;
-}
+import type { NamespaceContext } from '../namespace-context.ts';
 
 /** Ends namespaces that nobody has claimed again in time. */
 export interface Expiry {
@@ -35,16 +18,27 @@ export interface Expiry {
  */
 const AT_ONCE = 1000;
 
-/** Makes the expiry of an installation. */
-export function createExpiry(parts: ExpiryParts): Expiry {
-  const { store, bounds, intervals, noticeMs, backoff, width } = parts;
+/** Creates the expiry of an installation. */
+export function createExpiry(
+  {
+    config,
+    store,
+    bounds,
+    intervals,
+    backoff,
+    reporters,
+  }: Pick<NamespaceContext, 'config' | 'store' | 'bounds' | 'intervals' | 'backoff' | 'reporters'>,
+  deleteNamespaces: DeleteNamespaces,
+): Expiry {
+  const noticeMs = config.expiryNoticeSeconds * 1000;
+  const width = config.managementConcurrency;
   const contextNow = (): DeletionContext => ({ nowMs: bounds.earliestMs(), intervals, noticeMs });
 
   const act = async (record: NamespaceRecord): Promise<boolean> => {
     const decision = decideDeletion(record, contextNow());
     if (decision.action === 'delete' || decision.action === 'wait') return false;
     if (!(await store.replace(decision.record, record.revision))) return false;
-    if (decision.action === 'tell' || !decision.isTold) parts.onExpiring(decision.record);
+    if (decision.action === 'tell' || !decision.isTold) reporters.namespaceExpiring(decision.record);
     return true;
   };
   const actAll = async (records: readonly NamespaceRecord[], signal: AbortSignal): Promise<number> =>
@@ -70,7 +64,7 @@ export function createExpiry(parts: ExpiryParts): Expiry {
         const doomed = await due(['expiring'], nowMs, 'delete');
         if (doomed.length === 0) return;
         for (let from = 0; from < doomed.length; from += AT_ONCE) {
-          await parts.endNamespaces(
+          await deleteNamespaces(
             doomed.slice(from, from + AT_ONCE).map(({ namespace }) => namespace),
             signal,
           );

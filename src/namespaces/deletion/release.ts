@@ -1,10 +1,9 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import { AgentError } from '../../util/agent-errors.ts';
 import type { NamespaceRecord, NonceEntry } from '../../store/namespace-record.ts';
-import type { NamespaceStore, NonceStore } from '../../store/store.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
 import { afterDeletionStart } from './decide-deletion.ts';
-import { clockDifferenceMs, type Intervals } from '../timing.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import { clockDifferenceMs } from '../timing.ts';
 
 /** A release whose signature and scope are right. */
 export interface Release {
@@ -38,25 +37,22 @@ export function decideRelease(record: NamespaceRecord | undefined, target: Relea
   return record.state === 'expiring' ? 'go-on' : 'begin';
 }
 
-/** What {@link createRelease} works with. */
-export interface ReleaseParts {
-  readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
-  readonly nonces: Pick<NonceStore, 'recordOutcome'>;
-  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
-  readonly intervals: Intervals;
-}
-
 const MOST_TRIES = 100;
 
 /**
- * Makes the function that serves releases: it writes that the namespace ends. From then on no claim is served; the
- * deletion itself is somebody else's.
+ * Serves a release: writes that the namespace is to be deleted. From then on no claim is served; whoever called deletes it.
  *
- * The function throws WireError `ResourceNotFound`, and AgentError when the store does not answer.
+ * @throws WireError `ResourceNotFound`; AgentError when the store does not answer.
  */
-export function createRelease(parts: ReleaseParts): (release: Release, signal: AbortSignal) => Promise<Released> {
-  const { store, nonces, bounds, intervals } = parts;
+export type ReleaseNamespace = (release: Release, signal: AbortSignal) => Promise<Released>;
 
+/** Creates the release of an installation. */
+export function createRelease({
+  store,
+  nonces,
+  bounds,
+  intervals,
+}: Pick<NamespaceContext, 'store' | 'nonces' | 'bounds' | 'intervals'>): ReleaseNamespace {
   return async ({ namespace, nonce }, signal) => {
     let target = readTarget(nonce.outcome);
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {

@@ -1,23 +1,18 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import type { Management } from '../../broker/management/management.ts';
-import type { Clock } from '../../util/clock.ts';
+import { contractNames } from '../../contract/names.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
-import type { NamespaceStore } from '../../store/store.ts';
 import { accountName, namespaceOfAccount, permissionsOf, type SlotNumber } from '../accounts/account-names.ts';
-import type { Backoff } from '../backoff.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
-import { closeOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
+import { closeOldConnections } from '../connections/close-old-connections.ts';
 import { compareAccounts } from './decide-repair.ts';
 import { isRecheckDue } from '../revocation/decide-revocation.ts';
 import { listAccounts, type ListedAccounts } from '../accounts/list-accounts.ts';
 import type { VerifiedHashes } from '../accounts/password-check.ts';
-import type { Keyring } from '../accounts/keyring.ts';
-import type { AccountSettings } from '../accounts/provision.ts';
+import type { Leftovers } from '../deletion/delete-leftovers.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
 import { isSettled, type Repair } from './repair.ts';
 import { forEachWithBackoff } from '../due-namespaces.ts';
-import type { Intervals } from '../timing.ts';
 
 /** What one pass found and did. */
 export interface Reconciled {
@@ -35,36 +30,6 @@ export interface Reconciled {
   readonly unknown: readonly string[];
 }
 
-/** What {@link createReconcile} works with. */
-export interface ReconcileParts {
-  readonly store: Pick<NamespaceStore, 'list'>;
-  readonly management: Pick<
-    Management,
-    'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections' | 'listQueueNames' | 'listExchanges'
-  > &
-    Pick<Management, 'closeConnection'>;
-  readonly verified: VerifiedHashes;
-  readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
-  readonly clock: Clock;
-  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
-  readonly intervals: Intervals;
-  readonly settings: Pick<AccountSettings, 'agentId' | 'usernamePrefix' | 'vhost' | 'limits'> & {
-    readonly namespacePrefix: string;
-    /** RabbitMQ users of the agent itself, which are no accounts whatever they are called. */
-    readonly ownUsers: ReadonlySet<string>;
-    readonly connectionMaxAgeMs: number;
-  };
-  readonly repair: Repair;
-  readonly endAgain: (namespaces: readonly string[], signal: AbortSignal) => Promise<void>;
-  readonly sweepBindings: (signal: AbortSignal) => Promise<number>;
-  readonly backoff: Backoff;
-  /** How many namespaces are repaired at once. */
-  readonly width: number;
-  readonly onClosed: (closed: OldConnection) => void;
-  /** Told when the users that are called like accounts and have no record are others than at the last pass. */
-  readonly onUnknown: (users: readonly string[]) => void;
-}
-
 /**
  * Compares all that the broker has of this installation with the store, and puts right what differs. Rejects, after all
  * that could be done is done, with the first failure. It may run several times at once.
@@ -75,13 +40,28 @@ const PAGE = 500;
 const SLOTS: readonly SlotNumber[] = [1, 2];
 
 /** Makes the pass of an installation. Listings are only where to look: what is written is read afresh before that. */
-export function createReconcile(parts: ReconcileParts): Reconcile {
-  const { store, management, verified, keyring, clock, bounds, intervals, settings, backoff, width } = parts;
-  const { vhost, usernamePrefix, limits, ownUsers } = settings;
+export function createReconcile(
+  context: Pick<
+    NamespaceContext,
+    'config' | 'store' | 'management' | 'keyring' | 'clock' | 'bounds' | 'intervals' | 'backoff' | 'reporters'
+  >,
+  parts: {
+    readonly verified: VerifiedHashes;
+    readonly repair: Repair;
+    readonly leftovers: Pick<Leftovers, 'delete'>;
+    /** Removes foreign bindings; resolves with how many it removed. */
+    readonly sweepBindings: (signal: AbortSignal) => Promise<number>;
+  },
+): Reconcile {
+  const { config, store, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
+  const { id, vhost, usernamePrefix, accountLimits: limits, managementConcurrency: width } = config;
+  const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
+  /** RabbitMQ users of the agent itself, which are no accounts whatever their names are. */
+  const ownUsers = new Set([agentUser, contractNames(id).claimantUser]);
   let lastUnknown = '';
 
   const namespaceOf = (user: string): string | undefined =>
-    ownUsers.has(user) ? undefined : namespaceOfAccount(settings, user);
+    ownUsers.has(user) ? undefined : namespaceOfAccount(config, user);
 
   /** Every record, in pages. Others get the processor in between. */
   async function* records(signal: AbortSignal): AsyncGenerator<NamespaceRecord> {
@@ -104,19 +84,19 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
       if (isSettled(record, listedAtMs, intervals)) compared.tombstones.add(namespace);
       if (isRecheckDue(record, bounds.earliestMs())) compared.suspects.push({ namespace });
       else if (record.state === 'active') {
-        const permissions = permissionsOf(settings.agentId, namespace);
+        const permissions = permissionsOf(id, namespace);
         const faults = compareAccounts(record, [listed.seen(first, permissions), listed.seen(second, permissions)], {
           nowMs: clock.nowMs(),
           intervals,
           keys: keyring,
           permissions,
           limits,
-          check: verified.of(record),
+          check: parts.verified.of(record),
         });
         if (faults.length > 0) compared.suspects.push({ namespace });
       }
     }
-    verified.endPass();
+    parts.verified.endPass();
     return compared;
   };
 
@@ -142,7 +122,7 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
   const tellUnknown = (listed: ListedAccounts, known: ReadonlySet<string>): string[] => {
     const unknown = [...listed.users.keys()].filter((user) => !known.has(namespaceOf(user) ?? '')).toSorted();
     const now = unknown.join(' ');
-    if (now !== lastUnknown) parts.onUnknown(unknown);
+    if (now !== lastUnknown) reporters.unknownUsersChanged(unknown);
     lastUnknown = now;
     return unknown;
   };
@@ -164,8 +144,8 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
 
     const bindings = await attempt(() => parts.sweepBindings(signal), 0);
     const listedAtMs = clock.nowMs();
-    const openedBeforeMs = bounds.earliestMs() - settings.connectionMaxAgeMs;
-    const listed = await listAccounts({ management, settings, namespaceOf }, openedBeforeMs, signal);
+    const openedBeforeMs = bounds.earliestMs() - config.connectionMaxAgeSeconds * 1000;
+    const listed = await listAccounts({ management, config, namespaceOf }, openedBeforeMs, signal);
     const compared = await compare(listed, listedAtMs, signal);
     const unknown = tellUnknown(listed, compared.known);
     const suspects = compared.suspects.filter(({ namespace }) => backoff.ready('repair', namespace));
@@ -178,12 +158,21 @@ export function createReconcile(parts: ReconcileParts): Reconcile {
     );
     const leftovers = await attempt(async () => {
       const found = await findLeftovers(compared.tombstones, listed.users.keys(), signal);
-      if (found.length > 0) await parts.endAgain(found, signal);
+      if (found.length > 0) await parts.leftovers.delete(found, signal);
       return found.length;
     }, 0);
     // Who is no account of a namespace may stay connected for as long as it likes.
     const old = listed.old.filter(({ namespace }) => compared.known.has(namespace));
-    const connections = await attempt(() => closeOldConnections(management, old, parts.onClosed, signal), 0);
+    const connections = await attempt(
+      () =>
+        closeOldConnections(
+          management,
+          old,
+          (closed) => reporters.connectionClosed({ ...closed, reason: 'age' }),
+          signal,
+        ),
+      0,
+    );
     if (failures.length > 0) throw failures[0];
     return { namespaces: compared.namespaces, repaired, leftovers, bindings, connections, unknown };
   };

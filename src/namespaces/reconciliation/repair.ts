@@ -1,66 +1,24 @@
-import type { Management, Permissions } from '../../broker/management/management.ts';
-import { type Clock, type Moment, momentOf, type Sleep } from '../../util/clock.ts';
+import type { Permissions } from '../../broker/management/management.ts';
+import { type Moment, momentOf } from '../../util/clock.ts';
 import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import type { NamespaceStore } from '../../store/store.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
 import { accountName, permissionsOf, type SlotNumber } from '../accounts/account-names.ts';
-import type { DeleteOrphans } from '../deletion/delete-orphaned-objects.ts';
-import { closeStrangers, type ConnectionCalls, LOOK_AGAIN_MS } from '../connections/close-connections.ts';
+import type { Leftovers } from '../deletion/delete-leftovers.ts';
+import { closeStrangers, LOOK_AGAIN_MS } from '../connections/close-connections.ts';
 import {
   beforeRotation,
   type CheckPassword,
   decideRepair,
-  type Difference,
   LIMIT_NAMES,
   type RepairableFault,
   type SeenAccount,
   type SeenAccounts,
 } from './decide-repair.ts';
 import { isRecheckDue, isUnsettled } from '../revocation/decide-revocation.ts';
-import type { Keyring } from '../accounts/keyring.ts';
-import type { Accounts, AccountSettings } from '../accounts/provision.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import type { Revoker } from '../revocation/revoke.ts';
 import { fenceMs, type Intervals, settleMs } from '../timing.ts';
 import { openWindow, type WriteWindow } from '../write-window.ts';
-
-/** An account that was put right. */
-export interface Repaired {
-  readonly namespace: string;
-  readonly account: string;
-  readonly repaired: readonly Difference[];
-}
-
-/** A record that was behind the broker. */
-export interface Advanced {
-  readonly namespace: string;
-  readonly fromGeneration: number;
-  readonly toGeneration: number;
-}
-
-/** What {@link createRepair} works with. */
-export interface RepairParts {
-  readonly store: Pick<NamespaceStore, 'get' | 'replace'>;
-  readonly management: Pick<
-    Management,
-    'getUser' | 'getPermissions' | 'getUserLimits' | 'putPermissions' | 'putUserLimit' | 'deleteUserLimit'
-  > &
-    ConnectionCalls;
-  readonly accounts: Pick<Accounts, 'provision'>;
-  readonly check: (record: NamespaceRecord) => CheckPassword;
-  readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
-  readonly clock: Clock;
-  readonly bounds: ClockBounds;
-  readonly sleep: Sleep;
-  /** At least 0, less than 1. */
-  readonly random: () => number;
-  readonly intervals: Intervals;
-  readonly settings: Pick<AccountSettings, 'agentId' | 'usernamePrefix' | 'vhost' | 'limits'>;
-  /** Carries on with a revocation that was left unfinished. */
-  readonly finishRevocation: (namespace: string, signal: AbortSignal) => Promise<void>;
-  readonly clearLeftovers: DeleteOrphans;
-  readonly onRepaired: (repaired: Repaired) => void;
-  readonly onAdvanced: (advanced: Advanced) => void;
-}
 
 /**
  * Compares the accounts of a namespace with its record, both read afresh, and puts right what differs.
@@ -79,10 +37,30 @@ export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Int
   return record.state === 'deleted' && (record.deletedAtMs ?? nowMs) + settleMs(intervals) <= nowMs;
 }
 
-/** Makes the repair of an installation. */
-export function createRepair(parts: RepairParts): Repair {
-  const { store, management, accounts, keyring, clock, bounds, random, intervals, settings } = parts;
-  const { vhost, usernamePrefix, limits } = settings;
+/** Creates the repair of an installation. */
+export function createRepair(
+  context: Pick<
+    NamespaceContext,
+    | 'config'
+    | 'store'
+    | 'management'
+    | 'accounts'
+    | 'keyring'
+    | 'clock'
+    | 'bounds'
+    | 'sleep'
+    | 'random'
+    | 'intervals'
+    | 'reporters'
+  >,
+  parts: {
+    readonly checkPassword: (record: NamespaceRecord) => CheckPassword;
+    readonly revoker: Pick<Revoker, 'finish'>;
+    readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
+  },
+): Repair {
+  const { config, store, management, accounts, keyring, clock, bounds, sleep, random, intervals, reporters } = context;
+  const { id, vhost, usernamePrefix, accountLimits: limits } = config;
   const fence = fenceMs(intervals);
 
   const look = async (namespace: string, slot: SlotNumber, signal: AbortSignal): Promise<SeenAccount> => {
@@ -124,9 +102,9 @@ export function createRepair(parts: RepairParts): Repair {
         else await management.putUserLimit(account, limit, value, options);
       }
     }
-    parts.onRepaired({ namespace: record.namespace, account, repaired: differs });
+    reporters.accountRepaired(record.namespace, account, differs);
     if (!isStrangers) return;
-    await parts.sleep(LOOK_AGAIN_MS, signal);
+    await sleep(LOOK_AGAIN_MS, signal);
     await closeStray(record, fault.slot, signal);
   };
 
@@ -139,10 +117,10 @@ export function createRepair(parts: RepairParts): Repair {
       if (now?.incarnation !== record.incarnation || now.slots[slot === 1 ? 0 : 1].generation !== 0) return undefined;
       return { ...options, beforeSend: () => window.assertOpen() };
     };
-    await closeStrangers(management, account, permit, STRANGER, options, parts.sleep);
+    await closeStrangers(management, account, permit, STRANGER, options, sleep);
   };
 
-  const expected = (record: NamespaceRecord): Permissions => permissionsOf(settings.agentId, record.namespace);
+  const expected = (record: NamespaceRecord): Permissions => permissionsOf(id, record.namespace);
 
   /** One try about an active record; undefined: it has to be decided anew. */
   const repairActive = async (
@@ -162,7 +140,7 @@ export function createRepair(parts: RepairParts): Repair {
         keys: keyring,
         permissions: expected(record),
         limits,
-        check: parts.check(record),
+        check: parts.checkPassword(record),
       },
       random,
     );
@@ -173,11 +151,7 @@ export function createRepair(parts: RepairParts): Repair {
     }
     if (decision.action === 'advance') {
       if (await store.replace(decision.record, record.revision)) {
-        parts.onAdvanced({
-          namespace: record.namespace,
-          fromGeneration: record.generation,
-          toGeneration: decision.record.generation,
-        });
+        reporters.recordAdvanced(record.namespace, record.generation, decision.record.generation);
       }
       return undefined;
     }
@@ -191,7 +165,7 @@ export function createRepair(parts: RepairParts): Repair {
   };
 
   const removeLeftovers = async (record: NamespaceRecord, signal: AbortSignal): Promise<boolean> => {
-    return isSettled(record, clock.nowMs(), intervals) && (await parts.clearLeftovers(record, signal));
+    return isSettled(record, clock.nowMs(), intervals) && (await parts.leftovers.deleteIfAccountExists(record, signal));
   };
 
   return async (namespace, signal) => {
@@ -203,7 +177,7 @@ export function createRepair(parts: RepairParts): Repair {
       if (isUnsettled(record)) {
         const earliestMs = bounds.earliestMs();
         // It closes the connections, too, that an old password opened meanwhile.
-        await parts.finishRevocation(namespace, signal);
+        await parts.revoker.finish(namespace, signal);
         if (isRecheckDue(record, earliestMs)) continue;
         return false;
       }

@@ -1,13 +1,11 @@
-import { type Clock, type Moment, momentOf, type Sleep } from '../../util/clock.ts';
+import { type Moment, momentOf } from '../../util/clock.ts';
 import { WireError } from '../../contract/wire-errors.ts';
 import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { NonceEntry, NamespaceRecord } from '../../store/namespace-record.ts';
-import type { NamespaceStore, NonceStore } from '../../store/store.ts';
-import type { BrokerUser, ManagementCallOptions, Management } from '../../broker/management/management.ts';
+import type { BrokerUser, ManagementCallOptions } from '../../broker/management/management.ts';
 import { hashMatches } from '../../broker/password-hash.ts';
 import { accountName, type SlotNumber } from '../accounts/account-names.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
-import { closeConnections, closeOpenConnections, type ConnectionCalls } from '../connections/close-connections.ts';
+import { closeConnections, closeOpenConnections } from '../connections/close-connections.ts';
 import {
   checkUntil,
   decideRevocation,
@@ -18,9 +16,8 @@ import {
   revocationTarget,
   afterSettling,
 } from './decide-revocation.ts';
-import type { Keyring } from '../accounts/keyring.ts';
-import type { Accounts } from '../accounts/provision.ts';
-import { clockDifferenceMs, fenceMs, type Intervals } from '../timing.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import { clockDifferenceMs, fenceMs } from '../timing.ts';
 import { openWindow, type WriteWindow } from '../write-window.ts';
 
 /** A revocation whose signature and scope are right. */
@@ -43,22 +40,6 @@ export interface Revoked {
   readonly refusedUntilMs: number | undefined;
 }
 
-/** What {@link createRevocation} works with. */
-export interface RevocationParts {
-  readonly store: NamespaceStore;
-  readonly nonces: Pick<NonceStore, 'recordOutcome'>;
-  readonly accounts: Accounts;
-  readonly management: ConnectionCalls & Pick<Management, 'getUser'>;
-  readonly keyring: Keyring;
-  readonly clock: Clock;
-  readonly bounds: ClockBounds;
-  readonly sleep: Sleep;
-  readonly intervals: Intervals;
-  readonly usernamePrefix: string;
-  /** Told of every connection that was closed. */
-  readonly onClosed: (closed: { namespace: string; account: string; connection: string }) => void;
-}
-
 /** Revokes credentials, and finishes what an agent that died left of that. */
 export interface Revoker {
   /**
@@ -78,9 +59,25 @@ const MOST_TRIES = 100;
 const REASON = 'The credentials of this namespace were revoked.';
 const SLOTS: readonly SlotNumber[] = [1, 2];
 
-/** Makes the revoker of an installation. */
-export function createRevocation(parts: RevocationParts): Revoker {
-  const { store, nonces, accounts, management, keyring, clock, bounds, sleep, intervals, usernamePrefix } = parts;
+/** Creates the revoker of an installation. */
+export function createRevoker(
+  context: Pick<
+    NamespaceContext,
+    | 'config'
+    | 'store'
+    | 'nonces'
+    | 'accounts'
+    | 'management'
+    | 'keyring'
+    | 'clock'
+    | 'bounds'
+    | 'sleep'
+    | 'intervals'
+    | 'reporters'
+  >,
+): Revoker {
+  const { store, nonces, accounts, management, keyring, clock, bounds, sleep, intervals, reporters } = context;
+  const { usernamePrefix } = context.config;
   const fence = fenceMs(intervals);
 
   /**
@@ -97,7 +94,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
     const account = accountName(usernamePrefix, namespace, slot);
     const closeThem = isWritten ? closeConnections : closeOpenConnections;
     const closed = await closeThem(management, account, REASON, options, sleep);
-    for (const connection of closed) parts.onClosed({ namespace, account, connection });
+    for (const connection of closed) reporters.connectionClosed({ namespace, account, connection, reason: 'revoked' });
   };
 
   /** Whether an account has the password that the record says. */
@@ -175,7 +172,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
     finish,
 
     async revoke({ namespace, untilMs = null, nonce }, signal) {
-      const context = (record: NamespaceRecord): RevocationContext => ({
+      const contextOf = (record: NamespaceRecord): RevocationContext => ({
         latestMs: bounds.latestMs(),
         earliestMs: bounds.earliestMs(),
         intervals,
@@ -204,7 +201,7 @@ export function createRevocation(parts: RevocationParts): Revoker {
           // Fixed before anything happens: a redelivery finds what this one was about.
           target = readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
         }
-        const decision = decideRevocation(record, target, context(record));
+        const decision = decideRevocation(record, target, contextOf(record));
         if (decision.action === 'done') return outcome(record);
         if (decision.action === 'finish') {
           // Somebody has died in the middle, or is there. What only waits for its last comparison was done, and told of.

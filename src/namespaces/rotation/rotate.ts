@@ -1,42 +1,14 @@
-import { type Clock, elapsedSinceMs, type Moment, momentOf } from '../../util/clock.ts';
+import { elapsedSinceMs, type Moment, momentOf } from '../../util/clock.ts';
 import { isAgentError } from '../../util/agent-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
-import type { NamespaceStore } from '../../store/store.ts';
 import { accountName, activeSlot } from '../accounts/account-names.ts';
-import type { Backoff } from '../backoff.ts';
-import type { ClockBounds } from '../clock-bounds.ts';
 import { decideRotation, afterRotation, type RotationContext } from './decide-rotation.ts';
 import { addMissingSecrets } from '../accounts/needed-secrets.ts';
-import type { Keyring } from '../accounts/keyring.ts';
-import type { Accounts } from '../accounts/provision.ts';
 import { findDueNamespaces, forEachWithBackoff } from '../due-namespaces.ts';
-import { fenceMs, type Intervals } from '../timing.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
-
-/** A rotation that was written. */
-export interface Rotated {
-  readonly record: NamespaceRecord;
-  /** The account that is active now. */
-  readonly account: string;
-}
-
-/** What {@link createRotation} works with. */
-export interface RotationParts {
-  readonly store: Pick<NamespaceStore, 'get' | 'replace' | 'dueForRotation' | 'list'>;
-  readonly accounts: Pick<Accounts, 'provision'>;
-  readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
-  readonly clock: Clock;
-  readonly bounds: Pick<ClockBounds, 'earliestMs'>;
-  /** At least 0, less than 1. */
-  readonly random: () => number;
-  readonly intervals: Intervals;
-  readonly usernamePrefix: string;
-  readonly backoff: Backoff;
-  /** How many are rotated at once. */
-  readonly width: number;
-  readonly onRotated: (rotated: Rotated) => void;
-}
 
 /** Rotates namespaces. */
 export interface Rotation {
@@ -58,8 +30,14 @@ export interface Rotation {
  * holds, and whoever comes next gives it the same one. The standby account has been out of use for half an interval by
  * then, so that no client notices.
  */
-export function createRotation(parts: RotationParts): Rotation {
-  const { store, accounts, keyring, clock, bounds, random, intervals, backoff, width } = parts;
+export function createRotation(
+  context: Pick<
+    NamespaceContext,
+    'config' | 'store' | 'accounts' | 'keyring' | 'clock' | 'bounds' | 'random' | 'intervals' | 'backoff' | 'reporters'
+  >,
+): Rotation {
+  const { config, store, accounts, keyring, clock, bounds, random, intervals, backoff, reporters } = context;
+  const width = config.managementConcurrency;
   const fence = fenceMs(intervals);
   const contextNow = (): RotationContext => ({ nowMs: clock.nowMs(), intervals, keys: keyring });
   /** For what is due: never too early. */
@@ -82,10 +60,7 @@ export function createRotation(parts: RotationParts): Rotation {
     }
     const next = afterRotation(record, contextNow(), random);
     if (!(await store.replace(next, record.revision))) return false;
-    parts.onRotated({
-      record: next,
-      account: accountName(parts.usernamePrefix, next.namespace, activeSlot(next)),
-    });
+    reporters.namespaceRotated(next, accountName(config.usernamePrefix, next.namespace, activeSlot(next)));
     return true;
   };
 
@@ -103,12 +78,12 @@ export function createRotation(parts: RotationParts): Rotation {
       for (;;) {
         signal.throwIfAborted();
         const readAt = momentOf(clock);
-        const context = dueContext();
-        const due = await findDueNamespaces(
-          (limit) => store.dueForRotation({ states: ['active'], beforeMs: context.nowMs, limit }),
-          (record) => decideRotation(record, context).action !== 'wait' && backoff.ready('rotation', record.namespace),
+        const due = dueContext();
+        const records = await findDueNamespaces(
+          (limit) => store.dueForRotation({ states: ['active'], beforeMs: due.nowMs, limit }),
+          (record) => decideRotation(record, due).action !== 'wait' && backoff.ready('rotation', record.namespace),
         );
-        if ((await rotateAll(due, readAt, signal)) === 0) return;
+        if ((await rotateAll(records, readAt, signal)) === 0) return;
       }
     },
 

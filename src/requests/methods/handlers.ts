@@ -11,8 +11,8 @@ import { type RevokeMethodParts, revokeNamespaceMethod } from './revoke-namespac
 
 /** What the methods do to namespaces. */
 export interface HandlersOptions {
-  readonly claimNamespace: ClaimMethodParts['claimNamespace'];
-  readonly releaseNamespace: ReleaseMethodParts['releaseNamespace'];
+  readonly claim: ClaimMethodParts['claimNamespace'];
+  readonly release: ReleaseMethodParts['releaseNamespace'];
   readonly revoker: RevokeMethodParts['revoker'];
   readonly intervals: Intervals;
   /** Deletes a released namespace in the background. */
@@ -22,18 +22,18 @@ export interface HandlersOptions {
 /** A handler for each method of the contract. */
 export function createHandlers(
   { config, clock, store, jobs, reporters }: Pick<AgentContext, 'config' | 'clock' | 'store' | 'jobs' | 'reporters'>,
-  { claimNamespace, releaseNamespace, revoker, intervals, startDeletion }: HandlersOptions,
+  { claim, release, revoker, intervals, startDeletion }: HandlersOptions,
 ): MethodHandlers {
   return {
     ping: pingMethod({ id: config.id, version: VERSION }, clock),
     'claim-namespace': claimNamespaceMethod({
-      claimNamespace,
+      claimNamespace: claim,
       requireSealedReplies: config.requireSealedReplies,
       reporters,
     }),
     'get-namespace': getNamespaceMethod(store.namespaces),
     'list-namespaces': listNamespacesMethod(store.namespaces),
-    'release-namespace': releaseNamespaceMethod({ releaseNamespace, startDeletion, reporters }),
+    'release-namespace': releaseNamespaceMethod({ releaseNamespace: release, startDeletion, reporters }),
     'revoke-namespace': revokeNamespaceMethod({
       revoker,
       finishRevocation: (namespace) => jobs.trigger('finish-revocation', namespace, aftermathMs(intervals)),

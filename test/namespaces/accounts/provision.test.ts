@@ -3,7 +3,7 @@ import { momentOf } from '../../../src/util/clock.ts';
 import { isAgentError } from '../../../src/util/agent-errors.ts';
 import { permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
-import { type AccountSettings, createAccounts } from '../../../src/namespaces/accounts/provision.ts';
+import { type AccountParts, createAccounts } from '../../../src/namespaces/accounts/provision.ts';
 import { openWindow } from '../../../src/namespaces/write-window.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
@@ -15,19 +15,19 @@ const keyring = createKeyring(new Secret('s'.repeat(32)), []);
 const secretId = keyring.currentSecretId;
 const never = new AbortController().signal;
 
-function setUp(given: Partial<AccountSettings> = {}) {
+function setUp(given: Partial<AccountParts['config']> = {}) {
   const clock = createManualClock();
   const scripted = createScriptedManagement();
   const accounts = createAccounts({
     management: scripted.management,
     keyring,
     storeId: 'store',
-    settings: {
-      agentId: 'pulse-agent',
+    config: {
+      id: 'pulse-agent',
       usernamePrefix: 'p.',
       vhost: 'v',
       publicAmqpUrl: 'amqp://h/v',
-      limits: {},
+      accountLimits: {},
       ...given,
     },
     randomBytes: (size) => Buffer.alloc(size, 7),
@@ -69,7 +69,7 @@ describe('provision', () => {
   });
 
   it('sets the limits that are configured', async () => {
-    const { scripted, make } = setUp({ limits: { 'max-channels': 9, 'max-connections': 3 } });
+    const { scripted, make } = setUp({ accountLimits: { 'max-channels': 9, 'max-connections': 3 } });
     await make(atGeneration(1), 1);
     assert.deepEqual(
       scripted.calls.slice(2).map(({ rest }) => rest),
@@ -86,7 +86,7 @@ describe('provision', () => {
       [2, ['putUser', 'putPermissions']],
       [3, ['putUser']],
     ] as const) {
-      const { scripted, make } = setUp({ limits: { 'max-channels': 1 } });
+      const { scripted, make } = setUp({ accountLimits: { 'max-channels': 1 } });
       const slot = generation % 2 === 1 ? 1 : 2;
       scripted.users.set(`p.taskcluster-x-${slot}`, 'an older hash');
       await make(atGeneration(generation), slot);

@@ -5,7 +5,7 @@ import { hashMatches } from '../../../src/broker/password-hash.ts';
 import { WireError } from '../../../src/contract/wire-errors.ts';
 import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
 import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
-import { type ClaimParts, type ClaimResult, createClaimNamespace } from '../../../src/namespaces/claim/claim.ts';
+import { type ClaimResult, createClaim } from '../../../src/namespaces/claim/claim.ts';
 import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
 import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
 import { createAccounts } from '../../../src/namespaces/accounts/provision.ts';
@@ -21,12 +21,12 @@ const HOUR = 3_600_000;
 const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 const never = new AbortController().signal;
 const keyring = createKeyring(new Secret('s'.repeat(32)), []);
-const settings = {
-  agentId: 'pulse-agent',
+const config = {
+  id: 'pulse-agent',
   usernamePrefix: '',
   vhost: '/',
   publicAmqpUrl: 'amqps://pulse.example/%2F',
-  limits: {},
+  accountLimits: {},
 };
 
 function claim(given: Partial<ClaimInput> = {}): ClaimInput {
@@ -57,29 +57,26 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
     management: scripted.management,
     keyring,
     storeId: store.storeId,
-    settings,
+    config,
     randomBytes,
   });
   /** What others do for a claim. */
   const others: {
     finishRevocation(namespace: string): Promise<void>;
-    clearLeftovers(record: NamespaceRecord): Promise<boolean>;
+    deleteLeftovers(record: NamespaceRecord): Promise<boolean>;
   } = {
     finishRevocation: async () => assert.fail('There is no revocation to be finished.'),
-    clearLeftovers: async () => false,
+    deleteLeftovers: async () => false,
   };
-  const parts: ClaimParts = {
-    store: traced,
-    accounts,
-    clock,
-    bounds: createClockBounds(clock, intervals, () => undefined),
-    randomBytes,
-    intervals,
-    secretId: keyring.currentSecretId,
-    finishRevocation: (namespace) => others.finishRevocation(namespace),
-    clearLeftovers: (record) => others.clearLeftovers(record),
-  };
-  return { store, clock, scripted, steps, hooks, others, claimNamespace: createClaimNamespace(parts) };
+  const bounds = createClockBounds(clock, intervals, () => undefined);
+  const claimNamespace = createClaim(
+    { store: traced, accounts, clock, bounds, randomBytes, intervals, keyring },
+    {
+      revoker: { finish: (namespace) => others.finishRevocation(namespace) },
+      leftovers: { deleteIfAccountExists: (record) => others.deleteLeftovers(record) },
+    },
+  );
+  return { store, clock, scripted, steps, hooks, others, claimNamespace };
 }
 
 type SetUp = ReturnType<typeof setUp>;
@@ -166,13 +163,13 @@ describe('claimNamespace', () => {
     const agent = setUp();
     const gone = recordOf(0, { state: 'deleted', deletedAtMs: 0 });
     agent.store.put(gone);
-    agent.others.clearLeftovers = async (record) => {
+    agent.others.deleteLeftovers = async (record) => {
       agent.store.put({ ...record, state: 'expiring', deletedAtMs: null, revision: record.revision + 1 });
       return true;
     };
     await assert.rejects(agent.claimNamespace(claim(), never), { name: 'RequestConflict' });
     assert.deepEqual(agent.steps, []);
-    agent.others.clearLeftovers = async () => false;
+    agent.others.deleteLeftovers = async () => false;
     agent.store.put(gone);
     assertWorks(agent, await agent.claimNamespace(claim(), never));
   });

@@ -63,7 +63,7 @@ describe('the deletion of namespaces', function () {
     const room = await makeNamespaceRoom(SETTINGS);
     const agents = [room.addAgent(), room.addAgent(), room.addAgent()];
     const names = await Promise.all(Array.from({ length: 4 }, () => doomed(room, agents[0] ?? assert.fail())));
-    await Promise.all(agents.map((agent) => agent.endNamespaces(names, never)));
+    await Promise.all(agents.map((agent) => agent.delete(names, never)));
     for (const namespace of names) {
       assert.equal(room.store.peek(namespace)?.state, 'deleted');
       assert.deepEqual(await objectsOf(room, namespace), []);
@@ -117,7 +117,7 @@ describe('the deletion of namespaces', function () {
     const queue = `queue/${namespace}/one`;
     await crashQueue(room.broker, room.config.vhost, queue);
     assert.ok((await objectsOf(room, namespace)).includes(queue));
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
     assert.deepEqual(await objectsOf(room, namespace), []);
   });
@@ -140,11 +140,11 @@ describe('the deletion of namespaces', function () {
       await manage(room.broker, 'PUT', `/queues/${vhost}/${encodeURIComponent(`queue/${namespace}/${n}`)}`, {});
     }
     down = true;
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.ok(calls <= 8, `${calls} calls`);
     assert.equal(failing([agent]).length, 1);
     down = false;
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
     assert.deepEqual(await objectsOf(room, namespace), []);
   });
@@ -168,7 +168,7 @@ describe('the deletion of namespaces', function () {
     const { connection, closed } = await openAndAwaitClose((await agent.claim(namespace)).connectionString);
     await declareObjects(connection, namespace);
     release(room, namespace);
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.ok(wasDeleted);
     await closed;
     const told = agent.events.filter(({ type }) => type === 'connection.closed');
@@ -190,7 +190,7 @@ describe('the deletion of namespaces', function () {
       },
     });
     const namespace = await doomed(room, agent);
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
     assert.ok(!agent.events.some(({ type }) => type === 'namespace.failing'));
   });
@@ -214,7 +214,7 @@ describe('the deletion of namespaces', function () {
       release(room, namespace);
     }
     steps.splice(0);
-    await agent.endNamespaces(namespaces, never);
+    await agent.delete(namespaces, never);
     const closing = steps.filter((step) => /user.?connections/i.test(step));
     // Until none is seen at two looks in a row, for one account.
     assert.deepEqual(closing, [
@@ -251,9 +251,9 @@ describe('the deletion of namespaces', function () {
         });
         const other = room.addAgent();
         namespace = await doomed(room, other);
-        const ending = stalled.endNamespaces([namespace], never);
+        const ending = stalled.delete([namespace], never);
         await until(standing.signal);
-        await other.endNamespaces([namespace], never);
+        await other.delete([namespace], never);
         assert.equal(room.store.peek(namespace)?.state, 'deleted');
         await sleep(settleMs(INTERVALS) + 50);
         const { connectionString } = await other.claim(namespace);
@@ -284,7 +284,7 @@ describe('the deletion of namespaces', function () {
         return connection;
       }),
     );
-    await agent.endNamespaces([namespace], never);
+    await agent.delete([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
     const user = `${room.config.usernamePrefix}${namespace}-1`;
     const { body } = await manage(room.broker, 'GET', `/connections/username/${user}`, undefined, [404]);

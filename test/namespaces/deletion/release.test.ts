@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
 import { createRelease, decideRelease } from '../../../src/namespaces/deletion/release.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
@@ -25,7 +26,7 @@ async function setUp() {
   const release = createRelease({
     store: store.namespaces,
     nonces: store.nonces,
-    bounds: { earliestMs: () => clock.nowMs() },
+    bounds: createClockBounds(clock, intervals, () => undefined),
     intervals,
   });
   return { clock, store, nonce, release };

@@ -29,8 +29,7 @@ export async function setUpSite(given: Partial<FileSettings> = {}) {
   const { management, repair, reconcile, events } = agent;
   const vhost = encodeURIComponent(config.vhost);
   const namespace = unique('taskcluster-team');
-  const claim = async (name = namespace) =>
-    await agent.claimNamespace({ namespace: name, expiresMs: undefined, contact: null, claimedBy: 'team' }, never);
+  const claim = async (name = namespace) => await agent.claim(name);
   const rotate = async (name = namespace): Promise<void> => {
     const record = store.peek(name) ?? assert.fail();
     store.put({ ...record, nextRotationMs: 0 });

@@ -5,10 +5,10 @@ import { connect } from 'amqplib';
 import { noAudit } from '../../../src/audit/audit.ts';
 import { openManagement } from '../../../src/broker/management/open-management.ts';
 import { createBindingRemover } from '../../../src/broker/foreign-bindings.ts';
-import { systemClock } from '../../../src/util/clock.ts';
+import { systemClock, systemSleep } from '../../../src/util/clock.ts';
 import { createLog } from '../../../src/util/log.ts';
-import { createNamespaceParts } from '../../../src/agent/namespace-parts.ts';
-import { createRepairParts } from '../../../src/agent/repair-parts.ts';
+import { createReporters } from '../../../src/agent/reporters.ts';
+import { createNamespaces } from '../../../src/namespaces/namespaces.ts';
 import { makeInstallation } from '../../support/agent.ts';
 import { BROKER_START_MS, manage } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
@@ -47,25 +47,28 @@ describe('rotation, repair and reconcile in a tight loop on three agents', funct
         store,
         management,
         clock: systemClock,
+        sleep: systemSleep,
         randomBytes,
         random: Math.random,
-        log: createLog(config, { write: () => undefined }),
-        audit: noAudit,
-        events: {
-          emit(type: string, data: object) {
-            if (type === 'account.repaired' && 'repaired' in data) repaired.add(String(data.repaired));
+        reporters: createReporters({
+          events: {
+            emit(type: string, data: object) {
+              if (type === 'account.repaired' && 'repaired' in data) repaired.add(String(data.repaired));
+            },
+            emitAndWait: async () => undefined,
           },
-        },
+          audit: noAudit,
+          log: createLog(config, { write: () => undefined }),
+          clock: systemClock,
+        }),
       };
-      const parts = createNamespaceParts(settings);
-      return { ...parts, ...createRepairParts(settings, parts, remover) };
+      return createNamespaces(settings, remover);
     });
     const namespace = unique('taskcluster-team');
     const account = (slot: number): string => `${config.usernamePrefix}${namespace}-${slot}`;
     const [first] = agents;
     assert.ok(first !== undefined);
-    const claim = () =>
-      first.claimNamespace({ namespace, expiresMs: undefined, contact: null, claimedBy: 'team' }, signal);
+    const claim = () => first.claim({ namespace, expiresMs: undefined, contact: null, claimedBy: 'team' }, signal);
     const generation = (): number => store.peek(namespace)?.generation ?? 0;
 
     await claim();

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import type { Config } from '../../../src/config/config.ts';
 import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
+import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
 import { createRepair } from '../../../src/namespaces/reconciliation/repair.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
+import { partial } from '../../support/partial.ts';
 import { recordOf } from '../../support/records.ts';
 
 const HOUR = 3_600_000;
@@ -14,38 +17,36 @@ function setUp() {
   const clock = createManualClock();
   const store = createMemoryStore();
   const steps: string[] = [];
-  const touches = (): never => assert.fail('The broker was asked.');
-  const repair = createRepair({
-    store: store.namespaces,
-    management: {
-      getUser: touches,
-      getPermissions: touches,
-      getUserLimits: touches,
-      putPermissions: touches,
-      putUserLimit: touches,
-      deleteUserLimit: touches,
-      listUserConnections: touches,
-      closeUserConnections: touches,
+  const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
+  const repair = createRepair(
+    {
+      config: partial<Config>({ id: 'pulse-agent', usernamePrefix: '', vhost: '/', accountLimits: {} }),
+      store: store.namespaces,
+      management: partial({}),
+      accounts: partial({}),
+      keyring: createKeyring(new Secret('s'.repeat(32)), []),
+      clock,
+      bounds: createClockBounds(clock, intervals, () => undefined),
+      sleep: () => assert.fail('It waits.'),
+      random: () => 0,
+      intervals,
+      reporters: partial({}),
     },
-    accounts: { provision: touches },
-    check: touches,
-    keyring: createKeyring(new Secret('s'.repeat(32)), []),
-    clock,
-    bounds: { earliestMs: () => clock.nowMs(), latestMs: () => clock.nowMs() },
-    sleep: touches,
-    random: () => 0,
-    intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 },
-    settings: { agentId: 'pulse-agent', usernamePrefix: '', vhost: '/', limits: {} },
-    async finishRevocation(namespace) {
-      steps.push(`finish ${namespace}`);
+    {
+      checkPassword: () => assert.fail('A password is checked.'),
+      revoker: {
+        async finish(namespace) {
+          steps.push(`finish ${namespace}`);
+        },
+      },
+      leftovers: {
+        async deleteIfAccountExists({ namespace }) {
+          steps.push(`clear ${namespace}`);
+          return true;
+        },
+      },
     },
-    async clearLeftovers({ namespace }) {
-      steps.push(`clear ${namespace}`);
-      return true;
-    },
-    onRepaired: touches,
-    onAdvanced: touches,
-  });
+  );
   return { clock, store, steps, repair };
 }
 

@@ -30,7 +30,7 @@ async function setUp() {
   const nonce = () => room.store.nonces.remember(entry);
   /** Ends the incarnation that is there, and begins another one as soon as that may be. */
   const liveAnew = async (): Promise<string> => {
-    await first.endNamespaces([namespace], never);
+    await first.delete([namespace], never);
     const gone = room.store.peek(namespace) ?? assert.fail();
     assert.equal(gone.state, 'deleted');
     room.store.put({ ...gone, deletedAtMs: Date.now() - 60_000 });
@@ -46,10 +46,10 @@ describe('a request that is delivered again', function () {
 
   it('releases no later incarnation', async () => {
     const { first, second, namespace, nonce, liveAnew, store } = await setUp();
-    assert.ok((await first.releaseNamespace({ namespace, nonce: await nonce() }, never)).isNews);
+    assert.ok((await first.release({ namespace, nonce: await nonce() }, never)).isNews);
     const connectionString = await liveAnew();
     const before = store.peek(namespace);
-    const again = await second.releaseNamespace({ namespace, nonce: await nonce() }, never);
+    const again = await second.release({ namespace, nonce: await nonce() }, never);
     assert.deepEqual(again, { isNews: false, record: undefined });
     assert.deepEqual(store.peek(namespace), before);
     await (await connect(connectionString)).close();
@@ -127,7 +127,7 @@ describe('a request that is delivered again', function () {
     store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
     const tomorrow = Date.now() + day;
     assert.ok((await revoke(first, tomorrow, await nonce())).isNews);
-    await first.endNamespaces([namespace], never);
+    await first.delete([namespace], never);
     for (const untilMs of [tomorrow + day, tomorrow - day / 2]) {
       assert.deepEqual(await revoke(second, untilMs, another()), { isNews: true, refusedUntilMs: untilMs });
       assert.deepEqual(await revoke(second, tomorrow, await nonce()), { isNews: false, refusedUntilMs: untilMs });

@@ -177,7 +177,7 @@ describe('a connection at the time of a revocation', function () {
     const { agent, namespace, half, store } = await setUp();
     const record = store.peek(namespace) ?? assert.fail();
     store.put({ ...record, state: 'expiring', endReason: 'expired' });
-    await agent.endNamespaces([namespace], signal);
+    await agent.delete([namespace], signal);
     await assert.rejects(half.open());
   });
 

@@ -1,0 +1,19 @@
+import type { AgentContext } from '../context.ts';
+import type { NamespaceStore, NonceStore } from '../store/store.ts';
+import type { Keyring } from './accounts/keyring.ts';
+import type { Accounts } from './accounts/provision.ts';
+import type { Backoff } from './backoff.ts';
+import type { ClockBounds } from './clock-bounds.ts';
+import type { Intervals } from './timing.ts';
+
+/** What the parts of this room share. A part takes the fields it needs: `Pick<NamespaceContext, 'store' | 'clock'>`. */
+export interface NamespaceContext
+  extends Pick<AgentContext, 'config' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'> {
+  readonly store: NamespaceStore;
+  readonly nonces: Pick<NonceStore, 'recordOutcome'>;
+  readonly intervals: Intervals;
+  readonly keyring: Keyring;
+  readonly accounts: Accounts;
+  readonly backoff: Backoff;
+  readonly bounds: ClockBounds;
+}

@@ -1,0 +1,95 @@
+import type { BindingRemover } from '../broker/foreign-bindings.ts';
+import { createSweepBindings } from '../broker/sweep-bindings.ts';
+import type { AgentContext } from '../context.ts';
+import type { Store } from '../store/store.ts';
+import { createKeyring } from './accounts/keyring.ts';
+import { createPasswordCheck, createVerifiedHashes } from './accounts/password-check.ts';
+import { createAccounts } from './accounts/provision.ts';
+import { createBackoff } from './backoff.ts';
+import { type ClaimNamespace, createClaim } from './claim/claim.ts';
+import { createClockBounds } from './clock-bounds.ts';
+import { createLeftovers } from './deletion/delete-leftovers.ts';
+import { createDeletion, type DeleteNamespaces } from './deletion/delete-namespaces.ts';
+import { createExpiry, type Expiry } from './deletion/expire.ts';
+import { createRelease, type ReleaseNamespace } from './deletion/release.ts';
+import type { NamespaceContext } from './namespace-context.ts';
+import { createReconcile, type Reconcile } from './reconciliation/reconcile.ts';
+import { createRepair, type Repair } from './reconciliation/repair.ts';
+import { createRevoker, type Revoker } from './revocation/revoke.ts';
+import { createRotation, type Rotation } from './rotation/rotate.ts';
+import { intervalsOf } from './timing.ts';
+
+/** Everything that is done for namespaces, by request or by the agent itself. */
+export interface Namespaces
+  extends Pick<NamespaceContext, 'intervals' | 'keyring' | 'accounts' | 'backoff' | 'bounds'> {
+  readonly claim: ClaimNamespace;
+  readonly release: ReleaseNamespace;
+  readonly revoker: Revoker;
+  readonly rotation: Rotation;
+  readonly expiry: Expiry;
+  readonly delete: DeleteNamespaces;
+  readonly repair: Repair;
+  readonly reconcile: Reconcile;
+}
+
+/** What {@link createNamespaces} takes of the agent, and of its store only what concerns namespaces. */
+export type NamespacesParts = Pick<
+  AgentContext,
+  'config' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
+> & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces'> };
+
+/**
+ * Creates the parts of this room. Makes no call.
+ *
+ * @param bindings removes the foreign bindings that a reconciliation finds.
+ */
+export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingRemover, 'remove'>): Namespaces {
+  const { config, management, clock, store, reporters } = agent;
+  const { storeId } = store;
+  const { usernamePrefix } = config;
+  const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
+  const intervals = intervalsOf(config);
+  const context: NamespaceContext = {
+    ...agent,
+    store: store.namespaces,
+    nonces: store.nonces,
+    intervals,
+    keyring,
+    accounts: createAccounts({ ...agent, storeId, keyring }),
+    backoff: createBackoff(clock, (failure) => reporters.namespaceWorkFailed(failure)),
+    bounds: createClockBounds(clock, intervals, (byMs) => reporters.clockStepped(byMs)),
+  };
+
+  const deleteNamespaces = createDeletion(context);
+  const leftovers = createLeftovers(context, deleteNamespaces);
+  const revoker = createRevoker(context);
+  const checkPassword = createPasswordCheck({ keyring, storeId, usernamePrefix });
+  const repair = createRepair(context, { checkPassword, revoker, leftovers });
+  return {
+    intervals,
+    keyring,
+    accounts: context.accounts,
+    backoff: context.backoff,
+    bounds: context.bounds,
+    claim: createClaim(context, { revoker, leftovers }),
+    release: createRelease(context),
+    revoker,
+    rotation: createRotation(context),
+    expiry: createExpiry(context, deleteNamespaces),
+    delete: deleteNamespaces,
+    repair,
+    reconcile: createReconcile(context, {
+      verified: createVerifiedHashes(checkPassword),
+      repair,
+      leftovers,
+      sweepBindings: createSweepBindings({
+        id: config.id,
+        vhost: config.vhost,
+        management,
+        remover: bindings,
+        onForeign: (binding, isRemoved) =>
+          isRemoved ? reporters.foreignBindingRemoved(binding) : reporters.foreignBindingNotRemoved(binding),
+      }),
+    }),
+  };
+}
