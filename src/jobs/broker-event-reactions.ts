@@ -3,7 +3,7 @@ import type { Alarms } from '../broker/alarms.ts';
 import type { BindingCreated, BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { type BindingRemover, isForeignBinding } from '../broker/foreign-bindings.ts';
 import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
-import { namespaceOfQueue } from '../queues/managed-queue.ts';
+import { namespaceOfQueue } from '../queues/queue-names.ts';
 
 /** What decides about an event. */
 export interface ReactionSettings {

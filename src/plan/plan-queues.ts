@@ -1,7 +1,7 @@
 import type { ListedQueue } from '../broker/management/management.ts';
 import type { NamePattern } from '../util/name-pattern.ts';
 import { type AlertAction, type AlertLimits, decideQueueAlert } from '../queues/decide-alert.ts';
-import { namespaceOfQueue } from '../queues/managed-queue.ts';
+import { namespaceOfQueue } from '../queues/queue-names.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 
@@ -10,7 +10,7 @@ export interface PlannedQueue {
   readonly queue: string;
   readonly namespace: string;
   /** `delete` only if its owner was warned, and if it is still too deep when it is looked at once more. */
-  readonly action: 'warn' | 'recover' | 'delete' | 'carry-on' | 'forget';
+  readonly action: Exclude<AlertAction, 'none'>;
   readonly messages: number | undefined;
   /** Why, as a clause. */
   readonly why: string;
@@ -41,11 +41,10 @@ export function planQueues(
     if (namespace === undefined || record === undefined) return [];
     if (record.state !== 'active' && record.state !== 'provisioning') return [];
     if (exemptQueues.some((pattern) => pattern.test(queue))) return [];
-    const depth = { messages, isWhole: true, seenMs: nowMs };
-    const decided = decideQueueAlert(alerts.get(queue), record.incarnation, depth, limits, nowMs);
-    if (decided === 'none') return [];
-    const action = decided === 'condemn' ? 'delete' : decided;
-    return [{ queue, namespace, action, messages, why: whyOf(decided, messages, limits) }];
+    const depth = { messages, isExact: true, seenMs: nowMs };
+    const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, limits, nowMs);
+    if (action === 'none') return [];
+    return [{ queue, namespace, action, messages, why: whyOf(action, messages, limits) }];
   });
 }
 
@@ -58,13 +57,13 @@ function whyOf(
   switch (action) {
     case 'warn':
       return `${count}, and owners are warned at ${warnAtMessages}`;
-    case 'condemn':
+    case 'delete':
       return `${count}, its owner was warned, and queues are deleted at ${deleteAtMessages}`;
     case 'recover':
       return `${count}, less than half of ${warnAtMessages}`;
-    case 'carry-on':
+    case 'resume':
       return 'an agent began with it and has not finished';
-    case 'forget':
+    case 'discard':
       return 'its alert is of an earlier incarnation of the namespace';
   }
 }

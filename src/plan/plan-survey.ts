@@ -1,7 +1,7 @@
 import type { Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { type PlannedQueue, planQueues } from './plan-queues.ts';
-import { namespaceOfQueue } from '../queues/managed-queue.ts';
+import { namespaceOfQueue } from '../queues/queue-names.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';

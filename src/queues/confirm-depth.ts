@@ -1,58 +1,68 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Management } from '../broker/management/management.ts';
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
-import { type Clock, type Moment, momentOf } from '../util/clock.ts';
+import type { Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import { LISTING_LAG_MS } from './decide-alert.ts';
-import { isCounted } from './managed-queue.ts';
 
-/** What {@link createConfirmDepth} works with. */
-export interface ConfirmDepthParts {
+interface ConfirmDepthParts {
   readonly management: Pick<Management, 'listQueues' | 'getQueue'>;
-  readonly readyCounts: Pick<QueueDepths, 'read'>;
+  readonly queueDepths: Pick<QueueDepths, 'read'>;
+  readonly config: Pick<Config, 'vhost'>;
   readonly clock: Clock;
-  readonly vhost: string;
+  readonly sleep: Sleep;
 }
 
-/** What was seen of a queue right before it would be deleted. */
+/** The state of a queue immediately before its deletion. */
 export type ConfirmedDepth =
   | { readonly is: 'missing' }
   | { readonly is: 'unknown' }
   | {
-      readonly is: 'there';
+      readonly is: 'present';
       readonly messages: number;
-      /** Whether these are the ready ones alone, which can be counted again at once. */
+      /** Whether these are the ready messages alone, which can be counted again immediately. */
       readonly isReady: boolean;
       readonly seenAt: Moment;
     };
 
 /**
- * Looks at one queue as precisely as RabbitMQ lets one. It rejects as the broker's calls do.
+ * Measures the depth of one queue as precisely as RabbitMQ permits.
  *
- * @param enough with so many messages it is not looked further
+ * @param enough no second measurement is made when this many messages are ready
+ * @throws AgentError as the broker's calls do; the signal's reason
  */
 export type ConfirmDepth = (queue: string, enough: number, signal: AbortSignal) => Promise<ConfirmedDepth>;
 
 /**
- * Makes the look. A passive declaration is fresh and counts what is ready. Only where that is not enough, as consumers may
- * hold the rest, the listing is asked, so much later that it knows what the first look knew.
+ * A passive declaration is fresh and counts the ready messages. Only where those are not enough, because consumers may
+ * hold the rest, the listing is read, after its lag.
  */
-export function createConfirmDepth({ management, readyCounts, clock, vhost }: ConfirmDepthParts): ConfirmDepth {
+export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
+  const { management, queueDepths, clock, sleep } = parts;
+  const { vhost } = parts.config;
   return async (name, enough, signal) => {
     const readAt = momentOf(clock);
-    const ready = (await readyCounts.read([name], signal)).get(name);
+    const ready = (await queueDepths.read([name], signal)).get(name);
     if (ready !== undefined && ready >= enough) {
       const queue = await management.getQueue(vhost, name, { signal });
       if (queue === undefined) return { is: 'missing' };
-      return isCounted(queue) ? { is: 'there', messages: ready, isReady: true, seenAt: readAt } : { is: 'unknown' };
+      return holdsUnread(queue) ? { is: 'present', messages: ready, isReady: true, seenAt: readAt } : { is: 'unknown' };
     }
-    if (ready !== undefined) await sleep(LISTING_LAG_MS, undefined, { signal });
+    if (ready !== undefined) await sleep(LISTING_LAG_MS, signal);
     const seenAt = momentOf(clock);
     const listed = (await management.listQueues(vhost, { signal })).find((queue) => queue.name === name);
-    // One that has crashed is in no listing.
+    // A queue that has crashed is in no listing.
     if (listed === undefined) {
       return { is: (await management.getQueue(vhost, name, { signal })) === undefined ? 'missing' : 'unknown' };
     }
     const { messages } = listed;
-    return messages === undefined ? { is: 'unknown' } : { is: 'there', messages, isReady: false, seenAt };
+    return messages === undefined ? { is: 'unknown' } : { is: 'present', messages, isReady: false, seenAt };
   };
+}
+
+/**
+ * Whether a queue holds only messages that no consumer has acknowledged. A stream keeps all messages, so its depth is
+ * meaningless: a listing has none for it, but a passive declaration has.
+ */
+export function holdsUnread({ type }: { readonly type: string }): boolean {
+  return type === 'classic' || type === 'quorum';
 }

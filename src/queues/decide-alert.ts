@@ -1,15 +1,22 @@
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 
-/** How deep a queue was at a look. */
+/** The depth of a queue, as one survey or inspection observed it. */
 export interface Depth {
-  /** Undefined when nobody knows: a stream, or a queue whose node is down. That is not 0. Also when it is gone. */
+  /** Undefined where the depth is unknown, which is not 0: a stream, a queue whose node is down, or no queue at all. */
   readonly messages: number | undefined;
-  /** Whether there is no such queue any more. */
-  readonly isGone?: boolean;
-  /** Whether these are all messages; otherwise there are at least so many. */
-  readonly isWhole: boolean;
-  /** When the look began, in ms since the epoch. */
+  /** Whether the queue does not exist. */
+  readonly isMissing?: boolean;
+  /** Whether these are all messages; otherwise it holds at least this many. */
+  readonly isExact: boolean;
+  /** When the observation began, in ms since the epoch. */
   readonly seenMs: number;
+}
+
+/** A queue as a survey or an inspection observed it. */
+export interface ObservedQueue {
+  readonly queue: string;
+  readonly depth: Depth;
+  readonly alert: QueueAlert | undefined;
 }
 
 /** The thresholds, in messages. */
@@ -20,66 +27,68 @@ export interface AlertLimits {
 }
 
 /**
- * What a look asks for.
+ * What a depth asks for.
  * - `warn`: raise an alert.
- * - `recover`: it is small again.
- * - `condemn`: delete it, if its owner was warned.
- * - `carry-on`: whoever changed the alert last has not finished.
- * - `forget`: the alert is about a queue that is gone, or of an earlier incarnation of the namespace.
+ * - `recover`: end the alert, because the queue has recovered.
+ * - `delete`: delete the queue, if its owner was warned.
+ * - `resume`: finish what an agent began with the alert before it died.
+ * - `discard`: remove the alert of a queue that does not exist, or of an earlier incarnation of the namespace.
  */
-export type AlertAction = 'none' | 'warn' | 'recover' | 'condemn' | 'carry-on' | 'forget';
+export type AlertAction = 'none' | 'warn' | 'recover' | 'delete' | 'resume' | 'discard';
 
-/** A queue is deleted at most so long after it was last seen to be too deep, by a call that may take as long. In ms. */
+/**
+ * A delete call is sent no later than this after the depth was confirmed, and takes no longer than this, in ms.
+ */
 export const DELETE_WINDOW_MS = 4_000;
 
 /**
- * For how long an agent is left to finish what it began with an alert, in ms; then it is taken for dead. A delete that it
- * has sent cannot arrive any more by then.
+ * An agent has this long to finish what it began with an alert, in ms; then another agent takes over. A delete call that
+ * it sent can no longer arrive by then.
  */
-export const FINISH_MS = 10_000;
+export const TAKEOVER_AFTER_MS = 10_000;
 
-/** By how much a listing may lag: up to 2.5 s were measured with quorum queues. In ms. */
+/** How far a listing may lag behind, in ms. Up to 2.5 s were measured with quorum queues. */
 export const LISTING_LAG_MS = 3_000;
 
-/** The clocks of two agents differ by less, in ms: what lies further ahead was written before a clock was set back. */
-const CLOCK_DIFFERENCE_MS = 60_000;
+/** The clocks of two agents differ by less, in ms. An alert further in the future was written before a clock was set back. */
+const MAX_CLOCK_DIFFERENCE_MS = 60_000;
 
 /**
- * Decides what a look at a queue asks for. One step at a look: a queue that is far too deep when it is first seen is
- * warned of first. Between a warning and the next one lies a depth below half of the threshold, so that a queue that
- * stays near it is warned of once.
+ * Decides what the depth of a queue asks for, one step at a time: a queue that is first seen above both thresholds is
+ * warned of first. Between two warnings the depth falls below half of the threshold, so a queue that stays near the
+ * threshold causes one warning.
  *
- * @param incarnation that of the namespace now; undefined when nobody watches the queue any more
+ * @param incarnation that of the namespace now; undefined when the queue is no longer watched
  */
 export function decideQueueAlert(
   alert: QueueAlert | undefined,
   incarnation: string | undefined,
-  { messages, isWhole, isGone = false, seenMs }: Depth,
+  { messages, isExact, isMissing = false, seenMs }: Depth,
   { warnAtMessages, deleteAtMessages }: AlertLimits,
   nowMs: number,
 ): AlertAction {
   if (alert === undefined) return messages !== undefined && messages >= warnAtMessages ? 'warn' : 'none';
-  const changedMs = alert.changedMs > nowMs + CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
-  const isAbandoned = nowMs >= changedMs + FINISH_MS;
+  const changedMs = alert.changedMs > nowMs + MAX_CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
+  const isAbandoned = nowMs >= changedMs + TAKEOVER_AFTER_MS;
   if (alert.incarnation !== incarnation) {
-    if (alert.level !== 'deleting' && alert.level !== 'deleted') return 'forget';
+    if (alert.level !== 'deleting' && alert.level !== 'deleted') return 'discard';
     if (!isAbandoned) return 'none';
-    // Whose queue was deleted is told so, whatever has become of the namespace since.
-    return isGone || alert.level === 'deleted' ? 'carry-on' : 'forget';
+    // The owner of a deleted queue is notified even if the namespace has been deleted since.
+    return isMissing || alert.level === 'deleted' ? 'resume' : 'discard';
   }
-  if (isGone && (alert.level === 'warning' || alert.level === 'warned')) return 'forget';
-  if (alert.level !== 'warned') return isAbandoned ? 'carry-on' : 'none';
-  // A look from before the alert was written says nothing about it.
+  if (isMissing && (alert.level === 'warning' || alert.level === 'warned')) return 'discard';
+  if (alert.level !== 'warned') return isAbandoned ? 'resume' : 'none';
+  // A depth from before the alert was written says nothing about it.
   if (messages === undefined || seenMs <= changedMs) return 'none';
-  if (messages >= deleteAtMessages) return 'condemn';
-  return isWhole && messages < warnAtMessages / 2 && seenMs > changedMs + LISTING_LAG_MS ? 'recover' : 'none';
+  if (messages >= deleteAtMessages) return 'delete';
+  return isExact && messages < warnAtMessages / 2 && seenMs > changedMs + LISTING_LAG_MS ? 'recover' : 'none';
 }
 
-/** An alert as it is to be written next. */
+/** The next revision of an alert. */
 export function nextAlert(
   alert: QueueAlert,
-  given: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'seenMs'>>,
+  changes: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'seenMs'>>,
   nowMs: number,
 ): QueueAlert {
-  return { ...alert, ...given, revision: alert.revision + 1, changedMs: nowMs };
+  return { ...alert, ...changes, revision: alert.revision + 1, changedMs: nowMs };
 }

@@ -1,114 +1,117 @@
 import type { Clock } from '../util/clock.ts';
 
-/** What {@link createInspectionSchedule} works with. */
-export interface InspectionScheduleParts {
+interface InspectionScheduleParts {
   readonly clock: Clock;
-  /** Looks at these queues. */
-  readonly look: (queues: readonly string[], signal: AbortSignal) => Promise<void>;
-  /** A look that failed; the next survey does its work. */
-  readonly onFault: (error: unknown) => void;
+  readonly inspect: (queues: readonly string[], signal: AbortSignal) => Promise<void>;
+  /** Takes why an inspection failed; the next survey does its work. */
+  readonly onError: (error: unknown) => void;
 }
 
-/** Remembers which queues to look at soon, and looks at many of them at once. */
+/** This agent's inspections to come, in memory, and which queues were created or deleted lately. */
 export interface InspectionSchedule {
-  /** Asks for a look at a queue in so many ms; asked for several times, it is looked at once, at the earliest time. */
-  ask(queue: string, afterMs: number): void;
-  /** A queue came or went: what was seen of it before is about another one. */
-  renewed(queue: string): void;
-  /** Whether nothing is known to have come or gone under this name since an instant, in ms of the monotonic clock. */
-  isSameSince(queue: string, sinceMs: number): boolean;
-  drop(queue: string): void;
-  /** How many queues wait for a look. */
-  readonly waiting: number;
+  /** Schedules the inspection of a queue. Scheduled several times, it is inspected once, at the earliest time. */
+  add(queue: string, afterMs: number): void;
+  cancel(queue: string): void;
+  /** How many queues are scheduled. */
+  readonly size: number;
+  /** Records that a queue was created or deleted: what was observed before is about another queue. */
+  recordReplacement(queue: string): void;
+  /**
+   * Whether a queue of this name is known to have been created or deleted.
+   *
+   * @param sinceMs in ms of the monotonic clock
+   */
+  wasReplacedSince(queue: string, sinceMs: number): boolean;
+  /** Aborts the running inspection and cancels the rest. */
   stop(): Promise<void>;
 }
 
 /**
- * So many queues wait for a look at most, whatever bursts come: a node's worth of clients that connect again. One more is
- * left to the next survey.
+ * Bounds the memory during a burst, such as all clients of a node that reconnect. Queues above it are left to the next
+ * survey.
  */
-const MOST_WAITING = 10_000;
+const MAX_QUEUES = 10_000;
 
-/** So many at once. */
-const BATCH = 500;
+const BATCH_SIZE = 500;
 
-/** The pause between two batches, in ms: others talk to the broker as well. */
-const SHORTEST_PAUSE_MS = 50;
+/** The pause between two batches, in ms: the broker has other clients as well. */
+const MIN_PAUSE_MS = 50;
 
-/** For so long it is remembered that a queue came or went, in ms: longer than anything that is done after a look. */
-const RENEWED_MS = 60_000;
+/** How long a replacement is remembered, in ms: longer than anything that follows an observation. */
+const REPLACEMENT_MEMORY_MS = 60_000;
 
-/** Starts with nothing to look at. */
-export function createInspectionSchedule({ clock, look, onFault }: InspectionScheduleParts): InspectionSchedule {
-  const due = new Map<string, number>();
-  const renewals = new Map<string, number>();
+/** Starts empty. */
+export function createInspectionSchedule({ clock, inspect, onError }: InspectionScheduleParts): InspectionSchedule {
+  /** When each queue is to be inspected, and when it was last replaced, in ms of the monotonic clock. */
+  const dueMs = new Map<string, number>();
+  const replacedMs = new Map<string, number>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = Infinity;
-  let looking: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
 
   const arm = (atMs: number): void => {
-    if (looking !== undefined || stopping.signal.aborted || atMs >= timerDueMs) return;
+    if (running !== undefined || stopping.signal.aborted || atMs >= timerDueMs) return;
     clearTimeout(timer);
     timerDueMs = atMs;
-    timer = setTimeout(start, Math.max(SHORTEST_PAUSE_MS, atMs - clock.monotonicMs())).unref();
+    timer = setTimeout(run, Math.max(MIN_PAUSE_MS, atMs - clock.monotonicMs())).unref();
   };
-  const start = (): void => {
+  const run = (): void => {
     timerDueMs = Infinity;
-    looking = lookAtDue()
+    running = inspectDue()
       .catch((error: unknown) => {
-        if (!stopping.signal.aborted) onFault(error);
+        if (!stopping.signal.aborted) onError(error);
       })
       .finally(() => {
-        looking = undefined;
-        if (due.size > 0) arm(earliest());
+        running = undefined;
+        if (dueMs.size > 0) arm(earliestMs());
       });
   };
-  const earliest = (): number => {
-    let earliestMs = Infinity;
-    for (const atMs of due.values()) if (atMs < earliestMs) earliestMs = atMs;
-    return earliestMs;
+  const earliestMs = (): number => {
+    let earliest = Infinity;
+    for (const atMs of dueMs.values()) if (atMs < earliest) earliest = atMs;
+    return earliest;
   };
-  const lookAtDue = async (): Promise<void> => {
+  const inspectDue = async (): Promise<void> => {
     const nowMs = clock.monotonicMs();
     const batch: string[] = [];
-    for (const [queue, atMs] of due) {
+    for (const [queue, atMs] of dueMs) {
       if (atMs > nowMs) continue;
       batch.push(queue);
-      due.delete(queue);
-      if (batch.length >= BATCH) break;
+      dueMs.delete(queue);
+      if (batch.length >= BATCH_SIZE) break;
     }
-    if (batch.length > 0) await look(batch, stopping.signal);
+    if (batch.length > 0) await inspect(batch, stopping.signal);
   };
 
   return {
-    get waiting() {
-      return due.size;
+    get size() {
+      return dueMs.size;
     },
-    ask(queue, afterMs) {
+    add(queue, afterMs) {
       const atMs = clock.monotonicMs() + afterMs;
-      const known = due.get(queue);
-      if (known === undefined ? due.size >= MOST_WAITING : known <= atMs) return;
-      due.set(queue, atMs);
+      const scheduledMs = dueMs.get(queue);
+      if (scheduledMs === undefined ? dueMs.size >= MAX_QUEUES : scheduledMs <= atMs) return;
+      dueMs.set(queue, atMs);
       arm(atMs);
     },
-    renewed(queue) {
+    cancel: (queue) => void dueMs.delete(queue),
+    recordReplacement(queue) {
       const nowMs = clock.monotonicMs();
-      renewals.delete(queue);
-      renewals.set(queue, nowMs);
-      for (const [oldest, atMs] of renewals) {
-        // In order of time: the first young one ends it.
-        if (renewals.size <= MOST_WAITING && atMs > nowMs - RENEWED_MS) break;
-        renewals.delete(oldest);
+      replacedMs.delete(queue);
+      replacedMs.set(queue, nowMs);
+      // The map is in order of time.
+      for (const [oldest, atMs] of replacedMs) {
+        if (replacedMs.size <= MAX_QUEUES && atMs > nowMs - REPLACEMENT_MEMORY_MS) break;
+        replacedMs.delete(oldest);
       }
     },
-    isSameSince: (queue, sinceMs) => (renewals.get(queue) ?? -Infinity) < sinceMs,
-    drop: (queue) => void due.delete(queue),
+    wasReplacedSince: (queue, sinceMs) => (replacedMs.get(queue) ?? -Infinity) >= sinceMs,
     async stop() {
       stopping.abort(new Error('The agent stops.'));
       clearTimeout(timer);
-      due.clear();
-      await looking;
+      dueMs.clear();
+      await running;
     },
   };
 }

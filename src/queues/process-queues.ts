@@ -1,72 +1,63 @@
 import type { Reporters } from '../agent/reporters.ts';
-import { forEachConcurrently } from '../util/concurrency.ts';
-import type { Clock } from '../util/clock.ts';
-import type { NamePattern } from '../util/name-pattern.ts';
-import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { Config } from '../config/config.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { NamespaceStore } from '../store/store.ts';
-import type { Alerts } from './alerts.ts';
-import { type AlertLimits, decideQueueAlert, type Depth } from './decide-alert.ts';
-import { namespaceOfQueue } from './managed-queue.ts';
+import type { Clock } from '../util/clock.ts';
+import { forEachConcurrently } from '../util/concurrency.ts';
+import type { ApplyAlertAction } from './apply-alert-action.ts';
+import { decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
+import { namespaceOfQueue } from './queue-names.ts';
 
-/** What {@link createProcessQueues} works with. */
-export interface ProcessQueuesParts {
-  readonly namespaces: Pick<NamespaceStore, 'get'>;
-  readonly alerts: Alerts;
+interface ProcessQueuesParts {
+  readonly store: { readonly namespaces: Pick<NamespaceStore, 'get'> };
+  readonly applyAlertAction: ApplyAlertAction;
+  readonly config: Pick<Config, 'namespacePrefix' | 'exemptQueues' | 'warnAtMessages' | 'deleteAtMessages'>;
   readonly clock: Clock;
-  readonly limits: AlertLimits;
-  readonly namespacePrefix: string;
-  /** Queues whose whole name one of these matches are left alone. */
-  readonly exemptQueues: readonly NamePattern[];
   readonly reporters: Pick<Reporters, 'queueNotProcessed'>;
 }
 
-/** A queue about which there may be something to do. */
-export interface SeenQueue {
-  readonly queue: string;
-  readonly depth: Depth;
-  readonly alert: QueueAlert | undefined;
-}
-
 /**
- * Decides about queues that were looked at, and does it. One that fails stops none of the others.
+ * Decides about observed queues, and does what was decided. The failure of one does not affect the rest.
  *
- * @throws AgentError of the last failure when only failures come: it is not the queues then; the signal's reason
+ * @throws AgentError of the latest of eight failures in a row: then the broker or the store fails, not a queue; the signal's
+ *   reason
  */
-export type ProcessQueues = (seen: readonly SeenQueue[], signal: AbortSignal) => Promise<void>;
+export type ProcessQueues = (observed: readonly ObservedQueue[], signal: AbortSignal) => Promise<void>;
 
-/** Several at once, so that one whose deletion takes long holds up no other. */
-const WIDTH = 8;
+/** A slow deletion does not delay the other queues. */
+const CONCURRENCY = 8;
 
-/** Builds it. Only queues of a namespace that has a record and is not ending are ever acted upon. */
+/** Acts only on queues of a namespace that has a record and is not being deleted. */
 export function createProcessQueues(parts: ProcessQueuesParts): ProcessQueues {
-  const { namespaces, alerts, clock, limits, namespacePrefix, exemptQueues, reporters } = parts;
+  const { store, applyAlertAction, config, clock, reporters } = parts;
 
-  const ownerOf = async (queue: string): Promise<NamespaceRecord | undefined> => {
-    const namespace = namespaceOfQueue(namespacePrefix, queue);
-    if (namespace === undefined || exemptQueues.some((pattern) => pattern.test(queue))) return undefined;
-    const record = await namespaces.get(namespace);
+  /** The record of the namespace for which a queue is watched. */
+  const watchingRecord = async (queue: string): Promise<NamespaceRecord | undefined> => {
+    const namespace = namespaceOfQueue(config.namespacePrefix, queue);
+    if (namespace === undefined || config.exemptQueues.some((pattern) => pattern.test(queue))) return undefined;
+    const record = await store.namespaces.get(namespace);
     return record?.state === 'active' || record?.state === 'provisioning' ? record : undefined;
   };
-  const judge = async ({ queue, depth, alert }: SeenQueue, signal: AbortSignal): Promise<void> => {
-    const record = await ownerOf(queue);
+  const processQueue = async (observed: ObservedQueue, signal: AbortSignal): Promise<void> => {
+    const { queue, depth, alert } = observed;
+    const record = await watchingRecord(queue);
     if (record === undefined && alert === undefined) return;
-    const action = decideQueueAlert(alert, record?.incarnation, depth, limits, clock.nowMs());
-    await alerts.carryOut(action, { queue, record, depth }, alert, signal);
+    const action = decideQueueAlert(alert, record?.incarnation, depth, config, clock.nowMs());
+    await applyAlertAction(action, observed, record, signal);
   };
 
-  return async (seen, signal) => {
+  return async (queues, signal) => {
     let failuresInARow = 0;
-    await forEachConcurrently(seen, WIDTH, async (one) => {
+    await forEachConcurrently(queues, CONCURRENCY, async (observed) => {
       signal.throwIfAborted();
       try {
-        await judge(one, signal);
+        await processQueue(observed, signal);
         failuresInARow = 0;
       } catch (error) {
         if (signal.aborted) throw error;
-        reporters.queueNotProcessed(one.queue, error);
+        reporters.queueNotProcessed(observed.queue, error);
         failuresInARow += 1;
-        if (failuresInARow >= WIDTH) throw error;
+        if (failuresInARow >= CONCURRENCY) throw error;
       }
     });
   };

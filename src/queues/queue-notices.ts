@@ -1,42 +1,43 @@
 import { createHash } from 'node:crypto';
+import { newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice, NoticeKind, NoticeStore } from '../store/notice-records.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import type { NamespaceRecord } from '../store/namespace-record.ts';
-import { newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
 import type { AlertLimits } from './decide-alert.ts';
 
-/** What {@link createQueueNotices} works with. */
-export interface QueueNoticesParts {
-  readonly store: Pick<NoticeStore, 'add' | 'get' | 'replace'>;
-  readonly limits: AlertLimits;
+interface QueueNoticesParts {
+  readonly store: { readonly notices: Pick<NoticeStore, 'add' | 'get' | 'replace'> };
+  readonly config: AlertLimits;
 }
 
 /**
- * How far the owner is warned.
- * - `done`: the warning was sent, or at least tried; or there is nobody to warn.
- * - `waiting`: it is stored, and nobody has tried yet.
- * - `never`: it will never be tried, as there was no contact then.
+ * The state of the warning to an owner.
+ * - `done`: it was sent, or at least attempted; or the namespace has no contact.
+ * - `waiting`: it is stored and not attempted yet.
+ * - `never-sent`: it was withdrawn before any attempt, because the namespace had no contact then.
  */
-export type Warning = 'done' | 'waiting' | 'never';
+type WarningState = 'done' | 'waiting' | 'never-sent';
 
-/** The notices of alerts. Their ids are made from the alert, so that adding one again changes nothing. */
+/** The notices of alerts. Their ids are derived from the alert, so adding one twice changes nothing. */
 export interface QueueNotices {
-  /** Stores the warning, unless there is nobody to warn. */
+  /** Stores the warning if the namespace has a contact. */
   addWarning(record: NamespaceRecord, alert: QueueAlert): Promise<void>;
-  /** How far the warning is; stores it where the namespace got a contact only later. */
-  warning(record: NamespaceRecord, alert: QueueAlert): Promise<Warning>;
-  /** Stores that it is small again, where a warning was stored. */
+  /** Stores the warning if it is not stored yet, as the contact may be newer than the alert. */
+  ensureWarning(record: NamespaceRecord, alert: QueueAlert): Promise<WarningState>;
+  /** Stores that the queue has recovered if a warning was stored. */
   addRecovery(record: NamespaceRecord, alert: QueueAlert): Promise<void>;
-  /** Stores that it is about to be deleted; it is sent when it has been. */
+  /** Stores the notice of a deletion before it happens. It stays held until {@link QueueNotices.releaseDeletion}. */
   holdDeletion(record: NamespaceRecord, alert: QueueAlert): Promise<void>;
-  /** It has been deleted. */
+  /** Has the held notice sent: the queue is deleted. */
   releaseDeletion(alert: QueueAlert, nowMs: number): Promise<void>;
-  /** It is not deleted after all. */
+  /** Withdraws the held notice: the queue is not deleted. */
   withdrawDeletion(alert: QueueAlert, nowMs: number): Promise<void>;
 }
 
-/** Builds them. */
-export function createQueueNotices({ store, limits }: QueueNoticesParts): QueueNotices {
+/** Builds on the store alone. */
+export function createQueueNotices({ store: { notices }, config }: QueueNoticesParts): QueueNotices {
+  const { warnAtMessages, deleteAtMessages } = config;
+
   const add = async (
     kind: NoticeKind,
     { contact }: NamespaceRecord,
@@ -45,50 +46,47 @@ export function createQueueNotices({ store, limits }: QueueNoticesParts): QueueN
   ): Promise<void> => {
     if (contact === null) return;
     const { namespace, incarnation, queue, messages, seenMs } = alert;
+    const id = noticeId(alert, kind);
     const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
-    const about = {
-      id: noticeId(alert, kind),
-      kind,
-      namespace,
-      incarnation,
-      queue,
-      contact,
-      follows,
-      messages,
-      seenMs,
-    };
-    await store.add(newNotice({ ...about, ...limits }, state));
+    const limits = { warnAtMessages, deleteAtMessages };
+    const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, seenMs, ...limits };
+    await notices.add(newNotice(about, state));
   };
-  /** Writes what becomes of the notice of the deletion while it is held. */
-  const change = async (alert: QueueAlert, next: (held: Notice) => Notice): Promise<void> => {
+
+  const replaceHeldDeletion = async (alert: QueueAlert, next: (held: Notice) => Notice): Promise<void> => {
     for (;;) {
-      const held = await store.get(noticeId(alert, 'queue-deletion'));
+      const held = await notices.get(noticeId(alert, 'queue-deletion'));
       if (held?.state !== 'held') return;
-      if (await store.replace(next(held), held.revision)) return;
+      if (await notices.replace(next(held), held.revision)) return;
     }
   };
+
   return {
     addWarning: (record, alert) => add('queue-warning', record, alert),
-    async warning(record, alert) {
+    async ensureWarning(record, alert) {
       if (record.contact === null) return 'done';
-      const notice = await store.get(noticeId(alert, 'queue-warning'));
+      const notice = await notices.get(noticeId(alert, 'queue-warning'));
       if (notice === undefined) {
         await add('queue-warning', record, alert);
         return 'waiting';
       }
-      if (notice.state === 'withdrawn' && notice.attempts === 0) return 'never';
-      // The first attempt may still be on its way.
-      return notice.attempts > (notice.inProgress ? 1 : 0) || notice.state === 'failed' ? 'done' : 'waiting';
+      if (notice.state === 'withdrawn' && notice.attempts === 0) return 'never-sent';
+      const finishedAttempts = notice.attempts - (notice.inProgress ? 1 : 0);
+      return finishedAttempts > 0 || notice.state === 'failed' ? 'done' : 'waiting';
     },
     async addRecovery(record, alert) {
-      if ((await store.get(noticeId(alert, 'queue-warning'))) !== undefined)
-        await add('queue-recovered', record, alert);
+      const warning = await notices.get(noticeId(alert, 'queue-warning'));
+      if (warning !== undefined) await add('queue-recovered', record, alert);
     },
     holdDeletion: (record, alert) => add('queue-deletion', record, alert, 'held'),
-    // With the depth that it was deleted for: it may have been held since an earlier one.
+    // With the depth for which it was deleted: it may have been held since an earlier one.
     releaseDeletion: (alert, nowMs) =>
-      change(alert, (held) => ({ ...releaseNotice(held, nowMs), messages: alert.messages, seenMs: alert.seenMs })),
-    withdrawDeletion: (alert, nowMs) => change(alert, (held) => withdrawNotice(held, nowMs)),
+      replaceHeldDeletion(alert, (held) => ({
+        ...releaseNotice(held, nowMs),
+        messages: alert.messages,
+        seenMs: alert.seenMs,
+      })),
+    withdrawDeletion: (alert, nowMs) => replaceHeldDeletion(alert, (held) => withdrawNotice(held, nowMs)),
   };
 }
 

@@ -1,16 +1,16 @@
 import { createQueueDepths } from '../broker/amqp/queue-depths.ts';
 import { ensureBackstop } from '../broker/backstop.ts';
 import type { AgentContext } from '../context.ts';
-import { createAlerts } from './alerts.ts';
+import { createApplyAlertAction } from './apply-alert-action.ts';
 import { createConfirmDepth } from './confirm-depth.ts';
-import { createDeleteQueue } from './delete-queue.ts';
-import { createGrowth } from './growth.ts';
-import { createInspect, type Inspect } from './inspect-queue.ts';
+import { createDeleteFromBroker } from './delete-from-broker.ts';
+import { createGrowthTracker } from './growth-tracker.ts';
+import { createInspectQueues, type InspectQueues } from './inspect-queues.ts';
 import { createInspectionSchedule } from './inspection-schedule.ts';
 import { createProcessQueues } from './process-queues.ts';
+import { createQueueDeletion } from './queue-deletion.ts';
 import { createQueueNotices } from './queue-notices.ts';
-import { createRemoveQueue } from './remove-queue.ts';
-import { createSurvey, type Survey } from './survey-queues.ts';
+import { createSurveyQueues, type SurveyQueues } from './survey-queues.ts';
 
 /** What {@link createQueues} takes. */
 export type QueuesContext = Pick<
@@ -18,103 +18,70 @@ export type QueuesContext = Pick<
   'config' | 'store' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'log' | 'jobs' | 'reporters'
 >;
 
-/** The watching of queues: surveys, inspections, warnings, deletions and the backstop. */
+/** The watching of queues: surveys, inspections, alerts and the backstop. */
 export interface Queues {
-  readonly survey: Survey;
-  readonly inspect: Inspect;
-  /** Inspects a queue soon in this agent, because it is new or has lost a consumer. */
+  readonly survey: SurveyQueues;
+  readonly inspect: InspectQueues;
+  /** Schedules the inspection of a queue that is new or has lost a consumer. */
   inspectSoon(queue: string, isNew: boolean): void;
   /** Forgets what is known of a queue that was deleted. */
   forget(queue: string): void;
-  /** Applies the backstop policy as configured. A failure is logged: an agent works without it. */
+  /** Applies the backstop policy as configured. A failure is logged: the agent works without it. */
   applyBackstop(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A queue that is new or has lost a consumer is inspected this much later, in ms: other events may follow. */
+/** A queue that is new or has lost a consumer is inspected after this, in ms: more events may follow. */
 const INSPECT_SOON_MS = 1_000;
 
-/** Assembles the watching of queues. */
+/** Assembles the room. */
 export function createQueues(context: QueuesContext): Queues {
-  const { config, store, management, clock, log, reporters } = context;
-  const { id, vhost, namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;
-  const limits = { warnAtMessages, deleteAtMessages };
-  const longestPauseMs = config.surveyIntervalSeconds * 1000;
+  const { config, management, log } = context;
 
-  const readyCounts = createQueueDepths({ amqpUrl: config.rabbitmqUrl, ca: config.rabbitmqCa, id });
+  const queueDepths = createQueueDepths({ amqpUrl: config.rabbitmqUrl, ca: config.rabbitmqCa, id: config.id });
   const schedule = createInspectionSchedule({
-    clock,
-    look: (queues, signal) => inspect(queues, signal),
-    onFault: (error) =>
+    ...context,
+    inspect: (queues, signal) => inspect(queues, signal),
+    onError: (error) =>
       log.warn({ code: 'inspection_failed', err: error }, 'could not inspect queues; the next survey does it'),
   });
-  const onGrowing = (queue: string, lookAfterMs: number): void => schedule.ask(queue, lookAfterMs);
-  const growth = createGrowth({ limits, horizonMs: longestPauseMs });
-  const notices = createQueueNotices({ store: store.notices, limits });
-  const deletion = createDeleteQueue({
-    store,
+  const growth = createGrowthTracker({ limits: config, horizonMs: config.surveyIntervalSeconds * 1000 });
+  const notices = createQueueNotices(context);
+  const confirmDepth = createConfirmDepth({ ...context, queueDepths });
+  const deleteFromBroker = createDeleteFromBroker(context);
+  const deletion = createQueueDeletion({
+    ...context,
     notices,
-    removeQueue: createRemoveQueue(context),
-    lastLook: createConfirmDepth({ management, readyCounts, clock, vhost }),
-    readyCounts,
-    clock,
-    limits,
-    isSameSince: (queue, sinceMs) => schedule.isSameSince(queue, sinceMs),
-    reporters,
+    confirmDepth,
+    queueDepths,
+    deleteFromBroker,
+    schedule,
   });
-  const alerts = createAlerts({ ...context, notices, deletion, limits });
-  const judge = createProcessQueues({
-    namespaces: store.namespaces,
-    alerts,
-    clock,
-    limits,
-    namespacePrefix,
-    exemptQueues,
-    reporters,
-  });
-  const inspect = createInspect({
-    management,
-    vhost,
-    readyCounts,
-    store: store.queueAlerts,
-    judge,
-    growth,
-    clock,
-    limits,
-    onGrowing,
-  });
-  const survey = createSurvey({
-    management,
-    store: store.queueAlerts,
-    judge,
-    growth,
-    clock,
-    vhost,
-    namespacePrefix,
-    limits,
-    longestPauseMs,
-    onGrowing,
-  });
+  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion });
+  const processQueues = createProcessQueues({ ...context, applyAlertAction });
+  const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, schedule });
+  const survey = createSurveyQueues({ ...context, processQueues, growth, schedule });
+
   return {
     inspect,
     async survey(signal) {
-      const surveyed = await survey(signal);
-      log.debug({ code: 'survey_done', ...surveyed }, 'survey done');
-      return surveyed;
+      const result = await survey(signal);
+      log.debug({ code: 'survey_done', ...result }, 'survey done');
+      return result;
     },
     inspectSoon(queue, isNew) {
-      if (isNew) schedule.renewed(queue);
-      schedule.ask(queue, INSPECT_SOON_MS);
+      if (isNew) schedule.recordReplacement(queue);
+      schedule.add(queue, INSPECT_SOON_MS);
     },
     forget(queue) {
-      schedule.renewed(queue);
-      schedule.drop(queue);
+      schedule.recordReplacement(queue);
+      schedule.cancel(queue);
       growth.forget(queue);
     },
     async applyBackstop(signal) {
-      const maxMessages = config.queueBackstopMessages;
-      const exempt = exemptQueues.map(({ source }) => source);
-      const settings = { id, vhost, namespacePrefix, maxMessages, exemptQueues: exempt };
+      const { id, vhost, namespacePrefix, queueBackstopMessages: maxMessages } = config;
+      const exemptQueues = config.exemptQueues.map(({ source }) => source);
+      const settings = { id, vhost, namespacePrefix, maxMessages, exemptQueues };
       try {
         const change = await ensureBackstop(management, settings, signal === undefined ? {} : { signal });
         if (change === 'none') return;
@@ -129,7 +96,7 @@ export function createQueues(context: QueuesContext): Queues {
     },
     async close() {
       await schedule.stop();
-      await readyCounts.close();
+      await queueDepths.close();
     },
   };
 }

@@ -1,77 +1,86 @@
 import type { ListedQueue, Management } from '../broker/management/management.ts';
-import type { Clock } from '../util/clock.ts';
+import type { Config } from '../config/config.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
-import type { AlertLimits } from './decide-alert.ts';
-import type { Growth } from './growth.ts';
-import type { ProcessQueues, SeenQueue } from './process-queues.ts';
-import { namespaceOfQueue } from './managed-queue.ts';
-import { surveyPauseMs } from './survey-pace.ts';
+import type { Clock } from '../util/clock.ts';
+import type { ObservedQueue } from './decide-alert.ts';
+import type { GrowthTracker } from './growth-tracker.ts';
+import type { InspectionSchedule } from './inspection-schedule.ts';
+import type { ProcessQueues } from './process-queues.ts';
+import { namespaceOfQueue } from './queue-names.ts';
 
-/** What {@link createSurvey} works with. */
-export interface SurveyParts {
+interface SurveyQueuesParts {
   readonly management: Pick<Management, 'listQueues'>;
-  readonly store: Pick<QueueAlertStore, 'list'>;
-  readonly judge: ProcessQueues;
-  readonly growth: Growth;
+  readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'list'> };
+  readonly processQueues: ProcessQueues;
+  readonly growth: GrowthTracker;
+  readonly schedule: Pick<InspectionSchedule, 'add'>;
+  readonly config: Pick<Config, 'vhost' | 'namespacePrefix' | 'warnAtMessages' | 'surveyIntervalSeconds'>;
   readonly clock: Clock;
-  readonly vhost: string;
-  readonly namespacePrefix: string;
-  readonly limits: AlertLimits;
-  /** Between the starts of two surveys, at most, in ms. */
-  readonly longestPauseMs: number;
-  /** A queue that may pass a threshold before the next survey. */
-  readonly onGrowing: (queue: string, lookAfterMs: number) => void;
 }
 
-/** What one survey saw. */
-export interface Surveyed {
+/** The result of one survey. */
+export interface SurveyResult {
   /** When it began, in ms since the epoch. */
   readonly seenMs: number;
-  /** Of how many queues of namespaces. */
+  /** The number of queues of namespaces. */
   readonly queues: number;
-  /** How many of them have an alert, by level. */
+  /** The number of alerts by level. */
   readonly alerts: Readonly<Partial<Record<QueueAlertLevel, number>>>;
-  /** How long the listing took, and when the next survey should begin, counted from the start of this one; in ms. */
+  /** How long the listing took, in ms. */
   readonly listingMs: number;
+  /** When the next survey should begin, in ms after the start of this one. */
   readonly nextAfterMs: number;
 }
 
 /**
- * Looks at all queues.
+ * Observes all queues, and processes those that are deep or have an alert.
  *
  * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
  */
-export type Survey = (signal: AbortSignal) => Promise<Surveyed>;
+export type SurveyQueues = (signal: AbortSignal) => Promise<SurveyResult>;
+
+/** The share of the time that surveys may take: the broker has other work. */
+const SURVEY_SHARE = 0.05;
+
+/** No survey starts sooner after the start of another one, in ms. */
+const MIN_PAUSE_MS = 1_000;
 
 const PAGE = 1000;
 
-/** Builds it: one read of the alerts, one listing, and then only what is deep or has an alert costs anything. */
-export function createSurvey(parts: SurveyParts): Survey {
-  const { management, store, judge, growth, clock, vhost, namespacePrefix, limits } = parts;
+/** Costs one read of all alerts and one listing, and after that something only for queues that are deep or have an alert. */
+export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
+  const { management, store, processQueues, growth, schedule, config, clock } = parts;
+  const { vhost, namespacePrefix, warnAtMessages, surveyIntervalSeconds } = config;
   return async (signal) => {
-    // First these: an alert that is forgotten while the queues are listed must not look like one that never was.
-    const alerts = await readAlerts(store);
+    // The alerts come first: one that is removed during the listing must not look like one that never was.
+    const alerts = await readAlerts(store.queueAlerts);
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
     const listed = await management.listQueues(vhost, { signal });
     const listingMs = clock.monotonicMs() - startedMs;
     const managed = listed.filter(({ name }) => namespaceOfQueue(namespacePrefix, name) !== undefined);
-    const seen = [...deepOnes(managed, alerts, limits, seenMs), ...vanishedOnes(listed, alerts, seenMs)];
-    // Deletions take seconds, and the older a look the less it says of a queue that nobody has warned of.
-    const ordered = [
-      ...seen.filter(({ alert }) => alert === undefined),
-      ...seen.filter(({ alert }) => alert !== undefined),
+    for (const [queue, afterMs] of growth.recordSurvey(depthsOf(managed), seenMs)) schedule.add(queue, afterMs);
+    const observed = [
+      ...observeListed(managed, alerts, warnAtMessages, seenMs),
+      ...observeMissing(listed, alerts, seenMs),
     ];
-    for (const [queue, pauseMs] of growth.takeSurvey(depthsOf(managed), seenMs)) parts.onGrowing(queue, pauseMs);
-    await judge(ordered, signal);
+    await processQueues(withoutAlertFirst(observed), signal);
     return {
       seenMs,
       queues: managed.length,
       alerts: countLevels(alerts.values()),
       listingMs,
-      nextAfterMs: surveyPauseMs(listingMs, parts.longestPauseMs),
+      nextAfterMs: surveyPauseMs(listingMs, surveyIntervalSeconds * 1000),
     };
   };
+}
+
+/**
+ * From the start of one survey to the start of the next, in ms: so that listings take at most a twentieth of the time, and
+ * at least every `maxPauseMs`.
+ */
+export function surveyPauseMs(listingMs: number, maxPauseMs: number): number {
+  return Math.min(Math.max(listingMs / SURVEY_SHARE, MIN_PAUSE_MS), maxPauseMs);
 }
 
 async function readAlerts(store: Pick<QueueAlertStore, 'list'>): Promise<Map<string, QueueAlert>> {
@@ -88,37 +97,43 @@ function* depthsOf(queues: readonly ListedQueue[]): Iterable<readonly [string, n
   for (const { name, messages } of queues) if (messages !== undefined) yield [name, messages];
 }
 
-/** The queues that there may be something to do about. */
-function deepOnes(
+/** The listed queues that are deep or have an alert. */
+function observeListed(
   managed: readonly ListedQueue[],
   alerts: ReadonlyMap<string, QueueAlert>,
-  { warnAtMessages }: AlertLimits,
+  warnAtMessages: number,
   seenMs: number,
-): SeenQueue[] {
+): ObservedQueue[] {
   return managed.flatMap(({ name, messages }) => {
     const alert = alerts.get(name);
     if (alert === undefined && (messages === undefined || messages < warnAtMessages)) return [];
-    return [{ queue: name, depth: { messages, isWhole: true, seenMs }, alert }];
+    return [{ queue: name, depth: { messages, isExact: true, seenMs }, alert }];
   });
 }
 
-/** The alerts of queues that are not there any more: older than the listing, they would be in it. */
-function vanishedOnes(
+/** The queues that have an alert and do not exist: the alert is older than the listing. */
+function observeMissing(
   listed: readonly ListedQueue[],
   alerts: ReadonlyMap<string, QueueAlert>,
   seenMs: number,
-): SeenQueue[] {
+): ObservedQueue[] {
   if (alerts.size === 0) return [];
   const names = new Set(listed.map(({ name }) => name));
+  const depth = { messages: undefined, isExact: true, isMissing: true, seenMs };
   return [...alerts.values()]
     .filter(({ queue }) => !names.has(queue))
-    .map((alert) => {
-      const depth = { messages: undefined, isWhole: true, isGone: true, seenMs };
-      return { queue: alert.queue, depth, alert };
-    });
+    .map((alert) => ({ queue: alert.queue, depth, alert }));
 }
 
-function countLevels(alerts: Iterable<QueueAlert>): Surveyed['alerts'] {
+/** Deletions take seconds, and the depth of a queue without an alert becomes less reliable with time. */
+function withoutAlertFirst(observed: readonly ObservedQueue[]): ObservedQueue[] {
+  return [
+    ...observed.filter(({ alert }) => alert === undefined),
+    ...observed.filter(({ alert }) => alert !== undefined),
+  ];
+}
+
+function countLevels(alerts: Iterable<QueueAlert>): SurveyResult['alerts'] {
   const counts: Partial<Record<QueueAlertLevel, number>> = {};
   for (const { level } of alerts) counts[level] = (counts[level] ?? 0) + 1;
   return counts;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { AgentError } from '../../src/util/agent-errors.ts';
-import { FINISH_MS } from '../../src/queues/decide-alert.ts';
+import { TAKEOVER_AFTER_MS } from '../../src/queues/decide-alert.ts';
 import { createSendNotices } from '../../src/notices/send-notices.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createQueueRoom, type QueueRoom } from '../support/queue-room.ts';
@@ -10,17 +10,17 @@ import { interceptStore } from '../support/step-observer.ts';
 const QUEUE = alertOf().queue;
 const { signal } = new AbortController();
 
-/** At which call of the store it fails, counted from 0, and whether it does what it was asked all the same. */
+/** Which call of the store fails, counted from 0, and whether the store does what it was asked nevertheless. */
 interface Fault {
   readonly call: number;
   readonly isDone: boolean;
 }
 
-/** Something that becomes of a queue, and what must have happened in the end, whatever failed. */
+/** What happens to a queue, and what must have come of it whichever call failed. */
 interface History {
   readonly name: string;
   readonly act: (room: QueueRoom, round: number) => void;
-  readonly told: readonly string[];
+  readonly reported: readonly string[];
   readonly mails: readonly RegExp[];
   readonly isLeft: boolean;
 }
@@ -29,24 +29,24 @@ const HISTORIES: readonly History[] = [
   {
     name: 'a deletion',
     act: ({ depths }, round) => void (round === 0 && depths.set(QUEUE, 9000)),
-    told: [`warned ${QUEUE}`, `deleted ${QUEUE}`],
+    reported: [`warned ${QUEUE}`, `deleted ${QUEUE}`],
     mails: [/grows too large/, /was deleted/],
     isLeft: false,
   },
   {
     name: 'a recovery',
     act: ({ depths }, round) => void (round < 5 ? depths.set(QUEUE, 5000) : depths.set(QUEUE, 10)),
-    told: [`warned ${QUEUE}`, `recovered ${QUEUE}`],
+    reported: [`warned ${QUEUE}`, `recovered ${QUEUE}`],
     mails: [/grows too large/, /small again/],
     isLeft: true,
   },
 ];
 
 /** Far more than a history needs. */
-const MOST_ROUNDS = 20;
+const ROUNDS = 20;
 
-/** Plays a history, with rounds of a survey and a sending of notices. Returns how many calls of the store it took. */
-async function play({ name, act, told, mails, isLeft }: History, fault?: Fault): Promise<number> {
+/** Plays a history in rounds of a survey and a sending of notices. Returns the number of calls of the store. */
+async function play({ name, act, reported, mails, isLeft }: History, fault?: Fault): Promise<number> {
   const memory = createMemoryStore();
   let calls = 0;
   let failed = '';
@@ -77,19 +77,19 @@ async function play({ name, act, told, mails, isLeft }: History, fault?: Fault):
     mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
     reporters: { noticeFailing: async () => assert.fail('no notice fails'), noticeAttempted: () => undefined },
   });
-  const goOn = async (work: Promise<unknown>): Promise<void> => {
-    await work.catch((error: unknown) => room.faults.push(error));
+  const run = async (work: Promise<unknown>): Promise<void> => {
+    await work.catch((error: unknown) => room.errors.push(error));
   };
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     act(room, round);
-    await goOn(room.survey(signal));
-    await goOn(sender.sweep(signal));
-    room.clock.advance(FINISH_MS + 1);
+    await run(room.survey(signal));
+    await run(sender.sweep(signal));
+    room.clock.advance(TAKEOVER_AFTER_MS + 1);
   }
   const what = `${name}, where ${failed} failed${fault?.isDone === true ? ' after it was done' : ''}`;
-  assert.equal(room.faults.length, fault === undefined ? 0 : 1, what);
-  // Told again where it is not known that it was told.
-  assert.deepEqual([...new Set(room.told)], told, what);
+  assert.equal(room.errors.length, fault === undefined ? 0 : 1, what);
+  // Reported again where the first report is not known to have succeeded.
+  assert.deepEqual([...new Set(room.reported)], reported, what);
   assert.deepEqual(
     subjects.map((subject) => mails.findIndex((mail) => mail.test(subject))),
     mails.map((_, index) => index),
@@ -102,7 +102,7 @@ async function play({ name, act, told, mails, isLeft }: History, fault?: Fault):
 
 describe('a store that fails at one call', () => {
   for (const history of HISTORIES) {
-    it(`changes nothing of what comes of ${history.name}, whichever call it is`, async () => {
+    it(`does not change the outcome of ${history.name}, whichever call fails`, async () => {
       const calls = await play(history);
       for (let call = 0; call < calls; call += 1) {
         await play(history, { call, isDone: false });

@@ -4,110 +4,110 @@ import { systemClock } from '../../src/util/clock.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-type Look = (queues: readonly string[], signal: AbortSignal) => Promise<void>;
+type Inspect = (queues: readonly string[], signal: AbortSignal) => Promise<void>;
 
-function make(look: Look, onFault: (error: unknown) => void = () => undefined): InspectionSchedule {
-  const lookOut = createInspectionSchedule({ clock: systemClock, look, onFault });
-  addCleanup(() => lookOut.stop());
-  return lookOut;
+function make(inspect: Inspect, onError: (error: unknown) => void = () => undefined): InspectionSchedule {
+  const schedule = createInspectionSchedule({ clock: systemClock, inspect, onError });
+  addCleanup(() => schedule.stop());
+  return schedule;
 }
 
 const BURST = 25_000;
 
-describe('the look-out', () => {
-  it('looks once at a queue that was asked for several times, at the earliest of them', async () => {
-    const looked: string[] = [];
+describe('the inspection schedule', () => {
+  it('inspects a queue once that was scheduled several times, at the earliest time', async () => {
+    const inspected: string[] = [];
     const done = new Promise<void>((resolve) => {
-      const lookOut = make(async (queues) => {
-        looked.push(...queues);
-        if (looked.includes('last')) resolve();
+      const schedule = make(async (queues) => {
+        inspected.push(...queues);
+        if (inspected.includes('last')) resolve();
       });
-      lookOut.ask('often', 60_000);
-      lookOut.ask('often', 10);
-      lookOut.ask('often', 60_000);
-      lookOut.ask('dropped', 10);
-      lookOut.drop('dropped');
-      lookOut.ask('late', 60_000);
-      lookOut.ask('last', 200);
+      schedule.add('often', 60_000);
+      schedule.add('often', 10);
+      schedule.add('often', 60_000);
+      schedule.add('cancelled', 10);
+      schedule.cancel('cancelled');
+      schedule.add('late', 60_000);
+      schedule.add('last', 200);
     });
     await done;
-    assert.deepEqual(looked, ['often', 'last']);
+    assert.deepEqual(inspected, ['often', 'last']);
   });
 
-  it('takes a burst with bounded memory, and looks at some hundred queues at a time', async () => {
+  it('bounds its memory in a burst, and inspects at most 500 queues at a time', async () => {
     const batches: number[] = [];
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => {
       open = resolve;
     });
-    let looked = 0;
+    let inspected = 0;
     const done = new Promise<void>((resolve) => {
-      const lookOut = make(async (queues) => {
+      const schedule = make(async (queues) => {
         await gate;
         batches.push(queues.length);
-        looked += queues.length;
-        if (looked === 10_000) resolve();
+        inspected += queues.length;
+        if (inspected === 10_000) resolve();
       });
-      for (let event = 0; event < BURST; event += 1) lookOut.ask(`queue/${event}`, 0);
-      assert.equal(lookOut.waiting, 10_000);
+      for (let event = 0; event < BURST; event += 1) schedule.add(`queue/${event}`, 0);
+      assert.equal(schedule.size, 10_000);
       open();
     });
     await done;
     assert.ok(Math.max(...batches) <= 500);
   });
 
-  it('goes on after a look that failed, and says so', async () => {
-    const faults: unknown[] = [];
+  it('continues after an inspection that failed, and reports the error', async () => {
+    const errors: unknown[] = [];
     await new Promise<void>((resolve) => {
-      const lookOut = make(
+      const schedule = make(
         async ([queue]) => {
           if (queue === 'good') resolve();
           else throw new Error('no broker');
         },
         (error) => {
-          faults.push(error);
-          lookOut.ask('good', 0);
+          errors.push(error);
+          schedule.add('good', 0);
         },
       );
-      lookOut.ask('bad', 0);
+      schedule.add('bad', 0);
     });
-    assert.equal(faults.length, 1);
+    assert.equal(errors.length, 1);
   });
 
-  it('ends what is under way when it is stopped', async () => {
+  it('aborts the running inspection when it is stopped', async () => {
     let begun = (): void => undefined;
     const started = new Promise<void>((resolve) => {
       begun = resolve;
     });
-    const faults: unknown[] = [];
-    const lookOut = make(
+    const errors: unknown[] = [];
+    const schedule = make(
       (_queues, signal) => {
         begun();
         return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
       },
-      (error) => faults.push(error),
+      (error) => errors.push(error),
     );
-    lookOut.ask('x', 0);
+    schedule.add('x', 0);
     await started;
-    await lookOut.stop();
-    lookOut.ask('y', 0);
-    assert.deepEqual(faults, []);
+    await schedule.stop();
+    schedule.add('y', 0);
+    assert.deepEqual(errors, []);
   });
 
-  it('remembers for a while which queues came or went', () => {
+  it('remembers for a minute which queues were created or deleted', () => {
     const clock = createManualClock();
-    const lookOut = createInspectionSchedule({ clock, look: async () => undefined, onFault: () => undefined });
+    const schedule = createInspectionSchedule({ clock, inspect: async () => undefined, onError: () => undefined });
     const sinceMs = clock.monotonicMs();
-    assert.equal(lookOut.isSameSince('x', sinceMs), true);
+    assert.equal(schedule.wasReplacedSince('x', sinceMs), false);
     clock.advance(10);
-    lookOut.renewed('x');
-    assert.equal(lookOut.isSameSince('x', sinceMs), false);
-    assert.equal(lookOut.isSameSince('x', sinceMs + 11), true);
-    assert.equal(lookOut.isSameSince('y', sinceMs), true);
-    for (let event = 0; event < BURST; event += 1) lookOut.renewed(`queue/${event}`);
-    assert.equal(lookOut.isSameSince(`queue/${BURST - 1}`, sinceMs), false);
+    schedule.recordReplacement('x');
+    assert.equal(schedule.wasReplacedSince('x', sinceMs), true);
+    assert.equal(schedule.wasReplacedSince('x', sinceMs + 11), false);
+    assert.equal(schedule.wasReplacedSince('y', sinceMs), false);
+    for (let event = 0; event < BURST; event += 1) schedule.recordReplacement(`queue/${event}`);
+    assert.equal(schedule.wasReplacedSince(`queue/${BURST - 1}`, sinceMs), true);
     clock.advance(61_000);
-    lookOut.renewed('z');
-    assert.equal(lookOut.isSameSince(`queue/${BURST - 1}`, sinceMs), true);
+    schedule.recordReplacement('z');
+    assert.equal(schedule.wasReplacedSince(`queue/${BURST - 1}`, sinceMs), false);
   });
 });

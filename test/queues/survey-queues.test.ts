@@ -1,24 +1,21 @@
 import assert from 'node:assert/strict';
-import { createInspect } from '../../src/queues/inspect-queue.ts';
+import { createInspectQueues } from '../../src/queues/inspect-queues.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { createQueueRoom, LIMITS, type QueueRoom } from '../support/queue-room.ts';
+import { createQueueRoom, QUEUE_CONFIG, type QueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';
 
 const QUEUE = alertOf().queue;
 const { signal } = new AbortController();
 
-/**
- * An agent that looks at a queue which is too deep, while another one is done with it: has deleted it, or has seen it small
- * again, and forgets its alert.
- */
+/** An agent that observes a deep queue while another agent deletes it, or finds it recovered, and removes its alert. */
 async function scene(isDeleted: boolean) {
   const store = createMemoryStore();
-  const otherEnds = async (): Promise<void> => {
+  const finishElsewhere = async (): Promise<void> => {
     if (isDeleted) room.depths.delete(QUEUE);
     else room.depths.set(QUEUE, 0);
     await store.queueAlerts.remove(QUEUE, 1);
   };
-  const room: QueueRoom = createQueueRoom(store, { afterListing: otherEnds });
+  const room: QueueRoom = createQueueRoom(store, { afterListing: finishElsewhere });
   const record = recordOf(room.clock.nowMs(), { contact: 'owner@example.org' });
   store.put(record);
   const alert = alertOf({ level: 'warned', changedMs: room.clock.nowMs() - 60_000 });
@@ -28,51 +25,50 @@ async function scene(isDeleted: boolean) {
     await store.notices.replace({ ...notice, revision: 2, attempts: 1, state: 'sent' }, 1);
   }
   room.depths.set(QUEUE, 9000);
-  const inspect = createInspect({
+  const inspect = createInspectQueues({
     ...room,
     management: { getQueue: async (_vhost, name) => ({ name, type: 'classic' }) },
-    vhost: '/',
-    readyCounts: {
+    queueDepths: {
       async read(queues) {
-        const counts = new Map([...room.depths].filter(([queue]) => queues.includes(queue)));
-        if ((await store.queueAlerts.get(QUEUE)) !== undefined) await otherEnds();
-        return counts;
+        const depths = new Map([...room.depths].filter(([queue]) => queues.includes(queue)));
+        if ((await store.queueAlerts.get(QUEUE)) !== undefined) await finishElsewhere();
+        return depths;
       },
     },
-    store: store.queueAlerts,
-    limits: LIMITS,
-    onGrowing: () => undefined,
+    store,
+    schedule: { add: () => undefined },
+    config: QUEUE_CONFIG,
   });
   return { ...room, store, inspect };
 }
 
-describe('a queue that another agent is done with while it is looked at', () => {
+describe('a queue that another agent finishes with while it is observed', () => {
   for (const [what, isDeleted] of [
     ['deleted', true],
-    ['small again', false],
+    ['recovered', false],
   ] as const) {
-    it(`is not warned of anew by a survey, where it is ${what}`, async () => {
-      const { survey, store, told, faults } = await scene(isDeleted);
+    it(`is not warned of again by a survey, where it is ${what}`, async () => {
+      const { survey, store, reported, errors } = await scene(isDeleted);
       await survey(signal);
-      assert.deepEqual([told, faults], [[], []]);
+      assert.deepEqual([reported, errors], [[], []]);
       assert.equal(await store.queueAlerts.get(QUEUE), undefined);
     });
 
-    it(`is not warned of anew by a look at it alone, where it is ${what}`, async () => {
-      const { inspect, store, told, faults } = await scene(isDeleted);
+    it(`is not warned of again by an inspection, where it is ${what}`, async () => {
+      const { inspect, store, reported, errors } = await scene(isDeleted);
       await inspect([QUEUE], signal);
-      assert.deepEqual([told, faults], [[], []]);
+      assert.deepEqual([reported, errors], [[], []]);
       assert.equal(await store.queueAlerts.get(QUEUE), undefined);
     });
   }
 });
 
 describe('a survey', () => {
-  it('comes to those first that nobody has warned of: deletions take their time', async () => {
+  it('processes queues without an alert first, as deletions take time', async () => {
     const store = createMemoryStore();
     const room = createQueueRoom(store, {
       async beforeDelete() {
-        assert.equal(room.told[0], 'warned queue/taskcluster-x/new');
+        assert.equal(room.reported[0], 'warned queue/taskcluster-x/new');
       },
     });
     store.put(recordOf(room.clock.nowMs()));
@@ -83,7 +79,7 @@ describe('a survey', () => {
     }
     room.depths.set('queue/taskcluster-x/new', 5000);
     await room.survey(signal);
-    assert.deepEqual(room.faults, []);
-    assert.equal(room.told.length, 10);
+    assert.deepEqual(room.errors, []);
+    assert.equal(room.reported.length, 10);
   });
 });

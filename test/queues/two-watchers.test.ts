@@ -18,14 +18,14 @@ import { makeWatchedInstallation } from '../support/watched-installation.ts';
 const QUEUES = 20;
 const { signal } = new AbortController();
 
-/** What was done and told, by everybody. */
-interface Told {
+/** What all watchers did. */
+interface Done {
   readonly events: string[];
   readonly mails: string[];
   readonly deletions: string[];
 }
 
-describe('two watchers that do everything at the same moment', function () {
+describe('two agents that watch the same queues at the same time', function () {
   this.timeout(180_000);
   useSharedBroker();
   const mongodb = useSharedMongoDB();
@@ -33,7 +33,7 @@ describe('two watchers that do everything at the same moment', function () {
   it('warn of each queue once, delete it once and send each mail once', async () => {
     const url = mongoDatabase(mongodb());
     const { config, vhost, ...installation } = await makeWatchedInstallation({ environment: { STORE_URL: url } });
-    const told: Told = { events: [], mails: [], deletions: [] };
+    const done: Done = { events: [], mails: [], deletions: [] };
     const log = createLog(config, { write: () => undefined });
 
     const addWatcher = async (): Promise<Queues & SendNotices> => {
@@ -44,7 +44,7 @@ describe('two watchers that do everything at the same moment', function () {
           ...real,
           async deleteQueue(inVhost, queue, options) {
             const isDeleted = await real.deleteQueue(inVhost, queue, options);
-            if (isDeleted) told.deletions.push(queue);
+            if (isDeleted) done.deletions.push(queue);
             return isDeleted;
           },
         }),
@@ -52,7 +52,7 @@ describe('two watchers that do everything at the same moment', function () {
       const events = {
         emit: () => undefined,
         emitAndWait: async (type: string, data: object) =>
-          void told.events.push(`${type} ${Reflect.get(data, 'queue')}`),
+          void done.events.push(`${type} ${Reflect.get(data, 'queue')}`),
       };
       const reporters = createReporters({ events, audit: noAudit, log, clock: systemClock });
       const parts = createQueues({
@@ -74,7 +74,7 @@ describe('two watchers that do everything at the same moment', function () {
         store,
         notifier: {
           async send({ subject }) {
-            told.mails.push(subject);
+            done.mails.push(subject);
             return { is: 'sent' };
           },
         },
@@ -102,18 +102,18 @@ describe('two watchers that do everything at the same moment', function () {
 
     const together = async (work: (watcher: Queues & SendNotices) => Promise<unknown>): Promise<void> =>
       void (await Promise.all(watchers.map(work)));
-    while (told.deletions.length < QUEUES || (await store.queueAlerts.list({ limit: 1 })).length > 0) {
+    while (done.deletions.length < QUEUES || (await store.queueAlerts.list({ limit: 1 })).length > 0) {
       await together((watcher) => watcher.survey(signal));
       await together((watcher) => watcher.inspect(queues, signal));
       await together((watcher) => watcher.sweep(signal));
     }
     await together((watcher) => watcher.sweep(signal));
 
-    assert.deepEqual(told.deletions.toSorted(), queues.toSorted());
+    assert.deepEqual(done.deletions.toSorted(), queues.toSorted());
     const expected = queues.flatMap((queue) => [`queue.warning ${queue}`, `queue.deleted ${queue}`]);
-    assert.deepEqual(told.events.toSorted(), expected.toSorted());
-    assert.equal(told.mails.length, 2 * QUEUES);
-    assert.equal(new Set(told.mails).size, 2 * QUEUES, 'each is about another queue or another change');
+    assert.deepEqual(done.events.toSorted(), expected.toSorted());
+    assert.equal(done.mails.length, 2 * QUEUES);
+    assert.equal(new Set(done.mails).size, 2 * QUEUES, 'no two mails are about the same change of the same queue');
     await installation.remove();
   });
 });

@@ -1,100 +1,69 @@
 import { randomBytes } from 'node:crypto';
 import type { ManagementCallOptions } from '../../src/broker/management/management.ts';
+import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
+import { createGrowthTracker, type GrowthTracker } from '../../src/queues/growth-tracker.ts';
+import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
+import { createQueueDeletion, type QueueDeletionParts } from '../../src/queues/queue-deletion.ts';
+import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
+import { createSurveyQueues, type SurveyQueues } from '../../src/queues/survey-queues.ts';
+import type { Store } from '../../src/store/store.ts';
 import { momentOf } from '../../src/util/clock.ts';
 import { readNamePattern } from '../../src/util/name-pattern.ts';
-import { createAlerts } from '../../src/queues/alerts.ts';
-import type { AlertLimits } from '../../src/queues/decide-alert.ts';
-import { createDeleteQueue, type DeleteQueueParts } from '../../src/queues/delete-queue.ts';
-import { createGrowth, type Growth } from '../../src/queues/growth.ts';
-import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
-import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
-import { createSurvey, type Survey } from '../../src/queues/survey-queues.ts';
-import type { Store } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
 
-/** The thresholds in a {@link QueueRoom}. */
-export const LIMITS: AlertLimits = { warnAtMessages: 4000, deleteAtMessages: 8000 };
+/** The configuration of a {@link QueueRoom}. */
+export const QUEUE_CONFIG = {
+  vhost: '/',
+  namespacePrefix: 'taskcluster-',
+  warnAtMessages: 4000,
+  deleteAtMessages: 8000,
+  surveyIntervalSeconds: 60,
+};
 
-/** What watches queues, over a store and a broker that is a list of queues. */
+/** The watching of queues over a store and a broker that is a list of queues. */
 export interface QueueRoom {
   readonly clock: ManualClock;
-  /** The broker: the queues that there are, and how many messages each has. */
+  /** The broker: its queues, and the number of messages in each. */
   readonly depths: Map<string, number>;
   readonly notices: QueueNotices;
-  readonly growth: Growth;
-  readonly judge: ProcessQueues;
-  readonly survey: Survey;
-  /** What was told, as `warned <queue>`, `recovered <queue>` or `deleted <queue>`. */
-  readonly told: string[];
-  /** What could not be done about a queue. */
-  readonly faults: unknown[];
+  readonly growth: GrowthTracker;
+  readonly processQueues: ProcessQueues;
+  readonly survey: SurveyQueues;
+  /** `warned <queue>`, `recovered <queue>` or `deleted <queue>` for each report. */
+  readonly reported: string[];
+  /** The errors of queues that were not processed. */
+  readonly errors: unknown[];
 }
 
-/** What a test may put in the place of the ordinary. */
+/** How a room differs from the ordinary one. */
 export interface QueueRoomOptions {
   readonly clock?: ManualClock;
   readonly exemptQueues?: readonly string[];
   /** Runs right before a queue is deleted. */
   readonly beforeDelete?: () => Promise<void>;
-  readonly deletion?: Partial<DeleteQueueParts>;
-  /** Comes between a listing and whoever asked for it. */
+  readonly deletion?: Partial<QueueDeletionParts>;
+  /** Runs between a listing and its return. */
   readonly afterListing?: () => Promise<void>;
 }
 
-/** Makes one without queues. */
+/** Makes a room without queues. */
 export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): QueueRoom {
   const clock = options.clock ?? createManualClock();
   const depths = new Map<string, number>();
-  const told: string[] = [];
-  const faults: unknown[] = [];
-  const reporters = {
-    queueWarned: async ({ queue }: { queue: string }) => void told.push(`warned ${queue}`),
-    queueRecovered: async ({ queue }: { queue: string }) => void told.push(`recovered ${queue}`),
-    queueDeleted: async ({ queue }: { queue: string }) => void told.push(`deleted ${queue}`),
-    queueNotProcessed: (_queue: string, error: unknown) => void faults.push(error),
-  };
-  const common = { clock, vhost: '/', limits: LIMITS, reporters };
-  const notices = createQueueNotices({ store: store.notices, limits: LIMITS });
-  const readyCounts: DeleteQueueParts['readyCounts'] = {
-    read: async (queues) => new Map([...depths].filter(([queue]) => queues.includes(queue))),
-  };
-  const deletion = createDeleteQueue({
-    ...common,
-    store,
-    notices,
-    async removeQueue(_namespace: string, queue: string, call: ManagementCallOptions) {
-      await options.beforeDelete?.();
-      call.beforeSend?.();
-      return depths.delete(queue);
-    },
-    async lastLook(queue) {
-      const messages = depths.get(queue);
-      return messages === undefined
-        ? { is: 'missing' }
-        : { is: 'there', messages, isReady: true, seenAt: momentOf(clock) };
-    },
-    readyCounts,
-    isSameSince: () => true,
-    ...options.deletion,
-  });
-  const alerts = createAlerts({
-    ...common,
-    store,
-    notices,
-    deletion,
+  const reported: string[] = [];
+  const errors: unknown[] = [];
+  const context = {
+    clock,
     randomBytes,
+    store,
+    config: { ...QUEUE_CONFIG, exemptQueues: (options.exemptQueues ?? []).map(readNamePattern) },
     jobs: { trigger: () => undefined },
-  });
-  const judge = createProcessQueues({
-    ...common,
-    namespaces: store.namespaces,
-    alerts,
-    namespacePrefix: 'taskcluster-',
-    exemptQueues: (options.exemptQueues ?? []).map(readNamePattern),
-  });
-  const growth = createGrowth({ limits: LIMITS, horizonMs: 60_000 });
-  const survey = createSurvey({
-    ...common,
+    reporters: {
+      queueWarned: async ({ queue }: { queue: string }) => void reported.push(`warned ${queue}`),
+      queueRecovered: async ({ queue }: { queue: string }) => void reported.push(`recovered ${queue}`),
+      queueDeleted: async ({ queue }: { queue: string }) => void reported.push(`deleted ${queue}`),
+      queueNotProcessed: (_queue: string, error: unknown) => void errors.push(error),
+    },
     management: {
       async listQueues() {
         const listed = [...depths].map(([name, messages]) => ({ name, messages }));
@@ -102,12 +71,29 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
         return listed;
       },
     },
-    store: store.queueAlerts,
-    judge,
-    growth,
-    namespacePrefix: 'taskcluster-',
-    longestPauseMs: 60_000,
-    onGrowing: () => undefined,
+    schedule: { add: () => undefined, wasReplacedSince: () => false },
+  };
+  const notices = createQueueNotices(context);
+  const deletion = createQueueDeletion({
+    ...context,
+    notices,
+    async confirmDepth(queue) {
+      const messages = depths.get(queue);
+      return messages === undefined
+        ? { is: 'missing' }
+        : { is: 'present', messages, isReady: true, seenAt: momentOf(clock) };
+    },
+    queueDepths: { read: async (queues) => new Map([...depths].filter(([queue]) => queues.includes(queue))) },
+    async deleteFromBroker(_namespace: string, queue: string, call: ManagementCallOptions) {
+      await options.beforeDelete?.();
+      call.beforeSend?.();
+      return depths.delete(queue);
+    },
+    ...options.deletion,
   });
-  return { clock, depths, notices, growth, judge, survey, told, faults };
+  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion });
+  const processQueues = createProcessQueues({ ...context, applyAlertAction });
+  const growth = createGrowthTracker({ limits: QUEUE_CONFIG, horizonMs: 60_000 });
+  const survey = createSurveyQueues({ ...context, processQueues, growth });
+  return { clock, depths, notices, growth, processQueues, survey, reported, errors };
 }

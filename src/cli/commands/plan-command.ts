@@ -21,8 +21,8 @@ const QUEUE_ACTIONS: Readonly<Record<PlannedQueue['action'], string>> = {
   warn: 'warn of',
   recover: 'tell that it is small again',
   delete: 'delete',
-  'carry-on': 'go on with',
-  forget: 'forget the alert of',
+  resume: 'go on with',
+  discard: 'forget the alert of',
 };
 
 /** Says what agents would do next. */

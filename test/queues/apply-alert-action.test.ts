@@ -7,22 +7,22 @@ const QUEUE = alertOf().queue;
 const { signal } = new AbortController();
 const DAYS_MS = 3 * 24 * 3_600_000;
 
-describe('a namespace that gets a contact after a queue of it was warned of', () => {
-  it('has it warned before the queue is deleted, of what is in it then', async () => {
+describe('a namespace that gets a contact after one of its queues was warned of', () => {
+  it('is sent a warning with the current depth before the queue is deleted', async () => {
     const store = createMemoryStore();
-    const room = createQueueRoom(store, { beforeDelete: () => assert.fail('nobody was warned') });
+    const room = createQueueRoom(store, { beforeDelete: () => assert.fail('no owner was warned') });
     const { clock, depths } = room;
     store.put(recordOf(clock.nowMs(), { contact: null }));
     depths.set(QUEUE, 5000);
     await room.survey(signal);
-    assert.deepEqual(room.told, [`warned ${QUEUE}`]);
+    assert.deepEqual(room.reported, [`warned ${QUEUE}`]);
     clock.advance(DAYS_MS);
     store.put(recordOf(clock.nowMs(), { contact: 'owner@example.org' }));
     depths.set(QUEUE, 9000);
     await room.survey(signal);
     const [notice] = await store.notices.due({ beforeMs: clock.nowMs(), limit: 1 });
-    // With the first look's time a single failure would be the last try: what is a day old is given up.
+    // With the time of the first survey a single failure would be the last attempt: a notice is abandoned after a day.
     assert.deepEqual([notice?.kind, notice?.messages, notice?.seenMs], ['queue-warning', 9000, clock.nowMs()]);
-    assert.deepEqual(room.faults, []);
+    assert.deepEqual(room.errors, []);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { namespaceOfQueue } from '../../src/queues/managed-queue.ts';
+import { namespaceOfQueue } from '../../src/queues/queue-names.ts';
 
 describe('the namespace of a queue', () => {
   it('is read from names of the form queue/<namespace>/…', () => {

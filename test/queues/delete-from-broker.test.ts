@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { ChannelModel } from 'amqplib';
 import { BrokerRefusal } from '../../src/broker/management/management.ts';
 import { systemSleep } from '../../src/util/clock.ts';
-import { createRemoveQueue, type RemoveQueue } from '../../src/queues/remove-queue.ts';
+import { createDeleteFromBroker, type DeleteFromBroker } from '../../src/queues/delete-from-broker.ts';
 import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
 import { manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -12,11 +12,11 @@ import { waitUntil } from '../support/watched-installation.ts';
 
 const { signal } = new AbortController();
 
-describe('the removal of a queue', function () {
+describe('the deletion of a queue from the broker', function () {
   this.timeout(60_000);
   useSharedBroker();
   let room: BrokerFixture;
-  let remove: RemoveQueue;
+  let deleteFromBroker: DeleteFromBroker;
   let account: string;
   let closed: { namespace: string; account: string }[];
   beforeEach(async () => {
@@ -24,7 +24,7 @@ describe('the removal of a queue', function () {
     closed = [];
     const usernamePrefix = unique('team');
     account = `${usernamePrefix}taskcluster-x-2`;
-    remove = createRemoveQueue({
+    deleteFromBroker = createDeleteFromBroker({
       management: room.management,
       config: { vhost: room.vhost, usernamePrefix },
       reporters: { connectionClosed: (connection) => void closed.push(connection) },
@@ -45,7 +45,7 @@ describe('the removal of a queue', function () {
     return url.href;
   };
 
-  /** Declares a queue over a connection that alone may use it, and waits until RabbitMQ tells whose it is. */
+  /** Declares an exclusive queue, and waits until RabbitMQ names its connection. */
   const declareExclusive = async (url: string): Promise<ChannelModel> => {
     const connection = await openConnection(url);
     await (await connection.createChannel()).assertQueue('exclusive', { exclusive: true });
@@ -56,20 +56,20 @@ describe('the removal of a queue', function () {
     return connection;
   };
 
-  it('is a call, and says whether there was one', async () => {
+  it('is one call, and returns whether the queue existed', async () => {
     await (await (await openConnection(room.amqpUrl)).createChannel()).assertQueue('ordinary');
     assert.equal(await room.management.getQueueOwner(room.vhost, 'ordinary'), undefined);
-    assert.equal(await remove('taskcluster-x', 'ordinary', { signal }), true);
-    assert.equal(await remove('taskcluster-x', 'ordinary', { signal }), false);
+    assert.equal(await deleteFromBroker('taskcluster-x', 'ordinary', { signal }), true);
+    assert.equal(await deleteFromBroker('taskcluster-x', 'ordinary', { signal }), false);
     assert.deepEqual(closed, []);
   });
 
-  it('is the end of the one connection that may use it, where that is the namespace’s', async () => {
+  it('closes the connection that declared an exclusive queue, where it is the namespace’s', async () => {
     const url = await addUser(account);
     const other = await openConnection(url);
     const connection = await declareExclusive(url);
     const ended = once(connection, 'close');
-    assert.equal(await remove('taskcluster-x', 'exclusive', { signal }), true);
+    assert.equal(await deleteFromBroker('taskcluster-x', 'exclusive', { signal }), true);
     await ended;
     assert.equal(await room.management.getQueue(room.vhost, 'exclusive'), undefined);
     assert.deepEqual(
@@ -79,9 +79,9 @@ describe('the removal of a queue', function () {
     await other.createChannel();
   });
 
-  it('is refused where a stranger holds it, whose connection stays', async () => {
+  it('is refused where another user declared the exclusive queue, and leaves that connection open', async () => {
     const connection = await declareExclusive(await addUser(unique('stranger')));
-    await assert.rejects(remove('taskcluster-x', 'exclusive', { signal }), BrokerRefusal);
+    await assert.rejects(deleteFromBroker('taskcluster-x', 'exclusive', { signal }), BrokerRefusal);
     assert.deepEqual(closed, []);
     await (await connection.createChannel()).checkQueue('exclusive');
   });

@@ -3,8 +3,8 @@ import { NAMESPACE_PATTERN } from '../contract/names.ts';
 const START = 'queue/';
 
 /**
- * The namespace that a queue would belong to by its name, `queue/<namespace>/…`, or undefined. Whether there is such a
- * namespace only the store knows.
+ * The namespace to which a queue belongs by its name, `queue/<namespace>/…`, or undefined. Only the store knows whether
+ * that namespace exists.
  */
 export function namespaceOfQueue(namespacePrefix: string, queue: string): string | undefined {
   if (!queue.startsWith(START) || !queue.startsWith(namespacePrefix, START.length)) return undefined;
@@ -12,12 +12,4 @@ export function namespaceOfQueue(namespacePrefix: string, queue: string): string
   if (end === -1) return undefined;
   const namespace = queue.slice(START.length, end);
   return NAMESPACE_PATTERN.test(namespace) ? namespace : undefined;
-}
-
-/**
- * Whether what a queue holds is what nobody has read. A stream keeps what was read, so that its depth says nothing:
- * listings have none for it, while a passive declaration has.
- */
-export function isCounted({ type }: { readonly type: string }): boolean {
-  return type === 'classic' || type === 'quorum';
 }

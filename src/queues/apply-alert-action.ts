@@ -1,0 +1,154 @@
+import type { Reporters } from '../agent/reporters.ts';
+import type { AgentContext } from '../context.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
+import { type AlertAction, type AlertLimits, type Depth, nextAlert, type ObservedQueue } from './decide-alert.ts';
+import type { QueueDeletion } from './queue-deletion.ts';
+import type { QueueNotices } from './queue-notices.ts';
+
+interface ApplyAlertActionParts extends Pick<AgentContext, 'clock' | 'randomBytes' | 'jobs'> {
+  readonly store: { readonly queueAlerts: QueueAlertStore };
+  readonly notices: QueueNotices;
+  readonly deletion: QueueDeletion;
+  readonly config: AlertLimits;
+  readonly reporters: Pick<Reporters, 'queueWarned' | 'queueRecovered'>;
+}
+
+/**
+ * Does what was decided about a queue. Every write is a compare-and-set: of two agents one continues.
+ *
+ * @param record undefined when the queue is no longer watched
+ * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
+ */
+export type ApplyAlertAction = (
+  action: AlertAction,
+  observed: ObservedQueue,
+  record: NamespaceRecord | undefined,
+  signal: AbortSignal,
+) => Promise<void>;
+
+/** A queue above both thresholds is inspected this long after the alert, in ms: sending the warning takes a moment. */
+const INSPECT_AFTER_WARNING_MS = 1_500;
+
+/** How long to wait for the first attempt to send the warning, in ms. */
+const INSPECT_WHILE_WAITING_MS = 2_000;
+
+/** Nothing is called before the returned function is. */
+export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
+  const { notices, deletion, clock, randomBytes, jobs, reporters } = parts;
+  const { queueAlerts } = parts.store;
+  const { warnAtMessages, deleteAtMessages } = parts.config;
+
+  const inspectLater = (queue: string, afterMs: number): void => jobs.trigger('inspect-queue', queue, afterMs);
+
+  /** Writes the next revision; undefined where another agent was faster. */
+  const replaceAlert = async (
+    alert: QueueAlert,
+    level: QueueAlert['level'],
+    { messages = alert.messages, seenMs }: Pick<Depth, 'messages' | 'seenMs'> = alert,
+  ): Promise<QueueAlert | undefined> => {
+    const replaced = nextAlert(alert, { level, messages, seenMs }, clock.nowMs());
+    return (await queueAlerts.replace(replaced, alert.revision)) ? replaced : undefined;
+  };
+
+  const warn = async (record: NamespaceRecord, queue: string, { messages = 0, seenMs }: Depth): Promise<void> => {
+    const { namespace, incarnation } = record;
+    const alert: QueueAlert = {
+      queue,
+      revision: 1,
+      namespace,
+      incarnation,
+      episode: randomBytes(12).toString('base64url'),
+      level: 'warning',
+      messages,
+      seenMs,
+      changedMs: clock.nowMs(),
+    };
+    if (await queueAlerts.insert(alert)) await finishWarning(record, alert);
+  };
+  const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
+    const { namespace, queue, messages } = alert;
+    await notices.addWarning(record, alert);
+    await reporters.queueWarned({ namespace, queue, messages, warnAtMessages, deleteAtMessages });
+    await replaceAlert(alert, 'warned');
+    if (messages >= deleteAtMessages) inspectLater(queue, INSPECT_AFTER_WARNING_MS);
+  };
+
+  const recover = async (record: NamespaceRecord, alert: QueueAlert, depth: Depth): Promise<void> => {
+    const recovering = await replaceAlert(alert, 'recovering', depth);
+    if (recovering !== undefined) await finishRecovery(record, recovering);
+  };
+  const finishRecovery = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
+    const { namespace, queue, messages } = alert;
+    await notices.withdrawDeletion(alert, clock.nowMs());
+    await notices.addRecovery(record, alert);
+    await reporters.queueRecovered({ namespace, queue, messages });
+    await queueAlerts.remove(queue, alert.revision);
+  };
+
+  const deleteOnceWarned = async (
+    record: NamespaceRecord,
+    alert: QueueAlert,
+    depth: Depth,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    if (record.state !== 'active') return;
+    const { messages = alert.messages, seenMs } = depth;
+    // A warning that is stored only now, because the contact is new, states the depth of now.
+    switch (await notices.ensureWarning(record, { ...alert, messages, seenMs })) {
+      case 'waiting':
+        inspectLater(alert.queue, INSPECT_WHILE_WAITING_MS);
+        return;
+      case 'never-sent':
+        // The inspection raises a new alert.
+        await deletion.discard(alert);
+        inspectLater(alert.queue, INSPECT_WHILE_WAITING_MS);
+        return;
+      case 'done': {
+        const over = await replaceAlert(alert, 'over', depth);
+        if (over !== undefined) await deletion.execute(record, over, signal);
+      }
+    }
+  };
+
+  /** Takes over from an agent that is presumed dead; of several agents one continues. */
+  const resume = async (record: NamespaceRecord | undefined, alert: QueueAlert, signal: AbortSignal): Promise<void> => {
+    const taken = await replaceAlert(alert, alert.level);
+    if (taken === undefined) return;
+    // Only the deletion of a queue is resumed after its namespace was deleted.
+    if (record?.incarnation !== taken.incarnation) return await deletion.finish(taken);
+    switch (taken.level) {
+      case 'warning':
+        return await finishWarning(record, taken);
+      case 'recovering':
+        return await finishRecovery(record, taken);
+      case 'over':
+      case 'deleting':
+        return await deletion.execute(record, taken, signal);
+      case 'deleted':
+        return await deletion.finish(taken);
+      case 'warned':
+    }
+  };
+
+  return async (action, { queue, depth, alert }, record, signal) => {
+    if (alert === undefined) {
+      if (action === 'warn' && record !== undefined) await warn(record, queue, depth);
+      return;
+    }
+    switch (action) {
+      case 'discard':
+        return await deletion.discard(alert);
+      case 'resume':
+        return await resume(record, alert, signal);
+      case 'recover':
+        if (record !== undefined) await recover(record, alert, depth);
+        return;
+      case 'delete':
+        if (record !== undefined) await deleteOnceWarned(record, alert, depth, signal);
+        return;
+      case 'warn':
+      case 'none':
+    }
+  };
+}

@@ -1,0 +1,88 @@
+import type { Reporters } from '../agent/reporters.ts';
+import { BrokerRefusal, type Management, type ManagementCallOptions } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import { accountName } from '../namespaces/accounts/account-names.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Sleep } from '../util/clock.ts';
+
+interface DeleteFromBrokerParts {
+  readonly management: Pick<
+    Management,
+    'deleteQueue' | 'getQueue' | 'getQueueOwner' | 'listUserConnections' | 'closeConnection'
+  >;
+  readonly config: Pick<Config, 'vhost' | 'usernamePrefix'>;
+  readonly sleep: Sleep;
+  readonly reporters: Pick<Reporters, 'connectionClosed'>;
+}
+
+/**
+ * Deletes a queue of a namespace from the broker. Only the connection that declared an exclusive queue may delete it, so
+ * that connection is closed, and the queue with it, if an account of the namespace opened it.
+ *
+ * @returns false when there was no such queue
+ * @throws AgentError `BrokerUnavailable`; `BrokerRefused`, also when the connection that declared an exclusive queue is
+ *   unknown or not the namespace's; the signal's reason
+ */
+export type DeleteFromBroker = (
+  namespace: string,
+  queue: string,
+  options: ManagementCallOptions & { readonly signal: AbortSignal },
+) => Promise<boolean>;
+
+/** The connection of an account that declared an exclusive queue. */
+interface Declarer {
+  readonly namespace: string;
+  readonly account: string;
+  readonly connection: string;
+}
+
+const REASON = 'A queue that only this connection may use had grown too large and is deleted with it.';
+
+/** RabbitMQ deletes an exclusive queue some ms after it closed the connection. */
+const RECHECK_MS = 50;
+const MAX_CHECKS = 20;
+
+/** Nothing is called before the returned function is. */
+export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFromBroker {
+  const { management, sleep, reporters } = parts;
+  const { vhost, usernamePrefix } = parts.config;
+
+  const findDeclarer = async (
+    namespace: string,
+    queue: string,
+    options: ManagementCallOptions,
+  ): Promise<Declarer | undefined> => {
+    const connection = await management.getQueueOwner(vhost, queue, options);
+    if (connection === undefined) return undefined;
+    for (const slot of [1, 2] as const) {
+      const account = accountName(usernamePrefix, namespace, slot);
+      const open = await management.listUserConnections(account, options);
+      if (open.some(({ name }) => name === connection)) return { namespace, account, connection };
+    }
+    return undefined;
+  };
+
+  const waitUntilMissing = async (queue: string, signal: AbortSignal): Promise<void> => {
+    for (let checks = 0; checks < MAX_CHECKS; checks += 1) {
+      if ((await management.getQueue(vhost, queue, { signal })) === undefined) return;
+      await sleep(RECHECK_MS, signal);
+    }
+    throw new AgentError('BrokerUnavailable', `The exclusive queue ${queue} still exists after its connection closed.`);
+  };
+
+  return async (namespace, queue, options) => {
+    const { signal } = options;
+    try {
+      return await management.deleteQueue(vhost, queue, options);
+    } catch (error) {
+      if (!(error instanceof BrokerRefusal)) throw error;
+      const declarer = await findDeclarer(namespace, queue, { signal });
+      if (declarer === undefined) throw error;
+      if (await management.closeConnection(declarer.connection, REASON, options)) {
+        reporters.connectionClosed({ ...declarer, reason: 'overgrown' });
+      }
+    }
+    await waitUntilMissing(queue, signal);
+    return true;
+  };
+}

@@ -1,0 +1,74 @@
+import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
+import type { Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import type { QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { Clock } from '../util/clock.ts';
+import { holdsUnread } from './confirm-depth.ts';
+import type { ObservedQueue } from './decide-alert.ts';
+import type { GrowthTracker } from './growth-tracker.ts';
+import type { InspectionSchedule } from './inspection-schedule.ts';
+import type { ProcessQueues } from './process-queues.ts';
+
+interface InspectQueuesParts {
+  readonly management: Pick<Management, 'getQueue'>;
+  readonly queueDepths: Pick<QueueDepths, 'read'>;
+  readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'get'> };
+  readonly processQueues: ProcessQueues;
+  readonly growth: GrowthTracker;
+  readonly schedule: Pick<InspectionSchedule, 'add'>;
+  readonly config: Pick<Config, 'vhost' | 'warnAtMessages'>;
+  readonly clock: Clock;
+}
+
+/**
+ * Inspects single queues. The depth that it reads is a lower bound: it can raise an alert, and end none.
+ *
+ * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
+ */
+export type InspectQueues = (queues: readonly string[], signal: AbortSignal) => Promise<void>;
+
+/** Asks the store and the management API only about queues above the threshold for warnings. */
+export function createInspectQueues(parts: InspectQueuesParts): InspectQueues {
+  const { management, queueDepths, store, processQueues, growth, schedule, clock } = parts;
+  const { vhost, warnAtMessages } = parts.config;
+
+  const isWatched = async (queue: string, signal: AbortSignal): Promise<boolean> => {
+    const declared = await management.getQueue(vhost, queue, { signal });
+    return declared !== undefined && holdsUnread(declared);
+  };
+
+  /**
+   * Reads the depth of queues without an alert again. Between the first reading and the read of its alert another agent
+   * may have deleted a queue, or found it recovered, and removed the alert: it would be warned of a second time.
+   */
+  const confirmWithoutAlert = async (
+    observed: readonly ObservedQueue[],
+    signal: AbortSignal,
+  ): Promise<ObservedQueue[]> => {
+    const seenMs = clock.nowMs();
+    const withoutAlert = observed.filter(({ alert }) => alert === undefined).map(({ queue }) => queue);
+    const depths = await queueDepths.read(withoutAlert, signal);
+    return observed.map((one) =>
+      one.alert === undefined ? { ...one, depth: { messages: depths.get(one.queue), isExact: false, seenMs } } : one,
+    );
+  };
+
+  return async (queues, signal) => {
+    const seenMs = clock.nowMs();
+    const depths = await queueDepths.read(queues, signal);
+    const deep: ObservedQueue[] = [];
+    for (const [queue, messages] of depths) {
+      const isDeep = messages >= warnAtMessages;
+      if (isDeep && !(await isWatched(queue, signal))) {
+        growth.forget(queue);
+        continue;
+      }
+      const inspectAfterMs = growth.recordInspection(queue, messages, seenMs);
+      if (inspectAfterMs !== undefined) schedule.add(queue, inspectAfterMs);
+      if (!isDeep) continue;
+      const alert = await store.queueAlerts.get(queue);
+      deep.push({ queue, depth: { messages, isExact: false, seenMs }, alert });
+    }
+    await processQueues(await confirmWithoutAlert(deep, signal), signal);
+  };
+}

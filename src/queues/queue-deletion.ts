@@ -1,0 +1,153 @@
+import type { Reporters } from '../agent/reporters.ts';
+import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { NamespaceStore } from '../store/store.ts';
+import { AgentError, isAgentError } from '../util/agent-errors.ts';
+import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
+import type { ConfirmDepth } from './confirm-depth.ts';
+import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
+import type { DeleteFromBroker } from './delete-from-broker.ts';
+import type { InspectionSchedule } from './inspection-schedule.ts';
+import type { QueueNotices } from './queue-notices.ts';
+
+/** What {@link createQueueDeletion} takes. */
+export interface QueueDeletionParts {
+  readonly store: {
+    readonly namespaces: Pick<NamespaceStore, 'get'>;
+    readonly queueAlerts: Pick<QueueAlertStore, 'replace' | 'remove'>;
+  };
+  readonly notices: QueueNotices;
+  readonly confirmDepth: ConfirmDepth;
+  readonly queueDepths: Pick<QueueDepths, 'read'>;
+  readonly deleteFromBroker: DeleteFromBroker;
+  readonly schedule: Pick<InspectionSchedule, 'wasReplacedSince'>;
+  readonly config: AlertLimits;
+  readonly clock: Clock;
+  readonly reporters: Pick<Reporters, 'queueDeleted'>;
+}
+
+/** The deletion of queues that have grown too large. */
+export interface QueueDeletion {
+  /**
+   * Deletes the queue of an alert that is `over` or `deleting`: holds the notice, confirms the depth, deletes, reports. It
+   * stops where another agent has changed the alert, and cancels where the queue is no longer too deep.
+   *
+   * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason. The agent that next finds the alert
+   *   resumes the deletion.
+   */
+  execute(record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void>;
+  /** Reports a deletion that has happened, and removes the alert, which is `deleting` or `deleted`. */
+  finish(alert: QueueAlert): Promise<void>;
+  /** Removes an alert without a deletion: its notice is withdrawn. */
+  discard(alert: QueueAlert): Promise<void>;
+}
+
+/**
+ * What came of the delete call. `was-missing`: there was no queue, and no earlier call of this deletion can have deleted
+ * it. `window-closed`: the call was not sent.
+ */
+type DeleteOutcome = 'deleted' | 'was-missing' | 'window-closed';
+
+/** Nothing is called before a method is. */
+export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
+  const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, clock, reporters } = parts;
+  const { deleteAtMessages } = parts.config;
+
+  const finish = async (alert: QueueAlert): Promise<void> => {
+    const { namespace, queue, messages, revision } = alert;
+    await notices.releaseDeletion(alert, clock.nowMs());
+    await reporters.queueDeleted({ namespace, queue, messages, deleteAtMessages });
+    await store.queueAlerts.remove(queue, revision);
+  };
+  const discard = async (alert: QueueAlert): Promise<void> => {
+    await notices.withdrawDeletion(alert, clock.nowMs());
+    await store.queueAlerts.remove(alert.queue, alert.revision);
+  };
+  const markDeleted = async (alert: QueueAlert): Promise<void> => {
+    const deleted = nextAlert(alert, { level: 'deleted' }, clock.nowMs());
+    if (await store.queueAlerts.replace(deleted, alert.revision)) await finish(deleted);
+  };
+  const markDeleting = async (alert: QueueAlert, messages: number, seenMs: number): Promise<QueueAlert | undefined> => {
+    const deleting = nextAlert(alert, { level: 'deleting', messages, seenMs }, clock.nowMs());
+    return (await store.queueAlerts.replace(deleting, alert.revision)) ? deleting : undefined;
+  };
+  /** The notice stays held: the queue may be deleted later. It is withdrawn when the queue recovers or is missing. */
+  const cancel = async (alert: QueueAlert, messages: number, seenMs: number): Promise<void> => {
+    const warned = nextAlert(alert, { level: 'warned', messages, seenMs }, clock.nowMs());
+    await store.queueAlerts.replace(warned, alert.revision);
+  };
+
+  const isNamespaceActive = async ({ namespace, incarnation }: QueueAlert): Promise<boolean> => {
+    const record = await store.namespaces.get(namespace);
+    return record?.state === 'active' && record.incarnation === incarnation;
+  };
+
+  /**
+   * Cancels where too few messages are ready. The queue may have been replaced, which another agent may know, and the
+   * store may have been slow.
+   */
+  const cancelUnlessStillDeep = async (deleting: QueueAlert, signal: AbortSignal): Promise<'cancelled' | 'deep'> => {
+    const { queue } = deleting;
+    const seenMs = clock.nowMs();
+    const ready = (await queueDepths.read([queue], signal)).get(queue) ?? 0;
+    if (ready >= deleteAtMessages) return 'deep';
+    await cancel(deleting, ready, seenMs);
+    return 'cancelled';
+  };
+
+  /** RabbitMQ deletes by name alone, so a queue that may have been replaced or drained since `seenAt` is not deleted. */
+  const assertWindowOpen = (queue: string, seenAt: Moment): void => {
+    const elapsedMs = elapsedSinceMs(clock, seenAt);
+    if (elapsedMs <= DELETE_WINDOW_MS && !schedule.wasReplacedSince(queue, seenAt.monotonicMs)) return;
+    throw new AgentError(
+      'WindowClosed',
+      `The queue ${queue} may have changed since its depth was confirmed ${Math.round(elapsedMs)} ms ago.`,
+    );
+  };
+
+  const sendDelete = async (
+    { namespace, queue }: QueueAlert,
+    seenAt: Moment,
+    signal: AbortSignal,
+  ): Promise<DeleteOutcome> => {
+    let sends = 0;
+    const beforeSend = (): void => {
+      assertWindowOpen(queue, seenAt);
+      sends += 1;
+    };
+    try {
+      const options = { signal, timeoutMs: DELETE_WINDOW_MS, beforeSend };
+      const isDeleted = await deleteFromBroker(namespace, queue, options);
+      return isDeleted || sends > 1 ? 'deleted' : 'was-missing';
+    } catch (error) {
+      if (isAgentError(error, 'WindowClosed')) return 'window-closed';
+      throw error;
+    }
+  };
+
+  return {
+    finish: (alert) => (alert.level === 'deleting' ? markDeleted(alert) : finish(alert)),
+    discard,
+    async execute(record, alert, signal) {
+      await notices.holdDeletion(record, alert);
+      const confirmed = await confirmDepth(alert.queue, deleteAtMessages, signal);
+      const mayBeDeleted = alert.level === 'deleting';
+      if (confirmed.is === 'missing' && mayBeDeleted) return await markDeleted(alert);
+      if (!(await isNamespaceActive(alert)) || confirmed.is === 'missing') return await discard(alert);
+      if (confirmed.is === 'unknown') return;
+
+      const { messages, isReady, seenAt } = confirmed;
+      if (messages < deleteAtMessages) return await cancel(alert, messages, seenAt.wallMs);
+      const deleting = await markDeleting(alert, messages, seenAt.wallMs);
+      if (deleting === undefined) return;
+      if (isReady && (await cancelUnlessStillDeep(deleting, signal)) === 'cancelled') return;
+
+      const outcome = await sendDelete(deleting, seenAt, signal);
+      if (outcome === 'window-closed') return;
+      // Its owner deleted it first. Where an agent has died, that agent's call may have.
+      if (outcome === 'was-missing' && !mayBeDeleted) return await discard(deleting);
+      await markDeleted(deleting);
+    },
+  };
+}
