@@ -22,7 +22,7 @@ interface Right {
 
 const NO_TOPOLOGY = /BrokerRefused.*topology/;
 const NO_REQUESTS = /BrokerRefused.*read its queues/;
-const NO_REPLIES = /the reply (channel|connection) has an error/;
+const NO_REPLIES = /reply_(channel|connection)_error/;
 const NO_EVENTS = /event_not_published/;
 const NO_BROKER_EVENTS = /broker_events_error/;
 const NOTHING_ENDS = /namespace_work_failed/;

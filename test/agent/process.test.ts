@@ -66,7 +66,7 @@ describe('the agent as a process', function () {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    const started = records.filter(({ msg }) => msg === READY);
+    const started = records.filter(({ code }) => code === READY);
     assert.equal(started.length, 1);
     assert.match(String(started[0]?.['broker']), /^RabbitMQ \d+\.\d+\.\d+ at amqp:\/\/127\.0\.0\.1:\d+, cluster /);
     assert.match(String(started[0]?.['store']), /^LMDB in /);

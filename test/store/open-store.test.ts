@@ -34,8 +34,8 @@ describe('openStore', () => {
     const script = `
       import { randomBytes } from 'node:crypto';
       import { createRequire } from 'node:module';
-      import { openStore } from './src/store/open.ts';
-      import { systemClock } from './src/clock.ts';
+      import { openStore } from './src/store/open-store.ts';
+      import { systemClock } from './src/util/clock.ts';
       const store = await openStore(process.argv[1], { clock: systemClock, randomBytes });
       await store.close();
       const loaded = Object.keys(createRequire(import.meta.url).cache);

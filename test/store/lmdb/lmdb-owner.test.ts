@@ -23,7 +23,7 @@ interface Holder {
 }
 
 async function startHolder(folder: string): Promise<Holder> {
-  const child = spawn(process.execPath, [await builtFile('test/store/hold-lmdb.js'), folder], {
+  const child = spawn(process.execPath, [await builtFile('test/store/lmdb/hold-lmdb.js'), folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   addCleanup(() => void child.kill('SIGKILL'));
