@@ -1,72 +1,53 @@
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { consumeBrokerEvents } from '../broker/amqp/broker-events-consumer.ts';
+import { type BrokerEvents, consumeBrokerEvents } from '../broker/amqp/broker-events-consumer.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
-import type { Management } from '../broker/management/management.ts';
-import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
+import type { AgentContext } from '../context.ts';
 import { contractNames } from '../contract/names.ts';
 import { createBrokerEventReactions, type QueueWatch } from '../jobs/broker-event-reactions.ts';
-import type { Jobs } from '../jobs/jobs.ts';
+import { inspectAllSoon } from '../jobs/jobs.ts';
 import { createRepairBurst } from '../jobs/repair-burst.ts';
-import type { Log } from '../util/log.ts';
-import type { AgentEvents } from '../events/agent-events.ts';
-import type { BackgroundTasks } from './background.ts';
-import type { Reporters } from './reporters.ts';
 
-/** What {@link startBrokerWatch} works with. */
+/** What a broker watch reacts with. */
 export interface BrokerWatchParts {
-  readonly config: Config;
-  readonly management: Management;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly events: Pick<AgentEvents, 'emit'>;
-  readonly jobs: Jobs;
   readonly bindings: Pick<BindingRemover, 'remove'>;
-  readonly reporters: Pick<Reporters, 'foreignBindingRemoved' | 'foreignBindingNotRemoved'>;
   readonly queues: QueueWatch;
-  /** Is told of each event that was taken. */
+  /** Called with each event that was taken. */
   readonly onEvent?: (event: BrokerEvent) => void;
-  readonly background: Pick<BackgroundTasks, 'run'>;
-  /** Compares the accounts of all namespaces with the store. */
-  readonly compare: (signal: AbortSignal) => Promise<unknown>;
-  /** Compares everything, as events may have been lost. */
-  readonly lookAtAll: () => void;
+  readonly reconcile: (signal: AbortSignal) => Promise<unknown>;
 }
 
-/** Watching what happens on the broker. */
+/** The agent's reaction to RabbitMQ's own events. */
 export interface BrokerWatch {
   readonly alarms: Pick<Alarms, 'active' | 'refresh'>;
-  /** Whether events come now. */
+  /** Whether events arrive now. */
   readonly flowing: boolean;
+  /** Resolves when the first try to consume events is over; it goes on trying. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Reacts to the broker's own events for as long as it is not closed: they say when to look. Without them the agent lives
- * on its regular comparisons, and says so. Resolves when the first try to consume them is over.
+ * Creates the part that reacts to RabbitMQ's own events. Without them the agent relies on periodic reconciliation and
+ * surveys, and logs so.
  */
-export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerWatch> {
-  const { config, management, clock, log, events, jobs, bindings, queues, background } = parts;
+export function createBrokerWatch(
+  context: Pick<AgentContext, 'config' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'>,
+  parts: BrokerWatchParts,
+): BrokerWatch {
+  const { config, management, clock, log, jobs, reporters, lifecycle } = context;
+  const { bindings, queues } = parts;
+  let consumer: BrokerEvents | undefined;
   const alarms = createAlarms({
     clock,
     listAlarms: () => management.listAlarms(),
-    onChange({ alarm, node, active, source }) {
-      // First the log: during an alarm the connection that publishes events is blocked.
-      const told = { alarm, node, active };
-      if (active)
-        log.error({ code: 'alarm_set', ...told }, 'RabbitMQ raised an alarm and accepts no messages until it clears');
-      else log.info({ code: 'alarm_cleared', ...told }, 'RabbitMQ cleared an alarm');
-      // Every agent lists, and one of them got the event.
-      if (source === 'event') events.emit('broker.alarm', { alarm, ...(node === '' ? {} : { node }), active });
-    },
+    onChange: ({ alarm, node, active, source }) => reporters.alarmChanged(alarm, node, active, source === 'event'),
   });
   const refreshAlarms = (): void => {
-    alarms
-      .refresh()
-      .catch((error: unknown) =>
-        log.warn({ code: 'alarms_not_listed', err: error }, 'could not list the alarms of RabbitMQ'),
-      );
+    alarms.refresh().catch((error: unknown) => {
+      log.warn({ code: 'alarms_not_listed', err: error }, 'could not list the alarms of RabbitMQ');
+    });
   };
   const react = createBrokerEventReactions({
     settings: { ...config, ownUsers: ownUsersOf(config) },
@@ -74,49 +55,54 @@ export async function startBrokerWatch(parts: BrokerWatchParts): Promise<BrokerW
       clock,
       log,
       repair: (namespace) => jobs.trigger('repair-account', namespace),
-      compare: async (signal) => void (await parts.compare(signal)),
-      inBackground: (work) => background.run('comparing the broker with the store', work),
+      compare: async (signal) => void (await parts.reconcile(signal)),
+      inBackground: (task) => lifecycle.runInBackground('reconciling after a repair burst', task),
     }),
     alarms,
     bindings,
     queues,
-    reporters: parts.reporters,
+    reporters,
   });
-  const watch = await consumeBrokerEvents({
-    amqpUrl: config.rabbitmqUrl,
-    ca: config.rabbitmqCa,
-    id: config.id,
-    eventVhost: config.eventVhost,
-    management,
-    onEvent(event) {
-      parts.onEvent?.(event);
-      return react(event);
-    },
-    onFlowing() {
-      log.info({ code: 'broker_events_started', eventVhost: config.eventVhost }, 'consuming broker events');
-      refreshAlarms();
-      parts.lookAtAll();
-    },
-    onMissing(error) {
-      log.error(
-        { code: 'broker_events_unavailable', err: error },
-        'broker events unavailable; external changes are detected only by periodic reconciliation',
-      );
-      refreshAlarms();
-    },
-    onFault: (error) =>
-      log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
-  });
+  const consume = (): Promise<BrokerEvents> =>
+    consumeBrokerEvents({
+      amqpUrl: config.rabbitmqUrl,
+      ca: config.rabbitmqCa,
+      id: config.id,
+      eventVhost: config.eventVhost,
+      management,
+      onEvent(event) {
+        parts.onEvent?.(event);
+        return react(event);
+      },
+      onFlowing() {
+        log.info({ code: 'broker_events_started', eventVhost: config.eventVhost }, 'consuming broker events');
+        refreshAlarms();
+        // Events may have been lost before.
+        inspectAllSoon(jobs);
+      },
+      onMissing(error) {
+        log.error(
+          { code: 'broker_events_unavailable', err: error },
+          'broker events unavailable; external changes are detected only by periodic reconciliation',
+        );
+        refreshAlarms();
+      },
+      onFault: (error) =>
+        log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
+    });
   return {
     alarms,
     get flowing() {
-      return watch.flowing;
+      return consumer?.flowing ?? false;
     },
-    close: () => watch.close(),
+    async start() {
+      consumer = await consume();
+    },
+    close: async () => await consumer?.close(),
   };
 }
 
-/** What the agent's own users do is meant. */
+/** What the agent's own users do is intended: it is no drift. */
 function ownUsersOf(config: Config): ReadonlySet<string> {
   const urls = [config.rabbitmqUrl, config.rabbitmqManagementUrl].map((secret) => new URL(secret.reveal()));
   return new Set([...urls.map(({ username }) => decodeURIComponent(username)), contractNames(config.id).claimantUser]);

@@ -43,3 +43,9 @@ const ON_DEMAND_DELAY_MS = 1_000;
 export function runSoon(jobs: Jobs, name: OnDemandJobName): void {
   jobs.trigger(`${name}-soon`, '', ON_DEMAND_DELAY_MS);
 }
+
+/** Reconciles and surveys ahead of schedule: broker events may have been missed. */
+export function inspectAllSoon(jobs: Jobs): void {
+  runSoon(jobs, 'reconcile-broker');
+  runSoon(jobs, 'survey-queues');
+}

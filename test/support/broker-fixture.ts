@@ -1,5 +1,5 @@
-import { openAgentBroker } from '../../src/broker/amqp/agent-broker.ts';
-import type { AgentBroker, AgentBrokerSettings } from '../../src/broker/amqp/agent-broker.ts';
+import { createTopologyConnection } from '../../src/broker/amqp/topology-connection.ts';
+import type { TopologyConnection, TopologyConnectionOptions } from '../../src/broker/amqp/topology-connection.ts';
 import { createManagement } from '../../src/broker/management/management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { type ContractNames, contractNames } from '../../src/contract/names.ts';
@@ -14,7 +14,7 @@ export interface BrokerFixture extends TestVhost {
   readonly names: ContractNames;
   readonly management: Management;
   /** Opens the agent's broker here; faults are collected. */
-  open(settings?: Partial<AgentBrokerSettings>): Promise<AgentBroker>;
+  open(settings?: Partial<TopologyConnectionOptions>): Promise<TopologyConnection>;
   readonly faults: Error[];
 }
 
@@ -38,7 +38,7 @@ export async function openBrokerFixture(): Promise<BrokerFixture> {
     management,
     faults,
     async open(settings = {}) {
-      const broker = await openAgentBroker({
+      const broker = createTopologyConnection({
         amqpUrl: new Secret(vhost.amqpUrl),
         id,
         methods: ['ping', 'claim-namespace'],
@@ -49,6 +49,7 @@ export async function openBrokerFixture(): Promise<BrokerFixture> {
         ...settings,
       });
       addCleanup(() => broker.close());
+      await broker.start();
       return broker;
     },
   };

@@ -39,16 +39,16 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
         process.stdout.write(`${formatReport(agent.report)}\n`);
       }
-      const mustEnd = agent !== undefined && 'mustEnd' in agent ? agent.mustEnd : undefined;
-      await aborted(mustEnd === undefined ? signal : AbortSignal.any([signal, mustEnd]));
-      if (mustEnd?.aborted)
-        log.fatal({ code: 'agent_must_stop', err: mustEnd.reason as unknown }, 'the agent must not go on');
+      const mustStop = agent !== undefined && 'mustStop' in agent ? agent.mustStop : undefined;
+      await aborted(mustStop === undefined ? signal : AbortSignal.any([signal, mustStop]));
+      if (mustStop?.aborted)
+        log.fatal({ code: 'agent_must_stop', err: mustStop.reason as unknown }, 'the agent must not go on');
       log.info(
         { code: 'agent_stopping', signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined },
         'stopping',
       );
       await agent?.stop();
-      mustEnd?.throwIfAborted();
+      mustStop?.throwIfAborted();
       // Agenda's own timers would hold the process for seconds more. The log is written synchronously.
       process.exit(0);
     });

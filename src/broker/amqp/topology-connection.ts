@@ -9,8 +9,8 @@ import { vhostOf } from './rascal-connection.ts';
 import { openRascalSession } from './rascal-session.ts';
 import type { RascalSession, RascalSessionSettings } from './rascal-session.ts';
 
-/** What {@link openAgentBroker} needs. */
-export interface AgentBrokerSettings extends RascalSessionSettings {
+/** What {@link createTopologyConnection} needs. */
+export interface TopologyConnectionOptions extends RascalSessionSettings {
   readonly maxSkewSeconds: number;
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy'>;
   /** How long an event may take, from the call to the broker's confirm. */
@@ -21,10 +21,17 @@ export interface AgentBrokerSettings extends RascalSessionSettings {
   readonly onFault: (error: Error) => void;
 }
 
-/** The agent's own topology, kept, and its events, published. */
-export interface AgentBroker {
+/** The connection that declares the agent's own topology and publishes its events. */
+export interface TopologyConnection {
   /** Whether there is a connection. */
   readonly connected: boolean;
+  /**
+   * Applies the limits, then declares the topology, in this order: the queues never exist without limits. Both are
+   * repeated after each loss of the connection, since a broker may return empty.
+   *
+   * @throws AgentError `BrokerUnavailable`, `BrokerRefused`; the signal's reason.
+   */
+  start(signal?: AbortSignal): Promise<void>;
   readonly publishEvent: PublishEvent;
   /**
    * Calls `listener` after each time the connection was lost and is back, with the limits put and the topology declared
@@ -32,24 +39,21 @@ export interface AgentBroker {
    */
   onReconnect(listener: () => void): () => void;
   /**
-   * Puts the limits and declares the topology once more, beside the connection that is open: somebody may have deleted
+   * Applies the limits and declares the topology once more, on a connection of its own: another client may have deleted
    * a part of it.
    *
    * @throws AgentError `BrokerUnavailable`, `BrokerRefused`; the signal's reason.
    */
   declareAgain(signal?: AbortSignal): Promise<void>;
+  /** As {@link declareAgain}, unless this connection was opened, and so declared all, since the last call. */
+  ensureDeclared(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
 const FIRST_RECONNECT_DELAY_MS = 250;
 
-/**
- * Puts the limits, then declares the topology, in this order: the queues never exist without limits. Both are done
- * again after each loss of the connection, since a broker may come back empty.
- *
- * @throws AgentError `BrokerUnavailable`, `BrokerRefused`; the signal's reason.
- */
-export async function openAgentBroker(settings: AgentBrokerSettings, signal?: AbortSignal): Promise<AgentBroker> {
+/** Creates the connection; {@link TopologyConnection.start} opens it. */
+export function createTopologyConnection(settings: TopologyConnectionOptions): TopologyConnection {
   const vhost = vhostOf(settings.amqpUrl);
   const open = async (until: AbortSignal | undefined): Promise<RascalSession> => {
     await ensureLimitPolicies(settings.management, vhost, settings, until === undefined ? {} : { signal: until });
@@ -61,11 +65,17 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
   const closing = new AbortController();
   // Every event that is under way listens to it.
   setMaxListeners(0, closing.signal);
-  let present = Promise.resolve(await open(signal));
-  let connected = true;
+  let present: Promise<RascalSession> | undefined;
+  let connected = false;
+  /** Whether the connection was opened since the last `ensureDeclared`. */
+  let isFresh = false;
+  const session = async (): Promise<RascalSession> => {
+    if (present === undefined) throw new AgentError('BrokerUnavailable', 'The topology connection has not started.');
+    return await present;
+  };
 
   const publish = createEventPublisher({
-    publish: async (message, overrides) => (await present).publish(message, overrides),
+    publish: async (message, overrides) => (await session()).publish(message, overrides),
     timeoutMs: settings.publishTimeoutMs ?? 10_000,
   });
   /** Tries until it is back; rejects when the broker is closed meanwhile. */
@@ -81,23 +91,33 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
       }
     }
   };
-  const keep = async (): Promise<void> => {
-    for (let session = await present; ; ) {
-      settings.onFault(await session.lost);
+  /** Reconnects until `closing` aborts. */
+  const keepConnected = async (): Promise<void> => {
+    for (let current = await session(); ; ) {
+      settings.onFault(await current.lost);
       connected = false;
-      void session.close();
+      void current.close();
       present = reopen();
-      session = await present;
+      current = await present;
       connected = true;
+      isFresh = true;
       for (const listener of listeners) listener();
     }
   };
-  // It ends by the abort of `closing` alone.
-  const kept = keep().catch(() => undefined);
+
+  const declareAgain = async (until?: AbortSignal): Promise<void> => {
+    await (await open(until)).close();
+  };
 
   return {
     get connected() {
       return connected;
+    },
+    async start(signal) {
+      present = Promise.resolve(await open(signal));
+      connected = true;
+      isFresh = true;
+      void keepConnected().catch(() => undefined);
     },
     publishEvent: (event, until) =>
       publish(event, until === undefined ? closing.signal : AbortSignal.any([until, closing.signal])),
@@ -105,15 +125,16 @@ export async function openAgentBroker(settings: AgentBrokerSettings, signal?: Ab
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    async declareAgain(until) {
-      await (await open(until)).close();
+    declareAgain,
+    async ensureDeclared(until) {
+      if (!isFresh) await declareAgain(until);
+      isFresh = false;
     },
     async close() {
       closing.abort(new AgentError('BrokerUnavailable', 'The agent stops: it publishes nothing any more.'));
       listeners.clear();
-      const session = await present.catch(() => undefined);
-      await session?.close();
-      void kept;
+      const last = await present?.catch(() => undefined);
+      await last?.close();
     },
   };
 }

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TopologyConnection } from '../broker/amqp/topology-connection.ts';
+import { ensureClaimant } from '../broker/claimant.ts';
+import { claimBroker } from '../broker/marker.ts';
+import type { AgentContext } from '../context.ts';
+import { inspectAllSoon } from '../jobs/jobs.ts';
+import type { Queues } from '../queues/queues.ts';
+import { isAgentError } from '../util/agent-errors.ts';
+
+/** What {@link createBrokerGuard} ensures besides the marker and the claimant. */
+export interface GuardedParts {
+  readonly topology: Pick<TopologyConnection, 'declareAgain' | 'ensureDeclared' | 'onReconnect'>;
+  readonly queues: Pick<Queues, 'applyBackstop'>;
+}
+
+/** Keeps on the broker what the agent needs there. */
+export interface BrokerGuard {
+  /** Aborts with an AgentError `BrokerMarked` once the broker belongs to another store: the agent must stop. */
+  readonly mustStop: AbortSignal;
+  /**
+   * Ensures the marker and the claimant, and waits for a broker that does not answer yet, for a minute at most.
+   *
+   * @throws AgentError `BrokerMarked`, `BrokerRefused`, `BrokerUnavailable`
+   */
+  ensureOwned(signal: AbortSignal): Promise<void>;
+  /**
+   * Ensures all: marker, claimant, limits, topology, backstop. Topology and backstop only log a failure, so that
+   * reconciliation goes on without them.
+   *
+   * @throws AgentError `BrokerMarked`, `BrokerRefused`, `BrokerUnavailable`
+   */
+  ensure(signal: AbortSignal): Promise<void>;
+  /** Declares the topology in the background, because a request queue is missing. */
+  redeclareSoon(): void;
+}
+
+/** How long a start waits for a broker that does not answer, and the pause between two tries, in ms. */
+const START_TIMEOUT_MS = 60_000;
+const START_RETRY_MS = 1_000;
+
+/** Creates the guard of one agent. After each reconnect it ensures the ownership again, and has all inspected soon. */
+export function createBrokerGuard(
+  context: Pick<
+    AgentContext,
+    'config' | 'names' | 'store' | 'management' | 'clock' | 'randomBytes' | 'reporters' | 'log' | 'jobs' | 'lifecycle'
+  >,
+  { topology, queues }: GuardedParts,
+): BrokerGuard {
+  const { config, names, store, management, clock, randomBytes, reporters, log, jobs, lifecycle } = context;
+  const mustStop = new AbortController();
+
+  /** Re-checks ownership: two first starts may have raced, or an operator ran `adopt` for another store. */
+  const ensureMarker = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await claimBroker(management, { ...config, storeId: store.storeId, adopt: false }, clock, { signal });
+    } catch (error) {
+      if (isAgentError(error, 'BrokerMarked')) mustStop.abort(error);
+      throw error;
+    }
+  };
+
+  const ensureClaimantAccount = async (signal: AbortSignal): Promise<void> => {
+    if (config.claimantPassword === undefined) return;
+    const claimant = {
+      id: config.id,
+      vhost: config.vhost,
+      password: config.claimantPassword,
+      maxConnections: config.claimantLimits['max-connections'] ?? -1,
+      maxChannels: config.claimantLimits['max-channels'] ?? -1,
+    };
+    const repairs = await ensureClaimant(management, claimant, randomBytes, { signal });
+    if (repairs.length > 0) reporters.claimantRepaired(names.claimantUser, repairs);
+  };
+
+  const ensureOwnedOnce = async (signal: AbortSignal): Promise<void> => {
+    await ensureMarker(signal);
+    await ensureClaimantAccount(signal);
+  };
+
+  const ensureTopology = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await topology.ensureDeclared(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.error(
+        { code: 'topology_not_declared', err: error },
+        'could not declare the topology again; the next reconciliation does it',
+      );
+    }
+  };
+
+  topology.onReconnect(() => {
+    lifecycle.runInBackground('restoring the ownership', async (signal) => {
+      try {
+        await ensureOwnedOnce(signal);
+      } catch (error) {
+        log.error(
+          { code: 'broker_not_restored', err: error },
+          'reconnected to RabbitMQ, but could not restore the marker and claimant',
+        );
+      }
+    });
+    // Broker events may have been missed while disconnected.
+    inspectAllSoon(jobs);
+  });
+
+  return {
+    mustStop: mustStop.signal,
+    async ensureOwned(signal) {
+      const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
+      for (;;) {
+        try {
+          await ensureOwnedOnce(signal);
+          return;
+        } catch (error) {
+          if (!isAgentError(error, 'BrokerUnavailable') || timeout.aborted || signal.aborted) throw error;
+          log.warn({ code: 'broker_not_ready', err: error }, 'RabbitMQ does not answer yet');
+          await sleep(START_RETRY_MS, undefined, { signal });
+        }
+      }
+    },
+    async ensure(signal) {
+      await ensureOwnedOnce(signal);
+      await ensureTopology(signal);
+      await queues.applyBackstop(signal);
+    },
+    redeclareSoon() {
+      lifecycle.runInBackground('declaring the topology', async (signal) => {
+        await topology.declareAgain(signal);
+        log.warn({ code: 'request_queue_redeclared' }, 'a request queue was missing and was declared again');
+      });
+    },
+  };
+}
