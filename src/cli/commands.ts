@@ -1,21 +1,21 @@
-import type { DefineCommand } from './command.ts';
+import type { DefineCommand } from './define-command.ts';
 
-/** A command's line in the list, and where the rest of it is. */
+/** A command in the list that the help prints. */
 export interface CommandEntry {
-  /** One line for the list of commands. */
+  /** One line, for the list. */
   readonly summary: string;
-  /** Loads its file, with all that it needs. Only the command that runs is loaded. */
+  /** Imports the file of the command and its dependencies: only for the command that runs. */
   load(): Promise<DefineCommand>;
 }
 
-/** Every command, in the order of the list. */
+/** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   serve: {
-    summary: 'run the agent',
+    summary: 'run an agent',
     load: async () => (await import('./commands/serve-command.ts')).serveCommand,
   },
   ping: {
-    summary: 'ask an agent for a sign of life',
+    summary: 'check that an agent is alive',
     load: async () => (await import('./commands/ping-command.ts')).pingCommand,
   },
   claim: {
@@ -23,7 +23,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/claim-command.ts')).claimCommand,
   },
   get: {
-    summary: 'tell about one namespace',
+    summary: 'show a namespace',
     load: async () => (await import('./commands/get-command.ts')).getCommand,
   },
   list: {
@@ -31,23 +31,23 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/list-command.ts')).listCommand,
   },
   release: {
-    summary: 'end a namespace now, with all that it owns',
+    summary: 'delete a namespace and everything in it',
     load: async () => (await import('./commands/release-command.ts')).releaseCommand,
   },
   revoke: {
-    summary: 'make all credentials of a namespace useless',
+    summary: 'revoke all credentials of a namespace',
     load: async () => (await import('./commands/revoke-command.ts')).revokeCommand,
   },
   watch: {
-    summary: 'show what agents do, live',
+    summary: 'print agent events as they happen',
     load: async () => (await import('./commands/watch-command.ts')).watchCommand,
   },
   verify: {
-    summary: 'prove that an installation works, step by step',
+    summary: 'check an installation step by step',
     load: async () => (await import('./commands/verify-command.ts')).verifyCommand,
   },
   plan: {
-    summary: 'say what agents would do next, and why',
+    summary: 'show what the agents will do next, and why',
     load: async () => (await import('./commands/plan-command.ts')).planCommand,
   },
   audit: {
@@ -55,7 +55,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/audit-command.ts')).auditCommand,
   },
   adopt: {
-    summary: 'take over a broker that another store has marked',
+    summary: 'take over a broker that is marked for another store',
     load: async () => (await import('./commands/adopt-command.ts')).adoptCommand,
   },
 };

@@ -1,16 +1,16 @@
 import type { AgentErrorCode } from '../util/agent-errors.ts';
 
-/** What the command line exits with, for scripts. After SIGINT it is 130, after SIGTERM 143, as of any program. */
+/** The exit codes, for scripts. After SIGINT it is 130 and after SIGTERM 143, as for any program. */
 export const EXIT = {
-  /** It was done. */
+  /** The command succeeded. */
   ok: 0,
-  /** It failed, or what was checked is not well. */
+  /** The command failed, or a check did. */
   failed: 1,
-  /** It was called or configured wrongly. */
+  /** The arguments or the configuration are wrong. */
   usage: 2,
-  /** The answer is no, and stays so until somebody changes something. */
+  /** Refused: trying again is of no use until something is changed. */
   refused: 3,
-  /** Not now: the same may work later. */
+  /** Unavailable: the same command may succeed later. */
   unavailable: 4,
 } as const;
 

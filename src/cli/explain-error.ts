@@ -2,10 +2,10 @@ import { debuglog } from 'node:util';
 import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
-import { Interrupted, UsageFault } from './command.ts';
+import { Interrupted, UsageFault } from './define-command.ts';
 import { EXIT, EXIT_OF_AGENT_ERROR } from './exit-codes.ts';
 
-/** What is told of a failure. */
+/** What is printed about a failure. */
 export interface Explanation {
   readonly exitCode: number;
   /** A code of one of the error tables, `UsageFault`, `Interrupted` or `UnexpectedFault`. */
@@ -18,12 +18,12 @@ export interface Explanation {
 
 const debug = debuglog('pulse-agent');
 
-/** Shows an error with its stack, and without credentials, to whoever has set `NODE_DEBUG=pulse-agent`. */
+/** Prints an error with its stack, without credentials, if `NODE_DEBUG=pulse-agent` is set. */
 export function debugError(error: unknown): void {
   debug('%s', withoutCredentials(stackOf(error)));
 }
 
-/** Turns whatever a command threw into sentences and an exit code. The stack is for `NODE_DEBUG=pulse-agent` alone. */
+/** Turns an error that a command threw into sentences and an exit code. The stack is printed by {@link debugError} only. */
 export function explainError(error: unknown): Explanation {
   debugError(error);
   if (error instanceof Interrupted) {
@@ -41,7 +41,7 @@ export function explainError(error: unknown): Explanation {
   }
   const message = withoutCredentials(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
   return explain(EXIT.failed, 'UnexpectedFault', [
-    `Something unexpected happened (${message.replace(/\.$/, '')}): ${TO_SEE_WHERE}, and report it.`,
+    `Unexpected error (${message.replace(/\.$/, '')}): ${TO_SEE_WHERE}, and report it.`,
   ]);
 }
 
@@ -49,10 +49,10 @@ function explain(exitCode: number, code: string, sentences: readonly string[], r
   return { exitCode, code, sentences, retryable };
 }
 
-/** What to do next, where the message of the agent or of the library does not say it already. */
+/** What to do next, for errors whose message does not say it. */
 const ADVICE: Readonly<Partial<Record<ClientErrorCode, string>>> = {
   AuthenticationFailed: "check TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN and the agent's audience",
-  InsufficientScopes: 'ask for it where Taskcluster roles are managed',
+  InsufficientScopes: 'ask an administrator of Taskcluster for it',
   BrokerRefused: 'check PULSE_AGENT_URL and --id',
 };
 
@@ -62,14 +62,13 @@ function withAdvice(error: PulseAgentError | WireError): string {
   return `${message}${advice === undefined ? '' : `: ${advice}`}.`;
 }
 
-/** What a client was told: the request was wrong, the answer is no, or it may work later. */
 function exitCodeOf({ code, retryable }: PulseAgentError | WireError): number {
   if (code === 'InputError') return EXIT.usage;
   if (code === 'InternalServerError' || code === 'ClientClosed') return EXIT.failed;
   return retryable ? EXIT.unavailable : EXIT.refused;
 }
 
-/** The text without what stands between `//` and `@` of a URL. */
+/** Replaces what is between `//` and `@` of a URL. */
 function withoutCredentials(text: string): string {
   return text.replaceAll(/\/\/[^\s/@]*@/g, '//…@');
 }

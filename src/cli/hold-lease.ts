@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import type { Lease } from '../client/lease.ts';
-import type { CommandContext } from './command.ts';
+import type { CommandContext } from './define-command.ts';
 import type { Style } from './output.ts';
 
 /**
- * Holds a lease until the command is to end, and prints what becomes of it.
+ * Holds a lease until the command is interrupted, and prints each of its events.
  *
  * @throws LeaseLost
  */
@@ -13,7 +13,7 @@ export async function holdLease(
   { output, signal }: CommandContext,
   showCredentials: boolean,
 ): Promise<void> {
-  const tell = (event: string, more: Readonly<Record<string, unknown>>, text: (style: Style) => string): void => {
+  const print = (event: string, more: Readonly<Record<string, unknown>>, text: (style: Style) => string): void => {
     const credentials = showCredentials ? { connectionString: lease.connectionString } : {};
     const { namespace } = lease;
     const times = { reclaimAt: lease.reclaimAt.toISOString(), expires: lease.expires.toISOString() };
@@ -24,17 +24,21 @@ export async function holdLease(
   };
   const until = (): string => `claim again at ${lease.reclaimAt.toISOString()}, expires ${lease.expires.toISOString()}`;
   lease.on('renewed', ({ changed }) => {
-    tell(
+    print(
       'renewed',
       { changed },
-      ({ good }) => `${good('renewed')} ${changed ? 'with other credentials' : 'the same'}; ${until()}`,
+      ({ good }) => `${good('renewed')} ${changed ? 'with new credentials' : 'with the same credentials'}; ${until()}`,
     );
   });
   lease.on('failing', ({ error: { code, message }, failures, retryAt }) => {
     const more = { error: { code, message }, failures, retryAt: retryAt.toISOString() };
-    tell('failing', more, ({ doubtful }) => `${doubtful('failing')} ${message} Next try at ${retryAt.toISOString()}.`);
+    print(
+      'failing',
+      more,
+      ({ doubtful }) => `${doubtful('failing')} ${message} Next attempt at ${retryAt.toISOString()}.`,
+    );
   });
-  tell('claimed', {}, ({ good }) => `${good('claimed')} ${lease.namespace}; ${until()}`);
+  print('claimed', {}, ({ good }) => `${good('claimed')} ${lease.namespace}; ${until()}`);
   if (signal.aborted) return;
   const [lost] = await Promise.race([once(lease, 'lost'), once(signal, 'abort').then(() => [])]);
   if (lost !== undefined) throw lost;

@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 
-/** Where text goes: standard output, standard error, or what stands in for them. */
+/** Standard output, standard error, or a stand-in. */
 export interface TextStream {
   write(text: string): unknown;
   readonly isTTY?: boolean;
-  /** Of a terminal: heeds NO_COLOR and FORCE_COLOR. */
+  /** On a terminal: respects NO_COLOR and FORCE_COLOR. */
   hasColors?(count?: number, env?: NodeJS.ProcessEnv): boolean;
 }
 
-/** Makes text stand out, on a terminal that can; elsewhere the text stays as it is. */
+/** Formats text on a terminal with colours; elsewhere the text stays as it is. */
 export interface Style {
   readonly heading: (text: string) => string;
   readonly good: (text: string) => string;
@@ -17,18 +17,17 @@ export interface Style {
   readonly quiet: (text: string) => string;
 }
 
-/** What a command says. */
+/** Where a command prints. */
 export interface Output {
-  /** Whether programs read it. */
+  /** Whether `--json` was given. */
   readonly json: boolean;
   readonly style: Style;
-  /** Says one thing on standard output: `value` as JSON on a line of its own with `--json`, else the text. */
+  /** Prints one result to standard output: with `--json` the value as one line of JSON, else the text. */
   print(value: unknown, text: (style: Style) => string): void;
-  /** Tells who waits what happens, on standard error; with `--json` nobody does. */
+  /** Prints progress to standard error; not with `--json`. */
   note(text: string): void;
 }
 
-/** Output to these streams. */
 export function createOutput(stdout: TextStream, stderr: TextStream, env: NodeJS.ProcessEnv, json: boolean): Output {
   const style = createStyle(!json && isColourful(stdout, env));
   return {
@@ -41,14 +40,14 @@ export function createOutput(stdout: TextStream, stderr: TextStream, env: NodeJS
   };
 }
 
-/** Whether colours are shown: on a terminal that has them, unless NO_COLOR asks for none. */
+/** Whether the stream is a terminal with colours, and NO_COLOR is not set. */
 export function isColourful(stream: TextStream, env: NodeJS.ProcessEnv): boolean {
   if (env['NO_COLOR'] || stream.isTTY !== true) return false;
   return stream.hasColors?.(16, env) ?? false;
 }
 
 function createStyle(colourful: boolean): Style {
-  // The codes that Node itself uses. Its styleText looks at the process's own standard output, which need not be meant.
+  // Node's own escape codes. Its styleText would inspect the standard output of the process, not this stream.
   const styled = (format: 'bold' | 'green' | 'red' | 'yellow' | 'dim') => {
     const [on, off] = inspect.colors[format] ?? [0, 0];
     return (text: string): string => (colourful ? `\u001b[${on}m${text}\u001b[${off}m` : text);

@@ -1,26 +1,26 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
-import { type CommandContext, type DefineCommand, UsageFault } from './command.ts';
+import { type CommandContext, type DefineCommand, UsageFault } from './define-command.ts';
 import { COMMANDS, type CommandEntry } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Explanation, explainError } from './explain-error.ts';
 import { createOutput, isColourful, type TextStream } from './output.ts';
 
-/** Where the command line runs. */
+/** The environment of a command line. */
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: TextStream;
   readonly stderr: TextStream;
-  /** Aborted when the process is to end. */
+  /** Aborted when the process is asked to stop. */
   readonly signal: AbortSignal;
 }
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 failed, or not well; 2 called or configured wrongly; 3 refused; 4 unavailable, try again later.`;
+Exit codes: 0 done; 1 failed, or a check failed; 2 wrong arguments or configuration; 3 refused; 4 unavailable, try again later.`;
 
 /**
- * Runs `pulse-agent <args>` and resolves with its exit code. It never rejects: what fails is told on standard error, as
- * a sentence, or with `--json` as one line of JSON.
+ * Runs `pulse-agent <args>` and resolves with its exit code. It never rejects: a failure is printed to standard error, as
+ * sentences, or with `--json` as one line of JSON.
  */
 export async function runProgram(
   args: readonly string[],
@@ -35,19 +35,19 @@ export async function runProgram(
     signal,
     exitCode: EXIT.ok,
   };
-  const name = nameIn(args);
-  let complaint = '';
+  const name = commandIn(args);
+  let commanderError = '';
   const program = new Command('pulse-agent')
     .description('RabbitMQ credentials for Taskcluster namespaces, over AMQP.')
     .version(VERSION, '--version', 'print the version')
-    .helpOption('-h, --help', 'print what a command does, and examples')
-    .option('--json', 'print JSON, one document a line; of failures too, on standard error')
+    .helpOption('-h, --help', 'print help and examples')
+    .option('--json', 'print JSON, one document a line; failures as JSON on standard error')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),
-      outputError: (text) => (complaint = text),
+      outputError: (text) => (commanderError = text),
       getOutHasColors: () => isColourful(stdout, env),
       getErrHasColors: () => isColourful(stderr, env),
     })
@@ -66,25 +66,25 @@ export async function runProgram(
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;
-      // Without a command the help was printed, on standard error.
+      // Without a command, commander prints the help to standard error.
       if (error.code === 'commander.help') return EXIT.usage;
     }
     const fault =
       error instanceof CommanderError
-        ? usageFault(complaint, name !== undefined && name in commands ? name : undefined)
+        ? usageFault(commanderError, name !== undefined && name in commands ? name : undefined)
         : error;
     const explanation = explainError(signal.aborted ? signal.reason : fault);
-    tell(explanation, stderr, json);
+    printFailure(explanation, stderr, json);
     return explanation.exitCode;
   }
 }
 
-/** The same command under the types that infer its options, which exist only at compile time. */
+/** The command with the types that infer its options, which exist only at compile time. */
 function typed(command: Command): Parameters<DefineCommand>[0] {
   return command as unknown as Parameters<DefineCommand>[0];
 }
 
-function tell({ sentences, code, retryable, details }: Explanation, stderr: TextStream, json: boolean): void {
+function printFailure({ sentences, code, retryable, details }: Explanation, stderr: TextStream, json: boolean): void {
   if (json) {
     const error = { code, message: sentences.join('\n'), retryable, ...(details === undefined ? {} : { details }) };
     stderr.write(`${JSON.stringify({ error })}\n`);
@@ -93,8 +93,8 @@ function tell({ sentences, code, retryable, details }: Explanation, stderr: Text
   for (const sentence of sentences) stderr.write(`pulse-agent: ${sentence}\n`);
 }
 
-/** The command that is asked for; options before it have no values. */
-function nameIn(args: readonly string[]): string | undefined {
+/** The name of the command in the arguments; no option before it has a value. */
+function commandIn(args: readonly string[]): string | undefined {
   const [first, second] = args.filter((arg) => !arg.startsWith('-'));
   return first === 'help' ? second : first;
 }
@@ -105,8 +105,8 @@ function endOfOptions(args: readonly string[]): number {
 }
 
 /** "error: unknown option '--jsn'\n(Did you mean --json?)" as sentences. */
-function usageFault(complaint: string, name: string | undefined): UsageFault {
-  const plain = complaint.replace(/^error: /, '').trim();
+function usageFault(commanderError: string, name: string | undefined): UsageFault {
+  const plain = commanderError.replace(/^error: /, '').trim();
   const sentences = plain
     .split('\n')
     .map((line) => line.replace(/^\((.*)\)$/, '$1').trim())

@@ -1,20 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Lease } from '../client/lease.ts';
-import { type CommandContext, UsageFault } from './command.ts';
+import { type CommandContext, UsageFault } from './define-command.ts';
 
-/** What is passed on. SIGUSR1 is not: Node takes it for its debugger. */
+/** The signals that are forwarded. SIGUSR1 is not: it starts Node's debugger. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
 
-/** How long a program has to end once the lease is lost, in ms: nobody else sees to it that it does. */
-const PATIENCE_MS = 10_000;
+/** How long a program may take to exit after SIGTERM once the lease is lost, in ms. */
+const KILL_AFTER_MS = 10_000;
 
 /**
- * Runs a program with `PULSE_CONNECTION_STRING` in its environment and resolves with its exit code; of a program that a
- * signal ended with 128 and the signal's number, as a shell does. The program is ended when the lease is lost, by force
- * after ten seconds.
+ * Runs a program with `PULSE_CONNECTION_STRING` in its environment and resolves with its exit code, or with 128 plus the
+ * number of the signal that killed it, as a shell does. When the lease is lost, the program gets SIGTERM, and SIGKILL ten
+ * seconds later.
  *
- * @throws UsageFault when it cannot be started; LeaseLost.
+ * @throws UsageFault when the program cannot be started; LeaseLost
  */
 export async function runWithLease(
   lease: Lease,
@@ -25,44 +25,44 @@ export async function runWithLease(
     stdio: 'inherit',
     env: { ...env, PULSE_CONNECTION_STRING: lease.connectionString },
   });
-  const restore = passSignalsTo(child);
-  // The program holds the credentials of now, whatever the lease gets later.
+  const restore = forwardSignals(child);
+  // The program keeps the credentials of its start, whatever the lease gets later.
   const opensUntil = lease.reclaimAt.toISOString();
   child.once('spawn', () =>
-    output.note(`pulse-agent: PULSE_CONNECTION_STRING opens connections until ${opensUntil} at least.`),
+    output.note(`pulse-agent: PULSE_CONNECTION_STRING opens connections at least until ${opensUntil}.`),
   );
-  lease.on('failing', ({ error }) => output.note(`pulse-agent: ${error.message} It is tried again.`));
+  lease.on('failing', ({ error }) => output.note(`pulse-agent: ${error.message} Retrying.`));
   let lost: Error | undefined;
-  let hurry: NodeJS.Timeout | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
   lease.once('lost', (error) => {
     lost = error;
-    output.note(`pulse-agent: ${error.message} Ending the program.`);
+    output.note(`pulse-agent: ${error.message} Stopping the program.`);
     child.kill('SIGTERM');
-    hurry = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+    killTimer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
   });
   try {
     const exitCode = await exitCodeOf(child, program);
     if (lost !== undefined) throw lost;
     return exitCode;
   } finally {
-    clearTimeout(hurry);
+    clearTimeout(killTimer);
     restore();
   }
 }
 
-/** In place of ending at a signal: the program decides. */
-function passSignalsTo(child: ChildProcess): () => void {
-  const kept = SIGNALS.map((signal) => {
+/** Forwards signals to the program instead of handling them. Returns a function that restores the handlers. */
+function forwardSignals(child: ChildProcess): () => void {
+  const replaced = SIGNALS.map((signal) => {
     const before = process.listeners(signal);
     process.removeAllListeners(signal);
     process.on(signal, () => {
-      // Ctrl-C in a terminal reaches the program by itself; a second one would hurry it.
+      // The terminal sends Ctrl-C to the program too; forwarding it would deliver it twice.
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
     });
     return { signal, before };
   });
   return () => {
-    for (const { signal, before } of kept) {
+    for (const { signal, before } of replaced) {
       process.removeAllListeners(signal);
       for (const listener of before) process.on(signal, listener);
     }
@@ -72,7 +72,7 @@ function passSignalsTo(child: ChildProcess): () => void {
 async function exitCodeOf(child: ChildProcess, program: string): Promise<number> {
   return await new Promise((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'ENOENT' ? 'there is none of that name' : error.message;
+      const why = error.code === 'ENOENT' ? 'command not found' : error.message;
       if (child.pid === undefined) reject(new UsageFault(`The program ${program} cannot be started: ${why}.`));
     });
     child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));

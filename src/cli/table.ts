@@ -4,11 +4,11 @@ import type { Style } from './output.ts';
 export interface Column<Row> {
   readonly title: string;
   readonly text: (row: Row) => string;
-  /** Makes the padded cell stand out. */
+  /** Formats the padded cell. */
   readonly style?: (cell: string, row: Row) => string;
 }
 
-/** Lines with columns below their titles. Control characters of the cells are shown and not sent to the terminal. */
+/** A table with a line of titles. Control characters in cells are printed as escapes. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], style: Style): string {
   const cells = rows.map((row) => columns.map(({ text }) => printable(text(row))));
   const widths = columns.map(({ title }, index) =>
@@ -32,7 +32,7 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
 }
 
 /**
- * The text with control characters as escapes: names on the broker are chosen by strangers and could command the
+ * The text with control characters as escapes: a client chooses the names on the broker, and could otherwise control the
  * terminal.
  */
 export function printable(text: string): string {

@@ -7,36 +7,36 @@ import { WireError } from '../contract/wire-errors.ts';
 import { EVENT_TYPES, isEventType } from '../contract/event-types.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import { contractNames } from '../contract/names.ts';
-import { UsageFault } from './command.ts';
+import { UsageFault } from './define-command.ts';
 
-/** What is watched, and how. */
-export interface Watched {
+/** What to watch, and how. */
+export interface WatchOptions {
   /** The agent's id. */
   readonly id: string;
   /** Routing keys, with `*` and `#`. */
   readonly patterns: readonly string[];
-  /** The name of the queue; RabbitMQ chooses one when it is empty. A claimed account may only have its namespace's. */
+  /** The name of the queue; RabbitMQ generates one if it is empty. A claimed account may declare queues of its namespace only. */
   readonly queue: string;
-  /** The broker's address; asked for at each connection. */
+  /** The AMQP URL, read before each connection. */
   url(): Promise<string>;
-  /** Certificates in PEM that are trusted instead of those of the system. */
+  /** CA certificates in PEM to trust instead of those of the system. */
   readonly ca?: string | undefined;
-  /** Called once for each connection that is ready: events come from then on. */
+  /** Called for each connection once its queue is consumed. */
   readonly onReady: () => void;
   readonly onEvent: (event: AgentEvent) => void;
-  /** The connection was lost, and events with it; another is made. */
+  /** Called when a connection was lost: events may be missed until the next `onReady`. */
   readonly onLost: () => void;
 }
 
-/** Between two tries to connect, in ms. */
-const PAUSE_MS = 2000;
+/** The time between two attempts to connect, in ms. */
+const RECONNECT_MS = 2000;
 
 /**
- * The routing keys that choose events by type and by what they are about.
+ * The binding patterns for events of some types and namespaces.
  *
- * @param types whole types, or their first word for all of that kind; none: every type
- * @param namespaces none: every namespace, agent and broker
- * @throws UsageFault when there is no such type.
+ * @param types types, or the first word of a type for all types that begin with it; empty: all types
+ * @param namespaces empty: all namespaces, and events about agents and the broker
+ * @throws UsageFault when a type does not exist
  * @example
  * eventPatterns(['queue', 'namespace.expired'], ['taskcluster-x']); // ['queue.*.taskcluster-x', 'namespace.expired.taskcluster-x']
  */
@@ -55,39 +55,38 @@ export function eventPatterns(types: readonly string[], namespaces: readonly str
 }
 
 /**
- * Hands over agent events as they come until the signal is aborted. A connection that is lost is made again; the first
- * one must succeed.
+ * Consumes agent events until the signal is aborted. A lost connection is opened again; the first one must succeed.
  *
- * @throws WireError `Unavailable`, or BrokerRefused, when the first connection cannot be made; what RabbitMQ refuses.
+ * @throws WireError `Unavailable` or BrokerRefused when the first connection fails
  */
-export async function watchEvents(watched: Watched, signal: AbortSignal): Promise<void> {
+export async function watchEvents(options: WatchOptions, signal: AbortSignal): Promise<void> {
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     try {
-      const connection = await connectTo(await watched.url(), { ca: watched.ca });
+      const connection = await connectTo(await options.url(), { ca: options.ca });
       const closed = new Promise((resolve) => connection.once('close', resolve));
       try {
-        await consumeEvents(connection, watched);
+        await consumeEvents(connection, options);
         isFirst = false;
-        watched.onReady();
+        options.onReady();
         await Promise.race([closed, aborted(signal)]);
       } finally {
         if (signal.aborted || isFirst) await closeRpcConnection(connection);
       }
       if (signal.aborted) return;
-      watched.onLost();
+      options.onLost();
     } catch (error) {
       if (isFirst) throw error;
     }
-    await delay(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    await delay(RECONNECT_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function consumeEvents(connection: ChannelModel, { id, queue, patterns, onEvent }: Watched): Promise<void> {
+async function consumeEvents(connection: ChannelModel, { id, queue, patterns, onEvent }: WatchOptions): Promise<void> {
   const channel = await connection.createChannel();
-  // A refused operation rejects its call, which tells more.
+  // A refused operation also rejects its call, with more detail.
   channel.on('error', () => undefined);
-  const take = (message: ConsumeMessage | null): void => {
-    // Its queue is gone, and with it what was to come: begun anew on another connection.
+  const handle = (message: ConsumeMessage | null): void => {
+    // The queue was deleted: start again on another connection.
     if (message === null) void closeRpcConnection(connection);
     const event = message === null ? undefined : eventIn(message.content);
     if (event !== undefined) onEvent(event);
@@ -95,16 +94,17 @@ async function consumeEvents(connection: ChannelModel, { id, queue, patterns, on
   try {
     const { queue: name } = await channel.assertQueue(queue, { exclusive: true, autoDelete: true, durable: false });
     for (const pattern of patterns) await channel.bindQueue(name, contractNames(id).eventsExchange, pattern);
-    await channel.consume(name, take, { noAck: true });
+    await channel.consume(name, handle, { noAck: true });
   } catch (error) {
     const { code } = error as { code?: unknown };
     if (code === 404) throw new WireError('Unavailable', `No agent with the id ${id} has run in this vhost.`);
-    if (code === 403) throw new BrokerRefused('RabbitMQ does not let this user make a queue and read the events.');
+    if (code === 403)
+      throw new BrokerRefused('RabbitMQ does not allow this user to declare a queue and read agent events.');
     throw error;
   }
 }
 
-/** Everybody may read the exchange and only agents may write; what is none of theirs is passed over all the same. */
+/** Undefined for a message that is no agent event; only agents may publish here, but the content is not trusted. */
 function eventIn(content: Buffer): AgentEvent | undefined {
   try {
     const event = JSON.parse(content.toString()) as Partial<AgentEvent> | null;

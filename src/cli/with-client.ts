@@ -1,39 +1,39 @@
 import type { Command } from '@commander-js/extra-typings';
 import { PulseAgentClient } from '../client/client.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
-import { type CommandContext, UsageFault } from './command.ts';
+import { type CommandContext, UsageFault } from './define-command.ts';
 
-/** What every command that asks an agent may be given. */
+/** The options of every command that sends requests. */
 export interface ClientCommandOptions {
   readonly id?: string | undefined;
   readonly audience?: string | undefined;
   readonly timeout?: string | undefined;
 }
 
-/** Where a client command finds what it needs, for its help. */
+/** The environment variables of client commands, for their help. */
 export const CLIENT_ENVIRONMENT = `
 Environment:
-  PULSE_AGENT_URL           amqp:// or amqps:// URL for requests, with the name and password of the agent's claimant
-  PULSE_AGENT_ID            as --id
-  PULSE_AGENT_AUDIENCE      as --audience
+  PULSE_AGENT_URL           amqp:// or amqps:// URL for requests, with the claimant's username and password
+  PULSE_AGENT_ID            same as --id
+  PULSE_AGENT_AUDIENCE      same as --audience
   TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, TASKCLUSTER_CERTIFICATE
-                            who asks; not needed by ping, get and list`;
+                            the client that signs requests; not needed by ping, get and list`;
 
-/** Adds the options that tell which agent is asked, and the text that tells of the environment. */
+/** Adds the options of {@link ClientCommandOptions}, and the variables to the help. */
 export function addClientOptions<Args extends unknown[], Options extends Record<string, unknown>>(
   command: Command<Args, Options>,
 ) {
   return command
-    .option('--id <id>', "the agent's id (pulse-agent unless given)")
-    .option('--audience <audience>', 'the audience that the agent expects (pulse-agent unless given)')
-    .option('--timeout <seconds>', 'how long to wait, with all tries (30 unless given)')
+    .option('--id <id>', "the agent's id (default: pulse-agent)")
+    .option('--audience <audience>', 'the audience that the agent expects (default: pulse-agent)')
+    .option('--timeout <seconds>', 'how long to wait, including retries (default: 30)')
     .addHelpText('after', CLIENT_ENVIRONMENT);
 }
 
 /**
- * Does some work with a client made of the options and the environment, and closes it.
+ * Runs `work` with a client that is configured by the options and the environment, and closes the client.
  *
- * @throws UsageFault naming what is missing.
+ * @throws UsageFault when a variable is missing
  */
 export async function withClient<T>(
   { env }: CommandContext,
@@ -44,7 +44,7 @@ export async function withClient<T>(
   const url = env['PULSE_AGENT_URL'];
   if (!url) {
     throw new UsageFault(
-      "Set PULSE_AGENT_URL to the broker's address with the agent's claimant in it, or ask its operator.",
+      "Set PULSE_AGENT_URL to the broker's AMQP URL with the claimant's username and password; the operator has it.",
     );
   }
   const id = options.id ?? env['PULSE_AGENT_ID'];
@@ -75,7 +75,7 @@ function credentialsIn(env: NodeJS.ProcessEnv): ClientCredentials {
 
 function milliseconds(seconds: string): number {
   const ms = Number(seconds) * 1000;
-  // The longest that a timer can wait.
+  // The longest timer.
   if (!(ms > 0 && ms < 2 ** 31)) throw new UsageFault('Give --timeout as a number of seconds, such as 10.');
   return ms;
 }

@@ -143,8 +143,8 @@ describe('looking ahead', function () {
 
     const run = await runCommandLine(['plan', '--horizon', '1m'], installation.environment);
     assert.equal(await run.exited, 0, run.stderr());
-    assert.match(run.stdout(), new RegExp(`${ended} +delete all of it +nobody has claimed it`));
-    assert.match(run.stdout(), new RegExp(`put right +.*${drifted}-1 +permissions`));
+    assert.match(run.stdout(), new RegExp(`${ended} +delete +nobody has claimed it`));
+    assert.match(run.stdout(), new RegExp(`repair +.*${drifted}-1 +permissions`));
     assert.deepEqual(await stateOf(installation), before);
   });
 

@@ -5,7 +5,7 @@ import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
 
-interface Ended {
+interface Exit {
   readonly exitCode: number | NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -28,9 +28,9 @@ describe('the commands of a client', () => {
 
   const start = (args: readonly string[], env = environment()): Promise<CommandRun> => runCommandLine(args, env);
 
-  async function run(args: readonly string[], env = environment()): Promise<Ended> {
-    const { exited: ended, stdout, stderr } = await start(args, env);
-    return { exitCode: await ended, stdout: stdout(), stderr: stderr() };
+  async function run(args: readonly string[], env = environment()): Promise<Exit> {
+    const { exited, stdout, stderr } = await start(args, env);
+    return { exitCode: await exited, stdout: stdout(), stderr: stderr() };
   }
 
   async function runJson(args: readonly string[], env = environment()): Promise<Record<string, unknown>[]> {
@@ -56,7 +56,7 @@ describe('the commands of a client', () => {
     assert.equal(value?.['alive'], true);
   });
 
-  it('claim: prints the password only where it is asked for', async () => {
+  it('claim: prints the password only with --show-credentials', async () => {
     const namespace = teamNamespace();
     const { exitCode, stdout, stderr } = await run([
       'claim',
@@ -79,7 +79,7 @@ describe('the commands of a client', () => {
     assert.match(shown.stdout, /connect with {4}amqp:\/\/\S+:\S{20,}@/);
   });
 
-  it('get, list, release: what there is, as a table and as lines of JSON', async () => {
+  it('get, list, release: namespaces as a table and as lines of JSON', async () => {
     const namespace = teamNamespace();
     await runJson(['claim', namespace]);
     const got = await run(['get', namespace]);
@@ -98,20 +98,20 @@ describe('the commands of a client', () => {
     assert.deepEqual(await runJson(['release', namespace]), [{ namespace, state: 'expiring' }]);
   });
 
-  it('revoke: by an operator, for a time from now', async () => {
+  it('revoke: by an operator, with a duration from now', async () => {
     const namespace = teamNamespace();
     await runJson(['claim', namespace]);
     const { exitCode, stdout, stderr } = await run(['revoke', namespace, '--until', '1h'], environment(REVOKER));
     assert.equal(exitCode, 0, stderr);
-    assert.match(stdout, /^The credentials of \S+ are of no use any more\. Claims are refused until 20.*Z\.\n$/);
+    assert.match(stdout, /^The credentials of \S+ are revoked\. Claims are refused until 20.*Z\.\n$/);
     const claim = await run(['claim', namespace]);
     assert.equal(claim.exitCode, 4, claim.stderr);
     assert.match(claim.stderr, /^pulse-agent: .*revoked.*\.\n$/);
   });
 
-  describe('errors: one sentence, and an exit code', () => {
+  describe('errors: one sentence and an exit code', () => {
     const lines: readonly (readonly [string, string[], Record<string, string>, number, RegExp])[] = [
-      ['no address', ['ping'], { PULSE_AGENT_URL: '' }, 2, /^Set PULSE_AGENT_URL/],
+      ['no broker URL', ['ping'], { PULSE_AGENT_URL: '' }, 2, /^Set PULSE_AGENT_URL/],
       ['no credentials', ['claim', 'taskcluster-x'], { TASKCLUSTER_CLIENT_ID: '' }, 2, /^Set TASKCLUSTER_CLIENT_ID/],
       [
         'a wrong token',
@@ -128,13 +128,13 @@ describe('the commands of a client', () => {
         /needs the scope pulse:namespace:taskcluster-other/,
       ],
       ['a name without the prefix', ['claim', 'x'], {}, 2, /must begin with taskcluster-/],
-      ['no such namespace', ['get', 'taskcluster-nobodys'], {}, 3, /taskcluster-nobodys/],
-      ['no such agent', ['ping', '--id', 'nobody', '--timeout', '2'], {}, 3, /does not let this user send requests/],
+      ['no such namespace', ['get', 'taskcluster-absent'], {}, 3, /taskcluster-absent/],
+      ['no such agent', ['ping', '--id', 'absent', '--timeout', '2'], {}, 3, /does not let this user send requests/],
       ['no broker', ['ping', '--timeout', '1'], { PULSE_AGENT_URL: 'amqp://127.0.0.1:1' }, 4, /cannot be reached/],
-      ['a time that is none', ['claim', 'taskcluster-x', '--expires', 'soon'], {}, 2, /such as 4h/],
-      ['a timeout that is none', ['ping', '--timeout', 'x'], {}, 2, /number of seconds/],
+      ['an invalid time', ['claim', 'taskcluster-x', '--expires', 'soon'], {}, 2, /such as 4h/],
+      ['an invalid timeout', ['ping', '--timeout', 'x'], {}, 2, /number of seconds/],
       ['a program without --keep', ['claim', 'taskcluster-x', '--', 'true'], {}, 2, /--keep/],
-      ['nothing to watch with', ['watch'], {}, 2, /--through/],
+      ['watch without a broker URL and without --through', ['watch'], {}, 2, /--through/],
       ['no such type', ['watch', '--type', 'queues'], {}, 2, /no events of type queues/],
     ];
     for (const [what, args, env, exitCode, sentence] of lines) {
@@ -147,7 +147,7 @@ describe('the commands of a client', () => {
       });
     }
 
-    it('as JSON, with what the agent told', async () => {
+    it('as JSON, with the details of the reply', async () => {
       const { exitCode, stderr } = await run(['claim', 'taskcluster-other', '--json']);
       assert.equal(exitCode, 3);
       const [{ error } = {}] = linesOf(stderr) as { error?: Record<string, unknown> }[];
@@ -178,7 +178,7 @@ describe('the commands of a client', () => {
     ];
 
     concurrentTests((it) => {
-      it('runs a program that can connect, and ends with its exit code', async () => {
+      it('runs a program that can connect, and exits with its exit code', async () => {
         const script = `
           const { connect } = await import('amqplib');
           const connection = await connect(process.env.PULSE_CONNECTION_STRING);
@@ -190,7 +190,7 @@ describe('the commands of a client', () => {
         assert.equal(stdout, 'connected --flag,x\n');
       });
 
-      it('holds the lease while the program runs, passes signals on, and releases if asked', async () => {
+      it('holds the lease while the program runs, forwards signals, and releases with --release', async () => {
         const namespace = teamNamespace();
         const script = `
           process.on('SIGTERM', () => { console.log('got SIGTERM'); process.exit(5); });
@@ -200,7 +200,7 @@ describe('the commands of a client', () => {
         const running = await start(held(script, namespace, '--release'));
         await running.printed('up');
         await installation().logged('"method":"claim-namespace"', namespace);
-        // The first claim was for the lease to begin with; more come with rotations.
+        // The first claim began the lease; every rotation brings another one.
         const claims = (): number =>
           installation().log.filter((line) => line.includes('"claim-namespace"') && line.includes(namespace)).length;
         const before = claims();
@@ -214,14 +214,14 @@ describe('the commands of a client', () => {
         assert.ok(exitCode === 3 || linesOf(stdout)[0]?.['state'] === 'expiring', stdout);
       });
 
-      it('tells a signal that ended the program as a shell does', async () => {
+      it('exits with 128 plus the signal that killed the program, as a shell does', async () => {
         const { exitCode } = await run(
           held('process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);', teamNamespace()),
         );
         assert.equal(exitCode, 128 + 9);
       });
 
-      it('ends the program when the lease is lost', async () => {
+      it('stops the program when the lease is lost', async () => {
         const namespace = teamNamespace();
         const running = await start(held('console.log("up"); setInterval(() => {}, 1000);', namespace));
         await running.printed('up');
@@ -230,16 +230,13 @@ describe('the commands of a client', () => {
         assert.match(running.stderr(), /is lost: the namespace is being deleted or is revoked/);
       });
 
-      it('says so when there is no such program', async () => {
+      it('reports a program that does not exist', async () => {
         const { exitCode, stderr } = await run(['claim', teamNamespace(), '--keep', '--', 'no-such-program']);
         assert.equal(exitCode, 2);
-        assert.match(
-          stderr,
-          /^pulse-agent: The program no-such-program cannot be started: there is none of that name\.\n$/,
-        );
+        assert.match(stderr, /^pulse-agent: The program no-such-program cannot be started: command not found\.\n$/);
       });
 
-      it('without a program tells of renewals until it is ended', async () => {
+      it('without a program, prints renewals until it is interrupted', async () => {
         const namespace = teamNamespace();
         const running = await start(['claim', namespace, '--keep', '--json']);
         await running.printed('"renewed"');
@@ -253,9 +250,9 @@ describe('the commands of a client', () => {
   });
 
   describe('watch', () => {
-    it('shows the events of a namespace with the credentials of another', async () => {
+    it('prints the events of one namespace with the credentials of another', async () => {
       const [through, namespace] = [teamNamespace(), teamNamespace()];
-      // With --json nothing else is said: its consumer tells that it watches.
+      // With --json no note is printed: the broker reports its consumer.
       const watching = await listenForBrokerEvent(installation().broker, 'consumer.created', ({ queue }) =>
         String(queue).startsWith(`queue/${through}/watch-`),
       );
@@ -281,7 +278,7 @@ describe('the commands of a client', () => {
       );
     });
 
-    it('shows events to an operator, on a line each', async () => {
+    it('prints events for an operator, one a line', async () => {
       const namespace = teamNamespace();
       const { vhost } = installation();
       const running = await start(['watch', '--type', 'namespace'], { ...environment(), RABBITMQ_URL: vhost.amqpUrl });

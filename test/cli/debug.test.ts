@@ -10,7 +10,7 @@ const PASSWORD = 'a-password-that-nobody-may-see';
 describe('NODE_DEBUG=pulse-agent', function () {
   this.timeout(60_000);
 
-  it('shows where a step of verify failed, in the sources, beside its line', async () => {
+  it('prints the stack of a failed step of verify, with lines of the sources', async () => {
     const run = await runCommandLine(['verify', '--no-round'], {
       NODE_DEBUG: 'pulse-agent',
       NODE_OPTIONS: '--enable-source-maps',
@@ -25,7 +25,7 @@ describe('NODE_DEBUG=pulse-agent', function () {
     assert.ok(!`${run.stderr()}${run.stdout()}`.includes(PASSWORD));
   });
 
-  it('shows no credentials of a URL in the message of an error or of its cause', async () => {
+  it('prints no credentials of a URL in the message of an error or of its cause', async () => {
     const cause = `new Error('connect amqp://agent:${PASSWORD}@host/')`;
     const error = `new Error('GET http://agent:${PASSWORD}@host/api', { cause: ${cause} })`;
     const file = pathToFileURL(await builtFile('src/cli/explain-error.js')).href;

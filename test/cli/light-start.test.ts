@@ -9,16 +9,16 @@ function packagesOf(file: string): Set<string> {
   return new Set([...loaded].filter((from) => !from.startsWith('src/') && !from.startsWith('node:')));
 }
 
-describe('the start of the command line', () => {
-  it('needs the library of arguments and nothing else before it knows the command', () => {
+describe('the imports of the command line', () => {
+  it('are commander alone until the command is known', () => {
     const packages = packagesOf('src/cli/main.ts');
-    // Of the errors that it can tell apart.
+    // For the schemas of errors.
     packages.delete('zod');
     assert.deepEqual([...packages], ['commander']);
   });
 
   for (const command of ['ping', 'claim', 'get', 'list', 'release', 'revoke', 'watch']) {
-    it(`loads for ${command} what a client needs, and none of an agent's parts`, () => {
+    it(`for ${command} are those of a client, and none of an agent`, () => {
       const packages = packagesOf(`src/cli/commands/${command}-command.ts`);
       assert.ok(packages.has('amqplib'));
       for (const heavy of ['mongodb', 'agenda', '@agendajs/mongo-backend', 'lmdb', 'rascal', 'axios', 'pino']) {
@@ -28,10 +28,10 @@ describe('the start of the command line', () => {
     });
   }
 
-  it('loads for serve what an agent needs', () => {
+  it('for serve are those of an agent', () => {
     const packages = packagesOf('src/cli/commands/serve-command.ts');
     for (const needed of ['agenda', 'rascal', 'amqplib']) assert.ok(packages.has(needed), needed);
-    // The store that is used is loaded when it is opened.
+    // The driver of the store is imported when the store is opened.
     assert.ok(!packages.has('mongodb') && !packages.has('lmdb'));
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type DefineCommand, Interrupted } from '../../src/cli/command.ts';
+import { type DefineCommand, Interrupted } from '../../src/cli/define-command.ts';
 import type { CommandEntry } from '../../src/cli/commands.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { runProgram } from '../../src/cli/program.ts';
@@ -75,7 +75,7 @@ describe('the command line', () => {
     assert.equal(stderr, '');
   });
 
-  it('without a command shows the list on standard error', async () => {
+  it('without a command, prints the list to standard error', async () => {
     const { exitCode, stdout, stderr } = await run([]);
     assert.equal(exitCode, EXIT.usage);
     assert.equal(stdout, '');
@@ -89,7 +89,7 @@ describe('the command line', () => {
     assert.deepEqual(await run(['help', 'work']), asked);
   });
 
-  it('tells who mistypes a command or an option what is near', async () => {
+  it('suggests a similar name for a mistyped command or option', async () => {
     assert.deepEqual(await run(['wrok']), {
       exitCode: EXIT.usage,
       stdout: '',
@@ -100,7 +100,7 @@ describe('the command line', () => {
     assert.equal(stderr, "pulse-agent: Unknown option '--jsn'. Did you mean --json? See pulse-agent work --help.\n");
   });
 
-  it('refuses an argument too many', async () => {
+  it('refuses too many arguments', async () => {
     const { exitCode, stderr } = await run(['work', 'hard']);
     assert.equal(exitCode, EXIT.usage);
     assert.match(stderr, /^pulse-agent: Too many arguments for 'work'\./);
@@ -126,7 +126,7 @@ describe('the command line', () => {
     }
   });
 
-  it('takes --json after -- for an argument', async () => {
+  it('takes --json after -- as an argument', async () => {
     const define: DefineCommand = (command, { output }) => {
       command.argument('<text>').action((text) => output.print({ text }, () => `text ${text}`));
     };
@@ -158,7 +158,7 @@ describe('the command line', () => {
     [new RequestConflict('RequestConflict', 'Revoked.', { retryable: false }), EXIT.refused],
   ];
   for (const [error, code] of FAILURES) {
-    it(`tells "${error.message.split('\n')[0]}" in sentences and exits with ${code}`, async () => {
+    it(`prints "${error.message.split('\n')[0]}" and exits with ${code}`, async () => {
       const { exitCode, stdout, stderr } = await run(['work'], { define: failing(error) });
       assert.equal(exitCode, code);
       assert.equal(stdout, '');
@@ -166,13 +166,13 @@ describe('the command line', () => {
     });
   }
 
-  it('adds what to look at where the error does not say it', async () => {
+  it('adds advice to errors whose message has none', async () => {
     const { exitCode, stderr } = await run(['work'], { define: failing(new BrokerRefused('Wrong password.')) });
     assert.equal(exitCode, EXIT.refused);
     assert.equal(stderr, 'pulse-agent: Wrong password: check PULSE_AGENT_URL and --id.\n');
   });
 
-  it('tells a failure as JSON with --json, with its details', async () => {
+  it('prints a failure as JSON with --json, with its details', async () => {
     const error = new RequestConflict('RequestConflict', 'Try later.', { details: { retryAt: 'soon' } });
     const { stderr } = await run(['work', '--json'], { define: failing(error) });
     assert.deepEqual(JSON.parse(stderr), {
@@ -180,30 +180,30 @@ describe('the command line', () => {
     });
   });
 
-  it('shows neither the stack nor the password of a URL when something unexpected fails', async () => {
+  it('prints neither the stack nor the password of a URL for an unexpected error', async () => {
     const define = failing(new Error('connect to amqp://user:hunter2@broker failed\n  with more'));
     const { exitCode, stderr } = await run(['work'], { define });
     assert.equal(exitCode, EXIT.failed);
-    assert.match(
-      stderr,
-      /^pulse-agent: Something unexpected happened \(connect to amqp:\/\/…@broker failed\)[^\n]*\n$/,
-    );
+    assert.match(stderr, /^pulse-agent: Unexpected error \(connect to amqp:\/\/…@broker failed\)[^\n]*\n$/);
   });
 
-  it('exits with 130 or 143 when it was interrupted, whatever the command threw', async () => {
+  it('exits with 130 or 143 when it was interrupted, regardless of what the command threw', async () => {
     for (const [name, code] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],
     ] as const) {
-      const ending = new AbortController();
+      const interruption = new AbortController();
       const define: DefineCommand = (command, { signal }) => {
         command.action(() => {
-          ending.abort(new Interrupted(name));
+          interruption.abort(new Interrupted(name));
           signal.throwIfAborted();
         });
       };
-      assert.equal((await run(['work'], { define, signal: ending.signal })).exitCode, code);
-      assert.equal((await run(['work'], { define: failing(new Error('x')), signal: ending.signal })).exitCode, code);
+      assert.equal((await run(['work'], { define, signal: interruption.signal })).exitCode, code);
+      assert.equal(
+        (await run(['work'], { define: failing(new Error('x')), signal: interruption.signal })).exitCode,
+        code,
+      );
     }
   });
 });

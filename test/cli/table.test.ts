@@ -11,7 +11,7 @@ describe('tables', () => {
     { title: 'STATE', text: ([, state]: [string, string]) => state },
   ];
 
-  it('have their cells below their titles', () => {
+  it('align cells with their titles', () => {
     const text = table(
       [
         ['a', 'active'],
@@ -23,11 +23,11 @@ describe('tables', () => {
     assert.equal(text, 'NAME    STATE\na       active\nlonger  x');
   });
 
-  it('without rows are their titles', () => {
+  it('without rows are a line of titles', () => {
     assert.equal(table([], columns, style), 'NAME  STATE');
   });
 
-  it('do not let a name command the terminal', () => {
+  it('escape control characters in names', () => {
     const text = table([['\u001b[2J\u202e', 'ä']], columns, style);
     assert.equal(text.split('\n')[1], '\\u{1b}[2J\\u{202e}  ä');
   });

@@ -5,21 +5,21 @@ import { systemClock } from '../../util/clock.ts';
 import { loadConfig } from '../../config/config.ts';
 import { operatorRecord } from '../../audit/operator-records.ts';
 import { openStore } from '../../store/open-store.ts';
-import { type DefineCommand, examples } from '../command.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
 
-const SAID = {
-  ours: 'The broker is marked as belonging to this store already; nothing was changed.',
-  marked: 'The broker was not marked; it is now marked as belonging to this store.',
-  adopted: 'The broker now belongs to this store. Agents of the store that had it before will refuse to start.',
+const OUTCOME_TEXTS = {
+  ours: 'The broker is already marked for this store; nothing was changed.',
+  marked: 'The broker was not marked; it is now marked for this store.',
+  adopted: 'The broker is now marked for this store. Agents of the previous store will refuse to start.',
 } as const;
 
-/** Lets the configured store take over a broker that another store has marked. */
+/** Marks the broker for the configured store, although it is marked for another. */
 export const adoptCommand: DefineCommand = (command, { env, output }) => {
   command
     .description(
-      `Takes over a broker that another store has marked.
+      `Takes over a broker that is marked for another store.
 
-An agent refuses to start against such a broker: the store may be empty by mistake, or a second installation may use the same prefixes. When neither is so, confirm with this command, with the same configuration as the agent and while no agent runs.`,
+An agent refuses to start with such a broker: the store may be empty by mistake, or another installation may use the same prefixes. If neither is the case, run this command with the configuration of the agent, while no agent runs.`,
     )
     .addHelpText('after', examples([['after restoring or replacing the store', 'pulse-agent adopt']]))
     .action(async () => {
@@ -30,10 +30,10 @@ An agent refuses to start against such a broker: the store may be empty by mista
         const settings = { ...config, storeId: store.storeId, adopt: true };
         const outcome = await claimBroker(management, settings, systemClock);
         if (outcome !== 'ours') {
-          const reason = 'the broker is to belong to this store';
+          const reason = 'pulse-agent adopt';
           await store.audit.append([operatorRecord({ action: 'adoption', reason, details: { outcome } })]);
         }
-        output.print({ outcome, storeId: store.storeId }, () => SAID[outcome]);
+        output.print({ outcome, storeId: store.storeId }, () => OUTCOME_TEXTS[outcome]);
       } finally {
         management.close();
         await store.close();

@@ -2,37 +2,37 @@ import { loadConfig } from '../../config/config.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { AuditRecord } from '../../store/audit-records.ts';
 import { openStoreToRead } from '../../store/open-store-to-read.ts';
-import { type DefineCommand, examples, UsageFault } from '../command.ts';
-import { pastInstantFrom } from '../instant.ts';
+import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
+import { pastTime } from '../time-options.ts';
 import { table } from '../table.ts';
 
-/** So many are read at once. */
-const PAGE = 500;
+/** Records read from the store in one call. */
+const PAGE_SIZE = 500;
 
 /** Shows who did what, when and why. */
 export const auditCommand: DefineCommand = (command, { env, output, signal }) => {
   command
     .description(
-      'Shows every decision that had an effect: who did what, when, why, and what became of it, the newest last. It reads the store with the configuration of an agent, whether one runs or not.',
+      'Shows the audit records: who did what, when, why, and with which outcome, the newest last. It reads the store with the configuration of an agent; no agent has to run.',
     )
-    .option('--namespace <name>', 'of this namespace only')
-    .option('--since <time>', 'from then on: an instant, or so long ago such as 90m, 4h or 7d', '24h')
-    .option('--until <time>', 'before then, in the same form')
-    .option('--limit <count>', 'the newest, at most so many', '1000')
+    .option('--namespace <name>', 'only records of this namespace')
+    .option('--since <time>', 'only records since this time, or since this long ago, such as 90m, 4h or 7d', '24h')
+    .option('--until <time>', 'only records before this time, in the same form')
+    .option('--limit <count>', 'the number of records, the newest ones', '1000')
     .addHelpText(
       'after',
       examples([
-        ['why does this password not work?', 'pulse-agent audit --namespace taskcluster-builds --since 2h'],
+        ['why a password stopped working', 'pulse-agent audit --namespace taskcluster-builds --since 2h'],
         ['what operators did this week', 'pulse-agent audit --since 7d --json | jq \'select(.actor == "operator")\''],
       ]),
     )
     .action(async ({ namespace, since, until, limit: limitText }) => {
       const nowMs = Date.now();
       const limit = Number(limitText);
-      if (!Number.isInteger(limit) || limit < 1) throw new UsageFault('Give --limit as a number from 1 on.');
+      if (!Number.isInteger(limit) || limit < 1) throw new UsageFault('Give --limit as a whole number, at least 1.');
       const span = {
-        sinceMs: pastInstantFrom('--since', since, nowMs),
-        ...(until === undefined ? {} : { untilMs: pastInstantFrom('--until', until, nowMs) }),
+        sinceMs: pastTime('--since', since, nowMs),
+        ...(until === undefined ? {} : { untilMs: pastTime('--until', until, nowMs) }),
         ...(namespace === undefined ? {} : { namespace }),
       };
       const store = await openStoreToRead(loadConfig(env).storeUrl.reveal());
@@ -40,9 +40,9 @@ export const auditCommand: DefineCommand = (command, { env, output, signal }) =>
       try {
         for (let before: AuditRecord | undefined; records.length < limit; ) {
           signal.throwIfAborted();
-          const wanted = Math.min(PAGE, limit - records.length);
+          const wanted = Math.min(PAGE_SIZE, limit - records.length);
           const page = await store.audit.list({ ...span, limit: wanted, ...(before === undefined ? {} : { before }) });
-          // Each page is in the order of time, and older than the one before it.
+          // Each page is in chronological order, and older than the page before.
           records.unshift(...page);
           before = page[0];
           if (page.length < wanted) break;
@@ -56,7 +56,7 @@ export const auditCommand: DefineCommand = (command, { env, output, signal }) =>
       }
       output.print(records, (style) =>
         records.length === 0
-          ? 'Nothing is written down there. See --since and --namespace.'
+          ? 'No audit records match. See --since and --namespace.'
           : table(
               records,
               [

@@ -1,10 +1,10 @@
-import type { ClaimRequest } from '../../client/client.ts';
-import { claimText, claimValue } from '../claim-text.ts';
-import { addClientOptions, withClient } from '../with-client.ts';
-import { type DefineCommand, examples, UsageFault } from '../command.ts';
-import { instantFrom } from '../instant.ts';
+import type { Claim, ClaimRequest } from '../../client/client.ts';
+import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { holdLease } from '../hold-lease.ts';
+import type { Style } from '../output.ts';
 import { runWithLease } from '../run-with-lease.ts';
+import { futureTime } from '../time-options.ts';
+import { addClientOptions, withClient } from '../with-client.ts';
 
 /** Claims a namespace, once or for as long as a program runs. */
 export const claimCommand: DefineCommand = (command, context) => {
@@ -13,46 +13,47 @@ export const claimCommand: DefineCommand = (command, context) => {
     command
       .argument('<namespace>', 'the namespace')
       .argument('[command...]', 'with --keep, after --: a program that gets PULSE_CONNECTION_STRING')
-      .option('--expires <time>', 'when it may be deleted: an instant, or from now such as 2h')
-      .option('--contact <address>', 'the mail address that is told about overgrown queues; none: clears it')
-      .option('--show-credentials', 'print the connection string, with the password')
-      .option('--keep', 'claim again in time, until Ctrl-C or for as long as the program runs')
+      .option('--expires <time>', 'when the namespace may be deleted: a time, or a duration from now such as 2h')
+      .option('--contact <address>', 'the mail address for notices about overgrown queues; none: removes it')
+      .option('--show-credentials', 'print the connection string with the password')
+      .option('--keep', 'claim again before the credentials expire, until Ctrl-C or while the program runs')
       .option('--release', 'with --keep: release the namespace at the end'),
   )
     .description(
       `Claims a namespace, or claims it again. Needs the scope pulse:namespace:<namespace>.
 
-With --keep and a program after --, the program is run with PULSE_CONNECTION_STRING in its environment, and gets the signals that come here. The command ends when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the instant that is told at the start; those that are open stay so.`,
+With --keep and a program after --, the program runs with PULSE_CONNECTION_STRING in its environment, and signals to this command are forwarded to it. The command exits when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the time that is printed at the start; open connections stay open.`,
     )
     .addHelpText(
       'after',
       examples([
-        ['what is it, and until when?', 'pulse-agent claim taskcluster-builds'],
+        ['claim and show the expiry', 'pulse-agent claim taskcluster-builds'],
         [
           'into a variable',
           'url=$(pulse-agent claim taskcluster-builds --show-credentials --json | jq -r .connectionString)',
         ],
-        ['for as long as a program runs', 'pulse-agent claim taskcluster-builds --keep -- node worker.js --verbose'],
+        ['while a program runs', 'pulse-agent claim taskcluster-builds --keep -- node worker.js --verbose'],
       ]),
     )
     .action(async (namespace, program, { expires, contact, showCredentials = false, keep, release, ...options }) => {
       if (!keep && (program.length > 0 || release)) {
         throw new UsageFault('A program, and --release, need --keep: pulse-agent claim <namespace> --keep -- program.');
       }
-      const until = (): string => instantFrom('--expires', expires ?? '', Date.now());
-      if (expires !== undefined) until();
+      const expiresAt = (): string => futureTime('--expires', expires ?? '', Date.now());
+      if (expires !== undefined) expiresAt();
       const request: ClaimRequest = {
         namespace,
         ...(contact === undefined ? {} : { contact: contact === 'none' ? null : contact }),
       };
       await withClient(context, options, 'signed', async (client) => {
         if (!keep) {
-          const expiring = expires === undefined ? request : { ...request, expires: until() };
-          const claimed = await client.claimNamespace(expiring, { signal });
-          output.print(claimValue(claimed, showCredentials), (style) => claimText(claimed, showCredentials, style));
+          const expiring = expires === undefined ? request : { ...request, expires: expiresAt() };
+          const claim = await client.claimNamespace(expiring, { signal });
+          output.print(claimValue(claim, showCredentials), (style) => claimText(claim, showCredentials, style));
           return;
         }
-        const lease = await client.lease(expires === undefined ? request : { ...request, expires: until }, { signal });
+        const expiring = expires === undefined ? request : { ...request, expires: expiresAt };
+        const lease = await client.lease(expiring, { signal });
         try {
           if (program.length > 0) context.exitCode = await runWithLease(lease, program, context);
           else await holdLease(lease, context, showCredentials);
@@ -62,3 +63,21 @@ With --keep and a program after --, the program is run with PULSE_CONNECTION_STR
       });
     });
 };
+
+/** The claim as JSON: with the connection string only if it was asked for. */
+function claimValue({ connectionString, ...claim }: Claim, showCredentials: boolean): object {
+  return showCredentials ? { ...claim, connectionString } : claim;
+}
+
+/** The claim as text: with the password only if it was asked for. */
+function claimText({ connectionString, ...claim }: Claim, showCredentials: boolean, style: Style): string {
+  const shownUrl = showCredentials ? connectionString : connectionString.replace(/:[^:@/]+@/, ':…@');
+  const lines = [
+    `${style.good('claimed')} ${claim.namespace}`,
+    `  expires         ${claim.expires}`,
+    `  claim again at  ${claim.reclaimAt}`,
+    `  connect with    ${shownUrl}`,
+  ];
+  if (!showCredentials) lines.push(style.quiet('  (--show-credentials prints the password)'));
+  return lines.join('\n');
+}

@@ -1,12 +1,11 @@
 import { addClientOptions, withClient } from '../with-client.ts';
-import { type DefineCommand, examples } from '../command.ts';
-import { namespaceColumns } from '../namespace-text.ts';
-import { table } from '../table.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
+import { namespaceTable } from '../namespace-table.ts';
 
-/** Tells about one namespace. */
+/** Shows a namespace. */
 export const getCommand: DefineCommand = (command, context) => {
   addClientOptions(command.argument('<namespace>', 'the namespace'))
-    .description('Tells about one namespace.')
+    .description('Shows when a namespace was created, when it expires, and its state.')
     .addHelpText(
       'after',
       examples([['when does it expire?', 'pulse-agent get taskcluster-builds --json | jq -r .expires']]),
@@ -14,7 +13,7 @@ export const getCommand: DefineCommand = (command, context) => {
     .action(async (namespace, options) => {
       await withClient(context, options, 'unsigned', async (client) => {
         const found = await client.getNamespace(namespace, { signal: context.signal });
-        context.output.print(found, (style) => table([found], namespaceColumns(style), style));
+        context.output.print(found, (style) => namespaceTable([found], style));
       });
     });
 };

@@ -1,21 +1,20 @@
 import type { Namespace } from '../../client/client.ts';
 import { addClientOptions, withClient } from '../with-client.ts';
-import { type DefineCommand, examples } from '../command.ts';
-import { namespaceColumns } from '../namespace-text.ts';
-import { table } from '../table.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
+import { namespaceTable } from '../namespace-table.ts';
 
 const PAGE_SIZE = 1000;
 
-/** Tells about all namespaces. */
+/** Lists all namespaces. */
 export const listCommand: DefineCommand = (command, context) => {
   const { output, signal } = context;
   addClientOptions(command)
-    .description('Lists all namespaces. With --json each is a line of its own.')
+    .description('Lists all namespaces; with --json one a line.')
     .addHelpText(
       'after',
       examples([
-        ['a table', 'pulse-agent list'],
-        ['the names alone', 'pulse-agent list --json | jq -r .namespace'],
+        ['as a table', 'pulse-agent list'],
+        ['only the names', 'pulse-agent list --json | jq -r .namespace'],
       ]),
     )
     .action(async (options) => {
@@ -26,9 +25,7 @@ export const listCommand: DefineCommand = (command, context) => {
           else rows.push(namespace);
         }
         if (output.json) return;
-        output.print(rows, (style) =>
-          rows.length === 0 ? 'There are no namespaces.' : table(rows, namespaceColumns(style), style),
-        );
+        output.print(rows, (style) => (rows.length === 0 ? 'There are no namespaces.' : namespaceTable(rows, style)));
       });
     });
 };

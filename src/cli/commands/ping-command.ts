@@ -1,11 +1,13 @@
 import { addClientOptions, withClient } from '../with-client.ts';
-import { type DefineCommand, examples } from '../command.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
 
-/** Asks an agent for a sign of life. */
+/** Checks that an agent is alive. */
 export const pingCommand: DefineCommand = (command, context) => {
   addClientOptions(command)
-    .description('Asks an agent for a sign of life, over the broker.')
-    .addHelpText('after', examples([['wait five seconds at most', 'pulse-agent ping --timeout 5']]))
+    .description(
+      'Sends a request to an agent over the broker, and waits for its reply. Needs no Taskcluster credentials.',
+    )
+    .addHelpText('after', examples([['wait for 5 seconds at most', 'pulse-agent ping --timeout 5']]))
     .action(async (options) => {
       await withClient(context, options, 'unsigned', async (client) => {
         const startedMs = performance.now();

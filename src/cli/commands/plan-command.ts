@@ -4,52 +4,52 @@ import { formatInstant } from '../../contract/fields.ts';
 import type { Plan } from '../../plan/plan-namespaces.ts';
 import type { PlannedQueue } from '../../plan/plan-queues.ts';
 import type { PlannedStep } from '../../plan/plan-records.ts';
-import { type DefineCommand, examples } from '../command.ts';
-import { instantFrom } from '../instant.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
+import { futureTime } from '../time-options.ts';
 import type { Style } from '../output.ts';
 import { table } from '../table.ts';
 
 const ACTIONS: Readonly<Record<PlannedStep['action'], string>> = {
   rotate: 'rotate',
-  rename: 'name another secret',
-  tell: 'tell of its end',
-  delete: 'delete all of it',
-  recheck: 'compare accounts',
+  rename: 'choose another secret',
+  tell: 'announce expiry',
+  delete: 'delete',
+  recheck: 'check accounts',
 };
 
 const QUEUE_ACTIONS: Readonly<Record<PlannedQueue['action'], string>> = {
-  warn: 'warn of',
-  recover: 'tell that it is small again',
+  warn: 'warn owner',
+  recover: 'clear alert',
   delete: 'delete',
-  resume: 'go on with',
-  discard: 'forget the alert of',
+  resume: 'continue',
+  discard: 'drop old alert',
 };
 
-/** Says what agents would do next. */
+/** Shows what the agents will do next. */
 export const planCommand: DefineCommand = (command, { env, output, signal }) => {
   command
     .description(
-      `Says what the agents would do next on their own account, and why, from the same decisions, and changes nothing.
+      `Shows what the agents will do next without a request, and why, and changes nothing.
 
-It reads the store and the broker with the configuration of an agent, whether one runs or not: which namespaces are rotated, told of and deleted within the horizon if nobody claims them again before, and what a survey of the queues and a comparison of the broker with the store would do now.`,
+It reads the store and the broker with the configuration of an agent, and makes the same decisions; no agent has to run. It shows which namespaces will be rotated, announced as expiring and deleted within the horizon unless they are claimed again, and what a survey of the queues and a reconciliation of the broker would do now.`,
     )
-    .option('--namespace <name>', 'of this namespace only')
-    .option('--horizon <time>', 'how far to look ahead: an instant, or from now such as 30m, 12h or 7d', '1h')
+    .option('--namespace <name>', 'only this namespace')
+    .option('--horizon <time>', 'how far to plan ahead: a time, or a duration from now such as 30m, 12h or 7d', '1h')
     .addHelpText(
       'after',
       examples([
         ['before stopping RabbitMQ for an hour', 'pulse-agent plan --horizon 1h'],
-        ['when will this one be deleted?', 'pulse-agent plan --namespace taskcluster-builds --horizon 31d'],
+        ['when a namespace will be deleted', 'pulse-agent plan --namespace taskcluster-builds --horizon 31d'],
       ]),
     )
     .action(async ({ namespace, horizon }) => {
-      const untilMs = Date.parse(instantFrom('--horizon', horizon, Date.now()));
-      const made = await makePlan(loadConfig(env), { namespace, untilMs, signal });
-      output.print(forScripts(made), (style) => textOf(made, style));
+      const untilMs = Date.parse(futureTime('--horizon', horizon, Date.now()));
+      const plan = await makePlan(loadConfig(env), { namespace, untilMs, signal });
+      output.print(planValue(plan), (style) => planText(plan, style));
     });
 };
 
-function forScripts({ fromMs, untilMs, namespaces, queues, broker }: Plan) {
+function planValue({ fromMs, untilMs, namespaces, queues, broker }: Plan) {
   return {
     from: formatInstant(fromMs),
     until: formatInstant(untilMs),
@@ -59,10 +59,10 @@ function forScripts({ fromMs, untilMs, namespaces, queues, broker }: Plan) {
   };
 }
 
-function textOf({ untilMs, namespaces, queues, broker }: Plan, style: Style): string {
+function planText({ untilMs, namespaces, queues, broker }: Plan, style: Style): string {
   const parts = [
     namespaces.length === 0
-      ? `Nothing to do about namespaces until ${formatInstant(untilMs)}.`
+      ? `No namespace needs work until ${formatInstant(untilMs)}.`
       : table(
           namespaces,
           [
@@ -76,24 +76,24 @@ function textOf({ untilMs, namespaces, queues, broker }: Plan, style: Style): st
   ];
   const repairs = [
     ...queues.map(({ queue, action, why }) => ({ what: QUEUE_ACTIONS[action], subject: queue, why })),
-    ...broker.repairs.map(({ account, why }) => ({ what: 'put right', subject: account, why: why.join(', ') })),
+    ...broker.repairs.map(({ account, why }) => ({ what: 'repair', subject: account, why: why.join(', ') })),
     ...broker.connections.map(({ connection, namespace }) => ({
       what: 'close',
       subject: connection,
-      why: `${namespace} has it open for too long`,
+      why: `open for too long, by ${namespace}`,
     })),
     ...broker.changes
       .filter(({ call }) => call.startsWith('delete'))
-      .map(({ call, subject }) => ({ what: call, subject, why: 'it belongs to nobody that is there' })),
+      .map(({ call, subject }) => ({ what: call, subject, why: 'orphaned' })),
     ...broker.unknown.map((subject) => ({
       what: 'leave alone',
       subject,
-      why: 'it is called like an account and has no record',
+      why: 'unknown account-like user',
     })),
   ];
   parts.push(
     repairs.length === 0
-      ? 'The broker is as the store says, and no queue is too large.'
+      ? 'No drift on the broker, and no queue exceeds its threshold.'
       : table(
           repairs,
           [

@@ -3,13 +3,13 @@ import { loadConfig } from '../../config/config.ts';
 import { type DryRun, startDryRun } from '../../agent/dry-run.ts';
 import { createLog } from '../../util/log.ts';
 import { formatReport } from '../../observe/start-summary.ts';
-import { type DefineCommand, examples, Interrupted } from '../command.ts';
+import { type DefineCommand, examples, Interrupted } from '../define-command.ts';
 
-/** Runs the agent until SIGTERM or SIGINT. */
+/** Runs an agent until SIGTERM or SIGINT. */
 export const serveCommand: DefineCommand = (command, { env, signal }) => {
   command
     .description(
-      `Runs the agent until SIGTERM or SIGINT, then finishes the requests it holds. The log is JSON, one object a line.
+      `Runs an agent until SIGTERM or SIGINT, then finishes the requests it holds. The log is JSON, one object a line.
 
 The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named by PULSE_AGENT_CONFIG and the environment.`,
     )
@@ -17,7 +17,7 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       'after',
       examples([
         [
-          'with the least that it needs',
+          'with the settings that have no default',
           `RABBITMQ_URL=amqp://agent:…@localhost:5672 \\
   TASKCLUSTER_ROOT_URL=https://tc.example.com \\
   PULSE_AGENT_SECRET_FILE=/run/secrets/agent-secret \\
@@ -33,23 +33,23 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
       const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
       const agent = await starting.catch((error: unknown) => {
         if (!signal.aborted) throw error;
-        log.info({ code: 'agent_not_started' }, 'stopped before the agent had started');
+        log.info({ code: 'agent_not_started' }, 'stopped before the agent started');
       });
-      // What is no terminal is fed into something that expects one record a line.
+      // On a terminal only: elsewhere a program reads one log line at a time.
       if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
         process.stdout.write(`${formatReport(agent.report)}\n`);
       }
       const mustStop = agent !== undefined && 'mustStop' in agent ? agent.mustStop : undefined;
       await aborted(mustStop === undefined ? signal : AbortSignal.any([signal, mustStop]));
       if (mustStop?.aborted)
-        log.fatal({ code: 'agent_must_stop', err: mustStop.reason as unknown }, 'the agent must not go on');
+        log.fatal({ code: 'agent_must_stop', err: mustStop.reason as unknown }, 'the agent must stop');
       log.info(
         { code: 'agent_stopping', signal: signal.reason instanceof Interrupted ? signal.reason.signal : undefined },
         'stopping',
       );
       await agent?.stop();
       mustStop?.throwIfAborted();
-      // Agenda's own timers would hold the process for seconds more. The log is written synchronously.
+      // Agenda's timers would keep the process alive for seconds. The log is written synchronously.
       process.exit(0);
     });
 };

@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/config.ts';
 import { systemClock } from '../../util/clock.ts';
 import type { StepReport } from '../../verify/finding.ts';
 import { runSteps } from '../../verify/run-steps.ts';
-import { type DefineCommand, examples } from '../command.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
 import { debugError } from '../explain-error.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Style } from '../output.ts';

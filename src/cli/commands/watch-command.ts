@@ -2,34 +2,37 @@ import { randomUUID } from 'node:crypto';
 import { environmentValue } from '../../config/environment.ts';
 import type { AgentEvent } from '../../contract/events.ts';
 import { addClientOptions, type ClientCommandOptions, withClient } from '../with-client.ts';
-import { type CommandContext, type DefineCommand, examples, UsageFault } from '../command.ts';
+import { type CommandContext, type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import type { Style } from '../output.ts';
 import { printable } from '../table.ts';
-import { eventPatterns, type Watched, watchEvents } from '../watch-events.ts';
+import { eventPatterns, watchEvents, type WatchOptions } from '../watch-events.ts';
 
-/** Shows agent events as they come. */
+/** Prints agent events as they happen. */
 export const watchCommand: DefineCommand = (command, context) => {
   addClientOptions(
     command
-      .option('--namespace <namespace...>', 'only events about these')
+      .option('--namespace <namespace...>', 'only events about these namespaces')
       .option(
         '--type <type...>',
-        'only events of these types, such as namespace.claimed, or queue for all about queues',
+        'only events of these types, such as namespace.claimed; queue stands for all types about queues',
       )
-      .option('--through <namespace>', 'claim this namespace, and read with its credentials'),
+      .option('--through <namespace>', 'claim this namespace and use its credentials'),
   )
     .description(
-      `Shows what agents do, as it happens, until Ctrl-C. Every claimed account may read the events: give a namespace of yours with --through. Without it, RABBITMQ_URL is used, with an account that may read exchanges and make queues.`,
+      `Prints agent events as they happen, until Ctrl-C. Every claimed account may read them: give a namespace of yours with --through. Without it, set RABBITMQ_URL to an account that may read exchanges and declare queues.`,
     )
     .addHelpText(
       'after',
       examples([
-        ['all about one namespace', 'pulse-agent watch --through taskcluster-builds --namespace taskcluster-builds'],
         [
-          'queues that grow, and what is deleted',
+          'all events about one namespace',
+          'pulse-agent watch --through taskcluster-builds --namespace taskcluster-builds',
+        ],
+        [
+          'overgrown queues and expired namespaces, as an operator',
           'RABBITMQ_URL=amqp://… pulse-agent watch --type queue namespace.expired',
         ],
-        ['for programs', 'pulse-agent watch --through taskcluster-builds --json | jq .type'],
+        ['as JSON', 'pulse-agent watch --through taskcluster-builds --json | jq .type'],
       ]),
     )
     .action(async ({ namespace = [], type = [], through, ...options }) => {
@@ -49,8 +52,7 @@ async function watchAsOperator(
   const ca = environmentValue(context.env, 'RABBITMQ_CA', faults);
   if (faults.length > 0) throw new UsageFault(faults.join(' '));
   if (!url) throw new UsageFault('Give a namespace of yours with --through, or set RABBITMQ_URL.');
-  const watched = { ...telling(context, options, patterns), queue: '', url: async () => url, ca };
-  await watchEvents(watched, context.signal);
+  await watchEvents({ ...printing(context, options, patterns), queue: '', url: async () => url, ca }, context.signal);
 }
 
 async function watchThrough(
@@ -64,34 +66,35 @@ async function watchThrough(
     const lease = await client.lease({ namespace }, { signal });
     const lost = new AbortController();
     lease.once('lost', (error) => lost.abort(error));
-    const watched = {
-      ...telling(context, options, patterns),
+    const watchOptions = {
+      ...printing(context, options, patterns),
       queue: `queue/${namespace}/watch-${randomUUID()}`,
       url: async () => (await lease.credentials()).connectionString,
     };
-    await watchEvents(watched, AbortSignal.any([signal, lost.signal]));
+    await watchEvents(watchOptions, AbortSignal.any([signal, lost.signal]));
     lost.signal.throwIfAborted();
   });
 }
 
-function telling(
+/** What is common to both ways to connect: print the events. */
+function printing(
   { output, env }: CommandContext,
   { id = env['PULSE_AGENT_ID'] ?? 'pulse-agent' }: ClientCommandOptions,
   patterns: readonly string[],
-): Omit<Watched, 'queue' | 'url' | 'ca'> {
+): Omit<WatchOptions, 'queue' | 'url' | 'ca'> {
   return {
     id,
     patterns,
-    onReady: () => output.note('Watching; Ctrl-C ends it.'),
+    onReady: () => output.note('Watching; press Ctrl-C to stop.'),
     onEvent: (event) => output.print(event, (style) => eventText(event, style)),
-    onLost: () => output.note('The connection was lost, and the events since then; connecting again.'),
+    onLost: () => output.note('The connection was lost; events may be missed until it is open again.'),
   };
 }
 
 const GOOD = new Set(['namespace.claimed', 'queue.recovered', 'agent.started', 'account.repaired']);
 const BAD = new Set(['queue.deleted', 'namespace.failing', 'namespace.revoked', 'broker.alarm', 'notice.failed']);
 
-/** An event on one line: when, what, about what, and the rest of its data. */
+/** An event on one line: time, type, subject, and the rest of its data. */
 function eventText({ time, type, subject, data }: AgentEvent, style: Style): string {
   const look = BAD.has(type) ? 'bad' : GOOD.has(type) ? 'good' : 'heading';
   const rest = Object.entries(data)

@@ -1,17 +1,18 @@
 import type { Namespace } from '../client/client.ts';
 import type { Style } from './output.ts';
-import type { Column } from './table.ts';
+import { type Column, table } from './table.ts';
 
-/** The columns of a table of namespaces. */
-export function namespaceColumns({ good, doubtful }: Style): readonly Column<Namespace>[] {
-  return [
+/** A table of namespaces. */
+export function namespaceTable(namespaces: readonly Namespace[], style: Style): string {
+  const columns: Column<Namespace>[] = [
     { title: 'NAMESPACE', text: ({ namespace }) => namespace },
     {
       title: 'STATE',
       text: ({ state }) => state,
-      style: (cell, { state }) => (state === 'active' ? good(cell) : doubtful(cell)),
+      style: (cell, { state }) => (state === 'active' ? style.good(cell) : style.doubtful(cell)),
     },
     { title: 'CREATED', text: ({ created }) => created },
     { title: 'EXPIRES', text: ({ expires }) => expires },
   ];
+  return table(namespaces, columns, style);
 }
