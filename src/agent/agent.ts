@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import type { AgentEventBus } from '../events/agent-events.ts';
 import { checkSecrets, createJobTable } from '../jobs/job-table.ts';
-import { startScheduler } from '../jobs/scheduler.ts';
+import { createScheduler } from '../jobs/scheduler.ts';
 import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
 import { createNotices } from '../notices/notices.ts';
 import { checkConnection } from '../observe/health.ts';
@@ -47,9 +47,6 @@ export interface Agent {
 
 /** Releases within this time are deleted together: each alone would list all queues of the broker. In ms. */
 const RELEASE_WINDOW_MS = 100;
-
-/** How long a stop waits for jobs, which are aborted and can all run again, in ms. */
-const JOBS_STOP_MS = 5_000;
 
 /** How long a stop waits for its last events once its deadline has passed, in ms. */
 const MIN_FLUSH_MS = 250;
@@ -101,14 +98,15 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       inspect,
       notices: createNotices(context),
     });
-    const scheduler = await startScheduler({
+    const scheduler = createScheduler({
       store: openedStore,
       recurring: observation.measureRecurringJobs(table.recurring),
       triggered: observation.measureTriggeredJobs(table.triggered),
       observer: observation.schedulerObserver,
       log,
     });
-    lifecycle.use({ drain: (ms) => scheduler.stop(Math.min(JOBS_STOP_MS, ms)), close: () => scheduler.stop(0) });
+    lifecycle.use(scheduler);
+    await scheduler.start();
     jobs.attach(scheduler);
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);

@@ -6,7 +6,7 @@ import { dryRunSurveysJob } from './dry-run-surveys.ts';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { namespaceJobs } from '../jobs/job-table.ts';
-import { startScheduler } from '../jobs/scheduler.ts';
+import { createScheduler } from '../jobs/scheduler.ts';
 import type { Log } from '../util/log.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 
@@ -14,9 +14,6 @@ import { openStoreToRead } from '../store/open-store-to-read.ts';
 export interface DryRun {
   stop(): Promise<void>;
 }
-
-/** How long a stopping one waits for its jobs, in ms. */
-const JOBS_STOP_MS = 5_000;
 
 /**
  * Starts an agent that changes nothing, beside those that do: it serves no requests, declares nothing, publishes nothing,
@@ -51,7 +48,7 @@ export async function startDryRun(
       },
       onEffect: (effect) => log.info({ code: 'dry_run_change', ...effect }, 'dry run: would make this change'),
     });
-    const schedule = await startScheduler({
+    const scheduler = createScheduler({
       // Its jobs are its own, whatever store the others share.
       store: { kind: 'lmdb' },
       recurring: [
@@ -61,13 +58,14 @@ export async function startDryRun(
       triggered: [],
       log,
     });
+    await scheduler.start();
     log.info(
       { code: 'dry_run_started', store: store.kind, storeId: store.storeId },
       'dry run started; nothing is changed',
     );
     return {
       async stop() {
-        await schedule.stop(JOBS_STOP_MS);
+        await scheduler.close();
         await close();
         log.info({ code: 'dry_run_stopped' }, 'dry run stopped');
       },

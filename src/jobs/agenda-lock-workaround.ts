@@ -1,57 +1,59 @@
 import type { JobParameters, JobRepository } from 'agenda';
 import { elapsedSinceMs, type Moment, momentOf, systemClock } from '../util/clock.ts';
 
-/** What Agenda is told of when a job was locked: never so long ago that it would drop it. */
+/** The `lockedAt` that Agenda sees: never so old that it drops the job. */
 const NEVER_EXPIRED = new Date(8.64e15);
 
-/** A job that was locked here and has not begun. */
-interface Waiting {
+/** A job that this agent has locked and not started. */
+interface LockedJob {
   readonly lockedAt: Date | undefined;
   readonly since: Moment;
 }
 
 /**
- * Changes Agenda's repository, in place, where Agenda 6 fails an agent that stands still for a while:
+ * Works around two faults of agenda 6.2.6 (`JobProcessor.jobProcessing`, `jobQueueFilling`):
  *
- * - A job whose lock ran out between locking and beginning is dropped, and counted as locked for ever: with a limit of one
- *   this agent never does that job again. It needs no more than a process that was stopped for a moment, or a clock that
- *   was set forward. So Agenda is not told when the job was locked. When it begins late, whether the lock is still this
- *   agent's is looked up; if it is not, the job fails to begin, which Agenda survives.
- * - It unlocks without waiting, and a rejection that nobody handles would end the process.
+ * - A job whose lock runs out between locking and start is dropped and stays in `lockedJobs`. With a lock limit of one, this
+ *   agent never runs that job again; a process suspended for a moment or a clock set forward is enough. So Agenda does not
+ *   see when the job was locked. A job that starts late is checked against the store: if another agent has locked it, the
+ *   start fails, which Agenda handles.
+ * - `unlockJob` is called without `await`: a rejection would end the process.
+ *
+ * No longer needed when test/jobs/scheduler.test.ts passes without the call of this function.
  *
  * @param lockMs how long a lock lasts, in ms
  */
-export function keepLocksOfRunningJobs(repository: JobRepository, lockMs: number): void {
-  const waiting = new Map<string, Waiting>();
+export function patchAgendaLocks(repository: JobRepository, lockMs: number): void {
+  const locked = new Map<string, LockedJob>();
   const getNextJobToRun = repository.getNextJobToRun.bind(repository);
   const lockJob = repository.lockJob.bind(repository);
   const unlockJob = repository.unlockJob.bind(repository);
   const saveJobState = repository.saveJobState.bind(repository);
 
-  const locked = (job: JobParameters | undefined): JobParameters | undefined => {
+  const hideLockTime = (job: JobParameters | undefined): JobParameters | undefined => {
     if (job === undefined) return undefined;
-    waiting.set(idOf(job), { lockedAt: job.lockedAt, since: momentOf(systemClock) });
+    locked.set(idOf(job), { lockedAt: job.lockedAt, since: momentOf(systemClock) });
     return { ...job, lockedAt: NEVER_EXPIRED };
   };
-  const assertStillLocked = async (id: string, { lockedAt, since }: Waiting): Promise<void> => {
+  const assertStillLocked = async (id: string, { lockedAt, since }: LockedJob): Promise<void> => {
     if (elapsedSinceMs(systemClock, since) < lockMs) return;
     const stored = await repository.getJobById(id);
     if (stored?.lockedAt?.getTime() === lockedAt?.getTime()) return;
-    throw new Error('A job was locked here for too long before it began: another agent has it.');
+    throw new Error('The lock of a job ran out before its start, and another agent has locked it.');
   };
 
-  repository.getNextJobToRun = async (...args) => locked(await getNextJobToRun(...args));
-  repository.lockJob = async (...args) => locked(await lockJob(...args));
+  repository.getNextJobToRun = async (...args) => hideLockTime(await getNextJobToRun(...args));
+  repository.lockJob = async (...args) => hideLockTime(await lockJob(...args));
   repository.unlockJob = async (job) => {
-    waiting.delete(idOf(job));
+    locked.delete(idOf(job));
     await unlockJob(job).catch(() => undefined);
   };
   repository.saveJobState = async (job, options) => {
     const id = idOf(job);
-    const begins = waiting.get(id);
-    waiting.delete(id);
-    if (begins !== undefined) await assertStillLocked(id, begins);
-    // A job that begins or that is touched is locked from now on.
+    const starting = locked.get(id);
+    locked.delete(id);
+    if (starting !== undefined) await assertStillLocked(id, starting);
+    // The lock of a job that starts or is touched begins now.
     await saveJobState(job.lockedAt === undefined ? job : { ...job, lockedAt: new Date() }, options);
   };
 }

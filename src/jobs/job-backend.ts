@@ -1,27 +1,24 @@
 import type { AgendaBackend } from 'agenda';
+import type { RecurringJob } from './jobs.ts';
 
 /** Where Agenda keeps its jobs. */
 export interface JobBackend {
   readonly agenda: AgendaBackend;
   /**
-   * Sees to it that there is a recurring job with this interval. One that is new is due now. One that waits for an instant
-   * which is further away than its interval and its longest pause explain, or is locked from such an instant, was written
-   * by a clock that was wrong: it is due now as well. Any other is left as it is, its lock too.
-   *
-   * @param longestMs the longest pause that a run asks for; `everyMs` when absent
+   * Ensures that a recurring job exists with its interval. A new one is due now. One whose next run is further away than
+   * its interval and longest pause allow, or whose lock is that far in the future, was written by a wrong clock: it is due
+   * now as well. Any other stays as it is, its lock included.
    */
-  keepRecurring(name: string, everyMs: number, longestMs?: number): Promise<void>;
+  ensureRecurring(job: Pick<RecurringJob, 'name' | 'everyMs' | 'longestPauseMs'>): Promise<void>;
 }
 
-/** More than the clocks of agents may differ, in ms. */
-export const MOST_AHEAD_MS = 30_000;
+/** A lock further in the future than this was written by a wrong clock, in ms: the clocks of agents differ by less. */
+export const MAX_LOCK_AHEAD_MS = 30_000;
 
-/**
- * How far away the next run of a recurring job may be, in ms; what is further was written by a clock that was wrong.
- *
- * @param everyMs its interval
- * @param longestMs the longest pause that a run asks for
- */
-export function latestRunMs(everyMs: number, longestMs: number): number {
-  return Math.max(everyMs, longestMs) + MOST_AHEAD_MS;
+/** A next run further in the future than this was written by a wrong clock, in ms. */
+export function maxRunAheadMs({
+  everyMs,
+  longestPauseMs = everyMs,
+}: Pick<RecurringJob, 'everyMs' | 'longestPauseMs'>): number {
+  return Math.max(everyMs, longestPauseMs) + MAX_LOCK_AHEAD_MS;
 }

@@ -10,7 +10,7 @@ import type { SendNotices } from '../notices/send-notices.ts';
 import type { InspectQueues } from '../queues/inspect-queues.ts';
 import type { SurveyQueues } from '../queues/survey-queues.ts';
 import type { Log } from '../util/log.ts';
-import type { OnDemandJobName, RecurringJob, TriggeredJob, TriggeredJobName } from './jobs.ts';
+import type { JobTable, OnDemandJobName, RecurringJob, TriggeredJob, TriggeredJobName } from './jobs.ts';
 import { createPrune } from './prune.ts';
 
 const SECOND_MS = 1_000;
@@ -19,12 +19,6 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 /** The pause after a survey that failed, or whose agent died, in ms. */
 const SURVEY_RETRY_MS = 5 * SECOND_MS;
-
-/** All jobs of an agent. */
-export interface JobTable {
-  readonly recurring: readonly RecurringJob[];
-  readonly triggered: readonly TriggeredJob[];
-}
 
 /** What the jobs of {@link namespaceJobs} run. */
 export interface NamespaceJobsParts {

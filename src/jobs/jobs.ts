@@ -21,6 +21,12 @@ export interface TriggeredJob {
   run(subject: string, signal: AbortSignal): Promise<void>;
 }
 
+/** All jobs of an agent. */
+export interface JobTable {
+  readonly recurring: readonly RecurringJob[];
+  readonly triggered: readonly TriggeredJob[];
+}
+
 /** Recurring jobs that can be run ahead of schedule. */
 export type OnDemandJobName = 'reconcile-broker' | 'survey-queues';
 

@@ -11,8 +11,9 @@ import {
   type RemoveJobsOptions,
   toJobId,
 } from 'agenda';
+import { type JobBackend, MAX_LOCK_AHEAD_MS, maxRunAheadMs } from './job-backend.ts';
 
-/** What the processor of jobs changes; everything else is changed by whoever asks for a job. */
+/** The fields that Agenda's processor changes; a request for a job sets all others. */
 const STATE = [
   'lockedAt',
   'nextRunAt',
@@ -24,32 +25,20 @@ const STATE = [
   'lastFinishedAt',
 ] as const;
 
-/** What is further in the future was written by a clock that was wrong. */
-interface MostAhead {
-  readonly lockMs: number;
-  readonly runMs: number;
-}
-
-/** Agenda's jobs in memory. */
-export interface MemoryBackend extends AgendaBackend {
-  /** See `JobBackend.keepRecurring`; `mostAhead` is how far in the future a lock and the next run may be, in ms. */
-  keepRecurring(name: string, everyMs: number, mostAhead: MostAhead): void;
-}
-
 /**
- * Agenda's jobs in memory, for a store that one agent has for itself: each of its jobs is recurring, or is found again by
- * one that is. It behaves as Agenda's backend on MongoDB does, with the same suite of tests.
+ * Keeps jobs in memory, for a store with one agent. A restart loses only triggered jobs, whose work the recurring ones do.
+ * It behaves as Agenda's backend for MongoDB does, and passes the same tests.
  */
-export function createMemoryBackend(): MemoryBackend {
+export function createMemoryBackend(): JobBackend {
   const repository = new MemoryJobs();
-  return {
+  const agenda: AgendaBackend = {
     name: 'memory',
     repository,
     ownsConnection: false,
     connect: () => repository.connect(),
     disconnect: async () => undefined,
-    keepRecurring: (...job) => repository.keepRecurring(...job),
   };
+  return { agenda, ensureRecurring: async (job) => repository.ensureRecurring(job) };
 }
 
 class MemoryJobs implements JobRepository {
@@ -118,9 +107,9 @@ class MemoryJobs implements JobRepository {
   }
 
   async removeJobs(options: RemoveJobsOptions): Promise<number> {
-    const doomed = this.#selected(options);
-    for (const job of doomed) this.#jobs.delete(String(job._id));
-    return doomed.length;
+    const selected = this.#selected(options);
+    for (const job of selected) this.#jobs.delete(String(job._id));
+    return selected.length;
   }
 
   async disableJobs(options: RemoveJobsOptions): Promise<number> {
@@ -152,7 +141,7 @@ class MemoryJobs implements JobRepository {
       return structuredClone(kept) as JobParameters<DATA>;
     }
     if (unique !== undefined && uniqueOpts?.insertOnly === true) return structuredClone(known) as JobParameters<DATA>;
-    // A recurring job that is due stays so: saving it again must not skip the run.
+    // A recurring job that is due stays due: saving it again must not skip the run.
     const isDue = properties.type === 'single' && properties.nextRunAt !== null && properties.nextRunAt <= new Date();
     const nextRunAt = isDue ? known.nextRunAt : properties.nextRunAt;
     const cleared = Object.fromEntries(STATE.map((field) => [field, undefined]));
@@ -163,7 +152,7 @@ class MemoryJobs implements JobRepository {
 
   async saveJobState(job: JobParameters, options: JobRepositoryOptions | undefined): Promise<void> {
     const known = this.#jobs.get(String(job._id));
-    if (known === undefined || known.name !== job.name) throw new Error(`There is no job ${String(job._id)} any more.`);
+    if (known === undefined || known.name !== job.name) throw new Error(`Job ${String(job._id)} does not exist.`);
     const state = structuredClone(Object.fromEntries(STATE.map((field) => [field, job[field]])));
     this.#jobs.set(String(job._id), withoutUndefined({ ...known, ...state, ...modifier(options) }) as JobParameters);
   }
@@ -200,13 +189,14 @@ class MemoryJobs implements JobRepository {
     return next === undefined ? undefined : this.#lock(next, now ?? new Date(), options);
   }
 
-  keepRecurring(name: string, everyMs: number, { lockMs, runMs }: MostAhead): void {
+  ensureRecurring(recurring: Parameters<JobBackend['ensureRecurring']>[0]): void {
+    const { name, everyMs } = recurring;
     const now = new Date();
     const known = [...this.#jobs.values()].find((job) => job.name === name && job.repeatInterval !== undefined);
-    const fresh: JobParameters = { name, type: 'normal', priority: 0, data: {}, nextRunAt: now };
-    const job: JobParameters = { _id: toJobId(randomUUID()), ...fresh, ...known, repeatInterval: everyMs };
-    if ((job.lockedAt?.getTime() ?? 0) > now.getTime() + lockMs) delete job.lockedAt;
-    const isWrong = job.nextRunAt === null || job.nextRunAt.getTime() > now.getTime() + runMs;
+    const created: JobParameters = { name, type: 'normal', priority: 0, data: {}, nextRunAt: now };
+    const job: JobParameters = { _id: toJobId(randomUUID()), ...created, ...known, repeatInterval: everyMs };
+    if ((job.lockedAt?.getTime() ?? 0) > now.getTime() + MAX_LOCK_AHEAD_MS) delete job.lockedAt;
+    const isWrong = job.nextRunAt === null || job.nextRunAt.getTime() > now.getTime() + maxRunAheadMs(recurring);
     if (job.lockedAt === undefined && isWrong) job.nextRunAt = now;
     this.#jobs.set(String(job._id), job);
   }
@@ -265,7 +255,7 @@ function at(value: unknown, path: string): unknown {
   return path.split('.').reduce((inner, key) => (isObject(inner) ? Reflect.get(inner, key) : undefined), value);
 }
 
-/** As MongoDB compares: what is absent is null. */
+/** As MongoDB compares: an absent value equals null. */
 function equal(one: unknown, other: unknown): boolean {
   return JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
 }
@@ -282,7 +272,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What is absent comes first. */
+/** Orders absent values first. */
 function compare(one: unknown, other: unknown): number {
   const [a, b] = [one, other].map((value) => (value instanceof Date ? value.getTime() : value));
   if (a === b) return 0;

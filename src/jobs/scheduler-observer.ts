@@ -1,35 +1,35 @@
 import type { Agenda, Job, JobRepository } from 'agenda';
 
-/** Is told how the schedule goes. */
+/** Observes a scheduler; for health and metrics. */
 export interface SchedulerObserver {
-  /** A look for a job that is due worked, or not. */
-  looked(worked: boolean): void;
-  /** A run began, so long after it was due, in ms. */
-  began(job: string, lagMs: number): void;
+  /** A poll for a due job succeeded or failed. */
+  recordPoll(succeeded: boolean): void;
+  /** A run started, `lagMs` after it was due. */
+  recordStart(job: string, lagMs: number): void;
 }
 
-/** Jobs that were taken and not begun are given back, and nobody tells. */
-const MOST_TAKEN = 1000;
+/** Jobs that were taken and not started; Agenda does not report those that it releases. */
+const MAX_TAKEN = 1000;
 
-/** Tells the observer of every look and every run. Agenda tells of a run only when its next time is set already. */
+/** Reports every poll and every run. Agenda reports a run only after it has computed the next one. */
 export function observeScheduler(agenda: Agenda, repository: JobRepository, observer: SchedulerObserver): void {
   const dueMs = new Map<string, number>();
-  const take = repository.getNextJobToRun.bind(repository);
+  const getNextJobToRun = repository.getNextJobToRun.bind(repository);
   repository.getNextJobToRun = async (...args) => {
     try {
-      const job = await take(...args);
-      observer.looked(true);
-      if (dueMs.size >= MOST_TAKEN) dueMs.clear();
+      const job = await getNextJobToRun(...args);
+      observer.recordPoll(true);
+      if (dueMs.size >= MAX_TAKEN) dueMs.clear();
       if (job?.nextRunAt) dueMs.set(String(job._id), job.nextRunAt.getTime());
       return job;
     } catch (error) {
-      observer.looked(false);
+      observer.recordPoll(false);
       throw error;
     }
   };
   agenda.on('start', ({ attrs }: Job) => {
     const wasDueMs = dueMs.get(String(attrs._id));
     dueMs.delete(String(attrs._id));
-    if (wasDueMs !== undefined) observer.began(attrs.name, Math.max(0, Date.now() - wasDueMs));
+    if (wasDueMs !== undefined) observer.recordStart(attrs.name, Math.max(0, Date.now() - wasDueMs));
   });
 }

@@ -149,8 +149,8 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     measureRecurringJobs: (jobs) => jobs.map((job) => measureRecurringJob(job, clock, onJob)),
     measureTriggeredJobs: (jobs) => jobs.map((job) => measureTriggeredJob(job, clock, onJob)),
     schedulerObserver: {
-      looked: scheduler.recordPoll,
-      began: (job, lagMs) => metrics.jobLag.observe({ job_name: job }, lagMs / 1000),
+      recordPoll: scheduler.recordPoll,
+      recordStart: (job, lagMs) => metrics.jobLag.observe({ job_name: job }, lagMs / 1000),
     },
     observeRequest: (method, outcome, durationMs) =>
       metrics.requestDuration.observe({ method, outcome }, durationMs / 1000),
@@ -191,7 +191,7 @@ const UNOBSERVED: Observation = {
   measureAuthenticator: (authenticator) => authenticator,
   measureRecurringJobs: (jobs) => jobs,
   measureTriggeredJobs: (jobs) => jobs,
-  schedulerObserver: { looked: nothing, began: nothing },
+  schedulerObserver: { recordPoll: nothing, recordStart: nothing },
   observeRequest: nothing,
   observeBrokerEvent: nothing,
   observeAgentEvent: nothing,

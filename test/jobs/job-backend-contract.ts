@@ -5,13 +5,13 @@ import type { JobBackend } from '../../src/jobs/job-backend.ts';
 const SECOND = 1000;
 const HOUR = 3_600_000;
 
-/** Jobs and callers that race. */
+/** Concurrent callers, and the jobs that they race for. */
 const JOBS = 8;
 const CALLERS = 24;
 
-/** What every place for Agenda's jobs must do; each test begins without jobs. */
+/** What every job backend must do; each test begins without jobs. */
 export function describeJobBackend(title: string, open: () => Promise<JobBackend>): void {
-  describe(`jobs ${title}`, () => {
+  describe(`a job backend ${title}`, () => {
     let backend: JobBackend;
     let jobs: JobRepository;
 
@@ -30,7 +30,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
     const stored = async (job: JobParameters): Promise<JobParameters> =>
       (await jobs.getJobById(String(job._id))) ?? assert.fail('the job should be there');
 
-    it('lock the job that is due for one caller alone', async () => {
+    it('locks a due job for one caller only', async () => {
       const job = await add();
       const locked = await next();
       assert.equal(String(locked?._id), String(job._id));
@@ -40,7 +40,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal(await jobs.lockJob(await stored(job), undefined), undefined);
     });
 
-    it(`give each of ${JOBS} jobs to one of ${CALLERS} callers`, async () => {
+    it(`gives each of ${JOBS} jobs to one of ${CALLERS} callers`, async () => {
       for (let n = 0; n < JOBS; n += 1) await add({ data: { n } });
       const taken = await Promise.all(Array.from({ length: CALLERS }, () => next()));
       const numbers = taken.flatMap((job) => (job === undefined ? [] : [(job.data as { n: number }).n]));
@@ -50,12 +50,12 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       );
     });
 
-    it('leave alone what is not due', async () => {
+    it('does not give out a job that is not due', async () => {
       await add({ nextRunAt: new Date(Date.now() + HOUR) });
       assert.equal(await next(), undefined);
     });
 
-    it('give a job again whose lock is old, and not before', async () => {
+    it('gives out a job again when its lock has expired, and not before', async () => {
       const job = await add();
       await jobs.getNextJobToRun('work', new Date(), ago(HOUR), ago(HOUR - 60 * SECOND), undefined);
       assert.equal(await next(), undefined);
@@ -64,12 +64,12 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal(await next(), undefined);
     });
 
-    it('give a job again that was unlocked, and one that an agent gave back when it stopped', async () => {
+    it('gives out a job again that was unlocked, by its runner or by a stopping agent', async () => {
       const job = await add();
       await next();
       await jobs.unlockJob(job);
       assert.ok((await next()) !== undefined);
-      // As a one-off job that runs: only who knows that it was given up may unlock it.
+      // A one-off job that runs: only a caller that knows that it was abandoned may unlock it.
       await jobs.saveJobState({ ...(await stored(job)), nextRunAt: null }, undefined);
       await jobs.unlockJob(job);
       assert.ok((await stored(job)).lockedAt !== undefined);
@@ -78,7 +78,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal(await next(), undefined, 'it is not due');
     });
 
-    it('lock a certain job for one caller, as long as it is as that one knows it', async () => {
+    it('locks a given job for one caller, unless it has changed', async () => {
       const job = await add();
       const seen = await stored(job);
       assert.equal(await jobs.lockJob({ ...seen, nextRunAt: ago(HOUR) }, undefined), undefined);
@@ -86,7 +86,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal(locked.filter((found) => found !== undefined).length, 1);
     });
 
-    it('touched keep their lock', async () => {
+    it('extends the lock of a job that is touched', async () => {
       const job = await add();
       const locked = (await next()) ?? assert.fail();
       const touchedAt = new Date(Date.now() + SECOND);
@@ -99,7 +99,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       await assert.rejects(jobs.saveJobState(locked, undefined));
     });
 
-    it('come in the order of their time, and those of one time in that of their priority', async () => {
+    it('gives out jobs in the order of their time, then of their priority', async () => {
       const at = ago(10 * SECOND);
       await add({ data: 'third', priority: 10 });
       await add({ data: 'second', nextRunAt: at, priority: -10 });
@@ -110,24 +110,24 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       );
     });
 
-    it('that are unique are one, and stay as they are when only to be inserted', async () => {
+    it('keeps one unique job, unchanged when it is insert-only', async () => {
       const unique = { 'data.subject': 'a', lockedAt: null };
-      const asked = (data: object, insertOnly = true) => add({ data, unique, uniqueOpts: { insertOnly } });
-      const first = await asked({ subject: 'a', times: 1 });
-      const second = await asked({ subject: 'a', times: 2 });
+      const request = (data: object, insertOnly = true) => add({ data, unique, uniqueOpts: { insertOnly } });
+      const first = await request({ subject: 'a', times: 1 });
+      const second = await request({ subject: 'a', times: 2 });
       assert.equal(String(second._id), String(first._id));
       assert.deepEqual((await stored(first)).data, { subject: 'a', times: 1 });
-      await asked({ subject: 'a', times: 3 }, false);
+      await request({ subject: 'a', times: 3 }, false);
       assert.deepEqual((await stored(first)).data, { subject: 'a', times: 3 });
       await add({ data: { subject: 'b' }, unique: { 'data.subject': 'b', lockedAt: null } });
       assert.equal((await jobs.queryJobs({})).total, 2);
       await next();
       await next();
-      const later = await asked({ subject: 'a', times: 4 });
-      assert.notEqual(String(later._id), String(first._id), 'one that runs may have looked too early');
+      const later = await request({ subject: 'a', times: 4 });
+      assert.notEqual(String(later._id), String(first._id), 'a run in progress should not count');
     });
 
-    it('that are single are one, and one that is due stays due', async () => {
+    it('keeps one single job, and leaves a due one due', async () => {
       const due = ago(HOUR);
       const first = await add({ type: 'single', nextRunAt: due });
       await add({ type: 'single', nextRunAt: ago(SECOND), data: 'new' });
@@ -136,7 +136,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal((await jobs.queryJobs({})).total, 1);
     });
 
-    it('that are disabled wait until they are enabled', async () => {
+    it('does not give out disabled jobs until they are enabled', async () => {
       const job = await add();
       await add({ name: 'other' });
       assert.equal(await jobs.disableJobs({ name: 'work' }), 1);
@@ -152,7 +152,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal(await jobs.disableJobs({}), 0);
     });
 
-    it('are removed by id, name and data, never by nothing, and purged', async () => {
+    it('removes jobs by id, name and data, none without a criterion, and purges them', async () => {
       const one = await add({ data: { subject: 'a' } });
       await add({ data: { subject: 'b', deep: { more: 1 } } });
       await add({ name: 'other', data: { subject: 'b' } });
@@ -167,7 +167,7 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal((await jobs.queryJobs({})).total, 0);
     });
 
-    it('are listed by what they are about, page by page', async () => {
+    it('lists jobs by criteria, in pages', async () => {
       for (const priority of [3, 1, 2]) await add({ priority, data: { subject: `s${priority}` } });
       const sorted = await jobs.queryJobs({ name: 'work', sort: { priority: 'asc' }, skip: 1, limit: 1 });
       assert.deepEqual([sorted.total, sorted.jobs.map(({ priority }) => priority)], [3, [2]]);
@@ -176,54 +176,56 @@ export function describeJobBackend(title: string, open: () => Promise<JobBackend
       assert.equal(await jobs.getQueueSize(), 3);
     });
 
-    describe('that recur', () => {
+    describe('with recurring jobs', () => {
       const recurring = async (): Promise<JobParameters> => {
         const { jobs: found } = await jobs.queryJobs({ name: 'again' });
         assert.equal(found.length, 1);
         return found[0] ?? assert.fail();
       };
 
-      it('are there once, whoever sets them up at the same moment, and due at once', async () => {
-        await Promise.all(Array.from({ length: CALLERS }, () => backend.keepRecurring('again', HOUR)));
+      it('creates each once for concurrent callers, due immediately', async () => {
+        await Promise.all(
+          Array.from({ length: CALLERS }, () => backend.ensureRecurring({ name: 'again', everyMs: HOUR })),
+        );
         const { nextRunAt, repeatInterval } = await recurring();
         assert.ok(nextRunAt !== null && nextRunAt <= new Date());
         assert.equal(repeatInterval, HOUR);
       });
 
-      it('keep lock and time when they are set up again, and get another interval', async () => {
-        await backend.keepRecurring('again', HOUR);
+      it('keeps lock and time of an existing one, and changes its interval', async () => {
+        await backend.ensureRecurring({ name: 'again', everyMs: HOUR });
         const locked = (await next('again')) ?? assert.fail();
-        await backend.keepRecurring('again', HOUR);
+        await backend.ensureRecurring({ name: 'again', everyMs: HOUR });
         assert.equal((await recurring()).lockedAt?.getTime(), locked.lockedAt?.getTime());
         const soon = new Date(Date.now() + 60 * SECOND);
         await jobs.saveJobState({ ...unlocked(locked), nextRunAt: soon }, undefined);
-        await backend.keepRecurring('again', 2 * HOUR);
+        await backend.ensureRecurring({ name: 'again', everyMs: 2 * HOUR });
         const now = await recurring();
         assert.deepEqual([now.nextRunAt?.getTime(), now.repeatInterval], [soon.getTime(), 2 * HOUR]);
       });
 
-      it('are due when a clock that was wrong put them off, or locked them in the future', async () => {
-        await backend.keepRecurring('again', SECOND);
+      it('makes one due whose times a wrong clock put into the future', async () => {
+        await backend.ensureRecurring({ name: 'again', everyMs: SECOND });
         const locked = (await next('again')) ?? assert.fail();
         const future = new Date(Date.now() + HOUR);
         for (const wrong of [{ nextRunAt: future }, { nextRunAt: null }, { nextRunAt: future, lockedAt: future }]) {
           await jobs.saveJobState({ ...unlocked(locked), ...wrong }, undefined);
           assert.equal(await next('again'), undefined);
-          await backend.keepRecurring('again', SECOND);
+          await backend.ensureRecurring({ name: 'again', everyMs: SECOND });
           assert.ok((await next('again')) !== undefined);
         }
       });
 
-      it('are left alone while they wait no longer than they may', async () => {
-        await backend.keepRecurring('again', SECOND, HOUR);
+      it('keeps a next run that is within the longest pause', async () => {
+        await backend.ensureRecurring({ name: 'again', everyMs: SECOND, longestPauseMs: HOUR });
         const locked = (await next('again')) ?? assert.fail();
         const put = (nextRunAt: Date): Promise<void> =>
           jobs.saveJobState({ ...unlocked(locked), nextRunAt }, undefined);
         await put(new Date(Date.now() + HOUR));
-        await backend.keepRecurring('again', SECOND, HOUR);
+        await backend.ensureRecurring({ name: 'again', everyMs: SECOND, longestPauseMs: HOUR });
         assert.equal(await next('again'), undefined);
         await put(new Date(Date.now() + 2 * HOUR));
-        await backend.keepRecurring('again', SECOND, HOUR);
+        await backend.ensureRecurring({ name: 'again', everyMs: SECOND, longestPauseMs: HOUR });
         assert.ok((await next('again')) !== undefined);
       });
     });
