@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, within } from '../util/clock.ts';
+import type { Clock } from '../util/clock.ts';
+import { waitAtMost } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 
 /** Something with an end: a connection, a server, a store. */
@@ -40,7 +41,7 @@ export function createLifecycle({ log, clock }: { readonly log: Log; readonly cl
 
   const stopTasks = async (timeoutMs: number): Promise<void> => {
     stopping.abort(new Error('The agent stops.'));
-    await within(Math.max(MIN_TASK_TIMEOUT_MS, timeoutMs), Promise.all(tasks));
+    await waitAtMost(Math.max(MIN_TASK_TIMEOUT_MS, timeoutMs), Promise.all(tasks));
   };
 
   return {

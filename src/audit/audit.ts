@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
+import { backoffMs } from '../util/retry.ts';
 import type { AuditRecord, AuditStore } from '../store/audit-records.ts';
 
 /** What there is to say of a decision; what is left out: an agent by itself, `done`, and nothing. */
@@ -64,7 +66,7 @@ export function createAudit(parts: AuditParts): Audit {
   // Whoever wants fewer lines in the log does not mean these.
   const line = log.child({ name: 'audit' }, { level: log.level === 'silent' ? 'silent' : 'info' });
   /** In the order in which they came. */
-  const waiting = new Map<string, AuditRecord>();
+  const waiting = new BoundedMap<string, AuditRecord>({ maxSize: MOST_WAITING });
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<boolean> | undefined;
   let failures = 0;
@@ -103,7 +105,7 @@ export function createAudit(parts: AuditParts): Audit {
     // A failing store is tried less and less often.
     timer ??= setTimeout(
       () => void write().then((isDone) => (isDone ? undefined : writeSoon())),
-      Math.min(gatherMs * 2 ** failures, LONGEST_PAUSE_MS),
+      backoffMs(failures + 1, { firstMs: gatherMs, maxMs: LONGEST_PAUSE_MS }),
     ).unref();
   };
 
@@ -111,10 +113,7 @@ export function createAudit(parts: AuditParts): Audit {
     record(entry) {
       const record = makeAuditRecord(entry, instance, clock.nowMs());
       line.info({ code: 'audit', ...tellable(record) }, record.action);
-      waiting.set(record.id, record);
-      const [oldest] = waiting.keys();
-      if (waiting.size > MOST_WAITING && oldest !== undefined) {
-        waiting.delete(oldest);
+      if (waiting.size === MOST_WAITING) {
         lost += 1;
         if (lost === 1)
           log.error(
@@ -122,6 +121,7 @@ export function createAudit(parts: AuditParts): Audit {
             'the store was unavailable for too long; the oldest audit records are only in the log',
           );
       }
+      waiting.set(record.id, record);
       writeSoon();
     },
     async close() {

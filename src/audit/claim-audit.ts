@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
@@ -33,17 +34,14 @@ export interface ClaimAuditParts {
  */
 export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: AuditedClaim, asked: Requester) => void {
   /** When each holder was written down, the latest last. Digests and whole seconds take half the memory of what they stand for. */
-  const holders = new Map<string, number>();
+  const holders = new BoundedMap<string, number>({ maxSize: MOST_HOLDERS });
   return ({ record, reclaimAtMs, isNew, isNewHolder, isNewContact }, { clientId, userId, correlationId }) => {
     const holder = JSON.stringify([record.namespace, record.incarnation, clientId, userId]);
     const key = hash('sha256', holder, 'base64url');
     const nowSeconds = Math.floor(clock.monotonicMs() / 1000);
     const isKnown = (holders.get(key) ?? -Infinity) + RENEWAL_EVERY_SECONDS > nowSeconds;
     if (isKnown && !isNew && !isNewContact) return;
-    holders.delete(key);
     holders.set(key, nowSeconds);
-    const [oldest] = holders.keys();
-    if (holders.size > MOST_HOLDERS && oldest !== undefined) holders.delete(oldest);
     audit.record({
       action: 'claim',
       actor: 'client',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Clock, within } from '../util/clock.ts';
+import type { Clock } from '../util/clock.ts';
+import { waitAtMost } from '../util/deadline.ts';
 import type { EventType } from '../contract/event-types.ts';
 import { EVENT_CONTENT_TYPE, type EventData, type EventMessage, makeEvent } from '../contract/events.ts';
 import type { Log } from '../util/log.ts';
@@ -107,17 +107,12 @@ export function createAgentEvents(options: AgentEventsOptions): AgentEventBus {
     async emitAndWait(type, data) {
       const published = start(type, data);
       if (late > 0) return;
-      const done = new AbortController();
-      const timeout = sleep(maxWaitMs, undefined, { signal: done.signal, ref: false }).then(
-        () => {
-          late += 1;
-          void published.finally(() => (late -= 1));
-        },
-        () => undefined,
-      );
-      await Promise.race([published, timeout]);
-      done.abort();
+      if (await waitAtMost(maxWaitMs, published)) return;
+      late += 1;
+      void published.finally(() => (late -= 1));
     },
-    flush: (timeoutMs) => within(timeoutMs, Promise.all(inFlight)),
+    async flush(timeoutMs) {
+      await waitAtMost(timeoutMs, Promise.all(inFlight));
+    },
   };
 }

@@ -1,5 +1,5 @@
 import type { Agenda, Job } from 'agenda';
-import { within } from '../util/clock.ts';
+import { waitAtMost } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 
 /** One run of a job. It may return the pause until the start of the next one, in ms from the start of this one. */
@@ -66,7 +66,7 @@ export function createJobRunner({ log, lockMs, signal }: JobRunnerOptions): JobR
     },
     async drain(timeoutMs) {
       if (running.size === 0) return;
-      await within(timeoutMs, new Promise<void>((resolve) => (onSaved = resolve)));
+      await waitAtMost(timeoutMs, new Promise<void>((resolve) => (onSaved = resolve)));
       if (running.size === 0) return;
       const jobs = [...running].map(({ attrs }) => attrs.name);
       log.warn({ code: 'jobs_abandoned', jobs }, 'jobs still run at the stop deadline');

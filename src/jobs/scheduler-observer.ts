@@ -1,4 +1,5 @@
 import type { Agenda, Job, JobRepository } from 'agenda';
+import { BoundedMap } from '../util/bounded-map.ts';
 
 /** Observes a scheduler; for health and metrics. */
 export interface SchedulerObserver {
@@ -13,13 +14,12 @@ const MAX_TAKEN = 1000;
 
 /** Reports every poll and every run. Agenda reports a run only after it has computed the next one. */
 export function observeScheduler(agenda: Agenda, repository: JobRepository, observer: SchedulerObserver): void {
-  const dueMs = new Map<string, number>();
+  const dueMs = new BoundedMap<string, number>({ maxSize: MAX_TAKEN });
   const getNextJobToRun = repository.getNextJobToRun.bind(repository);
   repository.getNextJobToRun = async (...args) => {
     try {
       const job = await getNextJobToRun(...args);
       observer.recordPoll(true);
-      if (dueMs.size >= MAX_TAKEN) dueMs.clear();
       if (job?.nextRunAt) dueMs.set(String(job._id), job.nextRunAt.getTime());
       return job;
     } catch (error) {

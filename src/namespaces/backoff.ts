@@ -1,5 +1,7 @@
 import type { EventData } from '../contract/events.ts';
+import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
+import { backoffMs } from '../util/retry.ts';
 
 /** What the agent does for a namespace without a request. */
 export type Work = EventData<'namespace.failing'>['work'];
@@ -23,30 +25,22 @@ export interface Backoff {
   succeeded(work: Work, namespace: string): void;
 }
 
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 5 * 60_000;
+const PAUSES = { firstMs: 1_000, maxMs: 5 * 60_000 } as const;
 
-/** What is not tried for an hour is no longer failing: somebody else did it. */
+/** Work that is not tried for an hour is no longer failing: another agent did it. */
 const FORGET_AFTER_MS = 60 * 60_000;
 
 /** Starts without failures. */
 export function createBackoff(clock: Clock, onFailure: (failure: NamespaceWorkFailure) => void): Backoff {
-  const failing = new Map<string, { readonly failures: number; readonly untilMs: number }>();
-  const forgetOld = (): void => {
-    for (const [key, { untilMs }] of failing) {
-      // In order of their last failure: the first young one ends it.
-      if (clock.monotonicMs() < untilMs + FORGET_AFTER_MS) return;
-      failing.delete(key);
-    }
-  };
+  const isExpired = ({ untilMs }: { untilMs: number }): boolean => clock.monotonicMs() >= untilMs + FORGET_AFTER_MS;
+  const failing = new BoundedMap<string, { readonly failures: number; readonly untilMs: number }>({ isExpired });
   return {
     ready: (work, namespace) => (failing.get(keyOf(work, namespace))?.untilMs ?? -Infinity) <= clock.monotonicMs(),
     failed(work, namespace, error) {
-      forgetOld();
       const key = keyOf(work, namespace);
-      const failures = (failing.get(key)?.failures ?? 0) + 1;
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS);
-      failing.delete(key);
+      const known = failing.get(key);
+      const failures = known === undefined || isExpired(known) ? 1 : known.failures + 1;
+      const pauseMs = backoffMs(failures, PAUSES);
       failing.set(key, { failures, untilMs: clock.monotonicMs() + pauseMs });
       onFailure({ namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs });
     },

@@ -1,3 +1,4 @@
+import { backoffMs } from '../util/retry.ts';
 import type { SendOutcome } from './notifier.ts';
 import type { Notice } from '../store/notice-records.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
@@ -11,9 +12,8 @@ export const ATTEMPT_LEASE_MS = 60_000;
 /** After so long it is news to nobody, in ms. */
 export const GIVE_UP_MS = 24 * 60 * 60_000;
 
-/** The pause after the first failure, which doubles, and the longest one, in ms. */
-const FIRST_PAUSE_MS = 15_000;
-const LONGEST_PAUSE_MS = 30 * 60_000;
+/** The pauses after failures. */
+const PAUSES = { firstMs: 15_000, maxMs: 30 * 60_000 } as const;
 
 /** The pause where patience helps more than trying: an operator has to act, or a limit for the address to pass. In ms. */
 const SLOW_PAUSE_MS = 10 * 60_000;
@@ -134,7 +134,7 @@ export function decideAfter(notice: Notice, outcome: SendOutcome, nowMs: number)
     case 'misconfigured':
       return again(notice, outcome.code, SLOW_PAUSE_MS, nowMs);
     case 'unavailable': {
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (notice.attempts - 1), LONGEST_PAUSE_MS);
+      const pauseMs = backoffMs(notice.attempts, PAUSES);
       const mayHaveArrived = notice.mayHaveArrived || outcome.mayHaveArrived;
       return again({ ...notice, mayHaveArrived }, outcome.code, pauseMs, nowMs);
     }

@@ -4,6 +4,7 @@ import { create as createAxios, isAxiosError } from 'axios';
 import hawk from 'hawk';
 import * as z from 'zod';
 import type { Clock } from '../util/clock.ts';
+import { startDeadline } from '../util/deadline.ts';
 import type { Secret } from '../util/secret.ts';
 import type { Mail, Notifier, SendOutcome } from './notifier.ts';
 
@@ -62,21 +63,17 @@ export function createTaskclusterMail(settings: TaskclusterMailSettings): Notifi
         payload: body,
         contentType: JSON_TYPE,
       });
-      const ender = new AbortController();
-      const end = (): void => ender.abort();
-      const timer = setTimeout(end, timeoutMs);
-      signal.addEventListener('abort', end, { once: true });
+      const deadline = startDeadline(timeoutMs, signal);
       try {
         const headers = { authorization: header, 'content-type': JSON_TYPE };
-        const answer = await client.post<unknown>(url, body, { headers, signal: ender.signal });
+        const answer = await client.post<unknown>(url, body, { headers, signal: deadline.signal });
         return outcomeOf(answer.status, answer.data);
       } catch (error) {
         signal.throwIfAborted();
-        const code = ender.signal.aborted ? 'TimedOut' : networkCode(error);
+        const code = deadline.passed ? 'TimedOut' : networkCode(error);
         return { is: 'unavailable', code, mayHaveArrived: !NEVER_LEFT.has(code) };
       } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
+        deadline.clear();
       }
     },
   };

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../util/clock.ts';
+import { rejectAfter, waitAtMost } from '../util/deadline.ts';
 import { createCoalesced } from './coalesced.ts';
 
 interface CachedCountsOptions<T> {
@@ -27,7 +27,7 @@ export function createCachedCounts<T>({
 }: CachedCountsOptions<T>): () => Promise<void> {
   const refresh = createCoalesced(
     () =>
-      within(limitMs, count()).then(set, (error: unknown) => {
+      rejectAfter(limitMs, count()).then(set, (error: unknown) => {
         set(undefined);
         throw error;
       }),
@@ -35,15 +35,6 @@ export function createCachedCounts<T>({
     clock,
   );
   return async () => {
-    await Promise.race([refresh().catch(() => undefined), delay(patienceMs, undefined, { ref: false })]);
+    await waitAtMost(patienceMs, refresh());
   };
-}
-
-/** Rejects when `work` takes longer. */
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no count within ${limitMs} ms`)), limitMs).unref();
-  });
-  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

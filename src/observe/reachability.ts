@@ -1,4 +1,5 @@
 import { AgentError } from '../util/agent-errors.ts';
+import { startDeadline, TimeoutError } from '../util/deadline.ts';
 import type { HealthCheck } from './health.ts';
 
 interface ReachabilityOptions {
@@ -62,18 +63,19 @@ async function outcomeOf(
   timeoutMs: number,
   closing: AbortSignal,
 ): Promise<HealthCheck> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<HealthCheck>((resolve) => {
-    const reason = `no answer within ${timeoutMs} ms`;
-    timer = setTimeout(() => resolve({ state: 'down', reason }), timeoutMs).unref();
-  });
-  const answered = probe(closing).then(
-    (): HealthCheck => ({ state: 'up' }),
-    // Only an AgentError is known to hold no secret.
-    (error: unknown): HealthCheck => ({
-      state: 'down',
-      reason: error instanceof AgentError ? `${error.code}: ${error.message}` : 'the probe failed; see the log',
-    }),
-  );
-  return await Promise.race([answered, late]).finally(() => clearTimeout(timer));
+  const deadline = startDeadline(timeoutMs, closing);
+  try {
+    await deadline.race(probe(closing));
+    return { state: 'up' };
+  } catch (error) {
+    return { state: 'down', reason: reasonOf(error) };
+  } finally {
+    deadline.clear();
+  }
+}
+
+/** Other errors may hold a secret. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AgentError) return `${error.code}: ${error.message}`;
+  return error instanceof TimeoutError ? error.message : 'the probe failed; see the log';
 }

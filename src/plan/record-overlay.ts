@@ -1,3 +1,5 @@
+import { BoundedMap } from '../util/bounded-map.ts';
+
 /** A change that was only pretended. */
 export interface Effect {
   /** The call that would have been made, as the port names it. */
@@ -9,12 +11,17 @@ export interface Effect {
 /** Told of each change instead of making it. */
 export type OnEffect = (effect: Effect) => void;
 
+interface Kept<Value> {
+  readonly value: Value;
+  readonly untilMs: number;
+}
+
 /**
  * What was pretended lately. It is forgotten after a while: what really happens meanwhile is the truth again, and a
  * change that is needed for longer is told again.
  */
 export class RecordOverlay<Value> {
-  readonly #kept = new Map<string, { readonly value: Value; readonly untilMs: number }>();
+  readonly #kept = new BoundedMap<string, Kept<Value>>({ isExpired: (kept) => this.#isExpired(kept) });
   readonly #monotonicMs: () => number;
   readonly #lastsMs: number;
 
@@ -24,25 +31,20 @@ export class RecordOverlay<Value> {
   }
 
   set(key: string, value: Value): void {
-    this.#kept.delete(key);
     this.#kept.set(key, { value, untilMs: this.#monotonicMs() + this.#lastsMs });
   }
 
   get(key: string): Value | undefined {
-    this.#forgetOld();
-    return this.#kept.get(key)?.value;
+    const kept = this.#kept.get(key);
+    return kept === undefined || this.#isExpired(kept) ? undefined : kept.value;
   }
 
   has(key: string): boolean {
-    this.#forgetOld();
-    return this.#kept.has(key);
+    const kept = this.#kept.get(key);
+    return kept !== undefined && !this.#isExpired(kept);
   }
 
-  #forgetOld(): void {
-    // In the order of their ends.
-    for (const [key, { untilMs }] of this.#kept) {
-      if (untilMs > this.#monotonicMs()) return;
-      this.#kept.delete(key);
-    }
+  #isExpired({ untilMs }: Kept<Value>): boolean {
+    return untilMs <= this.#monotonicMs();
   }
 }

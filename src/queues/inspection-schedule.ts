@@ -1,3 +1,4 @@
+import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
 
 interface InspectionScheduleParts {
@@ -44,7 +45,10 @@ const REPLACEMENT_MEMORY_MS = 60_000;
 export function createInspectionSchedule({ clock, inspect, onError }: InspectionScheduleParts): InspectionSchedule {
   /** When each queue is to be inspected, and when it was last replaced, in ms of the monotonic clock. */
   const dueMs = new Map<string, number>();
-  const replacedMs = new Map<string, number>();
+  const replacedMs = new BoundedMap<string, number>({
+    maxSize: MAX_QUEUES,
+    isExpired: (atMs) => atMs <= clock.monotonicMs() - REPLACEMENT_MEMORY_MS,
+  });
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = Infinity;
@@ -96,16 +100,7 @@ export function createInspectionSchedule({ clock, inspect, onError }: Inspection
       arm(atMs);
     },
     cancel: (queue) => void dueMs.delete(queue),
-    recordReplacement(queue) {
-      const nowMs = clock.monotonicMs();
-      replacedMs.delete(queue);
-      replacedMs.set(queue, nowMs);
-      // The map is in order of time.
-      for (const [oldest, atMs] of replacedMs) {
-        if (replacedMs.size <= MAX_QUEUES && atMs > nowMs - REPLACEMENT_MEMORY_MS) break;
-        replacedMs.delete(oldest);
-      }
-    },
+    recordReplacement: (queue) => replacedMs.set(queue, clock.monotonicMs()),
     wasReplacedSince: (queue, sinceMs) => (replacedMs.get(queue) ?? -Infinity) >= sinceMs,
     async stop() {
       stopping.abort(new Error('The agent stops.'));

@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel, ConsumeMessage, RecoveringChannelModel } from 'amqplib';
 import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/amqp/close-connection.ts';
 import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/amqp/recovering-connection.ts';
-import { within } from '../util/clock.ts';
+import { waitAtMost } from '../util/deadline.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 import type { Delivery } from './request.ts';
@@ -99,10 +99,10 @@ class RequestConsumer implements Consumer {
     );
     const drained = async (): Promise<void> => {
       // Until RabbitMQ has answered, more may come.
-      await within(CLOSE_TIMEOUT_MS, Promise.all(cancelled));
+      await waitAtMost(CLOSE_TIMEOUT_MS, Promise.all(cancelled));
       await Promise.all(this.#inHand);
     };
-    await within(deadlineMs, drained());
+    await waitAtMost(deadlineMs, drained());
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Clock } from '../util/clock.ts';
 import { isMethodName } from '../contract/methods.ts';
 import { isAgentError } from '../util/agent-errors.ts';
+import { startDeadline } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 import type { Answered } from './answer.ts';
 import type { Verdict } from './consumer.ts';
@@ -64,13 +65,11 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
   };
 
   const answerInTime = async (delivery: Delivery): Promise<Answered> => {
-    // AbortSignal.timeout would keep a kilobyte for each request until its time is up, long after it was answered.
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), parts.deadlineMs);
+    const deadline = startDeadline(parts.deadlineMs);
     try {
-      return await answer(delivery, late.signal);
+      return await answer(delivery, deadline.signal);
     } finally {
-      clearTimeout(timer);
+      deadline.clear();
     }
   };
 

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import taskcluster, { type Auth, type AuthenticateHawkRequest } from 'taskcluster-client';
 import * as z from 'zod';
 import { AgentError } from '../util/agent-errors.ts';
-import { createCallLimit } from '../util/call-limit.ts';
-import { type Deadline, startDeadline, TimeUp } from '../util/deadline.ts';
+import { type Deadline, startDeadline, TimeoutError } from '../util/deadline.ts';
+import { retry, withJitter } from '../util/retry.ts';
+import { createSemaphore } from '../util/semaphore.ts';
 
 /** A signed request in the terms of HTTP, which it need not be: only the signature is about it. */
 export interface HawkRequest {
@@ -57,7 +58,7 @@ const DEFAULT_TIMEOUT_MS = 4_000;
 const DEFAULT_CALLS_AT_ONCE = 32;
 const DEFAULT_CALLS_WAITING = 1_000;
 /** Waits before further tries: enough for a kept connection that the service had closed, and for one bad instance. */
-const RETRY_DELAYS_MS = [50, 200];
+const RETRY_PAUSES_MS = [50, 200];
 /** hawk's own limit: the service answers "Header length too long" beyond it. */
 const LONGEST_HEADER = 4096;
 
@@ -84,23 +85,29 @@ const replySchema = z.discriminatedUnion('status', [
 export function createTaskclusterAuth(options: TaskclusterAuthOptions): TaskclusterAuth {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const atOnce = options.callsAtOnce ?? DEFAULT_CALLS_AT_ONCE;
-  const limit = createCallLimit({ atOnce, mayWait: options.callsWaiting ?? DEFAULT_CALLS_WAITING });
+  const semaphore = createSemaphore(atOnce, {
+    maxWaiting: options.callsWaiting ?? DEFAULT_CALLS_WAITING,
+    makeError: ({ running, waiting }) =>
+      new AgentError(
+        'AuthUnavailable',
+        `${running} calls to the Taskcluster auth service are in progress and ${waiting} wait already. Try again later.`,
+      ),
+  });
   const agentOptions = { keepAlive: true, maxSockets: atOnce, maxFreeSockets: atOnce };
   const agents = { http: new HttpAgent(agentOptions), https: new HttpsAgent(agentOptions) };
   const auth = createAuth(options.rootUrl, timeoutMs, agents);
   let closed = false;
 
   const call = async (request: AuthenticateHawkRequest, deadline: Deadline): Promise<unknown> => {
-    for (const delayMs of RETRY_DELAYS_MS) {
-      if (deadline.passed) throw new TimeUp();
-      try {
-        return await auth.authenticateHawk(request);
-      } catch (error) {
-        if (closed || deadline.passed || !worthAnotherTry(error)) throw error;
-        await sleep(delayMs * (0.75 + Math.random() / 2), undefined, { signal: deadline.signal });
-      }
-    }
-    return auth.authenticateHawk(request);
+    if (deadline.passed) throw new TimeoutError(timeoutMs);
+    return await retry(
+      () => auth.authenticateHawk(request),
+      async (error, failures) => {
+        const pauseMs = RETRY_PAUSES_MS[failures - 1];
+        if (pauseMs === undefined || closed || deadline.passed || !worthAnotherTry(error)) throw error;
+        await sleep(withJitter(pauseMs), undefined, { signal: deadline.signal });
+      },
+    );
   };
 
   return {
@@ -113,9 +120,9 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
       }
       const deadline = startDeadline(timeoutMs, signal);
       try {
-        const leave = limit.tryEnter() ?? (await limit.enter(deadline.signal));
+        const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
         // Its place is taken until the call is really over, not only until its caller has given up.
-        const called = call(request, deadline).finally(leave);
+        const called = call(request, deadline).finally(release);
         return outcomeOf(await deadline.race(called));
       } catch (error) {
         if (signal.aborted) throw signal.reason;
@@ -187,7 +194,7 @@ function outcomeOf(reply: unknown): AuthOutcome {
 function unavailable(error: unknown, timeoutMs: number): AgentError {
   if (error instanceof AgentError) return error;
   const { code, statusCode } = codesOf(error);
-  if (error instanceof TimeUp || code === 'ECONNABORTED') {
+  if (error instanceof TimeoutError || code === 'ECONNABORTED') {
     return new AgentError(
       'AuthUnavailable',
       `The Taskcluster auth service did not answer in ${timeoutMs} ms. Try later.`,

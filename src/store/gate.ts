@@ -1,4 +1,5 @@
 import { AgentError } from '../util/agent-errors.ts';
+import { rejectAfter } from '../util/deadline.ts';
 
 /** The one way into a store: turns whatever fails, and every call after {@link close}, into `StoreUnavailable`. */
 export class StoreGate {
@@ -35,21 +36,12 @@ export class StoreGate {
   async run<Result>(action: () => Result | Promise<Result>): Promise<Result> {
     this.requireOpen();
     try {
-      return await this.#limited(action);
+      const limitMs = this.#limitMs;
+      return await (limitMs === undefined ? action() : rejectAfter(limitMs, Promise.resolve(action())));
     } catch (error) {
       if (error instanceof AgentError) throw error;
       throw this.#closed ? closedError() : this.#explain(error);
     }
-  }
-
-  async #limited<Result>(action: () => Result | Promise<Result>): Promise<Result> {
-    const limitMs = this.#limitMs;
-    if (limitMs === undefined) return await action();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-    });
-    return await Promise.race([action(), late]).finally(() => clearTimeout(timer));
   }
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 
-/** Where time comes from; passed in, so that tests and simulations can move it. */
+/** The time; passed in, so that tests and simulations can move it. */
 export interface Clock {
-  /** Milliseconds since the epoch; may jump when somebody sets the machine's clock. */
+  /** Milliseconds since the epoch; jumps when the machine's clock is set. */
   nowMs(): number;
   /** Milliseconds since some fixed moment; never jumps. */
   monotonicMs(): number;
@@ -14,43 +14,30 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
 };
 
-/** A moment on both clocks. */
+/** A moment by both clocks. */
 export interface Moment {
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
-/** This moment on both clocks. */
+/** This moment by both clocks. */
 export function momentOf(clock: Clock): Moment {
   return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
 }
 
 /**
- * Milliseconds since `moment`: the larger of what the two clocks say. A wall clock set back does not hide elapsed time,
+ * Milliseconds since `moment`: the larger of the two clocks' answers. A wall clock set back does not hide elapsed time,
  * and a suspended process, whose monotonic clock may have stood still, shows on the wall clock.
  */
 export function elapsedSinceMs(clock: Clock, moment: Moment): number {
   return Math.max(clock.nowMs() - moment.wallMs, clock.monotonicMs() - moment.monotonicMs);
 }
 
-/** Resolves after so many ms; rejects when the signal is aborted. Passed in for the same reason as the clock. */
+/** Resolves after `ms`; rejects when the signal aborts. Passed in for the same reason as the clock. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 
-/** Waits in this machine's time. */
+/** Waits in the time of this machine. */
 export const systemSleep: Sleep = (ms, signal) => sleepFor(ms, undefined, { signal });
-
-/**
- * Resolves when `work` has ended, however it did, and after so many ms of this machine's time at the latest. It never
- * rejects.
- */
-export async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]).catch(() => undefined);
-  clearTimeout(timer);
-}
 
 /** A source of `size` random bytes; passed in for the same reason as the clock. */
 export type RandomBytes = (size: number) => Buffer;

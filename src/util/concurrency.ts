@@ -1,23 +1,23 @@
 /**
- * Does `work` with every item, `width` at once. When it fails for one, no further item is begun, and the error is thrown
- * once those under way have ended.
+ * Calls `work` with every item, at most `concurrency` at a time. After a failure no further item is started, and the first
+ * error is thrown once those in progress are done.
  */
-export async function forEachConcurrently<T>(
-  items: Iterable<T>,
-  width: number,
-  work: (item: T) => Promise<void>,
+export async function forEachConcurrently<Item>(
+  items: Iterable<Item>,
+  concurrency: number,
+  work: (item: Item) => Promise<void>,
 ): Promise<void> {
   const rest = items[Symbol.iterator]();
-  const failures: unknown[] = [];
-  const lane = async (): Promise<void> => {
-    for (let next = rest.next(); failures.length === 0 && next.done !== true; next = rest.next()) {
+  const errors: unknown[] = [];
+  const runLane = async (): Promise<void> => {
+    for (let next = rest.next(); errors.length === 0 && next.done !== true; next = rest.next()) {
       try {
         await work(next.value);
       } catch (error) {
-        failures.push(error);
+        errors.push(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: width }, lane));
-  if (failures.length > 0) throw failures[0];
+  await Promise.all(Array.from({ length: concurrency }, runLane));
+  if (errors.length > 0) throw errors[0];
 }

@@ -1,24 +1,31 @@
-/** The end of the time for one piece of work: its own, or an earlier one that a signal sets. */
+/** The time limit of one piece of work. */
 export interface Deadline {
+  /** Whether the time is up, or the outer signal aborted. */
   readonly passed: boolean;
   /** Aborts when the time is up. */
   readonly signal: AbortSignal;
-  /** The outcome of `work`, or a rejection when the time is up first. The work itself goes on. */
+  /** The outcome of `work`, or a rejection when the time is up first; `work` itself goes on. One at a time. */
   race<T>(work: Promise<T>): Promise<T>;
-  /** To be called when the work is over. */
+  /** To be called when the work is done. */
   clear(): void;
 }
 
 /** The reason of a deadline whose time is up. */
-export class TimeUp extends Error {}
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError';
+
+  constructor(timeoutMs: number) {
+    super(`no answer within ${timeoutMs} ms`);
+  }
+}
 
 /**
- * A deadline in `timeoutMs`, or when `signal` aborts, then with its reason.
+ * A deadline in `timeoutMs`, or as soon as `signal` aborts, then with its reason.
  *
- * Every request has one and nearly none needs its signal, which costs as much as all the rest (AbortSignal.any and
- * AbortSignal.timeout several times that), so that it is made when somebody asks for it.
+ * Every request has one and nearly none uses its signal, which costs as much as all the rest: it is made on demand.
+ * AbortSignal.any and AbortSignal.timeout would cost several times that, and keep a kilobyte each until the time is up.
  */
-export function startDeadline(timeoutMs: number, signal: AbortSignal): Deadline {
+export function startDeadline(timeoutMs: number, signal?: AbortSignal): Deadline {
   let controller: AbortController | undefined;
   let ended: { reason: unknown } | undefined;
   let rejectRace: ((reason: unknown) => void) | undefined;
@@ -28,10 +35,10 @@ export function startDeadline(timeoutMs: number, signal: AbortSignal): Deadline 
     controller?.abort(reason);
     rejectRace?.(reason);
   };
-  const onAbort = (): void => end(signal.reason);
-  const timer = setTimeout(() => end(new TimeUp()), timeoutMs);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  const onAbort = (): void => end(signal?.reason);
+  const timer = setTimeout(() => end(new TimeoutError(timeoutMs)), timeoutMs);
+  if (signal?.aborted === true) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
 
   return {
     get passed() {
@@ -53,7 +60,25 @@ export function startDeadline(timeoutMs: number, signal: AbortSignal): Deadline 
     },
     clear() {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
     },
   };
+}
+
+/** The outcome of `work`, or a rejection with {@link TimeoutError} after `timeoutMs`; `work` itself goes on. */
+export async function rejectAfter<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  const deadline = startDeadline(timeoutMs);
+  return await deadline.race(work).finally(() => deadline.clear());
+}
+
+/**
+ * Waits until `work` is done, whether it succeeds or fails, and at most `timeoutMs`. It never rejects.
+ *
+ * @returns Whether `work` was done in time.
+ */
+export async function waitAtMost(timeoutMs: number, work: Promise<unknown>): Promise<boolean> {
+  const deadline = startDeadline(timeoutMs);
+  await deadline.race(work).catch(() => undefined);
+  deadline.clear();
+  return !deadline.passed;
 }

@@ -1,5 +1,5 @@
 import type { ChannelModel } from 'amqplib';
-import { within } from '../../util/clock.ts';
+import { waitAtMost } from '../../util/deadline.ts';
 
 /** How long RabbitMQ may take to answer that a connection is closed, in ms. */
 export const CLOSE_TIMEOUT_MS = 2000;
@@ -15,6 +15,6 @@ export async function closeConnection(
   connection: Pick<ChannelModel, 'close'>,
   sockets: AbortController,
 ): Promise<void> {
-  await within(CLOSE_TIMEOUT_MS, connection.close());
+  await waitAtMost(CLOSE_TIMEOUT_MS, connection.close());
   sockets.abort();
 }

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { PublicationConfig } from 'rascal';
 import { AgentError } from '../../util/agent-errors.ts';
+import { startDeadline, TimeoutError } from '../../util/deadline.ts';
 
 /** One event for the events exchange. */
 export interface OutgoingEvent {
@@ -42,15 +43,13 @@ export function createEventPublisher({ publish, timeoutMs }: EventPublisherParts
     underWay += 1;
     const { routingKey, contentType, messageId } = event;
     const publication = publish(event.body, { routingKey, options: { contentType, messageId } });
-    const stop = new AbortController();
-    const onAbort = (): void => stop.abort(signal?.reason);
-    const timer = setTimeout(() => stop.abort(unpublished(event, `no confirm within ${timeoutMs} ms`)), timeoutMs);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const deadline = startDeadline(timeoutMs, signal);
     try {
-      await outcome(publication, event, stop.signal);
+      await outcome(publication, event, deadline.signal);
+    } catch (error) {
+      throw error instanceof TimeoutError ? unpublished(event, `no confirm within ${timeoutMs} ms`) : error;
     } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      deadline.clear();
       underWay -= 1;
     }
   };

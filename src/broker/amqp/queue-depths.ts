@@ -1,5 +1,6 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { AgentError } from '../../util/agent-errors.ts';
+import { startDeadline } from '../../util/deadline.ts';
 import type { Secret } from '../../util/secret.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
 
@@ -43,21 +44,21 @@ export function createQueueDepths(settings: QueueDepthsOptions): QueueDepths {
     async read(queues, signal) {
       signal.throwIfAborted();
       if (queues.length === 0) return new Map();
-      const ender = new AbortController();
-      const end = (): void => ender.abort();
-      signal.addEventListener('abort', end, { once: true });
-      const timer = setTimeout(end, timeoutMs);
+      const deadline = startDeadline(timeoutMs, signal);
       try {
-        return await connection.use((opened) => endedBy(ender.signal, readOver(opened, queues, ender.signal)));
+        return await connection.use((opened) => deadline.race(readOver(opened, queues, deadline.signal)));
       } catch (error) {
         signal.throwIfAborted();
         // What never answers must not be used again.
-        if (ender.signal.aborted) await connection.close();
-        const reason = ender.signal.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error);
+        if (deadline.passed) await connection.close();
+        const reason = deadline.passed
+          ? `no answer within ${timeoutMs} ms`
+          : error instanceof Error
+            ? error.message
+            : String(error);
         throw new AgentError('BrokerUnavailable', `RabbitMQ does not tell how deep a queue is (${reason}).`);
       } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
+        deadline.clear();
       }
     },
     close: () => connection.close(),
@@ -107,17 +108,4 @@ function isChannelFault(error: unknown): boolean {
     'methodId' in error &&
     error.message.startsWith('Operation failed')
   );
-}
-
-async function endedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return await new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(new Error('ended'));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

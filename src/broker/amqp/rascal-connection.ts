@@ -8,7 +8,7 @@ import type {
   SubscriptionSession,
   VhostConfig,
 } from 'rascal';
-import { within } from '../../util/clock.ts';
+import { waitAtMost } from '../../util/deadline.ts';
 import type { Secret } from '../../util/secret.ts';
 import { patchAmqplibCallbacks } from './amqplib-patch.ts';
 import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
@@ -60,7 +60,7 @@ export async function connectRascal(
   const { broker, failure } = await create(configOf(settings, vhostConfig, sockets.signal));
   signal?.removeEventListener('abort', cut);
   const close = async (): Promise<void> => {
-    if (broker !== undefined) await within(CLOSE_TIMEOUT_MS, promisify(broker.shutdown.bind(broker))());
+    if (broker !== undefined) await waitAtMost(CLOSE_TIMEOUT_MS, promisify(broker.shutdown.bind(broker))());
     cut();
     endTimer(broker);
   };

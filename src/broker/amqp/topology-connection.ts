@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError } from '../../util/agent-errors.ts';
+import { backoffMs, retry } from '../../util/retry.ts';
 import { createEventPublisher } from './event-publisher.ts';
 import type { PublishEvent } from './event-publisher.ts';
 import { ensureLimitPolicies } from '../policies.ts';
@@ -80,16 +81,18 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
   });
   /** Tries until it is back; rejects when the broker is closed meanwhile. */
   const reopen = async (): Promise<RascalSession> => {
-    const maxDelayMs = settings.maxReconnectDelayMs ?? 5000;
-    for (let delayMs = FIRST_RECONNECT_DELAY_MS; ; delayMs = Math.min(2 * delayMs, maxDelayMs)) {
-      await delay(delayMs, undefined, { signal: closing.signal });
-      try {
-        return await open(closing.signal);
-      } catch (error) {
+    const pauses = { firstMs: FIRST_RECONNECT_DELAY_MS, maxMs: settings.maxReconnectDelayMs ?? 5000 };
+    const pause = (failures: number): Promise<void> =>
+      delay(backoffMs(failures, pauses), undefined, { signal: closing.signal });
+    await pause(1);
+    return await retry(
+      () => open(closing.signal),
+      async (error, failures) => {
         closing.signal.throwIfAborted();
         settings.onFault(asError(error));
-      }
-    }
+        await pause(failures + 1);
+      },
+    );
   };
   /** Reconnects until `closing` aborts. */
   const keepConnected = async (): Promise<void> => {

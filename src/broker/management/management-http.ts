@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import { readBody, readList } from './management-body.ts';
+import { startDeadline } from '../../util/deadline.ts';
 import { createSemaphore } from '../../util/semaphore.ts';
 
 /** What every call of the management API may be given. */
@@ -102,7 +103,7 @@ const DROPPED_WHEN_REUSED = new Set(['ECONNRESET', 'EPIPE']);
  */
 export function createManagementHttp(settings: ManagementSettings): ManagementHttp {
   const callsAtOnce = settings.callsAtOnce ?? 32;
-  const places = createSemaphore(callsAtOnce);
+  const semaphore = createSemaphore(callsAtOnce);
   const base = new URL(settings.url);
   const shownUrl = `${base.protocol}//${base.host}`;
   const prefix = `${shownUrl}${base.pathname.replace(/\/+$/, '')}/api`;
@@ -161,22 +162,18 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     const url = prefix + encodePath(request.path);
     const timeoutMs = options.timeoutMs ?? settings.timeoutMs;
     const what = `${request.method} /api${encodePath(request.path)}`;
-    // AbortSignal.any would leave a trace of every call on a signal that lives as long as the agent.
-    const ender = new AbortController();
-    const onAbort = (): void => ender.abort();
-    const timer = setTimeout(onAbort, timeoutMs);
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const deadline = startDeadline(timeoutMs, options.signal);
     try {
-      const leave = await places.enter(ender.signal);
+      const release = await semaphore.acquire(deadline.signal);
       try {
-        const answer = await exchange(request, url, ender.signal, options.beforeSend, onElement);
+        const answer = await exchange(request, url, deadline.signal, options.beforeSend, onElement);
         return judge(answer, `${what} at ${shownUrl}`, [token, settings.password.reveal(), ...textsOf(request.body)]);
       } finally {
-        leave();
+        release();
       }
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (ender.signal.aborted) {
+      if (deadline.passed) {
         throw new AgentError(
           'BrokerUnavailable',
           `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Look at its load and its alarms.`,
@@ -196,8 +193,7 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
       }
       throw error;
     } finally {
-      clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
+      deadline.clear();
     }
   };
 
