@@ -13,19 +13,19 @@ import { createNamespaces } from '../namespaces/namespaces.ts';
 import { createReporters } from './reporters.ts';
 import { operatorRecord } from '../audit/operator-records.ts';
 
-/** The store and the broker of an installation, to revoke without a request. */
+/** Revokes at the store and the broker of an installation, without a request. */
 export interface DirectRevoker extends RevokeDirectly {
   /** How many namespaces have credentials. */
   count(): Promise<number>;
-  /** Writes down who revoked this one, and why. */
-  writeDown(namespace: string, untilMs: number | undefined): Promise<void>;
+  /** Records in the audit who revoked this namespace, and why. */
+  record(namespace: string, untilMs: number | undefined): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Opens them as an agent does. No connection over AMQP is needed.
+ * Opens store and management API as an agent does; it needs no AMQP connection.
  *
- * @throws AgentError when the store or the management API cannot be used, or the broker is another store's.
+ * @throws AgentError when the store or the management API cannot be used, or the broker belongs to another store
  */
 export async function openDirectRevoker(config: Config, reason: string, signal: AbortSignal): Promise<DirectRevoker> {
   const management = openManagement(config);
@@ -40,7 +40,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
     const { revoker } = createNamespaces(
       {
         config,
-        // Nobody signed: there is no signature to remember an outcome with.
+        // Without a request there is no signature to remember an outcome with.
         store: { ...ofStore(opened), nonces: { ...NO_NONCES } },
         management,
         clock: systemClock,
@@ -49,7 +49,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
         random: Math.random,
         reporters: createReporters({
           events: { emit: () => undefined, emitAndWait: async () => undefined },
-          // The revocation as a whole is written down, by `writeDown`.
+          // `record` records the revocation as a whole.
           audit: noAudit,
           log: createLog({ logLevel: 'silent', id: config.id }),
           clock: systemClock,
@@ -68,7 +68,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
         const { provisioning, active } = await opened.namespaces.countByState();
         return provisioning + active;
       },
-      async writeDown(namespace, untilMs) {
+      async record(namespace, untilMs) {
         const details = untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) };
         await opened.audit.append([operatorRecord({ action: 'revocation', namespace, reason, details })]);
       },

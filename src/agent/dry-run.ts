@@ -1,42 +1,48 @@
 import { openManagement } from '../broker/management/open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
-import { type Clock, systemClock } from '../util/clock.ts';
-import { createOverlay } from '../plan/overlay.ts';
-import { dryRunSurveysJob } from './dry-run-surveys.ts';
 import type { Config } from '../config/config.ts';
-import { AgentError } from '../util/agent-errors.ts';
+import type { AgentContext } from '../context.ts';
+import type { RecurringJob } from '../jobs/jobs.ts';
 import { namespaceJobs } from '../jobs/job-table.ts';
 import { createScheduler } from '../jobs/scheduler.ts';
+import { createOverlay } from '../plan/overlay.ts';
+import { planSurvey } from '../plan/plan-survey.ts';
+import { openStoreToRead, type StoreReader } from '../store/open-store-to-read.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
-import { openStoreToRead } from '../store/open-store-to-read.ts';
+import { createLifecycle } from './lifecycle.ts';
 
-/** An agent that only looks. */
+/** A running dry run. */
 export interface DryRun {
   stop(): Promise<void>;
 }
 
+/** What a caller may replace in a dry run. */
+export interface DryRunOptions {
+  readonly log: Log;
+  /** Aborts the start. */
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+}
+
 /**
  * Starts an agent that changes nothing, beside those that do: it serves no requests, declares nothing, publishes nothing,
- * and reads the store. What its jobs would change goes to the log.
+ * and only reads the store. It logs what its jobs would change.
  *
- * @throws AgentError when the store cannot be read, or the broker belongs to another one
+ * @throws AgentError when the store cannot be read, or the broker belongs to another store
  */
-export async function startDryRun(
-  config: Config,
-  { log, signal, clock = systemClock }: { readonly log: Log; readonly signal?: AbortSignal; readonly clock?: Clock },
-): Promise<DryRun> {
-  const management = openManagement(config);
-  const store = await openStoreToRead(config.storeUrl.reveal());
-  const close = async (): Promise<void> => {
-    management.close();
-    await store.close();
-  };
+export async function startDryRun(config: Config, options: DryRunOptions): Promise<DryRun> {
+  const { log, signal, clock = systemClock } = options;
+  const lifecycle = createLifecycle({ log, clock });
   try {
-    if (store.storeId === undefined) {
-      throw new AgentError('StoreUnavailable', 'No agent has used this store: there is nothing to rehearse with.');
+    const management = lifecycle.use(openManagement(config));
+    const store = lifecycle.use(await openStoreToRead(config.storeUrl.reveal()));
+    const { kind, storeId } = store;
+    if (storeId === undefined) {
+      throw new AgentError('StoreUnavailable', 'No agent has used this store: check STORE_URL, or start an agent.');
     }
-    const call = signal === undefined ? {} : { signal };
-    await assertNotForeign(management, { ...config, storeId: store.storeId }, call);
+    await assertNotForeign(management, { ...config, storeId }, signal === undefined ? {} : { signal });
     const namespaces = createOverlay({
       config,
       store,
@@ -48,30 +54,45 @@ export async function startDryRun(
       },
       onEffect: (effect) => log.info({ code: 'dry_run_change', ...effect }, 'dry run: would make this change'),
     });
+    const context = { config, management, clock, log };
     const scheduler = createScheduler({
-      // Its jobs are its own, whatever store the others share.
+      // Its jobs are in memory, also where agents share a store.
       store: { kind: 'lmdb' },
-      recurring: [
-        ...namespaceJobs({ config, log }, namespaces),
-        dryRunSurveysJob({ config, store, management, clock, log }),
-      ],
+      recurring: [...namespaceJobs(context, namespaces), surveyJob(context, store)],
       triggered: [],
       log,
     });
+    lifecycle.use(scheduler);
     await scheduler.start();
-    log.info(
-      { code: 'dry_run_started', store: store.kind, storeId: store.storeId },
-      'dry run started; nothing is changed',
-    );
+    log.info({ code: 'dry_run_started', store: kind, storeId }, 'dry run started; nothing is changed');
     return {
       async stop() {
-        await scheduler.close();
-        await close();
+        await lifecycle.close();
         log.info({ code: 'dry_run_stopped' }, 'dry run stopped');
       },
     };
   } catch (error) {
-    await close();
+    await lifecycle.close();
     throw error;
   }
+}
+
+/** The job that logs what a survey would do about each queue: once, and again when it would do something else. */
+function surveyJob(
+  { config, management, clock, log }: Pick<AgentContext, 'config' | 'management' | 'clock' | 'log'>,
+  store: StoreReader,
+): RecurringJob {
+  let logged = new Map<string, string>();
+  return {
+    name: 'survey-queues',
+    everyMs: config.surveyIntervalSeconds * 1000,
+    async run(signal) {
+      const planned = await planSurvey(config, store, management, clock.nowMs(), signal);
+      for (const step of planned) {
+        if (logged.get(step.queue) === step.action) continue;
+        log.info({ code: 'dry_run_queue', ...step }, 'dry run: would act on this queue');
+      }
+      logged = new Map(planned.map(({ queue, action }) => [queue, action]));
+    },
+  };
 }

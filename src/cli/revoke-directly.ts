@@ -28,7 +28,7 @@ export async function revokeOneDirectly(
     if (!yes) throw notConfirmed(namespace);
     const untilMs = until === undefined ? undefined : Date.parse(until);
     await revoker.one(namespace, untilMs, signal);
-    await revoker.writeDown(namespace, untilMs);
+    await revoker.record(namespace, untilMs);
     return { namespace, ...(until === undefined ? {} : { revokedUntil: until }) };
   } finally {
     await revoker.close();
@@ -78,7 +78,7 @@ async function revokeAll(
           lastDone = lastName;
           output.note(`${count} revoked, up to ${lastName}`);
         },
-        onRevoked: (name) => revoker.writeDown(name, untilMs),
+        onRevoked: (name) => revoker.record(name, untilMs),
         onFailed(name, error) {
           const { code, sentences } = explainError(error);
           failed.push({ namespace: name, code, message: sentences.join(' ') });
