@@ -144,7 +144,7 @@ export class PulseAgentClient {
     return await this.#call('release-namespace', { namespace }, options);
   }
 
-  /** Makes all credentials of a namespace useless. With `waitUntil`, claims are refused until then. */
+  /** Makes all credentials of a namespace useless. With `until`, claims are refused until then. */
   async revokeNamespace(
     namespace: string,
     options: CallOptions & { readonly until?: Date | string } = {},

@@ -13,10 +13,7 @@ import { MAX_REQUEST_BYTES } from './names.ts';
  */
 export function parseRequestBody<M extends MethodName>(method: M, bytes: Uint8Array): RequestBody<M> {
   if (bytes.length > MAX_REQUEST_BYTES) {
-    throw new WireError(
-      'InputError',
-      `The body is ${bytes.length} bytes long and may be at most ${MAX_REQUEST_BYTES} bytes.`,
-    );
+    throw fault('body', `The body must be at most ${MAX_REQUEST_BYTES} bytes; it has ${bytes.length}.`);
   }
   const input = parseJson(bytes);
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {

@@ -124,13 +124,7 @@ export function signRequest(input: SigningInput): { authorization: string } {
     hash: payloadHash(input.body),
     ...(ext === undefined ? {} : { ext }),
   });
-  if (header.length > MAX_AUTHORIZATION_LENGTH) {
-    throw new WireError(
-      'AuthenticationFailed',
-      `The signature is ${header.length} characters long and may have ${MAX_AUTHORIZATION_LENGTH}: use credentials with fewer scopes.`,
-    );
-  }
-  // What the agent would refuse or read as something else, such as a clientId with a quote, is told before it is sent.
+  // Fails before sending if the agent would refuse the header or read it differently, such as a clientId with a quote.
   if (readAuthorization(header).id !== credentials.clientId) {
     throw new WireError(
       'AuthenticationFailed',
@@ -172,8 +166,9 @@ const MAX_NONCE_LENGTH = 128;
 export function readAuthorization(header: unknown): Authorization {
   if (header === undefined || header === null || header === '') throw refused('is missing: sign the request');
   if (typeof header !== 'string') throw refused('must be text');
-  if (header.length > MAX_AUTHORIZATION_LENGTH)
-    throw refused(`may have ${MAX_AUTHORIZATION_LENGTH} characters at most`);
+  if (header.length > MAX_AUTHORIZATION_LENGTH) {
+    throw refused(`must have at most ${MAX_AUTHORIZATION_LENGTH} characters: use credentials with fewer scopes`);
+  }
   const { id, ts, nonce, hash, ext, mac } = attributesOf(header);
   if (id === undefined || id === '' || id.length > MAX_ID_LENGTH) {
     throw refused(`must have an id of 1 to ${MAX_ID_LENGTH} characters`);

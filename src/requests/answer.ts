@@ -1,35 +1,34 @@
-import { WireError } from '../contract/wire-errors.ts';
-import type { MethodName } from '../contract/methods.ts';
-import { METHODS } from '../contract/methods.ts';
+import { METHODS, type MethodName } from '../contract/methods.ts';
 import { errorReply, type Reply, resultReply, sealedReply } from '../contract/reply.ts';
 import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
-import type { Signer, SignedRequest } from './authenticate.ts';
-import type { MethodHandler, MethodHandlers } from './method.ts';
-import { type ReplyAddress, signedReplyTo, classifyReplyAddress } from './reply-address.ts';
+import { WireError } from '../contract/wire-errors.ts';
+import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
+import type { SignedRequest, Signer } from './authenticate.ts';
+import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
+import { classifyReplyAddress, type ReplyAddress, signedReplyTo, type UsableAddress } from './reply-address.ts';
 import { type Delivery, readRequest, type Request } from './request.ts';
-import { scopesSatisfy } from './scopes.ts';
-import { asShortText } from './short-text.ts';
-import { toWireError } from './wire-error.ts';
+import { toShortString } from './short-string.ts';
+import { scopesSatisfy } from './taskcluster-auth.ts';
 
-/** What is to be done with a delivery. */
+/** What to do with a delivery. */
 export type Answer =
-  | { readonly kind: 'reply'; readonly address: ReplyAddress & { kind: 'direct' | 'queue' }; readonly reply: Reply }
+  | { readonly kind: 'reply'; readonly address: UsableAddress; readonly reply: Reply }
   | { readonly kind: 'dead-letter'; readonly reason: string }
   | { readonly kind: 'drop'; readonly reason: string };
 
-/** An answer with what the log tells of it. */
-export interface Answered {
+/** An answer, and what the log line of the request says. */
+export interface AnsweredRequest {
   readonly answer: Answer;
   readonly method: string;
   readonly namespace: string | undefined;
   readonly clientId: string | undefined;
   /** `result` or the code of the error. */
   readonly outcome: string;
-  /** What went wrong, where it is not the client's doing. */
+  /** The error, if it is not the client's fault. */
   readonly cause: unknown;
-  /** What the method wants done after the reply. */
-  readonly afterReply?: readonly (() => void)[];
+  /** What the method does after the reply. */
+  readonly afterReply: readonly (() => void)[];
 }
 
 /** What {@link createAnswer} works with. */
@@ -42,139 +41,177 @@ export interface AnswerParts {
   readonly isLiveReplyAddress: (address: string) => Promise<boolean>;
 }
 
+/** What is known about a request so far. It outlives a step that fails. */
+interface Progress {
+  request: Request | undefined;
+  clientId: string | undefined;
+  /** Whether an answer may go to the reply address: to a queue only once the request is authorised for it. */
+  mayReply: boolean;
+  readonly afterReply: (() => void)[];
+}
+
 /**
- * Makes the function that turns a delivery into an answer. It never throws: what goes wrong becomes an error reply, or a
- * dead letter where the reply address may not be written to.
+ * Makes the function that turns a delivery into an answer. It never throws: a failure becomes an error reply, or a dead
+ * letter if the agent may not write to the reply address.
  */
-export function createAnswer(parts: AnswerParts): (delivery: Delivery, signal: AbortSignal) => Promise<Answered> {
-  /** The authenticated signer, if the request is signed; throws where it has to be and is not, or lacks the scope. */
-  const admit = async (
-    request: Request,
-    address: ReplyAddress & { kind: 'direct' | 'queue' },
+export function createAnswer(
+  parts: AnswerParts,
+): (delivery: Delivery, signal: AbortSignal) => Promise<AnsweredRequest> {
+  const { rpcExchange, namespacePrefix, handlers, authenticate, isLiveReplyAddress } = parts;
+
+  /** Who signed, if the request is signed or its method needs a signature. */
+  const signerOf = async <M extends MethodName>(
+    request: Request<M>,
+    address: UsableAddress,
     signal: AbortSignal,
-    seen: { clientId?: string },
-  ): Promise<Signer | undefined> => {
-    const contract = METHODS[request.method];
-    if (!contract.signed && request.authorization === undefined) return undefined;
-    const signer = await parts.authenticate({ ...request, signedReplyTo: signedReplyTo(address) }, signal);
-    seen.clientId = signer.clientId;
-    const namespace = namespaceOf(request);
-    if (contract.scope !== null && namespace !== undefined) {
-      const required = contract.scope(namespace);
-      if (!scopesSatisfy(signer.scopes, required)) {
-        throw new WireError('InsufficientScopes', `The client ${signer.clientId} needs the scope ${required}.`, {
-          details: { required, clientId: signer.clientId },
-        });
-      }
-    }
-    return signer;
+  ): Promise<MethodSigner<M>> => {
+    if (!METHODS[request.method].signed && request.authorization === undefined) return undefined as MethodSigner<M>;
+    return await authenticate({ ...request, signedReplyTo: signedReplyTo(address) }, signal);
   };
 
-  const serve = async (
-    request: Request,
-    signer: Signer | undefined,
-    signal: AbortSignal,
-    afterReply: (work: () => void) => void,
+  const callHandler = async <M extends MethodName>(
+    { method, body, userId, correlationId }: Request<M>,
+    context: Pick<MethodContext<M>, 'signer' | 'signal' | 'afterReply'>,
   ): Promise<Reply> => {
-    const { userId, correlationId } = request;
-    const handler: MethodHandler<MethodName> | undefined = parts.handlers[request.method];
-    if (handler === undefined) {
-      throw new WireError('InputError', `This agent does not serve the method ${request.method}.`, {
-        details: { field: 'method', methods: Object.keys(parts.handlers) },
-      });
-    }
-    const json = JSON.stringify(await handler(request.body, { signer, userId, correlationId, signal, afterReply }));
-    const replyKey = replyKeyOf(request);
+    const json = JSON.stringify(await handlers[method](body, { ...context, userId, correlationId }));
+    const replyKey = replyKeyOf(body);
     return replyKey === undefined
-      ? resultReply(request.correlationId, json)
-      : sealedReply(request.correlationId, await seal(json, replyKey));
+      ? resultReply(correlationId, json)
+      : sealedReply(correlationId, await seal(json, replyKey));
+  };
+
+  /** The reply with the result. Notes in `progress` what the answer needs even if a later step fails. */
+  const serve = async (
+    delivery: Delivery,
+    address: UsableAddress,
+    signal: AbortSignal,
+    progress: Progress,
+  ): Promise<Reply> => {
+    const request = readRequest(delivery, address.address);
+    progress.request = request;
+    checkPrefix(request, namespacePrefix);
+    const signer = await untilAborted(signerOf(request, address, signal), signal);
+    progress.clientId = signer?.clientId;
+    checkScope(request, signer);
+    checkReplyQueue(request, address);
+    progress.mayReply = true;
+    const afterReply = (work: () => void): void => void progress.afterReply.push(work);
+    return await untilAborted(callHandler(request, { signer, signal, afterReply }), signal);
   };
 
   return async (delivery, signal) => {
-    const told = { method: delivery.routingKey, namespace: undefined, clientId: undefined, cause: undefined };
-    if (delivery.exchange !== parts.rpcExchange) {
-      const reason = 'it did not come through the request exchange';
-      return { ...told, answer: { kind: 'drop', reason }, outcome: 'dropped' };
+    if (delivery.exchange !== rpcExchange) {
+      return unread(delivery, { kind: 'drop', reason: 'it did not come through the request exchange' });
     }
     let address: ReplyAddress;
     try {
-      const sorted = classifyReplyAddress(delivery.properties.replyTo, parts.isLiveReplyAddress);
-      address = await untilAborted(sorted, signal);
+      const { replyTo } = delivery.properties;
+      address = await untilAborted(classifyReplyAddress(replyTo, isLiveReplyAddress), signal);
     } catch (cause) {
-      // Without knowing the broker's nodes an error cannot be sent either: a forged address would cut the connection.
-      const reason = 'the reply_to could not be checked';
-      return { ...told, answer: { kind: 'dead-letter', reason }, outcome: 'dead-lettered', cause };
+      // No error reply either: publishing to a forged address would close the connection.
+      return unread(delivery, { kind: 'dead-letter', reason: 'the reply_to could not be checked' }, cause);
     }
-    if (address.kind === 'refused') {
-      return { ...told, answer: { kind: 'dead-letter', reason: address.reason }, outcome: 'dead-lettered' };
-    }
+    if (address.kind === 'refused') return unread(delivery, { kind: 'dead-letter', reason: address.reason });
 
-    const seen: { clientId?: string } = {};
-    const after: (() => void)[] = [];
-    let request: Request | undefined;
-    let mayReply = address.kind === 'direct';
-    let reply: Reply;
-    let outcome = 'result';
-    let cause: unknown;
-    try {
-      request = readRequest(delivery, address.address);
-      checkPrefix(namespaceOf(request), parts.namespacePrefix);
-      const signer = await untilAborted(admit(request, address, signal, seen), signal);
-      if (address.kind === 'queue') {
-        mayReply = isAuthorisedFor(address.namespace, request);
-        if (!mayReply) throw new WireError('InputError', 'The reply_to is a queue of another namespace.');
-      }
-      reply = await untilAborted(
-        serve(request, signer, signal, (work) => void after.push(work)),
-        signal,
-      );
-    } catch (error) {
-      const wire = toWireError(error);
-      outcome = wire.code;
-      if (wire !== error) cause = error;
-      reply = errorReply(asCorrelationId(delivery.properties.correlationId), wire);
-    }
-    const namespace = request && namespaceOf(request);
-    const summary = {
+    const progress: Progress = {
+      request: undefined,
+      clientId: undefined,
+      mayReply: address.kind === 'direct',
+      afterReply: [],
+    };
+    const { reply, outcome, cause } = await serve(delivery, address, signal, progress).then(
+      (result) => ({ reply: result, outcome: 'result', cause: undefined }),
+      (error: unknown) => failure(delivery, error),
+    );
+    return {
+      answer: progress.mayReply
+        ? { kind: 'reply', address, reply }
+        : {
+            kind: 'dead-letter',
+            reason: `the reply_to is a queue, for which the request is not authorised (${outcome})`,
+          },
       method: delivery.routingKey,
-      namespace,
-      clientId: seen.clientId,
+      namespace: progress.request && namespaceOf(progress.request),
+      clientId: progress.clientId,
       outcome,
       cause,
-      afterReply: after,
+      afterReply: progress.afterReply,
     };
-    if (mayReply) return { ...summary, answer: { kind: 'reply', address, reply } };
-    const reason = `the reply_to is a queue, for which the request is not authorised (${outcome})`;
-    return { ...summary, answer: { kind: 'dead-letter', reason } };
   };
 }
 
-function checkPrefix(namespace: string | undefined, prefix: string): void {
-  if (namespace === undefined || namespace.startsWith(prefix)) return;
+/** The answer to a delivery that was not read as a request. */
+function unread(
+  { routingKey }: Delivery,
+  answer: Answer & { kind: 'drop' | 'dead-letter' },
+  cause?: unknown,
+): AnsweredRequest {
+  const outcome = answer.kind === 'drop' ? 'dropped' : 'dead-lettered';
+  return { answer, method: routingKey, namespace: undefined, clientId: undefined, outcome, cause, afterReply: [] };
+}
+
+function failure({ properties }: Delivery, error: unknown): { reply: Reply; outcome: string; cause: unknown } {
+  const wireError = toWireError(error);
+  // An invalid correlation id is returned as far as it is text: the client may recognise it.
+  const id: unknown = properties.correlationId;
+  return {
+    reply: errorReply(typeof id === 'string' ? toShortString(id) : '', wireError),
+    outcome: wireError.code,
+    cause: wireError === error ? undefined : error,
+  };
+}
+
+/** The error for the client: its own fault unchanged, a failure of the agent by its meaning alone. */
+export function toWireError(error: unknown): WireError {
+  if (error instanceof WireError) return error;
+  if (error instanceof AgentError) {
+    const { wire, meaning } = AGENT_ERRORS[error.code];
+    return new WireError(wire, `${meaning} Try again in a few seconds.`, { cause: error });
+  }
+  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) {
+    return new WireError('Unavailable', 'The agent could not finish in time. Try again in a few seconds.', {
+      cause: error,
+    });
+  }
+  return new WireError(
+    'InternalServerError',
+    "Internal error of the agent. Its log has the cause under this request's correlation id.",
+    { cause: error },
+  );
+}
+
+function checkPrefix(request: Request, prefix: string): void {
+  if (namespaceOf(request)?.startsWith(prefix) ?? true) return;
   throw new WireError('InputError', `The field namespace must begin with ${prefix}.`, {
     details: { field: 'namespace' },
   });
 }
 
-/** Only a signed method with a scope shows that the requester owns the namespace. */
-function isAuthorisedFor(namespace: string, request: Request): boolean {
-  return METHODS[request.method].scope !== null && namespaceOf(request) === namespace;
+function checkScope(request: Request, signer: Signer | undefined): void {
+  const namespace = namespaceOf(request);
+  const required = namespace === undefined ? undefined : METHODS[request.method].scope?.(namespace);
+  if (required === undefined || signer === undefined || scopesSatisfy(signer.scopes, required)) return;
+  throw new WireError('InsufficientScopes', `The client ${signer.clientId} needs the scope ${required}.`, {
+    details: { required, clientId: signer.clientId },
+  });
 }
 
-function namespaceOf(request: Request): string | undefined {
-  return 'namespace' in request.body ? request.body.namespace : undefined;
+/** Only a method with a scope proves that the requester may use the namespace and so the queue. */
+function checkReplyQueue(request: Request, address: UsableAddress): void {
+  if (address.kind === 'direct') return;
+  if (METHODS[request.method].scope !== null && namespaceOf(request) === address.namespace) return;
+  throw new WireError('InputError', 'The reply_to is a queue of another namespace.');
 }
 
-function replyKeyOf(request: Request): ReplyKey | undefined {
-  return 'replyKey' in request.body ? request.body.replyKey : undefined;
+function namespaceOf({ body }: Request): string | undefined {
+  return 'namespace' in body ? body.namespace : undefined;
 }
 
-/** What cannot be a correlation id is sent back as far as it is text, so that the requester may know its own. */
-function asCorrelationId(correlationId: unknown): string {
-  return typeof correlationId === 'string' ? asShortText(correlationId) : '';
+function replyKeyOf(body: Request['body']): ReplyKey | undefined {
+  return 'replyKey' in body ? body.replyKey : undefined;
 }
 
-/** Rejects when the signal is aborted, though the work, which can be done again, may still go on. */
+/** Rejects when the signal aborts. The work itself may go on; it can be repeated. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);

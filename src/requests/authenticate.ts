@@ -1,5 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import { WireError } from '../contract/wire-errors.ts';
+import { formatInstant } from '../contract/fields.ts';
 import type { MethodName } from '../contract/methods.ts';
 import {
   hashesEqual,
@@ -14,12 +15,12 @@ import type { NonceEntry } from '../store/namespace-record.ts';
 import type { NonceStore } from '../store/store.ts';
 import type { TaskclusterAuth } from './taskcluster-auth.ts';
 
-/** What of a request is signed. */
+/** The parts of a request that its signature covers. */
 export interface SignedRequest {
   readonly method: MethodName;
   readonly content: Buffer;
   readonly correlationId: string;
-  /** The reply address as the broker delivered it. */
+  /** The reply address as RabbitMQ delivered it. */
   readonly replyTo: string;
   /** The reply address as the client signed it. */
   readonly signedReplyTo: string;
@@ -30,7 +31,7 @@ export interface SignedRequest {
 export interface Signer {
   readonly clientId: string;
   readonly scopes: readonly string[];
-  /** The memory of this signature; it tells when the request was first seen and what came of it. */
+  /** The stored nonce: when the request was first seen, and its outcome. */
   readonly nonce: NonceEntry;
 }
 
@@ -45,10 +46,11 @@ export interface AuthenticateParts {
 
 /**
  * Makes the function that checks a signature. Taskcluster checks neither payload hash nor nonce and allows 15 minutes of
- * skew, so these three are checked here; the cheap ones before Taskcluster is asked, so that junk does not load it.
+ * skew, so these three are checked here; the cheap checks come before the call to Taskcluster, so that invalid requests do
+ * not load it.
  *
- * The function throws WireError `AuthenticationFailed` or `ReplayDetected`, and AgentError when Taskcluster or the store
- * does not answer.
+ * The function throws WireError `AuthenticationFailed` or `ReplayDetected`, and AgentError if Taskcluster or the store does
+ * not answer.
  */
 export function createAuthenticate(
   parts: AuthenticateParts,
@@ -71,11 +73,11 @@ export function createAuthenticate(
       },
       signal,
     );
-    if (outcome.status === 'no-auth') throw new WireError('AuthenticationFailed', 'Taskcluster saw no credentials.');
+    if (outcome.status === 'no-auth') throw new WireError('AuthenticationFailed', 'Taskcluster found no credentials.');
     if (outcome.status === 'auth-failed') {
-      throw new WireError('AuthenticationFailed', `Taskcluster refuses the signature: ${outcome.message}`);
+      throw new WireError('AuthenticationFailed', `Taskcluster rejected the signature: ${outcome.message}`);
     }
-    // The hash that counts is the one that the MAC covers, as Taskcluster read it.
+    // The MAC covers the hash as Taskcluster read it, so that one counts.
     checkHash(outcome.hash, expectedHash);
 
     const entry = {
@@ -84,7 +86,7 @@ export function createAuthenticate(
       correlationId: request.correlationId,
       digest: requestDigest(request.method, expectedHash),
       firstSeenMs: clock.nowMs(),
-      // Twice: another agent, whose clock may be behind as far as a client's, accepts the signature for longer.
+      // Twice the skew: the clock of another agent may be behind by as much as that of a client.
       acceptableUntilMs: Number(ts) * 1000 + 2 * maxSkewMs,
       outcome: null,
     };
@@ -92,14 +94,14 @@ export function createAuthenticate(
     if (!isRedelivery(entry, remembered)) {
       throw new WireError(
         'ReplayDetected',
-        'This nonce was used before by another request. Sign each request with a nonce of its own.',
+        'Another request used this nonce before. Sign each request with a new nonce.',
       );
     }
     return { clientId: outcome.clientId, scopes: outcome.scopes, nonce: remembered };
   };
 }
 
-/** What the broker delivers again is the same in all of this. */
+/** A redelivered request agrees with its first delivery in all of these. */
 function isRedelivery(entry: NonceEntry, first: NonceEntry): boolean {
   return (
     entry.replyAddress === first.replyAddress &&
@@ -110,18 +112,15 @@ function isRedelivery(entry: NonceEntry, first: NonceEntry): boolean {
 
 function checkTimestamp(timestampMs: number, nowMs: number, maxSkewMs: number): void {
   if (Math.abs(nowMs - timestampMs) <= maxSkewMs) return;
-  const agentTime = new Date(nowMs).toISOString();
+  const agentTime = formatInstant(nowMs);
   throw new WireError(
     'AuthenticationFailed',
-    `The signature's time is ${new Date(timestampMs).toISOString()}, it is ${agentTime} here, and they may differ by ${maxSkewMs / 1000} seconds: set the clock, or sign anew.`,
+    `Signature timestamp ${formatInstant(timestampMs)} is more than ${maxSkewMs / 1000} s from agent time ${agentTime}. Check the client clock or re-sign.`,
     { details: { agentTime } },
   );
 }
 
 function checkHash(hash: string | undefined, expected: string): void {
   if (hashesEqual(hash, expected)) return;
-  throw new WireError(
-    'AuthenticationFailed',
-    'The signature does not cover this body: its payload hash is another one.',
-  );
+  throw new WireError('AuthenticationFailed', 'The signature does not cover this body: the payload hash differs.');
 }

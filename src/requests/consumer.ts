@@ -7,40 +7,38 @@ import type { Log } from '../util/log.ts';
 import type { Delivery } from './request.ts';
 import { outliveUnreadableHeaders } from '../broker/amqp/amqplib-header-workaround.ts';
 
-/** What is done with a delivery when it was served: `reject` leaves it to the queue's dead-letter exchange. */
-export type Verdict = 'ack' | 'reject' | 'requeue';
+/** How a served delivery is acknowledged: `reject` leaves it to the queue's dead-letter exchange. */
+export type Acknowledgement = 'ack' | 'reject' | 'requeue';
 
-/** What the consumer works with. */
-export interface ConsumerParts extends RecoveringConnectionSettings {
+/** What to consume, over which connection. */
+export interface ConsumerOptions extends RecoveringConnectionSettings {
   readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
-  /** Serves one delivery. It does not throw. */
-  readonly serve: (delivery: Delivery) => Promise<Verdict>;
+  /** Serves one delivery. It must not throw. */
+  readonly serve: (delivery: Delivery) => Promise<Acknowledgement>;
   readonly log: Log;
-  /** Called when one of the queues is not there. It is looked for again until it is. */
+  /** Called when one of the queues does not exist. The consumer retries until it does. */
   readonly onQueueGone?: () => void;
-  /** Called with every connection to the broker but the first. */
-  readonly onReconnect?: () => void;
 }
 
 /** Takes requests from the broker. */
 export interface Consumer {
-  /** Whether requests are taken at the moment. */
+  /** Whether requests are consumed now. */
   readonly consuming: boolean;
-  /** Takes no more, and waits at most `deadlineMs` for those that are being served. */
+  /** Takes no more requests, and waits at most `deadlineMs` for those in progress. */
   drain(deadlineMs: number): Promise<void>;
-  /** Closes the connection, by force when that takes more than a moment; the broker gives what is in hand to others. */
+  /** Closes the connection, by force if the broker does not answer. The broker requeues unacknowledged requests. */
   close(): Promise<void>;
 }
 
 /**
- * Starts to consume, over a connection on which nothing is published: during an alarm the broker stops reading a
- * connection that publishes, and with it the acks.
+ * Starts to consume, over a connection that never publishes: during an alarm RabbitMQ stops reading from connections that
+ * publish, and would not read the acks.
  *
  * @throws Error when the first connection fails; AgentError `BrokerRefused` when the account may not read the queues.
  */
-export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
-  const { connection, sockets } = await openRecoveringConnection(parts);
-  const consumer = new RequestConsumer(connection, sockets, parts);
+export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
+  const { connection, sockets } = await openRecoveringConnection(options);
+  const consumer = new RequestConsumer(connection, sockets, options);
   await connection.waitForConnect();
   try {
     await consumer.started;
@@ -54,37 +52,36 @@ export async function startConsumer(parts: ConsumerParts): Promise<Consumer> {
 class RequestConsumer implements Consumer {
   readonly #connection: RecoveringChannelModel;
   readonly #sockets: AbortController;
-  readonly #parts: ConsumerParts;
-  readonly #inHand = new Set<Promise<void>>();
+  readonly #options: ConsumerOptions;
+  readonly #inProgress = new Set<Promise<void>>();
   readonly started: Promise<void>;
   #channels: { channel: Channel; consumerTag: string }[] = [];
-  #connections = 0;
   #stopping = false;
   #onStarted: () => void = () => undefined;
   #onRefused: (error: AgentError) => void = () => undefined;
 
-  constructor(connection: RecoveringChannelModel, sockets: AbortController, parts: ConsumerParts) {
+  constructor(connection: RecoveringChannelModel, sockets: AbortController, options: ConsumerOptions) {
     this.#connection = connection;
     this.#sockets = sockets;
-    this.#parts = parts;
+    this.#options = options;
     this.started = new Promise((resolve, reject) => {
       this.#onStarted = resolve;
       this.#onRefused = reject;
     });
-    // It may be refused before anybody waits for it.
+    // It may reject before the caller awaits it.
     this.started.catch(() => undefined);
     connection.on('error', (error: Error) =>
-      parts.log.warn({ code: 'request_connection_error', err: error }, 'error on the request connection'),
+      options.log.warn({ code: 'request_connection_error', err: error }, 'error on the request connection'),
     );
     // Without this listener an error thrown by the consumer would close the connection.
     connection.on('handler-error', (error: Error) =>
-      parts.log.error({ code: 'request_handler_threw', err: error }, 'a request handler threw'),
+      options.log.error({ code: 'request_handler_threw', err: error }, 'a request handler threw'),
     );
     connection.on('disconnect', (error: Error) => {
       this.#channels = [];
-      parts.log.warn({ code: 'request_connection_lost', err: error }, 'lost the request connection');
+      options.log.warn({ code: 'request_connection_lost', err: error }, 'lost the request connection');
     });
-    // Not in `setup`: a message that kills the connection there would leave it dead for good.
+    // Not in `setup`: a message that closes the connection there would leave it closed forever.
     connection.on('connect', (model: ChannelModel) => void this.#consume(model));
   }
 
@@ -98,9 +95,9 @@ class RequestConsumer implements Consumer {
       channel.cancel(consumerTag).catch(() => undefined),
     );
     const drained = async (): Promise<void> => {
-      // Until RabbitMQ has answered, more may come.
+      // Until RabbitMQ has confirmed, more may arrive.
       await waitAtMost(CLOSE_TIMEOUT_MS, Promise.all(cancelled));
-      await Promise.all(this.#inHand);
+      await Promise.all(this.#inProgress);
     };
     await waitAtMost(deadlineMs, drained());
   }
@@ -111,14 +108,13 @@ class RequestConsumer implements Consumer {
   }
 
   async #consume(model: ChannelModel): Promise<void> {
-    this.#connections += 1;
     outliveUnreadableHeaders(model);
     try {
       const channels = [];
-      for (const { name, prefetch } of this.#parts.queues) {
+      for (const { name, prefetch } of this.#options.queues) {
         const channel = await model.createChannel();
         channel.on('error', (error: Error) =>
-          this.#parts.log.warn({ code: 'request_channel_error', err: error }, 'error on the request channel'),
+          this.#options.log.warn({ code: 'request_channel_error', err: error }, 'error on the request channel'),
         );
         channel.on('close', () => this.#reopen(model));
         await channel.prefetch(prefetch);
@@ -127,12 +123,11 @@ class RequestConsumer implements Consumer {
       }
       this.#channels = channels;
       this.#onStarted();
-      if (this.#connections > 1) this.#parts.onReconnect?.();
     } catch (error) {
-      // Without effect once it has started: a right that is taken away may be given back.
-      if (codeOf(error) === ACCESS_REFUSED) this.#onRefused(refused(error));
-      if (codeOf(error) === NOT_FOUND) this.#parts.onQueueGone?.();
-      this.#parts.log.warn(
+      // Fails the start only; later on, the permission may be granted again.
+      if (codeOf(error) === ACCESS_REFUSED) this.#onRefused(accessRefused(error));
+      if (codeOf(error) === NOT_FOUND) this.#options.onQueueGone?.();
+      this.#options.log.warn(
         { code: 'requests_not_consumed', err: error },
         'cannot consume requests; will retry with the next connection',
       );
@@ -142,30 +137,30 @@ class RequestConsumer implements Consumer {
 
   #take(model: ChannelModel, channel: Channel, message: ConsumeMessage | null): void {
     if (message === null) {
-      this.#parts.onQueueGone?.();
+      this.#options.onQueueGone?.();
       this.#reopen(model);
       return;
     }
     const { exchange, routingKey, redelivered } = message.fields;
     const delivery = { content: message.content, exchange, routingKey, redelivered, properties: message.properties };
-    const served = this.#parts
+    const served = this.#options
       .serve(delivery)
-      .then((verdict) => {
-        if (verdict === 'ack') channel.ack(message);
-        else channel.nack(message, false, verdict === 'requeue');
+      .then((acknowledgement) => {
+        if (acknowledgement === 'ack') channel.ack(message);
+        else channel.nack(message, false, acknowledgement === 'requeue');
       })
       .catch((error: unknown) => {
-        // The channel closed meanwhile: the broker delivers the message again.
-        this.#parts.log.debug(
+        // The channel has closed: the broker delivers the message again.
+        this.#options.log.debug(
           { code: 'request_channel_closed', err: error },
           'a request was served on a closed channel',
         );
       })
-      .finally(() => this.#inHand.delete(served));
-    this.#inHand.add(served);
+      .finally(() => this.#inProgress.delete(served));
+    this.#inProgress.add(served);
   }
 
-  /** A channel can be gone while its connection lives; one way to start again is enough. */
+  /** A channel can close without its connection. Closing the connection, too, leaves one way to recover. */
   #reopen(model: ChannelModel): void {
     if (!this.#stopping) void model.close().catch(() => undefined);
   }
@@ -174,7 +169,7 @@ class RequestConsumer implements Consumer {
 const ACCESS_REFUSED = 403;
 const NOT_FOUND = 404;
 
-function refused(error: unknown): AgentError {
+function accessRefused(error: unknown): AgentError {
   const reason = error instanceof Error ? error.message : String(error);
   return new AgentError(
     'BrokerRefused',

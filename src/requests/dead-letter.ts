@@ -1,23 +1,23 @@
 import type { OutgoingMessage } from './outbox.ts';
 import { type Delivery, headersOf } from './request.ts';
-import { asShortText } from './short-text.ts';
+import { toShortString } from './short-string.ts';
 
-/** The longest text of a stranger's headers that a copy keeps, in characters. */
+/** How much of a request's headers the copy keeps, in characters. */
 const MAX_HEADERS_LENGTH = 8192;
 
-/** The longest body that a copy keeps, in bytes; the rest tells an operator nothing more. */
+/** How much of the body the copy keeps, in bytes. */
 const MAX_BODY_BYTES = 64 * 1024;
 
 /**
- * The copy of a request that goes to the dead letters, with the reason. Its signature stays behind, because somebody
- * could send it again; its other headers become text, because some (`CC`, `BCC`, `x-death`) mean something to the broker
- * and to libraries.
+ * The copy of a request for the dead letters, with the reason. It is copied without its signature, which could be
+ * replayed, and with its other headers as text, because some (`CC`, `BCC`, `x-death`) have an effect on the broker or in
+ * libraries.
  */
 export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason: string): OutgoingMessage {
   const { properties, content } = delivery;
   return {
     exchange: deadExchange,
-    routingKey: asShortText(delivery.routingKey),
+    routingKey: toShortString(delivery.routingKey),
     content: content.subarray(0, MAX_BODY_BYTES),
     options: {
       persistent: true,
@@ -34,7 +34,7 @@ export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason:
 }
 
 function textOf<K extends string>(name: K, value: unknown): { [name in K]?: string } {
-  return (typeof value === 'string' ? { [name]: asShortText(value) } : {}) as { [name in K]?: string };
+  return (typeof value === 'string' ? { [name]: toShortString(value) } : {}) as { [name in K]?: string };
 }
 
 function asText(value: unknown): string {
@@ -46,7 +46,7 @@ function headersAsText(headers: Readonly<Record<string, unknown>>): string {
   try {
     return JSON.stringify(Object.fromEntries(kept), numbersAsText).slice(0, MAX_HEADERS_LENGTH);
   } catch {
-    // Tables in tables, deeper than the stack.
+    // Nested deeper than the stack.
     return 'the headers cannot be written as JSON';
   }
 }

@@ -1,7 +1,7 @@
-import type { MethodName, RequestBody, ResultBody } from '../contract/methods.ts';
+import type { METHODS, MethodName, RequestBody, ResultBody } from '../contract/methods.ts';
 import type { Signer } from './authenticate.ts';
 
-/** Who asked for something that was done. */
+/** The client of one request, for records and events. */
 export interface Requester {
   /** The Taskcluster clientId that signed. */
   readonly clientId: string;
@@ -10,24 +10,38 @@ export interface Requester {
   readonly correlationId: string;
 }
 
-/** What a method may use besides its body. */
-export interface MethodContext {
-  /** Who signed; undefined where the method needs no signature and the request has none. */
-  readonly signer: Signer | undefined;
-  /** The RabbitMQ user that sent the request, where it set the property `user_id`, which the broker checks. */
+/** Who signed a request for `M`. A method that needs no signature may be called without one. */
+export type MethodSigner<M extends MethodName> = (typeof METHODS)[M]['signed'] extends true
+  ? Signer
+  : Signer | undefined;
+
+/** What a handler knows of a request besides its body. */
+export interface MethodContext<M extends MethodName = MethodName> {
+  readonly signer: MethodSigner<M>;
+  /** The RabbitMQ user that sent the request, if it set the property `user_id`, which RabbitMQ checks. */
   readonly userId: string | undefined;
   readonly correlationId: string;
-  /** Ends the work when nobody waits for it any more. */
+  /** Aborts at the deadline of the request. */
   readonly signal: AbortSignal;
-  /** Does this once the reply is on its way for good, or given up. Not when the agent dies before: others must find it. */
+  /** Runs `work` after the reply is confirmed or abandoned. Best effort: lost on a crash, so a job must cover it. */
   readonly afterReply: (work: () => void) => void;
 }
 
-/** Serves one method. It throws WireError for what the client did wrong, AgentError for what the agent lacks. */
+/** Serves one method. Throws WireError for a fault of the client, AgentError for one of the agent or the broker. */
 export type MethodHandler<M extends MethodName> = (
   body: RequestBody<M>,
-  context: MethodContext,
+  context: MethodContext<M>,
 ) => Promise<ResultBody<M>>;
 
-/** The handlers of the methods that this agent serves. */
-export type MethodHandlers = { readonly [M in MethodName]?: MethodHandler<M> };
+/** The handlers of all methods. */
+export type MethodHandlers = { readonly [M in MethodName]: MethodHandler<M> };
+
+/** The requester of a signed request. */
+export function requesterOf(context: {
+  readonly signer: Signer;
+  readonly userId: string | undefined;
+  readonly correlationId: string;
+}): Requester {
+  const { signer, userId, correlationId } = context;
+  return { clientId: signer.clientId, userId, correlationId };
+}

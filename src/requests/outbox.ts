@@ -3,9 +3,9 @@ import { closeConnection } from '../broker/amqp/close-connection.ts';
 import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/amqp/recovering-connection.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
-import { isShortText } from './short-text.ts';
+import { isShortString } from './short-string.ts';
 
-/** A message that leaves the agent for an address that a stranger may have named. */
+/** A message to an address that a client may have chosen. */
 export interface OutgoingMessage {
   /** `''` for a queue named by the routing key. */
   readonly exchange: string;
@@ -15,73 +15,73 @@ export interface OutgoingMessage {
 }
 
 /**
- * What became of a message:
+ * The outcome of sending a message:
  * - `confirmed`: the broker has it;
- * - `returned`: it was mandatory and there is no such queue;
- * - `refused`: the broker rejected it (a full queue), or it alone closed the connection.
+ * - `returned`: it was mandatory and the queue does not exist;
+ * - `refused`: the broker rejected it (a full queue), or it closed the connection while it was the only one in flight.
  */
-export type Delivered = 'confirmed' | 'returned' | 'refused';
+export type SendOutcome = 'confirmed' | 'returned' | 'refused';
 
-/** What {@link openOutbox} needs. */
-export interface OutboxParts extends RecoveringConnectionSettings {
+/** Where {@link openOutbox} connects to. */
+export interface OutboxOptions extends RecoveringConnectionSettings {
   readonly log: Log;
 }
 
-/** Sends messages over a connection of its own, which may die of one of them. */
+/** Sends messages over a connection of its own, because one of them may close it. */
 export interface Outbox {
-  /** Whether there is a connection, so that messages go out now. */
+  /** Whether messages can be sent now. */
   readonly connected: boolean;
   /**
-   * Resolves when the broker has answered for the message, however many connections that takes.
+   * Resolves when the broker has confirmed or refused the message, however many connections that takes.
    *
    * @throws AgentError `Stopping` when the outbox is closed first.
    */
-  send(message: OutgoingMessage): Promise<Delivered>;
-  /** Closes the connection, by force when that takes more than a moment. */
+  send(message: OutgoingMessage): Promise<SendOutcome>;
+  /** Closes the connection, by force if the broker does not answer. */
   close(): Promise<void>;
 }
 
 interface Pending extends OutgoingMessage {
   readonly id: string;
-  settle(result: Delivered): void;
+  settle(outcome: SendOutcome): void;
   fail(error: Error): void;
 }
 
-/** The close codes with which the broker says goodbye, rather than that it was given something bad. */
+/** AMQP close codes that a message cannot have caused: normal shutdown, and closed by an operator. */
 const NOT_THE_MESSAGE = new Set([200, 320]);
 
-/** What amqplib says when the broker nacks; any other error means that the channel is gone. */
+/** amqplib's error message for a nack. Any other error means that the channel is closed. */
 const NACKED = 'message nacked';
 
 /**
- * Opens the outbox. When its connection dies, the messages that were not confirmed are sent again one at a time; one
- * that closes the connection again is refused, and the others go on.
+ * Opens the outbox. When its connection closes, it sends the unconfirmed messages again, one at a time. A message that
+ * closes the connection again is refused; the rest are sent.
  */
-export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
-  const { connection, sockets } = await openRecoveringConnection(parts);
-  const outbox = new ConnectionOutbox(connection, sockets, parts.log);
+export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
+  const { connection, sockets } = await openRecoveringConnection(options);
+  const outbox = new ConnectionOutbox(connection, sockets, options.log);
   await connection.waitForConnect();
   return outbox;
 }
 
-/** amqplib throws at anything else as it does at a closed channel: it would be sent again, before all others, for ever. */
-function isCarried({ exchange, routingKey, options }: OutgoingMessage): boolean {
+/** For text that is too long amqplib throws as it does for a closed channel: the message would be sent again forever. */
+function isSendable({ exchange, routingKey, options }: OutgoingMessage): boolean {
   const { contentType, correlationId, type } = options;
   const texts: unknown[] = [exchange, routingKey, contentType, correlationId, type];
-  return texts.every((text) => typeof text !== 'string' || isShortText(text));
+  return texts.every((text) => typeof text !== 'string' || isShortString(text));
 }
 
 class ConnectionOutbox implements Outbox {
   readonly #connection: RecoveringChannelModel;
   readonly #sockets: AbortController;
   readonly #log: Log;
-  /** Sent and not confirmed, by message id, in the order in which they were sent. */
+  /** Sent and not confirmed, by message id, in the order of sending. */
   readonly #unconfirmed = new Map<string, Pending>();
-  /** Not sent yet, because there is no channel or others are sent again first. */
+  /** Not sent yet: there is no channel, or unconfirmed messages are sent again first. */
   readonly #waiting: Pending[] = [];
   readonly #returned = new Set<string>();
   #channel: ConfirmChannel | undefined;
-  /** The only message on its way, while messages are sent one at a time. */
+  /** The message in flight, while messages are sent one at a time. */
   #alone: Pending | undefined;
   #lastId = 0;
   #closed = false;
@@ -101,13 +101,13 @@ class ConnectionOutbox implements Outbox {
     return this.#channel !== undefined;
   }
 
-  send(message: OutgoingMessage): Promise<Delivered> {
+  send(message: OutgoingMessage): Promise<SendOutcome> {
     return new Promise((settle, fail) => {
       if (this.#closed) {
-        fail(new AgentError('Stopping', 'The agent is stopping: nothing is sent any more.'));
+        fail(new AgentError('Stopping', 'The agent is stopping and sends no more messages.'));
         return;
       }
-      if (!isCarried(message)) {
+      if (!isSendable(message)) {
         this.#log.error(
           { code: 'reply_unsendable', routingKey: message.routingKey },
           'a reply has a property that AMQP cannot carry',
@@ -133,7 +133,7 @@ class ConnectionOutbox implements Outbox {
     await closeConnection(this.#connection, this.#sockets);
   }
 
-  /** Opens a channel, sends again what the former one left, then everything that waits. */
+  /** Opens a channel, sends the unconfirmed messages again, then the waiting ones. */
   async #start(model: ChannelModel): Promise<void> {
     try {
       const channel = await model.createConfirmChannel();
@@ -141,7 +141,7 @@ class ConnectionOutbox implements Outbox {
         this.#log.warn({ code: 'reply_channel_error', err: error }, 'error on the reply channel'),
       );
       channel.on('return', (message) => this.#returned.add(String(message.properties.messageId)));
-      // A channel can close without its connection; one way to start again is enough.
+      // A channel can close without its connection. Closing the connection, too, leaves one way to recover.
       channel.on('close', () => {
         if (!this.#closed) void model.close().catch(() => undefined);
       });
@@ -159,7 +159,7 @@ class ConnectionOutbox implements Outbox {
     }
   }
 
-  /** Resolves with false when the connection died meanwhile. */
+  /** Resolves with false if the connection closed first. */
   #sendAlone(channel: ConfirmChannel, pending: Pending): Promise<boolean> {
     this.#alone = pending;
     return new Promise((resolve) => {
@@ -185,14 +185,14 @@ class ConnectionOutbox implements Outbox {
       });
     } catch (error) {
       // The channel is closing: the message stays unconfirmed and the next connection sends it.
-      this.#log.debug({ code: 'reply_channel_closed', err: error }, 'a reply met a closed channel');
+      this.#log.debug({ code: 'reply_channel_closed', err: error }, 'could not send a reply on a closed channel');
       onAnswer(false);
     }
   }
 
-  #settle(pending: Pending, result: Delivered): void {
+  #settle(pending: Pending, outcome: SendOutcome): void {
     this.#unconfirmed.delete(pending.id);
-    pending.settle(result);
+    pending.settle(outcome);
   }
 
   #onDisconnect(error: Error & { code?: number }): void {

@@ -1,23 +1,24 @@
 import { DIRECT_REPLY_TO, NAMESPACE_PATTERN } from '../contract/names.ts';
-import { isShortText } from './short-text.ts';
+import { isShortString } from './short-string.ts';
 
 /**
- * Where a reply may go. The agent publishes with its own rights, which reach every queue: a free address would let a
- * client write into anybody's queue.
+ * Where a reply may go. The agent publishes with its own permissions, which cover every queue: without this check a client
+ * could write into any of them.
  * - `direct`: a direct reply-to address that the broker itself wrote;
- * - `queue`: a queue of a namespace, good only for requests that are authorised for that namespace;
- * - `refused`: everything else, with the reason.
+ * - `queue`: a queue of a namespace, for requests that are authorised for that namespace only.
  */
-export type ReplyAddress =
+export type UsableAddress =
   | { readonly kind: 'direct'; readonly address: string }
-  | { readonly kind: 'queue'; readonly address: string; readonly namespace: string }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'queue'; readonly address: string; readonly namespace: string };
+
+/** A delivered `reply_to`: usable, or refused for a reason. */
+export type ReplyAddress = UsableAddress | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Sorts a delivered reply address.
+ * Classifies a delivered reply address.
  *
- * @param isLive tells whether a direct reply-to address is one that a running node can have written. Publishing to any
- *   other one closes the agent's connection.
+ * @param isLive whether a running node can have written a direct reply-to address. Publishing to any other one closes the
+ *   agent's connection.
  */
 export async function classifyReplyAddress(
   replyTo: unknown,
@@ -29,19 +30,19 @@ export async function classifyReplyAddress(
       ? { kind: 'direct', address: replyTo }
       : { kind: 'refused', reason: 'the reply_to is a direct reply-to address that no running node wrote' };
   }
-  const namespace = namespaceOfQueue(replyTo);
-  if (namespace !== undefined && isShortText(replyTo)) {
+  const namespace = namespaceInQueueName(replyTo);
+  if (namespace !== undefined && isShortString(replyTo)) {
     return { kind: 'queue', address: replyTo, namespace };
   }
   return { kind: 'refused', reason: 'the reply_to is neither direct reply-to nor a queue of a namespace' };
 }
 
-/** What the client signed: the broker rewrites the literal of direct reply-to on the way. */
-export function signedReplyTo(address: Exclude<ReplyAddress, { kind: 'refused' }>): string {
+/** The `reply_to` that the client signed: the broker replaces the literal of direct reply-to. */
+export function signedReplyTo(address: UsableAddress): string {
   return address.kind === 'direct' ? DIRECT_REPLY_TO : address.address;
 }
 
-function namespaceOfQueue(queue: string): string | undefined {
+function namespaceInQueueName(queue: string): string | undefined {
   const [prefix, namespace, ...rest] = queue.split('/');
   if (prefix !== 'queue' || namespace === undefined || !NAMESPACE_PATTERN.test(namespace)) return undefined;
   return rest.length > 0 && rest.join('/') !== '' ? namespace : undefined;

@@ -2,7 +2,7 @@ import type { MessageProperties } from 'amqplib';
 import { WireError } from '../contract/wire-errors.ts';
 import { parseRequestBody } from '../contract/messages.ts';
 import { isMethodName, METHODS, type MethodName, type RequestBody } from '../contract/methods.ts';
-import { CORRELATION_ID_PATTERN, MAX_REQUEST_BYTES } from '../contract/names.ts';
+import { CORRELATION_ID_PATTERN } from '../contract/names.ts';
 import { REQUEST_CONTENT_TYPE } from '../contract/signature.ts';
 
 /** A message as the broker delivered it to the request queue. */
@@ -14,7 +14,7 @@ export interface Delivery {
   readonly properties: Partial<MessageProperties>;
 }
 
-/** A request whose form is right. */
+/** A well-formed request. */
 export interface Request<M extends MethodName = MethodName> {
   readonly method: M;
   readonly body: RequestBody<M>;
@@ -22,16 +22,16 @@ export interface Request<M extends MethodName = MethodName> {
   readonly correlationId: string;
   /** As delivered. */
   readonly replyTo: string;
-  /** The header as it came; only strings are read further. */
+  /** The header as received. */
   readonly authorization: unknown;
-  /** The RabbitMQ user that sent it, if the sender set `user_id`: the broker refuses a false one. */
+  /** The RabbitMQ user that sent it, if it set `user_id`, which RabbitMQ checks. */
   readonly userId: string | undefined;
 }
 
 /**
- * Reads a request whose reply address was found good.
+ * Reads a request whose reply address is usable.
  *
- * @throws WireError `InputError` naming the field and the rule.
+ * @throws WireError `InputError` that names the field and the rule.
  */
 export function readRequest(delivery: Delivery, replyTo: string): Request {
   const { content, routingKey, properties } = delivery;
@@ -48,9 +48,6 @@ export function readRequest(delivery: Delivery, replyTo: string): Request {
   if (properties.contentType !== REQUEST_CONTENT_TYPE) {
     throw inputError('content_type', `The property content_type must be ${REQUEST_CONTENT_TYPE}.`);
   }
-  if (content.length > MAX_REQUEST_BYTES) {
-    throw inputError('body', `The body must be at most ${MAX_REQUEST_BYTES} bytes; it has ${content.length}.`);
-  }
   return {
     method: routingKey,
     body: parseRequestBody(routingKey, content),
@@ -62,13 +59,13 @@ export function readRequest(delivery: Delivery, replyTo: string): Request {
   };
 }
 
-/** The headers of a message; a stranger may send none or something else in their place. */
+/** The headers of a message, which may have none or an invalid value in their place. */
 export function headersOf(delivery: Delivery): Readonly<Record<string, unknown>> {
   const headers: unknown = delivery.properties.headers;
   return typeof headers === 'object' && headers !== null ? (headers as Record<string, unknown>) : {};
 }
 
-/** With the methods that there are, so that a client of a later contract knows what it can ask for instead. */
+/** Lists the methods, so that a client of a later contract knows which ones this agent serves. */
 function unknownMethod(): WireError {
   const methods = Object.keys(METHODS);
   return new WireError('InputError', `The method is unknown: the routing key must be one of ${methods.join(', ')}.`, {

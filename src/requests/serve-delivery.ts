@@ -1,71 +1,46 @@
-import type { Clock } from '../util/clock.ts';
 import { isMethodName } from '../contract/methods.ts';
 import { isAgentError } from '../util/agent-errors.ts';
+import type { Clock } from '../util/clock.ts';
 import { startDeadline } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
-import type { Answered } from './answer.ts';
-import type { Verdict } from './consumer.ts';
+import type { Answer, AnsweredRequest } from './answer.ts';
+import type { Acknowledgement } from './consumer.ts';
 import { deadLetterCopy } from './dead-letter.ts';
-import type { Delivered, Outbox } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
 import type { Delivery } from './request.ts';
-
-/** Counts what became of requests. */
-export interface RequestCounters {
-  /** @param durationMs from the delivery until the broker has confirmed what was sent */
-  count(method: string, outcome: string, durationMs: number): void;
-}
 
 /** What {@link createServeDelivery} works with. */
 export interface ServeDeliveryParts {
-  readonly answer: (delivery: Delivery, signal: AbortSignal) => Promise<Answered>;
+  readonly answer: (delivery: Delivery, signal: AbortSignal) => Promise<AnsweredRequest>;
   readonly outbox: Pick<Outbox, 'send'>;
   readonly deadExchange: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly counters: RequestCounters;
-  /** The time in which a request is answered, `Unavailable` at the latest, in ms. */
+  /**
+   * A request was served.
+   *
+   * @param durationMs from the delivery until the broker confirmed what was sent
+   */
+  readonly onServed: (method: string, outcome: string, durationMs: number) => void;
+  /** How long an answer may take, in ms. After that it is the error `Unavailable`. */
   readonly deadlineMs: number;
 }
 
+interface Sent {
+  readonly acknowledgement: Acknowledgement;
+  readonly sent: 'replied' | 'dead-lettered' | 'dropped';
+}
+
 /**
- * Makes the function that serves one delivery to its end: answer, send the answer or a dead letter, and say what to do
- * with the delivery. It is acknowledged only when the broker has confirmed what was sent: a request is answered or
- * dead-lettered, never lost. It does not throw.
+ * Makes the function that serves one delivery: it produces the answer, sends it or a dead letter, and returns how to
+ * acknowledge the delivery. A delivery is acknowledged only after the broker has confirmed what was sent: a request is
+ * answered or dead-lettered, never lost. The function does not throw.
  */
-export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Verdict> {
-  const { answer, outbox, deadExchange, clock, log, counters } = parts;
+export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Acknowledgement> {
+  const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs } = parts;
 
-  const deadLetter = async (delivery: Delivery, reason: string): Promise<Verdict> => {
-    const delivered = await outbox.send(deadLetterCopy(deadExchange, delivery, reason));
-    // Where the copy cannot go the original can: the queue's own dead-lettering needs no publishing.
-    return delivered === 'confirmed' ? 'ack' : 'reject';
-  };
-
-  const carryOut = async (delivery: Delivery, answered: Answered): Promise<{ verdict: Verdict; sent: string }> => {
-    const { answer: what } = answered;
-    switch (what.kind) {
-      case 'drop':
-        return { verdict: 'ack', sent: 'dropped' };
-      case 'dead-letter':
-        return { verdict: await deadLetter(delivery, what.reason), sent: 'dead-lettered' };
-      case 'reply': {
-        const { address, reply } = what;
-        const delivered: Delivered = await outbox.send({
-          exchange: '',
-          routingKey: address.address,
-          content: reply.content,
-          // A live direct reply-to address is delivered and returned as well, so that there it would tell nothing.
-          options: { ...reply.properties, mandatory: address.kind === 'queue', persistent: address.kind === 'queue' },
-        });
-        if (delivered === 'confirmed') return { verdict: 'ack', sent: 'replied' };
-        const reason = `the reply could not be delivered to its reply_to (${delivered})`;
-        return { verdict: await deadLetter(delivery, reason), sent: 'dead-lettered' };
-      }
-    }
-  };
-
-  const answerInTime = async (delivery: Delivery): Promise<Answered> => {
-    const deadline = startDeadline(parts.deadlineMs);
+  const answerInTime = async (delivery: Delivery): Promise<AnsweredRequest> => {
+    const deadline = startDeadline(deadlineMs);
     try {
       return await answer(delivery, deadline.signal);
     } finally {
@@ -73,20 +48,50 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
     }
   };
 
+  const sendDeadLetter = async (delivery: Delivery, reason: string): Promise<Sent> => {
+    const outcome = await outbox.send(deadLetterCopy(deadExchange, delivery, reason));
+    // If the copy cannot be sent, the original goes: the queue's own dead-lettering needs no publishing.
+    return { acknowledgement: outcome === 'confirmed' ? 'ack' : 'reject', sent: 'dead-lettered' };
+  };
+
+  const sendReply = async (delivery: Delivery, { address, reply }: Answer & { kind: 'reply' }): Promise<Sent> => {
+    const isQueue = address.kind === 'queue';
+    const outcome = await outbox.send({
+      exchange: '',
+      routingKey: address.address,
+      content: reply.content,
+      // Not mandatory for direct reply-to: RabbitMQ both delivers and returns such a message.
+      options: { ...reply.properties, mandatory: isQueue, persistent: isQueue },
+    });
+    if (outcome === 'confirmed') return { acknowledgement: 'ack', sent: 'replied' };
+    return await sendDeadLetter(delivery, `the reply could not be delivered to its reply_to (${outcome})`);
+  };
+
+  const send = async (delivery: Delivery, answered: Answer): Promise<Sent> => {
+    switch (answered.kind) {
+      case 'drop':
+        return { acknowledgement: 'ack', sent: 'dropped' };
+      case 'dead-letter':
+        return await sendDeadLetter(delivery, answered.reason);
+      case 'reply':
+        return await sendReply(delivery, answered);
+    }
+  };
+
   return async (delivery) => {
-    // The copies of dead letters pass by where unknown methods are answered; another queue keeps them.
+    // Copies of dead letters also reach the queue for unknown methods. The queue for dead letters keeps them.
     if (delivery.exchange === deadExchange) return 'ack';
     const startedMs = clock.monotonicMs();
     try {
       const answered = await answerInTime(delivery);
-      const { verdict, sent } = await carryOut(delivery, answered);
-      for (const work of answered.afterReply ?? []) work();
-      // Any text may be a routing key, and each one that is counted by its name stays in memory.
-      const method = isMethodName(answered.method) ? answered.method : 'unknown';
+      const { acknowledgement, sent } = await send(delivery, answered.answer);
+      for (const work of answered.afterReply) work();
       const durationMs = clock.monotonicMs() - startedMs;
-      counters.count(method, sent === 'replied' ? answered.outcome : sent, durationMs);
-      tell(log, delivery, answered, sent, durationMs);
-      return verdict;
+      // Any text can be a routing key, so unknown ones share one label.
+      const method = isMethodName(answered.method) ? answered.method : 'unknown';
+      onServed(method, sent === 'replied' ? answered.outcome : sent, durationMs);
+      logRequest(log, delivery, answered, sent, durationMs);
+      return acknowledgement;
     } catch (error) {
       if (isAgentError(error, 'Stopping')) return 'requeue';
       log.error(
@@ -98,8 +103,8 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
   };
 }
 
-/** One line a request. */
-function tell(log: Log, delivery: Delivery, answered: Answered, sent: string, durationMs: number): void {
+/** One line for each request. */
+function logRequest(log: Log, delivery: Delivery, answered: AnsweredRequest, sent: string, durationMs: number): void {
   const line = {
     method: answered.method.slice(0, 64),
     namespace: answered.namespace,

@@ -59,8 +59,8 @@ export function createRequestServer(
   { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
 ): RequestServer {
   const { config, names, store, management, clock, log } = context;
-  const { taskclusterRootUrl: rootUrl, authConcurrency: callsAtOnce } = config;
-  const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, callsAtOnce }));
+  const { taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
+  const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, concurrency }));
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
   const counts = new Map<string, number>();
   let outbox: Outbox | undefined;
@@ -117,7 +117,7 @@ export function createRequestServer(
           deadExchange: names.deadExchange,
           clock,
           log,
-          counters: { count: onServed },
+          onServed,
           deadlineMs: REQUEST_DEADLINE_MS,
         }),
         onQueueGone,

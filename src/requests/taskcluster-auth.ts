@@ -2,13 +2,14 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import taskcluster, { type Auth, type AuthenticateHawkRequest } from 'taskcluster-client';
+import scopeLibrary from 'taskcluster-lib-scopes';
 import * as z from 'zod';
 import { AgentError } from '../util/agent-errors.ts';
 import { type Deadline, startDeadline, TimeoutError } from '../util/deadline.ts';
 import { retry, withJitter } from '../util/retry.ts';
 import { createSemaphore } from '../util/semaphore.ts';
 
-/** A signed request in the terms of HTTP, which it need not be: only the signature is about it. */
+/** The HTTP request that was signed. It is never sent; it exists only to be signed. */
 export interface HawkRequest {
   readonly method: 'post';
   readonly resource: string;
@@ -17,7 +18,7 @@ export interface HawkRequest {
   readonly authorization: string;
 }
 
-/** What Taskcluster says about a signature. `expires` is ISO 8601; `hash` is as signed, and nobody has compared it. */
+/** Taskcluster's verdict on a signature. `expires` is ISO 8601; `hash` is as signed, Taskcluster does not check it. */
 export type AuthOutcome =
   | {
       readonly status: 'auth-success';
@@ -32,43 +33,40 @@ export type AuthOutcome =
 /** Asks Taskcluster who signed. */
 export interface TaskclusterAuth {
   /**
-   * Asks about this request, anew each time: what Taskcluster takes away is gone at once.
+   * Calls the auth service for every request, without a cache: a revoked client or scope takes effect immediately.
    *
-   * @throws AgentError AuthUnavailable when the auth service does not answer sensibly in time, or too many wait for it; Stopping after `close`;
-   * `signal.reason` when the signal aborts.
+   * @throws AgentError `AuthUnavailable` when the auth service gives no valid answer in time, or too many calls wait for it;
+   *   `Stopping` after `close`; `signal.reason` when the signal aborts.
    */
   authenticate(request: HawkRequest, signal: AbortSignal): Promise<AuthOutcome>;
-  /** Cuts the connections to the auth service; calls that still run fail. */
+  /** Closes the connections to the auth service; calls in progress fail. */
   close(): void;
 }
 
-/** Where and how to ask. */
+/** Which auth service, and the limits for calls to it. */
 export interface TaskclusterAuthOptions {
   readonly rootUrl: string;
-  /** For one authentication with all its tries and its wait for a free place. */
+  /** For one authentication with all retries and the wait for a connection, in ms; 4 s when absent. */
   readonly timeoutMs?: number;
-  /** Calls at once; each may hold one connection. */
-  readonly callsAtOnce?: number;
-  /** Calls that may wait for a free place; more are turned away at once. */
-  readonly callsWaiting?: number;
+  /** How many calls run at the same time, each on a connection of its own; 32 when absent. */
+  readonly concurrency?: number;
+  /** How many more calls may wait; a call beyond that fails immediately. 1000 when absent. */
+  readonly maxWaiting?: number;
 }
 
-/** Well below the 10 s in which a client hears that something does not answer. */
+/** Well below the 10 s within which a client gets a reply. */
 const DEFAULT_TIMEOUT_MS = 4_000;
-const DEFAULT_CALLS_AT_ONCE = 32;
-const DEFAULT_CALLS_WAITING = 1_000;
-/** Waits before further tries: enough for a kept connection that the service had closed, and for one bad instance. */
+const DEFAULT_CONCURRENCY = 32;
+const DEFAULT_MAX_WAITING = 1_000;
+/** Enough retries for a kept-alive connection that the service had closed, and for one bad instance. */
 const RETRY_PAUSES_MS = [50, 200];
-/** hawk's own limit: the service answers "Header length too long" beyond it. */
-const LONGEST_HEADER = 4096;
 
-const scopes = z.array(z.string());
 const replySchema = z.discriminatedUnion('status', [
   z.object({
     status: z.literal('auth-success'),
     scheme: z.literal('hawk'),
     clientId: z.string().min(1),
-    scopes,
+    scopes: z.array(z.string()),
     hash: z.string().optional(),
     expires: z.iso.datetime(),
   }),
@@ -77,23 +75,23 @@ const replySchema = z.discriminatedUnion('status', [
 ]);
 
 /**
- * An authenticator that calls authenticateHawk of the Taskcluster at `rootUrl`.
+ * Authenticates with `authenticateHawk` of the Taskcluster at `rootUrl`.
  *
  * @example
- * const authenticator = createAuthenticator({ rootUrl: 'https://tc.example.com' });
+ * const auth = createTaskclusterAuth({ rootUrl: 'https://tc.example.com' });
  */
 export function createTaskclusterAuth(options: TaskclusterAuthOptions): TaskclusterAuth {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const atOnce = options.callsAtOnce ?? DEFAULT_CALLS_AT_ONCE;
-  const semaphore = createSemaphore(atOnce, {
-    maxWaiting: options.callsWaiting ?? DEFAULT_CALLS_WAITING,
+  const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+  const semaphore = createSemaphore(concurrency, {
+    maxWaiting: options.maxWaiting ?? DEFAULT_MAX_WAITING,
     makeError: ({ running, waiting }) =>
       new AgentError(
         'AuthUnavailable',
         `${running} calls to the Taskcluster auth service are in progress and ${waiting} wait already. Try again later.`,
       ),
   });
-  const agentOptions = { keepAlive: true, maxSockets: atOnce, maxFreeSockets: atOnce };
+  const agentOptions = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency };
   const agents = { http: new HttpAgent(agentOptions), https: new HttpsAgent(agentOptions) };
   const auth = createAuth(options.rootUrl, timeoutMs, agents);
   let closed = false;
@@ -104,7 +102,7 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
       () => auth.authenticateHawk(request),
       async (error, failures) => {
         const pauseMs = RETRY_PAUSES_MS[failures - 1];
-        if (pauseMs === undefined || closed || deadline.passed || !worthAnotherTry(error)) throw error;
+        if (pauseMs === undefined || closed || deadline.passed || !isRetryable(error)) throw error;
         await sleep(withJitter(pauseMs), undefined, { signal: deadline.signal });
       },
     );
@@ -114,14 +112,10 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
     async authenticate(request, signal) {
       signal.throwIfAborted();
       if (closed) throw new AgentError('Stopping', 'The agent is stopping. Send the request again.');
-      if (request.authorization === '') return { status: 'no-auth' };
-      if (request.authorization.length > LONGEST_HEADER) {
-        return { status: 'auth-failed', message: `The Hawk header is longer than ${LONGEST_HEADER} characters.` };
-      }
       const deadline = startDeadline(timeoutMs, signal);
       try {
         const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
-        // Its place is taken until the call is really over, not only until its caller has given up.
+        // The call counts until it is really over, even if its caller has given up.
         const called = call(request, deadline).finally(release);
         return outcomeOf(await deadline.race(called));
       } catch (error) {
@@ -139,29 +133,39 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
   };
 }
 
+/**
+ * Whether `scopes` satisfy the scope `required` by Taskcluster's rules: a scope that ends in `*` satisfies every scope that
+ * starts with the rest of it.
+ *
+ * @example
+ * scopesSatisfy(['pulse:namespace:taskcluster-*'], 'pulse:namespace:taskcluster-x'); // true
+ */
+export function scopesSatisfy(scopes: readonly string[], required: string): boolean {
+  return scopeLibrary.satisfiesExpression(scopes, required);
+}
+
 interface Agents {
   http: HttpAgent;
   https: HttpsAgent;
 }
 
 /**
- * A client of the auth service with connections of its own, kept open. An agent that is passed as an option is made
- * inside, where nothing can close it; one in the library's `agents` is taken as it is.
+ * A client of the auth service with its own kept-alive connections. The library copies an HTTP agent that is passed as an
+ * option, so that it could not be closed; one in its `agents` is used as it is.
  */
 function createAuth(rootUrl: string, timeoutMs: number, agents: Agents): Auth {
   const shared = { ...taskcluster.agents };
   Object.assign(taskcluster.agents, agents);
   try {
-    // The library would try again after a time-out too, holding a place for as long as all its tries take, and nothing
-    // could stop it.
+    // No retries by the library: it would retry after a time-out, too, and could not be stopped.
     return new taskcluster.Auth({ rootUrl, credentials: {}, timeout: timeoutMs, retries: 0 });
   } finally {
     Object.assign(taskcluster.agents, shared);
   }
 }
 
-/** Not after a time-out, for there is no time left, nor after a refusal (4xx), which would be the same again. */
-function worthAnotherTry(error: unknown): boolean {
+/** Not a time-out, after which there is no time left, and not a 4xx, which would be the same again. */
+function isRetryable(error: unknown): boolean {
   const { code, statusCode } = codesOf(error);
   return code !== 'ECONNABORTED' && (typeof statusCode !== 'number' || statusCode >= 500);
 }
@@ -179,7 +183,7 @@ function outcomeOf(reply: unknown): AuthOutcome {
   if (!result.success) {
     throw new AgentError(
       'AuthUnavailable',
-      'The Taskcluster auth service gave an answer that makes no sense. See whether TASKCLUSTER_ROOT_URL is right.',
+      'The Taskcluster auth service returned an unexpected response. Check TASKCLUSTER_ROOT_URL.',
     );
   }
   const { data } = result;
@@ -188,8 +192,8 @@ function outcomeOf(reply: unknown): AuthOutcome {
 }
 
 /**
- * The error for a failed call. The library's own holds the request with its Authorization header, so that nothing of it
- * but a short code goes on.
+ * The error for a failed call. Only short codes are taken from the library's error, which holds the request with its
+ * authorization header.
  */
 function unavailable(error: unknown, timeoutMs: number): AgentError {
   if (error instanceof AgentError) return error;
@@ -197,7 +201,7 @@ function unavailable(error: unknown, timeoutMs: number): AgentError {
   if (error instanceof TimeoutError || code === 'ECONNABORTED') {
     return new AgentError(
       'AuthUnavailable',
-      `The Taskcluster auth service did not answer in ${timeoutMs} ms. Try later.`,
+      `The Taskcluster auth service did not answer in ${timeoutMs} ms. Try again later.`,
     );
   }
   const reason = [
@@ -207,6 +211,6 @@ function unavailable(error: unknown, timeoutMs: number): AgentError {
   const why = reason.length > 0 ? ` (${reason.join(', ')})` : '';
   return new AgentError(
     'AuthUnavailable',
-    `The Taskcluster auth service cannot be used${why}. See that it runs and that TASKCLUSTER_ROOT_URL is right.`,
+    `The Taskcluster auth service cannot be used${why}. Check that it runs and that TASKCLUSTER_ROOT_URL is correct.`,
   );
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
-import { scopesSatisfy } from '../requests/scopes.ts';
+import { scopesSatisfy } from '../requests/taskcluster-auth.ts';
 import { failed, type Finding, ok, skipped, type Step, warning } from './finding.ts';
 
 /** What Taskcluster says of the client that the agent itself uses. */

@@ -32,10 +32,10 @@ describe('signatures over AMQP', () => {
     ['another method', () => ({ method: 'get-namespace' }), /Bad mac/],
     ['another reply address', () => ({ replyTo: 'queue/taskcluster-team/q' }), /Bad mac/],
     ['another correlation id', () => ({ correlationId: 'other' }), /Bad mac/],
-    ['a time too long ago', () => ({ timestampSeconds: seconds(-302) }), /time is .* may differ by 300 seconds/],
-    ['a time too far ahead', () => ({ timestampSeconds: seconds(302) }), /time is .* may differ by 300 seconds/],
+    ['a time too long ago', () => ({ timestampSeconds: seconds(-302) }), /timestamp .* agent time/],
+    ['a time too far ahead', () => ({ timestampSeconds: seconds(302) }), /timestamp .* agent time/],
     ['a foreign key', () => ({ credentials: { ...team(), accessToken: 'x'.repeat(44) } }), /Bad mac/],
-    ['an unknown client', () => ({ credentials: { ...team(), clientId: 'nobody' } }), /Taskcluster refuses/],
+    ['an unknown client', () => ({ credentials: { ...team(), clientId: 'nobody' } }), /Taskcluster rejected/],
   ];
   for (const [what, signed, reason] of wrong) {
     it(`AuthenticationFailed: ${what}`, async () => refused(await claim(signed()), reason));
@@ -124,7 +124,7 @@ describe('signatures over AMQP', () => {
     assert.deepEqual(elsewhere.json['details'], { required: scopes[0], clientId: 'team/t' });
     const { certificate: _certificate, ...bare } = make({ scopes });
     refused(await request(bare), /Bad mac/);
-    refused(await request(make({ scopes: ['pulse:namespace:*'] })), /Taskcluster refuses/);
+    refused(await request(make({ scopes: ['pulse:namespace:*'] })), /Taskcluster rejected/);
     const past = { start: new Date(Date.now() - 7_200_000), expiry: new Date(Date.now() - 3_600_000) };
     refused(await request(make({ scopes, ...past })), /expiry < now/);
   });

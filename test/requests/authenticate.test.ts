@@ -110,6 +110,8 @@ describe('authenticate', () => {
   const hash = payloadHash(content);
   const junk: [string, (authorization: string) => unknown, RegExp][] = [
     ['no signature', () => undefined, /is missing: sign the request/],
+    ['an empty signature', () => '', /is missing: sign the request/],
+    ['a signature over 4096 characters', (header) => header.padEnd(4097), /at most 4096 characters/],
     ['a signature that is no text', () => Buffer.from('Hawk'), /must be text/],
     ['another scheme', () => 'Bearer x', /scheme Hawk/],
     ['no hash', (header) => header.replace(/, hash="[^"]*"/, ''), /must have a hash over the body/],
@@ -143,10 +145,10 @@ describe('authenticate', () => {
       const { clock, asked, authenticate } = setUp();
       await authenticate(request(clock.nowMs() + offsetMs), never);
       const beyond = request(clock.nowMs() + offsetMs + Math.sign(offsetMs) * 1000, {}, { nonce: 'n-2' });
-      await assert.rejects(
-        authenticate(beyond, never),
-        refused('AuthenticationFailed', /it is 2026-11-24T12:00:00.000Z here, and they may differ by 300 seconds/),
-      );
+      await assert.rejects(authenticate(beyond, never), {
+        code: 'AuthenticationFailed',
+        details: { agentTime: '2026-11-24T12:00:00.000Z' },
+      });
       assert.equal(asked.length, 1);
     });
   }
@@ -200,7 +202,7 @@ describe('authenticate', () => {
         const { clock, authenticate } = setUp();
         await authenticate(request(clock.nowMs()), never);
         const other = request(clock.nowMs(), given, signing);
-        await assert.rejects(authenticate(other, never), refused('ReplayDetected', /nonce was used before/));
+        await assert.rejects(authenticate(other, never), { code: 'ReplayDetected' });
       });
     }
 

@@ -4,9 +4,9 @@ import { WireError } from '../../src/contract/wire-errors.ts';
 import { errorReply, resultReply } from '../../src/contract/reply.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { createLog } from '../../src/util/log.ts';
-import type { Answer, Answered } from '../../src/requests/answer.ts';
-import type { Verdict } from '../../src/requests/consumer.ts';
-import type { Delivered, OutgoingMessage } from '../../src/requests/outbox.ts';
+import type { Answer, AnsweredRequest } from '../../src/requests/answer.ts';
+import type { Acknowledgement } from '../../src/requests/consumer.ts';
+import type { OutgoingMessage, SendOutcome } from '../../src/requests/outbox.ts';
 import { createServeDelivery } from '../../src/requests/serve-delivery.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -26,19 +26,20 @@ const toQueue: Answer = {
 /** Serves one delivery whose answer is given, with an outbox that says these things one after the other. */
 async function serve(
   given: Answer | Error | ((signal: AbortSignal) => Promise<Answer>),
-  outcomes: (Delivered | Error)[],
+  outcomes: (SendOutcome | Error)[],
   input: DeliveryInput = {},
   deadlineMs = 10_000,
 ) {
   const sent: OutgoingMessage[] = [];
   const lines: string[] = [];
   const counted: string[][] = [];
-  const answered: Omit<Answered, 'answer'> = {
+  const answered: Omit<AnsweredRequest, 'answer'> = {
     method: input.routingKey ?? 'ping',
     namespace: 'taskcluster-x',
     clientId: 'project/x',
     outcome: 'result',
     cause: undefined,
+    afterReply: [],
   };
   const serveOne = createServeDelivery({
     answer: async (_delivery, signal) => {
@@ -56,10 +57,10 @@ async function serve(
     deadExchange: 'rpc/pulse-agent/v1/dead',
     clock: createManualClock(),
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
-    counters: { count: (method, outcome) => void counted.push([method, outcome]) },
+    onServed: (method, outcome) => void counted.push([method, outcome]),
     deadlineMs,
   });
-  const verdict: Verdict = await serveOne(deliveryOf(input));
+  const verdict: Acknowledgement = await serveOne(deliveryOf(input));
   return { verdict, sent, counted, text: lines.join(''), lines };
 }
 
@@ -96,7 +97,7 @@ describe('serve', () => {
 
   it('does not acknowledge before', async () => {
     const broker = new EventEmitter();
-    const confirmed = once(broker, 'confirm').then((): Delivered => 'confirmed');
+    const confirmed = once(broker, 'confirm').then((): SendOutcome => 'confirmed');
     let done = false;
     const parts = {
       answer: async () => ({
@@ -106,12 +107,13 @@ describe('serve', () => {
         clientId: undefined,
         outcome: 'result',
         cause: undefined,
+        afterReply: [],
       }),
       outbox: { send: () => confirmed },
       deadExchange: 'dead',
       clock: createManualClock(),
       log: createLog({ id: 'a', logLevel: 'silent' }),
-      counters: { count: () => undefined },
+      onServed: () => undefined,
       deadlineMs: 10_000,
     };
     const served = createServeDelivery(parts)(deliveryOf()).then((verdict) => {

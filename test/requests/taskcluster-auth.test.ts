@@ -8,9 +8,9 @@ import {
   type TaskclusterAuth,
   type TaskclusterAuthOptions,
   createTaskclusterAuth,
+  scopesSatisfy,
   type HawkRequest,
 } from '../../src/requests/taskcluster-auth.ts';
-import { scopesSatisfy } from '../../src/requests/scopes.ts';
 
 const TOKEN = 'for-tests-only-0000000000000000000000';
 const never = new AbortController().signal;
@@ -78,15 +78,6 @@ describe('authenticator', () => {
     assert.deepEqual(outcome, { status: 'auth-failed', message: 'Unauthorized: Bad mac' });
   });
 
-  it('answers an empty header and one that is too long by itself', async () => {
-    const authenticator = create();
-    const empty = await authenticator.authenticate({ ...signed(), authorization: '' }, never);
-    assert.deepEqual(empty, { status: 'no-auth' });
-    const long = await authenticator.authenticate({ ...signed(), authorization: 'x'.repeat(4097) }, never);
-    assert.equal(long.status, 'auth-failed');
-    assert.equal(service.calls.authenticateHawk, 0);
-  });
-
   it('passes on no-auth', async () => {
     service.behave({ mode: 'wrong', body: '{"status":"no-auth","scheme":"none","scopes":[],"expires":""}' });
     assert.deepEqual(await create().authenticate(signed(), never), { status: 'no-auth' });
@@ -142,7 +133,7 @@ describe('authenticator', () => {
 
   it('counts the wait for a free place toward the time', async () => {
     service.behave({ mode: 'hanging' });
-    const authenticator = create({ timeoutMs: 300, callsAtOnce: 1 });
+    const authenticator = create({ timeoutMs: 300, concurrency: 1 });
     const startedMs = performance.now();
     const asking = [1, 2, 3].map(() => unavailable(authenticator.authenticate(signed(), never), /did not answer/));
     await Promise.all(asking);
@@ -173,7 +164,7 @@ describe('authenticator', () => {
 
   it('never has more calls at once than allowed', async () => {
     service.behave({ mode: 'slow', delayMs: 10 });
-    const authenticator = create({ callsAtOnce: 3 });
+    const authenticator = create({ concurrency: 3 });
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => authenticator.authenticate(signed(), never)));
     assert.ok(outcomes.every(({ status }) => status === 'auth-success'));
     assert.equal(service.calls.authenticateHawkMostAtOnce, 3);
@@ -181,7 +172,7 @@ describe('authenticator', () => {
 
   it('turns away at once whom it cannot let wait', async () => {
     service.behave({ mode: 'slow', delayMs: 50 });
-    const authenticator = create({ callsAtOnce: 1, callsWaiting: 1 });
+    const authenticator = create({ concurrency: 1, maxWaiting: 1 });
     const [running, waiting] = [
       authenticator.authenticate(signed(), never),
       authenticator.authenticate(signed(), never),
@@ -192,7 +183,7 @@ describe('authenticator', () => {
 
   it('stops waiting at once when told, with the reason it was given', async () => {
     service.behave({ mode: 'hanging' });
-    const authenticator = create({ callsAtOnce: 1 });
+    const authenticator = create({ concurrency: 1 });
     const startedMs = performance.now();
     const stopping = new AbortController();
     const asking = [1, 2].map(() => authenticator.authenticate(signed(), stopping.signal));
@@ -205,7 +196,7 @@ describe('authenticator', () => {
 
   it('keeps a place taken until its call is over, so that abandoned calls do not pile up', async () => {
     service.behave({ mode: 'slow', delayMs: 150 });
-    const authenticator = create({ callsAtOnce: 1 });
+    const authenticator = create({ concurrency: 1 });
     const giving = new AbortController();
     const abandoned = authenticator.authenticate(signed(), giving.signal);
     await called();

@@ -3,7 +3,7 @@ import { formatInstant } from '../../contract/fields.ts';
 import type { ClaimResult } from '../../namespaces/claim/claim.ts';
 import type { ClaimInput } from '../../namespaces/claim/decide-claim.ts';
 import type { Reporters } from '../../agent/reporters.ts';
-import type { MethodHandler } from '../method.ts';
+import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */
 export interface ClaimMethodParts {
@@ -12,25 +12,24 @@ export interface ClaimMethodParts {
   readonly reporters: Pick<Reporters, 'namespaceClaimed'>;
 }
 
-/** Gives credentials for a namespace. The serving code seals the result where the body has a `replyKey`. */
+/** Returns credentials for a namespace. The caller seals the result if the body has a `replyKey`. */
 export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'claim-namespace'> {
-  return async (body, { signer, userId, correlationId, signal }) => {
+  return async (body, context) => {
     if (parts.requireSealedReplies && body.replyKey === undefined) {
-      throw new WireError('InputError', 'The field replyKey is missing: this agent sends credentials only sealed.', {
+      throw new WireError('InputError', 'The field replyKey is missing: this agent only sends sealed credentials.', {
         details: { field: 'replyKey' },
       });
     }
-    if (signer === undefined) throw new WireError('AuthenticationFailed', 'A claim must be signed.');
     const result = await parts.claimNamespace(
       {
         namespace: body.namespace,
         expiresMs: body.expiresMs,
         contact: body.contact,
-        claimedBy: signer.clientId,
+        claimedBy: context.signer.clientId,
       },
-      signal,
+      context.signal,
     );
-    parts.reporters.namespaceClaimed(result, { clientId: signer.clientId, userId, correlationId });
+    parts.reporters.namespaceClaimed(result, requesterOf(context));
     return {
       namespace: result.record.namespace,
       created: formatInstant(result.record.createdMs),

@@ -5,7 +5,7 @@ import { type ReadableNamespace, readNamespace } from '../../namespaces/read-nam
 import type { NamespaceStore } from '../../store/store.ts';
 import type { MethodHandler } from '../method.ts';
 
-/** A namespace as anybody may see it. */
+/** The public view of a namespace. */
 export function viewOf(record: ReadableNamespace): ResultBody<'get-namespace'> {
   return {
     namespace: record.namespace,
@@ -15,7 +15,7 @@ export function viewOf(record: ReadableNamespace): ResultBody<'get-namespace'> {
   };
 }
 
-/** Tells about one namespace. */
+/** Returns one namespace. */
 export function getNamespaceMethod(store: NamespaceStore): MethodHandler<'get-namespace'> {
   return async ({ namespace }) => {
     const record = await readNamespace(store, namespace);

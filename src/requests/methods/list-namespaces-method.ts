@@ -5,7 +5,7 @@ import type { NamespaceStore } from '../../store/store.ts';
 import type { MethodHandler } from '../method.ts';
 import { viewOf } from './get-namespace-method.ts';
 
-/** Tells about all namespaces, page by page. The token is the last name of the page before; it keeps no state. */
+/** Returns namespaces page by page, without state: the token is the last name of the previous page. */
 export function listNamespacesMethod(store: NamespaceStore): MethodHandler<'list-namespaces'> {
   return async ({ limit, continuationToken }) => {
     const after = continuationToken === undefined ? undefined : nameIn(continuationToken);
@@ -20,7 +20,7 @@ export function listNamespacesMethod(store: NamespaceStore): MethodHandler<'list
 function nameIn(token: string): string {
   const name = Buffer.from(token, 'base64url').toString();
   if (NAMESPACE_PATTERN.test(name)) return name;
-  throw new WireError('InputError', 'The field continuationToken must be the one that the page before came with.', {
+  throw new WireError('InputError', 'The field continuationToken must be the one of the previous page.', {
     details: { field: 'continuationToken' },
   });
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../util/clock.ts';
 import type { MethodHandler } from '../method.ts';
 
-/** Says that the agent is alive, for how long, and which one it is. */
+/** Returns the agent's id, version and uptime. */
 export function pingMethod(
   agent: { readonly id: string; readonly version: string },
   clock: Clock,

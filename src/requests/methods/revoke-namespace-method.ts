@@ -1,8 +1,7 @@
-import { WireError } from '../../contract/wire-errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { Revoker } from '../../namespaces/revocation/revoke.ts';
 import type { Reporters } from '../../agent/reporters.ts';
-import type { MethodHandler } from '../method.ts';
+import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */
 export interface RevokeMethodParts {
@@ -14,16 +13,12 @@ export interface RevokeMethodParts {
 
 /** Revokes the credentials of a namespace. The reply to a redelivered request has the state at that time. */
 export function revokeNamespaceMethod(parts: RevokeMethodParts): MethodHandler<'revoke-namespace'> {
-  return async ({ namespace, untilMs }, { signer, userId, correlationId, signal }) => {
-    if (signer === undefined) throw new WireError('AuthenticationFailed', 'A revocation must be signed.');
+  return async ({ namespace, untilMs }, context) => {
+    const { signer, signal } = context;
     const { isNews, refusedUntilMs } = await parts.revoker.revoke({ namespace, untilMs, nonce: signer.nonce }, signal);
     if (isNews) {
       parts.finishRevocation(namespace);
-      parts.reporters.namespaceRevoked(namespace, refusedUntilMs, {
-        clientId: signer.clientId,
-        userId,
-        correlationId,
-      });
+      parts.reporters.namespaceRevoked(namespace, refusedUntilMs, requesterOf(context));
     }
     return { namespace, ...(refusedUntilMs === undefined ? {} : { revokedUntil: formatInstant(refusedUntilMs) }) };
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { isWireErrorCode, WireError } from '../../src/contract/wire-errors.ts';
 import { AGENT_ERRORS, AgentError, type AgentErrorCode } from '../../src/util/agent-errors.ts';
-import { toWireError } from '../../src/requests/wire-error.ts';
+import { toWireError } from '../../src/requests/answer.ts';
 
 describe('toWireError', () => {
   it('leaves a wire error as it is', () => {
