@@ -7,6 +7,7 @@ import { makeInstallation, REVOKER, TEAM, teamNamespace, type TestInstallation }
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { claimOnceAllowed, declareObjects } from '../support/namespace-lifecycle.ts';
+import { linesWith } from '../support/test-log.ts';
 
 const SETTINGS = { settings: { rotationIntervalSeconds: 4 } };
 const CONTACT = 'the.owner@example.org';
@@ -34,16 +35,16 @@ describe('the audit', () => {
     await rpc.request('claim-namespace', { namespace });
     await rpc.request('claim-namespace', { namespace, contact: null });
     await declareObjects(await openConnection(connectionString), namespace);
-    await installation.logged('"name":"audit"', 'rotation', namespace);
+    await installation.logged('audit', { action: 'rotation', namespace });
     await manage(broker, 'DELETE', `/users/${encodeURIComponent(account)}`);
-    await installation.logged('"name":"audit"', 'repair', account);
+    await installation.logged('audit', { action: 'repair', subject: account });
     const doomed = await openConnection((await rpc.request('claim-namespace', { namespace })).connectionString);
     doomed.on('error', () => undefined);
     const revoker = await installation.rpc(REVOKER);
     await revoker.request('revoke-namespace', { namespace });
     const again = await claimOnceAllowed(rpc, namespace);
     await rpc.request('release-namespace', { namespace });
-    await installation.logged('"name":"audit"', 'deletion', namespace);
+    await installation.logged('audit', { action: 'deletion', namespace });
     await agent.stop();
 
     const records = await leftIn(installation);
@@ -58,7 +59,7 @@ describe('the audit', () => {
     for (const record of [find('claim', 'first claim'), find('claim', 'claim with another contact'), find('release')]) {
       assert.deepEqual([record.actor, record.actorName, record.outcome], ['client', TEAM, 'done']);
       assert.match(String(record.requestId), /\S/);
-      assert.ok(installation.log.some((line) => line.includes(`"correlationId":"${record.requestId}"`)));
+      assert.ok(linesWith(installation.log, 'request_served', { correlationId: record.requestId }).length > 0);
     }
     assert.equal(ofNamespace.filter(({ action }) => action === 'claim').length, 2, 'renewals are coalesced');
     assert.equal(find('revocation').actorName, REVOKER);
@@ -71,12 +72,12 @@ describe('the audit', () => {
     assert.deepEqual(find('deletion').details, { queues: 2, exchanges: 1 });
     assert.equal(find('deletion').reason, 'released');
 
-    const lines = installation.log.filter((line) => line.includes('"name":"audit"'));
+    const lines = linesWith(installation.log, 'audit', { name: 'audit' });
     assert.deepEqual(
-      lines.map((line) => (JSON.parse(line) as AuditRecord).id).toSorted((a, b) => a.localeCompare(b)),
+      lines.map(({ id }) => String(id)).toSorted((a, b) => a.localeCompare(b)),
       records.map(({ id }) => id).toSorted((a, b) => a.localeCompare(b)),
     );
-    const texts = [JSON.stringify(records), lines.join('')];
+    const texts = [JSON.stringify(records), JSON.stringify(lines)];
     const passwords = [connectionString, again.connectionString].map((url) => new URL(url).password);
     for (const text of texts) {
       for (const secret of [CONTACT, ...passwords]) assert.ok(!text.includes(secret), secret);

@@ -72,15 +72,15 @@ describe('a broker that is killed between a rotation and its record, and in the 
     await broker.start();
 
     // What RabbitMQ was told in the last moments may be lost with it: then the comparison puts it right.
-    await assertHonoured(given).catch(() => installation.logged('account_repaired', living));
+    await assertHonoured(given).catch(() => installation.logged('account_repaired', { namespace: living }));
     while (Date.now() < Date.parse(given.reclaimAt)) {
       await assertHonoured(given);
       await once(agent, 'step');
     }
-    await installation.logged('namespace_deleted', ending);
+    await installation.logged('namespace_deleted', { namespace: ending });
     assert.deepEqual(await objectsOf(installation, ending), []);
     await doomed.closed;
-    await installation.logged('namespace_rotated', living);
+    await installation.logged('namespace_rotated', { namespace: living });
     const renewed = await claim(living);
     assert.notEqual(renewed.connectionString, given.connectionString);
     await assertCredentialsWork(renewed);

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import { type Agent, startAgent } from '../../src/agent/agent.ts';
 import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { createTestLog } from '../support/test-log.ts';
+import { createTestLog, linesWith } from '../support/test-log.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { assertCredentialsWork, type Claimed, openPatientRpc } from '../support/claim-assertions.ts';
@@ -59,16 +59,16 @@ describe('a change of the agent secret', function () {
       await check();
     }
     while (names.some((namespace) => (handedOut.get(namespace)?.size ?? 0) < 4)) await check();
-    assert.ok(agents.every(({ lines }) => !lines.some((line) => line.includes('secret_missing'))));
+    assert.ok(agents.every(({ lines }) => linesWith(lines, 'secret_missing').length === 0));
 
     // An agent that was given neither.
     for (const { agent } of agents) await agent.stop();
     const alone = await begin(randomBytes(33).toString('base64'));
-    const told = await alone.logged('secret_missing', '"namespaces":3');
-    assert.match(told, /add it to PULSE_AGENT_PREVIOUS_SECRETS/);
+    const { msg } = await alone.logged('secret_missing', { namespaces: 3 });
+    assert.match(msg, /add it to PULSE_AGENT_PREVIOUS_SECRETS/);
     // What nobody can hand out any more is rotated for its owner, and whoever has it keeps it.
     for (const namespace of names) {
-      await alone.logged('namespace_rotated', namespace);
+      await alone.logged('namespace_rotated', { namespace });
       await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
     }
     await tryAll();

@@ -8,6 +8,7 @@ import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { fetchFrom, healthOf, scrape, untilHealth, untilSample } from '../support/agent-http.ts';
 import { interceptManagement, interceptStore } from '../support/step-observer.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
+import { linesWith } from '../support/test-log.ts';
 
 const OBSERVED = { httpPort: 0 } as const;
 
@@ -213,7 +214,7 @@ describe('an agent that starts and stops, asked from outside', () => {
       getGlobalParameter: async (...args) => await held.then(() => management.getGlobalParameter(...args)),
     });
     const starting = installation.start({ wrapManagement });
-    const { port } = JSON.parse(await installation.logged('http_server_started')) as { port: number };
+    const { port } = await installation.logged('http_server_started');
     const early = { httpPort: port } as Awaited<typeof starting>;
     assert.equal((await fetchFrom(early, '/healthz')).status, 200);
     const health = await untilHealth(
@@ -246,7 +247,7 @@ describe('an agent that starts and stops, asked from outside', () => {
   it('serves nothing over HTTP where no port is set', async () => {
     const installation = await makeInstallation();
     assert.equal((await installation.start()).httpPort, undefined);
-    assert.ok(!installation.log.some((line) => line.includes('http_server_started')));
+    assert.ok(linesWith(installation.log, 'http_server_started').length === 0);
   });
 
   it('without broker events is ready and degraded', async () => {

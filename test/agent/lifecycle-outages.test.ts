@@ -68,7 +68,7 @@ describe('rotation and expiry through an outage of', function () {
       await once(agent, 'step');
     }
     fault = undefined;
-    await installation.logged('namespace_deleted', ending);
+    await installation.logged('namespace_deleted', { namespace: ending });
     await closed;
     assert.deepEqual(await objectsOf(installation, ending), []);
     // Rotated again, and again.

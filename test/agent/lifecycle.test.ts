@@ -11,6 +11,7 @@ import {
   openAndAwaitClose,
   declareObjects,
 } from '../support/namespace-lifecycle.ts';
+import { linesWith } from '../support/test-log.ts';
 
 describe('the life of a namespace', function () {
   this.timeout(60_000);
@@ -30,7 +31,7 @@ describe('the life of a namespace', function () {
     await declareObjects(held, namespace);
     const credentials = [first.connectionString];
     for (const generation of [2, 3]) {
-      await installation.logged('namespace_rotated', namespace, `"generation":${generation}`);
+      await installation.logged('namespace_rotated', { namespace, generation });
       // Handed out before, and promised until after this.
       await assertCredentialsWork({ ...first, connectionString: credentials.at(-1) ?? '' });
       const next = await rpc.request('claim-namespace', { namespace });
@@ -57,8 +58,8 @@ describe('the life of a namespace', function () {
     const claimed = await rpc.request('claim-namespace', { namespace });
     const { connection, closed } = await openAndAwaitClose(claimed.connectionString);
     await declareObjects(connection, namespace);
-    await installation.logged('namespace_expiring', namespace);
-    await installation.logged('namespace_deleted', namespace);
+    await installation.logged('namespace_expiring', { namespace });
+    await installation.logged('namespace_deleted', { namespace });
     await closed;
     await assertLoginRefused(claimed.connectionString);
     assert.deepEqual(await objectsOf(installation, namespace), []);
@@ -66,10 +67,7 @@ describe('the life of a namespace', function () {
     await assert.rejects(rpc.request('claim-namespace', { namespace }), isConflict);
     await assertCredentialsWork(kept);
     assert.ok((await objectsOf(installation, similar)).includes(`queue/${similar}/one`));
-    assert.equal(
-      installation.log.filter((line) => line.includes('namespace_expiring') && line.includes(`"${namespace}"`)).length,
-      1,
-    );
+    assert.equal(linesWith(installation.log, 'namespace_expiring', { namespace }).length, 1);
   });
 
   it('ends when its owner releases it, even over a connection of its own, and begins anew with other passwords', async () => {
@@ -86,7 +84,7 @@ describe('the life of a namespace', function () {
     await closed;
     await assertLoginRefused(claimed.connectionString);
     assert.ok(performance.now() - askedMs < 2000);
-    await installation.logged('namespace_deleted', namespace);
+    await installation.logged('namespace_deleted', { namespace });
     assert.deepEqual(await objectsOf(installation, namespace), []);
     await assert.rejects(rpc.request('release-namespace', { namespace }), { code: 'ResourceNotFound' });
     const again = await claimOnceAllowed(rpc, namespace);
@@ -103,7 +101,7 @@ describe('the life of a namespace', function () {
     const operator = await installation.rpc(REVOKER);
     const namespace = teamNamespace();
     const first = await rpc.request('claim-namespace', { namespace });
-    await installation.logged('namespace_rotated', namespace);
+    await installation.logged('namespace_rotated', { namespace });
     const second = await rpc.request('claim-namespace', { namespace });
     const opened = await Promise.all(
       [first, second].map(({ connectionString }) => openAndAwaitClose(connectionString)),

@@ -12,6 +12,7 @@ import {
 } from '../support/agent.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';
+import { linesWith } from '../support/test-log.ts';
 
 const CLIENT = { clientId: 'pulse-agent', accessToken: randomBytes(20).toString('hex') };
 const WITH_CLIENT = {
@@ -89,7 +90,7 @@ describe('notices to owners', () => {
   it('are sent soon by the agent, and told in the log without the address', async () => {
     const scene = await start(WITH_CLIENT, ['notify:email:*']);
     const { id, queue } = await scene.add();
-    await scene.installation.logged('notice_sent', id);
+    await scene.installation.logged('notice_sent', { notice: id });
     const [mail, ...others] = scene.installation.taskcluster.mails;
     assert.equal(others.length, 0);
     assert.equal(mail?.address, CONTACT);
@@ -100,7 +101,7 @@ describe('notices to owners', () => {
   it('that the client may not send wait for an operator, and then go out', async () => {
     const scene = await start(WITH_CLIENT, []);
     const notice = await scene.add();
-    await scene.installation.logged('notice_delayed', notice.id, 'InsufficientScopes');
+    await scene.installation.logged('notice_delayed', { notice: notice.id, error: 'InsufficientScopes' });
     const { store, installation } = scene;
     installation.taskcluster.setClient({ ...CLIENT, scopes: [`notify:email:${CONTACT}`] });
     // The pause passes.
@@ -108,7 +109,7 @@ describe('notices to owners', () => {
     assert.ok(waiting !== undefined && waiting.nextAttemptMs > Date.now() + 500_000);
     const due = { ...waiting, revision: waiting.revision + 1, nextAttemptMs: Date.now() };
     assert.ok(await store.notices.replace(due, waiting.revision));
-    await installation.logged('notice_sent', notice.id);
+    await installation.logged('notice_sent', { notice: notice.id });
     assertDiscreet(scene);
   });
 
@@ -119,7 +120,7 @@ describe('notices to owners', () => {
       'notify',
     );
     const { id, namespace, queue } = await scene.add();
-    await scene.installation.logged('notice_failed', id);
+    await scene.installation.logged('notice_failed', { notice: id });
     await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'DenylistedAddress' });
     assertDiscreet(scene);
   });
@@ -127,11 +128,11 @@ describe('notices to owners', () => {
   it('cannot be sent without a client: the agent says so when it starts, and of each', async () => {
     const scene = await start({}, []);
     const { installation } = scene;
-    await installation.logged('risky_choice', '"choice":"no-notices"', 'set TASKCLUSTER_CLIENT_ID');
+    await installation.logged('risky_choice', { choice: 'no-notices', msg: /set TASKCLUSTER_CLIENT_ID/ });
     const { id, namespace, queue } = await scene.add();
-    await installation.logged('notice_failed', id);
+    await installation.logged('notice_failed', { notice: id });
     await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'NotConfigured' });
-    assert.equal(installation.log.filter((line) => line.includes('"choice":"no-notices"')).length, 1);
+    assert.equal(linesWith(installation.log, 'risky_choice', { choice: 'no-notices' }).length, 1);
   });
 });
 

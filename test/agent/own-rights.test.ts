@@ -10,23 +10,23 @@ import { readDocument, section } from '../docs/documents.ts';
 
 type Permission = 'configure' | 'write' | 'read';
 
-/** A right of the agent's account, and how its lack shows. */
+/** A right of the agent's account, and what shows that it is missing. */
 interface Right {
   readonly where: 'vhost' | 'eventVhost';
   readonly permission: Permission;
-  /** The names that it is about, as a regular expression. */
+  /** The exchanges and queues that it covers, as a regular expression. */
   readonly name: string;
-  /** What the error of the start or a line of the log says without it. */
+  /** Without it, the error of the start (`<code>: <message>`), or the code of a log line. */
   readonly without: RegExp;
 }
 
 const NO_TOPOLOGY = /BrokerRefused.*topology/;
 const NO_REQUESTS = /BrokerRefused.*read its queues/;
-const NO_REPLIES = /reply_(channel|connection)_error/;
-const NO_EVENTS = /event_not_published/;
-const NO_BROKER_EVENTS = /broker_events_error/;
-const NOTHING_ENDS = /namespace_work_failed/;
-const BINDINGS_STAY = /foreign_binding_not_removed/;
+const NO_REPLIES = /^reply_(channel|connection)_error$/;
+const NO_EVENTS = /^event_not_published$/;
+const NO_BROKER_EVENTS = /^broker_events_error$/;
+const NO_DELETION = /^namespace_work_failed$/;
+const NO_UNBINDING = /^foreign_binding_not_removed$/;
 
 /** All of them; `<id>` is the agent's id. */
 const RIGHTS: readonly Right[] = [
@@ -38,17 +38,17 @@ const RIGHTS: readonly Right[] = [
     { where: 'vhost', permission: 'write', name, without: NO_TOPOLOGY },
   ]),
   ...['queue/taskcluster-.*', 'exchange/taskcluster-.*'].map(
-    (name): Right => ({ where: 'vhost', permission: 'configure', name, without: NOTHING_ENDS }),
+    (name): Right => ({ where: 'vhost', permission: 'configure', name, without: NO_DELETION }),
   ),
   { where: 'vhost', permission: 'write', name: 'amq\\.default', without: NO_REPLIES },
   { where: 'vhost', permission: 'write', name: 'rpc/<id>/v1/dead', without: NO_REPLIES },
   { where: 'vhost', permission: 'write', name: 'exchange/<id>/v1/events', without: NO_EVENTS },
-  { where: 'vhost', permission: 'write', name: 'rpc/<id>/v1', without: BINDINGS_STAY },
+  { where: 'vhost', permission: 'write', name: 'rpc/<id>/v1', without: NO_UNBINDING },
   { where: 'vhost', permission: 'read', name: 'rpc/<id>/v1', without: NO_TOPOLOGY },
   { where: 'vhost', permission: 'read', name: 'rpc/<id>/v1/dead', without: NO_TOPOLOGY },
   { where: 'vhost', permission: 'read', name: 'queue/<id>/v1/requests', without: NO_REQUESTS },
   { where: 'vhost', permission: 'read', name: 'queue/<id>/v1/unknown-methods', without: NO_REQUESTS },
-  { where: 'vhost', permission: 'read', name: 'exchange/.*', without: BINDINGS_STAY },
+  { where: 'vhost', permission: 'read', name: 'exchange/.*', without: NO_UNBINDING },
   ...(['configure', 'write', 'read'] as const).map(
     (permission): Right => ({
       where: 'eventVhost',
@@ -96,7 +96,7 @@ describe("the rights of the agent's own account", function () {
     await manage(broker, 'PUT', `/users/${vhost.user}`, { password: vhost.password, tags });
   };
 
-  /** Has the agent do everything that it does on the broker. Without a right some of it never ends. */
+  /** Makes the agent use each of its rights. It does not return while one is missing. */
   const doEverything = async (): Promise<void> => {
     const { broker, names, config, vhost } = installation;
     const namespace = teamNamespace();
@@ -109,26 +109,27 @@ describe("the rights of the agent's own account", function () {
     const deadLetter = new Promise((resolve, reject) => {
       watching.consume(names.deadQueue, resolve, { noAck: true }).catch(reject);
     });
-    // Without some right the test is over before anybody waits for it.
+    // Without some right the test ends before it awaits this.
     deadLetter.catch(() => undefined);
     const stranger = await installation.requester();
-    await stranger.publish(stranger.compose({ method: 'ping', replyTo: 'a queue of somebody' }));
+    await stranger.publish(stranger.compose({ method: 'ping', replyTo: 'a queue of another user' }));
     await deadLetter;
 
     const owner = await (await openConnection(connectionString)).createChannel();
     const source = `exchange/${namespace}/x`;
     await owner.assertExchange(source, 'topic');
     await owner.bindExchange(names.rpcExchange, source, 'smuggled');
-    await installation.logged('foreign_binding_removed', source);
+    await installation.logged('foreign_binding_removed', { source });
     await manage(broker, 'DELETE', `/users/${config.usernamePrefix}${namespace}-1`);
-    await installation.logged('account_repaired', namespace);
+    await installation.logged('account_repaired', { namespace });
 
     const again = await client.request('claim-namespace', { namespace });
     await declareObjects(await openConnection(again.connectionString), namespace);
     await client.request('release-namespace', { namespace });
     await untilDeleted(installation, client, namespace);
   };
-  /** What an agent without some right says: the error of its start, or the first line of its log that fits. */
+
+  /** The error of the agent's start, or the first wanted code that it logs. */
   const symptomOf = async (wanted: RegExp): Promise<string> => {
     const from = installation.log.length;
     let agent: Agent;
@@ -140,10 +141,12 @@ describe("the rights of the agent's own account", function () {
     }
     const over = new AbortController();
     const done = doEverything().then(
-      () => 'nothing is missing',
-      (error: unknown) => `it fails otherwise: ${String(error)}`,
+      () => 'no symptom',
+      (error: unknown) => `another failure: ${String(error)}`,
     );
-    const seen = installation.found((lines) => lines.slice(from).find((text) => wanted.test(text)), over.signal);
+    const codes = (lines: readonly string[]): string[] =>
+      lines.slice(from).map((line) => String((JSON.parse(line) as { code?: unknown }).code));
+    const seen = installation.found((lines) => codes(lines).find((code) => wanted.test(code)), over.signal);
     try {
       return await Promise.race([seen, done]);
     } finally {
@@ -152,26 +155,26 @@ describe("the rights of the agent's own account", function () {
     }
   };
 
-  it('with exactly these it does everything', async () => {
+  it('are enough for everything that the agent does', async () => {
     await giveRights(RIGHTS);
-    assert.equal(await symptomOf(/(?!)/), 'nothing is missing');
+    assert.equal(await symptomOf(/(?!)/), 'no symptom');
   });
 
   for (const right of RIGHTS) {
-    it(`without ${right.permission} on ${right.name} in its ${right.where} something is missing`, async () => {
+    it(`without ${right.permission} on ${right.name} in its ${right.where} are too few`, async () => {
       await giveRights(RIGHTS.filter((other) => other !== right));
       assert.match(await symptomOf(right.without), right.without);
     });
   }
 
   for (const tags of ['', 'management', 'monitoring', 'policymaker,monitoring']) {
-    it(`with the tags "${tags}" in the place of administrator it does not start`, async () => {
+    it(`do not let the agent start with the tags "${tags}" in place of administrator`, async () => {
       await giveRights(RIGHTS, tags);
       await assert.rejects(installation.start(), { code: 'BrokerRefused' });
     });
   }
 
-  it('are in the documentation, each of them, and no other', () => {
+  it('are those in the documentation', () => {
     const text = section(readDocument('operations.md'), "### The agent's RabbitMQ account");
     const documented = [...text.matchAll(/^\| ((?:configure|write|read)[, a-z]*) \| (`.*?) \| .* \| .* \|$/gm)].flatMap(
       ([, permissions = '', on = '']) =>
@@ -186,7 +189,7 @@ describe("the rights of the agent's own account", function () {
     assert.deepEqual(documented.toSorted(), measured.toSorted());
   });
 
-  it('are given by the documented patterns, and are what verify looks for', () => {
+  it('match the documented patterns, and are what verify checks', () => {
     const documented = documentedRights();
     const exactly = { configure: of('configure'), write: of('write'), read: of('read') };
     for (const { where, permission, name } of RIGHTS) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
+import { linesWith } from '../support/test-log.ts';
 
 describe('repair of a running installation', function () {
   this.timeout(BROKER_START_MS);
@@ -18,11 +19,11 @@ describe('repair of a running installation', function () {
     const account = `${config.usernamePrefix}${namespace}-1`;
     await manage(broker, 'DELETE', `/users/${account}`);
     await installation.start();
-    assert.ok(installation.log.some((line) => line.includes('account_repaired') && line.includes('["account"')));
+    assert.ok(linesWith(installation.log, 'account_repaired', { account, repaired: /^\["account"/ }).length > 0);
     await (await connect(connectionString)).close();
 
     await manage(broker, 'PUT', `/users/${account}`, { password: 'by hand', tags: '' });
-    await installation.logged('account_repaired', '["password"');
+    await installation.logged('account_repaired', { account, repaired: /^\["password"/ });
     await (await connect(connectionString)).close();
   });
 

@@ -211,7 +211,7 @@ describe('messages that did not come through the rpc exchange', () => {
         () => undefined,
       );
       await requester.publish(sent);
-      await installation().logged(sent.correlationId, '"sent":"dropped"');
+      await installation().logged('request_served', { correlationId: sent.correlationId, sent: 'dropped' });
       await requester.request({ method: 'ping' });
       assert.equal(answered, false, sent.method);
     }

@@ -45,7 +45,7 @@ describe('secrets', () => {
       signatures.push(String(sent.options.headers?.['authorization']));
       if (sent.options.replyTo !== 'amq.rabbitmq.reply-to') {
         await requester.publish(sent);
-        await installation.logged(sent.correlationId);
+        await installation.logged('request_served', { correlationId: sent.correlationId });
         return;
       }
       const { json } = await requester.request(sent);

@@ -212,7 +212,8 @@ describe('signatures over AMQP', () => {
     const { claimantUser } = installation().names;
     const sent = requester.compose({ method: 'ping', options: { userId: claimantUser } });
     await requester.request(sent);
-    assert.match(await installation().logged(sent.correlationId), new RegExp(`"userId":"${claimantUser}"`));
+    const { userId } = await installation().logged('request_served', { correlationId: sent.correlationId });
+    assert.equal(userId, claimantUser);
     const channel = await (await openConnection(installation().claimantUrl)).createChannel();
     const closed = new Promise<Error & { code?: number }>((resolve) => channel.once('error', resolve));
     channel.publish(installation().names.rpcExchange, 'ping', Buffer.from('{}'), { userId: 'somebody-else' });

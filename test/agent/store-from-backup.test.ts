@@ -10,6 +10,7 @@ import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '..
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
 import { assertCredentialsWork, assertHonoured, type Claimed, openPatientRpc } from '../support/claim-assertions.ts';
 import { objectsOf, declareObjects } from '../support/namespace-lifecycle.ts';
+import { linesWith } from '../support/test-log.ts';
 
 describe('a store', function () {
   this.timeout(BROKER_START_MS);
@@ -25,7 +26,7 @@ describe('a store', function () {
     cpSync(folder, `${folder}-backup`, { recursive: true });
 
     agent = await installation.start();
-    await installation.logged('namespace_rotated', old, '"generation":3');
+    await installation.logged('namespace_rotated', { namespace: old, generation: 3 });
     const before = await claim(rpc, old);
     const later = await claim(rpc, unclaimed);
     await declareObjects(await openConnection(before.connectionString), old);
@@ -37,8 +38,8 @@ describe('a store', function () {
     const said = installation.log.length;
     await installation.start();
     const lines = installation.log.slice(said);
-    assert.ok(lines.some((line) => line.includes('record_advanced') && line.includes(old)));
-    assert.ok(lines.some((line) => line.includes('unknown_users') && line.includes(`${unclaimed}-1`)));
+    assert.ok(linesWith(lines, 'record_advanced', { namespace: old }).length > 0);
+    assert.ok(linesWith(lines, 'unknown_users', { users: RegExp(`${unclaimed}-1`) }).length > 0);
     await assertHonoured(before, assertCredentialsWork);
     // Nobody knows until when its password was promised, so it works for as long as nobody claims.
     await assertCredentialsWork(later);
@@ -68,7 +69,7 @@ describe('a store', function () {
     await assertCredentialsWork(before);
     await adopt(installation);
     await installation.start();
-    assert.ok(installation.log.some((line) => line.includes('unknown_users') && line.includes(`${namespace}-1`)));
+    assert.ok(linesWith(installation.log, 'unknown_users', { users: RegExp(`${namespace}-1`) }).length > 0);
     await assertCredentialsWork(before);
     const again = await claim(rpc, namespace);
     assert.notEqual(again.connectionString, before.connectionString);

@@ -12,6 +12,7 @@ import {
   makeWatchedInstallation,
   waitUntil,
 } from '../support/watched-installation.ts';
+import { linesWith } from '../support/test-log.ts';
 
 /** A gate that is closed until it is opened. */
 function makeGate(): { open: () => void; passed: Promise<void> } {
@@ -53,7 +54,7 @@ describe('watching on a broker that fails', function () {
     await installation.logged('alarm_cleared');
     const isTold = (type: string): boolean =>
       events.seen.some((event) => event.type === type && event.subject === queue) ||
-      installation.log.some((line) => line.includes('event_not_published') && line.includes(type));
+      linesWith(installation.log, 'event_not_published', { type }).length > 0;
     await waitUntil(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
     await installation.remove();
   });
@@ -67,7 +68,7 @@ describe('watching on a broker that fails', function () {
         return await call();
       });
     await installation.start({ wrapManagement });
-    const flowed = (): number => installation.log.filter((line) => line.includes('broker_events_started')).length;
+    const flowed = (): number => linesWith(installation.log, 'broker_events_started').length;
     await waitUntil(() => flowed() === 1, 'broker events');
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);

@@ -4,6 +4,7 @@ import { REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.
 import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
+import { linesWith } from '../support/test-log.ts';
 
 interface Exit {
   readonly exitCode: number | NodeJS.Signals | null;
@@ -199,10 +200,10 @@ describe('the commands of a client', () => {
           setInterval(() => {}, 1000);`;
         const running = await start(held(script, namespace, '--release'));
         await running.printed('up');
-        await installation().logged('"method":"claim-namespace"', namespace);
+        await installation().logged('request_served', { method: 'claim-namespace', namespace });
         // The first claim began the lease; every rotation brings another one.
         const claims = (): number =>
-          installation().log.filter((line) => line.includes('"claim-namespace"') && line.includes(namespace)).length;
+          linesWith(installation().log, 'request_served', { method: 'claim-namespace', namespace }).length;
         const before = claims();
         await installation().found(() => (claims() > before ? true : undefined));
         running.signal('SIGHUP');

@@ -58,7 +58,7 @@ describe('docs/operations.md: commands', function () {
     const { config, names, vhost, broker } = installation();
     const requester = await installation().requester();
     await requester.publish(requester.compose({ method: 'ping', replyTo: null }));
-    await installation().logged('dead-lettered');
+    await installation().logged('request_served', { sent: 'dead-lettered' });
     const block = operations.take('curl -s -u agent:password', {
       'agent:password': `${vhost.user}:${vhost.password}`,
       'localhost:15672': `127.0.0.1:${broker.managementPort}`,

@@ -64,7 +64,7 @@ describe('docs/recover.md, changing', function () {
     await team.channel.assertQueue(queue, { durable: true });
     await team.fill(queue, watched.config.warnAtMessages);
     await events.of('queue.warning', queue);
-    await watched.logged('notice_delayed', 'AuthenticationFailed');
+    await watched.logged('notice_delayed', { error: 'AuthenticationFailed' });
     assert.equal(watched.taskcluster.mails.length, 0);
 
     await agent.stop();

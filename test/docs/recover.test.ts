@@ -8,7 +8,6 @@ import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 import { runCommandLine } from '../support/command-line.ts';
-import { waitUntil } from '../support/watched-installation.ts';
 import { runShell, useBlocks } from './blocks.ts';
 import { readDocument } from './documents.ts';
 
@@ -92,10 +91,7 @@ describe('docs/recover.md', function () {
     await installation.start();
     await installation.logged('broker_events_unavailable');
     await runShell(enable, { env: { PATH } });
-    await waitUntil(
-      () => installation.log.some((line) => line.includes('broker_events_started')),
-      'broker_events_started',
-    );
+    await installation.logged('broker_events_started');
     const { vhost } = installation.vhost;
     for (const [command, shown] of [
       ['rabbitmqctl list_queues -p pulse name messages consumers', /\/v1\/requests\t0\t1$/m],

@@ -1,12 +1,34 @@
-/** What an agent logs in a test. */
+import { isDeepStrictEqual } from 'node:util';
+import type { LogCode } from '../../src/util/log-codes.ts';
+
+/** A line of an agent's log, parsed. */
+export interface LogLine {
+  readonly code: LogCode;
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/**
+ * The fields that a line must have, whatever others it has. A RegExp is tried against a text, or the JSON of anything
+ * else; an object names fields in turn; every other value must be equal.
+ */
+export type WantedFields = Readonly<Record<string, unknown>>;
+
+/**
+ * The log of agents in a test.
+ *
+ * @example
+ * await log.logged('account_repaired', { namespace, repaired: ['password'] });
+ */
 export interface TestLog {
-  /** Oldest first. */
+  /** Each a JSON object, oldest first. A test may empty it. */
   readonly lines: string[];
   /** For the options of `createLog`. */
   readonly write: (line: string) => void;
-  /** Waits for a line in which all of these occur. */
-  readonly logged: (...texts: readonly string[]) => Promise<string>;
-  /** Waits until something is found in the log; rejects when that takes too long, or with the signal's reason. */
+  /** Waits for a line of this code with these fields, and returns it; it may be there already. */
+  readonly logged: (code: LogCode, fields?: WantedFields) => Promise<LogLine>;
+  /** Waits until `find` returns something; rejects after a minute, or with the signal's reason. */
   readonly found: <Found>(
     find: (lines: readonly string[]) => Found | undefined,
     signal?: AbortSignal,
@@ -18,7 +40,23 @@ const PATIENCE_MS = 60_000;
 /** How many lines the message of a failure has. */
 const LAST_LINES = 20;
 
-/** Collects what is logged, and wakes who waits for it. */
+/** The lines of this code with these fields, oldest first. */
+export function linesWith(lines: readonly string[], code: LogCode, fields: WantedFields = {}): LogLine[] {
+  // Parsing is slow where a test logs ten thousand lines, so most lines are left out before.
+  return lines
+    .filter((line) => line.includes(`"${code}"`))
+    .map((line) => JSON.parse(line) as LogLine)
+    .filter((line) => line.code === code && fits(line, fields));
+}
+
+function fits(value: unknown, wanted: unknown): boolean {
+  if (wanted instanceof RegExp) return wanted.test(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
+  if (typeof wanted !== 'object' || wanted === null || Array.isArray(wanted)) return isDeepStrictEqual(value, wanted);
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(wanted).every(([name, inner]) => fits((value as Record<string, unknown>)[name], inner));
+}
+
+/** Makes an empty log. */
 export function createTestLog(): TestLog {
   const lines: string[] = [];
   const listeners = new Set<() => void>();
@@ -26,16 +64,16 @@ export function createTestLog(): TestLog {
     new Promise((resolve, reject) => {
       const settle = (): void => {
         clearTimeout(timer);
-        listeners.delete(look);
-        signal?.removeEventListener('abort', give);
+        listeners.delete(check);
+        signal?.removeEventListener('abort', abort);
       };
-      const look = (): void => {
+      const check = (): void => {
         const wanted = find(lines);
         if (wanted === undefined) return;
         settle();
         resolve(wanted);
       };
-      const give = (): void => {
+      const abort = (): void => {
         settle();
         reject(signal?.reason as Error);
       };
@@ -43,9 +81,9 @@ export function createTestLog(): TestLog {
         settle();
         reject(new Error(`No such line was logged in ${PATIENCE_MS} ms:\n${lines.slice(-LAST_LINES).join('')}`));
       }, PATIENCE_MS);
-      listeners.add(look);
-      signal?.addEventListener('abort', give);
-      look();
+      listeners.add(check);
+      signal?.addEventListener('abort', abort);
+      check();
     });
   return {
     lines,
@@ -54,6 +92,6 @@ export function createTestLog(): TestLog {
       for (const listener of listeners) listener();
     },
     found,
-    logged: (...texts) => found((all) => all.find((line) => texts.every((text) => line.includes(text)))),
+    logged: (code, fields) => found((all) => linesWith(all, code, fields)[0]),
   };
 }

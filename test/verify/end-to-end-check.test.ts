@@ -92,7 +92,7 @@ describe('the round of verify', function () {
     const reports = await go('ping', 'claim');
     assert.equal(reports.at(-1)?.outcome, 'failed');
     await round.close();
-    await installation().logged('release-namespace', namespace, '"outcome":"result"');
+    await installation().logged('request_served', { method: 'release-namespace', namespace, outcome: 'result' });
   });
 
   it('releases over another connection when the one that claimed is gone', async () => {
@@ -103,7 +103,7 @@ describe('the round of verify', function () {
     await go('ping', 'claim');
     relay.restore();
     await round.close();
-    await installation().logged('release-namespace', namespace, '"outcome":"result"');
+    await installation().logged('request_served', { method: 'release-namespace', namespace, outcome: 'result' });
   });
 
   it('says how long it has waited, and for what, when a queue is not deleted', async () => {
