@@ -267,7 +267,7 @@ describe('the commands of a client', () => {
         '--type',
         'namespace.claimed',
       ]);
-      await watching.told;
+      await watching.received;
       await runJson(['claim', namespace]);
       await running.printed('\n');
       running.signal('SIGINT');

@@ -10,46 +10,46 @@ import type { Moment } from './step-observer.ts';
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 type ReportOf<Is extends Report['is']> = Report & { readonly is: Is };
 
-/** How long an agent may take for anything, in ms; other tests may keep the machine busy. */
+/** How long an agent may take for one step, in ms: the machine may be busy. */
 const PATIENCE_MS = 60_000;
 
-/** How much of an agent's log is kept for the message of a failure, in characters. */
+/** How much of the log a failure shows, in characters. */
 const LOG_TAIL = 4000;
 
-/** An agent in a process of its own. */
+/** An agent in its own process (`crashing-agent.ts`). */
 export interface AgentProcess {
   /**
-   * The process sends itself this signal at this step.
+   * Makes the process send itself this signal at this step.
    *
-   * @param about counts only calls that are given this text, such as a namespace, and replies and acknowledgements;
-   *   without it nothing else should be under way.
+   * @param about counts only calls with this text in their arguments, such as a namespace, and replies and
+   *   acknowledgements; without it the agent should have no other work
    */
   arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void>;
-  /** Waits until the agent has sent itself the signal it was armed with, and that has worked. */
+  /** Waits until the agent has sent itself the signal, and is dead or stopped. */
   signalled(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void>;
-  /** Goes on after a SIGSTOP before a call; resolves when that call is over, whether it was made or failed. */
+  /** Continues after a SIGSTOP before a call; resolves when that call has returned or failed. */
   resume(): Promise<void>;
   /**
-   * Looks until something is found, again whenever the agent has written to the store or to the broker.
+   * Calls `check` until it finds something, again after each write of the agent to the store or the broker.
    *
-   * @param patienceMs how long it may take; a minute without a write when absent
+   * @param patienceMs how long to wait; until a minute without a write when absent
    */
-  until<Found>(look: () => Promise<Found | undefined>, patienceMs?: number): Promise<Found>;
-  /** The steps that it takes while `work` is under way, up to and including the one called `last`, in order. */
+  until<Found>(check: () => Promise<Found | undefined>, patienceMs?: number): Promise<Found>;
+  /** The steps that the agent takes while `work` runs, in order, up to and including `last`. */
   stepsOf(work: () => Promise<unknown>, last: string, about?: string): Promise<string[]>;
-  /** Whether it serves requests at the end of its start; false: it has died before. */
+  /** Whether the start succeeded; false: the agent died before. */
   survivedStart(): Promise<boolean>;
-  /** What became of its requests so far, by `<method> <outcome>`. */
+  /** How many requests it has served, by `<method> <outcome>`. */
   requestCounts(): Promise<Readonly<Record<string, number>>>;
-  /** Stops it as SIGTERM does and waits for its end. */
+  /** Stops it as SIGTERM does, and waits for its exit. */
   stop(): Promise<void>;
-  /** Kills it and waits for its end. */
+  /** Kills it, and waits for its exit. */
   kill(): Promise<void>;
-  /** The latest of its log. */
+  /** The end of its log. */
   log(): string;
 }
 
-/** Starts an agent with this environment; it is killed after the test at the latest. */
+/** Starts an agent with this environment. It is killed after the test at the latest. */
 export async function startAgentProcess(environment: Readonly<Record<string, string>>): Promise<AgentProcess> {
   const agent = await spawnAgent(environment, {});
   await agent.next('ready');
@@ -57,7 +57,7 @@ export async function startAgentProcess(environment: Readonly<Record<string, str
 }
 
 /**
- * Starts an agent that kills itself at this step of its start, or, when that is not taken there, later.
+ * Starts an agent that kills itself at this step of its start, or later where its start does not take that step.
  *
  * @param step `any` is the first write to the broker
  */
@@ -87,9 +87,9 @@ class ObservedAgent implements AgentProcess {
   readonly #child: Child;
   readonly #exited: Promise<void>;
   readonly #reports: Report[] = [];
-  /** Of how many calls it has told that they are over, and which those were since it was armed. */
+  /** How many calls have finished, and which ones since it was armed. */
   #writes = 0;
-  readonly #over = new Set<string | undefined>();
+  readonly #finished = new Set<string | undefined>();
   #stoppedBefore: string | undefined;
   readonly #waiting = new Set<() => void>();
   #log = '';
@@ -97,7 +97,7 @@ class ObservedAgent implements AgentProcess {
   constructor(child: Child) {
     this.#child = child;
     this.#exited = new Promise((resolve) => {
-      // `close` comes when all that it wrote has been read.
+      // Unlike `exit`, `close` comes when all output has been read.
       child.once('close', () => {
         resolve();
         this.#wake();
@@ -109,9 +109,9 @@ class ObservedAgent implements AgentProcess {
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const report = JSON.parse(line) as Report;
-      if (report.is === 'over') {
+      if (report.is === 'finished') {
         this.#writes += 1;
-        this.#over.add(report.step);
+        this.#finished.add(report.step);
       } else this.#reports.push(report);
       this.#wake();
     });
@@ -120,30 +120,30 @@ class ObservedAgent implements AgentProcess {
   async arm(step: string, moment: Moment, signal: 'SIGKILL' | 'SIGSTOP', about?: string): Promise<void> {
     this.#order({ do: 'arm', step, moment, signal, ...(about === undefined ? {} : { about }) });
     await this.next('armed');
-    this.#over.clear();
+    this.#finished.clear();
   }
 
   async signalled(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void> {
     this.#stoppedBefore = (await this.next('signal')).step;
     if (signal === 'SIGKILL') await this.#exited;
-    else await this.#until(() => stateOf(this.#child.pid) === 'T' || undefined, 'it does not stop', 5);
+    else await this.#until(() => stateOf(this.#child.pid) === 'T' || undefined, 'it does not react to SIGSTOP', 5);
   }
 
   async resume(): Promise<void> {
     this.#child.kill('SIGCONT');
-    await this.#until(() => this.#over.has(this.#stoppedBefore) || undefined, 'it does not go on');
+    await this.#until(() => this.#finished.has(this.#stoppedBefore) || undefined, 'it does not continue');
   }
 
-  async until<Found>(look: () => Promise<Found | undefined>, patienceMs = Infinity): Promise<Found> {
+  async until<Found>(check: () => Promise<Found | undefined>, patienceMs = Infinity): Promise<Found> {
     const late = performance.now() + patienceMs;
     for (;;) {
       const writes = this.#writes;
       const isLast = performance.now() > late;
-      const found = await look();
+      const found = await check();
       if (found !== undefined) return found;
-      if (isLast) throw new Error(`The agent has not done it in ${patienceMs} ms. The end of its log:\n${this.#log}`);
-      const mayLook = (): boolean => this.#writes > writes || performance.now() > late;
-      await this.#until(() => mayLook() || undefined, 'it writes nothing more');
+      if (isLast) throw new Error(`Not within ${patienceMs} ms. The end of the agent's log:\n${this.#log}`);
+      const mayCheck = (): boolean => this.#writes > writes || performance.now() > late;
+      await this.#until(() => mayCheck() || undefined, 'it stopped writing');
     }
   }
 
@@ -187,7 +187,7 @@ class ObservedAgent implements AgentProcess {
     await this.#exited;
   }
 
-  /** Takes the first report of this kind out of those that nobody has taken. */
+  /** Takes the next report of this kind. */
   async next<Is extends Report['is']>(is: Is): Promise<ReportOf<Is>> {
     return await this.#until(() => {
       const index = this.#reports.findIndex((report) => report.is === is);
@@ -210,7 +210,7 @@ class ObservedAgent implements AgentProcess {
     }
   }
 
-  /** Until something happens, or so long. */
+  /** Waits for a report or the exit, at most this long. */
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
@@ -234,6 +234,6 @@ class ObservedAgent implements AgentProcess {
 
 /** The state letter of a process in /proc: T is stopped. */
 function stateOf(pid: number | undefined): string | undefined {
-  // The name before it is in parentheses and may hold anything.
+  // The command name before it is in parentheses and may contain spaces.
   return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.slice(0, 1);
 }

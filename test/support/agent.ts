@@ -18,48 +18,48 @@ import { openDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { makeFolder, unique } from './folders.ts';
 import { openRequester, type Requester } from './requester.ts';
 
-/** How a test's installation differs from the ordinary one. */
+/** How a test's installation differs from the default. */
 export interface InstallationOptions {
-  /** The shared one when left out. */
+  /** The shared one when absent. */
   readonly broker?: LocalRabbitMQ;
   readonly settings?: Partial<FileSettings>;
-  /** More of the environment, or, when empty, less. */
+  /** Variables that are added, or, with an empty value, removed. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Ports of relays by which the agent, and nobody else, reaches its broker. */
+  /** Ports of relays through which the agent, and no client, reaches its broker. */
   readonly relays?: { readonly amqpPort: number; readonly managementPort: number };
 }
 
-/** All that an agent needs, under names of its own, and who talks to it. */
+/** Everything that an agent needs, under unique names, and clients for it. */
 export interface TestInstallation {
   readonly broker: LocalRabbitMQ;
   readonly vhost: TestVhost;
   readonly taskcluster: LocalTaskcluster;
-  /** With which another process finds the same installation. */
+  /** The environment with which another process joins this installation. */
   readonly environment: Readonly<Record<string, string>>;
   readonly config: Config;
   readonly names: ContractNames;
   readonly claimantUrl: string;
   readonly claimantPassword: string;
-  /** The lines of the log of every agent that was started here, at level trace. */
+  /** The log lines of all agents of this installation, at level trace. */
   readonly log: string[];
-  /** Wait for a line of the log, and for anything that can be found in it. */
+  /** See {@link TestLog}. */
   readonly logged: TestLog['logged'];
   readonly found: TestLog['found'];
-  /** Starts an agent here; it is stopped with the installation. */
+  /** Starts an agent; it is stopped with the installation. */
   start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
-  /** A client of the library, as the claimant unless told, with the credentials of `clientId`. */
+  /** An RPC client with the Taskcluster credentials of `clientId`; it connects as the claimant unless `url` is given. */
   rpc(clientId?: string, url?: string): Promise<Rpc>;
-  /** The client that is part of this package, as the claimant unless told, with the credentials of `clientId`. Closed after the test. */
+  /** A client of the client library, otherwise like {@link rpc}. It is closed after the test. */
   client(clientId?: string, options?: Partial<ClientOptions>): PulseAgentClient;
-  /** A raw client with a connection of its own, as the claimant unless told. */
+  /** A raw client on its own connection; it connects as the claimant unless `url` is given. */
   requester(url?: string): Promise<Requester>;
-  /** What arrives in the dead-letter queue from now on, and what is there. */
+  /** Consumes the dead-letter queue. */
   deadLetters(): Promise<DeadLetters>;
   /** Stops and removes everything. */
   remove(): Promise<void>;
 }
 
-/** Clients of the stand-in: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes, an operator. */
+/** Taskcluster clients: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes, an operator. */
 export const TEAM = 'team/service';
 export const OTHER = 'other/service';
 export const NEWCOMER = 'newcomer';
@@ -77,7 +77,7 @@ export function teamNamespace(): string {
   return unique('taskcluster-team');
 }
 
-/** Prepares an installation without starting an agent. It is removed after the test, or after the run. */
+/** Makes an installation without an agent. It is removed after the test, or after the run. */
 export async function makeInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
   const broker = options.broker ?? (await sharedBroker());
   const vhost = await createVhost(broker);
@@ -92,7 +92,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     audience: 'agent.test',
     usernamePrefix: unique('user'),
     logLevel: 'trace',
-    // No client here waits between login and opening for longer, unless it is to find out about that.
+    // Only the tests of this limit wait between login and opening for longer.
     handshakeTimeoutSeconds: 1,
     ...options.settings,
   };
@@ -143,7 +143,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     async start(agentOptions = {}) {
       const started = await startAgent(config, { log, ...agentOptions });
       let stopped: Promise<void> | undefined;
-      // A test may stop it as well.
+      // A test may stop it too.
       const agent: Agent = { ...started, stop: () => (stopped ??= started.stop()) };
       agents.push(agent);
       return agent;
@@ -190,12 +190,12 @@ export function useInstallation(
     await installation?.remove();
   });
   return () => {
-    if (installation === undefined) throw new Error('The installation is there from the first hook on, not before.');
+    if (installation === undefined) throw new Error('The installation is ready only from the first hook on.');
     return installation;
   };
 }
 
-/** What an agent leaves outside of its vhost. */
+/** Removes what an agent leaves outside its vhost. */
 async function removeTraces(broker: LocalRabbitMQ, config: Config): Promise<void> {
   const { body } = await manage(broker, 'GET', '/users');
   for (const { name } of body as { name: string }[]) {

@@ -5,7 +5,7 @@ import { type BrokerIdentity, brokerEnvironment } from '../../dev/rabbitmq-files
 import { ensureRabbitMQ } from '../../dev/rabbitmq-install.ts';
 import { makeFolder } from './folders.ts';
 
-/** A PATH on which RabbitMQ's commands are about this broker. */
+/** A PATH on which RabbitMQ's commands act on this broker. */
 export async function pathWithCommandsOf({ folder }: LocalRabbitMQ): Promise<string> {
   const installation = await ensureRabbitMQ({ cacheFolder: resolve('.cache/rabbitmq'), onProgress: () => undefined });
   const identity = JSON.parse(readFileSync(join(folder, 'identity.json'), 'utf8')) as BrokerIdentity;

@@ -8,17 +8,17 @@ import { createVhost, type TestVhost } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
 import { unique } from './folders.ts';
 
-/** A vhost with an agent's id and its management client: what most tests of the room `broker` need. */
+/** What most tests of `src/broker/` need: a vhost, an agent's id and a management client. */
 export interface BrokerFixture extends TestVhost {
   readonly id: string;
   readonly names: ContractNames;
   readonly management: Management;
-  /** Opens the agent's broker here; faults are collected. */
+  /** Opens the agent's topology connection; errors go to {@link faults}. */
   open(settings?: Partial<TopologyConnectionOptions>): Promise<TopologyConnection>;
   readonly faults: Error[];
 }
 
-/** Makes one; all of it is gone after the test. */
+/** Makes a fixture, which is removed after the test. */
 export async function openBrokerFixture(): Promise<BrokerFixture> {
   const vhost = await createVhost();
   const id = unique('agent');

@@ -6,14 +6,14 @@ import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { addCleanup, addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
 
-/** Time-out for a hook that may have to start, or on a bare machine to install, RabbitMQ. */
+/** Timeout of a hook that may start RabbitMQ, or install it on a bare machine. */
 export const BROKER_START_MS = 300_000;
 
 let shared: Promise<LocalRabbitMQ> | undefined;
 
 /**
- * The one private broker of this test process, started when the first test asks for it. Do not stop it: a test that
- * needs a broker to fail starts its own with `startRabbitMQ`.
+ * The private broker of this test process, started by the first call. Do not stop it: a test that breaks a broker starts
+ * its own with `startRabbitMQ`.
  */
 export async function sharedBroker(): Promise<LocalRabbitMQ> {
   shared ??= startShared();
@@ -21,7 +21,7 @@ export async function sharedBroker(): Promise<LocalRabbitMQ> {
 }
 
 /**
- * For use in a `describe`: starts the shared broker in a `before` hook with time enough for it.
+ * For use in a `describe`: starts the shared broker in a `before` hook with a long timeout.
  *
  * @example
  * const broker = useSharedBroker();
@@ -34,7 +34,7 @@ export function useSharedBroker(): () => LocalRabbitMQ {
     broker = await sharedBroker();
   });
   return () => {
-    if (broker === undefined) throw new Error('The shared broker is there from the first hook on, not before.');
+    if (broker === undefined) throw new Error('The shared broker is ready only from the first hook on.');
     return broker;
   };
 }
@@ -44,24 +44,24 @@ async function startShared(): Promise<LocalRabbitMQ> {
   rmSync(folder, { recursive: true, force: true });
   const broker = await startRabbitMQ({ folder });
   addRunCleanup(async () => {
-    // Its data are thrown away: there is nothing that an orderly stop, which takes seconds, would save.
+    // Its data are thrown away, so the seconds of an orderly stop would be wasted.
     await broker.kill();
     rmSync(folder, { recursive: true, force: true });
   });
   return broker;
 }
 
-/** A vhost of its own for a test, and an administrator with every right in it. */
+/** A vhost for one test, and an administrator with all permissions in it. */
 export interface TestVhost {
   readonly vhost: string;
   readonly user: string;
   readonly password: string;
   readonly amqpUrl: string;
-  /** With the user's credentials in it. */
+  /** Includes the user's credentials. */
   readonly managementUrl: string;
 }
 
-/** Makes a vhost and an administrator of it; both are removed after the test, or after the run. */
+/** Creates a vhost and its administrator; both are removed after the test, or after the run. */
 export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   const at = broker ?? (await sharedBroker());
   const vhost = unique('vhost');
@@ -72,7 +72,7 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   await manage(at, 'PUT', `/users/${user}`, { password, tags: 'administrator' });
   const everything = { configure: '.*', write: '.*', read: '.*' };
   for (const name of [user, at.user]) await manage(at, 'PUT', `/permissions/${path}/${name}`, everything);
-  // The event exchange is there.
+  // The default vhost has the event exchange.
   await manage(at, 'PUT', `/permissions/%2F/${user}`, everything);
   addCleanup(async () => {
     if (!at.running()) return;
@@ -88,12 +88,12 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   };
 }
 
-/** An AMQP connection that is closed after the test, or after the run. */
+/** Opens an AMQP connection that is closed after the test, or after the run. */
 export async function openConnection(url: string): Promise<amqp.ChannelModel> {
   const connection = await amqp.connect(url);
   let closed = false;
   connection.on('close', () => (closed = true));
-  // A test that cuts the connection looks for that itself; without a listener the process would end.
+  // Without a listener the process would exit when a test cuts the connection.
   connection.on('error', () => undefined);
   addCleanup(async () => {
     if (!closed) await connection.close().catch(() => undefined);
@@ -104,14 +104,14 @@ export async function openConnection(url: string): Promise<amqp.ChannelModel> {
 /** Closes every connection of a user, as a restart of the broker would. */
 export async function cutConnections(broker: LocalRabbitMQ, user: string): Promise<void> {
   const path = `/connections/username/${user}`;
-  // RabbitMQ answers 500, and leaves the others open, when one of them ends by itself at that moment.
+  // RabbitMQ answers 500 and leaves the rest open when one of them closes at that moment.
   while ((await manage(broker, 'DELETE', path, undefined, [500])).status === 500);
 }
 
 /**
- * Waits until the management API knows a connection, which takes it some ms. Nothing tells: RabbitMQ's event comes before.
+ * Waits until the management API lists a connection. This takes some ms, and RabbitMQ's event comes before.
  *
- * @param list asks the API for connections, this one among them
+ * @param list requests a list of connections that should include this one
  */
 export async function untilKnown(
   connection: amqp.ChannelModel,
@@ -123,10 +123,10 @@ export async function untilKnown(
 }
 
 /**
- * Calls the management API as the broker's administrator, and returns the parsed body (undefined when there is none).
+ * Calls the management API as the broker's administrator, and returns the parsed body (undefined when it is empty).
  *
- * @param path what follows `/api`, names in it percent-encoded
- * @throws Error with status and body when the answer is no success and not among `expected`
+ * @param path the part after `/api`, with names percent-encoded
+ * @throws Error with status and body when the status is neither 2xx nor in `expected`
  */
 export async function manage(
   broker: LocalRabbitMQ,

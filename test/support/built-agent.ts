@@ -9,24 +9,23 @@ import { testFolder, unique } from './folders.ts';
 
 const COMPILER = 'node_modules/typescript/bin/tsc';
 
-/** The variable with the folder of {@link buildForTests} that all processes of a run share. */
+/** The variable that names the folder of {@link buildForTests} of the whole run. */
 export const BUILT_OF_RUN = 'PULSE_AGENT_TEST_BUILT';
 
 const RUNNER = 'test/support/run-with-code-cache.cjs';
 
-/** Both are as deep as the sources are in the package, so that the code finds what it reads of that. */
+/** Both are one folder deep, like `src/`, so that the code finds package.json and config/. */
 const BUNDLE = 'bundled/crashing-agent.cjs';
 const PROGRAM = 'dist';
 
 let folderOfProcess: string | undefined;
-let translated: Promise<void> | undefined;
+let compiled: Promise<void> | undefined;
 let bundled: Promise<void> | undefined;
 let program: Promise<void> | undefined;
 
 /**
- * The arguments with which Node runs `crashing-agent.ts` as one file with all its packages, made from the present sources
- * when the first test of the run asks for it. It starts in a third of the time that its modules take, and tests of crashes
- * start it two hundred times.
+ * The arguments with which Node runs `crashing-agent.ts` as one bundle of the current sources, built by the first call.
+ * The bundle starts three times as fast as the modules, and the crash tests start it two hundred times.
  */
 export async function builtCrashingAgent(): Promise<readonly string[]> {
   const folder = builtFolder();
@@ -34,7 +33,7 @@ export async function builtCrashingAgent(): Promise<readonly string[]> {
   return [RUNNER, join(folder, BUNDLE)];
 }
 
-/** The path of the program, built as it is for production, but from the present sources. */
+/** The path of the program, bundled as for production from the current sources. */
 export async function builtProgram(): Promise<string> {
   const folder = builtFolder();
   if (process.env[BUILT_OF_RUN] === undefined) await (program ??= bundleProgram(join(folder, PROGRAM)));
@@ -42,30 +41,30 @@ export async function builtProgram(): Promise<string> {
 }
 
 /**
- * The path of a file in JavaScript, made from the present sources when the first test of the run asks for one. Loading
- * from TypeScript costs a process a second more of its start.
+ * The path of a file compiled to JavaScript from the current sources by the first call. It saves a process the second
+ * that loading TypeScript takes.
  *
- * @param name from the working copy on, with the ending `.js`
+ * @param name the path from the working copy, with the extension `.js`
  */
 export async function builtFile(name: string): Promise<string> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined) await (translated ??= translate(folder));
+  if (process.env[BUILT_OF_RUN] === undefined) await (compiled ??= compile(folder));
   const file = join(folder, name);
   if (!existsSync(file)) throw new Error(`The compiler did not make ${file}.`);
   return file;
 }
 
 /**
- * Makes all that {@link builtFile}, {@link builtProgram} and {@link builtCrashingAgent} give, for the processes of a run.
+ * Builds what {@link builtFile}, {@link builtProgram} and {@link builtCrashingAgent} return, for all processes of a run.
  *
  * @param folder inside the working copy, where its imports find their packages
  */
 export async function buildForTests(folder: string): Promise<void> {
   prepare(folder);
   try {
-    await Promise.all([translate(folder), bundleProgram(join(folder, PROGRAM)), bundleCrashingAgent(folder)]);
+    await Promise.all([compile(folder), bundleProgram(join(folder, PROGRAM)), bundleCrashingAgent(folder)]);
   } finally {
-    // Its process would go on for as long as this one, and count as left behind.
+    // esbuild's process would otherwise outlive the run and be reported as left behind.
     await stop();
   }
 }
@@ -82,20 +81,20 @@ function builtFolder(): string {
   return folderOfProcess;
 }
 
-/** What the code reads of the package that it is part of. */
+/** Provides what the code reads of its package: package.json and config/. */
 function prepare(folder: string): void {
   mkdirSync(folder, { recursive: true });
   copyFileSync('package.json', join(folder, 'package.json'));
   symlinkSync(resolve('config'), join(folder, 'config'));
 }
 
-/** Translates without looking at types, so that a fault of type in some test is no fault of this one. */
-async function translate(folder: string): Promise<void> {
+/** Compiles without type checks, so that a type error in one test does not fail another. */
+async function compile(folder: string): Promise<void> {
   const options = ['--noCheck', '--noEmit', 'false', '--allowImportingTsExtensions', 'false', '--sourceMap'];
   const places = ['-p', 'tsconfig.json', '--rootDir', '.', '--outDir', folder];
   await new Promise<void>((settle) => {
     execFile(process.execPath, [COMPILER, ...places, ...options], (_error, stdout, stderr) => {
-      if (stdout + stderr !== '') process.stderr.write(`The compiler says:\n${stdout}${stderr}`);
+      if (stdout + stderr !== '') process.stderr.write(`The compiler printed:\n${stdout}${stderr}`);
       settle();
     });
   });
@@ -110,14 +109,14 @@ async function bundleCrashingAgent(folder: string): Promise<void> {
     format: 'cjs',
     platform: 'node',
     target: 'node20',
-    // It finds its native part beside itself.
+    // lmdb loads its native part from its own folder.
     external: ['lmdb'],
     define: { 'import.meta.url': 'fileUrl' },
     banner: { js: "const fileUrl = require('node:url').pathToFileURL(__filename).href;" },
-    // Less to read at each start; names stay, for its stacks.
+    // Less to read at each start; identifiers stay readable in stack traces.
     minifyWhitespace: true,
     minifySyntax: true,
-    // A map of all packages takes longer to read than the agent to start, and amqplib looks at a stack at each start.
+    // amqplib reads a stack trace at each start, and a source map of all packages takes longer to load than the agent.
     sourcemap: false,
     legalComments: 'none',
     logLevel: 'error',

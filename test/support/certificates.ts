@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from './folders.ts';
 
-/** A private CA and what it signed for this machine: `localhost` and 127.0.0.1. Paths, but for `ca`, which is PEM. */
+/** A private CA and a certificate that it signed for `localhost` and 127.0.0.1: paths, except `ca`, which is PEM. */
 export interface Certificates {
   readonly ca: string;
   readonly caFile: string;
@@ -11,7 +11,7 @@ export interface Certificates {
   readonly keyFile: string;
 }
 
-/** Makes a CA of its own, which nothing trusts, with openssl; its files are removed after the test, or after the run. */
+/** Makes a CA with openssl; its files are removed after the test, or after the run. */
 export function makeCertificates(): Certificates {
   const folder = makeFolder('certificates');
   const file = (name: string): string => join(folder, name);

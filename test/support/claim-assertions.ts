@@ -6,13 +6,13 @@ import { accountName, permissionsOf } from '../../src/namespaces/accounts/accoun
 import { TEAM, type TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
 
-/** What a claim was answered with. */
+/** The result of a claim. */
 export type Claimed = ResultBody<'claim-namespace'>;
 
-/** Longer than a machine that does other things as well takes to start an agent, in ms. */
+/** Longer than an agent takes to start on a busy machine, in ms. */
 const PATIENCE_MS = 60_000;
 
-/** A client with a connection of its own whose requests wait for an agent that has yet to start or to wake. */
+/** An RPC client, on its own connection, whose requests wait for an agent that has yet to start or to continue. */
 export async function openPatientRpc(
   { claimantUrl, config, taskcluster }: TestInstallation,
   clientId = TEAM,
@@ -25,7 +25,7 @@ export async function openPatientRpc(
   });
 }
 
-/** Connects with the credentials and does what a namespace is for: declare, publish, consume, clear away. */
+/** Connects with the credentials, declares a queue and an exchange, publishes, consumes, and cleans up. */
 export async function assertCredentialsWork({ namespace, connectionString }: Claimed): Promise<void> {
   const connection = await connect(connectionString);
   try {
@@ -47,9 +47,9 @@ export async function assertCredentialsWork({ namespace, connectionString }: Cla
 }
 
 /**
- * Fails when the credentials are refused before their `reclaimAt`: on a slow machine that may be past.
+ * Fails when the credentials are refused before their `reclaimAt`; on a slow machine that may have passed.
  *
- * @param use what is done with them; unless told they only open a connection
+ * @param use uses the credentials; opens and closes a connection when absent
  */
 export async function assertHonoured(
   claimed: Claimed,
@@ -64,8 +64,8 @@ export async function assertHonoured(
 }
 
 /**
- * What must hold of a namespace after its first claim, whatever befell the agents meanwhile: it is active, it has one
- * account, complete, and the credentials that were handed out work and are those that the next claim gives.
+ * Asserts what must hold of a namespace after its first claim, whatever happened to the agents: it is active, it has one
+ * complete account, the claimed credentials work, and the next claim returns the same ones.
  */
 export async function assertNamespaceIsComplete(
   installation: TestInstallation,
@@ -107,7 +107,7 @@ export interface ListedAccount {
   readonly password_hash: string;
 }
 
-/** The accounts that RabbitMQ has of a namespace, or of all that begin so. */
+/** The accounts on the broker of all namespaces whose names start like this. */
 export async function listAccounts(
   { broker, config }: TestInstallation,
   namespace: string,
@@ -116,7 +116,7 @@ export async function listAccounts(
   return (body as ListedAccount[]).filter(({ name }) => name.startsWith(`${config.usernamePrefix}${namespace}`));
 }
 
-/** After the last agent has stopped: no request waits, and none was given up. */
+/** Asserts, after the last agent has stopped, that no request is queued or dead-lettered. */
 export async function assertNoRequestLeft({ vhost, names }: TestInstallation): Promise<void> {
   const connection = await connect(vhost.amqpUrl);
   try {

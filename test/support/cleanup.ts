@@ -5,14 +5,14 @@ const ofRun: Cleanup[] = [];
 let insideTest = false;
 
 /**
- * Has `cleanup` run after the present test, when called in a test or in a `beforeEach`, and else after the whole run.
- * What was added last is cleaned up first.
+ * Runs `cleanup` after the current test when called in a test or a `beforeEach`, otherwise after the whole run. The last
+ * one added runs first.
  */
 export function addCleanup(cleanup: Cleanup): void {
   (insideTest ? ofTest : ofRun).push(cleanup);
 }
 
-/** As {@link addCleanup}, for what all tests share whoever asks for it first. */
+/** Runs `cleanup` after the whole run, wherever it is called: for what all tests share. */
 export function addRunCleanup(cleanup: Cleanup): void {
   ofRun.push(cleanup);
 }

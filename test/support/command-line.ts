@@ -3,25 +3,25 @@ import { builtProgram } from './built-agent.ts';
 import { addCleanup } from './cleanup.ts';
 import { collectOutput, type ExitStatus } from './process-output.ts';
 
-/** A run of the command line as a process of its own. */
+/** A run of `pulse-agent` in its own process. */
 export interface CommandRun {
-  /** Resolves when this text was printed on standard output; rejects when the process ends first, or is late. */
+  /** Resolves when standard output has this text; rejects when the process exits first, or after two minutes. */
   printed(text: string): Promise<void>;
-  /** The same for either output. */
+  /** The same for standard output and standard error. */
   printedAnywhere(text: string): Promise<void>;
-  /** What was printed so far. */
+  /** Everything printed so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
   signal(signal: NodeJS.Signals): void;
-  /** Resolves with the exit code, or the signal that ended it. */
+  /** Resolves with the exit code, or the signal that ended the process. */
   readonly exited: Promise<ExitStatus>;
 }
 
 const PATIENCE_MS = 120_000;
 
 /**
- * Runs `pulse-agent <args>`, as it is built from the present sources, with this environment and nothing else of one's own;
- * it is killed after the test at the latest.
+ * Starts `pulse-agent <args>`, built from the current sources, with this environment, PATH and TMPDIR only. It is killed
+ * after the test at the latest.
  */
 export async function runCommandLine(
   args: readonly string[],

@@ -1,12 +1,12 @@
-/** Declares a test of a group, as `it` does. */
+/** Declares one test, as `it` does. */
 export type DeclareTest = (title: string, work: () => Promise<void>) => void;
 
 /**
- * Tests that mostly wait and have nothing to do with one another: the first of them that runs goes through all at once, and each
- * tells its own outcome. What they have to clean up is cleaned up after the first.
+ * Declares tests that mostly wait and share nothing: the first one starts all of them, and each reports its own outcome.
+ * Their cleanups run after the first one.
  *
  * @example
- * together((it) => {
+ * concurrentTests((it) => {
  *   it('waits', async () => { … });
  *   it('waits as well', async () => { … });
  * });
@@ -19,7 +19,7 @@ export function concurrentTests(declare: (it: DeclareTest) => void): void {
     it(title, async () => {
       const isFirst = runs === undefined;
       runs ??= works.map((each) => each());
-      // Where one of them hangs the first is blamed for it too, and each of the others still tells its own outcome.
+      // If one hangs, the first one times out too; all the rest still report their own outcome.
       if (isFirst) await Promise.allSettled(runs);
       await runs[index];
     });

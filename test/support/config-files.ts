@@ -5,23 +5,23 @@ import { join } from 'node:path';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 
-/** All that has no default. */
+/** The variables that have no default. */
 export const GOOD_ENV = {
   RABBITMQ_URL: 'amqp://agent:broker%40password@broker.example:5673/vhost',
   TASKCLUSTER_ROOT_URL: 'https://tc.example',
   PULSE_AGENT_SECRET: 'agent-secret-of-more-than-thirty-two-characters',
 };
 
-/** Files with settings, in a folder of their own. */
+/** Settings files in a temporary folder. */
 export interface ConfigFiles {
   readonly folder: () => string;
   /** Writes a file and returns its path. */
   readonly file: (content: string) => string;
-  /** Loads the shipped files, a file with these lines, and the variables. */
+  /** Loads the configuration from the shipped files, a file with this text, and {@link GOOD_ENV} with `env`. */
   readonly load: (yaml: string, env?: NodeJS.ProcessEnv) => Config;
 }
 
-/** For use in a `describe`: files that are removed after its tests. */
+/** For use in a `describe`: the files are removed after its tests. */
 export function useConfigFiles(): ConfigFiles {
   let folder = '';
   let files = 0;
@@ -42,7 +42,7 @@ export function useConfigFiles(): ConfigFiles {
   };
 }
 
-/** The sentences with which a configuration is refused. */
+/** The sentences of the ConfigurationFault that `load` throws; none when it succeeds. */
 export function faultsOf(load: () => unknown): string[] {
   try {
     load();

@@ -13,40 +13,36 @@ import {
   type StepObserver,
 } from './step-observer.ts';
 
-// An agent in a process of its own that can be told to kill or to stop itself right before or after one of its steps.
-// Orders come as lines of JSON on standard input, reports go as lines of JSON to standard output; the log goes to
-// standard error. The agent's environment is the JSON object in CRASHING_AGENT_ENVIRONMENT;
-// CRASHING_AGENT_ORDER is an order that holds from the start.
+// An agent in its own process that can kill or stop itself right before or after one of its steps. It reads orders from
+// standard input and writes reports to standard output, as lines of JSON; its log goes to standard error.
+// CRASHING_AGENT_ENVIRONMENT is the agent's environment as JSON; CRASHING_AGENT_ORDER is an order from the start on.
 
 type Signal = 'SIGKILL' | 'SIGSTOP';
 
-/** Which steps count: calls that are given this text, and those that are given nothing; all when absent. */
+/** Counts only calls with this text in their arguments, and steps without arguments; all when absent. */
 interface Counted {
   readonly about?: string;
 }
 
-/** What the process is told. */
+/** What the process reads. */
 export type Order =
-  /**
-   * From now on steps are counted anew; at this one, or at the first write to the broker when it is `any`, the process
-   * sends itself the signal.
-   */
+  /** Count steps from now on; at this one (`any`: the first write to the broker) send the process the signal. */
   | (Counted & { readonly do: 'arm'; readonly step: string; readonly moment: Moment; readonly signal: Signal })
-  /** From now on steps are counted anew and reported. */
+  /** Count steps from now on, and report them. */
   | (Counted & { readonly do: 'report-steps' })
   | { readonly do: 'report-requests' }
-  /** Stop as on SIGTERM. */
+  /** Stop, as on SIGTERM. */
   | { readonly do: 'stop' };
 
-/** What the process reports. */
+/** What the process writes. */
 export type Report =
   | { readonly is: 'ready' | 'armed' | 'reporting' | 'stopped' }
   | { readonly is: 'step' | 'signal'; readonly step: string; readonly moment: Moment }
-  /** A call that writes is over, whether it was made or failed; `step` is absent when it does not count. */
-  | { readonly is: 'over'; readonly step?: string | undefined }
+  /** A call that writes has returned or failed; `step` is absent when it does not count. */
+  | { readonly is: 'finished'; readonly step?: string | undefined }
   | { readonly is: 'requests'; readonly counts: Readonly<Record<string, number>> };
 
-/** Written at once: after a signal to itself there is no later. */
+/** Writes synchronously: after a signal to itself the process writes nothing. */
 function report(what: Report): void {
   writeSync(1, `${JSON.stringify(what)}\n`);
 }
@@ -69,7 +65,7 @@ class Steps implements StepObserver {
     this.#reporting = true;
   }
 
-  /** A step that comes a second time gets a number: `management.putUserLimit 2`. */
+  /** The second step of one name gets a number: `management.putUserLimit 2`. */
   before(name: string, about?: string): string | undefined {
     if (!this.#counts(name, about)) return undefined;
     const times = (this.#taken.get(name) ?? 0) + 1;
@@ -84,12 +80,12 @@ class Steps implements StepObserver {
   }
 
   finished(label: string | undefined): void {
-    report({ is: 'over', step: label });
+    report({ is: 'finished', step: label });
   }
 
   #counts(name: string, about: string | undefined): boolean {
     if (this.#about === undefined || about === undefined || about.includes(this.#about)) return true;
-    // What is remembered of a signature does not name what was signed.
+    // A stored nonce does not name the namespace of its request.
     return /^nonces.(remember|recordOutcome)$/.test(name);
   }
 
@@ -105,7 +101,7 @@ class Steps implements StepObserver {
   }
 }
 
-/** Starts the agent, and does what it is told until it is told to stop. */
+/** Starts the agent and follows orders until `stop`. */
 export async function run(): Promise<void> {
   const config = loadConfig(JSON.parse(process.env['CRASHING_AGENT_ENVIRONMENT'] ?? '{}') as NodeJS.ProcessEnv);
   const steps = new Steps();
@@ -143,6 +139,6 @@ export async function run(): Promise<void> {
         break;
     }
   });
-  // Whoever gave the orders is gone.
+  // The test has exited.
   process.stdin.on('end', () => process.exit(1));
 }

@@ -1,16 +1,16 @@
 import type { MessageProperties } from 'amqplib';
 import type { Delivery } from '../../src/requests/request.ts';
 
-/** An address of direct reply-to in form only: tests say themselves whether it is live. */
+/** Looks like a direct reply-to address; each test decides whether it is live. */
 export const DIRECT_ADDRESS = 'amq.rabbitmq.reply-to.gAAAA.bbbb';
 
-/** What a delivery is made of: an object as content becomes JSON. */
+/** The parts of a delivery that a test changes; an object as content becomes JSON. */
 export interface DeliveryInput extends Partial<Omit<Delivery, 'content' | 'properties'>> {
   readonly content?: Buffer | object;
   readonly properties?: Partial<MessageProperties>;
 }
 
-/** A good ping over direct reply-to, but for what is given. */
+/** A valid ping over direct reply-to, except for what is given. */
 export function deliveryOf({ content = {}, properties, ...given }: DeliveryInput = {}): Delivery {
   return {
     exchange: 'rpc/pulse-agent/v1',

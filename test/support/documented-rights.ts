@@ -7,7 +7,7 @@ export function documentedRights(): Permissions {
   const pattern = (right: string): string => {
     const [, found] = new RegExp(`^\\| ${right} \\| \`(.*)\` \\|$`, 'm').exec(document) ?? [];
     if (found === undefined) throw new Error(`The right ${right} is not documented.`);
-    // A bar would end the cell.
+    // In a table, a bar in a pattern is escaped.
     return found.replaceAll(String.raw`\|`, '|');
   };
   return { configure: pattern('configure'), write: pattern('write'), read: pattern('read') };

@@ -11,23 +11,23 @@ export interface SentEvent {
   readonly headers: Headers;
 }
 
-/** A vhost with an event exchange in it that a test publishes to: the broker's own takes nothing from clients. */
+/** A vhost with an event exchange to which a test publishes: the broker's own accepts no messages from clients. */
 export interface EventExchange {
   /** For the setting `eventVhost`. */
   readonly vhost: string;
-  /** Lets the agent of an installation consume there. */
+  /** Permits the agent of an installation to consume from it. */
   open(installation: TestInstallation): Promise<void>;
-  /** Publishes these events, in this order; resolves when the broker has them all. */
+  /** Publishes these events in order; resolves when the broker has them. */
   publish(events: readonly SentEvent[]): Promise<void>;
-  /** How many wait in the agent's queue, those aside that it holds. */
+  /** How many are ready in the agent's queue; unacknowledged ones do not count. */
   waiting(installation: TestInstallation): Promise<number>;
 }
 
-/** Makes one. */
+/** Creates the vhost and its event exchange. */
 export async function makeEventExchange(broker: LocalRabbitMQ): Promise<EventExchange> {
   const { vhost, amqpUrl } = await createVhost(broker);
   const inVhost = encodeURIComponent(vhost);
-  // No client may declare one under such a name.
+  // Clients may not declare exchanges named `amq.…`.
   const name = `{resource, <<"${vhost}">>, exchange, <<"${EVENT_EXCHANGE}">>}`;
   await broker.rabbitmqctl(['eval', `rabbit_exchange:declare(${name}, topic, true, false, false, [], <<"test">>).`]);
   const channel: ConfirmChannel = await (await openConnection(amqpUrl)).createConfirmChannel();
@@ -47,7 +47,7 @@ export async function makeEventExchange(broker: LocalRabbitMQ): Promise<EventExc
   };
 }
 
-/** What brokers of these versions sent. */
+/** Recorded events of brokers of these versions. */
 const SENT = { '3.10.8': read('3.10.8'), '4.0.5': read('4.0.5') };
 
 function read(version: string): SentEvent[] {
@@ -55,7 +55,7 @@ function read(version: string): SentEvent[] {
   return JSON.parse(readFileSync(file, 'utf8')) as SentEvent[];
 }
 
-/** A real event of this type, told about something else. */
+/** A recorded event of this type with some headers replaced. */
 export function eventAbout(version: keyof typeof SENT, routingKey: string, about: Headers): SentEvent {
   const sample = SENT[version].find((event) => event.routingKey === routingKey);
   if (sample === undefined) throw new Error(`RabbitMQ ${version} sent no ${routingKey}.`);

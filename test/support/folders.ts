@@ -5,14 +5,14 @@ import { addCleanup } from './cleanup.ts';
 import { entries } from './leftovers.ts';
 
 /**
- * Where tests keep their files: inside the working copy, apart from other runs. The test runner names the folder; without
- * it, it is one of this process.
+ * Where tests keep their files: inside the working copy, in a folder of this run, which the test runner names, or of this
+ * process.
  */
 export function testFolder(): string {
   return process.env['PULSE_AGENT_TEST_FOLDER'] ?? resolve('.cache/tests', String(process.pid));
 }
 
-/** Called by the root hooks only. A folder with something left in it stays, and is reported by the run. */
+/** Called by the root hooks only. A folder that is not empty stays, and the run reports it. */
 export function removeTestFolder(): void {
   if (entries(testFolder()).length === 0) rmSync(testFolder(), { recursive: true, force: true });
 }

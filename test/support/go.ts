@@ -8,20 +8,20 @@ import { skipBecause } from './skip.ts';
 /** The folder of the Go example. */
 export const GO_EXAMPLE = resolve('examples/go');
 
-/** A Go that builds the example. */
+/** The Go command and the environment that build the example. */
 export interface Go {
   readonly command: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Finds Go; skips where the machine has none. What it downloads and builds is shared with the stand-in for MongoDB. */
+/** Finds Go, or skips. Its cache is shared with the build of FerretDB. */
 export function prepareGo(context: Mocha.Context): Go {
   const command = findExecutable('go');
   if (command === undefined) skipBecause(context, 'there is no go on this machine');
   return { command, env: goEnvironment(resolve('.cache/ferretdb/go')) };
 }
 
-/** Builds the example, and returns the path of the program. */
+/** Builds the example and returns the path of the program. */
 export async function buildGo({ command, env }: Go, folder: string, name: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, name);
@@ -29,7 +29,7 @@ export async function buildGo({ command, env }: Go, folder: string, name: string
   return program;
 }
 
-/** Builds the example's tests, and returns the path of the program, which `go test` would build for each run anew. */
+/** Builds the example's tests and returns the path of the program, which `go test` would build at each run. */
 export async function buildGoTests({ command, env }: Go, folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, 'tests');

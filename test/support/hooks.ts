@@ -11,7 +11,7 @@ export const mochaHooks = {
   },
 };
 
-/** Ends what tests have started and share, such as the broker. */
+/** Stops what tests share, such as the broker. */
 export async function mochaGlobalTeardown(): Promise<void> {
   await onRunEnd();
   removeTestFolder();

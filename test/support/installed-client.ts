@@ -6,17 +6,17 @@ import { makeFolder } from './folders.ts';
 
 const run = promisify(execFile);
 
-/** A folder into which the package `pulse-agent-client` is installed, with others. */
+/** A folder in which `pulse-agent-client` and other packages are installed. */
 export interface InstalledClient {
   readonly folder: string;
   /** Writes a file there and returns its path. */
   write(name: string, text: string): string;
 }
 
-/** What an installation may take, in ms: packages are downloaded the first time. */
+/** How long an installation may take, in ms: packages are downloaded the first time. */
 export const INSTALL_MS = 180_000;
 
-/** Installs these into an empty folder, with npm's ordinary registry or its cache. */
+/** Installs these packages into an empty folder, from npm's cache or its default registry. */
 export async function installClient(tarball: string, others: readonly string[]): Promise<InstalledClient> {
   const folder = makeFolder('installed');
   const write = (name: string, text: string): string => {
@@ -25,7 +25,7 @@ export async function installClient(tarball: string, others: readonly string[]):
     writeFileSync(file, text);
     return file;
   };
-  write('package.json', JSON.stringify({ name: 'somebody', private: true, type: 'module' }));
+  write('package.json', JSON.stringify({ name: 'client-user', private: true, type: 'module' }));
   const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
   await run('npm', ['install', ...options, tarball, ...others], { cwd: folder, timeout: INSTALL_MS });
   return { folder, write };

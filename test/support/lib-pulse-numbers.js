@@ -1,4 +1,4 @@
-// Run by a script beside an installed client, which has no TypeScript loader.
+// JavaScript: it runs beside an installed client, where there is no TypeScript loader.
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PAUSE_MS = 20;
@@ -6,10 +6,10 @@ const TRIES = 300;
 const TRY_EVERY_MS = 100;
 
 /**
- * Publishes numbers with the publisher of taskcluster-lib-pulse, and receives them with its consumer, until the lease has
- * been given other credentials so many times.
+ * Publishes numbers with the publisher of taskcluster-lib-pulse and receives them with its consumer, until the lease has
+ * changed its credentials this often.
  *
- * @returns how many were sent, which were lost, and how many connections with how many users that took
+ * @returns how many numbers were sent, which were lost, and how many connections and users that took
  */
 export async function passNumbers(pulse, pulseClient, lease, rotations) {
   const sent = new Set();

@@ -6,19 +6,19 @@ import { addCleanup, addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
 import { skipBecause } from './skip.ts';
 
-/** Time-out for a hook that may have to start, download or build a MongoDB server. */
+/** Timeout of a hook that may start, download or build a MongoDB server. */
 export const MONGODB_START_MS = 600_000;
 
-/** The variable with the server that all processes of a run share, as JSON. */
+/** The variable that names the server of the whole run, as JSON. */
 export const MONGODB_OF_RUN = 'PULSE_AGENT_TEST_MONGODB';
 
 let shared: Promise<LocalMongoDB> | undefined;
 
 /**
- * The one MongoDB server of this run, or else of this test process, started when the first test asks for it. Others use it, too: work in a
- * database of `mongoDatabase` only, and do not stop it.
+ * The MongoDB server of this run, or of this test process, started by the first call. Use only databases of
+ * {@link mongoDatabase}, and do not stop it.
  *
- * @throws NoMongoDB when there is no way to one
+ * @throws NoMongoDB when no server can be had
  */
 export async function sharedMongoDB(): Promise<LocalMongoDB> {
   shared ??= startShared();
@@ -26,8 +26,8 @@ export async function sharedMongoDB(): Promise<LocalMongoDB> {
 }
 
 /**
- * For use in a `describe`: starts the shared server in a `before` hook, and skips the suite, loudly, when there is no
- * way to one.
+ * For use in a `describe`: starts the shared server in a `before` hook, and skips the suite, with a warning, when no
+ * server can be had.
  *
  * @example
  * const mongodb = useSharedMongoDB();
@@ -46,16 +46,16 @@ export function useSharedMongoDB(): () => LocalMongoDB {
     }
   });
   return () => {
-    if (server === undefined) throw new Error('The shared MongoDB is there from the first hook on, not before.');
+    if (server === undefined) throw new Error('The shared MongoDB is ready only from the first hook on.');
     return server;
   };
 }
 
-/** The URL of a database that no other test uses, and that is dropped after the test, or after the run. */
+/** The URL of a new database, which is dropped after the test, or after the run. */
 export function mongoDatabase(server: LocalMongoDB): string {
   const url = new URL(server.url);
   url.pathname = `/${unique('pulse-agent-test')}`;
-  // A user of the server is known in its own database, not in the new one.
+  // The server's user exists in its own database, not in the new one.
   if (url.username !== '' && !url.searchParams.has('authSource')) url.searchParams.set('authSource', 'admin');
   addCleanup(async () => {
     const client = new MongoClient(url.href);
@@ -77,7 +77,7 @@ async function startShared(): Promise<LocalMongoDB> {
   const folder = join(testFolder(), unique('mongodb'));
   const server = await startMongoDB({ folder, onProgress: (line) => void process.stderr.write(`${line}\n`) });
   addRunCleanup(async () => {
-    // Its data are thrown away: there is nothing that an orderly stop would save.
+    // Its data are thrown away, so an orderly stop would be wasted time.
     await server.kill();
     rmSync(folder, { recursive: true, force: true });
   });

@@ -8,10 +8,10 @@ import type { TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
 import type { Claimed } from './claim-assertions.ts';
 
-/** The pause between two looks at what only shows by looking, in ms. */
-const LOOK_EVERY_MS = 100;
+/** The pause between two checks of what no event reports, in ms. */
+const POLL_EVERY_MS = 100;
 
-/** The accounts, queues and exchanges of a namespace that the broker has. */
+/** The names of a namespace's accounts, queues and exchanges on the broker. */
 export async function objectsOf({ broker, config }: TestInstallation, namespace: string): Promise<string[]> {
   const list = async (path: string): Promise<string[]> =>
     ((await manage(broker, 'GET', path)).body as { name: string }[]).map(({ name }) => name);
@@ -23,7 +23,7 @@ export async function objectsOf({ broker, config }: TestInstallation, namespace:
   return [...users, ...queues, ...exchanges];
 }
 
-/** Declares durable things of each kind. */
+/** Declares a durable exchange and two durable queues of a namespace, with bindings. */
 export async function declareObjects(connection: ChannelModel, namespace: string): Promise<void> {
   const channel = await connection.createChannel();
   await channel.assertExchange(`exchange/${namespace}/kept`, 'topic');
@@ -34,14 +34,14 @@ export async function declareObjects(connection: ChannelModel, namespace: string
   await channel.close();
 }
 
-/** A connection that the other side will close. */
+/** Opens a connection that the broker will close; `closed` resolves when it has. */
 export async function openAndAwaitClose(url: string): Promise<{ connection: ChannelModel; closed: Promise<unknown> }> {
   const connection = await openConnection(url);
   connection.on('error', () => undefined);
   return { connection, closed: once(connection, 'close') };
 }
 
-/** Fails unless RabbitMQ refuses these credentials. */
+/** Fails unless RabbitMQ refuses the credentials in this URL. */
 export async function assertLoginRefused(url: string): Promise<void> {
   await assert.rejects(connect(url), /ACCESS_REFUSED|403/);
 }
@@ -50,25 +50,25 @@ export function isConflict(error: unknown): boolean {
   return error instanceof WireError && error.code === 'RequestConflict';
 }
 
-/** Waits until the namespace is gone and nothing of it is left. */
+/** Waits until the namespace is deleted, and fails when the broker still has any of its objects. */
 export async function untilDeleted(installation: TestInstallation, rpc: Rpc, namespace: string): Promise<void> {
   for (;;) {
     const found = await rpc.request('get-namespace', { namespace }).catch((error: unknown) => error);
     if (found instanceof WireError && found.code === 'ResourceNotFound') break;
     if (found instanceof Error) throw found;
-    await sleep(LOOK_EVERY_MS);
+    await sleep(POLL_EVERY_MS);
   }
   assert.deepEqual(await objectsOf(installation, namespace), []);
 }
 
-/** Claims as soon as the name may be used again. */
+/** Claims as soon as claims of the namespace are allowed again. */
 export async function claimOnceAllowed(rpc: Rpc, namespace: string): Promise<Claimed> {
   for (;;) {
     try {
       return await rpc.request('claim-namespace', { namespace });
     } catch (error) {
       if (!isConflict(error)) throw error;
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_EVERY_MS);
     }
   }
 }

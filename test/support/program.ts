@@ -4,18 +4,18 @@ import { collectOutput, type ExitStatus } from './process-output.ts';
 
 /** A program that a test runs beside the agent. */
 export interface Program {
-  /** Resolves when this was printed `times` times on either output; rejects when the program ends first, or is late. */
+  /** Resolves when either output has this `times` times; rejects when the program exits first, or after a minute. */
   printed(text: string, times?: number): Promise<void>;
-  /** All that it printed so far. */
+  /** Everything printed so far, on both outputs. */
   readonly output: () => string;
   signal(signal: NodeJS.Signals): void;
-  /** Resolves with the exit code, or the signal that ended it. */
+  /** Resolves with the exit code, or the signal that ended the program. */
   readonly exited: Promise<ExitStatus>;
 }
 
 const PATIENCE_MS = 60_000;
 
-/** Runs a program; it is killed after the test at the latest. */
+/** Starts a program. It is killed after the test at the latest. */
 export function runProgram(
   command: string,
   args: readonly string[],

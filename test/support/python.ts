@@ -9,7 +9,7 @@ import { skipBecause } from './skip.ts';
 /** The folder of the Python example. */
 export const PYTHON_EXAMPLE = resolve('examples/python');
 
-/** A Python in which the example runs. */
+/** The Python command and the environment that run the example. */
 export interface Python {
   readonly command: string;
   readonly env: NodeJS.ProcessEnv;
@@ -18,8 +18,8 @@ export interface Python {
 const OLDEST = [3, 10] as const;
 
 /**
- * Finds Python and installs what the example needs into the working copy's cache, once for each version of either.
- * Skips where the machine has no Python that is new enough.
+ * Finds Python, or skips, and installs what the example needs into the working copy's cache, once for each version of
+ * Python and of the requirements.
  */
 export async function preparePython(context: Mocha.Context): Promise<Python> {
   const command = findExecutable('python3');
@@ -43,7 +43,7 @@ export async function preparePython(context: Mocha.Context): Promise<Python> {
 }
 
 async function install(command: string, requirements: string, packages: string): Promise<void> {
-  // Several runs may find at once that nothing is installed: each works in a folder of its own, renamed at the end.
+  // Several runs may install at the same time: each uses its own folder and renames it at the end.
   const work = `${packages}-${process.pid}`;
   mkdirSync(work, { recursive: true });
   try {
@@ -57,7 +57,7 @@ async function install(command: string, requirements: string, packages: string):
       '--target',
       target,
     ];
-    // With pip among the packages, `python3 -m pip` works for them as it does on other machines.
+    // With pip among the packages, `python3 -m pip` works as on other machines.
     const own = pip[0] === '-m' ? [] : ['pip'];
     await runCommand(command, [...pip, 'install', ...options, '--requirement', requirements, ...own]);
     if (!existsSync(packages)) renameSync(target, packages);
@@ -66,7 +66,7 @@ async function install(command: string, requirements: string, packages: string):
   }
 }
 
-/** How Python runs pip: its own, or, as Debian's Python comes without one, the wheel from Debian's packages. */
+/** The arguments with which Python runs pip. Debian's Python has none, but its packages contain pip's wheel. */
 async function findPip(command: string, work: string): Promise<string[]> {
   const own = ['-m', 'pip'];
   const has = await runCommand(command, [...own, '--version']).then(

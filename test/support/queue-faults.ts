@@ -1,6 +1,6 @@
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 
-/** Takes a quorum queue down, as the loss of its nodes does, or brings it up again. A single node cannot lose another one. */
+/** Stops a quorum queue, as the loss of most of its nodes would, or starts it again. */
 export async function setQuorumQueue(
   broker: LocalRabbitMQ,
   vhost: string,
@@ -14,7 +14,7 @@ export async function setQuorumQueue(
   ]);
 }
 
-/** Kills a classic queue's process until its supervisor gives up, as a damaged message store does. */
+/** Kills a classic queue's process until its supervisor stops restarting it, as a damaged message store would. */
 export async function crashQueue(broker: LocalRabbitMQ, vhost: string, queue: string): Promise<void> {
   const kill = '{ok, Q} = rabbit_amqqueue:lookup(N), exit(amqqueue:get_pid(Q), kill), timer:sleep(200)';
   await broker.rabbitmqctl([

@@ -5,18 +5,18 @@ const HEADER = 2;
 const FRAME_END = 0xce;
 const FRAME_MAX = 131_072;
 
-/** A message that is given in bytes: libraries write only what they could read as well. */
+/** A message given in bytes: a library writes only what it can read. */
 export interface RawMessage {
   readonly exchange: string;
   readonly routingKey: string | Buffer;
   readonly correlationId: string | Buffer;
-  /** None when left out. */
+  /** No headers when absent. */
   readonly contentType?: string | Buffer;
   /** The entries of the header table, without the length in front. */
   readonly headerTable: Buffer;
 }
 
-/** A connection that the broker has let in, and that is not open yet. */
+/** A connection after login, before `connection.open`. */
 export interface HalfOpen {
   readonly socket: Socket;
   readonly frames: Frames;
@@ -24,7 +24,7 @@ export interface HalfOpen {
   open(): Promise<void>;
 }
 
-/** Logs in and stops there, as a client may for as long as the broker's time-out for handshakes allows, ten seconds. */
+/** Logs in without opening a vhost. RabbitMQ allows this for ten seconds (`handshake_timeout`). */
 export async function logInRaw(amqpUrl: string): Promise<HalfOpen> {
   const url = new URL(amqpUrl);
   const socket = connect(Number(url.port), url.hostname);
@@ -50,7 +50,7 @@ export async function logInRaw(amqpUrl: string): Promise<HalfOpen> {
   };
 }
 
-/** Publishes a message with an empty body, and returns once the broker has taken it. */
+/** Publishes a message with an empty body, and returns when the broker has it. */
 export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<void> {
   const half = await logInRaw(amqpUrl);
   const { socket, frames } = half;
@@ -79,7 +79,7 @@ export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<
   }
 }
 
-/** Tells frames apart as they come. */
+/** Splits the bytes of a socket into frames. */
 export class Frames {
   readonly #socket: Socket;
   #buffer = Buffer.alloc(0);
@@ -152,7 +152,7 @@ function longText(text: string): Buffer {
   return Buffer.concat([int32(Buffer.byteLength(text)), Buffer.from(text)]);
 }
 
-/** A header table with one entry: arrays in arrays, `depth` deep. */
+/** A header table with one entry: nested arrays, `depth` deep. */
 export function nestedTable(depth: number): Buffer {
   const levels = Array.from({ length: depth }, (_, level) => Buffer.concat([Buffer.from('A'), int32(level * 5)]));
   return Buffer.concat([shortText('x'), ...levels.toReversed()]);

@@ -1,4 +1,4 @@
-/** The parts of a direct reply-to address, each of which a forger may choose. */
+/** The parts of a direct reply-to address; a forger can choose each. */
 export interface ReplyAddressParts {
   head?: Buffer;
   node?: string;
@@ -10,7 +10,7 @@ export interface ReplyAddressParts {
   key?: Buffer;
 }
 
-/** Makes a direct reply-to address as the broker writes them; well-formed where nothing else is said. */
+/** Makes a direct reply-to address in RabbitMQ's format, well-formed except for what is given. */
 export function replyAddress(parts: ReplyAddressParts): string {
   const node = Buffer.from(parts.node ?? 'reply@29926788', 'latin1');
   const numbers = Buffer.alloc(14);

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
 import { skipReason } from './skip.ts';
 
-/** What a run came to; written as JSON into the file that `PULSE_AGENT_TEST_RESULT` names. */
+/** The counts of a run, written as JSON to the file that `PULSE_AGENT_TEST_RESULT` names. */
 export interface RunResult {
   passed: number;
   failed: number;
@@ -12,9 +12,9 @@ export interface RunResult {
 const { constants } = Mocha.Runner;
 
 /**
- * Prints one line a test under the titles of its suites, with the reason where one is skipped, and the failures in full
- * at the end. In one of several processes that share the terminal (those have a channel to their parent) all lines of a
- * file come at once.
+ * Prints one line a test under the titles of its suites, with the reason where it is skipped, and the failures in full at
+ * the end. Where several processes share the terminal (they have a channel to their parent) the lines of a file come
+ * together.
  */
 export default class Reporter extends Mocha.reporters.Base {
   #depth = 0;

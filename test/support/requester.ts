@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage, Options } from 'amqplib';
 import type { MethodName } from '../../src/contract/methods.ts';
 import { contractNames, DIRECT_REPLY_TO } from '../../src/contract/names.ts';
+import { createCondition } from './condition.ts';
 import { type ClientCredentials, type SigningInput, signRequest } from '../../src/contract/signature.ts';
 
-/** A request in which everything may be wrong. What is left out is as the contract wants it; null leaves a property out. */
+/** A request in which anything can be wrong. What is absent gets a valid value; null omits the property. */
 export interface RawRequest {
   readonly method: string;
-  /** A Buffer goes as it is, anything else as JSON; `{}` when left out. */
+  /** A Buffer is sent unchanged, anything else as JSON; `{}` when absent. */
   readonly body?: unknown;
   readonly exchange?: string;
   readonly replyTo?: string | null;
@@ -15,13 +16,13 @@ export interface RawRequest {
   readonly contentType?: string | null;
   readonly headers?: Readonly<Record<string, unknown>>;
   readonly options?: Options.Publish;
-  /** Who signs; nobody when left out. */
+  /** The signer; the request is unsigned when absent. */
   readonly credentials?: ClientCredentials;
-  /** What is signed in place of what is sent. */
+  /** What is signed where it differs from what is sent. */
   readonly signed?: Partial<SigningInput>;
 }
 
-/** A request as it was published, to be published again. */
+/** A composed request, which can be published several times. */
 export interface SentRequest {
   readonly exchange: string;
   readonly method: string;
@@ -30,7 +31,7 @@ export interface SentRequest {
   readonly options: Options.Publish;
 }
 
-/** A reply as it came. */
+/** A reply, undecoded. */
 export interface RawReply {
   readonly properties: ConsumeMessage['properties'];
   readonly fields: ConsumeMessage['fields'];
@@ -38,24 +39,21 @@ export interface RawReply {
   readonly json: Record<string, unknown>;
 }
 
-/** A client below the library: it can set everything that AMQP has. */
+/** A client without the library: it can set every property of AMQP. */
 export interface Requester {
-  /** Makes the message of a request without sending it. */
+  /** Makes the message of a request without publishing it. */
   compose(request: RawRequest): SentRequest;
-  /** Publishes, and resolves when the broker has it; rejects when the broker refuses it. */
+  /** Publishes; resolves when the broker confirms the message, rejects when it refuses it. */
   publish(request: SentRequest): Promise<void>;
   /** Waits for the next reply with this correlation id. */
   replyTo(correlationId: string): Promise<RawReply>;
   /** {@link compose}, {@link publish} and {@link replyTo} in one. */
   request(request: RawRequest | SentRequest): Promise<RawReply>;
-  /** Tells a requester of replies that come to a queue of its own. */
+  /** Reads replies from this queue too. */
   readReplies(queue: string): Promise<void>;
   readonly connection: ChannelModel;
   readonly channel: ConfirmChannel;
 }
-
-/** Longer than any answer may take: 10 s, and a loaded machine, on which others do something meanwhile. */
-const PATIENCE_MS = 60_000;
 
 /** Opens a channel for raw requests over a connection. */
 export async function openRequester(
@@ -65,16 +63,13 @@ export async function openRequester(
   const channel = await connection.createConfirmChannel();
   channel.on('error', () => undefined);
   const arrived: RawReply[] = [];
-  const waiting = new Map<string, (reply: RawReply) => void>();
+  const condition = createCondition();
   const take = (message: ConsumeMessage | null): void => {
     if (message === null) return;
     const { properties, fields, content } = message;
     const json = properties.contentType === 'application/json' ? JSON.parse(content.toString()) : {};
-    const reply = { properties, fields, content, json };
-    const waiter = waiting.get(properties.correlationId as string);
-    waiting.delete(properties.correlationId as string);
-    if (waiter === undefined) arrived.push(reply);
-    else waiter(reply);
+    arrived.push({ properties, fields, content, json });
+    condition.notify();
   };
   await channel.consume(DIRECT_REPLY_TO, take, { noAck: true });
 
@@ -115,21 +110,12 @@ export async function openRequester(
         error === null ? resolve() : reject(error),
       );
     });
-  const replyTo = async (correlationId: string): Promise<RawReply> => {
-    const there = arrived.findIndex(({ properties }) => properties.correlationId === correlationId);
-    const [reply] = there < 0 ? [] : arrived.splice(there, 1);
-    if (reply !== undefined) return reply;
-    return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        waiting.delete(correlationId);
-        reject(new Error(`No reply came to ${correlationId} in ${PATIENCE_MS} ms.`));
-      }, PATIENCE_MS);
-      waiting.set(correlationId, (came) => {
-        clearTimeout(timer);
-        resolve(came);
-      });
-    });
+  const takeReply = (correlationId: string): RawReply | undefined => {
+    const index = arrived.findIndex(({ properties }) => properties.correlationId === correlationId);
+    return index === -1 ? undefined : arrived.splice(index, 1)[0];
   };
+  const replyTo: Requester['replyTo'] = (correlationId) =>
+    condition.wait(() => takeReply(correlationId), { failure: () => `No reply to ${correlationId} arrived.` });
   return {
     connection,
     channel,
@@ -139,7 +125,7 @@ export async function openRequester(
     async request(request) {
       const sent = 'content' in request ? request : compose(request);
       const reply = replyTo(sent.correlationId);
-      // When publishing fails nobody awaits the reply.
+      // When publishing fails, the reply is not awaited.
       reply.catch(() => undefined);
       await publish(sent);
       return await reply;

@@ -11,39 +11,42 @@ import { MONGODB_OF_RUN } from './mongodb.ts';
 import type { RunResult } from './reporter.ts';
 import type { WorkerOrder, WorkerReport } from './run-worker.ts';
 
-/** What a run in several processes came to. */
+/** The outcome of a run in several processes. */
 export interface ParallelResult extends RunResult {
-  /** What went wrong apart from tests, a sentence each. */
+  /** What went wrong apart from tests: one sentence each. */
   readonly complaints: readonly string[];
 }
 
 /** How to run the tests in several processes. */
 export interface ParallelOptions {
   readonly workers: number;
-  /** Each worker gets a folder of its own in it, in which it has to leave nothing. */
+  /** Each worker gets a folder in it, which must be empty at the end. */
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
-  /** Told what takes long before the first test. */
+  /** Called with one line about what takes long before the first test, and, at the end, about the slowest files. */
   readonly onProgress: (line: string) => void;
 }
 
-/** How long a worker may take to stop what its tests shared. */
-const END_GRACE_MS = 60_000;
+/** How many of the slowest files are reported. */
+const SLOWEST = 10;
 
-/** Runs all files of tests, each in whichever worker is free, and resolves when all workers have ended. */
+/** How long a worker may take to stop the servers that its tests shared, in ms. */
+const EXIT_GRACE_MS = 60_000;
+
+/** Runs all test files, each in the next free worker, and resolves when all workers have exited. */
 export async function runInParallel(options: ParallelOptions): Promise<ParallelResult> {
   const total: RunResult = { passed: 0, failed: 0, skipped: 0 };
   const complaints: string[] = [];
+  const durations: { readonly file: string; readonly ms: number }[] = [];
   const { onProgress } = options;
-  // Here, since two workers that install or build the same at once would be in each other's way. What documents tell to
-  // build is then there already.
+  // Workers must not install or build the same thing at the same time, and documents expect that dist/ is built.
   await runCommand('npm', ['run', '--silent', 'build'], { env: options.env, signal: options.signal });
   await ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal });
   const built = join(options.folder, 'built');
   await buildForTests(built);
   const env = { ...options.env, [BUILT_OF_RUN]: built };
-  // Tests that do not need it run while it is built.
+  // While it is built, the tests that do not need it run.
   let serverEnv: NodeJS.ProcessEnv = {};
   const mongodb = openMongoDB(join(options.folder, 'mongodb'), onProgress, options.signal);
   const files = openFileQueue(
@@ -59,6 +62,7 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
         env: { ...env, PULSE_AGENT_TEST_FOLDER: folder },
       });
       let file: string | undefined;
+      let startedMs = 0;
       let ending: NodeJS.Timeout | undefined;
       const interrupt = (): void => void child.kill('SIGTERM');
       options.signal.addEventListener('abort', interrupt);
@@ -67,25 +71,27 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
         const next = await files.next();
         if (!child.connected) return;
         file = options.signal.aborted ? undefined : next;
+        startedMs = performance.now();
         const order: WorkerOrder = file === undefined ? { end: true } : { file, env: serverEnv };
         child.send(order);
         if (file !== undefined) return;
         ending = setTimeout(() => {
           complaints.push(
-            'A test process did not end after its last test: a test left a timer, socket or server open.',
+            'A test process did not exit after its last test: a test left a timer, socket or server open.',
           );
           child.kill('SIGKILL');
-        }, END_GRACE_MS);
+        }, EXIT_GRACE_MS);
       };
       child.on('message', ({ result }: WorkerReport) => {
         for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result?.[key] ?? 0;
+        if (file !== undefined) durations.push({ file, ms: performance.now() - startedMs });
         void giveOrder();
       });
       child.once('exit', (code, signal) => {
         clearTimeout(ending);
         options.signal.removeEventListener('abort', interrupt);
-        if (file !== undefined) complaints.push(`A test process ended in ${file}, by ${signal ?? `code ${code}`}.`);
-        else if (code !== 0 && ending === undefined) complaints.push(`A test process ended with ${signal ?? code}.`);
+        if (file !== undefined) complaints.push(`A test process exited in ${file}, by ${signal ?? `code ${code}`}.`);
+        else if (code !== 0 && ending === undefined) complaints.push(`A test process exited with ${signal ?? code}.`);
         if (existsSync(folder))
           complaints.push(...readdirSync(folder).map((name) => `Left in the folder for tests: ${name}`));
         rmSync(folder, { recursive: true, force: true });
@@ -95,11 +101,18 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   await Promise.all(Array.from({ length: options.workers }, (_, number) => work(number)));
   await (await mongodb).close();
   rmSync(built, { recursive: true, force: true });
-  // What an interrupted run left behind says nothing about its tests.
+  onProgress(slowest(durations));
+  // After an interruption, what is left behind is not a fault of the tests.
   return { ...total, complaints: options.signal.aborted ? ['The run was interrupted.'] : complaints };
 }
 
-/** One server for all workers: databases are a test's own. */
+function slowest(durations: readonly { readonly file: string; readonly ms: number }[]): string {
+  const first = durations.toSorted((one, other) => other.ms - one.ms).slice(0, SLOWEST);
+  const lines = first.map(({ file, ms }) => `  ${(ms / 1000).toFixed(1).padStart(6)} s  ${file}`);
+  return ['', 'The slowest test files:', ...lines].join('\n');
+}
+
+/** Opens one server for all workers: each test has its own database. */
 async function openMongoDB(
   folder: string,
   onProgress: (line: string) => void,
@@ -109,7 +122,7 @@ async function openMongoDB(
   try {
     server = await startMongoDB({ folder, onProgress, signal });
   } catch (error) {
-    // Each test that needs one says so again, and what was tried.
+    // Each test that needs a server reports what was tried.
     if (error instanceof NoMongoDB || signal.aborted) return { env: {}, close: async () => undefined };
     throw error;
   }

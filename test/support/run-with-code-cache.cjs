@@ -1,8 +1,8 @@
-// Runs the function `run` of a bundle, with what V8 has made of the bundle's code in another process and is kept beside
-// it: to make it anew would take a good part of the bundle's start.
+// Runs the function `run` of a bundle with V8's code cache, which is kept beside the bundle: compiling the code again would
+// take a good part of its start.
 //
 //   node test/support/run-with-code-cache.cjs <bundle.cjs>
-//   node test/support/run-with-code-cache.cjs <bundle.cjs> --make     keeps it, and runs nothing
+//   node test/support/run-with-code-cache.cjs <bundle.cjs> --make     writes the cache and does not run the bundle
 const { readFileSync, writeFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const { dirname, resolve } = require('node:path');
@@ -19,6 +19,6 @@ const script = new Script(`(function (${parameters}) {${readFileSync(bundle, 'ut
 });
 const loaded = { exports: {} };
 script.runInThisContext()(loaded.exports, createRequire(bundle), loaded, bundle, dirname(bundle));
-// Now, so that it has the functions that loading calls.
+// Written after loading, so that it includes the functions that loading calls.
 if (making) writeFileSync(kept, script.createCachedData());
 else void loaded.exports.run();

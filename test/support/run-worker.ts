@@ -4,19 +4,19 @@ import Mocha from 'mocha';
 import type * as Hooks from './hooks.ts';
 import type * as Report from './reporter.ts';
 
-// One of several processes that share the files of a whole run. It asks for a file, runs it, and asks again, so that what
-// its tests share, a broker above all, is started once. Orders come, and results go, as messages of node:child_process.
+// One of several processes that run the test files of a whole run. It requests one file after the other, so that what its
+// tests share, such as a broker, starts once. Orders and results are messages of node:child_process.
 
-/** What a worker is told: a file, and variables that hold from now on. */
+/** What a worker receives: a file, and environment variables from now on. */
 export type WorkerOrder = { readonly file: string; readonly env: NodeJS.ProcessEnv } | { readonly end: true };
 
-/** What a worker tells; a result is that of the file before. */
+/** What a worker sends; the result is that of the previous file. */
 export interface WorkerReport {
   readonly wants: 'file';
   readonly result?: Report.RunResult;
 }
 
-// As Mocha loads the tests: what `import` gives is another instance, which knows nothing of what tests have started.
+// Loaded as Mocha loads the tests: `import` would give another instance, with its own list of cleanups.
 const require = createRequire(import.meta.url);
 const { mochaHooks, mochaGlobalTeardown } = require('./hooks.ts') as typeof Hooks;
 const { default: Reporter } = require('./reporter.ts') as typeof Report;
@@ -32,7 +32,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     running?.abort();
   });
 }
-// Whoever gave the orders is gone.
+// The runner has exited.
 process.on('disconnect', () => process.exit(1));
 process.on('message', (order: WorkerOrder) => {
   if ('file' in order && !interrupted) {
@@ -55,7 +55,7 @@ async function runAndAsk(file: string): Promise<void> {
     running = mocha.run(() => resolve());
   });
   const { passes = 0, failures = 0, pending = 0 } = running?.stats ?? {};
-  // Otherwise the runner of each file goes on listening for what nobody catches in the files after it.
+  // Otherwise the runner of each file keeps listening for uncaught errors of later files.
   mocha.dispose();
   ask({ passed: passes, failed: failures, skipped: pending });
 }

@@ -7,19 +7,19 @@ export interface ManagementCall {
   readonly rest: readonly unknown[];
 }
 
-/** A management API in memory, and what was asked of it. */
+/** A management API in memory, and the calls that it received. */
 export interface ScriptedManagement {
   readonly management: AccountParts['management'];
   readonly calls: ManagementCall[];
-  /** The users that there are, with their password hashes. */
+  /** The existing users with their password hashes. */
   readonly users: Map<string, string>;
-  /** Who has permissions. */
+  /** The users that have permissions. */
   readonly permitted: Set<string>;
-  /** Runs before each call is sent; what it throws is what the call rejects with, and nothing happened. */
+  /** Runs before each call takes effect; when it throws, the call rejects with that and has no effect. */
   onCall: (call: ManagementCall) => void | Promise<void>;
 }
 
-/** Makes a management API without users. It asks `beforeSend` right before each call, as the real one does. */
+/** Makes a management API without users. It runs `beforeSend` right before each call, as the real one does. */
 export function createScriptedManagement(): ScriptedManagement {
   const calls: ManagementCall[] = [];
   const users = new Map<string, string>();

@@ -2,19 +2,19 @@ import { spawn } from 'node:child_process';
 import { addCleanup } from './cleanup.ts';
 import { collectOutput, type ExitStatus } from './process-output.ts';
 
-/** A shell that goes on, with all that it has started, as in a terminal. */
+/** A running shell and the processes that it started, as in a terminal. */
 export interface ShellSession {
-  /** Resolves when this was printed; rejects when the shell ends first or it takes too long. */
+  /** Resolves when the output has this; rejects when the shell exits first or it takes too long. */
   printed(text: string | RegExp, patienceMs?: number): Promise<void>;
-  /** All that was printed so far, on both streams. */
+  /** Everything printed so far, on both streams. */
   readonly output: () => string;
-  /** Ctrl-C, or another signal to everything that runs in it; resolves with the exit code. */
+  /** Sends SIGINT, as Ctrl-C does, or another signal to all its processes; resolves with the exit code. */
   interrupt(signal?: NodeJS.Signals): Promise<ExitStatus>;
 }
 
 const PATIENCE_MS = 120_000;
 
-/** Runs this in bash; it is killed after the test, or the run, at the latest. */
+/** Runs a script in bash. It is killed after the test, or after the run, at the latest. */
 export function openShell(
   text: string,
   { env = {}, cwd }: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
@@ -22,7 +22,7 @@ export function openShell(
   const child = spawn('bash', ['-euo', 'pipefail', '-c', text], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
-    // A process group of its own, as a terminal makes one.
+    // Its own process group, as in a terminal.
     detached: true,
     ...(cwd === undefined ? {} : { cwd }),
   });

@@ -1,7 +1,7 @@
 const reasons = new WeakMap<object, string>();
 
 /**
- * Skips the present test, or, in a `before` hook, all tests of its suite, and has the report say why.
+ * Skips the current test, or, in a `before` hook, all tests of its suite; the report shows the reason.
  *
  * @example
  * it('needs a real mongod', function () {
@@ -10,14 +10,14 @@ const reasons = new WeakMap<object, string>();
  */
 export function skipBecause(context: Mocha.Context, reason: string): never {
   const runnable = context.test;
-  // In a `beforeEach` there is a current test as well, in a `before` there is none.
+  // A `beforeEach` has a current test, a `before` has none.
   const ofSuite = runnable?.title.startsWith('"before all" hook') ?? false;
   const skipped = ofSuite ? runnable?.parent : (context.currentTest ?? runnable);
   if (skipped !== undefined) reasons.set(skipped, reason);
   return context.skip();
 }
 
-/** Why `test` was skipped: said of the test or of a suite around it. */
+/** Why `test`, or a suite around it, was skipped. */
 export function skipReason(test: Mocha.Test): string {
   let place: Mocha.Test | Mocha.Suite | undefined = test;
   while (place !== undefined) {

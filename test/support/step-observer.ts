@@ -5,29 +5,30 @@ import type { Store } from '../../src/store/store.ts';
 /** Right before a step is taken, or right after it is known to be done. */
 export type Moment = 'before' | 'after';
 
-/** Is told of every step of an agent: a write to the store, to the broker, a reply, an acknowledgement. */
+/** Called at each step of an agent: a write to the store or the broker, a reply, an acknowledgement. */
 export interface StepObserver {
   /**
-   * @param step the part and its method, as `namespaces.insert`
-   * @param about what the call was given, as JSON; absent for replies and acknowledgements
-   * @returns what {@link after} is told when it is done; undefined: nothing
+   * @param step the part and its method, for example `namespaces.insert`
+   * @param about the arguments of the call, as JSON; absent for replies and acknowledgements
+   * @returns the label that {@link after} and {@link finished} get
    */
   before(step: string, about?: string): string | undefined;
+  /** The step succeeded. */
   after(label: string | undefined): void;
-  /** A call is over, whether it was made or failed. */
+  /** The call returned, or failed. */
   finished(label: string | undefined): void;
 }
 
-/** What stands between the agent and one call: it makes the call, or does not, or does something else as well. */
+/** Wraps one call: makes it, skips it, or does something before or after it. */
 export type Around = (step: string, call: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
 
-/** What changes nothing: a crash there shows no more than one at the write before it. */
+/** Calls that change nothing: a crash there shows no more than a crash at the write before. */
 const READS = /^(get|list|visit|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
 
-/** What is done at times of its own, and nobody waits for. */
-const AT_OWN_TIMES = /^audit\.|\.prune$/;
+/** Writes at times of their own, which nothing waits for. */
+const UNRELATED = /^audit\.|\.prune$/;
 
-/** The store with something around every call, also around those that are added to its port later. */
+/** Wraps every call of a store, also those that are added to its port later. */
 export function interceptStore(store: Store, around: Around): Store {
   return {
     kind: store.kind,
@@ -42,15 +43,15 @@ export function interceptStore(store: Store, around: Around): Store {
   };
 }
 
-/** The management API with something around every call. */
+/** Wraps every call of the management API. */
 export function interceptManagement(management: Management, around: Around): Management {
   return intercept('management', management, around);
 }
 
-/** Tells the observer of every write that is part of some work. */
+/** Calls the observer for every write that is part of some work. */
 export function observeWrites(observer: StepObserver): Around {
   return async (step, call, args) => {
-    if (READS.test(step.slice(step.indexOf('.') + 1)) || AT_OWN_TIMES.test(step)) return await call();
+    if (READS.test(step.slice(step.indexOf('.') + 1)) || UNRELATED.test(step)) return await call();
     const label = observer.before(step, JSON.stringify(args));
     try {
       const result = await call();
@@ -89,11 +90,11 @@ interface ChannelMethods {
 }
 
 /**
- * Observes replies (`reply.publish`: done when the broker has confirmed it) and acknowledgements (`request.ack`: done
- * when the broker has seen it) of all channels that amqplib has made or makes in this process.
+ * Observes replies (`reply.publish`, done when the broker has confirmed it) and acknowledgements (`request.ack`, done
+ * when the broker has seen it) on all amqplib channels of this process.
  */
 export async function observeChannels(amqpUrl: string, observer: StepObserver): Promise<void> {
-  // amqplib does not export its classes; a channel leads to them.
+  // amqplib does not export its classes; the prototypes of two channels are the way to them.
   const connection = await connect(amqpUrl);
   const confirming = Object.getPrototypeOf(await connection.createConfirmChannel()) as { publish: Publish };
   const plain = Object.getPrototypeOf(await connection.createChannel()) as ChannelMethods;
@@ -114,7 +115,7 @@ export async function observeChannels(amqpUrl: string, observer: StepObserver): 
     plain[method] = function observed(this: ChannelMethods, message, ...rest) {
       const label = observer.before(`request.${method}`);
       original.call(this, message, ...rest);
-      // An acknowledgement has no answer; the answer to what follows it on the channel shows that it came.
+      // An acknowledgement has no answer: the answer to the next call on the channel shows that it has arrived.
       this.prefetch(1).then(
         () => observer.after(label),
         () => undefined,

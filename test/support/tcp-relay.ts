@@ -1,22 +1,22 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { addCleanup } from './cleanup.ts';
 
-/** A way to a server that can be cut off while the server itself goes on. */
+/** A relay to a server, which a test can cut while the server runs. */
 export interface TcpRelay {
   readonly port: number;
-  /** How many connections to it are open. */
+  /** How many connections are open. */
   readonly open: () => number;
-  /** How many it has accepted so far. */
+  /** How many connections it has accepted so far. */
   readonly accepted: () => number;
-  /** Ends all connections and refuses new ones, as a server does that is gone. */
+  /** Closes all connections and refuses new ones, like a server that is down. */
   cut(): void;
-  /** Accepts connections and passes nothing on any more, as a server does that hangs. */
+  /** Accepts connections and forwards nothing, like a server that hangs. */
   stall(): void;
-  /** Passes everything on again, for new connections. */
+  /** Forwards again, for new connections. */
   restore(): void;
 }
 
-/** Makes a relay to a port of `host`, ended after the test or the run. */
+/** Makes a relay to a port of `host`; it is closed after the test, or after the run. */
 export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRelay> {
   const sockets = new Set<Socket>();
   const open = new Set<Socket>();
@@ -28,7 +28,7 @@ export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRe
     open.add(near);
     near.on('error', () => undefined).on('close', () => sockets.delete(near) && open.delete(near));
     if (mode === 'refuse') near.destroy();
-    // Who does not read does not see that the other side has ended.
+    // A socket that is not read does not notice that the other side has closed.
     if (mode === 'stall') near.resume();
     if (mode !== 'pass') return;
     const far = connect(port, host);

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LogCode } from '../../src/util/log-codes.ts';
+import { createCondition } from './condition.ts';
 
 /** A line of an agent's log, parsed. */
 export interface LogLine {
@@ -35,8 +36,6 @@ export interface TestLog {
   ) => Promise<Found>;
 }
 
-const PATIENCE_MS = 60_000;
-
 /** How many lines the message of a failure has. */
 const LAST_LINES = 20;
 
@@ -59,37 +58,17 @@ function fits(value: unknown, wanted: unknown): boolean {
 /** Makes an empty log. */
 export function createTestLog(): TestLog {
   const lines: string[] = [];
-  const listeners = new Set<() => void>();
+  const condition = createCondition();
   const found: TestLog['found'] = (find, signal) =>
-    new Promise((resolve, reject) => {
-      const settle = (): void => {
-        clearTimeout(timer);
-        listeners.delete(check);
-        signal?.removeEventListener('abort', abort);
-      };
-      const check = (): void => {
-        const wanted = find(lines);
-        if (wanted === undefined) return;
-        settle();
-        resolve(wanted);
-      };
-      const abort = (): void => {
-        settle();
-        reject(signal?.reason as Error);
-      };
-      const timer = setTimeout(() => {
-        settle();
-        reject(new Error(`No such line was logged in ${PATIENCE_MS} ms:\n${lines.slice(-LAST_LINES).join('')}`));
-      }, PATIENCE_MS);
-      listeners.add(check);
-      signal?.addEventListener('abort', abort);
-      check();
+    condition.wait(() => find(lines), {
+      failure: () => `No such line was logged. The last ones:\n${lines.slice(-LAST_LINES).join('')}`,
+      signal,
     });
   return {
     lines,
     write(line) {
       lines.push(line);
-      for (const listener of listeners) listener();
+      condition.notify();
     },
     found,
     logged: (code, fields) => found((all) => linesWith(all, code, fields)[0]),

@@ -1,11 +1,11 @@
 import { setImmediate as settle } from 'node:timers/promises';
 import type { Time } from '../../src/client/time.ts';
 
-/** Time that passes only when a test says so. */
+/** Time that passes only in {@link advance}. */
 export interface VirtualTime extends Time {
-  /** Lets this much pass, waking sleepers one after the other at their time. */
+  /** Lets this much time pass, waking each sleeper at its time. */
   advance(ms: number): Promise<void>;
-  /** Sets the wall clock alone, forward or back. */
+  /** Sets the wall clock only, forward or back. */
   setWall(ms: number): void;
 }
 
@@ -14,10 +14,10 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** How many turns of the event loop are let pass before time goes on: work without real waiting is done by then. */
+/** How many turns of the event loop pass before time advances: work that does not really wait is done by then. */
 const TURNS = 5;
 
-/** Makes time that stands still at this instant. */
+/** Makes time that starts at this instant. */
 export function createVirtualTime(wallMs: number, random: () => number = () => 0.5): VirtualTime {
   let nowMs = 0;
   let offsetMs = wallMs;

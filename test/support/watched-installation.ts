@@ -3,18 +3,19 @@ import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
 import type { FileSettings } from '../../src/config/settings.ts';
 import { type InstallationOptions, makeInstallation, TEAM, teamNamespace, type TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
+import { createCondition } from './condition.ts';
 
-/** Thresholds that a test fills a queue to in an instant. */
+/** Thresholds that a test reaches with a few messages. */
 export const LOW_THRESHOLDS: Partial<FileSettings> = {
   warnAtMessages: 20,
   deleteAtMessages: 50,
   surveyIntervalSeconds: 2,
 };
 
-/** As whom such an installation sends mails. */
+/** The Taskcluster client with which such an installation sends mails. */
 export const NOTIFIER = { clientId: 'pulse-agent/notifier', accessToken: 'test-notifier-0000000000000000' };
 
-/** Longer than a busy machine takes for anything, in ms. */
+/** How long {@link waitUntil} waits, in ms: longer than a busy machine takes for anything. */
 const PATIENCE_MS = 60_000;
 
 /** An agent event as it was published. */
@@ -24,14 +25,14 @@ export interface CollectedEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** The events of an installation from now on. */
+/** The agent events of an installation, from when {@link collectEvents} was called. */
 export interface CollectedEvents {
   readonly seen: readonly CollectedEvent[];
   /** The first event of this type about this subject, now or later. */
   of(type: string, subject: string): Promise<CollectedEvent>;
 }
 
-/** An installation whose agent may send mails, with small thresholds. */
+/** Makes an installation with low thresholds, whose agent may send mails. */
 export async function makeWatchedInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
   const installation = await makeInstallation({
     ...options,
@@ -46,51 +47,38 @@ export async function makeWatchedInstallation(options: InstallationOptions = {})
   return installation;
 }
 
-/** Collects agent events, as an operator does. It needs the topology of an agent. */
+/** Collects agent events, as an operator would. An agent must have declared the topology. */
 export async function collectEvents({ vhost, names }: TestInstallation): Promise<CollectedEvents> {
   const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, names.eventsExchange, '#');
   const seen: CollectedEvent[] = [];
-  const listeners = new Set<() => void>();
+  const condition = createCondition();
   const take = (message: ConsumeMessage | null): void => {
     if (message === null) return;
     const { type, subject, data } = JSON.parse(message.content.toString()) as CollectedEvent;
     seen.push({ type, subject, data });
-    for (const listener of listeners) listener();
+    condition.notify();
   };
   await channel.consume(queue, take, { noAck: true });
   return {
     seen,
     of: (type, subject) =>
-      new Promise((resolve, reject) => {
-        const settle = (): void => {
-          clearTimeout(timer);
-          listeners.delete(look);
-        };
-        const look = (): void => {
-          const found = seen.find((event) => event.type === type && event.subject === subject);
-          if (found === undefined) return;
-          settle();
-          resolve(found);
-        };
-        const timer = setTimeout(() => {
-          settle();
+      condition.wait(() => seen.find((event) => event.type === type && event.subject === subject), {
+        failure: () => {
           const types = seen.map((event) => `${event.type} ${event.subject}`);
-          reject(new Error(`No ${type} of ${subject} in ${PATIENCE_MS} ms. Seen: ${types.join(', ') || 'nothing'}`));
-        }, PATIENCE_MS);
-        listeners.add(look);
-        look();
+          return `No ${type} of ${subject} arrived. Seen: ${types.join(', ') || 'nothing'}`;
+        },
       }),
   };
 }
 
-/** A namespace with a connection. */
+/** A claimed namespace and a connection with its credentials. */
 export interface Team {
   readonly namespace: string;
   readonly connection: ChannelModel;
   readonly channel: ConfirmChannel;
-  /** Publishes so many messages into a queue, which need not be the namespace's, and waits until it has them. */
+  /** Publishes this many messages to any queue, and waits until the broker has them. */
   fill(queue: string, messages: number, bytes?: number): Promise<void>;
 }
 
@@ -101,7 +89,7 @@ export async function claimTeam(installation: TestInstallation, contact?: string
   const asked = { namespace, ...(contact === undefined ? {} : { contact }) };
   const { connectionString } = await rpc.request('claim-namespace', asked);
   const connection = await openConnection(connectionString);
-  // Into any queue: a claimed account may not publish to the default exchange.
+  // The administrator publishes: a claimed account may not use the default exchange.
   const filler = await (await openConnection(installation.vhost.amqpUrl)).createConfirmChannel();
   return {
     namespace,
@@ -117,13 +105,13 @@ export async function claimTeam(installation: TestInstallation, contact?: string
   };
 }
 
-/** Whether there is such a queue. */
+/** Whether the broker has this queue. */
 export async function queueExists({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
   const path = `/queues/${encodeURIComponent(config.vhost)}/${encodeURIComponent(queue)}`;
   return (await manage(broker, 'GET', path, undefined, [404])).status === 200;
 }
 
-/** Waits until something that can only be looked at is so. */
+/** Polls until `isSo` is true. Prefer a wait for an event or a log line. */
 export async function waitUntil(isSo: () => Promise<boolean> | boolean, what: string): Promise<void> {
   const deadlineMs = Date.now() + PATIENCE_MS;
   while (!(await isSo())) {
