@@ -6,15 +6,15 @@ import { findExecutable } from './processes.ts';
 const POLICY = '/usr/sbin/policy-rc.d';
 const POLICY_KEPT = '/usr/sbin/policy-rc.d.kept-by-pulse-agent';
 
-/** What the packages of RabbitMQ and Erlang would have systemd start; not every release has all of them. */
+/** The systemd units that the packages of RabbitMQ and Erlang enable; not every release has all of them. */
 const OUR_UNITS = ['rabbitmq-server.service', 'epmd.service', 'epmd.socket'];
 
-/** What `invoke-rc.d` takes from a policy as "do not do this". */
+/** The exit code by which a policy forbids `invoke-rc.d` to start a service. */
 const FORBIDDEN_BY_POLICY = 101;
 
 /**
- * Installs Debian's rabbitmq-server as root. Its service is neither started now nor at the next boot: what is wanted
- * are the programs, not a broker on the standard ports.
+ * Installs Debian's rabbitmq-server as root, for its programs only: its service is started neither now nor at the next
+ * boot.
  *
  * @throws Error with apt-get's last lines when it fails
  */
@@ -35,14 +35,14 @@ export async function installWithApt(options: {
   const install = ['install', '--yes', '--no-install-recommends', 'rabbitmq-server'];
 
   const hadErlang = findExecutable('epmd') !== undefined;
-  onProgress('Installing rabbitmq-server with apt-get: needed once, takes about a minute.');
+  onProgress('Installing rabbitmq-server with apt-get, once; this takes about a minute.');
   const restore = await forbidServices();
   try {
     try {
       await run(install);
     } catch {
       signal?.throwIfAborted();
-      onProgress("Refreshing apt's package lists, then trying again.");
+      onProgress("Updating apt's package lists and trying again.");
       await run(['update']);
       await run(install);
     }
@@ -52,7 +52,7 @@ export async function installWithApt(options: {
   await disableServices(hadErlang ? OUR_UNITS.slice(0, 1) : OUR_UNITS, onProgress);
 }
 
-/** The packages would have their services start at the next boot, too. */
+/** Disables the services, which the packages enable for the next boot. */
 async function disableServices(units: readonly string[], onProgress: (line: string) => void): Promise<void> {
   const known = units.filter(
     (unit) => existsSync(join('/usr/lib/systemd/system', unit)) || existsSync(join('/lib/systemd/system', unit)),
@@ -65,7 +65,7 @@ async function disableServices(units: readonly string[], onProgress: (line: stri
   }
 }
 
-/** Puts a policy in force under which packages start no service; returns what puts the former state back. */
+/** Installs a policy under which packages start no service; returns a function that restores the previous state. */
 async function forbidServices(): Promise<() => void> {
   if (existsSync(POLICY)) {
     const code = await runCommand(POLICY, ['rabbitmq-server', 'start']).then(

@@ -13,8 +13,8 @@ import { dirname, join, relative } from 'node:path';
 import { runCommand } from './commands.ts';
 
 /**
- * Downloads Debian's packages of RabbitMQ and Erlang and unpacks them into `folder`, from where an ordinary user can
- * run them. Nothing outside `folder` and its siblings is touched.
+ * Downloads Debian's packages of RabbitMQ and Erlang and unpacks them into `folder`, where an unprivileged user can run
+ * them. Nothing outside `folder` and its siblings changes.
  *
  * @throws Error with the last lines of the tool that failed
  */
@@ -25,7 +25,7 @@ export async function unpackWithApt(options: {
 }): Promise<void> {
   const { folder, onProgress, signal } = options;
   const abort = signal === undefined ? {} : { signal };
-  // Another process may be doing the same: each works in a folder of its own, and the last step is one rename.
+  // Several processes may do this at the same time: each uses its own folder and renames it at the end.
   const work = `${folder}-${process.pid}`;
   const packages = join(work, 'packages');
   const root = join(work, 'root');
@@ -33,7 +33,7 @@ export async function unpackWithApt(options: {
   mkdirSync(packages, { recursive: true });
   mkdirSync(root);
   try {
-    onProgress('Downloading RabbitMQ and Erlang from the packages of Debian: needed once, about 50 MB.');
+    onProgress("Downloading Debian's packages of RabbitMQ and Erlang, once; about 50 MB.");
     const download = async (apt: readonly string[]): Promise<void> => {
       const names = await neededPackages(apt, signal);
       await runCommand('apt-get', [...apt, 'download', ...names], {
@@ -46,7 +46,7 @@ export async function unpackWithApt(options: {
       await download([]);
     } catch {
       signal?.throwIfAborted();
-      onProgress("Fetching apt's package lists into the cache folder, since the system's are missing or too old.");
+      onProgress("Downloading apt's package lists into the cache folder, because the system's are missing or too old.");
       const apt = privateAptOptions(work);
       await runCommand('apt-get', [...apt, 'update'], { onLine: (line) => onProgress(`  ${line}`), ...abort });
       await download(apt);
@@ -65,8 +65,8 @@ export async function unpackWithApt(options: {
 }
 
 /**
- * RabbitMQ, all of its Erlang (also what the system has: Erlang looks for its parts in one place), and whatever else
- * apt would have to install for it.
+ * The packages to unpack: RabbitMQ, all of Erlang (also what is installed, because Erlang loads all its parts from one
+ * folder), and what apt would have to install for them.
  */
 async function neededPackages(apt: readonly string[], signal: AbortSignal | undefined): Promise<string[]> {
   const abort = signal === undefined ? {} : { signal };
@@ -82,7 +82,7 @@ async function neededPackages(apt: readonly string[], signal: AbortSignal | unde
   return [...new Set(['rabbitmq-server', ...erlang, ...missing])];
 }
 
-/** Lets apt keep its lists and caches in `work`; what is installed it still reads from the system. */
+/** Options with which apt keeps its lists and caches in `work`; it still reads the system's list of installed packages. */
 export function privateAptOptions(work: string): string[] {
   const state = join(work, 'apt');
   mkdirSync(join(state, 'lists/partial'), { recursive: true });
@@ -90,14 +90,14 @@ export function privateAptOptions(work: string): string[] {
   return [`Dir::State::lists=${state}/lists`, `Dir::Cache=${state}/cache`].flatMap((option) => ['-o', option]);
 }
 
-/** Debian's `erl` script has its folder written into it; this one finds it from where it stands. */
+/** Debian's `erl` script contains a fixed path; this replacement derives it from its own location. */
 function makeErlangRelocatable(root: string): void {
   const script = join(root, 'usr/lib/erlang/bin/erl');
   const runtime = readdirSync(join(root, 'usr/lib/erlang')).find((name) => name.startsWith('erts-'));
   if (runtime === undefined || !existsSync(script)) throw new Error('The unpacked Erlang has no erts folder.');
   const text = readFileSync(script, 'utf8');
   if (!text.includes('ROOTDIR=/usr/lib/erlang') && !text.includes('ROOTDIR="/usr/lib/erlang"')) {
-    throw new Error('The erl script of this Erlang has an unknown form.');
+    throw new Error('The erl script of this Erlang has an unknown format.');
   }
   rmSync(script);
   writeFileSync(
@@ -116,7 +116,7 @@ function makeErlangRelocatable(root: string): void {
   chmodSync(script, 0o755);
 }
 
-/** Puts links to all unpacked shared libraries into one folder, whatever the machine's architecture calls theirs. */
+/** Links all unpacked shared libraries from one folder, independent of the architecture's folder names. */
 function linkLibraries(root: string): void {
   const links = join(root, 'lib-links');
   mkdirSync(links);
@@ -124,7 +124,7 @@ function linkLibraries(root: string): void {
     const folder = join(root, base);
     if (!existsSync(folder)) continue;
     for (const entry of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-      // Erlang's and RabbitMQ's own are found by themselves.
+      // Erlang and RabbitMQ load their own libraries by path.
       if (!/^[^/]+-linux-[^/]+\/[^/]+\.so\.[0-9.]+$/.test(entry)) continue;
       const file = join(folder, entry);
       const link = join(links, file.slice(dirname(file).length + 1));

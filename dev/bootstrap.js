@@ -1,6 +1,5 @@
-// Runs a TypeScript file of this working copy, installing the dependencies first where they are missing. It is plain
-// JavaScript without dependencies and in old syntax, because it runs before there are any, and must be able to say so
-// when Node is too old for the rest.
+// Runs a TypeScript file of this working copy and installs missing dependencies first. It is plain JavaScript in old syntax
+// without dependencies, because it runs before they are installed and reports a Node that is too old.
 //
 //   node dev/bootstrap.js <file.ts> [arguments]
 //   node dev/bootstrap.js --install-only
@@ -25,17 +24,17 @@ function checkNode() {
   );
 }
 
-/** Whether every package of the lock file is installed in the version that it names. */
+/** Whether every package of the lock file is installed in its locked version. */
 function dependenciesAreInstalled() {
   const installed = join(root, 'node_modules/.package-lock.json');
   if (!existsSync(installed)) return false;
   try {
     const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
-    const there = JSON.parse(readFileSync(installed, 'utf8')).packages;
+    const present = JSON.parse(readFileSync(installed, 'utf8')).packages;
     return Object.keys(wanted).every((path) => {
-      // The root itself is not listed, and optional packages may be for other machines.
+      // The root is not listed, and optional packages may be for other platforms.
       if (path === '' || wanted[path].optional) return true;
-      return there[path] !== undefined && there[path].version === wanted[path].version;
+      return present[path] !== undefined && present[path].version === wanted[path].version;
     });
   } catch {
     return false;
@@ -44,7 +43,7 @@ function dependenciesAreInstalled() {
 
 function installDependencies() {
   if (dependenciesAreInstalled()) return;
-  console.log('Installing the dependencies with npm ci: needed once, takes about half a minute.');
+  console.log('Installing the dependencies with npm ci, once; this takes about half a minute.');
   const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
@@ -54,7 +53,7 @@ function installDependencies() {
 }
 
 function run(file, args) {
-  // Temporary files, those of the TypeScript loader included, stay in the working copy.
+  // Temporary files, including the TypeScript loader's, stay in the working copy.
   const temporary = join(root, '.cache/tmp');
   mkdirSync(temporary, { recursive: true });
   const child = spawn(process.execPath, ['--import', 'tsx', resolve(root, file), ...args], {
@@ -63,7 +62,7 @@ function run(file, args) {
     env: { ...process.env, TMPDIR: temporary },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    // Ctrl-C in a terminal reaches the child by itself, a signal to this process alone does not.
+    // Ctrl-C in a terminal reaches the child too; a signal to this process alone does not.
     process.on(signal, () => child.kill(signal));
   }
   child.once('error', (error) => refuse(`Node could not be started: ${error.message}`));

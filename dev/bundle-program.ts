@@ -3,38 +3,37 @@ import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { WORKING_COPY } from './working-copy.ts';
 
-/** What a bundle calls the address of the module that it is in. */
+/** The variable that replaces `import.meta.url` in the bundle. */
 const MODULE = 'moduleUrl';
 
-/** They stay as they are. lmdb finds its native part beside itself. */
+/** Not bundled: lmdb loads its native part from its own folder. */
 const EXTERNAL = ['lmdb'];
 
 /**
- * What stands at the beginning of every file. Packages in CommonJS ask for Node's modules with `require`; `createRequire`
- * has another name, as modules in the bundle import it too.
+ * The first lines of every file. CommonJS packages load Node's modules with `require`; `createRequire` has another name,
+ * because modules in the bundle import it too.
  */
 const PREAMBLE = [
   "import { createRequire as makeRequire } from 'node:module';",
-  // As deep as the sources are, so that they find what they read of the package.
+  // One folder deep, like src/cli/ below src/, so that the code finds package.json and config/.
   `const ${MODULE} = new URL('../module.js', import.meta.url).href;`,
   `const require = makeRequire(${MODULE});`,
 ].join('');
 
 const LICENCES = 'licences.txt';
 const RULE = `\n\n${'-'.repeat(80)}\n\n`;
-/** In a README, to the next heading. */
+/** The licence section of a README, up to the next heading. */
 const LICENCE_SECTION = /^(?:#+ *\(?(?:the )?(?:\w+ )?licen[cs]e\b|licen[cs]e\n[-=]+$)(?:(?!\n#)[^])*/im;
 
 /**
- * Makes the command line with its packages, as few files of which a command loads what it needs: `cli/main.js`, maps back
- * to the sources, and the licences of what is in it.
+ * Bundles the command line with its packages into `cli/main.js` and a few chunks, so that a command loads only what it
+ * needs; adds source maps and the packages' licences.
  *
- * Node keeps the source of all that it loads. From the files of the packages an agent is 12 MB larger, and takes
- * more than half as long again to start.
+ * Node keeps the source of every loaded file: without the bundle an agent needs 12 MB more and starts 50 % slower.
  *
- * @param folder where `cli/` is made; package.json and `config/` have to be beside it, as they are beside `dist/`
- * @param program the file that is run, from the working copy on
- * @throws Error when something cannot be resolved or parsed, or a package is imported with `import()`
+ * @param folder gets `cli/`; package.json and `config/` must be beside it, as they are beside `dist/`
+ * @param program the entry point, relative to the working copy
+ * @throws Error when an import cannot be resolved or parsed, or a package is imported with `import()`
  */
 export async function bundleProgram(folder: string, program = 'src/cli/main.ts'): Promise<void> {
   const { metafile } = await build({
@@ -52,7 +51,7 @@ export async function bundleProgram(folder: string, program = 'src/cli/main.ts')
     banner: { js: PREAMBLE },
     minifyWhitespace: true,
     minifySyntax: true,
-    // Node shows the whole line that throws what nobody catches.
+    // For an uncaught error Node prints the whole line that threw it.
     lineLimit: 200,
     sourcemap: 'linked',
     sourcesContent: false,
@@ -64,16 +63,16 @@ export async function bundleProgram(folder: string, program = 'src/cli/main.ts')
   writeFileSync(join(folder, 'cli', LICENCES), `${licencesOf(metafile)}\n`);
 }
 
-/** What `import()` gives of a package in CommonJS has no names in a bundle, unlike in Node. */
+/** In a bundle, unlike in Node, `import()` of a CommonJS package has no named exports. */
 function refuseImportsOfPackages({ outputs }: Metafile): void {
   for (const { entryPoint = '' } of Object.values(outputs)) {
     if (entryPoint.startsWith('node_modules/')) {
-      throw new Error(`import() of ${entryPoint}: put what uses it into a file of src/, and import() that.`);
+      throw new Error(`import() of ${entryPoint}: move its use into a file of src/ and import() that file.`);
     }
   }
 }
 
-/** What the packages in a bundle ask to be passed on with them, and where their sources are. */
+/** The licences of the packages in a bundle, and the addresses of their sources. */
 function licencesOf({ inputs }: Metafile): string {
   const folders = new Set<string>();
   for (const file of Object.keys(inputs)) {

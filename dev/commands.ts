@@ -6,17 +6,17 @@ import { createInterface } from 'node:readline';
 export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** As nice(1) takes it: how far it stands back behind other processes of the machine. */
+  /** As in nice(1). */
   readonly niceness?: number;
-  /** Told each line of standard output as it comes. */
+  /** Called for each line of standard output. */
   readonly onLine?: (line: string) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Runs a command to its end and returns what it printed on standard output.
+ * Runs a command, waits for its exit and returns its standard output.
  *
- * @throws Error with the last lines of what it printed when it fails
+ * @throws Error with the last five lines of its output when it fails
  */
 export async function runCommand(
   command: string,

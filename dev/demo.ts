@@ -2,9 +2,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type LocalInstallation, startLocalInstallation } from './local-installation.ts';
 import { createSteps } from './steps.ts';
-import { walkThrough } from './walk-through.ts';
-import { walkThroughLife } from './walk-through-life.ts';
-import { walkThroughWatching } from './walk-through-watching.ts';
+import { demoClaim } from './demo-claim.ts';
+import { demoLifecycle } from './demo-lifecycle.ts';
+import { demoQueues } from './demo-queues.ts';
 import { WORKING_COPY } from './working-copy.ts';
 
 const keep = process.argv.includes('--keep');
@@ -12,7 +12,7 @@ const steps = createSteps((line) => console.log(line));
 const interrupted = new AbortController();
 const whenInterrupted = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // Not once: Ctrl-C in a terminal arrives twice, by itself and passed on by bootstrap.js.
+    // `on`, not `once`: Ctrl-C arrives twice, from the terminal and from bootstrap.js.
     process.on(signal, () => {
       interrupted.abort(new Error('The demo was interrupted.'));
       resolve();
@@ -20,22 +20,22 @@ const whenInterrupted = new Promise<void>((resolve) => {
   }
 });
 
-/** Where another terminal finds what a client needs; of two demos that are kept, that of the later one. */
+/** The environment of a client, for another terminal. The latest demo with `--keep` writes it. */
 const CLIENT_ENVIRONMENT = join(WORKING_COPY, '.cache/demo.env');
 
-/** The process of one demo has a folder of its own, so that two can run side by side. */
+/** Each demo has its own folder, so that two can run at the same time. */
 const folder = join(WORKING_COPY, `.cache/demo-${process.pid}`);
 
 try {
   const installation = await startLocalInstallation(folder, steps, interrupted.signal);
   try {
-    await walkThrough(installation, steps, interrupted.signal);
-    await walkThroughLife(installation, steps, interrupted.signal);
-    await walkThroughWatching(installation, steps, interrupted.signal);
+    await demoClaim(installation, steps, interrupted.signal);
+    await demoLifecycle(installation, steps, interrupted.signal);
+    await demoQueues(installation, steps, interrupted.signal);
     if (keep) {
       writeFileSync(CLIENT_ENVIRONMENT, exportsOf(clientEnvironment(installation)), { mode: 0o600 });
       try {
-        tellHowToTalkToIt(installation);
+        printUsage(installation);
         await whenInterrupted;
       } finally {
         rmSync(CLIENT_ENVIRONMENT, { force: true });
@@ -44,24 +44,24 @@ try {
   } finally {
     await steps.run('Stop everything', () => installation.stop());
   }
-  console.log(`\nThe demo did what it says: ${steps.done} steps.`);
+  console.log(`\nThe demo succeeded: all ${steps.done} steps passed.`);
 } catch (error) {
   console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }
 
-function tellHowToTalkToIt({ environment, claimantUrl, broker, logFile }: LocalInstallation): void {
+function printUsage({ environment, claimantUrl, broker, logFile }: LocalInstallation): void {
   console.log(`
-Everything keeps running until Ctrl-C, sped up: credentials are rotated every ten seconds, and a queue is large when it
-holds some hundred messages.
+The installation runs until Ctrl-C. Its intervals and thresholds are small: credentials rotate every 10 seconds, and
+owners are warned at 500 messages in a queue.
 
-  The environment of a client      . ${relative(process.cwd(), CLIENT_ENVIRONMENT)}
-  A client's first claim goes to   ${claimantUrl}
-  Clients and their scopes         config/dev-taskcluster.yml
-  RabbitMQ in a browser            ${broker.managementUrl} (${broker.user} / ${broker.password})
-  The agent's log                  ${logFile}
+  Environment of a client          . ${relative(process.cwd(), CLIENT_ENVIRONMENT)}
+  Broker URL for a first claim     ${claimantUrl}
+  Taskcluster clients and scopes   config/dev-taskcluster.yml
+  RabbitMQ management              ${broker.managementUrl} (${broker.user} / ${broker.password})
+  Log of the agent                 ${logFile}
 
-The environment of this installation, for commands of operators:
+The environment of the agent, for operators' commands:
 ${exportsOf(environment)}`);
 }
 

@@ -8,27 +8,27 @@ import { findExecutable } from './processes.ts';
 
 const SOURCES = ['main.go', 'go.mod', 'go.sum'];
 
-/** Without what only other backends need, and what only a debugger reads. */
+/** Without the PostgreSQL backend and debug information. */
 const BUILD = ['build', '-tags', 'ferretdb_no_postgresql', '-ldflags=-s -w'];
 
 const PROGRESS_EVERY_MS = 5000;
 
-/** Tests that need no MongoDB run meanwhile, and some of them look at time. */
+/** Tests run during the build, and some of them measure time. */
 const NICENESS = 10;
 
-/** How to build the stand-in for a MongoDB server. */
+/** How to build FerretDB. */
 export interface FerretBuildOptions {
-  /** Where the program, and all that building it downloads, is kept. */
+  /** Keeps the program and everything that the build downloads. */
   cacheFolder: string;
   onProgress: (line: string) => void;
   signal?: AbortSignal;
 }
 
 /**
- * The path of the stand-in: FerretDB behind a lock, see `ferretdb/main.go`. It is built when there is none of these
- * sources yet, which takes one to five minutes the first time; nothing is written outside of `cacheFolder`.
+ * The path of FerretDB behind a lock (`ferretdb/main.go`), a stand-in for MongoDB. It is built once for each version of its
+ * sources; the first build takes one to five minutes. Nothing is written outside `cacheFolder`.
  *
- * @throws Error when there is no Go, or building fails
+ * @throws Error when there is no Go, or the build fails
  */
 export async function ensureFerretDB(options: FerretBuildOptions): Promise<string> {
   const sources = join(dirname(fileURLToPath(import.meta.url)), 'ferretdb');
@@ -40,7 +40,7 @@ export async function ensureFerretDB(options: FerretBuildOptions): Promise<strin
   const go = findExecutable('go');
   if (go === undefined) throw new Error('there is no go on this machine to build FerretDB with');
   mkdirSync(options.cacheFolder, { recursive: true });
-  // A folder of its own, because several processes may find at once that there is no program yet.
+  // Several processes may build at the same time: each uses its own folder and renames the program at the end.
   const folder = mkdtempSync(join(options.cacheFolder, 'build-'));
   const startedAt = performance.now();
   const timer = setInterval(() => {
@@ -48,7 +48,7 @@ export async function ensureFerretDB(options: FerretBuildOptions): Promise<strin
   }, PROGRESS_EVERY_MS);
   try {
     for (const file of SOURCES) copyFileSync(join(sources, file), join(folder, file));
-    options.onProgress('Building FerretDB, a stand-in for a MongoDB server: needed once, takes one to five minutes.');
+    options.onProgress('Building FerretDB, a stand-in for MongoDB, once; this takes one to five minutes.');
     await runCommand(go, [...BUILD, '-o', 'pulse-ferretdb', '.'], {
       cwd: folder,
       env: { ...goEnvironment(join(options.cacheFolder, 'go')), DO_NOT_TRACK: '1' },

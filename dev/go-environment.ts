@@ -2,19 +2,19 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 const FLAGS = [
-  // Else the module cache is read-only and a plain removal of the working copy fails.
+  // Otherwise the module cache is read-only, and `rm -r` of the working copy fails.
   '-modcacherw',
   '-buildvcs=false',
   '-trimpath',
-  // Most of what is built hardly runs: to make it fast, or fit for a debugger, takes a quarter of the building. Those that
-  // the stand-in for MongoDB spends its time in are excepted.
+  // Optimisation and debug information take a quarter of the build, and most packages hardly run. The last flags exempt
+  // those in which FerretDB spends its time.
   "'-gcflags=all=-N -l -dwarf=false'",
   '-gcflags=std=-dwarf=false',
   '-gcflags=modernc.org/...=-dwarf=false',
   '-gcflags=github.com/FerretDB/...=-dwarf=false',
 ];
 
-/** The environment of a `go` that keeps all that it downloads, builds and counts in `folder`. */
+/** The environment in which `go` keeps its downloads, builds and telemetry counters in `folder`. */
 export function goEnvironment(folder: string): NodeJS.ProcessEnv {
   const config = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');
   return {
@@ -25,7 +25,7 @@ export function goEnvironment(folder: string): NodeJS.ProcessEnv {
     GOCACHE: join(folder, 'build'),
     GOFLAGS: FLAGS.join(' '),
     GOWORK: 'off',
-    // Go keeps counters in its configuration folder; the settings that somebody made there still count.
+    // Go writes telemetry counters into its configuration folder; the user's settings there still apply.
     XDG_CONFIG_HOME: join(folder, 'config'),
     GOENV: process.env['GOENV'] ?? join(config, 'go/env'),
   };

@@ -13,7 +13,7 @@ import type { Steps } from './steps.ts';
 import { type LocalTaskcluster, startTaskcluster } from './taskcluster/server.ts';
 import { WORKING_COPY } from './working-copy.ts';
 
-/** A whole installation on this machine: broker, Taskcluster stand-in and agent, all in one folder. */
+/** A complete installation on this machine, in one folder: broker, Taskcluster stand-in and agent. */
 export interface LocalInstallation {
   readonly broker: LocalRabbitMQ;
   readonly taskcluster: LocalTaskcluster;
@@ -21,17 +21,17 @@ export interface LocalInstallation {
   readonly config: Config;
   /** The management API of its broker. */
   readonly management: Management;
-  /** The environment with which another process finds this installation. */
+  /** The environment with which another process uses this installation. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The broker's address with the claimant's credentials: all that a client needs for its first claim. */
+  /** The broker's address with the claimant's credentials, for a client's first claim. */
   readonly claimantUrl: string;
-  /** Where the agent logs to. */
+  /** The file that the agent logs to. */
   readonly logFile: string;
   /** Stops everything and removes the folder. */
   stop(): Promise<void>;
 }
 
-/** So that what takes hours, and thousands of messages, shows in seconds. */
+/** Short intervals and low thresholds: what usually takes hours and thousands of messages takes seconds. */
 const SPED_UP: Partial<FileSettings> = {
   rotationIntervalSeconds: 10,
   expiryNoticeSeconds: 2,
@@ -39,10 +39,10 @@ const SPED_UP: Partial<FileSettings> = {
   deleteAtMessages: 1500,
 };
 
-/** Who sends the mails; config/dev-taskcluster.yml knows it. */
+/** The Taskcluster client that sends mails; see config/dev-taskcluster.yml. */
 const MAILER = 'pulse-agent';
 
-/** Starts an installation in `folder`, on the embedded store, telling of each part. */
+/** Starts an installation in `folder` with the embedded store; each part is a step. */
 export async function startLocalInstallation(
   folder: string,
   steps: Steps,
@@ -55,11 +55,11 @@ export async function startLocalInstallation(
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const broker = await steps.run('Start a private RabbitMQ with the management and event exchange plugins', (tell) =>
+    const broker = await steps.run('Start a private RabbitMQ with the management and event exchange plugins', (print) =>
       startRabbitMQ({
         folder: join(folder, 'rabbitmq'),
         cacheFolder: join(WORKING_COPY, '.cache/rabbitmq'),
-        onProgress: tell,
+        onProgress: print,
         signal,
       }),
     );

@@ -4,20 +4,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { freePorts, spawnTied, type TiedProcess } from './processes.ts';
 
-/** It takes one to three seconds; a loaded machine needs some reserve. */
+/** A start takes one to three seconds; a busy machine needs a reserve. */
 const START_TIMEOUT_MS = 60_000;
 
-/** A program that speaks MongoDB's protocol, started by us. */
+/** A server that speaks MongoDB's protocol. */
 export interface MongoServer {
   readonly url: string;
   readonly process: TiedProcess;
 }
 
 /**
- * Starts `program` in `folder` on a free port of 127.0.0.1 and returns when it answers.
+ * Starts `program` in `folder` on a free port of 127.0.0.1 and waits until it answers.
  *
- * @param argumentsFor the program's arguments, given its port and a folder for its data
- * @throws Error with the program's last words when it does not come up
+ * @param argumentsFor returns the program's arguments for its port and data folder
+ * @throws Error with the last lines of the program's log when it does not start
  */
 export async function startMongoServer(options: {
   program: string;
@@ -40,8 +40,8 @@ export async function startMongoServer(options: {
     while (!(await answers(url))) {
       options.signal?.throwIfAborted();
       if (!child.running() || performance.now() > deadline) {
-        const lastWords = readFileSync(logFile, 'utf8').trim().split('\n').slice(-3).join(' | ');
-        throw new Error(`${options.program} did not come up: ${lastWords}`);
+        const lastLines = readFileSync(logFile, 'utf8').trim().split('\n').slice(-3).join(' | ');
+        throw new Error(`${options.program} did not start: ${lastLines}`);
       }
       await delay(50);
     }

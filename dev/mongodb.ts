@@ -4,37 +4,37 @@ import { ensureFerretDB } from './ferretdb-build.ts';
 import { type MongoServer, startMongoServer } from './mongodb-server.ts';
 import { findExecutable } from './processes.ts';
 
-/** Where mongodb-memory-server downloads from; asked first, because its own attempts take long to fail. */
+/** The host from which mongodb-memory-server downloads; probed first, because its own attempts take long to fail. */
 const DOWNLOAD_HOST = 'https://fastdl.mongodb.org';
 const DOWNLOAD_PROBE_MS = 3000;
 const STOP_GRACE_MS = 10_000;
 
-/** - `given`: MONGODB_URL; `mongod`: on this machine; `downloaded`: a mongod as well; `ferretdb`: the stand-in. */
+/** `given`: MONGODB_URL; `mongod`: installed; `downloaded`: a downloaded mongod; `ferretdb`: the stand-in. */
 export type MongoDBKind = 'given' | 'mongod' | 'downloaded' | 'ferretdb';
 
 /** How to start a MongoDB server. */
 export interface MongoDBOptions {
   /** Everything the server writes stays here. */
   folder: string;
-  /** Where programs that were downloaded or built are kept; default `.cache` of the current folder. */
+  /** Keeps downloaded and built programs; default `.cache` of the current folder. */
   cacheFolder?: string;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
 }
 
-/** A MongoDB server, or what stands in for one. */
+/** A MongoDB server or its stand-in. */
 export interface LocalMongoDB {
   readonly url: string;
   readonly kind: MongoDBKind;
-  /** Stops it in order. One that was given goes on. */
+  /** Stops it gracefully; does nothing to the server of MONGODB_URL. */
   stop(): Promise<void>;
-  /** Kills it with SIGKILL, as a crash would. One that was given goes on. */
+  /** Kills it with SIGKILL; does nothing to the server of MONGODB_URL. */
   kill(): Promise<void>;
 }
 
-/** No way to get a MongoDB server led to one. */
+/** No MongoDB server could be had. */
 export class NoMongoDB extends Error {
-  /** What was tried, and why it did not work. */
+  /** Why each way failed. */
   readonly tried: readonly string[];
 
   constructor(tried: readonly string[]) {
@@ -47,15 +47,15 @@ export class NoMongoDB extends Error {
 type WayOptions = Required<Omit<MongoDBOptions, 'signal'>> & Pick<MongoDBOptions, 'signal'>;
 type Way = (options: WayOptions) => Promise<LocalMongoDB>;
 
-/** The ways to a server, the most faithful first. */
+/** The ways to get a server, the most faithful first. */
 const WAYS: readonly Way[] = [given, installed, downloaded, ferretdb];
 
 /**
  * Gets a MongoDB server: the one of MONGODB_URL, a mongod on this machine (MONGOMS_SYSTEM_BINARY or on PATH), one that
- * mongodb-memory-server downloads (not with MONGOMS_RUNTIME_DOWNLOAD=false), or FerretDB behind a lock. One that is
- * started here listens on 127.0.0.1 only and ends with this process, however that ends.
+ * mongodb-memory-server downloads (not with MONGOMS_RUNTIME_DOWNLOAD=false), or FerretDB behind a lock. A server that this
+ * function starts listens on 127.0.0.1 only and dies with this process, even if that is killed.
  *
- * @throws NoMongoDB when there is no way to one; its message names all that was tried
+ * @throws NoMongoDB when no way works; its message says why
  * @example
  * const server = await startMongoDB({ folder: '.cache/mongodb' });
  * await server.stop();
@@ -92,15 +92,15 @@ async function installed(options: WayOptions): Promise<LocalMongoDB> {
 }
 
 async function downloaded(options: WayOptions): Promise<LocalMongoDB> {
-  if (process.env['MONGOMS_RUNTIME_DOWNLOAD'] === 'false') throw new Error('downloading a mongod is switched off');
+  if (process.env['MONGOMS_RUNTIME_DOWNLOAD'] === 'false') throw new Error('downloads of mongod are disabled');
   const downloadDir = join(options.cacheFolder, 'mongodb-binaries');
   if (!isDownloaded(downloadDir)) {
     await fetch(DOWNLOAD_HOST, { method: 'HEAD', signal: AbortSignal.timeout(DOWNLOAD_PROBE_MS) }).catch(() => {
-      throw new Error(`no mongod can be downloaded: ${DOWNLOAD_HOST} cannot be reached`);
+      throw new Error(`mongod cannot be downloaded: ${DOWNLOAD_HOST} is unreachable`);
     });
-    options.onProgress('Downloading a mongod: needed once.');
+    options.onProgress('Downloading mongod, once.');
   }
-  // Loaded only here: it is large, and mostly there is another way.
+  // Imported only here: it is large, and mostly not needed.
   const { MongoBinary } = await import('mongodb-memory-server-core');
   return await startMongod('downloaded', await MongoBinary.getPath({ downloadDir }), options);
 }
@@ -132,7 +132,7 @@ function local(kind: MongoDBKind, server: MongoServer): LocalMongoDB {
   return {
     url: server.url,
     kind,
-    stop: async () => await server.process.end(STOP_GRACE_MS),
+    stop: async () => await server.process.stop(STOP_GRACE_MS),
     kill: async () => await server.process.kill(),
   };
 }

@@ -3,10 +3,9 @@ import { join, resolve } from 'node:path';
 import { runCommand } from './commands.ts';
 import { WORKING_COPY } from './working-copy.ts';
 
-// Makes the package pulse-agent-client: the client library alone, from the same sources, with the dependencies that it
-// needs and no others.
+// Packs pulse-agent-client: the client library alone, with only the dependencies that it needs.
 //
-//   npm run pack:client [-- <folder>]      the folder for the tarball; .cache/packages unless given
+//   npm run pack:client [-- <folder>]      the folder for the tarball; default .cache/packages
 
 interface Package {
   readonly version: string;
@@ -22,7 +21,7 @@ const staging = join(WORKING_COPY, `.cache/pack-client-${process.pid}`);
 try {
   console.log(await packClient());
 } catch (error) {
-  console.error(`The package could not be made: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`Packing the client failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 } finally {
   rmSync(staging, { recursive: true, force: true });
@@ -46,7 +45,7 @@ async function packClient(): Promise<string> {
 function manifest({ version, license, engines, dependencies }: Package): object {
   const needed = packagesIn(join(staging, 'dist')).map((name) => {
     const known = dependencies[name];
-    if (known === undefined) throw new Error(`the client imports ${name}, which is no dependency`);
+    if (known === undefined) throw new Error(`the client imports ${name}, which is not a dependency`);
     return [name, known] as const;
   });
   return {

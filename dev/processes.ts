@@ -4,21 +4,21 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A helper process that does not outlive this one. */
+/** A child process that does not outlive this process. */
 export interface TiedProcess {
   readonly pid: number;
-  /** Settles once the process is gone, with what ended it. */
+  /** Resolves after the exit with its cause. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   running(): boolean;
-  /** Sends SIGTERM, after `graceMs` SIGKILL, and waits until the process and what it started are gone. */
-  end(graceMs: number): Promise<void>;
-  /** Sends SIGKILL to the process and what it started, and waits until they are gone. */
+  /** Sends SIGTERM, after `graceMs` SIGKILL, and waits until the process and its descendants have exited. */
+  stop(graceMs: number): Promise<void>;
+  /** Sends SIGKILL to the process and its descendants, and waits until they have exited. */
   kill(): Promise<void>;
 }
 
-/** The first file called `name` in the folders of PATH that may be executed. */
+/** The first executable file named `name` in the folders of PATH. */
 export function findExecutable(name: string, path = process.env['PATH'] ?? ''): string | undefined {
-  // An ordinary user's PATH often lacks the sbin folders, where some of the tools live.
+  // An unprivileged user's PATH often lacks the sbin folders, which have some of the tools.
   for (const folder of [...path.split(delimiter), '/usr/sbin', '/sbin'].filter(Boolean)) {
     const file = join(folder, name);
     try {
@@ -32,8 +32,8 @@ export function findExecutable(name: string, path = process.env['PATH'] ?? ''): 
 }
 
 /**
- * Arguments of setpriv, to be followed by the parent's id and the command. The kernel tells of the parent's death only
- * from setpriv's call on, so whether it had died before that is looked up afterwards.
+ * Arguments of setpriv, followed by the parent's pid and the command. The kernel reports only a death of the parent after
+ * setpriv's call, so the shell checks afterwards whether the parent had died before.
  */
 const DIE_WITH_PARENT = [
   '--pdeathsig',
@@ -48,11 +48,11 @@ const tied = new Set<number>();
 let exitHandlerSet = false;
 
 /**
- * Starts `command` in a process group of its own, so that Ctrl-C in the terminal reaches only this process, which then
- * ends it in order. It dies with this process: by an exit handler, and, where util-linux has `setpriv`, by the kernel
- * even when this process is killed with SIGKILL.
+ * Starts `command` in its own process group, so that Ctrl-C reaches only this process, which then stops it gracefully. It
+ * dies with this process: an exit handler kills it, and, where util-linux has `setpriv`, the kernel does so even when this
+ * process is killed with SIGKILL.
  *
- * @param options.outputFd file descriptor that takes what it prints
+ * @param options.outputFd file descriptor for its output
  * @throws Error when it cannot be started
  */
 export async function spawnTied(
@@ -87,7 +87,7 @@ class TiedChild implements TiedProcess {
   readonly #child: ChildProcess;
 
   constructor(child: ChildProcess, exited: TiedProcess['exited']) {
-    if (child.pid === undefined) throw new Error('The process has no id: it did not start.');
+    if (child.pid === undefined) throw new Error('The process has no pid: it did not start.');
     this.#child = child;
     this.pid = child.pid;
     this.exited = exited;
@@ -104,7 +104,7 @@ class TiedChild implements TiedProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  async end(graceMs: number): Promise<void> {
+  async stop(graceMs: number): Promise<void> {
     if (this.running()) {
       this.#child.kill('SIGTERM');
       const timer = new AbortController();
@@ -117,7 +117,7 @@ class TiedChild implements TiedProcess {
   async kill(): Promise<void> {
     signalGroup(this.pid, 'SIGKILL');
     await this.exited;
-    for (let tries = 0; groupLives(this.pid) && tries < 200; tries++) await delay(10);
+    for (let tries = 0; groupExists(this.pid) && tries < 200; tries++) await delay(10);
     tied.delete(this.pid);
   }
 }
@@ -126,11 +126,11 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // The group is empty: what should end has ended.
+    // The group is empty.
   }
 }
 
-function groupLives(pid: number): boolean {
+function groupExists(pid: number): boolean {
   try {
     process.kill(-pid, 0);
     return true;
@@ -140,8 +140,8 @@ function groupLives(pid: number): boolean {
 }
 
 /**
- * `count` different TCP ports of 127.0.0.1 that nobody listens on. They lie below 32768, where the range that systems
- * hand out to outgoing connections begins: such a connection could take a port before its server is up.
+ * Finds `count` free TCP ports of 127.0.0.1. They are below 32768, where the ephemeral range begins: an outgoing connection
+ * could take such a port before its server listens.
  */
 export async function freePorts(count: number, random: () => number = Math.random): Promise<number[]> {
   const ports = new Set<number>();
@@ -152,7 +152,7 @@ export async function freePorts(count: number, random: () => number = Math.rando
   return [...ports];
 }
 
-/** Whether nobody listens on `port` of 127.0.0.1. */
+/** Whether `port` of 127.0.0.1 is free. */
 export async function portIsFree(port: number): Promise<boolean> {
   return await new Promise((resolve) => {
     const server = createServer();

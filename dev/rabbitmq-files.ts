@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePorts, portIsFree } from './processes.ts';
 import type { RabbitMQInstallation } from './rabbitmq-install.ts';
 
-/** What stays the same about a private broker from one start to the next; kept in its folder. */
+/** What a private broker keeps between starts, in a file of its folder. */
 export interface BrokerIdentity {
   readonly nodeName: string;
   readonly user: string;
@@ -12,10 +12,10 @@ export interface BrokerIdentity {
   readonly ports: { readonly amqp: number; readonly management: number; readonly dist: number; readonly epmd: number };
 }
 
-/** The plugins that every private broker has: the agent cannot work without them. */
+/** The plugins that the agent needs. */
 const BASE_PLUGINS = ['rabbitmq_management', 'rabbitmq_event_exchange'];
 
-/** The identity kept in `folder`, with new ports where an old one is taken by now; else a new one. */
+/** Loads the identity in `folder`, with new ports if one of them is taken, or makes a new identity. */
 export async function loadOrMakeIdentity(folder: string): Promise<BrokerIdentity> {
   const file = join(folder, 'identity.json');
   const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as BrokerIdentity) : undefined;
@@ -35,7 +35,7 @@ export async function loadOrMakeIdentity(folder: string): Promise<BrokerIdentity
   return identity;
 }
 
-/** Writes everything the broker reads at its start into `folder`. */
+/** Writes the files that the broker reads at its start into `folder`. */
 export function writeBrokerFiles(
   folder: string,
   identity: BrokerIdentity,
@@ -57,7 +57,7 @@ export function writeBrokerFiles(
       `listeners.tcp.1 = 127.0.0.1:${identity.ports.amqp}`,
       'management.tcp.ip = 127.0.0.1',
       `management.tcp.port = ${identity.ports.management}`,
-      // Read at the very first start only: later ones find the user in the database.
+      // Used at the first start only: later ones find the user in the database.
       `default_user = ${identity.user}`,
       `default_pass = ${identity.password}`,
       'log.console = false',
@@ -69,7 +69,7 @@ export function writeBrokerFiles(
   );
 }
 
-/** The environment under which the broker, its epmd and its command line find each other and nothing else. */
+/** The environment in which the broker, its epmd and its command line find only each other. */
 export function brokerEnvironment(
   folder: string,
   identity: BrokerIdentity,
@@ -90,12 +90,12 @@ export function brokerEnvironment(
     RABBITMQ_NODENAME: identity.nodeName,
     RABBITMQ_CONF_ENV_FILE: join(folder, 'empty'),
     RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
-    // These two would else be read from /etc/rabbitmq, where a system's broker may keep its own.
+    // The default of these two is /etc/rabbitmq, which belongs to the system's broker.
     RABBITMQ_CONFIG_FILES: join(folder, 'conf.d/*.conf'),
     RABBITMQ_ADVANCED_CONFIG_FILE: join(folder, 'advanced.config'),
     RABBITMQ_MNESIA_BASE: join(folder, 'mnesia'),
     RABBITMQ_LOG_BASE: join(folder, 'log'),
-    // Debian's rabbitmq-plugins 4.0 finds it by itself only through the script that changes the user.
+    // Debian's rabbitmq-plugins 4.0 knows this folder only through the script that changes the user.
     RABBITMQ_PLUGINS_DIR: join(realpathSync(join(installation.binFolder, 'rabbitmq-server')), '../../plugins'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
     RABBITMQ_DIST_PORT: String(identity.ports.dist),
@@ -104,9 +104,9 @@ export function brokerEnvironment(
     ERL_EPMD_PORT: String(identity.ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_CRASH_DUMP: join(folder, 'log/erl_crash.dump'),
-    // The scripts break at spaces in their own path; run from their folder, they need not know it.
+    // The scripts fail with spaces in their path; they run in their own folder and need no path.
     RABBITMQ_SCRIPTS_DIR: '.',
-    // Makes the start script become the broker instead of its parent; needs no systemd.
+    // Makes the start script `exec` the broker instead of staying its parent; needs no systemd.
     RUNNING_UNDER_SYSTEMD: 'true',
   };
 }

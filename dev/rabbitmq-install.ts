@@ -5,17 +5,17 @@ import { installWithApt } from './apt-install.ts';
 import { unpackWithApt } from './apt-unpack.ts';
 import { findExecutable } from './processes.ts';
 
-/** A RabbitMQ on this machine that can be run as a child process. */
+/** A RabbitMQ on this machine that can run as a child process. */
 export interface RabbitMQInstallation {
   /** Folder of `rabbitmq-server` and `rabbitmqctl`: the scripts that do not change the user. */
   readonly binFolder: string;
   /** Folder of `erl` and `epmd`. */
   readonly erlangFolder: string;
-  /** Folders of shared libraries that the system itself lacks. */
+  /** Folders of shared libraries that the system does not have. */
   readonly libraryFolders: readonly string[];
 }
 
-/** What is known about the machine when deciding how to get RabbitMQ. */
+/** What decides how to get RabbitMQ. */
 export interface InstallFindings {
   /** RabbitMQ is installed in the system. */
   readonly system: boolean;
@@ -23,29 +23,29 @@ export interface InstallFindings {
   readonly unpacked: boolean;
   /** This process runs as root. */
   readonly root: boolean;
-  /** `apt-get` and `dpkg-deb` are there. */
+  /** The machine has `apt-get` and `dpkg-deb`. */
   readonly apt: boolean;
 }
 
-/** How to get RabbitMQ: the steps are tried in this order until one works; none means a person has to install it. */
+/** A way to get RabbitMQ. */
 export type InstallStep = 'use-system' | 'use-unpacked' | 'apt-install' | 'apt-unpack';
 
-/** What to tell a person on whose machine RabbitMQ can be neither found nor installed. */
+/** The message where RabbitMQ can be neither found nor installed. */
 export const INSTALL_ADVICE =
   'RabbitMQ is not installed and cannot be installed from here: install the package rabbitmq-server (3.10 or newer, with Erlang) and try again.';
 
-/** Decides how to get RabbitMQ. What is there already wins, since a start must take seconds. */
+/** Decides which ways to try, in this order; none: a person has to install RabbitMQ. An existing one takes precedence. */
 export function decideInstallSteps(found: InstallFindings): InstallStep[] {
   if (found.system) return ['use-system'];
   if (found.unpacked) return ['use-unpacked'];
   if (!found.apt) return [];
-  // Root may still be unable to install, for example where /usr is read-only: unpacking needs no right but to download.
+  // Root may be unable to install, for example where /usr is read-only; unpacking needs no privileges.
   return found.root ? ['apt-install', 'apt-unpack'] : ['apt-unpack'];
 }
 
 /**
  * Finds RabbitMQ, or installs it from Debian's packages: as root into the system, without starting its service; as an
- * ordinary user by unpacking the downloaded packages into `cacheFolder`.
+ * unprivileged user by unpacking the downloaded packages into `cacheFolder`.
  *
  * @throws AgentError `BrokerUnavailable` with what to install when neither is possible
  */
@@ -71,12 +71,12 @@ export async function ensureRabbitMQ(options: {
       const unpacked = step === 'apt-unpack' || step === 'use-unpacked';
       const installation = unpacked ? unpackedInstallation(unpackedFolder) : systemInstallation;
       if (isComplete(installation)) return installation;
-      cause = new Error(`After ${step} there is no ${installation.binFolder}/rabbitmq-server.`);
+      cause = new Error(`${step} did not provide ${installation.binFolder}/rabbitmq-server.`);
     } catch (error) {
       options.signal?.throwIfAborted();
       cause = error;
     }
-    onProgress(`${step} did not work: ${cause instanceof Error ? cause.message : String(cause)}`);
+    onProgress(`${step} failed: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
   throw new AgentError('BrokerUnavailable', INSTALL_ADVICE, { cause });
 }

@@ -8,18 +8,18 @@ import { spawnTied, type TiedProcess } from './processes.ts';
 import { type BrokerIdentity, brokerEnvironment, loadOrMakeIdentity, writeBrokerFiles } from './rabbitmq-files.ts';
 import { ensureRabbitMQ, type RabbitMQInstallation } from './rabbitmq-install.ts';
 
-/** Starting takes 5 to 19 s on two cores; a loaded machine needs some reserve. */
+/** A start takes 5 to 19 s on two cores; a busy machine needs a reserve. */
 const START_TIMEOUT_MS = 90_000;
-/** Stopping takes 2 to 8 s; after this the broker is killed. */
+/** A stop takes 2 to 8 s; after this time the broker is killed. */
 const STOP_GRACE_MS = 30_000;
 
 /** How to start a private broker. */
 export interface RabbitMQOptions {
-  /** Everything the broker writes stays here. A folder of an earlier broker brings its data, user and ports back. */
+  /** The broker writes only here. In the folder of an earlier broker it has that one's data, user and ports. */
   folder: string;
-  /** Where RabbitMQ is unpacked when it cannot be installed; default `.cache/rabbitmq` of the current folder. */
+  /** RabbitMQ is unpacked here where it cannot be installed; default `.cache/rabbitmq` of the current folder. */
   cacheFolder?: string;
-  /** Plugins besides the management and the event exchange plugin. */
+  /** Plugins in addition to management and event exchange. */
   plugins?: readonly string[];
   /** Lines to add to rabbitmq.conf. */
   extraConfig?: string;
@@ -27,7 +27,7 @@ export interface RabbitMQOptions {
   signal?: AbortSignal;
 }
 
-/** A private broker: one node, listening on 127.0.0.1 only, with an administrator of its own. */
+/** A private broker: one node on 127.0.0.1, with its own administrator. */
 export interface LocalRabbitMQ {
   readonly amqpUrl: string;
   readonly managementUrl: string;
@@ -37,27 +37,27 @@ export interface LocalRabbitMQ {
   readonly amqpPort: number;
   readonly managementPort: number;
   readonly folder: string;
-  /** Whether the broker's process is there. */
+  /** Whether the broker's process runs. */
   running(): boolean;
-  /** Starts it again after {@link stop} or {@link kill}: same folder, ports and data. */
+  /** Starts it after {@link stop} or {@link kill}, with the same folder, ports and data. */
   start(signal?: AbortSignal): Promise<void>;
-  /** Stops it in order and waits until none of its processes is left. */
+  /** Stops it gracefully and waits until all its processes have exited. */
   stop(): Promise<void>;
   /** Kills it with SIGKILL, as a crash would. */
   kill(): Promise<void>;
   /** {@link stop}, then {@link start}. */
   restart(signal?: AbortSignal): Promise<void>;
-  /** Runs RabbitMQ's command line against it and returns what it printed. */
+  /** Runs rabbitmqctl against it and returns the output. */
   rabbitmqctl(args: readonly string[], signal?: AbortSignal): Promise<string>;
-  /** Runs rabbitmq-plugins against it; returns what it prints. */
+  /** Runs rabbitmq-plugins against it and returns the output. */
   rabbitmqPlugins(args: readonly string[], signal?: AbortSignal): Promise<string>;
 }
 
 /**
- * Starts a private RabbitMQ, installing it first where needed, and returns once it serves AMQP and HTTP. It ends with
- * this process, however that ends.
+ * Starts a private RabbitMQ, installs it first if necessary, and waits until it serves AMQP and HTTP. It dies with this
+ * process, even if that is killed.
  *
- * @throws AgentError `BrokerUnavailable` when RabbitMQ cannot be installed or does not come up
+ * @throws AgentError `BrokerUnavailable` when RabbitMQ cannot be installed or does not start
  * @example
  * const broker = await startRabbitMQ({ folder: '.cache/demo/rabbitmq' });
  * await broker.stop();
@@ -72,7 +72,7 @@ export async function startRabbitMQ(options: RabbitMQOptions): Promise<LocalRabb
     ...abort,
   });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  await endLeftBehind(folder);
+  await killLeftBehind(folder);
   const identity = await loadOrMakeIdentity(folder);
   writeBrokerFiles(folder, identity, { plugins: options.plugins ?? [], extraConfig: options.extraConfig ?? '' });
   const broker = new PrivateBroker(folder, identity, installation, onProgress);
@@ -113,7 +113,7 @@ class PrivateBroker implements LocalRabbitMQ {
     this.managementUrl = `http://127.0.0.1:${this.managementPort}`;
     this.#identity = identity;
     this.#installation = installation;
-    // In the folder of the installation that is searched, they are links.
+    // The scripts in `binFolder` are links.
     this.#scripts = dirname(realpathSync(join(installation.binFolder, 'rabbitmq-server')));
     this.#environment = brokerEnvironment(folder, identity, installation);
     this.#onProgress = onProgress;
@@ -128,7 +128,7 @@ class PrivateBroker implements LocalRabbitMQ {
     const output = openSync(join(this.folder, 'log/console.log'), 'a', 0o600);
     const options = { env: this.#environment, cwd: this.#scripts, outputFd: output };
     try {
-      // As a child of ours it ends with us; the one that the broker would start by itself stays for ever.
+      // The epmd that the broker would start itself would never exit.
       const epmd = join(this.#installation.erlangFolder, 'epmd');
       this.#epmd = await spawnTied(
         epmd,
@@ -149,13 +149,13 @@ class PrivateBroker implements LocalRabbitMQ {
   }
 
   async stop(): Promise<void> {
-    await this.#node?.end(STOP_GRACE_MS);
+    await this.#node?.stop(STOP_GRACE_MS);
     await this.kill();
   }
 
   async kill(): Promise<void> {
     await this.#node?.kill();
-    await this.#epmd?.end(1000);
+    await this.#epmd?.stop(1000);
     this.#node = undefined;
     this.#epmd = undefined;
     rmSync(join(this.folder, 'pids'), { force: true });
@@ -194,7 +194,7 @@ class PrivateBroker implements LocalRabbitMQ {
 
   async #until(ready: () => Promise<boolean>, signal: AbortSignal | undefined): Promise<void> {
     const startedAt = performance.now();
-    let toldAt = startedAt;
+    let printedAt = startedAt;
     while (!(await ready())) {
       signal?.throwIfAborted();
       const now = performance.now();
@@ -202,11 +202,11 @@ class PrivateBroker implements LocalRabbitMQ {
       if (now - startedAt > START_TIMEOUT_MS || (node !== undefined && !node.running()) || !this.#epmd?.running()) {
         throw new AgentError(
           'BrokerUnavailable',
-          `The private RabbitMQ did not come up; its last words are in ${join(this.folder, 'log')}: ${lastWords(this.folder)}`,
+          `The private RabbitMQ did not start; see ${join(this.folder, 'log')}: ${causeInLog(this.folder)}`,
         );
       }
-      if (now - toldAt > 3000) {
-        toldAt = now;
+      if (now - printedAt > 3000) {
+        printedAt = now;
         this.#onProgress(`  waiting for RabbitMQ, ${Math.round((now - startedAt) / 1000)} s so far`);
       }
       await delay(50, undefined, signal === undefined ? {} : { signal });
@@ -214,26 +214,26 @@ class PrivateBroker implements LocalRabbitMQ {
   }
 }
 
-/** Ends what an earlier process, killed before it could clean up, left running on this folder. */
-async function endLeftBehind(folder: string): Promise<void> {
+/** Kills the broker that an earlier process, killed before it could clean up, left running in this folder. */
+async function killLeftBehind(folder: string): Promise<void> {
   const file = join(folder, 'pids');
   if (!existsSync(file)) return;
   for (const pid of readFileSync(file, 'utf8').trim().split(/\s+/).map(Number)) {
     try {
-      // The number may belong to somebody else by now: only our broker's environment names this folder.
+      // The pid may belong to another process by now: only this broker's environment names the folder.
       if (!readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RABBITMQ_MNESIA_BASE=${join(folder, 'mnesia')}\0`))
         continue;
       process.kill(pid, 'SIGKILL');
       while (existsSync(`/proc/${pid}`)) await delay(20);
     } catch {
-      // Gone already.
+      // It has exited.
     }
   }
   rmSync(file, { force: true });
 }
 
-/** The first fault that the broker wrote down, where there is one: what ended it shows on its console only at times. */
-function lastWords(folder: string): string {
+/** The first error in the broker's log, or the end of its console output: the console does not always show the cause. */
+function causeInLog(folder: string): string {
   const read = (name: string): string => {
     const file = join(folder, 'log', name);
     return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
@@ -248,20 +248,20 @@ async function accepts(port: number): Promise<boolean> {
   return await talk(port, Buffer.alloc(0), () => true);
 }
 
-/** Whether AMQP 0-9-1 is answered: an open port alone may still belong to a broker that is starting. */
+/** Whether AMQP 0-9-1 is answered: an open port may belong to a broker that is still starting. */
 async function speaksAmqp(port: number): Promise<boolean> {
   return await talk(port, Buffer.from('AMQP\0\0\x09\x01', 'latin1'), (answer) => answer[0] === 1);
 }
 
-async function talk(port: number, words: Buffer, good: (answer: Buffer) => boolean): Promise<boolean> {
+async function talk(port: number, request: Buffer, isExpected: (answer: Buffer) => boolean): Promise<boolean> {
   return await new Promise((done) => {
     const socket = connect({ port, host: '127.0.0.1', timeout: 2000 });
     const end = (result: boolean): void => {
       socket.destroy();
       done(result);
     };
-    socket.once('connect', () => (words.length === 0 ? end(true) : socket.write(words)));
-    socket.once('data', (answer) => end(good(answer)));
+    socket.once('connect', () => (request.length === 0 ? end(true) : socket.write(request)));
+    socket.once('data', (answer) => end(isExpected(answer)));
     for (const event of ['error', 'timeout', 'close']) socket.once(event, () => end(false));
   });
 }

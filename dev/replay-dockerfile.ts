@@ -1,6 +1,6 @@
 /**
- * Replays the build stage of the Dockerfile, and what the last stage copies from it, in a clean folder: where there is no
- * Docker, this shows that the steps work and that the image has what it needs. Run it with `npm run check:image`.
+ * Runs the build stage of the Dockerfile, and the copies of the last stage, in an empty folder. Without Docker this shows
+ * that the steps work and that the image is complete. Run it with `npm run check:image`.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ mkdirSync(cache, { recursive: true });
 const root = mkdtempSync(join(cache, 'image-'));
 const stages = { build: join(root, 'build'), last: join(root, 'app') };
 
-/** The path inside the folder that stands for the image's working folder. */
+/** The path in the folder that represents the image's working folder. */
 function inside(stage: string, path: string): string {
   return join(stage, path.replace(/^\/build\/?/, ''));
 }
@@ -34,7 +34,7 @@ function replay(): void {
         cpSync(start, end, { recursive: true });
       }
     }
-    // The last stage's only command makes a folder of the machine's.
+    // The last stage's only command creates a folder outside the working folder.
     if (line.startsWith('RUN ') && stage === 'build') {
       console.log(`$ ${line.slice(4)}`);
       execFileSync('sh', ['-c', line.slice(4)], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -42,7 +42,7 @@ function replay(): void {
   }
 }
 
-/** The image's entry point with these arguments, in its own folder and with its own environment. */
+/** Runs the image's entry point with these arguments, in its folder and environment. */
 function run(args: readonly string[]): { status: number | null; output: string } {
   const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync('Dockerfile', 'utf8'))?.[1] ?? '[]';
   const [, ...options] = JSON.parse(entry) as string[];
@@ -64,12 +64,12 @@ function expect(args: readonly string[], status: number, text: RegExp): void {
 
 try {
   replay();
-  // As in a container whose file system is read-only.
+  // As in a container with a read-only file system.
   for (const name of ['dist', 'config', 'package.json']) chmodSync(join(stages.last, name), 0o555);
   expect(['--version'], 0, /^\d+\.\d+\.\d+/);
   expect(['verify', '--help'], 0, /Proves an installation/);
   expect(['serve'], 2, /Set RABBITMQ_URL/);
-  console.log('The steps of the Dockerfile work in a clean folder.');
+  console.log('The Dockerfile builds in an empty folder.');
 } finally {
   rmSync(root, { recursive: true, force: true });
 }

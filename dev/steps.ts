@@ -1,14 +1,14 @@
-/** Tells a person what is being done, and that it is still being done. */
+/** Prints the steps of the demo and their progress. */
 export interface Steps {
-  /** Runs one step: its title first, `ok` or what went wrong after it, and a sign of life every second in between. */
-  run<T>(title: string, work: (tell: (line: string) => void) => Promise<T>): Promise<T>;
+  /** Runs one step: prints its title, the elapsed time every second, and `ok` or `failed` at the end. */
+  run<T>(title: string, work: (print: (line: string) => void) => Promise<T>): Promise<T>;
   /** How many steps are done. */
   readonly done: number;
 }
 
-const SIGN_OF_LIFE_MS = 1000;
+const PROGRESS_EVERY_MS = 1000;
 
-/** Steps that are told of on `write`, a line at a time. */
+/** Makes steps that print through `write`, one line a call. */
 export function createSteps(write: (line: string) => void): Steps {
   let done = 0;
   return {
@@ -19,7 +19,7 @@ export function createSteps(write: (line: string) => void): Steps {
       write(`• ${title}`);
       const startedMs = performance.now();
       const seconds = (): string => ((performance.now() - startedMs) / 1000).toFixed(1);
-      const timer = setInterval(() => write(`    … ${seconds()} s`), SIGN_OF_LIFE_MS);
+      const timer = setInterval(() => write(`    … ${seconds()} s`), PROGRESS_EVERY_MS);
       try {
         const result = await work((line) => write(`    ${line}`));
         done += 1;

@@ -1,4 +1,4 @@
 import { fileURLToPath } from 'node:url';
 
-/** The working copy that this file is in. */
+/** The path of the working copy. */
 export const WORKING_COPY: string = fileURLToPath(new URL('../', import.meta.url));

@@ -15,7 +15,7 @@ describe('tied processes', () => {
   it('end on SIGTERM', async () => {
     const sleeper = await spawnTied('sleep', ['600'], { env: process.env, outputFd: 2 });
     assert.equal(sleeper.running(), true);
-    await sleeper.end(10_000);
+    await sleeper.stop(10_000);
     assert.deepEqual(await sleeper.exited, { code: null, signal: 'SIGTERM' });
     assert.equal(sleeper.running(), false);
   });
@@ -25,7 +25,7 @@ describe('tied processes', () => {
     const script = 'trap "" TERM; sleep 600 & echo $!; wait; wait';
     const stubborn = await spawnTied('sh', ['-c', script], { env: process.env, outputFd: openSync(output, 'w') });
     const grandchild = await untilText(output);
-    await stubborn.end(100);
+    await stubborn.stop(100);
     assert.deepEqual(await stubborn.exited, { code: null, signal: 'SIGKILL' });
     assert.equal(runs(grandchild), false);
   });

@@ -57,7 +57,7 @@ describe('README.md', function () {
 
   it('the demo ends in order with Ctrl-C', async () => {
     await demo?.interrupt();
-    assert.match(demo?.output() ?? '', /The demo did what it says: \d+ steps\./);
+    assert.match(demo?.output() ?? '', /The demo succeeded: all \d+ steps passed\./);
     assert.ok(!existsSync('.cache/demo.env'), 'nothing is left behind');
   });
 

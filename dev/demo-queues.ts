@@ -11,29 +11,25 @@ const QUEUE = `queue/${NAMESPACE}/jobs`;
 const EXCHANGE = `exchange/${NAMESPACE}/jobs`;
 const CONTACT = 'team-a@example.com';
 
-const LOOK_EVERY_MS = 100;
+const POLL_EVERY_MS = 100;
 
-/** So many messages are published at once while a queue is filled. */
-const PORTION = 50;
-const PORTION_EVERY_MS = 50;
+/** How many messages are published together while a queue is filled. */
+const BATCH_SIZE = 50;
+const BATCH_EVERY_MS = 50;
 
-/** An agent event, as far as it is shown. */
-interface Shown {
+/** The fields of an agent event that the demo prints. */
+interface ShownEvent {
   readonly type: string;
   readonly subject: string;
   readonly data: { readonly messages?: number };
 }
 
 /**
- * What becomes of a queue that nobody reads, as it happens: warning, mail, deletion. Every step checks what it says.
+ * Shows what happens to a queue without a consumer: warning, mail, deletion. Each step checks its outcome.
  *
- * @throws Error when one does not do it.
+ * @throws Error when a step fails
  */
-export async function walkThroughWatching(
-  installation: LocalInstallation,
-  steps: Steps,
-  signal: AbortSignal,
-): Promise<void> {
+export async function demoQueues(installation: LocalInstallation, steps: Steps, signal: AbortSignal): Promise<void> {
   const { taskcluster, config } = installation;
   const { warnAtMessages, deleteAtMessages } = config;
   const connections: ChannelModel[] = [];
@@ -43,10 +39,10 @@ export async function walkThroughWatching(
     connections.push(connection);
     return connection;
   };
-  const untilMail = async (number: number, tell: (line: string) => void): Promise<void> => {
+  const untilMail = async (number: number, print: (line: string) => void): Promise<void> => {
     const mine = () => taskcluster.mails.filter(({ address }) => address === CONTACT);
-    while (mine().length < number) await sleep(LOOK_EVERY_MS, undefined, { signal });
-    tell(`mail to ${CONTACT}: ${mine()[number - 1]?.subject ?? ''}`);
+    while (mine().length < number) await sleep(POLL_EVERY_MS, undefined, { signal });
+    print(`mail to ${CONTACT}: ${mine()[number - 1]?.subject ?? ''}`);
   };
   try {
     const rpc = await openRpc(await open(installation.claimantUrl), {
@@ -60,32 +56,35 @@ export async function walkThroughWatching(
     await channel.bindQueue(QUEUE, EXCHANGE, '');
     const nextEvent = await readEvents(await connection.createChannel(), config.id);
     let published = 0;
-    /** Publishes a portion at a time until an event of this type comes. */
-    const fillUntil = async (type: string): Promise<Shown> => {
+    /** Publishes one batch after the other until an event of this type arrives. */
+    const fillUntil = async (type: string): Promise<ShownEvent> => {
       const enough = new AbortController();
       const seen = nextEvent(type).finally(() => enough.abort());
       while (!enough.signal.aborted && published < 2 * deleteAtMessages) {
-        for (let sent = 0; sent < PORTION; sent += 1) channel.publish(EXCHANGE, '', Buffer.from(String(published)));
-        published += PORTION;
+        for (let sent = 0; sent < BATCH_SIZE; sent += 1) channel.publish(EXCHANGE, '', Buffer.from(String(published)));
+        published += BATCH_SIZE;
         await channel.waitForConfirms();
-        await sleep(PORTION_EVERY_MS, undefined, { signal });
+        await sleep(BATCH_EVERY_MS, undefined, { signal });
       }
       return await seen;
     };
 
-    await steps.run(`Fill a queue that nobody reads; owners are warned at ${warnAtMessages} messages`, async (tell) => {
-      const { data } = await fillUntil('queue.warning');
-      tell(`event queue.warning: ${QUEUE} held ${data.messages} messages`);
-      await untilMail(1, tell);
-    });
-    await steps.run(`Fill it on; queues are deleted at ${deleteAtMessages} messages`, async (tell) => {
+    await steps.run(
+      `Fill a queue without a consumer; its owner is warned at ${warnAtMessages} messages`,
+      async (print) => {
+        const { data } = await fillUntil('queue.warning');
+        print(`event queue.warning: ${QUEUE} held ${data.messages} messages`);
+        await untilMail(1, print);
+      },
+    );
+    await steps.run(`Fill it further; it is deleted at ${deleteAtMessages} messages`, async (print) => {
       const { data } = await fillUntil('queue.deleted');
-      tell(`event queue.deleted: it held ${data.messages} messages`);
-      await untilMail(2, tell);
-      const looking = await connection.createChannel();
-      looking.on('error', () => undefined);
-      await assert.rejects(looking.checkQueue(QUEUE), /NOT_FOUND/);
-      tell('the queue is gone, and its exchange is still there');
+      print(`event queue.deleted: it held ${data.messages} messages`);
+      await untilMail(2, print);
+      const checking = await connection.createChannel();
+      checking.on('error', () => undefined);
+      await assert.rejects(checking.checkQueue(QUEUE), /NOT_FOUND/);
+      print('the queue was deleted, and its exchange still exists');
       await (await connection.createChannel()).checkExchange(EXCHANGE);
     });
     await rpc.request('release-namespace', { namespace: NAMESPACE }, signal);
@@ -94,18 +93,18 @@ export async function walkThroughWatching(
   }
 }
 
-/** Listens to the events about the queue with the credentials of the namespace, as its owner may. */
-async function readEvents(channel: Channel, agentId: string): Promise<(type: string) => Promise<Shown>> {
+/** Consumes the events about the queue with the credentials of the namespace, as its owner may. */
+async function readEvents(channel: Channel, agentId: string): Promise<(type: string) => Promise<ShownEvent>> {
   const own = `queue/${NAMESPACE}/events`;
   await channel.assertQueue(own, { exclusive: true });
   await channel.bindQueue(own, contractNames(agentId).eventsExchange, 'queue.#');
-  const seen: Shown[] = [];
+  const seen: ShownEvent[] = [];
   const listeners = new Set<() => void>();
   await channel.consume(
     own,
     (message) => {
       if (message === null) return;
-      const event = JSON.parse(message.content.toString()) as Shown;
+      const event = JSON.parse(message.content.toString()) as ShownEvent;
       if (event.subject === QUEUE) seen.push(event);
       for (const listener of listeners) listener();
     },
@@ -113,13 +112,13 @@ async function readEvents(channel: Channel, agentId: string): Promise<(type: str
   );
   return (type) =>
     new Promise((resolve) => {
-      const look = (): void => {
+      const check = (): void => {
         const found = seen.find((event) => event.type === type);
         if (found === undefined) return;
-        listeners.delete(look);
+        listeners.delete(check);
         resolve(found);
       };
-      listeners.add(look);
-      look();
+      listeners.add(check);
+      check();
     });
 }

@@ -13,20 +13,16 @@ const BRIEF = 'taskcluster-team-a-brief';
 const BRIEF_SECONDS = 3;
 
 const PUBLISH_EVERY_MS = 50;
-const LOOK_EVERY_MS = 200;
+const POLL_EVERY_MS = 200;
 
 type Claim = ResultBody<'claim-namespace'>;
 
 /**
- * What becomes of namespaces without anybody's doing, sped up: every step checks what it says.
+ * Shows the lifecycle of namespaces: rotation, revocation, expiry and release. Each step checks its outcome.
  *
- * @throws Error when one does not do it.
+ * @throws Error when a step fails
  */
-export async function walkThroughLife(
-  installation: LocalInstallation,
-  steps: Steps,
-  signal: AbortSignal,
-): Promise<void> {
+export async function demoLifecycle(installation: LocalInstallation, steps: Steps, signal: AbortSignal): Promise<void> {
   const connections: ChannelModel[] = [];
   const open = async (url: string): Promise<ChannelModel> => {
     const connection = await connect(url);
@@ -43,56 +39,56 @@ export async function walkThroughLife(
 
     const before = await claim(ROTATED);
     const held = await open(before.connectionString);
-    const after = await steps.run('Publish on, while the credentials are rotated', async (tell) => {
+    const after = await steps.run('Publish while the credentials are rotated', async (print) => {
       const published = await publishUntil(held, ROTATED, async () => {
         const again = await claim(ROTATED);
         return again.connectionString === before.connectionString ? undefined : again;
       });
-      tell(`${userOf(before)} gave way to ${userOf(published.result)}; ${published.messages} messages, none lost`);
+      print(`${userOf(published.result)} replaced ${userOf(before)}; ${published.messages} messages, none lost`);
       await (await open(before.connectionString)).close();
       await (await open(published.result.connectionString)).close();
-      tell('the former credentials still open a connection, and so do the new ones');
+      print('the old and the new credentials both open a connection');
       return published.result;
     });
 
-    await steps.run('Revoke them as an operator', async (tell) => {
+    await steps.run('Revoke the credentials as an operator', async (print) => {
       const closed = once(held, 'close');
       await operator.request('revoke-namespace', { namespace: ROTATED }, signal);
       await closed;
-      for (const { connectionString } of [before, after]) await assertRefused(connectionString);
-      tell('both are refused, and the connection was closed');
-      const anew = await claim(ROTATED);
-      const channel = await (await open(anew.connectionString)).createChannel();
+      for (const { connectionString } of [before, after]) await assertLoginRefused(connectionString);
+      print('both credentials are refused, and the connection was closed');
+      const next = await claim(ROTATED);
+      const channel = await (await open(next.connectionString)).createChannel();
       await channel.checkQueue(`queue/${ROTATED}/rotation`);
-      tell('the team claims anew, and its queue is still there');
+      print('the team claims again, and its queue still exists');
     });
 
-    await steps.run(`Let ${BRIEF} expire after ${BRIEF_SECONDS} s`, async (tell) => {
+    await steps.run(`Let ${BRIEF} expire after ${BRIEF_SECONDS} s`, async (print) => {
       const brief = await claim(BRIEF, new Date(Date.now() + BRIEF_SECONDS * 1000).toISOString());
       const channel = await (await open(brief.connectionString)).createChannel();
       await channel.assertQueue(`queue/${BRIEF}/left-behind`);
-      await untilGone(rpc, BRIEF, signal);
+      await untilDeleted(rpc, BRIEF, signal);
       await assertNothingLeft(installation, BRIEF, brief);
-      tell('its accounts, its queue and its connection are gone');
+      print('its accounts, its queue and its connection were deleted');
     });
 
-    await steps.run(`Release ${ROTATED}`, async (tell) => {
+    await steps.run(`Release ${ROTATED}`, async (print) => {
       const last = await claim(ROTATED);
       await rpc.request('release-namespace', { namespace: ROTATED }, signal);
-      await untilGone(rpc, ROTATED, signal);
+      await untilDeleted(rpc, ROTATED, signal);
       await assertNothingLeft(installation, ROTATED, last);
-      tell('nothing is left of it');
+      print('all its accounts, queues and exchanges were deleted');
     });
   } finally {
     for (const connection of connections) await connection.close().catch(() => undefined);
   }
 }
 
-/** Publishes and consumes over one connection until `look` finds something; every message has to arrive. */
+/** Publishes and consumes over one connection until `poll` finds something; every message has to arrive. */
 async function publishUntil<T>(
   connection: ChannelModel,
   namespace: string,
-  look: () => Promise<T | undefined>,
+  poll: () => Promise<T | undefined>,
 ): Promise<{ result: T; messages: number }> {
   const channel = await connection.createConfirmChannel();
   const queue = `queue/${namespace}/rotation`;
@@ -108,26 +104,26 @@ async function publishUntil<T>(
   }, PUBLISH_EVERY_MS);
   try {
     for (;;) {
-      const result = await look();
+      const result = await poll();
       if (result !== undefined) {
         clearInterval(publishing);
         await channel.waitForConfirms();
         while (count.consumed < count.published) await sleep(PUBLISH_EVERY_MS);
         return { result, messages: count.published };
       }
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_EVERY_MS);
     }
   } finally {
     clearInterval(publishing);
   }
 }
 
-async function untilGone(rpc: Rpc, namespace: string, signal: AbortSignal): Promise<void> {
+async function untilDeleted(rpc: Rpc, namespace: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const found = await rpc.request('get-namespace', { namespace }, signal).catch((error: unknown) => error);
     if (found instanceof WireError && found.code === 'ResourceNotFound') return;
     if (found instanceof Error) throw found;
-    await sleep(LOOK_EVERY_MS, undefined, { signal });
+    await sleep(POLL_EVERY_MS, undefined, { signal });
   }
 }
 
@@ -136,7 +132,7 @@ async function assertNothingLeft(
   namespace: string,
   { connectionString }: Claim,
 ): Promise<void> {
-  await assertRefused(connectionString);
+  await assertLoginRefused(connectionString);
   const users = (await management.listUsers()).map(({ name }) => name);
   const queues = (await management.listQueues(config.vhost)).map(({ name }) => name);
   const left = [
@@ -146,7 +142,7 @@ async function assertNothingLeft(
   assert.deepEqual(left, []);
 }
 
-async function assertRefused(url: string): Promise<void> {
+async function assertLoginRefused(url: string): Promise<void> {
   await assert.rejects(connect(url), /ACCESS_REFUSED/);
 }
 

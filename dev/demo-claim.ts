@@ -11,15 +11,15 @@ const NAMESPACE = 'taskcluster-team-a';
 const FOREIGN = 'taskcluster-team-b';
 
 /**
- * The main job from start to finish as a client sees it: every step checks what it says.
+ * Shows a claim from a client's point of view: ping, claim, connect, use, claim again. Each step checks its outcome.
  *
- * @throws Error when one does not do it.
+ * @throws Error when a step fails
  */
-export async function walkThrough(installation: LocalInstallation, steps: Steps, signal: AbortSignal): Promise<void> {
+export async function demoClaim(installation: LocalInstallation, steps: Steps, signal: AbortSignal): Promise<void> {
   const connections: ChannelModel[] = [];
   const open = async (url: string): Promise<ChannelModel> => {
     const connection = await connect(url);
-    // A refused operation closes its channel, and amqplib tells the connection of it as well.
+    // A refused operation closes its channel, and amqplib emits the error on the connection too.
     connection.on('error', () => undefined);
     connections.push(connection);
     return connection;
@@ -27,27 +27,27 @@ export async function walkThrough(installation: LocalInstallation, steps: Steps,
   try {
     const claimant = await open(installation.claimantUrl);
     const rpc = await openRpc(claimant, { credentials: installation.taskcluster.credentials('team-a/service') });
-    await steps.run('Ping the agent as the claimant, over AMQP', async (tell) => {
+    await steps.run('Ping the agent as the claimant, over AMQP', async (print) => {
       const { alive, version } = await rpc.request('ping', {}, signal);
       assert.equal(alive, true);
-      tell(`alive, version ${version}`);
+      print(`alive, version ${version}`);
     });
-    const claim = await steps.run(`Claim ${NAMESPACE} with Taskcluster credentials`, async (tell) => {
+    const claim = await steps.run(`Claim ${NAMESPACE} with Taskcluster credentials`, async (print) => {
       const result = await rpc.request(
         'claim-namespace',
         { namespace: NAMESPACE, contact: 'team-a@example.com' },
         signal,
       );
-      tell(`connection string ${withoutPassword(result.connectionString)}`);
-      tell(`claim again at ${result.reclaimAt}, expires ${result.expires}`);
+      print(`connection string ${withoutPassword(result.connectionString)}`);
+      print(`claim again at ${result.reclaimAt}, expires ${result.expires}`);
       return result;
     });
     const connection = await steps.run('Connect with the credentials', () => open(claim.connectionString));
     await steps.run('Declare a queue and an exchange of the namespace, publish and consume', () =>
-      passAMessage(connection),
+      passMessage(connection),
     );
-    await steps.run('Be refused in a foreign namespace', (tell) => beRefused(connection, rpc, tell, signal));
-    await steps.run('Claim again over the same connection', async (tell) => {
+    await steps.run('Try to use another namespace', (print) => assertForeignRefused(connection, rpc, print, signal));
+    await steps.run('Claim again over the same connection', async (print) => {
       const again = await openRpc(connection, { credentials: installation.taskcluster.credentials('team-a/service') });
       const renewed: ResultBody<'claim-namespace'> = await again.request(
         'claim-namespace',
@@ -59,22 +59,22 @@ export async function walkThrough(installation: LocalInstallation, steps: Steps,
         claim.connectionString,
         'the credentials should be the same until rotation',
       );
-      tell('the same credentials, and the namespace lives on');
+      print('the same credentials, and a later expiry');
     });
-    await steps.run('Look at the namespaces, as anybody may', async (tell) => {
+    await steps.run('List the namespaces, which needs no signature', async (print) => {
       const { namespaces } = await rpc.request('list-namespaces', { limit: 10 }, signal);
       assert.deepEqual(
         namespaces.map(({ namespace, state }) => [namespace, state]),
         [[NAMESPACE, 'active']],
       );
-      tell(`${NAMESPACE}: active`);
+      print(`${NAMESPACE}: active`);
     });
   } finally {
     for (const connection of connections) await connection.close().catch(() => undefined);
   }
 }
 
-async function passAMessage(connection: ChannelModel): Promise<void> {
+async function passMessage(connection: ChannelModel): Promise<void> {
   const queue = `queue/${NAMESPACE}/demo`;
   const exchange = `exchange/${NAMESPACE}/demo`;
   const channel = await connection.createConfirmChannel();
@@ -90,23 +90,23 @@ async function passAMessage(connection: ChannelModel): Promise<void> {
   await channel.close();
 }
 
-async function beRefused(
+async function assertForeignRefused(
   connection: ChannelModel,
   rpc: Rpc,
-  tell: (line: string) => void,
+  print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const channel = await connection.createChannel();
   const refused = once(channel, 'error') as Promise<[Error & { code?: number }]>;
   channel.assertQueue(`queue/${FOREIGN}/demo`).catch(() => undefined);
   const [error] = await refused;
-  assert.equal(error.code, 403, 'RabbitMQ should refuse a queue of a foreign namespace');
-  tell(`RabbitMQ refuses queue/${FOREIGN}/demo`);
+  assert.equal(error.code, 403, 'RabbitMQ should refuse a queue of another namespace');
+  print(`RabbitMQ refuses queue/${FOREIGN}/demo`);
   await assert.rejects(
     rpc.request('claim-namespace', { namespace: FOREIGN }, signal),
     (refusal) => refusal instanceof WireError && refusal.code === 'InsufficientScopes',
   );
-  tell(`the agent refuses to give out ${FOREIGN}`);
+  print(`the agent refuses a claim of ${FOREIGN}`);
 }
 
 function withoutPassword(connectionString: string): string {
