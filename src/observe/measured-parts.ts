@@ -2,6 +2,7 @@ import type { Gauge } from 'prom-client';
 import type { Management } from '../broker/management/management.ts';
 import { SIGNED_PORT } from '../contract/signature.ts';
 import type { AuthOutcome, TaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import { queueAlertPages } from '../store/paged-listing.ts';
 import { QUEUE_ALERT_LEVELS, type QueueAlertLevel, type QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
@@ -134,19 +135,17 @@ function setEach<Label extends string>(
   }
 }
 
-const ALERTS_PAGE = 1000;
-/** Ten thousand alerts: with more, the exact number says nothing new. */
-const MAX_ALERT_PAGES = 10;
+/** Beyond so many alerts, the exact number says nothing new. */
+const MAX_COUNTED_ALERTS = 10_000;
 
 /** How many queues are at each level, of the first ten thousand. */
 async function countByLevel(alerts: Pick<QueueAlertStore, 'list'>): Promise<Record<QueueAlertLevel, number>> {
   const counts = Object.fromEntries(QUEUE_ALERT_LEVELS.map((level) => [level, 0])) as Record<QueueAlertLevel, number>;
-  let after: string | undefined;
-  for (let page = 0; page < MAX_ALERT_PAGES; page += 1) {
-    const found = await alerts.list({ limit: ALERTS_PAGE, ...(after === undefined ? {} : { after }) });
-    for (const { level } of found) counts[level] += 1;
-    after = found.at(-1)?.queue;
-    if (found.length < ALERTS_PAGE) break;
+  let counted = 0;
+  for await (const page of queueAlertPages(alerts)) {
+    for (const { level } of page) counts[level] += 1;
+    counted += page.length;
+    if (counted >= MAX_COUNTED_ALERTS) break;
   }
   return counts;
 }

@@ -2,12 +2,10 @@ import type { Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { type PlannedQueue, planQueues } from './plan-queues.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
+import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-
-/** So many alerts are read at once. */
-const PAGE = 1000;
 
 /**
  * What a survey would do that sees the queues now; nothing is changed.
@@ -23,11 +21,8 @@ export async function planSurvey(
 ): Promise<PlannedQueue[]> {
   const { namespacePrefix, exemptQueues, warnAtMessages, deleteAtMessages } = config;
   const alerts = new Map<string, QueueAlert>();
-  for (let after: string | undefined, isLast = false; !isLast; ) {
-    const page = await store.queueAlerts.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+  for await (const page of queueAlertPages(store.queueAlerts, signal)) {
     for (const alert of page) alerts.set(alert.queue, alert);
-    after = page.at(-1)?.queue;
-    isLast = page.length < PAGE;
   }
   const queues = await management.listQueues(config.vhost, { signal });
   const records = new Map<string, NamespaceRecord>();

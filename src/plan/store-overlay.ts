@@ -1,5 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
+import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../store/store.ts';
 import { type OnEffect, RecordOverlay } from './record-overlay.ts';
@@ -59,18 +60,16 @@ export function overlayStore(real: StoreReader, clock: Clock, onEffect: OnEffect
       onEffect({ call: 'remove', subject: namespace });
       return await Promise.resolve(false);
     },
-    async list({ states, ...options }) {
+    async list({ states, after, limit }) {
       const found: NamespaceRecord[] = [];
-      for (let { after } = options; ; ) {
-        const page = await real.namespaces.list({ limit: options.limit, ...(after === undefined ? {} : { after }) });
+      for await (const page of namespacePages(real.namespaces, undefined, { after, limit })) {
         for (const record of page.map(present)) {
           if (states !== undefined && !states.includes(record.state)) continue;
           found.push(record);
-          if (found.length === options.limit) return found;
+          if (found.length === limit) return found;
         }
-        after = page.at(-1)?.namespace;
-        if (page.length < options.limit) return found;
       }
+      return found;
     },
     dueForRotation: (options) =>
       due(

@@ -1,5 +1,6 @@
 import type { ListedQueue, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
+import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ObservedQueue } from './decide-alert.ts';
@@ -45,8 +46,6 @@ const SURVEY_SHARE = 0.05;
 /** No survey starts sooner after the start of another one, in ms. */
 const MIN_PAUSE_MS = 1_000;
 
-const PAGE = 1000;
-
 /** Costs one read of all alerts and one listing, and after that something only for queues that are deep or have an alert. */
 export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
   const { management, store, processQueues, growth, schedule, config, clock } = parts;
@@ -85,12 +84,8 @@ export function surveyPauseMs(listingMs: number, maxPauseMs: number): number {
 
 async function readAlerts(store: Pick<QueueAlertStore, 'list'>): Promise<Map<string, QueueAlert>> {
   const alerts = new Map<string, QueueAlert>();
-  for (let after: string | undefined; ; ) {
-    const page = await store.list({ limit: PAGE, ...(after === undefined ? {} : { after }) });
-    for (const alert of page) alerts.set(alert.queue, alert);
-    after = page.at(-1)?.queue;
-    if (page.length < PAGE) return alerts;
-  }
+  for await (const page of queueAlertPages(store)) for (const alert of page) alerts.set(alert.queue, alert);
+  return alerts;
 }
 
 function* depthsOf(queues: readonly ListedQueue[]): Iterable<readonly [string, number]> {

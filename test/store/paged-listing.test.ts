@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { namespacePages, type PageOptions } from '../../src/store/paged-listing.ts';
+import { namespacePages, type PageOptions, queueAlertPages, readAuditRecords } from '../../src/store/paged-listing.ts';
 import type { NamespaceState } from '../../src/store/namespace-record.ts';
+import type { AuditQuery, AuditRecord } from '../../src/store/audit-records.ts';
+import type { AlertPage, QueueAlert } from '../../src/store/queue-alert-records.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { recordOf } from '../support/records.ts';
 
@@ -35,5 +37,35 @@ describe('the namespaces in pages', () => {
 
   it('end with the signal', async () => {
     await assert.rejects(pages({}, AbortSignal.abort(new Error('It is not wanted.'))), /It is not wanted/);
+  });
+});
+
+describe('the queue alerts in pages', () => {
+  it('are all of them, in the order of their queues', async () => {
+    const queues = Array.from({ length: 1500 }, (_, index) => `queue/x/${String(index).padStart(4, '0')}`);
+    const calls: unknown[] = [];
+    const list = async ({ after, limit }: AlertPage): Promise<QueueAlert[]> => {
+      calls.push(after);
+      const from = after === undefined ? 0 : queues.indexOf(after) + 1;
+      return queues.slice(from, from + limit).map((queue) => ({ queue }) as QueueAlert);
+    };
+    const found: string[] = [];
+    for await (const page of queueAlertPages({ list })) found.push(...page.map(({ queue }) => queue));
+    assert.deepEqual(found, queues);
+    assert.deepEqual(calls, [undefined, 'queue/x/0999']);
+  });
+});
+
+describe('audit records that are read in parts', () => {
+  const records = Array.from({ length: 1200 }, (_, index) => ({ id: `${index}`, atMs: index }) as AuditRecord);
+  const list = async ({ before: end, limit }: AuditQuery): Promise<AuditRecord[]> => {
+    const older = end === undefined ? records : records.slice(0, end.atMs);
+    return older.slice(-limit);
+  };
+
+  it('are the newest, in the order of time', async () => {
+    for (const limit of [1, 499, 500, 501, 1000, 1199, 1200, 5000]) {
+      assert.deepEqual(await readAuditRecords({ list }, { limit }, signal), records.slice(-limit));
+    }
   });
 });

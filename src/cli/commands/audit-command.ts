@@ -2,12 +2,10 @@ import { loadConfig } from '../../config/config.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { AuditRecord } from '../../store/audit-records.ts';
 import { openStoreToRead } from '../../store/open-store-to-read.ts';
+import { readAuditRecords } from '../../store/paged-listing.ts';
 import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { pastTime } from '../time-options.ts';
 import { table } from '../table.ts';
-
-/** Records read from the store in one call. */
-const PAGE_SIZE = 500;
 
 /** Shows who did what, when and why. */
 export const auditCommand: DefineCommand = (command, { env, output, signal }) => {
@@ -30,23 +28,16 @@ export const auditCommand: DefineCommand = (command, { env, output, signal }) =>
       const nowMs = Date.now();
       const limit = Number(limitText);
       if (!Number.isInteger(limit) || limit < 1) throw new UsageFault('Give --limit as a whole number, at least 1.');
-      const span = {
+      const query = {
+        limit,
         sinceMs: pastTime('--since', since, nowMs),
         ...(until === undefined ? {} : { untilMs: pastTime('--until', until, nowMs) }),
         ...(namespace === undefined ? {} : { namespace }),
       };
       const store = await openStoreToRead(loadConfig(env).storeUrl.reveal());
-      const records: AuditRecord[] = [];
+      let records: AuditRecord[];
       try {
-        for (let before: AuditRecord | undefined; records.length < limit; ) {
-          signal.throwIfAborted();
-          const wanted = Math.min(PAGE_SIZE, limit - records.length);
-          const page = await store.audit.list({ ...span, limit: wanted, ...(before === undefined ? {} : { before }) });
-          // Each page is in chronological order, and older than the page before.
-          records.unshift(...page);
-          before = page[0];
-          if (page.length < wanted) break;
-        }
+        records = await readAuditRecords(store.audit, query, signal);
       } finally {
         await store.close();
       }
