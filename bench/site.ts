@@ -39,7 +39,7 @@ export async function openSite(folder: string, say: (line: string) => void): Pro
     username,
     password: new Secret(password),
     timeoutMs: 60_000,
-    callsAtOnce: 32,
+    concurrency: 32,
   });
   const taskclusterUrl = `http://127.0.0.1:${port}`;
   const secret = randomBytes(33).toString('base64');

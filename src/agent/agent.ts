@@ -72,7 +72,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       methods: Object.keys(handlers),
       maxSkewSeconds: config.maxSkewSeconds,
       management: context.management,
-      onFault: (error) =>
+      onError: (error) =>
         log.warn({ code: 'topology_connection_error', err: error }, 'error on the topology connection'),
     });
     const guard = createBrokerGuard(context, { topology, queues });

@@ -1,18 +1,18 @@
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { type BrokerEvents, consumeBrokerEvents } from '../broker/amqp/broker-events-consumer.ts';
+import { type BrokerEventsConsumer, consumeBrokerEvents } from '../broker/amqp/broker-events-consumer.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import { contractNames } from '../contract/names.ts';
-import { createBrokerEventReactions, type QueueWatch } from '../jobs/broker-event-reactions.ts';
+import { createBrokerEventReactions, type QueueObserver } from '../jobs/broker-event-reactions.ts';
 import { inspectAllSoon } from '../jobs/jobs.ts';
 import { createRepairBurst } from '../jobs/repair-burst.ts';
 
 /** What a broker watch reacts with. */
 export interface BrokerWatchParts {
   readonly bindings: Pick<BindingRemover, 'remove'>;
-  readonly queues: QueueWatch;
+  readonly queues: QueueObserver;
   /** Called with each event that was taken. */
   readonly onEvent?: (event: BrokerEvent) => void;
   readonly reconcile: (signal: AbortSignal) => Promise<unknown>;
@@ -38,7 +38,7 @@ export function createBrokerWatch(
 ): BrokerWatch {
   const { config, management, clock, log, jobs, reporters, lifecycle } = context;
   const { bindings, queues } = parts;
-  let consumer: BrokerEvents | undefined;
+  let consumer: BrokerEventsConsumer | undefined;
   const alarms = createAlarms({
     clock,
     listAlarms: () => management.listAlarms(),
@@ -63,7 +63,7 @@ export function createBrokerWatch(
     queues,
     reporters,
   });
-  const consume = (): Promise<BrokerEvents> =>
+  const consume = (): Promise<BrokerEventsConsumer> =>
     consumeBrokerEvents({
       amqpUrl: config.rabbitmqUrl,
       ca: config.rabbitmqCa,
@@ -87,7 +87,7 @@ export function createBrokerWatch(
         );
         refreshAlarms();
       },
-      onFault: (error) =>
+      onError: (error) =>
         log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
     });
   return {

@@ -10,7 +10,7 @@ export interface AlarmChange extends NodeAlarm {
 }
 
 /** What {@link createAlarms} needs. */
-export interface AlarmParts {
+export interface AlarmsOptions {
   readonly clock: Clock;
   readonly listAlarms: () => Promise<readonly NodeAlarm[]>;
   readonly onChange: (change: AlarmChange) => void;
@@ -21,7 +21,7 @@ export interface Alarms {
   /** By alarm and node. */
   readonly active: ReadonlyMap<string, NodeAlarm>;
   /** Takes an event. One older than the last of the same alarm, or told before, changes nothing. */
-  take(event: AlarmEvent): void;
+  apply(event: AlarmEvent): void;
   /**
    * Lists the alarms, as events may be lost and another agent may have got them. Rejects as `listAlarms` does.
    */
@@ -32,7 +32,7 @@ export interface Alarms {
 const LISTING_LAG_MS = 10_000;
 
 /** Starts without alarms. */
-export function createAlarms({ clock, listAlarms, onChange }: AlarmParts): Alarms {
+export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Alarms {
   const active = new Map<string, NodeAlarm>();
   /** When the last event of each alarm happened, by the broker's clock, and came, by ours. */
   const events = new Map<string, { readonly atMs: number; readonly cameMs: number }>();
@@ -47,7 +47,7 @@ export function createAlarms({ clock, listAlarms, onChange }: AlarmParts): Alarm
 
   return {
     active,
-    take(event) {
+    apply(event) {
       const alarm: NodeAlarm = { alarm: event.alarm, node: event.node ?? '' };
       const key = keyOf(alarm);
       const atMs = event.atMs ?? Infinity;

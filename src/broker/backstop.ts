@@ -1,5 +1,5 @@
 import type { ManagementCallOptions } from './management/management-http.ts';
-import type { NamedPolicy } from './management/management-answers.ts';
+import type { NamedPolicy } from './management/management-schemas.ts';
 import type { Management } from './management/management.ts';
 import { PRIORITY, samePolicy } from './policies.ts';
 import { escapePattern } from './patterns.ts';
@@ -17,7 +17,7 @@ export interface BackstopSettings {
 }
 
 /** What became of the backstop. */
-export type BackstopChange = 'put' | 'removed' | 'none';
+export type BackstopOutcome = 'put' | 'removed' | 'none';
 
 /**
  * The operator policy that protects the broker while no agent runs: a queue of a namespace drops its oldest messages
@@ -50,7 +50,7 @@ export async function ensureBackstop(
   management: Pick<Management, 'listOperatorPolicies' | 'putOperatorPolicy' | 'deleteOperatorPolicy'>,
   settings: BackstopSettings,
   options?: ManagementCallOptions,
-): Promise<BackstopChange> {
+): Promise<BackstopOutcome> {
   const { id, vhost, maxMessages } = settings;
   const name = backstopName(id);
   const present = (await management.listOperatorPolicies(vhost, options)).find((policy) => policy.name === name);

@@ -31,7 +31,7 @@ export function isForeignBinding(id: string, vhost: string, binding: ForeignBind
 }
 
 /** What {@link createBindingRemover} needs. */
-export interface BindingRemoverParts {
+export interface BindingRemoverOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   readonly id: string;
@@ -59,7 +59,7 @@ const REPLACEMENT = '\uFFFD';
  * Makes the remover. It works over AMQP, on a connection that is opened when it is needed: one key that the management API
  * cannot write as JSON or take in a URL would keep all bindings from being listed or removed there.
  */
-export function createBindingRemover({ amqpUrl, id, vhost, management, ca }: BindingRemoverParts): BindingRemover {
+export function createBindingRemover({ amqpUrl, id, vhost, management, ca }: BindingRemoverOptions): BindingRemover {
   const connection = createOnDemandConnection({ amqpUrl, connectionName: `${id} bindings`, ca });
 
   const unbind = ({ source, destination, destinationKind, routingKey }: ForeignBinding): Promise<void> =>

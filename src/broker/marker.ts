@@ -4,7 +4,7 @@ import { AgentError } from '../util/agent-errors.ts';
 import type { ManagementCallOptions, Management } from './management/management.ts';
 
 /** Whose broker it is. */
-export interface BrokerMark {
+export interface BrokerMarker {
   readonly storeId: string;
   /** The id of the agent that wrote it. */
   readonly id: string;
@@ -54,7 +54,7 @@ export async function claimBroker(
     if (markedStore(present) === settings.storeId) return 'ours';
     if (!settings.adopt) throw foreign(name, present);
   }
-  const mark: BrokerMark = {
+  const mark: BrokerMarker = {
     storeId: settings.storeId,
     id: settings.id,
     since: new Date(clock.nowMs()).toISOString(),

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { contractNames } from '../contract/names.ts';
 import type { ManagementCallOptions } from './management/management-http.ts';
-import type { NamedPolicy } from './management/management-answers.ts';
+import type { NamedPolicy } from './management/management-schemas.ts';
 import type { Management } from './management/management.ts';
 import { exactly } from './patterns.ts';
 

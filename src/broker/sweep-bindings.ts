@@ -2,8 +2,8 @@ import { contractNames } from '../contract/names.ts';
 import { type BindingRemover, type ForeignBinding, isForeignBinding } from './foreign-bindings.ts';
 import type { Binding, Management } from './management/management.ts';
 
-/** What {@link createSweepBindings} works with. */
-export interface SweepBindingsParts {
+/** What {@link createForeignBindingRemoval} works with. */
+export interface ForeignBindingRemovalOptions {
   readonly id: string;
   readonly vhost: string;
   readonly management: Pick<Management, 'listBindingsInto'>;
@@ -16,7 +16,9 @@ export interface SweepBindingsParts {
  * Makes the function that removes all foreign bindings into the request exchange, which no event may have told of. It
  * resolves with how many it removed, and rejects when the broker does not answer.
  */
-export function createSweepBindings(parts: SweepBindingsParts): (signal: AbortSignal) => Promise<number> {
+export function createForeignBindingRemoval(
+  parts: ForeignBindingRemovalOptions,
+): (signal: AbortSignal) => Promise<number> {
   const { id, vhost, management, remover, onForeign } = parts;
   const { rpcExchange } = contractNames(id);
   return async (signal) => {

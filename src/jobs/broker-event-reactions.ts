@@ -6,7 +6,7 @@ import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 
 /** What decides about an event. */
-export interface ReactionSettings {
+export interface ReactionOptions {
   readonly id: string;
   readonly vhost: string;
   readonly usernamePrefix: string;
@@ -29,7 +29,7 @@ export type Reaction =
 const NONE: Reaction = { what: 'none' };
 
 /** Decides what an event asks for. Events come late, twice, out of order or not at all: they only say where to look. */
-export function decideReaction(settings: ReactionSettings, event: BrokerEvent): Reaction {
+export function decideReaction(settings: ReactionOptions, event: BrokerEvent): Reaction {
   switch (event.type) {
     case 'user.created':
     case 'user.deleted':
@@ -67,17 +67,17 @@ export function decideReaction(settings: ReactionSettings, event: BrokerEvent): 
 
 /** What {@link createBrokerEventReactions} works with. */
 export interface ReactionParts {
-  readonly settings: ReactionSettings;
+  readonly settings: ReactionOptions;
   /** Asks for the repair of a namespace's accounts. */
   readonly repair: (namespace: string) => void;
-  readonly alarms: Pick<Alarms, 'take'>;
+  readonly alarms: Pick<Alarms, 'apply'>;
   readonly bindings: Pick<BindingRemover, 'remove'>;
-  readonly queues: QueueWatch;
+  readonly queues: QueueObserver;
   readonly reporters: Pick<AgentContext['reporters'], 'foreignBindingRemoved' | 'foreignBindingNotRemoved'>;
 }
 
 /** What is done about queues: in memory and at once, as these events come in bursts. */
-export interface QueueWatch {
+export interface QueueObserver {
   inspectSoon(queue: string, isNew: boolean): void;
   forget(queue: string): void;
 }
@@ -96,7 +96,7 @@ export function createBrokerEventReactions(parts: ReactionParts): (event: Broker
         parts.repair(reaction.namespace);
         return undefined;
       case 'alarm':
-        if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.take(event);
+        if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.apply(event);
         return undefined;
       case 'look':
         parts.queues.inspectSoon(reaction.queue, reaction.isNew);

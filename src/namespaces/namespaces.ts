@@ -1,5 +1,5 @@
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
-import { createSweepBindings } from '../broker/sweep-bindings.ts';
+import { createForeignBindingRemoval } from '../broker/sweep-bindings.ts';
 import type { AgentContext } from '../context.ts';
 import type { Store } from '../store/store.ts';
 import { createKeyring } from './accounts/keyring.ts';
@@ -82,7 +82,7 @@ export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingR
       verified: createVerifiedHashes(checkPassword),
       repair,
       leftovers,
-      sweepBindings: createSweepBindings({
+      removeForeignBindings: createForeignBindingRemoval({
         id: config.id,
         vhost: config.vhost,
         management,

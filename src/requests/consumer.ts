@@ -1,17 +1,17 @@
 import type { Channel, ChannelModel, ConsumeMessage, RecoveringChannelModel } from 'amqplib';
 import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/amqp/close-connection.ts';
-import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/amqp/recovering-connection.ts';
+import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
 import { waitAtMost } from '../util/deadline.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 import type { Delivery } from './request.ts';
-import { outliveUnreadableHeaders } from '../broker/amqp/amqplib-header-workaround.ts';
+import { tolerateUndecodableHeaders } from '../broker/amqp/amqplib-header-workaround.ts';
 
 /** How a served delivery is acknowledged: `reject` leaves it to the queue's dead-letter exchange. */
 export type Acknowledgement = 'ack' | 'reject' | 'requeue';
 
 /** What to consume, over which connection. */
-export interface ConsumerOptions extends RecoveringConnectionSettings {
+export interface ConsumerOptions extends RecoveringConnectionOptions {
   readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
   /** Serves one delivery. It must not throw. */
   readonly serve: (delivery: Delivery) => Promise<Acknowledgement>;
@@ -108,7 +108,7 @@ class RequestConsumer implements Consumer {
   }
 
   async #consume(model: ChannelModel): Promise<void> {
-    outliveUnreadableHeaders(model);
+    tolerateUndecodableHeaders(model);
     try {
       const channels = [];
       for (const { name, prefetch } of this.#options.queues) {

@@ -1,6 +1,6 @@
 import type { ChannelModel, ConfirmChannel, Options, RecoveringChannelModel } from 'amqplib';
 import { closeConnection } from '../broker/amqp/close-connection.ts';
-import { openRecoveringConnection, type RecoveringConnectionSettings } from '../broker/amqp/recovering-connection.ts';
+import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 import { isShortString } from './short-string.ts';
@@ -23,7 +23,7 @@ export interface OutgoingMessage {
 export type SendOutcome = 'confirmed' | 'returned' | 'refused';
 
 /** Where {@link openOutbox} connects to. */
-export interface OutboxOptions extends RecoveringConnectionSettings {
+export interface OutboxOptions extends RecoveringConnectionOptions {
   readonly log: Log;
 }
 

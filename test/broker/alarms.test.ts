@@ -26,11 +26,11 @@ describe('the alarms of the broker', () => {
 
   it('are set and cleared by events, each change told once', () => {
     const { alarms, changes } = make();
-    alarms.take(event(true, 1));
-    alarms.take(event(true, 1));
+    alarms.apply(event(true, 1));
+    alarms.apply(event(true, 1));
     assert.deepEqual([...alarms.active.values()], [{ alarm: 'memory', node: 'rabbit@a' }]);
-    alarms.take(event(false, 2));
-    alarms.take(event(false, 2));
+    alarms.apply(event(false, 2));
+    alarms.apply(event(false, 2));
     assert.equal(alarms.active.size, 0);
     assert.deepEqual(
       changes.map(({ active, source }) => [active, source]),
@@ -43,8 +43,8 @@ describe('the alarms of the broker', () => {
 
   it('do not mind an older event that comes later', () => {
     const { alarms } = make();
-    alarms.take(event(false, 2));
-    alarms.take(event(true, 1));
+    alarms.apply(event(false, 2));
+    alarms.apply(event(true, 1));
     assert.equal(alarms.active.size, 0);
   });
 
@@ -67,7 +67,7 @@ describe('the alarms of the broker', () => {
 
   it('are not undone by a listing that lags behind an event', async () => {
     const { alarms, clock } = make();
-    alarms.take(event(true, 1));
+    alarms.apply(event(true, 1));
     clock.advance(5_000);
     await alarms.refresh();
     assert.equal(alarms.active.size, 1);

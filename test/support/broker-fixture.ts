@@ -45,7 +45,7 @@ export async function openBrokerFixture(): Promise<BrokerFixture> {
         maxSkewSeconds: 300,
         management,
         maxReconnectDelayMs: 500,
-        onFault: (error) => void faults.push(error),
+        onError: (error) => void faults.push(error),
         ...settings,
       });
       addCleanup(() => broker.close());

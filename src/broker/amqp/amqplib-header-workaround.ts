@@ -22,7 +22,7 @@ const CONTENT_HEADER_BYTES = 12;
  * overflow it. The broker would deliver such a message again and again, and each time all requests that were under way
  * with it; a single one would stop an agent for many seconds and push the others over their delivery limit.
  */
-export function outliveUnreadableHeaders(model: ChannelModel): void {
+export function tolerateUndecodableHeaders(model: ChannelModel): void {
   const connection: unknown = Reflect.get(model, 'connection');
   if (!isFrameReceiver(connection)) return;
   const receive = connection.recvFrame.bind(connection);

@@ -7,18 +7,18 @@ import {
   readBrokerEvent,
 } from './broker-events.ts';
 import { type BrokerEventsSession, openBrokerEventsSession } from './broker-events-session.ts';
-import type { BrokerEventsSessionSettings } from './broker-events-session.ts';
+import type { BrokerEventsSessionOptions } from './broker-events-session.ts';
 import { contractNames } from '../../contract/names.ts';
 import { brokerEventsPolicies, ensurePolicies } from '../policies.ts';
 import type { Management } from '../management/management.ts';
 
 /** What {@link consumeBrokerEvents} needs. */
-export interface BrokerEventsOptions extends Omit<BrokerEventsSessionSettings, 'onEvent' | 'prefetch'> {
+export interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, 'onEvent' | 'prefetch'> {
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy' | 'listBindingsFrom' | 'hasExchange'>;
   /** Events held at once, at most; 500 when absent. */
   readonly prefetch?: number;
   /** How often it is made sure, in ms, that events can still come; 15 seconds when absent. */
-  readonly lookEveryMs?: number;
+  readonly checkEveryMs?: number;
   /** The longest pause between two tries to connect, in ms. */
   readonly maxReconnectDelayMs?: number;
   /** Takes one event; the broker forgets it when this has returned or settled. */
@@ -28,11 +28,11 @@ export interface BrokerEventsOptions extends Omit<BrokerEventsSessionSettings, '
   /** There is no event exchange; told once until there is one. */
   readonly onMissing: (error: AgentError) => void;
   /** Other faults, which are got over by trying again; for the log. */
-  readonly onFault: (error: Error) => void;
+  readonly onError: (error: Error) => void;
 }
 
 /** The consumption of broker events, kept going. */
-export interface BrokerEvents {
+export interface BrokerEventsConsumer {
   /** Whether events come now. */
   readonly flowing: boolean;
   /** Looks now for what it waits for, instead of later. */
@@ -49,9 +49,9 @@ const MAX_DELAY_MS = 30_000;
  * Consumes broker events for as long as it is not closed. Without the event exchange the agent lives on without them,
  * and they are taken up when it is there. Resolves after the first try, whatever came of it.
  */
-export async function consumeBrokerEvents(settings: BrokerEventsOptions): Promise<BrokerEvents> {
+export async function consumeBrokerEvents(settings: BrokerEventsConsumerOptions): Promise<BrokerEventsConsumer> {
   const { management, eventVhost, id } = settings;
-  const lookEveryMs = settings.lookEveryMs ?? LOOK_EVERY_MS;
+  const lookEveryMs = settings.checkEveryMs ?? LOOK_EVERY_MS;
   const maxDelayMs = settings.maxReconnectDelayMs ?? MAX_DELAY_MS;
   const closing = new AbortController();
   const pauses = createPauses(closing.signal);
@@ -102,14 +102,14 @@ export async function consumeBrokerEvents(settings: BrokerEventsOptions): Promis
         settings.onFlowing();
         tried();
         const reason = await end(session);
-        if (reason !== undefined) settings.onFault(reason);
+        if (reason !== undefined) settings.onError(reason);
         return FIRST_DELAY_MS;
       } finally {
         flowing = false;
         await session.close();
       }
     } catch (error) {
-      if (!closing.signal.aborted) settings.onFault(asError(error));
+      if (!closing.signal.aborted) settings.onError(asError(error));
       return Math.min(2 * delayMs, maxDelayMs);
     }
   };
@@ -139,7 +139,7 @@ export async function consumeBrokerEvents(settings: BrokerEventsOptions): Promis
 
 /** Hands over what is an event; what its taker throws must not keep the broker from forgetting it. */
 function takeEvent(
-  { onEvent, onFault }: BrokerEventsOptions,
+  { onEvent, onError: onFault }: BrokerEventsConsumerOptions,
   routingKey: string,
   headers: Headers,
 ): Promise<void> | undefined {
@@ -153,7 +153,10 @@ function takeEvent(
   }
 }
 
-async function isBound({ management, eventVhost, id }: BrokerEventsOptions, signal: AbortSignal): Promise<boolean> {
+async function isBound(
+  { management, eventVhost, id }: BrokerEventsConsumerOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   const bindings = await management.listBindingsFrom(eventVhost, EVENT_EXCHANGE, { signal });
   const queue = contractNames(id).brokerEventsQueue;
   const keys = new Set(

@@ -7,7 +7,7 @@ import { BROKER_EVENT_TYPES, EVENT_EXCHANGE, type Headers } from './broker-event
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
 /** What {@link openBrokerEventsSession} needs. */
-export interface BrokerEventsSessionSettings {
+export interface BrokerEventsSessionOptions {
   readonly amqpUrl: Secret;
   readonly id: string;
   /** Where the event exchange is, and so the queue. */
@@ -39,7 +39,7 @@ const EVENTS = 'broker events';
  * @throws AgentError `BrokerUnavailable`, also when the signal aborts meanwhile.
  */
 export async function openBrokerEventsSession(
-  settings: BrokerEventsSessionSettings,
+  settings: BrokerEventsSessionOptions,
   signal: AbortSignal,
 ): Promise<BrokerEventsSession> {
   const { amqpUrl, id, eventVhost, onEvent } = settings;
@@ -69,7 +69,7 @@ export async function openBrokerEventsSession(
   }
 }
 
-function vhostConfigOf({ id, prefetch }: BrokerEventsSessionSettings): VhostConfig {
+function vhostConfigOf({ id, prefetch }: BrokerEventsSessionOptions): VhostConfig {
   const queue = contractNames(id).brokerEventsQueue;
   return {
     // It is the plugin's; whoever declared it would make something else.
@@ -93,7 +93,7 @@ function abortOf(signal: AbortSignal): Promise<never> {
   return aborted;
 }
 
-function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionSettings['onEvent']) {
+function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionOptions['onEvent']) {
   // The types know some of its events.
   const emitter: EventEmitter = session;
   const started = new Promise<void>((resolve) => void emitter.on('subscribed', () => resolve()));

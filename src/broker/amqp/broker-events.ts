@@ -26,7 +26,7 @@ export const BROKER_EVENT_TYPES = [
 export type BrokerEventType = (typeof BROKER_EVENT_TYPES)[number];
 
 /** What every event may tell; RabbitMQ leaves out what does not apply. */
-interface Told {
+interface EventBase {
   /** When it happened by the broker's clock, in ms since the epoch. */
   readonly atMs: number | undefined;
   /** The RabbitMQ user who did it; `rmq-internal` is the broker itself. */
@@ -34,21 +34,21 @@ interface Told {
 }
 
 /** A queue came or went. Non-durable queues that a restart loses go without an event. */
-export interface QueueEvent extends Told {
+export interface QueueEvent extends EventBase {
   readonly type: 'queue.created' | 'queue.deleted';
   readonly vhost: string;
   readonly queue: string;
 }
 
 /** A consumer of a queue came or went. */
-export interface ConsumerEvent extends Told {
+export interface ConsumerEvent extends EventBase {
   readonly type: 'consumer.created' | 'consumer.deleted';
   readonly vhost: string;
   readonly queue: string;
 }
 
 /** A connection was opened. */
-export interface ConnectionCreated extends Told {
+export interface ConnectionCreated extends EventBase {
   readonly type: 'connection.created';
   /** RabbitMQ's name of it. */
   readonly connection: string;
@@ -57,14 +57,14 @@ export interface ConnectionCreated extends Told {
 }
 
 /** A connection was closed. RabbitMQ does not say whose it was. */
-export interface ConnectionClosed extends Told {
+export interface ConnectionClosed extends EventBase {
   readonly type: 'connection.closed';
   /** RabbitMQ's name of it. */
   readonly connection: string;
 }
 
 /** A user came, went or changed. A password set as a hash changes without an event. */
-export interface UserEvent extends Told {
+export interface UserEvent extends EventBase {
   readonly type:
     | 'user.created'
     | 'user.deleted'
@@ -76,14 +76,14 @@ export interface UserEvent extends Told {
 }
 
 /** Permissions were written, even if nothing changed by it, or removed. */
-export interface PermissionEvent extends Told {
+export interface PermissionEvent extends EventBase {
   readonly type: 'permission.created' | 'permission.deleted';
   readonly vhost: string;
   readonly user: string;
 }
 
 /** A binding was made. */
-export interface BindingCreated extends Told {
+export interface BindingCreated extends EventBase {
   readonly type: 'binding.created';
   readonly vhost: string;
   /** The exchange that it brings messages from. */
@@ -97,7 +97,7 @@ export interface BindingCreated extends Told {
 }
 
 /** An alarm of a node was set or cleared; until it is cleared, connections that publish are blocked. */
-export interface AlarmEvent extends Told {
+export interface AlarmEvent extends EventBase {
   readonly type: 'alarm.set' | 'alarm.cleared';
   /** RabbitMQ's name of it: `memory`, `disk`. */
   readonly alarm: string;
@@ -128,7 +128,7 @@ export type Headers = Readonly<Record<string, unknown>>;
  */
 export function readBrokerEvent(routingKey: string, headers: Headers): BrokerEvent | undefined {
   if (!isBrokerEventType(routingKey)) return undefined;
-  const told: Told = { atMs: number(headers['timestamp_in_ms']), by: text(headers['user_who_performed_action']) };
+  const told: EventBase = { atMs: number(headers['timestamp_in_ms']), by: text(headers['user_who_performed_action']) };
   const name = text(headers['name']);
   const vhost = text(headers['vhost']);
   const user = text(headers['user']);
@@ -170,7 +170,7 @@ export function readBrokerEvent(routingKey: string, headers: Headers): BrokerEve
   }
 }
 
-function readBinding(headers: Headers, told: Told): BindingCreated | undefined {
+function readBinding(headers: Headers, told: EventBase): BindingCreated | undefined {
   const vhost = text(headers['vhost']);
   const source = text(headers['source_name']);
   const destination = text(headers['destination_name']);

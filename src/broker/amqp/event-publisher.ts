@@ -23,7 +23,7 @@ export type PublishEvent = (event: OutgoingEvent, signal?: AbortSignal) => Promi
 export type PublicationHandle = EventEmitter & { abort(): void };
 
 /** What {@link createEventPublisher} needs. */
-export interface EventPublisherParts {
+export interface EventPublisherOptions {
   /** Hands an event to rascal, as soon as there is a connection; rejects when there will be none. */
   readonly publish: (message: Buffer | string, overrides: PublicationConfig) => Promise<PublicationHandle>;
   /** From the call to the confirm. */
@@ -34,7 +34,7 @@ export interface EventPublisherParts {
 const MAX_UNDER_WAY = 1000;
 
 /** Makes the publisher. rascal's `publish` resolves before the broker has confirmed, so the outcome is awaited here. */
-export function createEventPublisher({ publish, timeoutMs }: EventPublisherParts): PublishEvent {
+export function createEventPublisher({ publish, timeoutMs }: EventPublisherOptions): PublishEvent {
   let underWay = 0;
 
   return async (event, signal) => {

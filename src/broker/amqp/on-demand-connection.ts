@@ -4,7 +4,7 @@ import { closeConnection } from './close-connection.ts';
 import { CONNECTION_TIMEOUTS, withHeartbeat } from './connection-timeouts.ts';
 
 /** What {@link createOnDemandConnection} needs. */
-export interface OnDemandConnectionSettings {
+export interface OnDemandConnectionOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   /** What RabbitMQ shows the connection as. */
@@ -29,7 +29,7 @@ interface Present {
 const IDLE_MS = 5_000;
 
 /** Without a connection at first. */
-export function createOnDemandConnection(settings: OnDemandConnectionSettings): OnDemandConnection {
+export function createOnDemandConnection(settings: OnDemandConnectionOptions): OnDemandConnection {
   const { amqpUrl, connectionName, ca } = settings;
   let present: Present | undefined;
   let underWay = 0;

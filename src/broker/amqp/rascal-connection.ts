@@ -15,7 +15,7 @@ import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
 import { CONNECTION_TIMEOUTS } from './connection-timeouts.ts';
 
 /** What {@link connectRascal} needs. */
-export interface RascalConnectionSettings {
+export interface RascalConnectionOptions {
   /** The agent's own account; its path is the vhost, unless `vhost` names another. */
   readonly amqpUrl: Secret;
   readonly vhost?: string;
@@ -47,7 +47,7 @@ export interface RascalConnection {
  * Rejects with what rascal rejects with, also when the signal aborts before it is done; nothing is left open then.
  */
 export async function connectRascal(
-  settings: RascalConnectionSettings,
+  settings: RascalConnectionOptions,
   vhostConfig: VhostConfig,
   signal?: AbortSignal,
 ): Promise<RascalConnection> {
@@ -87,7 +87,7 @@ export function vhostOf(amqpUrl: Secret): string {
   return pathname.length > 1 ? decodeURIComponent(pathname.slice(1)) : '/';
 }
 
-function configOf(settings: RascalConnectionSettings, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
+function configOf(settings: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
   const { amqpUrl, connectionName, ca } = settings;
   const url = new URL(amqpUrl.reveal());
   const vhost = settings.vhost ?? vhostOf(amqpUrl);

@@ -4,13 +4,13 @@ import type { Secret } from '../../util/secret.ts';
 import { CONNECTION_TIMEOUTS, type ConnectionTimeouts, withHeartbeat } from './connection-timeouts.ts';
 
 /** What {@link openRecoveringConnection} needs. */
-export interface RecoveringConnectionSettings {
+export interface RecoveringConnectionOptions {
   readonly url: Secret;
   /** Certificates to trust, in PEM, instead of the system's. */
   readonly ca?: string | undefined;
   /** The name that the broker shows for the connection. */
   readonly connectionName: string;
-  readonly patience?: ConnectionTimeouts;
+  readonly timeouts?: ConnectionTimeouts;
 }
 
 /** A connection that amqplib opens again whenever it is gone. */
@@ -27,8 +27,8 @@ const MAX_DELAY_MS = 5_000;
  * Begins to connect; the caller puts up its listeners and then waits for the connection. The first try is the only one:
  * an agent that starts says what is wrong.
  */
-export async function openRecoveringConnection(settings: RecoveringConnectionSettings): Promise<RecoveringConnection> {
-  const { url, ca, connectionName, patience = CONNECTION_TIMEOUTS } = settings;
+export async function openRecoveringConnection(settings: RecoveringConnectionOptions): Promise<RecoveringConnection> {
+  const { url, ca, connectionName, timeouts: patience = CONNECTION_TIMEOUTS } = settings;
   const sockets = new AbortController();
   const cut = { signal: sockets.signal };
   const connection = await connect(withHeartbeat(url, patience), {

@@ -7,11 +7,11 @@ import type { PublishEvent } from './event-publisher.ts';
 import { ensureLimitPolicies } from '../policies.ts';
 import type { Management } from '../management/management.ts';
 import { vhostOf } from './rascal-connection.ts';
-import { openRascalSession } from './rascal-session.ts';
-import type { RascalSession, RascalSessionSettings } from './rascal-session.ts';
+import { openTopologySession } from './topology-session.ts';
+import type { TopologySession, TopologySessionOptions } from './topology-session.ts';
 
 /** What {@link createTopologyConnection} needs. */
-export interface TopologyConnectionOptions extends RascalSessionSettings {
+export interface TopologyConnectionOptions extends TopologySessionOptions {
   readonly maxSkewSeconds: number;
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy'>;
   /** How long an event may take, from the call to the broker's confirm. */
@@ -19,7 +19,7 @@ export interface TopologyConnectionOptions extends RascalSessionSettings {
   /** The longest pause between two tries to connect again. */
   readonly maxReconnectDelayMs?: number;
   /** Faults that are got over by trying again; for the log. */
-  readonly onFault: (error: Error) => void;
+  readonly onError: (error: Error) => void;
 }
 
 /** The connection that declares the agent's own topology and publishes its events. */
@@ -56,21 +56,21 @@ const FIRST_RECONNECT_DELAY_MS = 250;
 /** Creates the connection; {@link TopologyConnection.start} opens it. */
 export function createTopologyConnection(settings: TopologyConnectionOptions): TopologyConnection {
   const vhost = vhostOf(settings.amqpUrl);
-  const open = async (until: AbortSignal | undefined): Promise<RascalSession> => {
+  const open = async (until: AbortSignal | undefined): Promise<TopologySession> => {
     await ensureLimitPolicies(settings.management, vhost, settings, until === undefined ? {} : { signal: until });
     until?.throwIfAborted();
-    return await openRascalSession(settings, until);
+    return await openTopologySession(settings, until);
   };
 
   const listeners = new Set<() => void>();
   const closing = new AbortController();
   // Every event that is under way listens to it.
   setMaxListeners(0, closing.signal);
-  let present: Promise<RascalSession> | undefined;
+  let present: Promise<TopologySession> | undefined;
   let connected = false;
   /** Whether the connection was opened since the last `ensureDeclared`. */
   let isFresh = false;
-  const session = async (): Promise<RascalSession> => {
+  const session = async (): Promise<TopologySession> => {
     if (present === undefined) throw new AgentError('BrokerUnavailable', 'The topology connection has not started.');
     return await present;
   };
@@ -80,7 +80,7 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
     timeoutMs: settings.publishTimeoutMs ?? 10_000,
   });
   /** Tries until it is back; rejects when the broker is closed meanwhile. */
-  const reopen = async (): Promise<RascalSession> => {
+  const reopen = async (): Promise<TopologySession> => {
     const pauses = { firstMs: FIRST_RECONNECT_DELAY_MS, maxMs: settings.maxReconnectDelayMs ?? 5000 };
     const pause = (failures: number): Promise<void> =>
       delay(backoffMs(failures, pauses), undefined, { signal: closing.signal });
@@ -89,7 +89,7 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
       () => open(closing.signal),
       async (error, failures) => {
         closing.signal.throwIfAborted();
-        settings.onFault(asError(error));
+        settings.onError(asError(error));
         await pause(failures + 1);
       },
     );
@@ -97,7 +97,7 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
   /** Reconnects until `closing` aborts. */
   const keepConnected = async (): Promise<void> => {
     for (let current = await session(); ; ) {
-      settings.onFault(await current.lost);
+      settings.onError(await current.lost);
       connected = false;
       void current.close();
       present = reopen();

@@ -5,7 +5,7 @@ import { create as createAxios, isAxiosError } from 'axios';
 import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
-import { readBody, readList } from './management-body.ts';
+import { parseBody, readArray } from './response-body.ts';
 import { startDeadline } from '../../util/deadline.ts';
 import { createSemaphore } from '../../util/semaphore.ts';
 
@@ -23,7 +23,7 @@ export interface ManagementCallOptions {
 }
 
 /** Where the management API is and how to talk to it. */
-export interface ManagementSettings {
+export interface ManagementOptions {
   /** Its address without a path, as `http://localhost:15672`; `https` works too. A path prefix is kept. */
   readonly url: string;
   readonly username: string;
@@ -31,7 +31,7 @@ export interface ManagementSettings {
   /** For calls that name no other. */
   readonly timeoutMs: number;
   /** How many requests are under way at once; 32 when absent, beyond which RabbitMQ only gets slower. */
-  readonly callsAtOnce?: number;
+  readonly concurrency?: number;
   /** Certificates to trust, in PEM, instead of the system's. */
   readonly ca?: string | undefined;
 }
@@ -47,7 +47,7 @@ export interface ManagementRequest {
 }
 
 /** What came back: the status, and the body read as JSON. */
-export interface ManagementAnswer {
+export interface ManagementResponse {
   readonly status: number;
   readonly body: unknown;
 }
@@ -72,7 +72,7 @@ export interface ManagementHttp {
    * @throws AgentError `BrokerUnavailable` for network faults, time-outs and 5xx; `BrokerRefused` for a certificate
    * that is not trusted; {@link BrokerRefusal} for other 4xx.
    */
-  send(request: ManagementRequest, options?: ManagementCallOptions): Promise<ManagementAnswer>;
+  send(request: ManagementRequest, options?: ManagementCallOptions): Promise<ManagementResponse>;
   /**
    * Sends a request whose answer is a list, and hands out its elements as they arrive; there is no body then. When it
    * fails on the way, some have been handed out already.
@@ -83,9 +83,9 @@ export interface ManagementHttp {
     request: ManagementRequest,
     onElement: (element: unknown) => void,
     options?: ManagementCallOptions,
-  ): Promise<ManagementAnswer>;
+  ): Promise<ManagementResponse>;
   /** The error for an answer of 404 where that is no answer. */
-  refusal(request: ManagementRequest, answer: ManagementAnswer): BrokerRefusal;
+  refusal(request: ManagementRequest, answer: ManagementResponse): BrokerRefusal;
   /** Closes the idle connections. */
   close(): void;
 }
@@ -101,8 +101,8 @@ const DROPPED_WHEN_REUSED = new Set(['ECONNRESET', 'EPIPE']);
  *
  * No AxiosError leaves this function, not even as a cause: it prints the Authorization header and the request's body.
  */
-export function createManagementHttp(settings: ManagementSettings): ManagementHttp {
-  const callsAtOnce = settings.callsAtOnce ?? 32;
+export function createManagementHttp(settings: ManagementOptions): ManagementHttp {
+  const callsAtOnce = settings.concurrency ?? 32;
   const semaphore = createSemaphore(callsAtOnce);
   const base = new URL(settings.url);
   const shownUrl = `${base.protocol}//${base.host}`;
@@ -118,7 +118,7 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     // A redirect could carry the Authorization header elsewhere.
     maxRedirects: 0,
     validateStatus: () => true,
-    transformResponse: [readBody],
+    transformResponse: [parseBody],
     headers: { Authorization: `Basic ${token}` },
   });
 
@@ -128,7 +128,7 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     signal: AbortSignal,
     beforeSend?: () => void,
     onElement?: (element: unknown) => void,
-  ): Promise<ManagementAnswer> => {
+  ): Promise<ManagementResponse> => {
     for (let attempt = 1; ; attempt += 1) {
       beforeSend?.();
       try {
@@ -142,7 +142,7 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
           ...(onElement === undefined ? {} : { responseType: 'stream' }),
         });
         const { status, data } = answer;
-        const body = onElement === undefined ? data : await readList(data as Readable, status, onElement, signal);
+        const body = onElement === undefined ? data : await readArray(data as Readable, status, onElement, signal);
         return { status, body };
       } catch (error) {
         const fault = readFault(error);
@@ -157,7 +157,7 @@ export function createManagementHttp(settings: ManagementSettings): ManagementHt
     request: ManagementRequest,
     options: ManagementCallOptions = {},
     onElement?: (element: unknown) => void,
-  ): Promise<ManagementAnswer> => {
+  ): Promise<ManagementResponse> => {
     options.signal?.throwIfAborted();
     const url = prefix + encodePath(request.path);
     const timeoutMs = options.timeoutMs ?? settings.timeoutMs;
@@ -247,7 +247,7 @@ export function encodePath(names: readonly string[]): string {
     .join('');
 }
 
-function judge(answer: ManagementAnswer, where: string, secrets: string[]): ManagementAnswer {
+function judge(answer: ManagementResponse, where: string, secrets: string[]): ManagementResponse {
   const { status } = answer;
   if (status < 300 || status === 404) return answer;
   const reason = reasonOf(answer.body, secrets);

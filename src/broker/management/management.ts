@@ -1,26 +1,26 @@
 import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import {
-  alarmsAnswer,
-  bindingAnswer,
-  connectionAnswer,
-  declaredQueueAnswer,
-  exchangeAnswer,
-  globalParameterAnswer,
-  identityAnswer,
-  listedPermissionsAnswer,
-  listedUserLimitsAnswer,
-  nameAnswer,
-  nodeAnswer,
-  overviewAnswer,
-  permissionsAnswer,
-  policyAnswer,
-  queueAnswer,
-  queueOwnerAnswer,
-  userAnswer,
-  userLimitsAnswer,
-  vhostPermissionsAnswer,
-} from './management-answers.ts';
+  alarmsSchema,
+  bindingSchema,
+  connectionSchema,
+  declaredQueueSchema,
+  exchangeSchema,
+  globalParameterSchema,
+  identitySchema,
+  listedPermissionsSchema,
+  listedUserLimitsSchema,
+  nameSchema,
+  nodeSchema,
+  overviewSchema,
+  permissionsSchema,
+  policySchema,
+  queueSchema,
+  queueOwnerSchema,
+  userSchema,
+  userLimitsSchema,
+  vhostPermissionsSchema,
+} from './management-schemas.ts';
 import type {
   Binding,
   BrokerUser,
@@ -40,11 +40,11 @@ import type {
   UserLimitName,
   UserLimits,
   VhostPermissions,
-} from './management-answers.ts';
+} from './management-schemas.ts';
 import { BrokerRefusal, createManagementHttp } from './management-http.ts';
-import type { ManagementCallOptions, ManagementSettings } from './management-http.ts';
+import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
-export { HASHING_ALGORITHM } from './management-answers.ts';
+export { HASHING_ALGORITHM } from './management-schemas.ts';
 export type {
   Binding,
   BrokerUser,
@@ -64,9 +64,9 @@ export type {
   UserLimitName,
   UserLimits,
   VhostPermissions,
-} from './management-answers.ts';
+} from './management-schemas.ts';
 export { BrokerRefusal } from './management-http.ts';
-export type { ManagementCallOptions, ManagementSettings } from './management-http.ts';
+export type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
 /** `created` when there was nothing of that name (201), else `updated` (204). */
 export type PutOutcome = 'created' | 'updated';
@@ -164,7 +164,7 @@ const LISTING_TIMEOUT_MS = 60_000;
  * const management = createManagement({ url: 'http://localhost:15672', username: 'agent', password, timeoutMs: 10_000 });
  * await management.getUser('pulse-agent-claimant');
  */
-export function createManagement(settings: ManagementSettings): Management {
+export function createManagement(settings: ManagementOptions): Management {
   const transport = createManagementHttp(settings);
 
   /** GETs and reads; what is missing is undefined. */
@@ -250,74 +250,74 @@ export function createManagement(settings: ManagementSettings): Management {
         return await send();
       }
     },
-    getUser: (name, options) => find(userAnswer, ['users', name], options),
+    getUser: (name, options) => find(userSchema, ['users', name], options),
     deleteUser: (name, options) => remove(['users', name], options),
-    listUsers: (options) => list(userAnswer, ['users'], options),
+    listUsers: (options) => list(userSchema, ['users'], options),
     putPermissions: (vhost, user, permissions, options) => put(['permissions', vhost, user], permissions, options),
-    getPermissions: (vhost, user, options) => find(permissionsAnswer, ['permissions', vhost, user], options),
+    getPermissions: (vhost, user, options) => find(permissionsSchema, ['permissions', vhost, user], options),
     async putUserLimit(user, limit, value, options) {
       await put(['user-limits', user, limit], { value }, options);
     },
     deleteUserLimit: (user, limit, options) => remove(['user-limits', user, limit], options),
-    getUserLimits: async (user, options) => (await find(userLimitsAnswer, ['user-limits', user], options)) ?? {},
+    getUserLimits: async (user, options) => (await find(userLimitsSchema, ['user-limits', user], options)) ?? {},
     async closeUserConnections(user, reason, options) {
       const headers = { 'X-Reason': reason };
       await transport.send({ method: 'DELETE', path: ['connections', 'username', user], headers }, options);
     },
     visitPermissions: (vhost, visit, options) =>
-      visitAll(listedPermissionsAnswer, ['vhosts', vhost, 'permissions'], visit, options),
+      visitAll(listedPermissionsSchema, ['vhosts', vhost, 'permissions'], visit, options),
     listUserPermissions: async (user, options) =>
-      (await find(z.array(vhostPermissionsAnswer), ['users', user, 'permissions'], options)) ?? [],
-    visitUserLimits: (visit, options) => visitAll(listedUserLimitsAnswer, ['user-limits'], visit, options),
+      (await find(z.array(vhostPermissionsSchema), ['users', user, 'permissions'], options)) ?? [],
+    visitUserLimits: (visit, options) => visitAll(listedUserLimitsSchema, ['user-limits'], visit, options),
     listUserConnections: async (user, options) =>
-      (await find(z.array(connectionAnswer), ['connections', 'username', user], options)) ?? [],
-    listOpenConnections: (options) => list(connectionAnswer, ['connections'], options, NOW_OPEN),
-    listConnections: (vhost, options) => list(connectionAnswer, ['vhosts', vhost, 'connections'], options, AGE_ONLY),
+      (await find(z.array(connectionSchema), ['connections', 'username', user], options)) ?? [],
+    listOpenConnections: (options) => list(connectionSchema, ['connections'], options, NOW_OPEN),
+    listConnections: (vhost, options) => list(connectionSchema, ['vhosts', vhost, 'connections'], options, AGE_ONLY),
     closeConnection: (name, reason, options) => remove(['connections', name], options, { 'X-Reason': reason }),
     putPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
       put(['policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
     deletePolicy: (vhost, name, options) => remove(['policies', vhost, name], options),
-    listPolicies: (vhost, options) => list(policyAnswer, ['policies', vhost], options),
+    listPolicies: (vhost, options) => list(policySchema, ['policies', vhost], options),
     putOperatorPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
       put(['operator-policies', vhost, name], { pattern, 'apply-to': applyTo, definition, priority }, options),
     deleteOperatorPolicy: (vhost, name, options) => remove(['operator-policies', vhost, name], options),
-    listOperatorPolicies: (vhost, options) => list(policyAnswer, ['operator-policies', vhost], options),
-    getGlobalParameter: (name, options) => find(globalParameterAnswer, ['global-parameters', name], options),
+    listOperatorPolicies: (vhost, options) => list(policySchema, ['operator-policies', vhost], options),
+    getGlobalParameter: (name, options) => find(globalParameterSchema, ['global-parameters', name], options),
     putGlobalParameter: (name, value, options) => put(['global-parameters', name], { name, value }, options),
     deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),
-    listQueues: (vhost, options) => list(queueAnswer, ['queues', vhost], options, DEPTHS_ONLY),
-    listQueueNames: (vhost, options) => list(nameAnswer, ['queues', vhost], options, NAMES_ONLY),
+    listQueues: (vhost, options) => list(queueSchema, ['queues', vhost], options, DEPTHS_ONLY),
+    listQueueNames: (vhost, options) => list(nameSchema, ['queues', vhost], options, NAMES_ONLY),
     getQueue: (vhost, name, options) =>
-      find(declaredQueueAnswer, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
+      find(declaredQueueSchema, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
     getQueueOwner: (vhost, name, options) =>
-      find(queueOwnerAnswer, ['queues', vhost, name], options, { columns: 'name,owner_pid_details' }),
+      find(queueOwnerSchema, ['queues', vhost, name], options, { columns: 'name,owner_pid_details' }),
     deleteQueue: (vhost, name, options) => remove(['queues', vhost, name], options),
-    listExchanges: (vhost, options) => list(exchangeAnswer, ['exchanges', vhost], options, { columns: 'name,type' }),
+    listExchanges: (vhost, options) => list(exchangeSchema, ['exchanges', vhost], options, { columns: 'name,type' }),
     deleteExchange: (vhost, name, options) => remove(['exchanges', vhost, name], options),
     listBindings: async (vhost, options) =>
-      (await list(bindingAnswer, ['bindings', vhost], options)).filter(({ source }) => source !== ''),
+      (await list(bindingSchema, ['bindings', vhost], options)).filter(({ source }) => source !== ''),
     listBindingsInto: (vhost, exchange, options) =>
-      list(bindingAnswer, ['exchanges', vhost, exchange, 'bindings', 'destination'], options),
+      list(bindingSchema, ['exchanges', vhost, exchange, 'bindings', 'destination'], options),
     listBindingsFrom: (vhost, exchange, options) =>
-      list(bindingAnswer, ['exchanges', vhost, exchange, 'bindings', 'source'], options),
+      list(bindingSchema, ['exchanges', vhost, exchange, 'bindings', 'source'], options),
     hasExchange: async (vhost, name, options) =>
-      (await find(exchangeAnswer, ['exchanges', vhost, name], options)) !== undefined,
+      (await find(exchangeSchema, ['exchanges', vhost, name], options)) !== undefined,
     deleteBinding(vhost, { source, destination, destinationType, propertiesKey }, options) {
       const kind = destinationType === 'queue' ? 'q' : 'e';
       return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);
     },
     async runningNodes(options) {
       const [nodes, { erlangVersion }] = await Promise.all([
-        get(z.array(nodeAnswer), ['nodes'], options, { columns: 'name,running' }),
-        get(overviewAnswer, ['overview'], options),
+        get(z.array(nodeSchema), ['nodes'], options, { columns: 'name,running' }),
+        get(overviewSchema, ['overview'], options),
       ]);
       const otpRelease = Number.parseInt(erlangVersion, 10);
       return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
     },
     listAlarms: async (options) =>
-      (await get(z.array(alarmsAnswer), ['nodes'], options, { columns: 'name,mem_alarm,disk_free_alarm' })).flat(),
-    overview: (options) => get(overviewAnswer, ['overview'], options),
-    whoAmI: (options) => get(identityAnswer, ['whoami'], options),
+      (await get(z.array(alarmsSchema), ['nodes'], options, { columns: 'name,mem_alarm,disk_free_alarm' })).flat(),
+    overview: (options) => get(overviewSchema, ['overview'], options),
+    whoAmI: (options) => get(identitySchema, ['whoami'], options),
     close: () => transport.close(),
   };
 }

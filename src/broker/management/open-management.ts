@@ -24,7 +24,7 @@ export function openManagement(config: Config, options: OpenManagementOptions = 
     password,
     ca: config.rabbitmqCa,
     timeoutMs: MANAGEMENT_TIMEOUT_MS,
-    callsAtOnce: config.managementConcurrency,
+    concurrency: config.managementConcurrency,
   });
   return options.wrapManagement?.(management) ?? management;
 }

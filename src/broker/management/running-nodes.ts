@@ -4,7 +4,7 @@ import type { DirectReplyTo } from '../amqp/direct-reply-to.ts';
 import type { RunningNode } from './management.ts';
 
 /** What {@link createRunningNodes} needs. */
-export interface RunningNodesParts {
+export interface RunningNodesOptions {
   /** The nodes that run now. */
   readonly listNodes: () => Promise<readonly RunningNode[]>;
   readonly clock: Clock;
@@ -26,7 +26,7 @@ export interface RunningNodes {
 }
 
 /** Makes the cache, empty: the first question lists the nodes. */
-export function createRunningNodes(parts: RunningNodesParts): RunningNodes {
+export function createRunningNodes(parts: RunningNodesOptions): RunningNodes {
   const minRefreshMs = parts.minRefreshMs ?? 1000;
   const maxAgeMs = parts.maxAgeMs ?? 60_000;
   let releases: ReadonlyMap<number, number> = new Map();

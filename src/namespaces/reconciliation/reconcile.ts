@@ -50,7 +50,7 @@ export function createReconcile(
     readonly repair: Repair;
     readonly leftovers: Pick<Leftovers, 'delete'>;
     /** Removes foreign bindings; resolves with how many it removed. */
-    readonly sweepBindings: (signal: AbortSignal) => Promise<number>;
+    readonly removeForeignBindings: (signal: AbortSignal) => Promise<number>;
   },
 ): Reconcile {
   const { config, store, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
@@ -142,7 +142,7 @@ export function createReconcile(
       }
     };
 
-    const bindings = await attempt(() => parts.sweepBindings(signal), 0);
+    const bindings = await attempt(() => parts.removeForeignBindings(signal), 0);
     const listedAtMs = clock.nowMs();
     const openedBeforeMs = bounds.earliestMs() - config.connectionMaxAgeSeconds * 1000;
     const listed = await listAccounts({ management, config, namespaceOf }, openedBeforeMs, signal);

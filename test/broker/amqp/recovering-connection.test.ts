@@ -17,7 +17,7 @@ describe('a connection that is opened again', () => {
     const { connection, sockets } = await openRecoveringConnection({
       url: new Secret(url.href),
       connectionName: 'recovering',
-      patience: { heartbeatSeconds: 10, connectTimeoutMs: 100 },
+      timeouts: { heartbeatSeconds: 10, connectTimeoutMs: 100 },
     });
     addCleanup(() => closeConnection(connection, sockets));
     connection.on('error', () => undefined);

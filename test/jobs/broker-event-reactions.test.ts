@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type BrokerEvent, type Headers, readBrokerEvent } from '../../src/broker/amqp/broker-events.ts';
-import { decideReaction, type ReactionSettings } from '../../src/jobs/broker-event-reactions.ts';
+import { decideReaction, type ReactionOptions } from '../../src/jobs/broker-event-reactions.ts';
 
-const SETTINGS: ReactionSettings = {
+const SETTINGS: ReactionOptions = {
   id: 'pulse-agent',
   vhost: 'pulse',
   usernamePrefix: '',

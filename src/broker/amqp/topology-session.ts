@@ -6,8 +6,8 @@ import type { PublicationHandle } from './event-publisher.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { topologyOf } from './topology.ts';
 
-/** What {@link openRascalSession} needs. */
-export interface RascalSessionSettings {
+/** What {@link openTopologySession} needs. */
+export interface TopologySessionOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   readonly id: string;
@@ -18,7 +18,7 @@ export interface RascalSessionSettings {
 }
 
 /** One connection of rascal, with the topology declared. */
-export interface RascalSession {
+export interface TopologySession {
   publish(message: Buffer | string, overrides: PublicationConfig): Promise<PublicationHandle>;
   /** Resolves when the connection is lost, with the reason. */
   readonly lost: Promise<Error>;
@@ -35,7 +35,10 @@ const EVENTS = 'events';
  *
  * @throws AgentError `BrokerUnavailable`, also when the signal aborts meanwhile; `BrokerRefused` when the account may not.
  */
-export async function openRascalSession(settings: RascalSessionSettings, signal?: AbortSignal): Promise<RascalSession> {
+export async function openTopologySession(
+  settings: TopologySessionOptions,
+  signal?: AbortSignal,
+): Promise<TopologySession> {
   const { amqpUrl, id, methods, ca } = settings;
   const vhostConfig: VhostConfig = {
     ...topologyOf(id, methods),

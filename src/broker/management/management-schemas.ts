@@ -16,7 +16,7 @@ export interface BrokerUser {
   readonly tags: readonly string[];
 }
 
-export const userAnswer = z
+export const userSchema = z
   .object({
     name: z.string(),
     password_hash: z.string().default(''),
@@ -40,7 +40,7 @@ export interface Permissions {
   readonly read: string;
 }
 
-export const permissionsAnswer = z.object({ configure: z.string(), write: z.string(), read: z.string() });
+export const permissionsSchema = z.object({ configure: z.string(), write: z.string(), read: z.string() });
 
 /** Which limits RabbitMQ knows for a user. */
 export type UserLimitName = 'max-connections' | 'max-channels';
@@ -50,19 +50,19 @@ export type UserLimits = { readonly [name in UserLimitName]?: number | undefined
 
 const limitValues = z.object({ 'max-connections': z.number().optional(), 'max-channels': z.number().optional() });
 
-export const userLimitsAnswer = z
+export const userLimitsSchema = z
   .array(z.object({ value: limitValues }))
   .transform(([first]): UserLimits => first?.value ?? {});
 
 /** What a user may do in a virtual host, in a listing. */
 export type ListedPermissions = Permissions & { readonly user: string };
 
-export const listedPermissionsAnswer = permissionsAnswer.extend({ user: z.string() });
+export const listedPermissionsSchema = permissionsSchema.extend({ user: z.string() });
 
 /** What one user may do in each virtual host that it may enter. */
 export type VhostPermissions = Permissions & { readonly vhost: string };
 
-export const vhostPermissionsAnswer = permissionsAnswer.extend({ vhost: z.string() });
+export const vhostPermissionsSchema = permissionsSchema.extend({ vhost: z.string() });
 
 /** The limits of a user, in a listing; users without limits are not in it. */
 export interface ListedUserLimits {
@@ -70,7 +70,7 @@ export interface ListedUserLimits {
   readonly limits: UserLimits;
 }
 
-export const listedUserLimitsAnswer = z
+export const listedUserLimitsSchema = z
   .object({ user: z.string(), value: limitValues })
   .transform(({ user, value }): ListedUserLimits => ({ user, limits: value }));
 
@@ -86,7 +86,7 @@ export interface ListedConnection {
   readonly connectedAtMs?: number | undefined;
 }
 
-export const connectionAnswer = z
+export const connectionSchema = z
   .object({ name: z.string(), user: z.string().default(''), connected_at: z.number().optional() })
   .transform(({ name, user, connected_at: connectedAtMs }): ListedConnection => ({ name, user, connectedAtMs }));
 
@@ -102,7 +102,7 @@ export interface Policy {
 /** A policy with its name. */
 export type NamedPolicy = Policy & { readonly name: string };
 
-export const policyAnswer = z
+export const policySchema = z
   .object({
     name: z.string(),
     pattern: z.string(),
@@ -112,7 +112,7 @@ export const policyAnswer = z
   })
   .transform(({ 'apply-to': applyTo, ...policy }): NamedPolicy => ({ ...policy, applyTo }));
 
-export const globalParameterAnswer = z.object({ value: z.unknown() }).transform(({ value }) => value);
+export const globalParameterSchema = z.object({ value: z.unknown() }).transform(({ value }) => value);
 
 /** A queue in a listing. */
 export interface ListedQueue {
@@ -127,7 +127,7 @@ export interface ListedQueue {
  */
 const UNCOUNTED_STATES = new Set(['down', 'minority', 'recovering', 'crashed', 'stopped']);
 
-export const queueAnswer = z
+export const queueSchema = z
   .object({ name: z.string(), messages: z.number().optional(), state: z.string().optional() })
   .transform(
     ({ name, messages, state }): ListedQueue =>
@@ -135,7 +135,7 @@ export const queueAnswer = z
   );
 
 /** What is listed by its name alone. */
-export const nameAnswer = z.object({ name: z.string() }).transform(({ name }) => name);
+export const nameSchema = z.object({ name: z.string() }).transform(({ name }) => name);
 
 /** A queue as it was declared. */
 export interface DeclaredQueue {
@@ -144,12 +144,12 @@ export interface DeclaredQueue {
   readonly type: string;
 }
 
-export const declaredQueueAnswer = z.object({ name: z.string(), type: z.string().default('classic') });
+export const declaredQueueSchema = z.object({ name: z.string(), type: z.string().default('classic') });
 
 const connectionDetails = z.object({ name: z.string() });
 
 /** In the place of the details there is an empty list or text where there are none. */
-export const queueOwnerAnswer = z
+export const queueOwnerSchema = z
   .object({ owner_pid_details: z.unknown().optional() })
   .transform(({ owner_pid_details: owner }) => connectionDetails.safeParse(owner).data?.name);
 
@@ -159,7 +159,7 @@ export interface ListedExchange {
   readonly type: string;
 }
 
-export const exchangeAnswer = z.object({ name: z.string(), type: z.string() });
+export const exchangeSchema = z.object({ name: z.string(), type: z.string() });
 
 /** A binding in a listing. */
 export interface Binding {
@@ -172,7 +172,7 @@ export interface Binding {
   readonly propertiesKey: string;
 }
 
-export const bindingAnswer = z
+export const bindingSchema = z
   .object({
     source: z.string(),
     destination: z.string(),
@@ -197,7 +197,7 @@ export interface RunningNode {
   readonly otpRelease: number;
 }
 
-export const nodeAnswer = z.object({ name: z.string(), running: z.boolean() });
+export const nodeSchema = z.object({ name: z.string(), running: z.boolean() });
 
 /** An alarm that is set. */
 export interface NodeAlarm {
@@ -206,7 +206,7 @@ export interface NodeAlarm {
   readonly alarm: string;
 }
 
-export const alarmsAnswer = z
+export const alarmsSchema = z
   .object({ name: z.string(), mem_alarm: z.boolean().default(false), disk_free_alarm: z.boolean().default(false) })
   .transform(({ name, mem_alarm: memory, disk_free_alarm: disk }): NodeAlarm[] =>
     Object.entries({ memory, disk }).flatMap(([alarm, isSet]) => (isSet ? [{ node: name, alarm }] : [])),
@@ -219,7 +219,7 @@ export interface Overview {
   readonly clusterName: string;
 }
 
-export const overviewAnswer = z
+export const overviewSchema = z
   .object({ rabbitmq_version: z.string(), erlang_version: z.string(), cluster_name: z.string() })
   .transform(
     (overview): Overview => ({
@@ -235,4 +235,4 @@ export interface Identity {
   readonly tags: readonly string[];
 }
 
-export const identityAnswer = z.object({ name: z.string(), tags });
+export const identitySchema = z.object({ name: z.string(), tags });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createElementReader } from '../../../src/broker/management/json-elements.ts';
+import { createJsonArrayReader } from '../../../src/broker/management/json-array-reader.ts';
 
 const LISTS: readonly (readonly unknown[])[] = [
   [],
@@ -17,7 +17,7 @@ function pieces(text: string, size: number): string[] {
 }
 
 function read(text: string, size: number): { elements: unknown[]; isWhole: boolean } {
-  const reader = createElementReader(JSON.parse);
+  const reader = createJsonArrayReader(JSON.parse);
   const elements = pieces(text, size).flatMap((piece) => reader.push(piece));
   return { elements, isWhole: reader.isWhole() };
 }
@@ -35,7 +35,7 @@ describe('the elements of a JSON array that comes in pieces', () => {
 
   it('come as soon as they are whole, and are kept no longer', () => {
     const texts: string[] = [];
-    const reader = createElementReader((text) => {
+    const reader = createJsonArrayReader((text) => {
       texts.push(text);
       return JSON.parse(text) as unknown;
     });

@@ -1,5 +1,5 @@
 import { addAbortSignal, type Readable } from 'node:stream';
-import { createElementReader } from './json-elements.ts';
+import { createJsonArrayReader } from './json-array-reader.ts';
 
 /**
  * RabbitMQ 4.0 tells the state of a quorum queue that is down twice in one object: `down`, then `running`. A JSON parser
@@ -10,7 +10,7 @@ const STATE_TOLD_TWICE = /("state":"\w+"),"state":"\w+"/g;
 const parse = (text: string): unknown => JSON.parse(text.replace(STATE_TOLD_TWICE, '$1'));
 
 /** What the text of an answer says; the text itself when it is no JSON: the status or the form shows what is wrong. */
-export function readBody(text: unknown): unknown {
+export function parseBody(text: unknown): unknown {
   if (typeof text !== 'string') return text;
   try {
     return parse(text);
@@ -24,7 +24,7 @@ export function readBody(text: unknown): unknown {
  *
  * @returns what else the answer says; undefined when it was a list, and whole.
  */
-export async function readList(
+export async function readArray(
   stream: Readable,
   status: number,
   onElement: (element: unknown) => void,
@@ -34,9 +34,9 @@ export async function readList(
   if (status !== 200) {
     let text = '';
     for await (const piece of pieces) text += piece;
-    return readBody(text);
+    return parseBody(text);
   }
-  const reader = createElementReader(parse);
+  const reader = createJsonArrayReader(parse);
   for await (const piece of pieces) for (const element of reader.push(piece)) onElement(element);
   return reader.isWhole() ? undefined : 'no list';
 }

@@ -1,5 +1,5 @@
 /** Takes the text of a JSON array in pieces. */
-export interface ElementReader {
+export interface JsonArrayReader {
   /** Takes the next piece; returns the elements that are whole by now and were not before. */
   push(piece: string): readonly unknown[];
   /** Whether all that came was a JSON array, and nothing of it is missing. */
@@ -19,7 +19,7 @@ const CLOSING = new Set([93, 125]);
  *
  * @param parse reads the text of an array, as JSON.parse does
  */
-export function createElementReader(parse: (text: string) => unknown): ElementReader {
+export function createJsonArrayReader(parse: (text: string) => unknown): JsonArrayReader {
   /** From the first element that is not whole. */
   let text = '';
   /** Up to where it has been looked at. */
