@@ -7,7 +7,7 @@ import type { AgentEventBus } from '../events/agent-events.ts';
 import { checkSecrets, createJobTable } from '../jobs/job-table.ts';
 import { createScheduler } from '../jobs/scheduler.ts';
 import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
-import { createNotices } from '../notices/notices.ts';
+import { createNotices } from '../notices/send-notices.ts';
 import { checkConnection } from '../observe/health.ts';
 import type { Observation } from '../observe/observation.ts';
 import type { StartReport } from '../observe/start-summary.ts';

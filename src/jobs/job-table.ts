@@ -6,7 +6,7 @@ import type { Reconcile } from '../namespaces/reconciliation/reconcile.ts';
 import type { Repair } from '../namespaces/reconciliation/repair.ts';
 import type { Revoker } from '../namespaces/revocation/revoke.ts';
 import type { Rotation } from '../namespaces/rotation/rotate.ts';
-import type { SendNotices } from '../notices/send-notices.ts';
+import type { Notices } from '../notices/send-notices.ts';
 import type { InspectQueues } from '../queues/inspect-queues.ts';
 import type { SurveyQueues } from '../queues/survey-queues.ts';
 import type { Log } from '../util/log.ts';
@@ -34,7 +34,7 @@ export interface JobTableParts extends NamespaceJobsParts {
   readonly repair: Repair;
   readonly survey: SurveyQueues;
   readonly inspect: InspectQueues;
-  readonly notices: Pick<SendNotices, 'sweep'>;
+  readonly notices: Notices;
   readonly backoff: Pick<Backoff, 'failed' | 'succeeded'>;
   readonly bounds: Pick<ClockBounds, 'earliestMs'>;
 }

@@ -1,28 +1,27 @@
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+import type { Notice } from '../store/notice-records.ts';
 import { backoffMs } from '../util/retry.ts';
 import type { SendOutcome } from './notifier.ts';
-import type { Notice } from '../store/notice-records.ts';
-import type { NamespaceRecord } from '../store/namespace-record.ts';
 
 /**
- * For how long an attempt is left to whoever began it, in ms: several times what a notifier may take, so that a second
- * agent does not send what is just being sent.
+ * How long an attempt belongs to the agent that began it, in ms: several times what a notifier may take, so that no second
+ * agent sends the notice at the same time.
  */
 export const ATTEMPT_LEASE_MS = 60_000;
 
-/** After so long it is news to nobody, in ms. */
-export const GIVE_UP_MS = 24 * 60 * 60_000;
+/** A notice is abandoned this long after the observation that it states, in ms. */
+export const ABANDON_AFTER_MS = 24 * 60 * 60_000;
 
-/** The pauses after failures. */
-const PAUSES = { firstMs: 15_000, maxMs: 30 * 60_000 } as const;
+/** The pauses between attempts while the service is unavailable. */
+const RETRY = { firstMs: 15_000, maxMs: 30 * 60_000 } as const;
 
-/** The pause where patience helps more than trying: an operator has to act, or a limit for the address to pass. In ms. */
-const SLOW_PAUSE_MS = 10 * 60_000;
+/** The pause where frequent attempts do not help, because an operator has to act or a rate limit applies, in ms. */
+const SLOW_RETRY_MS = 10 * 60_000;
 
-/** After another notice of the same queue was to be sent, in ms: it is mostly settled by then. */
+/** How long after the next attempt of the preceding notice a notice is due, in ms. */
 const FOLLOW_MS = 2_000;
 
-/** What a notice tells of. */
-export type NoticeAbout = Pick<
+type NoticeContent = Pick<
   Notice,
   | 'id'
   | 'kind'
@@ -38,17 +37,17 @@ export type NoticeAbout = Pick<
   Partial<Pick<Notice, 'follows'>>;
 
 /**
- * A notice to be added to the store. A `waiting` one is sent at once. A `held` one is for what is about to be done: it
- * is sent once it was released ({@link releaseNotice}), or never, when it was withdrawn ({@link withdrawNotice}).
+ * A notice to add to the store. A `waiting` one is due immediately. A `held` one states what is about to be done: it is
+ * sent after {@link releaseNotice}, or never, after {@link withdrawNotice}.
  */
-export function newNotice(about: NoticeAbout, state: 'waiting' | 'held' = 'waiting'): Notice {
+export function newNotice(content: NoticeContent, state: 'waiting' | 'held' = 'waiting'): Notice {
   return {
     follows: null,
-    ...about,
+    ...content,
     revision: 1,
     state,
     attempts: 0,
-    nextAttemptMs: about.seenMs,
+    nextAttemptMs: content.seenMs,
     inProgress: false,
     mayHaveArrived: false,
     lastError: null,
@@ -56,54 +55,55 @@ export function newNotice(about: NoticeAbout, state: 'waiting' | 'held' = 'waiti
   };
 }
 
-/** What to do with a notice that is due; `notice` is what to write first. */
-export interface NoticeStep {
-  readonly what: 'send' | 'withdraw' | 'fail';
+/** What to do with a notice that is due. */
+export interface AttemptDecision {
+  readonly action: 'send' | 'withdraw' | 'fail';
+  /** The notice as it must be written first. */
   readonly notice: Notice;
 }
 
-/** A held notice as it is to be written once what it tells of has happened: it is sent at once. */
+/** A held notice whose statement has become true: it is due immediately. */
 export function releaseNotice(notice: Notice, nowMs: number): Notice {
   return { ...notice, revision: notice.revision + 1, state: 'waiting', nextAttemptMs: nowMs };
 }
 
-/** A notice as it is to be written once it has become pointless. */
+/** A notice that has become pointless. */
 export function withdrawNotice(notice: Notice, nowMs: number): Notice {
   return { ...notice, revision: notice.revision + 1, state: 'withdrawn', settledMs: nowMs };
 }
 
 /**
- * A notice as it is to be written where its turn has not come: that a queue is small again, or deleted, is not told before
- * that it grew. Undefined where it may be sent.
+ * The notice with a later `nextAttemptMs` while the one that it follows is not settled: the owner reads of the warning
+ * before the recovery or the deletion. Undefined where it may be sent now.
  *
  * @param previous the notice that it follows, if that is known
  */
-export function waitForTurn(notice: Notice, previous: Notice | undefined, nowMs: number): Notice | undefined {
+export function postponeUntilTurn(notice: Notice, previous: Notice | undefined, nowMs: number): Notice | undefined {
   if (previous === undefined || previous.settledMs !== null) return undefined;
-  // One that is under way counts as due when nobody hears of it again.
+  // The `nextAttemptMs` of an attempt in progress is the end of its lease, not of the attempt.
   const dueMs = previous.inProgress ? nowMs : Math.max(previous.nextAttemptMs, nowMs);
   return { ...notice, revision: notice.revision + 1, nextAttemptMs: dueMs + FOLLOW_MS };
 }
 
 /**
- * Decides about a notice that is due. An attempt is written down before it is made: no second agent makes it then, and
- * one that is never heard of again counts.
+ * Decides about a notice that is due. An attempt is written before it is made: no second agent makes it then, and an
+ * attempt without a known outcome counts.
  *
- * It goes to the contact of today. Who cleared the contact wants no mail. When the incarnation of the namespace is over, its
- * last contact is still told of what was deleted, and of nothing else: there is nothing left to act on.
+ * It is sent to the current contact. A contact that was cleared gets no mail. After the end of the incarnation its last
+ * contact is still sent the notice of a deletion, and no other: there is nothing left to act on.
  */
-export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): NoticeStep {
-  // A tombstone has no contact, whoever had it.
+export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): AttemptDecision {
+  // A tombstone has no contact, whoever the last one was.
   const current = record?.incarnation === notice.incarnation && record.state !== 'deleted' ? record : undefined;
   const isEnding = current === undefined || current.state === 'expiring';
   if (current?.contact === null || (isEnding && notice.kind !== 'queue-deletion')) {
-    return { what: 'withdraw', notice: withdrawNotice(notice, nowMs) };
+    return { action: 'withdraw', notice: withdrawNotice(notice, nowMs) };
   }
-  if (notice.attempts > 0 && nowMs >= notice.seenMs + GIVE_UP_MS) {
-    return { what: 'fail', notice: failed(notice, notice.lastError ?? 'NoAnswer', nowMs) };
+  if (notice.attempts > 0 && nowMs >= notice.seenMs + ABANDON_AFTER_MS) {
+    return { action: 'fail', notice: failNotice(notice, notice.lastError ?? 'NoAnswer', nowMs) };
   }
   return {
-    what: 'send',
+    action: 'send',
     notice: {
       ...notice,
       revision: notice.revision + 1,
@@ -117,43 +117,43 @@ export function decideAttempt(notice: Notice, record: NamespaceRecord | undefine
 }
 
 /**
- * The notice after an attempt, as it is to be written.
+ * The notice after an attempt, as it must be written.
  *
- * @param notice as it was when the attempt was begun
+ * @param notice as it was written before the attempt
  */
-export function decideAfter(notice: Notice, outcome: SendOutcome, nowMs: number): Notice {
+export function afterAttempt(notice: Notice, outcome: SendOutcome, nowMs: number): Notice {
   switch (outcome.is) {
     case 'sent':
-      return sent(notice, nowMs);
+      return markSent(notice, nowMs);
     case 'refused':
-      return failed(notice, outcome.code, nowMs);
+      return failNotice(notice, outcome.code, nowMs);
     case 'not-sent':
-      // The service knows it already: an earlier attempt did get through.
-      if (notice.mayHaveArrived) return sent(notice, nowMs);
-      return again(notice, outcome.code, SLOW_PAUSE_MS, nowMs);
+      // The service has dropped a duplicate: an earlier attempt has succeeded.
+      if (notice.mayHaveArrived) return markSent(notice, nowMs);
+      return retryIn(SLOW_RETRY_MS, notice, outcome.code, nowMs);
     case 'misconfigured':
-      return again(notice, outcome.code, SLOW_PAUSE_MS, nowMs);
+      return retryIn(SLOW_RETRY_MS, notice, outcome.code, nowMs);
     case 'unavailable': {
-      const pauseMs = backoffMs(notice.attempts, PAUSES);
+      const pauseMs = backoffMs(notice.attempts, RETRY);
       const mayHaveArrived = notice.mayHaveArrived || outcome.mayHaveArrived;
-      return again({ ...notice, mayHaveArrived }, outcome.code, pauseMs, nowMs);
+      return retryIn(pauseMs, { ...notice, mayHaveArrived }, outcome.code, nowMs);
     }
   }
 }
 
-function sent(notice: Notice, nowMs: number): Notice {
-  return { ...ended(notice), state: 'sent', settledMs: nowMs };
+function markSent(notice: Notice, nowMs: number): Notice {
+  return { ...finishAttempt(notice), state: 'sent', settledMs: nowMs };
 }
 
-function failed(notice: Notice, lastError: string, nowMs: number): Notice {
-  return { ...ended(notice), state: 'failed', lastError, settledMs: nowMs };
+function failNotice(notice: Notice, lastError: string, nowMs: number): Notice {
+  return { ...finishAttempt(notice), state: 'failed', lastError, settledMs: nowMs };
 }
 
-function again(notice: Notice, lastError: string, pauseMs: number, nowMs: number): Notice {
-  if (nowMs + pauseMs > notice.seenMs + GIVE_UP_MS) return failed(notice, lastError, nowMs);
-  return { ...ended(notice), lastError, nextAttemptMs: nowMs + pauseMs };
+function retryIn(pauseMs: number, notice: Notice, lastError: string, nowMs: number): Notice {
+  if (nowMs + pauseMs > notice.seenMs + ABANDON_AFTER_MS) return failNotice(notice, lastError, nowMs);
+  return { ...finishAttempt(notice), lastError, nextAttemptMs: nowMs + pauseMs };
 }
 
-function ended(notice: Notice): Notice {
+function finishAttempt(notice: Notice): Notice {
   return { ...notice, revision: notice.revision + 1, inProgress: false };
 }

@@ -1,37 +1,33 @@
-import type { Mail } from './notifier.ts';
+import type { Config } from '../config/config.ts';
 import type { Notice } from '../store/notice-records.ts';
+import type { Mail } from './notifier.ts';
 
-/** What the notify service takes as a subject; a name's share of it, so that the rest is read, too. */
-const LONGEST_SUBJECT = 255;
-const LONGEST_NAME_IN_SUBJECT = 120;
+/** The longest subject that the notify service accepts, and the share of the queue's name in it. */
+const MAX_SUBJECT = 255;
+const MAX_NAME_IN_SUBJECT = 120;
 
-/** What a mail says of the installation. The same in all its agents. */
-export interface MailSettings {
-  /** The configured id. */
-  readonly agentId: string;
-  /** Between two looks at a queue, at most. */
-  readonly surveyIntervalSeconds: number;
-}
+/** What a mail states of the installation. All agents have the same. */
+type MailConfig = Pick<Config, 'id' | 'surveyIntervalSeconds'>;
 
 /**
- * The mail that tells of `notice`. It is made of the notice and of settings, so that every attempt of every agent sends
- * the same text: Taskcluster then drops one that it has sent already.
+ * The mail of a notice. It depends on the notice and the configuration only, so that every attempt of every agent sends
+ * the same text: Taskcluster drops a duplicate.
  *
- * Names of queues are chosen by whoever holds the namespace, and the contact need not be theirs: they can put neither
- * markup nor links nor headers into it.
+ * The holder of a namespace chooses the names of its queues, and the contact may be another person. A name can put neither
+ * markup nor links nor headers into the mail.
  *
  * @example
- * await notifier.send(mailOf(notice, { agentId: 'pulse-agent', surveyIntervalSeconds: 60 }), signal);
+ * await notifier.send(mailOf(notice, config), signal);
  */
-export function mailOf(notice: Notice, settings: MailSettings): Mail {
-  const { title, paragraphs } = TEXTS[notice.kind](notice, settings);
+export function mailOf(notice: Notice, config: MailConfig): Mail {
+  const { title, paragraphs } = TEXTS[notice.kind](notice, config);
   const foot = [
-    `You get this mail because the namespace ${code(notice.namespace)} has your address as its contact. Whoever claims it can name another contact, or none (\`"contact": null\`).`,
-    `Sent by Pulse Agent ${code(settings.agentId)}; notice ${code(notice.id)}.`,
+    `You get this mail because the namespace ${code(notice.namespace)} has your address as its contact. The client that claims it can set another contact, or none (\`"contact": null\`).`,
+    `Sent by Pulse Agent ${code(config.id)}; notice ${code(notice.id)}.`,
   ];
   return {
     address: notice.contact,
-    subject: cut(`[Pulse] ${title}: ${cut(visible(notice.queue), LONGEST_NAME_IN_SUBJECT)}`, LONGEST_SUBJECT),
+    subject: cut(`[Pulse] ${title}: ${cut(visible(notice.queue), MAX_NAME_IN_SUBJECT)}`, MAX_SUBJECT),
     content: [...paragraphs, '---', ...foot].join('\n\n'),
   };
 }
@@ -41,39 +37,40 @@ interface Text {
   readonly paragraphs: readonly string[];
 }
 
-const TEXTS: Readonly<Record<Notice['kind'], (notice: Notice, settings: MailSettings) => Text>> = {
+const TEXTS: Readonly<Record<Notice['kind'], (notice: Notice, config: MailConfig) => Text>> = {
   'queue-warning': (notice, { surveyIntervalSeconds }) => ({
-    title: 'a queue grows too large',
+    title: 'a queue is growing too large',
     paragraphs: [
-      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages** at ${instant(notice.seenMs)}.`,
-      `From ${count(notice.deleteAtMessages)} messages on it is **deleted, with all that is in it**, as soon as that is seen; queues are looked at every ${count(surveyIntervalSeconds)} seconds or more often. Warnings begin at ${count(notice.warnAtMessages)}.`,
+      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages** at ${instant(notice.seenMs)}. Owners are warned at ${count(notice.warnAtMessages)} messages.`,
+      `If it reaches ${count(notice.deleteAtMessages)} messages, it is **deleted with all its messages**. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
       [
-        'To keep it:',
-        '- see that its consumers run, and that they acknowledge what they get;',
-        '- or purge it, if its messages are of no use any more;',
-        '- or delete it, if nobody needs it;',
-        '- or give it a limit of its own (`x-max-length`, `x-message-ttl`), when it is declared the next time.',
+        'To keep the queue, do one of these:',
+        '- check that its consumers run and acknowledge their messages;',
+        '- purge it, if its messages are no longer needed;',
+        '- set a limit (`x-max-length`, `x-message-ttl`) when you next declare it.',
+        '',
+        'If the queue is not needed, delete it.',
       ].join('\n'),
-      `One more mail comes when it holds fewer than ${count(recoveredBelow(notice))}, or when it is deleted, and none in between.`,
+      `The next mail comes when it holds fewer than ${count(recoveredBelow(notice))} messages or when it is deleted; there is none in between.`,
     ],
   }),
   'queue-deletion': (notice) => ({
     title: 'a queue was deleted',
     paragraphs: [
-      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages** at ${instant(notice.seenMs)}. Queues are deleted from ${count(notice.deleteAtMessages)} on, and so was this one, **with all that was in it**. Its consumers were cancelled.`,
-      'It may be declared anew. Before that, see that its consumers run and keep up, or give it a limit (`x-max-length`, `x-message-ttl`): it is watched as before.',
+      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages** at ${instant(notice.seenMs)}. Queues are deleted at ${count(notice.deleteAtMessages)} messages, so it was **deleted with all its messages**, and its consumers were cancelled.`,
+      'You can declare it again. First check that its consumers run and keep up, or set a limit (`x-max-length`, `x-message-ttl`): the new queue is watched as well.',
     ],
   }),
   'queue-recovered': (notice) => ({
-    title: 'a queue is small again',
+    title: 'a queue has recovered',
     paragraphs: [
-      `The queue ${code(notice.queue)} held ${count(notice.messages)} messages at ${instant(notice.seenMs)}: fewer than ${count(recoveredBelow(notice))}, so the warning before this mail is over. There is nothing to do.`,
-      `The next warning would come at ${count(notice.warnAtMessages)} messages; from ${count(notice.deleteAtMessages)} on a queue is deleted.`,
+      `The queue ${code(notice.queue)} held ${count(notice.messages)} messages at ${instant(notice.seenMs)}. That is fewer than ${count(recoveredBelow(notice))}, so the previous warning no longer applies. You do not need to do anything.`,
+      `The next warning is sent at ${count(notice.warnAtMessages)} messages. At ${count(notice.deleteAtMessages)} messages a queue is deleted.`,
     ],
   }),
 };
 
-/** Half of the threshold for warnings, so that a queue that stays near the threshold is warned of once. */
+/** Half of the threshold for warnings, as in the decision about alerts. */
 function recoveredBelow({ warnAtMessages }: Notice): number {
   return Math.ceil(warnAtMessages / 2);
 }
@@ -84,8 +81,8 @@ function code(text: string): string {
 }
 
 /**
- * The text on one line, with all that could end a code span, hide, turn the direction of writing or make a link replaced
- * by its code point. Mail programs make links of `scheme://` and `www.` in whatever they show.
+ * The text on one line. Each character that could end a code span, be invisible, change the direction of writing or make a
+ * link is replaced by its code point: mail programs make links of `scheme://` and `www.` in any text.
  */
 function visible(text: string): string {
   return text
@@ -97,7 +94,7 @@ function codePoint(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
-/** Whole characters, as the notify service counts them. */
+/** Counts whole characters, as the notify service does. */
 function cut(text: string, longest: number): string {
   const characters = Array.from(text);
   return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;

@@ -8,13 +8,12 @@ export interface Mail {
 }
 
 /**
- * What became of a mail. A `code` is short, and holds no text of the other side.
- * - `sent`: it was taken for delivery.
- * - `not-sent`: the service says that all is well and that it has sent nothing: the same mail again, or too many to this
- *   address.
- * - `refused`: it will never be sent, whoever tries.
- * - `misconfigured`: an operator has something to put right first.
- * - `unavailable`: the service cannot be used now. `mayHaveArrived`: it may have sent the mail all the same.
+ * What came of a mail. A `code` is short, and contains no text from the service.
+ * - `sent`: the service accepted it for delivery.
+ * - `not-sent`: the service reports success and sent nothing: a duplicate, or too many mails to this address.
+ * - `refused`: it will never be sent.
+ * - `misconfigured`: an operator must act first.
+ * - `unavailable`: the service cannot be used now. `mayHaveArrived`: it may have sent the mail nevertheless.
  */
 export type SendOutcome =
   | { readonly is: 'sent' }
@@ -26,14 +25,14 @@ export type SendOutcome =
 /** Sends mails to owners of namespaces. */
 export interface Notifier {
   /**
-   * Tries once, for a bounded time. Whatever the service does is an outcome.
+   * Makes one attempt, in bounded time. Every behaviour of the service is an outcome.
    *
    * @throws `signal.reason` when the signal aborts: the mail may have been sent
    */
   send(mail: Mail, signal: AbortSignal): Promise<SendOutcome>;
 }
 
-/** The notifier of an agent that has nothing to send mail with: everything fails, at once and for good. */
+/** The notifier of an agent without Taskcluster credentials: every notice fails. */
 export const noNotifier: Notifier = {
   send: async () => ({ is: 'refused', code: 'NotConfigured' }),
 };

@@ -1,96 +1,109 @@
+import type { AgentContext } from '../context.ts';
 import type { Reporters } from '../agent/reporters.ts';
-import { forEachConcurrently } from '../util/concurrency.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Notifier, SendOutcome } from './notifier.ts';
+import type { Config } from '../config/config.ts';
 import type { Notice } from '../store/notice-records.ts';
-import type { Store } from '../store/store.ts';
-import { decideAfter, decideAttempt, waitForTurn } from './decide-notice.ts';
-import { type MailSettings, mailOf } from './notice-mail.ts';
+import { forEachConcurrently } from '../util/concurrency.ts';
+import { afterAttempt, decideAttempt, postponeUntilTurn } from './decide-notice.ts';
+import { mailOf } from './notice-mail.ts';
+import { noNotifier, type Notifier, type SendOutcome } from './notifier.ts';
+import { createTaskclusterNotifier } from './taskcluster-notify.ts';
 
-/** What {@link createSendNotices} works with. */
-export interface SendNoticesParts {
-  readonly store: Pick<Store, 'notices' | 'namespaces'>;
+/** What {@link createNoticeSender} takes. */
+export interface NoticeSenderParts {
+  readonly store: Pick<AgentContext['store'], 'notices' | 'namespaces'>;
+  readonly clock: AgentContext['clock'];
+  readonly config: Pick<Config, 'id' | 'surveyIntervalSeconds'>;
   readonly notifier: Notifier;
-  readonly clock: Clock;
-  readonly mail: MailSettings;
   readonly reporters: Pick<Reporters, 'noticeAttempted' | 'noticeFailing'>;
 }
 
 /** The sending of notices. */
-export interface SendNotices {
+export interface Notices {
   /**
-   * Sends what is due, several at once, and resolves when each was tried. A notice that two agents see is sent by one, and
-   * none before the one that it follows.
+   * Sends the notices that are due, several concurrently. Of two agents one sends a notice, and never before the notice
+   * that it follows is settled.
    *
    * @throws AgentError `StoreUnavailable`; `signal.reason` when the signal aborts
    */
   sweep(signal: AbortSignal): Promise<void>;
 }
 
-/** Several, so that one address that hangs holds up no other; few, so that the service is not flooded. */
-const SENT_AT_ONCE = 8;
+/** Several, so that a slow address does not delay the rest; few, so that the service is not flooded. */
+const CONCURRENCY = 8;
 const PAGE = 100;
 
+/** The sending of notices with the notifier that is configured. */
+export function createNotices(context: Pick<AgentContext, 'config' | 'store' | 'clock' | 'reporters'>): Notices {
+  const { taskclusterRootUrl: rootUrl, taskclusterClientId, taskclusterAccessToken } = context.config;
+  if (taskclusterClientId === null || taskclusterAccessToken === undefined) {
+    return createNoticeSender({ ...context, notifier: noNotifier });
+  }
+  const credentials = { clientId: taskclusterClientId, accessToken: taskclusterAccessToken };
+  const notifier = createTaskclusterNotifier({ rootUrl, ...credentials, clock: context.clock });
+  return createNoticeSender({ ...context, notifier });
+}
+
 /**
- * Builds it. An attempt is written down before it is made and its end after it, so a notice goes out twice only where an
- * agent dies, or loses the store, in between; the text is the same then, and Taskcluster drops it.
+ * An attempt is written before it is made, and its outcome after it. So a notice is sent twice only where an agent dies, or
+ * loses the store, in between; the text is the same then, and Taskcluster drops the duplicate.
  */
-export function createSendNotices(parts: SendNoticesParts): SendNotices {
-  const { store, notifier, clock, mail, reporters } = parts;
-  /** What came of attempts while the store could not be told: it is written before anything is sent again. */
+export function createNoticeSender(parts: NoticeSenderParts): Notices {
+  const { store, notifier, clock, config, reporters } = parts;
+  /** Outcomes that could not be written, by notice: they are written before anything is sent again. */
   const unwritten = new Map<string, SendOutcome>();
 
-  /** Once it is written that a notice failed nobody comes back to it: what is to be told is told first. */
-  const write = async (after: Notice, before: Notice): Promise<boolean> => {
-    if (after.state === 'failed') await reporters.noticeFailing(after);
-    return await store.notices.replace(after, before.revision);
+  /** A failure is reported before it is written, as no agent returns to a failed notice. */
+  const write = async (next: Notice, previous: Notice): Promise<boolean> => {
+    if (next.state === 'failed') await reporters.noticeFailing(next);
+    return await store.notices.replace(next, previous.revision);
   };
-  const settle = async (begun: Notice, outcome: SendOutcome): Promise<void> => {
-    unwritten.set(begun.id, outcome);
-    for (let before: Notice | undefined = begun; before !== undefined; ) {
-      const after = decideAfter(before, outcome, clock.nowMs());
-      if (await write(after, before)) {
-        reporters.noticeAttempted(after);
+
+  const writeOutcome = async (attempt: Notice, outcome: SendOutcome): Promise<void> => {
+    unwritten.set(attempt.id, outcome);
+    for (let previous: Notice | undefined = attempt; previous !== undefined; ) {
+      const next = afterAttempt(previous, outcome, clock.nowMs());
+      if (await write(next, previous)) {
+        reporters.noticeAttempted(next);
         break;
       }
-      // Another agent took this attempt for lost. What was sent is sent, whatever becomes of the other one's.
-      const latest = await store.notices.get(begun.id);
-      before = outcome.is === 'sent' && latest?.settledMs === null ? latest : undefined;
+      // Another agent took this attempt for lost. A mail that was sent counts, whatever that agent's attempt comes to.
+      const latest = await store.notices.get(attempt.id);
+      previous = outcome.is === 'sent' && latest?.settledMs === null ? latest : undefined;
     }
-    unwritten.delete(begun.id);
+    unwritten.delete(attempt.id);
   };
 
-  const send = async (due: Notice, signal: AbortSignal): Promise<void> => {
-    const previous = due.follows === null ? undefined : await store.notices.get(due.follows);
-    const waiting = waitForTurn(due, previous, clock.nowMs());
-    if (waiting !== undefined) {
-      await store.notices.replace(waiting, due.revision);
-      return;
-    }
-    const record = await store.namespaces.get(due.namespace);
-    const { what, notice } = decideAttempt(due, record, clock.nowMs());
-    if (!(await write(notice, due))) return;
-    if (what === 'send') await settle(notice, await notifier.send(mailOf(notice, mail), signal));
-    else reporters.noticeAttempted(notice);
-  };
-
-  const writeUnwritten = async (): Promise<void> => {
+  const writeRemainingOutcomes = async (): Promise<void> => {
     for (const [id, outcome] of unwritten) {
       const notice = await store.notices.get(id);
       if (notice === undefined || notice.settledMs !== null) unwritten.delete(id);
-      else await settle(notice, outcome);
+      else await writeOutcome(notice, outcome);
     }
+  };
+
+  const attempt = async (due: Notice, signal: AbortSignal): Promise<void> => {
+    const previous = due.follows === null ? undefined : await store.notices.get(due.follows);
+    const postponed = postponeUntilTurn(due, previous, clock.nowMs());
+    if (postponed !== undefined) {
+      await store.notices.replace(postponed, due.revision);
+      return;
+    }
+    const record = await store.namespaces.get(due.namespace);
+    const { action, notice } = decideAttempt(due, record, clock.nowMs());
+    if (!(await write(notice, due))) return;
+    if (action === 'send') await writeOutcome(notice, await notifier.send(mailOf(notice, config), signal));
+    else reporters.noticeAttempted(notice);
   };
 
   return {
     async sweep(signal) {
       for (;;) {
         signal.throwIfAborted();
-        await writeUnwritten();
+        await writeRemainingOutcomes();
         const due = await store.notices.due({ beforeMs: clock.nowMs(), limit: PAGE });
-        await forEachConcurrently(due, SENT_AT_ONCE, async (notice) => {
+        await forEachConcurrently(due, CONCURRENCY, async (notice) => {
           signal.throwIfAborted();
-          await send(notice, signal);
+          await attempt(notice, signal);
         });
         if (due.length < PAGE) return;
       }

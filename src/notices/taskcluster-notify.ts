@@ -8,49 +8,49 @@ import { startDeadline } from '../util/deadline.ts';
 import type { Secret } from '../util/secret.ts';
 import type { Mail, Notifier, SendOutcome } from './notifier.ts';
 
-/** Whose mail service to use, and as whom. */
-export interface TaskclusterMailSettings {
+/** Options of {@link createTaskclusterNotifier}. */
+export interface TaskclusterNotifierOptions {
   readonly rootUrl: string;
-  /** A client with the scope `notify:email:*`, or with one for each address. */
+  /** It needs the scope `notify:email:*`, or one for each address. */
   readonly clientId: string;
   readonly accessToken: Secret;
   readonly clock: Clock;
-  /** How long one try may take, in ms; 10,000 when absent. */
+  /** How long one attempt may take, in ms; 10,000 when absent. */
   readonly timeoutMs?: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const JSON_TYPE = 'application/json';
-/** An answer is a word, or an error with its request quoted. */
-const LONGEST_ANSWER_BYTES = 1024 * 1024;
-/** The request did not leave this machine. */
-const NEVER_LEFT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
-/** The client, not the mail, is wrong; 404: there is no such service under this root URL. */
+/** A response is one word, or an error that quotes the request. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+/** Network errors after which the service cannot have received the request. */
+const NOT_DELIVERED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+/** The client is at fault, not the mail; 404: the root URL has no such service. */
 const CONFIGURATION_STATUS = new Set([401, 403, 404, 405]);
 
 const errorSchema = z.object({ code: z.string().regex(/^[A-Za-z]{1,40}$/) });
 
 /**
- * Sends mail by Taskcluster's notify service (`notify.email`). Not by taskcluster-client: that one gives the same result
- * for a mail that was sent (200) and one that was not (204), and nothing can end a call that hangs.
+ * Sends mail through Taskcluster's notify service (`notify.email`). taskcluster-client is not used: its result is the same
+ * for a mail that was sent (200) and one that was not (204), and a call that hangs cannot be aborted.
  *
  * @example
- * const notifier = createTaskclusterMail({ rootUrl: 'https://tc.example.com', clientId, accessToken, clock });
+ * const notifier = createTaskclusterNotifier({ rootUrl: 'https://tc.example.com', clientId, accessToken, clock });
  */
-export function createTaskclusterMail(settings: TaskclusterMailSettings): Notifier {
-  const { rootUrl, clientId, accessToken, clock, timeoutMs = DEFAULT_TIMEOUT_MS } = settings;
+export function createTaskclusterNotifier(options: TaskclusterNotifierOptions): Notifier {
+  const { rootUrl, clientId, accessToken, clock, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const url = `${rootUrl.replace(/\/+$/, '')}/api/notify/v1/email`;
   const client = createAxios({
-    // Mails are rare: a kept connection would mostly be one that the service has closed meanwhile.
+    // Mails are rare: the service would have closed most kept connections.
     httpAgent: new HttpAgent({ keepAlive: false }),
     httpsAgent: new HttpsAgent({ keepAlive: false }),
     proxy: false,
-    // A redirect could carry the mail elsewhere.
+    // A redirect could send the mail to another server.
     maxRedirects: 0,
-    maxContentLength: LONGEST_ANSWER_BYTES,
+    maxContentLength: MAX_RESPONSE_BYTES,
     responseType: 'text',
     validateStatus: () => true,
-    // The signature is over exactly these bytes.
+    // The signature covers exactly these bytes.
     transformRequest: (body: string) => body,
   });
   return {
@@ -66,12 +66,12 @@ export function createTaskclusterMail(settings: TaskclusterMailSettings): Notifi
       const deadline = startDeadline(timeoutMs, signal);
       try {
         const headers = { authorization: header, 'content-type': JSON_TYPE };
-        const answer = await client.post<unknown>(url, body, { headers, signal: deadline.signal });
-        return outcomeOf(answer.status, answer.data);
+        const response = await client.post<unknown>(url, body, { headers, signal: deadline.signal });
+        return outcomeOf(response.status, response.data);
       } catch (error) {
         signal.throwIfAborted();
         const code = deadline.passed ? 'TimedOut' : networkCode(error);
-        return { is: 'unavailable', code, mayHaveArrived: !NEVER_LEFT.has(code) };
+        return { is: 'unavailable', code, mayHaveArrived: !NOT_DELIVERED.has(code) };
       } finally {
         deadline.clear();
       }
@@ -79,19 +79,19 @@ export function createTaskclusterMail(settings: TaskclusterMailSettings): Notifi
   };
 }
 
-/** 204 is for a mail that is one of the last ones again, for a denied address, and for too many to one address. */
+/** Taskcluster answers 204 to a recent mail that is sent again, to a denied address, and to too many mails to one address. */
 function outcomeOf(status: number, body: unknown): SendOutcome {
   if (status === 204) return { is: 'not-sent', code: 'NotSent' };
   if (status >= 200 && status < 300) return { is: 'sent' };
   const code = errorCode(body) ?? `HTTP ${status}`;
   if (CONFIGURATION_STATUS.has(status) || (status >= 300 && status < 400)) return { is: 'misconfigured', code };
   if (status >= 500) return { is: 'unavailable', code, mayHaveArrived: true };
-  // They ask for patience.
+  // The service asks for a later attempt.
   if (status === 408 || status === 429) return { is: 'unavailable', code, mayHaveArrived: false };
   return { is: 'refused', code };
 }
 
-/** The error's `code` of Taskcluster. Its message quotes the request, and is left behind here. */
+/** The `code` of Taskcluster's error. Its message quotes the request, and is dropped here. */
 function errorCode(body: unknown): string | undefined {
   if (typeof body !== 'string') return undefined;
   try {
@@ -101,7 +101,7 @@ function errorCode(body: unknown): string | undefined {
   }
 }
 
-/** No AxiosError leaves this file: it holds the Authorization header and the mail. */
+/** No AxiosError leaves this file, as it contains the Authorization header and the mail. */
 function networkCode(error: unknown): string {
   const code = isAxiosError(error) ? error.code : undefined;
   return code !== undefined && /^[A-Z_0-9]{1,40}$/.test(code) ? code : 'NetworkFault';

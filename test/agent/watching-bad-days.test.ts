@@ -17,9 +17,9 @@ import {
 
 function kindsOfMails({ taskcluster }: TestInstallation): string[] {
   const kinds = [
-    [/grows too large/, 'warning'],
+    [/growing too large/, 'warning'],
     [/was deleted/, 'deletion'],
-    [/small again/, 'recovered'],
+    [/has recovered/, 'recovered'],
   ] as const;
   return taskcluster.mails.map(({ subject }) => kinds.find(([text]) => text.test(subject))?.[1] ?? subject);
 }

@@ -56,7 +56,7 @@ describe('a watched queue', function () {
     const types = events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
     assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
     await waitUntil(() => mailsTo('burst@example.org').length === 2, 'both mails');
-    assert.match(mailsTo('burst@example.org')[0] ?? '', /grows too large/);
+    assert.match(mailsTo('burst@example.org')[0] ?? '', /growing too large/);
   });
 
   it('recovers when it is drained, and is warned of anew when it grows again', async () => {

@@ -57,7 +57,7 @@ const scenarios: readonly Scenario[] = [
     ],
     act: ({ team, queue }) => team.fill(queue, 60),
     events: ['queue.warning', 'queue.deleted'],
-    mails: [/grows too large/, /was deleted/],
+    mails: [/growing too large/, /was deleted/],
     isLeft: false,
   },
   {
@@ -70,7 +70,7 @@ const scenarios: readonly Scenario[] = [
     },
     act: ({ team, queue }) => team.channel.purgeQueue(queue),
     events: ['queue.warning', 'queue.recovered'],
-    mails: [/grows too large/, /small again/],
+    mails: [/growing too large/, /has recovered/],
     isLeft: true,
   },
 ];

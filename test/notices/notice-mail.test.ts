@@ -6,20 +6,20 @@ import type { NoticeKind } from '../../src/store/notice-records.ts';
 import { noticeOf } from '../support/records.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:34:56.789Z');
-const SETTINGS = { agentId: 'pulse-agent', surveyIntervalSeconds: 60 };
+const CONFIG = { id: 'pulse-agent', surveyIntervalSeconds: 60 };
 const KINDS: readonly NoticeKind[] = ['queue-warning', 'queue-deletion', 'queue-recovered'];
 
 describe('the mail to an owner', () => {
-  it('of a warning says which queue, how deep, what happens when, and how to stop it', () => {
-    const { address, subject, content } = mailOf(noticeOf(NOW_MS), SETTINGS);
+  it('of a warning states the queue, its depth, what happens at which depth, and how to prevent it', () => {
+    const { address, subject, content } = mailOf(noticeOf(NOW_MS), CONFIG);
     assert.equal(address, 'owner@example.org');
-    assert.equal(subject, '[Pulse] a queue grows too large: queue/taskcluster-x/jobs');
+    assert.equal(subject, '[Pulse] a queue is growing too large: queue/taskcluster-x/jobs');
     for (const text of [
       'The queue `queue/taskcluster-x/jobs` held **4,321 messages** at 2026-11-24 12:34:56 UTC.',
-      'From 8,000 messages on it is **deleted, with all that is in it**',
-      'looked at every 60 seconds or more often',
-      'Warnings begin at 4,000.',
-      'see that its consumers run',
+      'If it reaches 8,000 messages, it is **deleted with all its messages**',
+      'checked at least every 60 seconds',
+      'Owners are warned at 4,000 messages.',
+      'check that its consumers run',
       'fewer than 2,000',
       '`"contact": null`',
       'notice `notice`',
@@ -28,26 +28,26 @@ describe('the mail to an owner', () => {
     }
   });
 
-  it('of a deletion and of a recovery says so', () => {
-    const deleted = mailOf(noticeOf(NOW_MS, { kind: 'queue-deletion', messages: 9000 }), SETTINGS);
+  it('of a deletion and of a recovery states them', () => {
+    const deleted = mailOf(noticeOf(NOW_MS, { kind: 'queue-deletion', messages: 9000 }), CONFIG);
     assert.equal(deleted.subject, '[Pulse] a queue was deleted: queue/taskcluster-x/jobs');
     assert.ok(deleted.content.includes('held **9,000 messages**'), deleted.content);
-    assert.ok(deleted.content.includes('It may be declared anew.'), deleted.content);
-    const recovered = mailOf(noticeOf(NOW_MS, { kind: 'queue-recovered', messages: 12 }), SETTINGS);
-    assert.equal(recovered.subject, '[Pulse] a queue is small again: queue/taskcluster-x/jobs');
+    assert.ok(deleted.content.includes('You can declare it again.'), deleted.content);
+    const recovered = mailOf(noticeOf(NOW_MS, { kind: 'queue-recovered', messages: 12 }), CONFIG);
+    assert.equal(recovered.subject, '[Pulse] a queue has recovered: queue/taskcluster-x/jobs');
     assert.ok(recovered.content.includes('held 12 messages'), recovered.content);
   });
 
-  it('is the same for every attempt, and another one for every notice', () => {
+  it('is the same for every attempt, and differs for every notice', () => {
     const first = noticeOf(NOW_MS);
     const later = { ...first, revision: 9, attempts: 4, lastError: 'TimedOut', nextAttemptMs: NOW_MS * 2 };
-    assert.deepEqual(mailOf(later, SETTINGS), mailOf(first, SETTINGS));
-    assert.notDeepEqual(mailOf({ ...first, id: 'another' }, SETTINGS), mailOf(first, SETTINGS));
+    assert.deepEqual(mailOf(later, CONFIG), mailOf(first, CONFIG));
+    assert.notDeepEqual(mailOf({ ...first, id: 'another' }, CONFIG), mailOf(first, CONFIG));
   });
 
-  it('shows what is in a name and does nothing of it', () => {
+  it('shows the characters of a name without their effect', () => {
     const shown = (name: string): string => {
-      const { content } = mailOf(noticeOf(NOW_MS, { queue: `queue/taskcluster-x/${name}` }), SETTINGS);
+      const { content } = mailOf(noticeOf(NOW_MS, { queue: `queue/taskcluster-x/${name}` }), CONFIG);
       return /queue\/taskcluster-x\/(.*?)` held/.exec(content)?.[1] ?? 'nothing';
     };
     assert.equal(shown('jobs-v1_Ünï ✓ 🐇'), 'jobs-v1_Ünï ✓ 🐇');
@@ -60,7 +60,7 @@ describe('the mail to an owner', () => {
     assert.equal(shown('back\\u{60}slash'), 'back\\u{5c}u{60}slash');
   });
 
-  it('is one that Taskcluster takes, with nothing but letters of the name in a code span, whatever the name is', () => {
+  it('is accepted by Taskcluster, with a name of any characters inside one code span', () => {
     const names = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 255 }),
       fc.string({ unit: fc.constantFrom('`', '\n', ' ', '<', '://', 'www.', '](', '*', '_', '\u0000', 'a', '|') }),
@@ -70,12 +70,12 @@ describe('the mail to an owner', () => {
     fc.assert(
       fc.property(names, fc.constantFrom(...KINDS), (name, kind) => {
         const queue = `queue/taskcluster-x/${name}`;
-        const mail = mailOf(noticeOf(NOW_MS, { kind, queue }), SETTINGS);
+        const mail = mailOf(noticeOf(NOW_MS, { kind, queue }), CONFIG);
         emailSchema.parse(mail);
         assert.match(mail.subject, /^[^\p{C}\p{Zl}\p{Zp}]+$/u);
-        const plain = mailOf(noticeOf(NOW_MS, { kind, queue: 'queue/taskcluster-x/plain' }), SETTINGS);
+        const plain = mailOf(noticeOf(NOW_MS, { kind, queue: 'queue/taskcluster-x/plain' }), CONFIG);
         const ours = (content: string): string => content.replaceAll(/`queue\/taskcluster-x\/[^`\n]*`/g, '`…`');
-        // Outside of the one code span the name changes nothing, and inside there is no end of it.
+        // The name changes nothing outside of the code span, and cannot end it.
         assert.equal(ours(mail.content), ours(plain.content));
         const inside = /`(queue\/taskcluster-x\/[^`\n]*)`/.exec(mail.content)?.[1] ?? '';
         assert.doesNotMatch(inside, /[<>&]|:\/\/|www\.|[\p{C}\p{Zl}\p{Zp}]/iu);

@@ -5,9 +5,9 @@ import { systemClock } from '../../src/util/clock.ts';
 import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import type { Notifier } from '../../src/notices/notifier.ts';
-import { createTaskclusterMail } from '../../src/notices/taskcluster-notify.ts';
-import { ATTEMPT_LEASE_MS, GIVE_UP_MS } from '../../src/notices/decide-notice.ts';
-import { createSendNotices, type SendNotices, type SendNoticesParts } from '../../src/notices/send-notices.ts';
+import { createTaskclusterNotifier } from '../../src/notices/taskcluster-notify.ts';
+import { ATTEMPT_LEASE_MS, ABANDON_AFTER_MS } from '../../src/notices/decide-notice.ts';
+import { createNoticeSender, type Notices, type NoticeSenderParts } from '../../src/notices/send-notices.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { Notice } from '../../src/store/notice-records.ts';
 import { openStore } from '../../src/store/open-store.ts';
@@ -21,9 +21,9 @@ import { noticeOf, recordOf } from '../support/records.ts';
 import { interceptStore } from '../support/step-observer.ts';
 
 const OWNER = 'owner@example.org';
-const calm = new AbortController().signal;
-// As the schedule does for its jobs.
-setMaxListeners(0, calm);
+const signal = new AbortController().signal;
+// As the scheduler does for its jobs.
+setMaxListeners(0, signal);
 
 describe('the sending of notices', () => {
   describe('from LMDB', () => {
@@ -54,11 +54,11 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
   let clock: ManualClock;
   let store: Store;
   /** Another agent's access to the same store. */
-  let others: Store;
+  let otherStore: Store;
   let outcomes: Notice[];
 
   beforeEach(async () => {
-    [store, others] = await makeStores();
+    [store, otherStore] = await makeStores();
     service = await startTaskcluster({
       directory: {
         clients: [
@@ -67,15 +67,15 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
         mail: { denylisted: ['denylisted@example.org'], silent: ['silent@example.org'] },
       },
     });
-    // Taskcluster compares it with its own.
+    // Taskcluster compares it with its own clock.
     clock = createManualClock(Date.now());
     outcomes = [];
   });
   afterEach(() => service.close());
 
-  const mailer = (): Notifier => {
+  const taskclusterNotifier = (): Notifier => {
     const { clientId, accessToken } = service.credentials('pulse-agent');
-    return createTaskclusterMail({
+    return createTaskclusterNotifier({
       rootUrl: service.rootUrl,
       clientId,
       accessToken: new Secret(accessToken),
@@ -83,12 +83,12 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
       timeoutMs: 500,
     });
   };
-  const agent = (given: Partial<SendNoticesParts> = {}): SendNotices =>
-    createSendNotices({
+  const agent = (given: Partial<NoticeSenderParts> = {}): Notices =>
+    createNoticeSender({
       store,
-      notifier: mailer(),
+      notifier: taskclusterNotifier(),
       clock,
-      mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
+      config: { id: 'pulse-agent', surveyIntervalSeconds: 60 },
       reporters: { noticeFailing: async () => undefined, noticeAttempted },
       ...given,
     });
@@ -100,28 +100,28 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     await store.namespaces.insert(recordOf(clock.nowMs(), { namespace, revision: 1, contact, ...record }));
     return await store.notices.add(noticeOf(clock.nowMs(), { id: unique('notice'), namespace, contact, ...given }));
   };
-  const kept = async ({ id }: Notice): Promise<Notice> => {
+  const stored = async ({ id }: Notice): Promise<Notice> => {
     const notice = await store.notices.get(id);
     assert.ok(notice !== undefined);
     return notice;
   };
 
-  it('sends each once, and says so', async () => {
+  it('sends each notice once, and reports it', async () => {
     const notices = [await add(), await add({ kind: 'queue-deletion' }), await add({ kind: 'queue-recovered' })];
     const sender = agent();
-    await sender.sweep(calm);
-    await sender.sweep(calm);
-    clock.advance(GIVE_UP_MS);
-    await sender.sweep(calm);
+    await sender.sweep(signal);
+    await sender.sweep(signal);
+    clock.advance(ABANDON_AFTER_MS);
+    await sender.sweep(signal);
     const subjects = new Set(service.mails.map(({ subject }) => subject.split(':')[0]));
-    for (const title of ['a queue grows too large', 'a queue was deleted', 'a queue is small again']) {
+    for (const title of ['a queue is growing too large', 'a queue was deleted', 'a queue has recovered']) {
       assert.ok(subjects.has(`[Pulse] ${title}`), title);
     }
     assert.equal(service.calls.email, 3);
     for (const notice of notices) {
-      const { state, attempts, settledMs } = await kept(notice);
+      const { state, attempts, settledMs } = await stored(notice);
       assert.deepEqual({ state, attempts }, { state: 'sent', attempts: 1 });
-      assert.equal(settledMs, clock.nowMs() - GIVE_UP_MS);
+      assert.equal(settledMs, clock.nowMs() - ABANDON_AFTER_MS);
     }
     assert.deepEqual(
       outcomes.map(({ state }) => state),
@@ -129,41 +129,41 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     );
   });
 
-  it('leaves alone what is held, and sends it once it is released', async () => {
+  it('does not send a held notice before its release', async () => {
     const held = await add({ state: 'held' });
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.equal(service.calls.email, 0);
     await store.notices.replace({ ...held, revision: 2, state: 'waiting' }, 1);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.equal(service.mails.length, 1);
   });
 
-  it('of two agents that see the same ones one sends each', async () => {
+  it('sends each notice from one of two agents', async () => {
     const notices = await Promise.all(Array.from({ length: 30 }, () => add()));
-    // A sweep may miss one that the other agent is writing at that moment; the next one, a second later, finds it.
+    // A sweep may miss a notice that the other agent is writing; the next sweep, a second later, finds it.
     for (let sweeps = 0; sweeps < 2; sweeps += 1) {
-      await Promise.all([agent().sweep(calm), agent({ store: others }).sweep(calm)]);
+      await Promise.all([agent().sweep(signal), agent({ store: otherStore }).sweep(signal)]);
     }
     assert.equal(service.calls.email, 30);
     assert.equal(service.mails.length, 30);
-    for (const notice of notices) assert.equal((await kept(notice)).attempts, 1);
+    for (const notice of notices) assert.equal((await stored(notice)).attempts, 1);
   });
 
-  it('tries again later while the service fails or is gone, and then sends once', async () => {
+  it('retries while the service fails or is down, and then sends once', async () => {
     const notice = await add();
     service.behave({ mode: 'failing' }, 'notify');
-    await agent().sweep(calm);
-    assert.equal((await kept(notice)).lastError, 'InternalServerError');
-    await agent().sweep(calm);
+    await agent().sweep(signal);
+    assert.equal((await stored(notice)).lastError, 'InternalServerError');
+    await agent().sweep(signal);
     assert.equal(service.calls.email, 1);
     await service.refuseConnections();
     clock.advance(15_000);
-    await agent().sweep(calm);
-    assert.equal((await kept(notice)).lastError, 'ECONNREFUSED');
+    await agent().sweep(signal);
+    assert.equal((await stored(notice)).lastError, 'ECONNREFUSED');
     await service.acceptConnections();
     service.behave({ mode: 'normal' }, 'notify');
     clock.advance(30_000);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.deepEqual(
       outcomes.map(({ state, attempts }) => [state, attempts]),
       [
@@ -175,23 +175,23 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     assert.equal(service.mails.length, 1);
   });
 
-  it('tells of a queue in the order in which it happened, however often the first one fails', async () => {
+  it('sends the notices of a queue in their order, however often the first one fails', async () => {
     const warning = await add();
     const { namespace, queue } = warning;
     const about = { namespace, queue, follows: warning.id } as const;
     service.behave({ mode: 'failing' }, 'notify');
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     const deletion = noticeOf(clock.nowMs(), { id: unique('notice'), kind: 'queue-deletion', ...about });
     await store.notices.add(deletion);
     service.behave({ mode: 'normal' }, 'notify');
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.equal(service.mails.length, 0);
-    assert.equal((await kept(deletion)).attempts, 0);
+    assert.equal((await stored(deletion)).attempts, 0);
     clock.advance(15_000);
-    await Promise.all([agent().sweep(calm), agent({ store: others }).sweep(calm)]);
+    await Promise.all([agent().sweep(signal), agent({ store: otherStore }).sweep(signal)]);
     assert.equal(service.mails.length, 1);
     clock.advance(2_000);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.deepEqual(
       service.mails.map(({ content }) => [warning, deletion].findIndex(({ id }) => content.includes(id))),
       [0, 1],
@@ -206,61 +206,61 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     );
   });
 
-  it('gives one that hangs up after a time, and has tried all others by then', async () => {
+  it('aborts an attempt that hangs, while it attempts all other notices', async () => {
     service.behave({ mode: 'hanging' }, 'notify');
     const notices = await Promise.all(Array.from({ length: 20 }, () => add()));
-    await agent().sweep(calm);
-    for (const notice of notices) assert.equal((await kept(notice)).lastError, 'TimedOut');
+    await agent().sweep(signal);
+    for (const notice of notices) assert.equal((await stored(notice)).lastError, 'TimedOut');
     service.behave({ mode: 'normal' }, 'notify');
     clock.advance(15_000);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.equal(service.mails.length, 20);
   });
 
-  it('gives up what is refused for good, at once', async () => {
+  it('abandons a refused notice immediately', async () => {
     const notice = await add({ contact: 'denylisted@example.org' });
-    await agent().sweep(calm);
-    assert.equal((await kept(notice)).state, 'failed');
+    await agent().sweep(signal);
+    assert.equal((await stored(notice)).state, 'failed');
     assert.deepEqual(
       outcomes.map(({ state, lastError }) => [state, lastError]),
       [['failed', 'DenylistedAddress']],
     );
   });
 
-  it('tells that one is given up before that is written, and again where the agent dies in between', async () => {
+  it('reports a failure before it is written, and again where the agent dies in between', async () => {
     const refused = await add({ contact: 'denylisted@example.org' });
-    const tooOld = await add({ attempts: 1, seenMs: clock.nowMs() - GIVE_UP_MS });
-    const told: string[] = [];
+    const tooOld = await add({ attempts: 1, seenMs: clock.nowMs() - ABANDON_AFTER_MS });
+    const reported: string[] = [];
     const reporters = {
       noticeAttempted,
       async noticeFailing({ id }: Notice): Promise<void> {
-        const { state } = await kept(id === refused.id ? refused : tooOld);
-        told.push(`${id} ${state}`);
+        const { state } = await stored(id === refused.id ? refused : tooOld);
+        reported.push(`${id} ${state}`);
       },
     };
     const dead = interceptStore(store, async (step, call) => {
-      if (step === 'notices.replace' && told.length > 0) throw new Error('The agent has died.');
+      if (step === 'notices.replace' && reported.length > 0) throw new Error('The agent has died.');
       return await call();
     });
-    await assert.rejects(agent({ store: dead, reporters }).sweep(calm), /died/);
+    await assert.rejects(agent({ store: dead, reporters }).sweep(signal), /died/);
     clock.advance(ATTEMPT_LEASE_MS);
-    await agent({ store: others, reporters }).sweep(calm);
-    await agent({ store: others, reporters }).sweep(calm);
+    await agent({ store: otherStore, reporters }).sweep(signal);
+    await agent({ store: otherStore, reporters }).sweep(signal);
     for (const notice of [refused, tooOld]) {
-      assert.equal((await kept(notice)).state, 'failed');
-      const times = told.filter((line) => line === `${notice.id} waiting`).length;
-      assert.ok(times >= 1, `${told.join()} should name ${notice.id}`);
+      assert.equal((await stored(notice)).state, 'failed');
+      const times = reported.filter((line) => line === `${notice.id} waiting`).length;
+      assert.ok(times >= 1, `${reported.join()} should name ${notice.id}`);
     }
-    assert.ok(told.length > 2, 'told again');
-    assert.ok(told.every((line) => line.endsWith(' waiting')));
+    assert.ok(reported.length > 2, 'reported again');
+    assert.ok(reported.every((line) => line.endsWith(' waiting')));
   });
 
-  it('does not take for sent what Taskcluster drops without a word, and says so in the end', async () => {
+  it('does not take for sent what Taskcluster drops silently, and reports the failure after a day', async () => {
     const notice = await add({ contact: 'silent@example.org' });
-    await agent().sweep(calm);
-    assert.equal((await kept(notice)).state, 'waiting');
-    clock.advance(GIVE_UP_MS);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
+    assert.equal((await stored(notice)).state, 'waiting');
+    clock.advance(ABANDON_AFTER_MS);
+    await agent().sweep(signal);
     assert.deepEqual(
       outcomes.map(({ state, lastError }) => [state, lastError]),
       [
@@ -270,7 +270,7 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     );
   });
 
-  it('goes to the contact of today, and to nobody once it was cleared', async () => {
+  it('sends to the current contact, and withdraws the notice once the contact was cleared', async () => {
     const moved = await add();
     const cleared = await add();
     const change = async ({ namespace }: Notice, contact: string | null): Promise<void> => {
@@ -280,26 +280,26 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     };
     await change(moved, 'new@example.org');
     await change(cleared, null);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.deepEqual(
       service.mails.map(({ address }) => address),
       ['new@example.org'],
     );
-    assert.equal((await kept(cleared)).state, 'withdrawn');
+    assert.equal((await stored(cleared)).state, 'withdrawn');
   });
 
-  it('tells of a deletion when the namespace has ended, and of nothing else', async () => {
+  it('sends the notice of a deletion after the namespace was deleted, and no other', async () => {
     const ended = { state: 'deleted', deletedAtMs: clock.nowMs(), endReason: 'released' } as const;
     const deletion = await add({ kind: 'queue-deletion' }, ended);
     const warning = await add({ kind: 'queue-warning' }, ended);
     const stranger = await add({}, { incarnation: 'another', contact: 'stranger@example.org' });
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.deepEqual(
       service.mails.map(({ address }) => address),
       [OWNER],
     );
-    assert.equal((await kept(deletion)).state, 'sent');
-    for (const notice of [warning, stranger]) assert.equal((await kept(notice)).state, 'withdrawn');
+    assert.equal((await stored(deletion)).state, 'sent');
+    for (const notice of [warning, stranger]) assert.equal((await stored(notice)).state, 'withdrawn');
   });
 
   for (const [moment, step] of [
@@ -310,18 +310,18 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
   ] as const) {
     it(`sends once when an agent dies ${moment} ${step}`, async () => {
       const notice = await add();
-      await assert.rejects(agent({ store: dying(store, step, moment) }).sweep(calm), /died/);
-      // Whoever comes next at once must not send what may just be being sent.
-      await agent({ store: others }).sweep(calm);
+      await assert.rejects(agent({ store: dying(store, step, moment) }).sweep(signal), /died/);
+      // The attempt may still be running: another agent must not send the notice yet.
+      await agent({ store: otherStore }).sweep(signal);
       assert.ok(service.mails.length <= 1);
       clock.advance(ATTEMPT_LEASE_MS);
-      await agent({ store: others }).sweep(calm);
+      await agent({ store: otherStore }).sweep(signal);
       assert.equal(service.mails.length, 1);
-      assert.equal((await kept(notice)).state, 'sent');
+      assert.equal((await stored(notice)).state, 'sent');
     });
   }
 
-  it('writes down that a mail was sent as soon as the store is back, without sending it again', async () => {
+  it('writes that a mail was sent once the store is back, without sending it again', async () => {
     const notice = await add();
     let isDown = false;
     let replaced = 0;
@@ -331,12 +331,12 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
       return await call();
     });
     const sender = agent({ store: failing });
-    await assert.rejects(sender.sweep(calm), { code: 'StoreUnavailable' });
+    await assert.rejects(sender.sweep(signal), { code: 'StoreUnavailable' });
     assert.equal(service.calls.email, 1);
-    assert.equal((await kept(notice)).inProgress, true);
+    assert.equal((await stored(notice)).inProgress, true);
     isDown = false;
-    await sender.sweep(calm);
-    assert.equal((await kept(notice)).state, 'sent');
+    await sender.sweep(signal);
+    assert.equal((await stored(notice)).state, 'sent');
     assert.equal(service.calls.email, 1);
     assert.deepEqual(
       outcomes.map(({ state }) => state),
@@ -344,43 +344,43 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     );
   });
 
-  it('believes the agent that was stopped while it sent, although another one has taken over', async () => {
+  it('keeps the outcome of an agent that was suspended while it sent, although another agent took over', async () => {
     const notice = await add();
     const slow: Notifier = {
-      async send(mail, signal) {
-        const outcome = await mailer().send(mail, signal);
+      async send(mail, during) {
+        const outcome = await taskclusterNotifier().send(mail, during);
         clock.advance(ATTEMPT_LEASE_MS);
-        // The other agent's attempt fails: the outcome that counts is the one that is still to come.
+        // The other agent's attempt fails: the outcome of the suspended agent counts.
         service.behave({ mode: 'failing' }, 'notify');
-        await agent({ store: others }).sweep(calm);
+        await agent({ store: otherStore }).sweep(signal);
         return outcome;
       },
     };
-    await agent({ notifier: slow }).sweep(calm);
+    await agent({ notifier: slow }).sweep(signal);
     assert.deepEqual([service.mails.length, service.calls.email], [1, 2]);
-    const { state, attempts } = await kept(notice);
+    const { state, attempts } = await stored(notice);
     assert.deepEqual({ state, attempts }, { state: 'sent', attempts: 2 });
   });
 
-  it('ends when the agent stops, and leaves the rest to the next one', async () => {
+  it('stops with the agent, and leaves the rest to the next one', async () => {
     service.behave({ mode: 'hanging' }, 'notify');
     await Promise.all(Array.from({ length: 12 }, () => add()));
     const stopping = new AbortController();
     const notifier: Notifier = {
-      async send(mail, signal) {
+      async send(mail, during) {
         stopping.abort(new Error('The agent stops.'));
-        return await mailer().send(mail, signal);
+        return await taskclusterNotifier().send(mail, during);
       },
     };
     await assert.rejects(agent({ notifier }).sweep(stopping.signal), /The agent stops/);
     service.behave({ mode: 'normal' }, 'notify');
     clock.advance(ATTEMPT_LEASE_MS);
-    await agent().sweep(calm);
+    await agent().sweep(signal);
     assert.equal(service.mails.length, 12);
   });
 }
 
-/** A store whose agent is dead from this moment on. */
+/** A store that fails from this moment on, as if its agent had died. */
 function dying(store: Store, atStep: string, moment: 'before' | 'after'): Store {
   const taken = new Map<string, number>();
   let isDead = false;

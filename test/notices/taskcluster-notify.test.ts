@@ -2,56 +2,56 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { systemClock } from '../../src/util/clock.ts';
 import type { LocalTaskcluster } from '../../dev/taskcluster/server.ts';
-import { createTaskclusterMail } from '../../src/notices/taskcluster-notify.ts';
+import { createTaskclusterNotifier } from '../../src/notices/taskcluster-notify.ts';
 import { noNotifier, type Notifier } from '../../src/notices/notifier.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { startService, TOKEN } from '../dev/taskcluster/support.ts';
 import { unique } from '../support/folders.ts';
 
-const calm = new AbortController().signal;
+const signal = new AbortController().signal;
 const mailTo = (address: string) => ({ address, subject: unique('subject'), content: 'Queue `ü🐇`' });
 
-describe('mail by Taskcluster', () => {
+describe('the Taskcluster notifier', () => {
   let service: LocalTaskcluster;
   beforeEach(async () => {
     service = await startService();
   });
   afterEach(() => service.close());
 
-  const notifier = (more: Partial<Parameters<typeof createTaskclusterMail>[0]> = {}): Notifier =>
-    createTaskclusterMail({
+  const notifier = (more: Partial<Parameters<typeof createTaskclusterNotifier>[0]> = {}): Notifier =>
+    createTaskclusterNotifier({
       rootUrl: service.rootUrl,
       clientId: 'mailer',
       accessToken: new Secret(TOKEN),
       clock: systemClock,
       ...more,
     });
-  const send = (address = 'owner@example.com', more = {}) => notifier(more).send(mailTo(address), calm);
+  const send = (address = 'owner@example.com', more = {}) => notifier(more).send(mailTo(address), signal);
 
-  it('is sent as it is', async () => {
+  it('sends a mail unchanged', async () => {
     const mail = mailTo('owner@example.com');
-    assert.deepEqual(await notifier().send(mail, calm), { is: 'sent' });
+    assert.deepEqual(await notifier().send(mail, signal), { is: 'sent' });
     assert.deepEqual(service.mails, [mail]);
   });
 
-  it('is sent under a root URL with a slash at its end', async () => {
+  it('accepts a root URL with a trailing slash', async () => {
     assert.deepEqual(await send('owner@example.com', { rootUrl: `${service.rootUrl}/` }), { is: 'sent' });
   });
 
-  it('is not sent when it is the same again, or when nothing is sent to that address', async () => {
+  it('returns not-sent for a duplicate, and for an address to which nothing is sent', async () => {
     const mail = mailTo('owner@example.com');
-    await notifier().send(mail, calm);
-    assert.deepEqual(await notifier().send(mail, calm), { is: 'not-sent', code: 'NotSent' });
+    await notifier().send(mail, signal);
+    assert.deepEqual(await notifier().send(mail, signal), { is: 'not-sent', code: 'NotSent' });
     assert.deepEqual(await send('quiet@example.com'), { is: 'not-sent', code: 'NotSent' });
     assert.equal(service.mails.length, 1);
   });
 
-  it('is refused for good to an address that is denylisted or none', async () => {
+  it('returns refused for a denylisted or invalid address', async () => {
     assert.deepEqual(await send('no@example.com'), { is: 'refused', code: 'DenylistedAddress' });
     assert.deepEqual(await send('nobody'), { is: 'refused', code: 'InputValidationError' });
   });
 
-  it('waits for an operator where the client is not known or may not send', async () => {
+  it('returns misconfigured where the client is unknown or lacks the scope', async () => {
     assert.deepEqual(await send('owner@example.org'), { is: 'misconfigured', code: 'InsufficientScopes' });
     const wrong = { accessToken: new Secret('wrong') };
     assert.deepEqual(await send('owner@example.com', wrong), { is: 'misconfigured', code: 'AuthenticationFailed' });
@@ -61,7 +61,7 @@ describe('mail by Taskcluster', () => {
     assert.deepEqual(await send(), { is: 'misconfigured', code: 'HTTP 302' });
   });
 
-  it('may have arrived when the service fails, cuts the connection or does not answer in time', async () => {
+  it('returns that the mail may have arrived when the service fails, disconnects or times out', async () => {
     const unavailable = { is: 'unavailable', mayHaveArrived: true };
     service.behave({ mode: 'failing', status: 503 });
     assert.deepEqual(await send(), { ...unavailable, code: 'InternalServerError' });
@@ -73,14 +73,14 @@ describe('mail by Taskcluster', () => {
     assert.deepEqual(await send('owner@example.com', { timeoutMs: 50 }), { ...unavailable, code: 'TimedOut' });
   });
 
-  it('cannot have arrived where nobody listens, or where patience is asked for', async () => {
+  it('returns that the mail did not arrive when the connection or the rate is refused', async () => {
     service.behave({ mode: 'wrong', status: 429, body: '{"code":"no code, but <a text>"}' });
     assert.deepEqual(await send(), { is: 'unavailable', code: 'HTTP 429', mayHaveArrived: false });
     await service.refuseConnections();
     assert.deepEqual(await send(), { is: 'unavailable', code: 'ECONNREFUSED', mayHaveArrived: false });
   });
 
-  it('ends when it is told to', async () => {
+  it('aborts with its signal', async () => {
     service.behave({ mode: 'hanging' });
     const stopping = new AbortController();
     const sending = notifier().send(mailTo('owner@example.com'), stopping.signal);
@@ -89,11 +89,11 @@ describe('mail by Taskcluster', () => {
     await assert.rejects(notifier().send(mailTo('owner@example.com'), stopping.signal), /The agent stops/);
   });
 
-  it('shows its token to nobody', async () => {
+  it('does not expose its token', async () => {
     assert.ok(!inspect(notifier(), { depth: 9, showHidden: true }).includes(TOKEN));
   });
 
-  it('fails at once and for good where nothing is configured', async () => {
-    assert.deepEqual(await noNotifier.send(mailTo('a@b.c'), calm), { is: 'refused', code: 'NotConfigured' });
+  it('is replaced by one that refuses every mail where no client is configured', async () => {
+    assert.deepEqual(await noNotifier.send(mailTo('a@b.c'), signal), { is: 'refused', code: 'NotConfigured' });
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { TAKEOVER_AFTER_MS } from '../../src/queues/decide-alert.ts';
-import { createSendNotices } from '../../src/notices/send-notices.ts';
+import { createNoticeSender } from '../../src/notices/send-notices.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createQueueRoom, type QueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';
@@ -30,14 +30,14 @@ const HISTORIES: readonly History[] = [
     name: 'a deletion',
     act: ({ depths }, round) => void (round === 0 && depths.set(QUEUE, 9000)),
     reported: [`warned ${QUEUE}`, `deleted ${QUEUE}`],
-    mails: [/grows too large/, /was deleted/],
+    mails: [/growing too large/, /was deleted/],
     isLeft: false,
   },
   {
     name: 'a recovery',
     act: ({ depths }, round) => void (round < 5 ? depths.set(QUEUE, 5000) : depths.set(QUEUE, 10)),
     reported: [`warned ${QUEUE}`, `recovered ${QUEUE}`],
-    mails: [/grows too large/, /small again/],
+    mails: [/growing too large/, /has recovered/],
     isLeft: true,
   },
 ];
@@ -65,7 +65,7 @@ async function play({ name, act, reported, mails, isLeft }: History, fault?: Fau
     },
   });
   memory.put(recordOf(room.clock.nowMs(), { contact: 'owner@example.org' }));
-  const sender = createSendNotices({
+  const sender = createNoticeSender({
     store,
     notifier: {
       async send({ subject }) {
@@ -74,7 +74,7 @@ async function play({ name, act, reported, mails, isLeft }: History, fault?: Fau
       },
     },
     clock: room.clock,
-    mail: { agentId: 'pulse-agent', surveyIntervalSeconds: 60 },
+    config: { id: 'pulse-agent', surveyIntervalSeconds: 60 },
     reporters: { noticeFailing: async () => assert.fail('no notice fails'), noticeAttempted: () => undefined },
   });
   const run = async (work: Promise<unknown>): Promise<void> => {

@@ -6,7 +6,7 @@ import { createReporters } from '../../src/agent/reporters.ts';
 import { createQueues, type Queues } from '../../src/queues/queues.ts';
 import { createLog } from '../../src/util/log.ts';
 import { noAudit } from '../../src/audit/audit.ts';
-import { createSendNotices, type SendNotices } from '../../src/notices/send-notices.ts';
+import { createNoticeSender, type Notices } from '../../src/notices/send-notices.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { teamNamespace } from '../support/agent.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
@@ -36,7 +36,7 @@ describe('two agents that watch the same queues at the same time', function () {
     const done: Done = { events: [], mails: [], deletions: [] };
     const log = createLog(config, { write: () => undefined });
 
-    const addWatcher = async (): Promise<Queues & SendNotices> => {
+    const addWatcher = async (): Promise<Queues & Notices> => {
       const store = await openStore(url, { clock: systemClock, randomBytes });
       addCleanup(() => store.close());
       const management = openManagement(config, {
@@ -70,7 +70,7 @@ describe('two agents that watch the same queues at the same time', function () {
         await parts.close();
         management.close();
       });
-      const sender = createSendNotices({
+      const sender = createNoticeSender({
         store,
         notifier: {
           async send({ subject }) {
@@ -79,7 +79,7 @@ describe('two agents that watch the same queues at the same time', function () {
           },
         },
         clock: systemClock,
-        mail: { agentId: config.id, surveyIntervalSeconds: 60 },
+        config,
         reporters: { ...reporters, noticeFailing: async () => assert.fail('no notice fails') },
       });
       return { ...parts, ...sender };
@@ -100,7 +100,7 @@ describe('two agents that watch the same queues at the same time', function () {
     }
     await channel.waitForConfirms();
 
-    const together = async (work: (watcher: Queues & SendNotices) => Promise<unknown>): Promise<void> =>
+    const together = async (work: (watcher: Queues & Notices) => Promise<unknown>): Promise<void> =>
       void (await Promise.all(watchers.map(work)));
     while (done.deletions.length < QUEUES || (await store.queueAlerts.list({ limit: 1 })).length > 0) {
       await together((watcher) => watcher.survey(signal));
