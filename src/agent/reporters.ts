@@ -210,7 +210,7 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
     queueNotProcessed(queue: string, error: unknown): void {
       log.warn(
         { code: 'queue_not_processed', err: error, queue },
-        'failed to process a queue; will retry on the next scan',
+        'could not process a queue; the next survey or inspection does it',
       );
     },
 

@@ -93,7 +93,7 @@ export function postponeUntilTurn(notice: Notice, previous: Notice | undefined, 
  * contact is still sent the notice of a deletion, and no other: there is nothing left to act on.
  */
 export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): AttemptDecision {
-  // A tombstone has no contact, whoever the last one was.
+  // A tombstone has no contact.
   const current = record?.incarnation === notice.incarnation && record.state !== 'deleted' ? record : undefined;
   const isEnding = current === undefined || current.state === 'expiring';
   if (current?.contact === null || (isEnding && notice.kind !== 'queue-deletion')) {

@@ -33,7 +33,7 @@ const INSPECT_AFTER_WARNING_MS = 1_500;
 /** How long to wait for the first attempt to send the warning, in ms. */
 const INSPECT_WHILE_WAITING_MS = 2_000;
 
-/** Nothing is called before the returned function is. */
+/** Each action is a list of steps. An agent that resumes it repeats the last step that was not written. */
 export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
   const { notices, deletion, clock, randomBytes, jobs, reporters } = parts;
   const { queueAlerts } = parts.store;

@@ -42,7 +42,7 @@ const REASON = 'A queue that only this connection may use had grown too large an
 const RECHECK_MS = 50;
 const MAX_CHECKS = 20;
 
-/** Nothing is called before the returned function is. */
+/** Uses the management API, with which the agent may delete any queue that is not exclusive. */
 export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFromBroker {
   const { management, sleep, reporters } = parts;
   const { vhost, usernamePrefix } = parts.config;

@@ -40,9 +40,9 @@ interface Track {
   readonly latest: Sample;
 }
 
-/** Starts empty. */
+/** A tracker that knows no queue yet. */
 export function createGrowthTracker({ limits, horizonMs }: GrowthTrackerOptions): GrowthTracker {
-  /** Of queues that hold messages; all others were empty, or missing, at the latest survey. */
+  /** Of queues that hold messages; the rest was empty, or missing, at the latest survey. */
   let tracks = new Map<string, Track>();
   let surveyedMs: number | undefined;
   return {

@@ -41,7 +41,7 @@ const MIN_PAUSE_MS = 50;
 /** How long a replacement is remembered, in ms: longer than anything that follows an observation. */
 const REPLACEMENT_MEMORY_MS = 60_000;
 
-/** Starts empty. */
+/** An empty schedule. Its timer does not keep the process alive. */
 export function createInspectionSchedule({ clock, inspect, onError }: InspectionScheduleParts): InspectionSchedule {
   /** When each queue is to be inspected, and when it was last replaced, in ms of the monotonic clock. */
   const dueMs = new Map<string, number>();

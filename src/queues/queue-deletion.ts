@@ -49,7 +49,7 @@ export interface QueueDeletion {
  */
 type DeleteOutcome = 'deleted' | 'was-missing' | 'window-closed';
 
-/** Nothing is called before a method is. */
+/** Each step is written before the next one, so that another agent can resume the deletion after any of them. */
 export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, clock, reporters } = parts;
   const { deleteAtMessages } = parts.config;

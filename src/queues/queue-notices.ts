@@ -34,7 +34,7 @@ export interface QueueNotices {
   withdrawDeletion(alert: QueueAlert, nowMs: number): Promise<void>;
 }
 
-/** Builds on the store alone. */
+/** Writes to the outbox of notices in the store; it sends nothing. */
 export function createQueueNotices({ store: { notices }, config }: QueueNoticesParts): QueueNotices {
   const { warnAtMessages, deleteAtMessages } = config;
 

@@ -34,7 +34,7 @@ export interface Queues {
 /** A queue that is new or has lost a consumer is inspected after this, in ms: more events may follow. */
 const INSPECT_SOON_MS = 1_000;
 
-/** Assembles the room. */
+/** Wires the parts that watch queues. */
 export function createQueues(context: QueuesContext): Queues {
   const { config, management, log } = context;
 

@@ -51,8 +51,8 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
   const { management, store, processQueues, growth, schedule, config, clock } = parts;
   const { vhost, namespacePrefix, warnAtMessages, surveyIntervalSeconds } = config;
   return async (signal) => {
-    // The alerts come first: one that is removed during the listing must not look like one that never was.
-    const alerts = await readAlerts(store.queueAlerts);
+    // The alerts come first: a queue whose alert is removed during the listing must not be taken for one without an alert.
+    const alerts = await readAlerts(store.queueAlerts, signal);
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
     const listed = await management.listQueues(vhost, { signal });
@@ -82,9 +82,13 @@ export function surveyPauseMs(listingMs: number, maxPauseMs: number): number {
   return Math.min(Math.max(listingMs / SURVEY_SHARE, MIN_PAUSE_MS), maxPauseMs);
 }
 
-async function readAlerts(store: Pick<QueueAlertStore, 'list'>): Promise<Map<string, QueueAlert>> {
+/** All alerts, by queue. */
+export async function readAlerts(
+  store: Pick<QueueAlertStore, 'list'>,
+  signal: AbortSignal,
+): Promise<Map<string, QueueAlert>> {
   const alerts = new Map<string, QueueAlert>();
-  for await (const page of queueAlertPages(store)) for (const alert of page) alerts.set(alert.queue, alert);
+  for await (const page of queueAlertPages(store, signal)) for (const alert of page) alerts.set(alert.queue, alert);
   return alerts;
 }
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { planQueues, type QueuePlanContext } from '../../src/plan/plan-queues.ts';
+import { planQueues, type SurveyConfig } from '../../src/plan/plan-queues.ts';
 import { alertOf, recordOf } from '../support/records.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
-const context: QueuePlanContext = {
-  nowMs: NOW,
-  limits: { warnAtMessages: 100, deleteAtMessages: 200 },
+const config: SurveyConfig = {
+  warnAtMessages: 100,
+  deleteAtMessages: 200,
   namespacePrefix: 'taskcluster-',
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
 };
@@ -21,13 +21,13 @@ const warned = alertOf({
 
 function actions(messages: number | undefined, alert = warned, name = queue): string[] {
   const alerts = new Map(alert === undefined ? [] : [[alert.queue, alert]]);
-  return planQueues([{ name, messages }], alerts, records, context).map(({ action }) => action);
+  return planQueues([{ name, messages }], alerts, records, config, NOW).map(({ action }) => action);
 }
 
 describe('the plan for queues', () => {
   it('warns, deletes and recovers as a survey does', () => {
     assert.deepEqual(
-      planQueues([{ name: queue, messages: 100 }], new Map(), records, context).map(({ action }) => action),
+      planQueues([{ name: queue, messages: 100 }], new Map(), records, config, NOW).map(({ action }) => action),
       ['warn'],
     );
     assert.deepEqual(actions(200), ['delete']);
@@ -36,9 +36,9 @@ describe('the plan for queues', () => {
     assert.deepEqual(actions(undefined), []);
   });
 
-  it('leaves exempt queues and those of nobody alone', () => {
-    const others = ['queue/taskcluster-x/exempt', 'queue/taskcluster-gone/q', 'queue/other/q', 'q'];
-    for (const name of others)
-      assert.deepEqual(planQueues([{ name, messages: 9999 }], new Map(), records, context), []);
+  it('contains no exempt queues, and none without a namespace', () => {
+    const names = ['queue/taskcluster-x/exempt', 'queue/taskcluster-missing/q', 'queue/other/q', 'q'];
+    for (const name of names)
+      assert.deepEqual(planQueues([{ name, messages: 9999 }], new Map(), records, config, NOW), []);
   });
 });
