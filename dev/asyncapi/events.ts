@@ -11,7 +11,7 @@ export interface EventParts {
   readonly messages: Record<string, Part>;
 }
 
-/** The agent events: one channel, whose address is the pattern of their routing keys, and a message for each type. */
+/** Describes the agent events: one channel, whose address is the pattern of routing keys, and a message for each type. */
 export function describeEvents({ eventsExchange }: ContractNames, schemas: SchemaComponents): EventParts {
   const types = Object.keys(EVENT_TYPES) as EventType[];
   const names = types.map((type) => `${camelCase(type)}Event`);
@@ -22,12 +22,12 @@ export function describeEvents({ eventsExchange }: ContractNames, schemas: Schem
         address: '{type}.{about}',
         title: 'Agent events',
         description:
-          'What the agent tells. Bind a queue of your namespace to the exchange; any claimed account may. An event is told of after the fact and can be lost. It never holds a contact, a password or a connection string.',
+          'What the agent did or observed. Any claimed account may bind a queue of its namespace to the exchange. An event is published after the fact and can be lost. It never contains a contact, a password or a connection string.',
         parameters: {
           type: { description: 'The type of the event: two words.', enum: types, examples: ['namespace.claimed'] },
           about: {
             description:
-              'One word: the namespace, or, for events of an agent or the broker, the instance of the agent with every character but letters, digits, _ and - turned into -.',
+              'One word: the namespace, or, for events about an agent or the broker, the instance of the agent, in which every character except letters, digits, _ and - is replaced by -.',
             examples: ['taskcluster-builds'],
           },
         },
@@ -42,10 +42,10 @@ export function describeEvents({ eventsExchange }: ContractNames, schemas: Schem
       },
     },
     operations: {
-      tellEvents: {
+      sendEvents: {
         action: 'send',
         title: 'Agent events',
-        summary: 'Tells operators and owners what happens.',
+        summary: 'Events for operators and owners.',
         channel: { $ref: '#/channels/events' },
         messages: names.map((name) => ({ $ref: `#/channels/events/messages/${name}` })),
       },

@@ -14,7 +14,7 @@ import {
 
 const EXAMPLE_CORRELATION_ID = '8d1f6c5e-1f0e-4d5c-9d4f-3f6f3c2b1a00';
 
-/** A compact JWE has no form that a schema could tell more about. */
+/** JSON Schema cannot describe a compact JWE further. */
 const SEALED_SCHEMA: JsonSchema = {
   type: 'string',
   description:
@@ -38,15 +38,15 @@ export function requestMessage(method: MethodName, schemas: SchemaComponents): P
   };
 }
 
-/** A request of what is no method. */
+/** A request with an unknown method. */
 export function otherMessage(): Part {
   return {
     name: 'other',
-    title: 'Request of another method',
+    title: 'Request with an unknown method',
     contentType: REQUEST_CONTENT_TYPE,
     correlationId: { $ref: '#/components/correlationIds/correlationId' },
     headers: requestHeaders(false),
-    payload: { description: 'Whatever the method takes; it is not read.' },
+    payload: { description: 'Anything; the agent does not read it.' },
   };
 }
 
@@ -57,20 +57,20 @@ function requestHeaders(signed: boolean): JsonSchema {
     properties: {
       replyTo: {
         type: 'string',
-        description: `No header but the AMQP property reply_to: ${DIRECT_REPLY_TO}, which the broker replaces by an address of its own, or a queue of the namespace for which the request proves the right. With anything else the request gets no answer.`,
+        description: `The AMQP property reply_to, not a header: ${DIRECT_REPLY_TO}, which the broker replaces by a generated address, or a queue of the namespace that the request is authorised for. With anything else the request gets no answer.`,
         examples: [DIRECT_REPLY_TO],
       },
-      correlationId: correlationIdProperty('it comes back with the reply.'),
+      correlationId: correlationIdProperty('the reply has the same one.'),
       userId: {
         type: 'string',
         description:
-          'No header but the AMQP property user_id, optional: the RabbitMQ user that sends. The broker refuses a false one.',
+          'The optional AMQP property user_id, not a header: the RabbitMQ user that sends the request. The broker refuses a wrong one.',
         examples: ['pulse-agent-claimant'],
       },
       authorization: {
         type: 'string',
         maxLength: MAX_AUTHORIZATION_LENGTH,
-        description: `A header: the Hawk signature over method, reply_to, correlation_id and the exact bytes of the body. ${signed ? 'Required.' : 'Optional for this method.'}`,
+        description: `The Hawk signature over method, reply_to, correlation_id and the exact bytes of the body. ${signed ? 'Required.' : 'Optional for this method.'}`,
         examples: [sign('ping', '{}')],
       },
     },
@@ -81,7 +81,7 @@ function correlationIdProperty(use: string): JsonSchema {
   return {
     type: 'string',
     pattern: CORRELATION_ID_PATTERN.source,
-    description: `No header but the AMQP property correlation_id, 1 to 128 printable ASCII characters without spaces: ${use}`,
+    description: `The AMQP property correlation_id, not a header: 1 to 128 printable ASCII characters without spaces; ${use}`,
     examples: [EXAMPLE_CORRELATION_ID],
   };
 }
@@ -93,7 +93,7 @@ function exampleHeaders(method: MethodName, body: Part): Part {
   return { ...EXAMPLE_PROPERTIES, authorization: sign(method, JSON.stringify(body)) };
 }
 
-/** Signs with the client, the time and the nonce of `protocol-vectors.json`, so that the document is always the same. */
+/** Signs with the client, the time and the nonce of `protocol-vectors.json`, so that the document is reproducible. */
 function sign(method: MethodName, body: string): string {
   return signRequest({
     method,
@@ -124,19 +124,19 @@ export function sealedMessage(method: MethodName): Part {
     ...reply('result', SEALED_CONTENT_TYPE),
     name: `${method}-sealed-result`,
     title: `Sealed result of ${method}`,
-    summary: 'What comes in place of the plain result when the request has a replyKey.',
+    summary: 'Replaces the plain result when the request has a replyKey.',
     payload: SEALED_SCHEMA,
   };
 }
 
-/** The error that any request may get: its codes are those of the error table. */
+/** The error that any request may get, with all codes. */
 export function errorMessage(schemas: SchemaComponents): Part {
   const payload = toReaderSchema(errorBody, schemas);
   return {
     ...reply('error', JSON_CONTENT_TYPE),
     name: 'error',
     title: 'Error',
-    summary: 'Why a request failed. Treat a code that you do not know by its retryable.',
+    summary: 'Why a request failed. Handle an unknown code according to its retryable.',
     payload,
     'x-errors': WIRE_ERRORS,
     examples: (Object.keys(WIRE_ERRORS) as WireErrorCode[]).map((code) => ({
@@ -155,7 +155,7 @@ function reply(type: 'result' | 'error', contentType: string): Part {
     headers: {
       type: 'object',
       required: ['correlationId'],
-      properties: { correlationId: correlationIdProperty('as the request had it.') },
+      properties: { correlationId: correlationIdProperty('that of the request.') },
     },
     bindings: { amqp: { messageType: type, bindingVersion: '0.3.0' } },
   };

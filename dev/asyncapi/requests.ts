@@ -13,7 +13,7 @@ export interface RequestParts {
 
 const REPLIES = '#/channels/replies';
 
-/** The methods: a channel and an operation for each, and the channel of the replies. */
+/** Describes the methods: a channel and an operation for each, and the channel of replies. */
 export function describeRequests(names: ContractNames): RequestParts {
   const schemas: SchemaComponents = {};
   const messages: Record<string, Part> = { error: errorMessage(schemas), otherRequest: otherMessage() };
@@ -21,8 +21,8 @@ export function describeRequests(names: ContractNames): RequestParts {
     otherMethods: {
       address: '{method}',
       title: 'Other methods',
-      description: 'Requests whose routing key is none of the methods: of a later version, or mistyped.',
-      parameters: { method: { description: 'Any routing key that is no method.', examples: ['make-coffee'] } },
+      description: 'Requests whose routing key is not a method: of a later version, or misspelled.',
+      parameters: { method: { description: 'Any routing key that is not a method.', examples: ['make-coffee'] } },
       messages: reference(['otherRequest']),
       bindings: { amqp: rpcBinding(names) },
     },
@@ -32,7 +32,7 @@ export function describeRequests(names: ContractNames): RequestParts {
       action: 'receive',
       title: 'Other methods',
       summary:
-        'Answered with the error InputError, whose details are {"field": "method"}, where the reply_to is direct reply-to.',
+        'Answered with the error InputError with the details {"field": "method"} if reply_to is direct reply-to.',
       channel: { $ref: '#/channels/otherMethods' },
       messages: [{ $ref: '#/channels/otherMethods/messages/otherRequest' }],
       reply: replyTo(['error']),
@@ -52,7 +52,7 @@ export function describeRequests(names: ContractNames): RequestParts {
     channels[name] = {
       address: method,
       title: method,
-      description: `Requests of the method ${method}: it is the routing key.`,
+      description: `Requests of the method ${method}, which is the routing key.`,
       messages: reference([`${name}Request`]),
       bindings: { amqp: rpcBinding(names) },
     };
@@ -62,7 +62,7 @@ export function describeRequests(names: ContractNames): RequestParts {
     address: null,
     title: 'Replies',
     description:
-      'Where a reply goes is what the request says in reply_to: direct reply-to, or a queue of the namespace for which the request proves the right. The agent publishes it to the default exchange.',
+      'A reply goes to the reply_to of the request: direct reply-to, or a queue of the namespace that the request is authorised for. The agent publishes it to the default exchange.',
     messages: reference(replies),
     bindings: { amqp: { is: 'routingKey', exchange: { name: '', type: 'default' }, bindingVersion: '0.3.0' } },
   };
@@ -83,8 +83,8 @@ function methodOperation(method: MethodName, results: readonly string[]): Part {
   const { meaning, signed, scope } = METHODS[method];
   const needs =
     scope === null
-      ? 'It needs no signature; one that is there and wrong is an error all the same.'
-      : `It is signed by a Taskcluster client with the scope ${scope('<namespace>')}.`;
+      ? 'It needs no signature; an invalid signature is an error.'
+      : `A Taskcluster client with the scope ${scope('<namespace>')} signs it.`;
   return {
     action: 'receive',
     title: method,

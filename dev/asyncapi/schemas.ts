@@ -3,15 +3,15 @@ import * as z from 'zod';
 /** A JSON Schema, or a reference to one. */
 export type JsonSchema = Record<string, unknown>;
 
-/** A part of the document, as AsyncAPI has it. */
+/** A part of the document. */
 export type Part = Record<string, unknown>;
 
-/** The schemas that others refer to, by name. */
+/** The schemas of `components`, by name. */
 export type SchemaComponents = Record<string, JsonSchema>;
 
 /**
- * The JSON Schema (draft 07, which is what AsyncAPI takes) of what crosses the wire: fields as they are written in JSON,
- * not as the code holds them. Schemas with an `id` go into `components` and are referred to.
+ * The JSON Schema (draft 07, as AsyncAPI requires) of what crosses the wire: fields as in JSON, not as the code represents
+ * them. Schemas with an `id` go into `components` and are referenced.
  */
 export function toJsonSchema(schema: z.ZodType, components: SchemaComponents): JsonSchema {
   const {
@@ -23,14 +23,14 @@ export function toJsonSchema(schema: z.ZodType, components: SchemaComponents): J
   return pointToComponents(rest);
 }
 
-/** As {@link toJsonSchema}, for readers: they ignore what they do not know, whatever the agent demands of itself. */
+/** Like {@link toJsonSchema}, for readers, who ignore unknown fields even where the agent itself writes none. */
 export function toReaderSchema(schema: z.ZodType, components: SchemaComponents): JsonSchema {
   return mapObjects(toJsonSchema(schema, components), ({ additionalProperties, ...rest }) =>
     additionalProperties === false || additionalProperties === undefined ? rest : { ...rest, additionalProperties },
   );
 }
 
-/** An example of what fits `schema`, made from the examples of its fields. */
+/** An example value of `schema`, made of the examples of its fields. */
 export function exampleOf(schema: JsonSchema, components: SchemaComponents): unknown {
   if (typeof schema['$ref'] === 'string') {
     return exampleOf(components[schema['$ref'].split('/').at(-1) ?? ''] ?? {}, components);
@@ -42,7 +42,7 @@ export function exampleOf(schema: JsonSchema, components: SchemaComponents): unk
   return Object.fromEntries(properties.map(([name, property]) => [name, exampleOf(property, components)]));
 }
 
-/** Every property of a schema and of those inside it, with its path. */
+/** All properties of a schema and of nested schemas, with their paths. */
 export function propertiesOf(schema: JsonSchema, path = ''): [path: string, property: JsonSchema][] {
   const properties = Object.entries((schema['properties'] ?? {}) as Record<string, JsonSchema>);
   return properties.flatMap(([name, property]) => [

@@ -3,7 +3,7 @@
 // FerretDB's SQLite handler is not atomic: of racing compare-and-sets several win. Behind this proxy, which passes a
 // message on only when the one before has its answer, exactly one does.
 //
-// It ends when the process that started it is gone, however that one ended.
+// It exits with the process that started it, even if that is killed.
 package main
 
 import (
@@ -157,7 +157,7 @@ func readMessage(from io.Reader) ([]byte, error) {
 	return message, err
 }
 
-// moreToCome tells, of a request, that it has no answer, and of an answer, that another one follows.
+// moreToCome reports whether a request has no answer, or whether another answer follows.
 func moreToCome(message []byte) bool {
 	return len(message) >= headerBytes+4 &&
 		binary.LittleEndian.Uint32(message[12:16]) == opMsg &&

@@ -9,10 +9,10 @@ const STATUS = {
   InternalServerError: 500,
 } as const;
 
-/** A code of a Taskcluster service's error. */
+/** An error code of a Taskcluster service. */
 export type ApiErrorCode = keyof typeof STATUS;
 
-/** An error that is answered as Taskcluster's services answer theirs. */
+/** An error that is answered in the format of Taskcluster's services. */
 export class ApiError extends Error {
   readonly code: ApiErrorCode;
 
@@ -26,7 +26,7 @@ export class ApiError extends Error {
     return STATUS[this.code];
   }
 
-  /** The body of the answer. It repeats the payload, signature and all: callers must not print it. */
+  /** The body of the answer. It includes the payload with its signature, so callers must not print it. */
   toBody(method: string, payload: unknown): object {
     const time = new Date().toISOString();
     return {

@@ -43,16 +43,16 @@ export const hawkRequestSchema = z.strictObject({
   sourceIp: z.union([z.ipv4(), z.ipv6()]).optional(),
 });
 
-/** A request that need not exist: its parts are only inputs of the MAC. */
+/** The signed request. It is never sent; its parts are inputs of the MAC. */
 export type HawkRequest = z.output<typeof hawkRequestSchema>;
 
-/** The three forms of the service's answer. `expires` is ISO 8601. */
+/** The three kinds of answers. `expires` is ISO 8601. */
 export type HawkReply =
   | { status: 'auth-success'; scheme: 'hawk'; clientId: string; scopes: string[]; expires: string; hash?: string }
   | { status: 'auth-failed'; message: string }
   | { status: 'no-auth'; scheme: 'none'; scopes: string[]; expires: string };
 
-/** Who may sign, and what roles give. */
+/** The clients, and the expansion of their roles. */
 export interface HawkDirectory {
   client(clientId: string): DevClient | undefined;
   readonly expandScopes: ExpandScopes;
@@ -64,15 +64,15 @@ const hawkErrorSchema = z.object({
   output: z.object({ payload: z.object({ error: z.string(), message: z.string().optional() }) }),
 });
 
-/** Allowed clock difference each way: the service's, far more than hawk's own default of 60. */
+/** The clock difference that the service allows in either direction; hawk's default is 60. */
 const SKEW_SECONDS = 15 * 60;
 const NO_AUTH_LIFETIME_MS = 15 * 60 * 1000;
 
 /**
- * What the auth service answers to this request at this moment. It checks neither nonces nor the payload hash, as the
- * service does not: these are its callers' business.
+ * The auth service's answer to this request at this time. Like the service, it checks neither nonces nor the payload hash;
+ * that is up to its callers.
  *
- * Signatures in the URL (bewit) are left out: they are for GET only.
+ * Signatures in the URL (bewit) are not supported: they are for GET only.
  */
 export async function authenticateHawk(
   request: HawkRequest,
@@ -99,7 +99,7 @@ export async function authenticateHawk(
       authorization,
     };
     const { artifacts } = await server.authenticate(signed as never, lookUp, { timestampSkewSec: SKEW_SECONDS });
-    if (found === undefined) throw new Error('Hawk looked nobody up');
+    if (found === undefined) throw new Error('Hawk looked up no client');
     return {
       status: 'auth-success',
       scheme: 'hawk',
@@ -125,7 +125,7 @@ function rightsOf(clientId: string, extText: string | undefined, directory: Hawk
   return ext === undefined ? rights : limitByExt(ext, clientId, issuer, rights, directory.expandScopes, nowMs);
 }
 
-/** Hawk turns every error into one of its own; those that it made itself carry the name of the HTTP error too. */
+/** Hawk wraps every error; its own errors also have the name of the HTTP error. */
 function failureMessage(error: unknown): string {
   const { data: boom } = hawkErrorSchema.safeParse(error);
   if (boom === undefined) return error instanceof Error ? error.message : String(error);

@@ -5,8 +5,7 @@ import * as z from 'zod';
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 /**
- * How a service behaves: as it should, late, never, with errors of the server, by cutting connections, or with answers
- * that make no sense.
+ * How a service behaves: normally, slowly, not at all, with server errors, by cutting connections, or with wrong answers.
  */
 export const behaviourSchema = z.discriminatedUnion('mode', [
   z.strictObject({ mode: z.literal('normal') }),
@@ -22,24 +21,24 @@ export const behaviourSchema = z.discriminatedUnion('mode', [
   }),
 ]);
 
-/** A behaviour with its defaults filled in. */
+/** A behaviour with its defaults. */
 export type Behaviour = z.output<typeof behaviourSchema>;
 export type BehaviourInput = z.input<typeof behaviourSchema>;
 
-/** The services that can be told to misbehave. */
+/** The services whose behaviour can be changed. */
 export const SERVICES = ['auth', 'notify'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
-/** The body of `PUT /_dev/behaviour`; without a service both are meant. */
+/** The body of `PUT /_dev/behaviour`; it applies to both services when none is given. */
 export const behaviourRequestSchema = z.strictObject({
   service: z.enum(SERVICES).optional(),
   behaviour: behaviourSchema,
 });
 
 /**
- * Plays the behaviour on an answer.
+ * Applies the behaviour to an answer.
  *
- * @returns Whether the request is to be served as usual: false when it was answered wrongly or never will be.
+ * @returns whether to serve the request normally; false when it was answered wrongly or will never be answered
  */
 export async function misbehave(behaviour: Behaviour, response: ServerResponse, signal: AbortSignal): Promise<boolean> {
   if (behaviour.mode === 'slow') await sleep(behaviour.delayMs, undefined, { signal });

@@ -29,24 +29,24 @@ const directorySchema = z.strictObject({
   mail: mailSchema.prefault({}),
 });
 
-/** A Taskcluster client: who may sign. `expires` is ISO 8601, a date or a date with time in UTC. */
+/** A Taskcluster client. `expires` is ISO 8601: a date, or a date with time in UTC. */
 export type DevClient = z.output<typeof clientSchema>;
 
-/** A role: scopes for whoever has `assume:<roleId>`. */
+/** A role: the scopes that `assume:<roleId>` gives. */
 export type DevRole = z.output<typeof roleSchema>;
 
-/** Everybody the stand-in knows. */
+/** The clients, roles and mail rules of the stand-in. */
 export type Directory = z.output<typeof directorySchema>;
 
-/** What may be left out has a default: expiry in 2100, not disabled, no scopes. */
+/** A directory before defaults: expiry in 2100, not disabled, no scopes. */
 export type DirectoryInput = z.input<typeof directorySchema>;
 
-/** The client with its defaults filled in. @throws Error that names each fault. */
+/** The client with its defaults. @throws Error that names each fault */
 export function parseClient(input: z.input<typeof clientSchema>): DevClient {
   return checked(clientSchema, input, 'The client');
 }
 
-/** The directory with its defaults filled in. @throws Error that names each fault. */
+/** The directory with its defaults. @throws Error that names each fault */
 export function parseDirectory(input: unknown, source = 'The list of clients'): Directory {
   return checked(directorySchema, input, source);
 }

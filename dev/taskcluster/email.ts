@@ -19,10 +19,10 @@ export const emailSchema = z.strictObject({
   template: z.enum(['simple', 'fullscreen']).optional(),
 });
 
-/** A mail that was asked for. */
+/** A requested mail. */
 export type Email = z.output<typeof emailSchema>;
 
-/** Addresses that are refused with an error, and those to which nothing is sent without a word. */
+/** Addresses that are refused with an error, and addresses whose mails are dropped silently. */
 export interface MailRules {
   readonly denylisted: readonly string[];
   readonly silent: readonly string[];
@@ -30,7 +30,7 @@ export interface MailRules {
 
 const REMEMBERED = 1000;
 
-/** The mails that were sent, oldest first, and the decision whether one is. */
+/** The sent mails, oldest first, and the decision whether to send one. */
 export class Mailbox {
   readonly sent: Email[] = [];
   readonly #rules: MailRules;
@@ -41,10 +41,10 @@ export class Mailbox {
   }
 
   /**
-   * Records the mail.
+   * Sends a mail, that is, records it.
    *
-   * @returns The HTTP status: 200 sent; 204 not sent, because it is one of the last 1000 again or the address is silent.
-   * @throws ApiError DenylistedAddress.
+   * @returns the HTTP status: 200 sent; 204 not sent, because it repeats one of the last 1000 or the address is silent
+   * @throws ApiError DenylistedAddress
    */
   send(email: Email): 200 | 204 {
     const { address, subject, content, link, replyTo } = email;
@@ -60,9 +60,9 @@ export class Mailbox {
 }
 
 /**
- * Lets pass only a caller with `notify:email:<address>`.
+ * Requires that the caller has `notify:email:<address>`.
  *
- * @throws ApiError AuthenticationFailed or InsufficientScopes.
+ * @throws ApiError AuthenticationFailed or InsufficientScopes
  */
 export function authorizeEmail(caller: HawkReply, address: string): void {
   if (caller.status === 'auth-failed') throw new ApiError('AuthenticationFailed', caller.message);

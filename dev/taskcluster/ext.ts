@@ -3,7 +3,7 @@ import scopeLibrary from 'taskcluster-lib-scopes';
 import * as z from 'zod';
 import type { ExpandScopes } from './roles.ts';
 
-/** What a signature is checked with, and what it is worth. */
+/** The token that a signature is checked with, and the rights of its signer. */
 export interface Rights {
   readonly accessToken: string;
   /** Milliseconds since the epoch. */
@@ -11,7 +11,7 @@ export interface Rights {
   readonly scopes: readonly string[];
 }
 
-/** The `ext` attribute of a Hawk header after decoding: whatever its sender wrote. */
+/** The decoded `ext` attribute of a Hawk header, unchecked. */
 export type Ext = Record<string, unknown>;
 
 const LEEWAY_MS = 5 * 60 * 1000;
@@ -21,7 +21,7 @@ const SEED_LENGTH = 44;
 const scopeSchema = z.custom<string>(scopeLibrary.validScope, 'must be a valid scope');
 const rule = (text: string): { error: string } => ({ error: `ext.certificate${text}` });
 
-// Its order is the order in which the service looks, and so decides which sentence a certificate with two faults gets.
+// In the order in which the service checks: it decides which message a certificate with two faults gets.
 const certificateSchema = z.looseObject(
   {
     version: z.literal(1, rule('.version must be 1')),
@@ -40,7 +40,7 @@ type Certificate = z.output<typeof certificateSchema>;
 /**
  * Decodes `ext`: base64 of a JSON object with `certificate` and `authorizedScopes`, both optional.
  *
- * @throws Error with the auth service's own words.
+ * @throws Error with the auth service's message
  */
 export function parseExt(text: string): Ext {
   let ext: unknown;
@@ -54,9 +54,9 @@ export function parseExt(text: string): Ext {
 }
 
 /**
- * Whose access token the signature rests on: the issuer's of named temporary credentials, else the signer's own.
+ * The client whose access token the signature uses: the issuer for named temporary credentials, otherwise the signer.
  *
- * @throws Error with the auth service's own words.
+ * @throws Error with the auth service's message
  */
 export function issuerOf(ext: Ext | undefined, clientId: string): string {
   const certificate = ext?.['certificate'];
@@ -68,9 +68,9 @@ export function issuerOf(ext: Ext | undefined, clientId: string): string {
 }
 
 /**
- * What is left of the issuer's rights after the certificate and the authorizedScopes of `ext`.
+ * Limits the issuer's rights by the certificate and the authorizedScopes of `ext`.
  *
- * @throws Error with the auth service's own words when either is malformed, forged, expired or wants too much.
+ * @throws Error with the auth service's message when either is malformed, forged, expired or exceeds the issuer's scopes
  */
 export function limitByExt(
   ext: Ext,
@@ -89,7 +89,7 @@ export function limitByExt(
   if (!authorized.every((scope) => scopeLibrary.validScope(scope))) {
     throw new Error('ext.authorizedScopes must be an array of valid scopes');
   }
-  // Everybody is anonymous too, so these scopes may be asked for even by a client that was not given them.
+  // Every client has the scopes of `assume:anonymous`, so any client may list them.
   const held = expandScopes([...limited.scopes, 'assume:anonymous']);
   if (!scopeLibrary.satisfiesExpression(held, { AllOf: authorized })) {
     throw new Error(
@@ -153,7 +153,7 @@ function checkSignature(certificate: Certificate, clientId: string, accessToken:
     ...certificate.scopes,
   ].join('\n');
   const expected = createHmac('sha256', accessToken).update(signed).digest('base64');
-  // A signature of another length makes timingSafeEqual throw; that message is what the service answers, too.
+  // For a signature of another length timingSafeEqual throws; the service answers with the same message.
   const proven =
     typeof certificate.signature === 'string' &&
     timingSafeEqual(Buffer.from(certificate.signature), Buffer.from(expected));

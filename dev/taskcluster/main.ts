@@ -11,7 +11,7 @@ const { values } = parseArgs({
 
 try {
   const taskcluster = await startTaskcluster({ port: Number(values.port), clientsFile: values.clients });
-  console.log(`Taskcluster stand-in with the clients of ${values.clients}. Ctrl+C ends it. Use it with:`);
+  console.log(`Taskcluster stand-in with the clients of ${values.clients}. Ctrl+C stops it. Use it with:`);
   console.log(`TASKCLUSTER_ROOT_URL=${taskcluster.rootUrl}`);
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   await taskcluster.close();

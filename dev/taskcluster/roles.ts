@@ -1,7 +1,7 @@
 import scopeLibrary from 'taskcluster-lib-scopes';
 import type { DevRole } from './clients-file.ts';
 
-/** Turns the scopes that somebody was given into those they have: with the scopes of all their roles, normalised, sorted. */
+/** Adds the scopes of all assumed roles; returns them normalised and sorted. */
 export type ExpandScopes = (scopes: readonly string[]) => string[];
 
 interface Rule {
@@ -12,22 +12,22 @@ interface Rule {
 const PARAMETER = '<..>';
 
 /**
- * The rules by which the auth service expands roles.
+ * Expands roles by the rules of the auth service.
  *
- * `assume:<roleId>` gives the scopes of the role. A roleId that ends in `*` matches every longer one, and what it matched
+ * `assume:<roleId>` gives the scopes of the role. A roleId that ends in `*` matches every longer one, and the matched part
  * replaces `<..>` in the role's scopes. A scope that ends in `*` assumes every role that it covers.
  *
- * @throws Error when roles depend on each other in a circle, or a parameter is ambiguous: the service refuses such roles
- * when they are made, and expanding them might never end.
+ * @throws Error when roles depend on each other in a cycle, or a parameter is ambiguous: the service refuses to create such
+ *   roles, and their expansion might not terminate
  */
 export function createExpandScopes(roles: readonly DevRole[]): ExpandScopes {
   const rules = roles.map((role): Rule => ({ pattern: `assume:${role.roleId}`, scopes: role.scopes }));
   for (const rule of rules) checkParameters(rule);
-  checkForCircles(rules);
+  checkForCycles(rules);
 
   return (scopes) => {
     const found = new Set(scopes);
-    // A set yields what is added while it is walked, so this ends when nothing new is granted.
+    // A Set also iterates over what is added during the loop, so this ends when nothing new is granted.
     for (const scope of found) {
       for (const rule of rules) {
         for (const granted of grantedBy(rule, scope)) found.add(granted);
@@ -37,7 +37,7 @@ export function createExpandScopes(roles: readonly DevRole[]): ExpandScopes {
   };
 }
 
-/** Sorted and without what another scope covers. */
+/** Sorted, without scopes that another one covers. */
 export function normalised(scopes: readonly string[]): string[] {
   return scopeLibrary.normalizeScopeSet(scopes.toSorted(scopeLibrary.scopeCompare));
 }
@@ -53,7 +53,7 @@ function grantedBy(rule: Rule, scope: string): readonly string[] {
 function withParameter(scope: string, parameter: string): string {
   const at = scope.indexOf(PARAMETER);
   if (at === -1) return scope;
-  // A star stands for every continuation, so nothing can follow it.
+  // A star matches every continuation, so nothing can follow it.
   const rest = parameter.endsWith('*') ? '' : scope.slice(at + PARAMETER.length);
   return scope.slice(0, at) + parameter + rest;
 }
@@ -70,7 +70,7 @@ function checkParameters(rule: Rule): void {
   }
 }
 
-function checkForCircles(rules: readonly Rule[]): void {
+function checkForCycles(rules: readonly Rule[]): void {
   const done = new Set<Rule>();
   const visit = (rule: Rule, path: readonly Rule[]): void => {
     if (done.has(rule)) return;
@@ -78,7 +78,7 @@ function checkForCircles(rules: readonly Rule[]): void {
       const circle = [...path.slice(path.indexOf(rule)), rule].map((each) => each.pattern);
       throw new Error(`Roles depend on each other in a circle. Break it: ${circle.join(' -> ')}.`);
     }
-    // With '*' as the parameter a scope reaches every role that it could reach with any.
+    // With the parameter '*' a scope reaches every role that it could reach with any other parameter.
     const reached = grantedBy(rule, rule.pattern);
     for (const next of rules) {
       if (reached.some((scope) => grantedBy(next, scope).length > 0)) visit(next, [...path, rule]);

@@ -13,7 +13,7 @@ import {
 } from './behaviour.ts';
 import { authorizeEmail, emailSchema, type Mailbox } from './email.ts';
 
-/** How often each method was called, and how many authenticateHawk calls were being served at once at most. */
+/** How often each method was called, and the highest number of concurrent authenticateHawk calls. */
 export interface CallCounts {
   authenticateHawk: number;
   authenticateHawkMostAtOnce: number;
@@ -21,7 +21,7 @@ export interface CallCounts {
   ping: number;
 }
 
-/** The methods whose calls somebody may wait for. */
+/** The methods whose calls a test can wait for. */
 export type CountedMethod = 'authenticateHawk' | 'email';
 
 /** What the routes read and change. */
@@ -32,7 +32,7 @@ export interface RouteState {
   readonly behave: (behaviour: BehaviourInput, service?: ServiceName) => void;
   readonly calls: CallCounts;
   readonly onCall: (method: CountedMethod) => void;
-  /** Ends answers that are being delayed. */
+  /** Aborts delayed answers. */
   readonly signal: AbortSignal;
 }
 
@@ -66,7 +66,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'GET /_dev/mails': { name: 'mails', serve: ({ response, state }) => answer(response, 200, state.mailbox.sent) },
 };
 
-/** Serves the two services and, under `/_dev/`, the switches for separate processes. */
+/** Serves the two services and, under `/_dev/`, the controls for other processes. */
 export function createRoutes(state: RouteState): RequestListener {
   let authenticating = 0;
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -77,7 +77,7 @@ export function createRoutes(state: RouteState): RequestListener {
       if (route === undefined) throw new ApiError('ResourceNotFound', `No ${request.method} ${request.url} here`);
       if (route.name === 'authenticateHawk') {
         authenticating += 1;
-        // A request that is never answered counts until its caller gives up.
+        // A request that is never answered counts until its caller closes the connection.
         response.once('close', () => (authenticating -= 1));
         state.calls.authenticateHawk += 1;
         state.calls.authenticateHawkMostAtOnce = Math.max(state.calls.authenticateHawkMostAtOnce, authenticating);
@@ -115,7 +115,7 @@ function serveBehaviour({ request, response, body, state }: Exchange): void {
   answer(response, 200, state.behaviours);
 }
 
-/** Who signed this HTTP request. */
+/** The signer of this HTTP request. */
 async function callerOf(request: IncomingMessage, body: Buffer, directory: HawkDirectory): Promise<HawkReply> {
   const host = utils.parseHost({ headers: { ...request.headers } });
   if (host === null) throw new ApiError('AuthenticationFailed', 'The Host header is malformed');
@@ -125,7 +125,7 @@ async function callerOf(request: IncomingMessage, body: Buffer, directory: HawkD
       method: 'post',
       resource: request.url ?? '',
       host: host.name,
-      // A string when the header has it, whatever the types say.
+      // Despite its type, a string when the header has a port.
       port: Number.parseInt(`${host.port}`, 10),
       ...(authorization === undefined ? {} : { authorization }),
     },

@@ -13,48 +13,48 @@ import { type Email, Mailbox } from './email.ts';
 import { createExpandScopes } from './roles.ts';
 import { type CallCounts, type CountedMethod, createRoutes, type RouteState } from './routes.ts';
 
-/** Who the stand-in knows comes from a file, or from `directory`, or is nobody. */
+/** Its clients, roles and mail rules come from a file or from `directory`; without either there are none. */
 export interface TaskclusterOptions {
-  /** A free one unless told. */
+  /** A free one when absent. */
   readonly port?: number;
   /** A YAML file such as config/dev-taskcluster.yml. */
   readonly clientsFile?: string;
   readonly directory?: DirectoryInput;
-  /** Closes the stand-in. */
+  /** Closes the stand-in when it aborts. */
   readonly signal?: AbortSignal;
 }
 
 /** A running stand-in for Taskcluster's auth and notify services. */
 export interface LocalTaskcluster {
-  /** What TASKCLUSTER_ROOT_URL should say, without a slash at the end. */
+  /** For TASKCLUSTER_ROOT_URL; without a trailing slash. */
   readonly rootUrl: string;
   readonly port: number;
-  /** Mails that were sent, oldest first. */
+  /** The sent mails, oldest first. */
   readonly mails: readonly Email[];
   readonly calls: Readonly<CallCounts>;
-  /** Resolves when this method is called the next time, before it is answered. */
+  /** Resolves at the next call of this method, before the answer. */
   nextCall(method: CountedMethod): Promise<void>;
-  /** What this client signs with. @throws Error when there is no such client. */
+  /** The credentials of this client. @throws Error when it does not exist */
   credentials(clientId: string): { clientId: string; accessToken: string };
-  /** Adds the client, or replaces the one with its clientId, from the next call on. */
+  /** Adds or replaces a client, from the next call on. */
   setClient(client: Parameters<typeof parseClient>[0]): void;
-  /** From the next call on there is no such client. */
+  /** Removes a client, from the next call on. */
   removeClient(clientId: string): void;
-  /** Changes how one service, or both, behave from the next call on. */
+  /** Changes the behaviour of one service, or of both, from the next call on. */
   behave(behaviour: BehaviourInput, service?: ServiceName): void;
-  /** Refuses new connections and cuts those that are open, as a service that is gone. */
+  /** Refuses new connections and cuts open ones, like a service that is down. */
   refuseConnections(): Promise<void>;
-  /** Takes connections again, on the same port. */
+  /** Accepts connections again, on the same port. */
   acceptConnections(): Promise<void>;
-  /** Ends it, with whatever it has not answered. */
+  /** Stops it; unanswered requests are cut. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a stand-in for Taskcluster on 127.0.0.1: a real HTTP server whose answers, refusals included, are those of the
- * auth and notify services. It is for development and tests.
+ * Starts a stand-in for Taskcluster on 127.0.0.1, for development and tests: an HTTP server that answers like the auth and
+ * notify services, errors included.
  *
- * @throws Error when the list of clients has faults or the port is taken.
+ * @throws Error when the list of clients has faults or the port is taken
  *
  * @example
  * const taskcluster = await startTaskcluster({ clientsFile: 'config/dev-taskcluster.yml' });
