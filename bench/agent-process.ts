@@ -8,7 +8,7 @@ import { createLog } from '../src/util/log.ts';
 import type { TaskclusterAuth, AuthOutcome } from '../src/requests/taskcluster-auth.ts';
 import { untilStopped } from './processes.ts';
 
-/** Checks signatures in this process: the same work as the stand-in does, without HTTP in between. */
+/** Checks signatures in this process, like the Taskcluster stand-in but without HTTP. */
 async function inProcess(): Promise<TaskclusterAuth> {
   const directory = await readDirectory(fileURLToPath(new URL('../config/dev-taskcluster.yml', import.meta.url)));
   const clients = new Map(directory.clients.map((client) => [client.clientId, client]));

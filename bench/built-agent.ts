@@ -7,28 +7,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WORKING_COPY } from '../dev/working-copy.ts';
 import type { Site } from './site.ts';
 
-/** How long an agent is left alone before its memory is read, in ms. */
+/** How long an agent idles before its memory is read, in ms. */
 const IDLE_MS = 10_000;
 
-/** What `npm start` runs: node's options, the program and its command. */
+/** The arguments of node in `npm start`. */
 const START_ARGUMENTS = startArguments();
 
-/** What of a process is in memory, in MB. */
+/** The resident memory of a process, in MB. */
 export interface Resident {
   readonly ownMb: number;
-  /** Pages of the store's file. LMDB maps it, and the kernel takes them back whenever it needs memory. */
+  /** Pages of LMDB's mapped file; the kernel reclaims them when it needs memory. */
   readonly storeMb: number;
 }
 
-/** An agent as it is run in production: built, in a process of its own. */
+/** An agent as in production: built, in its own process. */
 export interface BuiltAgent {
-  /** What of it is in memory once it has been left alone for a while. */
+  /** Its memory after it has idled for ten seconds. */
   resident(): Promise<Resident>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts one on the site's broker and resolves when it serves requests.
+ * Starts an agent on the site's broker and waits until it serves requests.
  *
  * @param storeName its LMDB store, in the folder of the site
  */
@@ -42,7 +42,7 @@ export async function startBuiltAgent(
     env: {
       ...process.env,
       ...site.agentEnvironment(`lmdb:${join(site.folder, storeName)}`),
-      // It says on this level that it serves.
+      // The line `agent_started` has this level.
       LOG_LEVEL: 'info',
       ...environment,
     },
@@ -54,7 +54,7 @@ export async function startBuiltAgent(
     lines.on('line', (line) => {
       if (line.includes('agent_started')) resolve();
     });
-    lines.on('close', () => reject(new Error('The built agent ended before it served requests.')));
+    lines.on('close', () => reject(new Error('The built agent exited before it served requests.')));
   });
   return {
     async resident() {
@@ -72,7 +72,7 @@ function readResident(pid: number, storeFolder: string): Resident {
   let [own, store] = [0, 0];
   let isStore = false;
   for (const line of readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
-    // A mapping begins with its addresses, and ends that line with its file.
+    // The first line of a mapping has its addresses and its file.
     if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isStore = line.includes(storeFolder);
     const bytes = Number(/^Rss:\s+(\d+) kB/.exec(line)?.[1] ?? 0) * 1024;
     if (isStore) store += bytes;

@@ -7,13 +7,13 @@ import { signedResource } from '../src/contract/signature.ts';
 import { generateReplyKey } from '../src/contract/sealing.ts';
 import { permissionsOf } from '../src/namespaces/accounts/account-names.ts';
 import { Secret } from '../src/util/secret.ts';
-import { type Load, load, median, prepared } from './load.ts';
-import { startPart } from './processes.ts';
-import { mustBeResult, openRequester, type Prepared, prepareEcho, prepareRequest, type Requester } from './requests.ts';
+import { type Load, load, median, withWarmUp } from './load.ts';
+import { startProcess } from './processes.ts';
+import { assertResult, openRequester, type Prepared, prepareEcho, prepareRequest, type Requester } from './requests.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
-/** Each pair of runs is done so often, one after the other, and the median of the ratios counts. */
+/** How often each pair of runs is repeated; the median of the ratios counts. */
 const ROUNDS = 3;
 
 let lastName = 0;
@@ -22,26 +22,26 @@ function newName(): string {
   return `taskcluster-bench-${lastName}`;
 }
 
-/** Every figure about claims, against the limit that was measured right before or after it. */
-export async function measureClaims(site: Site, say: (line: string) => void): Promise<Row[]> {
+/** Measures claims, each against a limit that is measured right before or after it. */
+export async function measureClaims(site: Site, progress: (line: string) => void): Promise<Row[]> {
   const rows: Row[] = [];
   const requester = await openRequester(site.broker.amqpUrl);
   const queue = 'bench/echo';
-  const echo = await startPart('echo-process.ts', { BENCH_AMQP_URL: site.broker.amqpUrl, BENCH_QUEUE: queue });
+  const echo = await startProcess('echo-process.ts', { BENCH_AMQP_URL: site.broker.amqpUrl, BENCH_QUEUE: queue });
   try {
     for (const auth of ['in-process', 'http'] as const) {
       const env = { ...site.agentEnvironment(`lmdb:${join(site.folder, 'store')}`), BENCH_AUTH: auth };
-      const agent = await startPart('agent-process.ts', env);
+      const agent = await startProcess('agent-process.ts', env);
       try {
         if (auth === 'in-process') {
-          say('new claims, 32 at once');
-          rows.push(await newClaimsAtOnce(site, requester));
-          say('new claims, one at a time');
-          rows.push(await newClaimAlone(site, requester, queue));
-          say('re-claims, 256 in flight');
+          progress('new claims, 32 concurrent');
+          rows.push(await concurrentNewClaims(site, requester));
+          progress('new claims, one at a time');
+          rows.push(await sequentialNewClaims(site, requester, queue));
+          progress('re-claims, 256 in flight');
           rows.push(...(await reclaimsInFlight(site, requester, queue)));
         } else {
-          say('re-claims, 32 at once, auth over HTTP');
+          progress('re-claims, 32 concurrent, auth over HTTP');
           rows.push(await reclaimsOverHttp(site, requester));
         }
       } finally {
@@ -55,18 +55,18 @@ export async function measureClaims(site: Site, say: (line: string) => void): Pr
   return rows;
 }
 
-/** Claims of namespaces by name, signed beforehand. */
+/** Signs claims of these namespaces. */
 function prepareClaims(site: Site, names: readonly string[], extra: object = {}): Prepared[] {
   return names.map((namespace) => prepareRequest('claim-namespace', { namespace, ...extra }, site.credentials));
 }
 
-/** Runs claims that were signed beforehand. */
+/** Sends prepared claims. */
 export async function runClaims(
   requester: Requester,
   messages: readonly Prepared[],
-  { count, atOnce }: { count: number; atOnce: number },
+  { count, concurrency }: { count: number; concurrency: number },
 ): Promise<Load> {
-  return await load({ count, atOnce }, async (index) => mustBeResult(await requester.send(messages[index])));
+  return await load({ count, concurrency }, async (index) => assertResult(await requester.send(messages[index])));
 }
 
 async function rawProvision(site: Site): Promise<void> {
@@ -77,30 +77,30 @@ async function rawProvision(site: Site): Promise<void> {
   await site.management.putPermissions('/', name, permissionsOf('pulse-agent', name));
 }
 
-async function newClaimsAtOnce(site: Site, requester: Requester): Promise<Row> {
-  const size = { count: 1500, atOnce: 32 };
+async function concurrentNewClaims(site: Site, requester: Requester): Promise<Row> {
+  const size = { count: 1500, concurrency: 32 };
   const pairs: [Load, Load][] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    const claims = prepareClaims(site, Array.from({ length: prepared(size.count) }, newName));
+    const claims = prepareClaims(site, Array.from({ length: withWarmUp(size.count) }, newName));
     const raw = await load(size, () => rawProvision(site));
     pairs.push([await runClaims(requester, claims, size), raw]);
   }
   return {
-    what: 'new claims, 32 at once',
+    what: 'new claims, 32 concurrent',
     measured: rate(pairs.map(([ours]) => ours)),
-    limit: `raw PUT user + PUT permission, 32 at once: ${rate(pairs.map(([, raw]) => raw))}`,
+    limit: `raw PUT user + PUT permission, 32 concurrent: ${rate(pairs.map(([, raw]) => raw))}`,
     ratio: median(pairs.map(([ours, raw]) => ours.perSecond / raw.perSecond)),
     atLeast: 0.8,
   };
 }
 
-async function newClaimAlone(site: Site, requester: Requester, queue: string): Promise<Row> {
-  const size = { count: 300, atOnce: 1 };
+async function sequentialNewClaims(site: Site, requester: Requester, queue: string): Promise<Row> {
+  const size = { count: 300, concurrency: 1 };
   const ratios: number[] = [];
   let last = '';
   for (let round = 0; round < ROUNDS; round += 1) {
-    const claims = prepareClaims(site, Array.from({ length: prepared(size.count) }, newName));
-    const echoes = Array.from({ length: prepared(size.count) }, () => prepareEcho(queue));
+    const claims = prepareClaims(site, Array.from({ length: withWarmUp(size.count) }, newName));
+    const echoes = Array.from({ length: withWarmUp(size.count) }, () => prepareEcho(queue));
     const raw = await load(size, () => rawProvision(site));
     const echo = await load(size, (index) => requester.send(echoes[index]));
     const ours = await runClaims(requester, claims, size);
@@ -112,16 +112,17 @@ async function newClaimAlone(site: Site, requester: Requester, queue: string): P
 }
 
 async function reclaimsInFlight(site: Site, requester: Requester, queue: string): Promise<Row[]> {
-  const size = { count: 8000, atOnce: 256 };
+  const size = { count: 8000, concurrency: 256 };
   const names = Array.from({ length: 1000 }, newName);
-  await runClaims(requester, prepareClaims(site, names), { count: 900, atOnce: 32 });
-  const namesOf = (): string[] => Array.from({ length: prepared(size.count) }, (_, index) => names[index % 990] ?? '');
+  await runClaims(requester, prepareClaims(site, names), { count: 900, concurrency: 32 });
+  const namesOf = (): string[] =>
+    Array.from({ length: withWarmUp(size.count) }, (_, index) => names[index % 990] ?? '');
   const replyKey = (await generateReplyKey()).publicKey;
   const pairs: [Load, Load, Load][] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const plain = prepareClaims(site, namesOf());
     const sealed = prepareClaims(site, namesOf(), { replyKey });
-    const echoes = Array.from({ length: prepared(size.count) }, () => prepareEcho(queue));
+    const echoes = Array.from({ length: withWarmUp(size.count) }, () => prepareEcho(queue));
     const raw = await load(size, (index) => requester.send(echoes[index]));
     const ours = await runClaims(requester, plain, size);
     pairs.push([ours, raw, await runClaims(requester, sealed, size)]);
@@ -145,15 +146,15 @@ async function reclaimsInFlight(site: Site, requester: Requester, queue: string)
 }
 
 async function reclaimsOverHttp(site: Site, requester: Requester): Promise<Row> {
-  const size = { count: 2000, atOnce: 32 };
+  const size = { count: 2000, concurrency: 32 };
   const names = Array.from({ length: 500 }, newName);
-  await runClaims(requester, prepareClaims(site, names), { count: 450, atOnce: 32 });
+  await runClaims(requester, prepareClaims(site, names), { count: 450, concurrency: 32 });
   const keepAlive = new HttpAgent({ keepAlive: true, maxSockets: 32 });
   const pairs: [Load, Load][] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const claims = prepareClaims(
       site,
-      Array.from({ length: prepared(size.count) }, (_, i) => names[i % 490] ?? ''),
+      Array.from({ length: withWarmUp(size.count) }, (_, i) => names[i % 490] ?? ''),
     );
     const bodies = claims.map((claim) =>
       JSON.stringify({
@@ -169,15 +170,15 @@ async function reclaimsOverHttp(site: Site, requester: Requester): Promise<Row> 
   }
   keepAlive.destroy();
   return {
-    what: 're-claims, 32 at once, auth over HTTP',
+    what: 're-claims, 32 concurrent, auth over HTTP',
     measured: rate(pairs.map(([ours]) => ours)),
-    limit: `raw authenticateHawk, 32 at once: ${rate(pairs.map(([, raw]) => raw))}`,
+    limit: `raw authenticateHawk, 32 concurrent: ${rate(pairs.map(([, raw]) => raw))}`,
     ratio: median(pairs.map(([ours, raw]) => ours.perSecond / raw.perSecond)),
     atLeast: 0.9,
   };
 }
 
-/** The least that asks the auth service, without a client library. */
+/** Calls the auth service without a client library. */
 async function post(rootUrl: string, body: string, agent: HttpAgent): Promise<void> {
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   const answer = await new Promise<string>((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { connect } from 'amqplib';
 import { untilStopped } from './processes.ts';
 
-/** The least that can answer a request: takes it from a quorum queue, sends its body back, acknowledges. */
+/** The limit for requests: consumes from a quorum queue, sends the body back, acknowledges. */
 const connection = await connect(process.env['BENCH_AMQP_URL'] ?? '', { noDelay: true });
 const channel = await connection.createConfirmChannel();
 const queue = process.env['BENCH_QUEUE'] ?? '';

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { systemClock } from '../src/util/clock.ts';
 import { openStore } from '../src/store/open-store.ts';
 import type { NamespaceRecord } from '../src/store/namespace-record.ts';
-import { median, prepared } from './load.ts';
+import { median, withWarmUp } from './load.ts';
 import { runClaims } from './claims.ts';
-import { startPart } from './processes.ts';
+import { startProcess } from './processes.ts';
 import { openRequester, prepareRequest } from './requests.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
@@ -13,20 +13,23 @@ import type { Row } from './table.ts';
 const SIZES = [10, 10_000, 100_000];
 const ROUNDS = 3;
 
-/** Claims against stores that hold more and more namespaces: the rate should not depend on it. */
-export async function measureGrowth(site: Site, say: (line: string) => void): Promise<Row[]> {
+/** Measures claims with growing stores: the rate should not depend on the number of stored namespaces. */
+export async function measureGrowth(site: Site, progress: (line: string) => void): Promise<Row[]> {
   const rates: number[] = [];
   for (const size of SIZES) {
-    say(`claims with ${size} namespaces stored`);
+    progress(`claims with ${size} namespaces stored`);
     const storeUrl = `lmdb:${join(site.folder, 'growing-store')}`;
     await fill(storeUrl, size);
-    const agent = await startPart('agent-process.ts', { ...site.agentEnvironment(storeUrl), BENCH_AUTH: 'in-process' });
+    const agent = await startProcess('agent-process.ts', {
+      ...site.agentEnvironment(storeUrl),
+      BENCH_AUTH: 'in-process',
+    });
     const requester = await openRequester(site.broker.amqpUrl);
     try {
-      const run = { count: 600, atOnce: 32 };
+      const run = { count: 600, concurrency: 32 };
       const rounds: number[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
-        const claims = Array.from({ length: prepared(run.count) }, (_, index) =>
+        const claims = Array.from({ length: withWarmUp(run.count) }, (_, index) =>
           prepareRequest(
             'claim-namespace',
             { namespace: `taskcluster-grown-${size}-${round}-${index}` },

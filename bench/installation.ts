@@ -13,25 +13,25 @@ import type { QueuesContext } from '../src/queues/queues.ts';
 import { openStore } from '../src/store/open-store.ts';
 import type { Site } from './site.ts';
 
-/** The parts of an agent that do work for namespaces, in this process, on an LMDB store of their own. */
+/** The rooms of an agent that work on namespaces, in this process, with their own LMDB store. */
 export interface BenchInstallation extends Omit<Namespaces, 'claim'> {
   readonly config: Config;
-  /** What its parts are made of, for whoever makes more of them. */
-  readonly settings: PartSettings;
+  /** For further rooms, such as the queues. */
+  readonly context: BenchContext;
   readonly signal: AbortSignal;
-  /** Lets this much time pass for the agent, at once. */
+  /** Advances the agent's clock. */
   advance(ms: number): void;
   /** Claims namespaces for thirty days. */
   claim(names: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
-type PartSettings = QueuesContext & NamespacesParts;
+type BenchContext = QueuesContext & NamespacesParts;
 
 const LIFETIME_MS = 30 * 24 * 3_600_000;
 
-/** As many as an agent makes calls at once. */
-export const WIDTH = 32;
+/** The agent's own limit of concurrent management calls. */
+export const CONCURRENCY = 32;
 
 /**
  * Opens an installation on the site's broker.
@@ -41,7 +41,7 @@ export const WIDTH = 32;
 export async function openInstallation(
   site: Site,
   storeName: string,
-  say: (line: string) => void,
+  progress: (line: string) => void,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<BenchInstallation> {
   const { management } = site;
@@ -52,9 +52,9 @@ export async function openInstallation(
     monotonicMs: () => systemClock.monotonicMs() + aheadMs,
   };
   const store = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
-  const log = createLog(config, { write: say });
+  const log = createLog(config, { write: progress });
   const events = { emit: () => undefined, emitAndWait: async () => undefined };
-  const settings: PartSettings = {
+  const settings: BenchContext = {
     config,
     store,
     management,
@@ -73,14 +73,14 @@ export async function openInstallation(
   return {
     ...namespaces,
     config,
-    settings,
+    context: settings,
     signal,
     advance(ms) {
       aheadMs += ms;
     },
     async claim(names) {
       const expiresMs = clock.nowMs() + LIFETIME_MS;
-      await forEachConcurrently(names, WIDTH, async (namespace) => {
+      await forEachConcurrently(names, CONCURRENCY, async (namespace) => {
         await namespaces.claim({ namespace, expiresMs, contact: null, claimedBy: 'bench' }, signal);
       });
     },

@@ -1,18 +1,18 @@
-/** What a run of operations gave. */
+/** The result of a run of operations. */
 export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Runs `count` operations, `atOnce` at a time, after `warmUp` that are not counted. */
+/** Runs `count` operations, `concurrency` at a time, after `warmUp` that do not count. */
 export async function load(
-  { count, atOnce, warmUp = Math.ceil(count / 10) }: { count: number; atOnce: number; warmUp?: number },
+  { count, concurrency, warmUp = Math.ceil(count / 10) }: { count: number; concurrency: number; warmUp?: number },
   operation: (index: number) => Promise<unknown>,
 ): Promise<Load> {
-  await run(warmUp, 0, atOnce, operation);
+  await run(warmUp, 0, concurrency, operation);
   const startedMs = performance.now();
-  const durations = await run(count, warmUp, atOnce, operation);
+  const durations = await run(count, warmUp, concurrency, operation);
   const seconds = (performance.now() - startedMs) / 1000;
   durations.sort((a, b) => a - b);
   return {
@@ -22,15 +22,15 @@ export async function load(
   };
 }
 
-/** How many operations {@link load} makes for a count: what has to be prepared. */
-export function prepared(count: number): number {
+/** How many operations {@link load} runs for a count, including its warm-up: as many have to be prepared. */
+export function withWarmUp(count: number): number {
   return count + Math.ceil(count / 10);
 }
 
 async function run(
   count: number,
   first: number,
-  atOnce: number,
+  concurrency: number,
   operation: (index: number) => Promise<unknown>,
 ): Promise<number[]> {
   const durations: number[] = [];
@@ -44,26 +44,26 @@ async function run(
       durations.push(performance.now() - startedMs);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  await Promise.all(Array.from({ length: concurrency }, worker));
   return durations;
 }
 
-/** The middle one of several ratios, each of two runs that followed one another. */
+/** The median. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** How long something takes, in ms. */
+/** How long `work` takes, in ms. */
 export async function timeOf(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   await work();
   return performance.now() - startedMs;
 }
 
-/** How long the raw work and ours took in one round, right after one another, in ms. */
+/** The durations of the raw work and of the agent's work in one round, in ms. */
 export type Pair = readonly [rawMs: number, oursMs: number];
 
-/** The middle ones of several rounds. */
+/** The medians of several rounds. */
 export function medians(pairs: readonly Pair[]): { rawMs: number; oursMs: number; ratio: number } {
   return {
     rawMs: median(pairs.map(([rawMs]) => rawMs)),

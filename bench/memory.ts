@@ -5,13 +5,13 @@ import { startBuiltAgent } from './built-agent.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
-/** The resident memory of an agent as it is run in production, built and idle. */
+/** Measures the memory of an idle agent as in production. */
 export async function measureMemory(site: Site): Promise<Row> {
   const agent = await startBuiltAgent(site, 'idle-store');
   const { ownMb, storeMb } = await agent.resident();
   const megabytes = ownMb + storeMb;
   await agent.stop();
-  const bare = await bareNode();
+  const bare = await bareNodeMb();
   return {
     what: 'memory of an idle agent',
     measured: `${megabytes.toFixed(0)} MB resident`,
@@ -21,7 +21,7 @@ export async function measureMemory(site: Site): Promise<Row> {
   };
 }
 
-async function bareNode(): Promise<number> {
+async function bareNodeMb(): Promise<number> {
   const node = spawn(process.execPath, ['-e', 'console.log(process.memoryUsage.rss())'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -2,21 +2,21 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** A part of the bench that runs in a process of its own, so that it does not share the load's thread. */
-export interface Part {
+/** A part of the bench in its own process, so that it does not share a thread with the load. */
+export interface BenchProcess {
   readonly process: ChildProcess;
   stop(): Promise<void>;
 }
 
-/** Starts `file` of this folder and waits until it says `ready`. */
-export async function startPart(file: string, env: Readonly<Record<string, string>>): Promise<Part> {
+/** Starts `file` of this folder and waits until it is ready. */
+export async function startProcess(file: string, env: Readonly<Record<string, string>>): Promise<BenchProcess> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {
     env: { ...process.env, ...env },
     execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const failed = once(child, 'exit').then(() => {
-    throw new Error(`${file} ended before it was ready.`);
+    throw new Error(`${file} exited before it was ready.`);
   });
   await Promise.race([once(child, 'message'), failed]);
   failed.catch(() => undefined);
@@ -31,7 +31,7 @@ export async function startPart(file: string, env: Readonly<Record<string, strin
   };
 }
 
-/** Tells the parent that this part is ready, and resolves when the parent wants it to end. */
+/** Called in such a process: reports that it is ready, and resolves when the bench stops it. */
 export async function untilStopped(): Promise<void> {
   const disconnected = once(process, 'disconnect');
   process.send?.('ready');

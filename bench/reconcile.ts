@@ -7,16 +7,16 @@ import type { Row } from './table.ts';
 const NAMESPACES = 10_000;
 const ROUNDS = 5;
 
-/** One comparison of the broker with the store when nothing is wrong, against the listings that it needs. */
-export async function measureReconcile(site: Site, say: (line: string) => void): Promise<Row> {
+/** Measures one reconciliation without drift, against the listings that it needs. */
+export async function measureReconcile(site: Site, progress: (line: string) => void): Promise<Row> {
   const { management } = site;
-  const installation = await openInstallation(site, 'reconciled-store', say);
+  const installation = await openInstallation(site, 'reconciled-store', progress);
   const { reconcile, signal, config } = installation;
   const { rpcExchange } = contractNames(config.id);
   try {
-    say(`${NAMESPACES} namespaces for the comparison`);
-    await installation.claim(Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-compared-${index}`));
-    say('comparison of the broker with the store');
+    progress(`preparing ${NAMESPACES} namespaces`);
+    await installation.claim(Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-reconciled-${index}`));
+    progress('reconciliation');
     const raw = async (): Promise<void> => {
       await management.listBindingsInto(config.vhost, rpcExchange);
       await Promise.all([
@@ -28,14 +28,14 @@ export async function measureReconcile(site: Site, say: (line: string) => void):
     };
     // The first one derives every password.
     const { repaired, namespaces } = await reconcile(signal);
-    if (repaired !== 0 || namespaces < NAMESPACES) throw new Error('The comparison should have found nothing wrong.');
+    if (repaired !== 0 || namespaces < NAMESPACES) throw new Error('The reconciliation should have found no drift.');
     const pairs: Pair[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       pairs.push([await timeOf(raw), await timeOf(() => reconcile(signal))]);
     }
     const { rawMs, oursMs, ratio } = medians(pairs);
     return {
-      what: `comparison of ${NAMESPACES.toLocaleString('en')} accounts with nothing wrong (LMDB)`,
+      what: `reconciliation of ${NAMESPACES.toLocaleString('en')} accounts without drift (LMDB)`,
       measured: `${Math.round(oursMs)} ms`,
       limit: `the listings it needs: ${Math.round(rawMs)} ms`,
       ratio,

@@ -4,7 +4,7 @@ import type { MethodName } from '../src/contract/methods.ts';
 import { DIRECT_REPLY_TO } from '../src/contract/names.ts';
 import { type ClientCredentials, signRequest } from '../src/contract/signature.ts';
 
-/** A message that is ready to be sent, so that signing is not part of what is measured. */
+/** A message that is signed before the measurement. */
 export interface Prepared {
   readonly exchange: string;
   readonly routingKey: string;
@@ -19,7 +19,7 @@ export interface Requester {
   close(): Promise<void>;
 }
 
-/** A requester over a connection of its own. */
+/** Opens a requester on its own connection. */
 export async function openRequester(url: string): Promise<Requester> {
   const connection = await connect(url, { noDelay: true });
   const channel: Channel = await connection.createChannel();
@@ -34,7 +34,7 @@ export async function openRequester(url: string): Promise<Requester> {
   return {
     send: (message) =>
       new Promise((resolve) => {
-        if (message === undefined) throw new RangeError('More messages are sent than were prepared.');
+        if (message === undefined) throw new RangeError('Not enough messages were prepared.');
         const { exchange, routingKey, content, correlationId, headers } = message;
         waiting.set(correlationId, (reply) => {
           waiting.delete(correlationId);
@@ -52,7 +52,7 @@ export async function openRequester(url: string): Promise<Requester> {
   };
 }
 
-/** A signed request. */
+/** Signs a request. */
 export function prepareRequest(method: MethodName, body: object, credentials: ClientCredentials): Prepared {
   const content = Buffer.from(JSON.stringify(body));
   const correlationId = randomUUID();
@@ -68,7 +68,7 @@ export function prepareRequest(method: MethodName, body: object, credentials: Cl
   return { exchange: 'rpc/pulse-agent/v1', routingKey: method, content, correlationId, headers: { ...headers } };
 }
 
-/** A message for the echo, as long as a claim. */
+/** Makes a message for the echo process, as long as a claim. */
 export function prepareEcho(queue: string): Prepared {
   const content = Buffer.from(JSON.stringify({ namespace: 'taskcluster-echo', padding: 'x'.repeat(80) }));
   return {
@@ -80,7 +80,7 @@ export function prepareEcho(queue: string): Prepared {
   };
 }
 
-/** Fails the bench when a reply is an error: a refusal is fast. */
-export function mustBeResult(reply: ConsumeMessage): void {
+/** Throws when a reply is an error: a refusal would be too fast. */
+export function assertResult(reply: ConsumeMessage): void {
   if (reply.properties.type !== 'result') throw new Error(`The agent answered ${reply.content.toString()}`);
 }

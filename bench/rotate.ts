@@ -3,7 +3,7 @@ import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { HASHING_ALGORITHM } from '../src/broker/management/management.ts';
 import { hashPassword } from '../src/broker/password-hash.ts';
 import { Secret } from '../src/util/secret.ts';
-import { openInstallation, WIDTH } from './installation.ts';
+import { openInstallation, CONCURRENCY } from './installation.ts';
 import { medians, type Pair, timeOf } from './load.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
@@ -17,34 +17,38 @@ function changedUser() {
   return { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
 }
 
-/** One sweep that rotates all namespaces, against as many changed passwords. */
-export async function measureRotation(site: Site, say: (line: string) => void): Promise<Row> {
+/** Measures one sweep that rotates all namespaces, against as many raw password changes. */
+export async function measureRotation(site: Site, progress: (line: string) => void): Promise<Row> {
   const { management } = site;
-  const installation = await openInstallation(site, 'rotated-store', say);
+  const installation = await openInstallation(site, 'rotated-store', progress);
   const { rotation, intervals, signal } = installation;
   const names = Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-rotated-${index}`);
   const raw = () =>
-    forEachConcurrently(names, WIDTH, async (name) => void (await management.putUser(`raw-${name}`, changedUser())));
+    forEachConcurrently(
+      names,
+      CONCURRENCY,
+      async (name) => void (await management.putUser(`raw-${name}`, changedUser())),
+    );
   const rotateAll = async (): Promise<void> => {
-    // Later than any jitter, and later than what was promised of the standby accounts.
+    // After all jitter, and after the times until which the standby accounts were promised.
     installation.advance(2 * intervals.rotationMs);
     await rotation.sweep(signal);
   };
   try {
-    say(`${NAMESPACES} namespaces to be rotated`);
+    progress(`preparing ${NAMESPACES} namespaces`);
     await raw();
     await installation.claim(names);
-    // The first rotation makes the second account and grants its permissions, the second one uses the first again.
+    // The first rotation creates the second account with its permissions; the second one only changes a password.
     await rotateAll();
     await rotateAll();
-    say('rotations');
+    progress('rotations');
     const pairs: Pair[] = [];
     for (let round = 0; round < ROUNDS; round += 1) pairs.push([await timeOf(raw), await timeOf(rotateAll)]);
     const { rawMs, oursMs, ratio } = medians(pairs);
     return {
       what: `rotation of ${NAMESPACES} namespaces (LMDB)`,
       measured: `${Math.round(oursMs)} ms`,
-      limit: `as many raw PUTs, ${WIDTH} at once: ${Math.round(rawMs)} ms`,
+      limit: `as many raw PUTs, ${CONCURRENCY} concurrent: ${Math.round(rawMs)} ms`,
       ratio,
       atMost: 1.3,
     };

@@ -14,9 +14,9 @@ import { openSite, type Site } from './site.ts';
 import { type Row, toTable, verdict } from './table.ts';
 import { measureWatching } from './watching.ts';
 
-type Measure = (site: Site, say: (line: string) => void) => Promise<Row | readonly Row[]>;
+type Measure = (site: Site, progress: (line: string) => void) => Promise<Row | readonly Row[]>;
 
-/** What can be measured, in order; `npm run bench -- <names>` measures some of it. */
+/** All measurements, in order; `npm run bench -- <names>` runs some of them. */
 const MEASURES: Readonly<Record<string, Measure>> = {
   memory: measureMemory,
   claims: measureClaims,
@@ -31,23 +31,23 @@ const MEASURES: Readonly<Record<string, Measure>> = {
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in MEASURES));
 if (unknown.length > 0) {
-  console.error(`Nothing is called ${unknown.join(', ')} here. There is: ${Object.keys(MEASURES).join(', ')}.`);
+  console.error(`Unknown: ${unknown.join(', ')}. Choose from: ${Object.keys(MEASURES).join(', ')}.`);
   process.exit(2);
 }
-const say = (line: string): void => console.error(`… ${line}`);
+const progress = (line: string): void => console.error(`… ${line}`);
 const folder = join(WORKING_COPY, `.cache/bench-${process.pid}`);
 
-// The memory of the agent is that of the built one.
+// Memory is measured with the built agent.
 if (spawnSync('npm', ['run', '--silent', 'build'], { cwd: WORKING_COPY, stdio: 'inherit' }).status !== 0)
   process.exit(1);
 mkdirSync(folder, { recursive: true });
-const site = await openSite(folder, say);
+const site = await openSite(folder, progress);
 try {
   const rows: Row[] = [];
   for (const [name, measure] of Object.entries(MEASURES)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    say(name);
-    rows.push(...[await measure(site, say)].flat());
+    progress(name);
+    rows.push(...[await measure(site, progress)].flat());
     await site.forgetStore();
   }
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
@@ -58,7 +58,7 @@ try {
     rows: rows.map((row) => ({ ...row, verdict: verdict(row) })),
   };
   writeFileSync(join(WORKING_COPY, '.cache/bench.json'), `${JSON.stringify(results, null, 2)}\n`);
-  console.log('\nThe same as JSON: .cache/bench.json');
+  console.log('\nAs JSON: .cache/bench.json');
 } finally {
   await site.close();
   rmSync(folder, { recursive: true, force: true });

@@ -6,17 +6,17 @@ import { WORKING_COPY } from '../dev/working-copy.ts';
 import { freePorts } from '../dev/processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../dev/rabbitmq.ts';
 import { Secret } from '../src/util/secret.ts';
-import { type Part, startPart } from './processes.ts';
+import { type BenchProcess, startProcess } from './processes.ts';
 
-/** What all measurements run against: one broker and one Taskcluster stand-in, each a process of its own. */
+/** What all measurements run against: one broker and one Taskcluster stand-in, each in its own process. */
 export interface Site {
   readonly broker: LocalRabbitMQ;
   readonly management: Management;
   readonly taskclusterUrl: string;
   readonly folder: string;
-  /** Who signs in the bench; config/dev-taskcluster.yml knows it. */
+  /** The Taskcluster client that signs requests; see config/dev-taskcluster.yml. */
   readonly credentials: { readonly clientId: string; readonly accessToken: string };
-  /** Lets an agent on another store have the broker. */
+  /** Removes the marker, so that an agent with another store may use the broker. */
   forgetStore(): Promise<void>;
   /** The environment of an agent on a store. */
   agentEnvironment(storeUrl: string): Record<string, string>;
@@ -24,14 +24,14 @@ export interface Site {
 }
 
 /** Starts the site in `folder`. */
-export async function openSite(folder: string, say: (line: string) => void): Promise<Site> {
+export async function openSite(folder: string, progress: (line: string) => void): Promise<Site> {
   const broker = await startRabbitMQ({
     folder: join(folder, 'rabbitmq'),
     cacheFolder: join(WORKING_COPY, '.cache/rabbitmq'),
-    onProgress: say,
+    onProgress: progress,
   });
   const [port = 0] = await freePorts(1);
-  const taskcluster: Part = await startPart('taskcluster-process.ts', { BENCH_PORT: String(port) });
+  const taskcluster: BenchProcess = await startProcess('taskcluster-process.ts', { BENCH_PORT: String(port) });
   const { user: username, password, managementUrl } = broker;
   const url = new URL(managementUrl);
   const management = createManagement({

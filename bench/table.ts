@@ -1,15 +1,15 @@
-/** One figure of the bench with the limit it is held against. */
+/** One figure of the bench and its limit. */
 export interface Row {
   readonly what: string;
   readonly measured: string;
-  /** What was measured in the same run as the limit. */
+  /** The limit: fixed, or measured in the same run. */
   readonly limit: string;
   readonly ratio?: number;
   readonly atLeast?: number;
   readonly atMost?: number;
 }
 
-/** `met`, `missed`, or nothing where there is no target. */
+/** `met` or `missed`; empty without a target. */
 export function verdict({ ratio, atLeast, atMost }: Row): string {
   if (ratio === undefined || (atLeast === undefined && atMost === undefined)) return '';
   return ratio >= (atLeast ?? -Infinity) && ratio <= (atMost ?? Infinity) ? 'met' : 'missed';

@@ -10,7 +10,7 @@ import { contractNames } from '../src/contract/names.ts';
 import { freePorts } from '../dev/processes.ts';
 import { openInstallation } from './installation.ts';
 import { median, medians, type Pair, timeOf } from './load.ts';
-import { type Part, startPart } from './processes.ts';
+import { type BenchProcess, startProcess } from './processes.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
@@ -21,24 +21,24 @@ const NAMESPACE = 'taskcluster-watched';
 const QUEUES = 10_000;
 const ROUNDS = 7;
 
-/** Small, so that many queues can pass it without much load. */
+/** Low, so that many queues can pass it with little load. */
 const WARN_AT = 2_000;
 
-/** Queues that grow steadily, and the messages a second of the slowest and the fastest. */
+/** The queues that grow steadily, and how fast the slowest and the fastest grow, in messages a second. */
 const GROWING = 50;
 const SLOWEST = 15;
 const FASTEST = 35;
 
-/** Queues that are filled in one burst, one after the other. */
+/** The queues that are filled in one burst, one after the other. */
 const BURSTS = 8;
 
-/** Broker events that wait for an agent: pairs of a consumer that comes and one that goes. */
+/** Each adds and removes one consumer: two broker events. */
 const CONSUMERS = 20_000;
 
 const TICK_MS = 50;
 
-/** Watching among ten thousand queues. It leaves them there: nothing may be measured after it. */
-export async function measureWatching(site: Site, say: (line: string) => void): Promise<Row[]> {
+/** Measures the watching of queues among ten thousand. It leaves the queues behind, so it runs last. */
+export async function measureWatching(site: Site, progress: (line: string) => void): Promise<Row[]> {
   const settingsFile = join(site.folder, 'watching.yml');
   writeFileSync(settingsFile, JSON.stringify({ warnAtMessages: WARN_AT, deleteAtMessages: 1_000_000 }));
   const [httpPort = 0] = await freePorts(1);
@@ -46,21 +46,21 @@ export async function measureWatching(site: Site, say: (line: string) => void): 
   const environment = { ...site.agentEnvironment(`lmdb:${join(site.folder, STORE)}`), ...more };
   const config = loadConfig(environment);
   const connection = await connect(site.broker.amqpUrl);
-  let agent: Part | undefined;
+  let agent: BenchProcess | undefined;
   try {
-    say(`${QUEUES} queues for the watching`);
+    progress(`preparing ${QUEUES} queues`);
     await declareQueues(connection);
-    const rows = [await measureSurvey(site, more, say)];
-    agent = await startPart('agent-process.ts', environment);
+    const rows = [await measureSurvey(site, more, progress)];
+    agent = await startProcess('agent-process.ts', environment);
     const warnings = await readWarnings(connection, config);
-    say('queues that grow steadily');
+    progress('queues that grow steadily');
     rows.push(await measureGrowing(connection, warnings));
-    say('queues that are filled at once');
+    progress('queues that are filled in one burst');
     rows.push(await measureBursts(connection, httpPort, warnings));
     await agent.stop();
-    say('broker events');
+    progress('broker events');
     await leaveEvents(connection);
-    agent = await startPart('agent-process.ts', environment);
+    agent = await startProcess('agent-process.ts', environment);
     rows.push(await measureEvents(connection, config));
     return rows;
   } finally {
@@ -82,10 +82,10 @@ async function declareQueues(connection: ChannelModel): Promise<void> {
   for (const channel of channels) await channel.close();
 }
 
-async function measureSurvey(site: Site, environment: Environment, say: (line: string) => void): Promise<Row> {
-  const installation = await openInstallation(site, STORE, say, environment);
+async function measureSurvey(site: Site, environment: Environment, progress: (line: string) => void): Promise<Row> {
+  const installation = await openInstallation(site, STORE, progress, environment);
   const { config, signal } = installation;
-  const queues = createQueues(installation.settings);
+  const queues = createQueues(installation.context);
   try {
     await installation.claim([NAMESPACE]);
     const pairs: Pair[] = [];
@@ -107,7 +107,7 @@ async function measureSurvey(site: Site, environment: Environment, say: (line: s
   }
 }
 
-/** The listing without the agent's code. */
+/** Lists the queues without the agent's code. */
 async function listRaw({ broker }: Site, { vhost }: Config): Promise<void> {
   const url = new URL(broker.managementUrl);
   const authorization = `Basic ${Buffer.from(`${broker.user}:${broker.password}`).toString('base64')}`;
@@ -122,7 +122,7 @@ async function listRaw({ broker }: Site, { vhost }: Config): Promise<void> {
 
 type Warnings = ReadonlyMap<string, number>;
 
-/** When the warning of each queue came, in ms of this process. */
+/** Records when the warning of each queue arrives, in ms of this process. */
 async function readWarnings(connection: ChannelModel, { id }: Config): Promise<Warnings> {
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
@@ -191,7 +191,7 @@ async function measureBursts(connection: ChannelModel, httpPort: number, warning
       await sleep(TICK_MS);
     }
     lateMs.push((warnings.get(queue) ?? 0) - filledMs);
-    // Not in step with the surveys.
+    // A random pause keeps the bursts out of step with the surveys.
     await sleep(Math.random() * 5_000);
   }
   await channel.close();
@@ -207,7 +207,7 @@ async function measureBursts(connection: ChannelModel, httpPort: number, warning
   };
 }
 
-/** When the agent ended its latest survey, in ms since the epoch. */
+/** When the agent finished its latest survey, in ms since the epoch. */
 async function lastSurveyMs(httpPort: number): Promise<number> {
   const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
   const seconds = /^pulse_agent_job_last_success_timestamp_seconds\{job_name="survey-queues"\} (\S+)$/m.exec(
@@ -216,7 +216,7 @@ async function lastSurveyMs(httpPort: number): Promise<number> {
   return Number(seconds) * 1000;
 }
 
-/** Makes events while no agent takes them. */
+/** Causes events while no agent consumes them. */
 async function leaveEvents(connection: ChannelModel): Promise<void> {
   const channels = await Promise.all(Array.from({ length: 16 }, () => connection.createChannel()));
   const numbers = Array.from({ length: CONSUMERS }, (_, number) => number);

@@ -8,7 +8,7 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 export interface PlannedStep {
   readonly namespace: string;
   /**
-   * `rotate`; `rename`: name another agent secret for the next generation; `tell`: tell of the end that is near;
+   * `rotate`; `rename`: name another agent secret for the next generation; `textOf`: tell of the end that is near;
    * `delete`: delete all that the namespace owns; `recheck`: compare both accounts after a revocation.
    */
   readonly action: 'rotate' | 'rename' | 'tell' | 'delete' | 'recheck';

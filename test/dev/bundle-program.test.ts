@@ -55,6 +55,6 @@ describe('the bundled program', function () {
     const folder = makeFolder('bundle');
     const program = join(folder, 'program.ts');
     writeFileSync(program, "const { ObjectId } = await import('mongodb');\nconsole.log(ObjectId.name);\n");
-    await assert.rejects(bundleProgram(folder, program), /import\(\) of node_modules\/mongodb\/.*: put what uses it/);
+    await assert.rejects(bundleProgram(folder, program), /import\(\) of node_modules\/mongodb\/.*: move its use/);
   });
 });

@@ -44,7 +44,7 @@ describe('a MongoDB server for tests', () => {
     await assert.rejects(startMongoDB({ folder, cacheFolder: folder }), (error) => {
       assert.ok(error instanceof NoMongoDB);
       assert.equal(error.tried.length, 4);
-      assert.match(error.message, /MONGODB_URL is not set; .*\/nowhere\/mongod.*switched off; .*no go on this machine/);
+      assert.match(error.message, /MONGODB_URL is not set; .*\/nowhere\/mongod.*disabled; .*no go on this machine/);
       return true;
     });
   });

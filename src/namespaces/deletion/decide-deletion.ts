@@ -11,7 +11,7 @@ export interface DeletionContext {
 
 /**
  * What to do about the end of a namespace:
- * - `tell`: write this record, then tell that it is about to end;
+ * - `textOf`: write this record, then tell that it is about to end;
  * - `begin`: write this record, tell unless that was done, and delete;
  * - `delete`: go on with the deletion;
  * - `wait`: nothing.
