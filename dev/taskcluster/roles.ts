@@ -75,8 +75,8 @@ function checkForCycles(rules: readonly Rule[]): void {
   const visit = (rule: Rule, path: readonly Rule[]): void => {
     if (done.has(rule)) return;
     if (path.includes(rule)) {
-      const circle = [...path.slice(path.indexOf(rule)), rule].map((each) => each.pattern);
-      throw new Error(`Roles depend on each other in a circle. Break it: ${circle.join(' -> ')}.`);
+      const cycle = [...path.slice(path.indexOf(rule)), rule].map((each) => each.pattern);
+      throw new Error(`Roles depend on each other in a cycle. Break it: ${cycle.join(' -> ')}.`);
     }
     // With the parameter '*' a scope reaches every role that it could reach with any other parameter.
     const reached = grantedBy(rule, rule.pattern);

@@ -7,7 +7,7 @@ import type { Readable, Writable } from 'node:stream';
 import { makeFolder } from '../support/folders.ts';
 
 describe('bootstrap', () => {
-  it('runs a TypeScript file with its arguments and ends with its exit code', async () => {
+  it('runs a TypeScript file with its arguments and exits with its exit code', async () => {
     const { child, output } = await bootstrap('console.log(process.argv.slice(2).join(" ")); process.exit(7);', [
       'a',
       '--b',
@@ -24,30 +24,30 @@ describe('bootstrap', () => {
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    it(`passes ${signal} on, and waits for an orderly end`, async () => {
+    it(`forwards ${signal} and waits for the exit`, async () => {
       const { child, output } = await bootstrap(`
         const timer = setInterval(() => undefined, 1000);
         const mayEnd = new Promise((resolve) => process.stdin.resume().once('end', resolve));
-        process.on('${signal}', () => mayEnd.then(() => { console.log('ended'); clearInterval(timer); }));
+        process.on('${signal}', () => mayEnd.then(() => { console.log('done'); clearInterval(timer); }));
         console.log('up');
       `);
       await once(child.stdout, 'data');
       child.kill(signal);
       child.stdin.end();
       const [code] = await once(child, 'close');
-      assert.equal(output(), 'up\nended\n');
+      assert.equal(output(), 'up\ndone\n');
       assert.equal(code, 0);
     });
   }
 
-  it('ends by the signal that ended the file', async () => {
+  it('dies of the signal that the file died of', async () => {
     const { child } = await bootstrap('console.log("up"); setInterval(() => undefined, 1000);');
     await once(child.stdout, 'data');
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'close'), [null, 'SIGTERM']);
   });
 
-  it('says what to do when it is called without a file', async () => {
+  it('prints its usage when called without a file', async () => {
     const child = spawn(process.execPath, ['dev/bootstrap.js'], { stdio: ['ignore', 'ignore', 'pipe'] });
     const [text] = await once(child.stderr, 'data');
     assert.match(String(text), /^Say which file to run: .*\n$/);

@@ -6,7 +6,7 @@ import { builtProgram } from '../support/built-agent.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
 
-/** Packages that are not in it: the first has a native part, the second is looked up when it is needed. */
+/** Packages outside the bundle: the first has a native part, the second is imported at run time. */
 const OUTSIDE = new Set(['lmdb', 're2js']);
 
 describe('the bundled program', function () {
@@ -22,13 +22,13 @@ describe('the bundled program', function () {
     return files.map((file) => [file, readFileSync(join(folder, file), 'utf8')] as const);
   };
 
-  it('finds what it reads of its package', async () => {
+  it('finds its package.json', async () => {
     const run = await runCommandLine(['--version'], {});
     assert.equal(await run.exited, 0);
     assert.equal(run.stdout().trim(), version);
   });
 
-  it('comes with the licences of all packages that are in it, and the addresses of their sources', async () => {
+  it('comes with the licences and source addresses of all its packages', async () => {
     const licences = readFileSync(join(await builtProgram(), '../licences.txt'), 'utf8');
     const [, ...entries] = licences.split(`\n\n${'-'.repeat(80)}\n\n`);
     for (const entry of entries) assert.match(entry, /^.+ \(.+\)\nSources: .+\n\n[^]{10,}/);
@@ -38,20 +38,20 @@ describe('the bundled program', function () {
     }
   });
 
-  it('has of zod only what is used, which takes import * as z', async () => {
+  it('contains only the used parts of zod, because of import * as z', async () => {
     for (const [file, text] of await chunks()) {
-      assert.doesNotMatch(text, /Ongeldige invoer/, `${file} has its locales`);
+      assert.doesNotMatch(text, /Ongeldige invoer/, `${file} contains zod's locales`);
     }
   });
 
-  it('has no lines that would flood a terminal when Node shows one that throws', async () => {
+  it('has short lines, because Node prints the whole line of an uncaught error', async () => {
     for (const [file, text] of await chunks()) {
-      // Texts stay whole.
+      // String literals are not split.
       assert.ok(!text.split('\n').some((line) => line.length > 30_000), file);
     }
   });
 
-  it('is not made with import() of a package, of which a bundle has no names', async () => {
+  it('is refused with import() of a package, whose named exports a bundle loses', async () => {
     const folder = makeFolder('bundle');
     const program = join(folder, 'program.ts');
     writeFileSync(program, "const { ObjectId } = await import('mongodb');\nconsole.log(ObjectId.name);\n");

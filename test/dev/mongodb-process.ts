@@ -1,6 +1,6 @@
 import { startMongoDB } from '../../dev/mongodb.ts';
 
-// A process of its own that starts a server and prints its URL once it answers.
+// Starts a server in this process and prints its URL.
 const [folder = ''] = process.argv.slice(2);
 const server = await startMongoDB({ folder });
 process.stdout.write(`${server.url}\n`);

@@ -25,7 +25,7 @@ function setVariable(name: string, value: string | undefined): void {
 }
 
 describe('a MongoDB server for tests', () => {
-  it('is the one of MONGODB_URL when that is set, and is left alone', async () => {
+  it('is the one of MONGODB_URL, and is not stopped', async () => {
     withEnvironment({ MONGODB_URL: 'mongodb://given.example/' });
     const server = await startMongoDB({ folder: makeFolder('mongodb') });
     assert.deepStrictEqual([server.kind, server.url], ['given', 'mongodb://given.example/']);
@@ -33,7 +33,7 @@ describe('a MongoDB server for tests', () => {
     await server.kill();
   });
 
-  it('is missed with one sentence that names all that was tried', async () => {
+  it('cannot be had: one sentence names every way that was tried', async () => {
     withEnvironment({
       MONGODB_URL: undefined,
       MONGOMS_SYSTEM_BINARY: '/nowhere/mongod',
@@ -49,10 +49,10 @@ describe('a MongoDB server for tests', () => {
     });
   });
 
-  describe('that is started here', () => {
+  describe('started by this process', () => {
     const mongodb = useSharedMongoDB();
 
-    it('ends with the process that started it, even when that is killed', async function () {
+    it('dies with that process, even when that is killed', async function () {
       this.timeout(MONGODB_START_MS);
       if (mongodb().kind === 'given') skipBecause(this, 'MONGODB_URL is set: no server is started');
       const child = spawn(process.execPath, ['--import=tsx', 'test/dev/mongodb-process.ts', makeFolder('mongodb')], {
@@ -66,7 +66,7 @@ describe('a MongoDB server for tests', () => {
       while (!(await portIsFree(port))) await delay(20);
     });
 
-    it('is stopped in order, and killed', async function () {
+    it('can be stopped and killed', async function () {
       this.timeout(MONGODB_START_MS);
       if (mongodb().kind === 'given') skipBecause(this, 'MONGODB_URL is set: no server is started');
       for (const end of ['stop', 'kill'] as const) {

@@ -12,7 +12,7 @@ import { makeFolder } from '../support/folders.ts';
 import { skipBecause } from '../support/skip.ts';
 
 describe('tied processes', () => {
-  it('end on SIGTERM', async () => {
+  it('exit on SIGTERM', async () => {
     const sleeper = await spawnTied('sleep', ['600'], { env: process.env, outputFd: 2 });
     assert.equal(sleeper.running(), true);
     await sleeper.stop(10_000);
@@ -20,7 +20,7 @@ describe('tied processes', () => {
     assert.equal(sleeper.running(), false);
   });
 
-  it('are killed with what they started when they do not heed SIGTERM', async () => {
+  it('are killed with their descendants when they ignore SIGTERM', async () => {
     const output = join(makeFolder('tied'), 'output');
     const script = 'trap "" TERM; sleep 600 & echo $!; wait; wait';
     const stubborn = await spawnTied('sh', ['-c', script], { env: process.env, outputFd: openSync(output, 'w') });
@@ -30,7 +30,7 @@ describe('tied processes', () => {
     assert.equal(runs(grandchild), false);
   });
 
-  it('are refused with an error when there is no such program', async () => {
+  it('are refused when the program does not exist', async () => {
     for (const command of ['/absent/program', 'absent-program']) {
       await assert.rejects(spawnTied(command, [], { env: process.env, outputFd: 2 }), /There is no program/);
     }
@@ -60,7 +60,7 @@ describe('free ports', () => {
     assert.deepEqual(await Promise.all(ports.map((port) => portIsFree(port))), Array(50).fill(true));
   });
 
-  it('leave out one that is taken', async () => {
+  it('do not include one that is in use', async () => {
     const [taken = 0] = await freePorts(1);
     const server = createServer().listen(taken, '127.0.0.1');
     await once(server, 'listening');
@@ -71,7 +71,7 @@ describe('free ports', () => {
   });
 });
 
-/** A program that starts a tied process, writes its id into `output`, and would then live for ever. */
+/** A program that starts a tied process, writes its pid to `output`, and then runs forever. */
 async function program(output: string): Promise<string> {
   const module = pathToFileURL(await builtFile('dev/processes.js')).href;
   return `
@@ -91,7 +91,7 @@ async function untilText(file: string): Promise<number> {
   }
 }
 
-/** Whether the process runs; one that ended and was not yet looked after by its parent does not. */
+/** Whether the process runs; a zombie does not. */
 function runs(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

@@ -16,9 +16,10 @@ describe('a private RabbitMQ', function () {
   before(async () => {
     broker = await startRabbitMQ({ folder: makeFolder('rabbitmq'), extraConfig: 'heartbeat = 17' });
     addRunCleanup(() => broker.kill());
+    await manage(broker, 'PUT', '/vhosts/kept');
   });
 
-  it('serves AMQP and the management API to a user of its own, with the extra configuration', async () => {
+  it('serves AMQP and the management API to its own user, with the extra configuration', async () => {
     const connection = await openConnection(broker.amqpUrl);
     const tuned = connection.connection as unknown as { heartbeat: number };
     assert.equal(tuned.heartbeat, 17);
@@ -28,12 +29,7 @@ describe('a private RabbitMQ', function () {
     assert.equal((body as { name: string }).name, broker.user);
   });
 
-  it('has the event exchange', async () => {
-    const { body } = await manage(broker, 'GET', '/exchanges/%2F/amq.rabbitmq.event');
-    assert.equal((body as { type: string }).type, 'topic');
-  });
-
-  it('shows its secrets to its owner only', () => {
+  it('keeps its secrets in files that only their owner can read', () => {
     for (const name of ['rabbitmq.conf', 'identity.json', 'home/.erlang.cookie']) {
       assert.equal(statSync(join(broker.folder, name)).mode & 0o077, 0, name);
     }
@@ -49,28 +45,7 @@ describe('a private RabbitMQ', function () {
     );
   });
 
-  it('can be told things by rabbitmqctl', async () => {
-    const version = await broker.rabbitmqctl(['version']);
-    assert.match(version, /^\d+\.\d+/m);
-    assert.match(await broker.rabbitmqctl(['list_users']), new RegExp(`${broker.user}\\t\\[administrator\\]`));
-    await assert.rejects(broker.rabbitmqctl(['no-such-command']));
-  });
-
-  it('keeps definitions, user and ports over a restart', async () => {
-    await manage(broker, 'PUT', '/vhosts/kept');
-    await broker.restart();
-    await manage(broker, 'GET', '/vhosts/kept');
-    await openConnection(broker.amqpUrl);
-  });
-
-  it('comes back after a crash', async () => {
-    await broker.kill();
-    assert.equal(broker.running(), false);
-    await broker.start();
-    await manage(broker, 'GET', '/vhosts/kept');
-  });
-
-  it('leaves no process and no port when it stops', async () => {
+  it('leaves no process and no open port when it stops', async () => {
     await broker.stop();
     await broker.stop();
     assert.deepEqual(await leftOf(broker), []);
@@ -78,7 +53,7 @@ describe('a private RabbitMQ', function () {
     assert.equal(await portIsFree(broker.managementPort), true);
   });
 
-  it('comes back from its folder in another process, as it was', async () => {
+  it('starts from its folder with the same data, user and ports', async () => {
     const again = await startRabbitMQ({ folder: broker.folder });
     addRunCleanup(() => again.kill());
     assert.equal(again.amqpUrl, broker.amqpUrl);
@@ -87,7 +62,7 @@ describe('a private RabbitMQ', function () {
     assert.deepEqual(await leftOf(again), []);
   });
 
-  it('says in one sentence where to look when it does not come up, and leaves nothing', async () => {
+  it('rejects with the path of its log when it does not start, and leaves no process', async () => {
     const folder = makeFolder('broken');
     await assert.rejects(startRabbitMQ({ folder, extraConfig: 'no.such.setting = 1' }), (error: Error) => {
       assert.ok(isAgentError(error, 'BrokerUnavailable'));
@@ -96,7 +71,7 @@ describe('a private RabbitMQ', function () {
     assert.deepEqual(await leftOf({ folder }), []);
   });
 
-  it('gives up starting when told to, and leaves nothing', async () => {
+  it('aborts its start when the signal does, and leaves no process', async () => {
     const folder = makeFolder('aborted');
     const abort = new AbortController();
     const starting = startRabbitMQ({
@@ -109,17 +84,17 @@ describe('a private RabbitMQ', function () {
   });
 });
 
-/** Broker and epmd have a home of their own in the folder, and pass it on to what they start. */
+/** The broker and its epmd have this HOME, and so do the processes that they start. */
 function homeOf(broker: { folder: string }): string {
   return `HOME=${join(broker.folder, 'home')}`;
 }
 
-/** The processes that are left of it. The helpers of a node end a moment after the node. */
+/** The processes that it left behind; the helpers of a node exit a moment after the node. */
 async function leftOf(broker: { folder: string }): Promise<unknown[]> {
   return await killMarked(homeOf(broker), 2000);
 }
 
-/** The local addresses on which the processes listen, from what Linux tells of their sockets. */
+/** The local addresses on which the processes listen, according to /proc. */
 function listeningAddresses(pids: readonly number[]): string[] {
   const sockets = new Set(
     pids.flatMap((pid) =>
@@ -142,7 +117,7 @@ function listeningAddresses(pids: readonly number[]): string[] {
   );
 }
 
-/** Addresses are in hexadecimal, in the byte order of the machine, before a colon. */
+/** Decodes an address of /proc/net/tcp: hexadecimal in the machine's byte order, before a colon. */
 function addressOf(local: string): string {
   const hex = local.split(':')[0] ?? '';
   if (hex === '00000000000000000000000001000000') return '::1';

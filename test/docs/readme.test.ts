@@ -16,7 +16,7 @@ describe('README.md', function () {
 
   before('npm run demo -- --keep', async () => {
     demo = openShell(readme.take('npm run demo -- --keep').text);
-    await demo.printed('Everything keeps running until Ctrl-C', DEMO_MS);
+    await demo.printed('The installation runs until Ctrl-C', DEMO_MS);
   });
 
   it('the demo shows what is promised', () => {

@@ -10,7 +10,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
   });
   after(() => service.close());
 
-  it('says who signed, with sorted scopes in normal form and those of everybody', async () => {
+  it('returns the signer, its sorted and normalised scopes, and those of assume:anonymous', async () => {
     assert.deepEqual(await ask(service, sign('plain')), {
       status: 'auth-success',
       scheme: 'hawk',
@@ -20,16 +20,16 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
     });
   });
 
-  it('echoes the payload hash without looking at it', async () => {
+  it('echoes the payload hash without checking it', async () => {
     assert.equal((await ask(service, sign('plain', { hash: 'not-a-hash' })))['hash'], 'not-a-hash');
   });
 
-  it('takes the same nonce again and again', async () => {
+  it('accepts the same nonce repeatedly', async () => {
     const header = sign('plain', { nonce: 'again' });
     for (let i = 0; i < 3; i += 1) assert.equal((await ask(service, header))['status'], 'auth-success');
   });
 
-  it('answers no-auth without authorization, and with an empty one', async () => {
+  it('answers no-auth to an absent or empty authorization', async () => {
     for (const reply of [await ask(service), await ask(service, '')]) {
       const { expires, ...others } = reply;
       assert.deepEqual(others, { status: 'no-auth', scheme: 'none', scopes: ANONYMOUS });
@@ -37,7 +37,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
     }
   });
 
-  it('refuses a wrong key, and parts other than those signed', async () => {
+  it('refuses a wrong key, and a request that differs from the signed one', async () => {
     assert.equal(await failure(service, sign('plain', { key: 'another-key' })), 'Unauthorized: Bad mac');
     for (const parts of [{ host: 'other' }, { port: 444 }, { resource: '/v1/ping' }, { method: 'put' }]) {
       const reply = await ask(service, sign('plain'), parts);
@@ -45,7 +45,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
     }
   });
 
-  it('allows 15 minutes of clock difference each way and no more', async () => {
+  it('allows a clock difference of 15 minutes in either direction', async () => {
     const now = Math.floor(Date.now() / 1000);
     for (const timestamp of [now - 890, now + 890]) {
       assert.equal((await ask(service, sign('plain', { timestamp })))['status'], 'auth-success');
@@ -73,7 +73,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
     assert.equal(await failure(service, 'Hawk id="plain"'), 'Bad Request: Missing attributes');
   });
 
-  it('parses ext before it looks for the key', async () => {
+  it('parses ext before it looks up the key', async () => {
     assert.equal(await failure(service, sign('nobody', { ext: '{"broken' })), 'Failed to parse ext');
     assert.equal(await failure(service, sign('plain', { ext: 'null' })), 'Failed to parse ext');
   });
@@ -100,7 +100,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
     assert.deepEqual((await ask(service, sign('nested')))['scopes'], nested);
   });
 
-  it('knows a changed client from the next call on', async () => {
+  it('uses a changed client from the next call on', async () => {
     service.setClient({ clientId: 'short-lived', accessToken: TOKEN });
     assert.equal((await ask(service, sign('short-lived')))['status'], 'auth-success');
     service.removeClient('short-lived');

@@ -32,7 +32,7 @@ describe('behaviour of the Taskcluster stand-in', () => {
     await assert.rejects(call(100), { code: 'ECONNABORTED' });
   });
 
-  it('can fail, cut connections, and talk nonsense', async () => {
+  it('can fail, cut connections, and send wrong answers', async () => {
     service.behave({ mode: 'failing', status: 503 });
     await assert.rejects(call(), { statusCode: 503 });
     service.behave({ mode: 'cutting' });
@@ -43,7 +43,7 @@ describe('behaviour of the Taskcluster stand-in', () => {
     await assert.rejects(call());
   });
 
-  it('can be gone and come back on the same port', async () => {
+  it('can go down and come back on the same port', async () => {
     await call();
     await service.refuseConnections();
     await assert.rejects(call(), { code: 'ECONNREFUSED' });
@@ -52,13 +52,13 @@ describe('behaviour of the Taskcluster stand-in', () => {
     assert.equal(service.calls.authenticateHawk, 2);
   });
 
-  it('misbehaves only where told', async () => {
+  it('can misbehave in one service only', async () => {
     service.behave({ mode: 'failing' }, 'notify');
     await call();
     assert.equal((await fetch(`${service.rootUrl}/api/notify/v1/ping`)).status, 500);
   });
 
-  it('can be told by HTTP, and says there what happened', async () => {
+  it('can be controlled and queried over HTTP', async () => {
     const put = (body: object): Promise<Response> =>
       fetch(`${service.rootUrl}/_dev/behaviour`, {
         method: 'PUT',
@@ -74,36 +74,36 @@ describe('behaviour of the Taskcluster stand-in', () => {
     assert.deepEqual(await (await fetch(`${service.rootUrl}/_dev/mails`)).json(), []);
   });
 
-  it('ends when its signal aborts, whatever it still holds', async () => {
-    const ending = new AbortController();
-    const other = await startTaskcluster({ signal: ending.signal });
+  it('closes when its signal aborts, even with an unanswered request', async () => {
+    const closing = new AbortController();
+    const other = await startTaskcluster({ signal: closing.signal });
     other.behave({ mode: 'hanging' });
     const hanging = fetch(`${other.rootUrl}/api/auth/v1/ping`);
-    // The connection is there when a second request on another one is answered.
+    // When a second request is answered, the first one's connection is open.
     await fetch(`${other.rootUrl}/_dev/calls`);
-    ending.abort();
+    closing.abort();
     await assert.rejects(hanging);
     await assert.rejects(fetch(`${other.rootUrl}/_dev/calls`));
   });
 
-  it('refuses a list of clients with faults, each in words', async () => {
+  it('refuses a faulty list of clients and names each fault', async () => {
     await assert.rejects(
       startTaskcluster({ directory: { clients: [{ clientId: 'a b', accessToken: 'short' }] } }),
       /clients\.0\.clientId: .*clients\.0\.accessToken: /,
     );
-    const circle = { roles: [{ roleId: 'a*', scopes: ['assume:ab<..>'] }] };
-    await assert.rejects(startTaskcluster({ directory: circle }), /in a circle/);
+    const cycle = { roles: [{ roleId: 'a*', scopes: ['assume:ab<..>'] }] };
+    await assert.rejects(startTaskcluster({ directory: cycle }), /in a cycle/);
     const star = { roles: [{ roleId: 'a*', scopes: ['b*<..>'] }] };
     await assert.rejects(startTaskcluster({ directory: star }), /Remove the star/);
     const several = { roles: [{ roleId: 'a*', scopes: ['<..><..>'] }] };
     await assert.rejects(startTaskcluster({ directory: several }), /Leave one/);
   });
 
-  it('refuses a port that is taken', async () => {
+  it('refuses a port that is in use', async () => {
     await assert.rejects(startTaskcluster({ port: service.port }), { code: 'EADDRINUSE' });
   });
 
-  it('runs alone', async () => {
+  it('runs as a program', async () => {
     const args = ['--import', 'tsx', 'dev/taskcluster/main.ts'];
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
     const exited = once(child, 'exit');

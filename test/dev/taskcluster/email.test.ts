@@ -17,12 +17,12 @@ describe('notify email of the Taskcluster stand-in', () => {
 
   const mailer = () => notifyAs(service, service.credentials('mailer'));
 
-  it('sends for who has the scope, and records it', async () => {
+  it('sends for a client with the scope, and records the mail', async () => {
     await mailer().email({ ...mail('sent'), link: { text: 'Look', href: 'https://example.com/x' } });
     assert.equal(service.mails.filter(({ subject }) => subject === 'sent').length, 1);
   });
 
-  it('sends the same only once, and to silent addresses nothing, without an error', async () => {
+  it('drops repetitions, and mails to silent addresses, without an error', async () => {
     await mailer().email(mail('twice'));
     await mailer().email(mail('twice'));
     await mailer().email(mail('silent', 'quiet@example.com'));
@@ -35,7 +35,7 @@ describe('notify email of the Taskcluster stand-in', () => {
     await assert.rejects(sending, { statusCode: 400, code: 'DenylistedAddress' });
   });
 
-  it('refuses who lacks the scope, and who does not sign or signs wrongly', async () => {
+  it('refuses a client without the scope, and missing or wrong signatures', async () => {
     const insufficient = { statusCode: 403, code: 'InsufficientScopes' };
     await assert.rejects(mailer().email(mail('x', 'owner@example.org')), insufficient);
     await assert.rejects(notifyAs(service, service.credentials('plain')).email(mail('x')), insufficient);
@@ -44,7 +44,7 @@ describe('notify email of the Taskcluster stand-in', () => {
     await assert.rejects(wrong, { statusCode: 401, code: 'AuthenticationFailed' });
   });
 
-  it('refuses what breaks the schema, whoever sends it', async () => {
+  it('refuses what violates the schema, before it checks the signature', async () => {
     const faults: object[] = [
       { address: 'nobody' },
       { subject: '' },
@@ -59,7 +59,7 @@ describe('notify email of the Taskcluster stand-in', () => {
     }
   });
 
-  it('checks the payload hash, where one was signed', async () => {
+  it('checks the payload hash if one was signed', async () => {
     const url = `${service.rootUrl}/api/notify/v1/email`;
     const send = async (signed: string, sent: string): Promise<number> => {
       const credentials = { id: 'mailer', key: TOKEN, algorithm: 'sha256' as const };

@@ -34,12 +34,12 @@ describe('authorizedScopes at the Taskcluster stand-in', () => {
   });
   after(() => service.close());
 
-  it('limit the scopes, but not those of everybody', async () => {
+  it('limit the scopes, except those of assume:anonymous', async () => {
     const reply = await ask(service, sign('plain', { ext: { authorizedScopes: ['a:7'] } }));
     assert.deepEqual(reply['scopes'], ['a:7', ...ANONYMOUS]);
   });
 
-  it('may name what a role gives, and what everybody has', async () => {
+  it('may include scopes from roles, and those of assume:anonymous', async () => {
     for (const scope of ['queue:red', 'public:read']) {
       assert.equal(
         (await ask(service, sign('member', { ext: { authorizedScopes: [scope] } })))['status'],
@@ -48,7 +48,7 @@ describe('authorizedScopes at the Taskcluster stand-in', () => {
     }
   });
 
-  it('are refused when the client has not got them or they are malformed', async () => {
+  it('are refused when malformed, or beyond the scopes of the client', async () => {
     const refused = await failure(service, sign('plain', { ext: { authorizedScopes: ['c'] } }));
     assert.match(String(refused), /^Supplied credentials do not satisfy authorizedScopes/);
     assert.equal(
@@ -69,7 +69,7 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
   });
   after(() => service.close());
 
-  it('have the scopes of the certificate and end with it', async () => {
+  it('have the scopes of the certificate and expire with it', async () => {
     const expiryMs = Date.now() + HOUR_MS;
     const reply = await ask(service, signWith(temporary({ scopes: ['a:9', 'queue:red'], expiryMs })));
     assert.equal(reply['clientId'], 'issuer');
@@ -82,13 +82,13 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
     assert.deepEqual(reply['scopes'], ['a:3', ...ANONYMOUS]);
   });
 
-  it('can have a name that the issuer may give', async () => {
+  it('can have a name that the issuer may create', async () => {
     const reply = await ask(service, signWith(temporary({ clientId: 'named/one', scopes: ['a:9'] })));
     assert.equal(reply['status'], 'auth-success');
     assert.equal(reply['clientId'], 'named/one');
   });
 
-  it('are refused under a name that the issuer may not give, or another than was signed', async () => {
+  it('are refused with a name that the issuer may not create, or that differs from the signed one', async () => {
     const wrongName = temporary({ clientId: 'other/one', scopes: ['a:9'] });
     assert.equal(
       await failure(service, signWith(wrongName)),
@@ -105,14 +105,14 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
     );
   });
 
-  it('are refused with scopes that the issuer has not got', async () => {
+  it('are refused with scopes that the issuer does not have', async () => {
     assert.match(
       String(await failure(service, signWith(temporary({ scopes: ['b'] })))),
       /doesn't satisfy all certificate/,
     );
   });
 
-  it('are refused when the issuer is gone, disabled or expired', async () => {
+  it('are refused when the issuer was deleted, is disabled or has expired', async () => {
     for (const issuer of ['nobody', 'disabled', 'expired']) {
       const credentials = temporary({ clientId: 'named/one', scopes: [], issuer });
       assert.match(
@@ -122,7 +122,7 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
     }
   });
 
-  it('have 5 minutes of leeway at both ends', async () => {
+  it('have a leeway of 5 minutes at both ends', async () => {
     for (const times of [{ startMs: minutes(4) }, { startMs: minutes(-60), expiryMs: minutes(-4) }]) {
       assert.equal((await ask(service, signWith(temporary({ scopes: ['a:9'], ...times }))))['status'], 'auth-success');
     }
@@ -165,17 +165,17 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
     assert.equal(await failure(service, header), 'ext.certificate must be a JSON object');
   });
 
-  it('are refused without any scope: the service and its client do not sign the same then', async () => {
+  it('are refused without scopes, because service and client then sign different texts', async () => {
     const refused = await failure(service, signWith(temporary({ scopes: [] })));
     assert.equal(refused, 'ext.certificate.signature is not valid');
   });
 
-  it('are worth nothing without the certificate', async () => {
+  it('are invalid without the certificate', async () => {
     const { accessToken } = temporary({ scopes: [] });
     assert.equal(await failure(service, sign('issuer', { key: accessToken })), 'Unauthorized: Bad mac');
   });
 
-  it('with a hundred scopes do not fit into the header', async () => {
+  it('with a hundred scopes exceed the header', async () => {
     const many = Array.from({ length: 100 }, (_, index) => `a:some-longer-scope-with-a-number-${index}`);
     assert.equal(await failure(service, signWith(temporary({ scopes: many }))), 'Bad Request: Header length too long');
   });

@@ -4,11 +4,11 @@ import taskcluster, { type Credentials } from 'taskcluster-client';
 import type { DirectoryInput } from '../../../dev/taskcluster/clients-file.ts';
 import { type LocalTaskcluster, startTaskcluster } from '../../../dev/taskcluster/server.ts';
 
-/** What the signatures are about. */
+/** The signed request. */
 export const PARTS = { host: 'pulse-agent', port: 443, resource: '/v1/claim-namespace?replyTo=q&correlationId=1' };
-/** The access token of every client here. */
+/** The access token of all clients. */
 export const TOKEN = 'for-tests-only-0000000000000000000000';
-/** The scopes of everybody. */
+/** The scopes that every client has. */
 export const ANONYMOUS = ['assume:anonymous', 'public:read'];
 
 const DIRECTORY: DirectoryInput = {
@@ -35,7 +35,7 @@ const DIRECTORY: DirectoryInput = {
   mail: { denylisted: ['no@example.com'], silent: ['quiet@example.com'] },
 };
 
-/** A stand-in with a few clients and roles. */
+/** Starts a stand-in with a few clients and roles. */
 export function startService(): Promise<LocalTaskcluster> {
   return startTaskcluster({ directory: DIRECTORY });
 }
@@ -48,13 +48,13 @@ export interface Signing {
   key?: string;
 }
 
-/** Signs a request that exists only as text, as a client does. */
+/** Signs a request, as a client does. */
 export function sign(clientId: string, signing: Signing = {}): string {
   const ext = typeof signing.ext === 'object' ? JSON.stringify(signing.ext) : signing.ext;
   return hawk.header(`https://${PARTS.host}${PARTS.resource}`, 'POST', {
     credentials: { id: clientId, key: signing.key ?? TOKEN, algorithm: 'sha256' },
     ...(ext === undefined ? {} : { ext: Buffer.from(ext).toString('base64') }),
-    // Hawk signs what it is given, and a forger gives text
+    // Hawk signs any value, and a forger may use text.
     ...(signing.timestamp === undefined ? {} : { timestamp: signing.timestamp as number }),
     ...(signing.nonce === undefined ? {} : { nonce: signing.nonce }),
     ...(signing.hash === undefined ? {} : { hash: signing.hash }),
@@ -68,7 +68,7 @@ export function signWith(credentials: Credentials, authorizedScopes?: string[]):
   return sign(credentials.clientId, { key: credentials.accessToken, ext: { certificate, authorizedScopes } });
 }
 
-/** Asks the service through taskcluster-client, with other parts of the request if told. */
+/** Calls authenticateHawk through taskcluster-client; `parts` replaces parts of the request. */
 export async function ask(
   service: LocalTaskcluster,
   authorization?: string,
