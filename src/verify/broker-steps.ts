@@ -1,15 +1,20 @@
 import type { Management } from '../broker/management/management.ts';
 import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Config } from '../config/config.ts';
-import { failed, type Finding, ok, type Step, warning } from './finding.ts';
-import { agentRights, brokerEventRights, missingRights, type NeededRight } from './rights.ts';
+import { failed, type StepResult, ok, type Step, warning } from './step.ts';
+import {
+  agentPermissions,
+  brokerEventPermissions,
+  missingPermissions,
+  type RequiredPermission,
+} from './permissions.ts';
 
 /** The oldest RabbitMQ that the agent is tried with, and the oldest that its makers still support in 2026. */
 const OLDEST_VERSION = [3, 10] as const;
 const SUPPORTED_MAJOR = 4;
 
 /** What the steps of the broker are made of. */
-export interface BrokerStepsParts {
+export interface BrokerStepsOptions {
   readonly config: Pick<Config, 'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl'>;
   readonly management: Management;
   /** Opens an AMQP connection and closes it. */
@@ -17,27 +22,27 @@ export interface BrokerStepsParts {
 }
 
 /** The broker answers, is new enough, has its plugins, and lets the agent do what it must. */
-export function brokerSteps({ config, management, tryConnection }: BrokerStepsParts): Step[] {
+export function brokerSteps({ config, management, tryConnection }: BrokerStepsOptions): Step[] {
   const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
   return [
     {
       name: 'management-api',
       about: "RabbitMQ's management API",
       needs: [],
-      run: async (signal) => judgeIdentity(await management.whoAmI({ signal })),
+      run: async (signal) => checkIdentity(await management.whoAmI({ signal })),
     },
     {
       name: 'broker-version',
       about: 'version of RabbitMQ',
       needs: ['management-api'],
-      run: async (signal) => judgeVersion(await management.overview({ signal })),
+      run: async (signal) => checkVersion(await management.overview({ signal })),
     },
     {
       name: 'event-exchange',
       about: "RabbitMQ's event exchange",
       needs: ['management-api'],
       run: async (signal) =>
-        judgeEventExchange(await management.hasExchange(config.eventVhost, EVENT_EXCHANGE, { signal }), config),
+        checkEventExchange(await management.hasExchange(config.eventVhost, EVENT_EXCHANGE, { signal }), config),
     },
     {
       name: 'agent-connection',
@@ -55,16 +60,19 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsPa
       async run(signal) {
         const inVhost = await management.getPermissions(config.vhost, agentUser, { signal });
         const inEventVhost = await management.getPermissions(config.eventVhost, agentUser, { signal });
-        return judgeRights(agentUser, [
-          { vhost: config.vhost, missing: missingRights(inVhost, agentRights(config.id, config.namespacePrefix)) },
-          { vhost: config.eventVhost, missing: missingRights(inEventVhost, brokerEventRights(config.id)) },
+        return checkPermissions(agentUser, [
+          {
+            vhost: config.vhost,
+            missing: missingPermissions(inVhost, agentPermissions(config.id, config.namespacePrefix)),
+          },
+          { vhost: config.eventVhost, missing: missingPermissions(inEventVhost, brokerEventPermissions(config.id)) },
         ]);
       },
     },
   ];
 }
 
-export function judgeIdentity({ name, tags }: { readonly name: string; readonly tags: readonly string[] }): Finding {
+export function checkIdentity({ name, tags }: { readonly name: string; readonly tags: readonly string[] }): StepResult {
   if (tags.includes('administrator')) return ok(`answers ${name}, who has the tag administrator`);
   return failed(
     `answers ${name}, who lacks the tag administrator`,
@@ -72,7 +80,10 @@ export function judgeIdentity({ name, tags }: { readonly name: string; readonly 
   );
 }
 
-export function judgeVersion(overview: { readonly rabbitmqVersion: string; readonly erlangVersion: string }): Finding {
+export function checkVersion(overview: {
+  readonly rabbitmqVersion: string;
+  readonly erlangVersion: string;
+}): StepResult {
   const said = `RabbitMQ ${overview.rabbitmqVersion} on Erlang ${overview.erlangVersion}`;
   const [major = 0, minor = 0] = overview.rabbitmqVersion.split('.').map(Number);
   if (major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])) {
@@ -84,7 +95,7 @@ export function judgeVersion(overview: { readonly rabbitmqVersion: string; reado
   return ok(said);
 }
 
-export function judgeEventExchange(isThere: boolean, { eventVhost }: Pick<Config, 'eventVhost'>): Finding {
+export function checkEventExchange(isThere: boolean, { eventVhost }: Pick<Config, 'eventVhost'>): StepResult {
   if (isThere) return ok(`${EVENT_EXCHANGE} is in the vhost ${eventVhost}`);
   return failed(
     `there is no ${EVENT_EXCHANGE} in the vhost ${eventVhost}`,
@@ -95,14 +106,14 @@ export function judgeEventExchange(isThere: boolean, { eventVhost }: Pick<Config
 /** Shown of many; the first few tell which pattern is wrong. */
 const MOST_SHOWN = 3;
 
-export function judgeRights(
+export function checkPermissions(
   user: string,
-  vhosts: readonly { readonly vhost: string; readonly missing: readonly NeededRight[] }[],
-): Finding {
+  vhosts: readonly { readonly vhost: string; readonly missing: readonly RequiredPermission[] }[],
+): StepResult {
   const lacking = vhosts.filter(({ missing }) => missing.length > 0);
   if (lacking.length === 0) return ok(`${user} has what the agent needs`);
   const said = lacking.map(({ vhost, missing }) => {
-    const shown = missing.slice(0, MOST_SHOWN).map(({ right, name }) => `${right} on ${name}`);
+    const shown = missing.slice(0, MOST_SHOWN).map(({ permission: right, name }) => `${right} on ${name}`);
     const more = missing.length > MOST_SHOWN ? ` and ${missing.length - MOST_SHOWN} more` : '';
     return `in the vhost ${vhost} ${user} lacks ${shown.join(', ')}${more}`;
   });

@@ -8,11 +8,11 @@ import type { Config } from '../config/config.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import type { ResultBody } from '../contract/methods.ts';
 import { accountName } from '../namespaces/accounts/account-names.ts';
-import { failed, type Finding, ok, type Step } from './finding.ts';
-import { REFUSED, tryForbidden } from './forbidden.ts';
+import { failed, type StepResult, ok, type Step } from './step.ts';
+import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from './forbidden-operations.ts';
 
 /** What a full round works with. */
-export interface RoundParts {
+export interface EndToEndCheckOptions {
   readonly config: Config;
   readonly management: Pick<Management, 'getUser' | 'listQueues' | 'listExchanges'>;
   readonly clock: Clock;
@@ -30,7 +30,7 @@ export interface RoundParts {
 }
 
 /** What {@link createEndToEndCheck} makes: the steps, and the end of whatever they leave when one fails. */
-export interface Round {
+export interface EndToEndCheck {
   readonly steps: readonly Step[];
   /** Releases the namespace if it was claimed, or may have been, and closes the connections. */
   close(): Promise<void>;
@@ -51,7 +51,7 @@ const LOOK_EVERY_MS = 500;
 const RELEASE_PATIENCE_MS = 90_000;
 
 /** One claim, and what an owner does with it, from the outside and with a namespace of its own. */
-export function createEndToEndCheck(parts: RoundParts): Round {
+export function createEndToEndCheck(parts: EndToEndCheckOptions): EndToEndCheck {
   const { config, management, clock, namespace, connect, openRpc } = parts;
   const connections: ChannelModel[] = [];
   const open = async (url: string): Promise<ChannelModel> => {
@@ -113,8 +113,8 @@ export function createEndToEndCheck(parts: RoundParts): Round {
       return ok(`a message went through ${exchange} into ${queue}`);
     }),
     step('refused', 'what is not its own', 'connect', async () => {
-      const allowed = await tryForbidden(needed(own), { id: config.id, namespace, ownQueue: queue });
-      if (allowed.length === 0) return ok(`refused: ${REFUSED.map(({ what }) => what).join(', ')}`);
+      const allowed = await tryForbiddenOperations(needed(own), { id: config.id, namespace, ownQueue: queue });
+      if (allowed.length === 0) return ok(`refused: ${FORBIDDEN_OPERATIONS.map(({ what }) => what).join(', ')}`);
       return failed(
         `allowed: ${allowed.join(', ')}`,
         'Look for RabbitMQ users or authorisation backends that give more than the agent did; a restarted agent puts the permissions right.',
@@ -124,7 +124,7 @@ export function createEndToEndCheck(parts: RoundParts): Round {
       const before = needed(claim);
       const again = await (await openRpc(needed(own))).request('claim-namespace', wanted(), signal);
       claim = again;
-      return judgeReclaim(before, again);
+      return checkReclaim(before, again);
     }),
     ...(parts.overgrown
       ? [{ ...step('overgrown', 'a queue that grows too large', 'publish', overgrown), patienceMs }]
@@ -150,7 +150,7 @@ export function createEndToEndCheck(parts: RoundParts): Round {
     }),
   ];
 
-  async function overgrown(signal: AbortSignal): Promise<Finding> {
+  async function overgrown(signal: AbortSignal): Promise<StepResult> {
     const channel = await needed(own).createConfirmChannel();
     // It closes when something is refused, and the waiting below then says so.
     channel.on('error', () => undefined);
@@ -235,7 +235,7 @@ async function publishAndConsume(
   }
 }
 
-export function judgeReclaim(before: Claim, after: Claim): Finding {
+export function checkReclaim(before: Claim, after: Claim): StepResult {
   if (after.reclaimAt < before.reclaimAt || after.expires < before.expires) {
     return failed(
       'it promises less than the claim before it',

@@ -2,7 +2,7 @@ import type { Clock } from '../util/clock.ts';
 import { PulseAgentError } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
-import { failed, type Finding, skipped, type Step, type StepReport } from './finding.ts';
+import { failed, type StepResult, skipped, type Step, type StepReport } from './step.ts';
 
 /** What {@link runSteps} works with. */
 export interface RunStepsOptions {
@@ -41,7 +41,7 @@ export async function runSteps(steps: readonly Step[], options: RunStepsOptions)
   return reports;
 }
 
-async function runStep(step: Step, { signal, onBegin, onError }: RunStepsOptions): Promise<Finding> {
+async function runStep(step: Step, { signal, onBegin, onError }: RunStepsOptions): Promise<StepResult> {
   onBegin?.(step);
   try {
     return await step.run(signal);
@@ -53,7 +53,7 @@ async function runStep(step: Step, { signal, onBegin, onError }: RunStepsOptions
 }
 
 /** The messages of the error tables say what to do. */
-function findingOf(error: unknown): Finding {
+function findingOf(error: unknown): StepResult {
   if (error instanceof AgentError || error instanceof PulseAgentError || error instanceof WireError) {
     return failed(error.code, error.message);
   }

@@ -5,7 +5,7 @@ import type { MongoInspection, MongoSetup } from '../store/mongodb/inspect-mongo
 import type { IndexFault } from '../store/mongodb/mongodb-indexes.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
-import { failed, type Finding, ok, skipped, type Step, warning } from './finding.ts';
+import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
 /** What the steps of the store are made of. */
 export interface StoreStepsParts {
@@ -20,7 +20,7 @@ export interface StoreStepsParts {
 /** The store answers, is durable and fast, and this configuration has the secrets of what is in it. */
 export function storeSteps(parts: StoreStepsParts): Step[] {
   const { isProduction, clock, randomBytes, keyring, openStore } = parts;
-  const inMongoDB = async (look: (store: MongoInspection) => Promise<Finding>): Promise<Finding> => {
+  const inMongoDB = async (look: (store: MongoInspection) => Promise<StepResult>): Promise<StepResult> => {
     const store = await openStore();
     return 'setup' in store ? await look(store) : skipped('LMDB has none');
   };
@@ -39,7 +39,7 @@ export function storeSteps(parts: StoreStepsParts): Step[] {
       name: 'replica-set',
       about: "MongoDB's replica set",
       needs: ['store'],
-      run: async () => await inMongoDB(async (store) => judgeReplicaSet(await store.setup(), isProduction)),
+      run: async () => await inMongoDB(async (store) => checkReplicaSet(await store.setup(), isProduction)),
     },
     {
       name: 'majority-write',
@@ -48,14 +48,14 @@ export function storeSteps(parts: StoreStepsParts): Step[] {
       run: async () =>
         await inMongoDB(async (store) => {
           const id = randomBytes(12).toString('hex');
-          return judgeWrite(await store.tryMajorityWrite(id, () => clock.monotonicMs()));
+          return checkMajorityWrite(await store.tryMajorityWrite(id, () => clock.monotonicMs()));
         }),
     },
     {
       name: 'indexes',
       about: "MongoDB's indexes",
       needs: ['store'],
-      run: async () => await inMongoDB(async (store) => judgeIndexes(await store.indexFaults())),
+      run: async () => await inMongoDB(async (store) => checkIndexes(await store.indexFaults())),
     },
     {
       name: 'secrets',
@@ -63,13 +63,13 @@ export function storeSteps(parts: StoreStepsParts): Step[] {
       needs: ['store'],
       async run(signal) {
         const { namespaces } = await openStore();
-        return judgeSecrets(await countMissing(namespaces, keyring, signal));
+        return checkSecrets(await countMissing(namespaces, keyring, signal));
       },
     },
   ];
 }
 
-export function judgeReplicaSet({ replicaSet, isSharded }: MongoSetup, isProduction: boolean): Finding {
+export function checkReplicaSet({ replicaSet, isSharded }: MongoSetup, isProduction: boolean): StepResult {
   if (replicaSet !== undefined) return ok(`the replica set is ${replicaSet}`);
   if (isSharded) return ok('a sharded cluster');
   const remedy =
@@ -81,13 +81,13 @@ export function judgeReplicaSet({ replicaSet, isSharded }: MongoSetup, isProduct
 /** A claim waits for one such write; beyond this its client notices. */
 const SLOW_WRITE_MS = 500;
 
-export function judgeWrite(tookMs: number): Finding {
+export function checkMajorityWrite(tookMs: number): StepResult {
   const said = `a majority had it on disk after ${Math.round(tookMs)} ms`;
   if (tookMs <= SLOW_WRITE_MS) return ok(said);
   return warning(said, 'Look at the disks of MongoDB and at its network: every claim waits for one such write.');
 }
 
-export function judgeIndexes(faults: readonly IndexFault[]): Finding {
+export function checkIndexes(faults: readonly IndexFault[]): StepResult {
   if (faults.length === 0) return ok('every index is as it should be');
   const said = faults.map(({ collection, index, fault }) => `${index} of ${collection} is ${fault}`).join(', ');
   const stale = faults.find(({ fault }) => fault === 'stale');
@@ -111,7 +111,7 @@ async function countMissing(
   return missing;
 }
 
-export function judgeSecrets(missing: ReadonlyMap<string, number>): Finding {
+export function checkSecrets(missing: ReadonlyMap<string, number>): StepResult {
   if (missing.size === 0) return ok('every secret that namespaces need is there');
   const said = [...missing].map(([secretId, count]) => `${count} namespaces need the secret with the id ${secretId}`);
   return failed(

@@ -1,7 +1,7 @@
 import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import { scopesSatisfy } from '../requests/taskcluster-auth.ts';
-import { failed, type Finding, ok, skipped, type Step, warning } from './finding.ts';
+import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
 /** What Taskcluster says of the client that the agent itself uses. */
 export type ScopesAnswer =
@@ -44,8 +44,8 @@ export function taskclusterSteps(parts: TaskclusterStepsParts): Step[] {
       async run(signal) {
         const askedMs = clock.nowMs();
         const { status, date } = await pingAuth(signal);
-        taskclusterClock = readDate('Taskcluster', date, askedMs, clock.nowMs());
-        return judgePing(status, config.taskclusterRootUrl);
+        taskclusterClock = clockOfDateHeader('Taskcluster', date, askedMs, clock.nowMs());
+        return checkPing(status, config.taskclusterRootUrl);
       },
     },
     {
@@ -54,7 +54,7 @@ export function taskclusterSteps(parts: TaskclusterStepsParts): Step[] {
       needs: [],
       async run() {
         const readings = [...(taskclusterClock === undefined ? [] : [taskclusterClock]), ...(await otherClocks())];
-        return judgeClocks(readings, config.maxSkewSeconds);
+        return checkClocks(readings, config.maxSkewSeconds);
       },
     },
     {
@@ -68,13 +68,13 @@ export function taskclusterSteps(parts: TaskclusterStepsParts): Step[] {
             'Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN: without them owners hear of a queue that grows only by events.',
           );
         }
-        return judgeNotify(await askScopes(signal));
+        return checkNotifyScope(await askScopes(signal));
       },
     },
   ];
 }
 
-export function judgePing(status: number, rootUrl: string): Finding {
+export function checkPing(status: number, rootUrl: string): StepResult {
   if (status === 200) return ok(`${rootUrl} answers`);
   return failed(
     `${rootUrl} answers with HTTP ${status}`,
@@ -83,7 +83,7 @@ export function judgePing(status: number, rootUrl: string): Finding {
 }
 
 /** A Date header has whole seconds; the answer may have been made at any moment between asking and reading. */
-export function readDate(
+export function clockOfDateHeader(
   whose: string,
   date: string | null,
   askedMs: number,
@@ -98,7 +98,7 @@ export function readDate(
 /** Half of what is allowed is a reason to look. */
 const WORRYING_SHARE = 0.5;
 
-export function judgeClocks(readings: readonly ClockReading[], maxSkewSeconds: number): Finding {
+export function checkClocks(readings: readonly ClockReading[], maxSkewSeconds: number): StepResult {
   if (readings.length === 0) return skipped('nobody tells the time');
   const certain = readings.map((reading) => ({
     ...reading,
@@ -113,7 +113,7 @@ export function judgeClocks(readings: readonly ClockReading[], maxSkewSeconds: n
   return worst.offMs > maxSkewSeconds * 1000 ? failed(said, remedy) : warning(said, remedy);
 }
 
-export function judgeNotify(answer: ScopesAnswer): Finding {
+export function checkNotifyScope(answer: ScopesAnswer): StepResult {
   if (answer.status === 'refused') {
     return failed(
       `Taskcluster refuses the agent's own credentials: ${answer.message}`,

@@ -5,7 +5,7 @@ import { markedStore, markerName } from '../broker/marker.ts';
 import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
 import { contractNames } from '../contract/names.ts';
-import { failed, type Finding, ok, skipped, type Step } from './finding.ts';
+import { failed, type StepResult, ok, skipped, type Step } from './step.ts';
 
 /** What these steps are made of. */
 export interface TopologyStepsParts {
@@ -43,7 +43,7 @@ export function topologySteps({ config, management }: TopologyStepsParts): Step[
           management.listQueues(vhost, { signal }),
           management.listBindings(vhost, { signal }),
         ]);
-        return judgeTopology(id, {
+        return checkTopology(id, {
           names: new Set([...exchanges, ...queues].map(({ name }) => name)),
           methods: new Set(
             bindings
@@ -68,7 +68,7 @@ export function topologySteps({ config, management }: TopologyStepsParts): Step[
           management.listUserPermissions(name, { signal }),
           management.getUserLimits(name, { signal }),
         ]);
-        return judgeClaimant({ user, permissions, limits }, config);
+        return checkClaimant({ user, permissions, limits }, config);
       },
     },
   ];
@@ -84,7 +84,7 @@ export interface TopologyFacts {
   readonly foreignSources: readonly string[];
 }
 
-export function judgeTopology(id: string, { names, methods, foreignSources }: TopologyFacts): Finding {
+export function checkTopology(id: string, { names, methods, foreignSources }: TopologyFacts): StepResult {
   const wanted = contractNames(id);
   const missing = [
     wanted.rpcExchange,
@@ -113,10 +113,10 @@ export interface ClaimantFacts {
   readonly limits: UserLimits;
 }
 
-export function judgeClaimant(
+export function checkClaimant(
   { user, permissions, limits }: ClaimantFacts,
   config: Pick<Config, 'id' | 'vhost' | 'claimantLimits'>,
-): Finding {
+): StepResult {
   const name = contractNames(config.id).claimantUser;
   if (user === undefined) return failed(`there is no user ${name}`, START_AN_AGENT);
   const wanted = claimantPermissions(config.id);
@@ -152,12 +152,12 @@ export function markerStep({ config, management }: TopologyStepsParts, storeId: 
     needs: ['management-api'],
     async run(signal) {
       const mark = await management.getGlobalParameter(markerName(config), { signal });
-      return judgeMarker(mark === undefined ? undefined : (markedStore(mark) ?? 'something else'), storeId());
+      return checkMarker(mark === undefined ? undefined : (markedStore(mark) ?? 'something else'), storeId());
     },
   };
 }
 
-export function judgeMarker(marked: string | undefined, storeId: string | undefined): Finding {
+export function checkMarker(marked: string | undefined, storeId: string | undefined): StepResult {
   if (marked === undefined) return failed('the broker is not marked', 'Start an agent: it marks the broker.');
   if (storeId === undefined) return ok(`the broker belongs to the store ${marked}`);
   if (marked === storeId) return ok('the broker belongs to this store');

@@ -13,7 +13,7 @@ import { createTaskclusterAuth } from '../requests/taskcluster-auth.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import { openStoreToRead, type StoreReader } from '../store/open-store-to-read.ts';
 import { brokerSteps } from './broker-steps.ts';
-import type { Step } from './finding.ts';
+import type { Step } from './step.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
 import { storeSteps } from './store-steps.ts';
 import { type ClockReading, type ScopesAnswer, taskclusterSteps } from './taskcluster-steps.ts';
@@ -22,7 +22,7 @@ import { markerStep, topologySteps } from './topology-steps.ts';
 /** How to verify an installation. */
 export interface VerificationOptions {
   /** Claims a namespace of its own and goes through its life. */
-  readonly round: boolean;
+  readonly endToEnd: boolean;
   /** Fills a queue in that round until it is deleted. */
   readonly overgrown: boolean;
   /** NODE_ENV is `production`. */
@@ -101,7 +101,7 @@ export function createVerification(config: Config, options: VerificationOptions)
         pingAuth: (signal) => pingAuth(config.taskclusterRootUrl, signal),
         otherClocks: async () => await readStoreClock(await openStore().catch(() => undefined), clock),
       }),
-      ...(options.round ? round.steps : []),
+      ...(options.endToEnd ? round.steps : []),
     ],
     async close() {
       await round.close();

@@ -4,7 +4,7 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../support/broker.ts';
 import { declareObjects, untilDeleted } from '../support/namespace-lifecycle.ts';
-import { missingRights, agentRights } from '../../src/verify/rights.ts';
+import { missingPermissions, agentPermissions } from '../../src/verify/permissions.ts';
 import { documentedRights } from '../support/documented-rights.ts';
 import { readDocument, section } from '../docs/documents.ts';
 
@@ -197,7 +197,7 @@ describe("the rights of the agent's own account", function () {
       const one = name.replace('<id>', 'pulse-agent').replace('.*', 'a/b').replace('\\', '');
       assert.match(one, new RegExp(documented[permission]), `${permission} ${one}`);
     }
-    assert.deepEqual(missingRights(exactly, agentRights('pulse-agent', 'taskcluster-')), []);
+    assert.deepEqual(missingPermissions(exactly, agentPermissions('pulse-agent', 'taskcluster-')), []);
 
     function of(permission: Permission): string {
       const rights = RIGHTS.filter((right) => right.where === 'vhost' && right.permission === permission);

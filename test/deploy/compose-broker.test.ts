@@ -7,7 +7,7 @@ import { startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { startAgent } from '../../src/agent/agent.ts';
 import { startTaskcluster } from '../../dev/taskcluster/server.ts';
 import { createLog } from '../../src/util/log.ts';
-import type { StepReport } from '../../src/verify/finding.ts';
+import type { StepReport } from '../../src/verify/step.ts';
 import { runSteps } from '../../src/verify/run-steps.ts';
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -53,7 +53,7 @@ describe('RabbitMQ as docker-compose.yml sets it up', function () {
     const agent = await startAgent(config, { log: createLog({ logLevel: 'silent', id: 'test' }) });
     addCleanup(() => agent.stop());
     const failures = async (): Promise<StepReport[]> => {
-      const verification = createVerification(config, { round: true, overgrown: false, isProduction: false });
+      const verification = createVerification(config, { endToEnd: true, overgrown: false, isProduction: false });
       const signal = new AbortController().signal;
       try {
         const reports = await runSteps(verification.steps, { clock: systemClock, signal, onReport: () => undefined });

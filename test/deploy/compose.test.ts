@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/config.ts';
-import { agentRights, brokerEventRights, missingRights } from '../../src/verify/rights.ts';
+import { agentPermissions, brokerEventPermissions, missingPermissions } from '../../src/verify/permissions.ts';
 import { makeFolder } from '../support/folders.ts';
 
 interface Service {
@@ -134,14 +134,14 @@ describe('docker-compose.yml', () => {
     const of = (right: string): string =>
       new RegExp(`^default_permissions\\.${right} = (.*)$`, 'm').exec(conf)?.[1] ?? '';
     const permissions = { configure: of('configure'), write: of('write'), read: of('read') };
-    const needed = [...agentRights('pulse-agent', 'taskcluster-'), ...brokerEventRights('pulse-agent')];
-    assert.deepEqual(missingRights(permissions, needed), []);
+    const needed = [...agentPermissions('pulse-agent', 'taskcluster-'), ...brokerEventPermissions('pulse-agent')];
+    assert.deepEqual(missingPermissions(permissions, needed), []);
     for (const name of ['queue/other-x/q', 'amq.topic', 'queue/pulse-agents/v1/x', 'rpc/other/v1']) {
       for (const right of ['configure', 'write', 'read'] as const) {
-        assert.equal(missingRights(permissions, [{ right, name }]).length, 1, `${right} ${name}`);
+        assert.equal(missingPermissions(permissions, [{ permission: right, name }]).length, 1, `${right} ${name}`);
       }
     }
-    assert.equal(missingRights(permissions, [{ right: 'read', name: 'queue/taskcluster-x/q' }]).length, 1);
+    assert.equal(missingPermissions(permissions, [{ permission: 'read', name: 'queue/taskcluster-x/q' }]).length, 1);
   });
 });
 

@@ -27,7 +27,7 @@ describe('the fast loop', () => {
       'test/namespaces/claim/decide-claim.test.ts',
       'test/queues/decide-alert.test.ts',
       'test/requests/serve-delivery.test.ts',
-      'test/verify/judgements.test.ts',
+      'test/verify/checks.test.ts',
     ]) {
       assert.ok(fast.includes(file), file);
     }

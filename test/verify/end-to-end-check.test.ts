@@ -4,8 +4,12 @@ import { connectTo } from '../../src/client/rpc-connection.ts';
 import { NoReply } from '../../src/client/client-errors.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import { systemClock } from '../../src/util/clock.ts';
-import type { StepReport } from '../../src/verify/finding.ts';
-import { createEndToEndCheck, type Round, type RoundParts } from '../../src/verify/end-to-end-check.ts';
+import type { StepReport } from '../../src/verify/step.ts';
+import {
+  createEndToEndCheck,
+  type EndToEndCheck,
+  type EndToEndCheckOptions,
+} from '../../src/verify/end-to-end-check.ts';
 import { runSteps } from '../../src/verify/run-steps.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -18,7 +22,7 @@ describe('the round of verify', function () {
   const installation = useInstallation();
 
   /** A round of the team's own, and how to go a part of its way. */
-  function makeRound(more: Partial<RoundParts> = {}) {
+  function makeRound(more: Partial<EndToEndCheckOptions> = {}) {
     const { config, taskcluster, claimantUrl } = installation();
     const namespace = teamNamespace();
     const management = openManagement(config);
@@ -40,7 +44,7 @@ describe('the round of verify', function () {
     return { namespace, round, run: (...names: string[]) => run(round, names) };
   }
 
-  async function run({ steps }: Round, names: readonly string[]): Promise<StepReport[]> {
+  async function run({ steps }: EndToEndCheck, names: readonly string[]): Promise<StepReport[]> {
     return await runSteps(
       steps.filter(({ name }) => names.includes(name)),
       { clock: systemClock, signal: new AbortController().signal, onReport: () => undefined },

@@ -3,8 +3,8 @@ import { createVerification, type VerificationOptions } from '../../src/verify/v
 import { systemClock } from '../../src/util/clock.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { Secret } from '../../src/util/secret.ts';
-import type { StepReport } from '../../src/verify/finding.ts';
-import { REFUSED, tryForbidden } from '../../src/verify/forbidden.ts';
+import type { StepReport } from '../../src/verify/step.ts';
+import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from '../../src/verify/forbidden-operations.ts';
 import { runSteps } from '../../src/verify/run-steps.ts';
 import { makeInstallation, NEWCOMER, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';
@@ -25,7 +25,12 @@ function verifierConfig({ environment, taskcluster }: TestInstallation, more: Re
 }
 
 async function verify(config: Config, options: Partial<VerificationOptions> = {}): Promise<StepReport[]> {
-  const verification = createVerification(config, { round: false, overgrown: false, isProduction: false, ...options });
+  const verification = createVerification(config, {
+    endToEnd: false,
+    overgrown: false,
+    isProduction: false,
+    ...options,
+  });
   try {
     return await runSteps(verification.steps, {
       clock: systemClock,
@@ -67,7 +72,7 @@ describe('verify', function () {
 
   it('finds a sound installation well, goes the whole round, and leaves nothing', async () => {
     const before = await everythingOn(installation());
-    const reports = await verify(verifierConfig(installation()), { round: true });
+    const reports = await verify(verifierConfig(installation()), { endToEnd: true });
     assertFailed(reports, [], /./);
     for (const name of ['claim', 'connect', 'publish', 'refused', 're-claim', 'release', 'nothing-left', 'claimant']) {
       assert.equal(stepNamed(reports, name).outcome, 'ok');
@@ -101,7 +106,7 @@ describe('verify', function () {
     const { clientId, accessToken } = taskcluster.credentials(NEWCOMER);
     const reports = await verify(
       verifierConfig(installation(), { TASKCLUSTER_CLIENT_ID: clientId, TASKCLUSTER_ACCESS_TOKEN: accessToken }),
-      { round: true },
+      { endToEnd: true },
     );
     assertFailed(reports, ['notify-scope', 'claim'], /scope/);
     assert.equal(stepNamed(reports, 'release').outcome, 'skipped');
@@ -109,7 +114,7 @@ describe('verify', function () {
 
   it('releases what it claimed when a later step fails', async () => {
     const config = verifierConfig(installation());
-    const broken = createVerification(config, { round: true, overgrown: false, isProduction: false });
+    const broken = createVerification(config, { endToEnd: true, overgrown: false, isProduction: false });
     const steps = broken.steps.filter(({ name }) => name === 'ping' || name === 'claim');
     await runSteps(steps, { clock: systemClock, signal: new AbortController().signal, onReport: () => undefined });
     await broken.close();
@@ -131,10 +136,14 @@ describe('verify', function () {
       (await everythingOn(installation())).every((name) => !/^users .*-verify-[0-9a-f]+-[12]$/.test(name));
     await waitUntil(isReleased, 'the accounts of released namespaces are gone');
     const before = await everythingOn(installation());
-    const allowed = await tryForbidden(everything, { id: config.id, namespace: 'taskcluster-verify-own', ownQueue });
+    const allowed = await tryForbiddenOperations(everything, {
+      id: config.id,
+      namespace: 'taskcluster-verify-own',
+      ownQueue,
+    });
     assert.deepEqual(
       allowed,
-      REFUSED.map(({ what }) => what),
+      FORBIDDEN_OPERATIONS.map(({ what }) => what),
     );
     await everything.close();
     assert.deepEqual(
@@ -238,7 +247,7 @@ describe('verify', function () {
 
   it('finds that no agent has run, and that its store is not there', async () => {
     const empty = await makeInstallation();
-    const reports = await verify(verifierConfig(empty), { round: true });
+    const reports = await verify(verifierConfig(empty), { endToEnd: true });
     assert.deepEqual(
       reports.filter(({ outcome }) => outcome === 'failed').map(({ step }) => step),
       ['store', 'marker', 'policies', 'topology', 'claimant', 'ping'],
@@ -256,7 +265,7 @@ describe('verify, asked for an overgrown queue', function () {
   });
 
   it('fills one, sees it deleted, and leaves nothing', async () => {
-    const reports = await verify(verifierConfig(installation()), { round: true, overgrown: true });
+    const reports = await verify(verifierConfig(installation()), { endToEnd: true, overgrown: true });
     assertFailed(reports, [], /./);
     assert.match(stepNamed(reports, 'overgrown').said, /^deleted \d+ s after/);
     assert.equal(stepNamed(reports, 'nothing-left').outcome, 'ok');

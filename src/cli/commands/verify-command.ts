@@ -1,7 +1,7 @@
 import { createVerification } from '../../verify/verification.ts';
 import { loadConfig } from '../../config/config.ts';
 import { systemClock } from '../../util/clock.ts';
-import type { StepReport } from '../../verify/finding.ts';
+import type { StepReport } from '../../verify/step.ts';
 import { runSteps } from '../../verify/run-steps.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 import { debugError } from '../explain-error.ts';
@@ -36,7 +36,7 @@ It exits with 0 when nothing failed, warnings or not.`,
     )
     .action(async ({ round, overgrown }) => {
       const verification = createVerification(loadConfig(env), {
-        round,
+        endToEnd: round,
         overgrown: overgrown ?? false,
         isProduction: env['NODE_ENV'] === 'production',
         firstClaimUrl: env['PULSE_AGENT_URL'],

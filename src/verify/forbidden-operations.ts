@@ -2,7 +2,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { contractNames } from '../contract/names.ts';
 
 /** Where something is tried that must be refused. */
-export interface ForbiddenPlace {
+export interface ForbiddenTarget {
   /** The agent's id. */
   readonly id: string;
   /** The namespace that the credentials are of. */
@@ -12,17 +12,17 @@ export interface ForbiddenPlace {
 }
 
 /** Something that RabbitMQ must not let a claimed account do. */
-interface Forbidden {
+interface ForbiddenOperation {
   readonly what: string;
   /** Rejects, or closes the channel with an error, when it is refused. */
-  readonly attempt: (channel: Channel, place: ForbiddenPlace) => Promise<unknown>;
+  readonly attempt: (channel: Channel, place: ForbiddenTarget) => Promise<unknown>;
 }
 
 /** A neighbour's name: what begins with a namespace's name is not its own. */
-const foreign = ({ namespace }: ForbiddenPlace): string => `${namespace}-neighbour`;
+const foreign = ({ namespace }: ForbiddenTarget): string => `${namespace}-neighbour`;
 
 /** What is tried. Nothing is left even if it is allowed: queues are exclusive, exchanges delete themselves. */
-export const REFUSED: readonly Forbidden[] = [
+export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
   {
     what: "another namespace's queue",
     attempt: (channel, place) => channel.assertQueue(`queue/${foreign(place)}/verify`, { exclusive: true }),
@@ -61,9 +61,9 @@ export const REFUSED: readonly Forbidden[] = [
 ];
 
 /** Tries it all, each on a channel of its own, and resolves with what was allowed. */
-export async function tryForbidden(connection: ChannelModel, place: ForbiddenPlace): Promise<string[]> {
+export async function tryForbiddenOperations(connection: ChannelModel, place: ForbiddenTarget): Promise<string[]> {
   const allowed: string[] = [];
-  for (const { what, attempt } of REFUSED) {
+  for (const { what, attempt } of FORBIDDEN_OPERATIONS) {
     const channel = await connection.createChannel();
     // A refusal closes the channel, and would end the process if nobody listened.
     const refused = new Promise<never>((_resolve, reject) => {

@@ -1,5 +1,5 @@
 /** What one step of `verifyCommand` found. */
-export interface Finding {
+export interface StepResult {
   /** `warning`: it works, and somebody should look at it; `skipped`: it was not looked at. */
   readonly outcome: 'ok' | 'warning' | 'failed' | 'skipped';
   /** What was found, as a clause. */
@@ -19,28 +19,28 @@ export interface Step {
   /** How long it may take, in ms, where somebody who waits should know. */
   readonly patienceMs?: number;
   /** An error that it throws is a failure of the step. */
-  run(signal: AbortSignal): Promise<Finding>;
+  run(signal: AbortSignal): Promise<StepResult>;
 }
 
 /** A finding with the step that it belongs to. */
-export interface StepReport extends Finding {
+export interface StepReport extends StepResult {
   readonly step: string;
   readonly about: string;
   readonly durationMs: number;
 }
 
-export function ok(said: string): Finding {
+export function ok(said: string): StepResult {
   return { outcome: 'ok', said };
 }
 
-export function warning(said: string, remedy: string): Finding {
+export function warning(said: string, remedy: string): StepResult {
   return { outcome: 'warning', said, remedy };
 }
 
-export function failed(said: string, remedy: string): Finding {
+export function failed(said: string, remedy: string): StepResult {
   return { outcome: 'failed', said, remedy };
 }
 
-export function skipped(said: string): Finding {
+export function skipped(said: string): StepResult {
   return { outcome: 'skipped', said };
 }

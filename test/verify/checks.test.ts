@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { claimantPermissions } from '../../src/broker/claimant.ts';
+import { METHODS } from '../../src/contract/methods.ts';
+import { contractNames } from '../../src/contract/names.ts';
+import { checkEventExchange, checkIdentity, checkPermissions, checkVersion } from '../../src/verify/broker-steps.ts';
+import type { StepResult } from '../../src/verify/step.ts';
+import { agentPermissions, brokerEventPermissions, missingPermissions } from '../../src/verify/permissions.ts';
+import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
+import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from '../../src/verify/store-steps.ts';
+import { checkClocks, checkNotifyScope, checkPing, clockOfDateHeader } from '../../src/verify/taskcluster-steps.ts';
+import { documentedRights } from '../support/documented-rights.ts';
+import { checkClaimant, checkMarker, checkTopology } from '../../src/verify/topology-steps.ts';
+
+const ID = 'pulse-agent';
+
+const DOCUMENTED = documentedRights();
+
+function outcomes(findings: readonly StepResult[]): string[] {
+  return findings.map(({ outcome }) => outcome);
+}
+
+/** A finding that is not well always says what to do. */
+function assertRemedy(finding: StepResult, outcome: 'failed' | 'warning', remedy: RegExp): void {
+  assert.equal(finding.outcome, outcome, finding.said);
+  assert.match(finding.remedy ?? '', remedy);
+}
+
+describe('what verify makes of what it sees', () => {
+  it('of who the agent is on the broker', () => {
+    assert.equal(checkIdentity({ name: 'agent', tags: ['administrator'] }).outcome, 'ok');
+    assertRemedy(checkIdentity({ name: 'agent', tags: ['monitoring'] }), 'failed', /set_user_tags agent administrator/);
+  });
+
+  it('of the version of RabbitMQ', () => {
+    const of = (rabbitmqVersion: string) => checkVersion({ rabbitmqVersion, erlangVersion: '27' });
+    assert.deepEqual(outcomes([of('4.0.5'), of('4.3.0'), of('10.0.0')]), ['ok', 'ok', 'ok']);
+    assertRemedy(of('3.10.8'), 'warning', /upgrade/);
+    assertRemedy(of('3.9.29'), 'failed', /3\.10/);
+  });
+
+  it('of the event exchange', () => {
+    assert.equal(checkEventExchange(true, { eventVhost: '/' }).outcome, 'ok');
+    assertRemedy(checkEventExchange(false, { eventVhost: '/' }), 'failed', /rabbitmq-plugins enable/);
+  });
+
+  it('of the rights of the agent', () => {
+    assert.deepEqual(missingPermissions(DOCUMENTED, agentPermissions(ID, 'taskcluster-')), []);
+    assert.deepEqual(
+      missingPermissions({ ...DOCUMENTED, write: '^rpc/' }, agentPermissions(ID, 'taskcluster-')).slice(0, 1),
+      [{ right: 'write', name: 'amq.default' }],
+    );
+    assert.equal(
+      missingPermissions(undefined, agentPermissions(ID, 'taskcluster-')).length,
+      agentPermissions(ID, 'taskcluster-').length,
+    );
+    // An empty pattern gives nothing in RabbitMQ, and everything in JavaScript.
+    assert.equal(
+      missingPermissions({ configure: '', write: '', read: '' }, agentPermissions(ID, 'taskcluster-')).length,
+      agentPermissions(ID, 'taskcluster-').length,
+    );
+    assert.equal(missingPermissions({ configure: '(', write: '(', read: '(' }, brokerEventPermissions(ID)).length, 4);
+    assertRemedy(
+      checkPermissions('agent', [{ vhost: 'v', missing: agentPermissions(ID, 'taskcluster-') }]),
+      'failed',
+      /set_permissions -p v agent/,
+    );
+  });
+
+  it('of the topology', () => {
+    const names = new Set<string>(Object.values(contractNames(ID)));
+    const methods = new Set(Object.keys(METHODS));
+    const facts = { names, methods, foreignSources: [] };
+    assert.equal(checkTopology(ID, facts).outcome, 'ok');
+    assertRemedy(checkTopology(ID, { ...facts, names: new Set() }), 'failed', /Start an agent/);
+    assertRemedy(checkTopology(ID, { ...facts, methods: new Set(['ping']) }), 'failed', /Start an agent/);
+    assertRemedy(checkTopology(ID, { ...facts, foreignSources: ['exchange/x/y'] }), 'failed', /log/);
+  });
+
+  it('of the claimant', () => {
+    const config = { id: ID, vhost: 'v', claimantLimits: { 'max-connections': 10 } };
+    const user = { name: `${ID}-claimant`, passwordHash: '', hashingAlgorithm: '', tags: [] };
+    const own = { vhost: 'v', ...claimantPermissions(ID) };
+    const limits = { 'max-connections': 10, 'max-channels': -1 };
+    const sound = { user, permissions: [own], limits };
+    assert.equal(checkClaimant(sound, config).outcome, 'ok');
+    assertRemedy(checkClaimant({ ...sound, user: undefined }, config), 'failed', /Start an agent/);
+    assertRemedy(checkClaimant({ ...sound, permissions: [] }, config), 'failed', /Start an agent/);
+    assertRemedy(checkClaimant({ ...sound, limits: {} }, config), 'failed', /Start an agent/);
+    const tooMuch: StepResult[] = [
+      checkClaimant({ ...sound, user: { ...user, tags: ['monitoring'] } }, config),
+      checkClaimant({ ...sound, permissions: [{ ...own, read: '.*' }] }, config),
+      checkClaimant({ ...sound, permissions: [own, { ...own, vhost: 'other' }] }, config),
+    ];
+    for (const finding of tooMuch) assertRemedy(finding, 'failed', /clear_permissions/);
+  });
+
+  it('of the marker', () => {
+    assert.deepEqual(outcomes([checkMarker('a', 'a'), checkMarker('a', undefined)]), ['ok', 'ok']);
+    assertRemedy(checkMarker(undefined, 'a'), 'failed', /Start an agent/);
+    assertRemedy(checkMarker('b', 'a'), 'failed', /pulse-agent adopt/);
+  });
+
+  it('of MongoDB', () => {
+    const alone = { replicaSet: undefined, isSharded: false, timeMs: 0 };
+    assert.deepEqual(
+      outcomes([
+        checkReplicaSet({ ...alone, replicaSet: 'rs0' }, true),
+        checkReplicaSet({ ...alone, isSharded: true }, true),
+        checkMajorityWrite(20),
+        checkIndexes([]),
+        checkSecrets(new Map()),
+      ]),
+      ['ok', 'ok', 'ok', 'ok', 'ok'],
+    );
+    assertRemedy(checkReplicaSet(alone, true), 'failed', /replica set/);
+    assertRemedy(checkReplicaSet(alone, false), 'warning', /replica set/);
+    assertRemedy(checkMajorityWrite(900), 'warning', /disks/);
+    const missing = { collection: 'namespaces', index: 'by-expires', fault: 'missing' } as const;
+    assertRemedy(checkIndexes([missing]), 'failed', /Start an agent/);
+    assertRemedy(checkIndexes([missing, { ...missing, fault: 'stale' }]), 'failed', /dropIndex\("by-expires"\)/);
+    assertRemedy(checkSecrets(new Map([['k', 3]])), 'failed', /PULSE_AGENT_PREVIOUS_SECRETS/);
+  });
+
+  it('of Taskcluster', () => {
+    assert.equal(checkPing(200, 'https://tc').outcome, 'ok');
+    assertRemedy(checkPing(503, 'https://tc'), 'failed', /TASKCLUSTER_ROOT_URL/);
+    const known = (scopes: string[]) => checkNotifyScope({ status: 'known', clientId: 'c', scopes });
+    assert.deepEqual(outcomes([known(['notify:*']), known(['notify:email:*'])]), ['ok', 'ok']);
+    assertRemedy(known(['notify:email:*@example.com']), 'warning', /not reached/);
+    assertRemedy(known([]), 'failed', /notify:email/);
+    assertRemedy(checkNotifyScope({ status: 'refused', message: 'no' }), 'failed', /TASKCLUSTER_ACCESS_TOKEN/);
+  });
+
+  it('of clocks, whose readings are not exact', () => {
+    const nowMs = Date.parse('2026-01-01T00:00:10.900Z');
+    const reading = (date: string | null) => clockOfDateHeader('Taskcluster', date, nowMs, nowMs + 40);
+    assert.equal(reading(null), undefined);
+    const same = reading('Thu, 01 Jan 2026 00:00:10 GMT');
+    const behind = reading('Thu, 01 Jan 2026 00:10:00 GMT');
+    const little = reading('Thu, 01 Jan 2026 00:03:00 GMT');
+    assert.ok(same !== undefined && behind !== undefined && little !== undefined);
+    assert.equal(checkClocks([same], 1).outcome, 'ok');
+    assert.equal(checkClocks([], 300).outcome, 'skipped');
+    assertRemedy(checkClocks([same, behind], 300), 'failed', /time service/);
+    assertRemedy(checkClocks([little], 300), 'warning', /time service/);
+    assert.match(checkClocks([behind], 300).said, /s behind Taskcluster/);
+    assert.match(checkClocks([{ ...behind, aheadMs: -behind.aheadMs }], 300).said, /s ahead of Taskcluster/);
+  });
+
+  it('of a claim that promises less than the one before', () => {
+    const claim = {
+      namespace: 'n',
+      created: '',
+      expires: '2026-01-01',
+      reclaimAt: '2026-01-01',
+      connectionString: 'a',
+    };
+    assert.equal(checkReclaim(claim, { ...claim, connectionString: 'b' }).outcome, 'ok');
+    assertRemedy(checkReclaim(claim, { ...claim, reclaimAt: '2025-12-31' }), 'failed', /clocks/);
+  });
+});
