@@ -9,37 +9,36 @@ import {
   type RequiredPermission,
 } from './permissions.ts';
 
-/** The oldest RabbitMQ that the agent is tried with, and the oldest that its makers still support in 2026. */
+/** The oldest RabbitMQ that the agent is tested with, and the oldest major version that is supported in 2026. */
 const OLDEST_VERSION = [3, 10] as const;
 const SUPPORTED_MAJOR = 4;
 
-/** What the steps of the broker are made of. */
 export interface BrokerStepsOptions {
   readonly config: Pick<Config, 'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl'>;
   readonly management: Management;
-  /** Opens an AMQP connection and closes it. */
+  /** Opens and closes an AMQP connection. */
   readonly tryConnection: (url: string) => Promise<void>;
 }
 
-/** The broker answers, is new enough, has its plugins, and lets the agent do what it must. */
+/** Checks that the broker answers, is new enough, has its plugins, and grants the agent what it needs. */
 export function brokerSteps({ config, management, tryConnection }: BrokerStepsOptions): Step[] {
   const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
   return [
     {
       name: 'management-api',
-      about: "RabbitMQ's management API",
+      about: 'management API',
       needs: [],
       run: async (signal) => checkIdentity(await management.whoAmI({ signal })),
     },
     {
       name: 'broker-version',
-      about: 'version of RabbitMQ',
+      about: 'RabbitMQ version',
       needs: ['management-api'],
       run: async (signal) => checkVersion(await management.overview({ signal })),
     },
     {
       name: 'event-exchange',
-      about: "RabbitMQ's event exchange",
+      about: 'event exchange',
       needs: ['management-api'],
       run: async (signal) =>
         checkEventExchange(await management.hasExchange(config.eventVhost, EVENT_EXCHANGE, { signal }), config),
@@ -55,7 +54,7 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsOp
     },
     {
       name: 'agent-rights',
-      about: "the agent's rights",
+      about: "the agent's permissions",
       needs: ['management-api'],
       async run(signal) {
         const inVhost = await management.getPermissions(config.vhost, agentUser, { signal });
@@ -73,10 +72,10 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsOp
 }
 
 export function checkIdentity({ name, tags }: { readonly name: string; readonly tags: readonly string[] }): StepResult {
-  if (tags.includes('administrator')) return ok(`answers ${name}, who has the tag administrator`);
+  if (tags.includes('administrator')) return ok(`answers ${name}, which has the tag administrator`);
   return failed(
-    `answers ${name}, who lacks the tag administrator`,
-    `Run "rabbitmqctl set_user_tags ${name} administrator": the agent makes users and policies.`,
+    `answers ${name}, which lacks the tag administrator`,
+    `Run "rabbitmqctl set_user_tags ${name} administrator": the agent creates users and policies.`,
   );
 }
 
@@ -87,10 +86,10 @@ export function checkVersion(overview: {
   const said = `RabbitMQ ${overview.rabbitmqVersion} on Erlang ${overview.erlangVersion}`;
   const [major = 0, minor = 0] = overview.rabbitmqVersion.split('.').map(Number);
   if (major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])) {
-    return failed(said, `Upgrade RabbitMQ to ${OLDEST_VERSION.join('.')} at least.`);
+    return failed(said, `Upgrade RabbitMQ to ${OLDEST_VERSION.join('.')} or later.`);
   }
   if (major < SUPPORTED_MAJOR) {
-    return warning(said, `Plan an upgrade to RabbitMQ ${SUPPORTED_MAJOR}: its makers no longer support this one.`);
+    return warning(said, `Plan an upgrade to RabbitMQ ${SUPPORTED_MAJOR}: this version is no longer supported.`);
   }
   return ok(said);
 }
@@ -99,22 +98,22 @@ export function checkEventExchange(isThere: boolean, { eventVhost }: Pick<Config
   if (isThere) return ok(`${EVENT_EXCHANGE} is in the vhost ${eventVhost}`);
   return failed(
     `there is no ${EVENT_EXCHANGE} in the vhost ${eventVhost}`,
-    'Run "rabbitmq-plugins enable rabbitmq_event_exchange" on every node, and let eventVhost be what event_exchange.vhost says in rabbitmq.conf.',
+    'Run "rabbitmq-plugins enable rabbitmq_event_exchange" on every node, and set eventVhost to event_exchange.vhost of rabbitmq.conf.',
   );
 }
 
-/** Shown of many; the first few tell which pattern is wrong. */
-const MOST_SHOWN = 3;
+/** The number of missing permissions that are printed: a few show which pattern is wrong. */
+const SHOWN = 3;
 
 export function checkPermissions(
   user: string,
   vhosts: readonly { readonly vhost: string; readonly missing: readonly RequiredPermission[] }[],
 ): StepResult {
   const lacking = vhosts.filter(({ missing }) => missing.length > 0);
-  if (lacking.length === 0) return ok(`${user} has what the agent needs`);
+  if (lacking.length === 0) return ok(`${user} has the permissions that the agent needs`);
   const said = lacking.map(({ vhost, missing }) => {
-    const shown = missing.slice(0, MOST_SHOWN).map(({ permission: right, name }) => `${right} on ${name}`);
-    const more = missing.length > MOST_SHOWN ? ` and ${missing.length - MOST_SHOWN} more` : '';
+    const shown = missing.slice(0, SHOWN).map(({ permission, name }) => `${permission} on ${name}`);
+    const more = missing.length > SHOWN ? ` and ${missing.length - SHOWN} more` : '';
     return `in the vhost ${vhost} ${user} lacks ${shown.join(', ')}${more}`;
   });
   return failed(

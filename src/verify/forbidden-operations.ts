@@ -1,36 +1,36 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { contractNames } from '../contract/names.ts';
 
-/** Where something is tried that must be refused. */
+/** The account that must be refused. */
 export interface ForbiddenTarget {
   /** The agent's id. */
   readonly id: string;
-  /** The namespace that the credentials are of. */
+  /** The namespace of the account. */
   readonly namespace: string;
   /** A queue of that namespace. */
   readonly ownQueue: string;
 }
 
-/** Something that RabbitMQ must not let a claimed account do. */
+/** An operation that RabbitMQ must refuse to a claimed account. */
 interface ForbiddenOperation {
   readonly what: string;
-  /** Rejects, or closes the channel with an error, when it is refused. */
-  readonly attempt: (channel: Channel, place: ForbiddenTarget) => Promise<unknown>;
+  /** Rejects, or closes the channel with an error, if RabbitMQ refuses it. */
+  readonly attempt: (channel: Channel, target: ForbiddenTarget) => Promise<unknown>;
 }
 
-/** A neighbour's name: what begins with a namespace's name is not its own. */
-const foreign = ({ namespace }: ForbiddenTarget): string => `${namespace}-neighbour`;
+/** Another namespace, whose name begins with this one's. */
+const neighbour = ({ namespace }: ForbiddenTarget): string => `${namespace}-neighbour`;
 
-/** What is tried. Nothing is left even if it is allowed: queues are exclusive, exchanges delete themselves. */
+/** None leaves anything behind if it is allowed: queues are exclusive, exchanges are deleted. */
 export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
   {
     what: "another namespace's queue",
-    attempt: (channel, place) => channel.assertQueue(`queue/${foreign(place)}/verify`, { exclusive: true }),
+    attempt: (channel, target) => channel.assertQueue(`queue/${neighbour(target)}/verify`, { exclusive: true }),
   },
   {
     what: "another namespace's exchange",
-    attempt: async (channel, place) => {
-      const name = `exchange/${foreign(place)}/verify`;
+    attempt: async (channel, target) => {
+      const name = `exchange/${neighbour(target)}/verify`;
       await channel.assertExchange(name, 'topic', { durable: false, autoDelete: true });
       await channel.deleteExchange(name);
     },
@@ -54,24 +54,24 @@ export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
     what: 'publishing agent events',
     attempt: async (channel, { id }) => {
       channel.publish(contractNames(id).eventsExchange, 'verify', Buffer.from(''));
-      // The broker refuses without being asked for an answer: an answer to something later shows that it did not.
+      // A publish has no reply: if the next call is answered, the broker did not refuse it.
       await channel.checkExchange(contractNames(id).eventsExchange);
     },
   },
 ];
 
-/** Tries it all, each on a channel of its own, and resolves with what was allowed. */
-export async function tryForbiddenOperations(connection: ChannelModel, place: ForbiddenTarget): Promise<string[]> {
+/** Tries each operation on a channel of its own and resolves with those that were allowed. */
+export async function tryForbiddenOperations(connection: ChannelModel, target: ForbiddenTarget): Promise<string[]> {
   const allowed: string[] = [];
   for (const { what, attempt } of FORBIDDEN_OPERATIONS) {
     const channel = await connection.createChannel();
-    // A refusal closes the channel, and would end the process if nobody listened.
+    // A refusal closes the channel with an error event.
     const refused = new Promise<never>((_resolve, reject) => {
       channel.on('error', reject);
     });
     refused.catch(() => undefined);
     try {
-      await Promise.race([attempt(channel, place), refused]);
+      await Promise.race([attempt(channel, target), refused]);
       allowed.push(what);
       await channel.close();
     } catch (error) {

@@ -2,20 +2,18 @@ import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Permissions } from '../broker/management/management.ts';
 import { contractNames } from '../contract/names.ts';
 
-type Right = keyof Permissions;
-
-/** A right that somebody needs on something of this name. */
+/** A permission that is needed for an object of this name. */
 export interface RequiredPermission {
-  readonly permission: Right;
+  readonly permission: keyof Permissions;
   readonly name: string;
 }
 
-/** The name under which RabbitMQ checks the right to publish to the default exchange, and with it into every queue. */
+/** RabbitMQ's name of the default exchange in permissions. Write access to it allows to publish into every queue. */
 const DEFAULT_EXCHANGE = 'amq.default';
 
 /**
- * What the agent's account must be allowed in the agent's vhost. To delete what a namespace owns it must be allowed to
- * configure it, and to remove a foreign binding to read where that comes from.
+ * The permissions that the agent's account needs in the agent's vhost. It needs configure on the queues and exchanges of
+ * namespaces to delete them, and read on exchanges to remove foreign bindings.
  */
 export function agentPermissions(id: string, namespacePrefix: string): RequiredPermission[] {
   const names = contractNames(id);
@@ -26,14 +24,14 @@ export function agentPermissions(id: string, namespacePrefix: string): RequiredP
   return [
     ...[...all, ...ofNamespaces].map((name): RequiredPermission => ({ permission: 'configure', name })),
     ...[DEFAULT_EXCHANGE, ...all].map((name): RequiredPermission => ({ permission: 'write', name })),
-    // Dead letters are for people: the agent itself never reads them.
+    // Operators read the dead letters, the agent does not.
     ...[...all.filter((name) => name !== names.deadQueue), `exchange/${namespacePrefix}a/b`].map(
       (name): RequiredPermission => ({ permission: 'read', name }),
     ),
   ];
 }
 
-/** What it must be allowed in the vhost of the event exchange. */
+/** The permissions that it needs in the vhost of the event exchange. */
 export function brokerEventPermissions(id: string): RequiredPermission[] {
   const name = contractNames(id).brokerEventsQueue;
   return [
@@ -45,15 +43,15 @@ export function brokerEventPermissions(id: string): RequiredPermission[] {
 }
 
 /**
- * The rights that these permissions do not give. Patterns match anywhere in a name unless they are anchored; an empty one
- * matches nothing, as in RabbitMQ.
+ * The needed permissions that these patterns do not grant. As in RabbitMQ, a pattern matches anywhere in a name unless it
+ * is anchored, and an empty one matches nothing.
  */
 export function missingPermissions(
   permissions: Permissions | undefined,
   needed: readonly RequiredPermission[],
 ): readonly RequiredPermission[] {
   if (permissions === undefined) return needed;
-  return needed.filter(({ permission: right, name }) => !matches(permissions[right], name));
+  return needed.filter(({ permission, name }) => !matches(permissions[permission], name));
 }
 
 function matches(pattern: string, name: string): boolean {
@@ -61,7 +59,7 @@ function matches(pattern: string, name: string): boolean {
   try {
     return new RegExp(pattern, 'u').test(name);
   } catch {
-    // RabbitMQ's own flavour of patterns has more than JavaScript's.
+    // RabbitMQ's regular expressions (PCRE) have features that JavaScript lacks.
     return false;
   }
 }

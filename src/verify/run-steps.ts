@@ -4,7 +4,6 @@ import { WireError } from '../contract/wire-errors.ts';
 import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
 import { failed, type StepResult, skipped, type Step, type StepReport } from './step.ts';
 
-/** What {@link runSteps} works with. */
 export interface RunStepsOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -12,15 +11,15 @@ export interface RunStepsOptions {
   readonly onBegin?: (step: Step) => void;
   /** Called after each step. */
   readonly onReport: (report: StepReport) => void;
-  /** Called with what a step threw, before its report: with the stack, and unredacted. */
+  /** Called with the error of a step before its report: with the stack, and not redacted. */
   readonly onError?: (error: unknown) => void;
 }
 
 /**
- * Runs the steps one after the other and resolves with what they found. One that needs a step which did not succeed is
- * skipped: a single fault should not look like ten.
+ * Runs the steps in order and resolves with their reports. A step that needs one which did not succeed is skipped, so that
+ * one fault is reported once.
  *
- * @throws the signal's reason when it aborts; steps that come after it do not run
+ * @throws the reason of the signal when it aborts
  */
 export async function runSteps(steps: readonly Step[], options: RunStepsOptions): Promise<StepReport[]> {
   const { clock, signal, onReport } = options;
@@ -30,11 +29,13 @@ export async function runSteps(steps: readonly Step[], options: RunStepsOptions)
     signal.throwIfAborted();
     const startedMs = clock.monotonicMs();
     const missing = step.needs.find((name) => unmet.has(name));
-    const finding =
-      missing === undefined ? await runStep(step, options) : skipped(`it needs "${missing}", which did not succeed`);
-    if (finding.outcome === 'failed' || finding.outcome === 'skipped') unmet.add(step.name);
+    const result =
+      missing === undefined
+        ? await runStep(step, options)
+        : skipped(`needs the step ${missing}, which did not succeed`);
+    if (result.outcome === 'failed' || result.outcome === 'skipped') unmet.add(step.name);
     const durationMs = Math.round(clock.monotonicMs() - startedMs);
-    const report: StepReport = { step: step.name, about: step.about, ...finding, durationMs };
+    const report: StepReport = { step: step.name, about: step.about, ...result, durationMs };
     reports.push(report);
     onReport(report);
   }
@@ -48,17 +49,17 @@ async function runStep(step: Step, { signal, onBegin, onError }: RunStepsOptions
   } catch (error) {
     signal.throwIfAborted();
     onError?.(error);
-    return findingOf(error);
+    return resultOf(error);
   }
 }
 
-/** The messages of the error tables say what to do. */
-function findingOf(error: unknown): StepResult {
+/** The messages of the project's own errors say what to do. */
+function resultOf(error: unknown): StepResult {
   if (error instanceof AgentError || error instanceof PulseAgentError || error instanceof WireError) {
     return failed(error.code, error.message);
   }
   return failed(
     error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
-    `Look into the log of the agent, and ${TO_SEE_WHERE}.`,
+    `Check the log of the agent, and ${TO_SEE_WHERE}.`,
   );
 }

@@ -1,28 +1,28 @@
-/** What one step of `verifyCommand` found. */
+/** What one step of `pulse-agent verify` found. */
 export interface StepResult {
-  /** `warning`: it works, and somebody should look at it; `skipped`: it was not looked at. */
+  /** `warning`: it works, and an operator should check it; `skipped`: it was not checked. */
   readonly outcome: 'ok' | 'warning' | 'failed' | 'skipped';
   /** What was found, as a clause. */
   readonly said: string;
-  /** What to do about it, as a sentence; for warnings and failures. */
+  /** What to do about a warning or a failure, as a sentence. */
   readonly remedy?: string;
 }
 
-/** One thing that is looked at. */
+/** One thing that is checked. */
 export interface Step {
-  /** Its name for scripts. */
+  /** For scripts. */
   readonly name: string;
-  /** What it looks at, for people. */
+  /** What is checked, for people. */
   readonly about: string;
-  /** Names of steps without which there is no sense in it. */
+  /** The names of steps that must succeed first. */
   readonly needs: readonly string[];
-  /** How long it may take, in ms, where somebody who waits should know. */
+  /** How long it may take, in ms, for steps that take long. */
   readonly patienceMs?: number;
   /** An error that it throws is a failure of the step. */
   run(signal: AbortSignal): Promise<StepResult>;
 }
 
-/** A finding with the step that it belongs to. */
+/** A result with its step. */
 export interface StepReport extends StepResult {
   readonly step: string;
   readonly about: string;

@@ -7,59 +7,58 @@ import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
-/** What the steps of the store are made of. */
-export interface StoreStepsParts {
+export interface StoreStepsOptions {
   readonly isProduction: boolean;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly keyring: Pick<Keyring, 'has'>;
-  /** Opens the store once; later calls get the same. */
+  /** Opens the store on the first call; later calls return the same one. */
   readonly openStore: () => Promise<StoreReader | MongoInspection>;
 }
 
-/** The store answers, is durable and fast, and this configuration has the secrets of what is in it. */
-export function storeSteps(parts: StoreStepsParts): Step[] {
-  const { isProduction, clock, randomBytes, keyring, openStore } = parts;
-  const inMongoDB = async (look: (store: MongoInspection) => Promise<StepResult>): Promise<StepResult> => {
+/** Checks that the store answers, is durable and fast, and that the configuration has the secrets its records need. */
+export function storeSteps(options: StoreStepsOptions): Step[] {
+  const { isProduction, clock, randomBytes, keyring, openStore } = options;
+  const ifMongoDB = async (check: (store: MongoInspection) => Promise<StepResult>): Promise<StepResult> => {
     const store = await openStore();
-    return 'setup' in store ? await look(store) : skipped('LMDB has none');
+    return 'setup' in store ? await check(store) : skipped('not applicable to LMDB');
   };
   return [
     {
       name: 'store',
-      about: 'the store',
+      about: 'store',
       needs: [],
       async run() {
         const { kind, storeId } = await openStore();
-        if (storeId === undefined) return failed(`${kind} answers, and no agent has used it`, 'Start an agent.');
+        if (storeId === undefined) return failed(`${kind} answers, but no agent has used it`, 'Start an agent.');
         return ok(`${kind} answers; its id is ${storeId}`);
       },
     },
     {
       name: 'replica-set',
-      about: "MongoDB's replica set",
+      about: 'MongoDB replica set',
       needs: ['store'],
-      run: async () => await inMongoDB(async (store) => checkReplicaSet(await store.setup(), isProduction)),
+      run: async () => await ifMongoDB(async (store) => checkReplicaSet(await store.setup(), isProduction)),
     },
     {
       name: 'majority-write',
-      about: 'a durable write to MongoDB',
+      about: 'MongoDB majority write',
       needs: ['store'],
       run: async () =>
-        await inMongoDB(async (store) => {
+        await ifMongoDB(async (store) => {
           const id = randomBytes(12).toString('hex');
           return checkMajorityWrite(await store.tryMajorityWrite(id, () => clock.monotonicMs()));
         }),
     },
     {
       name: 'indexes',
-      about: "MongoDB's indexes",
+      about: 'MongoDB indexes',
       needs: ['store'],
-      run: async () => await inMongoDB(async (store) => checkIndexes(await store.indexFaults())),
+      run: async () => await ifMongoDB(async (store) => checkIndexes(await store.indexFaults())),
     },
     {
       name: 'secrets',
-      about: 'agent secrets of the namespaces',
+      about: 'agent secrets',
       needs: ['store'],
       async run(signal) {
         const { namespaces } = await openStore();
@@ -73,32 +72,32 @@ export function checkReplicaSet({ replicaSet, isSharded }: MongoSetup, isProduct
   if (replicaSet !== undefined) return ok(`the replica set is ${replicaSet}`);
   if (isSharded) return ok('a sharded cluster');
   const remedy =
-    'Run MongoDB as a replica set: without one a lost disk is a lost store, and no write can be tried again safely.';
-  const said = 'a server of its own, without a replica set';
+    'Run MongoDB as a replica set: otherwise a lost disk is a lost store, and no write can be retried safely.';
+  const said = 'a standalone server without a replica set';
   return isProduction ? failed(said, remedy) : warning(said, remedy);
 }
 
-/** A claim waits for one such write; beyond this its client notices. */
+/** A claim waits for one such write; a client notices a longer one, in ms. */
 const SLOW_WRITE_MS = 500;
 
 export function checkMajorityWrite(tookMs: number): StepResult {
-  const said = `a majority had it on disk after ${Math.round(tookMs)} ms`;
+  const said = `acknowledged by a majority after ${Math.round(tookMs)} ms`;
   if (tookMs <= SLOW_WRITE_MS) return ok(said);
-  return warning(said, 'Look at the disks of MongoDB and at its network: every claim waits for one such write.');
+  return warning(said, 'Check the disks and the network of MongoDB: every claim waits for one such write.');
 }
 
 export function checkIndexes(faults: readonly IndexFault[]): StepResult {
-  if (faults.length === 0) return ok('every index is as it should be');
+  if (faults.length === 0) return ok('all indexes are there and up to date');
   const said = faults.map(({ collection, index, fault }) => `${index} of ${collection} is ${fault}`).join(', ');
   const stale = faults.find(({ fault }) => fault === 'stale');
-  if (stale === undefined) return failed(said, 'Start an agent: it makes what is missing.');
+  if (stale === undefined) return failed(said, 'Start an agent: it creates missing indexes.');
   return failed(
     said,
-    `Drop it with db.${stale.collection}.dropIndex("${stale.index}") and start an agent, which makes it as it should be.`,
+    `Drop it with db.${stale.collection}.dropIndex("${stale.index}") and start an agent, which creates it.`,
   );
 }
 
-/** How many namespaces need each agent secret that is not there, by its id. */
+/** The number of namespaces for each missing agent secret, by its id. */
 async function countMissing(
   namespaces: StoreReader['namespaces'],
   keyring: Pick<Keyring, 'has'>,
@@ -112,10 +111,10 @@ async function countMissing(
 }
 
 export function checkSecrets(missing: ReadonlyMap<string, number>): StepResult {
-  if (missing.size === 0) return ok('every secret that namespaces need is there');
+  if (missing.size === 0) return ok('every secret that the namespaces need is configured');
   const said = [...missing].map(([secretId, count]) => `${count} namespaces need the secret with the id ${secretId}`);
   return failed(
     said.join(', '),
-    'Add it to PULSE_AGENT_PREVIOUS_SECRETS until they are rotated; without it nobody can claim them.',
+    'Add it to PULSE_AGENT_PREVIOUS_SECRETS until these namespaces are rotated; without it they cannot be claimed.',
   );
 }

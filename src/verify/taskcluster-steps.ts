@@ -3,43 +3,42 @@ import type { Config } from '../config/config.ts';
 import { scopesSatisfy } from '../requests/taskcluster-auth.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
-/** What Taskcluster says of the client that the agent itself uses. */
+/** Taskcluster's answer about the agent's own client. */
 export type ScopesAnswer =
   | { readonly status: 'known'; readonly clientId: string; readonly scopes: readonly string[] }
   | { readonly status: 'refused'; readonly message: string };
 
-/** A clock somewhere else, compared with the one here. */
+/** The clock of another machine, compared with this one's. */
 export interface ClockReading {
   readonly whose: string;
-  /** By how many ms it is ahead of the one here. */
+  /** How far it is ahead of this machine's clock, in ms. */
   readonly aheadMs: number;
-  /** How far the reading itself may be off, in ms. */
+  /** The error of the reading, in ms. */
   readonly toleranceMs: number;
 }
 
-/** What these steps are made of. */
-export interface TaskclusterStepsParts {
+export interface TaskclusterStepsOptions {
   readonly config: Pick<
     Config,
     'taskclusterRootUrl' | 'taskclusterClientId' | 'taskclusterAccessToken' | 'maxSkewSeconds'
   >;
   readonly clock: Clock;
-  /** Asks the auth service who signs with the agent's own Taskcluster credentials. */
+  /** Asks the auth service for the scopes of the agent's own client. */
   readonly askScopes: (signal: AbortSignal) => Promise<ScopesAnswer>;
-  /** The answer of the auth service to a ping; rejects when there is none. */
+  /** The reply of the auth service to a ping; rejects without one. */
   readonly pingAuth: (signal: AbortSignal) => Promise<{ readonly status: number; readonly date: string | null }>;
-  /** Other clocks that can be read, such as the store's. */
+  /** Other clocks, such as the store's. */
   readonly otherClocks: () => Promise<readonly ClockReading[]>;
 }
 
-/** Taskcluster answers, the clocks agree, and the agent may send mail. */
-export function taskclusterSteps(parts: TaskclusterStepsParts): Step[] {
-  const { config, clock, askScopes, pingAuth, otherClocks } = parts;
+/** Checks that Taskcluster answers, the clocks agree, and the agent may send mail. */
+export function taskclusterSteps(options: TaskclusterStepsOptions): Step[] {
+  const { config, clock, askScopes, pingAuth, otherClocks } = options;
   let taskclusterClock: ClockReading | undefined;
   return [
     {
       name: 'taskcluster',
-      about: "Taskcluster's auth service",
+      about: 'Taskcluster auth service',
       needs: [],
       async run(signal) {
         const askedMs = clock.nowMs();
@@ -59,13 +58,13 @@ export function taskclusterSteps(parts: TaskclusterStepsParts): Step[] {
     },
     {
       name: 'notify-scope',
-      about: 'the right to send mail',
+      about: 'scope to send mail',
       needs: ['taskcluster'],
       async run(signal) {
         if (config.taskclusterClientId === null || config.taskclusterAccessToken === undefined) {
           return warning(
             'the agent has no Taskcluster client of its own',
-            'Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN: without them owners hear of a queue that grows only by events.',
+            'Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN: without them owners get no mail about overgrown queues, only events.',
           );
         }
         return checkNotifyScope(await askScopes(signal));
@@ -78,11 +77,11 @@ export function checkPing(status: number, rootUrl: string): StepResult {
   if (status === 200) return ok(`${rootUrl} answers`);
   return failed(
     `${rootUrl} answers with HTTP ${status}`,
-    'See whether TASKCLUSTER_ROOT_URL is right and the auth service runs: without it nothing can be claimed.',
+    'Check TASKCLUSTER_ROOT_URL and that the auth service runs: without it nothing can be claimed.',
   );
 }
 
-/** A Date header has whole seconds; the answer may have been made at any moment between asking and reading. */
+/** Reads a Date header. It has whole seconds, and was written at any time between request and reply. */
 export function clockOfDateHeader(
   whose: string,
   date: string | null,
@@ -95,37 +94,37 @@ export function clockOfDateHeader(
   return { whose, aheadMs: saidMs + 500 - middleMs, toleranceMs: 500 + (readMs - askedMs) / 2 };
 }
 
-/** Half of what is allowed is a reason to look. */
-const WORRYING_SHARE = 0.5;
+/** The share of maxSkewSeconds that is a warning. */
+const WARNING_SHARE = 0.5;
 
 export function checkClocks(readings: readonly ClockReading[], maxSkewSeconds: number): StepResult {
-  if (readings.length === 0) return skipped('nobody tells the time');
-  const certain = readings.map((reading) => ({
+  if (readings.length === 0) return skipped('there is no other clock to compare with');
+  const readingsWithSkew = readings.map((reading) => ({
     ...reading,
-    offMs: Math.max(0, Math.abs(reading.aheadMs) - reading.toleranceMs),
+    skewMs: Math.max(0, Math.abs(reading.aheadMs) - reading.toleranceMs),
   }));
-  const worst = certain.toSorted((a, b) => b.offMs - a.offMs)[0];
-  if (worst === undefined || worst.offMs < maxSkewSeconds * 1000 * WORRYING_SHARE) {
+  const worst = readingsWithSkew.toSorted((a, b) => b.skewMs - a.skewMs)[0];
+  if (worst === undefined || worst.skewMs < maxSkewSeconds * 1000 * WARNING_SHARE) {
     return ok(`this machine agrees with ${readings.map(({ whose }) => whose).join(' and ')}`);
   }
-  const said = `this machine is ${Math.round(worst.offMs / 1000)} s ${worst.aheadMs > 0 ? 'behind' : 'ahead of'} ${worst.whose}`;
-  const remedy = 'Run a time service (chrony, systemd-timesyncd) on every machine: signatures carry the time.';
-  return worst.offMs > maxSkewSeconds * 1000 ? failed(said, remedy) : warning(said, remedy);
+  const said = `this machine is ${Math.round(worst.skewMs / 1000)} s ${worst.aheadMs > 0 ? 'behind' : 'ahead of'} ${worst.whose}`;
+  const remedy = 'Run a time service (chrony, systemd-timesyncd) on every machine: signatures contain the time.';
+  return worst.skewMs > maxSkewSeconds * 1000 ? failed(said, remedy) : warning(said, remedy);
 }
 
 export function checkNotifyScope(answer: ScopesAnswer): StepResult {
   if (answer.status === 'refused') {
     return failed(
       `Taskcluster refuses the agent's own credentials: ${answer.message}`,
-      'See TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN.',
+      'Check TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN.',
     );
   }
-  if (scopesSatisfy(answer.scopes, 'notify:email:*')) return ok(`${answer.clientId} may send mail to anybody`);
+  if (scopesSatisfy(answer.scopes, 'notify:email:*')) return ok(`${answer.clientId} may send mail to any address`);
   const some = answer.scopes.filter((scope) => scope.startsWith('notify:email:'));
   if (some.length > 0) {
     return warning(
-      `${answer.clientId} may send mail to some: ${some.join(', ')}`,
-      'Contacts outside of that are not reached: give it notify:email:* unless this is meant.',
+      `${answer.clientId} may send mail to some addresses only: ${some.join(', ')}`,
+      'Other contacts are not reached: give the client notify:email:* unless this is intended.',
     );
   }
   return failed(

@@ -7,28 +7,27 @@ import { METHODS } from '../contract/methods.ts';
 import { contractNames } from '../contract/names.ts';
 import { failed, type StepResult, ok, skipped, type Step } from './step.ts';
 
-/** What these steps are made of. */
-export interface TopologyStepsParts {
+export interface TopologyStepsOptions {
   readonly config: Config;
   readonly management: Management;
 }
 
-const START_AN_AGENT = 'Start an agent: it makes what is missing at each start and each reconnect.';
+const START_AN_AGENT = 'Start an agent: it creates what is missing at each start and each reconnect.';
 
-/** What an agent makes on the broker is there, and is as the agent makes it. */
-export function topologySteps({ config, management }: TopologyStepsParts): Step[] {
+/** Checks that everything an agent declares on the broker is there and unchanged. */
+export function topologySteps({ config, management }: TopologyStepsOptions): Step[] {
   const { id, vhost, eventVhost } = config;
   return [
     {
       name: 'policies',
-      about: 'limits of its queues',
+      about: 'policies',
       needs: ['management-api'],
       async run(signal) {
         const differing = [
           ...differingPolicies(await management.listPolicies(vhost, { signal }), limitPolicies(config)),
           ...differingPolicies(await management.listPolicies(eventVhost, { signal }), brokerEventsPolicies(id)),
         ];
-        if (differing.length === 0) return ok('every policy is as the agent makes it');
+        if (differing.length === 0) return ok('all policies are as declared');
         return failed(`missing or changed: ${differing.join(', ')}`, START_AN_AGENT);
       },
     },
@@ -58,7 +57,7 @@ export function topologySteps({ config, management }: TopologyStepsParts): Step[
     },
     {
       name: 'claimant',
-      about: 'the claimant and its rights',
+      about: 'claimant and its permissions',
       needs: ['management-api'],
       async run(signal) {
         const name = contractNames(id).claimantUser;
@@ -74,13 +73,13 @@ export function topologySteps({ config, management }: TopologyStepsParts): Step[
   ];
 }
 
-/** What there is of the topology. */
+/** The topology on the broker. */
 export interface TopologyFacts {
-  /** Of exchanges and queues. */
+  /** The names of exchanges and queues. */
   readonly names: ReadonlySet<string>;
-  /** With which routing keys the request queue is bound. */
+  /** The routing keys that bind the request queue. */
   readonly methods: ReadonlySet<string>;
-  /** Exchanges that are bound into the request exchange. */
+  /** Exchanges that are bound to the request exchange. */
   readonly foreignSources: readonly string[];
 }
 
@@ -99,14 +98,14 @@ export function checkTopology(id: string, { names, methods, foreignSources }: To
   if (unbound.length > 0) return failed(`no binding for ${unbound.join(', ')}`, START_AN_AGENT);
   if (foreignSources.length > 0) {
     return failed(
-      `bound into the request exchange: ${foreignSources.join(', ')}`,
-      'A running agent removes such bindings within a minute or says in its log why it cannot: look there.',
+      `bound to the request exchange: ${foreignSources.join(', ')}`,
+      'A running agent removes such bindings within a minute, or logs why it cannot: check its log.',
     );
   }
-  return ok('everything is there');
+  return ok('all exchanges, queues and bindings are there');
 }
 
-/** What there is of the claimant. */
+/** The claimant on the broker. */
 export interface ClaimantFacts {
   readonly user: BrokerUser | undefined;
   readonly permissions: readonly VhostPermissions[];
@@ -123,46 +122,48 @@ export function checkClaimant(
   const faults: string[] = [];
   if (user.tags.length > 0) faults.push(`the tags ${user.tags.join(', ')}`);
   for (const { vhost, ...held } of permissions) {
-    if (vhost !== config.vhost) faults.push(`rights in the vhost ${vhost}`);
+    if (vhost !== config.vhost) faults.push(`permissions in the vhost ${vhost}`);
     else {
-      for (const right of ['configure', 'write', 'read'] as const) {
-        if (held[right] !== wanted[right]) faults.push(`${right} on "${held[right]}"`);
+      for (const permission of ['configure', 'write', 'read'] as const) {
+        if (held[permission] !== wanted[permission]) faults.push(`${permission} on "${held[permission]}"`);
       }
     }
   }
   if (faults.length > 0) {
     return failed(
       `${name} has ${faults.join(' and ')}`,
-      `Everybody knows the password of this user. Take away what it has in other vhosts with "rabbitmqctl clear_permissions"; the rest is put right when an agent starts.`,
+      `Many clients know the password of this user. Remove its permissions in other vhosts with "rabbitmqctl clear_permissions"; an agent repairs the rest when it starts.`,
     );
   }
-  if (permissions.length === 0) return failed(`${name} has no rights in the vhost ${config.vhost}`, START_AN_AGENT);
+  if (permissions.length === 0)
+    return failed(`${name} has no permissions in the vhost ${config.vhost}`, START_AN_AGENT);
   const unlimited = (['max-connections', 'max-channels'] as const).filter(
     (limit) => (limits[limit] ?? -1) !== (config.claimantLimits[limit] ?? -1),
   );
-  if (unlimited.length > 0) return failed(`${name} has another ${unlimited.join(' and ')} than set`, START_AN_AGENT);
+  if (unlimited.length > 0)
+    return failed(`${name} does not have the configured ${unlimited.join(' and ')}`, START_AN_AGENT);
   return ok(`${name} may send requests and nothing else`);
 }
 
-/** Whether the broker is marked as belonging to the store. */
-export function markerStep({ config, management }: TopologyStepsParts, storeId: () => string | undefined): Step {
+/** Checks that the broker is marked for this store. */
+export function markerStep({ config, management }: TopologyStepsOptions, storeId: () => string | undefined): Step {
   return {
     name: 'marker',
-    about: 'whose broker it is',
+    about: 'marker of the broker',
     needs: ['management-api'],
     async run(signal) {
       const mark = await management.getGlobalParameter(markerName(config), { signal });
-      return checkMarker(mark === undefined ? undefined : (markedStore(mark) ?? 'something else'), storeId());
+      return checkMarker(mark === undefined ? undefined : (markedStore(mark) ?? 'an unknown value'), storeId());
     },
   };
 }
 
 export function checkMarker(marked: string | undefined, storeId: string | undefined): StepResult {
   if (marked === undefined) return failed('the broker is not marked', 'Start an agent: it marks the broker.');
-  if (storeId === undefined) return ok(`the broker belongs to the store ${marked}`);
-  if (marked === storeId) return ok('the broker belongs to this store');
+  if (storeId === undefined) return ok(`the broker is marked for the store ${marked}`);
+  if (marked === storeId) return ok('the broker is marked for this store');
   return failed(
-    `the broker belongs to the store ${marked}, and this one is ${storeId}`,
+    `the broker is marked for the store ${marked}, and this one is ${storeId}`,
     'Point STORE_URL to that store, or run "pulse-agent adopt" to let this one take over.',
   );
 }

@@ -11,7 +11,7 @@ describe('NODE_DEBUG=pulse-agent', function () {
   this.timeout(60_000);
 
   it('prints the stack of a failed step of verify, with lines of the sources', async () => {
-    const run = await runCommandLine(['verify', '--no-round'], {
+    const run = await runCommandLine(['verify', '--no-end-to-end'], {
       NODE_DEBUG: 'pulse-agent',
       NODE_OPTIONS: '--enable-source-maps',
       RABBITMQ_URL: `amqp://agent:${PASSWORD}@127.0.0.1:1/%2F`,

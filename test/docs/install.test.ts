@@ -67,7 +67,7 @@ describe('docs/install.md, from the first block to the last', function () {
     assert.ok(existsSync('dist/cli/main.js') || (await runShell({ ...known, text: 'npm run build' })));
     const agent = await start(document.take('npx pulse-agent serve', { '/etc/pulse-agent': etc }).text);
     const { stdout } = await shell(document.take('npx pulse-agent verify\n', { '/etc/pulse-agent': etc }).text);
-    assert.match(stdout, /^ok +what is left:/m);
+    assert.match(stdout, /^ok +deletion of the namespace:/m);
     assert.match(stdout, /The installation works/);
     assert.ok(!stdout.includes(TOKEN));
 

@@ -15,45 +15,45 @@ const ID = 'pulse-agent';
 
 const DOCUMENTED = documentedRights();
 
-function outcomes(findings: readonly StepResult[]): string[] {
-  return findings.map(({ outcome }) => outcome);
+function outcomes(results: readonly StepResult[]): string[] {
+  return results.map(({ outcome }) => outcome);
 }
 
-/** A finding that is not well always says what to do. */
-function assertRemedy(finding: StepResult, outcome: 'failed' | 'warning', remedy: RegExp): void {
-  assert.equal(finding.outcome, outcome, finding.said);
-  assert.match(finding.remedy ?? '', remedy);
+/** A warning or failure always has a remedy. */
+function assertRemedy(result: StepResult, outcome: 'failed' | 'warning', remedy: RegExp): void {
+  assert.equal(result.outcome, outcome, result.said);
+  assert.match(result.remedy ?? '', remedy);
 }
 
-describe('what verify makes of what it sees', () => {
-  it('of who the agent is on the broker', () => {
+describe('the checks of verify', () => {
+  it('the identity of the agent on the broker', () => {
     assert.equal(checkIdentity({ name: 'agent', tags: ['administrator'] }).outcome, 'ok');
     assertRemedy(checkIdentity({ name: 'agent', tags: ['monitoring'] }), 'failed', /set_user_tags agent administrator/);
   });
 
-  it('of the version of RabbitMQ', () => {
+  it('the version of RabbitMQ', () => {
     const of = (rabbitmqVersion: string) => checkVersion({ rabbitmqVersion, erlangVersion: '27' });
     assert.deepEqual(outcomes([of('4.0.5'), of('4.3.0'), of('10.0.0')]), ['ok', 'ok', 'ok']);
     assertRemedy(of('3.10.8'), 'warning', /upgrade/);
     assertRemedy(of('3.9.29'), 'failed', /3\.10/);
   });
 
-  it('of the event exchange', () => {
+  it('the event exchange', () => {
     assert.equal(checkEventExchange(true, { eventVhost: '/' }).outcome, 'ok');
     assertRemedy(checkEventExchange(false, { eventVhost: '/' }), 'failed', /rabbitmq-plugins enable/);
   });
 
-  it('of the rights of the agent', () => {
+  it('the permissions of the agent', () => {
     assert.deepEqual(missingPermissions(DOCUMENTED, agentPermissions(ID, 'taskcluster-')), []);
     assert.deepEqual(
       missingPermissions({ ...DOCUMENTED, write: '^rpc/' }, agentPermissions(ID, 'taskcluster-')).slice(0, 1),
-      [{ right: 'write', name: 'amq.default' }],
+      [{ permission: 'write', name: 'amq.default' }],
     );
     assert.equal(
       missingPermissions(undefined, agentPermissions(ID, 'taskcluster-')).length,
       agentPermissions(ID, 'taskcluster-').length,
     );
-    // An empty pattern gives nothing in RabbitMQ, and everything in JavaScript.
+    // An empty pattern grants nothing in RabbitMQ, but matches everything in JavaScript.
     assert.equal(
       missingPermissions({ configure: '', write: '', read: '' }, agentPermissions(ID, 'taskcluster-')).length,
       agentPermissions(ID, 'taskcluster-').length,
@@ -66,7 +66,7 @@ describe('what verify makes of what it sees', () => {
     );
   });
 
-  it('of the topology', () => {
+  it('the topology', () => {
     const names = new Set<string>(Object.values(contractNames(ID)));
     const methods = new Set(Object.keys(METHODS));
     const facts = { names, methods, foreignSources: [] };
@@ -76,7 +76,7 @@ describe('what verify makes of what it sees', () => {
     assertRemedy(checkTopology(ID, { ...facts, foreignSources: ['exchange/x/y'] }), 'failed', /log/);
   });
 
-  it('of the claimant', () => {
+  it('the claimant', () => {
     const config = { id: ID, vhost: 'v', claimantLimits: { 'max-connections': 10 } };
     const user = { name: `${ID}-claimant`, passwordHash: '', hashingAlgorithm: '', tags: [] };
     const own = { vhost: 'v', ...claimantPermissions(ID) };
@@ -91,16 +91,16 @@ describe('what verify makes of what it sees', () => {
       checkClaimant({ ...sound, permissions: [{ ...own, read: '.*' }] }, config),
       checkClaimant({ ...sound, permissions: [own, { ...own, vhost: 'other' }] }, config),
     ];
-    for (const finding of tooMuch) assertRemedy(finding, 'failed', /clear_permissions/);
+    for (const result of tooMuch) assertRemedy(result, 'failed', /clear_permissions/);
   });
 
-  it('of the marker', () => {
+  it('the marker', () => {
     assert.deepEqual(outcomes([checkMarker('a', 'a'), checkMarker('a', undefined)]), ['ok', 'ok']);
     assertRemedy(checkMarker(undefined, 'a'), 'failed', /Start an agent/);
     assertRemedy(checkMarker('b', 'a'), 'failed', /pulse-agent adopt/);
   });
 
-  it('of MongoDB', () => {
+  it('MongoDB', () => {
     const alone = { replicaSet: undefined, isSharded: false, timeMs: 0 };
     assert.deepEqual(
       outcomes([
@@ -121,7 +121,7 @@ describe('what verify makes of what it sees', () => {
     assertRemedy(checkSecrets(new Map([['k', 3]])), 'failed', /PULSE_AGENT_PREVIOUS_SECRETS/);
   });
 
-  it('of Taskcluster', () => {
+  it('Taskcluster', () => {
     assert.equal(checkPing(200, 'https://tc').outcome, 'ok');
     assertRemedy(checkPing(503, 'https://tc'), 'failed', /TASKCLUSTER_ROOT_URL/);
     const known = (scopes: string[]) => checkNotifyScope({ status: 'known', clientId: 'c', scopes });
@@ -131,7 +131,7 @@ describe('what verify makes of what it sees', () => {
     assertRemedy(checkNotifyScope({ status: 'refused', message: 'no' }), 'failed', /TASKCLUSTER_ACCESS_TOKEN/);
   });
 
-  it('of clocks, whose readings are not exact', () => {
+  it('clocks, whose readings are not exact', () => {
     const nowMs = Date.parse('2026-01-01T00:00:10.900Z');
     const reading = (date: string | null) => clockOfDateHeader('Taskcluster', date, nowMs, nowMs + 40);
     assert.equal(reading(null), undefined);
@@ -147,7 +147,7 @@ describe('what verify makes of what it sees', () => {
     assert.match(checkClocks([{ ...behind, aheadMs: -behind.aheadMs }], 300).said, /s ahead of Taskcluster/);
   });
 
-  it('of a claim that promises less than the one before', () => {
+  it('a claim that promises less than the one before', () => {
     const claim = {
       namespace: 'n',
       created: '',

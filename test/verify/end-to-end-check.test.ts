@@ -17,18 +17,18 @@ import { makeRelay } from '../support/tcp-relay.ts';
 
 const MINUTE_MS = 60_000;
 
-describe('the round of verify', function () {
+describe('the end-to-end check', function () {
   this.timeout(120_000);
   const installation = useInstallation();
 
-  /** A round of the team's own, and how to go a part of its way. */
-  function makeRound(more: Partial<EndToEndCheckOptions> = {}) {
+  /** A check with the credentials of the team, and a function that runs some of its steps. */
+  function makeCheck(more: Partial<EndToEndCheckOptions> = {}) {
     const { config, taskcluster, claimantUrl } = installation();
     const namespace = teamNamespace();
     const management = openManagement(config);
     addCleanup(() => management.close());
     const { id, audience } = config;
-    const round = createEndToEndCheck({
+    const check = createEndToEndCheck({
       config,
       management,
       clock: systemClock,
@@ -40,8 +40,8 @@ describe('the round of verify', function () {
       overgrown: false,
       ...more,
     });
-    addCleanup(() => round.close());
-    return { namespace, round, run: (...names: string[]) => run(round, names) };
+    addCleanup(() => check.close());
+    return { namespace, check, run: (...names: string[]) => run(check, names) };
   }
 
   async function run({ steps }: EndToEndCheck, names: readonly string[]): Promise<StepReport[]> {
@@ -56,9 +56,9 @@ describe('the round of verify', function () {
     return Date.parse((await rpc.request('get-namespace', { namespace })).expires);
   }
 
-  it('claims for minutes, and no longer the second time: what it cannot release is soon gone by itself', async () => {
-    const { namespace, run: go } = makeRound();
-    const reports = await go('ping', 'claim', 'connect', 're-claim');
+  it('claims for a quarter of an hour, both times: a namespace that is not released expires soon', async () => {
+    const { namespace, run: runNamed } = makeCheck();
+    const reports = await runNamed('ping', 'claim', 'connect', 're-claim');
     assert.deepEqual(
       reports.map(({ outcome }) => outcome),
       ['ok', 'ok', 'ok', 'ok'],
@@ -67,15 +67,15 @@ describe('the round of verify', function () {
     assert.ok(leftMs > 10 * MINUTE_MS && leftMs < 20 * MINUTE_MS, `it lives for ${leftMs} ms`);
   });
 
-  it('claims for as long as it may have to wait for the deletion of a queue', async () => {
+  it('claims for the longest time that the deletion of a queue may take', async () => {
     const config = { ...installation().config, surveyIntervalSeconds: 600 };
-    const { namespace, run: go } = makeRound({ overgrown: true, config });
-    await go('ping', 'claim');
+    const { namespace, run: runNamed } = makeCheck({ overgrown: true, config });
+    await runNamed('ping', 'claim');
     const leftMs = (await expiresOf(namespace)) - Date.now();
     assert.ok(leftMs > 40 * MINUTE_MS && leftMs < 50 * MINUTE_MS, `it lives for ${leftMs} ms`);
   });
 
-  it('releases what it may have claimed when the reply to the claim is lost', async () => {
+  it('releases the namespace when the reply to the claim was lost', async () => {
     const losing = (rpc: Rpc): Rpc => ({
       ...rpc,
       async request(method, ...rest) {
@@ -88,43 +88,43 @@ describe('the round of verify', function () {
     const credentials = installation().taskcluster.credentials(TEAM);
     const {
       namespace,
-      round,
-      run: go,
-    } = makeRound({
+      check,
+      run: runNamed,
+    } = makeCheck({
       openRpc: async (connection) => losing(await openRpc(connection, { id, audience, credentials })),
     });
-    const reports = await go('ping', 'claim');
+    const reports = await runNamed('ping', 'claim');
     assert.equal(reports.at(-1)?.outcome, 'failed');
-    await round.close();
+    await check.close();
     await installation().logged('request_served', { method: 'release-namespace', namespace, outcome: 'result' });
   });
 
-  it('releases over another connection when the one that claimed is gone', async () => {
+  it('releases over another connection when the first one is lost', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     const url = new URL(installation().claimantUrl);
     url.port = String(relay.port);
-    const { namespace, round, run: go } = makeRound({ firstClaimUrl: url.href });
-    await go('ping', 'claim');
+    const { namespace, check, run: runNamed } = makeCheck({ firstClaimUrl: url.href });
+    await runNamed('ping', 'claim');
     relay.restore();
-    await round.close();
+    await check.close();
     await installation().logged('request_served', { method: 'release-namespace', namespace, outcome: 'result' });
   });
 
-  it('says how long it has waited, and for what, when a queue is not deleted', async () => {
-    // The agent deletes at 8000, and time flies for who waits.
+  it('reports how long it waited for the deletion of a queue', async () => {
+    // The agent deletes at 8000; the clock of the check runs 10,000 times faster.
     const config = { ...installation().config, deleteAtMessages: 1, surveyIntervalSeconds: 60 };
     const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() * 10_000 };
-    const { round, run: go } = makeRound({ overgrown: true, config, clock });
-    assert.equal(round.steps.find(({ name }) => name === 'overgrown')?.patienceMs, 210_000);
-    const report = (await go('ping', 'claim', 'connect', 'publish', 'overgrown')).at(-1);
+    const { check, run: runNamed } = makeCheck({ overgrown: true, config, clock });
+    assert.equal(check.steps.find(({ name }) => name === 'overgrown')?.patienceMs, 210_000);
+    const report = (await runNamed('ping', 'claim', 'connect', 'publish', 'overgrown')).at(-1);
     assert.equal(report?.outcome, 'failed');
     assert.match(report.said, /has 2 messages and was not deleted in 210 s, .* every 60 s/);
     assert.match(String(report.remedy), /deleteAtMessages .* exemptQueues/);
   });
 
-  it('waits for an hour at most', () => {
+  it('waits for one hour at most', () => {
     const config = { ...installation().config, surveyIntervalSeconds: 86_400 };
-    const { round } = makeRound({ overgrown: true, config });
-    assert.equal(round.steps.find(({ name }) => name === 'overgrown')?.patienceMs, 3_600_000);
+    const { check } = makeCheck({ overgrown: true, config });
+    assert.equal(check.steps.find(({ name }) => name === 'overgrown')?.patienceMs, 3_600_000);
   });
 });

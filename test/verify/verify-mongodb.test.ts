@@ -8,7 +8,7 @@ import { addCleanup } from '../support/cleanup.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { recordOf } from '../support/records.ts';
 
-describe('a look at MongoDB', function () {
+describe('inspectMongoDB', function () {
   this.timeout(60_000);
   const mongodb = useSharedMongoDB();
 
@@ -32,7 +32,7 @@ describe('a look at MongoDB', function () {
     return client;
   }
 
-  it('sees the records and the store id, and that every index is there', async () => {
+  it('reads the records, the store id and the indexes', async () => {
     const inspection = await inspect(await makeStore());
     assert.match(inspection.storeId ?? '', /^[\w-]{22}$/);
     assert.equal((await inspection.namespaces.list({ limit: 5 }))[0]?.namespace, 'taskcluster-a');
@@ -53,7 +53,7 @@ describe('a look at MongoDB', function () {
     ]);
   });
 
-  it('makes nothing in a database that no agent has used', async () => {
+  it('creates nothing in a database that no agent has used', async () => {
     const url = mongoDatabase(mongodb());
     const inspection = await inspect(url);
     assert.equal(inspection.storeId, undefined);
@@ -63,7 +63,7 @@ describe('a look at MongoDB', function () {
     assert.deepEqual(await (await connect(url)).db().listCollections().toArray(), []);
   });
 
-  it('says in a sentence that MongoDB is not there', async () => {
+  it('reports an unreachable MongoDB in a sentence', async () => {
     await assert.rejects(inspectMongoDB('mongodb://user:hunter2@127.0.0.1:1/x', 500), (error: Error) => {
       assert.equal(error.name, 'StoreUnavailable');
       assert.ok(!error.message.includes('hunter2'));

@@ -14,7 +14,7 @@ import { waitUntil } from '../support/watched-installation.ts';
 const VERIFIER = 'operator/verifier';
 const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
 
-/** The installation's configuration with the Taskcluster client of who verifies. */
+/** The configuration of the installation with the Taskcluster client of the operator. */
 function verifierConfig({ environment, taskcluster }: TestInstallation, more: Record<string, string> = {}): Config {
   taskcluster.setClient({
     clientId: VERIFIER,
@@ -48,7 +48,7 @@ function stepNamed(reports: readonly StepReport[], name: string): StepReport {
   return report;
 }
 
-/** Every step but these is well, so that one fault does not look like many. */
+/** These steps failed and no other: one fault is reported once. */
 function assertFailed(reports: readonly StepReport[], names: readonly string[], remedy: RegExp): void {
   const failures = reports.filter(({ outcome }) => outcome === 'failed');
   assert.deepEqual(
@@ -56,11 +56,11 @@ function assertFailed(reports: readonly StepReport[], names: readonly string[], 
     names,
     JSON.stringify(failures),
   );
-  for (const { remedy: told } of failures) assert.match(told ?? '', remedy);
+  for (const failure of failures) assert.match(failure.remedy ?? '', remedy);
 }
 
-/** A path of the management API for the agent's own vhost. */
-function rightsOf({ vhost }: TestInstallation): string {
+/** The path of the agent's permissions in the management API. */
+function permissionsPath({ vhost }: TestInstallation): string {
   return `/permissions/${encodeURIComponent(vhost.vhost)}/${vhost.user}`;
 }
 
@@ -70,7 +70,7 @@ describe('verify', function () {
   this.timeout(120_000);
   const installation = useInstallation();
 
-  it('finds a sound installation well, goes the whole round, and leaves nothing', async () => {
+  it('finds no fault in a sound installation, passes the end-to-end check, and leaves nothing behind', async () => {
     const before = await everythingOn(installation());
     const reports = await verify(verifierConfig(installation()), { endToEnd: true });
     assertFailed(reports, [], /./);
@@ -80,7 +80,7 @@ describe('verify', function () {
     assert.deepEqual(await everythingOn(installation()), before);
   });
 
-  it('as a command says a line for each step and exits with 0, and with 1 when something failed', async () => {
+  it('as a command prints a line a step and exits with 0, or with 1 when a step failed', async () => {
     const { environment } = installation();
     verifierConfig(installation());
     const sound = await runCommandLine(['verify'], {
@@ -89,7 +89,7 @@ describe('verify', function () {
       TASKCLUSTER_ACCESS_TOKEN: TOKEN,
     });
     assert.equal(await sound.exited, 0, sound.stdout() + sound.stderr());
-    assert.match(sound.stdout(), /^ok {4}what is left: no account, queue or exchange/m);
+    assert.match(sound.stdout(), /^ok {4}deletion of the namespace: no account, queue or exchange/m);
     assert.match(sound.stdout(), /The installation works: \d+ ok/);
     assert.ok(!sound.stdout().includes(TOKEN) && !sound.stdout().includes(environment['PULSE_AGENT_SECRET'] ?? '?'));
 
@@ -101,7 +101,7 @@ describe('verify', function () {
     assert.equal(without.stderr(), '');
   });
 
-  it('says so when nobody may claim, and does not go on', async () => {
+  it('reports a client that may not claim, and skips the steps after it', async () => {
     const { taskcluster } = installation();
     const { clientId, accessToken } = taskcluster.credentials(NEWCOMER);
     const reports = await verify(
@@ -125,13 +125,13 @@ describe('verify', function () {
     });
   });
 
-  it('finds all that credentials may do and should not', async () => {
+  it('finds every forbidden operation that an account is allowed', async () => {
     const { vhost, config } = installation();
     const everything = await openConnection(vhost.amqpUrl);
     const ownQueue = 'queue/taskcluster-verify-own/verify';
     const channel = await everything.createChannel();
     await channel.assertQueue(ownQueue, { exclusive: true });
-    // What the test before released may still be on its way out.
+    // The deletion of the previous test's namespace may still run.
     const isReleased = async (): Promise<boolean> =>
       (await everythingOn(installation())).every((name) => !/^users .*-verify-[0-9a-f]+-[12]$/.test(name));
     await waitUntil(isReleased, 'the accounts of released namespaces are gone');
@@ -152,7 +152,7 @@ describe('verify', function () {
     );
   });
 
-  it('finds a wrong password of the agent', async () => {
+  it('finds that the password of the agent is wrong', async () => {
     const { vhost } = installation();
     const wrong = (url: string): Secret => new Secret(url.replace(vhost.password, 'wrong'));
     const reports = await verify({
@@ -163,7 +163,7 @@ describe('verify', function () {
     assertFailed(reports, ['management-api', 'agent-connection'], /credentials|password/);
   });
 
-  it('finds a broker that is not there', async () => {
+  it('finds that the broker is unreachable', async () => {
     const away = (scheme: string): Secret => new Secret(`${scheme}://agent:x@127.0.0.1:1/%2F`);
     const reports = await verify({
       ...verifierConfig(installation()),
@@ -173,25 +173,25 @@ describe('verify', function () {
     assertFailed(reports, ['management-api', 'agent-connection'], /RabbitMQ/);
   });
 
-  it('finds that the event exchange is not where it was said to be', async () => {
+  it('finds that the event exchange is in another vhost', async () => {
     const reports = await verify({ ...verifierConfig(installation()), eventVhost: installation().vhost.vhost });
     const step = stepNamed(reports, 'event-exchange');
     assert.equal(step.outcome, 'failed');
     assert.match(step.remedy ?? '', /rabbitmq-plugins enable rabbitmq_event_exchange/);
   });
 
-  it('finds rights that the agent lacks', async () => {
+  it('finds permissions that the agent lacks', async () => {
     const { broker } = installation();
     const config = verifierConfig(installation());
-    await manage(broker, 'PUT', rightsOf(installation()), { ...EVERYTHING, write: '^rpc/.*$' });
+    await manage(broker, 'PUT', permissionsPath(installation()), { ...EVERYTHING, write: '^rpc/.*$' });
     try {
       assertFailed(await verify(config), ['agent-rights'], /set_permissions/);
     } finally {
-      await manage(broker, 'PUT', rightsOf(installation()), EVERYTHING);
+      await manage(broker, 'PUT', permissionsPath(installation()), EVERYTHING);
     }
   });
 
-  it('finds a claimant with too many rights', async () => {
+  it('finds a claimant with too many permissions', async () => {
     const { broker, names } = installation();
     const config = verifierConfig(installation());
     const path = `/permissions/%2F/${names.claimantUser}`;
@@ -203,7 +203,7 @@ describe('verify', function () {
     }
   });
 
-  it('finds a policy and a binding that somebody changed', async () => {
+  it('finds a missing policy and a missing binding', async () => {
     const { broker, vhost, config, names } = installation();
     const path = encodeURIComponent(vhost.vhost);
     const policy = `/policies/${path}/${config.id}-v1-dead`;
@@ -219,7 +219,7 @@ describe('verify', function () {
     }
   });
 
-  it('finds Taskcluster away', async () => {
+  it('finds that Taskcluster is unreachable', async () => {
     const { taskcluster } = installation();
     const config = verifierConfig(installation());
     await taskcluster.refuseConnections();
@@ -230,7 +230,7 @@ describe('verify', function () {
     }
   });
 
-  it('finds that the clock of this machine is off', async () => {
+  it('finds that the clock of this machine is wrong', async () => {
     const clock = { nowMs: () => Date.now() - 20 * 60_000, monotonicMs: () => performance.now() };
     const reports = await verify(verifierConfig(installation()), { clock });
     const step = stepNamed(reports, 'clock');
@@ -245,7 +245,7 @@ describe('verify', function () {
     assertFailed(await verify(config), ['secrets'], /PULSE_AGENT_PREVIOUS_SECRETS/);
   });
 
-  it('finds that no agent has run, and that its store is not there', async () => {
+  it('finds that no agent has run with this store', async () => {
     const empty = await makeInstallation();
     const reports = await verify(verifierConfig(empty), { endToEnd: true });
     assert.deepEqual(
@@ -258,13 +258,13 @@ describe('verify', function () {
   });
 });
 
-describe('verify, asked for an overgrown queue', function () {
+describe('verify --overgrown', function () {
   this.timeout(120_000);
   const installation = useInstallation({
     settings: { warnAtMessages: 5, deleteAtMessages: 10, surveyIntervalSeconds: 1 },
   });
 
-  it('fills one, sees it deleted, and leaves nothing', async () => {
+  it('fills a queue, waits for its deletion, and leaves nothing behind', async () => {
     const reports = await verify(verifierConfig(installation()), { endToEnd: true, overgrown: true });
     assertFailed(reports, [], /./);
     assert.match(stepNamed(reports, 'overgrown').said, /^deleted \d+ s after/);
@@ -272,7 +272,7 @@ describe('verify, asked for an overgrown queue', function () {
   });
 });
 
-/** Names of all that there is in the installation's vhost, and of all users, without what comes and goes by itself. */
+/** The names of all queues and exchanges in the installation's vhost, and of all users. */
 async function everythingOn({ broker, vhost }: TestInstallation): Promise<string[]> {
   const found: string[] = [];
   const path = encodeURIComponent(vhost.vhost);

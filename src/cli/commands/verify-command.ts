@@ -9,34 +9,34 @@ import { EXIT } from '../exit-codes.ts';
 import type { Style } from '../output.ts';
 import { printable } from '../table.ts';
 
-const MARKS = { ok: 'ok', warning: 'look', failed: 'FAIL', skipped: '-' } as const;
+const LABELS = { ok: 'ok', warning: 'warn', failed: 'FAIL', skipped: 'skip' } as const;
 
-/** Proves an installation, step by step. */
+/** Checks an installation step by step. */
 export const verifyCommand: DefineCommand = (command, context) => {
   const { env, output, signal } = context;
   command
     .description(
-      `Proves an installation from outside, step by step, with a remedy for each failure.
+      `Checks an installation from outside, step by step, and prints a remedy for each failure.
 
-It takes the configuration of an agent and a running agent. It is safe in production and can be repeated: all that it makes is a namespace of its own, <prefix>verify-<random>, which it releases, and for a moment a document in MongoDB. For that round TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN must have the scope pulse:namespace:<prefix>verify-*.
+It needs the configuration of an agent, and a running agent. It is safe in production and can be repeated: it writes one document to MongoDB and removes it, and its end-to-end check claims a namespace of its own, <prefix>verify-<random>, and releases it. For this check TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN need the scope pulse:namespace:<prefix>verify-*.
 
-It exits with 0 when nothing failed, warnings or not.`,
+It exits with 0 if no step failed, even with warnings.`,
     )
-    .option('--no-round', 'claim nothing: look only')
-    .option('--overgrown', 'in the round, fill a queue until it is deleted; as the agents do within a few surveys')
+    .option('--no-end-to-end', 'skip the end-to-end check: claim nothing')
+    .option('--overgrown', 'in the end-to-end check, fill a queue until the agent deletes it')
     .addHelpText(
       'after',
       examples([
         ['after installing or upgrading', 'pulse-agent verify'],
         [
-          'for a script: what failed',
+          'for a script: the remedies of failed steps',
           'pulse-agent verify --json | jq -r \'.steps[] | select(.outcome == "failed") | .remedy\'',
         ],
       ]),
     )
-    .action(async ({ round, overgrown }) => {
+    .action(async ({ endToEnd, overgrown }) => {
       const verification = createVerification(loadConfig(env), {
-        endToEnd: round,
+        endToEnd,
         overgrown: overgrown ?? false,
         isProduction: env['NODE_ENV'] === 'production',
         firstClaimUrl: env['PULSE_AGENT_URL'],
@@ -50,7 +50,7 @@ It exits with 0 when nothing failed, warnings or not.`,
           },
           onError: debugError,
           onReport: (report) => {
-            if (!output.json) output.print(report, (style) => lineOf(report, style));
+            if (!output.json) output.print(report, (style) => reportLine(report, style));
           },
         });
         const counts = countsOf(steps);
@@ -58,7 +58,7 @@ It exits with 0 when nothing failed, warnings or not.`,
         output.print(
           { well: counts.failed === 0, ...counts, steps },
           (style) =>
-            `\n${counts.failed === 0 ? style.good('The installation works') : style.bad('The installation does not work')}: ${counts.ok} ok, ${counts.warnings} to look at, ${counts.failed} failed, ${counts.skipped} left out.`,
+            `\n${counts.failed === 0 ? style.good('The installation works') : style.bad('The installation does not work')}: ${counts.ok} ok, ${counts.warnings} warnings, ${counts.failed} failed, ${counts.skipped} skipped.`,
         );
       } finally {
         await verification.close();
@@ -71,8 +71,8 @@ function countsOf(steps: readonly StepReport[]) {
   return { ok: count('ok'), warnings: count('warning'), failed: count('failed'), skipped: count('skipped') };
 }
 
-function lineOf({ about, outcome, said, remedy }: StepReport, style: Style): string {
-  const look = { ok: style.good, warning: style.doubtful, failed: style.bad, skipped: style.quiet }[outcome];
-  const line = `${look(MARKS[outcome].padEnd(4))}  ${about}: ${printable(said)}`;
+function reportLine({ about, outcome, said, remedy }: StepReport, style: Style): string {
+  const format = { ok: style.good, warning: style.doubtful, failed: style.bad, skipped: style.quiet }[outcome];
+  const line = `${format(LABELS[outcome].padEnd(4))}  ${about}: ${printable(said)}`;
   return remedy === undefined ? line : `${line}\n      ${style.heading('→')} ${printable(remedy)}`;
 }

@@ -1,0 +1,72 @@
+import type { Config } from '../config/config.ts';
+import { signedResource, signRequest } from '../contract/signature.ts';
+import { createTaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
+import type { StoreReader } from '../store/open-store-to-read.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import type { Clock } from '../util/clock.ts';
+import type { ClockReading, ScopesAnswer } from './taskcluster-steps.ts';
+
+/** The longest wait for a reply of the auth service, in ms. */
+const PING_TIMEOUT_MS = 5_000;
+
+/**
+ * Pings the Taskcluster auth service.
+ *
+ * @throws AgentError `AuthUnavailable` without a reply
+ */
+export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<{ status: number; date: string | null }> {
+  try {
+    const answer = await fetch(new URL('/api/auth/v1/ping', rootUrl), {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(PING_TIMEOUT_MS)]),
+    });
+    await answer.body?.cancel();
+    return { status: answer.status, date: answer.headers.get('date') };
+  } catch (error) {
+    signal.throwIfAborted();
+    const { cause } = error as { cause?: { code?: unknown } };
+    const why = typeof cause?.code === 'string' ? ` (${cause.code})` : '';
+    throw new AgentError(
+      'AuthUnavailable',
+      `The Taskcluster auth service does not answer${why}: check that it runs and that TASKCLUSTER_ROOT_URL is right. Without it nothing can be claimed.`,
+    );
+  }
+}
+
+/** Has the auth service authenticate a signed request that is never sent: the reply names the scopes of the signer. */
+export async function askScopes(config: Config, clock: Clock, signal: AbortSignal): Promise<ScopesAnswer> {
+  const { taskclusterClientId: clientId, taskclusterAccessToken: accessToken, audience } = config;
+  const request = { method: 'ping', replyTo: 'amq.rabbitmq.reply-to', correlationId: 'verify' } as const;
+  const { authorization } = signRequest({
+    ...request,
+    body: Buffer.from('{}'),
+    audience,
+    credentials: { clientId: clientId ?? '', accessToken: accessToken?.reveal() ?? '' },
+    timestampSeconds: Math.floor(clock.nowMs() / 1000),
+  });
+  const authenticator = createTaskclusterAuth({ rootUrl: config.taskclusterRootUrl });
+  try {
+    const resource = signedResource(request.method, request.replyTo, request.correlationId);
+    const outcome = await authenticator.authenticate(
+      { method: 'post', resource, host: audience, port: 443, authorization },
+      signal,
+    );
+    if (outcome.status === 'auth-success') return { ...outcome, status: 'known' };
+    return { status: 'refused', message: outcome.status === 'auth-failed' ? outcome.message : 'no signature' };
+  } finally {
+    authenticator.close();
+  }
+}
+
+/** The clock of MongoDB; none for LMDB, which has no server. */
+export async function readStoreClock(
+  store: StoreReader | MongoInspection | undefined,
+  clock: Clock,
+): Promise<readonly ClockReading[]> {
+  if (store === undefined || !('setup' in store)) return [];
+  const askedMs = clock.nowMs();
+  const { timeMs } = await store.setup();
+  const readMs = clock.nowMs();
+  if (timeMs === undefined) return [];
+  return [{ whose: 'MongoDB', aheadMs: timeMs - (askedMs + readMs) / 2, toleranceMs: (readMs - askedMs) / 2 }];
+}
