@@ -84,8 +84,8 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   };
 
   /**
-   * Cancels where too few messages are ready. The queue may have been replaced, which another agent may know, and the
-   * store may have been slow.
+   * Reads the depth once more, now that no other agent may delete the queue: only another agent may have received the event
+   * that it was replaced, and the store may have been slow.
    */
   const cancelUnlessStillDeep = async (deleting: QueueAlert, signal: AbortSignal): Promise<'cancelled' | 'deep'> => {
     const { queue } = deleting;
@@ -132,6 +132,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     async execute(record, alert, signal) {
       await notices.holdDeletion(record, alert);
       const confirmed = await confirmDepth(alert.queue, deleteAtMessages, signal);
+      // An agent that died at this level may have sent the delete call.
       const mayBeDeleted = alert.level === 'deleting';
       if (confirmed.is === 'missing' && mayBeDeleted) return await markDeleted(alert);
       if (!(await isNamespaceActive(alert)) || confirmed.is === 'missing') return await discard(alert);
@@ -145,7 +146,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
 
       const outcome = await sendDelete(deleting, seenAt, signal);
       if (outcome === 'window-closed') return;
-      // Its owner deleted it first. Where an agent has died, that agent's call may have.
+      // The owner of the namespace deleted the queue.
       if (outcome === 'was-missing' && !mayBeDeleted) return await discard(deleting);
       await markDeleted(deleting);
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createInspectQueues } from '../../src/queues/inspect-queues.ts';
+import { surveyPauseMs } from '../../src/queues/survey-queues.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createQueueRoom, QUEUE_CONFIG, type QueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';
@@ -81,5 +82,14 @@ describe('a survey', () => {
     await room.survey(signal);
     assert.deepEqual(room.errors, []);
     assert.equal(room.reported.length, 10);
+  });
+});
+
+describe('the pause between surveys', () => {
+  it('keeps listings to a twentieth of the time, within one second and the configured interval', () => {
+    assert.equal(surveyPauseMs(600, 60_000), 12_000);
+    assert.equal(surveyPauseMs(5, 60_000), 1_000);
+    assert.equal(surveyPauseMs(5_000, 60_000), 60_000);
+    assert.equal(surveyPauseMs(5, 500), 500);
   });
 });

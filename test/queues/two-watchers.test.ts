@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createReporters } from '../../src/agent/reporters.ts';
@@ -17,6 +18,7 @@ import { makeWatchedInstallation } from '../support/watched-installation.ts';
 
 const QUEUES = 20;
 const { signal } = new AbortController();
+setMaxListeners(0, signal);
 
 /** What all watchers did. */
 interface Done {

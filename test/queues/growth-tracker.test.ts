@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { createGrowthTracker } from '../../src/queues/growth-tracker.ts';
 import { nextInspectionMs } from '../../src/queues/predict-growth.ts';
-import { surveyPauseMs } from '../../src/queues/survey-queues.ts';
 
 const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000 };
 const HORIZON_MS = 60_000;
@@ -119,14 +118,5 @@ describe('the growth tracker', () => {
     assert.equal(growth.recordInspection(QUEUE, 500, 5_000), undefined);
     growth.recordSurvey([[QUEUE, 2000]], 10_000);
     assert.equal(growth.recordInspection(QUEUE, 2100, 11_000), 15_200);
-  });
-});
-
-describe('the pause between surveys', () => {
-  it('keeps listings to a twentieth of the time, within one second and the configured interval', () => {
-    assert.equal(surveyPauseMs(600, 60_000), 12_000);
-    assert.equal(surveyPauseMs(5, 60_000), 1_000);
-    assert.equal(surveyPauseMs(5_000, 60_000), 60_000);
-    assert.equal(surveyPauseMs(5, 500), 500);
   });
 });
