@@ -23,13 +23,13 @@ const SURVEY_RETRY_MS = 5 * SECOND_MS;
 /** What the jobs of {@link namespaceJobs} run. */
 export interface NamespaceJobsParts {
   readonly rotation: Pick<Rotation, 'sweep'>;
-  readonly expiry: Pick<Expiry, 'sweep' | 'tell'>;
+  readonly expiry: Pick<Expiry, 'sweep' | 'announce'>;
   readonly reconcile: Reconcile;
 }
 
 /** What the jobs of {@link createJobTable} run. */
 export interface JobTableParts extends NamespaceJobsParts {
-  readonly rotation: Pick<Rotation, 'sweep' | 'checkKeys'>;
+  readonly rotation: Pick<Rotation, 'sweep' | 'checkSecrets'>;
   readonly revoker: Pick<Revoker, 'finish'>;
   readonly repair: Repair;
   readonly survey: SurveyQueues;
@@ -90,7 +90,7 @@ export function namespaceJobs(
       name: 'announce-expiry',
       // An announcement is late by at most a sixtieth of its notice.
       everyMs: Math.min(Math.max(noticeMs / 60, SECOND_MS), MINUTE_MS),
-      run: (signal) => expiry.tell(signal),
+      run: (signal) => expiry.announce(signal),
     },
     {
       name: 'reconcile-broker',
@@ -102,11 +102,11 @@ export function namespaceJobs(
 
 /** Logs which agent secrets are missing here, and how many namespaces need each. */
 export async function checkSecrets(
-  rotation: Pick<Rotation, 'checkKeys'>,
+  rotation: Pick<Rotation, 'checkSecrets'>,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const [secretId, namespaces] of await rotation.checkKeys(signal)) {
+  for (const [secretId, namespaces] of await rotation.checkSecrets(signal)) {
     log.warn(
       { code: 'secret_missing', secretId, namespaces },
       `this agent does not have secret ${secretId}, which ${namespaces} namespaces need; add it to PULSE_AGENT_PREVIOUS_SECRETS`,

@@ -17,7 +17,10 @@ export interface NamespaceWorkFailure {
   readonly retryAtMs: number;
 }
 
-/** Keeps what fails again and again from taking the time of everything else. It forgets when the agent ends. */
+/**
+ * Delays work that keeps failing, so that it does not take the time of all other work. It is kept in memory and lost when
+ * the agent stops.
+ */
 export interface Backoff {
   /** Whether the work may be tried now. */
   ready(work: Work, namespace: string): boolean;
@@ -30,21 +33,21 @@ const PAUSES = { firstMs: 1_000, maxMs: 5 * 60_000 } as const;
 /** Work that is not tried for an hour is no longer failing: another agent did it. */
 const FORGET_AFTER_MS = 60 * 60_000;
 
-/** Starts without failures. */
+/** Creates a backoff without failures. */
 export function createBackoff(clock: Clock, onFailure: (failure: NamespaceWorkFailure) => void): Backoff {
   const isExpired = ({ untilMs }: { untilMs: number }): boolean => clock.monotonicMs() >= untilMs + FORGET_AFTER_MS;
-  const failing = new BoundedMap<string, { readonly failures: number; readonly untilMs: number }>({ isExpired });
+  const pauses = new BoundedMap<string, { readonly failures: number; readonly untilMs: number }>({ isExpired });
   return {
-    ready: (work, namespace) => (failing.get(keyOf(work, namespace))?.untilMs ?? -Infinity) <= clock.monotonicMs(),
+    ready: (work, namespace) => (pauses.get(keyOf(work, namespace))?.untilMs ?? -Infinity) <= clock.monotonicMs(),
     failed(work, namespace, error) {
       const key = keyOf(work, namespace);
-      const known = failing.get(key);
+      const known = pauses.get(key);
       const failures = known === undefined || isExpired(known) ? 1 : known.failures + 1;
       const pauseMs = backoffMs(failures, PAUSES);
-      failing.set(key, { failures, untilMs: clock.monotonicMs() + pauseMs });
+      pauses.set(key, { failures, untilMs: clock.monotonicMs() + pauseMs });
       onFailure({ namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs });
     },
-    succeeded: (work, namespace) => void failing.delete(keyOf(work, namespace)),
+    succeeded: (work, namespace) => void pauses.delete(keyOf(work, namespace)),
   };
 }
 

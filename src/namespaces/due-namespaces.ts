@@ -5,8 +5,8 @@ import type { Backoff, Work } from './backoff.ts';
 const FIRST_LIMIT = 1000;
 
 /**
- * The records that something can be done about, of those that are due. What waits at the head of the list never hides
- * what comes after it: the list is read further until something is found, or to its end.
+ * Those due records that are actionable. Records at the head of the list that are not never hide those behind them: the
+ * list is read further until an actionable one is found, or to its end.
  */
 export async function findDueNamespaces(
   listDue: (limit: number) => Promise<NamespaceRecord[]>,
@@ -19,24 +19,22 @@ export async function findDueNamespaces(
   }
 }
 
-/** How {@link forEachWithBackoff} works. */
 export interface ForEachOptions {
   readonly work: Work;
   readonly backoff: Backoff;
-  /** How many at once. */
-  readonly width: number;
+  readonly concurrency: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Does one step for each of these namespaces. One that fails is tried again later and stops none of the others; when
- * only failures come, it is not the namespaces that are broken, and the last error is thrown.
+ * Takes one step for each of these namespaces. A failure delays only its namespace. After as many failures in a row as
+ * there are concurrent steps the store or the broker is broken and not the namespaces, so the last error is thrown.
  *
- * @returns for how many the step returned true.
+ * @returns for how many namespaces the step returned true.
  */
 export async function forEachWithBackoff<T extends { readonly namespace: string }>(
   items: Iterable<T>,
-  { work, backoff, width, signal }: ForEachOptions,
+  { work, backoff, concurrency: width, signal }: ForEachOptions,
   step: (item: T) => Promise<boolean>,
 ): Promise<number> {
   let done = 0;

@@ -1,7 +1,7 @@
 import type { NamespaceRecord, NamespaceState } from '../store/namespace-record.ts';
 import type { NamespaceStore } from '../store/store.ts';
 
-/** A namespace as readers may see it; a tombstone is no namespace to them. */
+/** A namespace as clients see it: a tombstone is no namespace to them. */
 export type ReadableNamespace = NamespaceRecord & { readonly state: Exclude<NamespaceState, 'deleted'> };
 
 const READABLE_STATES = ['provisioning', 'active', 'expiring'] as const;
@@ -10,7 +10,7 @@ function isReadable(record: NamespaceRecord | undefined): record is ReadableName
   return record !== undefined && record.state !== 'deleted';
 }
 
-/** A namespace by its name, unless it is gone. */
+/** A namespace by its name; undefined when there is none, or a tombstone. */
 export async function readNamespace(store: NamespaceStore, namespace: string): Promise<ReadableNamespace | undefined> {
   const record = await store.get(namespace);
   return isReadable(record) ? record : undefined;
@@ -28,7 +28,7 @@ export async function listNamespaces(
   store: NamespaceStore,
   { after, limit }: { readonly after?: string | undefined; readonly limit: number },
 ): Promise<NamespacePage> {
-  // One more than asked for tells whether there is a next page.
+  // One more than requested shows whether there is a next page.
   const found = await store.list({
     limit: limit + 1,
     states: READABLE_STATES,

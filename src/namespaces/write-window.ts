@@ -2,8 +2,8 @@ import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
 import { AgentError } from '../util/agent-errors.ts';
 
 /**
- * The time within which a write to the broker may be sent that is based on a record: F after the record was read.
- * RabbitMQ has no conditional write, so time is the fence: a write that meets a closed window must be decided anew.
+ * The F after a record was read, in which a write to the broker that is based on it may be sent. RabbitMQ has no
+ * conditional write, so time is the fence: when the window is closed, the record must be read and the write decided again.
  */
 export interface WriteWindow {
   /** The time-out of each write in it, in ms. */
@@ -12,7 +12,11 @@ export interface WriteWindow {
   assertOpen(): void;
 }
 
-/** A window that opened when the reading of the record began. */
+/**
+ * Opens a write window.
+ *
+ * @param readAt when the reading of the record began.
+ */
 export function openWindow(clock: Clock, readAt: Moment, fenceMs: number): WriteWindow {
   return {
     timeoutMs: fenceMs,

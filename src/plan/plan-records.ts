@@ -1,6 +1,6 @@
-import { activeSlot } from '../namespaces/accounts/account-names.ts';
-import { decideDeletion, type DeletionContext, RELEASER_FIRST_MS } from '../namespaces/deletion/decide-deletion.ts';
-import { decideRotation, type RotationContext, writableMs } from '../namespaces/rotation/decide-rotation.ts';
+import { slotOf, standbySlot } from '../namespaces/slots.ts';
+import { decideDeletion, type DeletionContext, RELEASE_TAKEOVER_MS } from '../namespaces/deletion/decide-deletion.ts';
+import { decideRotation, type RotationContext, slotFreeMs } from '../namespaces/rotation/decide-rotation.ts';
 import { deletionStartsMs } from '../namespaces/timing.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 
@@ -8,10 +8,10 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 export interface PlannedStep {
   readonly namespace: string;
   /**
-   * `rotate`; `rename`: name another agent secret for the next generation; `textOf`: tell of the end that is near;
-   * `delete`: delete all that the namespace owns; `recheck`: compare both accounts after a revocation.
+   * `rotate`; `replace-secret`: name another agent secret for the next generation; `announce`: emit that the namespace
+   * is about to expire; `delete`: delete everything it owns; `recheck`: check both accounts after a revocation.
    */
-  readonly action: 'rotate' | 'rename' | 'tell' | 'delete' | 'recheck';
+  readonly action: 'rotate' | 'replace-secret' | 'announce' | 'delete' | 'recheck';
   /** When, in ms since the epoch. */
   readonly atMs: number;
   /** Why then, as a clause. */
@@ -47,12 +47,12 @@ function planRotation(
 ): PlannedStep | undefined {
   const { namespace, nextRotationMs } = record;
   const { rotationMs } = context.intervals;
-  const freeMs = writableMs(record.slots[activeSlot(record) === 1 ? 1 : 0], context.intervals);
+  const freeMs = slotFreeMs(slotOf(record, standbySlot(record)), context.intervals);
   const turns = instants(fromMs, untilMs, [nextRotationMs, freeMs, nextRotationMs + rotationMs / 2]);
   for (const atMs of turns) {
     const { action } = decideRotation(record, { ...context, nowMs: atMs });
     if (action === 'wait') continue;
-    if (action === 'rename') {
+    if (action === 'replace-secret') {
       return {
         namespace,
         action,
@@ -78,14 +78,14 @@ function planEnd(record: NamespaceRecord, fromMs: number, untilMs: number, conte
   const turns = instants(fromMs, untilMs, [
     expiresMs - context.noticeMs,
     deletionStartsMs(expiresMs, context.intervals),
-    expiresMs + RELEASER_FIRST_MS,
+    expiresMs + RELEASE_TAKEOVER_MS,
   ]);
   let present = record;
   for (const atMs of turns) {
     const decision = decideDeletion(present, { ...context, nowMs: atMs });
     if (decision.action === 'wait') continue;
-    if (decision.action === 'tell') {
-      steps.push({ namespace, action: 'tell', atMs, why: `it expires at ${new Date(expiresMs).toISOString()}` });
+    if (decision.action === 'announce') {
+      steps.push({ namespace, action: 'announce', atMs, why: `it expires at ${new Date(expiresMs).toISOString()}` });
       present = decision.record;
       continue;
     }

@@ -59,7 +59,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     const span = { fromMs, untilMs: options.untilMs };
     const context = {
       intervals: overlay.intervals,
-      keys: overlay.keyring,
+      keyring: overlay.keyring,
       noticeMs: config.expiryNoticeSeconds * 1000,
     };
     const namespaces = await planNamespaces(store, span, context, { namespace, signal });

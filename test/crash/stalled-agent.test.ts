@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/util/clock.ts';
-import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
+import { fenceMs, settlementMs } from '../../src/namespaces/timing.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { startAgentProcess } from '../support/agent-process.ts';
 import { makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
@@ -75,7 +75,7 @@ async function endLife({ environment }: TestInstallation, namespace: string): Pr
       ...record,
       revision: record.revision + 1,
       state: 'deleted' as const,
-      deletedAtMs: Date.now() - settleMs(INTERVALS),
+      deletedAtMs: Date.now() - settlementMs(INTERVALS),
     };
     assert.ok(await store.namespaces.replace(tombstone, record.revision));
   } finally {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rpc } from '../../src/client/rpc.ts';
 import { systemClock } from '../../src/util/clock.ts';
-import { reusableMs } from '../../src/namespaces/timing.ts';
+import { nameReusableMs } from '../../src/namespaces/timing.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -82,7 +82,7 @@ describe('an agent that stands still for longer than any lock', function () {
       const other = await startAgentProcess(installation.environment);
       const { deletedAtMs } = await untilRecord(other, store, namespace, ({ state }) => state === 'deleted');
       // No event tells that a time has passed: here that in which the name is not given again, below that of every lock.
-      await sleep(Math.max(0, reusableMs(deletedAtMs ?? 0, INTERVALS) + 50 - Date.now()));
+      await sleep(Math.max(0, nameReusableMs(deletedAtMs ?? 0, INTERVALS) + 50 - Date.now()));
       const anew = await claimOfEither(rpc, namespace);
       assert.notEqual(anew.connectionString, claimed.connectionString);
       await declareObjects(await openConnection(anew.connectionString), namespace);

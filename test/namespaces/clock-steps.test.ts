@@ -50,7 +50,7 @@ describe('a clock that is set', function () {
     const before = await objectsOf(site, namespace);
     for (let times = 0; times < 3; times += 1) {
       await agent.rotation.sweep(never);
-      await agent.expiry.tell(never);
+      await agent.expiry.announce(never);
       await agent.expiry.sweep(never);
       await agent.reconcile(never);
     }
@@ -106,7 +106,7 @@ describe('a clock that is set', function () {
     const { agent, namespace, store, step } = await setUp();
     step(HOUR);
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() + HOUR };
-    assert.ok((await agent.release({ namespace, nonce }, never)).isNews);
+    assert.ok((await agent.release({ namespace, nonce }, never)).changed);
     assert.ok((store.peek(namespace)?.expiresMs ?? Infinity) < Date.now() + 1000);
   });
 

@@ -24,7 +24,7 @@ describe('forEachWithBackoff', () => {
     const clock = createManualClock();
     const failing: NamespaceWorkFailure[] = [];
     const backoff = createBackoff(clock, (failed) => failing.push(failed));
-    return { clock, failing, backoff, options: { work: 'deletion' as const, backoff, width: 2, signal: never } };
+    return { clock, failing, backoff, options: { work: 'deletion' as const, backoff, concurrency: 2, signal: never } };
   }
   const items = (...namespaces: string[]) => namespaces.map((namespace) => ({ namespace }));
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import {
-  aftermathMs,
+  credentialSettlementMs,
   clockDifferenceMs,
   deletionStartsMs,
   fenceMs,
   type Intervals,
   reclaimAtMs,
-  reusableMs,
-  settleMs,
+  nameReusableMs,
+  settlementMs,
 } from '../../src/namespaces/timing.ts';
 
 const HOUR = 3_600_000;
@@ -80,19 +80,19 @@ describe('deletionStartsMs', () => {
 
 describe('aftermathMs', () => {
   it('is half a minute, and with a short rotation interval no less than a handshake takes', () => {
-    assert.equal(aftermathMs(every(HOUR)), 30_000);
-    assert.equal(aftermathMs(every(80_000)), 30_000);
-    assert.equal(aftermathMs(every(8000)), 12_000);
-    assert.equal(aftermathMs({ ...every(HOUR), handshakeMs: 60_000 }), 80_000);
+    assert.equal(credentialSettlementMs(every(HOUR)), 30_000);
+    assert.equal(credentialSettlementMs(every(80_000)), 30_000);
+    assert.equal(credentialSettlementMs(every(8000)), 12_000);
+    assert.equal(credentialSettlementMs({ ...every(HOUR), handshakeMs: 60_000 }), 80_000);
   });
 
   it('is over, by whichever clock, when neither a late write nor an old login can come any more', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 7200 }), fc.integer({ min: 1, max: 120 }), (seconds, handshake) => {
         const given = { ...every(seconds * 1000), handshakeMs: handshake * 1000 };
-        assert.ok(aftermathMs(given) >= settleMs(given));
-        assert.ok(aftermathMs(given) > given.handshakeMs + clockDifferenceMs(given));
-        assert.ok(aftermathMs(given) >= 2 * fenceMs(given) + given.handshakeMs);
+        assert.ok(credentialSettlementMs(given) >= settlementMs(given));
+        assert.ok(credentialSettlementMs(given) > given.handshakeMs + clockDifferenceMs(given));
+        assert.ok(credentialSettlementMs(given) >= 2 * fenceMs(given) + given.handshakeMs);
       }),
     );
   });
@@ -100,7 +100,7 @@ describe('aftermathMs', () => {
 
 describe('reusableMs', () => {
   it('is after everything that may still come of the former incarnation', () => {
-    assert.equal(reusableMs(NOW, every(HOUR)), NOW + 30_000);
-    assert.equal(reusableMs(NOW, every(8000)), NOW + 12_000);
+    assert.equal(nameReusableMs(NOW, every(HOUR)), NOW + 30_000);
+    assert.equal(nameReusableMs(NOW, every(8000)), NOW + 12_000);
   });
 });

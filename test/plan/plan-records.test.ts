@@ -9,7 +9,7 @@ const HOUR = 60 * MINUTE;
 
 const context: PlanContext = {
   intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 31 * 24 * HOUR, handshakeMs: 10_000 },
-  keys: { currentSecretId: 'key', has: (secretId) => secretId === 'key' },
+  keyring: { currentSecretId: 'key', has: (secretId) => secretId === 'key' },
   noticeMs: HOUR,
 };
 

@@ -1,5 +1,6 @@
 import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
-import { activeSlot, accountName } from '../../src/namespaces/accounts/account-names.ts';
+import { accountName } from '../../src/namespaces/accounts/account-names.ts';
+import { activeSlot } from '../../src/namespaces/slots.ts';
 import { EPOCH_MS } from './machine.ts';
 
 /** Credentials that a client was given. */

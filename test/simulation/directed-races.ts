@@ -1,4 +1,4 @@
-import { activeSlot } from '../../src/namespaces/accounts/account-names.ts';
+import { activeSlot } from '../../src/namespaces/slots.ts';
 import { deletionStartsMs, fenceMs } from '../../src/namespaces/timing.ts';
 import type { Slot } from '../../src/store/namespace-record.ts';
 import { untilInstant } from './instants.ts';

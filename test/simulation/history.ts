@@ -1,4 +1,4 @@
-import { fenceMs, settleMs } from '../../src/namespaces/timing.ts';
+import { fenceMs, settlementMs } from '../../src/namespaces/timing.ts';
 import { untilInstant } from './instants.ts';
 import { JOBS, runJob } from './jobs.ts';
 import { type Play, startPlay } from './play.ts';
@@ -112,7 +112,7 @@ async function comeToRest(play: Play): Promise<void> {
   Object.assign(post, { secret: SECRETS.length - 1, hasFormer: true });
   play.restart(post);
   // What is under way, stopped processes included, ends.
-  await timeline.advanceTo(timeline.nowMs() + 3 * settleMs(intervals));
+  await timeline.advanceTo(timeline.nowMs() + 3 * settlementMs(intervals));
   const isToTheEnd = random.chance(0.5);
   // A revocation that is delivered again near the end is compared once more 3F later.
   for (let round = 0; round < 4 || (round < 8 && world.invariants.isRevoking()); round += 1) {
@@ -126,7 +126,7 @@ async function comeToRest(play: Play): Promise<void> {
       });
       await timeline.advanceTo(timeline.nowMs() + REST_STEP_MS);
     }
-    const pauseMs = isToTheEnd && round === 1 ? intervals.maxLifetimeMs : settleMs(intervals);
+    const pauseMs = isToTheEnd && round === 1 ? intervals.maxLifetimeMs : settlementMs(intervals);
     await timeline.advanceTo(timeline.nowMs() + pauseMs);
   }
 }

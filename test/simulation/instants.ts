@@ -1,4 +1,10 @@
-import { deletionStartsMs, fenceMs, type Intervals, reusableMs, settleMs } from '../../src/namespaces/timing.ts';
+import {
+  deletionStartsMs,
+  fenceMs,
+  type Intervals,
+  nameReusableMs,
+  settlementMs,
+} from '../../src/namespaces/timing.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { EPOCH_MS } from './machine.ts';
 import type { World } from './world.ts';
@@ -19,11 +25,12 @@ export function untilInstant({ random, intervals, store, timeline }: World, name
 /** When something becomes possible for a record, or ceases to be, in ms since the epoch. */
 function instantsOf(record: NamespaceRecord, intervals: Intervals): number[] {
   const { state, slots, expiresMs, nextRotationMs, recheckAtMs, deletedAtMs } = record;
-  if (state === 'deleted') return [reusableMs(deletedAtMs ?? 0, intervals), (deletedAtMs ?? 0) + settleMs(intervals)];
+  if (state === 'deleted')
+    return [nameReusableMs(deletedAtMs ?? 0, intervals), (deletedAtMs ?? 0) + settlementMs(intervals)];
   if (state === 'expiring') return [];
   return [
     nextRotationMs,
-    ...slots.flatMap(({ promisedUntilMs }) => [promisedUntilMs, promisedUntilMs + settleMs(intervals)]),
+    ...slots.flatMap(({ promisedUntilMs }) => [promisedUntilMs, promisedUntilMs + settlementMs(intervals)]),
     expiresMs,
     deletionStartsMs(expiresMs, intervals),
     ...(recheckAtMs === null ? [] : [recheckAtMs, recheckAtMs]),

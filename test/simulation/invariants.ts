@@ -1,5 +1,6 @@
 import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
-import { activeSlot, namespaceOfAccount, slotOfGeneration } from '../../src/namespaces/accounts/account-names.ts';
+import { namespaceOfAccount } from '../../src/namespaces/accounts/account-names.ts';
+import { activeSlot, slotOfGeneration } from '../../src/namespaces/slots.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import { EPOCH_MS } from './machine.ts';

@@ -5,10 +5,10 @@ import type { SimulatedAgent } from './simulated-agent.ts';
 export const JOBS = {
   rotate: job('rotate', (agent) => agent.rotation.sweep(agent.signal)),
   expire: job('expire', (agent) => agent.expiry.sweep(agent.signal)),
-  tell: job('tell', (agent) => agent.expiry.tell(agent.signal)),
+  tell: job('tell', (agent) => agent.expiry.announce(agent.signal)),
   repair: job('repair', (agent, namespace) => agent.repair(namespace, agent.signal)),
   reconcile: job('reconcile', (agent) => agent.reconcile(agent.signal)),
-  checkKeys: job('check-keys', (agent) => agent.rotation.checkKeys(agent.signal)),
+  checkKeys: job('check-keys', (agent) => agent.rotation.checkSecrets(agent.signal)),
   finish: job('finish', (agent, namespace) => agent.revoker.finish(namespace, agent.signal)),
   prune: job('prune', (agent) => agent.prune()),
 };

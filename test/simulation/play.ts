@@ -38,7 +38,7 @@ export function startPlay(world: World, size: number): Play {
     const { agent } = post;
     const serve = (): void => {
       post.isServing = true;
-      world.attempt(agent, 'check-keys', () => agent.rotation.checkKeys(agent.signal));
+      world.attempt(agent, 'check-keys', () => agent.rotation.checkSecrets(agent.signal));
     };
     world.attempt(agent, 'its first comparison', () =>
       agent.reconcile(agent.signal).then(serve, (error: unknown) => {

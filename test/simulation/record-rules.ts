@@ -1,5 +1,5 @@
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
-import { slotOfGeneration } from '../../src/namespaces/accounts/account-names.ts';
+import { slotOfGeneration } from '../../src/namespaces/slots.ts';
 
 /** What one write to the store may never do; each fault is a sentence. */
 export function checkWrite(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined): string[] {

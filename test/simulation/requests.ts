@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { aftermathMs } from '../../src/namespaces/timing.ts';
+import { credentialSettlementMs } from '../../src/namespaces/timing.ts';
 import type { NonceEntry } from '../../src/store/namespace-record.ts';
 import type { Credential } from './credentials.ts';
 import type { SimulatedAgent } from './simulated-agent.ts';
@@ -63,7 +63,7 @@ export function revoke(play: Play): void {
     const untilMs = blockedMs === undefined ? undefined : nonce.firstSeenMs + blockedMs;
     await agent.revoker.revoke({ namespace, untilMs, nonce }, deadline(agent));
     // As the job does, at whichever agent.
-    world.timeline.after(aftermathMs(intervals) + random.between(0, 200), () => {
+    world.timeline.after(credentialSettlementMs(intervals) + random.between(0, 200), () => {
       const other = play.anybody();
       if (other === undefined) return;
       world.attempt(other, `finish (${namespace})`, () => other.revoker.finish(namespace, other.signal));

@@ -3,7 +3,7 @@ import { WireError } from '../../src/contract/wire-errors.ts';
 import { accountName, permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { createKeyring } from '../../src/namespaces/accounts/keyring.ts';
-import { clockDifferenceMs, deletionStartsMs, type Intervals, settleMs } from '../../src/namespaces/timing.ts';
+import { clockDifferenceMs, deletionStartsMs, type Intervals, settlementMs } from '../../src/namespaces/timing.ts';
 import type { Secret } from '../../src/util/secret.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { createCredentials, type Credentials } from './credentials.ts';
@@ -118,7 +118,7 @@ export function createWorld(seed: number, trace?: string[]): World {
       // From the last look for what has ended until all is quiet most of a round passes, which short rotations do not cover.
       restMs: Math.max(
         rotationMs,
-        deletionStartsMs(0, intervals) + differenceMs + settleMs(intervals) + 3 * REST_STEP_MS,
+        deletionStartsMs(0, intervals) + differenceMs + settlementMs(intervals) + 3 * REST_STEP_MS,
       ),
       ...createLooks(broker),
       isSkewed,

@@ -11,8 +11,8 @@ import { table } from '../table.ts';
 
 const ACTIONS: Readonly<Record<PlannedStep['action'], string>> = {
   rotate: 'rotate',
-  rename: 'choose another secret',
-  tell: 'announce expiry',
+  'replace-secret': 'choose another secret',
+  announce: 'announce expiry',
   delete: 'delete',
   recheck: 'check accounts',
 };

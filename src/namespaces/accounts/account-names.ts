@@ -1,32 +1,25 @@
 import { NAMESPACE_PATTERN } from '../../contract/names.ts';
 import type { Permissions } from '../../broker/management/management.ts';
-import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
 
-/** Raised when {@link permissionsOf} changes: accounts with an older version get theirs again. */
+/** Raised when {@link permissionsOf} changes: accounts with an older version get their permissions again. */
 export const PERMISSIONS_VERSION = 1;
-
-/** Which of the two accounts of a namespace. */
-export type SlotNumber = 1 | 2;
-
-/** The account that holds a generation: odd generations are in slot 1, even ones in slot 2. */
-export function slotOfGeneration(generation: number): SlotNumber {
-  return generation % 2 === 1 ? 1 : 2;
-}
-
-/** The account whose credentials are handed out. */
-export function activeSlot(record: Pick<NamespaceRecord, 'generation'>): SlotNumber {
-  return slotOfGeneration(record.generation);
-}
 
 /** The RabbitMQ user of a namespace's slot. */
 export function accountName(usernamePrefix: string, namespace: string, slot: SlotNumber): string {
   return `${usernamePrefix}${namespace}-${slot}`;
 }
 
+/** The RabbitMQ users of both slots of a namespace. */
+export function accountNames(usernamePrefix: string, namespace: string): SlotPair<string> {
+  const [first, second] = SLOT_NUMBERS;
+  return [accountName(usernamePrefix, namespace, first), accountName(usernamePrefix, namespace, second)];
+}
+
 /**
- * What the accounts of a namespace may do. All patterns are anchored: RabbitMQ matches anywhere in a name otherwise. A
- * namespace and an agent's id hold no character that means anything in a regular expression. They may write requests, so that a claim can
- * use the connection that is there, and read every exchange that is called so, as on Pulse everybody may.
+ * What the accounts of a namespace may do. All patterns are anchored, because RabbitMQ matches anywhere in a name
+ * otherwise. Neither a namespace nor an agent's id contains a character with a meaning in regular expressions. Accounts
+ * may write requests, so that a re-claim can use an open connection, and read every `exchange/…`, as Pulse promises.
  */
 export function permissionsOf(agentId: string, namespace: string): Permissions {
   return {
@@ -36,7 +29,7 @@ export function permissionsOf(agentId: string, namespace: string): Permissions {
   };
 }
 
-/** The connection string for an account: the public address with its credentials in it. */
+/** The connection string of an account: the public AMQP URL with the account's credentials. */
 export function connectionString(publicAmqpUrl: string, username: string, password: string): string {
   const url = new URL(publicAmqpUrl);
   url.username = encodeURIComponent(username);

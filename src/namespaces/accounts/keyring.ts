@@ -11,37 +11,42 @@ export interface PasswordOrigin {
   readonly generation: number;
 }
 
-/** The agent's secrets, by id. */
+/** The agent secrets that one agent has, by secretId. */
 export interface Keyring {
-  /** The id of the secret that new generations use. */
+  /** Of the secret that new generations use. */
   readonly currentSecretId: string;
   has(secretId: string): boolean;
   /**
-   * The password of an account: the same from every agent that has the secret, so that it need not be stored and making
-   * an account can be done again.
+   * The password of an account. Every agent that has the secret derives the same one, so that it need not be stored and
+   * an account can be provisioned again.
    *
-   * @throws AgentError `SecretMissing` when no secret has that id.
+   * @throws AgentError `SecretMissing` when this agent lacks the secret.
    */
   derive(origin: PasswordOrigin): Secret;
 }
 
 const PASSWORD_BYTES = 32;
-const KEY_ID_BYTES = 8;
+const SECRET_ID_BYTES = 8;
 
-/** The agent's current secret and those it still reads. */
+/**
+ * Creates a keyring.
+ *
+ * @param current derives the passwords of new generations.
+ * @param previous derive passwords of generations made with them.
+ */
 export function createKeyring(current: Secret, previous: readonly Secret[]): Keyring {
-  const keys = new Map<string, Secret>();
-  for (const secret of [...previous, current]) keys.set(keyIdOf(secret), secret);
-  const currentSecretId = keyIdOf(current);
+  const secrets = new Map<string, Secret>();
+  for (const secret of [...previous, current]) secrets.set(secretIdOf(secret), secret);
+  const currentSecretId = secretIdOf(current);
   return {
-    currentSecretId: currentSecretId,
-    has: (secretId) => keys.has(secretId),
+    currentSecretId,
+    has: (secretId) => secrets.has(secretId),
     derive({ secretId, storeId, incarnation, username, generation }) {
-      const secret = keys.get(secretId);
+      const secret = secrets.get(secretId);
       if (secret === undefined) {
         throw new AgentError(
           'SecretMissing',
-          `This agent has not the secret with the id ${secretId}, from which the password of ${username} is derived: add it to PULSE_AGENT_PREVIOUS_SECRETS.`,
+          `This agent does not have secret ${secretId}, from which the password of ${username} is derived: add it to PULSE_AGENT_PREVIOUS_SECRETS.`,
         );
       }
       const info = JSON.stringify(['pulse-agent/v1', storeId, incarnation, username, generation]);
@@ -50,9 +55,9 @@ export function createKeyring(current: Secret, previous: readonly Secret[]): Key
   };
 }
 
-/** A name for a secret that tells nothing of it. */
-function keyIdOf(secret: Secret): string {
-  return expand(secret, JSON.stringify(['pulse-agent/v1', 'key id']), KEY_ID_BYTES);
+/** Names a secret without revealing it. */
+function secretIdOf(secret: Secret): string {
+  return expand(secret, JSON.stringify(['pulse-agent/v1', 'key id']), SECRET_ID_BYTES);
 }
 
 function expand(secret: Secret, info: string, bytes: number): string {

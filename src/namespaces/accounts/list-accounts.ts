@@ -10,7 +10,6 @@ import { permissionsOf } from './account-names.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
 import { sameLimits, samePermissions, type SeenAccount } from '../reconciliation/decide-repair.ts';
 
-/** What {@link listAccounts} works with. */
 export interface AccountListingParts {
   readonly management: Pick<Management, 'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections'>;
   readonly config: Pick<Config, 'id' | 'vhost' | 'accountLimits'>;
@@ -18,22 +17,22 @@ export interface AccountListingParts {
   readonly namespaceOf: (user: string) => string | undefined;
 }
 
-/** What the broker has of all accounts. */
+/** All accounts on the broker. */
 export interface ListedAccounts {
-  /** The users that are called like accounts, by name. */
+  /** The account-like users, by name. */
   readonly users: ReadonlyMap<string, BrokerUser>;
-  /** Those of their connections that were opened too long ago. */
+  /** Those of their connections that are too old. */
   readonly old: readonly OldConnection[];
   /** What is listed of one account, given what it should be permitted. */
   seen(account: string, expected: Permissions): SeenAccount;
 }
 
 /**
- * Lists what the broker has of all accounts. The listings go side by side, as RabbitMQ answers each on one core.
- * Permissions and limits are looked at as they arrive, and of those that are as they should be only the name is kept: what
- * RabbitMQ says of ten thousand accounts is tens of MB, which the process would not give back.
+ * Lists all accounts on the broker. The listings run concurrently, because RabbitMQ answers each on one core. Permissions
+ * and limits are checked as they arrive, and where they are as expected only the name is kept: the full listing of ten
+ * thousand accounts is tens of MB, which the process would not release.
  *
- * @param openedBeforeMs what counts as an old connection, in ms since the epoch
+ * @param openedBeforeMs older connections are too old, in ms since the epoch
  * @throws AgentError `BrokerUnavailable`
  */
 export async function listAccounts(
@@ -48,21 +47,21 @@ export async function listAccounts(
       if (namespaceOf(user.name) !== undefined) users.set(user.name, user);
     }
   };
-  const permissions = new ListedOnes<ListedPermissions>();
-  const sortPermissions = (listed: ListedPermissions): void => {
+  const permissions = new UserListing<ListedPermissions>();
+  const addPermissions = (listed: ListedPermissions): void => {
     const namespace = namespaceOf(listed.user);
     if (namespace === undefined) return;
     permissions.add(listed, samePermissions(listed, permissionsOf(id, namespace)));
   };
-  const userLimits = new ListedOnes<ListedUserLimits>();
-  const sortLimits = (listed: ListedUserLimits): void => {
+  const userLimits = new UserListing<ListedUserLimits>();
+  const addLimits = (listed: ListedUserLimits): void => {
     if (namespaceOf(listed.user) !== undefined) userLimits.add(listed, sameLimits(listed.limits, limits));
   };
   const [connections] = await Promise.all([
     management.listConnections(vhost, options),
     listUsers(),
-    management.visitPermissions(vhost, sortPermissions, options),
-    management.visitUserLimits(sortLimits, options),
+    management.visitPermissions(vhost, addPermissions, options),
+    management.visitUserLimits(addLimits, options),
   ]);
   return {
     users,
@@ -72,28 +71,28 @@ export async function listAccounts(
       if (user === undefined) return { limits: {} };
       return {
         user,
-        permissions: permissions.isExpected(account) ? expected : permissions.other(account),
-        limits: userLimits.isExpected(account) ? limits : (userLimits.other(account)?.limits ?? {}),
+        permissions: permissions.isExpected(account) ? expected : permissions.unexpected(account),
+        limits: userLimits.isExpected(account) ? limits : (userLimits.unexpected(account)?.limits ?? {}),
       };
     },
   };
 }
 
-/** What is listed of each user: only its name where it is what is expected. */
-class ListedOnes<T extends { readonly user: string }> {
+/** What is listed of each user; of those that are as expected only the name. */
+class UserListing<T extends { readonly user: string }> {
   readonly #expected = new Set<string>();
-  readonly #others = new Map<string, T>();
+  readonly #unexpected = new Map<string, T>();
 
   add(listed: T, isExpected: boolean): void {
     if (isExpected) this.#expected.add(listed.user);
-    else this.#others.set(listed.user, listed);
+    else this.#unexpected.set(listed.user, listed);
   }
 
   isExpected(user: string): boolean {
     return this.#expected.has(user);
   }
 
-  other(user: string): T | undefined {
-    return this.#others.get(user);
+  unexpected(user: string): T | undefined {
+    return this.#unexpected.get(user);
   }
 }

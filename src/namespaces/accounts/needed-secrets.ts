@@ -1,19 +1,19 @@
-import type { NamespaceRecord, Slot } from '../../store/namespace-record.ts';
-import { activeSlot } from './account-names.ts';
-import { isUnsettled } from '../revocation/decide-revocation.ts';
+import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { activeSlot, slotOf } from '../slots.ts';
+import { needsRecheck } from '../revocation/decide-revocation.ts';
 import type { Keyring } from './keyring.ts';
 
 /**
- * The ids of the agent secrets without which a namespace is served no longer: those of its active account and of the next
- * generation, and until a revocation is settled, for which both accounts are compared, that of the other account, too.
+ * The secretIds that are needed to serve a namespace: those of its active account and of the next generation, and until a
+ * revocation is finished, which checks both accounts, also that of the standby account.
  */
 export function neededSecretIds(record: NamespaceRecord): ReadonlySet<string> {
-  const active = record.slots[activeSlot(record) - 1] as Slot;
-  const slots = isUnsettled(record) ? record.slots : [active];
+  const active = slotOf(record, activeSlot(record));
+  const slots = needsRecheck(record) ? record.slots : [active];
   return new Set([...slots.map(({ secretId }) => secretId), record.nextSecretId]);
 }
 
-/** Adds these records to the number of namespaces that need each secret that is not there, by its id. */
+/** Counts, by secretId, how many of these namespaces need each secret that the keyring lacks. */
 export function addMissingSecrets(
   missing: Map<string, number>,
   records: readonly NamespaceRecord[],

@@ -6,14 +6,13 @@ import { accountName } from './account-names.ts';
 import type { CheckPassword } from '../reconciliation/decide-repair.ts';
 import type { Keyring } from './keyring.ts';
 
-/** What {@link createPasswordCheck} works with. */
 export interface PasswordCheckParts {
   readonly keyring: Pick<Keyring, 'has' | 'derive'>;
   readonly storeId: string;
   readonly usernamePrefix: string;
 }
 
-/** Makes the function that tells whether an account of a record has the password of a generation. */
+/** Creates the check whether an account of a record has the password of a generation. */
 export function createPasswordCheck({
   keyring,
   storeId,
@@ -31,19 +30,19 @@ export function createPasswordCheck({
     };
 }
 
-/** A check that remembers what fitted. */
+/** A password check with a cache of matches. */
 export interface VerifiedHashes {
-  /** The check of a record: what fitted in this pass or the one before, and is as it was, is not derived again. */
+  /** The check of a record. What matched in this reconciliation or the one before, and is unchanged, is not derived again. */
   of(record: NamespaceRecord): CheckPassword;
-  /** Ends a pass: what was not asked for in it is forgotten, so that there is at most one entry for each account. */
-  endPass(): void;
+  /** Ends a reconciliation and forgets what it did not check, so that there is at most one entry for each account. */
+  forgetUnchecked(): void;
 }
 
-/** Deriving and hashing a password takes far longer than comparing what RabbitMQ shows with what it showed before. */
+/** Deriving and hashing a password takes far longer than comparing RabbitMQ's hash with the last one. */
 export function createVerifiedHashes(check: (record: NamespaceRecord) => CheckPassword): VerifiedHashes {
-  // A digest for each, as a third of what it is of: there may be tens of thousands.
-  const fitted = new Map<string, string>();
-  let asked = new Set<string>();
+  // Digests, which take a third of the memory: there may be tens of thousands.
+  const matched = new Map<string, string>();
+  let checked = new Set<string>();
   return {
     of: (record) => (slot, origin, user) => {
       const { name, hashingAlgorithm } = user;
@@ -51,15 +50,15 @@ export function createVerifiedHashes(check: (record: NamespaceRecord) => CheckPa
         ' ',
       );
       const digest = hash('sha256', seen, 'base64url');
-      const fits = fitted.get(name) === digest ? true : check(record)(slot, origin, user);
-      asked.add(name);
-      if (fits === true) fitted.set(name, digest);
-      else fitted.delete(name);
-      return fits;
+      const isMatch = matched.get(name) === digest ? true : check(record)(slot, origin, user);
+      checked.add(name);
+      if (isMatch === true) matched.set(name, digest);
+      else matched.delete(name);
+      return isMatch;
     },
-    endPass() {
-      for (const name of fitted.keys()) if (!asked.has(name)) fitted.delete(name);
-      asked = new Set();
+    forgetUnchecked() {
+      for (const name of matched.keys()) if (!checked.has(name)) matched.delete(name);
+      checked = new Set();
     },
   };
 }

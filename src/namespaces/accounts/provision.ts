@@ -4,33 +4,34 @@ import type { Config } from '../../config/config.ts';
 import type { RandomBytes } from '../../util/clock.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import { accountName, connectionString, PERMISSIONS_VERSION, permissionsOf, type SlotNumber } from './account-names.ts';
+import { accountName, connectionString, PERMISSIONS_VERSION, permissionsOf } from './account-names.ts';
+import { type SlotNumber, slotOf } from '../slots.ts';
 import type { Keyring } from './keyring.ts';
 import type { WriteWindow } from '../write-window.ts';
 
-/** Makes accounts and tells their credentials. */
+/** Provisions accounts and derives their credentials. */
 export interface Accounts {
   /**
-   * Makes the account of a slot what the record says: password, permissions, limits. Doing it twice does no harm.
+   * Gives the account of a slot the password, permissions and limits that the record says, and creates it if it does not
+   * exist. It may be repeated.
    *
    * @throws AgentError `WindowClosed`, `SecretMissing`, `BrokerUnavailable`, `BrokerRefused`
    */
   provision(record: NamespaceRecord, slot: SlotNumber, window: WriteWindow, signal: AbortSignal): Promise<void>;
   /**
-   * The connection string of a slot. Makes no call.
+   * The connection string of a slot, without a call.
    *
    * @throws AgentError `SecretMissing`
    */
   connectionString(record: NamespaceRecord, slot: SlotNumber): string;
   /**
-   * The password that the record says of a slot. Makes no call.
+   * The password of a slot by the record, without a call.
    *
    * @throws AgentError `SecretMissing`
    */
   password(record: NamespaceRecord, slot: SlotNumber): Secret;
 }
 
-/** What {@link createAccounts} works with. */
 export interface AccountParts {
   readonly management: Pick<Management, 'putUser' | 'putPermissions' | 'putUserLimit'>;
   readonly keyring: Keyring;
@@ -43,16 +44,16 @@ export interface AccountParts {
 const SALT_BYTES = 4;
 
 /**
- * Until this generation, and while the record is not active, both permissions and password are written: a user who was
- * made and not yet given permissions, because the agent died between the two, is seen by no later write. A revocation
- * skips generations. An account that was deleted in between is noted in the record's `permissionsVersion`.
+ * Up to this generation, and while the record is not active, permissions are written with every password. The agent may
+ * have died between creating a user and its permissions, and no later write would see that. A revocation skips
+ * generations. The record's `permissionsVersion` says when an account was deleted in between.
  */
-const LAST_FIRST_GENERATION = 2;
+const LAST_GENERATION_WITH_PERMISSIONS = 2;
 
-/** The accounts of an installation. */
+/** Creates the accounts of an installation. */
 export function createAccounts({ management, keyring, storeId, config, randomBytes }: AccountParts): Accounts {
   const passwordOf = (record: NamespaceRecord, slot: SlotNumber) => {
-    const { generation, secretId } = record.slots[slot === 1 ? 0 : 1];
+    const { generation, secretId } = slotOf(record, slot);
     const username = accountName(config.usernamePrefix, record.namespace, slot);
     return {
       username,
@@ -73,8 +74,9 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
         },
         options,
       );
-      const { generation } = record.slots[slot === 1 ? 0 : 1];
-      const isPermitted = record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_FIRST_GENERATION;
+      const { generation } = slotOf(record, slot);
+      const isPermitted =
+        record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_GENERATION_WITH_PERMISSIONS;
       if (outcome === 'updated' && record.state === 'active' && isPermitted) return;
       await management.putPermissions(config.vhost, username, permissionsOf(config.id, record.namespace), options);
       for (const limit of ['max-connections', 'max-channels'] as const) {

@@ -1,14 +1,15 @@
 import { WireError } from '../../contract/wire-errors.ts';
-import type { NamespaceRecord, Slot } from '../../store/namespace-record.ts';
-import { PERMISSIONS_VERSION, slotOfGeneration } from '../accounts/account-names.ts';
-import { type Intervals, reclaimAtMs, reusableMs } from '../timing.ts';
+import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
+import { activeSlot, slotOf, withSlot } from '../slots.ts';
+import { type Intervals, reclaimAtMs, nameReusableMs } from '../timing.ts';
 
 /** A claim whose signature and scope are right. */
 export interface ClaimInput {
   readonly namespace: string;
-  /** When the namespace shall end at the earliest, in ms since the epoch; undefined: the default. */
+  /** The earliest instant at which the namespace may expire, in ms since the epoch; undefined: the default. */
   readonly expiresMs: number | undefined;
-  /** undefined: keep the stored one; null: clear it. */
+  /** undefined keeps the stored contact, null clears it. */
   readonly contact: string | null | undefined;
   /** The Taskcluster clientId. */
   readonly claimedBy: string;
@@ -17,20 +18,20 @@ export interface ClaimInput {
 /** What a claim depends on besides the record. */
 export interface ClaimContext {
   readonly nowMs: number;
-  /** What counts for what must not be claimed too early: `nowMs`, unless the machine's clock was set. */
+  /** For what must not be claimed too early: `nowMs`, unless the system clock stepped. */
   readonly earliestMs: number;
   readonly intervals: Intervals;
-  /** The id of the agent secret that new accounts are made with. */
+  /** The secretId for new accounts. */
   readonly secretId: string;
-  /** Makes a incarnation: 16 random bytes in base64url. */
+  /** Makes the id of an incarnation: 16 random bytes in base64url. */
   readonly newIncarnation: () => string;
 }
 
 /**
  * What to do about a claim:
- * - `begin`: write this record (`insert` when there was none); then its account has to be made;
- * - `provision`: the record is there, its account may not work: make it (again), then write what `afterProvisioning` returns;
- * - `finish`: a revocation has not been carried out: finish it, which is more than the active account, and decide anew;
+ * - `begin`: write this record (`insert` when there was none), then provision its account;
+ * - `provision`: the account of this record may not work: provision it, then write what `afterProvisioning` returns;
+ * - `finish`: finish a revocation, which concerns both accounts, then decide again;
  * - `renew`: write this record; the credentials are those it names.
  */
 export type ClaimDecision =
@@ -40,7 +41,7 @@ export type ClaimDecision =
   | { readonly action: 'renew'; readonly record: NamespaceRecord };
 
 /**
- * Decides about a claim from the record alone.
+ * Decides what a claim does, from the record alone.
  *
  * @throws WireError `RequestConflict` when the namespace is being deleted, was just deleted, or is revoked.
  */
@@ -49,7 +50,7 @@ export function decideClaim(
   claim: ClaimInput,
   context: ClaimContext,
 ): ClaimDecision {
-  if (record === undefined) return { action: 'begin', record: newIncarnation(claim, context, 0, null) };
+  if (record === undefined) return { action: 'begin', record: firstRecord(claim, context, 0, null) };
   refuseWhileRevoked(record, context.earliestMs);
   switch (record.state) {
     case 'expiring':
@@ -58,7 +59,7 @@ export function decideClaim(
         `Namespace ${claim.namespace} is being deleted. Claim it again when that is done, in about a minute.`,
       );
     case 'deleted': {
-      const reusable = reusableMs(record.deletedAtMs ?? context.nowMs, context.intervals);
+      const reusable = nameReusableMs(record.deletedAtMs ?? context.nowMs, context.intervals);
       if (context.earliestMs < reusable) {
         throw new WireError(
           'RequestConflict',
@@ -66,23 +67,23 @@ export function decideClaim(
           { details: { retryAt: new Date(reusable).toISOString() } },
         );
       }
-      return { action: 'begin', record: newIncarnation(claim, context, record.revision, record.revokedUntilMs) };
+      return { action: 'begin', record: firstRecord(claim, context, record.revision, record.revokedUntilMs) };
     }
     case 'provisioning':
       return record.recheckAtMs === null ? { action: 'provision', record } : { action: 'finish' };
     case 'active':
-      return { action: 'renew', record: promised(record, claim, context) };
+      return { action: 'renew', record: afterClaim(record, claim, context) };
   }
 }
 
-/** The record of a namespace whose active account was just made: `active`, with this claim's wishes and promise. */
+/** The next revision of a record whose active account was just provisioned. */
 export function afterProvisioning(record: NamespaceRecord, claim: ClaimInput, context: ClaimContext): NamespaceRecord {
-  return { ...promised(record, claim, context), state: 'active', permissionsVersion: PERMISSIONS_VERSION };
+  return { ...afterClaim(record, claim, context), state: 'active', permissionsVersion: PERMISSIONS_VERSION };
 }
 
-function newIncarnation(
+function firstRecord(
   claim: ClaimInput,
-  { nowMs, intervals, secretId, newIncarnation: makeLife }: ClaimContext,
+  { nowMs, intervals, secretId, newIncarnation: makeIncarnation }: ClaimContext,
   formerRevision: number,
   revokedUntilMs: number | null,
 ): NamespaceRecord {
@@ -90,7 +91,7 @@ function newIncarnation(
     namespace: claim.namespace,
     revision: formerRevision + 1,
     state: 'provisioning',
-    incarnation: makeLife(),
+    incarnation: makeIncarnation(),
     generation: 1,
     slots: [
       { generation: 1, secretId, promisedUntilMs: 0 },
@@ -112,21 +113,20 @@ function newIncarnation(
   };
 }
 
-/** The next revision of `record`, with this claim's wishes and the `reclaimAt` that will be handed out for it. */
-function promised(record: NamespaceRecord, claim: ClaimInput, { nowMs, intervals }: ClaimContext): NamespaceRecord {
-  // Never shorter: of two replicas that claim the same namespace one would break the promise made to the other.
+/** The next revision of a record with what this claim asks for and the `reclaimAt` that it returns. */
+function afterClaim(record: NamespaceRecord, claim: ClaimInput, { nowMs, intervals }: ClaimContext): NamespaceRecord {
+  // Never earlier: of two replicas that claim one namespace, one would break the promise made to the other.
   const expiresMs = Math.max(record.expiresMs, claim.expiresMs ?? nowMs + intervals.defaultLifetimeMs);
   const reclaimMs = reclaimAtMs({ nextRotationMs: record.nextRotationMs, expiresMs }, nowMs, intervals);
-  const active = slotOfGeneration(record.generation);
-  const promise = (slot: Slot, index: 0 | 1): Slot =>
-    index === active - 1 ? { ...slot, promisedUntilMs: Math.max(slot.promisedUntilMs, reclaimMs) } : slot;
+  const active = activeSlot(record);
+  const promisedUntilMs = Math.max(slotOf(record, active).promisedUntilMs, reclaimMs);
   return {
     ...record,
     revision: record.revision + 1,
     expiresMs,
     contact: claim.contact === undefined ? record.contact : claim.contact,
     claimedBy: claim.claimedBy,
-    slots: [promise(record.slots[0], 0), promise(record.slots[1], 1)],
+    slots: withSlot(record, active, { promisedUntilMs }),
   };
 }
 
@@ -141,9 +141,9 @@ function refuseWhileRevoked(record: NamespaceRecord, nowMs: number): void {
 }
 
 /**
- * Checks the wished end of a claim.
+ * Checks the field `expires` of a claim.
  *
- * @throws WireError `InputError` when it is past or further away than `maxLifetimeMs`.
+ * @throws WireError `InputError` when it is in the past or more than `maxLifetimeMs` away.
  */
 export function checkExpires(expiresMs: number | undefined, nowMs: number, intervals: Intervals): void {
   if (expiresMs === undefined) return;

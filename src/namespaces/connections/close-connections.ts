@@ -9,7 +9,7 @@ export type ConnectionCalls = Pick<Management, 'closeUserConnections' | 'listUse
 type SignalledOptions = ManagementCallOptions & { readonly signal: AbortSignal };
 
 /** A connection shows in the listing of its user 5 to 12 ms after it was opened. */
-export const LOOK_AGAIN_MS = 40;
+export const CONNECTION_LISTED_MS = 40;
 
 /** A connection that logged in with the old password right before it changed shows this late at most. */
 const MOST_ROUNDS = 25;
@@ -68,7 +68,7 @@ async function closeUntil(
       if (!isAgentError(error, 'BrokerUnavailable')) throw error;
       cause = error;
     }
-    await sleep(LOOK_AGAIN_MS, options.signal);
+    await sleep(CONNECTION_LISTED_MS, options.signal);
   }
   throw new AgentError(
     'BrokerUnavailable',
@@ -84,7 +84,7 @@ async function closeUntil(
  *   was given out meanwhile does not pass for a stranger's. Undefined: it does not hold; else what to close them with.
  * @throws AgentError `BrokerUnavailable`, and what `permit` throws
  */
-export async function closeStrangers(
+export async function closeStrayConnections(
   management: ConnectionCalls,
   user: string,
   permit: () => Promise<SignalledOptions | undefined>,

@@ -1,50 +1,50 @@
 import type { EndReason, NamespaceRecord } from '../../store/namespace-record.ts';
 import { deletionStartsMs, type Intervals } from '../timing.ts';
 
-/** What the end of a namespace depends on besides the record. */
+/** What a deletion depends on besides the record. */
 export interface DeletionContext {
   readonly nowMs: number;
   readonly intervals: Intervals;
-  /** How long before its end it is told of, in ms. */
+  /** How long before `expires` the expiry is announced, in ms. */
   readonly noticeMs: number;
 }
 
 /**
- * What to do about the end of a namespace:
- * - `textOf`: write this record, then tell that it is about to end;
- * - `begin`: write this record, tell unless that was done, and delete;
+ * What to do about the expiry and deletion of a namespace:
+ * - `announce`: write this record, then announce the expiry;
+ * - `begin`: write this record, announce the expiry unless that was done, and delete;
  * - `delete`: go on with the deletion;
  * - `wait`: nothing.
  */
 export type DeletionDecision =
-  | { readonly action: 'tell'; readonly record: NamespaceRecord }
-  | { readonly action: 'begin'; readonly record: NamespaceRecord; readonly isTold: boolean }
+  | { readonly action: 'announce'; readonly record: NamespaceRecord }
+  | { readonly action: 'begin'; readonly record: NamespaceRecord; readonly isAnnounced: boolean }
   | { readonly action: 'delete' }
   | { readonly action: 'wait' };
 
 /**
- * Who releases a namespace deletes it right after the reply, which may travel over a connection that the deletion closes.
- * If that agent died, others take it up after so long, in ms.
+ * The agent that served a release deletes the namespace right after the reply, which may travel over a connection that
+ * the deletion closes. Other agents take the deletion over after this many ms, in case that agent died.
  */
-export const RELEASER_FIRST_MS = 1_000;
+export const RELEASE_TAKEOVER_MS = 1_000;
 
-/** Decides about the end of a namespace from the record alone. */
+/** Decides about the expiry and deletion of a namespace, from the record alone. */
 export function decideDeletion(
   record: NamespaceRecord,
   { nowMs, intervals, noticeMs }: DeletionContext,
 ): DeletionDecision {
   if (record.state === 'deleted') return { action: 'wait' };
   if (record.state === 'expiring') {
-    const mayDelete = record.endReason !== 'released' || record.expiresMs + RELEASER_FIRST_MS <= nowMs;
+    const mayDelete = record.endReason !== 'released' || record.expiresMs + RELEASE_TAKEOVER_MS <= nowMs;
     return { action: mayDelete ? 'delete' : 'wait' };
   }
-  const isTold = record.expiryNotifiedForMs === record.expiresMs;
+  const isAnnounced = record.expiryNotifiedForMs === record.expiresMs;
   if (deletionStartsMs(record.expiresMs, intervals) <= nowMs) {
-    return { action: 'begin', record: afterDeletionStart(record, 'expired', nowMs), isTold };
+    return { action: 'begin', record: afterDeletionStart(record, 'expired', nowMs), isAnnounced };
   }
-  if (isTold || record.expiresMs - noticeMs > nowMs) return { action: 'wait' };
+  if (isAnnounced || record.expiresMs - noticeMs > nowMs) return { action: 'wait' };
   return {
-    action: 'tell',
+    action: 'announce',
     record: { ...record, revision: record.revision + 1, expiryNotifiedForMs: record.expiresMs },
   };
 }
@@ -63,7 +63,7 @@ export function afterDeletionStart(record: NamespaceRecord, endReason: EndReason
   };
 }
 
-/** The tombstone of a namespace of which nothing is left at `nowMs`. */
-export function tombstoneOf(record: NamespaceRecord, nowMs: number): NamespaceRecord {
+/** The tombstone of a namespace whose deletion was complete at `nowMs`. */
+export function toTombstone(record: NamespaceRecord, nowMs: number): NamespaceRecord {
   return { ...record, revision: record.revision + 1, state: 'deleted', deletedAtMs: nowMs, contact: null };
 }

@@ -5,7 +5,7 @@ import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { EndReason, NamespaceRecord } from '../../store/namespace-record.ts';
 import { accountName } from '../accounts/account-names.ts';
 import { closeConnections } from '../connections/close-connections.ts';
-import { tombstoneOf } from './decide-deletion.ts';
+import { toTombstone } from './decide-deletion.ts';
 import { DeletedByOther, type DeletionGuard, guardDeletion } from './deletion-guard.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { fenceMs } from '../timing.ts';
@@ -151,7 +151,7 @@ export function createDeletion(
 
   const bury = async ({ guard, namespace, queues, exchanges }: Ending): Promise<void> => {
     await guard.permit();
-    const record = tombstoneOf(guard.record, bounds.latestMs());
+    const record = toTombstone(guard.record, bounds.latestMs());
     if (await store.replace(record, guard.record.revision)) {
       reporters.namespaceDeleted(record, queues.size, exchanges.size);
       return;

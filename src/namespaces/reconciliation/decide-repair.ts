@@ -1,6 +1,7 @@
 import type { BrokerUser, Permissions, UserLimitName, UserLimits } from '../../broker/management/management.ts';
 import type { NamespaceRecord, Slot } from '../../store/namespace-record.ts';
-import { activeSlot, PERMISSIONS_VERSION, type SlotNumber, slotOfGeneration } from '../accounts/account-names.ts';
+import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
+import { activeSlot, type SlotNumber, slotOfGeneration } from '../slots.ts';
 import type { Keyring } from '../accounts/keyring.ts';
 import type { Intervals } from '../timing.ts';
 
@@ -28,7 +29,7 @@ export interface RepairContext {
   /** When the reading of the record began, in ms since the epoch. */
   readonly nowMs: number;
   readonly intervals: Intervals;
-  readonly keys: Pick<Keyring, 'currentSecretId' | 'has'>;
+  readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
   /** What the accounts of this namespace may do. */
   readonly permissions: Permissions;
   /** The limits that each account has; one that is left out is none. */
@@ -136,7 +137,7 @@ function differences(
 ): Difference[] {
   const kept = record.slots[slot - 1] as Slot;
   // Tags are written with the password, so they wait for the same moment.
-  const mayWrite = isInUse(record, slot, context) && context.keys.has(kept.secretId);
+  const mayWrite = isInUse(record, slot, context) && context.keyring.has(kept.secretId);
   if (user === undefined) return mayWrite ? ['account'] : [];
   const found: Difference[] = [];
   if (mayWrite && context.check(slot, kept, user) === false) found.push('password');
@@ -170,7 +171,7 @@ function strayDifferences(
   { user, permissions, limits }: SeenAccount,
   context: RepairContext,
 ): Difference[] {
-  if (user === undefined || !context.keys.has(record.nextSecretId)) return [];
+  if (user === undefined || !context.keyring.has(record.nextSecretId)) return [];
   const found: Difference[] = [];
   const next = { generation: record.generation + 1, secretId: record.nextSecretId };
   if (context.check(slot, next, user) === false) found.push('password');
@@ -211,7 +212,7 @@ type Found = Pick<Slot, 'generation' | 'secretId'> | undefined;
 
 /** Of each account the generation of this incarnation after the record's whose password it has. */
 function laterGenerations(record: NamespaceRecord, seen: SeenAccounts, context: RepairContext): readonly Found[] {
-  const { nowMs, intervals, keys, check } = context;
+  const { nowMs, intervals, keyring: keys, check } = context;
   const rotations = Math.ceil(Math.max(0, nowMs - record.nextRotationMs) / intervals.rotationMs);
   const last = record.generation + Math.min(rotations + EXTRA_GENERATIONS, MOST_GENERATIONS);
   const named = [record.nextSecretId, ...record.slots.map(({ secretId }) => secretId), keys.currentSecretId];
@@ -237,7 +238,7 @@ function advanced(
   record: NamespaceRecord,
   later: readonly Found[],
   generation: number,
-  { nowMs, intervals, keys }: RepairContext,
+  { nowMs, intervals, keyring: keys }: RepairContext,
   random: () => number,
 ): NamespaceRecord {
   const active = later.find((found) => found?.generation === generation);

@@ -3,7 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import { contractNames } from '../../contract/names.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
-import { accountName, namespaceOfAccount, permissionsOf, type SlotNumber } from '../accounts/account-names.ts';
+import { accountName, namespaceOfAccount, permissionsOf } from '../accounts/account-names.ts';
+import type { SlotNumber } from '../slots.ts';
 import { closeOldConnections } from '../connections/close-old-connections.ts';
 import { compareAccounts } from './decide-repair.ts';
 import { isRecheckDue } from '../revocation/decide-revocation.ts';
@@ -88,7 +89,7 @@ export function createReconcile(
         const faults = compareAccounts(record, [listed.seen(first, permissions), listed.seen(second, permissions)], {
           nowMs: clock.nowMs(),
           intervals,
-          keys: keyring,
+          keyring: keyring,
           permissions,
           limits,
           check: parts.verified.of(record),
@@ -96,7 +97,7 @@ export function createReconcile(
         if (faults.length > 0) compared.suspects.push({ namespace });
       }
     }
-    parts.verified.endPass();
+    parts.verified.forgetUnchecked();
     return compared;
   };
 
@@ -151,7 +152,7 @@ export function createReconcile(
     const suspects = compared.suspects.filter(({ namespace }) => backoff.ready('repair', namespace));
     const repaired = await attempt(
       () =>
-        forEachWithBackoff(suspects, { work: 'repair', backoff, width, signal }, ({ namespace }) =>
+        forEachWithBackoff(suspects, { work: 'repair', backoff, concurrency: width, signal }, ({ namespace }) =>
           parts.repair(namespace, signal),
         ),
       0,

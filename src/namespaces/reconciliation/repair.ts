@@ -2,9 +2,10 @@ import type { Permissions } from '../../broker/management/management.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
 import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import { accountName, permissionsOf, type SlotNumber } from '../accounts/account-names.ts';
+import { accountName, permissionsOf } from '../accounts/account-names.ts';
+import type { SlotNumber } from '../slots.ts';
 import type { Leftovers } from '../deletion/delete-leftovers.ts';
-import { closeStrangers, LOOK_AGAIN_MS } from '../connections/close-connections.ts';
+import { closeStrayConnections, CONNECTION_LISTED_MS } from '../connections/close-connections.ts';
 import {
   beforeRotation,
   type CheckPassword,
@@ -14,10 +15,10 @@ import {
   type SeenAccount,
   type SeenAccounts,
 } from './decide-repair.ts';
-import { isRecheckDue, isUnsettled } from '../revocation/decide-revocation.ts';
+import { isRecheckDue, needsRecheck } from '../revocation/decide-revocation.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import type { Revoker } from '../revocation/revoke.ts';
-import { fenceMs, type Intervals, settleMs } from '../timing.ts';
+import { fenceMs, type Intervals, settlementMs } from '../timing.ts';
 import { openWindow, type WriteWindow } from '../write-window.ts';
 
 /**
@@ -34,7 +35,7 @@ const STRANGER = 'This account was given to nobody.';
 
 /** Whether what the broker shows of a tombstone now was there after the last late write of its incarnation can have come. */
 export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Intervals): boolean {
-  return record.state === 'deleted' && (record.deletedAtMs ?? nowMs) + settleMs(intervals) <= nowMs;
+  return record.state === 'deleted' && (record.deletedAtMs ?? nowMs) + settlementMs(intervals) <= nowMs;
 }
 
 /** Creates the repair of an installation. */
@@ -104,7 +105,7 @@ export function createRepair(
     }
     reporters.accountRepaired(record.namespace, account, differs);
     if (!isStrangers) return;
-    await sleep(LOOK_AGAIN_MS, signal);
+    await sleep(CONNECTION_LISTED_MS, signal);
     await closeStray(record, fault.slot, signal);
   };
 
@@ -117,7 +118,7 @@ export function createRepair(
       if (now?.incarnation !== record.incarnation || now.slots[slot === 1 ? 0 : 1].generation !== 0) return undefined;
       return { ...options, beforeSend: () => window.assertOpen() };
     };
-    await closeStrangers(management, account, permit, STRANGER, options, sleep);
+    await closeStrayConnections(management, account, permit, STRANGER, options, sleep);
   };
 
   const expected = (record: NamespaceRecord): Permissions => permissionsOf(id, record.namespace);
@@ -137,7 +138,7 @@ export function createRepair(
       {
         nowMs: bounds.latestMs(),
         intervals,
-        keys: keyring,
+        keyring: keyring,
         permissions: expected(record),
         limits,
         check: parts.checkPassword(record),
@@ -174,7 +175,7 @@ export function createRepair(
       const readAt = momentOf(clock);
       const record = await store.get(namespace);
       if (record === undefined) return false;
-      if (isUnsettled(record)) {
+      if (needsRecheck(record)) {
         const earliestMs = bounds.earliestMs();
         // It closes the connections, too, that an old password opened meanwhile.
         await parts.revoker.finish(namespace, signal);

@@ -1,63 +1,60 @@
-import { type Moment, momentOf } from '../../util/clock.ts';
-import { WireError } from '../../contract/wire-errors.ts';
-import { AgentError, isAgentError } from '../../util/agent-errors.ts';
-import type { NonceEntry, NamespaceRecord } from '../../store/namespace-record.ts';
 import type { BrokerUser, ManagementCallOptions } from '../../broker/management/management.ts';
 import { hashMatches } from '../../broker/password-hash.ts';
-import { accountName, type SlotNumber } from '../accounts/account-names.ts';
+import { WireError } from '../../contract/wire-errors.ts';
+import type { NamespaceRecord, NonceEntry } from '../../store/namespace-record.ts';
+import { isAgentError } from '../../util/agent-errors.ts';
+import { type Moment, momentOf } from '../../util/clock.ts';
+import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
+import { accountName } from '../accounts/account-names.ts';
 import { closeConnections, closeOpenConnections } from '../connections/close-connections.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import { forSlot, SLOT_NUMBERS, type SlotNumber } from '../slots.ts';
+import { clockDifferenceMs, fenceMs } from '../timing.ts';
+import { openWindow, type WriteWindow } from '../write-window.ts';
 import {
-  checkUntil,
+  afterSettlement,
+  checkRevokedUntil,
   decideRevocation,
   isRecheckDue,
-  withRecheckPostponed,
   type RevocationContext,
   type RevocationTarget,
   revocationTarget,
-  afterSettling,
+  withRecheckPostponed,
 } from './decide-revocation.ts';
-import type { NamespaceContext } from '../namespace-context.ts';
-import { clockDifferenceMs, fenceMs } from '../timing.ts';
-import { openWindow, type WriteWindow } from '../write-window.ts';
 
 /** A revocation whose signature and scope are right. */
 export interface Revocation {
   readonly namespace: string;
   /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
   readonly untilMs: number | undefined;
-  /** The memory of the request's signature. */
+  /** The stored use of the request's signature. */
   readonly nonce: Pick<NonceEntry, 'key' | 'outcome' | 'firstSeenMs'>;
 }
 
-/** What came of a revocation. */
+/** What a revocation did. */
 export interface Revoked {
-  /** Whether this call did something. */
-  readonly isNews: boolean;
+  /** Whether this call revoked something. */
+  readonly changed: boolean;
   /**
-   * Until when claims are refused now, in ms since the epoch; undefined: they are not. Another revocation may have named
-   * another instant, and a rotation may have come before this one had its turn: what was asked for need not hold.
+   * Until when claims are refused now, in ms since the epoch; undefined: they are not. It may differ from what this call
+   * asked for: another revocation may have named another instant, or come later.
    */
   readonly refusedUntilMs: number | undefined;
 }
 
-/** Revokes credentials, and finishes what an agent that died left of that. */
+/** Revokes credentials, and finishes revocations that another agent left unfinished. */
 export interface Revoker {
   /**
-   * Makes every password given out useless and closes the connections; answers when both is done.
+   * Invalidates every password that was handed out and closes the connections; resolves when both is done.
    *
    * @throws WireError `InputError`, `ResourceNotFound`, `RequestConflict`; AgentError when something is unavailable.
    */
   revoke(revocation: Revocation, signal: AbortSignal): Promise<Revoked>;
-  /**
-   * Carries on with a namespace that a revocation left unfinished or that is to be compared once more. Does nothing
-   * about any other.
-   */
+  /** Finishes the revocation of a namespace, or checks its accounts again after one. Does nothing about any other. */
   finish(namespace: string, signal: AbortSignal): Promise<void>;
 }
 
-const MOST_TRIES = 100;
 const REASON = 'The credentials of this namespace were revoked.';
-const SLOTS: readonly SlotNumber[] = [1, 2];
 
 /** Creates the revoker of an installation. */
 export function createRevoker(
@@ -80,10 +77,23 @@ export function createRevoker(
   const { usernamePrefix } = context.config;
   const fence = fenceMs(intervals);
 
+  const hasPassword = (record: NamespaceRecord, slot: SlotNumber, user: BrokerUser | undefined): boolean =>
+    user !== undefined && hashMatches(user.passwordHash, accounts.password(record, slot));
+
+  /** The accounts that have to be written: both in `provisioning`, where what the broker has counts for nothing. */
+  const findWrong = async (record: NamespaceRecord, signal: AbortSignal): Promise<readonly SlotNumber[]> => {
+    if (record.state !== 'active') return SLOT_NUMBERS;
+    const getUser = (slot: SlotNumber) =>
+      management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal });
+    const [first, second] = SLOT_NUMBERS;
+    const users = await Promise.all([getUser(first), getUser(second)]);
+    return SLOT_NUMBERS.filter((slot) => !hasPassword(record, slot, forSlot(users, slot)));
+  };
+
   /**
-   * Closes the connections of an account: until none is left when its password has just been written, and nobody can open
-   * another one; else those that are open. Among them may be one whose client had logged in before the revocation, and
-   * nothing tells it from those of newer credentials but the broker's clock.
+   * Closes the connections of an account. When its password was just written, no client can open another one, so it goes
+   * on until none is left. Otherwise it closes those that are open: the client of one of them may have logged in before
+   * the revocation, and only the broker's clock could distinguish it from those with newer credentials.
    */
   const close = async (
     { namespace }: NamespaceRecord,
@@ -97,131 +107,134 @@ export function createRevoker(
     for (const connection of closed) reporters.connectionClosed({ namespace, account, connection, reason: 'revoked' });
   };
 
-  /** Whether an account has the password that the record says. */
-  const holds = (record: NamespaceRecord, slot: SlotNumber, user: BrokerUser | undefined): boolean =>
-    user !== undefined && hashMatches(user.passwordHash, accounts.password(record, slot));
+  /**
+   * Postpones the recheck of an active record before its accounts are written. Another agent that finds the passwords
+   * right immediately after that must still wait for clients that logged in with others.
+   */
+  const postponeRecheck = async (read: NamespaceRecord): Promise<Attempt<NamespaceRecord>> => {
+    const record = withRecheckPostponed(read, { latestMs: bounds.latestMs(), intervals });
+    return (await store.replace(record, read.revision)) ? record : CONFLICT;
+  };
 
-  /** The accounts that have to be written: both while it is `provisioning`, as nobody may rely on what the broker has. */
-  const findWrong = async (record: NamespaceRecord, signal: AbortSignal): Promise<readonly SlotNumber[]> => {
-    if (record.state !== 'active') return SLOTS;
-    const users = await Promise.all(
-      SLOTS.map((slot) => management.getUser(accountName(usernamePrefix, record.namespace, slot), { signal })),
+  /** Writes the accounts that are wrong, closes their connections, and those of both accounts if that is due. */
+  const writeAndClose = async (
+    record: NamespaceRecord,
+    wrong: readonly SlotNumber[],
+    closesAll: boolean,
+    window: WriteWindow,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    // An agent that was suspended in between must not close what clients opened since then with other passwords.
+    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    await Promise.all(wrong.map((slot) => accounts.provision(record, slot, window, signal)));
+    // After both passwords, so that no old one can open another connection while the open ones are closed.
+    await Promise.all(
+      SLOT_NUMBERS.map(async (slot) => {
+        const isWritten = wrong.includes(slot);
+        if (isWritten || closesAll) await close(record, slot, isWritten, options);
+      }),
     );
-    return SLOTS.filter((slot) => !holds(record, slot, users[slot - 1]));
   };
 
   /**
-   * One try at both accounts of a record that has `recheckAtMs`; undefined when the record has changed meanwhile.
+   * One attempt to settle both accounts of a record that has `recheckAtMs`.
    *
-   * @param cleared for which values of `recheckAtMs` the connections were closed already. Their clients claim anew then, which
-   *   changes the record; closing them again at each try would never end.
+   * @param closedFor for which values of `recheckAtMs` all connections were closed already. Their clients then claim again,
+   *   which changes the record; closing them again at each attempt would never end.
    */
   const settle = async (
     read: NamespaceRecord,
     readAt: Moment,
-    cleared: Set<number | null>,
+    closedFor: Set<number | null>,
     signal: AbortSignal,
-  ): Promise<NamespaceRecord | undefined> => {
-    const window: WriteWindow = openWindow(clock, readAt, fence);
-    // An agent that was stopped in between must not close what was opened since with other passwords.
-    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
-    // Of one moment: what becomes due while the accounts are looked at was looked at too early.
+  ): Promise<Attempt<void>> => {
+    const window = openWindow(clock, readAt, fence);
+    // Taken once: what becomes due while the accounts are checked was checked too early.
     const earliestMs = bounds.earliestMs();
     const isDue = isRecheckDue(read, earliestMs);
-    let record = read;
     try {
-      const wrong = await findWrong(record, signal);
-      if (record.state === 'active' && wrong.length > 0) {
-        // First, as whoever finds the passwords right after this must still wait for those who have logged in with others.
-        record = withRecheckPostponed(record, { latestMs: bounds.latestMs(), intervals });
-        if (!(await store.replace(record, read.revision))) return undefined;
-      }
-      await Promise.all(wrong.map((slot) => accounts.provision(record, slot, window, signal)));
-      // After both passwords: no old one can open another connection while the open ones are closed.
-      await Promise.all(
-        SLOTS.map(async (slot) => {
-          const isWritten = wrong.includes(slot);
-          if (isWritten || (isDue && !cleared.has(record.recheckAtMs))) await close(record, slot, isWritten, options);
-        }),
-      );
-      if (isDue) cleared.add(record.recheckAtMs);
-      const next = afterSettling(record, wrong.length > 0, { earliestMs, latestMs: bounds.latestMs(), intervals });
-      if (next === undefined) return record;
-      return (await store.replace(next, record.revision)) ? next : undefined;
+      const wrong = await findWrong(read, signal);
+      const isWritten = wrong.length > 0;
+      const record = read.state === 'active' && isWritten ? await postponeRecheck(read) : read;
+      if (record === CONFLICT) return CONFLICT;
+      await writeAndClose(record, wrong, isDue && !closedFor.has(record.recheckAtMs), window, signal);
+      if (isDue) closedFor.add(record.recheckAtMs);
+      const next = afterSettlement(record, isWritten, { earliestMs, latestMs: bounds.latestMs(), intervals });
+      if (next !== undefined && !(await store.replace(next, record.revision))) return CONFLICT;
     } catch (error) {
-      if (isAgentError(error, 'WindowClosed')) return undefined;
+      if (isAgentError(error, 'WindowClosed')) return CONFLICT;
       throw error;
     }
   };
 
   const finish = async (namespace: string, signal: AbortSignal): Promise<void> => {
-    const cleared = new Set<number | null>();
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      signal.throwIfAborted();
+    const closedFor = new Set<number | null>();
+    await compareAndSet(`namespace ${namespace}`, signal, async (): Promise<Attempt<void>> => {
       const readAt = momentOf(clock);
       const record = await store.get(namespace);
       if (record === undefined || record.recheckAtMs === null) return;
       if (record.state !== 'provisioning' && record.state !== 'active') return;
-      // A claim may have made it active meanwhile, with the active account alone: then both are compared here.
-      if ((await settle(record, readAt, cleared, signal)) !== undefined) return;
-    }
-    throw contended(namespace);
+      // A claim may have made it active in between, with the active account alone: both are checked here.
+      return await settle(record, readAt, closedFor, signal);
+    });
+  };
+
+  const contextFor = (record: NamespaceRecord, untilMs: number | null): RevocationContext => ({
+    latestMs: bounds.latestMs(),
+    earliestMs: bounds.earliestMs(),
+    intervals,
+    secretId: keyring.currentSecretId,
+    hasNextSecret: keyring.has(record.nextSecretId),
+    untilMs,
+  });
+
+  /** Until when claims are refused by this record. */
+  const refusedUntilMs = (record: NamespaceRecord | undefined): number | undefined => {
+    const untilMs = record?.revokedUntilMs ?? 0;
+    return untilMs > bounds.earliestMs() ? untilMs : undefined;
+  };
+
+  /** Stores the target before anything happens, so that a redelivery finds what the request was about. */
+  const storeTarget = async (record: NamespaceRecord, nonce: Revocation['nonce']): Promise<RevocationTarget> => {
+    const own = revocationTarget(record, { ...nonce, nowMs: clock.nowMs(), intervals });
+    return readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
   };
 
   return {
     finish,
 
     async revoke({ namespace, untilMs = null, nonce }, signal) {
-      const contextOf = (record: NamespaceRecord): RevocationContext => ({
-        latestMs: bounds.latestMs(),
-        earliestMs: bounds.earliestMs(),
-        intervals,
-        secretId: keyring.currentSecretId,
-        hasNextKey: keyring.has(record.nextSecretId),
-        untilMs,
-      });
       let target = readTarget(nonce.outcome);
-      if (target === undefined) checkUntil(untilMs, clock.nowMs(), intervals);
-      let isNews = false;
-      const outcome = (record?: NamespaceRecord): Revoked => {
-        const until = record?.revokedUntilMs ?? 0;
-        return { isNews, refusedUntilMs: until > bounds.earliestMs() ? until : undefined };
-      };
-      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-        signal.throwIfAborted();
+      let changed = false;
+      const outcome = (record?: NamespaceRecord): Revoked => ({ changed, refusedUntilMs: refusedUntilMs(record) });
+      if (target === undefined) checkRevokedUntil(untilMs, clock.nowMs(), intervals);
+      return await compareAndSet(`namespace ${namespace}`, signal, async (): Promise<Attempt<Revoked>> => {
         const record = await store.get(namespace);
         if (record === undefined) {
           if (target !== undefined) return outcome();
           throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
         }
         if (target === undefined) {
-          // Claimed after the request was first seen: its passwords are other ones than were to be revoked.
+          // It was claimed after the request was first seen: its passwords are not those that were to be revoked.
           if (record.createdMs > nonce.firstSeenMs + clockDifferenceMs(intervals)) return outcome(record);
-          const own = revocationTarget(record, { ...nonce, nowMs: clock.nowMs(), intervals });
-          // Fixed before anything happens: a redelivery finds what this one was about.
-          target = readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
+          target = await storeTarget(record, nonce);
         }
-        const decision = decideRevocation(record, target, contextOf(record));
+        const decision = decideRevocation(record, target, contextFor(record, untilMs));
         if (decision.action === 'done') return outcome(record);
         if (decision.action === 'finish') {
-          // Somebody has died in the middle, or is there. What only waits for its last comparison was done, and told of.
-          isNews ||= record.state === 'provisioning';
+          // A revocation that only waits for its recheck was carried out and reported.
+          changed ||= record.state === 'provisioning';
           await finish(namespace, signal);
           return outcome(record);
         }
-        if (!(await store.replace(decision.record, record.revision))) continue;
-        isNews = true;
-        if (decision.action === 'refuse') return outcome(decision.record);
-      }
-      throw contended(namespace);
+        if (!(await store.replace(decision.record, record.revision))) return CONFLICT;
+        changed = true;
+        return decision.action === 'refuse' ? outcome(decision.record) : CONFLICT;
+      });
     },
   };
 }
 
 function readTarget(outcome: string | null | undefined): RevocationTarget | undefined {
   return outcome === null || outcome === undefined ? undefined : (JSON.parse(outcome) as RevocationTarget);
-}
-
-function contended(namespace: string): AgentError {
-  return new AgentError('Contended', `Namespace ${namespace} was changed by others at every try.`);
 }

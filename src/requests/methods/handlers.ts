@@ -1,5 +1,5 @@
 import type { AgentContext } from '../../context.ts';
-import { aftermathMs, type Intervals } from '../../namespaces/timing.ts';
+import { credentialSettlementMs, type Intervals } from '../../namespaces/timing.ts';
 import { VERSION } from '../../version.ts';
 import type { MethodHandlers } from '../method.ts';
 import { type ClaimMethodParts, claimNamespaceMethod } from './claim-namespace-method.ts';
@@ -36,7 +36,7 @@ export function createHandlers(
     'release-namespace': releaseNamespaceMethod({ releaseNamespace: release, startDeletion, reporters }),
     'revoke-namespace': revokeNamespaceMethod({
       revoker,
-      finishRevocation: (namespace) => jobs.trigger('finish-revocation', namespace, aftermathMs(intervals)),
+      finishRevocation: (namespace) => jobs.trigger('finish-revocation', namespace, credentialSettlementMs(intervals)),
       reporters,
     }),
   };

@@ -14,8 +14,8 @@ export interface ReleaseMethodParts {
 export function releaseNamespaceMethod(parts: ReleaseMethodParts): MethodHandler<'release-namespace'> {
   return async ({ namespace }, context) => {
     const { signer, signal, afterReply } = context;
-    const { isNews, record } = await parts.releaseNamespace({ namespace, nonce: signer.nonce }, signal);
-    if (isNews) parts.reporters.namespaceReleased(namespace, requesterOf(context));
+    const { changed, record } = await parts.releaseNamespace({ namespace, nonce: signer.nonce }, signal);
+    if (changed) parts.reporters.namespaceReleased(namespace, requesterOf(context));
     // The deletion closes the connections of the namespace, and the client may receive the reply on one of them.
     if (record !== undefined) afterReply(() => parts.startDeletion(namespace));
     return { namespace, state: 'expiring' };

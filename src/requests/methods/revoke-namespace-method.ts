@@ -15,8 +15,8 @@ export interface RevokeMethodParts {
 export function revokeNamespaceMethod(parts: RevokeMethodParts): MethodHandler<'revoke-namespace'> {
   return async ({ namespace, untilMs }, context) => {
     const { signer, signal } = context;
-    const { isNews, refusedUntilMs } = await parts.revoker.revoke({ namespace, untilMs, nonce: signer.nonce }, signal);
-    if (isNews) {
+    const { changed, refusedUntilMs } = await parts.revoker.revoke({ namespace, untilMs, nonce: signer.nonce }, signal);
+    if (changed) {
       parts.finishRevocation(namespace);
       parts.reporters.namespaceRevoked(namespace, refusedUntilMs, requesterOf(context));
     }

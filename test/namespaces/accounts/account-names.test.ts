@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import {
-  accountName,
-  activeSlot,
-  connectionString,
-  permissionsOf,
-  slotOfGeneration,
-} from '../../../src/namespaces/accounts/account-names.ts';
+import { accountName, connectionString, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
+import { activeSlot, slotOfGeneration } from '../../../src/namespaces/slots.ts';
 
 /** Whether RabbitMQ lets a name pass: it looks anywhere in it, and its `$` forgives one line break at the end. */
 function allows(pattern: string, name: string): boolean {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decideDeletion, afterDeletionStart, tombstoneOf } from '../../../src/namespaces/deletion/decide-deletion.ts';
+import { decideDeletion, afterDeletionStart, toTombstone } from '../../../src/namespaces/deletion/decide-deletion.ts';
 import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
 import { recordOf } from '../../support/records.ts';
 
@@ -16,11 +16,15 @@ describe('decideEnd', () => {
   it('waits until the notice is due, tells once, and waits again', () => {
     assert.deepEqual(decide({ expiresMs: NOW + HOUR + 1 }), { action: 'wait' });
     const told = decide({ expiresMs: NOW + HOUR, revision: 7 });
-    assert.ok(told.action === 'tell');
+    assert.ok(told.action === 'announce');
     assert.equal(told.record.expiryNotifiedForMs, NOW + HOUR);
     assert.equal(told.record.revision, 8);
     assert.deepEqual(decide({ ...told.record }), { action: 'wait' });
-    assert.equal(decide({ ...told.record, expiresMs: NOW + HOUR - 1 }).action, 'tell', 'another end is told of again');
+    assert.equal(
+      decide({ ...told.record, expiresMs: NOW + HOUR - 1 }).action,
+      'announce',
+      'another expiry is announced again',
+    );
   });
 
   for (const state of ['provisioning', 'active'] as const) {
@@ -30,14 +34,14 @@ describe('decideEnd', () => {
       });
       const begun = decide({ state, expiresMs: NOW - MINUTE, recheckAtMs: NOW });
       assert.ok(begun.action === 'begin');
-      assert.equal(begun.isTold, false);
+      assert.equal(begun.isAnnounced, false);
       const { record } = begun;
       assert.deepEqual(
         [record.state, record.endReason, record.recheckAtMs, record.expiresMs],
         ['expiring', 'expired', null, NOW - MINUTE],
       );
       const told = decide({ state, expiresMs: NOW - MINUTE, expiryNotifiedForMs: NOW - MINUTE });
-      assert.ok(told.action === 'begin' && told.isTold);
+      assert.ok(told.action === 'begin' && told.isAnnounced);
     });
   }
 
@@ -67,7 +71,7 @@ describe('the end of a record', () => {
   });
 
   it('keeps in the tombstone until when claims are refused, and not whom to write to', () => {
-    const record = tombstoneOf(recordOf(NOW, { contact: 'team@example.com', revokedUntilMs: NOW + HOUR }), NOW);
+    const record = toTombstone(recordOf(NOW, { contact: 'team@example.com', revokedUntilMs: NOW + HOUR }), NOW);
     assert.deepEqual(
       [record.state, record.deletedAtMs, record.contact, record.revokedUntilMs],
       ['deleted', NOW, null, NOW + HOUR],

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import * as amqp from 'amqplib';
 import { AgentError } from '../../../src/util/agent-errors.ts';
-import { fenceMs, settleMs } from '../../../src/namespaces/timing.ts';
+import { fenceMs, settlementMs } from '../../../src/namespaces/timing.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../support/broker.ts';
 import { teamNamespace } from '../../support/agent.ts';
 import { objectsOf, openAndAwaitClose, declareObjects } from '../../support/namespace-lifecycle.ts';
@@ -255,7 +255,7 @@ describe('the deletion of namespaces', function () {
         await until(standing.signal);
         await other.delete([namespace], never);
         assert.equal(room.store.peek(namespace)?.state, 'deleted');
-        await sleep(settleMs(INTERVALS) + 50);
+        await sleep(settlementMs(INTERVALS) + 50);
         const { connectionString } = await other.claim(namespace);
         late.connection = await openConnection(connectionString);
         await declareObjects(late.connection, namespace);
@@ -314,7 +314,7 @@ describe('the notice of an end', () => {
       );
     const look = async () => {
       for (let times = 0; times < 3; times += 1) {
-        await Promise.all(agents.map((agent) => agent.expiry.tell(never)));
+        await Promise.all(agents.map((agent) => agent.expiry.announce(never)));
         await Promise.all(agents.map((agent) => agent.expiry.sweep(never)));
       }
     };

@@ -37,10 +37,10 @@ describe('a release', () => {
     const { clock, store, nonce, release } = await setUp();
     store.put(recordOf(clock.nowMs() - HOUR));
     const first = await release({ namespace, nonce }, never);
-    assert.ok(first.isNews && first.record?.state === 'expiring');
+    assert.ok(first.changed && first.record?.state === 'expiring');
     assert.deepEqual(store.peek(namespace), first.record);
     const again = await release({ namespace, nonce: await store.nonces.remember(nonce) }, never);
-    assert.deepEqual(again, { isNews: false, record: first.record });
+    assert.deepEqual(again, { changed: false, record: first.record });
   });
 
   it('that is redelivered does not touch the next incarnation', async () => {
@@ -51,7 +51,7 @@ describe('a release', () => {
     store.put(next);
     const redelivered = await store.nonces.remember(nonce);
     assert.notEqual(redelivered.outcome, null);
-    assert.deepEqual(await release({ namespace, nonce: redelivered }, never), { isNews: false, record: undefined });
+    assert.deepEqual(await release({ namespace, nonce: redelivered }, never), { changed: false, record: undefined });
     assert.deepEqual(store.peek(namespace), next);
   });
 
@@ -59,7 +59,7 @@ describe('a release', () => {
     const { clock, store, nonce, release } = await setUp();
     const next = recordOf(clock.nowMs() + HOUR);
     store.put(next);
-    assert.deepEqual(await release({ namespace, nonce }, never), { isNews: false, record: undefined });
+    assert.deepEqual(await release({ namespace, nonce }, never), { changed: false, record: undefined });
     assert.deepEqual(store.peek(namespace), next);
   });
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { HASHING_ALGORITHM } from '../../../src/broker/management/management.ts';
 import { hashPassword } from '../../../src/broker/password-hash.ts';
-import { accountName, permissionsOf, type SlotNumber } from '../../../src/namespaces/accounts/account-names.ts';
+import { accountName, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
+import type { SlotNumber } from '../../../src/namespaces/slots.ts';
 import {
   beforeRotation,
   decideRepair,
@@ -63,7 +64,7 @@ function decide(record: NamespaceRecord, first: SeenAccount, second: SeenAccount
   return decideRepair(
     record,
     [first, second],
-    { nowMs: NOW, intervals, keys: keyring, permissions, limits: {}, check: checkOf(record), ...given },
+    { nowMs: NOW, intervals, keyring: keyring, permissions, limits: {}, check: checkOf(record), ...given },
     () => 0,
   );
 }
@@ -152,7 +153,7 @@ describe('decideRepair', () => {
 
   it('leaves passwords alone that are made with a secret it lacks, and restores rights', () => {
     const lacking = createKeyring(new Secret('o'.repeat(32)), []);
-    const given = { keys: lacking, check: () => undefined };
+    const given = { keyring: lacking, check: () => undefined };
     assert.deepEqual(decide(at(1), holding(1, 0), MISSING, given), NONE);
     assert.deepEqual(decide(at(1), MISSING, MISSING, given), NONE);
     const without = { ...holding(1, 0), permissions: undefined };
@@ -193,7 +194,7 @@ describe('decideRepair', () => {
   it('leaves its first rotation alone, which grants the rights in a moment, and what only others can tell from it', () => {
     assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2)), NONE);
     assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 2), permissions: undefined }), NONE);
-    const lacking = { keys: createKeyring(new Secret('o'.repeat(32)), []), check: () => undefined };
+    const lacking = { keyring: createKeyring(new Secret('o'.repeat(32)), []), check: () => undefined };
     assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 0), permissions: undefined }, lacking), NONE);
   });
 
@@ -255,15 +256,15 @@ describe('verified hashes', () => {
     const ask = (record: NamespaceRecord, account: SeenAccount, generation = 1): boolean | undefined =>
       verified.of(record)(1, { generation, secretId }, account.user ?? assert.fail());
     assert.equal(ask(at(1), holding(1, 1)), true);
-    verified.endPass();
+    verified.forgetUnchecked();
     assert.equal(ask(at(1), holding(1, 1)), true);
     assert.equal(checks, 1);
     assert.equal(ask(at(1), holding(1, 0)), false);
     assert.equal(ask(at(1), holding(1, 1), 3), false);
     assert.equal(ask(at(1, { incarnation: 'other' }), holding(1, 1)), false);
     assert.equal(checks, 4);
-    verified.endPass();
-    verified.endPass();
+    verified.forgetUnchecked();
+    verified.forgetUnchecked();
     assert.equal(ask(at(1), holding(1, 1)), true);
     assert.equal(checks, 5);
   });

@@ -5,7 +5,7 @@ import {
   withRecheckPostponed,
   type RevocationContext,
   revocationTarget,
-  afterSettling,
+  afterSettlement,
 } from '../../../src/namespaces/revocation/decide-revocation.ts';
 import { recordOf } from '../../support/records.ts';
 
@@ -21,7 +21,7 @@ const context = {
 describe('settled', () => {
   it('makes it active when both accounts are written, to be compared once more when no late write can come', () => {
     const record = recordOf(NOW - HOUR, { state: 'provisioning', recheckAtMs: NOW - 1 });
-    assert.deepEqual(afterSettling(record, true, context), {
+    assert.deepEqual(afterSettlement(record, true, context), {
       ...record,
       state: 'active',
       revision: record.revision + 1,
@@ -32,26 +32,26 @@ describe('settled', () => {
 
   it('compares once more after it had to put something right', () => {
     const record = recordOf(NOW - HOUR, { recheckAtMs: NOW });
-    assert.equal(afterSettling(record, true, context)?.recheckAtMs, NOW + WINDOWS);
+    assert.equal(afterSettlement(record, true, context)?.recheckAtMs, NOW + WINDOWS);
   });
 
   it('does so no sooner than whoever had logged in before can open a connection, however short the intervals', () => {
     const record = recordOf(NOW - HOUR, { recheckAtMs: NOW });
     const short = { ...context, intervals: { ...context.intervals, rotationMs: 8000 } };
-    assert.equal(afterSettling(record, true, short)?.recheckAtMs, NOW + 12_000);
+    assert.equal(afterSettlement(record, true, short)?.recheckAtMs, NOW + 12_000);
     const next = { ...record, revision: record.revision + 1, recheckAtMs: NOW + 12_000 };
     assert.deepEqual(withRecheckPostponed(record, short), next);
   });
 
   it('is done when nothing differs, no sooner than it was to be compared', () => {
     const record = recordOf(NOW - HOUR, { recheckAtMs: NOW });
-    assert.equal(afterSettling(record, false, context)?.recheckAtMs, null);
-    assert.equal(afterSettling({ ...record, recheckAtMs: NOW + 1 }, false, context), undefined);
+    assert.equal(afterSettlement(record, false, context)?.recheckAtMs, null);
+    assert.equal(afterSettlement({ ...record, recheckAtMs: NOW + 1 }, false, context), undefined);
   });
 
   it('counts the next rotation from then, however late it is: another comparison may still write its account', () => {
     const record = recordOf(NOW - 9 * HOUR, { recheckAtMs: NOW - 8 * HOUR, nextRotationMs: NOW - 8 * HOUR });
-    assert.equal(afterSettling(record, false, context)?.nextRotationMs, NOW + HOUR);
+    assert.equal(afterSettlement(record, false, context)?.nextRotationMs, NOW + HOUR);
   });
 });
 
@@ -61,7 +61,7 @@ describe('decideRevocation, when another revocation of the same credentials came
   const asking = (untilMs: number | null): RevocationContext => ({
     ...context,
     secretId: 'key',
-    hasNextKey: true,
+    hasNextSecret: true,
     untilMs,
   });
 
@@ -103,7 +103,7 @@ describe('decideRevocation, about a namespace that has ended', () => {
   const asking = (untilMs: number | null): RevocationContext => ({
     ...context,
     secretId: 'key',
-    hasNextKey: true,
+    hasNextSecret: true,
     untilMs,
   });
   const [tomorrow, nextWeek] = [NOW + 24 * HOUR, NOW + 168 * HOUR];

@@ -46,11 +46,11 @@ describe('a request that is delivered again', function () {
 
   it('releases no later incarnation', async () => {
     const { first, second, namespace, nonce, liveAnew, store } = await setUp();
-    assert.ok((await first.release({ namespace, nonce: await nonce() }, never)).isNews);
+    assert.ok((await first.release({ namespace, nonce: await nonce() }, never)).changed);
     const connectionString = await liveAnew();
     const before = store.peek(namespace);
     const again = await second.release({ namespace, nonce: await nonce() }, never);
-    assert.deepEqual(again, { isNews: false, record: undefined });
+    assert.deepEqual(again, { changed: false, record: undefined });
     assert.deepEqual(store.peek(namespace), before);
     await (await connect(connectionString)).close();
   });
@@ -60,12 +60,12 @@ describe('a request that is delivered again', function () {
     const { first, second, namespace, nonce, liveAnew, store } = room;
     const revoke = async (agent: typeof first) =>
       await agent.revoker.revoke({ namespace, untilMs: undefined, nonce: await nonce() }, never);
-    assert.ok((await revoke(first)).isNews);
+    assert.ok((await revoke(first)).changed);
     const held = await connect((await second.claim(namespace)).connectionString);
     let isCut = false;
     held.on('error', () => undefined).on('close', () => (isCut = true));
     const before = store.peek(namespace);
-    assert.deepEqual(await revoke(second), { isNews: false, refusedUntilMs: undefined });
+    assert.deepEqual(await revoke(second), { changed: false, refusedUntilMs: undefined });
     assert.equal(store.peek(namespace)?.generation, before?.generation);
     assert.equal(store.peek(namespace)?.incarnation, before?.incarnation);
     await (await held.createChannel()).close();
@@ -76,7 +76,7 @@ describe('a request that is delivered again', function () {
     store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
     const connectionString = await liveAnew();
     const later = store.peek(namespace);
-    assert.deepEqual(await revoke(second), { isNews: false, refusedUntilMs: undefined });
+    assert.deepEqual(await revoke(second), { changed: false, refusedUntilMs: undefined });
     assert.deepEqual(store.peek(namespace), later);
     await (await connect(connectionString)).close();
     assert.deepEqual(await objectsOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
@@ -91,9 +91,9 @@ describe('a request that is delivered again', function () {
       const nonce = { key: randomUUID(), outcome, firstSeenMs: Date.now() };
       return agent.revoker.revoke({ namespace, untilMs: until, nonce }, never);
     };
-    assert.deepEqual(await revoke(first, undefined), { isNews: true, refusedUntilMs: undefined });
-    assert.deepEqual(await revoke(second, untilMs), { isNews: true, refusedUntilMs: untilMs });
-    assert.deepEqual(await revoke(first, untilMs - 1000), { isNews: false, refusedUntilMs: untilMs });
+    assert.deepEqual(await revoke(first, undefined), { changed: true, refusedUntilMs: undefined });
+    assert.deepEqual(await revoke(second, untilMs), { changed: true, refusedUntilMs: untilMs });
+    assert.deepEqual(await revoke(first, untilMs - 1000), { changed: false, refusedUntilMs: untilMs });
     const record = store.peek(namespace);
     assert.deepEqual([record?.generation, record?.revokedUntilMs], [generation + 2, untilMs]);
     await assert.rejects(second.claim(namespace), /is revoked until/);
@@ -109,7 +109,7 @@ describe('a request that is delivered again', function () {
     const { connectionString } = await first.claim(namespace);
     const before = store.peek(namespace);
     const late = await second.revoker.revoke({ namespace, untilMs: undefined, nonce: seen }, never);
-    assert.deepEqual(late, { isNews: false, refusedUntilMs: undefined });
+    assert.deepEqual(late, { changed: false, refusedUntilMs: undefined });
     assert.equal(store.peek(namespace)?.generation, before?.generation);
     await (await connect(connectionString)).close();
   });
@@ -126,11 +126,11 @@ describe('a request that is delivered again', function () {
     const record = store.peek(namespace) ?? assert.fail();
     store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
     const tomorrow = Date.now() + day;
-    assert.ok((await revoke(first, tomorrow, await nonce())).isNews);
+    assert.ok((await revoke(first, tomorrow, await nonce())).changed);
     await first.delete([namespace], never);
     for (const untilMs of [tomorrow + day, tomorrow - day / 2]) {
-      assert.deepEqual(await revoke(second, untilMs, another()), { isNews: true, refusedUntilMs: untilMs });
-      assert.deepEqual(await revoke(second, tomorrow, await nonce()), { isNews: false, refusedUntilMs: untilMs });
+      assert.deepEqual(await revoke(second, untilMs, another()), { changed: true, refusedUntilMs: untilMs });
+      assert.deepEqual(await revoke(second, tomorrow, await nonce()), { changed: false, refusedUntilMs: untilMs });
     }
     assert.equal(store.peek(namespace)?.state, 'deleted');
   });
@@ -147,7 +147,7 @@ describe('a request that is delivered again', function () {
     assert.equal(store.peek(namespace)?.generation, generation + 3);
 
     const late = await second.revoker.revoke({ namespace, untilMs: Date.now() + 600_000, nonce }, never);
-    assert.deepEqual(late, { isNews: false, refusedUntilMs: undefined });
+    assert.deepEqual(late, { changed: false, refusedUntilMs: undefined });
     await second.claim(namespace);
   });
 });

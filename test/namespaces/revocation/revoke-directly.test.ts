@@ -21,7 +21,7 @@ function make(fails: (namespace: string) => boolean = () => false) {
         await Promise.resolve();
         if (fails(namespace)) throw new Error(`no ${namespace}`);
         revoked.push(namespace);
-        return { isNews: true, refusedUntilMs: undefined };
+        return { changed: true, refusedUntilMs: undefined };
       },
     },
     clock: createManualClock(),

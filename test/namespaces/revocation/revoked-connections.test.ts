@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { systemClock } from '../../../src/util/clock.ts';
 import type { Revoked } from '../../../src/namespaces/revocation/revoke.ts';
-import { aftermathMs, fenceMs } from '../../../src/namespaces/timing.ts';
+import { credentialSettlementMs, fenceMs } from '../../../src/namespaces/timing.ts';
 import { teamNamespace } from '../../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
@@ -38,7 +38,7 @@ describe('a connection at the time of a revocation', function () {
     const { agent, namespace } = site;
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() };
     await agent.revoker.revoke({ namespace, untilMs: undefined, nonce }, signal);
-    const clock = { ...systemClock, nowMs: () => Date.now() + aftermathMs(agent.intervals) };
+    const clock = { ...systemClock, nowMs: () => Date.now() + credentialSettlementMs(agent.intervals) };
     return (around?: Around) => site.addAgent({ clock, ...(around && { around }) });
   };
 
@@ -114,7 +114,7 @@ describe('a connection at the time of a revocation', function () {
     const early = site.addAgent({
       clock,
       async around(step, call) {
-        if (step === 'management.getUser') laterMs = aftermathMs(agent.intervals);
+        if (step === 'management.getUser') laterMs = credentialSettlementMs(agent.intervals);
         return await call();
       },
     });
@@ -146,7 +146,7 @@ describe('a connection at the time of a revocation', function () {
     assert.notEqual(store.peek(namespace)?.recheckAtMs, null);
     await half.open();
     const isClosed = half.frames.method(10, 50);
-    const clock = { ...systemClock, nowMs: () => Date.now() + 2 * aftermathMs(agent.intervals) + 1000 };
+    const clock = { ...systemClock, nowMs: () => Date.now() + 2 * credentialSettlementMs(agent.intervals) + 1000 };
     await site.addAgent({ clock }).revoker.finish(namespace, signal);
     await isClosed;
     assert.equal(store.peek(namespace)?.recheckAtMs, null);
@@ -210,7 +210,7 @@ describe('a connection at the time of a revocation', function () {
     later.once('close', () => (isCut = true));
     await sleep(fenceMs(agent.intervals) + 100);
     goOn();
-    assert.ok((await revoked)?.isNews);
+    assert.ok((await revoked)?.changed);
     await (await later.createChannel()).close();
     assert.ok(!isCut);
   });

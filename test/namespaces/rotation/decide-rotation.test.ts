@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { decideRotation, afterRotation } from '../../../src/namespaces/rotation/decide-rotation.ts';
-import { settleMs } from '../../../src/namespaces/timing.ts';
+import { settlementMs } from '../../../src/namespaces/timing.ts';
 import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
 import { recordOf } from '../../support/records.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const HOUR = 3_600_000;
 const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
-const SETTLE = settleMs(intervals);
+const SETTLE = settlementMs(intervals);
 
-function keysOf(...ids: string[]) {
+function keyringOf(...ids: string[]) {
   return { currentSecretId: ids[0] ?? '', has: (id: string) => ids.includes(id) };
 }
 
-function decide(given: Partial<NamespaceRecord>, keys = keysOf('key'), nowMs = NOW) {
-  return decideRotation(recordOf(NOW - HOUR, given), { nowMs, intervals, keys });
+function decide(given: Partial<NamespaceRecord>, keyring = keyringOf('key'), nowMs = NOW) {
+  return decideRotation(recordOf(NOW - HOUR, given), { nowMs, intervals, keyring });
 }
 
 describe('decideRotation', () => {
@@ -47,8 +47,8 @@ describe('decideRotation', () => {
   it('leaves it to the agents that have the next secret, and takes it over when nobody came for half an interval', () => {
     const foreign = { nextSecretId: 'theirs', nextRotationMs: NOW };
     assert.deepEqual(decide(foreign), { action: 'wait', reason: 'foreign' });
-    const late = decide(foreign, keysOf('key'), NOW + HOUR / 2);
-    assert.ok(late.action === 'rename');
+    const late = decide(foreign, keyringOf('key'), NOW + HOUR / 2);
+    assert.ok(late.action === 'replace-secret');
     assert.equal(late.record.nextSecretId, 'key');
     assert.equal(late.record.generation, 1);
     // Whoever has their secret after all may be about to write.
@@ -64,7 +64,7 @@ describe('decideRotation', () => {
 
 describe('rotated', () => {
   it('makes the standby account the active one and fixes the secret of the one after it', () => {
-    const context = { nowMs: NOW, intervals, keys: keysOf('new', 'key') };
+    const context = { nowMs: NOW, intervals, keyring: keyringOf('new', 'key') };
     const record = recordOf(NOW - HOUR, { revision: 5, nextSecretId: 'key' });
     const next = afterRotation(record, context, () => 0.5);
     assert.equal(next.generation, 2);
@@ -77,7 +77,7 @@ describe('rotated', () => {
 
   it('makes up for hours once', () => {
     const record = recordOf(NOW - 9 * HOUR, { nextRotationMs: NOW - 8 * HOUR });
-    const context = { nowMs: NOW, intervals, keys: keysOf('key') };
+    const context = { nowMs: NOW, intervals, keyring: keyringOf('key') };
     assert.ok(afterRotation(record, context, () => 0).nextRotationMs >= NOW + HOUR);
   });
 });
