@@ -62,7 +62,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
         store: opened.namespaces,
         revoker,
         clock: systemClock,
-        width: config.managementConcurrency,
+        concurrency: config.managementConcurrency,
       }),
       async count() {
         const { provisioning, active } = await opened.namespaces.countByState();

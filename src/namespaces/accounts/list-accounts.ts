@@ -8,7 +8,7 @@ import type {
 import type { Config } from '../../config/config.ts';
 import { permissionsOf } from './account-names.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
-import { sameLimits, samePermissions, type SeenAccount } from '../reconciliation/decide-repair.ts';
+import { type AccountState, sameLimits, samePermissions } from './account-state.ts';
 
 export interface AccountListingParts {
   readonly management: Pick<Management, 'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections'>;
@@ -23,8 +23,8 @@ export interface ListedAccounts {
   readonly users: ReadonlyMap<string, BrokerUser>;
   /** Those of their connections that are too old. */
   readonly old: readonly OldConnection[];
-  /** What is listed of one account, given what it should be permitted. */
-  seen(account: string, expected: Permissions): SeenAccount;
+  /** The state of one account, given the permissions that it should have. */
+  stateOf(account: string, expected: Permissions): AccountState;
 }
 
 /**
@@ -66,7 +66,7 @@ export async function listAccounts(
   return {
     users,
     old: findOldConnections(connections, openedBeforeMs, namespaceOf),
-    seen(account, expected) {
+    stateOf(account, expected) {
       const user = users.get(account);
       if (user === undefined) return { limits: {} };
       return {

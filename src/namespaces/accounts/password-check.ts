@@ -1,10 +1,17 @@
 import { hash } from 'node:crypto';
-import { HASHING_ALGORITHM } from '../../broker/management/management.ts';
+import { type BrokerUser, HASHING_ALGORITHM } from '../../broker/management/management.ts';
 import { hashMatches } from '../../broker/password-hash.ts';
-import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import type { NamespaceRecord, Slot } from '../../store/namespace-record.ts';
 import { accountName } from './account-names.ts';
-import type { CheckPassword } from '../reconciliation/decide-repair.ts';
+import type { SlotNumber } from '../slots.ts';
 import type { Keyring } from './keyring.ts';
+
+/** Whether an account has the password of a generation; undefined: this agent lacks the secret and cannot check. */
+export type CheckPassword = (
+  slot: SlotNumber,
+  origin: Pick<Slot, 'generation' | 'secretId'>,
+  user: BrokerUser,
+) => boolean | undefined;
 
 export interface PasswordCheckParts {
   readonly keyring: Pick<Keyring, 'has' | 'derive'>;

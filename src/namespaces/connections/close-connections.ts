@@ -1,20 +1,20 @@
-import type { ManagementCallOptions, Management } from '../../broker/management/management.ts';
-import type { Sleep } from '../../util/clock.ts';
+import type { Management, ManagementCallOptions } from '../../broker/management/management.ts';
 import { AgentError, isAgentError } from '../../util/agent-errors.ts';
+import type { Sleep } from '../../util/clock.ts';
 
-/** What {@link closeConnections} and {@link closeOpenConnections} need of the broker. */
+/** The calls that close connections. */
 export type ConnectionCalls = Pick<Management, 'closeUserConnections' | 'listUserConnections'>;
 
-/** How a call is made that may take a while. */
+/** The options of calls that may take a while. */
 type SignalledOptions = ManagementCallOptions & { readonly signal: AbortSignal };
 
-/** A connection shows in the listing of its user 5 to 12 ms after it was opened. */
+/** After this many ms the listing of a user shows a new connection: 5 to 12 ms were measured. */
 export const CONNECTION_LISTED_MS = 40;
 
-/** A connection that logged in with the old password right before it changed shows this late at most. */
-const MOST_ROUNDS = 25;
+/** A connection that logged in with the old password right before it changed is listed after this many checks at most. */
+const MAX_CHECKS = 25;
 
-/** What {@link closeConnections} and {@link closeOpenConnections} are given: by what calls, whose, why, and how. */
+/** Whose connections are closed, why, and with which calls. */
 type Closing = readonly [
   management: ConnectionCalls,
   user: string,
@@ -24,47 +24,47 @@ type Closing = readonly [
 ];
 
 /**
- * Closes the connections of a user, whose clients are told `reason`, until none is seen at two looks in a row.
+ * Closes the connections of a user, until two checks in a row see none. The clients receive `reason`.
  *
  * @returns the names of the connections that were seen.
  * @throws AgentError `BrokerUnavailable` when connections remain after about a second.
  */
 export async function closeConnections(...closing: Closing): Promise<string[]> {
-  // One empty listing may be too early: a connection that had just logged in is not in it yet.
-  return await closeUntil({ emptyLooks: 2, isClosedOnce: false }, ...closing);
+  // One empty listing may be too early: it does not show a connection that has just logged in.
+  return await closeUntil({ emptyChecks: 2, isClosedOnce: false }, ...closing);
 }
 
 /**
- * Closes the connections of a user that are open now, whose clients are told `reason`. Later ones are left alone: clients
- * that hold newer credentials connect again at once.
+ * Closes the connections of a user that are open now. The clients receive `reason`. Later connections are left alone,
+ * because clients with newer credentials reconnect immediately.
  *
  * @returns the names of the connections that were seen.
- * @throws AgentError `BrokerUnavailable` when the broker does not do it for about a second.
+ * @throws AgentError `BrokerUnavailable` when the broker does not close them for about a second.
  */
 export async function closeOpenConnections(...closing: Closing): Promise<string[]> {
-  return await closeUntil({ emptyLooks: 1, isClosedOnce: true }, ...closing);
+  return await closeUntil({ emptyChecks: 1, isClosedOnce: true }, ...closing);
 }
 
-/** Closes them until so many looks in a row see none, or, if that is enough, the broker has closed them once. */
+/** Closes them until this many checks in a row see none, or, if that is enough, until the broker has closed them once. */
 async function closeUntil(
-  enough: { readonly emptyLooks: number; readonly isClosedOnce: boolean },
+  enough: { readonly emptyChecks: number; readonly isClosedOnce: boolean },
   ...[management, user, reason, options, sleep]: Closing
 ): Promise<string[]> {
   const seen = new Set<string>();
-  let emptyLooks = 0;
+  let emptyChecks = 0;
   let cause: unknown;
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+  for (let check = 0; check < MAX_CHECKS; check += 1) {
     const open = await management.listUserConnections(user, options);
     for (const { name } of open) seen.add(name);
-    emptyLooks = open.length === 0 ? emptyLooks + 1 : 0;
-    if (emptyLooks >= enough.emptyLooks) return [...seen];
+    emptyChecks = open.length === 0 ? emptyChecks + 1 : 0;
+    if (emptyChecks >= enough.emptyChecks) return [...seen];
     try {
-      // By the user and not one by one: for seconds after it was opened RabbitMQ knows no connection by its name.
+      // By user and not by name: in its first seconds RabbitMQ does not find a connection by its name.
       await management.closeUserConnections(user, reason, options);
       if (enough.isClosedOnce) return [...seen];
     } catch (error) {
-      // RabbitMQ answers 500, and leaves the others open, when one of them ends by itself at that moment. What matters is
-      // what the next look shows, and that fails too when the broker is away.
+      // RabbitMQ answers 500 and leaves the rest open when a client closes one of them at that moment. The next check
+      // shows what is left, and fails if the broker is unavailable.
       if (!isAgentError(error, 'BrokerUnavailable')) throw error;
       cause = error;
     }
@@ -72,16 +72,18 @@ async function closeUntil(
   }
   throw new AgentError(
     'BrokerUnavailable',
-    `Connections of ${user} stay open although the broker was told to close them.`,
+    `Connections of ${user} stay open although the agent asked the broker to close them.`,
     { cause },
   );
 }
 
 /**
- * Closes the connections of an account to which nobody may be connected, because it was given to nobody in this incarnation.
+ * Closes the connections of an account that no client may use, because its password was not handed out in this
+ * incarnation.
  *
- * @param permit reads whether that still holds. It is asked after they were listed: what was opened because the account
- *   was given out meanwhile does not pass for a stranger's. Undefined: it does not hold; else what to close them with.
+ * @param permit checks whether that still holds, and returns the options to close them with; undefined if it does not
+ *   hold. It is called after they were listed, so that a connection of a client that got the account in between is not
+ *   taken for a stray one.
  * @throws AgentError `BrokerUnavailable`, and what `permit` throws
  */
 export async function closeStrayConnections(

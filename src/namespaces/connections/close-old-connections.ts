@@ -1,7 +1,7 @@
 import { forEachConcurrently } from '../../util/concurrency.ts';
 import type { ListedConnection, Management } from '../../broker/management/management.ts';
 
-/** A connection that was open for too long. */
+/** A connection that is older than `connectionMaxAgeSeconds`. */
 export interface OldConnection {
   readonly namespace: string;
   readonly account: string;
@@ -9,7 +9,7 @@ export interface OldConnection {
 }
 
 /**
- * The connections that were opened before an instant, of users that look like accounts.
+ * The connections of accounts that were opened before an instant.
  *
  * @param namespaceOf the namespace of an account, undefined for any other user
  */
@@ -27,11 +27,11 @@ export function findOldConnections(
 
 const REASON = 'This connection has been open for as long as it may. Claim credentials and connect again.';
 
-/** How many are closed at once: their clients all connect again. */
-const WIDTH = 8;
+/** Closes at the same time: the clients all connect again. */
+const CONCURRENCY = 8;
 
 /**
- * Closes these connections; one that is gone already is passed over.
+ * Closes these connections. One that is closed already does not count.
  *
  * @returns how many it closed.
  */
@@ -42,7 +42,7 @@ export async function closeOldConnections(
   signal: AbortSignal,
 ): Promise<number> {
   let closed = 0;
-  await forEachConcurrently(old, WIDTH, async (connection) => {
+  await forEachConcurrently(old, CONCURRENCY, async (connection) => {
     if (!(await management.closeConnection(connection.connection, REASON, { signal }))) return;
     closed += 1;
     onClosed(connection);

@@ -1,5 +1,5 @@
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import { accountName } from '../accounts/account-names.ts';
+import { accountNames } from '../accounts/account-names.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import type { DeleteNamespaces } from './delete-namespaces.ts';
 
@@ -43,7 +43,7 @@ export function createLeftovers(
     delete: deleteLeftovers,
 
     async deleteIfAccountExists({ namespace }, signal) {
-      const accounts = ([1, 2] as const).map((slot) => accountName(config.usernamePrefix, namespace, slot));
+      const accounts = accountNames(config.usernamePrefix, namespace);
       const users = await Promise.all(accounts.map((account) => management.getUser(account, { signal })));
       if (users.every((user) => user === undefined)) return false;
       await deleteLeftovers([namespace], signal);

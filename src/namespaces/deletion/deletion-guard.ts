@@ -1,73 +1,105 @@
 import type { ManagementCallOptions } from '../../broker/management/management.ts';
-import { type Clock, elapsedSinceMs, type Moment, momentOf } from '../../util/clock.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import type { NamespaceStore } from '../../store/store.ts';
+import { isAgentError } from '../../util/agent-errors.ts';
+import { elapsedSinceMs, type Moment, momentOf } from '../../util/clock.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
 
-/** The namespace that was to be deleted is not being deleted any more: another agent has finished. */
-export class DeletedByOther extends Error {
+/** The namespace is no longer being deleted: another agent has finished its deletion. */
+export class DeletedByOtherAgent extends Error {
   constructor(namespace: string) {
     super(`Another agent has deleted ${namespace}.`);
-    this.name = 'DeletedByOther';
+    this.name = 'DeletedByOtherAgent';
   }
 }
 
-/** Stands before every destructive call of a deletion. */
+/** The options of a destructive call. */
+export type PermittedOptions = ManagementCallOptions & { readonly signal: AbortSignal };
+
+/**
+ * Permits the destructive calls of one deletion. A call is sent only within the write window of its record: an agent that
+ * was suspended in between must not delete what a client has claimed since then.
+ */
 export interface DeletionGuard {
   /** The record as it was read last. */
   readonly record: NamespaceRecord;
   /**
-   * What a destructive call has to be made with: it is sent only while the record was read a moment ago. An agent that
-   * was stopped in between must not touch what the owner has claimed anew meanwhile.
+   * Makes a call within the write window. When the window closes while the call waits, the record is read again; when the
+   * broker fails, the call is repeated once.
    *
-   * @throws DeletedByOther; AgentError `StoreUnavailable`
+   * @throws DeletedByOtherAgent; AgentError `StoreUnavailable`, and what `call` throws
    */
-  permit(): Promise<ManagementCallOptions & { readonly signal: AbortSignal }>;
+  call<T>(call: (options: PermittedOptions) => Promise<T>): Promise<T>;
+  /**
+   * Makes sure that the record was read within half a write window.
+   *
+   * @throws DeletedByOtherAgent; AgentError `StoreUnavailable`
+   */
+  permit(): Promise<PermittedOptions>;
   /**
    * Reads the record again.
    *
-   * @throws DeletedByOther; AgentError `StoreUnavailable`
+   * @throws DeletedByOtherAgent; AgentError `StoreUnavailable`
    */
   readAgain(): Promise<void>;
 }
 
-/** Guards the deletion of what this record, which is `expiring`, names. */
+/**
+ * Guards the deletion of a namespace.
+ *
+ * @param read its record, in the state `expiring`.
+ * @param readAt when the reading of the record began.
+ */
 export function guardDeletion(
-  {
-    store,
-    clock,
-    fenceMs,
-  }: { readonly store: Pick<NamespaceStore, 'get'>; readonly clock: Clock; readonly fenceMs: number },
+  { store, clock, intervals }: Pick<NamespaceContext, 'store' | 'clock' | 'intervals'>,
   read: NamespaceRecord,
   readAt: Moment,
   signal: AbortSignal,
 ): DeletionGuard {
-  let record = read;
-  let at = readAt;
+  const fence = fenceMs(intervals);
+  let latest = { record: read, readAt };
   let reading: Promise<void> | undefined;
+
   const readAgain = async (): Promise<void> => {
     const moment = momentOf(clock);
-    const found = await store.get(read.namespace);
-    if (found?.state !== 'expiring' || found.incarnation !== read.incarnation) throw new DeletedByOther(read.namespace);
-    record = found;
-    at = moment;
+    const record = await store.get(read.namespace);
+    if (record?.state !== 'expiring' || record.incarnation !== read.incarnation) {
+      throw new DeletedByOtherAgent(read.namespace);
+    }
+    latest = { record, readAt: moment };
   };
+
+  const permit = async (): Promise<PermittedOptions> => {
+    signal.throwIfAborted();
+    // Half the window is left for waiting until the call is sent.
+    if (elapsedSinceMs(clock, latest.readAt) > fence / 2) {
+      reading ??= readAgain().finally(() => {
+        reading = undefined;
+      });
+      await reading;
+    }
+    const window = openWindow(clock, latest.readAt, fence);
+    return { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+  };
+
   return {
     get record() {
-      return record;
+      return latest.record;
     },
+    permit,
     readAgain,
-    async permit() {
-      signal.throwIfAborted();
-      // Half the window is left for waiting until the call is sent.
-      if (elapsedSinceMs(clock, at) > fenceMs / 2) {
-        reading ??= readAgain().finally(() => {
-          reading = undefined;
-        });
-        await reading;
+    async call(call) {
+      for (let failures = 0; ; ) {
+        try {
+          return await call(await permit());
+        } catch (error) {
+          if (isAgentError(error, 'WindowClosed')) continue;
+          failures += 1;
+          // RabbitMQ may fail over what another agent deletes at the same moment, and succeeds at the second attempt.
+          if (failures > 1 || !isAgentError(error, 'BrokerUnavailable')) throw error;
+        }
       }
-      const window = openWindow(clock, at, fenceMs);
-      return { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
     },
   };
 }

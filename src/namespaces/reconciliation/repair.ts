@@ -1,39 +1,36 @@
-import type { Permissions } from '../../broker/management/management.ts';
-import { type Moment, momentOf } from '../../util/clock.ts';
-import { AgentError, isAgentError } from '../../util/agent-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { isAgentError } from '../../util/agent-errors.ts';
+import { type Moment, momentOf } from '../../util/clock.ts';
+import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
 import { accountName, permissionsOf } from '../accounts/account-names.ts';
-import type { SlotNumber } from '../slots.ts';
-import type { Leftovers } from '../deletion/delete-leftovers.ts';
+import { type AccountState, LIMIT_NAMES } from '../accounts/account-state.ts';
+import type { CheckPassword } from '../accounts/password-check.ts';
 import { closeStrayConnections, CONNECTION_LISTED_MS } from '../connections/close-connections.ts';
-import {
-  beforeRotation,
-  type CheckPassword,
-  decideRepair,
-  LIMIT_NAMES,
-  type RepairableFault,
-  type SeenAccount,
-  type SeenAccounts,
-} from './decide-repair.ts';
-import { isRecheckDue, needsRecheck } from '../revocation/decide-revocation.ts';
+import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
+import { isRecheckDue, needsRecheck } from '../revocation/decide-revocation.ts';
 import type { Revoker } from '../revocation/revoke.ts';
+import { forSlot, type SlotNumber, slotOf, type SlotPair } from '../slots.ts';
 import { fenceMs, type Intervals, settlementMs } from '../timing.ts';
 import { openWindow, type WriteWindow } from '../write-window.ts';
+import { beforeRotation, decideRepair, type RepairDecision } from './decide-repair.ts';
+import type { RepairableFault } from './find-faults.ts';
 
 /**
- * Compares the accounts of a namespace with its record, both read afresh, and puts right what differs.
+ * Reads the record and the accounts of a namespace, and repairs the drift between them.
  *
- * Rejects with AgentError when something is unavailable; it may be done again after that.
+ * Rejects with AgentError when something is unavailable; it may be repeated after that.
  *
  * @returns whether it changed anything.
  */
 export type Repair = (namespace: string, signal: AbortSignal) => Promise<boolean>;
 
-const MOST_TRIES = 10;
-const STRANGER = 'This account was given to nobody.';
+/** A repair that does not succeed after this many attempts waits for its next turn. */
+const MAX_ATTEMPTS = 10;
 
-/** Whether what the broker shows of a tombstone now was there after the last late write of its incarnation can have come. */
+const STRAY_REASON = 'The credentials of this account were never handed out.';
+
+/** Whether the last late write of a deleted incarnation has arrived: what exists on the broker now is a leftover. */
 export function isSettled(record: NamespaceRecord, nowMs: number, intervals: Intervals): boolean {
   return record.state === 'deleted' && (record.deletedAtMs ?? nowMs) + settlementMs(intervals) <= nowMs;
 }
@@ -61,136 +58,143 @@ export function createRepair(
   },
 ): Repair {
   const { config, store, management, accounts, keyring, clock, bounds, sleep, random, intervals, reporters } = context;
+  const { checkPassword, revoker, leftovers } = parts;
   const { id, vhost, usernamePrefix, accountLimits: limits } = config;
   const fence = fenceMs(intervals);
 
-  const look = async (namespace: string, slot: SlotNumber, signal: AbortSignal): Promise<SeenAccount> => {
+  const readAccount = async (namespace: string, slot: SlotNumber, signal: AbortSignal): Promise<AccountState> => {
     const account = accountName(usernamePrefix, namespace, slot);
     const options = { signal, timeoutMs: fence };
-    const [user, permissions, seenLimits] = await Promise.all([
+    const [user, permissions, userLimits] = await Promise.all([
       management.getUser(account, options),
       management.getPermissions(vhost, account, options),
       management.getUserLimits(account, options),
     ]);
-    return { user, permissions, limits: seenLimits };
+    return { user, permissions, limits: userLimits };
   };
 
-  const put = async (
-    record: NamespaceRecord,
-    fault: RepairableFault,
-    seen: SeenAccount,
-    window: WriteWindow,
-    signal: AbortSignal,
-  ): Promise<void> => {
-    const account = accountName(usernamePrefix, record.namespace, fault.slot);
-    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
-    const { kind, differs } = fault;
-    const isStrangers = kind === 'stray' && differs.includes('password');
-    // Before the password, so that who dies in between leaves it to be done again; and after it, when none opens any more.
-    if (isStrangers) await closeStray(record, fault.slot, signal);
-    if (differs.some((what) => what === 'account' || what === 'password' || what === 'tags')) {
-      const made = kind === 'stray' ? beforeRotation(record, fault.slot) : record;
-      await accounts.provision(made, fault.slot, window, signal);
-    }
-    if (differs.includes('permissions')) {
-      await management.putPermissions(vhost, account, expected(record), options);
-    }
-    if (differs.includes('limits')) {
-      for (const limit of LIMIT_NAMES) {
-        const value = limits[limit];
-        if (value === seen.limits[limit]) continue;
-        if (value === undefined) await management.deleteUserLimit(account, limit, options);
-        else await management.putUserLimit(account, limit, value, options);
-      }
-    }
-    reporters.accountRepaired(record.namespace, account, differs);
-    if (!isStrangers) return;
-    await sleep(CONNECTION_LISTED_MS, signal);
-    await closeStray(record, fault.slot, signal);
-  };
-
+  /** Closes the connections of a stray account, as long as it was not handed out. */
   const closeStray = async (record: NamespaceRecord, slot: SlotNumber, signal: AbortSignal): Promise<void> => {
     const options = { signal, timeoutMs: fence };
     const account = accountName(usernamePrefix, record.namespace, slot);
     const permit = async () => {
       const window = openWindow(clock, momentOf(clock), fence);
       const now = await store.get(record.namespace);
-      if (now?.incarnation !== record.incarnation || now.slots[slot === 1 ? 0 : 1].generation !== 0) return undefined;
+      if (now?.incarnation !== record.incarnation || slotOf(now, slot).generation !== 0) return undefined;
       return { ...options, beforeSend: () => window.assertOpen() };
     };
-    await closeStrayConnections(management, account, permit, STRANGER, options, sleep);
+    await closeStrayConnections(management, account, permit, STRAY_REASON, options, sleep);
   };
 
-  const expected = (record: NamespaceRecord): Permissions => permissionsOf(id, record.namespace);
+  /** Writes what drifted. */
+  const writeAccount = async (
+    record: NamespaceRecord,
+    { slot, kind, drift }: RepairableFault,
+    found: AccountState,
+    window: WriteWindow,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const account = accountName(usernamePrefix, record.namespace, slot);
+    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    if (drift.some((what) => what === 'account' || what === 'password' || what === 'tags')) {
+      await accounts.provision(kind === 'stray' ? beforeRotation(record, slot) : record, slot, window, signal);
+    }
+    if (drift.includes('permissions')) {
+      await management.putPermissions(vhost, account, permissionsOf(id, record.namespace), options);
+    }
+    if (!drift.includes('limits')) return;
+    for (const limit of LIMIT_NAMES) {
+      const value = limits[limit];
+      if (value === found.limits[limit]) continue;
+      if (value === undefined) await management.deleteUserLimit(account, limit, options);
+      else await management.putUserLimit(account, limit, value, options);
+    }
+  };
 
-  /** One try about an active record; undefined: it has to be decided anew. */
+  const repairFault = async (
+    record: NamespaceRecord,
+    fault: RepairableFault,
+    found: AccountState,
+    window: WriteWindow,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const { slot, kind, drift } = fault;
+    // Before the password is written, so that the fault stays if this agent dies; and after it, when no client can connect.
+    const closesConnections = kind === 'stray' && drift.includes('password');
+    if (closesConnections) await closeStray(record, slot, signal);
+    await writeAccount(record, fault, found, window, signal);
+    reporters.accountRepaired(record.namespace, accountName(usernamePrefix, record.namespace, slot), drift);
+    if (!closesConnections) return;
+    await sleep(CONNECTION_LISTED_MS, signal);
+    await closeStray(record, slot, signal);
+  };
+
+  const decide = (record: NamespaceRecord, found: SlotPair<AccountState>): RepairDecision => {
+    const permissions = permissionsOf(id, record.namespace);
+    const nowMs = bounds.latestMs();
+    const repairContext = { nowMs, intervals, keyring, permissions, limits, check: checkPassword(record) };
+    return decideRepair(record, found, repairContext, random);
+  };
+
+  /** One attempt to repair the accounts of an active record. */
   const repairActive = async (
     record: NamespaceRecord,
     readAt: Moment,
     signal: AbortSignal,
-  ): Promise<boolean | undefined> => {
+  ): Promise<Attempt<boolean>> => {
     const window = openWindow(clock, readAt, fence);
-    const [first, second] = await Promise.all([look(record.namespace, 1, signal), look(record.namespace, 2, signal)]);
-    const seen: SeenAccounts = [first, second];
-    const decision = decideRepair(
-      record,
-      seen,
-      {
-        nowMs: bounds.latestMs(),
-        intervals,
-        keyring: keyring,
-        permissions: expected(record),
-        limits,
-        check: parts.checkPassword(record),
-      },
-      random,
-    );
+    const { namespace } = record;
+    const found = await Promise.all([readAccount(namespace, 1, signal), readAccount(namespace, 2, signal)]);
+    const decision = decide(record, found);
     if (decision.action === 'none') return false;
-    if (decision.action === 'note') {
-      await store.replace(decision.record, record.revision);
-      return undefined;
-    }
-    if (decision.action === 'advance') {
-      if (await store.replace(decision.record, record.revision)) {
-        reporters.recordAdvanced(record.namespace, record.generation, decision.record.generation);
+    if (decision.action === 'restore') {
+      try {
+        for (const fault of decision.faults) {
+          await repairFault(record, fault, forSlot(found, fault.slot), window, signal);
+        }
+        return true;
+      } catch (error) {
+        if (isAgentError(error, 'WindowClosed')) return CONFLICT;
+        throw error;
       }
-      return undefined;
     }
-    try {
-      for (const fault of decision.faults) await put(record, fault, seen[fault.slot - 1] ?? first, window, signal);
-      return true;
-    } catch (error) {
-      if (isAgentError(error, 'WindowClosed')) return undefined;
-      throw error;
+    const isWritten = await store.replace(decision.record, record.revision);
+    if (isWritten && decision.action === 'advance') {
+      reporters.recordAdvanced(namespace, record.generation, decision.record.generation);
     }
+    // The next attempt decides from the written record.
+    return CONFLICT;
   };
 
-  const removeLeftovers = async (record: NamespaceRecord, signal: AbortSignal): Promise<boolean> => {
-    return isSettled(record, clock.nowMs(), intervals) && (await parts.leftovers.deleteIfAccountExists(record, signal));
+  /** Finishes a revocation, which also closes the connections that an old password opened in between. */
+  const finishRevocation = async (record: NamespaceRecord, signal: AbortSignal): Promise<Attempt<boolean>> => {
+    const earliestMs = bounds.earliestMs();
+    await revoker.finish(record.namespace, signal);
+    return isRecheckDue(record, earliestMs) ? CONFLICT : false;
   };
 
-  return async (namespace, signal) => {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      signal.throwIfAborted();
-      const readAt = momentOf(clock);
-      const record = await store.get(namespace);
-      if (record === undefined) return false;
-      if (needsRecheck(record)) {
-        const earliestMs = bounds.earliestMs();
-        // It closes the connections, too, that an old password opened meanwhile.
-        await parts.revoker.finish(namespace, signal);
-        if (isRecheckDue(record, earliestMs)) continue;
-        return false;
-      }
-      if (record.state === 'deleted') return await removeLeftovers(record, signal);
-      // What is being made or deleted is not yet, or no longer, what its record says.
-      if (record.state !== 'active') return false;
-      const done = await repairActive(record, readAt, signal);
-      if (done !== undefined) return done;
-    }
-    throw new AgentError(
-      'Contended',
-      `The accounts of ${namespace} could not be compared in time, or were changed by others, at every try.`,
+  return async (namespace, signal) =>
+    await compareAndSet(
+      `the accounts of ${namespace}`,
+      signal,
+      async (): Promise<Attempt<boolean>> => {
+        const readAt = momentOf(clock);
+        const record = await store.get(namespace);
+        if (record === undefined) return false;
+        if (needsRecheck(record)) return await finishRevocation(record, signal);
+        switch (record.state) {
+          case 'active':
+            return await repairActive(record, readAt, signal);
+          case 'deleted':
+            return (
+              isSettled(record, clock.nowMs(), intervals) && (await leftovers.deleteIfAccountExists(record, signal))
+            );
+          // Its accounts are being provisioned or deleted, and differ from the record.
+          case 'provisioning':
+          case 'expiring':
+            return false;
+        }
+      },
+      MAX_ATTEMPTS,
     );
-  };
 }

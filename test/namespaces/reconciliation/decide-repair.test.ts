@@ -3,12 +3,9 @@ import { HASHING_ALGORITHM } from '../../../src/broker/management/management.ts'
 import { hashPassword } from '../../../src/broker/password-hash.ts';
 import { accountName, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import type { SlotNumber } from '../../../src/namespaces/slots.ts';
-import {
-  beforeRotation,
-  decideRepair,
-  type RepairContext,
-  type SeenAccount,
-} from '../../../src/namespaces/reconciliation/decide-repair.ts';
+import type { AccountState } from '../../../src/namespaces/accounts/account-state.ts';
+import { beforeRotation, decideRepair } from '../../../src/namespaces/reconciliation/decide-repair.ts';
+import type { RepairContext } from '../../../src/namespaces/reconciliation/find-faults.ts';
 import { createPasswordCheck, createVerifiedHashes } from '../../../src/namespaces/accounts/password-check.ts';
 import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
 import { Secret } from '../../../src/util/secret.ts';
@@ -40,11 +37,11 @@ function at(generation: number, given: Partial<NamespaceRecord> = {}): Namespace
 function holding(
   slot: SlotNumber,
   generation: number,
-  given: { key?: string; incarnation?: string } = {},
-): SeenAccount {
+  given: { secretId?: string; incarnation?: string } = {},
+): AccountState {
   const username = accountName('p.', 'taskcluster-x', slot);
   const password = keyring.derive({
-    secretId: given.key ?? secretId,
+    secretId: given.secretId ?? secretId,
     storeId: 'store',
     incarnation: given.incarnation ?? recordOf(NOW).incarnation,
     username,
@@ -58,9 +55,14 @@ function holding(
   };
 }
 
-const MISSING: SeenAccount = { limits: {} };
+const MISSING: AccountState = { limits: {} };
 
-function decide(record: NamespaceRecord, first: SeenAccount, second: SeenAccount, given: Partial<RepairContext> = {}) {
+function decide(
+  record: NamespaceRecord,
+  first: AccountState,
+  second: AccountState,
+  given: Partial<RepairContext> = {},
+) {
   return decideRepair(
     record,
     [first, second],
@@ -71,7 +73,7 @@ function decide(record: NamespaceRecord, first: SeenAccount, second: SeenAccount
 
 const differs = (slot: SlotNumber, ...what: string[]) => ({
   action: 'restore',
-  faults: [{ slot, kind: 'differs', differs: what }],
+  faults: [{ slot, kind: 'differs', drift: what }],
 });
 const NONE = { action: 'none' };
 
@@ -107,7 +109,7 @@ describe('decideRepair', () => {
       const what = second === MISSING ? 'account' : 'password';
       assert.deepEqual(decide(record, holding(1, 3), second, { nowMs: until - 1 }), differs(2, what));
       const late = decide(record, holding(1, 3), second, { nowMs: until });
-      assert.equal(late.action, second === MISSING ? 'note' : 'none');
+      assert.equal(late.action, second === MISSING ? 'mark-permissions' : 'none');
     }
   });
 
@@ -143,11 +145,11 @@ describe('decideRepair', () => {
     const [first, second] = at(3).slots;
     const record = at(3, { slots: [first, { ...second, promisedUntilMs: NOW }] });
     const noted = { ...record, revision: record.revision + 1, permissionsVersion: 0 };
-    assert.deepEqual(decide(record, holding(1, 3), MISSING), { action: 'note', record: noted });
+    assert.deepEqual(decide(record, holding(1, 3), MISSING), { action: 'mark-permissions', record: noted });
     assert.deepEqual(decide(noted, holding(1, 3), MISSING), NONE);
     assert.deepEqual(decide({ ...record, permissionsVersion: 99 }, holding(1, 3), MISSING), NONE);
     // What else is wrong is put right after that.
-    assert.equal(decide(record, holding(1, 0), MISSING).action, 'note');
+    assert.equal(decide(record, holding(1, 0), MISSING).action, 'mark-permissions');
     assert.deepEqual(decide(noted, holding(1, 0), MISSING), differs(1, 'password'));
   });
 
@@ -167,7 +169,7 @@ describe('decideRepair', () => {
   });
 
   it('makes a standby account that was never made in this incarnation what its first rotation makes it, whenever that is', () => {
-    const stray = (...what: string[]) => ({ action: 'restore', faults: [{ slot: 2, kind: 'stray', differs: what }] });
+    const stray = (...what: string[]) => ({ action: 'restore', faults: [{ slot: 2, kind: 'stray', drift: what }] });
     const record = at(1);
     for (const nowMs of [NOW, record.nextRotationMs - 1, record.nextRotationMs + HOUR]) {
       const given = { nowMs };
@@ -231,7 +233,7 @@ describe('decideRepair', () => {
   });
 
   it('finds a later password made with another secret it has', () => {
-    const decision = decide(at(3, { nextSecretId: previous }), holding(1, 5), holding(2, 4, { key: previous }));
+    const decision = decide(at(3, { nextSecretId: previous }), holding(1, 5), holding(2, 4, { secretId: previous }));
     assert.equal(decision.action, 'advance');
     if (decision.action !== 'advance') return;
     assert.deepEqual(
@@ -253,7 +255,7 @@ describe('verified hashes', () => {
       checks += 1;
       return checkOf(record)(slot, origin, user);
     });
-    const ask = (record: NamespaceRecord, account: SeenAccount, generation = 1): boolean | undefined =>
+    const ask = (record: NamespaceRecord, account: AccountState, generation = 1): boolean | undefined =>
       verified.of(record)(1, { generation, secretId }, account.user ?? assert.fail());
     assert.equal(ask(at(1), holding(1, 1)), true);
     verified.forgetUnchecked();

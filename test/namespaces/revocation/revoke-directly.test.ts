@@ -25,7 +25,7 @@ function make(fails: (namespace: string) => boolean = () => false) {
       },
     },
     clock: createManualClock(),
-    width: 32,
+    concurrency: 32,
   });
   const failed: string[] = [];
   let doneUpTo: string | undefined;
