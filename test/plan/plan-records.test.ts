@@ -56,7 +56,7 @@ describe('the plan for a namespace', () => {
   });
 
   it('says that another secret is named when nobody has the next one', () => {
-    assert.match(plan(active({ nextSecretId: 'other' }), 3 * HOUR)[0] ?? '', /^rename \+90 /);
+    assert.match(plan(active({ nextSecretId: 'other' }), 3 * HOUR)[0] ?? '', /^replace-secret \+90 /);
   });
 
   it('rotates early what nobody can hand out', () => {
@@ -69,7 +69,7 @@ describe('the plan for a namespace', () => {
 
   it('tells of the end, then deletes, and rotates nothing after that', () => {
     assert.deepEqual(plan(active({ expiresMs: NOW + 90 * MINUTE, nextRotationMs: NOW + 2 * HOUR }), 5 * HOUR), [
-      'tell +30 it expires at 2026-01-01T01:30:00.000Z',
+      'announce +30 it expires at 2026-01-01T01:30:00.000Z',
       'delete +91 nobody has claimed it again by then',
     ]);
   });
