@@ -3,10 +3,10 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 
-describe('what a claimed account may do', () => {
+describe('the rights of a claimed account', () => {
   const installation = useInstallation();
   let mine: string;
-  /** A namespace whose name begins with the other one's. */
+  /** A namespace whose name starts with the other's name. */
   let theirs: string;
   let connection: ChannelModel;
 
@@ -24,7 +24,7 @@ describe('what a claimed account may do', () => {
     }
   });
 
-  /** The code with which the broker closes the channel on which this is tried; undefined when it lets it pass. */
+  /** The code with which the broker closes the channel of this attempt; undefined when it allows it. */
   const refusalOf = async (attempt: (channel: Channel) => unknown): Promise<number | undefined> => {
     const channel = await connection.createChannel();
     const refused = new Promise<number | undefined>((resolve) => {
@@ -33,7 +33,7 @@ describe('what a claimed account may do', () => {
     const passed = async (): Promise<undefined> => {
       try {
         await attempt(channel);
-        // A publish is refused some time after it was sent: what is asked next is answered later.
+        // A publish is refused asynchronously, but before the answer to the next call.
         await channel.checkQueue(`queue/${mine}/q`);
       } catch {
         await refused;
@@ -44,7 +44,7 @@ describe('what a claimed account may do', () => {
     return code;
   };
 
-  it('uses its own queues and exchanges in every way', async () => {
+  it('allow every operation on its own queues and exchanges', async () => {
     const own: ((channel: Channel) => unknown)[] = [
       (channel) => channel.assertQueue(`queue/${mine}/a/b`, { arguments: { 'x-queue-type': 'quorum' } }),
       (channel) => channel.assertExchange(`exchange/${mine}/y`, 'fanout'),
@@ -58,7 +58,7 @@ describe('what a claimed account may do', () => {
     for (const attempt of own) assert.equal(await refusalOf(attempt), undefined, String(attempt));
   });
 
-  it('reads what others publish, the agent included, and sends requests', async () => {
+  it('allow to read the exchanges of other namespaces and of the agent, and to send requests', async () => {
     const { names } = installation();
     const shared: ((channel: Channel) => unknown)[] = [
       (channel) => channel.bindQueue(`queue/${mine}/q`, `exchange/${theirs}/x`, '#'),
@@ -74,10 +74,10 @@ describe('what a claimed account may do', () => {
       "declare an exchange in another's namespace",
       (channel) => channel.assertExchange(`exchange/${theirs}/n`, 'topic'),
     ],
-    ['declare a queue outside of every namespace', (channel) => channel.assertQueue('free')],
+    ['declare a queue outside all namespaces', (channel) => channel.assertQueue('free')],
     ['declare a queue named by the broker', (channel) => channel.assertQueue('')],
-    ['declare a queue whose name only contains its own', (channel) => channel.assertQueue(`x/queue/${mine}/q`)],
-    ['declare a queue called as the namespace alone', (channel) => channel.assertQueue(`queue/${mine}`)],
+    ['declare a queue whose name contains its prefix later', (channel) => channel.assertQueue(`x/queue/${mine}/q`)],
+    ['declare a queue named after the namespace without a slash', (channel) => channel.assertQueue(`queue/${mine}`)],
     ["read another's queue", (channel) => channel.consume(`queue/${theirs}/q`, () => undefined)],
     ["get from another's queue", (channel) => channel.get(`queue/${theirs}/q`)],
     ["purge another's queue", (channel) => channel.purgeQueue(`queue/${theirs}/q`)],
@@ -89,45 +89,48 @@ describe('what a claimed account may do', () => {
       (channel) => channel.bindExchange(`exchange/${theirs}/x`, `exchange/${mine}/x`, '#'),
     ],
     ["publish to another's exchange", (channel) => channel.publish(`exchange/${theirs}/x`, 'k', Buffer.from('m'))],
-    ['write through the default exchange', (channel) => channel.sendToQueue(`queue/${theirs}/q`, Buffer.from('m'))],
+    ['publish through the default exchange', (channel) => channel.sendToQueue(`queue/${theirs}/q`, Buffer.from('m'))],
     [
-      'write into its own queue through the default exchange',
+      'publish to its own queue through the default exchange',
       (channel) => channel.sendToQueue(`queue/${mine}/q`, Buffer.from('m')),
     ],
-    ['read the requests of all', (channel) => channel.consume(installation().names.requestQueue, () => undefined)],
-    ['read the dead letters', (channel) => channel.consume(installation().names.deadQueue, () => undefined)],
+    ['consume requests', (channel) => channel.consume(installation().names.requestQueue, () => undefined)],
+    ['consume dead letters', (channel) => channel.consume(installation().names.deadQueue, () => undefined)],
     [
-      'listen at the rpc exchange',
+      'bind a queue to the rpc exchange',
       (channel) => channel.bindQueue(`queue/${mine}/q`, installation().names.rpcExchange, 'claim-namespace'),
     ],
     [
-      'listen at the dead letters',
+      'bind a queue to the dead-letter exchange',
       (channel) => channel.bindQueue(`queue/${mine}/q`, installation().names.deadExchange, '#'),
     ],
-    ['write dead letters', (channel) => channel.publish(installation().names.deadExchange, 'ping', Buffer.from('{}'))],
+    [
+      'publish dead letters',
+      (channel) => channel.publish(installation().names.deadExchange, 'ping', Buffer.from('{}')),
+    ],
     [
       'publish agent events',
       (channel) => channel.publish(installation().names.eventsExchange, 'agent.started.x', Buffer.from('{}')),
     ],
     ['delete the rpc exchange', (channel) => channel.deleteExchange(installation().names.rpcExchange)],
-    ['write to the exchanges of the broker', (channel) => channel.publish('amq.topic', 'k', Buffer.from('m'))],
-    ['listen at the exchanges of the broker', (channel) => channel.bindQueue(`queue/${mine}/q`, 'amq.topic', '#')],
+    ["publish to the broker's exchanges", (channel) => channel.publish('amq.topic', 'k', Buffer.from('m'))],
+    ["bind a queue to the broker's exchanges", (channel) => channel.bindQueue(`queue/${mine}/q`, 'amq.topic', '#')],
   ];
   for (const [what, attempt] of forbidden) {
-    it(`may not ${what}`, async () => assert.equal(await refusalOf(attempt), 403));
+    it(`do not allow to ${what}`, async () => assert.equal(await refusalOf(attempt), 403));
   }
 
-  it('has touched nothing of the other by all that', async () => {
+  it('leave the other namespace untouched', async () => {
     const admin = await (await openConnection(installation().vhost.amqpUrl)).createChannel();
     assert.equal((await admin.checkQueue(`queue/${theirs}/q`)).messageCount, 0);
     await admin.checkExchange(`exchange/${theirs}/x`);
   });
 });
 
-describe('what the claimant may do', () => {
+describe('the rights of the claimant', () => {
   const installation = useInstallation();
 
-  it('writes requests, and nothing else', async () => {
+  it('allow to write requests and nothing else', async () => {
     const { names } = installation();
     const connection = await openConnection(installation().claimantUrl);
     const attempts: ((channel: Channel) => unknown)[] = [

@@ -12,7 +12,7 @@ import { linesWith } from '../support/test-log.ts';
 const SETTINGS = { settings: { rotationIntervalSeconds: 4 } };
 const CONTACT = 'the.owner@example.org';
 
-/** What a stopped agent left in its store. */
+/** The audit records in the store of a stopped agent. */
 async function leftIn(installation: TestInstallation): Promise<AuditRecord[]> {
   const store = await openStore(installation.config.storeUrl.reveal(), { clock: systemClock, randomBytes });
   addCleanup(() => store.close());
@@ -22,7 +22,7 @@ async function leftIn(installation: TestInstallation): Promise<AuditRecord[]> {
 describe('the audit', () => {
   useSharedBroker();
 
-  it('has all that was done to a namespace, by whom and why, in the store and in the log', async function () {
+  it('records every change of a namespace with actor and reason, in the store and in the log', async function () {
     this.timeout(120_000);
     const installation = await makeInstallation(SETTINGS);
     const agent = await installation.start();
@@ -38,8 +38,8 @@ describe('the audit', () => {
     await installation.logged('audit', { action: 'rotation', namespace });
     await manage(broker, 'DELETE', `/users/${encodeURIComponent(account)}`);
     await installation.logged('audit', { action: 'repair', subject: account });
-    const doomed = await openConnection((await rpc.request('claim-namespace', { namespace })).connectionString);
-    doomed.on('error', () => undefined);
+    const held = await openConnection((await rpc.request('claim-namespace', { namespace })).connectionString);
+    held.on('error', () => undefined);
     const revoker = await installation.rpc(REVOKER);
     await revoker.request('revoke-namespace', { namespace });
     const again = await claimOnceAllowed(rpc, namespace);
@@ -84,7 +84,7 @@ describe('the audit', () => {
     }
   });
 
-  it('begins with the configuration, of which it tells no secret', async () => {
+  it('starts with the configuration, without secrets', async () => {
     const installation = await makeInstallation(SETTINGS);
     const agent = await installation.start();
     await agent.stop();

@@ -11,7 +11,7 @@ const namespace = 'taskcluster-team-bad-input';
 const goodX = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' }).x;
 const key = { kty: 'OKP', crv: 'X25519', x: goodX };
 
-/** A bad request, the field that is named, and words of the rule. `signed` requests are in order but for this. */
+/** A bad request, the field that the error names, and its rule. */
 type Line = readonly [what: string, request: Partial<RawRequest>, field: string | undefined, rule: string | RegExp];
 
 const claimWith = (body: unknown): Partial<RawRequest> => ({ method: 'claim-namespace', body });
@@ -20,7 +20,7 @@ const INPUT_ERRORS: readonly Line[] = [
   ['a body that is not JSON', { body: Buffer.from('{') }, undefined, 'The body must be JSON.'],
   ['an empty body', { body: Buffer.alloc(0) }, undefined, /^The body /],
   ['a body that is not UTF-8', { body: Buffer.from([0x22, 0xff, 0x22]) }, undefined, /^The body .*UTF-8/],
-  ['a body with a key twice', { body: Buffer.from('{"limit":1,"limit":2}') }, undefined, /^The body .*twice/],
+  ['a body with a duplicate key', { body: Buffer.from('{"limit":1,"limit":2}') }, undefined, /^The body .*twice/],
   ['an array', { body: [] }, undefined, 'The body must be a JSON object.'],
   ['null', { body: Buffer.from('null') }, undefined, 'The body must be a JSON object.'],
   ['an unknown field', { body: { why: 1 } }, 'why', 'The field "why" is unknown: leave it out.'],
@@ -43,7 +43,7 @@ const INPUT_ERRORS: readonly Line[] = [
     'namespace',
     'The field namespace must begin with taskcluster-.',
   ],
-  ['an expires that is no instant', claimWith({ namespace, expires: 'soon' }), 'expires', INSTANT_RULE],
+  ['an expires that is not an instant', claimWith({ namespace, expires: 'soon' }), 'expires', INSTANT_RULE],
   [
     'an expires with an offset',
     claimWith({ namespace, expires: '2026-11-24T12:00:00+01:00' }),
@@ -53,7 +53,7 @@ const INPUT_ERRORS: readonly Line[] = [
   ['an expires on February 30', claimWith({ namespace, expires: '2027-02-30T12:00:00Z' }), 'expires', INSTANT_RULE],
   ['an expires in the past', claimWith({ namespace, expires: '2020-01-01T00:00:00Z' }), 'expires', /in the future/],
   ['an expires too far', claimWith({ namespace, expires: '2100-01-01T00:00:00Z' }), 'expires', /at most/],
-  ['a contact that is no address', claimWith({ namespace, contact: 'me' }), 'contact', /plain mail address/],
+  ['a contact that is not an address', claimWith({ namespace, contact: 'me' }), 'contact', /plain mail address/],
   ['a contact with a name', claimWith({ namespace, contact: 'A <a@example.com>' }), 'contact', /plain mail address/],
   ['a contact that adds a header', claimWith({ namespace, contact: 'a@b.c\nBcc: d@e.f' }), 'contact', /plain mail/],
   ['a key with its private half', claimWith({ namespace, replyKey: { ...key, d: goodX } }), 'replyKey', /replyKey/],
@@ -67,7 +67,7 @@ const INPUT_ERRORS: readonly Line[] = [
   ['a short key', claimWith({ namespace, replyKey: { ...key, x: 'AAAA' } }), 'replyKey.x', /replyKey\.x/],
   ['a limit of 0', { method: 'list-namespaces', body: { limit: 0 } }, 'limit', /whole number from 1 to 1000/],
   [
-    'a made-up continuationToken',
+    'a forged continuationToken',
     { method: 'list-namespaces', body: { continuationToken: 'L2V0Yw' } },
     'continuationToken',
     /continuationToken must be/,
@@ -118,7 +118,7 @@ describe('bad input over AMQP', () => {
     });
   }
 
-  it('a dead letter holds everything but the signature, and harmless headers', async () => {
+  it('a dead letter holds everything except the signature, with harmless headers', async () => {
     const deadLetters = await installation().deadLetters();
     const requester = await installation().requester();
     const body = { namespace: teamNamespace() };
@@ -139,7 +139,7 @@ describe('bad input over AMQP', () => {
     assert.equal(properties.replyTo, undefined);
   });
 
-  it('headers of every kind do no harm', async () => {
+  it('headers of every type are accepted', async () => {
     const requester = await installation().requester();
     const strange: Record<string, unknown>[] = [
       { 'x-death': 'boom' },
@@ -158,12 +158,12 @@ describe('bad input over AMQP', () => {
       assert.equal(properties.type, isSigned ? 'error' : 'result', JSON.stringify(json));
       if (isSigned) assert.equal(json['code'], 'AuthenticationFailed');
     }
-    // CC copies are the broker's: both copies reach the agent, and each is answered.
+    // The broker delivers both copies of a CC, and each is answered.
     const sent = requester.compose({ method: 'ping', headers: { CC: ['ping'], BCC: ['make-coffee'] } });
     assert.equal((await requester.request(sent)).properties.type, 'result');
   });
 
-  it('after all this the agent serves still, and has made nothing', async () => {
+  it('after all this the agent still serves and has created no account', async () => {
     const rpc = await installation().rpc();
     assert.equal((await rpc.request('ping', {})).alive, true);
     await assert.rejects(rpc.request('get-namespace', { namespace }), { code: 'ResourceNotFound' });

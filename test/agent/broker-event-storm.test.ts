@@ -9,12 +9,12 @@ import { scrape } from '../support/agent-http.ts';
 import { interceptManagement, interceptStore } from '../support/step-observer.ts';
 import { claimTeam, collectEvents, makeWatchedInstallation, waitUntil } from '../support/watched-installation.ts';
 
-/** A node's worth of clients that connect again, five events each. */
+/** The clients of a node that reconnect, with five events each. */
 const CLIENTS = 2_000;
 
 const VERSIONS = ['3.10.8', '4.0.5'] as const;
 
-/** How many broker events an agent has taken, by type. */
+/** How many broker events an agent has handled, by type. */
 async function takenBy(agent: Agent): Promise<Record<string, number>> {
   const samples = await scrape(agent);
   const taken: Record<string, number> = {};
@@ -31,13 +31,13 @@ function countByType(events: readonly SentEvent[]): Record<string, number> {
   return counts;
 }
 
-describe('an agent that gets broker events', function () {
+describe('broker events', function () {
   this.timeout(180_000);
   useSharedBroker();
   let installation: TestInstallation;
   let exchange: EventExchange;
   let agent: Agent;
-  /** Calls of the store and of the management API so far. */
+  /** The calls of the store and the management API so far. */
   let calls = 0;
   let areSurveysOff = false;
 
@@ -60,7 +60,7 @@ describe('an agent that gets broker events', function () {
   after('remove the installation', async () => installation.remove());
   afterEach(() => (areSurveysOff = false));
 
-  it(`takes ${5 * CLIENTS} in a burst, answers requests meanwhile, and sees the queue that matters among them`, async () => {
+  it(`are handled in a burst of ${5 * CLIENTS}; requests are answered, and an overgrown queue is noticed`, async () => {
     const { vhost } = installation.config;
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);
@@ -103,7 +103,7 @@ describe('an agent that gets broker events', function () {
     }
     assert.equal(await exchange.waiting(installation), 0);
     assert.ok(calls - callsBefore < burst.length / 10, `${calls - callsBefore} calls for ${burst.length} events`);
-    // What RabbitMQ hands out at once is all that the agent has to hold of them.
+    // The agent holds no more of them than its prefetch count.
     const { body } = await manage(installation.broker, 'GET', `/consumers/${encodeURIComponent(exchange.vhost)}`);
     assert.deepEqual(
       (body as { prefetch_count: number }[]).map(({ prefetch_count: prefetch }) => prefetch),
@@ -111,7 +111,7 @@ describe('an agent that gets broker events', function () {
     );
   });
 
-  it('is misled by none that come twice, late or in the wrong order', async () => {
+  it('cause no wrong action when they arrive twice, late or out of order', async () => {
     const { vhost, usernamePrefix } = installation.config;
     const events = await collectEvents(installation);
     const team = await claimTeam(installation, 'owner@example.org');

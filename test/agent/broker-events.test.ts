@@ -6,11 +6,11 @@ import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 
-describe('what others change on the broker', function () {
+describe('changes on the broker by other clients', function () {
   this.timeout(60_000);
   useSharedBroker();
 
-  it('is put right within seconds, as its events tell of it', async () => {
+  it('are repaired within seconds of their broker event', async () => {
     const installation = await makeInstallation();
     const { broker, config, names } = installation;
     await installation.start();
@@ -19,7 +19,7 @@ describe('what others change on the broker', function () {
     const rpc = await installation.rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace });
 
-    // Somebody else than the agent, whose own changes are meant.
+    // An operator: the agent expects its own changes.
     const operator = unique('operator');
     const password = randomBytes(12).toString('hex');
     addCleanup(async () => void (await manage(broker, 'DELETE', `/users/${operator}`, undefined, [404])));
@@ -39,7 +39,7 @@ describe('what others change on the broker', function () {
     url.username = operator;
     url.password = password;
     const channel = await (await openConnection(url.href)).createChannel();
-    // With such a key the management API cannot list the bindings of an exchange.
+    // With this routing key the management API cannot list the bindings of the exchange.
     await channel.bindExchange(names.rpcExchange, 'amq.topic', 'a~ü');
     await installation.logged('foreign_binding_removed', { source: 'amq.topic' });
     const { body } = await manage(
@@ -50,7 +50,7 @@ describe('what others change on the broker', function () {
     assert.deepEqual(body, []);
   });
 
-  it('is found by looking where there is no event exchange, which the agent says', async () => {
+  it('are found by reconciliation without an event exchange, which the agent logs', async () => {
     const installation = await makeInstallation({ settings: { eventVhost: unique('nowhere') } });
     await installation.start();
     await installation.logged('broker_events_unavailable', {

@@ -9,14 +9,14 @@ import { makeFolder } from '../support/folders.ts';
 import { objectsOf, openAndAwaitClose, declareObjects } from '../support/namespace-lifecycle.ts';
 import { type Around, interceptManagement, interceptStore } from '../support/step-observer.ts';
 
-/** Longer than the broker takes to come back: what was handed out before is to be honoured after. */
+/** Longer than the broker takes to restart: credentials from before must work afterwards. */
 const ROTATION_MS = 16_000;
 
-describe('a broker that is killed between a rotation and its record, and in the middle of a deletion', function () {
+describe('a broker that is killed between a rotation and its record, and during a deletion', function () {
   this.timeout(120_000);
   let broker: LocalRabbitMQ;
   let installation: TestInstallation;
-  /** Tells of each step that the agent takes with its store. */
+  /** Emits `step` for each call of the store. */
   const agent = new EventEmitter();
   let around: Around = (_step, call) => call();
 
@@ -41,7 +41,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
     await broker?.kill();
   });
 
-  it('breaks no credential for longer than it takes to be compared, and both are made up for', async () => {
+  it('invalidates no credentials beyond the next reconciliation, and both are completed', async () => {
     const [living, ending] = [teamNamespace(), teamNamespace()];
     const rpc = await installation.rpc(TEAM);
     const claim = async (namespace: string, expires?: string): Promise<Claimed> =>
@@ -71,7 +71,7 @@ describe('a broker that is killed between a rotation and its record, and in the 
     held.emit('deleted');
     await broker.start();
 
-    // What RabbitMQ was told in the last moments may be lost with it: then the comparison puts it right.
+    // RabbitMQ may lose its latest changes when it is killed; the reconciliation repairs them.
     await assertHonoured(given).catch(() => installation.logged('account_repaired', { namespace: living }));
     while (Date.now() < Date.parse(given.reclaimAt)) {
       await assertHonoured(given);

@@ -8,7 +8,7 @@ import { BROKER_START_MS, cutConnections, manage, openConnection } from '../supp
 import { makeFolder } from '../support/folders.ts';
 import { fetchFrom, scrape, untilHealth } from '../support/agent-http.ts';
 
-describe('a broker that goes away and comes back', function () {
+describe('an agent whose broker goes down and comes back', function () {
   this.timeout(120_000);
   let broker: LocalRabbitMQ;
   let installation: TestInstallation;
@@ -25,7 +25,7 @@ describe('a broker that goes away and comes back', function () {
     await broker?.kill();
   });
 
-  /** Everything that an agent does works: requests, replies, management calls, events. */
+  /** Checks requests, replies, management calls and events. */
   const works = async (): Promise<void> => {
     const namespace = teamNamespace();
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
@@ -40,8 +40,8 @@ describe('a broker that goes away and comes back', function () {
     assert.equal(JSON.parse(String((await event)?.content)).subject, namespace);
   };
 
-  // What RabbitMQ 3 and 4.0 were told in the last seconds, such as a new queue, is lost when they are killed: the log of
-  // their database is written late. Brokers with another database have nothing to write and say so.
+  // RabbitMQ 3 and 4.0 write the log of their database late, so a kill loses the changes of the last seconds. Brokers with
+  // another database have nothing to write and answer so.
   const syncDatabase = async (): Promise<void> =>
     void (await broker.rabbitmqctl(['eval', 'mnesia:sync_log().']).catch(() => undefined));
 
@@ -50,9 +50,9 @@ describe('a broker that goes away and comes back', function () {
     await broker.start();
   };
 
-  it('works to begin with', works);
+  it('works at first', works);
 
-  it('after its connections were cut, and a request that was in hand then is answered', async () => {
+  it('works after its connections were cut, and answers a request that was in hand', async () => {
     const { taskcluster, vhost } = installation;
     const namespace = teamNamespace();
     taskcluster.behave({ mode: 'hanging' });
@@ -71,7 +71,7 @@ describe('a broker that goes away and comes back', function () {
     ['was restarted', () => broker.restart()],
     ['was killed and started', killAndStart],
   ] as const) {
-    it(`after the broker ${how}; a request that was in hand then is answered`, async () => {
+    it(`works after the broker ${how}, and answers a request that was in hand`, async () => {
       const { names, vhost, taskcluster } = installation;
       const namespace = teamNamespace();
       const rpc = await installation.rpc(TEAM);
@@ -85,7 +85,7 @@ describe('a broker that goes away and comes back', function () {
       const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
       taskcluster.behave({ mode: 'hanging' });
       const asked = taskcluster.nextCall('authenticateHawk');
-      // It takes seconds: done later, the request would be answered before the broker is gone.
+      // This takes seconds; if it were done later, the request would be answered before the broker goes down.
       await syncDatabase();
       await requester.publish(sent);
       await asked;
@@ -99,7 +99,7 @@ describe('a broker that goes away and comes back', function () {
       assert.equal((await fetchFrom(agent, '/healthz')).status, 200);
       const back = await installation.requester(connectionString);
       await back.readReplies(replyTo);
-      // It hangs until its time is over, which may come before the broker is gone: then that is the answer.
+      // It hangs until its timeout, which may pass before the broker goes down: then the answer is Unavailable.
       const { properties, json } = await back.replyTo(sent.correlationId);
       if (properties.type !== 'result') assert.equal(json['code'], 'Unavailable');
       await openConnection((await lease.credentials()).connectionString);
@@ -113,14 +113,14 @@ describe('a broker that goes away and comes back', function () {
     });
   }
 
-  it('after the request queue was deleted by hand', async () => {
+  it('works after its request queue was deleted', async () => {
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
     await admin.deleteQueue(installation.names.requestQueue);
     await installation.logged('request_queue_redeclared');
     await works();
   });
 
-  it('through a memory alarm: requests wait and are answered after it', async () => {
+  it('answers the requests of a memory alarm after it', async () => {
     const rpc = await installation.rpc(TEAM);
     const namespace = teamNamespace();
     const { connectionString } = await rpc.request('claim-namespace', { namespace });

@@ -16,7 +16,7 @@ describe('a change of the agent secret', function () {
   this.timeout(BROKER_START_MS);
   const mongodb = useSharedMongoDB();
 
-  it('goes over two agents one by one and breaks no credential; a key removed too early is told at the start', async () => {
+  it('rolls over two agents and invalidates no credentials; an agent without an old secret logs it at its start', async () => {
     const environment = { STORE_URL: mongoDatabase(mongodb()) };
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 }, environment });
     const [older, newer] = [installation.environment['PULSE_AGENT_SECRET'] ?? '', randomBytes(33).toString('base64')];
@@ -37,7 +37,7 @@ describe('a change of the agent secret', function () {
         }
       }
     };
-    /** Claims from whichever agent gets the request, and tries all that was handed out. */
+    /** Claims every namespace, from either agent, and tries all credentials from claims so far. */
     const check = async (): Promise<void> => {
       for (const namespace of names) {
         const claimed = await rpc.request('claim-namespace', { namespace });
@@ -47,7 +47,7 @@ describe('a change of the agent secret', function () {
       await tryAll();
     };
     await check();
-    // All learn the new secret before any uses it, so that each can serve what the others write.
+    // All agents get the new secret before one uses it, so that each can serve the records of the other.
     for (const [index, [current, previous]] of [
       [older, newer],
       [older, newer],
@@ -61,12 +61,12 @@ describe('a change of the agent secret', function () {
     while (names.some((namespace) => (handedOut.get(namespace)?.size ?? 0) < 4)) await check();
     assert.ok(agents.every(({ lines }) => linesWith(lines, 'secret_missing').length === 0));
 
-    // An agent that was given neither.
+    // An agent with neither secret.
     for (const { agent } of agents) await agent.stop();
     const alone = await begin(randomBytes(33).toString('base64'));
     const { msg } = await alone.logged('secret_missing', { namespaces: 3 });
     assert.match(msg, /add it to PULSE_AGENT_PREVIOUS_SECRETS/);
-    // What nobody can hand out any more is rotated for its owner, and whoever has it keeps it.
+    // Namespaces whose credentials this agent cannot derive are rotated; credentials from claims still work.
     for (const namespace of names) {
       await alone.logged('namespace_rotated', { namespace });
       await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
@@ -75,7 +75,7 @@ describe('a change of the agent secret', function () {
   });
 });
 
-/** An agent with these secrets, and its log. */
+/** Starts an agent with these secrets. */
 async function startWith(installation: TestInstallation, current: string, previous?: string) {
   const config = loadConfig({
     ...installation.environment,

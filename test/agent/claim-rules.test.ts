@@ -24,7 +24,7 @@ describe('claim rules over AMQP', () => {
     return await rpc.request('claim-namespace', body);
   };
 
-  it('no claim shortens expires, and a later one moves it', async () => {
+  it('a claim never shortens expires; a later expires extends it', async () => {
     const namespace = teamNamespace();
     const first = await claim({ namespace, expires: inHours(48) });
     assert.equal((await claim({ namespace })).expires, first.expires);
@@ -33,14 +33,14 @@ describe('claim rules over AMQP', () => {
     assert.equal((await claim({ namespace, expires: later })).expires, later);
   });
 
-  it('a first claim may ask for less than the default, and reclaimAt is never after expires', async () => {
+  it('a first claim may have an expires below the default; reclaimAt is never after expires', async () => {
     const expires = inHours(0.5);
     const result = await claim({ namespace: teamNamespace(), expires });
     assert.equal(result.expires, expires);
     assert.equal(result.reclaimAt, expires);
   });
 
-  it('the contact is kept when omitted, cleared by null, replaced by another', async () => {
+  it('the contact stays when omitted, is removed by null, and replaced by another', async () => {
     const namespace = teamNamespace();
     const contactAfter = async (body: { contact?: string | null }) => {
       await claim({ namespace, ...body });
@@ -56,7 +56,7 @@ describe('claim rules over AMQP', () => {
     ['past', inHours(-1), /^The field expires must be in the future/],
     ['too far', inHours(24 * 32), /^The field expires must be at most/],
   ] as const) {
-    it(`an expires that is ${what} is an InputError, and changes nothing`, async () => {
+    it(`an expires that is ${what} is an InputError and changes nothing`, async () => {
       const namespace = teamNamespace();
       await assert.rejects(claim({ namespace, expires }), {
         code: 'InputError',
@@ -71,7 +71,7 @@ describe('claim rules over AMQP', () => {
     });
   }
 
-  it('another client with the scope may claim as well, one without may not', async () => {
+  it('another client with the scope may claim, one without it may not', async () => {
     const namespace = teamNamespace();
     const first = await claim({ namespace });
     installation().taskcluster.setClient({
@@ -88,7 +88,7 @@ describe('claim rules over AMQP', () => {
     assert.equal((await stored(namespace)).claimedBy, 'team/second');
   });
 
-  it('a scope that is taken away is missing at the very next claim', async () => {
+  it('a revoked scope is missing at the next claim', async () => {
     const namespace = teamNamespace();
     const client = { clientId: 'team/leaving', accessToken: 'leaving-000000000000000000000' };
     installation().taskcluster.setClient({ ...client, scopes: [`pulse:namespace:${namespace}`] });
@@ -100,7 +100,7 @@ describe('claim rules over AMQP', () => {
     await assert.rejects(rpc.request('claim-namespace', { namespace }), { code: 'AuthenticationFailed' });
   });
 
-  it('sixteen first claims at once get the same credentials, which work', async () => {
+  it('sixteen concurrent first claims return the same credentials, which work', async () => {
     const namespace = teamNamespace();
     const rpc = await installation().rpc(TEAM);
     const results = await Promise.all(
@@ -112,7 +112,7 @@ describe('claim rules over AMQP', () => {
     assert.equal(new Set(results.map(({ created }) => created)).size, 1);
   });
 
-  it('the account has no tag, the configured limits, and only the first one is made', async () => {
+  it('the account has no tags and the configured limits, and the standby account does not exist yet', async () => {
     const namespace = teamNamespace();
     await claim({ namespace });
     const { broker, config } = installation();
@@ -124,7 +124,7 @@ describe('claim rules over AMQP', () => {
     assert.equal((await manage(broker, 'GET', `/users/${name}-2`, undefined, [404])).status, 404);
   });
 
-  it('no password is stored: neither in the record nor, but for a salted hash, in the broker', async () => {
+  it('no password is stored: none in the record, and only a salted hash on the broker', async () => {
     const namespace = teamNamespace();
     const { connectionString } = await claim({ namespace });
     const { password } = new URL(connectionString);
@@ -132,7 +132,7 @@ describe('claim rules over AMQP', () => {
   });
 });
 
-describe('an agent that insists on sealed replies', () => {
+describe('an agent that requires sealed replies', () => {
   const installation = useInstallation({ settings: { requireSealedReplies: true } });
 
   it('refuses a claim without a reply key and serves one with it', async () => {

@@ -13,7 +13,7 @@ import { runCommandLine } from '../support/command-line.ts';
 
 const MINUTE_MS = 60_000;
 
-/** Everything that an agent could change. */
+/** The state that an agent could change. */
 async function stateOf({ broker, vhost, config }: TestInstallation): Promise<unknown> {
   const path = encodeURIComponent(vhost.vhost);
   const seen: unknown[] = [];
@@ -29,13 +29,13 @@ async function stateOf({ broker, vhost, config }: TestInstallation): Promise<unk
   } finally {
     await store.close();
   }
-  // Statistics come and go.
+  // Statistics change by themselves.
   return JSON.parse(
     JSON.stringify(seen, (key, value: unknown) => (key.startsWith('message_stats') ? undefined : value)),
   );
 }
 
-/** A stopped agent's installation with something to do of every kind. */
+/** Makes an installation without an agent that has work of every kind. */
 async function makeDrifted(): Promise<{
   installation: TestInstallation;
   rotated: string;
@@ -69,7 +69,7 @@ async function makeDrifted(): Promise<{
   return { installation, rotated, ended, drifted };
 }
 
-/** Makes due what would be in a minute. */
+/** Makes due what would be due in a minute. */
 async function letTimePass({ config }: TestInstallation): Promise<void> {
   const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
   try {
@@ -83,7 +83,7 @@ async function letTimePass({ config }: TestInstallation): Promise<void> {
   }
 }
 
-/** A queue of which its owner would be warned; returns what removes it. */
+/** Makes a queue about which its owner would be warned; returns a function that removes it. */
 async function makeGrown({ vhost, config }: TestInstallation, queue: string): Promise<() => Promise<unknown>> {
   const channel = await (await openConnection(vhost.amqpUrl)).createConfirmChannel();
   await channel.assertQueue(queue, { durable: true });
@@ -92,10 +92,10 @@ async function makeGrown({ vhost, config }: TestInstallation, queue: string): Pr
   return () => channel.deleteQueue(queue);
 }
 
-describe('looking ahead', function () {
+describe('dry run and plan', function () {
   this.timeout(BROKER_START_MS);
 
-  it('a dry run says what it would do of every kind, goes on, and changes nothing', async () => {
+  it('a dry run logs every kind of action, keeps running, and changes nothing', async () => {
     const { installation, rotated, ended, drifted } = await makeDrifted();
     const [grown, another] = [`queue/${drifted}/grown`, `queue/${drifted}/another`];
     await makeGrown(installation, grown);
@@ -120,7 +120,7 @@ describe('looking ahead', function () {
     assert.ok(!lines.some((line) => line.includes('"level":"error"')), lines.join(''));
   });
 
-  it('a plan has all of it with reasons, and changes nothing', async () => {
+  it('a plan lists every action with its reason, and changes nothing', async () => {
     const { installation, rotated, ended, drifted } = await makeDrifted();
     const grown = `queue/${drifted}/grown`;
     await makeGrown(installation, grown);
@@ -147,7 +147,7 @@ describe('looking ahead', function () {
     assert.deepEqual(await stateOf(installation), before);
   });
 
-  it('both run beside an agent, and a plan refuses a broker of another store', async () => {
+  it('both run beside an agent, and a plan refuses the broker of another store', async () => {
     const installation = await makeInstallation();
     await installation.start();
     const run = await runCommandLine(['plan', '--json'], installation.environment);

@@ -3,7 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, openConnection, sharedBroker } from '../support/broker.ts';
 
-/** Reads agent events with the credentials of a namespace, as owners and operators do. */
+/** Consumes agent events with the credentials of a namespace, as owners and operators do. */
 async function listen(installation: TestInstallation, namespace: string, key: string) {
   const rpc = await installation.rpc(TEAM);
   const { connectionString } = await rpc.request('claim-namespace', { namespace });
@@ -30,7 +30,7 @@ async function listen(installation: TestInstallation, namespace: string, key: st
   };
 }
 
-/** Checks the form that all events have; returns the data. */
+/** Checks the format that all events share; returns the data. */
 function dataOf(message: ConsumeMessage, installation: TestInstallation, type: string, subject: string) {
   assert.equal(message.properties.contentType, 'application/cloudevents+json');
   assert.equal(message.properties.deliveryMode, 2);
@@ -76,7 +76,7 @@ describe('agent events', () => {
     });
   });
 
-  it('agent.started and agent.stopped, also for whoever watches one agent', async () => {
+  it('agent.started and agent.stopped, also in a queue bound to one agent', async () => {
     const installation = await makeInstallation();
     const first = await installation.start();
     const next = await listen(installation, teamNamespace(), 'agent.*.*');

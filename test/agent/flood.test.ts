@@ -3,9 +3,9 @@ import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '..
 import { openConnection, useSharedBroker } from '../support/broker.ts';
 
 const MIB = 2 ** 20;
-/** The most requests that may wait. */
+/** The limit of the request queue. */
 const MOST_WAITING = 5000;
-/** Requests on their way at once. */
+/** How many requests are published concurrently. */
 const BATCH = 500;
 
 describe('a flood by the claimant while no agent runs', function () {
@@ -15,7 +15,7 @@ describe('a flood by the claimant while no agent runs', function () {
   const memory = async (): Promise<number> =>
     Number(await broker().rabbitmqctl(['--silent', 'eval', 'erlang:garbage_collect(), erlang:memory(total).']));
 
-  /** Publishes as the claimant until all is confirmed or refused; returns how many were refused. */
+  /** Publishes as the claimant and waits for all confirms; returns how many were refused. */
   const flood = async (installation: TestInstallation, count: number, headers: object): Promise<number> => {
     const connection = await openConnection(installation.claimantUrl);
     const channel = await connection.createConfirmChannel();
@@ -44,16 +44,16 @@ describe('a flood by the claimant while no agent runs', function () {
 
   for (const [what, count, headers, mostMib] of [
     ['small requests', 20_000, {}, 100],
-    // Byte limits do not see headers: it is the number of messages that has to hold. 100 MiB of them fit.
+    // Byte limits ignore headers, so the message limit has to hold: it admits 100 MiB of these.
     ['requests with large headers', 7000, { big: 'x'.repeat(20_000) }, 350],
   ] as const) {
-    it(`of ${what} is refused at the limit, costs a bounded memory, and the next agent gets through it`, async () => {
+    it(`of ${what} is refused at the limit, needs bounded memory, and is served by the next agent`, async () => {
       const installation = await makeInstallation();
       await (await installation.start()).stop();
       const before = await memory();
       const refused = await flood(installation, count, headers);
       const left = await waiting(installation);
-      // The broker refuses a little late: what is on the way when the limit is reached still gets in.
+      // The broker applies the limit with a delay: messages that are in flight are still accepted.
       assert.ok(left >= MOST_WAITING && left <= MOST_WAITING + 2 * BATCH, `${left} wait`);
       assert.equal(refused, count - left);
       const grown = (await memory()) - before;

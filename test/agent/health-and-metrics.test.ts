@@ -39,7 +39,7 @@ describe('health and metrics of an agent', () => {
     managementFault = undefined;
   });
 
-  it('says that it lives and can serve, with each part and since when, and who it is', async () => {
+  it('reports liveness and readiness, the state and age of each part, and its identity', async () => {
     const alive = await fetchFrom(agent(), '/healthz');
     assert.equal(alive.status, 200);
     assert.equal(JSON.parse(alive.body).alive, true);
@@ -52,7 +52,7 @@ describe('health and metrics of an agent', () => {
     }
   });
 
-  it('answers GET and HEAD of its paths, and nothing else', async () => {
+  it('answers only GET and HEAD of its paths', async () => {
     const url = `http://127.0.0.1:${agent().httpPort}`;
     assert.equal((await fetchFrom(agent(), '/')).status, 404);
     assert.equal((await fetchFrom(agent(), '/constructor')).status, 404);
@@ -62,7 +62,7 @@ describe('health and metrics of an agent', () => {
     assert.deepEqual([head.status, await head.text()], [200, '']);
   });
 
-  it('listens on loopback only, unless told', async () => {
+  it('listens on loopback by default', async () => {
     const { networkInterfaces } = await import('node:os');
     const others = Object.values(networkInterfaces())
       .flatMap((addresses) => addresses ?? [])
@@ -79,7 +79,7 @@ describe('health and metrics of an agent', () => {
     }
   });
 
-  it('counts what it did, by closed sets of labels', async () => {
+  it('counts its work with labels from closed sets', async () => {
     const rpc = await installation().rpc(TEAM);
     const namespace = teamNamespace();
     await rpc.request('ping', {});
@@ -102,7 +102,7 @@ describe('health and metrics of an agent', () => {
       assert.ok((before.get(name) ?? -1) >= least, `${name} is ${before.get(name)}`);
     }
     const compared = before.get('pulse_agent_job_last_success_timestamp_seconds{job_name="reconcile-broker"}') ?? 0;
-    assert.ok(Math.abs(Date.now() / 1000 - compared) < 600, 'the comparison at the start counts');
+    assert.ok(Math.abs(Date.now() / 1000 - compared) < 600, 'the reconciliation at the start counts');
     await untilSample(agent(), 'pulse_agent_namespaces{state="active"}', (count) => (count ?? 0) >= 1);
     const { body } = await fetchFrom(agent(), '/metrics');
     assert.doesNotMatch(body, new RegExp(`${namespace}|taskcluster-others|${TEAM}`));
@@ -123,11 +123,11 @@ describe('health and metrics of an agent', () => {
     ['Taskcluster hangs', 'auth', () => installation().taskcluster.behave({ mode: 'hanging' })],
   ];
   for (const [what, part, trouble] of troubles) {
-    it(`while ${what} it is not ready and names ${part}; it lives, and is ready again afterwards`, async () => {
+    it(`while ${what} it is live, not ready because of ${part}, and ready again afterwards`, async () => {
       await trouble();
       const health = await untilHealth(agent(), ({ ready }) => !ready);
       assert.equal(health.parts[part as 'store'].state, 'down');
-      assert.ok(health.parts[part as 'store'].reason, 'it says why');
+      assert.ok(health.parts[part as 'store'].reason, 'a reason is given');
       assert.equal((await healthOf(agent())).status, 503);
       assert.equal((await fetchFrom(agent(), '/healthz')).status, 200);
       const samples = await scrape(agent());
@@ -141,7 +141,7 @@ describe('health and metrics of an agent', () => {
     });
   }
 
-  it('counts the events of the broker, and how late they come', async () => {
+  it('counts broker events and their delay', async () => {
     const type = 'pulse_agent_broker_events_total{type="user.created"}';
     const before = (await scrape(agent())).get(type) ?? 0;
     await (await installation().rpc(TEAM)).request('claim-namespace', { namespace: teamNamespace() });
@@ -149,7 +149,7 @@ describe('health and metrics of an agent', () => {
     assert.ok(((await scrape(agent())).get('pulse_agent_broker_event_lag_seconds_count') ?? 0) > 0);
   });
 
-  it('tells no secret', async () => {
+  it('reports no secret', async () => {
     const { config, claimantPassword, vhost, taskcluster } = installation();
     await taskcluster.refuseConnections();
     await untilHealth(agent(), ({ ready }) => !ready);
@@ -160,7 +160,7 @@ describe('health and metrics of an agent', () => {
     }
   });
 
-  it('answers while it is busy, and however often it is asked, makes the metrics once in a while only', async () => {
+  it('answers while it is busy, and caches the metrics', async () => {
     const rpc = await installation().rpc(TEAM);
     let counts = 0;
     const claims = Promise.all(
@@ -190,7 +190,7 @@ describe('health and metrics of an agent', () => {
     );
   });
 
-  it('a store that hangs holds up no scrape, takes readiness and no life, and gives it back', async () => {
+  it('a store that hangs delays no scrape; the agent is live, not ready, and ready again afterwards', async () => {
     const ends: (() => void)[] = [];
     storeFault = () =>
       new Promise((_resolve, reject) => ends.push(() => reject(new AgentError('StoreUnavailable', 'By a test.'))));
@@ -203,8 +203,8 @@ describe('health and metrics of an agent', () => {
   });
 });
 
-describe('an agent that starts and stops, asked from outside', () => {
-  it('tells what it waits for while it starts, and that it stops', async () => {
+describe('health during start and stop', () => {
+  it('reports which parts still start, and nothing after the stop', async () => {
     const installation = await makeInstallation({ settings: OBSERVED });
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
@@ -229,10 +229,10 @@ describe('an agent that starts and stops, asked from outside', () => {
     const agent = await starting;
     await untilHealth(agent, ({ ready }) => ready);
     await agent.stop();
-    await assert.rejects(fetchFrom(agent, '/healthz'), 'nobody listens any more');
+    await assert.rejects(fetchFrom(agent, '/healthz'), 'the port is closed');
   });
 
-  it('refuses a port that is taken with one sentence', async () => {
+  it('refuses a port that is in use with one sentence', async () => {
     const installation = await makeInstallation({ settings: OBSERVED });
     const { httpPort } = await installation.start();
     const second = await makeInstallation({ settings: { httpPort: httpPort ?? 0 } });
@@ -244,13 +244,13 @@ describe('an agent that starts and stops, asked from outside', () => {
     });
   });
 
-  it('serves nothing over HTTP where no port is set', async () => {
+  it('serves no HTTP without a port', async () => {
     const installation = await makeInstallation();
     assert.equal((await installation.start()).httpPort, undefined);
     assert.ok(linesWith(installation.log, 'http_server_started').length === 0);
   });
 
-  it('without broker events is ready and degraded', async () => {
+  it('without broker events it is ready and degraded', async () => {
     const installation = await makeInstallation({ settings: { ...OBSERVED, eventVhost: 'nowhere' } });
     const agent = await installation.start();
     const { degraded, parts } = await untilHealth(agent, ({ ready }) => ready);
@@ -259,11 +259,11 @@ describe('an agent that starts and stops, asked from outside', () => {
   });
 });
 
-describe('an agent whose MongoDB is cut off', function () {
+describe('an agent without its MongoDB', function () {
   this.timeout(120_000);
   const mongodb = useSharedMongoDB();
 
-  it('is not ready, its jobs stand still, it lives; and it is ready again afterwards', async () => {
+  it('is live and not ready, runs no jobs, and is ready again afterwards', async () => {
     const storeUrl = new URL(mongoDatabase(mongodb()));
     const relay = await makeRelay(Number(storeUrl.port));
     storeUrl.port = String(relay.port);

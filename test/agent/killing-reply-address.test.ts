@@ -5,10 +5,10 @@ import { type TestInstallation, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 import { skipBecause } from '../support/skip.ts';
 
-/** The last release of Erlang/OTP to which a pid with a large id means the end of the publisher's connection. */
+/** The last Erlang/OTP release in which a pid with a large id kills the publisher's connection. */
 const LAST_NARROW_OTP = 25;
 
-/** A direct reply-to address as the broker writes it. */
+/** A direct reply-to address in the broker's format. */
 async function realAddress({ vhost }: TestInstallation): Promise<string> {
   const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
   await channel.consume(DIRECT_REPLY_TO, () => undefined, { noAck: true });
@@ -20,7 +20,7 @@ async function realAddress({ vhost }: TestInstallation): Promise<string> {
   return String(await delivered);
 }
 
-/** The same address but for the id of the process: only with the creation of the running node does the broker trip. */
+/** The same address with another process id; the broker fails only with the creation of the running node. */
 function withLargeId(address: string): string {
   const [pid = '', key = ''] = address.slice(DIRECT_REPLY_TO.length + 1).split('.');
   const bytes = Buffer.from(pid, 'base64');
@@ -30,7 +30,7 @@ function withLargeId(address: string): string {
 
 describe('a reply address that passes the check and kills the reply connection', () => {
   let otpRelease = 0;
-  // Believing in another Erlang than there is, the agent takes ids that this one cannot decode.
+  // With the check for a newer Erlang, the agent accepts ids that this broker cannot decode.
   const mistaken = (management: Management): Management => ({
     ...management,
     async runningNodes(options) {
@@ -41,7 +41,7 @@ describe('a reply address that passes the check and kills the reply connection',
   });
   const installation = useInstallation({ agent: { wrapManagement: mistaken } });
 
-  it('is dead-lettered after one more try, and everybody else is answered', async function () {
+  it('is dead-lettered after one retry, and all other requests are answered', async function () {
     const { log } = installation();
     if (otpRelease > LAST_NARROW_OTP) skipBecause(this, `no address is known that Erlang/OTP ${otpRelease} trips over`);
     const deadLetters = await installation().deadLetters();

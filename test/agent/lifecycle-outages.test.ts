@@ -12,7 +12,7 @@ import { concurrentTests } from '../support/concurrent-tests.ts';
 
 const OUTAGE_MS = 6_000;
 
-/** How late a store answers that answers late. */
+/** The delay of a slow store, in ms. */
 const LATE_MS = 400;
 
 describe('rotation and expiry through an outage of', function () {
@@ -42,9 +42,9 @@ describe('rotation and expiry through an outage of', function () {
   ];
 
   const outlive = async (outage: Around): Promise<void> => {
-    /** What stands between the agent and its store and broker for the time being. */
+    /** The current fault between the agent and its store and broker. */
     let fault: Around | undefined;
-    /** Tells of each step that the agent takes, or tries to. */
+    /** Emits `step` for each call of the store or the broker. */
     const agent = new EventEmitter();
     const around: Around = (step, call, args) => {
       agent.emit('step');
@@ -55,7 +55,7 @@ describe('rotation and expiry through an outage of', function () {
       wrapStore: (store) => interceptStore(store, around),
       wrapManagement: (management) => interceptManagement(management, around),
     });
-    // It tries again: with so short an interval a broker call has half a second, which a busy machine may take longer for.
+    // Retried, because with such a short interval a broker call times out after half a second.
     const client = installation.client();
     const [living, ending] = [teamNamespace(), teamNamespace()];
     const given = [await claim(client, living)];
@@ -71,7 +71,7 @@ describe('rotation and expiry through an outage of', function () {
     await installation.logged('namespace_deleted', { namespace: ending });
     await closed;
     assert.deepEqual(await objectsOf(installation, ending), []);
-    // Rotated again, and again.
+    // Until it was rotated twice more.
     const generations = new Set<string>();
     while (generations.size < 3) {
       const claimed = await claim(client, living);
@@ -84,10 +84,10 @@ describe('rotation and expiry through an outage of', function () {
     await installation.remove();
   };
 
-  // Each in an installation of its own: they wait for what is due.
+  // Concurrent, each in its own installation: they mostly wait for rotations.
   concurrentTests((it) => {
     for (const [what, outage] of faults) {
-      it(`${what} breaks no credential that was handed out, and is made up for`, () => outlive(outage));
+      it(`${what} invalidates no credentials, and missed work is done afterwards`, () => outlive(outage));
     }
   });
 });

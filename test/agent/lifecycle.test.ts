@@ -13,7 +13,7 @@ import {
 } from '../support/namespace-lifecycle.ts';
 import { linesWith } from '../support/test-log.ts';
 
-describe('the life of a namespace', function () {
+describe('the lifecycle of a namespace', function () {
   this.timeout(60_000);
 
   before('start the shared RabbitMQ', async function () {
@@ -21,7 +21,7 @@ describe('the life of a namespace', function () {
     await sharedBroker();
   });
 
-  it('is rotated without anybody noticing', async () => {
+  it('is rotated without an interruption', async () => {
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 } });
     await installation.start();
     const rpc = await installation.rpc(TEAM);
@@ -32,7 +32,7 @@ describe('the life of a namespace', function () {
     const credentials = [first.connectionString];
     for (const generation of [2, 3]) {
       await installation.logged('namespace_rotated', { namespace, generation });
-      // Handed out before, and promised until after this.
+      // The previous credentials are still promised.
       await assertCredentialsWork({ ...first, connectionString: credentials.at(-1) ?? '' });
       const next = await rpc.request('claim-namespace', { namespace });
       await assertCredentialsWork(next);
@@ -40,11 +40,11 @@ describe('the life of a namespace', function () {
       credentials.push(next.connectionString);
     }
     await assertLoginRefused(first.connectionString);
-    // Whoever is connected stays so.
+    // An open connection stays open.
     await (await held.createChannel()).checkQueue(`queue/${namespace}/one`);
   });
 
-  it('ends when it is not claimed again in time, with all that it owns', async () => {
+  it('is deleted with everything that it owns when it expires', async () => {
     const installation = await makeInstallation({
       settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 3, defaultLifetimeSeconds: 5 },
     });
@@ -70,7 +70,7 @@ describe('the life of a namespace', function () {
     assert.equal(linesWith(installation.log, 'namespace_expiring', { namespace }).length, 1);
   });
 
-  it('ends when its owner releases it, even over a connection of its own, and begins anew with other passwords', async () => {
+  it('is deleted when its owner releases it over its own connection, and gets other passwords at the next claim', async () => {
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 } });
     await installation.start();
     const rpc = await installation.rpc(TEAM);
@@ -94,7 +94,7 @@ describe('the life of a namespace', function () {
     await assertLoginRefused(claimed.connectionString);
   });
 
-  it('goes on after its credentials were revoked, with others', async () => {
+  it('continues with other credentials after a revocation', async () => {
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4 } });
     await installation.start();
     const rpc = await installation.rpc(TEAM);

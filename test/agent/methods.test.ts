@@ -9,7 +9,7 @@ import type { RawReply } from '../support/requester.ts';
 
 const RESULT_FIELDS = ['connectionString', 'created', 'expires', 'namespace', 'reclaimAt'];
 
-/** Checks everything about a reply that is the same for all methods; returns its body. */
+/** Checks what all methods' replies share; returns the body. */
 function resultOf(reply: RawReply, correlationId: string): Record<string, unknown> {
   assert.equal(reply.properties.type, 'result', reply.content.toString());
   assert.equal(reply.properties.contentType, 'application/json');
@@ -30,7 +30,7 @@ describe('methods over AMQP', () => {
     return reply.json;
   };
 
-  it('ping: an unsigned request of anybody', async () => {
+  it('ping: unsigned', async () => {
     const requester = await installation().requester();
     const correlationId = unique('!~id');
     const json = resultOf(await requester.request({ method: 'ping', correlationId }), correlationId);
@@ -81,7 +81,7 @@ describe('methods over AMQP', () => {
     await openConnection(json.connectionString);
   });
 
-  it('claim-namespace: errors stay plain, whatever the reply key', async () => {
+  it('claim-namespace: errors are plain with and without a reply key', async () => {
     const requester = await installation().requester();
     const { publicKey } = await generateReplyKey();
     const body = { namespace: unique('taskcluster-other'), replyKey: publicKey };
@@ -98,7 +98,7 @@ describe('methods over AMQP', () => {
     });
   });
 
-  it('claim-namespace: again, by the claimed account over its own connection', async () => {
+  it('claim-namespace: a re-claim over the connection of the claimed account', async () => {
     const namespace = teamNamespace();
     const first = await claim(namespace);
     const requester = await installation().requester(String(first['connectionString']));
@@ -108,7 +108,7 @@ describe('methods over AMQP', () => {
     assert.equal(again['created'], first['created']);
   });
 
-  it('claim-namespace: the reply comes to a queue of the namespace itself', async () => {
+  it('claim-namespace: a reply to a queue of the namespace', async () => {
     const namespace = teamNamespace();
     const { connectionString } = await claim(namespace);
     const requester = await installation().requester(String(connectionString));
@@ -122,7 +122,7 @@ describe('methods over AMQP', () => {
     assert.equal(resultOf(reply, sent.correlationId)['connectionString'], connectionString);
   });
 
-  it('get-namespace: to anybody, and nothing that is not theirs to know', async () => {
+  it('get-namespace: unsigned, with public fields only', async () => {
     const namespace = teamNamespace();
     const claimed = await claim(namespace, { contact: 'team@example.com' });
     const requester = await installation().requester();
@@ -138,7 +138,7 @@ describe('methods over AMQP', () => {
     assert.equal(missing.json['retryable'], false);
   });
 
-  it('list-namespaces: sorted, page by page, without contacts', async () => {
+  it('list-namespaces: sorted, in pages, without contacts', async () => {
     const names = [teamNamespace(), teamNamespace(), teamNamespace()];
     for (const namespace of names) await claim(namespace, { contact: 'team@example.com' });
     const requester = await installation().requester();
@@ -161,7 +161,7 @@ describe('methods over AMQP', () => {
     for (const name of names) assert.ok(found.includes(name));
   });
 
-  it('a signature that nobody asked for has to be right all the same', async () => {
+  it('an optional signature must be valid', async () => {
     const requester = await installation().requester();
     const right = await requester.request({ method: 'ping', credentials: credentials() });
     assert.equal(right.properties.type, 'result');
@@ -170,7 +170,7 @@ describe('methods over AMQP', () => {
     assert.equal(reply.json['code'], 'AuthenticationFailed');
   });
 
-  it('credentials made for a name with everything that a name may hold pass a message', async () => {
+  it('credentials of a namespace with every allowed character work', async () => {
     const namespace = `${teamNamespace()}_-Z9`;
     const { connectionString } = await claim(namespace);
     const channel = await (await openConnection(String(connectionString))).createConfirmChannel();

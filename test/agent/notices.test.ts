@@ -23,11 +23,11 @@ const CONTACT = 'the.owner@example.org';
 interface Scene {
   readonly installation: TestInstallation;
   readonly store: Store;
-  /** The agent events of the types `notice.…`, as they come. */
+  /** The agent events of the types `notice.…` so far. */
   readonly events: { data: Record<string, unknown> }[];
-  /** Resolves with the first of them. */
-  readonly told: Promise<unknown>;
-  /** Adds a notice of a namespace that was claimed with {@link CONTACT}. */
+  /** Resolves at the first of them. */
+  readonly firstEvent: Promise<unknown>;
+  /** Adds a notice to the owner of a namespace whose contact is {@link CONTACT}. */
   add(): Promise<Notice>;
 }
 
@@ -47,7 +47,7 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, installation.names.eventsExchange, 'notice.#');
   const events: Scene['events'] = [];
-  const told = new Promise<unknown>((resolve, reject) => {
+  const firstEvent = new Promise<unknown>((resolve, reject) => {
     const consume = (message: { content: Buffer } | null): void => {
       if (message === null) return;
       events.push(JSON.parse(message.content.toString()));
@@ -60,7 +60,7 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
     installation,
     store,
     events,
-    told,
+    firstEvent,
     async add() {
       const namespace = teamNamespace();
       await rpc.request('claim-namespace', { namespace, contact: CONTACT });
@@ -77,7 +77,7 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
   };
 }
 
-/** Neither whom a notice is for nor what signs the mail is told to anybody. */
+/** Asserts that logs and events contain neither the address nor a secret. */
 function assertDiscreet({ installation, events }: Scene): void {
   for (const text of [installation.log.join(''), JSON.stringify(events)]) {
     for (const secret of [CONTACT, CLIENT.accessToken, 'mac=']) assert.ok(!text.includes(secret), secret);
@@ -87,7 +87,7 @@ function assertDiscreet({ installation, events }: Scene): void {
 describe('notices to owners', () => {
   useSharedBroker();
 
-  it('are sent soon by the agent, and told in the log without the address', async () => {
+  it('are sent soon, and logged without the address', async () => {
     const scene = await start(WITH_CLIENT, ['notify:email:*']);
     const { id, queue } = await scene.add();
     await scene.installation.logged('notice_sent', { notice: id });
@@ -98,13 +98,13 @@ describe('notices to owners', () => {
     assertDiscreet(scene);
   });
 
-  it('that the client may not send wait for an operator, and then go out', async () => {
+  it('wait while the client lacks the scope, and are sent once it has it', async () => {
     const scene = await start(WITH_CLIENT, []);
     const notice = await scene.add();
     await scene.installation.logged('notice_delayed', { notice: notice.id, error: 'InsufficientScopes' });
     const { store, installation } = scene;
     installation.taskcluster.setClient({ ...CLIENT, scopes: [`notify:email:${CONTACT}`] });
-    // The pause passes.
+    // Makes the next attempt due.
     const waiting = await store.notices.get(notice.id);
     assert.ok(waiting !== undefined && waiting.nextAttemptMs > Date.now() + 500_000);
     const due = { ...waiting, revision: waiting.revision + 1, nextAttemptMs: Date.now() };
@@ -113,7 +113,7 @@ describe('notices to owners', () => {
     assertDiscreet(scene);
   });
 
-  it('that are refused for good are told as an event', async () => {
+  it('cause an event when they are refused permanently', async () => {
     const scene = await start(WITH_CLIENT, ['notify:email:*']);
     scene.installation.taskcluster.behave(
       { mode: 'wrong', status: 400, body: JSON.stringify({ code: 'DenylistedAddress', message: `${CONTACT} is` }) },
@@ -125,7 +125,7 @@ describe('notices to owners', () => {
     assertDiscreet(scene);
   });
 
-  it('cannot be sent without a client: the agent says so when it starts, and of each', async () => {
+  it('fail without a Taskcluster client: the agent logs it at its start and for each notice', async () => {
     const scene = await start({}, []);
     const { installation } = scene;
     await installation.logged('risky_choice', { choice: 'no-notices', msg: /set TASKCLUSTER_CLIENT_ID/ });
@@ -136,8 +136,8 @@ describe('notices to owners', () => {
   });
 });
 
-async function assertEvent({ events, told }: Scene, data: Record<string, unknown>): Promise<void> {
-  await told;
+async function assertEvent({ events, firstEvent }: Scene, data: Record<string, unknown>): Promise<void> {
+  await firstEvent;
   assert.deepEqual(
     events.map((event) => event.data),
     [data],

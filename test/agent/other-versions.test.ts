@@ -5,7 +5,7 @@ import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 
-/** What the broker closes the channel with when something is published to this exchange. */
+/** The error with which the broker closes the channel of a publish to this exchange. */
 async function closingCode(
   connection: ChannelModel,
   exchange: string,
@@ -21,7 +21,7 @@ async function closingCode(
 const consumeReplies = (channel: ConfirmChannel): Promise<unknown> =>
   channel.consume(DIRECT_REPLY_TO, () => undefined, { noAck: true });
 
-/** What the broker closes a connection with; undefined when it lives. */
+/** The error with which the broker closes a connection; undefined while it is open. */
 async function refusalOf(opening: Promise<unknown>): Promise<string | undefined> {
   return await opening.then(
     () => undefined,
@@ -34,15 +34,15 @@ describe('limits of the claimant', () => {
     settings: { claimantLimits: { 'max-connections': 2, 'max-channels': 3 } },
   });
 
-  it('one connection or channel too many is answered with 530', async () => {
+  it('answer one connection or channel too many with 530', async () => {
     const { claimantUrl } = installation();
     const connection = await openConnection(claimantUrl);
     await openConnection(claimantUrl);
-    // amqplib does not tell the code with which a connection is refused.
+    // amqplib does not report the code with which a connection is refused.
     assert.match(String(await refusalOf(openConnection(claimantUrl))), /ConnectionClose/);
     const closed: (Error & { code?: number })[] = [];
     connection.once('error', (error: Error) => closed.push(error));
-    // The broker counts channels a little late.
+    // The broker counts channels with a delay.
     for (let channels = 0; channels < 500 && closed.length === 0; channels += 1) {
       await connection.createChannel().catch(() => undefined);
     }
@@ -53,7 +53,7 @@ describe('limits of the claimant', () => {
 describe('methods and versions that the agent does not have', () => {
   const installation = useInstallation();
 
-  it('a later method is answered with what there is instead, signed or not', async () => {
+  it('an unknown method is answered with the known ones, signed or not', async () => {
     const { taskcluster } = installation();
     const requester = await installation().requester();
     const deadLetters = await installation().deadLetters();
@@ -69,7 +69,7 @@ describe('methods and versions that the agent does not have', () => {
     }
   });
 
-  it('a later version has no exchange: the broker closes the channel with 404, and the next one works', async () => {
+  it('a later version has no exchange: the broker closes the channel with 404, and a new channel works', async () => {
     const { claimantUrl, config } = installation();
     const later = `rpc/${config.id}/v2`;
     const rpc = await installation().rpc(TEAM);
@@ -82,7 +82,7 @@ describe('methods and versions that the agent does not have', () => {
     }
   });
 
-  it('what RabbitMQ answers in the place of the agent', async () => {
+  it('RabbitMQ answers in place of an agent that does not run', async () => {
     const { claimantUrl, names } = installation();
     const connection = await openConnection(claimantUrl);
     assert.equal(await closingCode(connection, 'rpc/no-such-agent/v1', consumeReplies), 403);

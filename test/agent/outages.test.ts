@@ -6,7 +6,7 @@ import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 import type { RawReply } from '../support/requester.ts';
 
-/** What the contract promises to everybody, in ms. */
+/** The contract's limit for an answer, in ms. */
 const PROMISE_MS = 10_000;
 
 function unavailable({ json }: RawReply): void {
@@ -37,19 +37,19 @@ describe('an auth service in trouble', () => {
     ['cuts connections', () => installation().taskcluster.behave({ mode: 'cutting' })],
     ['answers 500', () => installation().taskcluster.behave({ mode: 'failing' })],
     ['answers 404', () => installation().taskcluster.behave({ mode: 'failing', status: 404 })],
-    ['answers with what makes no sense', () => installation().taskcluster.behave({ mode: 'wrong' })],
+    ['answers with an unknown status', () => installation().taskcluster.behave({ mode: 'wrong' })],
     [
       'answers with a web page',
       () => installation().taskcluster.behave({ mode: 'wrong', contentType: 'text/html', body: '<p>Sign in</p>' }),
     ],
     [
-      'says yes to nobody in particular',
+      'authenticates without a client id',
       () => installation().taskcluster.behave({ mode: 'wrong', body: '{"status":"auth-success","scopes":["*"]}' }),
     ],
     ['hangs', () => installation().taskcluster.behave({ mode: 'hanging' })],
   ];
   for (const [what, trouble] of troubles) {
-    it(`that ${what}: Unavailable in time; others are answered meanwhile, and claims after it`, async () => {
+    it(`that ${what}: claims are Unavailable in time, other requests are answered, and later claims succeed`, async () => {
       await trouble();
       const startedMs = performance.now();
       const rpc = await installation().rpc();
@@ -67,12 +67,12 @@ describe('an auth service in trouble', () => {
     });
   }
 
-  it('that is slow is waited for', async () => {
+  it('that is slow: claims wait for it', async () => {
     installation().taskcluster.behave({ mode: 'slow', delayMs: 1500 });
     assert.equal((await claim()).properties.type, 'result');
   });
 
-  it('that hangs for more claims than may be asked about at once holds up nothing else', async () => {
+  it('that hangs for more claims than its concurrency limit: other requests are answered', async () => {
     installation().taskcluster.behave({ mode: 'hanging' });
     const requester = await installation().requester();
     const credentials = installation().taskcluster.credentials(TEAM);
@@ -92,7 +92,7 @@ describe('an auth service in trouble', () => {
 describe('a management API in trouble', () => {
   const calls: (readonly unknown[])[] = [];
   let fault: (() => Promise<never>) | undefined;
-  /** Counts every call, and breaks it when a fault is set. */
+  /** Records every call, and makes it fail when a fault is set. */
   const wrapManagement = (management: Management): Management =>
     new Proxy(management, {
       get: (target, name, receiver) => {
@@ -110,7 +110,7 @@ describe('a management API in trouble', () => {
     fault = undefined;
   });
 
-  it('a first claim is Unavailable, and works as soon as the API is back', async () => {
+  it('a first claim is Unavailable, and succeeds once the API is back', async () => {
     const namespace = teamNamespace();
     const requester = await installation().requester();
     const credentials = installation().taskcluster.credentials(TEAM);
@@ -124,12 +124,12 @@ describe('a management API in trouble', () => {
     await openConnection(String(json['connectionString']));
   });
 
-  it('a re-claim works without it, for it makes no call', async () => {
+  it('a re-claim succeeds, because it makes no call', async () => {
     const namespace = teamNamespace();
     const rpc = await installation().rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace });
     fault = unreachable;
-    // Jobs make calls at times of their own, but none about this namespace.
+    // Jobs make calls too, but none about this namespace.
     const made = () => calls.filter((args) => args.some((name) => String(name).includes(namespace)));
     const before = made();
     const again = await rpc.request('claim-namespace', { namespace });
@@ -137,7 +137,7 @@ describe('a management API in trouble', () => {
     assert.deepEqual(made(), before);
   });
 
-  it('one that hangs: Unavailable in time, others are answered meanwhile', async () => {
+  it('that hangs: a first claim is Unavailable in time, and other requests are answered', async () => {
     fault = () => new Promise(() => undefined);
     const requester = await installation().requester();
     const credentials = installation().taskcluster.credentials(TEAM);
@@ -175,12 +175,12 @@ describe('a store in trouble', () => {
     ['does not answer', () => Promise.reject(new AgentError('StoreUnavailable', 'By a test.')), 'Unavailable'],
     ['hangs', () => new Promise<never>(() => undefined), 'Unavailable'],
     [
-      'throws what nobody expects',
+      'throws an unexpected error',
       () => Promise.reject(new Error('mongodb://u:secret-in-error@h')),
       'InternalServerError',
     ],
   ] as const) {
-    it(`that ${what}: ${code} in time, pings are answered`, async () => {
+    it(`that ${what}: ${code} in time, and pings are answered`, async () => {
       fault = failing;
       const requester = await installation().requester();
       const startedMs = performance.now();

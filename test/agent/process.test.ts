@@ -27,7 +27,7 @@ describe('the agent as a process', function () {
     await sharedBroker();
   });
 
-  it("stops by itself when the broker turns out to be another store's", async () => {
+  it('stops when the broker is marked by another store', async () => {
     const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
     const run = await serve(installation);
     const mark = { storeId: 'another', id: 'another', since: new Date().toISOString() };
@@ -38,7 +38,7 @@ describe('the agent as a process', function () {
     assert.match(run.stderr(), /pulse-agent adopt/);
   });
 
-  it('starts, serves, and on SIGTERM finishes what it holds and exits with 0', async () => {
+  it('starts, serves, and on SIGTERM finishes its requests and exits with 0', async () => {
     const installation = await makeInstallation();
     const { taskcluster } = installation;
     const run = await serve(installation);
@@ -60,7 +60,7 @@ describe('the agent as a process', function () {
     assert.equal(await run.exited, 0);
     assert.match(run.stdout(), /agent_stopped/);
     assert.equal(run.stderr(), '');
-    // One record has the summary, one each what is risky; what is no terminal gets nothing but records.
+    // One line has the summary, and one each a risky choice; without a terminal there are only JSON lines.
     const records = run
       .stdout()
       .trim()
@@ -73,14 +73,14 @@ describe('the agent as a process', function () {
     const choices = records.filter(({ level }) => level === 'warn').map(({ choice }) => choice);
     assert.ok(choices.includes('unsealed-replies'), String(choices));
 
-    // What came too late waits for the next agent.
+    // A request that came too late waits for the next agent.
     const next = await serve(installation);
     assert.equal((await answered).properties.type, 'result');
     next.signal('SIGINT');
     assert.equal(await next.exited, 0);
   });
 
-  it('on a terminal prints its summary for people, too', async function () {
+  it('on a terminal also prints a readable summary', async function () {
     const terminal = findExecutable('script');
     if (terminal === undefined) skipBecause(this, 'there is no script(1), which makes a terminal');
     const { environment } = await makeInstallation();
@@ -106,7 +106,7 @@ describe('the agent as a process', function () {
     assert.match(printed, /agent_stopped/);
   });
 
-  it('that is stuck ends within its deadline, and its request goes to the next', async () => {
+  it('exits at its stop deadline with a stuck request, which the next agent serves', async () => {
     const installation = await makeInstallation({ settings: { stopDeadlineSeconds: 1 } });
     const { taskcluster } = installation;
     taskcluster.behave({ mode: 'hanging' });
@@ -126,7 +126,7 @@ describe('the agent as a process', function () {
     assert.equal(await next.exited, 0);
   });
 
-  it('says every fault of the configuration in a sentence and exits with 2', async () => {
+  it('prints a sentence for every configuration fault and exits with 2', async () => {
     const run = await runCommandLine(['serve'], {
       RABBITMQ_URL: 'http://user:secret-in-url@localhost',
       PULSE_AGENT_SECRET: 'short',
@@ -145,7 +145,7 @@ describe('the agent as a process', function () {
     assert.ok(!run.stderr().includes('secret-in-url') && !run.stderr().includes('short'));
   });
 
-  it('with a wrong password says so in a sentence and exits with 3', async () => {
+  it('prints a sentence about a wrong password and exits with 3', async () => {
     const { environment, vhost } = await makeInstallation();
     const run = await runCommandLine(['serve'], {
       ...environment,
@@ -157,7 +157,7 @@ describe('the agent as a process', function () {
     assert.ok(!`${run.stdout()}${run.stderr()}`.includes('secret-but-wrong'));
   });
 
-  it('refuses a broker that another store has marked, until that is confirmed', async () => {
+  it('refuses a broker that another store has marked, until the operator adopts it', async () => {
     const installation = await makeInstallation();
     const { broker, config, environment } = installation;
     const first = await serve(installation);
@@ -185,7 +185,7 @@ describe('the agent as a process', function () {
     assert.equal(await again.exited, 0);
   });
 
-  it('refuses the folder of a store that another agent holds', async () => {
+  it('refuses the store of another running agent', async () => {
     const installation = await makeInstallation();
     const first = await serve(installation);
     const second = await runCommandLine(['serve'], installation.environment);

@@ -7,7 +7,7 @@ import { linesWith } from '../support/test-log.ts';
 describe('repair of a running installation', function () {
   this.timeout(BROKER_START_MS);
 
-  it('restores what somebody changed while no agent ran, before anything is served, and later at the next pass', async () => {
+  it('restores what changed without an agent before it serves, and later changes at the next reconciliation', async () => {
     const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
     const { broker, config } = installation;
     const agent = await installation.start();
@@ -27,7 +27,7 @@ describe('repair of a running installation', function () {
     await (await connect(connectionString)).close();
   });
 
-  it('makes again what somebody deleted of its own topology, and the backstop', async () => {
+  it('declares its topology and the backstop again after they were deleted', async () => {
     const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
     const { broker, names, config } = installation;
     await installation.start();

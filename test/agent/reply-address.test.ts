@@ -15,7 +15,7 @@ async function claim(installation: TestInstallation, clientId: string, namespace
 describe('reply addresses over AMQP', () => {
   const installation = useInstallation();
 
-  it("a reply is never written into somebody else's queue", async () => {
+  it('a reply never goes to the queue of another client', async () => {
     const { names, vhost, taskcluster } = installation();
     const mine = teamNamespace();
     const theirs = unique('taskcluster-other');
@@ -62,7 +62,7 @@ describe('reply addresses over AMQP', () => {
     await admin.deleteQueue(generated);
   });
 
-  it('a queue of the own namespace is no address for a request that shows no right to it', async () => {
+  it('a queue of a namespace is refused without a request that is authorised for it', async () => {
     const { taskcluster } = installation();
     const namespace = teamNamespace();
     const url = await claim(installation(), TEAM, namespace);
@@ -74,7 +74,7 @@ describe('reply addresses over AMQP', () => {
     const body = { namespace };
     const requests: SentRequest[] = [
       requester.compose({ method: 'ping', replyTo }),
-      // Signed by the owner, but a method that asks for no right.
+      // Signed by the owner, but this method needs no scope.
       requester.compose({ method: 'get-namespace', body, replyTo, credentials: team }),
       requester.compose({ method: 'claim-namespace', body, replyTo }),
       requester.compose({ method: 'claim-namespace', body, replyTo, credentials: taskcluster.credentials(OTHER) }),
@@ -96,7 +96,7 @@ describe('reply addresses over AMQP', () => {
     assert.equal((await requester.channel.checkQueue(replyTo)).messageCount, 0);
   });
 
-  it('an error goes to a queue of the own namespace once the signature and scope are right', async () => {
+  it('an error goes to a queue of the namespace after signature and scope are checked', async () => {
     const { taskcluster } = installation();
     const namespace = teamNamespace();
     const requester = await installation().requester(await claim(installation(), TEAM, namespace));
@@ -109,7 +109,7 @@ describe('reply addresses over AMQP', () => {
     assert.equal(json['code'], 'InputError');
   });
 
-  it('a queue of the own namespace that is not there: the request is dead-lettered, and the claim holds', async () => {
+  it('a queue that does not exist: the request is dead-lettered, and the claim is valid', async () => {
     const { taskcluster } = installation();
     const namespace = teamNamespace();
     const requester = await installation().requester();
@@ -124,7 +124,7 @@ describe('reply addresses over AMQP', () => {
     await claim(installation(), TEAM, namespace);
   });
 
-  it('forged direct reply-to addresses cut nothing and hold nobody up', async () => {
+  it('forged direct reply-to addresses close no connection and delay no client', async () => {
     const { broker, log } = installation();
     const node = `reply@${nodeNameHash(broker.nodeName)}`;
     const good = { node };
@@ -166,7 +166,7 @@ describe('reply addresses over AMQP', () => {
     );
   });
 
-  it('a requester that is gone costs nothing but its own answer', async () => {
+  it('only its own answer is lost when a requester disconnects', async () => {
     const { taskcluster, agent } = installation();
     const namespace = teamNamespace();
     const requester = await installation().requester();
@@ -175,7 +175,7 @@ describe('reply addresses over AMQP', () => {
     await requester.publish(requester.compose({ method: 'claim-namespace', body: { namespace }, credentials }));
     await requester.connection.close();
     const rpc = await installation().rpc(TEAM);
-    // Claims of one namespace are served side by side; this one was sent later and waits as long.
+    // Claims of one namespace are served concurrently; this one was sent later and takes as long.
     await rpc.request('claim-namespace', { namespace });
     taskcluster.behave({ mode: 'normal' });
     assert.equal((await rpc.request('ping', {})).alive, true);
@@ -184,17 +184,17 @@ describe('reply addresses over AMQP', () => {
 });
 
 describe('messages that did not come through the rpc exchange', () => {
-  // Without broker events, which make the agent remove the binding before a message passes it.
+  // Without broker events, on which the agent would remove the binding before a message uses it.
   const installation = useInstallation({ settings: { eventVhost: unique('nowhere') } });
 
-  it('are not served: neither by a foreign exchange bound into it, nor written into the queue', async () => {
+  it('are not served, neither from a foreign exchange bound to it nor from the queue directly', async () => {
     const { names, vhost, taskcluster } = installation();
     const namespace = teamNamespace();
     const url = await claim(installation(), TEAM, namespace);
     const requester = await installation().requester(url);
     const foreign = `exchange/${namespace}/foreign`;
     await requester.channel.assertExchange(foreign, 'fanout');
-    // The broker lets whoever may write to an exchange bind into it what he may read.
+    // A user with write on an exchange may bind any exchange that it can read to it.
     await requester.channel.bindExchange(names.rpcExchange, foreign, 'ping');
     const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
 

@@ -9,7 +9,7 @@ import { unique } from '../support/folders.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
-/** Claims, and then nobody serves any more. */
+/** Claims, and stops the agent. */
 async function claimAndStop(installation: TestInstallation, namespaces: readonly string[]): Promise<string[]> {
   const agent = await installation.start();
   const rpc = await installation.rpc(TEAM);
@@ -28,7 +28,7 @@ async function assertUseless(url: string): Promise<void> {
 describe('revocation without a request', function () {
   this.timeout(BROKER_START_MS);
 
-  it('works with the request queue gone and no agent: connections are closed, the password is useless, it is written down', async () => {
+  it('works without agent and request queue: connections are closed, the password is changed, and it is audited', async () => {
     const installation = await makeInstallation();
     const { broker, vhost, names, environment } = installation;
     const namespace = teamNamespace();
@@ -64,14 +64,14 @@ describe('revocation without a request', function () {
     assert.equal(last['action'], 'revocation');
     assert.deepEqual(last['details'], { revokedUntil });
 
-    // An agent that comes later keeps to it.
+    // An agent that starts later respects it.
     await installation.start();
     await assert.rejects((await installation.rpc(TEAM)).request('claim-namespace', { namespace }), {
       code: 'RequestConflict',
     });
   });
 
-  it('revokes all, and goes on where it was broken off', async () => {
+  it('revokes all namespaces, and resumes after an interruption', async () => {
     const installation = await makeInstallation();
     const { environment } = installation;
     const namespaces = [1, 2, 3].map((n) => `${unique('taskcluster-team')}-${n}`).toSorted();
@@ -87,7 +87,7 @@ describe('revocation without a request', function () {
     await assertUseless(urls[0] ?? '');
   });
 
-  it('refuses to be called in two minds', async () => {
+  it('refuses contradictory arguments', async () => {
     for (const args of [
       ['revoke'],
       ['revoke', 'taskcluster-x', '--all'],
@@ -99,7 +99,7 @@ describe('revocation without a request', function () {
     }
   });
 
-  it('says that the agent on LMDB must be stopped first', async () => {
+  it('requires that the agent on LMDB is stopped', async () => {
     const installation = await makeInstallation();
     await installation.start();
     const run = await runCommandLine(['revoke', '--all', '--yes'], installation.environment);

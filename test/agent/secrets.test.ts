@@ -18,14 +18,14 @@ describe('secrets', () => {
     await sharedBroker();
   });
 
-  it('are in no log, event, dead letter or store, whatever goes right or wrong', async () => {
+  it('are in no log, event, dead letter or store, for successes and failures', async () => {
     const installation = await makeInstallation();
     const { broker, config, environment, names, taskcluster, vhost } = installation;
     let breakNextCall = false;
     const wrapManagement = (management: Management): Management => ({
       ...management,
       putUser: (name, user, options) =>
-        // A real refusal of the real API, with the real request behind it.
+        // A refusal of the real API.
         breakNextCall ? management.putUser('', user, options) : management.putUser(name, user, options),
     });
     const agent = await installation.start({ wrapManagement });

@@ -19,7 +19,7 @@ describe('signatures over AMQP', () => {
   const installation = useInstallation();
   const team = () => installation().taskcluster.credentials(TEAM);
 
-  /** A claim of the team that is right but for what is given. */
+  /** A valid claim of the team, except for what is given. */
   const claim = async (signed: Partial<SigningInput>, credentials: ClientCredentials = team()): Promise<RawReply> => {
     const requester = await installation().requester();
     const body = { namespace: teamNamespace() };
@@ -41,13 +41,13 @@ describe('signatures over AMQP', () => {
     it(`AuthenticationFailed: ${what}`, async () => refused(await claim(signed()), reason));
   }
 
-  it('a time within the allowed difference is right', async () => {
+  it('a time within the allowed difference is accepted', async () => {
     for (const fromNow of [-295, 295]) {
       assert.equal((await claim({ timestampSeconds: seconds(fromNow) })).properties.type, 'result');
     }
   });
 
-  it('AuthenticationFailed: no signature, or headers that only look like one', async () => {
+  it('AuthenticationFailed: no signature, or a malformed header', async () => {
     const requester = await installation().requester();
     const body = { namespace: teamNamespace() };
     const content = Buffer.from(JSON.stringify(body));
@@ -55,7 +55,7 @@ describe('signatures over AMQP', () => {
     const { audience } = installation().config;
     const resource = `/v1/claim-namespace?replyTo=${DIRECT_REPLY_TO}&correlationId=${correlationId}`;
     const { clientId: id, accessToken: key } = team();
-    /** Signed by Taskcluster's own library, and right for Taskcluster, whatever the options. */
+    /** Signed with Taskcluster's own library, and valid for Taskcluster with all these options. */
     const byHawk = (options: object): string =>
       hawk.header(`https://${audience}:443${resource}`, 'POST', {
         credentials: { id, key, algorithm: 'sha256' },
@@ -91,7 +91,7 @@ describe('signatures over AMQP', () => {
     assert.equal((await requester.request(sent)).properties.type, 'result', 'the one that is right');
   });
 
-  it('what cannot be right costs no call to Taskcluster', async () => {
+  it('an obviously invalid signature causes no call to Taskcluster', async () => {
     const { calls } = installation().taskcluster;
     const before = calls.authenticateHawk;
     await claim({ timestampSeconds: seconds(-400) });
@@ -105,7 +105,7 @@ describe('signatures over AMQP', () => {
     assert.equal(calls.authenticateHawk, before + 1);
   });
 
-  it('temporary credentials, named or not, with their certificate; not without, and not with more scopes', async () => {
+  it('temporary credentials, named or not, need their certificate and have only its scopes', async () => {
     const namespace = teamNamespace();
     const times = { start: taskclusterClient.fromNow('-1 minute'), expiry: taskclusterClient.fromNow('1 hour') };
     const make = (options: { scopes: string[]; clientId?: string; start?: Date; expiry?: Date }) =>
@@ -129,7 +129,7 @@ describe('signatures over AMQP', () => {
     refused(await request(make({ scopes, ...past })), /expiry < now/);
   });
 
-  it('authorizedScopes narrow what a client may do', async () => {
+  it('authorizedScopes limit what a client may do', async () => {
     const namespace = teamNamespace();
     const requester = await installation().requester();
     const request = (authorizedScopes: string[]) =>
@@ -192,7 +192,7 @@ describe('signatures over AMQP', () => {
     assert.equal(json['state'], 'active');
   });
 
-  it('a signature that proved wrong takes no nonce', async () => {
+  it('an invalid signature uses no nonce', async () => {
     const requester = await installation().requester();
     const body = { namespace: teamNamespace() };
     const nonce = 'used-by-a-forger';
@@ -207,7 +207,7 @@ describe('signatures over AMQP', () => {
     assert.equal(properties.type, 'result');
   });
 
-  it('the user of the broker who sent a request is in the log, and cannot be made up', async () => {
+  it('the RabbitMQ user of a request is logged, and cannot be forged', async () => {
     const requester = await installation().requester();
     const { claimantUser } = installation().names;
     const sent = requester.compose({ method: 'ping', options: { userId: claimantUser } });

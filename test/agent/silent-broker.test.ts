@@ -7,7 +7,7 @@ import { waitUntil } from '../support/watched-installation.ts';
 
 const STOP_DEADLINE_SECONDS = 2;
 
-/** What it may take beyond its deadline, in ms: 2.5 s for connections that do not answer, and the machine may be busy. */
+/** The time beyond its deadline that a stop may take, in ms: 2.5 s for silent connections, and a reserve. */
 const GRACE_MS = 8_000;
 
 describe('a stop while RabbitMQ does not answer', function () {
@@ -21,7 +21,7 @@ describe('a stop while RabbitMQ does not answer', function () {
     readonly management: TcpRelay;
   }
 
-  /** An installation whose agent reaches its broker by relays; clients do not need them. */
+  /** An installation whose agent, but not its clients, reaches the broker through relays. */
   async function makeBehindRelays(): Promise<Omit<Behind, 'agent'>> {
     const { amqpPort, managementPort } = await sharedBroker();
     const [amqp, management] = [await makeRelay(amqpPort), await makeRelay(managementPort)];
@@ -45,7 +45,7 @@ describe('a stop while RabbitMQ does not answer', function () {
     await waitUntil(() => amqp.open() === 0 && management.open() === 0, 'no connection is left open');
   }
 
-  it('ends in time with a request in hand', async () => {
+  it('finishes in time with a request in hand', async () => {
     const behind = await startBehindRelays();
     const { taskcluster } = behind.installation;
     taskcluster.behave({ mode: 'hanging' });
@@ -59,14 +59,14 @@ describe('a stop while RabbitMQ does not answer', function () {
     await assertStopsInTime(behind);
   });
 
-  it('ends in time when the management API is silent as well', async () => {
+  it('finishes in time when the management API is silent too', async () => {
     const behind = await startBehindRelays();
     behind.amqp.stall();
     behind.management.stall();
     await assertStopsInTime(behind);
   });
 
-  it('ends in time when its connections were lost and RabbitMQ lets it in no more', async () => {
+  it('finishes in time when the connections were lost and RabbitMQ accepts no new ones', async () => {
     const behind = await startBehindRelays();
     behind.amqp.cut();
     behind.amqp.stall();
@@ -74,7 +74,7 @@ describe('a stop while RabbitMQ does not answer', function () {
     await assertStopsInTime(behind);
   });
 
-  it('ends at once while it starts and is let in by nobody', async () => {
+  it('finishes immediately while the agent starts and cannot connect', async () => {
     const { installation, amqp } = await makeBehindRelays();
     amqp.stall();
     const stopping = new AbortController();

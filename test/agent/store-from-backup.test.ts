@@ -15,7 +15,7 @@ import { linesWith } from '../support/test-log.ts';
 describe('a store', function () {
   this.timeout(BROKER_START_MS);
 
-  it('from a backup disturbs nobody: records are brought up to the broker, what has none is told and heals by a claim', async () => {
+  it('from a backup interrupts no client: its records are advanced, unknown users are logged, and a claim restores them', async () => {
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 6 } });
     const folder = installation.config.storeUrl.reveal().slice('lmdb:'.length);
     const [old, unclaimed] = [teamNamespace(), teamNamespace()];
@@ -35,26 +35,26 @@ describe('a store', function () {
     rmSync(folder, { recursive: true });
     cpSync(`${folder}-backup`, folder, { recursive: true });
 
-    const said = installation.log.length;
+    const logged = installation.log.length;
     await installation.start();
-    const lines = installation.log.slice(said);
+    const lines = installation.log.slice(logged);
     assert.ok(linesWith(lines, 'record_advanced', { namespace: old }).length > 0);
     assert.ok(linesWith(lines, 'unknown_users', { users: RegExp(`${unclaimed}-1`) }).length > 0);
     await assertHonoured(before, assertCredentialsWork);
-    // Nobody knows until when its password was promised, so it works for as long as nobody claims.
+    // Until when its password was promised is unknown, so it works until the next claim.
     await assertCredentialsWork(later);
     const again = await claim(rpc, old);
     assert.notEqual(again.connectionString, first.connectionString);
     await assertCredentialsWork(again);
     await assertHonoured(before, assertCredentialsWork);
-    const healed = await claim(rpc, unclaimed);
-    await assertCredentialsWork(healed);
+    const restored = await claim(rpc, unclaimed);
+    await assertCredentialsWork(restored);
     for (const namespace of [old, unclaimed]) {
       assert.ok((await objectsOf(installation, namespace)).includes(`queue/${namespace}/one`), 'no queue is lost');
     }
   });
 
-  it('that is lost is told in a sentence; when an operator says so the new one takes over, and claims heal', async () => {
+  it('that was lost is reported in a sentence; after `adopt` a new one takes over, and claims restore the namespaces', async () => {
     const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 600 } });
     const folder = installation.config.storeUrl.reveal().slice('lmdb:'.length);
     const namespace = teamNamespace();
@@ -82,7 +82,7 @@ async function claim(rpc: Rpc, namespace: string): Promise<Claimed> {
   return await rpc.request('claim-namespace', { namespace });
 }
 
-/** As `pulse-agent adopt` does. */
+/** Does what `pulse-agent adopt` does. */
 async function adopt({ config }: TestInstallation): Promise<void> {
   const management = openManagement(config);
   const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });

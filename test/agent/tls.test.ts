@@ -17,7 +17,7 @@ import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeTlsRelay } from '../support/tls-relay.ts';
 import { waitUntil } from '../support/watched-installation.ts';
 
-describe('an agent among servers whose certificates are signed by a private CA', function () {
+describe('an agent with a private CA', function () {
   this.timeout(120_000);
   const mongodb = useSharedMongoDB();
   let certificates: Certificates;
@@ -49,7 +49,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
   });
   after(async () => await broker?.kill());
 
-  /** An installation whose agent finds everything by TLS. The secrets are in files, as in a container. */
+  /** An installation that uses TLS everywhere. Secrets are in files, as in a container. */
   const prepare = async () => {
     const installation = await makeInstallation({ broker });
     const { vhost, taskcluster, environment } = installation;
@@ -88,7 +88,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
     };
   };
 
-  it('reaches all of them by TLS alone, and its clients connect by TLS', async () => {
+  it('connects to all servers with TLS, and so do its clients', async () => {
     const { installation, environment } = await prepare();
     const run = await runCommandLine(['serve'], environment);
     await run.printed('agent_started');
@@ -100,7 +100,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
     await client.close();
 
     let connections: { user: string; ssl: boolean; user_provided_name?: string }[] = [];
-    // A connection is listed up to five seconds late.
+    // A connection is listed after up to five seconds.
     await waitUntil(async () => {
       const { body } = await manage(broker, 'GET', `/connections`);
       connections = (body as typeof connections).filter(
@@ -116,7 +116,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
     assert.equal(await run.exited, 0);
   });
 
-  it('does not start without the CA, at once and with a sentence that says what is missing', async () => {
+  it('fails to start without the CA, immediately and with a sentence about what is missing', async () => {
     const { environment } = await prepare();
     const { RABBITMQ_CA_FILE: _left, NODE_EXTRA_CA_CERTS: _out, ...rest } = environment;
     const config = loadConfig(rest);
@@ -128,7 +128,7 @@ describe('an agent among servers whose certificates are signed by a private CA',
     });
   });
 
-  it('trusts no certificate of another CA', async () => {
+  it('rejects a certificate of another CA', async () => {
     const { environment } = await prepare();
     const config = loadConfig({ ...environment, RABBITMQ_CA_FILE: makeCertificates().caFile });
     await assert.rejects(startAgent(config, { log: createLog({ id: 'a', logLevel: 'silent' }) }), /certificate/);

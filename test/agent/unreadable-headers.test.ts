@@ -4,7 +4,7 @@ import { cutConnections } from '../support/broker.ts';
 import { nestedTable, publishRaw, type RawMessage } from '../support/raw-amqp.ts';
 import { linesWith } from '../support/test-log.ts';
 
-/** Deep enough for amqplib's decoder, which works on the stack, to fail. The broker takes seconds for much deeper ones. */
+/** Deep enough to overflow the stack of amqplib's recursive decoder; the broker needs seconds for much deeper ones. */
 const DEPTH = 6_000;
 
 async function cutAgentConnections(installation: TestInstallation): Promise<void> {
@@ -13,9 +13,9 @@ async function cutAgentConnections(installation: TestInstallation): Promise<void
   await installation.logged('reply_connection_lost');
 }
 
-describe('properties that are no text', () => {
+describe('properties that are not UTF-8', () => {
   const installation = useInstallation();
-  // Read as UTF-8 each byte becomes a character of three bytes, and AMQP carries 255.
+  // Decoded as UTF-8, each byte becomes a character of three bytes, which exceeds AMQP's limit of 255.
   const bytes = Buffer.alloc(255, 0xff);
 
   const messages: readonly (readonly [string, Partial<RawMessage>])[] = [
@@ -24,9 +24,9 @@ describe('properties that are no text', () => {
     ['routing key', { routingKey: bytes }],
   ];
   for (const [what, message] of messages) {
-    it(`${what}: dead-lettered, and nobody else notices`, async () => {
+    it(`${what}: dead-lettered, without an effect on other requests`, async () => {
       const { names, claimantUrl, log } = installation();
-      const told = log.length;
+      const before = log.length;
       const whole = {
         exchange: names.rpcExchange,
         routingKey: 'ping',
@@ -36,10 +36,10 @@ describe('properties that are no text', () => {
       await publishRaw(claimantUrl, { ...whole, ...message });
       const correlationId = message.correlationId === bytes ? /\ufffd/ : what;
       await installation().logged('request_served', { sent: 'dead-lettered', correlationId });
-      // What is sent again after a reconnect must not hold up the others either.
+      // Its retry after a reconnect must not delay other replies either.
       await cutAgentConnections(installation());
       assert.equal((await (await installation().rpc()).request('ping', {})).alive, true);
-      assert.deepEqual(linesWith(log.slice(told), 'reply_channel_closed'), []);
+      assert.deepEqual(linesWith(log.slice(before), 'reply_channel_closed'), []);
     });
   }
 });
@@ -48,7 +48,7 @@ describe('headers that cannot be decoded', () => {
   const installation = useInstallation();
 
   for (const method of ['ping', 'make-coffee']) {
-    it(`${method} with arrays in arrays: dead-lettered, and nobody else notices`, async () => {
+    it(`${method} with nested arrays: dead-lettered, without an effect on other requests`, async () => {
       const { names, claimantUrl, log } = installation();
       const rpc = await installation().rpc();
       const others = Array.from({ length: 50 }, () => rpc.request('ping', {}));
@@ -61,8 +61,7 @@ describe('headers that cannot be decoded', () => {
         lost.flatMap((code) => linesWith(log, code)),
         [],
       );
-      // One of an unknown method goes to the dead letters as it is, by the alternate exchange: no client like this one
-      // could look for it there.
+      // The alternate exchange dead-letters an unknown method unchanged, so this client could not decode it either.
       if (method === 'make-coffee') return;
       const deadLetters = await installation().deadLetters();
       const letter = await deadLetters.find(({ fields }) => fields.routingKey === method);

@@ -24,17 +24,17 @@ function kindsOfMails({ taskcluster }: TestInstallation): string[] {
   return taskcluster.mails.map(({ subject }) => kinds.find(([text]) => text.test(subject))?.[1] ?? subject);
 }
 
-describe('watching on a bad day', function () {
+describe('watching queues through faults', function () {
   this.timeout(180_000);
   useSharedBroker();
 
-  it('keeps a queue that is drained between the look and the deletion, and tells nobody that it was deleted', async () => {
+  it('keeps a queue that is drained between decision and deletion, and reports no deletion', async () => {
     const installation = await makeWatchedInstallation();
     let added = 0;
     let drain = async (): Promise<unknown> => undefined;
     const around: Around = async (step, call) => {
       const result = await call();
-      // The first notice is the warning, the second one that of the deletion: the agent has decided to delete.
+      // The first notice is the warning, the second one the deletion: the agent has decided to delete.
       if (step === 'notices.add' && (added += 1) === 2) await drain();
       return result;
     };
@@ -50,12 +50,12 @@ describe('watching on a bad day', function () {
     assert.equal(added, 3);
     assert.deepEqual(kindsOfMails(installation), ['warning', 'recovered']);
     assert.equal(await queueExists(installation, queue), true);
-    // It is watched as before.
+    // It is still watched.
     await team.fill(queue, 60);
     await events.of('queue.deleted', queue);
   });
 
-  it('counts what consumers hold, and sees a huge message as one', async () => {
+  it('counts unacknowledged messages, and a huge message as one', async () => {
     const installation = await makeWatchedInstallation();
     await installation.start();
     const events = await collectEvents(installation);
@@ -75,14 +75,14 @@ describe('watching on a bad day', function () {
     );
   });
 
-  it('does nothing about a queue that is down, whatever RabbitMQ says is in it, and goes on when it is up', async () => {
+  it('ignores a queue that is down, whatever its reported depth, and continues when it is up', async () => {
     const installation = await makeWatchedInstallation();
     const { broker, config } = installation;
     let queue = '';
     let goingDown: Promise<void> | undefined;
     const around: Around = async (step, call, [alert]) => {
       const { queue: about, level } = (alert ?? {}) as { queue?: string; level?: string };
-      // The agent has decided to delete it, and looks once more.
+      // The agent has decided to delete it, and confirms the depth.
       if (step === 'queueAlerts.replace' && about === queue && level === 'over') {
         goingDown ??= setQuorumQueue(broker, config.vhost, queue, 'down');
         await goingDown;
@@ -97,7 +97,7 @@ describe('watching on a bad day', function () {
     await team.fill(queue, 60);
     await waitUntil(() => goingDown !== undefined, 'the decision to delete it');
     await goingDown;
-    // What is deep by what consumers hold is looked at in the same way, and as long.
+    // A queue that is deep with unacknowledged messages is confirmed in the same way.
     const control = `queue/${team.namespace}/control`;
     await team.channel.assertQueue(control);
     await team.channel.consume(control, () => undefined);
@@ -108,11 +108,11 @@ describe('watching on a bad day', function () {
     assert.ok(!told().includes('queue.deleted'));
     await setQuorumQueue(broker, config.vhost, queue, 'up');
     await events.of('queue.deleted', queue);
-    // On its way down or up RabbitMQ may tell 0 of a quorum queue for a moment: then it seems drained, and is warned of anew.
+    // While a quorum queue goes down or up, RabbitMQ may report 0 messages: then it seems drained, and is warned about again.
     assert.match(told().join(' '), /^queue\.warning( queue\.recovered queue\.warning)* queue\.deleted$/);
   });
 
-  it('deletes a queue that only one connection may use together with it, and tells its client why', async () => {
+  it('deletes an exclusive queue with its connection, which is closed with the reason', async () => {
     const installation = await makeWatchedInstallation();
     await installation.start();
     const events = await collectEvents(installation);
@@ -132,22 +132,22 @@ describe('watching on a bad day', function () {
     assert.equal(await queueExists(installation, queue), false);
   });
 
-  it('goes on while the notifier hangs; what it could not send is sent once it works', async () => {
+  it('continues while the notify service hangs, and sends the mails once it answers', async () => {
     const installation = await makeWatchedInstallation();
     installation.taskcluster.behave({ mode: 'hanging' }, 'notify');
     await installation.start();
     const events = await collectEvents(installation);
     const told = await claimTeam(installation, 'owner@example.org');
-    const untold = await claimTeam(installation);
+    const withoutContact = await claimTeam(installation);
     const waits = `queue/${told.namespace}/waits`;
     await told.channel.assertQueue(waits);
     await told.fill(waits, 60);
     await events.of('queue.warning', waits);
     await waitUntil(() => installation.taskcluster.calls.email > 0, 'a try to send');
     for (let round = 0; round < 3; round += 1) {
-      const queue = `queue/${untold.namespace}/goes-on-${round}`;
-      await untold.channel.assertQueue(queue);
-      await untold.fill(queue, 60);
+      const queue = `queue/${withoutContact.namespace}/goes-on-${round}`;
+      await withoutContact.channel.assertQueue(queue);
+      await withoutContact.fill(queue, 60);
       await events.of('queue.deleted', queue);
     }
     installation.taskcluster.behave({ mode: 'normal' }, 'notify');
@@ -156,7 +156,7 @@ describe('watching on a bad day', function () {
     assert.deepEqual(kindsOfMails(installation), ['warning', 'deletion']);
   });
 
-  it('lives on surveys where there is no event exchange', async () => {
+  it('works with surveys alone where there is no event exchange', async () => {
     const installation = await makeWatchedInstallation({ settings: { eventVhost: unique('nowhere') } });
     await installation.start();
     await installation.logged('broker_events_unavailable');
@@ -169,7 +169,7 @@ describe('watching on a bad day', function () {
     await events.of('queue.deleted', queue);
   });
 
-  it('forgets the alerts of a namespace that ends', async () => {
+  it('deletes the alerts of a deleted namespace', async () => {
     const installation = await makeWatchedInstallation({ settings: { rotationIntervalSeconds: 4 } });
     let removed = 0;
     const around: Around = async (step, call) => {
@@ -201,7 +201,7 @@ describe('two agents that watch the same queues', function () {
   useSharedBroker();
   const mongodb = useSharedMongoDB();
 
-  it('warn of each once, delete it once and send each mail once', async () => {
+  it('warn about each once, delete it once and send each mail once', async () => {
     const installation = await makeWatchedInstallation({ environment: { STORE_URL: mongoDatabase(mongodb()) } });
     const deletions: string[] = [];
     const wrapManagement = (management: Management): Management => ({

@@ -14,7 +14,7 @@ import {
 } from '../support/watched-installation.ts';
 import { linesWith } from '../support/test-log.ts';
 
-/** A gate that is closed until it is opened. */
+/** A gate, closed at first. */
 function makeGate(): { open: () => void; passed: Promise<void> } {
   let open = (): void => undefined;
   const passed = new Promise<void>((resolve) => {
@@ -23,7 +23,7 @@ function makeGate(): { open: () => void; passed: Promise<void> } {
   return { open, passed };
 }
 
-describe('watching on a broker that fails', function () {
+describe('watching queues through faults of the broker', function () {
   this.timeout(180_000);
   let broker: LocalRabbitMQ;
   before('start a RabbitMQ of its own', async function () {
@@ -33,7 +33,7 @@ describe('watching on a broker that fails', function () {
   });
   after('stop it', () => broker.kill());
 
-  it('deletes during an alarm; the events come after it, or are in the log', async () => {
+  it('deletes during an alarm; the events are published afterwards, or logged', async () => {
     const installation = await makeWatchedInstallation({ broker });
     const gate = makeGate();
     const around: Around = async (step, call) => {
@@ -52,14 +52,14 @@ describe('watching on a broker that fails', function () {
     await waitUntil(async () => !(await queueExists(installation, queue)), 'the deletion');
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
     await installation.logged('alarm_cleared');
-    const isTold = (type: string): boolean =>
+    const isReported = (type: string): boolean =>
       events.seen.some((event) => event.type === type && event.subject === queue) ||
       linesWith(installation.log, 'event_not_published', { type }).length > 0;
-    await waitUntil(() => isTold('queue.warning') && isTold('queue.deleted'), 'both events');
+    await waitUntil(() => isReported('queue.warning') && isReported('queue.deleted'), 'both events');
     await installation.remove();
   });
 
-  it('sees queues while the event exchange is switched off, and takes its events up again when it is on', async () => {
+  it('watches queues while the event exchange is disabled, and consumes events again once it is enabled', async () => {
     const installation = await makeWatchedInstallation({ broker });
     let areSurveysOff = false;
     const wrapManagement = (management: Management): Management =>
@@ -68,8 +68,8 @@ describe('watching on a broker that fails', function () {
         return await call();
       });
     await installation.start({ wrapManagement });
-    const flowed = (): number => linesWith(installation.log, 'broker_events_started').length;
-    await waitUntil(() => flowed() === 1, 'broker events');
+    const starts = (): number => linesWith(installation.log, 'broker_events_started').length;
+    await waitUntil(() => starts() === 1, 'broker events');
     const events = await collectEvents(installation);
     const team = await claimTeam(installation);
     const queueOf = (name: string): string => `queue/${team.namespace}/${name}`;
@@ -83,8 +83,8 @@ describe('watching on a broker that fails', function () {
     await growTo('without', 60);
     await events.of('queue.deleted', queueOf('without'));
     await broker.rabbitmqPlugins(['enable', 'rabbitmq_event_exchange']);
-    await waitUntil(() => flowed() === 2, 'broker events again');
-    // Nothing but an event can tell the agent of this one.
+    await waitUntil(() => starts() === 2, 'broker events again');
+    // Without surveys, only an event can report this one.
     areSurveysOff = true;
     await growTo('after', 30);
     await events.of('queue.warning', queueOf('after'));

@@ -25,7 +25,7 @@ describe('a watched queue', function () {
   const mailsTo = (address: string): string[] =>
     installation.taskcluster.mails.filter((mail) => mail.address === address).map(({ subject }) => subject);
 
-  it('is warned of once, then deleted, and its owner is told by mail', async () => {
+  it('is warned about once, then deleted, and its owner gets mails', async () => {
     const team = await claimTeam(installation, 'grown@example.org');
     const queue = `queue/${team.namespace}/grown`;
     await team.channel.assertQueue(queue);
@@ -47,7 +47,7 @@ describe('a watched queue', function () {
     assert.equal(events.seen.filter(({ type, subject }) => subject === queue && type === 'queue.warning').length, 1);
   });
 
-  it('that is far too deep at once is warned of first', async () => {
+  it('is warned about first even if it is already past the deletion threshold', async () => {
     const team = await claimTeam(installation, 'burst@example.org');
     const queue = `queue/${team.namespace}/burst`;
     await team.channel.assertQueue(queue);
@@ -59,7 +59,7 @@ describe('a watched queue', function () {
     assert.match(mailsTo('burst@example.org')[0] ?? '', /growing too large/);
   });
 
-  it('recovers when it is drained, and is warned of anew when it grows again', async () => {
+  it('recovers when it is drained, and is warned about again when it grows again', async () => {
     const team = await claimTeam(installation);
     const queue = `queue/${team.namespace}/recovers`;
     await team.channel.assertQueue(queue);
@@ -75,7 +75,7 @@ describe('a watched queue', function () {
     );
   });
 
-  it('without a contact is deleted, with events alone', async () => {
+  it('without a contact is deleted with events only', async () => {
     const team = await claimTeam(installation);
     const queue = `queue/${team.namespace}/quiet`;
     await team.channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } });
@@ -84,7 +84,7 @@ describe('a watched queue', function () {
     await events.of('queue.deleted', queue);
   });
 
-  it('is left alone outside of every namespace, where it is exempt, and as a stream', async () => {
+  it('is ignored outside all namespaces, when it is exempt, and as a stream', async () => {
     const team = await claimTeam(installation);
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
     const outside = ['outside', `queue/taskcluster-nobody/jobs`, `queue/${installation.config.id}/v1/own`];
@@ -101,7 +101,7 @@ describe('a watched queue', function () {
       await team.channel.assertQueue(queue);
       await team.fill(queue, 60);
     }
-    // It is over when a queue that was filled later was deleted.
+    // A queue that was filled later has been deleted, so this one was checked.
     const control = `queue/${team.namespace}/control`;
     await team.channel.assertQueue(control);
     await team.fill(control, 60);
