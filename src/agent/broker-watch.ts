@@ -1,6 +1,6 @@
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { type BrokerEventsConsumer, consumeBrokerEvents } from '../broker/amqp/broker-events-consumer.ts';
+import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
 import type { BindingRemover } from '../broker/foreign-bindings.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
@@ -38,7 +38,6 @@ export function createBrokerWatch(
 ): BrokerWatch {
   const { config, management, clock, log, jobs, reporters, lifecycle } = context;
   const { bindings, queues } = parts;
-  let consumer: BrokerEventsConsumer | undefined;
   const alarms = createAlarms({
     clock,
     listAlarms: () => management.listAlarms(),
@@ -63,42 +62,39 @@ export function createBrokerWatch(
     queues,
     reporters,
   });
-  const consume = (): Promise<BrokerEventsConsumer> =>
-    consumeBrokerEvents({
-      amqpUrl: config.rabbitmqUrl,
-      ca: config.rabbitmqCa,
-      id: config.id,
-      eventVhost: config.eventVhost,
-      management,
-      onEvent(event) {
-        parts.onEvent?.(event);
-        return react(event);
-      },
-      onFlowing() {
-        log.info({ code: 'broker_events_started', eventVhost: config.eventVhost }, 'consuming broker events');
-        refreshAlarms();
-        // Events may have been lost before.
-        inspectAllSoon(jobs);
-      },
-      onMissing(error) {
-        log.error(
-          { code: 'broker_events_unavailable', err: error },
-          'broker events unavailable; external changes are detected only by periodic reconciliation',
-        );
-        refreshAlarms();
-      },
-      onError: (error) =>
-        log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
-    });
+  const consumer = createBrokerEventsConsumer({
+    amqpUrl: config.rabbitmqUrl,
+    ca: config.rabbitmqCa,
+    id: config.id,
+    eventVhost: config.eventVhost,
+    management,
+    onEvent(event) {
+      parts.onEvent?.(event);
+      return react(event);
+    },
+    onFlowing() {
+      log.info({ code: 'broker_events_started', eventVhost: config.eventVhost }, 'consuming broker events');
+      refreshAlarms();
+      // Events may have been lost before.
+      inspectAllSoon(jobs);
+    },
+    onMissing(error) {
+      log.error(
+        { code: 'broker_events_unavailable', err: error },
+        'broker events unavailable; external changes are detected only by periodic reconciliation',
+      );
+      refreshAlarms();
+    },
+    onError: (error) =>
+      log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
+  });
   return {
     alarms,
     get flowing() {
-      return consumer?.flowing ?? false;
+      return consumer.flowing;
     },
-    async start() {
-      consumer = await consume();
-    },
-    close: async () => await consumer?.close(),
+    start: () => consumer.start(),
+    close: () => consumer.close(),
   };
 }
 

@@ -85,3 +85,8 @@ export class AgentError extends Error {
 export function isAgentError(error: unknown, code: AgentErrorCode): error is AgentError {
   return error instanceof AgentError && error.code === code;
 }
+
+/** The error itself, or an Error with the text of what was thrown. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

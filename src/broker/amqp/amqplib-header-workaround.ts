@@ -1,10 +1,10 @@
 import type { ChannelModel } from 'amqplib';
 
-/** The parts of amqplib's connection that have to do with frames; its types do not have them. */
+/** The part of amqplib's connection that reads frames; its types lack it. */
 interface FrameReceiver {
-  /** Bytes that have come and are not read yet. */
+  /** Bytes received and not yet read. */
   rest: Buffer;
-  /** Reads and decodes the next frame, or returns false when it is not all there. */
+  /** Decodes the next frame; returns false when it is incomplete. */
   recvFrame(): unknown;
 }
 
@@ -15,31 +15,34 @@ const FRAME_START_BYTES = 7;
 const CONTENT_HEADER_BYTES = 12;
 
 /**
- * Keeps a connection alive when the properties of a message cannot be decoded: the message then comes without any, and
- * with a header `unreadable` that says why.
+ * Keeps a connection open when the properties of a message cannot be decoded: the message is delivered with a single header
+ * `unreadable`, which says why.
  *
- * amqplib decodes on the stack, and gives the connection up when it cannot: arrays in arrays, which the broker passes on,
- * overflow it. The broker would deliver such a message again and again, and each time all requests that were under way
- * with it; a single one would stop an agent for many seconds and push the others over their delivery limit.
+ * Works around amqplib 2.3.1 (`lib/codec.js`): it decodes headers recursively and closes the connection when that fails.
+ * Nested arrays, which the broker accepts from any client, overflow the stack. The broker redelivers such a message, and
+ * with it every request in flight: one message would stop an agent for seconds and push other requests over their delivery
+ * limit.
+ *
+ * No longer needed when test/agent/unreadable-headers.test.ts passes without this function.
  */
 export function tolerateUndecodableHeaders(model: ChannelModel): void {
   const connection: unknown = Reflect.get(model, 'connection');
   if (!isFrameReceiver(connection)) return;
-  const receive = connection.recvFrame.bind(connection);
+  const recvFrame = connection.recvFrame.bind(connection);
   connection.recvFrame = () => {
     const before = connection.rest;
     try {
-      return receive();
+      return recvFrame();
     } catch (error) {
-      // While the bytes are still there it is the framing that is broken, and nothing can be said about what follows.
-      const frame = connection.rest === before ? undefined : emptyHeader(before, error);
+      // Where amqplib has not consumed the bytes, the framing itself is broken, and so is all that follows.
+      const frame = connection.rest === before ? undefined : unreadableHeader(before, error);
       if (frame === undefined) throw error;
       return frame;
     }
   };
 }
 
-function emptyHeader(bytes: Buffer, error: unknown): object | undefined {
+function unreadableHeader(bytes: Buffer, error: unknown): object | undefined {
   if (bytes.length < FRAME_START_BYTES + CONTENT_HEADER_BYTES || bytes[0] !== HEADER_FRAME) return undefined;
   const reason = error instanceof Error ? error.message : 'unknown';
   return {

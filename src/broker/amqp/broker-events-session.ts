@@ -1,28 +1,28 @@
 import type { EventEmitter } from 'node:events';
 import type { SubscriptionSession, VhostConfig } from 'rascal';
 import { contractNames } from '../../contract/names.ts';
-import { AgentError } from '../../util/agent-errors.ts';
+import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import { BROKER_EVENT_TYPES, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
-/** What {@link openBrokerEventsSession} needs. */
+/** What {@link openBrokerEventsSession} uses. */
 export interface BrokerEventsSessionOptions {
   readonly amqpUrl: Secret;
   readonly id: string;
-  /** Where the event exchange is, and so the queue. */
+  /** The vhost of the event exchange, and so of the queue. */
   readonly eventVhost: string;
-  /** How many events are held at once, at most. */
+  /** Unacknowledged events, at most. */
   readonly prefetch: number;
-  /** Certificates to trust, in PEM, instead of the system's. */
+  /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
-  /** Takes one event. It is acknowledged when this has returned or settled, however: it must see to its own failures. */
+  /** Takes one event, which is acknowledged when this has returned or settled. It must not throw. */
   readonly onEvent: (routingKey: string, headers: Headers) => Promise<void> | void;
 }
 
 /** One connection that consumes the queue of broker events. */
 export interface BrokerEventsSession {
-  /** Resolves when nothing comes any more, with the reason. */
+  /** Resolves with the reason when no more events arrive. */
   readonly lost: Promise<Error>;
   close(): Promise<void>;
 }
@@ -30,41 +30,37 @@ export interface BrokerEventsSession {
 const EVENTS = 'broker events';
 
 /**
- * Declares the queue, binds the keys that are used and consumes, on a connection that never publishes: during an alarm
- * RabbitMQ stops reading those that do, and with them their acknowledgements.
+ * Declares the queue, binds it and consumes it, on a connection that never publishes: during an alarm RabbitMQ stops
+ * reading from those that do, acknowledgements included.
  *
- * rascal may consume here as nobody else can publish to the event exchange. A forged message put right into the queue
- * can cost a connection; the delivery limit ends that.
+ * rascal may consume here, because only the broker publishes to the event exchange. A forged message published directly to
+ * the queue can cost a connection; the delivery limit ends that.
  *
- * @throws AgentError `BrokerUnavailable`, also when the signal aborts meanwhile.
+ * @throws AgentError `BrokerUnavailable`, also when the signal aborts
  */
 export async function openBrokerEventsSession(
-  settings: BrokerEventsSessionOptions,
+  options: BrokerEventsSessionOptions,
   signal: AbortSignal,
 ): Promise<BrokerEventsSession> {
-  const { amqpUrl, id, eventVhost, onEvent } = settings;
-  const connectionName = `${id} broker events`;
-  const ca = settings.ca === undefined ? {} : { ca: settings.ca };
+  const { amqpUrl, id, eventVhost, ca, onEvent } = options;
   let connection: RascalConnection | undefined;
   try {
     connection = await connectRascal(
-      { amqpUrl, vhost: eventVhost, connectionName, ...ca },
-      vhostConfigOf(settings),
+      { amqpUrl, vhost: eventVhost, connectionName: `${id} broker events`, ca },
+      vhostConfigOf(options),
       signal,
     );
-    const aborted = abortOf(signal);
-    const consuming = await Promise.race([connection.subscribe(EVENTS), aborted]);
-    const { started, lost } = consume(consuming, onEvent);
-    const end = Promise.race([lost, connection.lost]);
-    const early = await Promise.race([started, end, aborted]);
-    if (early !== undefined) throw early;
-    return { lost: end, close: connection.close };
-  } catch (failure) {
+    const aborted = rejectOnAbort(signal);
+    const { started, ended } = consume(await Promise.race([connection.subscribe(EVENTS), aborted]), onEvent);
+    const lost = Promise.race([ended, connection.lost]);
+    const lostEarly = await Promise.race([started, lost, aborted]);
+    if (lostEarly !== undefined) throw lostEarly;
+    return { lost, close: connection.close };
+  } catch (error) {
     await connection?.close();
-    const reason = failure instanceof Error ? failure.message : String(failure);
     throw new AgentError(
       'BrokerUnavailable',
-      `RabbitMQ does not let the agent consume its events (${reason}). Its account needs, in the vhost "${eventVhost}", configure, write and read on ${contractNames(id).brokerEventsQueue}, and read on ${EVENT_EXCHANGE}.`,
+      `RabbitMQ does not let the agent consume its events (${asError(error).message}). In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${contractNames(id).brokerEventsQueue}, and read on ${EVENT_EXCHANGE}.`,
     );
   }
 }
@@ -72,7 +68,7 @@ export async function openBrokerEventsSession(
 function vhostConfigOf({ id, prefetch }: BrokerEventsSessionOptions): VhostConfig {
   const queue = contractNames(id).brokerEventsQueue;
   return {
-    // It is the plugin's; whoever declared it would make something else.
+    // The plugin declares it; a client could only declare another kind of exchange.
     exchanges: [{ name: EVENT_EXCHANGE, type: 'topic', assert: false, check: true }],
     queues: [{ name: queue, options: { durable: true, arguments: { 'x-queue-type': 'quorum' } } }],
     bindings: {
@@ -82,10 +78,9 @@ function vhostConfigOf({ id, prefetch }: BrokerEventsSessionOptions): VhostConfi
   };
 }
 
-/** Rejects when the signal aborts. */
-function abortOf(signal: AbortSignal): Promise<never> {
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   const aborted = new Promise<never>((_resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
+    const onAbort = (): void => reject(asError(signal.reason));
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
   });
@@ -94,11 +89,11 @@ function abortOf(signal: AbortSignal): Promise<never> {
 }
 
 function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionOptions['onEvent']) {
-  // The types know some of its events.
+  // rascal's types lack some of its events.
   const emitter: EventEmitter = session;
   const started = new Promise<void>((resolve) => void emitter.on('subscribed', () => resolve()));
-  const lost = new Promise<Error>((resolve) => {
-    // These stay: without a listener an error ends the process.
+  const ended = new Promise<Error>((resolve) => {
+    // These listeners stay: without one an error ends the process.
     session.on('error', resolve);
     session.on('cancelled', resolve);
     emitter.on('close', () => resolve(new Error('RabbitMQ closed the channel of broker events.')));
@@ -106,12 +101,12 @@ function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionOptio
     session.on('redeliveries_error', (_error, _message, acknowledge) => acknowledge());
   });
   session.on('message', ({ fields, properties }, _content, acknowledge) => {
-    // Who may write to the default exchange of the vhost can put anything into the queue.
+    // A client that may write to the default exchange can put any message into the queue.
     if (fields.exchange !== EVENT_EXCHANGE) return acknowledge();
     const headers: Headers = properties.headers ?? {};
-    const taken = onEvent(fields.routingKey, headers);
-    if (taken === undefined) acknowledge();
-    else void taken.finally(() => acknowledge());
+    const handled = onEvent(fields.routingKey, headers);
+    if (handled === undefined) acknowledge();
+    else void handled.finally(() => acknowledge());
   });
-  return { started, lost };
+  return { started, ended };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import amqplib, { type Channel, type Connection } from 'amqplib/callback_api';
-import { patchAmqplibCallbacks } from '../../../src/broker/amqp/amqplib-patch.ts';
+import { patchAmqplibCallbacks } from '../../../src/broker/amqp/amqplib-callback-workaround.ts';
 import { connectRascal, type RascalConnection } from '../../../src/broker/amqp/rascal-connection.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import { createVhost, type TestVhost, useSharedBroker } from '../../support/broker.ts';
