@@ -1,5 +1,4 @@
 import type { AgentContext } from '../context.ts';
-import type { Reporters } from '../agent/reporters.ts';
 import type { Config } from '../config/config.ts';
 import type { Notice } from '../store/notice-records.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
@@ -14,7 +13,7 @@ export interface NoticeSenderParts {
   readonly clock: AgentContext['clock'];
   readonly config: Pick<Config, 'id' | 'surveyIntervalSeconds'>;
   readonly notifier: Notifier;
-  readonly reporters: Pick<Reporters, 'noticeAttempted' | 'noticeFailing'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'noticeAttempted' | 'noticeFailing'>;
 }
 
 /** The sending of notices. */

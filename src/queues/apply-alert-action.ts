@@ -1,4 +1,3 @@
-import type { Reporters } from '../agent/reporters.ts';
 import type { AgentContext } from '../context.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
@@ -11,7 +10,7 @@ interface ApplyAlertActionParts extends Pick<AgentContext, 'clock' | 'randomByte
   readonly notices: QueueNotices;
   readonly deletion: QueueDeletion;
   readonly config: AlertLimits;
-  readonly reporters: Pick<Reporters, 'queueWarned' | 'queueRecovered'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered'>;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Reporters } from '../agent/reporters.ts';
 import { BrokerRefusal, type Management, type ManagementCallOptions } from '../broker/management/management.ts';
+import type { AgentContext } from '../context.ts';
 import type { Config } from '../config/config.ts';
 import { accountName } from '../namespaces/accounts/account-names.ts';
 import { AgentError } from '../util/agent-errors.ts';
@@ -12,7 +12,7 @@ interface DeleteFromBrokerParts {
   >;
   readonly config: Pick<Config, 'vhost' | 'usernamePrefix'>;
   readonly sleep: Sleep;
-  readonly reporters: Pick<Reporters, 'connectionClosed'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'connectionClosed'>;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Reporters } from '../agent/reporters.ts';
+import type { AgentContext } from '../context.ts';
 import type { Config } from '../config/config.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { NamespaceStore } from '../store/store.ts';
@@ -13,7 +13,7 @@ interface ProcessQueuesParts {
   readonly applyAlertAction: ApplyAlertAction;
   readonly config: Pick<Config, 'namespacePrefix' | 'exemptQueues' | 'warnAtMessages' | 'deleteAtMessages'>;
   readonly clock: Clock;
-  readonly reporters: Pick<Reporters, 'queueNotProcessed'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueNotProcessed'>;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Reporters } from '../agent/reporters.ts';
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
+import type { AgentContext } from '../context.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { NamespaceStore } from '../store/store.ts';
@@ -24,7 +24,7 @@ export interface QueueDeletionParts {
   readonly schedule: Pick<InspectionSchedule, 'wasReplacedSince'>;
   readonly config: AlertLimits;
   readonly clock: Clock;
-  readonly reporters: Pick<Reporters, 'queueDeleted'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted'>;
 }
 
 /** The deletion of queues that have grown too large. */
