@@ -1,14 +1,14 @@
 import { WIRE_ERRORS, WireError, type WireErrorCode } from '../contract/wire-errors.ts';
 
-/** What the library's errors tell by `code`: a code of the contract, or one that only this side can have. */
+/** The `code` of an error of the library: a code of the contract, or one that only the client has. */
 export type ClientErrorCode = WireErrorCode | 'BrokerRefused' | 'ClientClosed' | 'LeaseLost';
 
-/** The base of all errors of the library. Nothing secret is in any of them. */
+/** The base class of all errors of the library. They hold no secrets. */
 export class PulseAgentError extends Error {
   readonly code: ClientErrorCode;
-  /** Whether the same call can succeed later without anybody changing anything. */
+  /** Whether the same call can succeed later without any other change. */
   readonly retryable: boolean;
-  /** What the agent told besides, by code. */
+  /** Details from the agent; which ones depends on the code. */
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ClientErrorCode, message: string, options: PulseAgentErrorOptions = {}) {
@@ -20,32 +20,32 @@ export class PulseAgentError extends Error {
   }
 }
 
-/** What an error may be given besides its message. */
+/** Options of an error besides its message. */
 export interface PulseAgentErrorOptions {
   readonly retryable?: boolean | undefined;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
 }
 
-/** A field breaks a rule; `details.field` names it. */
+/** A field is invalid; `details.field` names it. */
 export class InputError extends PulseAgentError {}
 
-/** The agent does not serve this method: it is older than this library. `details.methods` names those that it serves. */
+/** The agent does not serve this method, because it is older than this library. `details.methods` names those it serves. */
 export class MethodNotServed extends InputError {}
 
-/** The signature was refused, or there are no credentials to make one. */
+/** The signature was rejected, or there are no credentials to sign with. */
 export class AuthenticationFailed extends PulseAgentError {}
 
-/** The signature was refused because the clock of this machine and that of the agent differ too much. */
+/** The signature was rejected because the clocks of this machine and of the agent differ too much. */
 export class ClockSkew extends AuthenticationFailed {
-  /** By how many ms the clock of this machine is ahead of the agent's; negative when it is behind. */
+  /** How far the clock of this machine is ahead of the agent's, in ms; negative if it is behind. */
   readonly aheadMs: number;
 
   constructor(aheadMs: number, options: PulseAgentErrorOptions) {
     const seconds = Math.round(Math.abs(aheadMs) / 1000);
     super(
       'AuthenticationFailed',
-      `The clock of this machine is about ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of the agent, which therefore refuses its signatures: set the clock.`,
+      `The clock of this machine is about ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the agent's clock, so the agent rejects its signatures. Set the clock.`,
       options,
     );
     this.aheadMs = aheadMs;
@@ -55,18 +55,18 @@ export class ClockSkew extends AuthenticationFailed {
 /** The client lacks the scope `details.required`. */
 export class InsufficientScopes extends PulseAgentError {}
 
-/** There is no such namespace. */
+/** The namespace does not exist. */
 export class ResourceNotFound extends PulseAgentError {}
 
-/** The namespace is being deleted, was deleted a moment ago (`details.retryAt`) or is revoked (`details.revokedUntil`). */
+/** The namespace is being deleted, was just deleted (`details.retryAt`), or is revoked (`details.revokedUntil`). */
 export class RequestConflict extends PulseAgentError {}
 
-/** Another request used this signature: somebody sent a copy of it first. */
+/** Another request used this signature: a copy of the request arrived first. */
 export class ReplayDetected extends PulseAgentError {}
 
-/** No answer in time, or the broker, the agent or something that it needs is away. */
+/** No answer in time, or the broker, the agent or a service that it needs is unavailable. */
 export class Unavailable extends PulseAgentError {
-  /** Whether the agent may have acted on the request all the same. */
+  /** Whether the agent may have acted on the request. */
   readonly mayHaveActed: boolean;
 
   constructor(code: 'Unavailable', message: string, options: PulseAgentErrorOptions & { mayHaveActed?: boolean } = {}) {
@@ -75,17 +75,17 @@ export class Unavailable extends PulseAgentError {
   }
 }
 
-/** A fault of the agent. */
+/** An internal error of the agent. */
 export class InternalServerError extends PulseAgentError {}
 
-/** RabbitMQ refuses the user, its password, the vhost, or the right to send requests. */
+/** RabbitMQ refuses the user, its password, the vhost, or the permission to send requests. */
 export class BrokerRefused extends PulseAgentError {
   constructor(message: string, options: PulseAgentErrorOptions = {}) {
     super('BrokerRefused', message, options);
   }
 }
 
-/** The credentials of a lease can no longer be valid. `details.reason` and the cause say why. */
+/** The credentials of a lease can no longer be valid. `details.reason` and `cause` say why. */
 export class LeaseLost extends PulseAgentError {
   constructor(message: string, options: PulseAgentErrorOptions) {
     super('LeaseLost', message, options);
@@ -99,9 +99,9 @@ export class ClientClosed extends PulseAgentError {
   }
 }
 
-/** No reply came: only the connection between this side and the broker knows why. */
+/** No reply arrived. */
 export class NoReply extends WireError {
-  /** Whether RabbitMQ has confirmed the request: then the connection to it was alive. */
+  /** Whether RabbitMQ confirmed the request, so that the connection was alive. */
   readonly confirmed: boolean;
 
   constructor(message: string, { confirmed = false }: { readonly confirmed?: boolean } = {}) {
@@ -121,10 +121,10 @@ const CLASSES = {
 } as const satisfies Partial<Record<WireErrorCode, typeof PulseAgentError>>;
 
 /**
- * What the user of the library is told of an error from inside it. Others, such as the reason of an AbortSignal, stay
- * what they are.
+ * Turns a WireError into the error that the library throws. Any other error, such as the reason of an AbortSignal, is
+ * returned unchanged.
  *
- * @param nowMs the wall clock of this machine, by which a clock that is off is told
+ * @param nowMs the wall clock of this machine, to compute the clock skew
  */
 export function toClientError(error: unknown, nowMs: number): unknown {
   if (!(error instanceof WireError)) return error;
@@ -138,8 +138,8 @@ export function toClientError(error: unknown, nowMs: number): unknown {
     return new ClockSkew(nowMs - Date.parse(agentTime), options);
   }
   if (code === 'InputError' && details?.['field'] === 'method') {
-    const sentence = 'The agent does not serve this method: it is older than this client, and must be updated first.';
-    return new MethodNotServed(code, sentence, options);
+    const text = 'The agent does not serve this method: it is older than this client. Update the agent first.';
+    return new MethodNotServed(code, text, options);
   }
   return new CLASSES[code](code, message, options);
 }

@@ -1,79 +1,89 @@
 import { WireError } from '../contract/wire-errors.ts';
 import { formatInstant } from '../contract/fields.ts';
-import type { MethodName, ResultBody } from '../contract/methods.ts';
+import type { Claim, MethodName, ResultBody } from '../contract/methods.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
 import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
-import { decideRetry } from './decide-retry.ts';
+import { decideRetry, type FailedAttempt } from './decide-retry.ts';
 import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
 import { Lease } from './lease.ts';
 import type { RpcInput } from './rpc.ts';
 import { systemTime, type Time } from './time.ts';
 
-/** Which agent to talk to, over which broker, as whom. */
+/** Which agent to call, over which broker, with which credentials. */
 export interface ClientOptions {
-  /** The AMQP URL for requests, with the name and password of the agent's claimant or of a claimed account in it. */
+  /** The AMQP URL for requests. It holds the name and password of the agent's claimant, or of a claimed account. */
   readonly url?: string;
   /**
-   * In place of `url`: a connection of amqplib that is there, or a function that gives one whenever it is needed. It
-   * is never closed here.
+   * In place of `url`: an open connection of amqplib, or a function that returns one when it is needed. The client never
+   * closes it.
    */
   readonly connection?: Exclude<ConnectionSource, string>;
-  /** Taskcluster credentials, or a function that gives the present ones; for the methods that need a signature. */
+  /** Taskcluster credentials, or a function that returns the current ones, for methods that need a signature. */
   readonly credentials?: ClientCredentials | (() => ClientCredentials | Promise<ClientCredentials>);
   /** The agent's id; `pulse-agent` when absent. */
   readonly id?: string;
   /** The audience that the agent expects in signatures; `pulse-agent` when absent. */
   readonly audience?: string;
-  /** How long a call may take with all its tries, in ms; 30 seconds when absent. */
+  /** How long a call may take with all retries, in ms; 30 s when absent. */
   readonly timeoutMs?: number;
-  /** Closes the client when it is aborted. */
+  /** Closes the client when it aborts. */
   readonly signal?: AbortSignal;
-  /** Clocks and chance, for tests. */
+  /** Clocks and random numbers, for tests. */
   readonly time?: Time;
 }
 
-/** What one call may have of its own. */
+/** Options of one call. */
 export interface CallOptions {
-  /** In place of the client's. */
+  /** In place of the client's `timeoutMs`. */
   readonly timeoutMs?: number;
-  /** Ends the call; it then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-interface InnerOptions extends CallOptions {
+interface InternalCallOptions extends CallOptions {
+  /** Whether `RequestConflict` is not retried. */
   readonly conflictsAreFinal?: boolean;
 }
 
-/** What is claimed. */
+/** When one call has to stop. */
+interface CallLimits {
+  /** Aborts when the caller or the client aborts the call. */
+  readonly stopped: AbortSignal;
+  /** Aborts when the time for the call is up. */
+  readonly late: AbortSignal;
+  /** Aborts with the first of both. */
+  readonly ended: AbortSignal;
+  readonly leftMs: () => number;
+}
+
+/** What to claim. */
 export interface ClaimRequest {
   readonly namespace: string;
-  /** When it may be deleted; omitted: the agent's default lifetime from now, at least. A claim never shortens it. */
+  /** When it may be deleted; omitted: at least the agent's default lifetime from now. A claim never shortens it. */
   readonly expires?: Date | string;
-  /** The mail address that is told about overgrown queues. Omitted, the stored one stays; null clears it. */
+  /** The email address for notices about overgrown queues. Omitted, the stored one stays; null clears it. */
   readonly contact?: string | null;
 }
 
-/** What is claimed for as long as a lease is held. */
+/** What to claim for as long as a lease is held. */
 export interface LeaseRequest extends Omit<ClaimRequest, 'expires'> {
   /**
-   * An instant at which the lease ends, too, or a function that gives one at each claim. Omitted: each claim makes it
-   * the agent's default lifetime from then.
+   * An instant, at which the lease is lost, too, or a function that returns one for each claim. Omitted: each claim extends
+   * it to the agent's default lifetime from then.
    */
   readonly expires?: Date | string | (() => Date | string);
 }
 
-/** A namespace as anybody may see it. */
+/** The public view of a namespace. */
 export type Namespace = ResultBody<'get-namespace'>;
-/** The result of a claim; `connectionString` is a secret. */
-export type Claim = ResultBody<'claim-namespace'>;
 
-/** An agent answers within 10 seconds or not at all. */
-const TRY_TIMEOUT_MS = 15_000;
+/** An agent answers within 10 s or not at all. */
+const ATTEMPT_TIMEOUT_MS = 15_000;
 const CALL_TIMEOUT_MS = 30_000;
 
 /**
- * A client of Pulse Agent. It connects when it has something to send, reconnects by itself, seals every claim with a
- * key of its own, and sends again, signed anew, what can succeed later, until the time for the call is over.
+ * A client of Pulse Agent. It connects on demand, reconnects by itself, requests sealed results with a new key for each
+ * claim, and retries what can succeed later, with a new signature, until the time for the call is up.
  *
  * All methods reject with a {@link PulseAgentError}, which has a `code` and says whether it is `retryable`.
  *
@@ -92,7 +102,7 @@ export class PulseAgentClient {
   readonly #closing = new AbortController();
   readonly #leases = new Set<Lease>();
 
-  /** @throws TypeError when there is not exactly one of `url` and `connection`. */
+  /** @throws TypeError unless exactly one of `url` and `connection` is given. */
   constructor(options: ClientOptions) {
     const source = options.url ?? options.connection;
     if (source === undefined || (options.url !== undefined && options.connection !== undefined)) {
@@ -106,7 +116,7 @@ export class PulseAgentClient {
     else signal?.addEventListener('abort', () => void this.close(), { once: true });
   }
 
-  /** Asks an agent for a sign of life. */
+  /** Checks that an agent is alive. */
   async ping(options: CallOptions = {}): Promise<ResultBody<'ping'>> {
     return await this.#call('ping', {}, options);
   }
@@ -116,12 +126,12 @@ export class PulseAgentClient {
     return await this.#call('claim-namespace', claimBody(request), options);
   }
 
-  /** Tells about one namespace. */
+  /** Returns one namespace. */
   async getNamespace(namespace: string, options: CallOptions = {}): Promise<Namespace> {
     return await this.#call('get-namespace', { namespace }, options);
   }
 
-  /** All namespaces, sorted by name; pages are asked for as they are needed. */
+  /** Returns all namespaces, sorted by name. Requests a page when it is needed. */
   async *listNamespaces(options: CallOptions & { readonly pageSize?: number } = {}): AsyncGenerator<Namespace> {
     const { pageSize: limit } = options;
     let continuationToken: string | undefined;
@@ -139,12 +149,12 @@ export class PulseAgentClient {
     } while (continuationToken !== undefined);
   }
 
-  /** Ends a namespace now, with all that it owns. */
+  /** Releases a namespace: the agent deletes it and everything it owns. */
   async releaseNamespace(namespace: string, options: CallOptions = {}): Promise<ResultBody<'release-namespace'>> {
     return await this.#call('release-namespace', { namespace }, options);
   }
 
-  /** Makes all credentials of a namespace useless. With `until`, claims are refused until then. */
+  /** Revokes all credentials of a namespace. With `until`, the agent refuses claims until then. */
   async revokeNamespace(
     namespace: string,
     options: CallOptions & { readonly until?: Date | string } = {},
@@ -158,7 +168,7 @@ export class PulseAgentClient {
   }
 
   /**
-   * Claims a namespace, and claims it again in time until the lease is stopped.
+   * Claims a namespace, and renews the claim in time until the lease is stopped.
    *
    * @example
    * const lease = await client.lease({ namespace: 'taskcluster-builds', contact: 'builds@example.com' });
@@ -178,11 +188,11 @@ export class PulseAgentClient {
     };
     const first = await this.#call('claim-namespace', body(), options);
     const lease = new Lease(first, {
-      // What is being deleted or revoked is lost, even if it can be had anew in a moment.
+      // A namespace that is being deleted or is revoked is lost, even if it could be claimed again soon.
       claim: (signal) => this.#call('claim-namespace', body(), { signal, conflictsAreFinal: true }),
       claimWith: (connectionString, signal) => this.#claimWith(connectionString, body(), signal),
       release: () => this.releaseNamespace(namespace),
-      stopped: (ended) => void this.#leases.delete(ended),
+      onStopped: (stopped) => void this.#leases.delete(stopped),
       time: this.#time,
     });
     this.#leases.add(lease);
@@ -190,7 +200,7 @@ export class PulseAgentClient {
     return lease;
   }
 
-  /** Stops the leases without releasing them, ends the calls under way, and closes what was opened. */
+  /** Stops the leases without releasing them, aborts calls in progress, and closes the connections it opened. */
   async close(): Promise<void> {
     this.#closing.abort(new ClientClosed('The client is closed.'));
     for (const lease of this.#leases) await lease.stop();
@@ -206,12 +216,8 @@ export class PulseAgentClient {
     });
   }
 
-  /** One claim over a connection with a claimed account's own credentials. */
-  async #claimWith(
-    connectionString: string,
-    body: RpcInput<'claim-namespace'>,
-    signal: AbortSignal,
-  ): Promise<ResultBody<'claim-namespace'>> {
+  /** One claim over a connection with the credentials of the claimed account. */
+  async #claimWith(connectionString: string, body: RpcInput<'claim-namespace'>, signal: AbortSignal): Promise<Claim> {
     const connection = this.#connectionTo(connectionString);
     try {
       return await this.#call('claim-namespace', body, { signal, conflictsAreFinal: true }, connection);
@@ -220,39 +226,68 @@ export class PulseAgentClient {
     }
   }
 
+  /** Sends a request until it succeeds, cannot succeed, or the time for the call is up. */
   async #call<M extends MethodName>(
     method: M,
     body: RpcInput<M>,
-    { timeoutMs = this.#options.timeoutMs ?? CALL_TIMEOUT_MS, signal, conflictsAreFinal = false }: InnerOptions,
+    options: InternalCallOptions,
     connection = this.#connection,
   ): Promise<ResultBody<M>> {
-    const untilMs = this.#time.monotonicMs() + timeoutMs;
-    const leftMs = (): number => untilMs - this.#time.monotonicMs();
-    const stopped = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
-    const late = AbortSignal.timeout(Math.ceil(timeoutMs));
-    const ended = AbortSignal.any([stopped, late]);
-    let latest: unknown;
+    const limits = this.#limitsOf(options);
+    let lastError: unknown;
     for (let failures = 1; ; failures += 1) {
       try {
-        const credentials = await this.#credentials();
-        return await connection.use((rpc) => {
-          // Not ended by `late`, but by its own time-out: that knows that the request was sent.
-          const tryMs = Math.min(TRY_TIMEOUT_MS, leftMs());
-          return rpc.request(method, body, stopped, { timeoutMs: tryMs, ...credentials });
-        }, ended);
+        return await this.#attempt(method, body, limits, connection);
       } catch (error) {
-        // The end of the time says less than what went wrong before it.
-        if (!late.aborted || error !== late.reason) latest = error;
+        // A time-out says less than the failure before it.
+        if (!limits.late.aborted || error !== limits.late.reason) lastError = error;
         const nowMs = this.#time.nowMs();
-        const failed = { error, method, failures, leftMs: leftMs(), nowMs, random: this.#time.random() };
-        const isFinal = conflictsAreFinal && error instanceof WireError && error.code === 'RequestConflict';
-        const pauseMs = ended.aborted || isFinal ? undefined : decideRetry(failed);
-        if (pauseMs !== undefined) await this.#time.sleep(pauseMs, ended).catch(() => undefined);
-        stopped.throwIfAborted();
-        if (pauseMs !== undefined && !late.aborted) continue;
-        throw toClientError(latest, nowMs) ?? new Unavailable('Unavailable', 'RabbitMQ did not answer in time.');
+        const isFinal =
+          options.conflictsAreFinal === true && error instanceof WireError && error.code === 'RequestConflict';
+        const failed = { error, method, failures, leftMs: limits.leftMs(), nowMs, random: this.#time.random() };
+        const isRetried = !isFinal && (await this.#pauseBeforeRetry(failed, limits));
+        limits.stopped.throwIfAborted();
+        if (!isRetried) throw this.#errorOf(lastError, nowMs);
       }
     }
+  }
+
+  #limitsOf({ timeoutMs = this.#options.timeoutMs ?? CALL_TIMEOUT_MS, signal }: CallOptions): CallLimits {
+    const untilMs = this.#time.monotonicMs() + timeoutMs;
+    const stopped = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
+    const late = AbortSignal.timeout(Math.ceil(timeoutMs));
+    return {
+      stopped,
+      late,
+      ended: AbortSignal.any([stopped, late]),
+      leftMs: () => untilMs - this.#time.monotonicMs(),
+    };
+  }
+
+  async #attempt<M extends MethodName>(
+    method: M,
+    body: RpcInput<M>,
+    { stopped, ended, leftMs }: CallLimits,
+    connection: RpcConnection,
+  ): Promise<ResultBody<M>> {
+    const credentials = await this.#credentials();
+    return await connection.use((rpc) => {
+      // Its own time-out instead of `ended`, because it reports whether the request was sent.
+      const timeoutMs = Math.min(ATTEMPT_TIMEOUT_MS, leftMs());
+      return rpc.request(method, body, stopped, { timeoutMs, ...credentials });
+    }, ended);
+  }
+
+  /** @returns whether there is another attempt, after its pause. */
+  async #pauseBeforeRetry(failed: FailedAttempt, { ended, late }: CallLimits): Promise<boolean> {
+    const pauseMs = ended.aborted ? undefined : decideRetry(failed);
+    if (pauseMs === undefined) return false;
+    await this.#time.sleep(pauseMs, ended).catch(() => undefined);
+    return !late.aborted;
+  }
+
+  #errorOf(error: unknown, nowMs: number): unknown {
+    return toClientError(error, nowMs) ?? new Unavailable('Unavailable', 'RabbitMQ did not answer in time.');
   }
 
   async #credentials(): Promise<{ credentials?: ClientCredentials }> {

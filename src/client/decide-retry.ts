@@ -3,45 +3,45 @@ import { parseInstant } from '../contract/fields.ts';
 import type { MethodName } from '../contract/methods.ts';
 import { NoReply } from './client-errors.ts';
 
-/** The first pause before another try, in ms; each further one is twice as long, at most {@link LAST_PAUSE_MS}. */
+/** The pause before the first retry, in ms. It doubles with each failure, up to {@link MAX_PAUSE_MS}. */
 const FIRST_PAUSE_MS = 250;
-const LAST_PAUSE_MS = 5000;
+const MAX_PAUSE_MS = 5000;
 
-/** One failed try of a request. */
-export interface FailedTry {
+/** One failed attempt to send a request and get its reply. */
+export interface FailedAttempt {
   readonly error: unknown;
   readonly method: MethodName;
-  /** How often it has failed by now, this try included. */
+  /** How often it has failed, including this attempt. */
   readonly failures: number;
-  /** How much of the time for the whole call is left, in ms. */
+  /** The time left for the whole call, in ms. */
   readonly leftMs: number;
-  /** The wall clock, to which the agent's instants are compared. */
+  /** The wall clock, to compare with the agent's instants. */
   readonly nowMs: number;
-  /** From 0 to just below 1. */
+  /** At least 0, less than 1. */
   readonly random: number;
 }
 
 /**
- * After how many ms the request is sent again, signed anew; undefined when it is not: another try could not succeed, or
- * not in time, or might do twice what must be done once.
+ * The pause before the request is sent again with a new signature, in ms. Undefined if it is not: a retry could not succeed,
+ * or not in time, or might do twice what must be done once.
  */
-export function decideRetry({ error, method, failures, leftMs, nowMs, random }: FailedTry): number | undefined {
+export function decideRetry({ error, method, failures, leftMs, nowMs, random }: FailedAttempt): number | undefined {
   if (!(error instanceof WireError) || !error.retryable) return undefined;
-  // A second release or revocation could meet what somebody else has claimed since the first one was served.
+  // A second release or revocation could hit a namespace that another client claimed after the first one was served.
   if (error instanceof NoReply && !isRepeatable(method)) return undefined;
-  const pauseMs = Math.max(backoffMs(failures, random, FIRST_PAUSE_MS, LAST_PAUSE_MS), toldPauseMs(error, nowMs));
+  const pauseMs = Math.max(backoffMs(failures, random, FIRST_PAUSE_MS, MAX_PAUSE_MS), requestedPauseMs(error, nowMs));
   return pauseMs < leftMs ? pauseMs : undefined;
 }
 
 /**
- * A pause that grows with each failure, between half and all of it by chance, so that many clients that failed together
- * do not come back together.
+ * Exponential backoff with jitter between half of the pause and all of it, so that clients that failed at the same time do
+ * not all retry at the same time.
  *
- * @param failures how often it has failed by now, at least 1
- * @param random from 0 to just below 1
+ * @param failures how often it has failed, at least 1
+ * @param random at least 0, less than 1
  */
-export function backoffMs(failures: number, random: number, firstMs: number, lastMs: number): number {
-  const fullMs = Math.min(lastMs, firstMs * 2 ** Math.min(failures - 1, 30));
+export function backoffMs(failures: number, random: number, firstMs: number, maxMs: number): number {
+  const fullMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 30));
   return fullMs * (0.5 + random / 2);
 }
 
@@ -49,9 +49,9 @@ function isRepeatable(method: MethodName): boolean {
   return method !== 'release-namespace' && method !== 'revoke-namespace';
 }
 
-/** How long the agent says that it cannot succeed. */
-function toldPauseMs({ details }: WireError, nowMs: number): number {
-  const told = details?.['retryAt'] ?? details?.['revokedUntil'];
-  const untilMs = typeof told === 'string' ? parseInstant(told) : undefined;
+/** How long a retry cannot succeed, according to the agent. */
+function requestedPauseMs({ details }: WireError, nowMs: number): number {
+  const instant = details?.['retryAt'] ?? details?.['revokedUntil'];
+  const untilMs = typeof instant === 'string' ? parseInstant(instant) : undefined;
   return untilMs === undefined ? 0 : untilMs - nowMs;
 }

@@ -1,5 +1,5 @@
 /**
- * The client library of Pulse Agent: credentials for a namespace, over AMQP, kept fresh for as long as a program runs.
+ * The client library of Pulse Agent: credentials for a namespace, over AMQP, renewed for as long as a program runs.
  *
  * @example
  * import { PulseAgentClient } from 'pulse-agent/client';
@@ -12,10 +12,10 @@
  *
  * @module
  */
+export type { Claim } from '../contract/methods.ts';
 export type { ClientCredentials } from '../contract/signature.ts';
 export {
   type CallOptions,
-  type Claim,
   type ClaimRequest,
   type ClientOptions,
   type LeaseRequest,

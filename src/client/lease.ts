@@ -1,40 +1,38 @@
 import { EventEmitter } from 'node:events';
 import { parseInstant } from '../contract/fields.ts';
-import type { ResultBody } from '../contract/methods.ts';
+import type { Claim } from '../contract/methods.ts';
 import { decideAfterFailure, decideRenewal, type HeldClaim, type LossReason } from './decide-lease.ts';
 import { BrokerRefused, ClientClosed, ClockSkew, LeaseLost, PulseAgentError, Unavailable } from './client-errors.ts';
 import type { Time } from './time.ts';
 
-type Claim = ResultBody<'claim-namespace'>;
-
-/** What the client gives a lease to work with. */
+/** How a lease claims. */
 export interface LeaseParts {
-  /** Claims once more, with the client's own tries. */
+  /** Claims again, with the client's retries. */
   claim(signal: AbortSignal): Promise<Claim>;
   /**
-   * Claims over a connection with the credentials that are held.
+   * Claims over a connection with the current credentials.
    *
-   * @throws BrokerRefused when RabbitMQ refuses them.
+   * @throws BrokerRefused if RabbitMQ refuses them.
    */
   claimWith(connectionString: string, signal: AbortSignal): Promise<Claim>;
   release(): Promise<unknown>;
-  stopped(lease: Lease): void;
+  onStopped(lease: Lease): void;
   readonly time: Time;
 }
 
-/** What the events of a lease tell. No credentials are in them. */
+/** The events of a lease. They hold no credentials. */
 export interface LeaseEvents {
-  /** New time was given: `changed` when the credentials are others than before. */
+  /** The lease was renewed. `changed`: the credentials differ from the ones before. */
   renewed: [{ readonly changed: boolean; readonly reclaimAt: Date; readonly expires: Date }];
-  /** Renewing failed and is tried again. The credentials are promised to work until `reclaimAt`. */
+  /** Renewing failed and is retried at `retryAt`. The credentials work until `reclaimAt`, at least. */
   failing: [
     { readonly error: PulseAgentError; readonly failures: number; readonly retryAt: Date; readonly reclaimAt: Date },
   ];
-  /** The credentials can no longer be valid; the lease has ended. */
+  /** The credentials can no longer be valid; the lease is over. */
   lost: [LeaseLost];
 }
 
-/** What `taskcluster-lib-pulse` takes. */
+/** The credentials that `taskcluster-lib-pulse` asks for. */
 export interface PulseCredentials {
   readonly connectionString: string;
   /** When to open a new connection. */
@@ -42,49 +40,49 @@ export interface PulseCredentials {
 }
 
 /**
- * A moment on both clocks; it has come when one of them says so. The wall clock may be set back, and the other may stand
- * still while the machine is suspended.
+ * A time on both clocks. It has come when one of them has reached it: the wall clock may be set back, and the monotonic clock
+ * may stand still while the machine is suspended.
  */
-interface Moment {
+interface DueTime {
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
-/** Longest sleep without a look at the clock, in ms: a machine that was suspended or whose clock was set is noticed. */
-const LOOK_EVERY_MS = 30_000;
+/** The longest sleep between two checks of the clocks, in ms: notices a suspended machine and a clock that was set. */
+const CHECK_CLOCKS_MS = 30_000;
 
-/** How long {@link Lease.credentials} gives what it holds without claiming again, in ms. */
+/** How long {@link Lease.credentials} returns the current credentials without claiming again, in ms. */
 const FRESH_MS = 2000;
 
-/** How long {@link Lease.credentials} waits for a claim before it gives what it holds, in ms. */
-const PATIENCE_MS = 5000;
+/** How long {@link Lease.credentials} waits for a claim before it returns the current credentials, in ms. */
+const CLAIM_TIMEOUT_MS = 5000;
 
-/** While no agent answers, connections need not be replaced sooner than this, in ms. */
+/** While no agent answers, a connection is used for at least this long, in ms. */
 const RECYCLE_AFTER_MS = 300_000;
 
-const REASONS: Readonly<Record<LossReason, string>> = {
-  scopes: 'its scope is no longer there',
+const LOSS_TEXTS: Readonly<Record<LossReason, string>> = {
+  scopes: 'the client lacks the scope',
   'taken-away': 'the namespace is being deleted or is revoked',
-  expired: 'its time is over and no claim succeeded',
+  expired: 'the namespace expired before a claim succeeded',
   refused: 'no claim succeeded in time, and RabbitMQ refuses the credentials',
 };
 
 /**
- * A namespace that is claimed again in time, for as long as the lease is held. Made by `PulseAgentClient.lease`.
+ * A claim that is renewed in time, until the lease is stopped. `PulseAgentClient.lease` returns one.
  *
- * Listen to `lost`: then the credentials are of no use any more, and only a new lease gives others. `failing` is for
- * the log: the credentials still work.
+ * Listen to `lost`: the credentials no longer work, and only a new lease gets others. `failing` is for the log: the
+ * credentials still work.
  *
  * @example
  * lease.on('renewed', ({ changed, reclaimAt }) => console.log(changed, reclaimAt.toISOString()));
  */
 export class Lease extends EventEmitter<LeaseEvents> {
   readonly #parts: LeaseParts;
-  readonly #ending = new AbortController();
+  readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #claim: Claim;
   #held: HeldClaim;
-  #next: Moment;
+  #next: DueTime;
   #failures = 0;
   #renewing: Promise<void> | undefined;
   #wake = new AbortController();
@@ -95,7 +93,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     this.#parts = parts;
     this.#claim = first;
     this.#held = this.#heldBy(first);
-    this.#next = this.#momentAt(decideRenewal(this.#held, parts.time.random()));
+    this.#next = this.#dueAt(decideRenewal(this.#held, parts.time.random()));
     this.#running = this.#run();
   }
 
@@ -104,12 +102,12 @@ export class Lease extends EventEmitter<LeaseEvents> {
     return this.#claim.namespace;
   }
 
-  /** The AMQP URL with the present credentials. It is a secret. */
+  /** The AMQP URL with the current credentials. It is a secret. */
   get connectionString(): string {
     return this.#claim.connectionString;
   }
 
-  /** Until when the present credentials are promised to work. */
+  /** Until when the current credentials work, at least. */
   get reclaimAt(): Date {
     return new Date(this.#held.reclaimMs);
   }
@@ -120,35 +118,34 @@ export class Lease extends EventEmitter<LeaseEvents> {
   }
 
   /**
-   * The credentials for a new connection, as `taskcluster-lib-pulse` asks for them: hand this function to it as it is.
-   * It claims again first, because a connection may have been lost to a revocation; when no agent answers within five
-   * seconds, it gives what is held.
+   * The credentials for a new connection. Pass this function to `taskcluster-lib-pulse`. It claims again first, because a
+   * revocation may have closed the connection before; if no agent answers within 5 s, it returns the current credentials.
    *
-   * @throws LeaseLost, or ClientClosed when the lease was stopped.
+   * @throws LeaseLost, or ClientClosed if the lease was stopped.
    */
   readonly credentials = async (): Promise<PulseCredentials> => {
     const { time } = this.#parts;
     this.#throwIfOver();
     if (this.#failures === 0 && time.nowMs() - this.#held.claimedMs > FRESH_MS) {
-      const patience = new AbortController();
-      const ended = AbortSignal.any([patience.signal, this.#ending.signal]);
-      await Promise.race([this.#renew(), time.sleep(PATIENCE_MS, ended).catch(() => undefined)]);
-      patience.abort();
+      const waiting = new AbortController();
+      const ended = AbortSignal.any([waiting.signal, this.#stopping.signal]);
+      await Promise.race([this.#renew(), time.sleep(CLAIM_TIMEOUT_MS, ended).catch(() => undefined)]);
+      waiting.abort();
       this.#throwIfOver();
     }
     const recycleMs = Math.max(this.#held.reclaimMs, this.#failures === 0 ? 0 : time.nowMs() + RECYCLE_AFTER_MS);
     return { connectionString: this.#claim.connectionString, recycleAt: new Date(recycleMs) };
   };
 
-  /** Claims no more; with `releaseCommand`, the namespace is ended as well, with all that it owns. */
+  /** Stops renewing. With `release`, the namespace is released as well: the agent deletes it and everything it owns. */
   async stop({ release = false }: { readonly release?: boolean } = {}): Promise<void> {
-    this.#end(new ClientClosed('The lease was stopped.'));
+    this.#stopWith(new ClientClosed('The lease was stopped.'));
     await this.#running;
     if (release) await this.#parts.release();
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#ending;
+    const { signal } = this.#stopping;
     while (!signal.aborted) {
       const { time } = this.#parts;
       const leftMs = Math.min(this.#next.wallMs - time.nowMs(), this.#next.monotonicMs - time.monotonicMs());
@@ -157,12 +154,12 @@ export class Lease extends EventEmitter<LeaseEvents> {
         continue;
       }
       this.#wake = new AbortController();
-      // Not a signal made of two: every one leaves something behind in the one that lives as long as the lease.
-      await time.sleep(Math.min(leftMs, LOOK_EVERY_MS), this.#wake.signal).catch(() => undefined);
+      // Not AbortSignal.any: each one would leave something behind in the signal that lives as long as the lease.
+      await time.sleep(Math.min(leftMs, CHECK_CLOCKS_MS), this.#wake.signal).catch(() => undefined);
     }
   }
 
-  /** One renewal at a time, whoever asks for it; it never rejects. */
+  /** One renewal at a time for all callers. It never rejects. */
   async #renew(): Promise<void> {
     this.#renewing ??= this.#renewOnce().finally(() => {
       this.#renewing = undefined;
@@ -172,56 +169,60 @@ export class Lease extends EventEmitter<LeaseEvents> {
   }
 
   async #renewOnce(): Promise<void> {
-    if (this.#ending.signal.aborted) return;
+    if (this.#stopping.signal.aborted) return;
     try {
-      this.#renewed(await this.#parts.claim(this.#ending.signal));
+      this.#renewed(await this.#parts.claim(this.#stopping.signal));
     } catch (cause) {
-      if (this.#ending.signal.aborted) return;
+      if (this.#stopping.signal.aborted) return;
       await this.#failed(asError(cause));
     }
   }
 
   #renewed(claim: Claim): void {
-    if (this.#ending.signal.aborted) return;
+    if (this.#stopping.signal.aborted) return;
     const changed = claim.connectionString !== this.#claim.connectionString;
     this.#claim = claim;
     this.#held = this.#heldBy(claim);
     this.#failures = 0;
-    this.#next = this.#momentAt(decideRenewal(this.#held, this.#parts.time.random()));
-    this.#tell('renewed', { changed, reclaimAt: this.reclaimAt, expires: this.expires });
+    this.#next = this.#dueAt(decideRenewal(this.#held, this.#parts.time.random()));
+    this.#emitLater('renewed', { changed, reclaimAt: this.reclaimAt, expires: this.expires });
   }
 
   async #failed(error: PulseAgentError): Promise<void> {
     const { time } = this.#parts;
-    const asked = await this.#claimAsHolder(error);
-    if (this.#ending.signal.aborted || asked === 'renewed') return;
+    const attempt = await this.#claimAsHolder(error);
+    if (this.#stopping.signal.aborted || attempt === 'renewed') return;
     this.#failures += 1;
     const decision = decideAfterFailure(this.#held, {
-      code: asked.error.code,
+      code: attempt.error.code,
       failures: this.#failures,
-      credentialsRefused: asked.refused,
+      credentialsRefused: attempt.refused,
       nowMs: time.nowMs(),
-      aheadMs: asked.error instanceof ClockSkew ? asked.error.aheadMs : undefined,
+      aheadMs: attempt.error instanceof ClockSkew ? attempt.error.aheadMs : undefined,
       random: time.random(),
     });
     if (decision.next === 'lost') {
-      this.#lose(decision.reason, asked.error);
+      this.#lose(decision.reason, attempt.error);
       return;
     }
-    this.#next = this.#momentAt(decision.atMs);
-    const [retryAt, { reclaimAt }] = [new Date(decision.atMs), this];
-    this.#tell('failing', { error: asked.error, failures: this.#failures, retryAt, reclaimAt });
+    this.#next = this.#dueAt(decision.atMs);
+    this.#emitLater('failing', {
+      error: attempt.error,
+      failures: this.#failures,
+      retryAt: new Date(decision.atMs),
+      reclaimAt: this.reclaimAt,
+    });
   }
 
   /**
-   * The claimant may have another password by now, or no connection to spare, where the credentials that are held have.
-   * And after `reclaimAt`, whether they still work is known by using them.
+   * Claims with the current credentials if those of the client do not work: the claimant's password may have changed, or its
+   * limit of connections may be reached. After `reclaimAt`, this also shows whether the current credentials still work.
    */
   async #claimAsHolder(error: PulseAgentError): Promise<'renewed' | { error: PulseAgentError; refused?: boolean }> {
-    const promised = this.#parts.time.nowMs() < this.#held.reclaimMs;
-    if (isFinal(error) || (promised && !(error instanceof BrokerRefused))) return { error };
+    const isBeforeReclaim = this.#parts.time.nowMs() < this.#held.reclaimMs;
+    if (isFinal(error) || (isBeforeReclaim && !(error instanceof BrokerRefused))) return { error };
     try {
-      this.#renewed(await this.#parts.claimWith(this.#claim.connectionString, this.#ending.signal));
+      this.#renewed(await this.#parts.claimWith(this.#claim.connectionString, this.#stopping.signal));
       return 'renewed';
     } catch (own) {
       const refused = own instanceof BrokerRefused;
@@ -230,31 +231,31 @@ export class Lease extends EventEmitter<LeaseEvents> {
   }
 
   #lose(reason: LossReason, cause: PulseAgentError): void {
-    const message = `The lease of ${this.namespace} is lost: ${REASONS[reason]}. ${cause.message}`;
+    const message = `The lease of ${this.namespace} is lost: ${LOSS_TEXTS[reason]}. ${cause.message}`;
     const lost = new LeaseLost(message, { details: { reason, namespace: this.namespace }, cause });
-    this.#end(lost);
-    this.#tell('lost', lost);
+    this.#stopWith(lost);
+    this.#emitLater('lost', lost);
   }
 
-  #end(reason: PulseAgentError): void {
-    if (this.#ending.signal.aborted) return;
-    this.#ending.abort(reason);
+  #stopWith(reason: PulseAgentError): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort(reason);
     this.#wake.abort();
-    this.#parts.stopped(this);
+    this.#parts.onStopped(this);
   }
 
-  #momentAt(wallMs: number): Moment {
+  #dueAt(wallMs: number): DueTime {
     const { time } = this.#parts;
     return { wallMs, monotonicMs: time.monotonicMs() + wallMs - time.nowMs() };
   }
 
-  /** Later, so that a listener that throws is the program's affair and does not look like a claim that failed. */
-  #tell<E extends keyof LeaseEvents>(event: E, ...told: LeaseEvents[E]): void {
-    process.nextTick(() => (this as EventEmitter).emit(event, ...told));
+  /** In the next tick, so that an exception of a listener is not mistaken for a failed claim. */
+  #emitLater<E extends keyof LeaseEvents>(event: E, ...values: LeaseEvents[E]): void {
+    process.nextTick(() => (this as EventEmitter).emit(event, ...values));
   }
 
   #throwIfOver(): void {
-    this.#ending.signal.throwIfAborted();
+    this.#stopping.signal.throwIfAborted();
   }
 
   #heldBy({ reclaimAt, expires }: Claim): HeldClaim {
@@ -267,14 +268,14 @@ export class Lease extends EventEmitter<LeaseEvents> {
   }
 }
 
-/** Whether the agent has said that there is nothing to hold any more. */
+/** Whether the agent has taken the namespace away. */
 function isFinal({ code }: PulseAgentError): boolean {
   return code === 'InsufficientScopes' || code === 'RequestConflict';
 }
 
 function asError(error: unknown): PulseAgentError {
   if (error instanceof PulseAgentError) return error;
-  // Such as what a function that gives credentials has thrown.
+  // For example an error of the caller's function for credentials.
   const message = error instanceof Error ? error.message : 'The claim failed for an unknown reason.';
   return new Unavailable('Unavailable', message, { cause: error });
 }

@@ -4,25 +4,25 @@ import { WireError } from '../contract/wire-errors.ts';
 import { BrokerRefused, NoReply } from './client-errors.ts';
 import { type AmqpConnection, openRpc, type Rpc, type RpcOptions } from './rpc.ts';
 
-/** Where the connection comes from: an AMQP URL, a connection that is there, or a function that gives one. */
+/** Where the connection comes from: an AMQP URL, an open connection, or a function that returns one. */
 export type ConnectionSource = string | AmqpConnection | (() => AmqpConnection | Promise<AmqpConnection>);
 
 /** How long RabbitMQ may take to accept a connection, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** How long RabbitMQ may take to answer that a connection is closed, in ms. */
-const CLOSE_PATIENCE_MS = 2000;
+/** How long RabbitMQ may take to confirm that a connection is closed, in ms. */
+const CLOSE_TIMEOUT_MS = 2000;
 
-/** After how many ms without a request a connection of one's own is closed: many share the claimant's limit of them. */
+/** How long an unused connection stays open, in ms. Many clients share the claimant's limit of connections. */
 const IDLE_MS = 20_000;
 
 interface OpenConnection {
   readonly rpc: Rpc;
-  /** Ends what was opened here, and nothing that was given. */
+  /** Closes what was opened here; a connection from the caller stays open. */
   close(): Promise<void>;
 }
 
-/** Requests over a connection that is opened when one is sent, again when it is gone, and closed when it is idle. */
+/** Requests over a connection that is opened on demand, opened again after it was lost, and closed when it is idle. */
 export class RpcConnection {
   readonly #source: ConnectionSource;
   readonly #options: RpcOptions;
@@ -38,10 +38,10 @@ export class RpcConnection {
   }
 
   /**
-   * Does some work with an open channel.
+   * Runs `work` with an open channel.
    *
-   * @throws WireError `Unavailable` when RabbitMQ cannot be reached; BrokerRefused when it does not let this user in;
-   *   what `work` throws; the reason of the signal.
+   * @throws WireError `Unavailable` if RabbitMQ cannot be reached; BrokerRefused if it refuses the user; what `work` throws;
+   *   the reason of the signal.
    */
   async use<T>(work: (rpc: Rpc) => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
@@ -50,7 +50,7 @@ export class RpcConnection {
     try {
       return await work(await untilAborted(this.#open(), signal));
     } catch (error) {
-      // It may be dead without anybody having said so: heartbeats tell after a minute or two.
+      // The connection may be lost unnoticed: heartbeats report it only after a minute or two.
       if (error instanceof NoReply && !error.confirmed) void this.close();
       throw error;
     } finally {
@@ -59,17 +59,17 @@ export class RpcConnection {
     }
   }
 
-  /** Closes what is open, and later what takes long to come or to answer; another request opens it again. */
+  /** Closes the connection, and does not wait long for one that is slow to open or close. The next request opens another. */
   async close(): Promise<void> {
     clearTimeout(this.#idle);
     const opening = this.#opening;
     this.#opening = undefined;
     const closed = opening?.then((open) => open.close()).catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_PATIENCE_MS);
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
     });
-    await Promise.race([closed, patience]);
+    await Promise.race([closed, timeout]);
     clearTimeout(timer);
   }
 
@@ -88,7 +88,7 @@ export class RpcConnection {
     }
   }
 
-  /** Only if nobody has put a newer one in its place. */
+  /** Unless a newer one has replaced it. */
   #forget(opening: Promise<OpenConnection>): void {
     if (this.#opening === opening) this.#opening = undefined;
   }
@@ -100,7 +100,7 @@ async function openConnection(source: ConnectionSource, options: RpcOptions): Pr
       const rpc = await openRpc(typeof source === 'function' ? await source() : source, options);
       return { rpc, close: () => rpc.close().catch(() => undefined) };
     } catch (error) {
-      throw new WireError('Unavailable', `The connection that was given cannot be used: ${reasonOf(error)}.`);
+      throw new WireError('Unavailable', `The connection from the caller cannot be used: ${reasonOf(error)}.`);
     }
   }
   const connection = await connectTo(source);
@@ -113,17 +113,17 @@ async function openConnection(source: ConnectionSource, options: RpcOptions): Pr
   }
 }
 
-/** How to connect. */
+/** Options of {@link connectTo}. */
 export interface ConnectOptions {
-  /** Certificates in PEM that are trusted instead of those of the system. */
+  /** Certificates in PEM to trust instead of the system's. */
   readonly ca?: string | undefined;
 }
 
 /**
  * Connects to RabbitMQ.
  *
- * @throws WireError `Unavailable` when it cannot be reached, BrokerRefused when it refuses the user or the vhost. No
- *   message holds the URL, which has a password in it.
+ * @throws WireError `Unavailable` if it cannot be reached; BrokerRefused if it refuses the user or the vhost. No message
+ *   holds the URL, which contains a password.
  */
 export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promise<ChannelModel> {
   let connection: ChannelModel;
@@ -137,18 +137,18 @@ export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promi
   } catch (error) {
     throw connectFault(reasonOf(error));
   }
-  // What breaks it closes its channels too, and they tell whoever waits.
+  // An error also closes the channels, which reject the requests in progress.
   connection.on('error', () => undefined);
   return connection;
 }
 
-/** Closes a connection; one that does not answer is cut. It never rejects. */
+/** Closes a connection, by force if RabbitMQ does not answer. It never rejects. */
 export async function closeRpcConnection(connection: ChannelModel): Promise<void> {
   const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
   const answered = Promise.race([closed, connection.close().catch(() => undefined)]);
-  // amqplib would wait for as long as heartbeats take to fail, and has no other way to end a connection.
+  // amqplib would wait until heartbeats fail, and has no other way to close a connection by force.
   const { stream } = connection.connection as { readonly stream?: Duplex };
-  const timer = setTimeout(() => stream?.destroy(new Error('It does not answer.')), CLOSE_PATIENCE_MS);
+  const timer = setTimeout(() => stream?.destroy(new Error('RabbitMQ does not answer.')), CLOSE_TIMEOUT_MS);
   await answered;
   clearTimeout(timer);
 }
@@ -159,8 +159,8 @@ function connectFault(reason: string): Error {
   }
   if (/\b403\b|ACCESS.REFUSED/.test(reason)) return new BrokerRefused('RabbitMQ refuses the user or its password.');
   if (reason.startsWith('Expected ConnectionOpenOk')) {
-    // amqplib does not tell which: too many connections become fewer.
-    const causes = 'the vhost is not there, this user may not use it, or has too many connections';
+    // amqplib does not say which one. Retryable, because too many connections is temporary.
+    const causes = 'the vhost does not exist, this user may not use it, or it has too many connections';
     return new WireError('Unavailable', `RabbitMQ closed the connection: ${causes}.`);
   }
   return new WireError('Unavailable', `RabbitMQ cannot be reached: ${reason}.`);
@@ -171,7 +171,7 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message.replace(/\.$/, '') : 'for an unknown reason';
 }
 
-/** Rejects when the signal is aborted; what is under way goes on for whoever else waits for it. */
+/** Rejects when the signal aborts. The work goes on for its other callers. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);

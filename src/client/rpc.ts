@@ -1,45 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
-import { WireError } from '../contract/wire-errors.ts';
 import { parseResult } from '../contract/messages.ts';
 import { METHODS, type MethodName, type RequestInput, type ResultBody } from '../contract/methods.ts';
 import { CONTRACT_VERSION, contractNames, DIRECT_REPLY_TO } from '../contract/names.ts';
 import { JSON_CONTENT_TYPE, readReply } from '../contract/reply.ts';
-import { generateReplyKey, open } from '../contract/sealing.ts';
+import { generateReplyKey, open, type ReplyKeyPair } from '../contract/sealing.ts';
 import { type ClientCredentials, signRequest } from '../contract/signature.ts';
+import { WireError } from '../contract/wire-errors.ts';
 import { BrokerRefused, NoReply } from './client-errors.ts';
 
-/** A connection of amqplib, as far as the library needs one. */
+/** The part of an amqplib connection that the library uses. */
 export type AmqpConnection = Pick<ChannelModel, 'createConfirmChannel'>;
 
-/** Which agent to talk to, and how. */
+/** Which agent to call, and how. */
 export interface RpcOptions {
   /** The agent's id; `pulse-agent` when absent. */
   readonly id?: string;
   /** The audience that the agent expects in signatures; `pulse-agent` when absent. */
   readonly audience?: string;
-  /** Taskcluster credentials, for the methods that need a signature. */
+  /** Taskcluster credentials, for methods that need a signature. */
   readonly credentials?: ClientCredentials;
-  /** How long to wait for a reply, in ms; 15 seconds when absent: an agent answers within 10. */
+  /** How long to wait for a reply, in ms; 15 s when absent: an agent answers within 10 s. */
   readonly timeoutMs?: number;
   /** The wall clock for signatures, in ms since the epoch; the machine's when absent. */
   readonly nowMs?: () => number;
 }
 
-/** What one request may have instead of the options of all. */
+/** Options of one request, in place of those of all requests. */
 export type RequestOptions = Pick<RpcOptions, 'credentials' | 'timeoutMs'>;
 
-/** The body of a request as its sender writes it: the reply key is made here, one for each request. */
+/** The body of a request as the caller writes it. The library adds a new reply key to each claim. */
 export type RpcInput<M extends MethodName> = Omit<RequestInput<M>, 'replyKey'>;
 
 /** Requests and replies over one channel. */
 export interface Rpc {
   /**
-   * Sends one request and waits for its reply. Credentials in it travel sealed. A request that nobody has taken when
-   * the time for its reply is over expires in the queue, instead of being served to nobody.
+   * Sends one request and waits for its reply. Results with credentials are sealed. A request that no agent has taken
+   * before the time-out expires in the queue.
    *
-   * @throws WireError what the agent answered; `Unavailable` when the request queue takes no more, and as NoReply when
-   *   no reply comes in time or the channel closes. BrokerRefused when RabbitMQ does not let this user send requests.
+   * @throws WireError the agent's error; `Unavailable` if the request queue is full; NoReply if no reply arrives in time or
+   *   the channel closes. BrokerRefused if RabbitMQ does not let this user send requests.
    */
   request<M extends MethodName>(
     method: M,
@@ -47,45 +47,66 @@ export interface Rpc {
     signal?: AbortSignal,
     options?: RequestOptions,
   ): Promise<ResultBody<M>>;
-  /** Whether the channel is open; once it is not, it stays so. */
+  /** Whether the channel is open. A closed channel stays closed. */
   readonly isOpen: boolean;
-  /** Closes the channel; requests under way fail. */
+  /** Closes the channel; requests in progress fail. */
   close(): Promise<void>;
 }
 
-interface Waiting {
+interface PendingReply {
   readonly resolve: (message: ConsumeMessage) => void;
   readonly reject: (error: Error) => void;
+}
+
+interface ComposedRequest {
+  readonly method: MethodName;
+  readonly content: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly correlationId: string;
+  readonly replyKey: ReplyKeyPair | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 const DEFAULT_ID = 'pulse-agent';
 
 /**
- * Opens a channel for requests over a connection that is there. Replies come by direct reply-to: it needs no queue and
- * no right but the one to write requests.
+ * Opens a channel for requests on an open connection. Replies arrive by direct reply-to, which needs no queue and no
+ * permission except the one to write requests.
  *
  * @example
  * const rpc = await openRpc(await connect(url), { credentials: { clientId, accessToken } });
  * const { connectionString } = await rpc.request('claim-namespace', { namespace: 'taskcluster-builds' });
  */
 export async function openRpc(connection: AmqpConnection, options: RpcOptions = {}): Promise<Rpc> {
-  // With confirms, a request that the full queue does not take is known at once, and not when its time is over.
+  const id = options.id ?? DEFAULT_ID;
+  // With publisher confirms, a full request queue is reported immediately instead of by a time-out.
   const channel = await connection.createConfirmChannel();
-  const waiting = new Map<string, Waiting>();
+  const pending = new Map<string, PendingReply>();
   let isOpen = true;
   const failAll = (error: Error): void => {
     isOpen = false;
-    for (const { reject } of waiting.values()) reject(error);
-    waiting.clear();
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
   };
-  channel.on('error', (error: Error & { code?: number }) => failAll(channelFault(error, options.id ?? DEFAULT_ID)));
-  channel.on('close', () => failAll(new NoReply('The channel closed before the reply came.')));
-  // Direct reply-to demands that the same channel consumes, without acknowledgements, before it publishes.
-  await channel.consume(DIRECT_REPLY_TO, (message) => settle(waiting, message), { noAck: true });
+  channel.on('error', (error: Error & { code?: number }) => failAll(channelFault(error, id)));
+  channel.on('close', () => failAll(new NoReply('The channel closed before the reply arrived.')));
+  // Direct reply-to requires that the same channel consumes, without acknowledgements, before it publishes.
+  await channel.consume(
+    DIRECT_REPLY_TO,
+    (message) => {
+      if (message !== null) pending.get(String(message.properties.correlationId))?.resolve(message);
+    },
+    { noAck: true },
+  );
   return {
-    request: (method, body, signal, own) =>
-      request(channel, waiting, { ...options, ...own }, method, body, signal, () => isOpen),
+    async request(method, body, signal, own) {
+      const request = await compose(method, body, { ...options, ...own });
+      const timeoutMs = Math.max(1, Math.ceil(own?.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
+      signal?.throwIfAborted();
+      if (!isOpen) throw new WireError('Unavailable', 'The channel closed before the request was sent.');
+      const message = await exchange(channel, pending, contractNames(id).rpcExchange, request, timeoutMs, signal);
+      return await resultOf(method, message, request.replyKey);
+    },
     get isOpen() {
       return isOpen;
     },
@@ -97,7 +118,7 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
   if (error.code === 404) {
     return new WireError(
       'Unavailable',
-      `No agent with the id ${id} that speaks ${CONTRACT_VERSION} has run in this vhost: check the id and the vhost.`,
+      `No agent with the id ${id} that speaks ${CONTRACT_VERSION} has run in this vhost. Check the id and the vhost.`,
     );
   }
   if (error.code === 403) {
@@ -106,72 +127,16 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
   return new NoReply(`The channel closed: ${error.message}.`);
 }
 
-function settle(waiting: Map<string, Waiting>, message: ConsumeMessage | null): void {
-  if (message !== null) waiting.get(String(message.properties.correlationId))?.resolve(message);
-}
-
-async function request<M extends MethodName>(
-  channel: ConfirmChannel,
-  waiting: Map<string, Waiting>,
-  options: RpcOptions,
+async function compose<M extends MethodName>(
   method: M,
   body: RpcInput<M>,
-  signal: AbortSignal | undefined,
-  isOpen: () => boolean,
-): Promise<ResultBody<M>> {
+  options: RpcOptions,
+): Promise<ComposedRequest> {
   const correlationId = randomUUID();
   const replyKey = method === 'claim-namespace' ? await generateReplyKey() : undefined;
   const content = Buffer.from(JSON.stringify(replyKey ? { ...body, replyKey: replyKey.publicKey } : body));
   const headers = METHODS[method].signed ? sign(method, content, correlationId, options) : {};
-
-  const timeoutMs = Math.max(1, Math.ceil(options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-  signal?.throwIfAborted();
-  if (!isOpen()) throw new WireError('Unavailable', 'The channel closed before the request was sent.');
-  let confirmed = false;
-  const message = await new Promise<ConsumeMessage>((resolve, reject) => {
-    ended.addEventListener(
-      'abort',
-      () => reject(timeout.aborted ? noReplyInTime(confirmed) : (ended.reason as Error)),
-      { once: true },
-    );
-    waiting.set(correlationId, { resolve, reject });
-    channel.publish(
-      contractNames(options.id ?? DEFAULT_ID).rpcExchange,
-      method,
-      content,
-      {
-        contentType: JSON_CONTENT_TYPE,
-        replyTo: DIRECT_REPLY_TO,
-        correlationId,
-        expiration: timeoutMs,
-        headers,
-      },
-      (refusal: unknown) => {
-        // A channel that closes refuses what it has not confirmed, too: then what it says of itself comes first.
-        const full = new WireError('Unavailable', 'The request queue of the agent is full: nothing was done.');
-        if (refusal) setImmediate(() => reject(full));
-        else confirmed = true;
-      },
-    );
-  }).finally(() => waiting.delete(correlationId));
-
-  const reply = readReply(message.properties, message.content);
-  if (reply.kind === 'error') throw reply.error;
-  if (reply.kind === 'result') {
-    if (replyKey !== undefined) throw new WireError('InternalServerError', 'A reply came plain that was to be sealed.');
-    return parseResult(method, reply.json);
-  }
-  if (replyKey === undefined)
-    throw new WireError('InternalServerError', 'A reply came sealed that was asked for plain.');
-  return parseResult(method, await open(reply.jwe, replyKey.privateKey));
-}
-
-function noReplyInTime(confirmed: boolean): NoReply {
-  return confirmed
-    ? new NoReply('No reply came in time: no agent runs, or it dead-lettered the request.', { confirmed })
-    : new NoReply('RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.');
+  return { method, content, headers, correlationId, replyKey };
 }
 
 function sign(
@@ -181,7 +146,10 @@ function sign(
   { credentials, audience, nowMs }: RpcOptions,
 ): { authorization: string } {
   if (credentials === undefined) {
-    throw new WireError('AuthenticationFailed', `The method ${method} needs a signature: give credentials.`);
+    throw new WireError(
+      'AuthenticationFailed',
+      `The method ${method} needs a signature, but there are no credentials.`,
+    );
   }
   return signRequest({
     method,
@@ -192,4 +160,59 @@ function sign(
     credentials,
     ...(nowMs === undefined ? {} : { timestampSeconds: Math.floor(nowMs() / 1000) }),
   });
+}
+
+/** Publishes a request and waits for its reply. */
+async function exchange(
+  channel: ConfirmChannel,
+  pending: Map<string, PendingReply>,
+  rpcExchange: string,
+  { method, content, headers, correlationId }: ComposedRequest,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<ConsumeMessage> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  let confirmed = false;
+  return await new Promise<ConsumeMessage>((resolve, reject) => {
+    const onEnded = (): void => reject(timeout.aborted ? noReplyInTime(confirmed) : (ended.reason as Error));
+    ended.addEventListener('abort', onEnded, { once: true });
+    pending.set(correlationId, { resolve, reject });
+    channel.publish(
+      rpcExchange,
+      method,
+      content,
+      { contentType: JSON_CONTENT_TYPE, replyTo: DIRECT_REPLY_TO, correlationId, expiration: timeoutMs, headers },
+      (refusal: unknown) => {
+        // A closing channel also refuses what it has not confirmed. Its own error, which says more, comes first.
+        const full = new WireError('Unavailable', "The agent's request queue is full. Nothing was done.");
+        if (refusal) setImmediate(() => reject(full));
+        else confirmed = true;
+      },
+    );
+  }).finally(() => pending.delete(correlationId));
+}
+
+function noReplyInTime(confirmed: boolean): NoReply {
+  return confirmed
+    ? new NoReply('No reply arrived in time: no agent runs, or it dead-lettered the request.', { confirmed })
+    : new NoReply('RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.');
+}
+
+async function resultOf<M extends MethodName>(
+  method: M,
+  { properties, content }: ConsumeMessage,
+  replyKey: ReplyKeyPair | undefined,
+): Promise<ResultBody<M>> {
+  const reply = readReply(properties, content);
+  switch (reply.kind) {
+    case 'error':
+      throw reply.error;
+    case 'result':
+      if (replyKey !== undefined) throw new WireError('InternalServerError', 'The result should be sealed and is not.');
+      return parseResult(method, reply.json);
+    case 'sealed':
+      if (replyKey === undefined) throw new WireError('InternalServerError', 'The result is sealed and should not be.');
+      return parseResult(method, await open(reply.jwe, replyKey.privateKey));
+  }
 }

@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Where the library's time and chance come from; passed in, so that tests can move the one and choose the other. */
+/** The library's clocks and random numbers. Tests replace them. */
 export interface Time {
-  /** The wall clock, in ms since the epoch; may jump when somebody sets the machine's clock. */
+  /** The wall clock, in ms since the epoch. It jumps when the system clock is set. */
   nowMs(): number;
-  /** Milliseconds since some fixed moment; never jumps. */
+  /** A clock that never jumps, in ms since an arbitrary moment. */
   monotonicMs(): number;
-  /** Resolves after so many ms, and rejects when the signal is aborted before. */
+  /** Resolves after `ms`, and rejects if the signal aborts first. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** A number from 0 to just below 1. */
+  /** At least 0, less than 1. */
   random(): number;
 }
 
-/** The clocks and the chance of this machine. */
+/** The clocks and random numbers of this machine. */
 export const systemTime: Time = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -158,6 +158,9 @@ export type RequestInput<M extends MethodName> = z.input<(typeof METHODS)[M]['bo
 /** The body of a result. */
 export type ResultBody<M extends MethodName> = z.output<(typeof METHODS)[M]['result']>;
 
+/** The result of a claim; `connectionString` is a secret. */
+export type Claim = ResultBody<'claim-namespace'>;
+
 /** Whether `name` is the name of a method. */
 export function isMethodName(name: string): name is MethodName {
   return Object.hasOwn(METHODS, name);

@@ -4,7 +4,7 @@ import type { Management } from '../broker/management/management.ts';
 import { closeRpcConnection } from '../client/rpc-connection.ts';
 import type { Rpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
-import type { ResultBody } from '../contract/methods.ts';
+import type { Claim } from '../contract/methods.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { accountName } from '../namespaces/accounts/account-names.ts';
 import type { Clock } from '../util/clock.ts';
@@ -47,8 +47,6 @@ const POLL_MS = 500;
 
 /** The longest wait for the deletion of the released namespace, in ms: it has one connection and nearly no messages. */
 const RELEASE_PATIENCE_MS = 90_000;
-
-type Claim = ResultBody<'claim-namespace'>;
 
 /** Claims a namespace of its own from outside, uses the credentials as a client does, and releases it. */
 export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndCheck {

@@ -107,10 +107,7 @@ describe('PulseAgentClient', () => {
     await assert.rejects(claim, (error) => {
       assert.ok(error instanceof errors.ClockSkew && error instanceof errors.AuthenticationFailed);
       assert.ok(Math.abs(error.aheadMs - HOUR_MS) < 60_000);
-      assert.match(
-        error.message,
-        /^The clock of this machine is about 3[56]\d\d s ahead of that of the agent.*: set the clock\.$/,
-      );
+      assert.match(error.message, /^The clock of this machine is about 3[56]\d\d s ahead of the agent's clock/);
       return true;
     });
   });
@@ -159,7 +156,7 @@ describe('PulseAgentClient', () => {
     const ping = makeClient(TEAM, { url: elsewhere.href }).ping({ timeoutMs: 1000 });
     await assert.rejects(ping, (error) => {
       assert.ok(error instanceof errors.Unavailable && !error.mayHaveActed);
-      assert.match(error.message, /the vhost is not there, this user may not use it, or has too many connections/);
+      assert.match(error.message, /the vhost does not exist, this user may not use it, or it has too many connections/);
       return true;
     });
   });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { backoffMs, decideRetry, type FailedTry } from '../../src/client/decide-retry.ts';
+import { backoffMs, decideRetry, type FailedAttempt } from '../../src/client/decide-retry.ts';
 import { BrokerRefused, NoReply } from '../../src/client/client-errors.ts';
 import { WIRE_ERRORS, WireError, type WireErrorCode } from '../../src/contract/wire-errors.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 
-function decide(failed: Partial<FailedTry>): number | undefined {
+function decide(failed: Partial<FailedAttempt>): number | undefined {
   const usual = { method: 'claim-namespace', failures: 1, leftMs: 30_000, nowMs: NOW, random: 0.5 } as const;
   return decideRetry({ error: new WireError('Unavailable', 'Away.'), ...usual, ...failed });
 }

@@ -79,7 +79,7 @@ class World {
         return this.claim();
       },
       release: async () => void told.push('released'),
-      stopped: () => undefined,
+      onStopped: () => undefined,
       time: this.time,
     });
     let lost: LeaseLost | undefined;

@@ -108,7 +108,7 @@ function assertUnavailable(error: unknown, step: string): void {
   assert.ok(error instanceof WireError, `${step}: ${String(error)}`);
   assert.equal(error.code, 'Unavailable', `${step}: ${error.message}`);
   assert.equal(error.retryable, true);
-  assert.doesNotMatch(error.message, /No reply came/, `${step}: the agent itself should answer`);
+  assert.doesNotMatch(error.message, /No reply arrived/, `${step}: the agent itself should answer`);
 }
 
 async function startWith(installation: TestInstallation, around: Around) {

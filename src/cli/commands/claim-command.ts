@@ -1,4 +1,5 @@
-import type { Claim, ClaimRequest } from '../../client/client.ts';
+import type { Claim } from '../../contract/methods.ts';
+import type { ClaimRequest } from '../../client/client.ts';
 import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { holdLease } from '../hold-lease.ts';
 import type { Style } from '../output.ts';
