@@ -52,7 +52,7 @@ export async function startDryRun(config: Config, options: DryRunOptions): Promi
       events: {
         emit: (type, data) => log.info({ code: 'dry_run_event', type, data }, 'dry run: would publish this event'),
       },
-      onEffect: (effect) => log.info({ code: 'dry_run_change', ...effect }, 'dry run: would make this change'),
+      onChange: (change) => log.info({ code: 'dry_run_change', ...change }, 'dry run: would make this change'),
     });
     const context = { config, management, clock, log };
     const scheduler = createScheduler({

@@ -1,38 +1,38 @@
 import type { BrokerUser, Management } from '../broker/management/management.ts';
 import type { Clock } from '../util/clock.ts';
-import { type OnEffect, RecordOverlay } from './record-overlay.ts';
+import { type OnChange, OverlayEntries } from './overlay-entries.ts';
 
-/** How long it answers as if a change had been made, in ms: longer than any one step looks for its own effects. */
+/** How long it answers as if a change had been made, in ms: longer than any step waits for the effect of its change. */
 const LASTS_MS = 60_000;
 
 /**
- * The management API with its writes left out: they are told, and for a while the answers are as if they had been made, so
- * that whoever waits for its own effect goes on. Every call is named here, one by one: a new call that writes cannot slip
- * through.
+ * An overlay of the management API. Writes are reported to `onChange` instead of sent, and for a while reads answer as if
+ * they had been made, so that a step which waits for its own effect continues. Every call is listed, so that the compiler
+ * refuses a new one that is not overlaid.
  */
-export function overlayManagement(real: Management, clock: Clock, onEffect: OnEffect): Management {
+export function createManagementOverlay(real: Management, clock: Clock, onChange: OnChange): Management {
   const monotonicMs = (): number => clock.monotonicMs();
-  const users = new RecordOverlay<BrokerUser | 'deleted'>(monotonicMs, LASTS_MS);
-  const gone = new RecordOverlay<true>(monotonicMs, LASTS_MS);
-  const tell = (call: string, subject: string): void => onEffect({ call, subject });
-  const remove = (call: string, kind: string, name: string): boolean => {
+  const users = new OverlayEntries<BrokerUser | 'deleted'>(monotonicMs, LASTS_MS);
+  const deleted = new OverlayEntries<true>(monotonicMs, LASTS_MS);
+  const report = (call: string, subject: string): void => onChange({ call, subject });
+  const deleteOnce = (call: string, kind: string, name: string): boolean => {
     const key = `${kind} ${name}`;
-    if (gone.has(key)) return false;
-    tell(call, name);
-    gone.set(key, true);
+    if (deleted.has(key)) return false;
+    report(call, name);
+    deleted.set(key, true);
     return true;
   };
-  const there =
+  const exists =
     (kind: string) =>
     ({ name }: { readonly name: string }): boolean =>
-      !gone.has(`${kind} ${name}`);
+      !deleted.has(`${kind} ${name}`);
   const isOpen = (connection: { readonly name: string; readonly user: string }): boolean =>
-    there('connection')(connection) && !gone.has(`connections of ${connection.user}`);
+    exists('connection')(connection) && !deleted.has(`connections of ${connection.user}`);
 
   const getUser: Management['getUser'] = async (name, options) => {
-    const pretended = users.get(name);
-    if (pretended === undefined) return await real.getUser(name, options);
-    return pretended === 'deleted' ? undefined : pretended;
+    const written = users.get(name);
+    if (written === undefined) return await real.getUser(name, options);
+    return written === 'deleted' ? undefined : written;
   };
 
   return {
@@ -40,82 +40,82 @@ export function overlayManagement(real: Management, clock: Clock, onEffect: OnEf
     async putUser(name, user, options) {
       options?.beforeSend?.();
       const isNew = (await getUser(name, options)) === undefined;
-      tell('putUser', name);
+      report('putUser', name);
       users.set(name, { name, ...user });
       return isNew ? 'created' : 'updated';
     },
     async deleteUser(name, options) {
       options?.beforeSend?.();
       if ((await getUser(name, options)) === undefined) return false;
-      tell('deleteUser', name);
+      report('deleteUser', name);
       users.set(name, 'deleted');
-      // RabbitMQ closes them with their user.
-      gone.set(`connections of ${name}`, true);
+      // RabbitMQ closes the connections of a deleted user.
+      deleted.set(`connections of ${name}`, true);
       return true;
     },
     listUsers: async (options) =>
       (await real.listUsers(options)).flatMap((user) => {
-        const pretended = users.get(user.name) ?? user;
-        return pretended === 'deleted' ? [] : [pretended];
+        const current = users.get(user.name) ?? user;
+        return current === 'deleted' ? [] : [current];
       }),
     async putPermissions(vhost, user, _permissions, options) {
       options?.beforeSend?.();
       const isNew = (await real.getPermissions(vhost, user, options)) === undefined;
-      tell('putPermissions', user);
+      report('putPermissions', user);
       return isNew ? 'created' : 'updated';
     },
     async putUserLimit(user, _limit, _value, options) {
       options?.beforeSend?.();
       await Promise.resolve();
-      tell('putUserLimit', user);
+      report('putUserLimit', user);
     },
     async deleteUserLimit(user, _limit, options) {
       options?.beforeSend?.();
-      tell('deleteUserLimit', user);
+      report('deleteUserLimit', user);
       return await Promise.resolve(true);
     },
     async closeUserConnections(user, _reason, options) {
       options?.beforeSend?.();
       const open = (await real.listUserConnections(user, options)).filter(isOpen);
-      if (open.length > 0) tell('closeUserConnections', user);
-      for (const { name } of open) gone.set(`connection ${name}`, true);
+      if (open.length > 0) report('closeUserConnections', user);
+      for (const { name } of open) deleted.set(`connection ${name}`, true);
     },
-    closeConnection: async (name) => await Promise.resolve(remove('closeConnection', 'connection', name)),
-    deleteQueue: async (_vhost, name) => await Promise.resolve(remove('deleteQueue', 'queue', name)),
-    deleteExchange: async (_vhost, name) => await Promise.resolve(remove('deleteExchange', 'exchange', name)),
+    closeConnection: async (name) => await Promise.resolve(deleteOnce('closeConnection', 'connection', name)),
+    deleteQueue: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteQueue', 'queue', name)),
+    deleteExchange: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteExchange', 'exchange', name)),
     deleteBinding: async (_vhost, { source, destination }) =>
-      await Promise.resolve(remove('deleteBinding', 'binding', `${source} → ${destination}`)),
+      await Promise.resolve(deleteOnce('deleteBinding', 'binding', `${source} → ${destination}`)),
     putPolicy: async (_vhost, name) => {
-      tell('putPolicy', name);
+      report('putPolicy', name);
       return await Promise.resolve('updated');
     },
-    deletePolicy: async (_vhost, name) => await Promise.resolve(remove('deletePolicy', 'policy', name)),
+    deletePolicy: async (_vhost, name) => await Promise.resolve(deleteOnce('deletePolicy', 'policy', name)),
     putOperatorPolicy: async (_vhost, name) => {
-      tell('putOperatorPolicy', name);
+      report('putOperatorPolicy', name);
       return await Promise.resolve('updated');
     },
     deleteOperatorPolicy: async (_vhost, name) =>
-      await Promise.resolve(remove('deleteOperatorPolicy', 'operator policy', name)),
+      await Promise.resolve(deleteOnce('deleteOperatorPolicy', 'operator policy', name)),
     putGlobalParameter: async (name) => {
-      tell('putGlobalParameter', name);
+      report('putGlobalParameter', name);
       return await Promise.resolve('updated');
     },
     deleteGlobalParameter: async (name) =>
-      await Promise.resolve(remove('deleteGlobalParameter', 'global parameter', name)),
+      await Promise.resolve(deleteOnce('deleteGlobalParameter', 'global parameter', name)),
     listUserConnections: async (user, options) => (await real.listUserConnections(user, options)).filter(isOpen),
     listOpenConnections: async (options) => (await real.listOpenConnections(options)).filter(isOpen),
     listConnections: async (vhost, options) => (await real.listConnections(vhost, options)).filter(isOpen),
     async getQueue(vhost, name, options) {
       const found = await real.getQueue(vhost, name, options);
-      return found !== undefined && there('queue')(found) ? found : undefined;
+      return found !== undefined && exists('queue')(found) ? found : undefined;
     },
-    listQueues: async (vhost, options) => (await real.listQueues(vhost, options)).filter(there('queue')),
+    listQueues: async (vhost, options) => (await real.listQueues(vhost, options)).filter(exists('queue')),
     listQueueNames: async (vhost, options) =>
-      (await real.listQueueNames(vhost, options)).filter((name) => there('queue')({ name })),
-    listExchanges: async (vhost, options) => (await real.listExchanges(vhost, options)).filter(there('exchange')),
+      (await real.listQueueNames(vhost, options)).filter((name) => exists('queue')({ name })),
+    listExchanges: async (vhost, options) => (await real.listExchanges(vhost, options)).filter(exists('exchange')),
     listBindings: async (vhost, options) =>
       (await real.listBindings(vhost, options)).filter(
-        ({ source, destination }) => !gone.has(`binding ${source} → ${destination}`),
+        ({ source, destination }) => !deleted.has(`binding ${source} → ${destination}`),
       ),
     getQueueOwner: (...call) => real.getQueueOwner(...call),
     getPermissions: (...call) => real.getPermissions(...call),

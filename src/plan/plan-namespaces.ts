@@ -1,39 +1,39 @@
-import type { Effect } from './record-overlay.ts';
+import type { Change } from './overlay-entries.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import type { PlannedQueue } from './plan-queues.ts';
 import { type PlanContext, type PlannedStep, planRecord } from './plan-records.ts';
 
-/** What agents would do next, and why. */
+/** What the agents will do next, and why. */
 export interface Plan {
-  /** The instants between which it holds, in ms since the epoch. */
+  /** The span of the plan, in ms since the epoch. */
   readonly fromMs: number;
   readonly untilMs: number;
-  /** About namespaces, in the order of time. */
+  /** In chronological order. */
   readonly namespaces: readonly PlannedStep[];
   /** What a survey of the queues would do now. */
   readonly queues: readonly PlannedQueue[];
-  /** What a comparison of the broker with the store would put right now. */
+  /** What a reconciliation would repair now. */
   readonly broker: BrokerPlan;
 }
 
-/** What a comparison would find. */
+/** What a reconciliation would do. */
 export interface BrokerPlan {
-  /** Accounts that are not as recorded, and in what. */
+  /** Accounts that drifted from their records, and what differs. */
   readonly repairs: readonly {
     readonly namespace: string;
     readonly account: string;
     readonly why: readonly string[];
   }[];
-  /** Connections that are open for too long. */
+  /** Connections that have reached their maximum age. */
   readonly connections: readonly { readonly namespace: string; readonly connection: string }[];
-  /** Every call that would have changed something. */
-  readonly changes: readonly Effect[];
-  /** Users that are called like accounts and have no record; nobody touches them. */
+  /** Every change that would be made. */
+  readonly changes: readonly Change[];
+  /** Users without a record that match the account naming scheme; they are left untouched. */
   readonly unknown: readonly string[];
 }
 
-/** Looks through all records, or those of one namespace, and plans from them alone. */
+/** Plans all namespaces, or one, from their records alone. */
 export async function planNamespaces(
   store: Pick<StoreReader, 'namespaces'>,
   span: { readonly fromMs: number; readonly untilMs: number },

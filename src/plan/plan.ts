@@ -5,23 +5,23 @@ import type { Config } from '../config/config.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { createLog } from '../util/log.ts';
 import { type BrokerPlan, type Plan, planNamespaces } from './plan-namespaces.ts';
-import type { Effect } from './record-overlay.ts';
+import type { Change } from './overlay-entries.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import { planSurvey } from './plan-survey.ts';
 import { createOverlay } from './overlay.ts';
 
 /** What to plan. */
 export interface PlanOptions {
-  /** How far to look ahead, in ms since the epoch. */
+  /** The end of the plan, in ms since the epoch. */
   readonly untilMs: number;
-  /** Only this one. */
+  /** Only this namespace. */
   readonly namespace?: string | undefined;
   readonly signal: AbortSignal;
   readonly clock?: Clock;
 }
 
 /**
- * Plans what the agents of the installation would do next, and changes nothing.
+ * Plans what the agents of the installation will do next, and changes nothing.
  *
  * @throws AgentError when the store or the broker cannot be read
  */
@@ -37,7 +37,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     await assertNotForeign(management, { ...config, storeId: store.storeId }, { signal });
     const repairs: BrokerPlan['repairs'][number][] = [];
     const connections: BrokerPlan['connections'][number][] = [];
-    const changes: Effect[] = [];
+    const changes: Change[] = [];
     const overlay = createOverlay({
       config,
       store,
@@ -53,7 +53,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
           }
         },
       },
-      onEffect: (effect) => changes.push(effect),
+      onChange: (change) => changes.push(change),
     });
     const fromMs = clock.nowMs();
     const span = { fromMs, untilMs: options.untilMs };

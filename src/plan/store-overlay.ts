@@ -3,33 +3,31 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../store/store.ts';
-import { type OnEffect, RecordOverlay } from './record-overlay.ts';
+import { type OnChange, OverlayEntries } from './overlay-entries.ts';
 
 /** How long it answers as if a record had been written, in ms. */
 const LASTS_MS = 60_000;
 
-/** The part of a store that decisions about namespaces are made from. */
-export type OverlaidStore = Pick<Store, 'storeId' | 'namespaces' | 'nonces'>;
+/** The part of a store that namespaces need. */
+export type NamespaceStoreOverlay = Pick<Store, 'storeId' | 'namespaces' | 'nonces'>;
 
 /**
- * A store with its writes left out: they are told, and for a while the answers are as if they had been made. A record that
- * is really written meanwhile counts instead.
+ * An overlay of the store. Writes are reported to `onChange` instead of made, and for a while reads answer as if they had
+ * been made, unless an agent writes a later revision.
  */
-export function overlayStore(real: StoreReader, clock: Clock, onEffect: OnEffect): OverlaidStore {
-  const written = new RecordOverlay<NamespaceRecord>(() => clock.monotonicMs(), LASTS_MS);
-  const present = (record: NamespaceRecord): NamespaceRecord => {
-    const pretended = written.get(record.namespace);
-    return pretended !== undefined &&
-      pretended.incarnation === record.incarnation &&
-      pretended.revision > record.revision
-      ? pretended
+export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: OnChange): NamespaceStoreOverlay {
+  const written = new OverlayEntries<NamespaceRecord>(() => clock.monotonicMs(), LASTS_MS);
+  const overlaid = (record: NamespaceRecord): NamespaceRecord => {
+    const newer = written.get(record.namespace);
+    return newer !== undefined && newer.incarnation === record.incarnation && newer.revision > record.revision
+      ? newer
       : record;
   };
   const get = async (namespace: string): Promise<NamespaceRecord | undefined> => {
     const record = await real.namespaces.get(namespace);
-    return record === undefined ? undefined : present(record);
+    return record === undefined ? undefined : overlaid(record);
   };
-  /** What is due by the record as it is pretended to be, too, such as one that is now `expiring`. */
+  /** The overlaid records that are due: the overlay may have changed their state and their times. */
   const due = async (
     list: (options: DueOptions) => Promise<NamespaceRecord[]>,
     instantOf: (record: NamespaceRecord) => number,
@@ -39,7 +37,7 @@ export function overlayStore(real: StoreReader, clock: Clock, onEffect: OnEffect
       options.states.includes(record.state) && instantOf(record) <= options.beforeMs;
     for (let limit = options.limit; ; limit *= 2) {
       const page = await list({ ...options, limit, states: ['provisioning', 'active', 'expiring'] });
-      const found = page.map(present).filter(isDue);
+      const found = page.map(overlaid).filter(isDue);
       if (found.length >= options.limit || page.length < limit) return found.slice(0, options.limit);
     }
   };
@@ -47,23 +45,23 @@ export function overlayStore(real: StoreReader, clock: Clock, onEffect: OnEffect
   const namespaces: NamespaceStore = {
     get,
     async insert(record) {
-      onEffect({ call: 'insert', subject: record.namespace });
+      onChange({ call: 'insert', subject: record.namespace });
       return await Promise.resolve(false);
     },
     async replace(record, expectedRevision) {
       if ((await get(record.namespace))?.revision !== expectedRevision) return false;
-      onEffect({ call: 'replace', subject: record.namespace });
+      onChange({ call: 'replace', subject: record.namespace });
       written.set(record.namespace, record);
       return true;
     },
     async remove(namespace) {
-      onEffect({ call: 'remove', subject: namespace });
+      onChange({ call: 'remove', subject: namespace });
       return await Promise.resolve(false);
     },
     async list({ states, after, limit }) {
       const found: NamespaceRecord[] = [];
       for await (const page of namespacePages(real.namespaces, undefined, { after, limit })) {
-        for (const record of page.map(present)) {
+        for (const record of page.map(overlaid)) {
           if (states !== undefined && !states.includes(record.state)) continue;
           found.push(record);
           if (found.length === limit) return found;
@@ -85,7 +83,7 @@ export function overlayStore(real: StoreReader, clock: Clock, onEffect: OnEffect
       ),
     countByState: () => real.namespaces.countByState(),
   };
-  // Nothing is asked for by request here.
+  // There are no requests in an overlay.
   const nonces: NonceStore = {
     remember: async (entry) => await Promise.resolve(entry),
     recordOutcome: async () => await Promise.resolve(undefined),
