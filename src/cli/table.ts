@@ -14,11 +14,11 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   const widths = columns.map(({ title }, index) =>
     Math.max(width(title), ...cells.map((line) => width(line[index] ?? ''))),
   );
-  const line = (texts: readonly string[], look: (cell: string, index: number) => string): string =>
+  const line = (texts: readonly string[], format: (cell: string, index: number) => string): string =>
     texts
       .map((cell, index) => {
         const isLast = index === texts.length - 1;
-        return look(isLast ? cell : cell + ' '.repeat((widths[index] ?? 0) - width(cell)), index);
+        return format(isLast ? cell : cell + ' '.repeat((widths[index] ?? 0) - width(cell)), index);
       })
       .join('  ')
       .trimEnd();

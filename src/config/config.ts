@@ -119,7 +119,7 @@ function wellFormed(settings: Record<string, unknown>, issues: readonly z.core.$
   return Object.fromEntries(Object.entries(settings).filter(([setting]) => !faulty.has(setting)));
 }
 
-/** Names the virtual host: without a path some libraries take `/` and others the empty one. */
+/** Names the virtual host: without a path some libraries take `/` and some the empty one. */
 function withVhost(url: URL): URL {
   if (url.pathname === '' || url.pathname === '/') url.pathname = '/%2F';
   return url;

@@ -27,7 +27,7 @@ export interface OverlayOptions {
 }
 
 /** The work of an agent on namespaces, with overlays of store and broker: it reads both and writes neither. */
-export function createOverlay({ config, clock, log, events, onChange: onChange, ...real }: OverlayOptions): Namespaces {
+export function createOverlay({ config, clock, log, events, onChange, ...real }: OverlayOptions): Namespaces {
   const context = {
     config,
     store: createStoreOverlay(real.store, clock, onChange),

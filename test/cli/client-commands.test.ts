@@ -140,11 +140,11 @@ describe('the commands of a client', () => {
     ];
     for (const [what, args, env, exitCode, sentence] of lines) {
       it(what, async () => {
-        const ended = await run(args, { ...environment(), ...env });
-        assert.equal(ended.exitCode, exitCode, ended.stderr);
-        assert.match(ended.stderr, /^pulse-agent: [^\n]+\.\n$/);
-        assert.match(ended.stderr.slice('pulse-agent: '.length), sentence);
-        assert.equal(ended.stdout, '');
+        const result = await run(args, { ...environment(), ...env });
+        assert.equal(result.exitCode, exitCode, result.stderr);
+        assert.match(result.stderr, /^pulse-agent: [^\n]+\.\n$/);
+        assert.match(result.stderr.slice('pulse-agent: '.length), sentence);
+        assert.equal(result.stdout, '');
       });
     }
 

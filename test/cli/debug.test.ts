@@ -5,7 +5,7 @@ import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
 import { runProgram } from '../support/program.ts';
 
-const PASSWORD = 'a-password-that-nobody-may-see';
+const PASSWORD = 'a-password-that-is-never-printed';
 
 describe('NODE_DEBUG=pulse-agent', function () {
   this.timeout(60_000);

@@ -6,7 +6,7 @@ import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
 describe('a configuration with faults', () => {
   const { folder, file, load } = useConfigFiles();
 
-  // What is wrong, in a file or in the environment, and the one sentence that says so.
+  // A file, an environment, and the sentence about the fault in one of them.
   const faults: [string, NodeJS.ProcessEnv, RegExp][] = [
     ['colour: blue', {}, /^The setting colour is unknown/],
     ['accountLimits: { max-queues: 1 }', {}, /^The setting accountLimits\.max-queues is unknown/],
@@ -74,7 +74,7 @@ describe('a configuration with faults', () => {
     ['{}', { NODE_ENV: 'production' }, /^The setting audience must not be the default in production/],
   ];
   for (const [yaml, env, sentence] of faults) {
-    it(`says one sentence about ${yaml} ${JSON.stringify(env)}`, () => {
+    it(`has one sentence about ${yaml} ${JSON.stringify(env)}`, () => {
       const found = faultsOf(() => load(yaml, env));
       assert.equal(found.length, 1, found.join('\n'));
       assert.match(found[0] ?? '', sentence);
@@ -82,7 +82,7 @@ describe('a configuration with faults', () => {
     });
   }
 
-  it('tells all faults at once, also those between well-formed settings when another one is malformed', () => {
+  it('reports all faults together, and checks rules between settings even when another setting is malformed', () => {
     const found = faultsOf(() =>
       loadConfig({
         PULSE_AGENT_CONFIG: file('colour: blue\nid: taskcluster-a\nwarnAtMessages: 9000\nmaxSkewSeconds: 1000'),
@@ -117,7 +117,7 @@ describe('a configuration with faults', () => {
     );
   });
 
-  it('tells no secret in an error', () => {
+  it('puts no secret into an error', () => {
     const secret = 'Kx9-hidden';
     const variables = [
       'RABBITMQ_URL',

@@ -96,18 +96,18 @@ describe('loadConfig', () => {
     );
   });
 
-  it('sets the backstop to ten times the threshold for deletion, to what is given, or not at all', () => {
+  it('sets the backstop to ten times deleteAtMessages, to a given number, or not at all', () => {
     assert.equal(load('deleteAtMessages: 9000').queueBackstopMessages, 90_000);
     assert.equal(load('queueBackstopMessages: 16000').queueBackstopMessages, 16_000);
     assert.equal(load('queueBackstopMessages: null').queueBackstopMessages, null);
   });
 
-  it('is not made to hang by a pattern and a name', () => {
+  it('matches in linear time: no pattern and name can block it', () => {
     const [pattern] = load('exemptQueues: ["queue/(a+)+b"]').exemptQueues;
     assert.equal(pattern?.test(`queue/${'a'.repeat(250)}`), false);
   });
 
-  it('lets the NODE_ENV file override the default, the named file that, and the environment all', () => {
+  it('overrides the default by the NODE_ENV file, that by the named file, and all by the environment', () => {
     const own = mkdtempSync(join(folder(), 'own-'));
     writeFileSync(join(own, 'default.yml'), ALL_DEFAULTS.replace('logLevel: info', 'logLevel: fatal'));
     const env = { ...GOOD_ENV };
@@ -120,7 +120,7 @@ describe('loadConfig', () => {
     assert.equal(loadConfig({ ...named, LOG_LEVEL: 'debug' }, own).logLevel, 'debug');
   });
 
-  it('reads no file outside its folder for a strange NODE_ENV', () => {
+  it('reads no file outside of its folder, whatever NODE_ENV is', () => {
     const outside = file('logLevel: trace');
     const name = `../${outside.split('/').at(-1)?.replace('.yml', '')}`;
     const own = mkdtempSync(join(folder(), 'own-'));
@@ -128,7 +128,7 @@ describe('loadConfig', () => {
     assert.equal(loadConfig({ ...GOOD_ENV, NODE_ENV: name }, own).logLevel, 'info');
   });
 
-  it('takes each variable, and counts an empty one as absent', () => {
+  it('reads each variable, and counts an empty one as absent', () => {
     const config = loadConfig({
       ...GOOD_ENV,
       RABBITMQ_MANAGEMENT_URL: 'https://manager:pw@management.example:1/',
@@ -155,7 +155,7 @@ describe('loadConfig', () => {
     assert.equal(config.logLevel, 'info');
   });
 
-  it('makes the management URL and the public URL from the broker URL, the credentials only into the first', () => {
+  it('derives the management URL and the public URL from the broker URL, without credentials in the public one', () => {
     const config = loadConfig({ ...GOOD_ENV, RABBITMQ_URL: `${GOOD_ENV.RABBITMQ_URL}?keyfile=/k&password=p` });
     assert.equal(config.rabbitmqManagementUrl.reveal(), 'http://agent:broker%40password@broker.example:15672/');
     assert.equal(config.publicAmqpUrl, 'amqp://broker.example:5673/vhost');
@@ -170,7 +170,7 @@ describe('loadConfig', () => {
     assert.equal(other.rabbitmqManagementUrl.reveal(), 'http://agent:broker%40password@elsewhere.example:1/');
   });
 
-  it('names the virtual host in every URL, / where none is named', () => {
+  it('names the virtual host in every URL; the default is /', () => {
     for (const [given, meant] of [
       ['amqp://h', '/%2F'],
       ['amqp://h/', '/%2F'],
@@ -183,7 +183,7 @@ describe('loadConfig', () => {
     }
   });
 
-  it('reads secrets and URLs from the files that *_FILE variables name, without the last line break', () => {
+  it('reads secrets and URLs from the files that *_FILE variables name, without the last newline', () => {
     const { PULSE_AGENT_SECRET: _given, RABBITMQ_URL: _url, ...env } = GOOD_ENV;
     const config = loadConfig({
       ...env,
@@ -203,7 +203,7 @@ describe('loadConfig', () => {
     assert.equal(config.taskclusterAccessToken?.reveal(), ' token ');
   });
 
-  it('reads each secret, and each URL, which may hold one, from a file', () => {
+  it('reads every secret and every URL from a file', () => {
     const values: Readonly<Record<string, string>> = {
       RABBITMQ_URL: 'amqp://h/%2F',
       RABBITMQ_MANAGEMENT_URL: 'http://a:b@h:1/',
@@ -223,7 +223,7 @@ describe('loadConfig', () => {
     assert.deepEqual(shown(Object.fromEntries(variables)), shown({ ...values }));
   });
 
-  it('reads previous secrets with commas between them, or as JSON', () => {
+  it('reads previous secrets separated by commas, or as JSON', () => {
     const [a, b] = ['a,'.repeat(16), 'b'.repeat(32)];
     assert.deepEqual(previousSecretsOf(`${b}, ${b}`), [b, b]);
     assert.deepEqual(previousSecretsOf(JSON.stringify([a, b])), [a, b]);
@@ -234,7 +234,7 @@ describe('loadConfig', () => {
     }
   });
 
-  it('takes production with an audience of its own, and then insists on sealed replies', () => {
+  it('accepts production with its own audience, and then requires sealed replies', () => {
     const config = load('audience: pulse.example', { NODE_ENV: 'production' });
     assert.equal(config.requireSealedReplies, true);
   });
@@ -257,7 +257,7 @@ describe('loadConfig', () => {
     assert.match(printed, /\[secret\]/);
   });
 
-  it('is frozen, with all that is in it', () => {
+  it('is deeply frozen', () => {
     const config = loadConfig({ ...GOOD_ENV, PULSE_AGENT_PREVIOUS_SECRETS: 'p'.repeat(32) });
     const parts = [
       config,

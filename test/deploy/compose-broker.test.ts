@@ -16,10 +16,10 @@ import { makeFolder } from '../support/folders.ts';
 
 const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
 
-describe('RabbitMQ as docker-compose.yml sets it up', function () {
+describe('RabbitMQ with the configuration of docker-compose.yml', function () {
   this.timeout(BROKER_START_MS);
 
-  it('has one user, with as few rights as possible, with which everything works', async () => {
+  it('has one user, with the least permissions that an installation works with', async () => {
     const broker = await startRabbitMQ({
       folder: makeFolder('compose-broker'),
       extraConfig: `default_vhost = pulse\n${readFileSync('config/compose/rabbitmq.conf', 'utf8')}`,
@@ -68,12 +68,12 @@ describe('RabbitMQ as docker-compose.yml sets it up', function () {
     assert.match(users, /pulse-agent-claimant\t\[\]/);
     assert.ok(!users.includes('guest'));
 
-    // The rights in the documents, which are a little fewer than this file's format can say.
+    // The documented permissions are slightly fewer than rabbitmq.conf can express.
     const { configure, write, read } = documentedRights();
     const withEvents = `${read}|^amq\\.rabbitmq\\.event$`;
     await broker.rabbitmqctl(['set_permissions', '-p', 'pulse', 'pulse-agent', configure, write, withEvents]);
     assert.deepEqual(await failures(), []);
-    // What is not its own is refused even to the agent.
+    // Access to objects of other owners is refused.
     const channel = await (await openConnection(url.href)).createChannel();
     channel.on('error', () => undefined);
     await assert.rejects(channel.assertQueue('queue/other-x/q'), /ACCESS[-_]REFUSED/);

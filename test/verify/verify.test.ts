@@ -134,7 +134,7 @@ describe('verify', function () {
     // The deletion of the previous test's namespace may still run.
     const isReleased = async (): Promise<boolean> =>
       (await everythingOn(installation())).every((name) => !/^users .*-verify-[0-9a-f]+-[12]$/.test(name));
-    await waitUntil(isReleased, 'the accounts of released namespaces are gone');
+    await waitUntil(isReleased, 'the accounts of released namespaces are deleted');
     const before = await everythingOn(installation());
     const allowed = await tryForbiddenOperations(everything, {
       id: config.id,

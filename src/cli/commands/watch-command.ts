@@ -96,10 +96,10 @@ const BAD = new Set(['queue.deleted', 'namespace.failing', 'namespace.revoked', 
 
 /** An event on one line: time, type, subject, and the rest of its data. */
 function eventText({ time, type, subject, data }: AgentEvent, style: Style): string {
-  const look = BAD.has(type) ? 'bad' : GOOD.has(type) ? 'good' : 'heading';
+  const format = BAD.has(type) ? 'bad' : GOOD.has(type) ? 'good' : 'heading';
   const rest = Object.entries(data)
     .filter(([, value]) => value !== subject)
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const line = [printable(time), style[look](printable(type)), printable(subject)];
+  const line = [printable(time), style[format](printable(type)), printable(subject)];
   return [...line, style.quiet(printable(rest.join(' ')))].join('  ').trimEnd();
 }
