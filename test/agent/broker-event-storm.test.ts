@@ -139,11 +139,11 @@ describe('broker events', function () {
       eventAbout(version, 'alarm.cleared', { timestamp_in_ms: 2 }),
     ]);
     const before = await takenBy(agent);
-    const told = [...story.toReversed(), ...story, ...story.toReversed(), ...story.toReversed()];
-    await exchange.publish(told);
+    const sent = [...story.toReversed(), ...story, ...story.toReversed(), ...story.toReversed()];
+    await exchange.publish(sent);
     const isTaken = async (): Promise<boolean> => {
       const taken = await takenBy(agent);
-      return Object.entries(countByType(told)).every(
+      return Object.entries(countByType(sent)).every(
         ([type, count]) => (taken[type] ?? 0) >= (before[type] ?? 0) + count,
       );
     };

@@ -82,7 +82,7 @@ describe('methods and versions that the agent does not have', () => {
     }
   });
 
-  it('RabbitMQ answers in place of an agent that does not run', async () => {
+  it('RabbitMQ itself answers an unknown or forbidden exchange with 403, and a missing reply consumer with 406', async () => {
     const { claimantUrl, names } = installation();
     const connection = await openConnection(claimantUrl);
     assert.equal(await closingCode(connection, 'rpc/no-such-agent/v1', consumeReplies), 403);

@@ -57,9 +57,9 @@ describe('revocation without a request', function () {
     await closed;
     await assertUseless(url);
 
-    const told = await runCommandLine(['audit', '--namespace', namespace, '--json'], environment);
-    assert.equal(await told.exited, 0, told.stderr());
-    const last = JSON.parse(told.stdout().trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    const audit = await runCommandLine(['audit', '--namespace', namespace, '--json'], environment);
+    assert.equal(await audit.exited, 0, audit.stderr());
+    const last = JSON.parse(audit.stdout().trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
     assert.equal(last['actor'], 'operator');
     assert.equal(last['action'], 'revocation');
     assert.deepEqual(last['details'], { revokedUntil });

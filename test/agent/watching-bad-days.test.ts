@@ -103,13 +103,13 @@ describe('watching queues through faults', function () {
     await team.channel.consume(control, () => undefined);
     await team.fill(control, 60);
     await events.of('queue.deleted', control);
-    const told = () => events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
+    const types = () => events.seen.filter(({ subject }) => subject === queue).map(({ type }) => type);
     assert.equal(await queueExists(installation, queue), true);
-    assert.ok(!told().includes('queue.deleted'));
+    assert.ok(!types().includes('queue.deleted'));
     await setQuorumQueue(broker, config.vhost, queue, 'up');
     await events.of('queue.deleted', queue);
     // While a quorum queue goes down or up, RabbitMQ may report 0 messages: then it seems drained, and is warned about again.
-    assert.match(told().join(' '), /^queue\.warning( queue\.recovered queue\.warning)* queue\.deleted$/);
+    assert.match(types().join(' '), /^queue\.warning( queue\.recovered queue\.warning)* queue\.deleted$/);
   });
 
   it('deletes an exclusive queue with its connection, which is closed with the reason', async () => {
@@ -124,9 +124,9 @@ describe('watching queues through faults', function () {
     await events.of('queue.deleted', queue);
     const [error] = await closed;
     assert.match(error.message, /only this connection may use had grown too large/);
-    const told = events.seen.filter(({ type }) => type === 'connection.closed');
+    const closings = events.seen.filter(({ type }) => type === 'connection.closed');
     assert.deepEqual(
-      told.map(({ data }) => [data['namespace'], data['reason']]),
+      closings.map(({ data }) => [data['namespace'], data['reason']]),
       [[team.namespace, 'overgrown']],
     );
     assert.equal(await queueExists(installation, queue), false);
@@ -137,11 +137,11 @@ describe('watching queues through faults', function () {
     installation.taskcluster.behave({ mode: 'hanging' }, 'notify');
     await installation.start();
     const events = await collectEvents(installation);
-    const told = await claimTeam(installation, 'owner@example.org');
+    const withContact = await claimTeam(installation, 'owner@example.org');
     const withoutContact = await claimTeam(installation);
-    const waits = `queue/${told.namespace}/waits`;
-    await told.channel.assertQueue(waits);
-    await told.fill(waits, 60);
+    const waits = `queue/${withContact.namespace}/waits`;
+    await withContact.channel.assertQueue(waits);
+    await withContact.fill(waits, 60);
     await events.of('queue.warning', waits);
     await waitUntil(() => installation.taskcluster.calls.email > 0, 'a try to send');
     for (let round = 0; round < 3; round += 1) {
