@@ -70,7 +70,7 @@ async function forbidServices(): Promise<() => void> {
   if (existsSync(POLICY)) {
     const code = await runCommand(POLICY, ['rabbitmq-server', 'start']).then(
       () => 0,
-      (error: unknown) => (String(error).includes(`ended with ${FORBIDDEN_BY_POLICY}`) ? FORBIDDEN_BY_POLICY : 1),
+      (error: unknown) => (String(error).includes(`exited with ${FORBIDDEN_BY_POLICY}`) ? FORBIDDEN_BY_POLICY : 1),
     );
     if (code === FORBIDDEN_BY_POLICY) return () => undefined;
     renameSync(POLICY, POLICY_KEPT);

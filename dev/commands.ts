@@ -42,7 +42,8 @@ export async function runCommand(
     child.once('error', reject);
     child.once('close', (code, signal) => {
       if (code === 0) resolve();
-      else reject(new Error(`${command} ${args.join(' ')} ended with ${code ?? signal}: ${all.slice(-5).join(' | ')}`));
+      else
+        reject(new Error(`${command} ${args.join(' ')} exited with ${code ?? signal}: ${all.slice(-5).join(' | ')}`));
     });
   });
   return output.join('\n');

@@ -57,7 +57,7 @@ function run(args: readonly string[]): { status: number | null; output: string }
 function expect(args: readonly string[], status: number, text: RegExp): void {
   const ran = run(args);
   if (ran.status !== status || !text.test(ran.output)) {
-    throw new Error(`pulse-agent ${args.join(' ')} ended with ${ran.status}, not ${status}:\n${ran.output}`);
+    throw new Error(`pulse-agent ${args.join(' ')} exited with ${ran.status}, not ${status}:\n${ran.output}`);
   }
   console.log(`pulse-agent ${args.join(' ')}: ok`);
 }

@@ -155,8 +155,8 @@ describe('broker events', function () {
       assert.deepEqual(types, ['queue.warning', 'queue.deleted']);
     }
     assert.equal(installation.taskcluster.mails.length, 2 * deep.length);
-    const others = events.seen.filter(({ type }) => !/^(queue\.|namespace\.claimed)/.test(type));
-    assert.deepEqual(others, [], 'neither a repair nor an alarm');
+    const rest = events.seen.filter(({ type }) => !/^(queue\.|namespace\.claimed)/.test(type));
+    assert.deepEqual(rest, [], 'neither a repair nor an alarm');
     assert.equal((await team.channel.checkQueue(small)).messageCount, 5);
     await (await connect(connectionString)).close();
   });

@@ -48,16 +48,16 @@ describe('a broker that is killed between a rotation and its record, and during 
       await (await installation.rpc(TEAM)).request('claim-namespace', { namespace, ...(expires && { expires }) });
     const given = await rpc.request('claim-namespace', { namespace: living });
     const expires = new Date(Date.now() + 5_000).toISOString();
-    const doomed = await openAndAwaitClose((await claim(ending, expires)).connectionString);
-    await declareObjects(doomed.connection, ending);
+    const expiring = await openAndAwaitClose((await claim(ending, expires)).connectionString);
+    await declareObjects(expiring.connection, ending);
 
     const held = new EventEmitter();
     const both = Promise.all([once(held, 'rotation'), once(held, 'deletion')]);
-    const gone = once(held, 'deleted');
+    const deleted = once(held, 'deleted');
     const hold = async (at: 'rotation' | 'deletion', call: () => Promise<unknown>): Promise<unknown> => {
       const result = await call();
       held.emit(at);
-      await gone;
+      await deleted;
       return result;
     };
     around = async (step, call, [name, second]) => {
@@ -79,7 +79,7 @@ describe('a broker that is killed between a rotation and its record, and during 
     }
     await installation.logged('namespace_deleted', { namespace: ending });
     assert.deepEqual(await objectsOf(installation, ending), []);
-    await doomed.closed;
+    await expiring.closed;
     await installation.logged('namespace_rotated', { namespace: living });
     const renewed = await claim(living);
     assert.notEqual(renewed.connectionString, given.connectionString);

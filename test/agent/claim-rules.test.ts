@@ -106,8 +106,8 @@ describe('claim rules over AMQP', () => {
     const results = await Promise.all(
       Array.from({ length: 16 }, () => rpc.request('claim-namespace', { namespace, contact: null })),
     );
-    const [connectionString = '', ...others] = new Set(results.map((result) => result.connectionString));
-    assert.deepEqual(others, []);
+    const [connectionString = '', ...rest] = new Set(results.map((result) => result.connectionString));
+    assert.deepEqual(rest, []);
     await openConnection(connectionString);
     assert.equal(new Set(results.map(({ created }) => created)).size, 1);
   });

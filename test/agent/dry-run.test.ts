@@ -39,7 +39,7 @@ async function stateOf({ broker, vhost, config }: TestInstallation): Promise<unk
 async function makeDrifted(): Promise<{
   installation: TestInstallation;
   rotated: string;
-  ended: string;
+  expired: string;
   drifted: string;
 }> {
   const installation = await makeInstallation({
@@ -55,18 +55,18 @@ async function makeDrifted(): Promise<{
   const { broker, config, vhost } = installation;
   const agent = await installation.start();
   const rpc = await installation.rpc(TEAM);
-  const [rotated, ended, drifted] = [teamNamespace(), teamNamespace(), teamNamespace()];
+  const [rotated, expired, drifted] = [teamNamespace(), teamNamespace(), teamNamespace()];
   await rpc.request('claim-namespace', { namespace: rotated });
   await rpc.request('claim-namespace', { namespace: drifted });
   const expires = new Date(Date.now() + MINUTE_MS / 2).toISOString();
-  const { connectionString } = await rpc.request('claim-namespace', { namespace: ended, expires });
+  const { connectionString } = await rpc.request('claim-namespace', { namespace: expired, expires });
   const channel = await (await openConnection(connectionString)).createChannel();
-  await channel.assertQueue(`queue/${ended}/work`, { durable: true });
+  await channel.assertQueue(`queue/${expired}/work`, { durable: true });
   await agent.stop();
   const path = `/permissions/${encodeURIComponent(vhost.vhost)}/${config.usernamePrefix}${drifted}-1`;
   await manage(broker, 'DELETE', path);
   await letTimePass(installation);
-  return { installation, rotated, ended, drifted };
+  return { installation, rotated, expired, drifted };
 }
 
 /** Makes due what would be due in a minute. */
@@ -96,7 +96,7 @@ describe('dry run and plan', function () {
   this.timeout(BROKER_START_MS);
 
   it('a dry run logs every kind of action, keeps running, and changes nothing', async () => {
-    const { installation, rotated, ended, drifted } = await makeDrifted();
+    const { installation, rotated, expired, drifted } = await makeDrifted();
     const [grown, another] = [`queue/${drifted}/grown`, `queue/${drifted}/another`];
     await makeGrown(installation, grown);
     const before = await stateOf(installation);
@@ -106,8 +106,8 @@ describe('dry run and plan', function () {
     addCleanup(() => dryRun.stop());
     await logged('dry_run_change', { call: 'putUser', subject: RegExp(`${rotated}-`) });
     await logged('dry_run_event', { type: 'namespace.rotated', data: { namespace: rotated } });
-    await logged('dry_run_change', { call: 'deleteQueue', subject: `queue/${ended}/work` });
-    await logged('dry_run_event', { type: 'namespace.expired', data: { namespace: ended } });
+    await logged('dry_run_change', { call: 'deleteQueue', subject: `queue/${expired}/work` });
+    await logged('dry_run_event', { type: 'namespace.expired', data: { namespace: expired } });
     await logged('dry_run_change', { call: 'putPermissions', subject: RegExp(`${drifted}-1$`) });
     await logged('dry_run_event', { type: 'account.repaired', data: { namespace: drifted } });
     await logged('dry_run_queue', { queue: grown, action: 'warn' });
@@ -121,7 +121,7 @@ describe('dry run and plan', function () {
   });
 
   it('a plan lists every action with its reason, and changes nothing', async () => {
-    const { installation, rotated, ended, drifted } = await makeDrifted();
+    const { installation, rotated, expired, drifted } = await makeDrifted();
     const grown = `queue/${drifted}/grown`;
     await makeGrown(installation, grown);
     const before = await stateOf(installation);
@@ -132,17 +132,17 @@ describe('dry run and plan', function () {
       [[grown, 'warn', 'it has 5 messages, and owners are warned at 5']],
     );
     assert.ok(namespaces.some(({ namespace, action }) => namespace === rotated && action === 'rotate'));
-    assert.ok(namespaces.some(({ namespace, action }) => namespace === ended && action === 'delete'));
+    assert.ok(namespaces.some(({ namespace, action }) => namespace === expired && action === 'delete'));
     assert.deepEqual(broker.repairs, [
       { namespace: drifted, account: `${installation.config.usernamePrefix}${drifted}-1`, why: ['permissions'] },
     ]);
-    const one = await makePlan(installation.config, { ...options, namespace: ended });
+    const one = await makePlan(installation.config, { ...options, namespace: expired });
     assert.deepEqual(one.namespaces.map(({ action }) => action).at(-1), 'delete');
     assert.deepEqual(one.broker.repairs, []);
 
     const run = await runCommandLine(['plan', '--horizon', '1m'], installation.environment);
     assert.equal(await run.exited, 0, run.stderr());
-    assert.match(run.stdout(), new RegExp(`${ended} +delete +nobody has claimed it`));
+    assert.match(run.stdout(), new RegExp(`${expired} +delete +nobody has claimed it`));
     assert.match(run.stdout(), new RegExp(`repair +.*${drifted}-1 +permissions`));
     assert.deepEqual(await stateOf(installation), before);
   });

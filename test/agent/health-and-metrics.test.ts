@@ -64,10 +64,10 @@ describe('health and metrics of an agent', () => {
 
   it('listens on loopback by default', async () => {
     const { networkInterfaces } = await import('node:os');
-    const others = Object.values(networkInterfaces())
-      .flatMap((addresses) => addresses ?? [])
+    const addresses = Object.values(networkInterfaces())
+      .flatMap((found) => found ?? [])
       .filter(({ internal, family }) => !internal && family === 'IPv4');
-    for (const { address } of others) {
+    for (const { address } of addresses) {
       const code = await new Promise((resolve) => {
         const socket = createConnection({ host: address, port: agent().httpPort ?? 0, timeout: 5000 });
         socket.once('connect', () => resolve('connected'));
@@ -84,7 +84,7 @@ describe('health and metrics of an agent', () => {
     const namespace = teamNamespace();
     await rpc.request('ping', {});
     await rpc.request('claim-namespace', { namespace });
-    await assert.rejects(rpc.request('claim-namespace', { namespace: 'taskcluster-others' }));
+    await assert.rejects(rpc.request('claim-namespace', { namespace: 'taskcluster-foreign' }));
     const before = await scrape(agent());
     for (const [name, least] of [
       ['pulse_agent_request_duration_seconds_count{method="ping",outcome="result"}', 1],
@@ -105,7 +105,7 @@ describe('health and metrics of an agent', () => {
     assert.ok(Math.abs(Date.now() / 1000 - compared) < 600, 'the reconciliation at the start counts');
     await untilSample(agent(), 'pulse_agent_namespaces{state="active"}', (count) => (count ?? 0) >= 1);
     const { body } = await fetchFrom(agent(), '/metrics');
-    assert.doesNotMatch(body, new RegExp(`${namespace}|taskcluster-others|${TEAM}`));
+    assert.doesNotMatch(body, new RegExp(`${namespace}|taskcluster-foreign|${TEAM}`));
   });
 
   const troubles: readonly (readonly [string, string, () => unknown])[] = [

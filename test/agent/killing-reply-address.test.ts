@@ -49,18 +49,18 @@ describe('a reply address that passes the check and kills the reply connection',
     const rpc = await installation().rpc();
     const replyTo = withLargeId(await realAddress(installation()));
 
-    const others = Array.from({ length: 50 }, () => rpc.request('ping', {}));
+    const pings = Array.from({ length: 50 }, () => rpc.request('ping', {}));
     const killers = Array.from({ length: 3 }, () => forger.compose({ method: 'ping', replyTo }));
     for (const sent of killers) {
       await forger.publish(sent);
-      others.push(...Array.from({ length: 10 }, () => rpc.request('ping', {})));
+      pings.push(...Array.from({ length: 10 }, () => rpc.request('ping', {})));
     }
     for (const sent of killers) {
       const { properties } = await deadLetters.of(sent.correlationId);
       assert.match(String(properties.headers?.['x-pulse-agent-reason']), /could not be delivered.*refused/);
       assert.equal(properties.headers?.['x-pulse-agent-reply-to'], replyTo);
     }
-    for (const { alive } of await Promise.all(others)) assert.equal(alive, true);
+    for (const { alive } of await Promise.all(pings)) assert.equal(alive, true);
     const deaths = log.filter((line) => line.includes('reply_connection_lost')).length;
     assert.ok(deaths >= 2 && deaths <= 2 * killers.length, `the reply connection died ${deaths} times`);
     assert.ok(!log.some((line) => line.includes('request_connection_lost')));

@@ -91,8 +91,8 @@ describe('notices to owners', () => {
     const scene = await start(WITH_CLIENT, ['notify:email:*']);
     const { id, queue } = await scene.add();
     await scene.installation.logged('notice_sent', { notice: id });
-    const [mail, ...others] = scene.installation.taskcluster.mails;
-    assert.equal(others.length, 0);
+    const [mail, ...rest] = scene.installation.taskcluster.mails;
+    assert.equal(rest.length, 0);
     assert.equal(mail?.address, CONTACT);
     assert.ok(mail.content.includes(`\`${queue}\``));
     assertDiscreet(scene);

@@ -151,15 +151,15 @@ describe('reply addresses over AMQP', () => {
     const deadLetters = await installation().deadLetters();
     const forger = await installation().requester();
     const rpc = await installation().rpc();
-    const others: Promise<unknown>[] = [];
+    const requests: Promise<unknown>[] = [];
     for (const replyTo of forged) {
-      others.push(rpc.request('ping', {}), rpc.request('list-namespaces', {}));
+      requests.push(rpc.request('ping', {}), rpc.request('list-namespaces', {}));
       const sent = forger.compose({ method: 'ping', replyTo });
       await forger.publish(sent);
       const { properties } = await deadLetters.of(sent.correlationId);
       assert.match(String(properties.headers?.['x-pulse-agent-reason']), /no running node wrote/, replyTo);
     }
-    await Promise.all(others);
+    await Promise.all(requests);
     assert.deepEqual(
       log.filter((line) => line.includes('connection_lost')),
       [],

@@ -35,7 +35,7 @@ describe('signatures over AMQP', () => {
     ['a time too long ago', () => ({ timestampSeconds: seconds(-302) }), /timestamp .* agent time/],
     ['a time too far ahead', () => ({ timestampSeconds: seconds(302) }), /timestamp .* agent time/],
     ['a foreign key', () => ({ credentials: { ...team(), accessToken: 'x'.repeat(44) } }), /Bad mac/],
-    ['an unknown client', () => ({ credentials: { ...team(), clientId: 'nobody' } }), /Taskcluster rejected/],
+    ['an unknown client', () => ({ credentials: { ...team(), clientId: 'unknown' } }), /Taskcluster rejected/],
   ];
   for (const [what, signed, reason] of wrong) {
     it(`AuthenticationFailed: ${what}`, async () => refused(await claim(signed()), reason));
@@ -216,7 +216,7 @@ describe('signatures over AMQP', () => {
     assert.equal(userId, claimantUser);
     const channel = await (await openConnection(installation().claimantUrl)).createChannel();
     const closed = new Promise<Error & { code?: number }>((resolve) => channel.once('error', resolve));
-    channel.publish(installation().names.rpcExchange, 'ping', Buffer.from('{}'), { userId: 'somebody-else' });
+    channel.publish(installation().names.rpcExchange, 'ping', Buffer.from('{}'), { userId: 'another-user' });
     assert.equal((await closed).code, 406);
   });
 });

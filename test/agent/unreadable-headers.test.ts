@@ -51,11 +51,11 @@ describe('headers that cannot be decoded', () => {
     it(`${method} with nested arrays: dead-lettered, without an effect on other requests`, async () => {
       const { names, claimantUrl, log } = installation();
       const rpc = await installation().rpc();
-      const others = Array.from({ length: 50 }, () => rpc.request('ping', {}));
+      const pings = Array.from({ length: 50 }, () => rpc.request('ping', {}));
       const message = { exchange: names.rpcExchange, routingKey: method, correlationId: 'x' };
       await publishRaw(claimantUrl, { ...message, headerTable: nestedTable(DEPTH) });
-      others.push(...Array.from({ length: 50 }, () => rpc.request('ping', {})));
-      for (const { alive } of await Promise.all(others)) assert.equal(alive, true);
+      pings.push(...Array.from({ length: 50 }, () => rpc.request('ping', {})));
+      for (const { alive } of await Promise.all(pings)) assert.equal(alive, true);
       const lost = ['request_connection_lost', 'reply_connection_lost'] as const;
       assert.deepEqual(
         lost.flatMap((code) => linesWith(log, code)),

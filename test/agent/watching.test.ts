@@ -87,7 +87,7 @@ describe('a watched queue', function () {
   it('is ignored outside all namespaces, when it is exempt, and as a stream', async () => {
     const team = await claimTeam(installation);
     const admin = await (await openConnection(installation.vhost.amqpUrl)).createChannel();
-    const outside = ['outside', `queue/taskcluster-nobody/jobs`, `queue/${installation.config.id}/v1/own`];
+    const outside = ['outside', `queue/taskcluster-unclaimed/jobs`, `queue/${installation.config.id}/v1/own`];
     for (const queue of outside) {
       await admin.assertQueue(queue);
       await team.fill(queue, 60);

@@ -28,13 +28,13 @@ describe('examples/go', function () {
       env: { ...go.env, ...environment },
     });
 
-  it('agrees with the vectors of the contract', async function () {
+  it('agrees with the protocol vectors', async function () {
     this.timeout(BUILD_MS);
     const output = await test('Signatures|Encodings|SealedResult');
     assert.equal(output.split('--- PASS').length - 1, 3, output);
   });
 
-  it('go vet finds no fault', async function () {
+  it('passes go vet', async function () {
     this.timeout(BUILD_MS);
     await runCommand(go.command, ['vet', './...'], { cwd: GO_EXAMPLE, env: go.env });
   });
@@ -77,11 +77,11 @@ describe('examples/go', function () {
       PULSE_AGENT_ID: installation().config.id,
     });
 
-    it('understands results and errors, and a method that the agent does not have', async () => {
+    it('handles results, errors, and an unknown method', async () => {
       assert.match(await test('Answers', environment()), /--- PASS: TestAnswers/);
     });
 
-    it('gives up in time when no agent runs', async () => {
+    it('times out when no agent runs', async () => {
       await installation().agent.stop();
       assert.match(await test('NoAgent', environment()), /--- PASS: TestNoAgent/);
     });

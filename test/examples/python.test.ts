@@ -17,7 +17,7 @@ describe('examples/python', function () {
     python = await preparePython(this);
   });
 
-  it('agrees with the vectors of the contract', async () => {
+  it('agrees with the protocol vectors', async () => {
     const args = [join(PYTHON_EXAMPLE, 'check_vectors.py'), 'docs/protocol-vectors.json'];
     assert.match(await runCommand(python.command, args, { env: python.env }), /^[0-9]{2,} vectors agree$/);
   });
@@ -38,7 +38,7 @@ describe('examples/python', function () {
     let env: Record<string, string>;
     beforeEach(() => {
       const { config } = installation();
-      // The packages are where the tests keep them.
+      // The packages are in the tests' cache.
       const { PYTHONPATH = '' } = python.env;
       env = { PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1', PYTHONUTF8: '1', PULSE_AGENT_ID: config.id };
       env['PULSE_AGENT_AUDIENCE'] = config.audience;
@@ -46,7 +46,7 @@ describe('examples/python', function () {
 
     it('installs, and checks the vectors', async () => {
       const packages = String(env['PYTHONPATH']);
-      // What is installed already is only put in place again.
+      // The packages are already installed, so pip only confirms them.
       Object.assign(env, { PIP_CACHE_DIR: resolve('.cache/python/pip'), PIP_NO_COMPILE: '1' });
       const block = blocks.take('check_vectors.py', { packages, python3: python.command });
       const { stdout } = await runShell(block, { cwd: PYTHON_EXAMPLE, env });
@@ -83,7 +83,7 @@ describe('examples/python', function () {
       return output.split('\n');
     };
 
-    it('understands results and errors, and a method that the agent does not have', async () => {
+    it('handles results, errors, and an unknown method', async () => {
       const output = await runScript([
         'print(agent.request("ping", {})["alive"])',
         'for method, body in [("get-namespace", {"namespace": "taskcluster-team-none"}),',
@@ -101,7 +101,7 @@ describe('examples/python', function () {
       ]);
     });
 
-    it('gives up in time when no agent runs', async () => {
+    it('times out when no agent runs', async () => {
       await installation().agent.stop();
       const output = await runScript([
         'agent.timeout = 0.5',

@@ -5,7 +5,7 @@ import type { Program } from '../support/program.ts';
 /** How to run the example service of a language. */
 export type RunService = (environment: Readonly<Record<string, string>>, args: readonly string[]) => Program;
 
-/** What a service that is written after the contract does, whatever its language. */
+/** The behaviour of the example service in every language. */
 export function behavesAsService(run: () => RunService, onceOption: string, greeting: string): void {
   describe('the service', () => {
     const installation = useInstallation({ settings: { rotationIntervalSeconds: 2 } });
@@ -35,7 +35,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       assert.equal(json['state'], 'active');
     });
 
-    it('claims again in time, and goes on with other credentials', async () => {
+    it('claims again in time, and continues with other credentials', async () => {
       const service = run()(environmentOf(TEAM), [teamNamespace()]);
       await service.printed(`received: ${greeting}`, 2);
       service.signal('SIGINT');
@@ -43,7 +43,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       assert.doesNotMatch(service.output(), /gone|again in a moment/);
     });
 
-    it('says what it is refused for, and ends', async () => {
+    it('prints why it is refused, and exits', async () => {
       const namespace = teamNamespace();
       const service = run()(environmentOf(NEWCOMER), [onceOption, namespace]);
       assert.equal(await service.exited, 1, service.output());
@@ -55,7 +55,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       assert.match(misled.output(), /AuthenticationFailed: /);
     });
 
-    it('tries again what may succeed later', async () => {
+    it('retries what may succeed later', async () => {
       const { taskcluster } = installation();
       taskcluster.behave({ mode: 'failing' });
       const service = run()(environmentOf(TEAM), [onceOption, teamNamespace()]);

@@ -32,17 +32,17 @@ export async function runCommandLine(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment },
   });
-  const { stdout, stderr, hasExited: over, exited: ended, waitFor: wait } = collectOutput(child);
+  const { stdout, stderr, hasExited, exited, waitFor } = collectOutput(child);
   addCleanup(async () => {
-    if (!over()) child.kill('SIGKILL');
-    await ended;
+    if (!hasExited()) child.kill('SIGKILL');
+    await exited;
   });
   return {
     stdout,
     stderr,
     signal: (signal) => void child.kill(signal),
-    exited: ended,
-    printed: (text) => wait(text, { stream: 'stdout', patienceMs: PATIENCE_MS }),
-    printedAnywhere: (text) => wait(text, { stream: 'output', patienceMs: PATIENCE_MS }),
+    exited,
+    printed: (text) => waitFor(text, { stream: 'stdout', patienceMs: PATIENCE_MS }),
+    printedAnywhere: (text) => waitFor(text, { stream: 'output', patienceMs: PATIENCE_MS }),
   };
 }

@@ -17,7 +17,7 @@ export interface InstalledClient {
 export const INSTALL_MS = 180_000;
 
 /** Installs these packages into an empty folder, from npm's cache or its default registry. */
-export async function installClient(tarball: string, others: readonly string[]): Promise<InstalledClient> {
+export async function installClient(tarball: string, packages: readonly string[]): Promise<InstalledClient> {
   const folder = makeFolder('installed');
   const write = (name: string, text: string): string => {
     const file = join(folder, name);
@@ -27,6 +27,6 @@ export async function installClient(tarball: string, others: readonly string[]):
   };
   write('package.json', JSON.stringify({ name: 'client-user', private: true, type: 'module' }));
   const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
-  await run('npm', ['install', ...options, tarball, ...others], { cwd: folder, timeout: INSTALL_MS });
+  await run('npm', ['install', ...options, tarball, ...packages], { cwd: folder, timeout: INSTALL_MS });
   return { folder, write };
 }

@@ -22,15 +22,15 @@ export function runProgram(
   options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Program {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-  const { output, hasExited: over, exited: ended, waitFor: wait } = collectOutput(child);
+  const { output, hasExited, exited, waitFor } = collectOutput(child);
   addCleanup(async () => {
-    if (!over()) child.kill('SIGKILL');
-    await ended.catch(() => undefined);
+    if (!hasExited()) child.kill('SIGKILL');
+    await exited.catch(() => undefined);
   });
   return {
     output,
     signal: (signal) => void child.kill(signal),
-    exited: ended,
-    printed: (text, times = 1) => wait(text, { stream: 'output', times, patienceMs: PATIENCE_MS }),
+    exited,
+    printed: (text, times = 1) => waitFor(text, { stream: 'output', times, patienceMs: PATIENCE_MS }),
   };
 }

@@ -83,7 +83,7 @@ export async function publishRaw(amqpUrl: string, message: RawMessage): Promise<
 export class Frames {
   readonly #socket: Socket;
   #buffer = Buffer.alloc(0);
-  #ended: Error | undefined;
+  #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
   constructor(socket: Socket) {
@@ -108,13 +108,13 @@ export class Frames {
         this.#socket.destroy();
         throw new Error(`The broker sent ${ids.join('.')} in place of ${classId}.${methodId}: ${text}`);
       }
-      if (this.#ended !== undefined) throw this.#ended;
+      if (this.#failure !== undefined) throw this.#failure;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
   #end(error: Error): void {
-    this.#ended ??= error;
+    this.#failure ??= error;
     this.#wake();
   }
 }

@@ -26,20 +26,20 @@ export function openShell(
     detached: true,
     ...(cwd === undefined ? {} : { cwd }),
   });
-  const { output, hasExited: over, exited: ended, waitFor: wait } = collectOutput(child);
+  const { output, hasExited, exited, waitFor } = collectOutput(child);
   const signalAll = (signal: NodeJS.Signals): void => {
-    if (child.pid !== undefined && !over()) process.kill(-child.pid, signal);
+    if (child.pid !== undefined && !hasExited()) process.kill(-child.pid, signal);
   };
   addCleanup(async () => {
     signalAll('SIGKILL');
-    await ended;
+    await exited;
   });
   return {
     output,
-    printed: (wanted, patienceMs = PATIENCE_MS) => wait(wanted, { stream: 'output', patienceMs }),
+    printed: (wanted, patienceMs = PATIENCE_MS) => waitFor(wanted, { stream: 'output', patienceMs }),
     interrupt(signal = 'SIGINT') {
       signalAll(signal);
-      return ended;
+      return exited;
     },
   };
 }

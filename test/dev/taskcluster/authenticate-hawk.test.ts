@@ -31,8 +31,8 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
 
   it('answers no-auth to an absent or empty authorization', async () => {
     for (const reply of [await ask(service), await ask(service, '')]) {
-      const { expires, ...others } = reply;
-      assert.deepEqual(others, { status: 'no-auth', scheme: 'none', scopes: ANONYMOUS });
+      const { expires, ...rest } = reply;
+      assert.deepEqual(rest, { status: 'no-auth', scheme: 'none', scopes: ANONYMOUS });
       assert.ok(Date.parse(String(expires)) > Date.now());
     }
   });
@@ -60,7 +60,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
   });
 
   it('refuses unknown, disabled and expired clients', async () => {
-    assert.equal(await failure(service, sign('nobody')), "Client with clientId 'nobody' not found");
+    assert.equal(await failure(service, sign('unknown')), "Client with clientId 'unknown' not found");
     assert.equal(await failure(service, sign('disabled')), "Client with clientId 'disabled' is disabled");
     assert.equal(await failure(service, sign('expired')), "Client with clientId: 'expired' has expired");
   });
@@ -74,7 +74,7 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
   });
 
   it('parses ext before it looks up the key', async () => {
-    assert.equal(await failure(service, sign('nobody', { ext: '{"broken' })), 'Failed to parse ext');
+    assert.equal(await failure(service, sign('unknown', { ext: '{"broken' })), 'Failed to parse ext');
     assert.equal(await failure(service, sign('plain', { ext: 'null' })), 'Failed to parse ext');
   });
 

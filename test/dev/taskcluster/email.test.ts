@@ -46,7 +46,7 @@ describe('notify email of the Taskcluster stand-in', () => {
 
   it('refuses what violates the schema, before it checks the signature', async () => {
     const faults: object[] = [
-      { address: 'nobody' },
+      { address: 'unknown' },
       { subject: '' },
       { subject: 'x'.repeat(256) },
       { content: 'x'.repeat(102_401) },

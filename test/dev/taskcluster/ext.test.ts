@@ -113,7 +113,7 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
   });
 
   it('are refused when the issuer was deleted, is disabled or has expired', async () => {
-    for (const issuer of ['nobody', 'disabled', 'expired']) {
+    for (const issuer of ['unknown', 'disabled', 'expired']) {
       const credentials = temporary({ clientId: 'named/one', scopes: [], issuer });
       assert.match(
         String(await failure(service, signWith(credentials))),

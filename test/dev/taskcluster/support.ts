@@ -83,8 +83,8 @@ export async function ask(
 
 /** The message with which the service refuses this header. */
 export async function failure(service: LocalTaskcluster, authorization: string): Promise<unknown> {
-  const { status, message, ...others } = await ask(service, authorization);
+  const { status, message, ...rest } = await ask(service, authorization);
   assert.equal(status, 'auth-failed');
-  assert.deepEqual(others, {});
+  assert.deepEqual(rest, {});
   return message;
 }
