@@ -9,6 +9,14 @@ export const NAMESPACE_STATES = ['provisioning', 'active', 'expiring', 'deleted'
 /** A state of {@link NAMESPACE_STATES}. */
 export type NamespaceState = (typeof NAMESPACE_STATES)[number];
 
+/** Counts the records of each state with `count`. */
+export async function countByState(
+  count: (state: NamespaceState) => number | Promise<number>,
+): Promise<Record<NamespaceState, number>> {
+  const counts = await Promise.all(NAMESPACE_STATES.map(async (state) => [state, await count(state)] as const));
+  return Object.fromEntries(counts) as Record<NamespaceState, number>;
+}
+
 /** What one of the two accounts of a namespace holds. */
 export interface Slot {
   /** The generation whose password the account has; 0: the account was never made in this incarnation. */

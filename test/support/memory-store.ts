@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
 import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
-import type { NamespaceRecord, NonceEntry } from '../../src/store/namespace-record.ts';
-import { countStates } from '../../src/store/state-counts.ts';
+import { countByState, type NamespaceRecord, type NonceEntry } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
+import { insertOrGet, requireRevision, type VersionedCollection } from '../../src/store/versioned-collection.ts';
 
-/** A store in memory, with the promises of the real ones: every answer comes later, and nobody shares an object. */
+/** A store in memory that keeps the contract of the real ones: it answers asynchronously and shares no object. */
 export interface MemoryStore extends Store {
-  /** Puts a record as it is, to begin a test with. */
+  /** Writes a record as it is, to set up a test. */
   put(record: NamespaceRecord): void;
   /** What is stored under a name. */
   peek(namespace: string): NamespaceRecord | undefined;
@@ -32,6 +32,31 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
   };
 }
 
+function versionedCollection<Item extends { readonly revision: number }>(
+  items: Map<string, Item>,
+  idOf: (item: Item) => string,
+): VersionedCollection<Item> {
+  return {
+    get: async (id) => structuredClone(items.get(id)),
+    async insert(item) {
+      requireRevision(item, 1, idOf(item));
+      if (items.has(idOf(item))) return false;
+      items.set(idOf(item), structuredClone(item));
+      return true;
+    },
+    async replace(item, expectedRevision) {
+      requireRevision(item, expectedRevision + 1, idOf(item));
+      if (items.get(idOf(item))?.revision !== expectedRevision) return false;
+      items.set(idOf(item), structuredClone(item));
+      return true;
+    },
+    async remove(id, expectedRevision) {
+      if (items.get(id)?.revision !== expectedRevision) return false;
+      return items.delete(id);
+    },
+  };
+}
+
 function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore {
   const sorted = (): NamespaceRecord[] =>
     structuredClone([...records.values()]).toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
@@ -41,23 +66,7 @@ function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore
       .toSorted((a, b) => a[instant] - b[instant])
       .slice(0, limit);
   return {
-    get: async (namespace) => structuredClone(records.get(namespace)),
-    async insert(record) {
-      if (record.revision !== 1) throw new RangeError('The first write of a record makes its revision 1.');
-      if (records.has(record.namespace)) return false;
-      records.set(record.namespace, structuredClone(record));
-      return true;
-    },
-    async replace(record, expectedRevision) {
-      if (record.revision !== expectedRevision + 1) throw new RangeError('Every write raises the revision by one.');
-      if (records.get(record.namespace)?.revision !== expectedRevision) return false;
-      records.set(record.namespace, structuredClone(record));
-      return true;
-    },
-    async remove(namespace, expectedRevision) {
-      if (records.get(namespace)?.revision !== expectedRevision) return false;
-      return records.delete(namespace);
-    },
+    ...versionedCollection(records, ({ namespace }) => namespace),
     list: async ({ after, limit, states }) =>
       sorted()
         .filter((record) => after === undefined || record.namespace > after)
@@ -65,7 +74,8 @@ function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore
         .slice(0, limit),
     dueForRotation: async (options) => due(options, 'nextRotationMs'),
     dueForExpiry: async (options) => due(options, 'expiresMs'),
-    countByState: () => countStates((state) => [...records.values()].filter((record) => record.state === state).length),
+    countByState: () =>
+      countByState((state) => [...records.values()].filter((record) => record.state === state).length),
   };
 }
 
@@ -94,19 +104,10 @@ function memoryNonces(): NonceStore {
 function memoryNotices(): NoticeStore {
   const notices = new Map<string, Notice>();
   const waiting = (): Notice[] => [...notices.values()].filter(({ state }) => state === 'waiting');
+  const collection = versionedCollection(notices, ({ id }) => id);
   return {
-    async add(notice) {
-      if (notice.revision !== 1) throw new RangeError('The first write of a notice makes its revision 1.');
-      if (!notices.has(notice.id)) notices.set(notice.id, structuredClone(notice));
-      return structuredClone(notices.get(notice.id) ?? notice);
-    },
-    get: async (id) => structuredClone(notices.get(id)),
-    async replace(notice, expectedRevision) {
-      if (notice.revision !== expectedRevision + 1) throw new RangeError('Every write raises the revision by one.');
-      if (notices.get(notice.id)?.revision !== expectedRevision) return false;
-      notices.set(notice.id, structuredClone(notice));
-      return true;
-    },
+    ...collection,
+    add: async (notice) => structuredClone(await insertOrGet(collection, notice.id, notice)),
     due: async ({ beforeMs, limit }) =>
       structuredClone(waiting())
         .filter(({ nextAttemptMs }) => nextAttemptMs <= beforeMs)
@@ -126,23 +127,7 @@ function memoryNotices(): NoticeStore {
 function memoryQueueAlerts(): QueueAlertStore {
   const alerts = new Map<string, QueueAlert>();
   return {
-    get: async (queue) => structuredClone(alerts.get(queue)),
-    async insert(alert) {
-      if (alert.revision !== 1) throw new RangeError('The first write of an alert makes its revision 1.');
-      if (alerts.has(alert.queue)) return false;
-      alerts.set(alert.queue, structuredClone(alert));
-      return true;
-    },
-    async replace(alert, expectedRevision) {
-      if (alert.revision !== expectedRevision + 1) throw new RangeError('Every write raises the revision by one.');
-      if (alerts.get(alert.queue)?.revision !== expectedRevision) return false;
-      alerts.set(alert.queue, structuredClone(alert));
-      return true;
-    },
-    async remove(queue, expectedRevision) {
-      if (alerts.get(queue)?.revision !== expectedRevision) return false;
-      return alerts.delete(queue);
-    },
+    ...versionedCollection(alerts, ({ queue }) => queue),
     list: async ({ after, limit }) =>
       structuredClone([...alerts.values()])
         .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { AgentError } from '../../util/agent-errors.ts';
-import { StoreGate } from '../gate.ts';
+import { StoreGate } from '../store-gate.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';

@@ -1,24 +1,35 @@
 import type { Database, RootDatabase } from 'lmdb';
 import type { AuditQuery, AuditRecord, AuditStore } from '../audit-records.ts';
-import type { StoreGate } from '../gate.ts';
+import type { StoreGate } from '../store-gate.ts';
+import { createPrune } from './lmdb-prune.ts';
 
 type TimeKey = [atMs: number, id: string];
 type NamespaceKey = [namespace: string, atMs: number, id: string];
 
-/** So many removals go into one transaction: other writes wait for about a millisecond then. */
-const PRUNE_AT_ONCE = 1000;
-
-/** The audit in LMDB, in the order of its time. Records never change, so that writing one again is no harm. */
+/** The audit in LMDB, in the order of its time. Records never change, so that writing one again does no harm. */
 export class LmdbAudit implements AuditStore {
   readonly #gate: StoreGate;
   readonly #records: Database<AuditRecord, TimeKey | [number]>;
   readonly #byNamespace: Database<true, NamespaceKey | [string] | [string, number]>;
-  #pruning: Promise<unknown> = Promise.resolve();
+  readonly prune: (beforeMs: number) => Promise<number>;
 
   constructor(root: RootDatabase, gate: StoreGate) {
     this.#gate = gate;
     this.#records = root.openDB({ name: 'audit', encoding: 'json' });
     this.#byNamespace = root.openDB({ name: 'audit-by-namespace', encoding: 'json' });
+    this.prune = createPrune(gate, {
+      list: (beforeMs, limit) => this.#records.getRange({ end: [beforeMs], limit }),
+      remove: async (old) => {
+        await this.#records.batch(() => {
+          for (const { value } of old) {
+            const { namespace, atMs, id } = value;
+            void this.#records.remove([atMs, id]);
+            if (namespace !== null) void this.#byNamespace.remove([namespace, atMs, id]);
+          }
+        });
+        return old.length;
+      },
+    });
   }
 
   async append(records: readonly AuditRecord[]): Promise<void> {
@@ -47,31 +58,8 @@ export class LmdbAudit implements AuditStore {
     });
   }
 
-  async prune(beforeMs: number): Promise<number> {
-    // One after the other: a second one would count what the first is removing.
-    const pruned = this.#pruning.then(() => this.#gate.run(() => this.#prune(beforeMs)));
-    this.#pruning = pruned.catch(() => undefined);
-    return await pruned;
-  }
-
-  async #prune(beforeMs: number): Promise<number> {
-    for (let count = 0; ; ) {
-      this.#gate.requireOpen();
-      const old = [...this.#records.getRange({ end: [beforeMs], limit: PRUNE_AT_ONCE })];
-      await this.#records.batch(() => {
-        for (const { value } of old) {
-          const { namespace, atMs, id } = value;
-          void this.#records.remove([atMs, id]);
-          if (namespace !== null) void this.#byNamespace.remove([namespace, atMs, id]);
-        }
-      });
-      count += old.length;
-      if (old.length < PRUNE_AT_ONCE) return count;
-    }
-  }
-
   *#newestFirst({ namespace, untilMs, before }: AuditQuery): Generator<AuditRecord> {
-    // Nothing from `endMs` on; whoever is in the millisecond of `before` is looked at one by one.
+    // The range is exclusive; the records in the millisecond of `before` are compared one by one.
     const endMs = Math.min(untilMs ?? Number.MAX_SAFE_INTEGER, (before?.atMs ?? Number.MAX_SAFE_INTEGER) + 1);
     if (namespace === undefined) {
       for (const { value } of this.#records.getRange({ start: [endMs], reverse: true })) yield value;

@@ -1,24 +1,35 @@
 import type { Database, RootDatabase } from 'lmdb';
-import type { StoreGate } from '../gate.ts';
 import type { NonceEntry } from '../namespace-record.ts';
 import type { NonceStore } from '../store.ts';
+import type { StoreGate } from '../store-gate.ts';
+import { createPrune } from './lmdb-prune.ts';
 
 const WITHOUT_OUTCOME = 1;
 const WITH_OUTCOME = 2;
-/** So many removals go into one transaction: other writes wait for about a millisecond then. */
-const PRUNE_AT_ONCE = 1000;
 
 /** Used signatures in LMDB. The version of an entry says whether its outcome is known. */
 export class LmdbNonces implements NonceStore {
   readonly #gate: StoreGate;
   readonly #entries: Database<NonceEntry, string>;
   readonly #byEnd: Database<true, [acceptableUntilMs: number, key: string] | [number]>;
-  #pruning: Promise<unknown> = Promise.resolve();
+  readonly prune: (beforeMs: number) => Promise<number>;
 
   constructor(root: RootDatabase, gate: StoreGate) {
     this.#gate = gate;
     this.#entries = root.openDB({ name: 'nonces', encoding: 'json', useVersions: true });
     this.#byEnd = root.openDB({ name: 'nonces-by-acceptable-until', encoding: 'json' });
+    this.prune = createPrune(gate, {
+      list: (beforeMs, limit) => this.#byEnd.getKeys({ end: [beforeMs], limit }),
+      remove: async (keys) => {
+        await this.#entries.batch(() => {
+          for (const key of keys) {
+            if (key[1] !== undefined) void this.#entries.remove(key[1]);
+            void this.#byEnd.remove(key);
+          }
+        });
+        return keys.length;
+      },
+    });
   }
 
   async remember(entry: NonceEntry): Promise<NonceEntry> {
@@ -45,27 +56,5 @@ export class LmdbNonces implements NonceStore {
       });
       return this.#entries.get(key)?.outcome ?? undefined;
     });
-  }
-
-  async prune(beforeMs: number): Promise<number> {
-    // One after the other: a second one would remove by keys read before the first, and with them what came since.
-    const pruned = this.#pruning.then(() => this.#gate.run(() => this.#prune(beforeMs)));
-    this.#pruning = pruned.catch(() => undefined);
-    return await pruned;
-  }
-
-  async #prune(beforeMs: number): Promise<number> {
-    for (let count = 0; ; ) {
-      this.#gate.requireOpen();
-      const keys = [...this.#byEnd.getKeys({ end: [beforeMs], limit: PRUNE_AT_ONCE })];
-      await this.#entries.batch(() => {
-        for (const key of keys) {
-          if (key[1] !== undefined) void this.#entries.remove(key[1]);
-          void this.#byEnd.remove(key);
-        }
-      });
-      count += keys.length;
-      if (keys.length < PRUNE_AT_ONCE) return count;
-    }
   }
 }

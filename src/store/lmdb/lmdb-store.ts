@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { Clock, RandomBytes } from '../../util/clock.ts';
 import { AgentError } from '../../util/agent-errors.ts';
-import { StoreGate } from '../gate.ts';
+import { StoreGate } from '../store-gate.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
 import { LmdbAudit } from './lmdb-audit.ts';

@@ -1,7 +1,7 @@
 import type { Db } from 'mongodb';
-import { StoreGate } from '../gate.ts';
+import { StoreGate } from '../store-gate.ts';
 import { MongoAudit } from './mongodb-audit.ts';
-import { makeClient } from './mongodb-client.ts';
+import { createMongoClient } from './mongodb-client.ts';
 import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
 import { mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
@@ -35,7 +35,7 @@ export interface MongoInspection extends StoreReader {
 export async function inspectMongoDB(url: string, timeoutMs: number): Promise<MongoInspection> {
   const target = parseMongoUrl(url);
   const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
-  const client = makeClient(target.url, timeoutMs);
+  const client = createMongoClient(target.url, timeoutMs);
   const db = client.db(target.database);
   try {
     const identity = await gate.run(() => db.collection<StoreIdentity>('store').findOne({ _id: 'identity' }));

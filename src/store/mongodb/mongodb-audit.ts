@@ -1,14 +1,13 @@
 import { type Collection, type Db, type Filter, MongoBulkWriteError } from 'mongodb';
 import type { AuditQuery, AuditRecord, AuditStore } from '../audit-records.ts';
-import type { StoreGate } from '../gate.ts';
+import type { StoreGate } from '../store-gate.ts';
+import { createDocumentMapping, type DocumentOf } from './mongodb-documents.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
 import { makeIndexes } from './mongodb-indexes.ts';
 
-/** An {@link AuditRecord} in MongoDB. */
-interface AuditDocument extends Omit<AuditRecord, 'id' | 'atMs'> {
-  readonly _id: string;
-  readonly at: Date;
-}
+type AuditDocument = DocumentOf<AuditRecord, 'id'>;
+
+const MAPPING = createDocumentMapping<AuditRecord, 'id'>('id', ['atMs']);
 
 /** The audit in MongoDB. */
 export class MongoAudit implements AuditStore {
@@ -20,7 +19,7 @@ export class MongoAudit implements AuditStore {
     this.#documents = db.collection('audit');
   }
 
-  /** Makes the collection's indexes; those that are there stay. */
+  /** Makes the indexes of the collection; those that are there stay. */
   async prepare(): Promise<void> {
     await makeIndexes(this.#documents, this.#gate);
   }
@@ -30,7 +29,7 @@ export class MongoAudit implements AuditStore {
     if (records.length === 0) return;
     await this.#gate.run(async () => {
       try {
-        await this.#documents.insertMany(records.map(toDocument), { ordered: false });
+        await this.#documents.insertMany(records.map(MAPPING.toDocument), { ordered: false });
       } catch (error) {
         if (!areDuplicates(error)) throw error;
       }
@@ -46,7 +45,7 @@ export class MongoAudit implements AuditStore {
         .sort({ at: -1, _id: -1 })
         .limit(query.limit)
         .toArray();
-      return documents.map(toRecord).toReversed();
+      return documents.map(MAPPING.toItem).toReversed();
     });
   }
 
@@ -70,18 +69,10 @@ function filterOf({ namespace, sinceMs, untilMs, before }: AuditQuery): Filter<A
   return conditions.length === 0 ? {} : { $and: conditions };
 }
 
-/** Whether all that went wrong is that some were there already. */
+/** Whether the only failures are records that were there already. */
 function areDuplicates(error: unknown): boolean {
   if (!(error instanceof MongoBulkWriteError)) return isDuplicateKey(error);
   const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
   const isAnswered = error.result.getWriteConcernError() === undefined;
   return isAnswered && failures.length > 0 && failures.every(({ code }) => code === 11000);
-}
-
-function toDocument({ id, atMs, ...same }: AuditRecord): AuditDocument {
-  return { _id: id, at: new Date(atMs), ...same };
-}
-
-function toRecord({ _id, at, ...same }: AuditDocument): AuditRecord {
-  return { id: _id, atMs: at.getTime(), ...same };
 }

@@ -1,12 +1,31 @@
-import { MongoClient } from 'mongodb';
-import { forcedOptions, malformed } from './mongodb-url.ts';
+import { MongoClient, type MongoClientOptions } from 'mongodb';
+import { invalidUrl } from './mongodb-url.ts';
 
-/** The client of a store, which says who it is and has the concerns and time-outs that the store relies on. */
-export function makeClient(url: string, timeoutMs: number): MongoClient {
+/** A client with the concerns and time-outs that the store depends on. */
+export function createMongoClient(url: string, timeoutMs: number): MongoClient {
   try {
     return new MongoClient(url, { appName: 'pulse-agent', ...forcedOptions(timeoutMs) });
   } catch {
     // Without the driver's error, whose message quotes the URL.
-    throw malformed();
+    throw invalidUrl();
   }
+}
+
+/**
+ * The options of the driver that no URL can change: reads see what a majority has, writes are answered once a majority has
+ * them, and no single step takes longer than `timeoutMs`. The driver's `timeoutMS`, which would limit a whole operation, has
+ * no effect since version 7: the store gate limits that.
+ */
+export function forcedOptions(timeoutMs: number): MongoClientOptions {
+  return {
+    readPreference: 'primary',
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority', journal: true, wtimeoutMS: timeoutMs },
+    retryWrites: true,
+    retryReads: true,
+    serverSelectionTimeoutMS: timeoutMs,
+    connectTimeoutMS: timeoutMs,
+    socketTimeoutMS: timeoutMs,
+    waitQueueTimeoutMS: timeoutMs,
+  };
 }

@@ -1,136 +1,42 @@
-import type { QueueAlert } from '../queue-alert-records.ts';
-import type { NamespaceRecord, NonceEntry, Slot } from '../namespace-record.ts';
+type InstantField<Item> = Extract<keyof Item, `${string}Ms`>;
 
-/** An instant as MongoDB keeps it, so that a person who looks into the database can read it. */
-type Instant = Date;
+/**
+ * An item as MongoDB keeps it. Its id is the `_id`, which is unique without an index. Each instant, a field `…Ms` in ms since
+ * the epoch or null, is a date without the `Ms`, so that a person who looks into the database can read it.
+ */
+export type DocumentOf<Item, Id extends keyof Item> = { readonly _id: string } & {
+  readonly [Field in Exclude<keyof Item, Id> as Field extends `${infer Name}Ms`
+    ? Name
+    : Field]: Field extends InstantField<Item> ? Exclude<Item[Field], number> | Date : Item[Field];
+};
 
-interface SlotDocument extends Omit<Slot, 'promisedUntilMs'> {
-  readonly promisedUntil: Instant;
+/** Translates items into documents and back. */
+export interface DocumentMapping<Item, Document> {
+  readonly toDocument: (item: Item) => Document;
+  readonly toItem: (document: Document) => Item;
 }
 
-/** A {@link NamespaceRecord} in MongoDB; the namespace is the `_id`, because that is unique without any index. */
-export interface NamespaceDocument
-  extends Omit<
-    NamespaceRecord,
-    | 'namespace'
-    | 'slots'
-    | 'createdMs'
-    | 'expiresMs'
-    | 'nextRotationMs'
-    | 'revokedUntilMs'
-    | 'revokedMs'
-    | 'deletedAtMs'
-    | 'expiryNotifiedForMs'
-    | 'recheckAtMs'
-  > {
-  readonly _id: string;
-  readonly slots: readonly [SlotDocument, SlotDocument];
-  readonly created: Instant;
-  readonly expires: Instant;
-  readonly nextRotation: Instant;
-  readonly revokedUntil: Instant | null;
-  readonly revoked: Instant | null;
-  readonly deletedAt: Instant | null;
-  readonly expiryNotifiedFor: Instant;
-  readonly recheckAt: Instant | null;
-}
-
-/** A {@link NonceEntry} in MongoDB. */
-export interface NonceDocument extends Omit<NonceEntry, 'key' | 'firstSeenMs' | 'acceptableUntilMs'> {
-  readonly _id: string;
-  readonly firstSeen: Instant;
-  readonly acceptableUntil: Instant;
-}
-
-/** A {@link QueueAlert} in MongoDB. */
-export interface QueueAlertDocument extends Omit<QueueAlert, 'queue' | 'seenMs' | 'changedMs'> {
-  readonly _id: string;
-  readonly seen: Instant;
-  readonly changed: Instant;
-}
-
-export function toNamespaceDocument(record: NamespaceRecord): NamespaceDocument {
-  const {
-    namespace,
-    slots,
-    createdMs,
-    expiresMs,
-    nextRotationMs,
-    revokedUntilMs,
-    revokedMs,
-    deletedAtMs,
-    expiryNotifiedForMs,
-    recheckAtMs,
-    ...same
-  } = record;
+/** The mapping of items with these instants. All other fields stay as they are. */
+export function createDocumentMapping<Item extends object, Id extends keyof Item & string>(
+  id: Id,
+  instants: readonly InstantField<Item>[],
+): DocumentMapping<Item, DocumentOf<Item, Id>> {
+  const toName = new Map<string, string>(instants.map((field) => [field, field.slice(0, -'Ms'.length)]));
+  const toField = new Map<string, string>([...toName].map(([field, name]) => [name, field]));
   return {
-    _id: namespace,
-    ...same,
-    slots: [toSlotDocument(slots[0]), toSlotDocument(slots[1])],
-    created: new Date(createdMs),
-    expires: new Date(expiresMs),
-    nextRotation: new Date(nextRotationMs),
-    revokedUntil: toInstant(revokedUntilMs),
-    revoked: toInstant(revokedMs),
-    deletedAt: toInstant(deletedAtMs),
-    expiryNotifiedFor: new Date(expiryNotifiedForMs),
-    recheckAt: toInstant(recheckAtMs),
+    toDocument({ [id]: _id, ...item }) {
+      const fields = Object.entries(item).map(([field, value]): [string, unknown] => {
+        const name = toName.get(field);
+        return name === undefined ? [field, value] : [name, typeof value === 'number' ? new Date(value) : value];
+      });
+      return { _id, ...Object.fromEntries(fields) } as DocumentOf<Item, Id>;
+    },
+    toItem({ _id, ...document }) {
+      const fields = Object.entries(document).map(([name, value]): [string, unknown] => {
+        const field = toField.get(name);
+        return field === undefined ? [name, value] : [field, value instanceof Date ? value.getTime() : value];
+      });
+      return { [id]: _id, ...Object.fromEntries(fields) } as Item;
+    },
   };
-}
-
-export function toNamespaceRecord(document: NamespaceDocument): NamespaceRecord {
-  const {
-    _id,
-    slots,
-    created,
-    expires,
-    nextRotation,
-    revokedUntil,
-    revoked,
-    deletedAt,
-    expiryNotifiedFor,
-    recheckAt,
-    ...same
-  } = document;
-  return {
-    namespace: _id,
-    ...same,
-    slots: [toSlot(slots[0]), toSlot(slots[1])],
-    createdMs: created.getTime(),
-    expiresMs: expires.getTime(),
-    nextRotationMs: nextRotation.getTime(),
-    revokedUntilMs: revokedUntil?.getTime() ?? null,
-    revokedMs: revoked?.getTime() ?? null,
-    deletedAtMs: deletedAt?.getTime() ?? null,
-    expiryNotifiedForMs: expiryNotifiedFor.getTime(),
-    recheckAtMs: recheckAt?.getTime() ?? null,
-  };
-}
-
-export function toNonceDocument({ key, firstSeenMs, acceptableUntilMs, ...same }: NonceEntry): NonceDocument {
-  return { _id: key, ...same, firstSeen: new Date(firstSeenMs), acceptableUntil: new Date(acceptableUntilMs) };
-}
-
-export function toNonceEntry({ _id, firstSeen, acceptableUntil, ...same }: NonceDocument): NonceEntry {
-  return { key: _id, ...same, firstSeenMs: firstSeen.getTime(), acceptableUntilMs: acceptableUntil.getTime() };
-}
-
-export function toQueueAlertDocument({ queue, seenMs, changedMs, ...same }: QueueAlert): QueueAlertDocument {
-  return { _id: queue, ...same, seen: new Date(seenMs), changed: new Date(changedMs) };
-}
-
-export function toQueueAlert({ _id, seen, changed, ...same }: QueueAlertDocument): QueueAlert {
-  return { queue: _id, ...same, seenMs: seen.getTime(), changedMs: changed.getTime() };
-}
-
-function toSlotDocument({ promisedUntilMs, ...same }: Slot): SlotDocument {
-  return { ...same, promisedUntil: new Date(promisedUntilMs) };
-}
-
-function toSlot({ promisedUntil, ...same }: SlotDocument): Slot {
-  return { ...same, promisedUntilMs: promisedUntil.getTime() };
-}
-
-function toInstant(instantMs: number | null): Instant | null {
-  return instantMs === null ? null : new Date(instantMs);
 }

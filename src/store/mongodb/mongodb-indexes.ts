@@ -1,5 +1,5 @@
 import type { Collection, Db, Document } from 'mongodb';
-import type { StoreGate } from '../gate.ts';
+import type { StoreGate } from '../store-gate.ts';
 
 /** The fields of an index, in their order. */
 type IndexFields = Readonly<Record<string, 1>>;

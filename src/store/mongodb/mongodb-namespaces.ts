@@ -1,78 +1,31 @@
-import type { Collection, Db } from 'mongodb';
-import type { StoreGate } from '../gate.ts';
-import { type NamespaceDocument, toNamespaceDocument, toNamespaceRecord } from './mongodb-documents.ts';
-import { isDuplicateKey } from './mongodb-errors.ts';
-import { makeIndexes } from './mongodb-indexes.ts';
-import type { NamespaceRecord, NamespaceState } from '../namespace-record.ts';
-import { requireRevision } from '../revision.ts';
-import { countStates } from '../state-counts.ts';
+import type { Db } from 'mongodb';
+import { countByState, type NamespaceRecord, type NamespaceState, type Slot } from '../namespace-record.ts';
 import type { DueOptions, ListOptions, NamespaceStore } from '../store.ts';
+import type { StoreGate } from '../store-gate.ts';
+import { createDocumentMapping, type DocumentMapping, type DocumentOf } from './mongodb-documents.ts';
+import { MongoVersionedCollection } from './mongodb-versioned-collection.ts';
 
-/** Namespaces in MongoDB. A compare-and-set is one write whose filter holds the `_id` and the revision. */
-export class MongoNamespaces implements NamespaceStore {
-  readonly #gate: StoreGate;
-  readonly #documents: Collection<NamespaceDocument>;
+type SlotDocument = Omit<Slot, 'promisedUntilMs'> & { readonly promisedUntil: Date };
 
+type NamespaceDocument = Omit<DocumentOf<NamespaceRecord, 'namespace'>, 'slots'> & {
+  readonly slots: readonly [SlotDocument, SlotDocument];
+};
+
+/** Namespaces in MongoDB. */
+export class MongoNamespaces
+  extends MongoVersionedCollection<NamespaceRecord, NamespaceDocument>
+  implements NamespaceStore
+{
   constructor(db: Db, gate: StoreGate) {
-    this.#gate = gate;
-    this.#documents = db.collection('namespaces');
-  }
-
-  /** Makes the collection's indexes; those that are there stay. */
-  async prepare(): Promise<void> {
-    await makeIndexes(this.#documents, this.#gate);
-  }
-
-  async get(namespace: string): Promise<NamespaceRecord | undefined> {
-    return await this.#gate.run(async () => {
-      const document = await this.#documents.findOne({ _id: namespace });
-      return document === null ? undefined : toNamespaceRecord(document);
-    });
-  }
-
-  async insert(record: NamespaceRecord): Promise<boolean> {
-    requireRevision(record, 1, record.namespace);
-    return await this.#gate.run(async () => {
-      try {
-        await this.#documents.insertOne(toNamespaceDocument(record));
-        return true;
-      } catch (error) {
-        if (isDuplicateKey(error)) return false;
-        throw error;
-      }
-    });
-  }
-
-  async replace(record: NamespaceRecord, expectedRevision: number): Promise<boolean> {
-    requireRevision(record, expectedRevision + 1, record.namespace);
-    return await this.#gate.run(async () => {
-      const { _id, ...document } = toNamespaceDocument(record);
-      const result = await this.#documents.replaceOne({ _id, revision: expectedRevision }, document);
-      return result.matchedCount === 1;
-    });
-  }
-
-  async remove(namespace: string, expectedRevision: number): Promise<boolean> {
-    return await this.#gate.run(async () => {
-      const result = await this.#documents.deleteOne({ _id: namespace, revision: expectedRevision });
-      return result.deletedCount === 1;
-    });
+    super(db, 'namespaces', gate, MAPPING);
   }
 
   async list({ after, limit, states }: ListOptions): Promise<NamespaceRecord[]> {
-    // To MongoDB a limit of 0 is none at all.
-    if (limit <= 0) return await this.#gate.run(() => []);
-    return await this.#gate.run(async () => {
-      const documents = await this.#documents
-        .find({
-          ...(after === undefined ? {} : { _id: { $gt: after } }),
-          ...(states === undefined ? {} : { state: { $in: [...states] } }),
-        })
-        .sort({ _id: 1 })
-        .limit(limit)
-        .toArray();
-      return documents.map(toNamespaceRecord);
-    });
+    const filter = {
+      ...(after === undefined ? {} : { _id: { $gt: after } }),
+      ...(states === undefined ? {} : { state: { $in: [...states] } }),
+    };
+    return await this.find(filter, { _id: 1 }, limit);
   }
 
   async dueForRotation(options: DueOptions): Promise<NamespaceRecord[]> {
@@ -84,19 +37,40 @@ export class MongoNamespaces implements NamespaceStore {
   }
 
   async countByState(): Promise<Record<NamespaceState, number>> {
-    return await this.#gate.run(() => countStates((state) => this.#documents.countDocuments({ state })));
+    return await this.gate.run(() => countByState((state) => this.documents.countDocuments({ state })));
   }
 
-  async #due(field: 'nextRotation' | 'expires', options: DueOptions): Promise<NamespaceRecord[]> {
-    const { states, beforeMs, limit } = options;
-    if (limit <= 0) return await this.#gate.run(() => []);
-    return await this.#gate.run(async () => {
-      const documents = await this.#documents
-        .find({ state: { $in: [...states] }, [field]: { $lte: new Date(beforeMs) } })
-        .sort({ [field]: 1, _id: 1 })
-        .limit(limit)
-        .toArray();
-      return documents.map(toNamespaceRecord);
-    });
+  async #due(field: 'nextRotation' | 'expires', { states, beforeMs, limit }: DueOptions): Promise<NamespaceRecord[]> {
+    const filter = { state: { $in: [...states] }, [field]: { $lte: new Date(beforeMs) } };
+    return await this.find(filter, { [field]: 1, _id: 1 }, limit);
   }
+}
+
+const FIELDS = createDocumentMapping<NamespaceRecord, 'namespace'>('namespace', [
+  'createdMs',
+  'expiresMs',
+  'nextRotationMs',
+  'revokedUntilMs',
+  'revokedMs',
+  'deletedAtMs',
+  'expiryNotifiedForMs',
+  'recheckAtMs',
+]);
+
+const MAPPING: DocumentMapping<NamespaceRecord, NamespaceDocument> = {
+  toDocument: ({ slots: [first, second], ...record }) => ({
+    ...FIELDS.toDocument({ ...record, slots: [first, second] }),
+    slots: [toSlotDocument(first), toSlotDocument(second)],
+  }),
+  toItem: ({ slots: [first, second], ...document }) => ({
+    ...FIELDS.toItem({ ...document, slots: [toSlot(first), toSlot(second)] }),
+  }),
+};
+
+function toSlotDocument({ promisedUntilMs, ...slot }: Slot): SlotDocument {
+  return { ...slot, promisedUntil: new Date(promisedUntilMs) };
+}
+
+function toSlot({ promisedUntil, ...slot }: SlotDocument): Slot {
+  return { ...slot, promisedUntilMs: promisedUntil.getTime() };
 }

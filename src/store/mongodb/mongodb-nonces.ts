@@ -1,12 +1,16 @@
 import type { Collection, Db } from 'mongodb';
-import type { StoreGate } from '../gate.ts';
-import { type NonceDocument, toNonceDocument, toNonceEntry } from './mongodb-documents.ts';
+import type { StoreGate } from '../store-gate.ts';
+import { createDocumentMapping, type DocumentOf } from './mongodb-documents.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
 import { makeIndexes } from './mongodb-indexes.ts';
 import type { NonceEntry } from '../namespace-record.ts';
 import type { NonceStore } from '../store.ts';
 
-/** Used signatures in MongoDB. Whoever inserts the `_id` was first. */
+type NonceDocument = DocumentOf<NonceEntry, 'key'>;
+
+const MAPPING = createDocumentMapping<NonceEntry, 'key'>('key', ['firstSeenMs', 'acceptableUntilMs']);
+
+/** Used signatures in MongoDB. The agent that inserts the `_id` was first. */
 export class MongoNonces implements NonceStore {
   readonly #gate: StoreGate;
   readonly #documents: Collection<NonceDocument>;
@@ -16,7 +20,7 @@ export class MongoNonces implements NonceStore {
     this.#documents = db.collection('nonces');
   }
 
-  /** Makes the collection's index. It is no TTL index: `prune` removes, and says how many. */
+  /** Makes the index of the collection. It is not a TTL index: `prune` removes and counts. */
   async prepare(): Promise<void> {
     await makeIndexes(this.#documents, this.#gate);
   }
@@ -26,14 +30,14 @@ export class MongoNonces implements NonceStore {
       for (;;) {
         this.#gate.requireOpen();
         try {
-          await this.#documents.insertOne(toNonceDocument(entry));
+          await this.#documents.insertOne(MAPPING.toDocument(entry));
           return entry;
         } catch (error) {
           if (!isDuplicateKey(error)) throw error;
         }
-        // It may have been pruned meanwhile.
+        // If it was pruned since then, it is added after all.
         const known = await this.#documents.findOne({ _id: entry.key });
-        if (known !== null) return toNonceEntry(known);
+        if (known !== null) return MAPPING.toItem(known);
       }
     });
   }

@@ -1,15 +1,15 @@
 import type { Db } from 'mongodb';
 import type { Clock, RandomBytes } from '../../util/clock.ts';
-import { StoreGate } from '../gate.ts';
+import { StoreGate } from '../store-gate.ts';
 import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
 import { MongoAudit } from './mongodb-audit.ts';
 import { MongoNotices } from './mongodb-notices.ts';
-import { makeClient } from './mongodb-client.ts';
+import { createMongoClient } from './mongodb-client.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { parseMongoUrl } from './mongodb-url.ts';
-import { reviveWhenStuck } from './mongodb-revival.ts';
+import { reconnectWhenMonitorHangs } from './mongodb-heartbeat-workaround.ts';
 import type { Store } from '../store.ts';
 
 const DEFAULT_TIMEOUT_MS = 5000;
@@ -45,10 +45,10 @@ export async function openMongoStore(options: MongoOptions): Promise<MongoStore>
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const target = parseMongoUrl(options.url);
   const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
-  const client = makeClient(target.url, timeoutMs);
-  const endRevival = reviveWhenStuck(client, timeoutMs);
+  const client = createMongoClient(target.url, timeoutMs);
+  const stopReconnecting = reconnectWhenMonitorHangs(client, timeoutMs);
   const close = async (): Promise<void> => {
-    endRevival();
+    stopReconnecting();
     await client.close();
   };
   try {

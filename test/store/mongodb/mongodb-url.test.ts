@@ -6,7 +6,8 @@ import { systemClock } from '../../../src/util/clock.ts';
 import { AgentError } from '../../../src/util/agent-errors.ts';
 import { openMongoStore } from '../../../src/store/mongodb/mongodb-store.ts';
 import { mongoUnavailable } from '../../../src/store/mongodb/mongodb-errors.ts';
-import { forcedOptions, parseMongoUrl, redact } from '../../../src/store/mongodb/mongodb-url.ts';
+import { forcedOptions } from '../../../src/store/mongodb/mongodb-client.ts';
+import { parseMongoUrl, redact } from '../../../src/store/mongodb/mongodb-url.ts';
 import { mongoDatabase, useSharedMongoDB } from '../../support/mongodb.ts';
 
 const LOGIN = 'somebody:hunter2-%C3%BC';
