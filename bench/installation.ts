@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
-import { createBindingRemover } from '../src/broker/foreign-bindings.ts';
+import { createBindingRemover } from '../src/broker/amqp/binding-remover.ts';
 import { systemClock, systemSleep } from '../src/util/clock.ts';
 import { createReporters } from '../src/agent/reporters.ts';
 import { createNamespaces, type Namespaces, type NamespacesParts } from '../src/namespaces/namespaces.ts';

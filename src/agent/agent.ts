@@ -1,6 +1,6 @@
 import { auditConfiguration } from '../audit/configuration-audit.ts';
 import { createTopologyConnection, type TopologyConnection } from '../broker/amqp/topology-connection.ts';
-import { createBindingRemover } from '../broker/foreign-bindings.ts';
+import { createBindingRemover } from '../broker/amqp/binding-remover.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import type { AgentEventBus } from '../events/agent-events.ts';

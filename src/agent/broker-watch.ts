@@ -1,7 +1,7 @@
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
-import type { BindingRemover } from '../broker/foreign-bindings.ts';
+import type { BindingRemover } from '../broker/amqp/binding-remover.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import { contractNames } from '../contract/names.ts';
@@ -49,7 +49,7 @@ export function createBrokerWatch(
     });
   };
   const react = createBrokerEventReactions({
-    settings: { ...config, ownUsers: ownUsersOf(config) },
+    options: { ...config, ownUsers: ownUsersOf(config) },
     repair: createRepairBurst({
       clock,
       log,

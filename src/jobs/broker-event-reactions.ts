@@ -1,35 +1,36 @@
-import type { AgentContext } from '../context.ts';
 import type { Alarms } from '../broker/alarms.ts';
-import type { BindingCreated, BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { type BindingRemover, isForeignBinding } from '../broker/foreign-bindings.ts';
+import type { BindingRemover } from '../broker/amqp/binding-remover.ts';
+import type { AlarmEvent, BindingCreated, BrokerEvent } from '../broker/amqp/broker-events.ts';
+import { isForeignBinding } from '../broker/foreign-bindings.ts';
+import type { AgentContext } from '../context.ts';
 import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 
-/** What decides about an event. */
+/** What {@link decideReaction} depends on. */
 export interface ReactionOptions {
   readonly id: string;
   readonly vhost: string;
   readonly usernamePrefix: string;
   readonly namespacePrefix: string;
-  /** The agent's own RabbitMQ users: what they do is meant. */
+  /** The agent's own RabbitMQ users, whose changes are intended. */
   readonly ownUsers: ReadonlySet<string>;
 }
 
-/** What an event asks for. */
+/** The reaction to one event. */
 export type Reaction =
-  | { readonly what: 'none' }
-  | { readonly what: 'repair'; readonly namespace: string }
-  | { readonly what: 'unbind'; readonly binding: BindingCreated }
-  /** Look at a queue soon, as it is new or has lost a consumer. */
-  | { readonly what: 'look'; readonly queue: string; readonly isNew: boolean }
-  /** Nothing known of a queue holds any more. */
-  | { readonly what: 'forget'; readonly queue: string }
-  | { readonly what: 'alarm' };
+  | { readonly kind: 'none' }
+  | { readonly kind: 'repair'; readonly namespace: string }
+  | { readonly kind: 'unbind'; readonly binding: BindingCreated }
+  /** The queue is new or has lost a consumer. */
+  | { readonly kind: 'inspect'; readonly queue: string; readonly isNew: boolean }
+  /** The queue is deleted. */
+  | { readonly kind: 'forget'; readonly queue: string }
+  | { readonly kind: 'alarm'; readonly event: AlarmEvent };
 
-const NONE: Reaction = { what: 'none' };
+const NONE: Reaction = { kind: 'none' };
 
-/** Decides what an event asks for. Events come late, twice, out of order or not at all: they only say where to look. */
-export function decideReaction(settings: ReactionOptions, event: BrokerEvent): Reaction {
+/** Decides the reaction to an event. Events are late, repeated, out of order or lost: they only show where to check. */
+export function decideReaction(options: ReactionOptions, event: BrokerEvent): Reaction {
   switch (event.type) {
     case 'user.created':
     case 'user.deleted':
@@ -39,25 +40,25 @@ export function decideReaction(settings: ReactionOptions, event: BrokerEvent): R
     case 'user.limits.cleared':
     case 'permission.created':
     case 'permission.deleted': {
-      if (event.by !== undefined && settings.ownUsers.has(event.by)) return NONE;
-      if ('vhost' in event && event.vhost !== settings.vhost) return NONE;
-      const namespace = namespaceOfAccount(settings, event.user);
-      return namespace === undefined ? NONE : { what: 'repair', namespace };
+      if (event.by !== undefined && options.ownUsers.has(event.by)) return NONE;
+      if ('vhost' in event && event.vhost !== options.vhost) return NONE;
+      const namespace = namespaceOfAccount(options, event.user);
+      return namespace === undefined ? NONE : { kind: 'repair', namespace };
     }
     case 'binding.created':
-      return isForeignBinding(settings.id, settings.vhost, event) ? { what: 'unbind', binding: event } : NONE;
+      return isForeignBinding(options.id, options.vhost, event) ? { kind: 'unbind', binding: event } : NONE;
     case 'alarm.set':
     case 'alarm.cleared':
-      return { what: 'alarm' };
+      return { kind: 'alarm', event };
     case 'queue.created':
     case 'queue.deleted':
     case 'consumer.deleted': {
       const { vhost, queue } = event;
-      if (vhost !== settings.vhost || namespaceOfQueue(settings.namespacePrefix, queue) === undefined) return NONE;
-      if (event.type === 'queue.deleted') return { what: 'forget', queue };
-      return { what: 'look', queue, isNew: event.type === 'queue.created' };
+      if (vhost !== options.vhost || namespaceOfQueue(options.namespacePrefix, queue) === undefined) return NONE;
+      if (event.type === 'queue.deleted') return { kind: 'forget', queue };
+      return { kind: 'inspect', queue, isNew: event.type === 'queue.created' };
     }
-    // A queue that gets a consumer does not grow for it, and connections are listed when their age is looked at.
+    // A new consumer makes no queue grow, and reconciliation lists connections to check their age.
     case 'consumer.created':
     case 'connection.created':
     case 'connection.closed':
@@ -65,10 +66,10 @@ export function decideReaction(settings: ReactionOptions, event: BrokerEvent): R
   }
 }
 
-/** What {@link createBrokerEventReactions} works with. */
+/** What {@link createBrokerEventReactions} uses. */
 export interface ReactionParts {
-  readonly settings: ReactionOptions;
-  /** Asks for the repair of a namespace's accounts. */
+  readonly options: ReactionOptions;
+  /** Requests the repair of a namespace's accounts. */
   readonly repair: (namespace: string) => void;
   readonly alarms: Pick<Alarms, 'apply'>;
   readonly bindings: Pick<BindingRemover, 'remove'>;
@@ -76,33 +77,34 @@ export interface ReactionParts {
   readonly reporters: Pick<AgentContext['reporters'], 'foreignBindingRemoved' | 'foreignBindingNotRemoved'>;
 }
 
-/** What is done about queues: in memory and at once, as these events come in bursts. */
+/** Takes events about queues, in memory and synchronously: they arrive in bursts. */
 export interface QueueObserver {
   inspectSoon(queue: string, isNew: boolean): void;
   forget(queue: string): void;
 }
 
 /**
- * Does what an event asks for. It returns at once where a job was asked for, and else resolves when it is done: only
- * then may the broker forget the event. It does not throw.
+ * Creates the function that reacts to an event. It returns a promise where the event may be acknowledged only after the
+ * reaction. It does not throw.
  */
 export function createBrokerEventReactions(parts: ReactionParts): (event: BrokerEvent) => Promise<void> | undefined {
+  const { options, repair, alarms, queues } = parts;
   return (event) => {
-    const reaction = decideReaction(parts.settings, event);
-    switch (reaction.what) {
+    const reaction = decideReaction(options, event);
+    switch (reaction.kind) {
       case 'none':
         return undefined;
       case 'repair':
-        parts.repair(reaction.namespace);
+        repair(reaction.namespace);
         return undefined;
       case 'alarm':
-        if (event.type === 'alarm.set' || event.type === 'alarm.cleared') parts.alarms.apply(event);
+        alarms.apply(reaction.event);
         return undefined;
-      case 'look':
-        parts.queues.inspectSoon(reaction.queue, reaction.isNew);
+      case 'inspect':
+        queues.inspectSoon(reaction.queue, reaction.isNew);
         return undefined;
       case 'forget':
-        parts.queues.forget(reaction.queue);
+        queues.forget(reaction.queue);
         return undefined;
       case 'unbind':
         return unbind(parts, reaction.binding);
@@ -110,7 +112,7 @@ export function createBrokerEventReactions(parts: ReactionParts): (event: Broker
   };
 }
 
-async function unbind({ settings, bindings, reporters }: ReactionParts, binding: BindingCreated): Promise<void> {
+async function unbind({ options, bindings, reporters }: ReactionParts, binding: BindingCreated): Promise<void> {
   const { by } = binding;
   try {
     if (!(await bindings.remove(binding))) {
@@ -121,6 +123,6 @@ async function unbind({ settings, bindings, reporters }: ReactionParts, binding:
     reporters.foreignBindingNotRemoved(binding, error);
     return;
   }
-  const namespace = by === undefined ? undefined : namespaceOfAccount(settings, by);
+  const namespace = by === undefined ? undefined : namespaceOfAccount(options, by);
   reporters.foreignBindingRemoved(binding, { user: by, namespace });
 }

@@ -1,5 +1,5 @@
-import type { BindingRemover } from '../broker/foreign-bindings.ts';
-import { createForeignBindingRemoval } from '../broker/sweep-bindings.ts';
+import type { BindingRemover } from '../broker/amqp/binding-remover.ts';
+import { createForeignBindingRemoval } from '../broker/foreign-bindings.ts';
 import type { AgentContext } from '../context.ts';
 import type { Store } from '../store/store.ts';
 import { createKeyring } from './accounts/keyring.ts';
@@ -86,9 +86,9 @@ export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingR
         id: config.id,
         vhost: config.vhost,
         management,
-        remover: bindings,
-        onForeign: (binding, isRemoved) =>
-          isRemoved ? reporters.foreignBindingRemoved(binding) : reporters.foreignBindingNotRemoved(binding),
+        remove: (binding) => bindings.remove(binding),
+        onRemoved: (binding) => reporters.foreignBindingRemoved(binding),
+        onNotRemoved: (binding) => reporters.foreignBindingNotRemoved(binding),
       }),
     }),
   };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type BrokerEvent, type Headers, readBrokerEvent } from '../../src/broker/amqp/broker-events.ts';
 import { decideReaction, type ReactionOptions } from '../../src/jobs/broker-event-reactions.ts';
 
-const SETTINGS: ReactionOptions = {
+const OPTIONS: ReactionOptions = {
   id: 'pulse-agent',
   vhost: 'pulse',
   usernamePrefix: '',
@@ -15,21 +15,21 @@ const QUEUE = 'queue/taskcluster-x/jobs';
 function react(type: BrokerEvent['type'], headers: Headers) {
   const event = readBrokerEvent(type, { vhost: 'pulse', ...headers });
   assert.ok(event !== undefined);
-  return decideReaction(SETTINGS, event);
+  return decideReaction(OPTIONS, event);
 }
 
-describe('the reaction to what happens to queues', () => {
-  it('is a look soon at one that is new or has lost a consumer', () => {
-    assert.deepEqual(react('queue.created', { name: QUEUE }), { what: 'look', queue: QUEUE, isNew: true });
-    assert.deepEqual(react('consumer.deleted', { queue: QUEUE }), { what: 'look', queue: QUEUE, isNew: false });
+describe('the reaction to events of queues', () => {
+  it('is an inspection of a queue that is new or has lost a consumer', () => {
+    assert.deepEqual(react('queue.created', { name: QUEUE }), { kind: 'inspect', queue: QUEUE, isNew: true });
+    assert.deepEqual(react('consumer.deleted', { queue: QUEUE }), { kind: 'inspect', queue: QUEUE, isNew: false });
   });
 
-  it('is to forget one that is gone', () => {
-    assert.deepEqual(react('queue.deleted', { name: QUEUE }), { what: 'forget', queue: QUEUE });
+  it('is to forget a queue that is deleted', () => {
+    assert.deepEqual(react('queue.deleted', { name: QUEUE }), { kind: 'forget', queue: QUEUE });
   });
 
-  it('is none for queues of nobody, of another vhost, and for what makes no queue grow', () => {
-    const none = { what: 'none' };
+  it('is none for queues of no namespace or another vhost, and for events that make no queue grow', () => {
+    const none = { kind: 'none' };
     assert.deepEqual(react('queue.created', { name: 'queue/pulse-agent/v1/requests' }), none);
     assert.deepEqual(react('queue.created', { name: 'amq.gen-x' }), none);
     assert.deepEqual(react('queue.created', { name: QUEUE, vhost: '/' }), none);
@@ -47,7 +47,7 @@ describe('the reaction to what happens to queues', () => {
         return event === undefined ? [] : [event];
       });
       assert.ok(events.some(({ type }) => type === 'queue.created'));
-      for (const event of events) decideReaction(SETTINGS, event);
+      for (const event of events) decideReaction(OPTIONS, event);
     });
   }
 });

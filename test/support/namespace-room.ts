@@ -2,7 +2,7 @@ import { noAudit } from '../../src/audit/audit.ts';
 import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
-import { createBindingRemover } from '../../src/broker/foreign-bindings.ts';
+import { createBindingRemover } from '../../src/broker/amqp/binding-remover.ts';
 import { type Clock, systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createReporters } from '../../src/agent/reporters.ts';
 import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';

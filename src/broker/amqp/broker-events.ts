@@ -1,7 +1,7 @@
-/** The broker's own exchange of events, made by the plugin `rabbitmq_event_exchange`. */
+/** The exchange of RabbitMQ's own events, which the plugin `rabbitmq_event_exchange` declares. */
 export const EVENT_EXCHANGE = 'amq.rabbitmq.event';
 
-/** The routing keys of the event exchange that the agent uses, and so binds. */
+/** The routing keys of the event exchange that the agent binds. */
 export const BROKER_EVENT_TYPES = [
   'queue.created',
   'queue.deleted',
@@ -25,22 +25,22 @@ export const BROKER_EVENT_TYPES = [
 /** A routing key that {@link readBrokerEvent} knows. */
 export type BrokerEventType = (typeof BROKER_EVENT_TYPES)[number];
 
-/** What every event may tell; RabbitMQ leaves out what does not apply. */
+/** Fields of every event; RabbitMQ omits those that do not apply. */
 interface EventBase {
-  /** When it happened by the broker's clock, in ms since the epoch. */
+  /** When it happened, by the broker's clock, in ms since the epoch. */
   readonly atMs: number | undefined;
-  /** The RabbitMQ user who did it; `rmq-internal` is the broker itself. */
+  /** The RabbitMQ user that did it; `rmq-internal` is the broker itself. */
   readonly by: string | undefined;
 }
 
-/** A queue came or went. Non-durable queues that a restart loses go without an event. */
+/** A queue was declared or deleted. Non-durable queues that a restart loses emit no event. */
 export interface QueueEvent extends EventBase {
   readonly type: 'queue.created' | 'queue.deleted';
   readonly vhost: string;
   readonly queue: string;
 }
 
-/** A consumer of a queue came or went. */
+/** A queue gained or lost a consumer. */
 export interface ConsumerEvent extends EventBase {
   readonly type: 'consumer.created' | 'consumer.deleted';
   readonly vhost: string;
@@ -50,20 +50,20 @@ export interface ConsumerEvent extends EventBase {
 /** A connection was opened. */
 export interface ConnectionCreated extends EventBase {
   readonly type: 'connection.created';
-  /** RabbitMQ's name of it. */
+  /** RabbitMQ's name of the connection. */
   readonly connection: string;
   readonly vhost: string;
   readonly user: string;
 }
 
-/** A connection was closed. RabbitMQ does not say whose it was. */
+/** A connection was closed. The event lacks its user. */
 export interface ConnectionClosed extends EventBase {
   readonly type: 'connection.closed';
-  /** RabbitMQ's name of it. */
+  /** RabbitMQ's name of the connection. */
   readonly connection: string;
 }
 
-/** A user came, went or changed. A password set as a hash changes without an event. */
+/** A user was created, deleted or changed. A password that is set as a hash changes without an event. */
 export interface UserEvent extends EventBase {
   readonly type:
     | 'user.created'
@@ -75,36 +75,36 @@ export interface UserEvent extends EventBase {
   readonly user: string;
 }
 
-/** Permissions were written, even if nothing changed by it, or removed. */
+/** Permissions were written, also without a change, or deleted. */
 export interface PermissionEvent extends EventBase {
   readonly type: 'permission.created' | 'permission.deleted';
   readonly vhost: string;
   readonly user: string;
 }
 
-/** A binding was made. */
+/** A binding was created. */
 export interface BindingCreated extends EventBase {
   readonly type: 'binding.created';
   readonly vhost: string;
-  /** The exchange that it brings messages from. */
+  /** The exchange whose messages it routes. */
   readonly source: string;
   readonly destination: string;
   readonly destinationKind: 'queue' | 'exchange';
-  /** As UTF-8: bytes that are none come as U+FFFD, and the key is then not the real one. */
+  /** Decoded as UTF-8. With U+FFFD in it the real key is not UTF-8, and differs. */
   readonly routingKey: string;
-  /** Whether it has arguments. They come as text in Erlang's own form, which nothing here reads. */
+  /** Whether it has arguments, which are in Erlang's own text form and are not parsed. */
   readonly hasArguments: boolean;
 }
 
-/** An alarm of a node was set or cleared; until it is cleared, connections that publish are blocked. */
+/** An alarm of a node was set or cleared. In between RabbitMQ blocks connections that publish. */
 export interface AlarmEvent extends EventBase {
   readonly type: 'alarm.set' | 'alarm.cleared';
-  /** RabbitMQ's name of it: `memory`, `disk`. */
+  /** RabbitMQ's name of the alarm: `memory`, `disk`. */
   readonly alarm: string;
   readonly node: string | undefined;
 }
 
-/** One event of the broker, as far as the agent uses it. */
+/** One event of the broker, with the fields that the agent uses. */
 export type BrokerEvent =
   | QueueEvent
   | ConsumerEvent
@@ -119,58 +119,58 @@ export type BrokerEvent =
 export type Headers = Readonly<Record<string, unknown>>;
 
 /**
- * Reads an event. Everything is in its headers, and those differ between versions of RabbitMQ: unknown ones are passed
- * over, and an event without the ones that it is about is undefined, as is one of another type.
+ * Reads an event from its headers, which differ between versions of RabbitMQ: unknown ones are ignored.
  *
- * @param routingKey The key it was published with: its type.
+ * @param routingKey the type of the event
+ * @returns undefined for an unknown type, and where a header is missing that the agent needs
  * @example
  * readBrokerEvent('user.deleted', { name: 'taskcluster-x-1', user_who_performed_action: 'operator' });
  */
 export function readBrokerEvent(routingKey: string, headers: Headers): BrokerEvent | undefined {
   if (!isBrokerEventType(routingKey)) return undefined;
-  const told: EventBase = { atMs: number(headers['timestamp_in_ms']), by: text(headers['user_who_performed_action']) };
+  const base: EventBase = { atMs: number(headers['timestamp_in_ms']), by: text(headers['user_who_performed_action']) };
   const name = text(headers['name']);
   const vhost = text(headers['vhost']);
   const user = text(headers['user']);
   switch (routingKey) {
     case 'queue.created':
     case 'queue.deleted':
-      return vhost === undefined || name === undefined ? undefined : { type: routingKey, vhost, queue: name, ...told };
+      return vhost === undefined || name === undefined ? undefined : { type: routingKey, vhost, queue: name, ...base };
     case 'consumer.created':
     case 'consumer.deleted': {
       const queue = text(headers['queue']);
-      return vhost === undefined || queue === undefined ? undefined : { type: routingKey, vhost, queue, ...told };
+      return vhost === undefined || queue === undefined ? undefined : { type: routingKey, vhost, queue, ...base };
     }
     case 'connection.created':
       if (name === undefined || vhost === undefined || user === undefined) return undefined;
-      return { type: routingKey, connection: name, vhost, user, ...told };
+      return { type: routingKey, connection: name, vhost, user, ...base };
     case 'connection.closed':
-      return name === undefined ? undefined : { type: routingKey, connection: name, ...told };
+      return name === undefined ? undefined : { type: routingKey, connection: name, ...base };
     case 'user.limits.set':
     case 'user.limits.cleared': {
-      // Here `name` is that of the parameter: `limits`.
+      // `name` is the name of the parameter here: `limits`.
       const limited = text(headers['username']);
-      return limited === undefined ? undefined : { type: routingKey, user: limited, ...told };
+      return limited === undefined ? undefined : { type: routingKey, user: limited, ...base };
     }
     case 'user.created':
     case 'user.deleted':
     case 'user.password.changed':
     case 'user.tags.set':
-      return name === undefined ? undefined : { type: routingKey, user: name, ...told };
+      return name === undefined ? undefined : { type: routingKey, user: name, ...base };
     case 'permission.created':
     case 'permission.deleted':
-      return vhost === undefined || user === undefined ? undefined : { type: routingKey, vhost, user, ...told };
+      return vhost === undefined || user === undefined ? undefined : { type: routingKey, vhost, user, ...base };
     case 'binding.created':
-      return readBinding(headers, told);
+      return readBinding(headers, base);
     case 'alarm.set':
     case 'alarm.cleared': {
       const alarm = text(headers['source']);
-      return alarm === undefined ? undefined : { type: routingKey, alarm, node: text(headers['node']), ...told };
+      return alarm === undefined ? undefined : { type: routingKey, alarm, node: text(headers['node']), ...base };
     }
   }
 }
 
-function readBinding(headers: Headers, told: EventBase): BindingCreated | undefined {
+function readBinding(headers: Headers, base: EventBase): BindingCreated | undefined {
   const vhost = text(headers['vhost']);
   const source = text(headers['source_name']);
   const destination = text(headers['destination_name']);
@@ -186,7 +186,7 @@ function readBinding(headers: Headers, told: EventBase): BindingCreated | undefi
     destinationKind,
     routingKey: text(headers['routing_key']) ?? '',
     hasArguments: Array.isArray(given) ? given.length > 0 : given !== undefined && given !== null && given !== '',
-    ...told,
+    ...base,
   };
 }
 

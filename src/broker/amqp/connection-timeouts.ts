@@ -1,17 +1,17 @@
 import type { Secret } from '../../util/secret.ts';
 
-/** After how long a connection to RabbitMQ counts as dead. */
+/** After how long a connection to RabbitMQ counts as lost. */
 export interface ConnectionTimeouts {
-  /** Between two heartbeats; two that do not come end it. */
+  /** The pause between two heartbeats; two that are missing close the connection. */
   readonly heartbeatSeconds: number;
-  /** How long opening it may take, until RabbitMQ has let it in. */
+  /** How long opening may take, login included. */
   readonly connectTimeoutMs: number;
 }
 
-/** RabbitMQ's own proposal for heartbeats is a minute: what is cut without a word would be noticed after two or three. */
+/** RabbitMQ proposes a heartbeat of a minute: a cut without a packet would be detected after two or three minutes. */
 export const CONNECTION_TIMEOUTS: ConnectionTimeouts = { heartbeatSeconds: 10, connectTimeoutMs: 10_000 };
 
-/** The URL with the heartbeat in it, unless it names one itself: amqplib takes it from nowhere else. */
+/** The URL with the heartbeat, unless it has one: amqplib reads the heartbeat from the URL only. */
 export function withHeartbeat(amqpUrl: Secret, { heartbeatSeconds }: ConnectionTimeouts): string {
   const url = new URL(amqpUrl.reveal());
   if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));

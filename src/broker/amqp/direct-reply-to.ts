@@ -1,8 +1,8 @@
 import { DIRECT_REPLY_TO } from '../../contract/names.ts';
 
-/** What a well-formed direct reply-to address tells of the process that it names. */
+/** The process that a well-formed direct reply-to address names. */
 export interface DirectReplyTo {
-  /** The hash of the name of the node that holds the requester's channel. */
+  /** The hash of the name of the node with the requester's channel. */
   readonly nodeHash: number;
   readonly id: number;
   readonly serial: number;
@@ -19,12 +19,12 @@ const HASH_MASK = 0x7ffffff;
 const NODE = /^reply@(0|[1-9][0-9]{0,8})$/;
 
 /**
- * Reads an address of direct reply-to as the broker delivers it, or returns undefined for anything else.
+ * Parses a direct reply-to address as the broker delivers it; returns undefined for anything else.
  *
  * `amq.rabbitmq.reply-to.<A>.<B>`: A is base64 of a pid in Erlang's external term format, whose node is named after the
- * hash of the real node's name, B is base64 of a key of 16 bytes. Publishing to an address in which any of that is
- * wrong may close the publisher's connection with 541, so it is checked to the bit, canonical base64 included. The
- * other half of the check depends on the cluster: see running-nodes.ts.
+ * hash of the real node's name; B is base64 of a key of 16 bytes. Publishing to an address in which any bit of that is
+ * wrong may close the publisher's connection with 541, so every bit is checked, canonical base64 included. The second
+ * half of the check depends on the cluster: see running-nodes.ts.
  */
 export function readDirectReplyTo(address: string): DirectReplyTo | undefined {
   const prefix = `${DIRECT_REPLY_TO}.`;
@@ -37,9 +37,9 @@ export function readDirectReplyTo(address: string): DirectReplyTo | undefined {
 }
 
 /**
- * Whether these are the numbers of a pid to this release of Erlang/OTP (its major version): larger ones cannot be
- * decoded, and that closes the publisher's connection. Erlang's erl_term.h has 15 and 13 bits up to release 25, and
- * since 26, on 64-bit machines, 28 and 32, of which a busy broker makes use.
+ * Whether the numbers are those of a pid in this major version of Erlang/OTP: larger ones cannot be decoded, which closes
+ * the publisher's connection. Erlang's erl_term.h has 15 and 13 bits up to release 25, and 28 and 32 on 64-bit machines
+ * since 26, which a busy broker uses.
  */
 export function fitsPid({ id, serial }: Pick<DirectReplyTo, 'id' | 'serial'>, otpRelease: number): boolean {
   return otpRelease < 26 ? id < 2 ** 15 && serial < 2 ** 13 : id < 2 ** 28 && serial < 2 ** 32;
@@ -72,7 +72,7 @@ function readPid(pid: Buffer): DirectReplyTo | undefined {
   return { nodeHash: Number(hash), id: pid.readUInt32BE(nodeEnd), serial: pid.readUInt32BE(nodeEnd + ID_BYTES) };
 }
 
-/** Node reads any base64 and forgives; the broker forgives nothing. */
+/** Node decodes any base64; the broker only the canonical form. */
 function fromCanonicalBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64') === text ? bytes : undefined;

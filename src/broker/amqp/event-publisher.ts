@@ -14,67 +14,71 @@ export interface OutgoingEvent {
 /**
  * Publishes an event; resolves when the broker has confirmed it.
  *
- * @throws AgentError `BrokerUnavailable` when it could not be published in time; the broker may have it all the same.
- *   The signal's reason when it is aborted.
+ * @throws AgentError `BrokerUnavailable` when it is not confirmed in time; the broker may have it all the same. The
+ *   signal's reason when it aborts.
  */
 export type PublishEvent = (event: OutgoingEvent, signal?: AbortSignal) => Promise<void>;
 
-/** What of rascal's publication the publisher uses. */
+/** What the publisher uses of a rascal publication. */
 export type PublicationHandle = EventEmitter & { abort(): void };
 
-/** What {@link createEventPublisher} needs. */
+/** What {@link createEventPublisher} uses. */
 export interface EventPublisherOptions {
-  /** Hands an event to rascal, as soon as there is a connection; rejects when there will be none. */
+  /** Passes an event to rascal once there is a connection; rejects when there will be none. */
   readonly publish: (message: Buffer | string, overrides: PublicationConfig) => Promise<PublicationHandle>;
-  /** From the call to the confirm. */
+  /** From the call to the confirm, in ms. */
   readonly timeoutMs: number;
 }
 
-/** While the broker is away events wait for it in memory, up to their time-out; so many at once and no more. */
-const MAX_UNDER_WAY = 1000;
+/** Events that wait in memory for the broker, at most, each until its time-out. */
+const MAX_IN_FLIGHT = 1000;
 
-/** Makes the publisher. rascal's `publish` resolves before the broker has confirmed, so the outcome is awaited here. */
+/** Creates the publisher. rascal's `publish` resolves before the broker has confirmed, so the outcome is awaited here. */
 export function createEventPublisher({ publish, timeoutMs }: EventPublisherOptions): PublishEvent {
-  let underWay = 0;
+  let inFlight = 0;
 
   return async (event, signal) => {
     signal?.throwIfAborted();
-    if (underWay >= MAX_UNDER_WAY) throw unpublished(event, 'too many wait for the broker');
-    underWay += 1;
+    if (inFlight >= MAX_IN_FLIGHT) throw notPublished(event, 'too many events wait for the broker');
+    inFlight += 1;
     const { routingKey, contentType, messageId } = event;
     const publication = publish(event.body, { routingKey, options: { contentType, messageId } });
     const deadline = startDeadline(timeoutMs, signal);
     try {
-      await outcome(publication, event, deadline.signal);
+      await untilConfirmed(publication, event, deadline.signal);
     } catch (error) {
-      throw error instanceof TimeoutError ? unpublished(event, `no confirm within ${timeoutMs} ms`) : error;
+      throw error instanceof TimeoutError ? notPublished(event, `no confirm within ${timeoutMs} ms`) : error;
     } finally {
       deadline.clear();
-      underWay -= 1;
+      inFlight -= 1;
     }
   };
 }
 
-function outcome(publication: Promise<PublicationHandle>, event: OutgoingEvent, stop: AbortSignal): Promise<void> {
+function untilConfirmed(
+  publication: Promise<PublicationHandle>,
+  event: OutgoingEvent,
+  abandon: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    stop.addEventListener('abort', () => reject(stop.reason), { once: true });
-    const watch = async (): Promise<void> => {
+    abandon.addEventListener('abort', () => reject(abandon.reason), { once: true });
+    const listen = async (): Promise<void> => {
       const handle = await publication;
-      // These stay: rascal may report an error after the outcome, and without a listener that ends the process.
+      // These listeners stay: rascal may emit an error after the outcome, and without one that ends the process.
       handle.on('success', () => resolve());
-      handle.on('error', (error: Error) => reject(unpublished(event, error.message)));
-      handle.on('close', () => reject(unpublished(event, 'the connection was lost before the confirm')));
-      // One that still waits for a channel is not sent any more.
-      if (stop.aborted) handle.abort();
-      else stop.addEventListener('abort', () => handle.abort(), { once: true });
+      handle.on('error', (error: Error) => reject(notPublished(event, error.message)));
+      handle.on('close', () => reject(notPublished(event, 'the connection was lost before the confirm')));
+      // A publication that still waits for a channel is not sent.
+      if (abandon.aborted) handle.abort();
+      else abandon.addEventListener('abort', () => handle.abort(), { once: true });
     };
-    watch().catch((error: Error) => reject(unpublished(event, error.message)));
+    listen().catch((error: Error) => reject(notPublished(event, error.message)));
   });
 }
 
-function unpublished(event: OutgoingEvent, why: string): AgentError {
+function notPublished(event: OutgoingEvent, reason: string): AgentError {
   return new AgentError(
     'BrokerUnavailable',
-    `The event ${event.routingKey} was not published: ${why}. Check that RabbitMQ runs and raises no alarm.`,
+    `The event ${event.routingKey} was not published: ${reason}. Check that RabbitMQ runs and has no alarm.`,
   );
 }

@@ -3,80 +3,80 @@ import type { Secret } from '../../util/secret.ts';
 import { closeConnection } from './close-connection.ts';
 import { CONNECTION_TIMEOUTS, withHeartbeat } from './connection-timeouts.ts';
 
-/** What {@link createOnDemandConnection} needs. */
+/** What {@link createOnDemandConnection} uses. */
 export interface OnDemandConnectionOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
-  /** What RabbitMQ shows the connection as. */
+  /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
-  /** Certificates to trust, in PEM, instead of the system's. */
+  /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
 }
 
-/** An AMQP connection for what is rare: opened when it is used, closed when it has been idle for a while. */
+/** An AMQP connection for rare use: opened on demand, closed after five idle seconds. */
 export interface OnDemandConnection {
-  /** Works with the connection. Rejects when it cannot be opened, and as `work` does. */
+  /** Runs `work` with the connection. Rejects when it cannot be opened, and as `work` does. */
   use<T>(work: (connection: ChannelModel) => Promise<T>): Promise<T>;
-  /** Closes it, by force when that takes more than a moment; one that is being opened comes to nothing. */
+  /** Closes it, also while it opens; cuts it when RabbitMQ does not answer in time. */
   close(): Promise<void>;
 }
 
-interface Present {
-  readonly opening: Promise<ChannelModel>;
+interface Opened {
+  readonly connection: Promise<ChannelModel>;
   readonly sockets: AbortController;
 }
 
 const IDLE_MS = 5_000;
 
-/** Without a connection at first. */
-export function createOnDemandConnection(settings: OnDemandConnectionOptions): OnDemandConnection {
-  const { amqpUrl, connectionName, ca } = settings;
-  let present: Present | undefined;
-  let underWay = 0;
+/** Creates it, closed. */
+export function createOnDemandConnection(options: OnDemandConnectionOptions): OnDemandConnection {
+  const { amqpUrl, connectionName, ca } = options;
+  let current: Opened | undefined;
+  let users = 0;
   let idle: NodeJS.Timeout | undefined;
 
   const open = async (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> => {
-    const cut = { signal };
-    const opened = await connect(withHeartbeat(amqpUrl, CONNECTION_TIMEOUTS), {
+    // amqplib's types lack the option.
+    const socket = { signal };
+    const connection = await connect(withHeartbeat(amqpUrl, CONNECTION_TIMEOUTS), {
       timeout: CONNECTION_TIMEOUTS.connectTimeoutMs,
       clientProperties: { connection_name: connectionName },
       ...(ca === undefined ? {} : { ca: [ca] }),
-      ...cut,
+      ...socket,
     });
-    // Without a listener an error ends the process; what waits on the connection rejects by itself.
-    opened.on('error', () => undefined);
-    opened.on('close', onClosed);
-    return opened;
+    // Without a listener an error ends the process; what waits on the connection rejects anyway.
+    connection.on('error', () => undefined);
+    connection.on('close', onClosed);
+    return connection;
   };
-  const connection = (): Promise<ChannelModel> => {
-    if (present !== undefined) return present.opening;
+  const connected = (): Promise<ChannelModel> => {
+    if (current !== undefined) return current.connection;
     const forget = (): void => {
-      if (present === made) present = undefined;
+      if (current === opened) current = undefined;
     };
     const sockets = new AbortController();
-    const made = { sockets, opening: open(sockets.signal, forget) };
-    made.opening.catch(forget);
-    present = made;
-    return made.opening;
+    const opened = { sockets, connection: open(sockets.signal, forget) };
+    opened.connection.catch(forget);
+    current = opened;
+    return opened.connection;
   };
   const close = async (): Promise<void> => {
     clearTimeout(idle);
-    const closing = present;
-    present = undefined;
+    const closing = current;
+    current = undefined;
     if (closing === undefined) return;
-    const opened = closing.opening;
-    await closeConnection({ close: async () => await (await opened).close() }, closing.sockets);
+    await closeConnection({ close: async () => await (await closing.connection).close() }, closing.sockets);
   };
 
   return {
     async use(work) {
       clearTimeout(idle);
-      underWay += 1;
+      users += 1;
       try {
-        return await work(await connection());
+        return await work(await connected());
       } finally {
-        underWay -= 1;
-        if (underWay === 0) idle = setTimeout(() => void close(), IDLE_MS).unref();
+        users -= 1;
+        if (users === 0) idle = setTimeout(() => void close(), IDLE_MS).unref();
       }
     },
     close,

@@ -1,25 +1,25 @@
 import type { Channel, ChannelModel } from 'amqplib';
-import { AgentError } from '../../util/agent-errors.ts';
+import { AgentError, asError } from '../../util/agent-errors.ts';
 import { startDeadline } from '../../util/deadline.ts';
 import type { Secret } from '../../util/secret.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
 
-/** What {@link createQueueDepths} needs. */
+/** What {@link createQueueDepths} uses. */
 export interface QueueDepthsOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   readonly id: string;
-  /** How long one call may take, in ms; ten seconds when absent. */
+  /** How long one call may take, in ms; 10 seconds when absent. */
   readonly timeoutMs?: number;
-  /** Certificates to trust, in PEM, instead of the system's. */
+  /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
 }
 
-/** Looks at single queues. */
+/** Reads the depth of single queues. */
 export interface QueueDepths {
   /**
-   * How many messages of each of these queues are ready, a few ms ago; queues that are not there are not in the answer.
-   * What consumers hold and have not acknowledged is not counted: there are at least so many.
+   * The ready messages of each of these queues, a few ms old; queues that do not exist are left out. Unacknowledged messages
+   * are not counted: a queue holds at least as many.
    *
    * @throws AgentError `BrokerUnavailable`; the signal's reason
    */
@@ -29,16 +29,16 @@ export interface QueueDepths {
 
 const TIMEOUT_MS = 10_000;
 
-/** So many channels: one waits for its answer before it asks again, and a queue that is missing costs it its life. */
+/** Channels that ask concurrently. Each asks about one queue at a time, and RabbitMQ closes it over a missing queue. */
 const CHANNELS = 8;
 
 /**
- * Makes it. It asks by passive declaration, for which the agent needs no right on the queue: 0.1 ms a queue and fresh,
- * where the management API builds a listing of all queues (0.3 s for 10,000), filters it, and lags by two seconds with
- * quorum queues. The connection is opened when it is needed; it never publishes, so no alarm blocks it.
+ * Creates the reader. It uses passive declarations, which need no permission on the queue and take 0.1 ms a queue. The
+ * management API would list all queues (0.3 s for 10,000) and lags by two seconds with quorum queues. The connection opens
+ * on demand and never publishes, so no alarm blocks it.
  */
-export function createQueueDepths(settings: QueueDepthsOptions): QueueDepths {
-  const { amqpUrl, id, timeoutMs = TIMEOUT_MS, ca } = settings;
+export function createQueueDepths(options: QueueDepthsOptions): QueueDepths {
+  const { amqpUrl, id, timeoutMs = TIMEOUT_MS, ca } = options;
   const connection = createOnDemandConnection({ amqpUrl, connectionName: `${id} depths`, ca });
   return {
     async read(queues, signal) {
@@ -46,17 +46,13 @@ export function createQueueDepths(settings: QueueDepthsOptions): QueueDepths {
       if (queues.length === 0) return new Map();
       const deadline = startDeadline(timeoutMs, signal);
       try {
-        return await connection.use((opened) => deadline.race(readOver(opened, queues, deadline.signal)));
+        return await connection.use((opened) => deadline.race(readDepths(opened, queues, deadline.signal)));
       } catch (error) {
         signal.throwIfAborted();
-        // What never answers must not be used again.
+        // A connection without answers must not be used again.
         if (deadline.passed) await connection.close();
-        const reason = deadline.passed
-          ? `no answer within ${timeoutMs} ms`
-          : error instanceof Error
-            ? error.message
-            : String(error);
-        throw new AgentError('BrokerUnavailable', `RabbitMQ does not tell how deep a queue is (${reason}).`);
+        const { message } = asError(error);
+        throw new AgentError('BrokerUnavailable', `Could not read the depth of queues (${message}).`);
       } finally {
         deadline.clear();
       }
@@ -65,42 +61,42 @@ export function createQueueDepths(settings: QueueDepthsOptions): QueueDepths {
   };
 }
 
-async function readOver(
+async function readDepths(
   connection: ChannelModel,
   queues: readonly string[],
   signal: AbortSignal,
 ): Promise<Map<string, number>> {
-  const found = new Map<string, number>();
+  const depths = new Map<string, number>();
   const rest = queues[Symbol.iterator]();
-  const lane = async (): Promise<void> => {
+  const readOnOneChannel = async (): Promise<void> => {
     let channel: Channel | undefined;
     for (const queue of rest) {
       if (signal.aborted) break;
       channel ??= await openChannel(connection);
       try {
         const { messageCount } = await channel.checkQueue(queue);
-        found.set(queue, messageCount);
+        depths.set(queue, messageCount);
       } catch (error) {
-        // It is missing, or exclusive to somebody, or its node is down: nothing is known of it. The channel is closed.
-        if (!isChannelFault(error)) throw error;
+        // The queue is missing, exclusive to another connection, or on a node that is down. The channel is closed.
+        if (!isChannelError(error)) throw error;
         channel = undefined;
       }
     }
     await channel?.close();
   };
-  await Promise.all(Array.from({ length: Math.min(CHANNELS, queues.length) }, lane));
-  return found;
+  await Promise.all(Array.from({ length: Math.min(CHANNELS, queues.length) }, readOnOneChannel));
+  return depths;
 }
 
 async function openChannel(connection: ChannelModel): Promise<Channel> {
   const channel = await connection.createChannel();
-  // Without a listener an error ends the process; who waits for an answer gets it, too.
+  // Without a listener an error ends the process; the pending call rejects anyway.
   channel.on('error', () => undefined);
   return channel;
 }
 
-/** RabbitMQ closed the channel over one queue, with a code such as 404; the connection lives. */
-function isChannelFault(error: unknown): boolean {
+/** RabbitMQ closed the channel over one queue, with a code such as 404; the connection stays open. */
+function isChannelError(error: unknown): boolean {
   return (
     error instanceof Error &&
     'code' in error &&

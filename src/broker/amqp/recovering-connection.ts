@@ -3,20 +3,20 @@ import { connect, type RecoveringChannelModel } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
 import { CONNECTION_TIMEOUTS, type ConnectionTimeouts, withHeartbeat } from './connection-timeouts.ts';
 
-/** What {@link openRecoveringConnection} needs. */
+/** What {@link openRecoveringConnection} uses. */
 export interface RecoveringConnectionOptions {
   readonly url: Secret;
-  /** Certificates to trust, in PEM, instead of the system's. */
+  /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
-  /** The name that the broker shows for the connection. */
+  /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
   readonly timeouts?: ConnectionTimeouts;
 }
 
-/** A connection that amqplib opens again whenever it is gone. */
+/** A connection that amqplib reopens whenever it is lost. */
 export interface RecoveringConnection {
   readonly connection: RecoveringChannelModel;
-  /** Aborted, it cuts the socket that there is at the moment, also one that is being opened. */
+  /** Aborting it cuts the current socket, also one that is connecting. */
   readonly sockets: AbortController;
 }
 
@@ -24,38 +24,39 @@ const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;
 
 /**
- * Begins to connect; the caller puts up its listeners and then waits for the connection. The first try is the only one:
- * an agent that starts says what is wrong.
+ * Starts to connect; the caller adds its listeners and then waits for the connection. The first try is the only one: a
+ * start that cannot connect fails with the reason.
  */
-export async function openRecoveringConnection(settings: RecoveringConnectionOptions): Promise<RecoveringConnection> {
-  const { url, ca, connectionName, timeouts: patience = CONNECTION_TIMEOUTS } = settings;
+export async function openRecoveringConnection(options: RecoveringConnectionOptions): Promise<RecoveringConnection> {
+  const { url, ca, connectionName, timeouts = CONNECTION_TIMEOUTS } = options;
   const sockets = new AbortController();
-  const cut = { signal: sockets.signal };
-  const connection = await connect(withHeartbeat(url, patience), {
-    // Listeners have to be there before the first connection is.
+  // amqplib's types lack the option.
+  const socket = { signal: sockets.signal };
+  const connection = await connect(withHeartbeat(url, timeouts), {
     recovery: {
       initialDelay: FIRST_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
       initialMaxRetries: 0,
+      // Listeners must be added before the first connection is open.
       waitForConnect: false,
     },
     clientProperties: { connection_name: connectionName },
     noDelay: true,
-    timeout: patience.connectTimeoutMs,
+    timeout: timeouts.connectTimeoutMs,
     ...(ca === undefined ? {} : { ca: [ca] }),
-    ...cut,
+    ...socket,
   });
-  const forget = (): void => forgetSockets(sockets.signal);
-  connection.on('disconnect', forget);
-  connection.on('connect-failed', forget);
+  const release = (): void => releaseSockets(sockets.signal);
+  connection.on('disconnect', release);
+  connection.on('connect-failed', release);
   return { connection, sockets };
 }
 
 /**
- * Node keeps every socket that was made with a signal for as long as there is the signal. While a broker is down there is
- * a new one every few seconds.
+ * Node keeps every socket that was created with a signal alive as long as the signal. While a broker is down amqplib
+ * creates one every few seconds.
  */
-function forgetSockets(signal: AbortSignal): void {
+function releaseSockets(signal: AbortSignal): void {
   for (const listener of getEventListeners(signal, 'abort')) {
     signal.removeEventListener('abort', listener as () => void);
   }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AgentError } from '../../util/agent-errors.ts';
+import { AgentError, asError } from '../../util/agent-errors.ts';
 import { backoffMs, retry } from '../../util/retry.ts';
 import { createEventPublisher } from './event-publisher.ts';
 import type { PublishEvent } from './event-publisher.ts';
@@ -10,21 +10,21 @@ import { vhostOf } from './rascal-connection.ts';
 import { openTopologySession } from './topology-session.ts';
 import type { TopologySession, TopologySessionOptions } from './topology-session.ts';
 
-/** What {@link createTopologyConnection} needs. */
+/** What {@link createTopologyConnection} uses. */
 export interface TopologyConnectionOptions extends TopologySessionOptions {
   readonly maxSkewSeconds: number;
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy'>;
-  /** How long an event may take, from the call to the broker's confirm. */
+  /** From the call to the broker's confirm, in ms; 10 seconds when absent. */
   readonly publishTimeoutMs?: number;
-  /** The longest pause between two tries to connect again. */
+  /** The longest pause between two tries to reconnect, in ms; 5 seconds when absent. */
   readonly maxReconnectDelayMs?: number;
-  /** Faults that are got over by trying again; for the log. */
+  /** The connection was lost, or a try to reconnect failed; the next try follows. */
   readonly onError: (error: Error) => void;
 }
 
 /** The connection that declares the agent's own topology and publishes its events. */
 export interface TopologyConnection {
-  /** Whether there is a connection. */
+  /** Whether the connection is open. */
   readonly connected: boolean;
   /**
    * Applies the limits, then declares the topology, in this order: the queues never exist without limits. Both are
@@ -35,8 +35,8 @@ export interface TopologyConnection {
   start(signal?: AbortSignal): Promise<void>;
   readonly publishEvent: PublishEvent;
   /**
-   * Calls `listener` after each time the connection was lost and is back, with the limits put and the topology declared
-   * again. Returns the function that ends this.
+   * Calls `listener` after each reconnect, when limits and topology are in place again. Returns the function that removes
+   * the listener.
    */
   onReconnect(listener: () => void): () => void;
   /**
@@ -54,34 +54,34 @@ export interface TopologyConnection {
 const FIRST_RECONNECT_DELAY_MS = 250;
 
 /** Creates the connection; {@link TopologyConnection.start} opens it. */
-export function createTopologyConnection(settings: TopologyConnectionOptions): TopologyConnection {
-  const vhost = vhostOf(settings.amqpUrl);
+export function createTopologyConnection(options: TopologyConnectionOptions): TopologyConnection {
+  const vhost = vhostOf(options.amqpUrl);
   const open = async (until: AbortSignal | undefined): Promise<TopologySession> => {
-    await ensureLimitPolicies(settings.management, vhost, settings, until === undefined ? {} : { signal: until });
+    await ensureLimitPolicies(options.management, vhost, options, until === undefined ? {} : { signal: until });
     until?.throwIfAborted();
-    return await openTopologySession(settings, until);
+    return await openTopologySession(options, until);
   };
 
   const listeners = new Set<() => void>();
   const closing = new AbortController();
-  // Every event that is under way listens to it.
+  // Every event in flight listens to it.
   setMaxListeners(0, closing.signal);
-  let present: Promise<TopologySession> | undefined;
+  let current: Promise<TopologySession> | undefined;
   let connected = false;
   /** Whether the connection was opened since the last `ensureDeclared`. */
   let isFresh = false;
-  const session = async (): Promise<TopologySession> => {
-    if (present === undefined) throw new AgentError('BrokerUnavailable', 'The topology connection has not started.');
-    return await present;
+  const currentSession = async (): Promise<TopologySession> => {
+    if (current === undefined) throw new AgentError('BrokerUnavailable', 'The topology connection has not started.');
+    return await current;
   };
 
   const publish = createEventPublisher({
-    publish: async (message, overrides) => (await session()).publish(message, overrides),
-    timeoutMs: settings.publishTimeoutMs ?? 10_000,
+    publish: async (message, overrides) => (await currentSession()).publish(message, overrides),
+    timeoutMs: options.publishTimeoutMs ?? 10_000,
   });
-  /** Tries until it is back; rejects when the broker is closed meanwhile. */
+  /** Retries until it succeeds; rejects when this connection closes. */
   const reopen = async (): Promise<TopologySession> => {
-    const pauses = { firstMs: FIRST_RECONNECT_DELAY_MS, maxMs: settings.maxReconnectDelayMs ?? 5000 };
+    const pauses = { firstMs: FIRST_RECONNECT_DELAY_MS, maxMs: options.maxReconnectDelayMs ?? 5000 };
     const pause = (failures: number): Promise<void> =>
       delay(backoffMs(failures, pauses), undefined, { signal: closing.signal });
     await pause(1);
@@ -89,19 +89,19 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
       () => open(closing.signal),
       async (error, failures) => {
         closing.signal.throwIfAborted();
-        settings.onError(asError(error));
+        options.onError(asError(error));
         await pause(failures + 1);
       },
     );
   };
   /** Reconnects until `closing` aborts. */
   const keepConnected = async (): Promise<void> => {
-    for (let current = await session(); ; ) {
-      settings.onError(await current.lost);
+    for (let session = await currentSession(); ; ) {
+      options.onError(await session.lost);
       connected = false;
-      void current.close();
-      present = reopen();
-      current = await present;
+      void session.close();
+      current = reopen();
+      session = await current;
       connected = true;
       isFresh = true;
       for (const listener of listeners) listener();
@@ -117,7 +117,7 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
       return connected;
     },
     async start(signal) {
-      present = Promise.resolve(await open(signal));
+      current = Promise.resolve(await open(signal));
       connected = true;
       isFresh = true;
       void keepConnected().catch(() => undefined);
@@ -134,14 +134,10 @@ export function createTopologyConnection(settings: TopologyConnectionOptions): T
       isFresh = false;
     },
     async close() {
-      closing.abort(new AgentError('BrokerUnavailable', 'The agent stops: it publishes nothing any more.'));
+      closing.abort(new AgentError('BrokerUnavailable', 'The agent stops and publishes no more events.'));
       listeners.clear();
-      const last = await present?.catch(() => undefined);
+      const last = await current?.catch(() => undefined);
       await last?.close();
     },
   };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

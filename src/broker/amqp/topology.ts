@@ -1,7 +1,7 @@
 import type { BindingConfig, ExchangeConfig, QueueConfig } from 'rascal';
 import { contractNames } from '../../contract/names.ts';
 
-/** Exchanges, queues and bindings in the words of rascal. */
+/** Exchanges, queues and bindings in rascal's form. */
 export interface Topology {
   readonly exchanges: ExchangeConfig[];
   readonly queues: QueueConfig[];
@@ -9,10 +9,11 @@ export interface Topology {
 }
 
 /**
- * What the agent declares for itself at every connection. Queues carry their type and no other argument: their limits
- * are policies (see limits.ts), which must be there first.
+ * What the agent declares for itself on every connection; the queue of broker events is declared on its own (see
+ * broker-events-session.ts). Queues have their type as the only argument: their limits are policies (see policies.ts),
+ * which must exist first.
  *
- * @param methods The methods that the agent serves: each is a routing key of the rpc exchange. Any other key takes the
+ * @param methods the methods that the agent serves, each a routing key of the rpc exchange. Any other key is routed to the
  *   alternate exchange.
  */
 export function topologyOf(id: string, methods: readonly string[]): Topology {
@@ -23,7 +24,6 @@ export function topologyOf(id: string, methods: readonly string[]): Topology {
       exchange(names.deadExchange, 'fanout'),
       exchange(names.eventsExchange, 'topic'),
     ],
-    // The queue of broker events joins here, bound to `amq.rabbitmq.event`.
     queues: [quorumQueue(names.requestQueue), quorumQueue(names.deadQueue), quorumQueue(names.unknownMethodsQueue)],
     bindings: {
       dead: queueBinding(names.deadExchange, names.deadQueue),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { noAudit } from '../../../src/audit/audit.ts';
 import { openManagement } from '../../../src/broker/management/open-management.ts';
-import { createBindingRemover } from '../../../src/broker/foreign-bindings.ts';
+import { createBindingRemover } from '../../../src/broker/amqp/binding-remover.ts';
 import { systemClock, systemSleep } from '../../../src/util/clock.ts';
 import { createLog } from '../../../src/util/log.ts';
 import { createReporters } from '../../../src/agent/reporters.ts';
