@@ -1,37 +1,27 @@
-import type { Change } from './overlay-entries.ts';
-import { namespacePages } from '../store/paged-listing.ts';
+import { decideDeletion, type DeletionContext, RELEASE_TAKEOVER_MS } from '../namespaces/deletion/decide-deletion.ts';
+import { decideRotation, type RotationContext, slotFreeMs } from '../namespaces/rotation/decide-rotation.ts';
+import { slotOf, standbySlot } from '../namespaces/slots.ts';
+import { deletionStartsMs } from '../namespaces/timing.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { StoreReader } from '../store/open-store-to-read.ts';
-import type { PlannedQueue } from './plan-queues.ts';
-import { type PlanContext, type PlannedStep, planRecord } from './plan-records.ts';
+import { namespacePages } from '../store/paged-listing.ts';
 
-/** What the agents will do next, and why. */
-export interface Plan {
-  /** The span of the plan, in ms since the epoch. */
-  readonly fromMs: number;
-  readonly untilMs: number;
-  /** In chronological order. */
-  readonly namespaces: readonly PlannedStep[];
-  /** What a survey of the queues would do now. */
-  readonly queues: readonly PlannedQueue[];
-  /** What a reconciliation would repair now. */
-  readonly broker: BrokerPlan;
+/** What an agent will do about a namespace unless something else happens first. */
+export interface PlannedStep {
+  readonly namespace: string;
+  /**
+   * `rotate`; `replace-secret`: choose another agent secret for the next generation; `announce`: publish that the
+   * namespace will expire; `delete`: delete everything in it; `recheck`: check both accounts after a revocation.
+   */
+  readonly action: 'rotate' | 'replace-secret' | 'announce' | 'delete' | 'recheck';
+  /** In ms since the epoch. */
+  readonly atMs: number;
+  /** The reason, as a clause. */
+  readonly why: string;
 }
 
-/** What a reconciliation would do. */
-export interface BrokerPlan {
-  /** Accounts that drifted from their records, and what differs. */
-  readonly repairs: readonly {
-    readonly namespace: string;
-    readonly account: string;
-    readonly why: readonly string[];
-  }[];
-  /** Connections that have reached their maximum age. */
-  readonly connections: readonly { readonly namespace: string; readonly connection: string }[];
-  /** Every change that would be made. */
-  readonly changes: readonly Change[];
-  /** Users without a record that match the account naming scheme; they are left untouched. */
-  readonly unknown: readonly string[];
-}
+/** What a plan depends on besides the records. */
+export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'noticeMs'>;
 
 /** Plans all namespaces, or one, from their records alone. */
 export async function planNamespaces(
@@ -51,4 +41,86 @@ export async function planNamespaces(
     for (const record of page) steps.push(...planRecord(record, fromMs, untilMs, context));
   }
   return steps.toSorted((a, b) => a.atMs - b.atMs);
+}
+
+/**
+ * Plans one namespace from its record alone: it makes the agents' own decisions at every time at which they can change.
+ */
+export function planRecord(
+  record: NamespaceRecord,
+  fromMs: number,
+  untilMs: number,
+  context: PlanContext,
+): PlannedStep[] {
+  const deletion = planDeletion(record, fromMs, untilMs, context);
+  const deletedMs = deletion.find(({ action }) => action === 'delete')?.atMs ?? Infinity;
+  const before = [planRotation(record, fromMs, untilMs, context), planRecheck(record, fromMs, untilMs)].filter(
+    (step): step is PlannedStep => step !== undefined && step.atMs < deletedMs,
+  );
+  return [...before, ...deletion].toSorted((a, b) => a.atMs - b.atMs);
+}
+
+function planRotation(
+  record: NamespaceRecord,
+  fromMs: number,
+  untilMs: number,
+  context: PlanContext,
+): PlannedStep | undefined {
+  const { namespace, nextRotationMs } = record;
+  const { rotationMs } = context.intervals;
+  const freeMs = slotFreeMs(slotOf(record, standbySlot(record)), context.intervals);
+  const times = sortedTimes(fromMs, untilMs, [nextRotationMs, freeMs, nextRotationMs + rotationMs / 2]);
+  for (const atMs of times) {
+    const { action } = decideRotation(record, { ...context, nowMs: atMs });
+    if (action === 'wait') continue;
+    if (action === 'replace-secret') {
+      return { namespace, action, atMs, why: 'overdue by half an interval: no agent has its next secret' };
+    }
+    return { namespace, action, atMs, why: whyRotate(atMs, fromMs, nextRotationMs) };
+  }
+  return undefined;
+}
+
+function whyRotate(atMs: number, fromMs: number, nextRotationMs: number): string {
+  if (atMs < nextRotationMs) return 'the secret of its active account is not configured';
+  if (atMs === nextRotationMs) return 'its rotation interval ends';
+  if (atMs === fromMs) return `due since ${new Date(nextRotationMs).toISOString()}`;
+  return 'due earlier, but clients may use its standby account until then';
+}
+
+function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, context: PlanContext): PlannedStep[] {
+  const steps: PlannedStep[] = [];
+  const { namespace, expiresMs } = record;
+  const times = sortedTimes(fromMs, untilMs, [
+    expiresMs - context.noticeMs,
+    deletionStartsMs(expiresMs, context.intervals),
+    expiresMs + RELEASE_TAKEOVER_MS,
+  ]);
+  let current = record;
+  for (const atMs of times) {
+    const decision = decideDeletion(current, { ...context, nowMs: atMs });
+    if (decision.action === 'wait') continue;
+    if (decision.action === 'announce') {
+      steps.push({ namespace, action: 'announce', atMs, why: `it expires at ${new Date(expiresMs).toISOString()}` });
+      current = decision.record;
+      continue;
+    }
+    const why =
+      decision.action === 'begin' ? 'it expires without another claim' : `it was ${record.endReason ?? 'expired'}`;
+    steps.push({ namespace, action: 'delete', atMs, why });
+    return steps;
+  }
+  return steps;
+}
+
+function planRecheck({ namespace, state, recheckAtMs }: NamespaceRecord, fromMs: number, untilMs: number) {
+  if (recheckAtMs === null || recheckAtMs > untilMs || (state !== 'active' && state !== 'provisioning'))
+    return undefined;
+  const atMs = Math.max(fromMs, recheckAtMs);
+  return { namespace, action: 'recheck', atMs, why: 'its credentials were revoked' } as const;
+}
+
+/** `fromMs` and the later times up to `untilMs`, in order. */
+function sortedTimes(fromMs: number, untilMs: number, later: readonly number[]): number[] {
+  return [fromMs, ...later.filter((atMs) => atMs > fromMs && atMs <= untilMs).toSorted((a, b) => a - b)];
 }

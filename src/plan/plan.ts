@@ -4,11 +4,41 @@ import { type Clock, systemClock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { createLog } from '../util/log.ts';
-import { type BrokerPlan, type Plan, planNamespaces } from './plan-namespaces.ts';
+import { type PlannedStep, planNamespaces } from './plan-namespaces.ts';
+import type { PlannedQueue } from './plan-queues.ts';
 import type { Change } from './overlay-entries.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import { planSurvey } from './plan-survey.ts';
 import { createOverlay } from './overlay.ts';
+
+/** What the agents will do next, and why. */
+export interface Plan {
+  /** The span of the plan, in ms since the epoch. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** In chronological order. */
+  readonly namespaces: readonly PlannedStep[];
+  /** What a survey of the queues would do now. */
+  readonly queues: readonly PlannedQueue[];
+  /** What a reconciliation would repair now. */
+  readonly broker: BrokerPlan;
+}
+
+/** What a reconciliation would do. */
+export interface BrokerPlan {
+  /** Accounts that drifted from their records, and what differs. */
+  readonly repairs: readonly {
+    readonly namespace: string;
+    readonly account: string;
+    readonly why: readonly string[];
+  }[];
+  /** Connections that have reached their maximum age. */
+  readonly connections: readonly { readonly namespace: string; readonly connection: string }[];
+  /** Every change that would be made. */
+  readonly changes: readonly Change[];
+  /** Users without a record that match the account naming scheme; they are left untouched. */
+  readonly unknown: readonly string[];
+}
 
 /** What to plan. */
 export interface PlanOptions {

@@ -142,7 +142,7 @@ describe('dry run and plan', function () {
 
     const run = await runCommandLine(['plan', '--horizon', '1m'], installation.environment);
     assert.equal(await run.exited, 0, run.stderr());
-    assert.match(run.stdout(), new RegExp(`${expired} +delete +nobody has claimed it`));
+    assert.match(run.stdout(), new RegExp(`${expired} +delete +it expires without`));
     assert.match(run.stdout(), new RegExp(`repair +.*${drifted}-1 +permissions`));
     assert.deepEqual(await stateOf(installation), before);
   });

@@ -1,9 +1,8 @@
-import { makePlan } from '../../plan/plan.ts';
+import { makePlan, type Plan } from '../../plan/plan.ts';
 import { loadConfig } from '../../config/config.ts';
 import { formatInstant } from '../../contract/fields.ts';
-import type { Plan } from '../../plan/plan-namespaces.ts';
 import type { PlannedQueue } from '../../plan/plan-queues.ts';
-import type { PlannedStep } from '../../plan/plan-records.ts';
+import type { PlannedStep } from '../../plan/plan-namespaces.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 import { futureTime } from '../time-options.ts';
 import type { Style } from '../output.ts';
