@@ -9,24 +9,24 @@ export interface Block {
   readonly place: string;
   /** The heading above it. */
   readonly heading: string;
-  /** What stands after the fence: `sh`, `js`, …; empty where nothing does. */
+  /** The word after the fence: `sh`, `js`, …; empty without one. */
   readonly language: string;
   readonly text: string;
 }
 
-/** The blocks of a document, each given out once. */
+/** The blocks of a document, each of which a test takes once. */
 export interface Blocks {
   /**
-   * The one block that holds this text and that nobody has taken; from now on it counts as run.
+   * Returns the one block that contains this text and that no test has taken; it counts as run from then on.
    *
-   * @param replace texts in it that stand for what differs from place to place, and what a test puts there
+   * @param replace placeholders in it, and what the test puts there
    */
   take(containing: string, replace?: Readonly<Record<string, string>>): Block;
-  /** As {@link take}, for one that cannot be run; whoever reads the test learns why. */
+  /** As {@link take}, for a block that no test can run. The reason is for the reader of the test. */
   leave(containing: string, reason: string): Block;
 }
 
-/** What became of a block of shell. */
+/** The output of a block of shell. */
 export interface BlockRun {
   readonly stdout: string;
   readonly stderr: string;
@@ -55,7 +55,7 @@ export function blocksOf(path: string): Block[] {
 
 /**
  * For use in a `describe`: the blocks of a document. After its tests it fails for each block that none of them took, so
- * that nothing can be added to the document that nobody runs.
+ * that every block that is added to the document gets a test.
  *
  * @example
  * const readme = useBlocks('README.md');
@@ -65,7 +65,7 @@ export function blocksOf(path: string): Block[] {
  */
 export function useBlocks(path: string): Blocks {
   const left = new Set(blocksOf(path));
-  after(`every block of ${path} was run`, function () {
+  after(`every block of ${path} is run by a test`, function () {
     // With a part of the tests alone there are always some.
     const all = this.test?.parent?.tests ?? [];
     if (all.some(({ state }) => state === undefined)) return;
@@ -90,11 +90,11 @@ export function useBlocks(path: string): Blocks {
   return { take, leave: (containing) => take(containing) };
 }
 
-/** How long a block may take, in ms. */
+/** The time-out of a block, in ms. */
 const PATIENCE_MS = 120_000;
 
 /**
- * Runs a block as a shell does, in the working copy unless told, ending at the first command that fails.
+ * Runs a block as a shell does, in the working copy by default, and stops at the first command that fails.
  *
  * @throws AssertionError with what it printed when it fails.
  */

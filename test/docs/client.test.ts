@@ -89,7 +89,7 @@ describe('docs/client.md, with the package as it is installed', function () {
     assert.deepEqual(rows.toSorted(), (JSON.parse(await runScript('errors.mjs', script)) as string[]).toSorted());
   });
 
-  it('a service claims, connects, renews, and ends in order', async () => {
+  it('a service claims, connects, renews, and stops in order', async () => {
     const file = client.write('service.mjs', service.text);
     const running = openShell(`exec ${process.execPath} ${file}`, { env: environment() });
     await running.printed('connected');
@@ -97,7 +97,7 @@ describe('docs/client.md, with the package as it is installed', function () {
     assert.equal(await running.interrupt('SIGTERM'), 0, running.output());
   });
 
-  it('single calls, a connection of one’s own, and errors', async () => {
+  it('single calls, an existing connection, and errors', async () => {
     const errors = document.take('InsufficientScopes', { 'taskcluster-of-somebody-else': 'taskcluster-other' });
     const imports = "import { InsufficientScopes, PulseAgentError } from 'pulse-agent-client';\n";
     const blocks = [document.take('client.ping()'), document.take('connection: mine'), errors];

@@ -28,7 +28,7 @@ async function helpOf(command: string): Promise<string> {
 }
 
 describe('commands within sentences', () => {
-  it('of pulse-agent are there, with their options', async () => {
+  it('of pulse-agent exist, with their options', async () => {
     const all = DOCUMENTS.flatMap((path) => spans(path, 'npx pulse-agent'));
     assert.ok(all.length > 10);
     for (const span of all) {
@@ -42,7 +42,7 @@ describe('commands within sentences', () => {
     }
   });
 
-  it('of npm are there', () => {
+  it('of npm exist', () => {
     const scripts = readPackageScripts();
     const all = DOCUMENTS.flatMap((path) => spans(path, 'npm run'));
     assert.ok(all.length > 5);
@@ -51,7 +51,7 @@ describe('commands within sentences', () => {
 });
 
 describe('blocks of documents', () => {
-  it('are each taken by a test, in every document that has some', () => {
+  it('are run by a test, in every document that has some', () => {
     const tests = ['test/docs', 'test/examples'].flatMap((folder) =>
       readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`, 'utf8')),
     );

@@ -47,7 +47,7 @@ describe('docs/install.md, from the first block to the last', function () {
     return session;
   };
 
-  it('brings up an agent that verify finds well, and goes on with another one and a new password', async () => {
+  it('starts an agent that passes verify, then a second agent, then changes a password', async () => {
     const known = document.take('export BROKER=', {
       'rabbit.example.com:5672': `127.0.0.1:${broker.amqpPort}`,
       'http://rabbit.example.com:15672': broker.managementUrl,
@@ -81,14 +81,14 @@ describe('docs/install.md, from the first block to the last', function () {
     await second.interrupt('SIGTERM');
   });
 
-  it('has a service that starts what is there', () => {
+  it('has a service unit whose program exists', () => {
     const { text } = document.take('[Service]');
     const [, command = ''] = /^ExecStart=\S+ (.*)$/m.exec(text) ?? [];
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
     assert.equal(`node ${command}`, scripts['start']);
   });
 
-  it('makes every variable that docker-compose.yml asks for', async () => {
+  it('sets every variable that docker-compose.yml requires', async () => {
     const folder = makeFolder('compose');
     mkdirSync(join(folder, 'config/compose'), { recursive: true });
     writeFileSync(join(folder, 'config/compose/agent.yml'), readFileSync('config/compose/agent.yml'));

@@ -34,5 +34,12 @@ describe('documents', () => {
         if (anchor !== undefined) assert.ok(anchorsOf(linked).has(anchor), target);
       }
     });
+
+    it(`${path}: paths in the text exist`, () => {
+      const text = withoutBlocks(readFileSync(path, 'utf8'));
+      for (const [, named = ''] of text.matchAll(/`((?:src|test|dev|docs|config|examples)\/[^`*<…\s]*)`/g)) {
+        assert.ok(existsSync(named), named);
+      }
+    });
   }
 });

@@ -88,7 +88,7 @@ describe('docs/migration.md', function () {
   useSharedBroker();
   const blocks = useBlocks('docs/migration.md');
 
-  it('side by side with other names: the accounts and queues of the predecessor stay as they are', async () => {
+  it('side by side under other names: the accounts and queues of the predecessor are unchanged', async () => {
     const prefix = `${unique('taskcluster-team-tc')}-`;
     const settings = parse(blocks.take('namespacePrefix: tc-', { 'tc-': prefix }).text) as object;
     const installation = await makeInstallation({
@@ -160,7 +160,7 @@ describe('docs/migration.md', function () {
     assert.equal((await others.checkQueue(unclaimed.queue)).messageCount, 3, 'what nobody claimed is left alone');
   });
 
-  it('beside PulseGuardian: an account that is the namespace keeps working, one that is called like ours is left alone', async () => {
+  it('beside PulseGuardian: an account named as the namespace keeps working; one named like the agent’s is left alone', async () => {
     const replace = { 'team-': 'taskcluster-team', 'agent-': `${unique('agent')}-` };
     const settings = parse(blocks.take('namespacePrefix: team-', replace).text) as { usernamePrefix: string };
     const installation = await makeInstallation({ settings });
@@ -183,7 +183,7 @@ describe('docs/migration.md', function () {
     assert.deepEqual(await Promise.all([account, lookalike].map((user) => accountOf(installation, user))), before);
   });
 
-  it('a lease in the place of the credentials of taskcluster-lib-pulse', async () => {
+  it('a lease replaces the credentials of taskcluster-lib-pulse', async () => {
     const installation = await makeInstallation();
     await installation.start();
     const namespace = unique('taskcluster-team');
@@ -201,7 +201,7 @@ describe('docs/migration.md', function () {
     assert.equal(stdout, `connected as ${installation.config.usernamePrefix}${namespace}-1\n`);
   });
 
-  it('rights are what they were, with requests to the agent besides', () => {
+  it('accounts have the same rights, and may send requests to the agent', () => {
     const { configure, write, read } = permissionsOf('pulse-agent', 'taskcluster-x');
     const old = {
       own: /^(queue\/taskcluster-x\/.*|exchange\/taskcluster-x\/.*)/,

@@ -15,7 +15,7 @@ describe('docs/operations.md: commands', function () {
   const namespace = teamNamespace();
   let path = '';
 
-  before('the built command line in place of npx, and a namespace', async () => {
+  before('put the built command line in place of npx, and claim a namespace', async () => {
     const folder = makeFolder('bin');
     const npx = join(folder, 'npx');
     writeFileSync(npx, `#!/bin/sh\nshift\nexec '${process.execPath}' '${await builtProgram()}' "$@"\n`);

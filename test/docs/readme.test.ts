@@ -6,7 +6,7 @@ import { makeFolder } from '../support/folders.ts';
 import { openShell, type ShellSession } from '../support/shell-session.ts';
 import { runShell, useBlocks } from './blocks.ts';
 
-/** For what starts a broker and a demo on a busy machine. */
+/** The time-out for a demo with its broker on a busy machine. */
 const DEMO_MS = 240_000;
 
 describe('README.md', function () {
@@ -19,8 +19,8 @@ describe('README.md', function () {
     await demo.printed('The installation runs until Ctrl-C', DEMO_MS);
   });
 
-  it('the demo shows what is promised', () => {
-    // The demo that is kept is the same but for its end.
+  it('the demo prints the steps that the document shows', () => {
+    // With --keep the demo differs only at its end.
     assert.equal(readme.take('npm run demo\n').text, 'npm run demo\n');
     const shape = (text: string): string => text.replaceAll(/\d+/g, '0');
     const shown = shape(demo?.output() ?? '').split('\n');
@@ -29,7 +29,7 @@ describe('README.md', function () {
     }
   });
 
-  it('a look around', async () => {
+  it('commands of clients', async () => {
     const { stdout } = await runShell(readme.take('npx pulse-agent ping'));
     assert.match(stdout, /^alive: pulse-agent /m);
     assert.match(stdout, /^claimed taskcluster-team-a$/m);
@@ -37,13 +37,13 @@ describe('README.md', function () {
     assert.match(stdout, /^\{"namespace":"taskcluster-team-a".*"state":"active"\}$/m);
   });
 
-  it('a program with credentials', async () => {
+  it('claim --keep runs a program with credentials', async () => {
     const { text, ...block } = readme.take('--keep -- sh -c');
     const { stdout } = await runShell({ ...block, text: `. .cache/demo.env\n${text}` });
     assert.match(stdout, /^amqp:\/\/taskcluster-team-a-[12]$/m);
   });
 
-  it('a service of one’s own, and what it makes the agent do', async () => {
+  it('a service renews its lease while watch prints the events', async () => {
     const folder = makeFolder('service');
     writeFileSync(join(folder, 'service.mjs'), readme.take('client.lease(').text);
     const service = openShell(`. .cache/demo.env\ncd ${folder}\n${readme.take('node service.mjs').text}`);
@@ -55,13 +55,13 @@ describe('README.md', function () {
     assert.equal(await service.interrupt(), 0, service.output());
   });
 
-  it('the demo ends in order with Ctrl-C', async () => {
+  it('the demo stops in order with Ctrl-C', async () => {
     await demo?.interrupt();
     assert.match(demo?.output() ?? '', /The demo succeeded: all \d+ steps passed\./);
-    assert.ok(!existsSync('.cache/demo.env'), 'nothing is left behind');
+    assert.ok(!existsSync('.cache/demo.env'), 'no file is left');
   });
 
-  it('an agent', async () => {
+  it('an agent starts with the documented variables', async () => {
     const { vhost, taskcluster, environment } = await makeInstallation();
     const { PULSE_AGENT_CONFIG = '', STORE_URL = '', RABBITMQ_MANAGEMENT_URL = '' } = environment;
     const { text } = readme.take('npm start', {
@@ -78,7 +78,7 @@ describe('README.md', function () {
     assert.match(agent.output(), /agent_stopped/);
   });
 
-  it('the tests: this is one of them', () => {
+  it('names the command of the tests, of which this is one', () => {
     assert.equal(readme.take('npm test').text, 'npm test\n');
   });
 });

@@ -16,7 +16,7 @@ import {
   waitUntil,
 } from '../support/watched-installation.ts';
 
-/** Another agent of the installation, as it is with these variables changed. */
+/** Starts another agent of the installation with these variables changed. */
 async function startWith(
   installation: TestInstallation,
   changed: Record<string, string>,
@@ -31,12 +31,12 @@ async function startWith(
   return agent;
 }
 
-describe('docs/recover.md, changing', function () {
+describe('docs/recover.md: a secret has leaked, or is old', function () {
   this.timeout(120_000);
   useSharedBroker();
   const installation = useInstallation();
 
-  it('the claimant’s password: the old one is refused for first claims, and nothing else is', async () => {
+  it('the claimant’s password: clients with the old one are refused for first claims only', async () => {
     const { claimantUrl, agent } = installation();
     const namespace = teamNamespace();
     const { connectionString } = await (await installation().rpc(TEAM)).request('claim-namespace', { namespace });
@@ -48,12 +48,12 @@ describe('docs/recover.md, changing', function () {
     const fresh = new URL(claimantUrl);
     fresh.password = password;
     await (await installation().rpc(TEAM, fresh.href)).request('claim-namespace', { namespace: teamNamespace() });
-    // Who has claimed before goes on over the connection it has.
+    // A client that has claimed before keeps using its connection.
     const again = await (await installation().rpc(TEAM, connectionString)).request('claim-namespace', { namespace });
     assert.equal(again.connectionString, connectionString);
   });
 
-  it('the Taskcluster access token: mails wait for it, and go out', async () => {
+  it('the Taskcluster access token: mails wait for the new one and are sent', async () => {
     const watched = await makeWatchedInstallation();
     const agent = await watched.start();
     const events = await collectEvents(watched);
@@ -68,10 +68,10 @@ describe('docs/recover.md, changing', function () {
     assert.equal(watched.taskcluster.mails.length, 0);
 
     await agent.stop();
-    // What Taskcluster refuses is tried again every ten minutes.
+    // The agent retries every ten minutes when Taskcluster refuses its client.
     const later: Clock = { ...systemClock, nowMs: () => Date.now() + 601_000 };
     await startWith(watched, { TASKCLUSTER_ACCESS_TOKEN: accessToken }, later);
-    await waitUntil(() => watched.taskcluster.mails.length > 0, 'the mail goes out');
+    await waitUntil(() => watched.taskcluster.mails.length > 0, 'the mail is sent');
     assert.equal(watched.taskcluster.mails[0]?.address, 'the.owner@example.org');
   });
 });

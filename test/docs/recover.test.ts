@@ -15,7 +15,7 @@ describe('docs/recover.md', function () {
   this.timeout(2 * BROKER_START_MS);
   const recover = useBlocks('docs/recover.md');
 
-  it('RabbitMQ came back empty: what clients have works again, from the records alone', async () => {
+  it('RabbitMQ came back empty: the credentials of clients work again, from the records alone', async () => {
     const broker = await startRabbitMQ({ folder: makeFolder('lost-broker') });
     addCleanup(() => broker.kill());
     const installation = await makeInstallation({ broker });
@@ -25,7 +25,7 @@ describe('docs/recover.md', function () {
     const { connectionString } = await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
     await agent.stop();
 
-    // Everything that the broker had is gone, and the procedure makes vhost and user again.
+    // The broker loses everything; the procedure creates vhost and user again.
     const path = encodeURIComponent(vhost.vhost);
     await manage(broker, 'DELETE', `/vhosts/${path}`);
     for (const user of [`${config.usernamePrefix}${namespace}-1`, `${config.id}-claimant`]) {
@@ -44,7 +44,7 @@ describe('docs/recover.md', function () {
     await (await installation.rpc(TEAM)).request('claim-namespace', { namespace });
   });
 
-  it('the store was lost and is restored from a copy: nobody notices', async () => {
+  it('the store is empty, with a backup: all credentials keep working', async () => {
     const installation = await makeInstallation();
     const { config } = installation;
     const folder = config.storeUrl.reveal().slice('lmdb:'.length);
@@ -64,7 +64,7 @@ describe('docs/recover.md', function () {
     assert.equal(again.connectionString, connectionString);
   });
 
-  it('the store is lost without a copy: adopt, and clients go on until they claim', async () => {
+  it('the store is empty, without a backup: after adopt, credentials work until the next claim', async () => {
     const installation = await makeInstallation();
     const agent = await installation.start();
     const namespace = teamNamespace();
@@ -81,7 +81,7 @@ describe('docs/recover.md', function () {
     await (await connect(fresh.connectionString)).close();
   });
 
-  it('the event exchange was off: the agent takes it up when it is on, and how many requests wait can be seen', async () => {
+  it('broker_events_unavailable: the agent consumes events once the plugin is on; rabbitmqctl shows the waiting requests', async () => {
     const broker = await startRabbitMQ({ folder: makeFolder('no-events') });
     addCleanup(() => broker.kill());
     const PATH = await pathWithCommandsOf(broker);
@@ -106,13 +106,10 @@ describe('docs/recover.md', function () {
     }
   });
 
-  it('what others run, and what nobody can', () => {
-    recover.leave('rabbitmqctl change_password', 'it is run with the whole of docs/install.md');
+  it('leaves the blocks that another test runs, or that no test can run', () => {
+    recover.leave('rabbitmqctl change_password', 'test/docs/install.test.ts runs it with the whole of docs/install.md');
     for (const tool of ['mongodump', 'mongorestore']) {
-      recover.leave(
-        `${tool} --uri`,
-        'these tools are in no registry of packages; their options are those of their manual',
-      );
+      recover.leave(`${tool} --uri`, 'no package registry has these tools; the options are from their manual');
     }
   });
 });
