@@ -53,6 +53,11 @@ export function blocksOf(path: string): Block[] {
   return blocks;
 }
 
+/** The fenced blocks of a document without diagrams, which test/docs/mermaid.test.ts parses. */
+export function runnableBlocksOf(path: string): Block[] {
+  return blocksOf(path).filter(({ language }) => language !== 'mermaid');
+}
+
 /**
  * For use in a `describe`: the blocks of a document. After its tests it fails for each block that none of them took, so
  * that every block that is added to the document gets a test.
@@ -64,7 +69,7 @@ export function blocksOf(path: string): Block[] {
  * });
  */
 export function useBlocks(path: string): Blocks {
-  const left = new Set(blocksOf(path));
+  const left = new Set(runnableBlocksOf(path));
   after(`every block of ${path} is run by a test`, function () {
     // With a part of the tests alone there are always some.
     const all = this.test?.parent?.tests ?? [];

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { accessSync, constants, existsSync } from 'node:fs';
-import { readPackageScripts } from './documents.ts';
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { useBlocks } from './blocks.ts';
+import { readPackageScripts, rowsByName } from './documents.ts';
 
-describe('CONTRIBUTING.md and docs/design.md, their blocks', () => {
+describe('CONTRIBUTING.md', () => {
   const contributing = useBlocks('CONTRIBUTING.md');
-  const design = useBlocks('docs/design.md');
+  const text = readFileSync('CONTRIBUTING.md', 'utf8');
 
-  it('the commands are there', () => {
-    const reason = 'a test cannot run all tests; each of these commands is what a change is checked with';
+  it('names commands that exist', () => {
+    const reason = 'a test cannot run all tests; each of these commands checks a change';
     const scripts = readPackageScripts();
     for (const line of contributing.leave('npm run check', reason).text.trimEnd().split('\n')) {
       const [command = ''] = line.split(/ {2,}#/);
@@ -19,10 +19,17 @@ describe('CONTRIBUTING.md and docs/design.md, their blocks', () => {
     }
   });
 
-  it('the rest are drawings', () => {
-    const reason = 'nothing in it can be run';
-    contributing.leave('requests, jobs ─▶', reason);
-    design.leave('client ─▶', reason);
-    design.leave('─▶ warning ─', reason);
+  it('has every directory of src/ in its map, and no other', () => {
+    const directories = readdirSync('src', { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `${entry.parentPath}/${entry.name}/`);
+    const mapped = [...rowsByName(text).keys()].filter((name) => name.startsWith('src/'));
+    assert.deepEqual(mapped.toSorted(), directories.toSorted());
+  });
+
+  it('names paths that exist', () => {
+    const paths = [...text.matchAll(/`((?:src|test|dev|docs|config)\/[^`<…\s]*)`/g)].map(([, path = '']) => path);
+    assert.ok(paths.length > 50, `${paths.length} paths`);
+    for (const path of paths) assert.ok(existsSync(path), path);
   });
 });

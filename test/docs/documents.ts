@@ -1,4 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** The paths of all documents in Markdown. */
+export const DOCUMENTS: readonly string[] = [
+  ...readdirSync('.').filter((name) => name.endsWith('.md')),
+  ...readdirSync('docs').flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+  ...readdirSync('examples').map((name) => `examples/${name}/README.md`),
+];
 
 /** The text of a document in docs/. */
 export function readDocument(name: string): string {

@@ -2,14 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { runProgram } from '../../src/cli/program.ts';
-import { blocksOf } from './blocks.ts';
-import { readPackageScripts, withoutBlocks } from './documents.ts';
-
-const DOCUMENTS = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync('docs').flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
-];
+import { runnableBlocksOf } from './blocks.ts';
+import { DOCUMENTS, readPackageScripts, withoutBlocks } from './documents.ts';
 
 /** The spans of code in the text of a document, outside of blocks, that begin with this. */
 function spans(path: string, begin: string): string[] {
@@ -55,9 +49,8 @@ describe('blocks of documents', () => {
     const tests = ['test/docs', 'test/examples'].flatMap((folder) =>
       readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`, 'utf8')),
     );
-    const examples = readdirSync('examples').map((name) => `examples/${name}/README.md`);
-    for (const path of [...DOCUMENTS, ...examples]) {
-      if (blocksOf(path).length === 0) continue;
+    for (const path of DOCUMENTS) {
+      if (runnableBlocksOf(path).length === 0) continue;
       assert.ok(
         tests.some((text) => text.includes('useBlocks(') && text.includes(`'${path}'`)),
         path,
