@@ -5,37 +5,35 @@ import type { NodeAlarm } from './management/management.ts';
 /** A change of one alarm. */
 export interface AlarmChange extends NodeAlarm {
   readonly active: boolean;
-  /** How it became known. Every agent lists; an event comes to one of them. */
+  /** How the agent noticed. Every agent lists alarms; one agent gets the event. */
   readonly source: 'event' | 'listing';
 }
 
-/** What {@link createAlarms} needs. */
+/** What {@link createAlarms} uses. */
 export interface AlarmsOptions {
   readonly clock: Clock;
   readonly listAlarms: () => Promise<readonly NodeAlarm[]>;
   readonly onChange: (change: AlarmChange) => void;
 }
 
-/** Which alarms of the broker are set, as far as this agent knows. */
+/** The alarms of the broker that this agent knows of. */
 export interface Alarms {
-  /** By alarm and node. */
+  /** The alarms that are set, by alarm and node. */
   readonly active: ReadonlyMap<string, NodeAlarm>;
-  /** Takes an event. One older than the last of the same alarm, or told before, changes nothing. */
+  /** Applies an event, unless a later one of the same alarm was applied. */
   apply(event: AlarmEvent): void;
-  /**
-   * Lists the alarms, as events may be lost and another agent may have got them. Rejects as `listAlarms` does.
-   */
+  /** Lists the alarms: events may be lost, or delivered to another agent. Rejects as `listAlarms` does. */
   refresh(): Promise<void>;
 }
 
-/** The listing lags by five seconds: an event that is younger knows better. In ms. */
+/** The listing lags by five seconds, so an event takes precedence over it for this long, in ms. */
 const LISTING_LAG_MS = 10_000;
 
-/** Starts without alarms. */
+/** Creates the alarms, with none set. */
 export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Alarms {
   const active = new Map<string, NodeAlarm>();
-  /** When the last event of each alarm happened, by the broker's clock, and came, by ours. */
-  const events = new Map<string, { readonly atMs: number; readonly cameMs: number }>();
+  /** The latest event of each alarm: when it happened, by the broker's clock, and arrived, by the monotonic clock. */
+  const events = new Map<string, { readonly atMs: number; readonly arrivedMs: number }>();
 
   const set = (alarm: NodeAlarm, isActive: boolean, source: AlarmChange['source']): void => {
     const key = keyOf(alarm);
@@ -52,16 +50,17 @@ export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Al
       const key = keyOf(alarm);
       const atMs = event.atMs ?? Infinity;
       if (atMs < (events.get(key)?.atMs ?? -Infinity)) return;
-      events.set(key, { atMs, cameMs: clock.monotonicMs() });
+      events.set(key, { atMs, arrivedMs: clock.monotonicMs() });
       set(alarm, event.type === 'alarm.set', 'event');
     },
     async refresh() {
-      const askedMs = clock.monotonicMs();
+      const requestedMs = clock.monotonicMs();
       const listed = new Map((await listAlarms()).map((alarm) => [keyOf(alarm), alarm]));
-      const settled = (key: string): boolean => askedMs - (events.get(key)?.cameMs ?? -Infinity) > LISTING_LAG_MS;
-      for (const [key, alarm] of listed) if (settled(key)) set(alarm, true, 'listing');
+      const isCurrent = (key: string): boolean =>
+        requestedMs - (events.get(key)?.arrivedMs ?? -Infinity) > LISTING_LAG_MS;
+      for (const [key, alarm] of listed) if (isCurrent(key)) set(alarm, true, 'listing');
       for (const [key, alarm] of active) {
-        if (!listed.has(key) && settled(key)) set(alarm, false, 'listing');
+        if (!listed.has(key) && isCurrent(key)) set(alarm, false, 'listing');
       }
     },
   };

@@ -10,30 +10,30 @@ export interface BackstopSettings {
   readonly id: string;
   readonly vhost: string;
   readonly namespacePrefix: string;
-  /** Messages that a queue of a namespace may hold while no agent runs; null: no backstop. */
+  /** The messages that a queue of a namespace may hold while no agent runs; null: no backstop. */
   readonly maxMessages: number | null;
-  /** Patterns over the whole names of queues that it leaves alone. */
+  /** Patterns of whole queue names that are exempt. */
   readonly exemptQueues: readonly string[];
 }
 
-/** What became of the backstop. */
+/** What was done to the backstop. */
 export type BackstopOutcome = 'put' | 'removed' | 'none';
 
 /**
  * The operator policy that protects the broker while no agent runs: a queue of a namespace drops its oldest messages
- * beyond a limit. It beats what the queue was declared with.
+ * beyond a limit. It overrides the arguments of the queue.
  *
- * It says nothing of `overflow`: RabbitMQ 3.10 refuses that in an operator policy, and dropping the oldest is the default.
- * Refusing to take more would be worse: one full queue then makes RabbitMQ refuse what is published for others, too.
+ * It has no `overflow`: RabbitMQ 3.10 refuses that in an operator policy, and dropping the oldest messages is the default.
+ * `reject-publish` would be worse: one full queue would make RabbitMQ reject messages that other queues get too.
  *
- * The agent's own queues are not matched, as its id does not begin with the prefix of namespaces.
+ * It does not match the agent's own queues, because the agent's id does not start with the namespace prefix.
  */
 export function backstopPolicy(settings: BackstopSettings, maxMessages: number): NamedPolicy {
   const exempt = settings.exemptQueues.map((pattern) => `(?:${pattern})`).join('|');
-  const spared = exempt === '' ? '' : `(?!(?:${exempt})$)`;
+  const exclusion = exempt === '' ? '' : `(?!(?:${exempt})$)`;
   return {
     name: backstopName(settings.id),
-    pattern: `^${spared}queue/${escapePattern(settings.namespacePrefix)}[A-Za-z0-9_-]*/`,
+    pattern: `^${exclusion}queue/${escapePattern(settings.namespacePrefix)}[A-Za-z0-9_-]*/`,
     applyTo: 'queues',
     definition: { 'max-length': maxMessages },
     priority: PRIORITY,
@@ -41,10 +41,9 @@ export function backstopPolicy(settings: BackstopSettings, maxMessages: number):
 }
 
 /**
- * Puts the backstop where it is absent or differs, and removes it where there is to be none.
+ * Ensures that the backstop is as configured, or absent.
  *
- * @throws AgentError `BrokerUnavailable`, `BrokerRefused`: the latter also where RabbitMQ does not understand one of the
- *   patterns
+ * @throws AgentError `BrokerUnavailable`; `BrokerRefused`, also when RabbitMQ rejects one of the patterns
  */
 export async function ensureBackstop(
   management: Pick<Management, 'listOperatorPolicies' | 'putOperatorPolicy' | 'deleteOperatorPolicy'>,

@@ -6,7 +6,7 @@ import type { ManagementCallOptions, Management, Permissions, UserLimits } from 
 import { hashMatches, hashPassword } from './password-hash.ts';
 import { escapePattern } from './patterns.ts';
 
-/** The claimant as it should be. */
+/** The claimant as configured. */
 export interface ClaimantSettings {
   /** The agent's id. */
   readonly id: string;
@@ -22,22 +22,22 @@ export type ClaimantManagement = Pick<
   'getUser' | 'putUser' | 'getPermissions' | 'putPermissions' | 'getUserLimits' | 'putUserLimit'
 >;
 
-/** What {@link ensureClaimant} had to write. */
+/** What {@link ensureClaimant} wrote. */
 export type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
 
-/** The claimant may write requests, in any version of the contract, and nothing else. */
+/** The claimant may publish requests, in any version of the contract, and nothing else. */
 export function claimantPermissions(id: string): Permissions {
   return { configure: '^$', write: `^rpc/${escapePattern(id)}/v[0-9]+$`, read: '^$' };
 }
 
 /**
- * Makes the shared user with which a client sends its first claim, or repairs what differs. Three reads and no write
- * when nothing does. Returns what it wrote.
+ * Ensures the claimant: the shared user with which a client sends its first claim. Three reads, and no write where it is as
+ * configured.
  *
- * Everybody knows this password, so limits and rights are all that holds its users; the limits are put before the
- * rights.
+ * Its password is public, so only limits and permissions restrict its users; the limits are written before the permissions.
  *
- * @throws AgentError `BrokerUnavailable`, `BrokerRefused`.
+ * @returns what it wrote
+ * @throws AgentError `BrokerUnavailable`, `BrokerRefused`
  */
 export async function ensureClaimant(
   management: ClaimantManagement,
@@ -53,19 +53,19 @@ export async function ensureClaimant(
   ]);
   const written: ClaimantRepair[] = [];
 
-  const sound =
+  const isAccountRight =
     user !== undefined &&
     user.hashingAlgorithm === HASHING_ALGORITHM &&
     user.tags.length === 0 &&
     hashMatches(user.passwordHash, settings.password);
-  if (!sound) {
+  if (!isAccountRight) {
     const passwordHash = hashPassword(settings.password, randomBytes(4));
     await management.putUser(name, { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] }, options);
     written.push('account');
   }
 
   const wantedLimits = { 'max-connections': settings.maxConnections, 'max-channels': settings.maxChannels } as const;
-  // Limits vanish with a user and may outlive the reading above.
+  // The limits of a user are deleted with it, and may have been read before that.
   const presentLimits: UserLimits = user === undefined ? {} : limits;
   for (const limit of ['max-connections', 'max-channels'] as const) {
     if (presentLimits[limit] === wantedLimits[limit]) continue;
@@ -74,11 +74,11 @@ export async function ensureClaimant(
   }
 
   const wanted = claimantPermissions(settings.id);
-  const permitted =
+  const arePermissionsRight =
     permissions?.configure === wanted.configure &&
     permissions.write === wanted.write &&
     permissions.read === wanted.read;
-  if (!permitted) {
+  if (!arePermissionsRight) {
     await management.putPermissions(settings.vhost, name, wanted, options);
     written.push('permissions');
   }

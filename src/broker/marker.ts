@@ -3,31 +3,31 @@ import type { Clock } from '../util/clock.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { ManagementCallOptions, Management } from './management/management.ts';
 
-/** Whose broker it is. */
+/** The global parameter that marks a broker as that of one store. */
 export interface BrokerMarker {
   readonly storeId: string;
-  /** The id of the agent that wrote it. */
+  /** The id of the agent that wrote the marker. */
   readonly id: string;
-  /** When, in ISO 8601. */
+  /** When it was written, in ISO 8601. */
   readonly since: string;
 }
 
-/** What {@link claimBroker} needs. */
+/** What {@link claimBroker} depends on. */
 export interface MarkerSettings {
   readonly storeId: string;
   readonly id: string;
   readonly usernamePrefix: string;
   readonly namespacePrefix: string;
-  /** Take over a broker that another store has marked: an operator said so. */
+  /** Whether to take over a broker that another store has marked, on the operator's command. */
   readonly adopt: boolean;
 }
 
 /** The calls that {@link claimBroker} makes. */
 export type MarkerManagement = Pick<Management, 'getGlobalParameter' | 'putGlobalParameter'>;
 
-const MARK = z.object({ storeId: z.string(), id: z.string(), since: z.string() });
+const MARKER = z.object({ storeId: z.string(), id: z.string(), since: z.string() });
 
-/** The name of the broker's global parameter: two installations with prefixes of their own share a broker in peace. */
+/** The name of the global parameter. It contains the prefixes, so that two installations can share a broker. */
 export function markerName({
   usernamePrefix,
   namespacePrefix,
@@ -36,11 +36,11 @@ export function markerName({
 }
 
 /**
- * Marks the broker as that of this store, or finds that it is. With two stores on one broker each would take the
- * other's accounts for strangers and hand out passwords that the other overwrites.
+ * Ensures that the broker is marked as that of this store. With two stores on one broker, each would treat the other's
+ * accounts as unknown users and hand out passwords that the other overwrites.
  *
- * @returns `ours` when the mark was there, else `marked` or `adopted`.
- * @throws AgentError `BrokerMarked` when another store has marked it; `BrokerUnavailable`, `BrokerRefused`.
+ * @returns `ours` when the marker existed, else `marked` or `adopted`
+ * @throws AgentError `BrokerMarked` when another store has marked it; `BrokerUnavailable`, `BrokerRefused`
  */
 export async function claimBroker(
   management: MarkerManagement,
@@ -54,22 +54,22 @@ export async function claimBroker(
     if (markedStore(present) === settings.storeId) return 'ours';
     if (!settings.adopt) throw foreign(name, present);
   }
-  const mark: BrokerMarker = {
+  const marker: BrokerMarker = {
     storeId: settings.storeId,
     id: settings.id,
     since: new Date(clock.nowMs()).toISOString(),
   };
-  await management.putGlobalParameter(name, mark, options);
-  // The API has no conditional PUT: of two that found no mark, the second has overwritten the first's.
-  const kept = await management.getGlobalParameter(name, options);
-  if (markedStore(kept) !== settings.storeId) throw foreign(name, kept);
+  await management.putGlobalParameter(name, marker, options);
+  // The API has no conditional PUT: where two agents found no marker, the second has overwritten the first's.
+  const stored = await management.getGlobalParameter(name, options);
+  if (markedStore(stored) !== settings.storeId) throw foreign(name, stored);
   return present === undefined ? 'marked' : 'adopted';
 }
 
 /**
- * Makes sure, without marking anything, that the broker is not another store's.
+ * Asserts that the broker is not another store's, without marking it.
  *
- * @throws AgentError `BrokerMarked` when it is; `BrokerUnavailable`, `BrokerRefused`.
+ * @throws AgentError `BrokerMarked` when it is; `BrokerUnavailable`, `BrokerRefused`
  */
 export async function assertNotForeign(
   management: Pick<MarkerManagement, 'getGlobalParameter'>,
@@ -81,17 +81,17 @@ export async function assertNotForeign(
   if (present !== undefined && markedStore(present) !== settings.storeId) throw foreign(name, present);
 }
 
-/** The id of the store that a mark names; undefined when it is none that an agent writes. */
-export function markedStore(mark: unknown): string | undefined {
-  return MARK.safeParse(mark).data?.storeId;
+/** The storeId of a marker; undefined when no agent wrote it. */
+export function markedStore(marker: unknown): string | undefined {
+  return MARKER.safeParse(marker).data?.storeId;
 }
 
-function foreign(name: string, mark: unknown): AgentError {
-  const { data } = MARK.safeParse(mark);
-  const whose =
+function foreign(name: string, marker: unknown): AgentError {
+  const { data } = MARKER.safeParse(marker);
+  const by =
     data === undefined ? 'by something else' : `since ${data.since} by the store ${data.storeId} of agent ${data.id}`;
   return new AgentError(
     'BrokerMarked',
-    `The broker is marked ${whose} (global parameter ${name}): point STORE_URL to that store, or run "pulse-agent adopt" to let this one take over.`,
+    `The broker is marked ${by} (global parameter ${name}): point STORE_URL to that store, or run "pulse-agent adopt" to take over.`,
   );
 }

@@ -1,12 +1,12 @@
 /**
- * Makes `text` match only itself in a regular expression of RabbitMQ (PCRE). Anchor what it becomes part of: RabbitMQ
- * takes a pattern that matches anywhere in a name.
+ * Escapes `text` for a regular expression of RabbitMQ (PCRE). Anchor the result: RabbitMQ's patterns match anywhere in a
+ * name.
  */
 export function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
 }
 
-/** A pattern for this name and no other. */
+/** A pattern that matches only this name. */
 export function exactly(name: string): string {
   return `^${escapePattern(name)}$`;
 }

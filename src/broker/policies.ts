@@ -9,28 +9,28 @@ const MIB = 2 ** 20;
 const MINUTE_MS = 60 * 1000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** Only one policy holds for a queue, the one of the highest priority; teams give theirs single digits. */
+/** One policy applies to a queue, that of the highest priority; those of teams have single digits. */
 export const PRIORITY = 1000;
 
 /**
- * How often a request may come back before it is dead-lettered. A delivery counts each time an agent dies or loses its
- * connection holding it: five is more than a rolling restart takes, and ends a request that kills agents.
+ * How often a request is redelivered before it is dead-lettered. A delivery counts when its agent dies or loses its
+ * connection: five is more than a rolling restart needs, and stops a request that kills agents.
  */
 const DELIVERY_LIMIT = 5;
 
-/** What the limits depend on. */
+/** What {@link limitPolicies} depends on. */
 export interface LimitSettings {
   /** The agent's id. */
   readonly id: string;
-  /** How old a signed request may be; an older one could only be refused, so it need not wait. */
+  /** How old a signed request may be; an older one would be refused, so it expires in the queue. */
   readonly maxSkewSeconds: number;
 }
 
 /**
- * The limits of the agent's own queues, as policies: queue arguments can never be changed again, and a later version
- * with others could not declare the queue.
+ * The limits of the agent's own queues. They are policies, because queue arguments cannot be changed: a later version with
+ * different ones could not declare the queue.
  *
- * Byte limits do not count headers, so it is the message limits that hold the broker's memory.
+ * Byte limits do not count headers, so the message limits are what protects the broker's memory.
  */
 export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolicy[] {
   const names = contractNames(id);
@@ -40,7 +40,7 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
     policy('requests', names.requestQueue, 'queues', {
       'max-length': 5000,
       'max-length-bytes': 64 * MIB,
-      // Who floods is told so by a nack; the requests that wait stay.
+      // A client that floods gets a nack; waiting requests stay.
       overflow: 'reject-publish',
       'message-ttl': maxSkewSeconds * 1000,
       'delivery-limit': DELIVERY_LIMIT,
@@ -51,7 +51,7 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
       'max-length-bytes': 64 * MIB,
       overflow: 'drop-head',
       'message-ttl': 7 * DAY_MS,
-      // Who looks at dead letters takes them and gives them back; RabbitMQ 4 would drop one after 20 looks.
+      // Reading dead letters means to get and requeue them; RabbitMQ 4 would drop one after 20 reads.
       'delivery-limit': 1_000_000,
     }),
     policy('unknown-methods', names.unknownMethodsQueue, 'queues', {
@@ -59,7 +59,7 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
       'max-length-bytes': 16 * MIB,
       overflow: 'drop-head',
       'message-ttl': maxSkewSeconds * 1000,
-      // Without a dead-letter exchange: what comes here is in the dead letters already.
+      // Without a dead-letter exchange: the messages here are in the dead letters already.
       'delivery-limit': DELIVERY_LIMIT,
     }),
   ];
@@ -69,7 +69,7 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
 export function brokerEventsPolicies(id: string): NamedPolicy[] {
   return [
     policiesOf(id)('broker-events', contractNames(id).brokerEventsQueue, 'queues', {
-      // Bodies are empty, so bytes say nothing. The oldest go: what they told of is found by the regular comparison.
+      // Bodies are empty, so a byte limit has no effect. The oldest are dropped: reconciliation covers them.
       'max-length': 50_000,
       overflow: 'drop-head',
       'message-ttl': 10 * MINUTE_MS,
@@ -88,9 +88,9 @@ function policiesOf(id: string) {
 }
 
 /**
- * Puts the policies that are absent or differ, and leaves the others alone. Returns the names of those it wrote.
+ * Ensures the limits of the agent's own queues. Returns the names of the policies that it wrote.
  *
- * @throws AgentError `BrokerUnavailable`, `BrokerRefused`.
+ * @throws AgentError `BrokerUnavailable`, `BrokerRefused`
  */
 export async function ensureLimitPolicies(
   management: Pick<Management, 'listPolicies' | 'putPolicy'>,
@@ -101,7 +101,7 @@ export async function ensureLimitPolicies(
   return await ensurePolicies(management, vhost, limitPolicies(settings), options);
 }
 
-/** As {@link ensureLimitPolicies}, for these policies. */
+/** Writes the policies that are absent or differ; leaves all others. Returns the names of those that it wrote. */
 export async function ensurePolicies(
   management: Pick<Management, 'listPolicies' | 'putPolicy'>,
   vhost: string,
@@ -121,7 +121,7 @@ export function differingPolicies(present: readonly NamedPolicy[], wanted: reado
   return wanted.filter((policy) => !samePolicy(byName.get(policy.name), policy)).map(({ name }) => name);
 }
 
-/** Whether a policy is there as it is wanted. */
+/** Whether a policy exists as wanted. */
 export function samePolicy(present: NamedPolicy | undefined, wanted: NamedPolicy): boolean {
   return (
     present !== undefined &&

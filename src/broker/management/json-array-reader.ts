@@ -1,9 +1,9 @@
-/** Takes the text of a JSON array in pieces. */
+/** Parses the text of a JSON array in pieces. */
 export interface JsonArrayReader {
-  /** Takes the next piece; returns the elements that are whole by now and were not before. */
+  /** Adds a piece; returns the elements that are complete now and were not before. */
   push(piece: string): readonly unknown[];
-  /** Whether all that came was a JSON array, and nothing of it is missing. */
-  isWhole(): boolean;
+  /** Whether the text so far is a complete JSON array. */
+  isComplete(): boolean;
 }
 
 const QUOTE = 34;
@@ -13,16 +13,16 @@ const OPENING = new Set([91, 123]);
 const CLOSING = new Set([93, 125]);
 
 /**
- * Reads the elements of a JSON array as they arrive, so that neither its text nor all that it says has to be in memory at
- * once. It looks for nothing but the commas between the elements, and leaves the rest to `parse`: together that takes as
- * long as JSON.parse of the whole text. A parser that does it all in JavaScript took four times as long.
+ * Creates a reader that returns the elements of a JSON array as they arrive, so that neither its text nor all elements are in
+ * memory together. It only finds the commas between the elements and leaves the rest to `parse`, which takes as long as
+ * JSON.parse of the whole text. A parser in JavaScript takes four times as long.
  *
- * @param parse reads the text of an array, as JSON.parse does
+ * @param parse parses the text of an array, as JSON.parse does
  */
 export function createJsonArrayReader(parse: (text: string) => unknown): JsonArrayReader {
-  /** From the first element that is not whole. */
+  /** From the start of the first incomplete element. */
   let text = '';
-  /** Up to where it has been looked at. */
+  /** The position up to which it is scanned. */
   let at = 0;
   let depth = 0;
   let isContinued = false;
@@ -35,14 +35,14 @@ export function createJsonArrayReader(parse: (text: string) => unknown): JsonArr
     text = text.slice(1);
   };
 
-  /** Looks at the rest of the text; returns where its last whole element ends, 0 when none does. */
+  /** Scans the rest of the text; returns the end of its last complete element, 0 without one. */
   const findEnd = (): number => {
     let end = 0;
     for (; at < text.length; at += 1) {
       const character = text.charCodeAt(at);
       if (character === QUOTE) {
         const closing = closingQuote(text, at);
-        // It is looked at once more when the rest of it has come.
+        // It is scanned again when the rest of it has arrived.
         if (closing === undefined) return end;
         at = closing;
       } else if (OPENING.has(character)) depth += 1;
@@ -65,11 +65,11 @@ export function createJsonArrayReader(parse: (text: string) => unknown): JsonArr
       if (state !== 'within') return [];
       const end = findEnd();
       if (end === 0 && state === 'within') return [];
-      const whole = text.slice(0, end);
-      // Nothing between a comma and the end.
-      if (isContinued && whole.trim() === '') state = 'broken';
+      const complete = text.slice(0, end);
+      // A trailing comma.
+      if (isContinued && complete.trim() === '') state = 'broken';
       try {
-        const elements = parse(`[${whole}]`) as unknown[];
+        const elements = parse(`[${complete}]`) as unknown[];
         isContinued = true;
         text = text.slice(end + 1);
         at -= end + 1;
@@ -79,11 +79,11 @@ export function createJsonArrayReader(parse: (text: string) => unknown): JsonArr
         return [];
       }
     },
-    isWhole: () => state === 'after' && text.trim() === '',
+    isComplete: () => state === 'after' && text.trim() === '',
   };
 }
 
-/** Where the string that begins here ends; undefined: further on. */
+/** The position of the closing quote of a string; undefined when it has not arrived. */
 function closingQuote(text: string, opening: number): number | undefined {
   for (let quote = opening; ; ) {
     quote = text.indexOf('"', quote + 1);

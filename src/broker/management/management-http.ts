@@ -9,50 +9,50 @@ import { parseBody, readArray } from './response-body.ts';
 import { startDeadline } from '../../util/deadline.ts';
 import { createSemaphore } from '../../util/semaphore.ts';
 
-/** What every call of the management API may be given. */
+/** Options of every call of the management API. */
 export interface ManagementCallOptions {
-  /** Ends the call, waiting or under way; it then rejects with the signal's reason. */
+  /** Aborts the call, waiting or in flight; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** The longest the whole call may take, waiting for a free place included; else the transport's, or a minute for listings. */
+  /** The time-out of the whole call, in ms, with the wait for the semaphore; else the transport's, or a minute for listings. */
   readonly timeoutMs?: number;
   /**
-   * Called synchronously right before the request is sent, after any waiting; again if it has to be sent again. What it
-   * throws vetoes the request and is what the call rejects with.
+   * Called synchronously right before the request is sent, after any wait, and again before a retry. An error that it throws
+   * prevents the request, and the call rejects with it.
    */
   readonly beforeSend?: () => void;
 }
 
-/** Where the management API is and how to talk to it. */
+/** Where the management API is, and how to call it. */
 export interface ManagementOptions {
-  /** Its address without a path, as `http://localhost:15672`; `https` works too. A path prefix is kept. */
+  /** Its `http` or `https` URL, such as `http://localhost:15672`; it may have a path prefix. */
   readonly url: string;
   readonly username: string;
   readonly password: Secret;
-  /** For calls that name no other. */
+  /** The default time-out of a call, in ms. */
   readonly timeoutMs: number;
-  /** How many requests are under way at once; 32 when absent, beyond which RabbitMQ only gets slower. */
+  /** Concurrent requests, at most; 32 when absent, beyond which RabbitMQ only gets slower. */
   readonly concurrency?: number;
-  /** Certificates to trust, in PEM, instead of the system's. */
+  /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
 }
 
-/** One request, not yet sent. */
+/** One request. */
 export interface ManagementRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
-  /** The names of the path below `/api`, not encoded. */
+  /** The segments of the path below `/api`, not encoded. */
   readonly path: readonly string[];
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
 }
 
-/** What came back: the status, and the body read as JSON. */
+/** A response: the status, and the body parsed as JSON. */
 export interface ManagementResponse {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** The management API said no: it answered with a status of 4xx. */
+/** The management API responded with a status of 4xx. */
 export class BrokerRefusal extends AgentError {
   readonly status: number;
   readonly reason: string;
@@ -67,48 +67,48 @@ export class BrokerRefusal extends AgentError {
 /** Sends requests to the management API. */
 export interface ManagementHttp {
   /**
-   * Sends one request. A status of 404 is an answer: what is missing is often what was wanted.
+   * Sends one request. A status of 404 is no error: the absence of a resource is often what the caller wants.
    *
-   * @throws AgentError `BrokerUnavailable` for network faults, time-outs and 5xx; `BrokerRefused` for a certificate
+   * @throws AgentError `BrokerUnavailable` for network errors, time-outs and 5xx; `BrokerRefused` for a certificate
    * that is not trusted; {@link BrokerRefusal} for other 4xx.
    */
   send(request: ManagementRequest, options?: ManagementCallOptions): Promise<ManagementResponse>;
   /**
-   * Sends a request whose answer is a list, and hands out its elements as they arrive; there is no body then. When it
-   * fails on the way, some have been handed out already.
+   * Sends a request whose response is an array, and calls `onElement` with each element as it arrives; the response then has
+   * no body. A call that fails may have passed some elements.
    *
-   * @throws as `send` does
+   * @throws as {@link send} does
    */
   sendForList(
     request: ManagementRequest,
     onElement: (element: unknown) => void,
     options?: ManagementCallOptions,
   ): Promise<ManagementResponse>;
-  /** The error for an answer of 404 where that is no answer. */
-  refusal(request: ManagementRequest, answer: ManagementResponse): BrokerRefusal;
+  /** The error for a status of 404, where that is one. */
+  refusal(request: ManagementRequest, response: ManagementResponse): BrokerRefusal;
   /** Closes the idle connections. */
   close(): void;
 }
 
 const REASON_CHARACTERS = 300;
-/** What TLS finds wrong with a certificate: trying again does not help. */
+/** Errors of TLS about a certificate: a retry does not help. */
 const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 const DROPPED_WHEN_REUSED = new Set(['ECONNRESET', 'EPIPE']);
 
 /**
- * Opens the transport: keep-alive connections, credentials sent with the first request (a challenge would double the
- * round trips), at most `callsAtOnce` at once.
+ * Creates the transport: keep-alive connections, credentials with the first request (a challenge would double the round
+ * trips), at most `concurrency` requests at a time.
  *
- * No AxiosError leaves this function, not even as a cause: it prints the Authorization header and the request's body.
+ * No AxiosError leaves this function, not even as a cause: it would print the Authorization header and the request's body.
  */
 export function createManagementHttp(settings: ManagementOptions): ManagementHttp {
-  const callsAtOnce = settings.concurrency ?? 32;
-  const semaphore = createSemaphore(callsAtOnce);
+  const concurrency = settings.concurrency ?? 32;
+  const semaphore = createSemaphore(concurrency);
   const base = new URL(settings.url);
   const shownUrl = `${base.protocol}//${base.host}`;
   const prefix = `${shownUrl}${base.pathname.replace(/\/+$/, '')}/api`;
   const token = Buffer.from(`${settings.username}:${settings.password.reveal()}`).toString('base64');
-  const agentOptions = { keepAlive: true, maxSockets: callsAtOnce, maxFreeSockets: callsAtOnce };
+  const agentOptions = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency };
   const httpAgent = new http.Agent(agentOptions);
   const httpsAgent = new https.Agent({ ...agentOptions, ...(settings.ca === undefined ? {} : { ca: settings.ca }) });
   const client = createAxios({
@@ -132,7 +132,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
     for (let attempt = 1; ; attempt += 1) {
       beforeSend?.();
       try {
-        const answer = await client.request<unknown>({
+        const { status, data } = await client.request<unknown>({
           method: request.method,
           url,
           signal,
@@ -141,14 +141,13 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
           ...(request.body === undefined ? {} : { data: request.body }),
           ...(onElement === undefined ? {} : { responseType: 'stream' }),
         });
-        const { status, data } = answer;
         const body = onElement === undefined ? data : await readArray(data as Readable, status, onElement, signal);
         return { status, body };
       } catch (error) {
-        const fault = readFault(error);
-        // The server closed an idle connection at the moment it was taken up again. All calls here are idempotent.
-        if (attempt === 1 && fault.reusedSocket && DROPPED_WHEN_REUSED.has(fault.code) && !signal.aborted) continue;
-        throw new NetworkFault(fault.code);
+        const { code, reusedSocket } = readNetworkError(error);
+        // The server closed an idle connection just when it was reused. All calls here are idempotent.
+        if (attempt === 1 && reusedSocket && DROPPED_WHEN_REUSED.has(code) && !signal.aborted) continue;
+        throw new NetworkError(code);
       }
     }
   };
@@ -166,8 +165,12 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
     try {
       const release = await semaphore.acquire(deadline.signal);
       try {
-        const answer = await exchange(request, url, deadline.signal, options.beforeSend, onElement);
-        return judge(answer, `${what} at ${shownUrl}`, [token, settings.password.reveal(), ...textsOf(request.body)]);
+        const response = await exchange(request, url, deadline.signal, options.beforeSend, onElement);
+        return checkStatus(response, `${what} at ${shownUrl}`, [
+          token,
+          settings.password.reveal(),
+          ...secretsOf(request.body),
+        ]);
       } finally {
         release();
       }
@@ -176,16 +179,16 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       if (deadline.passed) {
         throw new AgentError(
           'BrokerUnavailable',
-          `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Look at its load and its alarms.`,
+          `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Check its load and its alarms.`,
         );
       }
-      if (error instanceof NetworkFault && UNTRUSTED.test(error.code)) {
+      if (error instanceof NetworkError && UNTRUSTED.test(error.code)) {
         throw new AgentError(
           'BrokerRefused',
-          `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Give the CA that signed it in RABBITMQ_CA or RABBITMQ_CA_FILE, and use a host name that it was made for.`,
+          `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Set RABBITMQ_CA or RABBITMQ_CA_FILE to the CA that signed it, and use a host name of the certificate.`,
         );
       }
-      if (error instanceof NetworkFault) {
+      if (error instanceof NetworkError) {
         throw new AgentError(
           'BrokerUnavailable',
           `RabbitMQ's management API at ${shownUrl} cannot be reached (${error.code}). Check RABBITMQ_MANAGEMENT_URL and that the management plugin is on.`,
@@ -210,8 +213,8 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
   };
 }
 
-/** What may be told of an AxiosError: its code. It never leaves this file. */
-class NetworkFault extends Error {
+/** The only part of an AxiosError that may be shown: its code. It never leaves this file. */
+class NetworkError extends Error {
   readonly code: string;
 
   constructor(code: string) {
@@ -220,18 +223,18 @@ class NetworkFault extends Error {
   }
 }
 
-function readFault(error: unknown): { code: string; reusedSocket: boolean } {
+function readNetworkError(error: unknown): { code: string; reusedSocket: boolean } {
   const code = (error as { code?: unknown } | undefined)?.code;
   const request: unknown = isAxiosError(error) ? error.request : undefined;
   return {
-    code: typeof code === 'string' ? code : 'unknown fault',
+    code: typeof code === 'string' ? code : 'unknown error',
     reusedSocket: request instanceof http.ClientRequest && request.reusedSocket,
   };
 }
 
 /**
- * Joins names to a path, each encoded. `.` and `..` are refused: URLs give them a meaning in every encoding, and a
- * DELETE would hit what lies above.
+ * Joins segments to a path, each encoded. `.` and `..` are refused: URLs resolve them in every encoding, and a DELETE would
+ * hit the parent.
  */
 export function encodePath(names: readonly string[]): string {
   return names
@@ -239,7 +242,7 @@ export function encodePath(names: readonly string[]): string {
       if (name === '' || name === '.' || name === '..') {
         throw new AgentError(
           'BrokerRefused',
-          `The management API cannot address the name "${name}". Remove what bears it by hand.`,
+          `The management API cannot address the name "${name}". Delete the resource of that name by hand.`,
         );
       }
       return `/${encodeURIComponent(name)}`;
@@ -247,15 +250,15 @@ export function encodePath(names: readonly string[]): string {
     .join('');
 }
 
-function judge(answer: ManagementResponse, where: string, secrets: string[]): ManagementResponse {
-  const { status } = answer;
-  if (status < 300 || status === 404) return answer;
-  const reason = reasonOf(answer.body, secrets);
-  // 408 and 429 come from proxies in front of the API and ask for patience, as 5xx does.
+function checkStatus(response: ManagementResponse, where: string, secrets: string[]): ManagementResponse {
+  const { status } = response;
+  if (status < 300 || status === 404) return response;
+  const reason = reasonOf(response.body, secrets);
+  // Proxies in front of the API respond with 408 and 429, which a retry resolves, as 5xx.
   if (status >= 500 || status === 408 || status === 429) {
     throw new AgentError(
       'BrokerUnavailable',
-      `RabbitMQ's management API answered ${where} with ${status} (${reason}). Look at the broker's log.`,
+      `RabbitMQ's management API answered ${where} with ${status} (${reason}). Check the broker's log.`,
     );
   }
   throw refusal(status, reason, where);
@@ -273,21 +276,21 @@ function refusal(status: number, reason: string, where: string): BrokerRefusal {
   );
 }
 
-const ANSWER_OF_REFUSAL = z.object({ reason: z.unknown(), error: z.unknown() }).partial();
+const REFUSAL_SCHEMA = z.object({ reason: z.unknown(), error: z.unknown() }).partial();
 
-/** Why the API refuses, without what it may have echoed. */
+/** The reason of a refusal, without secrets that the API may have echoed. */
 function reasonOf(body: unknown, secrets: string[]): string {
-  const { reason, error } = ANSWER_OF_REFUSAL.safeParse(body).data ?? {};
-  const told = reason ?? error ?? 'no reason given';
-  const text = typeof told === 'string' ? told : JSON.stringify(told);
+  const { reason, error } = REFUSAL_SCHEMA.safeParse(body).data ?? {};
+  const given = reason ?? error ?? 'no reason given';
+  const text = typeof given === 'string' ? given : JSON.stringify(given);
   return secrets
     .filter((secret) => secret !== '')
     .reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text)
     .slice(0, REASON_CHARACTERS);
 }
 
-/** The texts of a body: RabbitMQ may echo one in its reason, and one of them is a password's hash. */
-function textsOf(body: object | undefined): string[] {
+/** The secret values of a body, such as the hash of a password, which RabbitMQ may echo in its reason. */
+function secretsOf(body: object | undefined): string[] {
   if (body === undefined) return [];
   return Object.entries(body).flatMap(([key, value]) =>
     key.startsWith('password') && typeof value === 'string' ? [value] : [],

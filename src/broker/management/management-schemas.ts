@@ -1,14 +1,14 @@
 import * as z from 'zod';
 
-/** The hash that RabbitMQ makes by default and that the agent makes itself. */
+/** The algorithm that RabbitMQ uses by default, and the agent too. */
 export const HASHING_ALGORITHM = 'rabbit_password_hashing_sha256';
 
-/** Tags are a list since RabbitMQ 3.9 and were text with commas before. */
+/** Tags are a list since RabbitMQ 3.9; before, a string with commas. */
 const tags = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter(Boolean))]);
 
 const NO_TAGS: readonly string[] = [];
 
-/** A RabbitMQ user as the API shows it. The hash has its salt in it; treat it as a secret. */
+/** A RabbitMQ user. The hash contains its salt; treat it as a secret. */
 export interface BrokerUser {
   readonly name: string;
   readonly passwordHash: string;
@@ -27,13 +27,13 @@ export const userSchema = z
     (user): BrokerUser => ({
       name: user.name,
       passwordHash: user.password_hash,
-      // Shared by all accounts: in a listing of tens of thousands each would have its own.
+      // One string for all accounts, instead of one each in a listing of tens of thousands.
       hashingAlgorithm: user.hashing_algorithm === HASHING_ALGORITHM ? HASHING_ALGORITHM : user.hashing_algorithm,
       tags: user.tags.length === 0 ? NO_TAGS : user.tags,
     }),
   );
 
-/** Regular expressions over names, RabbitMQ's own flavour; not anchored unless they say so. */
+/** Regular expressions of names (PCRE), not anchored by RabbitMQ. */
 export interface Permissions {
   readonly configure: string;
   readonly write: string;
@@ -42,10 +42,10 @@ export interface Permissions {
 
 export const permissionsSchema = z.object({ configure: z.string(), write: z.string(), read: z.string() });
 
-/** Which limits RabbitMQ knows for a user. */
+/** The limits that a user can have. */
 export type UserLimitName = 'max-connections' | 'max-channels';
 
-/** The limits that a user has. */
+/** The limits of a user. */
 export type UserLimits = { readonly [name in UserLimitName]?: number | undefined };
 
 const limitValues = z.object({ 'max-connections': z.number().optional(), 'max-channels': z.number().optional() });
@@ -54,17 +54,17 @@ export const userLimitsSchema = z
   .array(z.object({ value: limitValues }))
   .transform(([first]): UserLimits => first?.value ?? {});
 
-/** What a user may do in a virtual host, in a listing. */
+/** The permissions of a user in a virtual host, in a listing. */
 export type ListedPermissions = Permissions & { readonly user: string };
 
 export const listedPermissionsSchema = permissionsSchema.extend({ user: z.string() });
 
-/** What one user may do in each virtual host that it may enter. */
+/** The permissions of one user in a virtual host. */
 export type VhostPermissions = Permissions & { readonly vhost: string };
 
 export const vhostPermissionsSchema = permissionsSchema.extend({ vhost: z.string() });
 
-/** The limits of a user, in a listing; users without limits are not in it. */
+/** The limits of a user, in a listing; it omits users without limits. */
 export interface ListedUserLimits {
   readonly user: string;
   readonly limits: UserLimits;
@@ -76,12 +76,11 @@ export const listedUserLimitsSchema = z
 
 /** An AMQP connection in a listing. */
 export interface ListedConnection {
-  /** RabbitMQ's name of it: client address and port, arrow, broker address and port. */
+  /** RabbitMQ's name: client address and port, arrow, broker address and port. */
   readonly name: string;
   readonly user: string;
   /**
-   * When the broker accepted it, in ms since the epoch by the clock of the node: before its client logged in. Absent when the
-   * listing does not say.
+   * When the node accepted it, before the login, in ms since the epoch by the node's clock. Absent in some listings.
    */
   readonly connectedAtMs?: number | undefined;
 }
@@ -93,7 +92,7 @@ export const connectionSchema = z
 /** A policy without its name. */
 export interface Policy {
   readonly pattern: string;
-  /** What it applies to; `all`, `queues`, `exchanges`, and further kinds in newer versions. */
+  /** `all`, `queues`, `exchanges`, and more in newer versions. */
   readonly applyTo: string;
   readonly definition: Readonly<Record<string, unknown>>;
   readonly priority: number;
@@ -117,13 +116,13 @@ export const globalParameterSchema = z.object({ value: z.unknown() }).transform(
 /** A queue in a listing. */
 export interface ListedQueue {
   readonly name: string;
-  /** Absent for streams and while the queue is down: absent is not 0. */
+  /** Unknown for streams and while the queue is down. */
   readonly messages?: number | undefined;
 }
 
 /**
- * In these nobody counts. Of a classic queue whose node is down a listing has no number, but of a quorum queue it has the
- * last one that this node heard of, or 0 where it heard of none.
+ * States without a valid depth. For a classic queue whose node is down a listing has none, but for a quorum queue it has the
+ * last one that this node knows, or 0.
  */
 const UNCOUNTED_STATES = new Set(['down', 'minority', 'recovering', 'crashed', 'stopped']);
 
@@ -134,7 +133,7 @@ export const queueSchema = z
       messages === undefined || (state !== undefined && UNCOUNTED_STATES.has(state)) ? { name } : { name, messages },
   );
 
-/** What is listed by its name alone. */
+/** A listing of names only. */
 export const nameSchema = z.object({ name: z.string() }).transform(({ name }) => name);
 
 /** A queue as it was declared. */
@@ -148,7 +147,7 @@ export const declaredQueueSchema = z.object({ name: z.string(), type: z.string()
 
 const connectionDetails = z.object({ name: z.string() });
 
-/** In the place of the details there is an empty list or text where there are none. */
+/** Without an owner the details are an empty list or string. */
 export const queueOwnerSchema = z
   .object({ owner_pid_details: z.unknown().optional() })
   .transform(({ owner_pid_details: owner }) => connectionDetails.safeParse(owner).data?.name);
@@ -168,7 +167,7 @@ export interface Binding {
   readonly destination: string;
   readonly destinationType: 'queue' | 'exchange';
   readonly routingKey: string;
-  /** How the API tells bindings between the same two apart. */
+  /** Identifies a binding among those of the same source and destination. */
   readonly propertiesKey: string;
 }
 
@@ -190,7 +189,7 @@ export const bindingSchema = z
     }),
   );
 
-/** A node of the cluster that runs. */
+/** A running node of the cluster. */
 export interface RunningNode {
   readonly name: string;
   /** The major version of its Erlang/OTP. */
@@ -212,7 +211,7 @@ export const alarmsSchema = z
     Object.entries({ memory, disk }).flatMap(([alarm, isSet]) => (isSet ? [{ node: name, alarm }] : [])),
   );
 
-/** What the broker is. */
+/** Versions and name of the broker. */
 export interface Overview {
   readonly rabbitmqVersion: string;
   readonly erlangVersion: string;
@@ -229,7 +228,7 @@ export const overviewSchema = z
     }),
   );
 
-/** Whom the broker takes the agent for. */
+/** The user that the API authenticated. */
 export interface Identity {
   readonly name: string;
   readonly tags: readonly string[];

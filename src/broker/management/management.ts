@@ -45,26 +45,7 @@ import { BrokerRefusal, createManagementHttp } from './management-http.ts';
 import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
 export { HASHING_ALGORITHM } from './management-schemas.ts';
-export type {
-  Binding,
-  BrokerUser,
-  DeclaredQueue,
-  Identity,
-  ListedConnection,
-  ListedExchange,
-  ListedPermissions,
-  ListedQueue,
-  ListedUserLimits,
-  NamedPolicy,
-  NodeAlarm,
-  Overview,
-  Permissions,
-  Policy,
-  RunningNode,
-  UserLimitName,
-  UserLimits,
-  VhostPermissions,
-} from './management-schemas.ts';
+export type * from './management-schemas.ts';
 export { BrokerRefusal } from './management-http.ts';
 export type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
@@ -72,7 +53,7 @@ export type { ManagementCallOptions, ManagementOptions } from './management-http
 export type PutOutcome = 'created' | 'updated';
 
 /**
- * The calls of RabbitMQ's management API that the agent makes. All of them throw `AgentError` `BrokerUnavailable` or
+ * The calls of RabbitMQ's management API that the agent makes. All of them throw AgentError `BrokerUnavailable` or a
  * `BrokerRefusal` (see management-http.ts); those that delete return false when there was nothing to delete.
  */
 export interface Management {
@@ -90,63 +71,63 @@ export interface Management {
   putUserLimit(user: string, limit: UserLimitName, value: number, options?: ManagementCallOptions): Promise<void>;
   deleteUserLimit(user: string, limit: UserLimitName, options?: ManagementCallOptions): Promise<boolean>;
   getUserLimits(user: string, options?: ManagementCallOptions): Promise<UserLimits>;
-  /** Closes every connection of the user, who is told `reason`; also fine when there is no such user. */
+  /** Closes every connection of the user, with `reason`; the user need not exist. */
   closeUserConnections(user: string, reason: string, options?: ManagementCallOptions): Promise<void>;
-  /** Goes through the permissions of all users in the virtual host, as they arrive; rejects with what `visit` throws. */
+  /** Visits the permissions of all users in the virtual host as they arrive; rejects with what `visit` throws. */
   visitPermissions(
     vhost: string,
     visit: (listed: ListedPermissions) => void,
     options?: ManagementCallOptions,
   ): Promise<void>;
-  /** What the user may do, in every virtual host; empty when there is no such user. */
+  /** The permissions of the user in every virtual host; empty when there is no such user. */
   listUserPermissions(user: string, options?: ManagementCallOptions): Promise<VhostPermissions[]>;
-  /** Goes through the limits of all users that have some, as they arrive; rejects with what `visit` throws. */
+  /** Visits the limits of all users that have any as they arrive; rejects with what `visit` throws. */
   visitUserLimits(visit: (listed: ListedUserLimits) => void, options?: ManagementCallOptions): Promise<void>;
   /** The open connections of a user, a few ms old; empty when there is no such user. */
   listUserConnections(user: string, options?: ManagementCallOptions): Promise<ListedConnection[]>;
-  /** All connections that are open now, in every virtual host, without their age. */
+  /** The open connections of every virtual host, current, without their age. */
   listOpenConnections(options?: ManagementCallOptions): Promise<ListedConnection[]>;
   /** The open connections of the virtual host with their age, up to five seconds old. */
   listConnections(vhost: string, options?: ManagementCallOptions): Promise<ListedConnection[]>;
-  /** Closes one connection, whose client is told `reason`. */
+  /** Closes one connection, with `reason`. */
   closeConnection(name: string, reason: string, options?: ManagementCallOptions): Promise<boolean>;
   putPolicy(vhost: string, name: string, policy: Policy, options?: ManagementCallOptions): Promise<PutOutcome>;
   deletePolicy(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
   listPolicies(vhost: string, options?: ManagementCallOptions): Promise<NamedPolicy[]>;
-  /** An operator policy holds beside the policies and arguments of a queue, and the lower of two limits counts. */
+  /** An operator policy applies together with the policies and arguments of a queue; the lower of two limits counts. */
   putOperatorPolicy(vhost: string, name: string, policy: Policy, options?: ManagementCallOptions): Promise<PutOutcome>;
   deleteOperatorPolicy(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
   listOperatorPolicies(vhost: string, options?: ManagementCallOptions): Promise<NamedPolicy[]>;
-  /** Its value, or undefined. */
+  /** The value of a global parameter, or undefined. */
   getGlobalParameter(name: string, options?: ManagementCallOptions): Promise<unknown>;
   putGlobalParameter(name: string, value: object, options?: ManagementCallOptions): Promise<PutOutcome>;
   deleteGlobalParameter(name: string, options?: ManagementCallOptions): Promise<boolean>;
-  /** Every queue with its depth, without the statistics, which take ten times as long and are seconds old. */
+  /** Every queue with its depth, without statistics, which would take ten times as long and are seconds old. */
   listQueues(vhost: string, options?: ManagementCallOptions): Promise<ListedQueue[]>;
-  /** The names of all queues, of those also that have crashed, which a listing with depths leaves out. */
+  /** The names of all queues, crashed ones included, which a listing with depths omits. */
   listQueueNames(vhost: string, options?: ManagementCallOptions): Promise<string[]>;
-  /** A queue without its depth, which RabbitMQ 3.10 does not tell here. */
+  /** A queue without its depth, which RabbitMQ 3.10 omits here. */
   getQueue(vhost: string, name: string, options?: ManagementCallOptions): Promise<DeclaredQueue | undefined>;
   /**
-   * The name of the connection that alone may use and delete a queue. Undefined when there is none, and for the first
-   * seconds of the connection, as this is one of the statistics.
+   * The name of the connection that owns an exclusive queue. Undefined when there is none, and during the first seconds of
+   * the connection, as this is one of the statistics.
    */
   getQueueOwner(vhost: string, name: string, options?: ManagementCallOptions): Promise<string | undefined>;
   deleteQueue(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
   listExchanges(vhost: string, options?: ManagementCallOptions): Promise<ListedExchange[]>;
   deleteExchange(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
-  /** All bindings but those of the default exchange, which nobody can remove. */
+  /** All bindings except those of the default exchange, which cannot be removed. */
   listBindings(vhost: string, options?: ManagementCallOptions): Promise<Binding[]>;
-  /** The bindings that bring messages of other exchanges into this one. */
+  /** The bindings that route messages of other exchanges into this one. */
   listBindingsInto(vhost: string, exchange: string, options?: ManagementCallOptions): Promise<Binding[]>;
   /** Whether there is such an exchange; false also when there is no such vhost. */
   hasExchange(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
-  /** The bindings that take messages from this exchange. */
+  /** The bindings that route messages from this exchange. */
   listBindingsFrom(vhost: string, exchange: string, options?: ManagementCallOptions): Promise<Binding[]>;
   deleteBinding(vhost: string, binding: Binding, options?: ManagementCallOptions): Promise<boolean>;
-  /** The nodes that run. The API tells the Erlang/OTP of one; those of a cluster have the same but during an upgrade. */
+  /** The running nodes. The API returns the Erlang/OTP of one; those of a cluster only differ during an upgrade. */
   runningNodes(options?: ManagementCallOptions): Promise<RunningNode[]>;
-  /** The alarms that the nodes have set, up to five seconds old. Nodes that are down tell none. */
+  /** The alarms that running nodes have set, up to five seconds old. */
   listAlarms(options?: ManagementCallOptions): Promise<NodeAlarm[]>;
   overview(options?: ManagementCallOptions): Promise<Overview>;
   whoAmI(options?: ManagementCallOptions): Promise<Identity>;
@@ -154,7 +135,7 @@ export interface Management {
   close(): void;
 }
 
-/** A hundred thousand queues take some seconds to list, and more on a broker with other work; in ms. */
+/** The time-out of a listing, in ms: 100,000 queues take some seconds, and longer on a busy broker. */
 const LISTING_TIMEOUT_MS = 60_000;
 
 /**
@@ -167,73 +148,73 @@ const LISTING_TIMEOUT_MS = 60_000;
 export function createManagement(settings: ManagementOptions): Management {
   const transport = createManagementHttp(settings);
 
-  /** GETs and reads; what is missing is undefined. */
+  /** GETs a resource; undefined when it does not exist. */
   const find = async <T>(
-    form: z.ZodType<T>,
+    schema: z.ZodType<T>,
     path: string[],
     options?: ManagementCallOptions,
     query?: Record<string, string>,
   ) => {
     const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
-    const answer = await transport.send(request, options);
-    if (answer.status === 404) return undefined;
-    const read = form.safeParse(answer.body);
+    const response = await transport.send(request, options);
+    if (response.status === 404) return undefined;
+    const read = schema.safeParse(response.body);
     if (read.success) return read.data;
     throw unreadable(path);
   };
-  /** For what is always there: a wrong address must not look like a broker without queues. */
+  /** GETs a resource that always exists: a wrong address must not look like an empty broker. */
   const get = async <T>(
-    form: z.ZodType<T>,
+    schema: z.ZodType<T>,
     path: string[],
     options?: ManagementCallOptions,
     query?: Record<string, string>,
   ) => {
-    const found = await find(form, path, options, query);
+    const found = await find(schema, path, options, query);
     if (found !== undefined) return found;
     throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined });
   };
-  /** Each element is read as it arrives: all that RabbitMQ says of ten thousand accounts is a lot at once. */
+  /** Parses each element as it arrives: the whole response for 10,000 accounts would take a lot of memory. */
   const visitAll = async <T>(
-    form: z.ZodType<T>,
+    schema: z.ZodType<T>,
     path: string[],
     visit: (listed: T) => void,
     options?: ManagementCallOptions,
     query?: Record<string, string>,
   ): Promise<void> => {
     const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
-    let isRead = true;
-    // Out of the transport it would look like a fault of the network.
-    const faults: unknown[] = [];
+    let isValid = true;
+    // Thrown inside the transport, an error of `visit` would look like a network error.
+    const errors: unknown[] = [];
     const read = (element: unknown): void => {
-      const { success, data } = form.safeParse(element);
-      isRead &&= success;
-      if (!success || faults.length > 0) return;
+      const { success, data } = schema.safeParse(element);
+      isValid &&= success;
+      if (!success || errors.length > 0) return;
       try {
         visit(data);
-      } catch (fault) {
-        faults.push(fault);
+      } catch (error) {
+        errors.push(error);
       }
     };
-    const answer = await transport.sendForList(request, read, { timeoutMs: LISTING_TIMEOUT_MS, ...options });
-    if (faults.length > 0) throw faults[0];
-    if (answer.status === 404) throw transport.refusal(request, answer);
-    if (!isRead || answer.body !== undefined) throw unreadable(path);
+    const response = await transport.sendForList(request, read, { timeoutMs: LISTING_TIMEOUT_MS, ...options });
+    if (errors.length > 0) throw errors[0];
+    if (response.status === 404) throw transport.refusal(request, response);
+    if (!isValid || response.body !== undefined) throw unreadable(path);
   };
   const list = async <T>(
-    form: z.ZodType<T>,
+    schema: z.ZodType<T>,
     path: string[],
     options?: ManagementCallOptions,
     query?: Record<string, string>,
   ) => {
     const found: T[] = [];
-    await visitAll(form, path, (listed) => void found.push(listed), options, query);
+    await visitAll(schema, path, (listed) => void found.push(listed), options, query);
     return found;
   };
   const put = async (path: string[], body: object, options?: ManagementCallOptions): Promise<PutOutcome> => {
-    const answer = await transport.send({ method: 'PUT', path, body }, options);
-    if (answer.status === 201) return 'created';
-    if (answer.status !== 404) return 'updated';
-    throw transport.refusal({ method: 'PUT', path }, answer);
+    const response = await transport.send({ method: 'PUT', path, body }, options);
+    if (response.status === 201) return 'created';
+    if (response.status !== 404) return 'updated';
+    throw transport.refusal({ method: 'PUT', path }, response);
   };
   const remove = async (path: string[], options?: ManagementCallOptions, headers: Record<string, string> = {}) =>
     (await transport.send({ method: 'DELETE', path, headers }, options)).status !== 404;
@@ -245,7 +226,7 @@ export function createManagement(settings: ManagementOptions): Management {
       try {
         return await send();
       } catch (error) {
-        // Of several that make one user at once, RabbitMQ refuses all but the first.
+        // RabbitMQ refuses all but the first of several concurrent requests that create one user.
         if (!(error instanceof BrokerRefusal && error.reason.includes('user_already_exists'))) throw error;
         return await send();
       }
@@ -271,7 +252,7 @@ export function createManagement(settings: ManagementOptions): Management {
     visitUserLimits: (visit, options) => visitAll(listedUserLimitsSchema, ['user-limits'], visit, options),
     listUserConnections: async (user, options) =>
       (await find(z.array(connectionSchema), ['connections', 'username', user], options)) ?? [],
-    listOpenConnections: (options) => list(connectionSchema, ['connections'], options, NOW_OPEN),
+    listOpenConnections: (options) => list(connectionSchema, ['connections'], options, CURRENT),
     listConnections: (vhost, options) => list(connectionSchema, ['vhosts', vhost, 'connections'], options, AGE_ONLY),
     closeConnection: (name, reason, options) => remove(['connections', name], options, { 'X-Reason': reason }),
     putPolicy: (vhost, name, { pattern, applyTo, definition, priority }, options) =>
@@ -325,12 +306,12 @@ export function createManagement(settings: ManagementOptions): Management {
 function unreadable(path: readonly string[]): AgentError {
   return new AgentError(
     'BrokerUnavailable',
-    `What answers GET /api/${path.join('/')} is not RabbitMQ's management API. Check RABBITMQ_MANAGEMENT_URL.`,
+    `The response to GET /api/${path.join('/')} is not from RabbitMQ's management API. Check RABBITMQ_MANAGEMENT_URL.`,
   );
 }
 
-/** Without the statistics the listing is made from what the nodes keep of their connections: 35 ms for 2000, no delay. */
-const NOW_OPEN = { disable_stats: 'true', columns: 'name,user' };
+/** Without statistics the listing comes from the nodes directly: 35 ms for 2,000 connections, without delay. */
+const CURRENT = { disable_stats: 'true', columns: 'name,user' };
 const AGE_ONLY = { columns: 'name,user,connected_at' };
 const NAMES_ONLY = { disable_stats: 'true', columns: 'name' };
 const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages,state' };

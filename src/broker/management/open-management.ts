@@ -2,16 +2,16 @@ import { createManagement, type Management } from './management.ts';
 import type { Config } from '../../config/config.ts';
 import { Secret } from '../../util/secret.ts';
 
-/** What {@link openManagement} may be told besides. */
+/** What a caller may replace in {@link openManagement}. */
 export interface OpenManagementOptions {
-  /** Tests put faults around the calls there. */
+  /** Tests inject faults here. */
   readonly wrapManagement?: (management: Management) => Management;
 }
 
-/** One management call outside a write window, in ms. */
+/** The time-out of a call outside a write window, in ms. */
 const MANAGEMENT_TIMEOUT_MS = 5_000;
 
-/** The management API as the configuration says. */
+/** Creates the client of the configured management API. */
 export function openManagement(config: Config, options: OpenManagementOptions = {}): Management {
   const url = new URL(config.rabbitmqManagementUrl.reveal());
   const username = decodeURIComponent(url.username);

@@ -2,14 +2,14 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { createJsonArrayReader } from './json-array-reader.ts';
 
 /**
- * RabbitMQ 4.0 tells the state of a quorum queue that is down twice in one object: `down`, then `running`. A JSON parser
- * keeps the last of them. Within a text both would have their quotes escaped.
+ * RabbitMQ 4.0 writes the state of a quorum queue that is down twice into one object: `down`, then `running`. A JSON parser
+ * would keep the last one. Inside a string the quotes would be escaped.
  */
-const STATE_TOLD_TWICE = /("state":"\w+"),"state":"\w+"/g;
+const DUPLICATE_STATE = /("state":"\w+"),"state":"\w+"/g;
 
-const parse = (text: string): unknown => JSON.parse(text.replace(STATE_TOLD_TWICE, '$1'));
+const parse = (text: string): unknown => JSON.parse(text.replace(DUPLICATE_STATE, '$1'));
 
-/** What the text of an answer says; the text itself when it is no JSON: the status or the form shows what is wrong. */
+/** Parses a body; returns the text itself when it is not JSON: the status or the schema shows what is wrong. */
 export function parseBody(text: unknown): unknown {
   if (typeof text !== 'string') return text;
   try {
@@ -20,9 +20,9 @@ export function parseBody(text: unknown): unknown {
 }
 
 /**
- * Hands out the elements of an answer that is a list.
+ * Calls `onElement` with each element of a response that is an array.
  *
- * @returns what else the answer says; undefined when it was a list, and whole.
+ * @returns the body of any other response; undefined when it was a complete array
  */
 export async function readArray(
   stream: Readable,
@@ -38,5 +38,5 @@ export async function readArray(
   }
   const reader = createJsonArrayReader(parse);
   for await (const piece of pieces) for (const element of reader.push(piece)) onElement(element);
-  return reader.isWhole() ? undefined : 'no list';
+  return reader.isComplete() ? undefined : 'no complete array';
 }

@@ -3,57 +3,57 @@ import { fitsPid, nodeNameHash } from '../amqp/direct-reply-to.ts';
 import type { DirectReplyTo } from '../amqp/direct-reply-to.ts';
 import type { RunningNode } from './management.ts';
 
-/** What {@link createRunningNodes} needs. */
+/** What {@link createRunningNodes} uses. */
 export interface RunningNodesOptions {
-  /** The nodes that run now. */
+  /** Lists the running nodes. */
   readonly listNodes: () => Promise<readonly RunningNode[]>;
   readonly clock: Clock;
-  /** The least time between two listings. Everybody may send forged addresses: they must not become API calls. */
+  /** The shortest pause between two listings, in ms: forged addresses must not become API calls. A second when absent. */
   readonly minRefreshMs?: number;
-  /** After so long a listing is made anew, as a node may have left the cluster. */
+  /** The age at which a listing is refreshed, in ms, as a node may have left the cluster. A minute when absent. */
   readonly maxAgeMs?: number;
 }
 
-/** Which nodes of the cluster run, and so which direct reply-to addresses can be published to. */
+/** The running nodes of the cluster, and so the direct reply-to addresses that can be published to. */
 export interface RunningNodes {
   /**
-   * Whether the address names a process that a running node could have. A listing that grew old still counts while it is
-   * renewed, so replies go on while the management API is down.
+   * Whether a running node could host the process of the address. An old listing is used while it is refreshed, so that
+   * replies are sent while the management API is down.
    *
-   * @throws AgentError `BrokerUnavailable` when the node is unknown and the nodes cannot be listed.
+   * @throws AgentError `BrokerUnavailable` when the node is unknown and the nodes cannot be listed
    */
   couldHost(address: DirectReplyTo): Promise<boolean>;
 }
 
-/** Makes the cache, empty: the first question lists the nodes. */
-export function createRunningNodes(parts: RunningNodesOptions): RunningNodes {
-  const minRefreshMs = parts.minRefreshMs ?? 1000;
-  const maxAgeMs = parts.maxAgeMs ?? 60_000;
+/** Creates an empty cache; the first call lists the nodes. */
+export function createRunningNodes(options: RunningNodesOptions): RunningNodes {
+  const minRefreshMs = options.minRefreshMs ?? 1000;
+  const maxAgeMs = options.maxAgeMs ?? 60_000;
   let releases: ReadonlyMap<number, number> = new Map();
   let listedAtMs = -Infinity;
-  let triedAtMs = -Infinity;
+  let requestedAtMs = -Infinity;
   let latest: Promise<void> = Promise.resolve();
 
   const list = async (): Promise<void> => {
-    const nodes = await parts.listNodes();
+    const nodes = await options.listNodes();
     releases = new Map(nodes.map(({ name, otpRelease }) => [nodeNameHash(name), otpRelease]));
-    listedAtMs = parts.clock.monotonicMs();
+    listedAtMs = options.clock.monotonicMs();
   };
-  /** Lists the nodes, or shares the try that was made just now, its failure included. */
+  /** Lists the nodes, or returns the outcome of the listing within the last `minRefreshMs`, its failure included. */
   const refresh = (): Promise<void> => {
-    const now = parts.clock.monotonicMs();
-    if (now - triedAtMs < minRefreshMs) return latest;
-    triedAtMs = now;
+    const now = options.clock.monotonicMs();
+    if (now - requestedAtMs < minRefreshMs) return latest;
+    requestedAtMs = now;
     latest = list();
     return latest;
   };
 
   return {
     async couldHost(address) {
-      const old = parts.clock.monotonicMs() - listedAtMs > maxAgeMs;
+      const isOld = options.clock.monotonicMs() - listedAtMs > maxAgeMs;
       if (!releases.has(address.nodeHash)) await refresh();
-      // Its failure is told to the first who asks for an unknown node.
-      else if (old) refresh().catch(() => undefined);
+      // The next call with an unknown node rejects with its failure.
+      else if (isOld) refresh().catch(() => undefined);
       const otpRelease = releases.get(address.nodeHash);
       return otpRelease !== undefined && fitsPid(address, otpRelease);
     },

@@ -94,7 +94,7 @@ describe("the agent's topology", () => {
     await channel.assertExchange(room.names.rpcExchange, 'fanout');
     await assert.rejects(room.open(), (error) => {
       assert.ok(isAgentError(error, 'BrokerUnavailable'));
-      assert.match(error.message, /remove an exchange or a queue of the same name/);
+      assert.match(error.message, /delete an exchange or a queue of the same name/);
       assert.ok(!error.message.includes(room.password));
       return true;
     });

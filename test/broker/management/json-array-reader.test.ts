@@ -16,10 +16,10 @@ function pieces(text: string, size: number): string[] {
   );
 }
 
-function read(text: string, size: number): { elements: unknown[]; isWhole: boolean } {
+function read(text: string, size: number): { elements: unknown[]; isComplete: boolean } {
   const reader = createJsonArrayReader(JSON.parse);
   const elements = pieces(text, size).flatMap((piece) => reader.push(piece));
-  return { elements, isWhole: reader.isWhole() };
+  return { elements, isComplete: reader.isComplete() };
 }
 
 describe('the elements of a JSON array that comes in pieces', () => {
@@ -27,7 +27,7 @@ describe('the elements of a JSON array that comes in pieces', () => {
     for (const list of LISTS) {
       for (const text of [JSON.stringify(list), ` ${JSON.stringify(list, null, 2)}\r\n`]) {
         for (let size = 1; size <= text.length; size += 1) {
-          assert.deepEqual(read(text, size), { elements: list, isWhole: true }, `${text} in pieces of ${size}`);
+          assert.deepEqual(read(text, size), { elements: list, isComplete: true }, `${text} in pieces of ${size}`);
         }
       }
     }
@@ -49,11 +49,11 @@ describe('the elements of a JSON array that comes in pieces', () => {
     for (const list of LISTS) {
       const text = JSON.stringify(list);
       for (let length = 0; length < text.length; length += 1) {
-        assert.ok(!read(text.slice(0, length), 3).isWhole, text.slice(0, length));
+        assert.ok(!read(text.slice(0, length), 3).isComplete, text.slice(0, length));
       }
     }
     for (const text of ['', '  ', '{"a":1}', '"text"', '<html>', '[1,]', '[}]', '[1 2]', '[1]]', '[1],', '[{]}']) {
-      for (const size of [1, 100]) assert.ok(!read(text, size).isWhole, text);
+      for (const size of [1, 100]) assert.ok(!read(text, size).isComplete, text);
     }
   });
 });
