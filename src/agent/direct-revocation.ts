@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { createLog } from '../util/log.ts';
 import { noAudit } from '../audit/audit.ts';
-import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revocation/revoke-directly.ts';
+import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revocation/revoke-namespaces.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { createNamespaces } from '../namespaces/namespaces.ts';

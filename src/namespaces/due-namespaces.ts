@@ -19,7 +19,7 @@ export async function findDueNamespaces(
   }
 }
 
-export interface ForEachOptions {
+interface ForEachOptions {
   readonly work: Work;
   readonly backoff: Backoff;
   readonly concurrency: number;
@@ -34,12 +34,12 @@ export interface ForEachOptions {
  */
 export async function forEachWithBackoff<T extends { readonly namespace: string }>(
   items: Iterable<T>,
-  { work, backoff, concurrency: width, signal }: ForEachOptions,
+  { work, backoff, concurrency, signal }: ForEachOptions,
   step: (item: T) => Promise<boolean>,
 ): Promise<number> {
   let done = 0;
   let failuresInARow = 0;
-  await forEachConcurrently(items, width, async (item) => {
+  await forEachConcurrently(items, concurrency, async (item) => {
     signal.throwIfAborted();
     try {
       if (await step(item)) done += 1;
@@ -49,7 +49,7 @@ export async function forEachWithBackoff<T extends { readonly namespace: string 
       if (signal.aborted) throw error;
       backoff.failed(work, item.namespace, error);
       failuresInARow += 1;
-      if (failuresInARow >= width) throw error;
+      if (failuresInARow >= concurrency) throw error;
     }
   });
   return done;

@@ -17,7 +17,7 @@ export async function readNamespace(store: NamespaceStore, namespace: string): P
 }
 
 /** A page of namespaces, sorted by name. */
-export interface NamespacePage {
+interface NamespacePage {
   readonly namespaces: readonly ReadableNamespace[];
   /** The name after which the next page begins; absent on the last page. */
   readonly lastName?: string;

@@ -10,7 +10,7 @@ import { permissionsOf } from './account-names.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
 import { type AccountState, sameLimits, samePermissions } from './account-state.ts';
 
-export interface AccountListingParts {
+interface AccountListingParts {
   readonly management: Pick<Management, 'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections'>;
   readonly config: Pick<Config, 'id' | 'vhost' | 'accountLimits'>;
   /** The namespace of an account, undefined for any other user. */

@@ -13,7 +13,7 @@ export type CheckPassword = (
   user: BrokerUser,
 ) => boolean | undefined;
 
-export interface PasswordCheckParts {
+interface PasswordCheckParts {
   readonly keyring: Pick<Keyring, 'has' | 'derive'>;
   readonly storeId: string;
   readonly usernamePrefix: string;

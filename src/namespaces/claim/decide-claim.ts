@@ -34,7 +34,7 @@ export interface ClaimContext {
  * - `finish`: finish a revocation, which concerns both accounts, then decide again;
  * - `renew`: write this record; the credentials are those it names.
  */
-export type ClaimDecision =
+type ClaimDecision =
   | { readonly action: 'begin'; readonly record: NamespaceRecord }
   | { readonly action: 'provision'; readonly record: NamespaceRecord }
   | { readonly action: 'finish' }

@@ -15,7 +15,7 @@ export class DeletedByOtherAgent extends Error {
 }
 
 /** The options of a destructive call. */
-export type PermittedOptions = ManagementCallOptions & { readonly signal: AbortSignal };
+type PermittedOptions = ManagementCallOptions & { readonly signal: AbortSignal };
 
 /**
  * Permits the destructive calls of one deletion. A call is sent only within the write window of its record: an agent that

@@ -6,7 +6,7 @@ import type { NamespaceContext } from '../namespace-context.ts';
 import { clockDifferenceMs } from '../timing.ts';
 
 /** A release whose signature and scope are right. */
-export interface Release {
+export interface ReleaseInput {
   readonly namespace: string;
   /** The stored use of the request's signature. */
   readonly nonce: Pick<NonceEntry, 'key' | 'outcome' | 'firstSeenMs'>;
@@ -21,10 +21,10 @@ export interface Released {
 }
 
 /** What a release does to a record: begin its deletion, go on with it, or nothing, because the incarnation is over. */
-export type ReleaseDecision = 'begin' | 'go-on' | 'over';
+type ReleaseDecision = 'begin' | 'go-on' | 'over';
 
 /** Which incarnation a release is about; undefined: the one that exists when the request is first seen. */
-export interface ReleaseTarget {
+interface ReleaseTarget {
   readonly incarnation: string;
 }
 
@@ -40,7 +40,7 @@ export function decideRelease(record: NamespaceRecord | undefined, target: Relea
  *
  * @throws WireError `ResourceNotFound`; AgentError when the store does not answer.
  */
-export type ReleaseNamespace = (release: Release, signal: AbortSignal) => Promise<Released>;
+export type ReleaseNamespace = (release: ReleaseInput, signal: AbortSignal) => Promise<Released>;
 
 const OVER: Released = { changed: false, record: undefined };
 

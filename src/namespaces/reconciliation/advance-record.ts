@@ -5,7 +5,7 @@ import { nextRotationMs } from '../timing.ts';
 import type { RepairContext } from './find-faults.ts';
 
 /** A generation later than the record's whose password an account has. */
-export type LaterGeneration = Pick<Slot, 'generation' | 'secretId'>;
+type LaterGeneration = Pick<Slot, 'generation' | 'secretId'>;
 
 /** How many generations beyond those that time explains are tried, because revocations raise the generation, too. */
 const EXTRA_GENERATIONS = 50;

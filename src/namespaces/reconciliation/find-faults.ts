@@ -21,7 +21,7 @@ export interface RepairContext {
 }
 
 /** What of an account drifted from the record. */
-export type Drift = 'account' | 'password' | 'tags' | 'permissions' | 'limits';
+type Drift = 'account' | 'password' | 'tags' | 'permissions' | 'limits';
 
 /** A fault that can be repaired now: `drift` says what to write. */
 export interface RepairableFault {

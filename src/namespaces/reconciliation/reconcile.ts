@@ -16,7 +16,7 @@ import { findFaults } from './find-faults.ts';
 import { isSettled, type Repair } from './repair.ts';
 
 /** What one reconciliation found and did. */
-export interface Reconciled {
+interface Reconciled {
   /** Records that were checked. */
   readonly namespaces: number;
   /** Namespaces that seemed to have drifted, and whose repair changed something. */

@@ -32,7 +32,7 @@ export interface RevocationContext {
  * - `refuse`: write this record: no account works any more, and claims are to be refused;
  * - `done`: nothing.
  */
-export type RevocationDecision =
+type RevocationDecision =
   | { readonly action: 'write'; readonly record: NamespaceRecord }
   | { readonly action: 'refuse'; readonly record: NamespaceRecord }
   | { readonly action: 'finish' }
@@ -129,7 +129,7 @@ function afterRevocationWithoutAccounts(
 }
 
 /** What the settlement of a revocation depends on besides the record. */
-export type SettlementContext = Pick<RevocationContext, 'latestMs' | 'earliestMs' | 'intervals'>;
+type SettlementContext = Pick<RevocationContext, 'latestMs' | 'earliestMs' | 'intervals'>;
 
 /** Whether the accounts of a record have to be checked again, now or later, because of a revocation. */
 export function needsRecheck(record: NamespaceRecord): boolean {

@@ -23,7 +23,7 @@ import {
 } from './decide-revocation.ts';
 
 /** A revocation whose signature and scope are right. */
-export interface Revocation {
+export interface RevocationInput {
   readonly namespace: string;
   /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
   readonly untilMs: number | undefined;
@@ -49,7 +49,7 @@ export interface Revoker {
    *
    * @throws WireError `InputError`, `ResourceNotFound`, `RequestConflict`; AgentError when something is unavailable.
    */
-  revoke(revocation: Revocation, signal: AbortSignal): Promise<Revoked>;
+  revoke(revocation: RevocationInput, signal: AbortSignal): Promise<Revoked>;
   /** Finishes the revocation of a namespace, or checks its accounts again after one. Does nothing about any other. */
   finish(namespace: string, signal: AbortSignal): Promise<void>;
 }
@@ -140,7 +140,7 @@ export function createRevoker(
    * One attempt to settle both accounts of a record that has `recheckAtMs`.
    *
    * @param closedFor for which values of `recheckAtMs` all connections were closed already. Their clients then claim again,
-   *   which changes the record; closing them again at each attempt would never end.
+   *   which changes the record; closing them again at each attempt would go on for ever.
    */
   const settle = async (
     read: NamespaceRecord,
@@ -195,7 +195,7 @@ export function createRevoker(
   };
 
   /** Stores the target before anything happens, so that a redelivery finds what the request was about. */
-  const storeTarget = async (record: NamespaceRecord, nonce: Revocation['nonce']): Promise<RevocationTarget> => {
+  const storeTarget = async (record: NamespaceRecord, nonce: RevocationInput['nonce']): Promise<RevocationTarget> => {
     const own = revocationTarget(record, { ...nonce, nowMs: clock.nowMs(), intervals });
     return readTarget(await nonces.recordOutcome(nonce.key, JSON.stringify(own))) ?? own;
   };

@@ -19,7 +19,7 @@ export interface RotationContext {
  * - `promised`: a client may rely on the standby account;
  * - `foreign`: only another agent has the next secret.
  */
-export type NoRotation = 'state' | 'early' | 'promised' | 'foreign';
+type NoRotation = 'state' | 'early' | 'promised' | 'foreign';
 
 /**
  * What to do about the rotation of a namespace:
@@ -27,7 +27,7 @@ export type NoRotation = 'state' | 'early' | 'promised' | 'foreign';
  * - `replace-secret`: write this record, which names a secret of this agent for the next generation; rotate later;
  * - `wait`: nothing.
  */
-export type RotationDecision =
+type RotationDecision =
   | { readonly action: 'rotate'; readonly slot: SlotNumber }
   | { readonly action: 'replace-secret'; readonly record: NamespaceRecord }
   | { readonly action: 'wait'; readonly reason: NoRotation };

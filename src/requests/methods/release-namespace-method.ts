@@ -1,10 +1,10 @@
-import type { Release, Released } from '../../namespaces/deletion/release.ts';
+import type { ReleaseInput, Released } from '../../namespaces/deletion/release.ts';
 import type { Reporters } from '../../agent/reporters.ts';
 import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */
 export interface ReleaseMethodParts {
-  readonly releaseNamespace: (release: Release, signal: AbortSignal) => Promise<Released>;
+  readonly releaseNamespace: (release: ReleaseInput, signal: AbortSignal) => Promise<Released>;
   /** Deletes it in the background. */
   readonly startDeletion: (namespace: string) => void;
   readonly reporters: Pick<Reporters, 'namespaceReleased'>;

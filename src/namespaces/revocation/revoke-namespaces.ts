@@ -5,7 +5,7 @@ import type { Clock } from '../../util/clock.ts';
 import { forEachConcurrently } from '../../util/concurrency.ts';
 import type { Revoker } from './revoke.ts';
 
-export interface RevokeDirectlyParts {
+interface RevokeDirectlyParts {
   readonly store: Pick<NamespaceStore, 'list'>;
   readonly revoker: Pick<Revoker, 'revoke'>;
   readonly clock: Clock;
@@ -13,7 +13,7 @@ export interface RevokeDirectlyParts {
 }
 
 /** A revocation of all namespaces. */
-export interface DirectRevocation {
+interface DirectRevocation {
   /** Until when claims are refused, in ms since the epoch; undefined: they are not. */
   readonly untilMs: number | undefined;
   /** Called when all namespaces up to this name are revoked or reported as failed. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createRevokeDirectly } from '../../../src/namespaces/revocation/revoke-directly.ts';
+import { createRevokeDirectly } from '../../../src/namespaces/revocation/revoke-namespaces.ts';
 import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
 import type { ListOptions } from '../../../src/store/store.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
