@@ -10,8 +10,8 @@ function setUp() {
   return { clock, reported: failures, backoff: createBackoff(clock, (failure) => void failures.push(failure)) };
 }
 
-describe('what failed', () => {
-  it('is tried again after pauses that grow to five minutes, and is reported each time', () => {
+describe('createBackoff', () => {
+  it('delays failed work by pauses that grow to five minutes, and reports each failure', () => {
     const { clock, reported, backoff } = setUp();
     const error = new Error('broken');
     const pauses: number[] = [];
@@ -29,7 +29,7 @@ describe('what failed', () => {
     assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
   });
 
-  it('holds up no other work and no other namespace, and is forgotten when it succeeds', () => {
+  it('delays no other work and no other namespace, and forgets the failures after a success', () => {
     const { clock, reported, backoff } = setUp();
     backoff.failed('deletion', namespace, new Error('broken'));
     assert.ok(backoff.ready('rotation', namespace));
@@ -38,7 +38,7 @@ describe('what failed', () => {
     assert.ok(backoff.ready('deletion', namespace));
     backoff.failed('deletion', namespace, new Error('broken'));
     assert.equal(reported.at(-1)?.failures, 1);
-    // Somebody sets the machine's clock: the pause is no longer for it.
+    // A step of the system clock does not lengthen the pause.
     clock.setWall(clock.nowMs() - 3_600_000);
     clock.advance(1000);
     assert.ok(backoff.ready('deletion', namespace));

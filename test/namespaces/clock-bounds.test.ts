@@ -13,8 +13,8 @@ function setUp() {
   return { clock, steps, ahead, step: (ms: number) => clock.setWall(clock.nowMs() + ms) };
 }
 
-describe('the bounds of what time it is', () => {
-  it('are one instant while both clocks go on, also when they drift', () => {
+describe('createClockBounds', () => {
+  it('returns one instant while both clocks advance, also when they drift', () => {
     const { clock, steps, ahead, step } = setUp();
     for (let n = 0; n < 100; n += 1) {
       clock.advance(60_000);
@@ -25,10 +25,10 @@ describe('the bounds of what time it is', () => {
   });
 
   for (const [title, by, expected] of [
-    ['forward: it may be as early as without that', HOUR, [-HOUR, 0]],
-    ['back: it may be as late as without that', -HOUR, [0, HOUR]],
+    ['forward: the earliest is the instant without the step', HOUR, [-HOUR, 0]],
+    ['back: the latest is the instant without the step', -HOUR, [0, HOUR]],
   ] as const) {
-    it(`are two after the clock was set ${title}, until no promise of before is left`, () => {
+    it(`returns two instants after the clock was set ${title}, until every promise from before is over`, () => {
       const { clock, steps, ahead, step } = setUp();
       clock.advance(1000);
       step(by);
@@ -41,7 +41,7 @@ describe('the bounds of what time it is', () => {
     });
   }
 
-  it('are one again as soon as the clock is put right', () => {
+  it('returns one instant again as soon as the clock is corrected', () => {
     const { clock, steps, ahead, step } = setUp();
     step(HOUR);
     assert.deepEqual(ahead(), [-HOUR, 0]);

@@ -12,7 +12,7 @@ const never = new AbortController().signal;
 setMaxListeners(0, never);
 const HOUR = 3_600_000;
 
-/** An agent on a machine whose clock can be set, and a namespace of which both accounts were handed out. */
+/** An agent with a clock that can be set, and a namespace whose accounts were both handed out. */
 async function setUp() {
   const room = await makeNamespaceRoom({ rotationIntervalSeconds: 600, connectionMaxAgeSeconds: 3000 });
   let aheadMs = 0;
@@ -28,7 +28,7 @@ async function setUp() {
   return { ...room, agent, namespace, given: [first, second], step: (ms: number) => void (aheadMs += ms) };
 }
 
-describe('a clock that is set', function () {
+describe('a step of the system clock', function () {
   this.timeout(60_000);
 
   before('start the shared RabbitMQ', async function () {
@@ -36,11 +36,11 @@ describe('a clock that is set', function () {
     await sharedBroker();
   });
 
-  it('forward by an hour takes nobody’s credentials or queues an hour early', async () => {
+  it('forward by an hour invalidates no credentials and deletes no queue early', async () => {
     const site = await setUp();
     const { agent, namespace, given, store } = site;
     await declareObjects(await openConnection(given[1]?.connectionString ?? ''), namespace);
-    // The broker tells the age of a connection a few seconds late.
+    // The broker lists the age of a connection a few seconds late.
     const isListed = async () =>
       (await agent.management.listConnections(site.config.vhost)).some(
         ({ user, connectedAtMs }) => user.includes(namespace) && connectedAtMs !== undefined,
@@ -62,7 +62,7 @@ describe('a clock that is set', function () {
     assert.deepEqual(await objectsOf(site, namespace), before);
     for (const { connectionString } of given) await (await connect(connectionString)).close();
     assert.equal(agent.log.filter((line) => line.includes('clock_stepped')).length, 1);
-    // Owners can claim meanwhile, and are promised nothing that is past.
+    // Clients can claim in the meantime, and no `reclaimAt` is in the past.
     const third = await agent.claim(namespace);
     assert.ok(third.reclaimAtMs > Date.now() + HOUR);
     site.step(-HOUR);
@@ -70,7 +70,7 @@ describe('a clock that is set', function () {
     for (const { connectionString } of [...given, third]) await (await connect(connectionString)).close();
   });
 
-  it('back by an hour restores no password that others may have replaced, and rotates later', async () => {
+  it('back by an hour restores no password that another agent may have replaced, and rotates later', async () => {
     const { agent, namespace, given, store, broker, config, step } = await setUp();
     const record = store.peek(namespace) ?? assert.fail();
     const [slot1, slot2] = record.slots;
@@ -90,7 +90,7 @@ describe('a clock that is set', function () {
     assert.ok(again.reclaimAtMs > Date.now());
   });
 
-  it('back by an hour frees no name while late deletes of the former incarnation may still arrive', async () => {
+  it('back by an hour frees no name while late deletes of the former incarnation may arrive', async () => {
     const site = await setUp();
     const { agent, namespace, store, step } = site;
     const other = site.addAgent();
@@ -102,7 +102,7 @@ describe('a clock that is set', function () {
     await assert.rejects(other.claim(namespace), /was deleted a moment ago/);
   });
 
-  it('forward by an hour puts off no deletion that another agent takes up', async () => {
+  it('forward by an hour delays no deletion that another agent takes over', async () => {
     const { agent, namespace, store, step } = await setUp();
     step(HOUR);
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() + HOUR };
@@ -110,7 +110,7 @@ describe('a clock that is set', function () {
     assert.ok((store.peek(namespace)?.expiresMs ?? Infinity) < Date.now() + 1000);
   });
 
-  it('compares the accounts of a revoked namespace no sooner than late writes have arrived, set forward or back', async () => {
+  it('does not advance the recheck of a revoked namespace before late writes have arrived, forward or back', async () => {
     const site = await setUp();
     const { agent, namespace, store, step } = site;
     const other = site.addAgent();

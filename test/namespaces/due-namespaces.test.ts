@@ -7,7 +7,7 @@ import { recordOf } from '../support/records.ts';
 const never = new AbortController().signal;
 
 describe('findDueNamespaces', () => {
-  it('finds what can be done behind any number that must wait', async () => {
+  it('finds the actionable records behind any number that must wait', async () => {
     const records = Array.from({ length: 5000 }, (_, index) => recordOf(0, { namespace: `n${index}` }));
     const listDue = async (limit: number) => records.slice(0, limit);
     const found = await findDueNamespaces(listDue, ({ namespace }) => namespace === 'n4999');
@@ -28,7 +28,7 @@ describe('forEachWithBackoff', () => {
   }
   const items = (...namespaces: string[]) => namespaces.map((namespace) => ({ namespace }));
 
-  it('goes on past what fails, which is tried again later and later', async () => {
+  it('continues after a failure, and delays the namespace that failed longer each time', async () => {
     const { clock, failing, backoff, options } = setUp();
     const step = async ({ namespace }: { namespace: string }): Promise<boolean> => {
       if (namespace === 'broken') throw new Error('no');
@@ -51,7 +51,7 @@ describe('forEachWithBackoff', () => {
     assert.equal(failing[2]?.failures, 1, 'a success forgets');
   });
 
-  it('gives up when nothing succeeds, instead of finding each namespace at fault', async () => {
+  it('stops when every step fails, instead of delaying each namespace', async () => {
     const { failing, options } = setUp();
     const all = items(...Array.from({ length: 100 }, (_, index) => `n${index}`));
     await assert.rejects(

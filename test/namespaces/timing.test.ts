@@ -26,7 +26,7 @@ describe('fenceMs', () => {
     assert.equal(fenceMs(every(1000)), 125);
   });
 
-  it('is a whole number of milliseconds for every interval of whole seconds, as timers need it', () => {
+  it('is a whole number of milliseconds for every interval of whole seconds, as timers require', () => {
     for (let seconds = 1; seconds <= 100; seconds += 1) assert.ok(Number.isInteger(fenceMs(every(seconds * 1000))));
   });
 });
@@ -44,7 +44,7 @@ describe('reclaimAtMs', () => {
     assert.equal(reclaimAtMs(record, NOW, intervals), NOW + HOUR / 2);
   });
 
-  it('is never after the end of the namespace', () => {
+  it('is never after the namespace expires', () => {
     const record = { nextRotationMs: NOW + HOUR, expiresMs: NOW + 1 };
     assert.equal(reclaimAtMs(record, NOW, intervals), NOW + 1);
     fc.assert(
@@ -54,13 +54,13 @@ describe('reclaimAtMs', () => {
     );
   });
 
-  it('leaves two windows before its account is written again, however late the rotations', () => {
+  it('leaves two write windows before its account is written again, however late the rotations are', () => {
     const ms = fc.integer({ min: 0, max: 5 * HOUR });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 7200 }), ms, ms, ms, (seconds, late, untilClaim, lateAgain) => {
         const short = every(seconds * 1000);
         const nextRotationMs = NOW + short.rotationMs;
-        // The claim comes before the rotation that makes its account the standby, whenever that is.
+        // The claim comes before the rotation that makes its account the standby one.
         const rotatedMs = nextRotationMs + late;
         const claimedMs = Math.min(NOW + untilClaim, rotatedMs);
         const rewrittenMs = rotatedMs + short.rotationMs + lateAgain;
@@ -72,21 +72,21 @@ describe('reclaimAtMs', () => {
 });
 
 describe('deletionStartsMs', () => {
-  it('is a minute after the end, or a quarter of a short rotation interval', () => {
+  it('is a minute after `expires`, or a quarter of a short rotation interval', () => {
     assert.equal(deletionStartsMs(NOW, every(HOUR)), NOW + 60_000);
     assert.equal(deletionStartsMs(NOW, every(8000)), NOW + 2000);
   });
 });
 
-describe('aftermathMs', () => {
-  it('is half a minute, and with a short rotation interval no less than a handshake takes', () => {
+describe('credentialSettlementMs', () => {
+  it('is half a minute, and with a short rotation interval at least the time of a handshake', () => {
     assert.equal(credentialSettlementMs(every(HOUR)), 30_000);
     assert.equal(credentialSettlementMs(every(80_000)), 30_000);
     assert.equal(credentialSettlementMs(every(8000)), 12_000);
     assert.equal(credentialSettlementMs({ ...every(HOUR), handshakeMs: 60_000 }), 80_000);
   });
 
-  it('is over, by whichever clock, when neither a late write nor an old login can come any more', () => {
+  it('is over, by any clock, when neither a late write nor an old login can have an effect', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 7200 }), fc.integer({ min: 1, max: 120 }), (seconds, handshake) => {
         const given = { ...every(seconds * 1000), handshakeMs: handshake * 1000 };
@@ -98,8 +98,8 @@ describe('aftermathMs', () => {
   });
 });
 
-describe('reusableMs', () => {
-  it('is after everything that may still come of the former incarnation', () => {
+describe('nameReusableMs', () => {
+  it('is after every possible effect of the former incarnation', () => {
     assert.equal(nameReusableMs(NOW, every(HOUR)), NOW + 30_000);
     assert.equal(nameReusableMs(NOW, every(8000)), NOW + 12_000);
   });

@@ -7,7 +7,7 @@ import { createManualClock } from '../support/manual-clock.ts';
 const closed = (error: unknown): boolean => isAgentError(error, 'WindowClosed');
 
 describe('openWindow', () => {
-  it('is open for F after the reading began, and gives each write F', () => {
+  it('is open for F after the reading began, and gives each write a time-out of F', () => {
     const clock = createManualClock();
     const window = openWindow(clock, momentOf(clock), 10_000);
     assert.equal(window.timeoutMs, 10_000);
@@ -17,7 +17,7 @@ describe('openWindow', () => {
     assert.throws(() => window.assertOpen(), closed);
   });
 
-  it('counts by the clock on which more time has passed', () => {
+  it('counts by the clock that shows more elapsed time', () => {
     const slept = createManualClock();
     const afterSleep = openWindow(slept, momentOf(slept), 10_000);
     slept.setWall(slept.nowMs() + 10_001);

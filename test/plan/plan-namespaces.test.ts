@@ -9,7 +9,7 @@ const HOUR = 60 * MINUTE;
 
 const context: PlanContext = {
   intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 31 * 24 * HOUR, handshakeMs: 10_000 },
-  keyring: { currentSecretId: 'key', has: (secretId) => secretId === 'key' },
+  keyring: { currentSecretId: 'secret-1', has: (secretId) => secretId === 'secret-1' },
   noticeMs: HOUR,
 };
 
@@ -19,10 +19,10 @@ function active(given: Partial<NamespaceRecord> = {}): NamespaceRecord {
     state: 'active',
     generation: 2,
     slots: [
-      { generation: 1, secretId: 'key', promisedUntilMs: 0 },
-      { generation: 2, secretId: 'key', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'secret-1', promisedUntilMs: 0 },
+      { generation: 2, secretId: 'secret-1', promisedUntilMs: 0 },
     ],
-    nextSecretId: 'key',
+    nextSecretId: 'secret-1',
     nextRotationMs: NOW + HOUR,
     expiresMs: NOW + 100 * HOUR,
     ...given,
@@ -48,8 +48,8 @@ describe('the plan for a namespace', () => {
 
   it('delays a rotation while the standby account is promised', () => {
     const slots: NamespaceRecord['slots'] = [
-      { generation: 1, secretId: 'key', promisedUntilMs: NOW + 90 * MINUTE },
-      { generation: 2, secretId: 'key', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'secret-1', promisedUntilMs: NOW + 90 * MINUTE },
+      { generation: 2, secretId: 'secret-1', promisedUntilMs: 0 },
     ];
     const [step] = plan(active({ slots }), 3 * HOUR);
     assert.match(step ?? '', /^rotate \+9[01] due earlier, but clients may use its standby account/);
@@ -61,7 +61,7 @@ describe('the plan for a namespace', () => {
 
   it('has an early rotation when no agent can hand out the active account', () => {
     const slots: NamespaceRecord['slots'] = [
-      { generation: 1, secretId: 'key', promisedUntilMs: 0 },
+      { generation: 1, secretId: 'secret-1', promisedUntilMs: 0 },
       { generation: 2, secretId: 'other', promisedUntilMs: 0 },
     ];
     assert.match(plan(active({ slots, nextRotationMs: NOW + HOUR / 2 }), HOUR)[0] ?? '', /the secret of its active/);

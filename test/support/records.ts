@@ -11,10 +11,10 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     incarnation: 'bGlmZQ',
     generation: 1,
     slots: [
-      { generation: 1, secretId: 'key', promisedUntilMs: nowMs + 5_400_000 },
+      { generation: 1, secretId: 'secret-1', promisedUntilMs: nowMs + 5_400_000 },
       { generation: 0, secretId: '', promisedUntilMs: 0 },
     ],
-    nextSecretId: 'key',
+    nextSecretId: 'secret-1',
     createdMs: nowMs,
     expiresMs: nowMs + 14_400_000,
     nextRotationMs: nowMs + 3_600_000,

@@ -3,12 +3,12 @@ import * as fc from 'fast-check';
 import { accountName, connectionString, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { activeSlot, slotOfGeneration } from '../../../src/namespaces/slots.ts';
 
-/** Whether RabbitMQ lets a name pass: it looks anywhere in it, and its `$` forgives one line break at the end. */
+/** Whether RabbitMQ permits a name: it matches anywhere, and its `$` also matches before one final line break. */
 function allows(pattern: string, name: string): boolean {
   return new RegExp(pattern.replace(/\$$/, '\\n?$')).test(name);
 }
 
-/** Names that an account of taskcluster-x has no business with. */
+/** Names outside of the namespace taskcluster-x. */
 const NOTHING = [
   'queue/taskcluster-xy/jobs',
   'queue/taskcluster-x-2/jobs',
@@ -37,7 +37,7 @@ const NOTHING = [
 describe('permissionsOf', () => {
   const { configure, write, read } = permissionsOf('pulse-agent', 'taskcluster-x');
 
-  // What an account of taskcluster-x may do with which names.
+  // The permissions of an account of taskcluster-x on each name.
   const table: [string, { configure: boolean; write: boolean; read: boolean }][] = [
     ['queue/taskcluster-x/jobs', { configure: true, write: true, read: true }],
     ['queue/taskcluster-x/', { configure: true, write: true, read: true }],
@@ -53,7 +53,7 @@ describe('permissionsOf', () => {
     ]),
   ];
   for (const [name, expected] of table) {
-    it(`is right about ${JSON.stringify(name)}`, () => {
+    it(`permits the right operations on ${JSON.stringify(name)}`, () => {
       assert.deepEqual(
         { configure: allows(configure, name), write: allows(write, name), read: allows(read, name) },
         expected,
@@ -61,7 +61,7 @@ describe('permissionsOf', () => {
     });
   }
 
-  it('reaches no queue and no exchange of another namespace', () => {
+  it('permits no queue and no exchange of another namespace', () => {
     const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
     fc.assert(
       fc.property(name, name, fc.string(), (own, other, rest) => {
@@ -78,12 +78,12 @@ describe('permissionsOf', () => {
 });
 
 describe('accounts', () => {
-  it('are two, by turns', () => {
+  it('alternate with the generation', () => {
     assert.deepEqual([1, 2, 3, 4].map(slotOfGeneration), [1, 2, 1, 2]);
     assert.equal(activeSlot({ generation: 7 }), 1);
   });
 
-  it('are named after prefix, namespace and slot, and no two alike', () => {
+  it('are named after prefix, namespace and slot, without a collision', () => {
     assert.equal(accountName('pulse.', 'taskcluster-x', 2), 'pulse.taskcluster-x-2');
     const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
     const slot = fc.constantFrom(1 as const, 2 as const);
@@ -96,14 +96,14 @@ describe('accounts', () => {
 });
 
 describe('connectionString', () => {
-  it('is the public address with the credentials in it', () => {
+  it('is the public AMQP URL with the credentials', () => {
     assert.equal(
       connectionString('amqps://pulse.example:5671/%2F', 'taskcluster-x-1', 'pass_word-1'),
       'amqps://taskcluster-x-1:pass_word-1@pulse.example:5671/%2F',
     );
   });
 
-  it('carries every name and password unchanged', () => {
+  it('keeps every name and password unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' }), (user, password) => {
         const url = new URL(connectionString('amqp://h/vhost', user, password));

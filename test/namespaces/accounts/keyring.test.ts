@@ -7,11 +7,11 @@ import { Secret } from '../../../src/util/secret.ts';
 const CURRENT = 'current-agent-secret-with-32-chars';
 const PREVIOUS = 'previous-agent-secret-with-32-chars';
 
-/** Computed by another implementation of HKDF than the one under test. */
+/** Computed by an independent implementation of HKDF. */
 const GOLDEN_PASSWORD = 'McGpJB15t-vQMfqRFbWUC1rqwb8JZNojmiJc18pSG3g';
 const GOLDEN_KEY_ID = 'xUqNv-zBM6M';
 
-/** HKDF-SHA256 without salt as RFC 5869 writes it down, for outputs of one block. */
+/** HKDF-SHA256 without salt by RFC 5869, for outputs of one block. */
 function hkdf(secret: string, info: string, bytes: number): string {
   const extracted = createHmac('sha256', Buffer.alloc(32)).update(secret).digest();
   const block = createHmac('sha256', extracted)
@@ -39,7 +39,7 @@ describe('createKeyring', () => {
     assert.match(derive(), /^[\w-]{43}$/);
   });
 
-  it('derives what it always derived: another value would lock every client out', () => {
+  it('derives the same value in every version: another one would lock out every client', () => {
     assert.equal(derive(), GOLDEN_PASSWORD);
     assert.equal(keyring.currentSecretId, GOLDEN_KEY_ID);
   });
@@ -52,26 +52,26 @@ describe('createKeyring', () => {
       derive({ username: 'taskcluster-x-2' }),
       derive({ generation: 3 }),
       derive({ generation: 11 }),
-      // Parts that would be the same text if they were only put together.
+      // Fields whose plain concatenation would be equal.
       derive({ storeId: 'storelife', incarnation: '' }),
       derive({ storeId: 'store","life', incarnation: '' }),
     ];
     assert.equal(new Set(passwords).size, passwords.length);
   });
 
-  it('derives with the key that is named, also with a previous one', () => {
+  it('derives with the secret that is named, also with a previous one', () => {
     const secretId = createKeyring(new Secret(PREVIOUS), []).currentSecretId;
     assert.notEqual(secretId, keyring.currentSecretId);
     assert.ok(keyring.has(secretId));
     assert.equal(derive({ secretId }), hkdf(PREVIOUS, '["pulse-agent/v1","store","life","taskcluster-x-1",1]', 32));
   });
 
-  it('gives ids that tell nothing of the secret', () => {
+  it('names secrets by ids that reveal nothing of them', () => {
     assert.match(keyring.currentSecretId, /^[\w-]{11}$/);
     assert.equal(keyring.currentSecretId, hkdf(CURRENT, '["pulse-agent/v1","key id"]', 8));
   });
 
-  it('refuses a key that it has not, and tells no secret', () => {
+  it('throws for a secret that it lacks, and the error contains no secret', () => {
     assert.equal(keyring.has('absent'), false);
     assert.throws(
       () => derive({ secretId: 'absent' }),
@@ -84,7 +84,7 @@ describe('createKeyring', () => {
     );
   });
 
-  it('gives passwords that do not print', () => {
+  it('returns passwords that do not print', () => {
     assert.equal(String(keyring.derive(origin)), '[secret]');
   });
 });

@@ -7,11 +7,11 @@ import { makeNamespaceRoom } from '../../support/namespace-room.ts';
 
 const { signal } = new AbortController();
 
-describe('a standby account that somebody has deleted', function () {
+describe('a standby account that another user deleted', function () {
   this.timeout(BROKER_START_MS);
   useSharedBroker();
 
-  it('has its permissions after the next rotation, though the one before died when it had made the user', async () => {
+  it('has its permissions after the next rotation, although the agent of the previous one died after it created the user', async () => {
     const room = await makeNamespaceRoom({ rotationIntervalSeconds: 600 });
     const { store, broker, config } = room;
     let isFailing = false;
@@ -25,7 +25,7 @@ describe('a standby account that somebody has deleted', function () {
     const namespace = teamNamespace();
     await dying.claim(namespace);
     const recordNow = () => store.peek(namespace) ?? assert.fail();
-    /** Promises are over. */
+    /** Ends all promises. */
     const makeDue = (): void => {
       const record = recordNow();
       const [first, second] = record.slots;

@@ -5,7 +5,7 @@ import { recordOf } from '../../support/records.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 
-describe('neededKeyIds', () => {
+describe('neededSecretIds', () => {
   const slots: NamespaceRecord['slots'] = [
     { generation: 3, secretId: 'active', promisedUntilMs: 0 },
     { generation: 2, secretId: 'standby', promisedUntilMs: 0 },
@@ -19,15 +19,15 @@ describe('neededKeyIds', () => {
     assert.deepEqual(needed({ generation: 2 }), ['standby', 'next']);
   });
 
-  it('names that of the other account, too, as long as a revocation has to compare both', () => {
+  it('names that of the standby account, too, while a revocation has to check both', () => {
     assert.deepEqual(needed({ recheckAtMs: NOW }), ['active', 'standby', 'next']);
     assert.deepEqual(needed({ recheckAtMs: NOW, state: 'provisioning' }), ['active', 'standby', 'next']);
     assert.deepEqual(needed({ recheckAtMs: NOW, state: 'expiring' }), ['active', 'next']);
   });
 });
 
-describe('addMissingKeys', () => {
-  it('counts a namespace once for each secret that is not there', () => {
+describe('addMissingSecrets', () => {
+  it('counts a namespace once for each secret that the keyring lacks', () => {
     const slots: NamespaceRecord['slots'] = [
       { generation: 1, secretId: 'old', promisedUntilMs: 0 },
       { generation: 0, secretId: 'old', promisedUntilMs: 0 },

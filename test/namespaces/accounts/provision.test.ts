@@ -47,7 +47,7 @@ function atGeneration(generation: number): NamespaceRecord {
 }
 
 describe('provision', () => {
-  it('makes a user without tags, with the hash of its password, then its permissions', async () => {
+  it('creates a user without tags and with the hash of its password, then its permissions', async () => {
     const { scripted, make } = setUp();
     await make(atGeneration(1), 1);
     assert.deepEqual(scripted.calls, [
@@ -61,14 +61,14 @@ describe('provision', () => {
     assert.equal(Buffer.from(scripted.users.get('p.taskcluster-x-1') ?? '', 'base64').length, 36);
   });
 
-  it('grants the permissions of a later generation, too, while the record is not active: a revocation skips some', async () => {
+  it('also grants permissions in a later generation while the record is not active: a revocation skips generations', async () => {
     const { scripted, make } = setUp();
     scripted.users.set('p.taskcluster-x-1', 'made by a claim that died before it granted anything');
     await make({ ...atGeneration(3), state: 'provisioning' }, 1);
     assert.ok(scripted.permitted.has('p.taskcluster-x-1'));
   });
 
-  it('sets the limits that are configured', async () => {
+  it('sets the configured limits', async () => {
     const { scripted, make } = setUp({ accountLimits: { 'max-channels': 9, 'max-connections': 3 } });
     await make(atGeneration(1), 1);
     assert.deepEqual(
@@ -80,7 +80,7 @@ describe('provision', () => {
     );
   });
 
-  it('leaves permissions alone that an older account has already', async () => {
+  it('does not write the permissions that an older account already has', async () => {
     for (const [generation, expected] of [
       [1, ['putUser', 'putPermissions']],
       [2, ['putUser', 'putPermissions']],
@@ -96,13 +96,13 @@ describe('provision', () => {
     }
   });
 
-  it('gives permissions to an account that somebody deleted, whatever its generation', async () => {
+  it('grants permissions to an account that was deleted, whatever its generation', async () => {
     const { scripted, make } = setUp();
     await make(atGeneration(9), 1);
     assert.ok(scripted.permitted.has('p.taskcluster-x-1'));
   });
 
-  it('writes nothing after its window closed, not even the rest', async () => {
+  it('writes nothing after its window closed, not even the rest of an account', async () => {
     const { clock, scripted, make } = setUp();
     scripted.onCall = ({ name }) => {
       if (name === 'putPermissions') clock.advance(10_001);
@@ -114,7 +114,7 @@ describe('provision', () => {
     );
   });
 
-  it('gives the two accounts, and each generation, passwords of their own', () => {
+  it('derives a different password for each account and each generation', () => {
     const { accounts } = setUp();
     const passwords = [
       accounts.connectionString(atGeneration(2), 1),

@@ -8,7 +8,7 @@ import { makeNamespaceRoom, type NamespaceAgent } from '../../support/namespace-
 
 const { signal } = new AbortController();
 
-/** A namespace that was never rotated, and a second account of it that no agent has made, with an open connection. */
+/** A namespace that was never rotated, and a standby account that no agent provisioned, with an open connection. */
 async function setUp() {
   const room = await makeNamespaceRoom();
   const { config, broker, store } = room;
@@ -25,7 +25,7 @@ async function setUp() {
   const strangers = url.href;
   const { closed } = await openAndAwaitClose(strangers);
   while ((await agent.management.listUserConnections(account)).length === 0);
-  /** What another agent does, and gives to a client, at the same time. */
+  /** A rotation by another agent, whose credentials a client gets, at the same time. */
   const rotateAndClaim = async (by: NamespaceAgent = agent): Promise<string> => {
     const record = store.peek(namespace) ?? assert.fail();
     store.put({ ...record, revision: record.revision + 1, nextRotationMs: 0 });
@@ -33,7 +33,7 @@ async function setUp() {
     assert.equal(store.peek(namespace)?.generation, 2);
     return (await by.claim(namespace)).connectionString;
   };
-  /** What the broker has of the account. */
+  /** The account on the broker. */
   const seen = async () => ({
     tags: (await agent.management.getUser(account))?.tags,
     permissions: await agent.management.getPermissions(config.vhost, account),
@@ -45,7 +45,7 @@ async function setUp() {
 
 const EVERYTHING = { configure: '.*', write: '.*', read: '.*' };
 
-describe('an account that is there although it was never made', function () {
+describe('a stray account', function () {
   this.timeout(60_000);
 
   before('start the shared RabbitMQ', async function () {
@@ -53,22 +53,22 @@ describe('an account that is there although it was never made', function () {
     await sharedBroker();
   });
 
-  it('is made what the first rotation makes it, and its connections are closed', async () => {
+  it('becomes what the first rotation makes it, and its connections are closed', async () => {
     const { agent, namespace, account, strangers, closed, rotateAndClaim, seen, whole } = await setUp();
     assert.ok(await agent.repair(namespace, signal));
     await closed;
     await assertLoginRefused(strangers);
     assert.deepEqual(await seen(), whole);
     const repaired = ['password', 'tags', 'permissions', 'limits'];
-    const told = agent.events.filter(({ type }) => type === 'account.repaired');
-    assert.deepEqual(told, [{ type: 'account.repaired', data: { namespace, account, repaired } }]);
+    const reported = agent.events.filter(({ type }) => type === 'account.repaired');
+    assert.deepEqual(reported, [{ type: 'account.repaired', data: { namespace, account, repaired } }]);
     assert.equal(await agent.repair(namespace, signal), false);
 
     await (await connect(await rotateAndClaim())).close();
     assert.deepEqual(await seen(), whole);
   });
 
-  it('is put right by a late write that cannot hurt the rotation which was faster', async () => {
+  it('is repaired by a late write that does not harm a faster rotation', async () => {
     const site = await setUp();
     const { namespace, rotateAndClaim, store } = site;
     let given = '';
@@ -83,7 +83,7 @@ describe('an account that is there although it was never made', function () {
     await (await connect(given)).close();
   });
 
-  it('has those connections closed, too, that open until it has another password', async () => {
+  it('has connections closed that open before it has another password', async () => {
     const site = await setUp();
     const { namespace, strangers, broker, account } = site;
     await manage(broker, 'DELETE', `/user-limits/${account}/max-connections`);
@@ -98,7 +98,7 @@ describe('an account that is there although it was never made', function () {
     await (later ?? assert.fail()).closed;
   });
 
-  it('keeps the connections of whoever was given it while they were being listed', async () => {
+  it('keeps the connections of a client that got it while they were being listed', async () => {
     const site = await setUp();
     const { namespace, rotateAndClaim, broker, account } = site;
     await manage(broker, 'DELETE', `/user-limits/${account}/max-connections`);
@@ -120,7 +120,7 @@ describe('an account that is there although it was never made', function () {
     await (await connection.createChannel()).close();
   });
 
-  it('is put right by the next comparison wherever the one before broke off', async () => {
+  it('is repaired by the next reconciliation wherever the previous one was interrupted', async () => {
     const steps: string[] = [];
     const observed = await setUp();
     const watching = observed.addAgent({

@@ -33,11 +33,11 @@ function claim(given: Partial<ClaimInput> = {}): ClaimInput {
   return { namespace: 'taskcluster-x', expiresMs: undefined, contact: undefined, claimedBy: 'project/x', ...given };
 }
 
-/** An agent's claims, with all that they touch, and the order in which they touch it. */
+/** The claims of an agent, the store and the broker behind them, and the order of the calls. */
 function setUp(store: MemoryStore = createMemoryStore(), scripted = createScriptedManagement()) {
   const clock = createManualClock();
   const steps: string[] = [];
-  /** Runs around each write of the store; what it throws before or after `write` is what the agent gets. */
+  /** Runs around each write of the store. It may throw before or after `write`. */
   const hooks = { aroundWrite: (_step: string, write: () => Promise<boolean>) => write() };
   const traced: NamespaceStore = {
     ...store.namespaces,
@@ -60,8 +60,8 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
     config,
     randomBytes,
   });
-  /** What others do for a claim. */
-  const others: {
+  /** The parts that a claim calls. */
+  const parts: {
     finishRevocation(namespace: string): Promise<void>;
     deleteLeftovers(record: NamespaceRecord): Promise<boolean>;
   } = {
@@ -72,16 +72,16 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
   const claimNamespace = createClaim(
     { store: traced, accounts, clock, bounds, randomBytes, intervals, keyring },
     {
-      revoker: { finish: (namespace) => others.finishRevocation(namespace) },
-      leftovers: { deleteIfAccountExists: (record) => others.deleteLeftovers(record) },
+      revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
+      leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },
     },
   );
-  return { store, clock, scripted, steps, hooks, others, claimNamespace };
+  return { store, clock, scripted, steps, hooks, parts, claimNamespace };
 }
 
 type SetUp = ReturnType<typeof setUp>;
 
-/** Fails unless the credentials of a result open the account as the broker has it. */
+/** Fails unless the broker accepts the credentials of a result. */
 function assertWorks({ scripted, store }: Pick<SetUp, 'scripted' | 'store'>, result: ClaimResult): void {
   const { username, password } = new URL(result.connectionString);
   assert.ok(hashMatches(scripted.users.get(username) ?? '', new Secret(decodeURIComponent(password))));
@@ -91,12 +91,12 @@ function assertWorks({ scripted, store }: Pick<SetUp, 'scripted' | 'store'>, res
   assert.ok(stored.slots[stored.generation % 2 === 1 ? 0 : 1].promisedUntilMs >= result.reclaimAtMs);
 }
 
-describe('claimNamespace', () => {
+describe('createClaim', () => {
   for (const [title, given] of [
     ['before its revocation is over', (nowMs: number) => ({ revokedUntilMs: nowMs + HOUR })],
     ['right after its deletion', (nowMs: number) => ({ state: 'deleted' as const, deletedAtMs: nowMs })],
   ] as const) {
-    it(`makes nothing ${title} because the clock was set forward`, async () => {
+    it(`provisions nothing ${title} because the clock was set forward`, async () => {
       const { store, clock, steps, claimNamespace } = setUp();
       const nowMs = clock.nowMs();
       const { record } = await claimNamespace(claim(), never);
@@ -105,13 +105,13 @@ describe('claimNamespace', () => {
       clock.setWall(nowMs + 2 * HOUR);
       await assert.rejects(claimNamespace(claim(), never), { code: 'RequestConflict' });
       assert.deepEqual(steps, []);
-      // Nobody knows for long which of the two times was right.
+      // By now the agent trusts the clock again.
       clock.advance(2 * HOUR);
       await claimNamespace(claim(), never);
     });
   }
 
-  it('records the namespace, makes the account, records that it works, and only then answers', async () => {
+  it('writes the record, provisions the account, writes `active`, and only then answers', async () => {
     const agent = setUp();
     const result = await agent.claimNamespace(claim(), never);
     assert.deepEqual(agent.steps, [
@@ -138,7 +138,7 @@ describe('claimNamespace', () => {
     assertWorks(agent, again);
   });
 
-  it('has a revocation finished that somebody left unfinished, and hands out what that made', async () => {
+  it('finishes a revocation that was left unfinished, and hands out its credentials', async () => {
     const agent = setUp();
     const revoked = recordOf(agent.clock.nowMs(), {
       state: 'provisioning',
@@ -150,7 +150,7 @@ describe('claimNamespace', () => {
       recheckAtMs: agent.clock.nowMs() + 20_000,
     });
     agent.store.put(revoked);
-    agent.others.finishRevocation = async (namespace) => {
+    agent.parts.finishRevocation = async (namespace) => {
       agent.steps.push(`finish ${namespace}`);
       agent.store.put({ ...revoked, state: 'active', revision: revoked.revision + 1 });
     };
@@ -159,22 +159,22 @@ describe('claimNamespace', () => {
     assert.equal(record.generation, 3);
   });
 
-  it('begins no incarnation while an account of the former one is there again', async () => {
+  it('begins no incarnation while an account of the former one exists again', async () => {
     const agent = setUp();
-    const gone = recordOf(0, { state: 'deleted', deletedAtMs: 0 });
-    agent.store.put(gone);
-    agent.others.deleteLeftovers = async (record) => {
+    const tombstone = recordOf(0, { state: 'deleted', deletedAtMs: 0 });
+    agent.store.put(tombstone);
+    agent.parts.deleteLeftovers = async (record) => {
       agent.store.put({ ...record, state: 'expiring', deletedAtMs: null, revision: record.revision + 1 });
       return true;
     };
     await assert.rejects(agent.claimNamespace(claim(), never), { name: 'RequestConflict' });
     assert.deepEqual(agent.steps, []);
-    agent.others.deleteLeftovers = async () => false;
-    agent.store.put(gone);
+    agent.parts.deleteLeftovers = async () => false;
+    agent.store.put(tombstone);
     assertWorks(agent, await agent.claimNamespace(claim(), never));
   });
 
-  it('hands out the account that is active', async () => {
+  it('hands out the active account', async () => {
     const agent = setUp();
     const now = agent.clock.nowMs();
     const slots = [
@@ -187,14 +187,14 @@ describe('claimNamespace', () => {
     assert.equal(result.reclaimAtMs, now + HOUR + HOUR / 2);
   });
 
-  it('tells which claim was the first of an incarnation, and which another client’s than the one before', async () => {
+  it('returns which claim was the first of an incarnation, and which changed the holder', async () => {
     const agent = setUp();
-    const told = [];
+    const reported = [];
     for (const claimedBy of ['project/x', 'project/x', 'project/y', 'project/x']) {
       const { isNew, isNewHolder } = await agent.claimNamespace(claim({ claimedBy }), never);
-      told.push([isNew, isNewHolder]);
+      reported.push([isNew, isNewHolder]);
     }
-    assert.deepEqual(told, [
+    assert.deepEqual(reported, [
       [true, true],
       [false, false],
       [false, true],
@@ -202,7 +202,7 @@ describe('claimNamespace', () => {
     ]);
   });
 
-  it('writes nothing for an end that is past or too far', async () => {
+  it('writes nothing for an `expires` that is past or too far', async () => {
     const agent = setUp();
     for (const expiresMs of [agent.clock.nowMs(), agent.clock.nowMs() + 745 * HOUR]) {
       await assert.rejects(agent.claimNamespace(claim({ expiresMs }), never), { code: 'InputError' });
@@ -213,8 +213,8 @@ describe('claimNamespace', () => {
   it('begins another incarnation in the place of a tombstone, with another password', async () => {
     const agent = setUp();
     const first = await agent.claimNamespace(claim(), never);
-    const gone = { ...first.record, revision: 3, state: 'deleted' as const, deletedAtMs: agent.clock.nowMs() };
-    agent.store.put(gone);
+    const tombstone = { ...first.record, revision: 3, state: 'deleted' as const, deletedAtMs: agent.clock.nowMs() };
+    agent.store.put(tombstone);
     await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
     agent.clock.advance(30_000);
     const second = await agent.claimNamespace(claim(), never);
@@ -225,7 +225,7 @@ describe('claimNamespace', () => {
     assertWorks(agent, second);
   });
 
-  it('tries again, from a new reading, when the window closes before the account is written', async () => {
+  it('reads the record again when the window closes before the account is written', async () => {
     const agent = setUp();
     let delayed = false;
     agent.scripted.onCall = ({ name }) => {
@@ -242,7 +242,7 @@ describe('claimNamespace', () => {
     assert.deepEqual([result.isNew, result.isNewHolder], [true, true]);
   });
 
-  it('counts the window from before the reading', async () => {
+  it('counts the write window from before the reading', async () => {
     const agent = setUp();
     let reads = 0;
     const slow: MemoryStore = {
@@ -266,7 +266,7 @@ describe('claimNamespace', () => {
     );
   });
 
-  it('hands out nothing of a namespace whose deletion began meanwhile', async () => {
+  it('hands out nothing of a namespace whose deletion began in between', async () => {
     const agent = setUp();
     agent.scripted.onCall = () => {
       const record = agent.store.peek('taskcluster-x');
@@ -277,7 +277,7 @@ describe('claimNamespace', () => {
     assert.equal(agent.store.peek('taskcluster-x')?.state, 'expiring');
   });
 
-  // An agent that dies is an agent whose step throws: before it happened, or after.
+  // A step that throws stands for an agent that dies before or after it.
   for (const step of ['insert', 'putUser', 'putPermissions', 'replace'] as const) {
     for (const when of ['before', 'after'] as const) {
       if (when === 'after' && step.startsWith('put')) continue;
@@ -299,19 +299,19 @@ describe('claimNamespace', () => {
         agent.scripted.onCall = () => undefined;
         const result = await agent.claimNamespace(claim(), never);
         assertWorks(agent, result);
-        // Only a claim whose record was already `active` gave out credentials, as far as the store can tell.
+        // For the store only a claim that wrote `active` handed out credentials.
         assert.equal(result.isNew, !(step === 'replace' && when === 'after'));
       });
     }
   }
 
-  it('fails with Contended when others are faster at every try', async () => {
+  it('fails with Contended when another writer is faster at every attempt', async () => {
     const agent = setUp();
     agent.hooks.aroundWrite = async () => false;
     await assert.rejects(agent.claimNamespace(claim(), never), (error) => isAgentError(error, 'Contended'));
   });
 
-  it('gives up when nobody waits any more', async () => {
+  it('stops when its signal is aborted', async () => {
     const agent = setUp();
     const controller = new AbortController();
     let tries = 0;
@@ -324,16 +324,16 @@ describe('claimNamespace', () => {
     assert.equal(tries, 3);
   });
 
-  it('fails with SecretMissing for an account whose key this agent lacks', async () => {
+  it('fails with SecretMissing for an account whose secret this agent lacks', async () => {
     const agent = setUp();
     agent.store.put(recordOf(agent.clock.nowMs()));
     await assert.rejects(agent.claimNamespace(claim(), never), (error) => isAgentError(error, 'SecretMissing'));
   });
 
-  it('answers 16 claimers at once on two agents with the same working credentials, one of them the first', async () => {
+  it('answers 16 concurrent claims on two agents with the same working credentials, one of them as the first', async () => {
     const one = setUp();
     const two = setUp(one.store, one.scripted);
-    // The answers of the broker come at different times.
+    // The broker answers after different times.
     one.scripted.onCall = async () => {
       for (let turns = randomBytes(1).readUInt8() % 5; turns > 0; turns -= 1) await turn();
     };
@@ -345,7 +345,7 @@ describe('claimNamespace', () => {
     for (const result of results) assertWorks(one, result);
   });
 
-  it('throws wire errors as they are', async () => {
+  it('throws wire errors unchanged', async () => {
     const agent = setUp();
     agent.store.put(recordOf(agent.clock.nowMs(), { state: 'expiring' }));
     await assert.rejects(agent.claimNamespace(claim(), never), WireError);

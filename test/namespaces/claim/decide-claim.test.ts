@@ -16,7 +16,7 @@ const NOW = Date.parse('2026-11-24T12:00:00Z');
 const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
 
 function context(nowMs = NOW): ClaimContext {
-  return { nowMs, earliestMs: nowMs, intervals, secretId: 'key', newIncarnation: () => 'a new incarnation' };
+  return { nowMs, earliestMs: nowMs, intervals, secretId: 'secret-1', newIncarnation: () => 'a new incarnation' };
 }
 
 function claim(given: Partial<ClaimInput> = {}): ClaimInput {
@@ -41,7 +41,7 @@ function conflict(message: RegExp, details?: object): (error: unknown) => boolea
   };
 }
 
-/** The record that a claim writes, or goes on with. */
+/** The record that a claim writes, or continues with. */
 function begun(...claimed: Parameters<typeof decideClaim>): NamespaceRecord {
   const decision = decideClaim(...claimed);
   assert.ok('record' in decision);
@@ -49,8 +49,8 @@ function begun(...claimed: Parameters<typeof decideClaim>): NamespaceRecord {
 }
 
 describe('decideClaim', () => {
-  describe('of a name that nobody has', () => {
-    it('begins an incarnation whose account is still to be made', () => {
+  describe('of an unused name', () => {
+    it('begins an incarnation whose account is not provisioned yet', () => {
       const decision = decideClaim(undefined, claim({ contact: 'a@example.com' }), context());
       assert.deepEqual(decision, {
         action: 'begin',
@@ -61,10 +61,10 @@ describe('decideClaim', () => {
           incarnation: 'a new incarnation',
           generation: 1,
           slots: [
-            { generation: 1, secretId: 'key', promisedUntilMs: 0 },
+            { generation: 1, secretId: 'secret-1', promisedUntilMs: 0 },
             { generation: 0, secretId: '', promisedUntilMs: 0 },
           ],
-          nextSecretId: 'key',
+          nextSecretId: 'secret-1',
           createdMs: NOW,
           expiresMs: NOW + 4 * HOUR,
           nextRotationMs: NOW + HOUR,
@@ -81,11 +81,11 @@ describe('decideClaim', () => {
       });
     });
 
-    it('takes the end that is asked for, also one sooner than the default', () => {
+    it('takes the requested `expires`, also one earlier than the default', () => {
       assert.equal(begun(undefined, claim({ expiresMs: NOW + 1 }), context()).expiresMs, NOW + 1);
     });
 
-    it('stores no contact when none is given or it is cleared', () => {
+    it('stores no contact when it is omitted or null', () => {
       for (const contact of [undefined, null]) {
         assert.equal(begun(undefined, claim({ contact }), context()).contact, null);
       }
@@ -95,7 +95,7 @@ describe('decideClaim', () => {
   describe('of an active namespace', () => {
     const record = recordOf(NOW - HOUR, { contact: 'old@example.com', revision: 7 });
 
-    it('writes the next revision and leaves accounts, keys, incarnation and creation alone', () => {
+    it('writes the next revision and keeps accounts, secrets, incarnation and creation', () => {
       const written = renewed(record, { claimedBy: 'project/y' });
       assert.equal(written.revision, 8);
       assert.equal(written.claimedBy, 'project/y');
@@ -112,7 +112,7 @@ describe('decideClaim', () => {
       assert.deepEqual(written.slots[1], record.slots[1]);
     });
 
-    it('keeps an omitted contact, clears one that is null, replaces one that is given', () => {
+    it('keeps the contact when it is omitted, clears it for null, replaces it otherwise', () => {
       assert.equal(renewed(record).contact, 'old@example.com');
       assert.equal(renewed(record, { contact: null }).contact, null);
       assert.equal(renewed(record, { contact: 'new@example.com' }).contact, 'new@example.com');
@@ -128,7 +128,7 @@ describe('decideClaim', () => {
       assert.equal(renewed(short, { expiresMs: NOW + 2 * HOUR }).expiresMs, NOW + 2 * HOUR);
     });
 
-    it('lets an expired one live on as long as its deletion has not begun', () => {
+    it('renews an expired one as long as its deletion has not begun', () => {
       assert.equal(renewed(recordOf(NOW, { expiresMs: NOW - 1 })).expiresMs, NOW + 4 * HOUR);
     });
 
@@ -143,8 +143,8 @@ describe('decideClaim', () => {
           generation: 2,
           nextRotationMs: NOW + 10,
           slots: [
-            { generation: 1, secretId: 'key', promisedUntilMs: 5 },
-            { generation: 2, secretId: 'key', promisedUntilMs: 6 },
+            { generation: 1, secretId: 'secret-1', promisedUntilMs: 5 },
+            { generation: 2, secretId: 'secret-1', promisedUntilMs: 6 },
           ],
         }),
       );
@@ -155,11 +155,14 @@ describe('decideClaim', () => {
     });
 
     it('keeps the later promise', () => {
-      const slots = [{ generation: 1, secretId: 'key', promisedUntilMs: NOW + 99 * HOUR }, record.slots[1]] as const;
+      const slots = [
+        { generation: 1, secretId: 'secret-1', promisedUntilMs: NOW + 99 * HOUR },
+        record.slots[1],
+      ] as const;
       assert.equal(renewed(recordOf(NOW, { slots })).slots[0].promisedUntilMs, NOW + 99 * HOUR);
     });
 
-    it('stores a promise that is not before any reclaimAt that it hands out, whatever the claims', () => {
+    it('stores a promise that is never before a reclaimAt that it returned, whatever the claims', () => {
       const step = fc.record({
         waitMs: fc.nat({ max: 2 * HOUR }),
         expiresInMs: fc.option(fc.integer({ min: 1, max: 744 * HOUR }), { nil: undefined }),
@@ -190,18 +193,18 @@ describe('decideClaim', () => {
     });
   });
 
-  describe('of a namespace whose account is being made', () => {
-    it('makes it again and writes nothing before', () => {
+  describe('of a namespace in provisioning', () => {
+    it('provisions the account again and writes nothing before', () => {
       const record = recordOf(NOW, { state: 'provisioning' });
       assert.deepEqual(decideClaim(record, claim({ contact: null }), context()), { action: 'provision', record });
     });
 
-    it('is left to the revocation that made it so', () => {
+    it('leaves the accounts to the revocation that began it', () => {
       const record = recordOf(NOW, { state: 'provisioning', generation: 3, recheckAtMs: NOW });
       assert.deepEqual(decideClaim(record, claim(), context()), { action: 'finish' });
     });
 
-    it('then writes active, with the wishes and the promise of this claim', () => {
+    it('then writes `active`, with the fields and the promise of this claim', () => {
       const record = begun(undefined, claim(), context());
       const wishes = { contact: 'late@example.com', claimedBy: 'project/late', expiresMs: NOW + 9 * HOUR };
       const written = afterProvisioning({ ...record, permissionsVersion: 0 }, claim(wishes), context(NOW + 5));
@@ -216,13 +219,13 @@ describe('decideClaim', () => {
     });
   });
 
-  describe('of a namespace that is being deleted, or was', () => {
+  describe('of an expiring or deleted namespace', () => {
     it('is a conflict while it is being deleted', () => {
       const record = recordOf(NOW, { state: 'expiring' });
       assert.throws(() => decideClaim(record, claim(), context()), conflict(/is being deleted/));
     });
 
-    it('is a conflict until a settling time after the deletion', () => {
+    it('is a conflict until the settlement after the deletion is over', () => {
       const record = recordOf(NOW, { state: 'deleted', deletedAtMs: NOW });
       assert.throws(
         () => decideClaim(record, claim(), context(NOW + 29_999)),
@@ -230,7 +233,7 @@ describe('decideClaim', () => {
       );
     });
 
-    it('then begins another incarnation in the place of the tombstone, with nothing of the former one', () => {
+    it('then replaces the tombstone by another incarnation, with nothing of the former one', () => {
       const former = recordOf(NOW, {
         state: 'deleted',
         deletedAtMs: NOW,
@@ -274,11 +277,11 @@ const inputError = (message: RegExp) => (error: unknown) => {
 };
 
 describe('checkExpires', () => {
-  it('takes none, and any in the future up to the longest lifetime', () => {
+  it('accepts none, and any in the future up to the longest lifetime', () => {
     for (const expiresMs of [undefined, NOW + 1, NOW + 744 * HOUR]) checkExpires(expiresMs, NOW, intervals);
   });
 
-  it('refuses one that is past or too far, and says what would be right', () => {
+  it('refuses one that is past or too far, and names the limit', () => {
     for (const past of [NOW, NOW - 1, 0]) {
       assert.throws(
         () => checkExpires(past, NOW, intervals),
@@ -289,7 +292,7 @@ describe('checkExpires', () => {
   });
 });
 
-/** What a rotation makes of a record. */
+/** A record after a rotation. */
 function rotated(record: NamespaceRecord, nowMs: number): NamespaceRecord {
   const generation = record.generation + 1;
   const fresh = { generation, secretId: record.nextSecretId, promisedUntilMs: 0 };

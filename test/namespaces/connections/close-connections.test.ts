@@ -13,7 +13,7 @@ import { openConnection, useSharedBroker } from '../../support/broker.ts';
 
 const { signal } = new AbortController();
 
-/** The calls of a broker that closes nothing at its first tries, as over a connection that ends at that moment. */
+/** The calls of a broker that fails to close anything at first, as when a client closes a connection at that moment. */
 function stumbling(calls: ConnectionCalls, stumbles: number): ConnectionCalls {
   let left = stumbles;
   return {
@@ -26,7 +26,7 @@ function stumbling(calls: ConnectionCalls, stumbles: number): ConnectionCalls {
   };
 }
 
-describe('closing the connections of a user', () => {
+describe('closeConnections', () => {
   useSharedBroker();
   let room: BrokerFixture;
   beforeEach(async () => {
@@ -40,7 +40,7 @@ describe('closing the connections of a user', () => {
   const close = (calls: ConnectionCalls = room.management): Promise<string[]> =>
     closeConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
 
-  it('is done by several at once while clients leave by themselves', async () => {
+  it('works concurrently while clients disconnect by themselves', async () => {
     for (let round = 0; round < 4; round += 1) {
       const { connections, closed } = await open(40);
       for (const connection of connections.slice(0, 20)) connection.close().catch(() => undefined);
@@ -50,25 +50,25 @@ describe('closing the connections of a user', () => {
     }
   });
 
-  it('goes on when the broker stumbles over one that has just ended', async () => {
+  it('continues when the broker fails over a connection that was just closed', async () => {
     const { closed } = await open(3);
     const names = await close(stumbling(room.management, 2));
     assert.equal(names.length, 3);
     await closed;
   });
 
-  it('fails, with the reason, when they stay open', async () => {
+  it('fails with its cause when they stay open', async () => {
     await open(1);
     const reason = new AgentError('BrokerUnavailable', 'By a test.');
     const closing = close({ ...room.management, closeUserConnections: () => Promise.reject(reason) });
     await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
   });
 
-  describe('that are open now', () => {
+  describe('closeOpenConnections', () => {
     const closeOpen = (calls: ConnectionCalls): Promise<string[]> =>
       closeOpenConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
 
-    it('reaches those that were opened a moment ago, and none of those that come at once after it', async () => {
+    it('closes connections that were opened a moment ago, and none that open immediately after', async () => {
       const { closed } = await open(3);
       let later: ChannelModel | undefined;
       const names = await closeOpen({
@@ -83,7 +83,7 @@ describe('closing the connections of a user', () => {
       await (await later?.createChannel())?.close();
     });
 
-    it('goes on when the broker stumbles over one that has just ended, and fails with the reason when it always does', async () => {
+    it('continues when the broker fails over a connection that was just closed, and fails with its cause when it always does', async () => {
       const { closed } = await open(2);
       const reason = new AgentError('BrokerUnavailable', 'By a test.');
       const closing = closeOpen({ ...room.management, closeUserConnections: () => Promise.reject(reason) });

@@ -12,23 +12,23 @@ function decide(given: Partial<NamespaceRecord>, nowMs = NOW) {
   return decideDeletion(recordOf(NOW, given), { nowMs, intervals, noticeMs: HOUR });
 }
 
-describe('decideEnd', () => {
-  it('waits until the notice is due, tells once, and waits again', () => {
+describe('decideDeletion', () => {
+  it('waits until the announcement is due, announces once, and waits again', () => {
     assert.deepEqual(decide({ expiresMs: NOW + HOUR + 1 }), { action: 'wait' });
-    const told = decide({ expiresMs: NOW + HOUR, revision: 7 });
-    assert.ok(told.action === 'announce');
-    assert.equal(told.record.expiryNotifiedForMs, NOW + HOUR);
-    assert.equal(told.record.revision, 8);
-    assert.deepEqual(decide({ ...told.record }), { action: 'wait' });
+    const announced = decide({ expiresMs: NOW + HOUR, revision: 7 });
+    assert.ok(announced.action === 'announce');
+    assert.equal(announced.record.expiryNotifiedForMs, NOW + HOUR);
+    assert.equal(announced.record.revision, 8);
+    assert.deepEqual(decide({ ...announced.record }), { action: 'wait' });
     assert.equal(
-      decide({ ...told.record, expiresMs: NOW + HOUR - 1 }).action,
+      decide({ ...announced.record, expiresMs: NOW + HOUR - 1 }).action,
       'announce',
       'another expiry is announced again',
     );
   });
 
   for (const state of ['provisioning', 'active'] as const) {
-    it(`begins a minute after the end of what is ${state}, and not before`, () => {
+    it(`begins a minute after expires in the state ${state}, and not before`, () => {
       assert.deepEqual(decide({ state, expiresMs: NOW - MINUTE + 1, expiryNotifiedForMs: NOW - MINUTE + 1 }), {
         action: 'wait',
       });
@@ -40,8 +40,8 @@ describe('decideEnd', () => {
         [record.state, record.endReason, record.recheckAtMs, record.expiresMs],
         ['expiring', 'expired', null, NOW - MINUTE],
       );
-      const told = decide({ state, expiresMs: NOW - MINUTE, expiryNotifiedForMs: NOW - MINUTE });
-      assert.ok(told.action === 'begin' && told.isAnnounced);
+      const announced = decide({ state, expiresMs: NOW - MINUTE, expiryNotifiedForMs: NOW - MINUTE });
+      assert.ok(announced.action === 'begin' && announced.isAnnounced);
     });
   }
 
@@ -52,7 +52,7 @@ describe('decideEnd', () => {
     assert.notEqual(decideDeletion(record, { nowMs: NOW + 1999, intervals: quick, noticeMs: 0 }).action, 'begin');
   });
 
-  it('deletes what expired at once, and what was released when its releaser has had its second', () => {
+  it('deletes an expired namespace immediately, and a released one after the second of the releasing agent', () => {
     assert.equal(decide({ state: 'expiring', endReason: 'expired', expiresMs: NOW }).action, 'delete');
     assert.equal(decide({ state: 'expiring', endReason: 'released', expiresMs: NOW - 999 }).action, 'wait');
     assert.equal(decide({ state: 'expiring', endReason: 'released', expiresMs: NOW - 1000 }).action, 'delete');
@@ -63,14 +63,14 @@ describe('decideEnd', () => {
   });
 });
 
-describe('the end of a record', () => {
-  it('brings its expiry forward to when it was released, where it is found by those who finish', () => {
+describe('the record of a deletion', () => {
+  it('moves `expires` to the release, where the expiry of other agents finds it', () => {
     const record = afterDeletionStart(recordOf(NOW, { expiresMs: NOW + HOUR }), 'released', NOW);
     assert.equal(record.expiresMs, NOW);
     assert.equal(record.expiryNotifiedForMs, NOW);
   });
 
-  it('keeps in the tombstone until when claims are refused, and not whom to write to', () => {
+  it('keeps in the tombstone until when claims are refused, and not the contact', () => {
     const record = toTombstone(recordOf(NOW, { contact: 'team@example.com', revokedUntilMs: NOW + HOUR }), NOW);
     assert.deepEqual(
       [record.state, record.deletedAtMs, record.contact, record.revokedUntilMs],

@@ -15,11 +15,11 @@ import { concurrentTests } from '../../support/concurrent-tests.ts';
 const never = new AbortController().signal;
 setMaxListeners(0, never);
 
-/** F is a second, the pause before a name is used again three. */
+/** F is one second, and the pause before a name may be used again three. */
 const SETTINGS = { rotationIntervalSeconds: 8 };
 const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
 
-/** As many as were seen to outlive the deletion of their user. */
+/** Of this many some outlived the deletion of their user. */
 const CONNECTIONS = 242;
 
 const DESTRUCTIVE = [
@@ -40,7 +40,7 @@ describe('the deletion of namespaces', function () {
     await sharedBroker();
   });
 
-  /** Has the namespace end now, as its owner's release does. */
+  /** Makes the namespace `expiring`, as a release does. */
   const release = (room: NamespaceRoom, namespace: string): void => {
     const record = room.store.peek(namespace) ?? assert.fail();
     const endReason = 'released' as const;
@@ -48,8 +48,12 @@ describe('the deletion of namespaces', function () {
     room.store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason, expiresMs });
   };
 
-  /** A namespace with queues and an exchange, about to be deleted. */
-  const doomed = async (room: NamespaceRoom, agent: NamespaceAgent, namespace = teamNamespace()): Promise<string> => {
+  /** An expiring namespace with queues and an exchange. */
+  const expiringNamespace = async (
+    room: NamespaceRoom,
+    agent: NamespaceAgent,
+    namespace = teamNamespace(),
+  ): Promise<string> => {
     const { connectionString } = await agent.claim(namespace);
     await declareObjects((await openAndAwaitClose(connectionString)).connection, namespace);
     release(room, namespace);
@@ -59,10 +63,12 @@ describe('the deletion of namespaces', function () {
   const failing = (agents: readonly NamespaceAgent[]) =>
     agents.flatMap(({ events }) => events.filter(({ type }) => type === 'namespace.failing'));
 
-  it('by three agents at once is told once, and is a failure to none', async () => {
+  it('by three agents concurrently is reported once, and as a failure by none', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     const agents = [room.addAgent(), room.addAgent(), room.addAgent()];
-    const names = await Promise.all(Array.from({ length: 4 }, () => doomed(room, agents[0] ?? assert.fail())));
+    const names = await Promise.all(
+      Array.from({ length: 4 }, () => expiringNamespace(room, agents[0] ?? assert.fail())),
+    );
     await Promise.all(agents.map((agent) => agent.delete(names, never)));
     for (const namespace of names) {
       assert.equal(room.store.peek(namespace)?.state, 'deleted');
@@ -77,12 +83,12 @@ describe('the deletion of namespaces', function () {
     );
   });
 
-  it('of one that always fails stops no other, is tried again later and later, and is told', async () => {
+  it('that always fails stops no other, is tried again after growing pauses, and is reported', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     const agent = room.addAgent();
-    const broken = await doomed(room, agent);
-    const fine = [await doomed(room, agent), await doomed(room, agent)];
-    // Nobody but its connection may delete an exclusive queue.
+    const broken = await expiringNamespace(room, agent);
+    const fine = [await expiringNamespace(room, agent), await expiringNamespace(room, agent)];
+    // Only its connection may delete an exclusive queue.
     const holder = await openConnection(room.vhost.amqpUrl);
     await (await holder.createChannel()).assertQueue(`queue/${broken}/held`, { exclusive: true });
     await agent.expiry.sweep(never);
@@ -93,9 +99,9 @@ describe('the deletion of namespaces', function () {
     assert.equal(room.store.peek(broken)?.state, 'expiring');
     assert.deepEqual(await objectsOf(room, broken), [`queue/${broken}/held`], 'all else is deleted');
     for (let failures = 1; failures <= 2; failures += 1) {
-      const told = failing([agent]);
-      assert.equal(told.length, failures);
-      const { data } = told.at(-1) ?? assert.fail();
+      const reported = failing([agent]);
+      assert.equal(reported.length, failures);
+      const { data } = reported.at(-1) ?? assert.fail();
       assert.deepEqual([data['namespace'], data['work'], data['failures']], [broken, 'deletion', failures]);
       const pauseMs = Date.parse(String(data['retryAt'])) - Date.now();
       assert.ok(pauseMs <= 1000 * 2 ** (failures - 1));
@@ -110,10 +116,10 @@ describe('the deletion of namespaces', function () {
     assert.deepEqual(await objectsOf(room, broken), []);
   });
 
-  it('deletes a queue that has crashed, too', async () => {
+  it('deletes a crashed queue', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     const agent = room.addAgent();
-    const namespace = await doomed(room, agent);
+    const namespace = await expiringNamespace(room, agent);
     const queue = `queue/${namespace}/one`;
     await crashQueue(room.broker, room.config.vhost, queue);
     assert.ok((await objectsOf(room, namespace)).includes(queue));
@@ -122,7 +128,7 @@ describe('the deletion of namespaces', function () {
     assert.deepEqual(await objectsOf(room, namespace), []);
   });
 
-  it('gives up at once when the broker fails every call, and carries on when it is back', async () => {
+  it('stops immediately when the broker fails every call, and continues when it is back', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     let calls = 0;
     let down = false;
@@ -134,7 +140,7 @@ describe('the deletion of namespaces', function () {
       },
       config: { managementConcurrency: 4 },
     });
-    const namespace = await doomed(room, agent);
+    const namespace = await expiringNamespace(room, agent);
     const vhost = encodeURIComponent(room.config.vhost);
     for (let n = 0; n < 40; n += 1) {
       await manage(room.broker, 'PUT', `/queues/${vhost}/${encodeURIComponent(`queue/${namespace}/${n}`)}`, {});
@@ -149,7 +155,7 @@ describe('the deletion of namespaces', function () {
     assert.deepEqual(await objectsOf(room, namespace), []);
   });
 
-  it('does not wait for a slow listing of connections before it deletes the accounts, and tells of them all the same', async () => {
+  it('does not wait for a slow listing of connections before it deletes the accounts, and reports them all the same', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     const deleted = new AbortController();
     let wasDeleted = false;
@@ -171,31 +177,31 @@ describe('the deletion of namespaces', function () {
     await agent.delete([namespace], never);
     assert.ok(wasDeleted);
     await closed;
-    const told = agent.events.filter(({ type }) => type === 'connection.closed');
+    const reported = agent.events.filter(({ type }) => type === 'connection.closed');
     assert.deepEqual(
-      told.map(({ data }) => [data['namespace'], data['reason']]),
+      reported.map(({ data }) => [data['namespace'], data['reason']]),
       [[namespace, 'released']],
     );
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
   });
 
-  it('is not given up when it stood still before the look for late connections', async () => {
+  it('continues when its agent was suspended before the check for late connections', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
-    let looks = 0;
+    let listings = 0;
     const agent = room.addAgent({
       async around(step, call) {
-        // The first look, at both accounts, is for telling of what is about to be closed.
-        if (step === 'management.listUserConnections' && (looks += 1) === 3) await sleep(fenceMs(INTERVALS) + 50);
+        // The first listing, of both accounts, is for the report of what is about to be closed.
+        if (step === 'management.listUserConnections' && (listings += 1) === 3) await sleep(fenceMs(INTERVALS) + 50);
         return await call();
       },
     });
-    const namespace = await doomed(room, agent);
+    const namespace = await expiringNamespace(room, agent);
     await agent.delete([namespace], never);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
     assert.ok(!agent.events.some(({ type }) => type === 'namespace.failing'));
   });
 
-  it('of many at once closes what slipped in, for the accounts of which something was seen', async () => {
+  it('of many namespaces closes the late connections of the accounts that have some', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     const namespaces = Array.from({ length: 9 }, () => teamNamespace());
     const user = `${room.config.usernamePrefix}${namespaces[4]}-1`;
@@ -204,9 +210,9 @@ describe('the deletion of namespaces', function () {
       async around(step, call) {
         steps.push(step);
         const answer = await call();
-        const looks = steps.filter((name) => name === 'management.listOpenConnections').length;
-        // The first look is for telling of what is about to be closed.
-        return step === 'management.listOpenConnections' && looks === 2 ? [{ name: 'late', user }] : answer;
+        const listings = steps.filter((name) => name === 'management.listOpenConnections').length;
+        // The first listing is for the report of what is about to be closed.
+        return step === 'management.listOpenConnections' && listings === 2 ? [{ name: 'late', user }] : answer;
       },
     });
     for (const namespace of namespaces) {
@@ -216,7 +222,7 @@ describe('the deletion of namespaces', function () {
     steps.splice(0);
     await agent.delete(namespaces, never);
     const closing = steps.filter((step) => /user.?connections/i.test(step));
-    // Until none is seen at two looks in a row, for one account.
+    // Until two listings in a row show none, for one account.
     assert.deepEqual(closing, [
       'management.listUserConnections',
       'management.closeUserConnections',
@@ -227,7 +233,7 @@ describe('the deletion of namespaces', function () {
 
   concurrentTests((it) => {
     for (const step of DESTRUCTIVE) {
-      it(`that stands still before ${step} touches nothing of the next incarnation`, async () => {
+      it(`that is suspended before ${step} touches nothing of the next incarnation`, async () => {
         const room = await makeNamespaceRoom(SETTINGS);
         const counts = new Map<string, number>();
         const standing = new AbortController();
@@ -242,7 +248,7 @@ describe('the deletion of namespaces', function () {
               standing.abort();
               await until(resumed.signal);
             }
-            // What makes it close connections: one that logged in late.
+            // A connection that logged in late, so that there is something to close.
             if (name === 'management.listUserConnections' && step.includes('close') && (counts.get(name) ?? 0) <= 4) {
               return [{ name: 'late', user: `${room.config.usernamePrefix}${namespace}-1` }];
             }
@@ -250,7 +256,7 @@ describe('the deletion of namespaces', function () {
           },
         });
         const other = room.addAgent();
-        namespace = await doomed(room, other);
+        namespace = await expiringNamespace(room, other);
         const ending = stalled.delete([namespace], never);
         await until(standing.signal);
         await other.delete([namespace], never);
@@ -271,7 +277,7 @@ describe('the deletion of namespaces', function () {
     }
   });
 
-  it(`leaves none of ${CONNECTIONS} connections that open meanwhile`, async () => {
+  it(`leaves none of ${CONNECTIONS} connections that open at the same time`, async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     const agent = room.addAgent();
     const namespace = teamNamespace();
@@ -289,7 +295,7 @@ describe('the deletion of namespaces', function () {
     const user = `${room.config.usernamePrefix}${namespace}-1`;
     const { body } = await manage(room.broker, 'GET', `/connections/username/${user}`, undefined, [404]);
     assert.ok(!Array.isArray(body) || body.length === 0);
-    // By use: amqplib tells nobody of an end that reaches it together with the answer to the opening.
+    // By use: amqplib emits no event for a close that arrives together with the answer to the opening.
     const used = await Promise.allSettled(
       (await opening).map(async (opened) => {
         if (opened.status === 'fulfilled') return await opened.value.createChannel();
@@ -300,19 +306,19 @@ describe('the deletion of namespaces', function () {
   });
 });
 
-describe('the notice of an end', () => {
-  it('comes once, whichever agents look, and again only after another claim', async function () {
+describe('the announcement of an expiry', () => {
+  it('comes once, however many agents check, and again only after another claim', async function () {
     this.timeout(BROKER_START_MS);
     const room = await makeNamespaceRoom({ expiryNoticeSeconds: 600, defaultLifetimeSeconds: 500 });
     const agents = [room.addAgent(), room.addAgent(), room.addAgent()];
     const [first] = agents;
     assert.ok(first !== undefined);
     const namespace = teamNamespace();
-    const told = () =>
+    const reported = () =>
       agents.flatMap(({ events }) =>
         events.filter(({ type }) => type === 'namespace.expiring').map(({ data }) => data['expires']),
       );
-    const look = async () => {
+    const announceOnAll = async () => {
       for (let times = 0; times < 3; times += 1) {
         await Promise.all(agents.map((agent) => agent.expiry.announce(never)));
         await Promise.all(agents.map((agent) => agent.expiry.sweep(never)));
@@ -320,17 +326,17 @@ describe('the notice of an end', () => {
     };
     await first.claim(namespace);
     const firstEnd = room.store.peek(namespace)?.expiresMs ?? 0;
-    await look();
-    assert.deepEqual(told(), [new Date(firstEnd).toISOString()]);
+    await announceOnAll();
+    assert.deepEqual(reported(), [new Date(firstEnd).toISOString()]);
     await first.claim(namespace, firstEnd + 60_000);
-    await look();
-    assert.deepEqual(told(), [new Date(firstEnd).toISOString(), new Date(firstEnd + 60_000).toISOString()]);
+    await announceOnAll();
+    assert.deepEqual(reported(), [new Date(firstEnd).toISOString(), new Date(firstEnd + 60_000).toISOString()]);
 
-    // One that was never told of, as no agent ran, is told when its deletion starts.
+    // One that was not announced, because no agent ran, is announced when its deletion starts.
     const record = room.store.peek(namespace) ?? assert.fail();
     room.store.put({ ...record, expiresMs: Date.now() - 3_600_000, expiryNotifiedForMs: 0 });
-    await look();
-    assert.equal(told().length, 3);
+    await announceOnAll();
+    assert.equal(reported().length, 3);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');
   });
 });

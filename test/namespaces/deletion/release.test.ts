@@ -33,7 +33,7 @@ async function setUp() {
 }
 
 describe('a release', () => {
-  it('ends the incarnation that is there, once', async () => {
+  it('begins the deletion of the present incarnation, once', async () => {
     const { clock, store, nonce, release } = await setUp();
     store.put(recordOf(clock.nowMs() - HOUR));
     const first = await release({ namespace, nonce }, never);
@@ -55,7 +55,7 @@ describe('a release', () => {
     assert.deepEqual(store.peek(namespace), next);
   });
 
-  it('whose agent died before it had looked does not touch what was claimed after it', async () => {
+  it('whose agent died before it read the record does not touch what was claimed after it', async () => {
     const { clock, store, nonce, release } = await setUp();
     const next = recordOf(clock.nowMs() + HOUR);
     store.put(next);
@@ -63,14 +63,14 @@ describe('a release', () => {
     assert.deepEqual(store.peek(namespace), next);
   });
 
-  it('of what is not there is ResourceNotFound', async () => {
+  it('of a namespace that does not exist is ResourceNotFound', async () => {
     const { clock, store, nonce, release } = await setUp();
     await assert.rejects(release({ namespace, nonce }, never), { code: 'ResourceNotFound' });
     store.put(recordOf(clock.nowMs(), { state: 'deleted', deletedAtMs: clock.nowMs() }));
     await assert.rejects(release({ namespace, nonce }, never), { code: 'ResourceNotFound' });
   });
 
-  it('of what ends already goes on with that', () => {
+  it('of an expiring namespace continues its deletion', () => {
     assert.equal(decideRelease(recordOf(0, { state: 'expiring' }), undefined), 'go-on');
     assert.equal(decideRelease(recordOf(0, { state: 'expiring' }), { incarnation: 'other' }), 'over');
   });

@@ -21,7 +21,7 @@ const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs
 const permissions = permissionsOf('pulse-agent', 'taskcluster-x');
 const checkOf = createPasswordCheck({ keyring, storeId: 'store', usernamePrefix: 'p.' });
 
-/** An active record at a generation, whose standby is promised for half an hour more. */
+/** An active record at a generation, whose standby account is promised for another half hour. */
 function at(generation: number, given: Partial<NamespaceRecord> = {}): NamespaceRecord {
   const active: Slot = { generation, secretId, promisedUntilMs: NOW + HOUR };
   const standby: Slot = {
@@ -33,7 +33,7 @@ function at(generation: number, given: Partial<NamespaceRecord> = {}): Namespace
   return recordOf(NOW, { generation, slots, nextSecretId: secretId, ...given });
 }
 
-/** An account with the password of a generation; 0: one of nobody. */
+/** An account with the password of a generation; 0: with a foreign password. */
 function holding(
   slot: SlotNumber,
   generation: number,
@@ -47,7 +47,7 @@ function holding(
     username,
     generation,
   });
-  const passwordHash = hashPassword(generation === 0 ? new Secret('of nobody') : password, Buffer.from([1, 2, 3, 4]));
+  const passwordHash = hashPassword(generation === 0 ? new Secret('foreign') : password, Buffer.from([1, 2, 3, 4]));
   return {
     user: { name: username, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] },
     permissions,
@@ -78,13 +78,13 @@ const differs = (slot: SlotNumber, ...what: string[]) => ({
 const NONE = { action: 'none' };
 
 describe('decideRepair', () => {
-  it('leaves alone what is as recorded', () => {
+  it('does nothing without drift', () => {
     assert.deepEqual(decide(at(1), holding(1, 1), MISSING), NONE);
     assert.deepEqual(decide(at(2), holding(1, 1), holding(2, 2)), NONE);
     assert.deepEqual(decide(at(7), holding(1, 7), holding(2, 6)), NONE);
   });
 
-  it('restores the active account, whatever was promised', () => {
+  it('restores the active account, whatever is promised', () => {
     const slots = [
       { generation: 3, secretId, promisedUntilMs: 0 },
       { generation: 2, secretId, promisedUntilMs: 0 },
@@ -94,7 +94,7 @@ describe('decideRepair', () => {
     assert.deepEqual(decide(record, MISSING, holding(2, 2)), differs(1, 'account'));
   });
 
-  it('takes a hash of another algorithm, and none at all, for another password', () => {
+  it('treats a hash of another algorithm, and no hash, as another password', () => {
     for (const given of [{ hashingAlgorithm: 'rabbit_password_hashing_sha512' }, { passwordHash: '' }]) {
       const { user, ...rest } = holding(1, 1);
       assert.ok(user);
@@ -102,7 +102,7 @@ describe('decideRepair', () => {
     }
   });
 
-  it('restores the standby account as long as it is promised, and not a moment longer', () => {
+  it('restores the standby account exactly as long as it is promised', () => {
     const record = at(3);
     const until = record.slots[1].promisedUntilMs;
     for (const second of [MISSING, holding(2, 0)]) {
@@ -113,7 +113,7 @@ describe('decideRepair', () => {
     }
   });
 
-  it('restores tags with the password, and rights and limits at any time', () => {
+  it('restores tags with the password, and permissions and limits at any time', () => {
     const record = at(3);
     const late = { nowMs: record.slots[1].promisedUntilMs };
     const tagged = { ...holding(2, 2), limits: { 'max-channels': 1 } };
@@ -124,7 +124,7 @@ describe('decideRepair', () => {
     assert.deepEqual(decide(record, holding(1, 3), tagged, late), differs(2, 'permissions', 'limits'));
   });
 
-  it('notices every pattern and every limit', () => {
+  it('finds drift of every pattern and every limit', () => {
     const record = at(1);
     for (const what of ['configure', 'write', 'read'] as const) {
       const account = { ...holding(1, 1), permissions: { ...permissions, [what]: '.*' } };
@@ -136,24 +136,24 @@ describe('decideRepair', () => {
     assert.deepEqual(decide(record, { ...holding(1, 1), limits }, MISSING), differs(1, 'limits'));
   });
 
-  it('leaves the permissions to a newer agent that gave others', () => {
+  it('leaves permissions alone that a newer agent wrote', () => {
     const account = { ...holding(1, 1), permissions: { ...permissions, read: '' } };
     assert.deepEqual(decide(at(1, { permissionsVersion: 99 }), account, MISSING), NONE);
   });
 
-  it('notes a standby account that is gone and not promised any more: its rotation grants permissions, too', () => {
+  it('marks a deleted standby account that is no longer promised, so that its rotation grants permissions', () => {
     const [first, second] = at(3).slots;
     const record = at(3, { slots: [first, { ...second, promisedUntilMs: NOW }] });
     const noted = { ...record, revision: record.revision + 1, permissionsVersion: 0 };
     assert.deepEqual(decide(record, holding(1, 3), MISSING), { action: 'mark-permissions', record: noted });
     assert.deepEqual(decide(noted, holding(1, 3), MISSING), NONE);
     assert.deepEqual(decide({ ...record, permissionsVersion: 99 }, holding(1, 3), MISSING), NONE);
-    // What else is wrong is put right after that.
+    // Other drift is repaired after that.
     assert.equal(decide(record, holding(1, 0), MISSING).action, 'mark-permissions');
     assert.deepEqual(decide(noted, holding(1, 0), MISSING), differs(1, 'password'));
   });
 
-  it('leaves passwords alone that are made with a secret it lacks, and restores rights', () => {
+  it('leaves passwords alone whose secret it lacks, and restores permissions', () => {
     const lacking = createKeyring(new Secret('o'.repeat(32)), []);
     const given = { keyring: lacking, check: () => undefined };
     assert.deepEqual(decide(at(1), holding(1, 0), MISSING, given), NONE);
@@ -162,13 +162,13 @@ describe('decideRepair', () => {
     assert.deepEqual(decide(at(1), without, MISSING, given), differs(1, 'permissions'));
   });
 
-  it('touches nothing of a namespace that is not active', () => {
+  it('does nothing about a namespace that is not active', () => {
     for (const state of ['provisioning', 'expiring', 'deleted'] as const) {
       assert.deepEqual(decide(at(3, { state }), MISSING, holding(2, 0)), NONE);
     }
   });
 
-  it('makes a standby account that was never made in this incarnation what its first rotation makes it, whenever that is', () => {
+  it('gives a stray standby account the password of its first rotation, at any time', () => {
     const stray = (...what: string[]) => ({ action: 'restore', faults: [{ slot: 2, kind: 'stray', drift: what }] });
     const record = at(1);
     for (const nowMs of [NOW, record.nextRotationMs - 1, record.nextRotationMs + HOUR]) {
@@ -193,14 +193,14 @@ describe('decideRepair', () => {
     ]);
   });
 
-  it('leaves its first rotation alone, which grants the rights in a moment, and what only others can tell from it', () => {
+  it('leaves an account alone that its first rotation just created, or that only another agent can check', () => {
     assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2)), NONE);
     assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 2), permissions: undefined }), NONE);
     const lacking = { keyring: createKeyring(new Secret('o'.repeat(32)), []), check: () => undefined };
     assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 0), permissions: undefined }, lacking), NONE);
   });
 
-  it('takes a standby account with a later password for one of a backup', () => {
+  it('does not advance a record for a standby account with a later password', () => {
     const decision = decide(at(1), holding(1, 1), holding(2, 4));
     assert.ok(decision.action === 'advance' && decision.record.generation === 4);
   });
@@ -209,7 +209,7 @@ describe('decideRepair', () => {
     assert.deepEqual(decide(at(3), holding(1, 3), holding(2, 4)), NONE);
   });
 
-  it('moves the record forward where the active account has a later password', () => {
+  it('advances the record when the active account has a later password', () => {
     const record = at(3, { nextRotationMs: NOW - HOUR, expiresMs: NOW - HOUR });
     for (const [first, second, generation] of [
       [holding(1, 5), holding(2, 4), 5],
@@ -227,12 +227,12 @@ describe('decideRepair', () => {
       assert.deepEqual(active, { generation, secretId, promisedUntilMs: NOW + 2 * HOUR });
       assert.deepEqual(standby, { generation: generation - 1, secretId, promisedUntilMs: NOW + HOUR / 2 });
       assert.equal(next.nextRotationMs, NOW + HOUR);
-      assert.equal(next.expiresMs, NOW + 4 * HOUR, 'it is not ended by what an old record says');
+      assert.equal(next.expiresMs, NOW + 4 * HOUR, 'an old record does not expire it');
       assert.equal(next.incarnation, record.incarnation);
     }
   });
 
-  it('finds a later password made with another secret it has', () => {
+  it('finds a later password of another secret that it has', () => {
     const decision = decide(at(3, { nextSecretId: previous }), holding(1, 5), holding(2, 4, { secretId: previous }));
     assert.equal(decision.action, 'advance');
     if (decision.action !== 'advance') return;
@@ -242,14 +242,14 @@ describe('decideRepair', () => {
     );
   });
 
-  it('takes a password of another incarnation for one that somebody changed', () => {
+  it('treats a password of another incarnation as drift', () => {
     const active = holding(1, 5, { incarnation: 'other' });
     assert.deepEqual(decide(at(3), active, holding(2, 2)), differs(1, 'password'));
   });
 });
 
-describe('verified hashes', () => {
-  it('checks a hash once and anything that changed again, and forgets what is not asked for', () => {
+describe('createVerifiedHashes', () => {
+  it('checks a hash once and again after any change, and forgets what was not checked', () => {
     let checks = 0;
     const verified = createVerifiedHashes((record) => (slot, origin, user) => {
       checks += 1;

@@ -5,10 +5,10 @@ import { opens, setUpSite } from './reconcile-site.ts';
 
 const DAY_MS = 86_400_000;
 
-describe('reconcile-broker, of what a namespace leaves behind', function () {
+describe('the reconciliation of leftovers', function () {
   this.timeout(BROKER_START_MS);
 
-  it('touches nothing that only looks similar', async () => {
+  it('touches nothing with a similar name', async () => {
     const site = await setUpSite();
     const { namespace, config, inVhost } = site;
     const longer = `${namespace}-x`;
@@ -37,7 +37,7 @@ describe('reconcile-broker, of what a namespace leaves behind', function () {
       exchanges: ((await site.read(`/exchanges/${inVhost}`)) as { name: string }[]).map(({ name }) => name),
     });
     const before = await state();
-    // The shorter name becomes a tombstone with an account left, so that its things are deleted.
+    // The shorter name becomes a tombstone with an account left, so that its leftovers are deleted.
     const record = site.store.peek(namespace) ?? assert.fail();
     site.store.put({ ...record, state: 'deleted', deletedAtMs: Date.now() - DAY_MS, endReason: 'expired' });
     const { leftovers, unknown: found } = await site.reconcile();
@@ -53,23 +53,23 @@ describe('reconcile-broker, of what a namespace leaves behind', function () {
       before.permissions.filter(({ user }) => user !== site.user(1)),
     );
     assert.deepEqual([after.queues, after.exchanges], [before.queues, before.exchanges]);
-    const told = (): number => site.lines.filter((line) => line.includes('unknown_users')).length;
-    assert.equal(told(), 1);
+    const reported = (): number => site.lines.filter((line) => line.includes('unknown_users')).length;
+    assert.equal(reported(), 1);
     await site.reconcile();
-    assert.equal(told(), 1, 'what has not changed is not told again');
-    const buried = site.store.peek(namespace) ?? assert.fail();
-    site.store.put({ ...buried, deletedAtMs: Date.now() - DAY_MS });
-    assert.equal((await site.reconcile()).leftovers, 0, 'nothing that is there is its own');
+    assert.equal(reported(), 1, 'an unchanged set of unknown users is not reported again');
+    const tombstone = site.store.peek(namespace) ?? assert.fail();
+    site.store.put({ ...tombstone, deletedAtMs: Date.now() - DAY_MS });
+    assert.equal((await site.reconcile()).leftovers, 0, 'the remaining objects are not its own');
   });
 
-  it('removes what is left of a tombstone, and nothing of the incarnation after it', async () => {
+  it('deletes the leftovers of a tombstone, and nothing of the next incarnation', async () => {
     const site = await setUpSite();
     const { namespace, inVhost } = site;
     await site.claim();
     const queue = `/queues/${inVhost}/${encodeURIComponent(`queue/${namespace}/late`)}`;
     const exchange = `/exchanges/${inVhost}/${encodeURIComponent(`exchange/${namespace}/late`)}`;
     const record = site.store.peek(namespace) ?? assert.fail();
-    const gone = { ...record, state: 'deleted', endReason: 'released' } as const;
+    const tombstone = { ...record, state: 'deleted', endReason: 'released' } as const;
     for (const leave of [
       () => site.put(`/users/${site.user(2)}`, { password: 'late', tags: '' }),
       () => site.put(queue, {}),
@@ -77,12 +77,15 @@ describe('reconcile-broker, of what a namespace leaves behind', function () {
     ]) {
       await leave();
       const revision = (site.store.peek(namespace)?.revision ?? 0) + 1;
-      site.store.put({ ...gone, revision, deletedAtMs: Date.now() });
-      assert.equal((await site.reconcile()).leftovers, 0, 'a write may still be under way');
-      site.store.put({ ...gone, revision, deletedAtMs: Date.now() - DAY_MS });
+      site.store.put({ ...tombstone, revision, deletedAtMs: Date.now() });
+      assert.equal((await site.reconcile()).leftovers, 0, 'a late write may still arrive');
+      site.store.put({ ...tombstone, revision, deletedAtMs: Date.now() - DAY_MS });
       assert.equal((await site.reconcile()).leftovers, 1);
       assert.equal(site.store.peek(namespace)?.state, 'deleted');
-      assert.ok((site.store.peek(namespace)?.deletedAtMs ?? 0) > Date.now() - 60_000, 'its name is not free at once');
+      assert.ok(
+        (site.store.peek(namespace)?.deletedAtMs ?? 0) > Date.now() - 60_000,
+        'its name is not reusable immediately',
+      );
       assert.deepEqual([(await site.seen(1)).exists, (await site.seen(2)).exists], [false, false]);
       assert.equal((await manage(site.broker, 'GET', queue, undefined, [404])).status, 404);
       assert.equal((await manage(site.broker, 'GET', exchange, undefined, [404])).status, 404);
@@ -94,7 +97,7 @@ describe('reconcile-broker, of what a namespace leaves behind', function () {
     const { hash } = await site.seen(2);
     assert.equal((await site.reconcile()).leftovers, 0);
     assert.equal((await manage(site.broker, 'GET', queue)).status, 200);
-    assert.notEqual((await site.seen(2)).hash, hash, 'a standby account of a former incarnation opens nothing');
+    assert.notEqual((await site.seen(2)).hash, hash, 'a standby account of a former incarnation opens no connection');
     await opens(connectionString);
   });
 });

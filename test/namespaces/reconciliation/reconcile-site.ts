@@ -6,10 +6,10 @@ import { manage } from '../../support/broker.ts';
 import { unique } from '../../support/folders.ts';
 import { makeNamespaceRoom } from '../../support/namespace-room.ts';
 
-/** Nobody aborts it. */
+/** Never aborted. */
 export const never = new AbortController().signal;
 
-/** A broker with accounts of an installation, and the parts that compare them, without an agent. */
+/** A broker with accounts of an installation, and its reconciliation, without an agent. */
 export async function setUpSite(given: Partial<FileSettings> = {}) {
   const room = await makeNamespaceRoom(given);
   const { config, broker, store } = room;
@@ -38,7 +38,7 @@ export async function setUpSite(given: Partial<FileSettings> = {}) {
   };
   const user = (slot: 1 | 2, name = namespace): string => `${config.usernamePrefix}${name}-${slot}`;
   const read = async (path: string): Promise<unknown> => (await manage(broker, 'GET', path, undefined, [404])).body;
-  /** What there is of an account on the broker. */
+  /** An account on the broker. */
   const seen = async (slot: 1 | 2, name = namespace) => {
     const account = (await read(`/users/${user(slot, name)}`)) as { tags?: string[]; password_hash?: string };
     return {
@@ -73,7 +73,6 @@ export async function setUpSite(given: Partial<FileSettings> = {}) {
   };
 }
 
-/** What {@link setUpSite} prepares. */
 export type Site = Awaited<ReturnType<typeof setUpSite>>;
 
 /** Fails unless these credentials open a connection. */

@@ -5,7 +5,7 @@ import { BROKER_START_MS, manage, openConnection } from '../../support/broker.ts
 import { addCleanup } from '../../support/cleanup.ts';
 import { never, opens, setUpSite, type Site } from './reconcile-site.ts';
 
-/** What every account of a namespace should be. */
+/** The expected state of every account of a namespace. */
 function whole({ config, namespace }: Site, slot: { hash?: string | undefined }) {
   return {
     exists: true,
@@ -16,10 +16,10 @@ function whole({ config, namespace }: Site, slot: { hash?: string | undefined })
   };
 }
 
-describe('reconcile-broker', function () {
+describe('createReconcile', function () {
   this.timeout(BROKER_START_MS);
 
-  it('only lists when nothing is wrong', async () => {
+  it('only lists when there is no drift', async () => {
     const site = await setUpSite({ accountLimits: { 'max-channels': 50 } });
     await site.claim();
     await site.rotate();
@@ -94,7 +94,7 @@ describe('reconcile-broker', function () {
     },
   ];
   for (const { title, repaired, change } of changes) {
-    it(`puts ${title} right, of both accounts`, async () => {
+    it(`repairs ${title}, of both accounts`, async () => {
       const site = await setUpSite({ accountLimits: { 'max-channels': 50 } });
       const first = await site.claim();
       await site.rotate();
@@ -119,7 +119,7 @@ describe('reconcile-broker', function () {
     });
   }
 
-  it('leaves the password of a standby account alone once nobody is promised it', async () => {
+  it('leaves the password of a standby account alone once it is no longer promised', async () => {
     const site = await setUpSite();
     await site.claim();
     await site.rotate();
@@ -131,7 +131,7 @@ describe('reconcile-broker', function () {
     assert.equal((await site.seen(1)).hash, hash);
   });
 
-  it('brings a record from a backup up to the broker, and disturbs no credentials', async () => {
+  it('advances a record from a backup to the broker, and disturbs no credentials', async () => {
     const site = await setUpSite();
     await site.claim();
     const backup = site.store.peek(site.namespace) ?? assert.fail();
@@ -152,7 +152,7 @@ describe('reconcile-broker', function () {
     assert.ok(site.lines.some((line) => line.includes('record_advanced')));
   });
 
-  it('closes connections of accounts that are too old, and no others', async () => {
+  it('closes too old connections of accounts, and no others', async () => {
     const site = await setUpSite({ connectionMaxAgeSeconds: 3600 });
     const { connectionString } = await site.claim();
     const stranger = `${site.config.usernamePrefix}taskcluster-unknown-1`;
@@ -219,7 +219,7 @@ describe('reconcile-broker', function () {
     await opens((await site.claim()).connectionString);
   });
 
-  it('is not stopped by one namespace that cannot be repaired', async () => {
+  it('continues after a namespace that cannot be repaired', async () => {
     const site = await setUpSite();
     const broken = `${site.namespace}-a`;
     await site.claim(broken);
@@ -238,7 +238,7 @@ describe('reconcile-broker', function () {
   });
 });
 
-/** Waits until the listing of connections, which lags, has so many with the time they were opened. */
+/** Waits until the listing of connections, which lags, shows this many with the time they were opened. */
 async function untilListed(site: Site, count: number): Promise<void> {
   for (;;) {
     const listed = (await site.read(`/vhosts/${site.inVhost}/connections`)) as { connected_at?: number }[];

@@ -19,10 +19,10 @@ const AGENTS = 3;
 const ROTATIONS = 3;
 const SOON_MS = 1000;
 
-describe('rotation, repair and reconcile in a tight loop on three agents', function () {
+describe('rotation, repair and reconciliation in a tight loop on three agents', function () {
   this.timeout(BROKER_START_MS);
 
-  it('refuse no credentials before their reclaimAt, whoever changes the accounts', async () => {
+  it('refuse no credentials before their reclaimAt while another user changes the accounts', async () => {
     const { config, broker, names } = await makeInstallation({ settings: { rotationIntervalSeconds: 3 } });
     const vhost = encodeURIComponent(config.vhost);
     await manage(broker, 'PUT', `/exchanges/${vhost}/${encodeURIComponent(names.rpcExchange)}`, { type: 'direct' });
@@ -106,7 +106,7 @@ describe('rotation, repair and reconcile in a tight loop on three agents', funct
       });
     }
     assert.deepEqual(refused, []);
-    assert.deepEqual([...repaired], ['permissions'], 'nobody but rotations wrote a password');
+    assert.deepEqual([...repaired], ['permissions'], 'only rotations wrote passwords');
   });
 });
 

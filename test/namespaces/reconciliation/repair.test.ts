@@ -51,14 +51,14 @@ function setUp() {
 }
 
 describe('repair', () => {
-  it('leaves passwords to a revocation until its last comparison is done: that closes connections, too', async () => {
+  it('leaves passwords to a revocation until its recheck is done, which also closes connections', async () => {
     const { clock, store, steps, repair } = setUp();
     store.put(recordOf(clock.nowMs(), { recheckAtMs: clock.nowMs() + 1 }));
     assert.equal(await repair('taskcluster-x', never), false);
     assert.deepEqual(steps, ['finish taskcluster-x']);
   });
 
-  it('looks for leftovers of a tombstone only when no late write can arrive any more', async () => {
+  it('deletes leftovers of a tombstone only when no late write can arrive any more', async () => {
     const { clock, store, steps, repair } = setUp();
     store.put(recordOf(clock.nowMs(), { state: 'deleted', deletedAtMs: clock.nowMs() }));
     clock.advance(29_999);

@@ -11,7 +11,7 @@ import { makeNamespaceRoom } from '../../support/namespace-room.ts';
 const never = new AbortController().signal;
 setMaxListeners(0, never);
 
-/** An agent that serves a request, and another one that gets it again because the first died before it acknowledged it. */
+/** An agent that serves a request, and another one that gets it redelivered because the first died. */
 async function setUp() {
   const room = await makeNamespaceRoom({ rotationIntervalSeconds: 8 });
   const [first, second] = [room.addAgent(), room.addAgent()];
@@ -26,20 +26,20 @@ async function setUp() {
     acceptableUntilMs: Date.now() + 600_000,
     outcome: null,
   };
-  /** What each delivery finds of its signature. */
+  /** The stored use of the signature, as each delivery finds it. */
   const nonce = () => room.store.nonces.remember(entry);
-  /** Ends the incarnation that is there, and begins another one as soon as that may be. */
+  /** Deletes the present incarnation, and begins another one as soon as possible. */
   const liveAnew = async (): Promise<string> => {
     await first.delete([namespace], never);
-    const gone = room.store.peek(namespace) ?? assert.fail();
-    assert.equal(gone.state, 'deleted');
-    room.store.put({ ...gone, deletedAtMs: Date.now() - 60_000 });
+    const tombstone = room.store.peek(namespace) ?? assert.fail();
+    assert.equal(tombstone.state, 'deleted');
+    room.store.put({ ...tombstone, deletedAtMs: Date.now() - 60_000 });
     return (await second.claim(namespace)).connectionString;
   };
   return { ...room, first, second, namespace, nonce, liveAnew };
 }
 
-describe('a request that is delivered again', function () {
+describe('a redelivered request', function () {
   this.timeout(BROKER_START_MS);
 
   before('start the shared RabbitMQ', async () => void (await sharedBroker()));
@@ -82,7 +82,7 @@ describe('a request that is delivered again', function () {
     assert.deepEqual(await objectsOf(room, namespace), [`${room.config.usernamePrefix}${namespace}-1`]);
   });
 
-  it('refuses claims until the instant it named when another revocation of the same credentials was faster', async () => {
+  it('refuses claims until its own instant when another revocation of the same credentials was faster', async () => {
     const { first, second, namespace, store } = await setUp();
     const { incarnation, generation } = store.peek(namespace) ?? assert.fail();
     const untilMs = Date.now() + 600_000;
@@ -99,7 +99,7 @@ describe('a request that is delivered again', function () {
     await assert.rejects(second.claim(namespace), /is revoked until/);
   });
 
-  it('revokes nothing that was given out after another revocation came, though its agent died before it had looked', async () => {
+  it('revokes nothing that was handed out after another revocation, although its agent died before it read the record', async () => {
     const { first, second, namespace, store, nonce } = await setUp();
     const record = store.peek(namespace) ?? assert.fail();
     store.put({ ...record, createdMs: Date.now() - 600_000 });
@@ -114,7 +114,7 @@ describe('a request that is delivered again', function () {
     await (await connect(connectionString)).close();
   });
 
-  it('lets what a later revocation says of an ended namespace stand', async () => {
+  it('does not change what a later revocation wrote to a deleted namespace', async () => {
     const { first, second, namespace, store, nonce } = await setUp();
     const day = 86_400_000;
     const revoke = async (
@@ -135,7 +135,7 @@ describe('a request that is delivered again', function () {
     assert.equal(store.peek(namespace)?.state, 'deleted');
   });
 
-  it('says that no claims are refused when another revocation, and a rotation, came before it had its turn', async () => {
+  it('returns that no claims are refused after another revocation and a rotation came first', async () => {
     const { first, second, namespace, store } = await setUp();
     const { incarnation, generation } = store.peek(namespace) ?? assert.fail();
     const outcome = JSON.stringify({ incarnation, generation: generation + 2 });

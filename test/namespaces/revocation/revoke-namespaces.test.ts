@@ -7,7 +7,7 @@ import { recordOf } from '../../support/records.ts';
 
 const NAMES = Array.from({ length: 3000 }, (_, n) => `taskcluster-${String(n).padStart(4, '0')}`);
 
-/** Thousands of namespaces, and what was revoked of them. */
+/** Thousands of namespaces, and which of them were revoked. */
 function make(fails: (namespace: string) => boolean = () => false) {
   const revoked: string[] = [];
   const records: NamespaceRecord[] = NAMES.map((namespace) => recordOf(1, { namespace }));
@@ -40,27 +40,27 @@ function make(fails: (namespace: string) => boolean = () => false) {
 
 const never = new AbortController().signal;
 
-describe('revocation of everything', () => {
-  it('reaches each of thousands once', async () => {
+describe('the revocation of all namespaces', () => {
+  it('revokes each of thousands once', async () => {
     const { direct, options, revoked } = make();
     assert.equal(await direct.all(options, never), NAMES.length);
     assert.deepEqual(revoked.toSorted(), NAMES);
   });
 
-  it('reports one that fails and goes on', async () => {
+  it('reports one that fails and continues', async () => {
     const { direct, options, revoked, failed } = make((namespace) => namespace.endsWith('77'));
     assert.equal(await direct.all(options, never), NAMES.length - failed.length);
     assert.equal(failed.length, 30);
     assert.equal(revoked.length, NAMES.length - 30);
   });
 
-  it('gives up when nothing works', async () => {
+  it('stops when every revocation fails', async () => {
     const { direct, options, failed } = make(() => true);
     await assert.rejects(direct.all(options, never), /no taskcluster-/);
     assert.ok(failed.length < 200);
   });
 
-  it('broken off, is taken up after the last name that it told, and passes over none', async () => {
+  it('is resumed after the last name that it reported, and skips none', async () => {
     const breaking = new AbortController();
     const { direct, options, revoked, doneUpTo } = make((namespace) => {
       if (namespace.endsWith('1000')) breaking.abort(new Error('broken off'));

@@ -33,7 +33,7 @@ describe('a connection at the time of a revocation', function () {
     await sharedBroker();
   });
 
-  /** Has it revoked, and returns how agents are added whose clock says that the last comparison is due. */
+  /** Revokes it, and returns how to add agents by whose clock the recheck is due. */
   const revoke = async (site: Awaited<ReturnType<typeof setUp>>) => {
     const { agent, namespace } = site;
     const nonce = { key: 'key', outcome: null, firstSeenMs: Date.now() };
@@ -42,7 +42,7 @@ describe('a connection at the time of a revocation', function () {
     return (around?: Around) => site.addAgent({ clock, ...(around && { around }) });
   };
 
-  it('is closed when the revocation answers, of both accounts, and neither opens another', async () => {
+  it('is closed when the revocation answers, of both accounts, and neither account opens another', async () => {
     const site = await setUp();
     const { agent, namespace, store, config, connectionString } = site;
     const record = store.peek(namespace) ?? assert.fail();
@@ -59,12 +59,12 @@ describe('a connection at the time of a revocation', function () {
     }
   });
 
-  it('that has logged in opens after it, and is closed at the last comparison, however young it is', async () => {
+  it('that has logged in opens after it, and is closed by the recheck, however new it is', async () => {
     const site = await setUp();
     const { agent, namespace, connectionString, half, store, config } = site;
     const addLater = await revoke(site);
     await assert.rejects(connect(connectionString), /403/);
-    // RabbitMQ has looked at the password already.
+    // RabbitMQ has checked the password already.
     await half.open();
     const isClosed = half.frames.method(10, 50);
     const account = `${config.usernamePrefix}${namespace}-1`;
@@ -76,11 +76,11 @@ describe('a connection at the time of a revocation', function () {
     await later.revoker.finish(namespace, signal);
     await isClosed;
     assert.equal(store.peek(namespace)?.recheckAtMs, null);
-    const told = later.events.map(({ type, data }) => [type, data['account'], data['reason']]);
-    assert.deepEqual(told, [['connection.closed', account, 'revoked']]);
+    const reported = later.events.map(({ type, data }) => [type, data['account'], data['reason']]);
+    assert.deepEqual(reported, [['connection.closed', account, 'revoked']]);
   });
 
-  it('is closed once at the last comparison, whenever its client connects or claims again meanwhile', async () => {
+  it('is closed once by the recheck, whenever its client connects or claims again in between', async () => {
     const site = await setUp();
     const { agent, namespace, store } = site;
     const addLater = await revoke(site);
@@ -102,7 +102,7 @@ describe('a connection at the time of a revocation', function () {
     assert.equal(later.events.length, 1);
   });
 
-  it('is waited for by a comparison of its own, when one that began too early ends late enough', async () => {
+  it('gets a recheck of its own when one that began too early finishes late enough', async () => {
     const site = await setUp();
     const { agent, namespace, store } = site;
     await revoke(site);
@@ -123,13 +123,13 @@ describe('a connection at the time of a revocation', function () {
     assert.notEqual(store.peek(namespace)?.recheckAtMs, null);
   });
 
-  it('is waited for anew when the last comparison finds another password, before that is put right', async () => {
+  it('gets another recheck when the recheck finds a wrong password, before that is repaired', async () => {
     const site = await setUp();
     const { agent, namespace, connectionString, store, config, broker } = site;
     const addLater = await revoke(site);
     const account = `${config.usernamePrefix}${namespace}-1`;
     const { password } = new URL(connectionString);
-    // As by a write of before the revocation that arrived late.
+    // As by a late write from before the revocation.
     await manage(broker, 'PUT', `/users/${account}`, { password: decodeURIComponent(password), tags: '' });
     const half = await logInRaw(connectionString);
     addCleanup(() => void half.socket.destroy());
@@ -152,7 +152,7 @@ describe('a connection at the time of a revocation', function () {
     assert.equal(store.peek(namespace)?.recheckAtMs, null);
   });
 
-  it('is waited for anew, too, when another password is found and put right before the last comparison is due', async () => {
+  it('gets another recheck, too, when a wrong password is found and repaired before the recheck is due', async () => {
     const site = await setUp();
     const { namespace, connectionString, store, config, broker } = site;
     await revoke(site);
@@ -173,7 +173,7 @@ describe('a connection at the time of a revocation', function () {
     assert.ok((store.peek(namespace)?.recheckAtMs ?? 0) > dueMs);
   });
 
-  it('that has logged in does not open once its namespace has ended', async () => {
+  it('that has logged in does not open once its namespace is deleted', async () => {
     const { agent, namespace, half, store } = await setUp();
     const record = store.peek(namespace) ?? assert.fail();
     store.put({ ...record, state: 'expiring', endReason: 'expired' });
@@ -181,7 +181,7 @@ describe('a connection at the time of a revocation', function () {
     await assert.rejects(half.open());
   });
 
-  it('is left alone when it was opened while the revoking agent was stopped in the middle', async () => {
+  it('is left alone when it was opened while the revoking agent was suspended', async () => {
     const site = await setUp();
     const { namespace, store, agent } = site;
     let goOn = (): void => undefined;

@@ -13,19 +13,19 @@ function keyringOf(...ids: string[]) {
   return { currentSecretId: ids[0] ?? '', has: (id: string) => ids.includes(id) };
 }
 
-function decide(given: Partial<NamespaceRecord>, keyring = keyringOf('key'), nowMs = NOW) {
+function decide(given: Partial<NamespaceRecord>, keyring = keyringOf('secret-1'), nowMs = NOW) {
   return decideRotation(recordOf(NOW - HOUR, given), { nowMs, intervals, keyring });
 }
 
 describe('decideRotation', () => {
-  it('rotates the standby account when it is due, and not before', () => {
+  it('rotates the standby account when the rotation is due, and not before', () => {
     assert.deepEqual(decide({ nextRotationMs: NOW }), { action: 'rotate', slot: 2 });
     assert.deepEqual(decide({ nextRotationMs: NOW + 1 }), { action: 'wait', reason: 'early' });
     const second = { generation: 2, nextRotationMs: NOW };
     assert.deepEqual(decide({ ...second, slots: slotsOf(0, 0) }), { action: 'rotate', slot: 1 });
   });
 
-  it('never writes an account before all that was promised of it is over and no late write can come', () => {
+  it('never writes an account before its promises are over and no late write can arrive', () => {
     const slots = slotsOf(NOW, NOW - SETTLE + 1);
     assert.deepEqual(decide({ nextRotationMs: NOW - 5 * HOUR, slots }), { action: 'wait', reason: 'promised' });
     assert.deepEqual(decide({ nextRotationMs: NOW - 5 * HOUR, slots: slotsOf(NOW, NOW - SETTLE) }), {
@@ -35,56 +35,56 @@ describe('decideRotation', () => {
   });
 
   for (const state of ['provisioning', 'expiring', 'deleted'] as const) {
-    it(`leaves alone what is ${state}`, () => {
+    it(`does nothing in the state ${state}`, () => {
       assert.deepEqual(decide({ state, nextRotationMs: NOW - HOUR }), { action: 'wait', reason: 'state' });
     });
   }
 
-  it('waits for the end of a revocation, whose comparison may still write the account', () => {
+  it('waits until a revocation is finished, whose recheck may still write the account', () => {
     assert.deepEqual(decide({ recheckAtMs: 1, nextRotationMs: NOW - HOUR }), { action: 'wait', reason: 'state' });
   });
 
-  it('leaves it to the agents that have the next secret, and takes it over when nobody came for half an interval', () => {
+  it('leaves the rotation to agents that have the next secret, and takes it over after half an interval', () => {
     const foreign = { nextSecretId: 'theirs', nextRotationMs: NOW };
     assert.deepEqual(decide(foreign), { action: 'wait', reason: 'foreign' });
-    const late = decide(foreign, keyringOf('key'), NOW + HOUR / 2);
+    const late = decide(foreign, keyringOf('secret-1'), NOW + HOUR / 2);
     assert.ok(late.action === 'replace-secret');
-    assert.equal(late.record.nextSecretId, 'key');
+    assert.equal(late.record.nextSecretId, 'secret-1');
     assert.equal(late.record.generation, 1);
-    // Whoever has their secret after all may be about to write.
+    // An agent that has the secret after all may be about to write.
     assert.equal(late.record.nextRotationMs, NOW + HOUR / 2 + SETTLE);
   });
 
-  it('rotates early what it cannot hand out any more', () => {
+  it('rotates early when it cannot hand out the active account', () => {
     const lost = { slots: slotsOf(NOW, 0, 'lost'), nextRotationMs: NOW + HOUR / 2 };
     assert.deepEqual(decide(lost), { action: 'rotate', slot: 2 });
     assert.deepEqual(decide({ ...lost, nextSecretId: 'lost' }), { action: 'wait', reason: 'early' });
   });
 });
 
-describe('rotated', () => {
-  it('makes the standby account the active one and fixes the secret of the one after it', () => {
-    const context = { nowMs: NOW, intervals, keyring: keyringOf('new', 'key') };
-    const record = recordOf(NOW - HOUR, { revision: 5, nextSecretId: 'key' });
+describe('afterRotation', () => {
+  it('makes the standby account the active one and sets the next secret', () => {
+    const context = { nowMs: NOW, intervals, keyring: keyringOf('new', 'secret-1') };
+    const record = recordOf(NOW - HOUR, { revision: 5, nextSecretId: 'secret-1' });
     const next = afterRotation(record, context, () => 0.5);
     assert.equal(next.generation, 2);
     assert.equal(next.revision, 6);
-    assert.deepEqual(next.slots[0], record.slots[0], 'what was handed out stays');
-    assert.deepEqual(next.slots[1], { generation: 2, secretId: 'key', promisedUntilMs: 0 });
+    assert.deepEqual(next.slots[0], record.slots[0], 'the handed out account stays');
+    assert.deepEqual(next.slots[1], { generation: 2, secretId: 'secret-1', promisedUntilMs: 0 });
     assert.equal(next.nextSecretId, 'new');
     assert.equal(next.nextRotationMs, NOW + HOUR * 1.05);
   });
 
-  it('makes up for hours once', () => {
+  it('counts the next rotation from now when it is hours late', () => {
     const record = recordOf(NOW - 9 * HOUR, { nextRotationMs: NOW - 8 * HOUR });
-    const context = { nowMs: NOW, intervals, keyring: keyringOf('key') };
+    const context = { nowMs: NOW, intervals, keyring: keyringOf('secret-1') };
     assert.ok(afterRotation(record, context, () => 0).nextRotationMs >= NOW + HOUR);
   });
 });
 
-function slotsOf(first: number, second: number, secretId = 'key'): NamespaceRecord['slots'] {
+function slotsOf(first: number, second: number, secretId = 'secret-1'): NamespaceRecord['slots'] {
   return [
     { generation: 1, secretId, promisedUntilMs: first },
-    { generation: 2, secretId: 'key', promisedUntilMs: second },
+    { generation: 2, secretId: 'secret-1', promisedUntilMs: second },
   ];
 }
