@@ -11,7 +11,7 @@ import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { createNamespaces } from '../namespaces/namespaces.ts';
 import { createReporters } from './reporters.ts';
-import { operatorRecord } from '../audit/operator-records.ts';
+import { makeOperatorRecord } from '../audit/operator-audit.ts';
 
 /** Revokes at the store and the broker of an installation, without a request. */
 export interface DirectRevoker extends RevokeDirectly {
@@ -70,7 +70,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
       },
       async record(namespace, untilMs) {
         const details = untilMs === undefined ? {} : { revokedUntil: formatInstant(untilMs) };
-        await opened.audit.append([operatorRecord({ action: 'revocation', namespace, reason, details })]);
+        await opened.audit.append([makeOperatorRecord({ action: 'revocation', namespace, reason, details })]);
       },
       close,
     };

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import type { AuditRecord, AuditStore } from '../store/audit-records.ts';
 import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { backoffMs } from '../util/retry.ts';
-import type { AuditRecord, AuditStore } from '../store/audit-records.ts';
 
-/** What there is to say of a decision; what is left out: an agent by itself, `done`, and nothing. */
+/** A decision to record. Fields that are left out stand for: this agent, `done`, and nothing. */
 export type AuditEntry = Pick<AuditRecord, 'action' | 'reason'> &
   Partial<Omit<AuditRecord, 'id' | 'atMs' | 'instance' | 'action' | 'reason'>>;
 
-/** The record of `entry`, as `instance` writes it down now. */
+/** The record of `entry`, written by `instance` at `nowMs`. */
 export function makeAuditRecord(entry: AuditEntry, instance: string, nowMs: number): AuditRecord {
   return {
     actor: 'agent',
@@ -27,55 +27,51 @@ export function makeAuditRecord(entry: AuditEntry, instance: string, nowMs: numb
   };
 }
 
-/** Writes down what was done. */
+/** The audit of one agent. */
 export interface Audit {
-  /**
-   * Writes it into the log at once and into the store in the background: it is told of after the fact and never holds it
-   * up. It does not throw.
-   */
+  /** Writes a record to the log immediately and to the store in the background. It does not throw and delays no work. */
   record(entry: AuditEntry): void;
-  /** Writes what still waits into the store, and ends; what cannot be written is said. */
+  /** Writes the waiting records to the store; logs how many it could not write. */
   close(): Promise<void>;
 }
 
-/** What {@link createAudit} works with. */
-export interface AuditParts {
+/** What {@link createAudit} uses. */
+export interface AuditOptions {
   readonly store: Pick<AuditStore, 'append'>;
   readonly log: Log;
   readonly clock: Clock;
   /** Which of the agents with this id it is. */
   readonly instance: string;
-  /** How long records are gathered before they are written, in ms; 1000 when absent. */
-  readonly gatherMs?: number;
+  /** How long records are collected before they are written, in ms; 1000 when absent. */
+  readonly windowMs?: number;
 }
 
-const GATHER_MS = 1_000;
-/** Records that go to the store in one call. */
-const WRITTEN_AT_ONCE = 500;
-/** Records that wait while the store is down; of more the oldest are in the log alone. */
-const MOST_WAITING = 10_000;
-/** The longest pause between two tries to write, in ms. */
-const LONGEST_PAUSE_MS = 30_000;
+const WINDOW_MS = 1_000;
+const BATCH_SIZE = 500;
+/** The records that wait while the store is down. Beyond that, the oldest are only in the log. */
+const MAX_WAITING = 10_000;
+/** The longest pause after a failed write, in ms. */
+const MAX_PAUSE_MS = 30_000;
 
-/** For work that has no effect, or is written down by whoever asked for it. */
+/** For work without an effect, or whose caller records it. */
 export const noAudit: Pick<Audit, 'record'> = { record: () => undefined };
 
-/** The audit of one agent. */
-export function createAudit(parts: AuditParts): Audit {
-  const { store, log, clock, instance, gatherMs = GATHER_MS } = parts;
-  // Whoever wants fewer lines in the log does not mean these.
-  const line = log.child({ name: 'audit' }, { level: log.level === 'silent' ? 'silent' : 'info' });
-  /** In the order in which they came. */
-  const waiting = new BoundedMap<string, AuditRecord>({ maxSize: MOST_WAITING });
+/** Creates the audit of one agent. */
+export function createAudit(options: AuditOptions): Audit {
+  const { store, log, clock, instance, windowMs = WINDOW_MS } = options;
+  // A higher log level does not silence the audit.
+  const auditLog = log.child({ name: 'audit' }, { level: log.level === 'silent' ? 'silent' : 'info' });
+  /** Not in the store yet, from the oldest on. */
+  const waiting = new BoundedMap<string, AuditRecord>({ maxSize: MAX_WAITING });
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<boolean> | undefined;
   let failures = 0;
-  let lost = 0;
+  let dropped = 0;
 
-  /** Writes until nothing waits; false when the store does not take it. */
+  /** Writes until no record waits; false when the store fails. */
   const writeAll = async (): Promise<boolean> => {
     while (waiting.size > 0) {
-      const batch = [...waiting.values()].slice(0, WRITTEN_AT_ONCE);
+      const batch = [...waiting.values()].slice(0, BATCH_SIZE);
       try {
         await store.append(batch);
       } catch (error) {
@@ -89,10 +85,10 @@ export function createAudit(parts: AuditParts): Audit {
       }
       for (const { id } of batch) waiting.delete(id);
     }
-    if (failures + lost > 0)
-      log.info({ code: 'audit_store_recovered', lost }, 'audit records are written to the store again');
+    if (failures + dropped > 0)
+      log.info({ code: 'audit_store_recovered', lost: dropped }, 'audit records are written to the store again');
     failures = 0;
-    lost = 0;
+    dropped = 0;
     return true;
   };
   const write = async (): Promise<boolean> => {
@@ -102,20 +98,19 @@ export function createAudit(parts: AuditParts): Audit {
     return await writing;
   };
   const writeSoon = (): void => {
-    // A failing store is tried less and less often.
     timer ??= setTimeout(
       () => void write().then((isDone) => (isDone ? undefined : writeSoon())),
-      backoffMs(failures + 1, { firstMs: gatherMs, maxMs: LONGEST_PAUSE_MS }),
+      backoffMs(failures + 1, { firstMs: windowMs, maxMs: MAX_PAUSE_MS }),
     ).unref();
   };
 
   return {
     record(entry) {
       const record = makeAuditRecord(entry, instance, clock.nowMs());
-      line.info({ code: 'audit', ...tellable(record) }, record.action);
-      if (waiting.size === MOST_WAITING) {
-        lost += 1;
-        if (lost === 1)
+      auditLog.info({ code: 'audit', ...logFieldsOf(record) }, record.action);
+      if (waiting.size === MAX_WAITING) {
+        dropped += 1;
+        if (dropped === 1)
           log.error(
             { code: 'audit_records_dropped' },
             'the store was unavailable for too long; the oldest audit records are only in the log',
@@ -125,20 +120,20 @@ export function createAudit(parts: AuditParts): Audit {
       writeSoon();
     },
     async close() {
-      // One that is under way may have begun before the latest record.
+      // A write in progress may have started before the latest record.
       while (waiting.size > 0 && (await write()));
       clearTimeout(timer);
-      if (waiting.size + lost === 0) return;
+      if (waiting.size + dropped === 0) return;
       log.error(
-        { code: 'audit_records_unwritten', records: waiting.size + lost },
+        { code: 'audit_records_unwritten', records: waiting.size + dropped },
         'stopped with unwritten audit records; they are only in the log',
       );
     },
   };
 }
 
-/** What the line of the log says: its time is that of the record, and what is empty is left out. */
-function tellable({ details, ...record }: AuditRecord): object {
-  const said = Object.entries(record).filter(([name, value]) => name !== 'atMs' && value !== null);
-  return { ...Object.fromEntries(said), ...(Object.keys(details).length > 0 ? { details } : {}) };
+/** A log line has its own time, and leaves out what is empty. */
+function logFieldsOf({ details, ...record }: AuditRecord): object {
+  const present = Object.entries(record).filter(([name, value]) => name !== 'atMs' && value !== null);
+  return { ...Object.fromEntries(present), ...(Object.keys(details).length > 0 ? { details } : {}) };
 }

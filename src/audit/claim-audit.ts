@@ -1,18 +1,17 @@
 import { hash } from 'node:crypto';
-import { BoundedMap } from '../util/bounded-map.ts';
-import type { Clock } from '../util/clock.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
+import { BoundedMap } from '../util/bounded-map.ts';
+import type { Clock } from '../util/clock.ts';
 import type { Audit } from './audit.ts';
-import type { Requester } from '../requests/method.ts';
 
-/** A holder renews every hour or so; once a day says that it is still the one. */
+/** A holder renews every hour or so; one record a day shows that it still does. */
 const RENEWAL_EVERY_SECONDS = 24 * 60 * 60;
 
-/** Holders that are remembered: two megabytes. One that is forgotten is written down once more. */
-const MOST_HOLDERS = 20_000;
+/** The holders that are remembered, in two megabytes. The renewals of a forgotten one are recorded once more. */
+const MAX_HOLDERS = 20_000;
 
-/** A claim that was served, as far as the audit is about it. */
+/** The outcome of a claim, as far as the audit uses it. */
 export interface AuditedClaim {
   readonly record: NamespaceRecord;
   readonly reclaimAtMs: number;
@@ -21,27 +20,36 @@ export interface AuditedClaim {
   readonly isNewContact: boolean;
 }
 
-/** What {@link createClaimAudit} works with. */
-export interface ClaimAuditParts {
-  readonly audit: Pick<Audit, 'record'>;
-  readonly clock: Clock;
+interface ClaimRequester {
+  readonly clientId: string;
+  readonly userId: string | undefined;
+  readonly correlationId: string;
 }
 
 /**
- * Makes the function that writes claims down: each first one and each that changes the contact, and of all others one a
- * day for each client and user that hold the namespace. Renewals are by far the most of what an agent does; each of them
- * is a line in the log as a request.
+ * Returns a function that records claims: each first claim, each that changes the contact, and of the rest one a day for each
+ * client and user that hold a namespace. Renewals are by far the most of what an agent does, and each is in the log anyway.
  */
-export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: AuditedClaim, asked: Requester) => void {
-  /** When each holder was written down, the latest last. Digests and whole seconds take half the memory of what they stand for. */
-  const holders = new BoundedMap<string, number>({ maxSize: MOST_HOLDERS });
-  return ({ record, reclaimAtMs, isNew, isNewHolder, isNewContact }, { clientId, userId, correlationId }) => {
-    const holder = JSON.stringify([record.namespace, record.incarnation, clientId, userId]);
-    const key = hash('sha256', holder, 'base64url');
+export function createClaimAudit({
+  audit,
+  clock,
+}: {
+  readonly audit: Pick<Audit, 'record'>;
+  readonly clock: Clock;
+}): (claim: AuditedClaim, requester: ClaimRequester) => void {
+  /** When each holder was last recorded. Digests and whole seconds take half the memory of what they stand for. */
+  const holders = new BoundedMap<string, number>({ maxSize: MAX_HOLDERS });
+  return (claim, { clientId, userId, correlationId }) => {
+    const { record, reclaimAtMs, isNew, isNewContact } = claim;
+    const holder = hash(
+      'sha256',
+      JSON.stringify([record.namespace, record.incarnation, clientId, userId]),
+      'base64url',
+    );
     const nowSeconds = Math.floor(clock.monotonicMs() / 1000);
-    const isKnown = (holders.get(key) ?? -Infinity) + RENEWAL_EVERY_SECONDS > nowSeconds;
-    if (isKnown && !isNew && !isNewContact) return;
-    holders.set(key, nowSeconds);
+    const isRecent = (holders.get(holder) ?? -Infinity) + RENEWAL_EVERY_SECONDS > nowSeconds;
+    if (isRecent && !isNew && !isNewContact) return;
+    holders.set(holder, nowSeconds);
     audit.record({
       action: 'claim',
       actor: 'client',
@@ -49,14 +57,14 @@ export function createClaimAudit({ audit, clock }: ClaimAuditParts): (claim: Aud
       userId: userId ?? null,
       namespace: record.namespace,
       requestId: correlationId,
-      reason: isNew
-        ? 'first claim'
-        : isNewContact
-          ? 'claim with another contact'
-          : isNewHolder
-            ? 'claim by another client than before'
-            : 'renewal, written down once a day',
+      reason: reasonOf(claim),
       details: { expires: formatInstant(record.expiresMs), reclaimAt: formatInstant(reclaimAtMs) },
     });
   };
+}
+
+function reasonOf({ isNew, isNewContact, isNewHolder }: AuditedClaim): string {
+  if (isNew) return 'first claim';
+  if (isNewContact) return 'contact changed';
+  return isNewHolder ? 'claimed by another client' : 'renewal, recorded once a day';
 }

@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
-import type { Audit } from './audit.ts';
 import { VERSION } from '../version.ts';
+import type { Audit } from './audit.ts';
 
-/** Texts that are no secret and hold none; of all others, those to come included, nothing is told. */
-const TOLD_TEXTS: ReadonlySet<string> = new Set([
+/** Allow-list of string settings that are safe to audit; new settings are excluded by default. */
+const SAFE_STRINGS: ReadonlySet<string> = new Set([
   'id',
   'audience',
   'namespacePrefix',
@@ -15,25 +15,29 @@ const TOLD_TEXTS: ReadonlySet<string> = new Set([
   'taskclusterClientId',
 ]);
 
-/** Writes down with which configuration an agent started. */
+/** Records the configuration with which an agent started. */
 export function auditConfiguration(audit: Pick<Audit, 'record'>, config: Config): void {
-  audit.record({ action: 'configuration', reason: 'an agent started', details: auditableSettings(config) });
+  audit.record({ action: 'configuration', reason: 'agent started', details: auditableSettings(config) });
 }
 
-/** The settings that may be told to whoever may read the audit: numbers, switches, names, limits and patterns. */
+/** The settings without secrets: numbers, switches, names, limits and patterns. */
 export function auditableSettings(config: Config): Record<string, string | number | boolean | null> {
-  const told: Record<string, string | number | boolean | null> = { version: VERSION };
-  for (const [name, value] of Object.entries(config) as [string, unknown][]) {
-    if (typeof value === 'number' || typeof value === 'boolean') told[name] = value;
-    if (typeof value === 'string' && TOLD_TEXTS.has(name)) told[name] = value;
-  }
-  told['broker'] = new URL(config.rabbitmqUrl.reveal()).host;
-  // No URL to `URL`: a replica set has several hosts with ports.
-  told['store'] = config.storeUrl.reveal().split(':', 1)[0] ?? '';
-  told['accountLimits'] = JSON.stringify(config.accountLimits);
-  told['claimantLimits'] = JSON.stringify(config.claimantLimits);
-  told['exemptQueues'] = JSON.stringify(config.exemptQueues.map(({ source }) => source));
-  told['claimant'] = config.claimantPassword !== undefined;
-  told['mail'] = config.taskclusterClientId !== null && config.taskclusterAccessToken !== undefined;
-  return told;
+  const plain = Object.entries(config as object).filter(
+    (entry): entry is [string, string | number | boolean] =>
+      typeof entry[1] === 'number' ||
+      typeof entry[1] === 'boolean' ||
+      (typeof entry[1] === 'string' && SAFE_STRINGS.has(entry[0])),
+  );
+  return {
+    version: VERSION,
+    ...Object.fromEntries(plain),
+    broker: new URL(config.rabbitmqUrl.reveal()).host,
+    // Not parseable by `URL`: the URL of a replica set lists several hosts.
+    store: config.storeUrl.reveal().split(':', 1)[0] ?? '',
+    accountLimits: JSON.stringify(config.accountLimits),
+    claimantLimits: JSON.stringify(config.claimantLimits),
+    exemptQueues: JSON.stringify(config.exemptQueues.map(({ source }) => source)),
+    claimant: config.claimantPassword !== undefined,
+    mail: config.taskclusterClientId !== null && config.taskclusterAccessToken !== undefined,
+  };
 }

@@ -11,7 +11,6 @@ import { createCachedCounts } from './cached-counts.ts';
 import type { Health, PartName } from './health.ts';
 import { measure, type OnMeasured } from './measure.ts';
 import type { Metrics } from './metrics.ts';
-import type { Observation, WatchedAlarms } from './observation.ts';
 import { type Reachability, watchReachability } from './reachability.ts';
 
 /** `timeoutMs` is as long as a call of the store or of the management API may take. */
@@ -25,16 +24,20 @@ interface MeasuredPartsOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly health: Pick<Health, 'watch'>;
-  /** Undefined until they are watched. */
-  readonly alarms: () => Pick<WatchedAlarms, 'refresh'> | undefined;
+  /** The alarms of the broker, once they are watched: the probe of the management API lists them. */
+  readonly alarms: () => { refresh(): Promise<void> } | undefined;
 }
 
-type MeasuredParts = Pick<Observation, 'measureManagement' | 'measureStore' | 'measureAuthenticator'> & {
+/** Each function returns the same part with its calls measured, and probes it from then on. */
+export interface MeasuredParts {
+  readonly measureManagement: (management: Management) => Management;
+  readonly measureStore: (store: Store) => Store;
+  readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
   /** Counts what the store holds, as far as the latest counts are too old. */
   readonly refreshCounts: () => Promise<void>;
   /** Stops all probes. */
   readonly close: () => void;
-};
+}
 
 /** Measures and probes what the agent depends on: the management API, the store and Taskcluster's auth service. */
 export function createMeasuredParts({ id, clock, metrics, health, alarms }: MeasuredPartsOptions): MeasuredParts {

@@ -1,11 +1,8 @@
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
-import type { Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import type { EventType } from '../contract/event-types.ts';
 import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
 import type { SchedulerObserver } from '../jobs/scheduler-observer.ts';
-import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
-import type { Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { VERSION } from '../version.ts';
@@ -13,7 +10,7 @@ import { createCoalesced } from './coalesced.ts';
 import { createHealth, createSchedulerHealth, type HealthCheck, type PartName } from './health.ts';
 import { createHttpServer, json } from './http-server.ts';
 import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from './measure.ts';
-import { createMeasuredParts } from './measured-parts.ts';
+import { createMeasuredParts, type MeasuredParts } from './measured-parts.ts';
 import type { Metrics } from './metrics.ts';
 
 /** What an {@link Observation} is about. */
@@ -31,11 +28,8 @@ export interface WatchedAlarms {
   refresh(): Promise<void>;
 }
 
-/**
- * Health and metrics of one agent. Each part that can fail passes through here once: `measure…` returns the same part with
- * its calls measured, and probes it from then on.
- */
-export interface Observation {
+/** Health and metrics of one agent. Each part that can fail passes through here once, to be measured and probed. */
+export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'close'> {
   /** The port of the HTTP server, once it listens; undefined without one. */
   readonly port: number | undefined;
   /**
@@ -44,9 +38,6 @@ export interface Observation {
    * @throws AgentError `ConfigurationFault` when the port cannot be listened on.
    */
   readonly start: () => Promise<void>;
-  readonly measureManagement: (management: Management) => Management;
-  readonly measureStore: (store: Store) => Store;
-  readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
   readonly measureRecurringJobs: (jobs: readonly RecurringJob[]) => readonly RecurringJob[];
   readonly measureTriggeredJobs: (jobs: readonly TriggeredJob[]) => readonly TriggeredJob[];
   readonly schedulerObserver: SchedulerObserver;

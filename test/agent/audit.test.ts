@@ -56,7 +56,7 @@ describe('the audit', () => {
       assert.ok(found !== undefined, `${action} ${reason ?? ''} is not in\n${JSON.stringify(ofNamespace, null, 1)}`);
       return found;
     };
-    for (const record of [find('claim', 'first claim'), find('claim', 'claim with another contact'), find('release')]) {
+    for (const record of [find('claim', 'first claim'), find('claim', 'contact changed'), find('release')]) {
       assert.deepEqual([record.actor, record.actorName, record.outcome], ['client', TEAM, 'done']);
       assert.match(String(record.requestId), /\S/);
       assert.ok(linesWith(installation.log, 'request_served', { correlationId: record.requestId }).length > 0);

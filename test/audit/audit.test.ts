@@ -12,16 +12,16 @@ import { createMemoryStore } from '../support/memory-store.ts';
 interface Scene {
   readonly audit: Audit;
   readonly lines: Record<string, unknown>[];
-  /** What the store holds. */
-  readonly kept: () => Promise<AuditRecord[]>;
-  /** How many records each call had. */
+  /** The records in the store. */
+  readonly stored: () => Promise<AuditRecord[]>;
+  /** The number of records of each call of the store. */
   readonly calls: number[];
-  /** Emits `call` after each of them. */
+  /** Emits `call` after each call of the store. */
   readonly store: EventEmitter;
   isDown: boolean;
 }
 
-function setUp(options: { logLevel?: FileSettings['logLevel']; gatherMs?: number } = {}): Scene {
+function setUp(options: { logLevel?: FileSettings['logLevel']; windowMs?: number } = {}): Scene {
   const { audit: store } = createMemoryStore();
   const lines: Scene['lines'] = [];
   const log = createLog(
@@ -29,25 +29,25 @@ function setUp(options: { logLevel?: FileSettings['logLevel']; gatherMs?: number
     { write: (line: string) => void lines.push(JSON.parse(line)) },
   );
   const calls: number[] = [];
-  const told = new EventEmitter();
+  const storeEvents = new EventEmitter();
   const append: AuditStore['append'] = async (records) => {
     calls.push(records.length);
     try {
       if (scene.isDown) throw new AgentError('StoreUnavailable', 'The store is down.');
       await store.append(records);
     } finally {
-      setImmediate(() => told.emit('call'));
+      setImmediate(() => storeEvents.emit('call'));
     }
   };
-  const gathering = options.gatherMs === undefined ? {} : { gatherMs: options.gatherMs };
-  const audit = createAudit({ store: { append }, log, clock: createManualClock(), instance: 'host-1', ...gathering });
+  const window = options.windowMs === undefined ? {} : { windowMs: options.windowMs };
+  const audit = createAudit({ store: { append }, log, clock: createManualClock(), instance: 'host-1', ...window });
   const scene: Scene = {
     audit,
     lines,
     calls,
-    store: told,
+    store: storeEvents,
     isDown: false,
-    kept: () => store.list({ limit: 20_000 }),
+    stored: () => store.list({ limit: 20_000 }),
   };
   addCleanup(async () => {
     scene.isDown = false;
@@ -57,13 +57,13 @@ function setUp(options: { logLevel?: FileSettings['logLevel']; gatherMs?: number
 }
 
 describe('the audit of an agent', () => {
-  it('is a line in the log at once, and a record in the store soon', async () => {
-    const { audit, lines, kept, store } = setUp({ gatherMs: 1 });
+  it('writes a record to the log immediately and to the store soon', async () => {
+    const { audit, lines, stored, store } = setUp({ windowMs: 1 });
     audit.record({ action: 'deletion', namespace: 'taskcluster-x', reason: 'expired', details: { queues: 2 } });
     const [line] = lines;
-    const { time, pid, id, ...said } = line ?? {};
+    const { time, pid, id, ...fields } = line ?? {};
     assert.ok(typeof time === 'string' && typeof pid === 'number' && typeof id === 'string');
-    assert.deepEqual(said, {
+    assert.deepEqual(fields, {
       level: 'info',
       agent: 'test',
       name: 'audit',
@@ -79,7 +79,7 @@ describe('the audit of an agent', () => {
       details: { queues: 2 },
     });
     await once(store, 'call');
-    assert.deepEqual(await kept(), [
+    assert.deepEqual(await stored(), [
       {
         id,
         atMs: createManualClock().nowMs(),
@@ -98,32 +98,32 @@ describe('the audit of an agent', () => {
     ]);
   });
 
-  it('is in the log whatever its level, unless that is silent', async () => {
+  it('writes to the log at every log level but silent', async () => {
     for (const logLevel of ['trace', 'error'] as const) {
       const { audit, lines } = setUp({ logLevel });
       audit.record({ action: 'claim', reason: 'first claim' });
       assert.equal(lines.length, 1, logLevel);
     }
-    const { audit, lines, kept } = setUp({ logLevel: 'silent' });
+    const { audit, lines, stored } = setUp({ logLevel: 'silent' });
     audit.record({ action: 'claim', reason: 'first claim' });
     await audit.close();
-    assert.deepEqual([lines.length, (await kept()).length], [0, 1]);
+    assert.deepEqual([lines.length, (await stored()).length], [0, 1]);
   });
 
-  it('goes into the store many records at a time, and all of them before the agent ends', async () => {
-    const { audit, kept, calls } = setUp();
+  it('writes records to the store in batches, and all of them before it is closed', async () => {
+    const { audit, stored, calls } = setUp();
     for (let count = 0; count < 1_200; count += 1) audit.record({ action: 'rotation', reason: String(count) });
     assert.deepEqual(calls, []);
     const closing = audit.close();
     audit.record({ action: 'rotation', reason: 'late' });
     await closing;
     assert.deepEqual(calls, [500, 500, 201]);
-    assert.equal((await kept()).length, 1_201);
+    assert.equal((await stored()).length, 1_201);
   });
 
-  it('waits while the store is down, says so once, and is written when it is back', async () => {
-    const scene = setUp({ gatherMs: 1 });
-    const { audit, lines, kept, store, calls } = scene;
+  it('keeps records while the store is down, logs that once, and writes them when it is back', async () => {
+    const scene = setUp({ windowMs: 1 });
+    const { audit, lines, stored, store, calls } = scene;
     scene.isDown = true;
     audit.record({ action: 'claim', reason: 'first claim' });
     while (calls.length < 3) await once(store, 'call');
@@ -131,7 +131,7 @@ describe('the audit of an agent', () => {
     assert.equal(warnings().length, 1);
     audit.record({ action: 'claim', reason: 'second' });
     scene.isDown = false;
-    while ((await kept()).length < 2) await once(store, 'call');
+    while ((await stored()).length < 2) await once(store, 'call');
     assert.equal(warnings().length, 1);
     assert.ok(lines.some(({ code }) => code === 'audit_store_recovered'));
     scene.isDown = true;
@@ -139,21 +139,21 @@ describe('the audit of an agent', () => {
     while (warnings().length < 2) await once(store, 'call');
   });
 
-  it('keeps only so many while the store is down, and says that the oldest are lost to it', async () => {
+  it('keeps at most 10,000 records while the store is down, and logs that it dropped the oldest', async () => {
     const scene = setUp();
-    const { audit, lines, kept } = scene;
+    const { audit, lines, stored } = scene;
     scene.isDown = true;
     for (let count = 0; count < 10_003; count += 1) audit.record({ action: 'claim', reason: String(count) });
     assert.equal(lines.filter(({ level }) => level === 'error').length, 1);
     scene.isDown = false;
     await audit.close();
-    const reasons = (await kept()).map(({ reason }) => Number(reason));
+    const reasons = (await stored()).map(({ reason }) => Number(reason));
     assert.equal(reasons.length, 10_000);
     assert.equal(Math.min(...reasons), 3);
     assert.ok(lines.some(({ code, lost }) => code === 'audit_store_recovered' && lost === 3));
   });
 
-  it('says at the end what the store did not take, and ends all the same', async () => {
+  it('logs when it is closed how many records the store did not take', async () => {
     const scene = setUp();
     const { audit, lines } = scene;
     scene.isDown = true;

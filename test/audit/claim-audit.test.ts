@@ -10,8 +10,8 @@ const DAY_MS = 86_400_000;
 function setUp() {
   const clock = createManualClock();
   const entries: AuditEntry[] = [];
-  const write = createClaimAudit({ audit: { record: (entry) => void entries.push(entry) }, clock });
-  const claim = (clientId: string, news: Partial<ClaimResult> = {}, namespace = 'taskcluster-x'): void => {
+  const auditClaim = createClaimAudit({ audit: { record: (entry) => void entries.push(entry) }, clock });
+  const claim = (clientId: string, changes: Partial<ClaimResult> = {}, namespace = 'taskcluster-x'): void => {
     const result = {
       record: recordOf(clock.nowMs(), { namespace, contact: 'owner@example.org' }),
       reclaimAtMs: clock.nowMs() + 1000,
@@ -19,16 +19,16 @@ function setUp() {
       isNew: false,
       isNewHolder: false,
       isNewContact: false,
-      ...news,
+      ...changes,
     };
-    write(result, { clientId, userId: 'user-1', correlationId: `c-${entries.length}` });
+    auditClaim(result, { clientId, userId: 'user-1', correlationId: `c-${entries.length}` });
   };
   const reasons = (): string[] => entries.splice(0).map(({ reason }) => reason);
   return { clock, entries, claim, reasons };
 }
 
 describe('the audit of claims', () => {
-  it('says who claimed what by which request, and neither credentials nor contact', () => {
+  it('records who claimed what by which request, without credentials and contact', () => {
     const { entries, claim } = setUp();
     claim('project/x', { isNew: true, isNewHolder: true });
     assert.deepEqual(entries, [
@@ -45,21 +45,16 @@ describe('the audit of claims', () => {
     ]);
   });
 
-  it('has each first claim and each change of the contact', () => {
+  it('records each first claim and each change of the contact', () => {
     const { claim, reasons } = setUp();
     for (let count = 0; count < 2; count += 1) {
       claim('project/x', { isNew: true, isNewHolder: true });
       claim('project/x', { isNewContact: true });
     }
-    assert.deepEqual(reasons(), [
-      'first claim',
-      'claim with another contact',
-      'first claim',
-      'claim with another contact',
-    ]);
+    assert.deepEqual(reasons(), ['first claim', 'contact changed', 'first claim', 'contact changed']);
   });
 
-  it('has each holder once a day, however often holders take turns', () => {
+  it('records each holder once a day, however often holders alternate', () => {
     const { clock, claim, reasons } = setUp();
     claim('project/x', { isNew: true, isNewHolder: true });
     for (let hour = 0; hour < 23; hour += 1) {
@@ -68,16 +63,16 @@ describe('the audit of claims', () => {
       claim('project/x');
       clock.advance(DAY_MS / 24);
     }
-    assert.deepEqual(reasons(), ['first claim', 'claim by another client than before']);
+    assert.deepEqual(reasons(), ['first claim', 'claimed by another client']);
     clock.advance(DAY_MS / 24);
     claim('project/x');
     claim('project/x');
-    assert.deepEqual(reasons(), ['renewal, written down once a day']);
+    assert.deepEqual(reasons(), ['renewal, recorded once a day']);
     claim('project/x', {}, 'taskcluster-y');
-    assert.deepEqual(reasons(), ['renewal, written down once a day']);
+    assert.deepEqual(reasons(), ['renewal, recorded once a day']);
   });
 
-  it('remembers a bounded number of holders: the oldest is written down once more', () => {
+  it('remembers a bounded number of holders: the renewal of a forgotten one is recorded again', () => {
     const { claim, reasons } = setUp();
     for (let count = 0; count <= 20_000; count += 1) claim(`client-${count}`);
     assert.equal(reasons().length, 20_001);

@@ -6,10 +6,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 describe('the configuration in the audit', () => {
-  it('tells names and numbers, of a store with several hosts too, and no secret', () => {
+  it('has names and numbers and no secret, also for a store with several hosts', () => {
     const file = join(makeFolder('settings'), 'settings.yml');
     writeFileSync(file, JSON.stringify({ exemptQueues: ['queue/taskcluster-x/.*'] }));
-    const told = auditableSettings(
+    const settings = auditableSettings(
       loadConfig({
         PULSE_AGENT_CONFIG: file,
         RABBITMQ_URL: 'amqp://agent:hidden-1@rabbit:5672',
@@ -19,10 +19,10 @@ describe('the configuration in the audit', () => {
         PULSE_AGENT_CLAIMANT_PASSWORD: 'hidden-4-hidden-4',
       }),
     );
-    assert.equal(told['store'], 'mongodb');
-    assert.equal(told['broker'], 'rabbit:5672');
-    assert.equal(told['exemptQueues'], '["queue/taskcluster-x/.*"]');
-    assert.equal(told['claimant'], true);
-    assert.doesNotMatch(JSON.stringify(told), /hidden/);
+    assert.equal(settings['store'], 'mongodb');
+    assert.equal(settings['broker'], 'rabbit:5672');
+    assert.equal(settings['exemptQueues'], '["queue/taskcluster-x/.*"]');
+    assert.equal(settings['claimant'], true);
+    assert.doesNotMatch(JSON.stringify(settings), /hidden/);
   });
 });

@@ -3,7 +3,7 @@ import { openManagement } from '../../broker/management/open-management.ts';
 import { claimBroker } from '../../broker/marker.ts';
 import { systemClock } from '../../util/clock.ts';
 import { loadConfig } from '../../config/config.ts';
-import { operatorRecord } from '../../audit/operator-records.ts';
+import { makeOperatorRecord } from '../../audit/operator-audit.ts';
 import { openStore } from '../../store/open-store.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 
@@ -31,7 +31,7 @@ An agent refuses to start with such a broker: the store may be empty by mistake,
         const outcome = await claimBroker(management, settings, systemClock);
         if (outcome !== 'ours') {
           const reason = 'pulse-agent adopt';
-          await store.audit.append([operatorRecord({ action: 'adoption', reason, details: { outcome } })]);
+          await store.audit.append([makeOperatorRecord({ action: 'adoption', reason, details: { outcome } })]);
         }
         output.print({ outcome, storeId: store.storeId }, () => OUTCOME_TEXTS[outcome]);
       } finally {

@@ -1,10 +1,10 @@
 import { hostname, userInfo } from 'node:os';
+import type { AuditRecord } from '../store/audit-records.ts';
 import { systemClock } from '../util/clock.ts';
 import { type AuditEntry, makeAuditRecord } from './audit.ts';
-import type { AuditRecord } from '../store/audit-records.ts';
 
-/** The record of what somebody did at the command line, with the account that they have on this machine. */
-export function operatorRecord(entry: AuditEntry): AuditRecord {
+/** The audit record of a command of an operator, with their account on this machine. */
+export function makeOperatorRecord(entry: AuditEntry): AuditRecord {
   const operator = { actor: 'operator', actorName: accountName() } as const;
   return makeAuditRecord({ ...operator, ...entry }, hostname(), systemClock.nowMs());
 }
