@@ -6,13 +6,13 @@ import { useSharedBroker } from '../support/broker.ts';
 import { assertCredentialsWork, assertNamespaceIsComplete, assertNoRequestLeft } from '../support/claim-assertions.ts';
 import { type Around, interceptManagement, interceptStore } from '../support/step-observer.ts';
 
-/** What the contract promises: an answer within 10 s. */
+/** The contract promises an answer within 10 s. */
 const PROMISED_MS = 10_000;
 
-/** Those that meet no fault are answered at once; a loaded machine takes longer. */
-const AT_ONCE_MS = 3_000;
+/** Requests without a fault are answered immediately; a busy machine takes longer. */
+const IMMEDIATELY_MS = 3_000;
 
-/** Every call that a first claim makes to the store and to the management API, and the order in which it makes them. */
+/** The calls of a first claim to the store and the management API, in order. */
 const CALLS = [
   'nonces.remember',
   'namespaces.get',
@@ -27,14 +27,14 @@ const WRITES = CALLS.filter((call) => call !== 'namespaces.get');
 describe('a store or a management API that fails', () => {
   useSharedBroker();
 
-  it('and never answers: Unavailable in time, others are served, and the next claim heals', async function () {
+  it('and never answers: Unavailable in time, other requests are served, and the next claim completes it', async function () {
     this.timeout(60_000);
     const fault = createFault();
     const installation = await makeInstallation();
     const agent = await startWith(installation, fault.around);
     const rpc = await installation.rpc(TEAM);
 
-    // One after the other each call gets a claim that it does not answer.
+    // For each call there is one claim whose call is never answered.
     const stuck = [];
     for (const step of CALLS) {
       const met = fault.next(step, () => new Promise(() => undefined));
@@ -51,7 +51,7 @@ describe('a store or a management API that fails', () => {
     const startedMs = performance.now();
     await assertCredentialsWork(await rpc.request('claim-namespace', { namespace: teamNamespace() }));
     await rpc.request('ping', {});
-    assert.ok(performance.now() - startedMs < AT_ONCE_MS, 'others should not wait for the stuck ones');
+    assert.ok(performance.now() - startedMs < IMMEDIATELY_MS, 'other requests should not wait for the stuck ones');
 
     for (const { step, namespace, error, tookMs } of await Promise.all(stuck)) {
       assertUnavailable(error, step);
@@ -63,7 +63,7 @@ describe('a store or a management API that fails', () => {
     await assertNoRequestLeft(installation);
   });
 
-  it('and answers late: others are served meanwhile, and then the claim', async () => {
+  it('and answers late: other requests are served first, and then the claim', async () => {
     const fault = createFault();
     const installation = await makeInstallation();
     await startWith(installation, fault.around);
@@ -80,7 +80,7 @@ describe('a store or a management API that fails', () => {
   });
 
   for (const step of WRITES) {
-    it(`and writes, yet says that it did not (${step}): the next claim heals`, async () => {
+    it(`and writes, but reports a failure (${step}): the next claim completes it`, async () => {
       const fault = createFault();
       const installation = await makeInstallation();
       const agent = await startWith(installation, fault.around);
@@ -120,10 +120,10 @@ async function startWith(installation: TestInstallation, around: Around) {
 
 type Act = (call: () => Promise<unknown>) => Promise<unknown>;
 
-/** A fault that can be set for the next call of a kind. */
+/** A fault for the next call of one kind. */
 function createFault(): {
   around: Around;
-  /** Resolves when the next call of this kind has met `act` in its place. */
+  /** Replaces the next call of this kind by `act`; resolves when that has happened. */
   next(step: string, act: Act): Promise<void>;
 } {
   let set: { step: string; act: Act; onMet: () => void } | undefined;

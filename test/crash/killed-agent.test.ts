@@ -12,27 +12,27 @@ import {
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import type { Moment } from '../support/step-observer.ts';
 
-/** Fifteen deaths and as many starts, which take a second or two each; and a machine that does other things as well. */
-const DEATHS_MS = 240_000;
+/** Fifteen crashes and restarts of one or two seconds each, on a busy machine. */
+const CRASHES_MS = 240_000;
 
-/** So many installations at once die one death after the other. */
+/** How many installations crash concurrently, each again and again. */
 const LANES = 2;
 
-/** With them a first claim makes all the broker calls that it can make. */
+/** With these limits a first claim makes every broker call that it can make. */
 const SETTINGS = { accountLimits: { 'max-connections': 20, 'max-channels': 40 } };
 
-/** What there is to lose in a claim; the list of steps itself comes from the agent. */
+/** Some steps of a claim; the agent provides the complete list. */
 const WRITES = ['nonces.remember', 'namespaces.insert', 'management.putUser', 'management.putPermissions'];
 
-/** The step that ends every request. */
+/** The last step of every request. */
 const LAST_STEP = 'request.ack';
 
 describe('an agent that is killed in the middle of a claim', () => {
   useSharedBroker();
 
   describe('on LMDB', () => {
-    it('leaves nothing undone, whichever step it dies at', async function () {
-      this.timeout(DEATHS_MS);
+    it('leaves nothing undone, at whichever step it dies', async function () {
+      this.timeout(CRASHES_MS);
       await dieAtEveryStep(() => makeInstallation({ settings: SETTINGS }));
     });
   });
@@ -40,8 +40,8 @@ describe('an agent that is killed in the middle of a claim', () => {
   describe('on MongoDB', () => {
     const mongodb = useSharedMongoDB();
 
-    it('leaves nothing undone, whichever step it dies at', async function () {
-      this.timeout(DEATHS_MS);
+    it('leaves nothing undone, at whichever step it dies', async function () {
+      this.timeout(CRASHES_MS);
       await dieAtEveryStep(() =>
         makeInstallation({ settings: SETTINGS, environment: { STORE_URL: mongoDatabase(mongodb()) } }),
       );
@@ -84,18 +84,18 @@ interface Death {
   readonly moment: Moment;
 }
 
-/** Before each step, and after the last: whoever dies after a step has done nothing else yet, as before the next. */
+/** Before each step, and after the last: a crash after one step is the same as a crash before the next. */
 function deathsOf(steps: readonly string[]): Pick<Death, 'step' | 'moment'>[] {
   return [...steps.map((step) => ({ step, moment: 'before' as const })), { step: LAST_STEP, moment: 'after' }];
 }
 
 async function openLane(installation: TestInstallation): Promise<Lane> {
-  // The agent first: it makes the claimant's account.
+  // The agent first: it creates the claimant's account.
   const agent = await startAgentProcess(installation.environment);
   return new Lane(installation, agent, await openPatientRpc(installation));
 }
 
-/** An installation whose one agent dies again and again. */
+/** An installation whose agent crashes again and again. */
 class Lane {
   readonly #installation: TestInstallation;
   readonly #rpc: Rpc;
@@ -112,7 +112,7 @@ class Lane {
     return this.#agent.stepsOf(() => this.#claim(namespace), LAST_STEP);
   }
 
-  /** Sends one claim, of which the agent dies; the next agent has to answer that same request on its own accord. */
+  /** Sends one claim, during which the agent crashes; the next agent has to answer the same request. */
   async dieAndRecover({ of, step, moment }: Death): Promise<void> {
     const namespace = teamNamespace();
     const before = of === 're-claim' ? await this.#claim(namespace) : undefined;

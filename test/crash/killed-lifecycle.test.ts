@@ -21,22 +21,22 @@ import {
 } from '../support/namespace-lifecycle.ts';
 import type { Moment } from '../support/step-observer.ts';
 
-/** A dozen deaths or two, a few at once. */
-const DEATHS_MS = 400_000;
+/** One or two dozen crashes, a few concurrently. */
+const CRASHES_MS = 400_000;
 
-/** How long a repair may take that an event sets off. */
+/** How long a repair after an event may take, in ms. */
 const REPAIR_MS = 10_000;
 
-/** So many installations at once, in each of which an agent dies again and again. Mostly they wait for what is due. */
+/** How many installations crash concurrently, each again and again. They mostly wait for what is due. */
 const LANES = 6;
 
-/** Connections are closed until none is seen: twice where one was open, once where none was, and more often when all is slow. */
+/** Connections are closed until none is listed: once or twice, and more often on a slow machine, which varies. */
 const MORE_CLOSINGS = /^management\.closeUserConnections ([4-9]|\d\d)$/;
 
-/** What was done once more. */
+/** A step that was taken again. */
 const REPEATED = / \d+$/;
 
-/** One namespace of an installation whose agent is going to die. */
+/** One namespace of an installation whose agent will crash. */
 interface Scene {
   readonly installation: TestInstallation;
   readonly rpc: Rpc;
@@ -44,20 +44,20 @@ interface Scene {
   readonly claimed: Claimed;
 }
 
-/** Something the agent does, and what must hold when another agent has come after it. */
+/** Work of the agent, and what must hold after another agent has taken over. */
 interface Scenario {
   readonly name: string;
   readonly rotationIntervalSeconds: number;
-  /** Seconds after which the namespace ends, when it is not claimed again. */
+  /** The lifetime of the namespace without further claims. */
   readonly lifetimeSeconds?: number;
-  /** Some of its steps; the list itself comes from the agent. */
+  /** Some of its steps; the agent provides the complete list. */
   readonly writes: readonly string[];
-  /** The step after which nothing is left to do, and, where others try them, the step after which deaths are no news. */
+  /** The last step, and, where another scenario covers the later steps, the last step at which this one crashes. */
   readonly last: string;
-  readonly newsUntil?: string;
-  /** Each of the changes is told by an event, and one repair may come between them or after both. */
+  readonly crashUntil?: string;
+  /** Each change has its own event, and one repair may come between them or after both. */
   readonly mayRepeat?: true;
-  /** Sets it off; resolves when the client has its answer, if there is one. */
+  /** Causes the work; resolves when the client has its answer, if there is one. */
   act(scene: Scene): Promise<unknown>;
   check(scene: Scene, agent: AgentProcess): Promise<void>;
 }
@@ -77,7 +77,7 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: 'an expiry',
-    // The end comes before the first rotation.
+    // It expires before the first rotation.
     rotationIntervalSeconds: 8,
     lifetimeSeconds: 5,
     writes: [
@@ -88,19 +88,19 @@ const scenarios: readonly Scenario[] = [
     ],
     last: 'namespaces.replace 3',
     act: async () => undefined,
-    check: checkEnd,
+    check: checkDeletion,
   },
   {
     name: 'a release',
     rotationIntervalSeconds: 8,
     writes: ['nonces.recordOutcome', 'namespaces.replace', 'reply.publish', 'request.ack', 'management.deleteUser'],
     last: 'namespaces.replace 2',
-    // The deletion itself is that of an expiry.
-    newsUntil: 'management.deleteUser',
+    // The deletion is covered by the expiry.
+    crashUntil: 'management.deleteUser',
     async act({ rpc, namespace }) {
       assert.equal((await rpc.request('release-namespace', { namespace })).state, 'expiring');
     },
-    check: checkEnd,
+    check: checkDeletion,
   },
   {
     name: 'a revocation',
@@ -127,7 +127,7 @@ const scenarios: readonly Scenario[] = [
     act: ({ installation, namespace }) =>
       manage(installation.broker, 'DELETE', `/users/${userOf(installation, namespace)}`),
     async check({ rpc, namespace, claimed }, agent) {
-      await untilWhole(agent, claimed);
+      await untilRepaired(agent, claimed);
       const again = await rpc.request('claim-namespace', { namespace });
       assert.equal(again.connectionString, claimed.connectionString);
     },
@@ -146,7 +146,7 @@ const scenarios: readonly Scenario[] = [
       await manage(broker, 'PUT', `/permissions/${vhost}/${user}`, { configure: '', write: '', read: '.*' });
     },
     async check({ installation, namespace, claimed }, agent) {
-      await untilWhole(agent, claimed);
+      await untilRepaired(agent, claimed);
       const user = userOf(installation, namespace);
       const { body } = await manage(installation.broker, 'GET', `/users/${user}/permissions`);
       const { id, vhost } = installation.config;
@@ -155,19 +155,19 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-describe('an agent that is killed in the middle of', () => {
+describe('an agent that is killed during', () => {
   useSharedBroker();
 
   for (const scenario of scenarios) {
     it(`${scenario.name} leaves nothing undone, before and after whichever step it dies`, async function () {
-      this.timeout(DEATHS_MS);
+      this.timeout(CRASHES_MS);
       const lanes = await Promise.all(Array.from({ length: LANES }, () => openLane(scenario)));
       const left = scenario.mayRepeat === true ? REPEATED : MORE_CLOSINGS;
       const steps = ((await lanes[0]?.stepsOf()) ?? []).filter((step) => !left.test(step));
       for (const step of scenario.writes) {
         assert.ok(steps.includes(step), `${step} should be among the steps ${steps.join(', ')}`);
       }
-      const until = scenario.newsUntil === undefined ? steps.length : steps.indexOf(scenario.newsUntil) + 1;
+      const until = scenario.crashUntil === undefined ? steps.length : steps.indexOf(scenario.crashUntil) + 1;
       const deaths = steps
         .slice(0, until)
         .flatMap((step) => (['before', 'after'] as const).map((moment) => ({ step, moment })));
@@ -181,8 +181,8 @@ describe('an agent that is killed in the middle of', () => {
     });
   }
 
-  it('a request twice, by the second agent that takes it, leaves it to a third', async function () {
-    this.timeout(DEATHS_MS);
+  it('a request, and whose successor is killed during it too, leaves the request to a third one', async function () {
+    this.timeout(CRASHES_MS);
     const scenario = scenarios.find(({ name }) => name === 'a revocation') ?? assert.fail();
     const lane = await openLane(scenario);
     await lane.dieAndRecover('management.putUser 2', 'before', {
@@ -194,7 +194,7 @@ describe('an agent that is killed in the middle of', () => {
   });
 });
 
-/** One installation in which one agent after another dies, each with a namespace of its own. */
+/** Opens an installation in which one agent after another crashes, each with its own namespace. */
 async function openLane(scenario: Scenario) {
   const { rotationIntervalSeconds } = scenario;
   const installation = await makeInstallation({
@@ -204,7 +204,7 @@ async function openLane(scenario: Scenario) {
   let agent: AgentProcess = await startAgentProcess(environment);
   const rpc = await openPatientRpc(installation, TEAM);
 
-  /** A namespace that has a connection, queues and an exchange. */
+  /** Claims a namespace with a connection, queues and an exchange. */
   const prepare = async (namespace: string): Promise<Scene> => {
     const lifetime = scenario.lifetimeSeconds;
     const claimed = await rpc.request('claim-namespace', {
@@ -224,7 +224,7 @@ async function openLane(scenario: Scenario) {
       return steps;
     },
 
-    /** @param then where the next agent dies, too, which begins with what the first has left */
+    /** @param then where the next agent crashes too, while it completes the work */
     async dieAndRecover(step: string, moment: Moment, then?: { step: string; moment: Moment }): Promise<void> {
       const scene = await prepare(teamNamespace());
       await agent.arm(step, moment, 'SIGKILL', scene.namespace);
@@ -255,8 +255,8 @@ async function openLane(scenario: Scenario) {
   };
 }
 
-/** Nothing is left, and the next incarnation is another one. */
-async function checkEnd({ installation, rpc, namespace, claimed }: Scene): Promise<void> {
+/** Checks that everything is deleted and that the next incarnation has other credentials. */
+async function checkDeletion({ installation, rpc, namespace, claimed }: Scene): Promise<void> {
   await untilDeleted(installation, rpc, namespace);
   await assertLoginRefused(claimed.connectionString);
   const again = await claimOnceAllowed(rpc, namespace);
@@ -266,10 +266,10 @@ async function checkEnd({ installation, rpc, namespace, claimed }: Scene): Promi
   await connection.close();
 }
 
-/** Waits until a repair, which an event sets off, has been done. */
-async function untilWhole(agent: AgentProcess, claimed: Claimed): Promise<void> {
+/** Waits until the repair after an event is complete. */
+async function untilRepaired(agent: AgentProcess, claimed: Claimed): Promise<void> {
   let fault: unknown;
-  const look = async (): Promise<true | undefined> => {
+  const check = async (): Promise<true | undefined> => {
     try {
       await assertCredentialsWork(claimed);
       return true;
@@ -278,7 +278,7 @@ async function untilWhole(agent: AgentProcess, claimed: Claimed): Promise<void> 
       return undefined;
     }
   };
-  await agent.until(look, REPAIR_MS).catch((error: unknown) => {
+  await agent.until(check, REPAIR_MS).catch((error: unknown) => {
     throw fault ?? error;
   });
 }

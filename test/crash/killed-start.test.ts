@@ -4,17 +4,17 @@ import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { assertNamespaceIsComplete, assertNoRequestLeft, openPatientRpc } from '../support/claim-assertions.ts';
 
-/** More than an agent writes when it starts for the first time. */
+/** More writes than a first start makes. */
 const MOST_STARTS = 60;
 
 describe('an agent that is killed while it starts for the first time', () => {
   useSharedBroker();
 
-  it('again and again, right before and right after its next write, gets further each time', async function () {
+  it('repeatedly, right before and right after its next write, gets further each time', async function () {
     this.timeout(400_000);
     const installation = await makeInstallation();
     let deaths = 0;
-    // Each start finds what the one before it has written, and dies at the first thing that it has to write itself.
+    // Each start finds what the previous one wrote, and dies at its own first write.
     for (const moments = ['before', 'after'] as const; deaths < MOST_STARTS; deaths += 1) {
       const agent = await startCrashingAgent(installation.environment, 'any', moments[deaths % 2] ?? 'after');
       if (!(await agent.survivedStart())) continue;
@@ -22,7 +22,7 @@ describe('an agent that is killed while it starts for the first time', () => {
       break;
     }
     assert.ok(deaths > 10, `${deaths} deaths`);
-    assert.ok(deaths < MOST_STARTS, 'it should get to its end');
+    assert.ok(deaths < MOST_STARTS, 'a start should succeed in the end');
     const agent = await startAgentProcess(installation.environment);
     const rpc = await openPatientRpc(installation, TEAM);
     const claimed = await rpc.request('claim-namespace', { namespace: teamNamespace() });

@@ -12,10 +12,10 @@ import {
 } from '../support/watched-installation.ts';
 import type { Moment } from '../support/step-observer.ts';
 
-/** A dozen deaths, a few at once, each with two starts of an agent and the time until it is taken for dead. */
-const DEATHS_MS = 400_000;
+/** A dozen crashes, a few concurrently, each with two starts of an agent and the time until its locks expire. */
+const CRASHES_MS = 400_000;
 
-/** So many installations at once; mostly they wait until an agent is taken for dead. */
+/** How many installations crash concurrently; they mostly wait until locks expire. */
 const LANES = 5;
 
 const CONTACT = 'owner@example.org';
@@ -27,15 +27,15 @@ interface Scene {
   readonly queue: string;
 }
 
-/** Something that becomes of a queue, and what must hold when another agent has come after the one that died. */
+/** What happens to a queue, and what must hold after another agent has taken over. */
 interface Scenario {
   readonly name: string;
-  /** The steps of the agent, in order; after the last one nothing is left to do. */
+  /** All steps of the agent, in order. */
   readonly steps: readonly string[];
-  /** What is done before the agent is told where to die. */
+  /** Runs before the agent is armed. */
   prepare?(scene: Scene): Promise<unknown>;
   act(scene: Scene): Promise<unknown>;
-  /** The types of events that were told at least once, and the subjects of all mails. */
+  /** The types of events that were published at least once, and the subjects of all mails. */
   readonly events: readonly string[];
   readonly mails: readonly RegExp[];
   readonly isLeft: boolean;
@@ -75,12 +75,12 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-describe('an agent that is killed in the middle of', () => {
+describe('an agent that is killed during', () => {
   useSharedBroker();
 
   for (const scenario of scenarios) {
-    it(`${scenario.name} leaves nothing undone and tells no owner twice, whichever step it dies at`, async function () {
-      this.timeout(DEATHS_MS);
+    it(`${scenario.name} leaves nothing undone and sends no mail twice, at whichever step it dies`, async function () {
+      this.timeout(CRASHES_MS);
       const deaths: { step: string; moment: Moment }[] = scenario.steps.map((step) => ({ step, moment: 'before' }));
       deaths.push({ step: scenario.steps.at(-1) ?? '', moment: 'after' });
       const rest = deaths[Symbol.iterator]();

@@ -15,20 +15,20 @@ import {
 } from '../support/claim-assertions.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
-/** The fence is an eighth of it: 1 s, which a loaded machine's calls keep within. */
+/** The fence is an eighth of it, 1 s: calls take less even on a busy machine. */
 const SETTINGS = { rotationIntervalSeconds: 8 };
 const INTERVALS = { rotationMs: 8000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
 const FENCE_MS = fenceMs(INTERVALS);
 
-describe('an agent that stands still between reading a record and writing its account', () => {
+describe('an agent that stalls between reading a record and writing its account', () => {
   useSharedBroker();
   const mongodb = useSharedMongoDB();
 
-  for (const { title, meanwhile } of [
-    { title: 'writes nothing when the other agent has made the account', meanwhile: async () => {} },
-    { title: 'does not break the credentials of the next incarnation', meanwhile: endLife },
+  for (const { title, afterStall } of [
+    { title: 'writes nothing when the other agent has made the account', afterStall: async () => {} },
+    { title: 'does not break the credentials of the next incarnation', afterStall: deleteIncarnation },
   ]) {
-    it(`${title}, and answers with what holds by then`, async function () {
+    it(`${title}, and answers with the current state`, async function () {
       this.timeout(90_000);
       const installation = await makeInstallation({
         settings: SETTINGS,
@@ -45,13 +45,13 @@ describe('an agent that stands still between reading a record and writing its ac
       const stoppedMs = performance.now();
 
       const other = await startAgentProcess(installation.environment);
-      await meanwhile(installation, namespace);
-      // The broker still gives half of the requests to the one that stands still: this one goes to both.
+      await afterStall(installation, namespace);
+      // The broker still delivers half of the requests to the stalled agent, so this one is sent twice.
       const claimed = await Promise.any([1, 2].map(() => rpc.request('claim-namespace', { namespace })));
       await assertCredentialsWork(claimed);
       const before = await listAccounts(installation, namespace);
 
-      // No event tells that a time has passed in which nothing may happen.
+      // No event marks the end of a time in which nothing may happen.
       await delay(Math.max(0, stoppedMs + FENCE_MS + 100 - performance.now()));
       await stalled.resume();
       const answer = await late;
@@ -65,8 +65,8 @@ describe('an agent that stands still between reading a record and writing its ac
   }
 });
 
-/** As an expiry would: the incarnation that the stalled agent has read is over and its name free again. */
-async function endLife({ environment }: TestInstallation, namespace: string): Promise<void> {
+/** Deletes the incarnation that the stalled agent has read, and its tombstone, as an expiry would. */
+async function deleteIncarnation({ environment }: TestInstallation, namespace: string): Promise<void> {
   const store = await openStore(environment['STORE_URL'] ?? '', { clock: systemClock, randomBytes });
   try {
     const record = await store.namespaces.get(namespace);

@@ -22,12 +22,12 @@ import { objectsOf, openAndAwaitClose, declareObjects } from '../support/namespa
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
 
-/** Longer than the lock of a job lasts, in ms. */
+/** Longer than a job lock lasts, in ms. */
 const LONGER_THAN_LOCKS_MS = 4_500;
 
 const INTERVALS = { rotationMs: 4000, defaultLifetimeMs: 0, maxLifetimeMs: 0, handshakeMs: 1000 };
 
-describe('an agent that stands still for longer than any lock', function () {
+describe('an agent that stalls for longer than any lock', function () {
   this.timeout(120_000);
   useSharedBroker();
   const mongodb = useSharedMongoDB();
@@ -45,14 +45,14 @@ describe('an agent that stands still for longer than any lock', function () {
   };
 
   concurrentTests((it) => {
-    it('in a rotation writes nothing over those that came after it', async () => {
+    it('during a rotation does not overwrite later rotations', async () => {
       const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
       await stalled.arm('management.putUser', 'before', 'SIGSTOP', namespace);
       await stalled.signalled('SIGSTOP');
       const stalledMs = performance.now();
       const other = await startAgentProcess(installation.environment);
       const given = [claimed];
-      // Its write is for the account that the fourth generation is in.
+      // Its write is for the account of the fourth generation.
       for (const generation of [2, 3, 4]) {
         await untilRecord(other, store, namespace, (record) => record.generation >= generation);
         given.push(await claimOfEither(rpc, namespace));
@@ -72,7 +72,7 @@ describe('an agent that stands still for longer than any lock', function () {
       await other.stop();
     });
 
-    it('in a deletion touches nothing of the next incarnation', async () => {
+    it('during a deletion does not touch the next incarnation', async () => {
       const { installation, store, stalled, rpc, namespace, claimed } = await setUp();
       await declareObjects((await openAndAwaitClose(claimed.connectionString)).connection, namespace);
       await stalled.arm('management.deleteQueue', 'before', 'SIGSTOP', namespace);
@@ -81,11 +81,11 @@ describe('an agent that stands still for longer than any lock', function () {
       const stalledMs = performance.now();
       const other = await startAgentProcess(installation.environment);
       const { deletedAtMs } = await untilRecord(other, store, namespace, ({ state }) => state === 'deleted');
-      // No event tells that a time has passed: here that in which the name is not given again, below that of every lock.
+      // No event marks the end of a time: here the one during which the name may not be claimed, which is below every lock.
       await sleep(Math.max(0, nameReusableMs(deletedAtMs ?? 0, INTERVALS) + 50 - Date.now()));
-      const anew = await claimOfEither(rpc, namespace);
-      assert.notEqual(anew.connectionString, claimed.connectionString);
-      await declareObjects(await openConnection(anew.connectionString), namespace);
+      const next = await claimOfEither(rpc, namespace);
+      assert.notEqual(next.connectionString, claimed.connectionString);
+      await declareObjects(await openConnection(next.connectionString), namespace);
       await sleep(Math.max(0, stalledMs + LONGER_THAN_LOCKS_MS - performance.now()));
       const queues = async () => (await objectsOf(installation, namespace)).filter((name) => name.includes('/'));
       const before = await queues();
@@ -93,7 +93,7 @@ describe('an agent that stands still for longer than any lock', function () {
       await stalled.resume();
       assert.deepEqual(await queues(), before);
       assert.equal((await store.namespaces.get(namespace))?.state, 'active');
-      await assertHonoured(anew);
+      await assertHonoured(next);
       await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));
       await stalled.stop();
       assert.deepEqual(await queues(), before, 'what it went on with should touch nothing either');
@@ -114,7 +114,7 @@ async function untilRecord(
   });
 }
 
-/** The broker still gives half of the requests to the one that stands still: of two in a row the other gets one. */
+/** The broker still delivers half of the requests to the stalled agent: of two in a row the other one gets one. */
 async function claimOfEither(rpc: Rpc, namespace: string): Promise<Claimed> {
   return await Promise.any([1, 2].map(() => rpc.request('claim-namespace', { namespace })));
 }

@@ -12,11 +12,11 @@ import {
 } from '../support/claim-assertions.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 
-/** How many claims are sent at once. */
+/** How many claims are sent concurrently. */
 const RACERS = 16;
 const NAMESPACES = 64;
 
-/** Connections that are tried at once. */
+/** How many connections are opened concurrently. */
 const CONNECTIONS = 8;
 
 describe('two agents that share a store', () => {
@@ -29,14 +29,14 @@ describe('two agents that share a store', () => {
   beforeEach(async function () {
     this.timeout(60_000);
     installation = await makeInstallation({ environment: { STORE_URL: mongoDatabase(mongodb()) } });
-    // At the same moment, so that they race for the marks on a new store and a new broker as well.
+    // Concurrently, so that they also race for the markers of a new store and a new broker.
     agents = await Promise.all([1, 2].map(() => startAgentProcess(installation.environment)));
     rpc = await installation.rpc(TEAM);
   });
 
   const claim = (namespace: string): Promise<Claimed> => rpc.request('claim-namespace', { namespace });
 
-  /** Stops both and makes sure that the test was about two. */
+  /** Stops both, and asserts that both have served claims. */
   const finish = async (): Promise<void> => {
     for (const agent of agents) {
       const { 'claim-namespace result': served = 0 } = await agent.requestCounts();
@@ -64,7 +64,7 @@ describe('two agents that share a store', () => {
     await finish();
   });
 
-  it(`answers ${NAMESPACES} first claims of as many namespaces, each with credentials that work`, async function () {
+  it(`answers ${NAMESPACES} first claims of different namespaces, each with credentials that work`, async function () {
     this.timeout(60_000);
     const claimed = await Promise.all(Array.from({ length: NAMESPACES }, () => claim(teamNamespace())));
     const left = [...claimed];
