@@ -6,41 +6,41 @@ const queue = z.string().meta({ description: "The queue's name.", examples: ['qu
 const messages = z
   .int()
   .nonnegative()
-  .meta({ description: 'Messages in the queue when it was looked at.', examples: [4200] });
+  .meta({ description: 'Messages in the queue when the agent inspected it.', examples: [4200] });
 const count = z.int().nonnegative();
 const version = z.string().meta({ description: "The agent's version.", examples: ['1.0.0'] });
 
-/** Who asked for it, as far as it is known. */
+/** The requester, as far as it is known. */
 const requester = {
   clientId: z.string().meta({ description: 'The Taskcluster clientId.', examples: ['project/builds/worker'] }),
   userId: z
     .string()
     .exactOptional()
     .meta({
-      description: 'The RabbitMQ user that sent the request, where it set the user_id that the broker checks.',
+      description: 'The RabbitMQ user that sent the request, if the request set user_id, which RabbitMQ checks.',
       examples: ['taskcluster-builds-1'],
     }),
 };
 
 const endReason = z.enum(['expired', 'released']).meta({
-  description: 'expired: nobody claimed it again in time; released: its owner ended it.',
+  description: 'expired: it was not claimed again in time; released: its owner released it.',
   examples: ['expired'],
 });
 
 /**
- * Every type of agent event: what it means and what its data holds. Strict: every claimed account may read events, so
- * what is not listed here is not in them; contacts, passwords and connection strings never are.
+ * Every type of agent event: its meaning and its data. The schemas are strict, because every claimed account may read events:
+ * a field that is not listed here cannot be in one. Contacts, passwords and connection strings never are.
  */
 export const EVENT_TYPES = {
   'namespace.claimed': {
     meaning:
-      'Credentials of a namespace were given out for the first time, or to another client than before. Renewals by the same client give no event.',
+      'Credentials of a namespace were handed out for the first time, or to a different client than before. Renewals by the same client emit no event.',
     data: z.strictObject({
       namespace: namespaceField,
       ...requester,
-      first: z.boolean().meta({ description: 'Whether this claim made the namespace.', examples: [true] }),
-      created: instantText('When it was first claimed in this incarnation.'),
-      expires: instantText('When it is deleted, unless it is claimed again.', '2026-11-24T16:00:00.000Z'),
+      first: z.boolean().meta({ description: 'Whether this claim created the namespace.', examples: [true] }),
+      created: instantText('When the namespace was first claimed in this incarnation.'),
+      expires: instantText('When the namespace is deleted, unless it is claimed again.', '2026-11-24T16:00:00.000Z'),
       reclaimAt: instantText('When the client should claim again.', '2026-11-24T13:30:00.000Z'),
     }),
   },
@@ -52,24 +52,24 @@ export const EVENT_TYPES = {
       generation: z
         .int()
         .positive()
-        .meta({ description: 'Counts rotations.', examples: [7] }),
+        .meta({ description: 'A counter of rotations. A revocation raises it by 2.', examples: [7] }),
       nextRotation: instantText('When the other account gets a new password.', '2026-11-24T13:00:00.000Z'),
     }),
   },
   'namespace.expiring': {
     meaning:
-      'A namespace and all that it owns will be deleted soon unless it is claimed again; told once before each end, at the latest when deletion starts.',
+      'A namespace and everything it owns will be deleted soon unless it is claimed again. Emitted once before each deletion, at the latest when the deletion starts.',
     data: z.strictObject({
       namespace: namespaceField,
       reason: endReason,
       expires: instantText(
-        'When it expires; deletion starts a minute later at most, or has started.',
+        'When the namespace expires. Its deletion starts within a minute after that, or has started.',
         '2026-11-24T16:00:00.000Z',
       ),
     }),
   },
   'namespace.expired': {
-    meaning: 'A namespace and all that it owned is deleted.',
+    meaning: 'A namespace and everything it owned was deleted.',
     data: z.strictObject({
       namespace: namespaceField,
       reason: endReason,
@@ -78,47 +78,47 @@ export const EVENT_TYPES = {
     }),
   },
   'namespace.released': {
-    meaning: 'The owner of a namespace asked for its end.',
+    meaning: 'A namespace was released by its owner and is being deleted.',
     data: z.strictObject({ namespace: namespaceField, ...requester }),
   },
   'namespace.revoked': {
-    meaning: 'An operator made all credentials of a namespace useless.',
+    meaning: 'An operator revoked all credentials of a namespace.',
     data: z.strictObject({
       namespace: namespaceField,
       ...requester,
       revokedUntil: instantText(
-        'Until when claims are refused; absent when they are not.',
+        'Until when claims are refused. Absent if they are not refused.',
         '2026-11-25T12:00:00.000Z',
       ).exactOptional(),
     }),
   },
   'namespace.failing': {
-    meaning: 'Something that the agent does for a namespace has failed and is tried again.',
+    meaning: 'Work of the agent for a namespace failed and will be retried.',
     data: z.strictObject({
       namespace: namespaceField,
       work: z
         .enum(['rotation', 'deletion', 'repair', 'revocation'])
-        .meta({ description: 'What has failed.', examples: ['rotation'] }),
+        .meta({ description: 'The work that failed.', examples: ['rotation'] }),
       failures: z
         .int()
         .positive()
         .meta({ description: 'How often it has failed in a row.', examples: [2] }),
-      error: z.string().meta({ description: "The agent's code of the failure.", examples: ['BrokerUnavailable'] }),
-      retryAt: instantText('When it is tried again.', '2026-11-24T12:00:30.000Z'),
+      error: z.string().meta({ description: "The agent's error code.", examples: ['BrokerUnavailable'] }),
+      retryAt: instantText('When the work is retried.', '2026-11-24T12:00:30.000Z'),
     }),
   },
   'queue.warning': {
-    meaning: 'A queue has grown past the threshold for warnings.',
+    meaning: 'A queue has grown past the warning threshold.',
     data: z.strictObject({
       namespace: namespaceField,
       queue,
       messages,
-      warnAtMessages: count.meta({ description: 'The threshold that it passed.', examples: [4000] }),
-      deleteAtMessages: count.meta({ description: 'The threshold at which it is deleted.', examples: [8000] }),
+      warnAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [4000] }),
+      deleteAtMessages: count.meta({ description: 'The threshold at which the queue is deleted.', examples: [8000] }),
     }),
   },
   'queue.recovered': {
-    meaning: 'A queue that was warned of is small again.',
+    meaning: 'A queue with a warning has shrunk to less than half of the warning threshold.',
     data: z.strictObject({ namespace: namespaceField, queue, messages }),
   },
   'queue.deleted': {
@@ -127,21 +127,21 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
-      deleteAtMessages: count.meta({ description: 'The threshold that it passed.', examples: [8000] }),
+      deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
     }),
   },
   'notice.failed': {
     meaning:
-      'The owner of a namespace could not be told of something by mail, and this is given up. A namespace without a contact has no notices.',
+      'A notice to the owner of a namespace could not be delivered by mail and was abandoned. A namespace without a contact gets no notices.',
     data: z.strictObject({
       namespace: namespaceField,
       queue,
       notice: z
         .enum(['queue-warning', 'queue-deletion', 'queue-recovered'])
-        .meta({ description: 'What it tells of.', examples: ['queue-warning'] }),
-      attempts: count.meta({ description: 'How often it was tried.', examples: [3] }),
+        .meta({ description: 'The kind of notice.', examples: ['queue-warning'] }),
+      attempts: count.meta({ description: 'How many attempts were made.', examples: [3] }),
       error: z.string().meta({
-        description: "Taskcluster's code of the latest failure, or the agent's.",
+        description: 'The error code of the last attempt, from Taskcluster or the agent.',
         examples: ['DenylistedAddress', 'InsufficientScopes', 'TimedOut', 'NotSent', 'NotConfigured'],
       }),
     }),
@@ -153,16 +153,16 @@ export const EVENT_TYPES = {
       account,
       connection: z
         .string()
-        .meta({ description: "RabbitMQ's name of it.", examples: ['10.0.0.7:51234 -> 10.0.0.2:5671'] }),
+        .meta({ description: "RabbitMQ's name of the connection.", examples: ['10.0.0.7:51234 -> 10.0.0.2:5671'] }),
       reason: z.enum(['age', 'revoked', 'expired', 'released', 'overgrown']).meta({
         description:
-          'age: it was open for longer than connectionMaxAgeSeconds; overgrown: a queue that only it may use had grown too large.',
+          'age: it was open for longer than connectionMaxAgeSeconds; revoked: the credentials were revoked; expired, released: the namespace is being deleted; overgrown: it held an exclusive queue that had grown too large.',
         examples: ['age'],
       }),
     }),
   },
   'account.repaired': {
-    meaning: 'An account was not as recorded, by somebody else, and is again.',
+    meaning: 'An account drifted from its record (changed externally) and was restored.',
     data: z.strictObject({
       namespace: namespaceField,
       account,
@@ -170,7 +170,7 @@ export const EVENT_TYPES = {
         .array(z.enum(['account', 'password', 'tags', 'permissions', 'limits', 'binding']))
         .min(1)
         .meta({
-          description: 'What was restored or, of bindings into the request exchange, removed.',
+          description: 'What was restored. binding: a foreign binding was removed.',
           examples: [['permissions']],
         }),
     }),
@@ -178,26 +178,26 @@ export const EVENT_TYPES = {
   'broker.alarm': {
     meaning: 'RabbitMQ set or cleared an alarm. While one is set, it blocks connections that publish.',
     data: z.strictObject({
-      alarm: z.string().meta({ description: "RabbitMQ's name of it.", examples: ['memory', 'disk'] }),
+      alarm: z.string().meta({ description: "RabbitMQ's name of the alarm.", examples: ['memory', 'disk'] }),
       node: z
         .string()
         .exactOptional()
-        .meta({ description: 'The node.', examples: ['rabbit@pulse-1'] }),
-      active: z.boolean().meta({ description: 'true: set; false: cleared.', examples: [true] }),
+        .meta({ description: 'The RabbitMQ node.', examples: ['rabbit@pulse-1'] }),
+      active: z.boolean().meta({ description: 'true: the alarm is set; false: it was cleared.', examples: [true] }),
     }),
   },
   'agent.started': {
-    meaning: 'An agent serves requests.',
+    meaning: 'An agent started to serve requests.',
     data: z.strictObject({ version }),
   },
   'agent.stopped': {
-    meaning: 'An agent serves no more requests.',
+    meaning: 'An agent stopped serving requests.',
     data: z.strictObject({
       version,
       uptimeSeconds: z
         .number()
         .nonnegative()
-        .meta({ description: 'How long it ran.', examples: [86400] }),
+        .meta({ description: 'How long the agent ran, in seconds.', examples: [86400] }),
     }),
   },
 } as const satisfies Record<string, { meaning: string; data: z.ZodType }>;

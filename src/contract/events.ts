@@ -15,27 +15,27 @@ export interface AgentEvent<T extends EventType = EventType> {
   /** `/<agent id>/<instance>`. */
   readonly source: string;
   readonly type: T;
-  /** The queue, the namespace or the instance that it is about. */
+  /** The queue, the namespace or the instance that the event is about. */
   readonly subject: string;
   readonly time: string;
   readonly datacontenttype: 'application/json';
   readonly data: EventData<T>;
 }
 
-/** What an event is made of. */
+/** What {@link makeEvent} makes an event from. */
 export interface EventInput<T extends EventType> {
   readonly type: T;
-  /** Unique with the source; a consumer that has seen both has seen the event. */
+  /** Unique together with the source, so that consumers can recognise duplicates. */
   readonly id: string;
   readonly timeMs: number;
   /** The agent's configured id. */
   readonly agent: string;
-  /** Which of the agents with that id. */
+  /** The instance of the agent. */
   readonly instance: string;
   readonly data: EventData<T>;
 }
 
-/** An event with what is needed to publish it. */
+/** An event and the routing key to publish it with. */
 export interface EventMessage<T extends EventType = EventType> {
   readonly event: AgentEvent<T>;
   readonly routingKey: string;
@@ -44,8 +44,8 @@ export interface EventMessage<T extends EventType = EventType> {
 /**
  * Makes an event and its routing key.
  *
- * @throws ZodError when the data is not what the type's schema says. A field too many is refused, too: it could be a
- * contact or a secret, and every claimed account may read events.
+ * @throws ZodError if the data does not match the schema of the type. An extra field is an error, too: it could be a contact
+ * or a secret, and every claimed account may read events.
  * @example
  * makeEvent({ type: 'agent.started', id, timeMs, agent: 'pulse-agent', instance: 'a1', data: { version: '1.0.0' } })
  *   .routingKey; // 'agent.started.a1'
@@ -68,11 +68,11 @@ export function makeEvent<T extends EventType>(input: EventInput<T>): EventMessa
 }
 
 /**
- * The routing key of an event: its type and what it is about, which is always one word: `*.*.<namespace>` watches one
- * namespace, `queue.#` all queues. Namespaces hold no dots; those of an instance, often a host's name, become dashes.
+ * The routing key of an event: its type, then its subject as one word. `*.*.<namespace>` matches one namespace, `queue.#` all
+ * queues. Namespaces contain no dots; those in an instance, which is often a host name, become dashes.
  */
 export function eventRoutingKey(type: EventType, about: string): string {
-  // AMQP carries 255 bytes.
+  // AMQP limits a routing key to 255 bytes.
   return `${type}.${about.replaceAll(/[^A-Za-z0-9_-]/g, '-').slice(0, 128)}`;
 }
 
@@ -80,7 +80,7 @@ function subjectsIn(data: unknown): { namespace?: string; queue?: string } {
   return z.object({ namespace: z.string().exactOptional(), queue: z.string().exactOptional() }).parse(data);
 }
 
-/** The schema of a whole event of a type, for documentation and for consumers. */
+/** The schema of a complete event of a type, for documentation and consumers. */
 export function eventSchema(type: EventType): z.ZodType {
   const { shape } = EVENT_TYPES[type].data;
   const about = 'queue' in shape ? 'queue/taskcluster-builds/jobs' : 'taskcluster-builds';
@@ -90,19 +90,19 @@ export function eventSchema(type: EventType): z.ZodType {
       id: z
         .string()
         .min(1)
-        .meta({ description: 'Unique with the source.', examples: ['50324632-f1c6-459c-9545-6a69d7e9cc17'] }),
+        .meta({ description: 'Unique together with source.', examples: ['50324632-f1c6-459c-9545-6a69d7e9cc17'] }),
       source: z
         .string()
         .min(1)
-        .meta({ description: 'Which agent.', examples: ['/pulse-agent/pulse-agent-0'] }),
-      type: z.literal(type).meta({ description: 'What happened.' }),
+        .meta({ description: 'The agent and its instance.', examples: ['/pulse-agent/pulse-agent-0'] }),
+      type: z.literal(type).meta({ description: 'The event type.' }),
       subject: z.string().meta({
-        description: 'The queue, the namespace or the instance that it is about.',
+        description: 'The queue, the namespace or the agent instance that the event is about.',
         examples: ['namespace' in shape ? about : 'pulse-agent-0'],
       }),
-      time: instantText('When it happened.'),
-      datacontenttype: z.literal('application/json').meta({ description: 'Of what data is.' }),
-      data: EVENT_TYPES[type].data.meta({ description: 'What is told of it.' }),
+      time: instantText('When the event happened.'),
+      datacontenttype: z.literal('application/json').meta({ description: 'Media type of `data`.' }),
+      data: EVENT_TYPES[type].data.meta({ description: 'Event payload.' }),
     })
     .meta({ description: EVENT_TYPES[type].meaning });
 }

@@ -1,30 +1,30 @@
 import * as z from 'zod';
 import { NAMESPACE_PATTERN } from './names.ts';
 
-/** The longest address that SMTP can carry (RFC 5321, 4.5.3.1.3, less the angle brackets). */
+/** The longest address that SMTP can carry (RFC 5321, 4.5.3.1.3, without the angle brackets). */
 const MAX_CONTACT_LENGTH = 254;
 
-/** How many namespaces a page of `list-namespaces` holds when the request does not say. */
+/** How many namespaces a page of `list-namespaces` holds by default. */
 export const DEFAULT_PAGE_SIZE = 100;
 
 /** How many namespaces a page of `list-namespaces` may hold. */
 export const MAX_PAGE_SIZE = 1000;
 
-/** The end of the year 9999: later ones are not written with four digits. */
+/** The end of the year 9999: later years have more than four digits. */
 const LAST_INSTANT_MS = 253_402_300_799_999;
 
 const INSTANT_PATTERN = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(?:Z|\+00:00)$/;
 
-// The atoms of RFC 5322 and the labels of RFC 1123: no quotes, comments, display names, spaces or control characters,
-// so that nothing in an address can become a header or a second recipient.
+// Atoms of RFC 5322 and labels of RFC 1123 only: without quotes, comments, display names, spaces and control characters, no
+// part of an address can become a header or a second recipient.
 const CONTACT_PATTERN =
   /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 
 /**
- * Reads an ISO 8601 instant in UTC, as `Date.prototype.toISOString` and Python's `isoformat` write it, into ms since
- * the epoch. A fraction finer than a millisecond is rounded up, so that what is asked for never ends early.
+ * Parses an ISO 8601 instant in UTC, as `Date.prototype.toISOString` and Python's `isoformat` write it, to ms since the
+ * epoch. A finer fraction is rounded up to the millisecond, so that nothing expires early.
  *
- * @returns undefined when `text` is no such instant: another offset, or a moment that does not exist.
+ * @returns undefined if `text` is not such an instant, has another offset, or does not exist.
  * @example
  * parseInstant('2026-11-24T12:00:00.123456+00:00'); // 1795521600124
  */
@@ -32,21 +32,21 @@ export function parseInstant(text: string): number | undefined {
   const match = INSTANT_PATTERN.exec(text);
   if (match?.[1] === undefined) return undefined;
   const wholeMs = Date.parse(`${match[1]}.000Z`);
-  // Date.parse turns February 30 into March 2: only a date that comes back as written exists.
+  // Date.parse turns February 30 into March 2, so the result is compared with the input.
   if (Number.isNaN(wholeMs) || !new Date(wholeMs).toISOString().startsWith(match[1])) return undefined;
   const fraction = (match[2] ?? '').padEnd(9, '0');
   const ms = wholeMs + Math.ceil(Number(fraction) / 1_000_000);
   return ms > LAST_INSTANT_MS ? undefined : ms;
 }
 
-/** An instant as the wire has it. */
+/** An instant as text, as it is on the wire. */
 export function formatInstant(ms: number): string {
   return new Date(ms).toISOString();
 }
 
 const EXAMPLE_INSTANT = '2026-11-24T12:00:00.000Z';
 
-/** A field with an instant; parsing gives ms since the epoch. */
+/** A field of a request with an instant, parsed to ms since the epoch. */
 export function instantField(
   description: string,
   example = EXAMPLE_INSTANT,
@@ -65,7 +65,7 @@ export function instantField(
     });
 }
 
-/** An instant in a result, as text. */
+/** A field of a result or an event with an instant, as text. */
 export function instantText(description: string, example = EXAMPLE_INSTANT): z.ZodString {
   return z
     .string()
@@ -75,18 +75,18 @@ export function instantText(description: string, example = EXAMPLE_INSTANT): z.Z
 
 const NAMESPACE_RULE = 'must be 1 to 64 of the characters A-Z, a-z, 0-9, _ and -';
 
-/** A namespace's name. The prefix is an agent's setting and is checked by the agent. */
+/** The name of a namespace. The agent checks the prefix, which is one of its settings. */
 export const namespaceField = z
   .string({ error: NAMESPACE_RULE })
   .regex(NAMESPACE_PATTERN, { error: NAMESPACE_RULE })
   .meta({
-    description: "The namespace. It must also start with the agent's namespace prefix.",
+    description: "The namespace. It must also begin with the agent's namespace prefix.",
     examples: ['taskcluster-builds'],
   });
 
 const CONTACT_RULE = `must be a plain mail address of at most ${MAX_CONTACT_LENGTH} characters, such as team@example.com, or null`;
 
-/** Who is told about overgrown queues. */
+/** Where notices about overgrown queues go. */
 export const contactField = z
   .string({ error: CONTACT_RULE })
   .max(MAX_CONTACT_LENGTH, { error: CONTACT_RULE })
@@ -96,7 +96,7 @@ export const contactField = z
   .nullable()
   .meta({
     description:
-      'The mail address that is told about overgrown queues, never given out. Omitted, the stored one stays; null clears it.',
+      'The email address for notices about overgrown queues. It is never returned. Omitted: the stored address stays; null clears it.',
     examples: ['team@example.com'],
   });
 
@@ -108,7 +108,7 @@ export const limitField = z
   .min(1, { error: LIMIT_RULE })
   .max(MAX_PAGE_SIZE, { error: LIMIT_RULE })
   .default(DEFAULT_PAGE_SIZE)
-  .meta({ description: 'How many namespaces at most.', examples: [DEFAULT_PAGE_SIZE] });
+  .meta({ description: 'The maximum number of namespaces in the page.', examples: [DEFAULT_PAGE_SIZE] });
 
 const TOKEN_RULE = 'must be the continuationToken of the previous page';
 
@@ -117,7 +117,6 @@ export const continuationTokenField = z
   .string({ error: TOKEN_RULE })
   .regex(/^[\x21-\x7e]{1,256}$/, { error: TOKEN_RULE })
   .meta({
-    description:
-      'From the previous page; its content is no concern of the client. Without one, there are no more pages.',
+    description: 'The continuationToken of the previous page, an opaque value. A page without one is the last.',
     examples: ['dGFza2NsdXN0ZXItYnVpbGRz'],
   });

@@ -1,12 +1,12 @@
-/** Why some bytes are no JSON that everybody reads the same way. The message continues a sentence: "The body …". */
+/** Why bytes are not unambiguous JSON. The message continues a sentence: "The body …". */
 export class JsonFault extends Error {}
 
-// Applied to text that JSON.parse has accepted, so strings are known to be closed.
+// For text that JSON.parse has accepted, so every string is closed.
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g;
 
 /**
- * Parses JSON strictly: UTF-8 without a byte order mark, and no member twice in one object, because readers differ on
- * which of the two counts and a signature covers both.
+ * Parses JSON strictly: UTF-8 without a byte order mark, and no duplicate member in an object, because parsers disagree on
+ * which of the two counts and the signature covers both.
  *
  * @throws JsonFault
  */
@@ -28,7 +28,7 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
 }
 
 function refuseDuplicates(text: string): void {
-  // One entry for each open bracket: the members seen of an object, null for an array.
+  // One entry for each open bracket: the members of an object so far, or null for an array.
   const open: (Set<string> | null)[] = [];
   let previous = '';
   for (const [token] of text.matchAll(TOKEN)) {
@@ -45,7 +45,7 @@ function refuseDuplicates(text: string): void {
   }
 }
 
-/** `name`, chosen by a stranger, as it may stand in a message: short, quoted, printable ASCII. */
+/** A name from a client, made safe for a message: short, quoted, printable ASCII. */
 export function quoted(name: string): string {
   return JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}...` : name).replaceAll(/[^\x20-\x7e]/g, '?');
 }

@@ -5,9 +5,9 @@ import { METHODS, type MethodName, type RequestBody, type ResultBody } from './m
 import { MAX_REQUEST_BYTES } from './names.ts';
 
 /**
- * Turns the body of a request into what the method takes.
+ * Parses the body of a request.
  *
- * @throws WireError InputError, whose message is one sentence that names the field and the rule.
+ * @throws WireError `InputError` with one sentence that names the field and the rule.
  * @example
  * parseRequestBody('get-namespace', Buffer.from('{"namespace":"taskcluster-x"}')); // { namespace: 'taskcluster-x' }
  */
@@ -25,9 +25,9 @@ export function parseRequestBody<M extends MethodName>(method: M, bytes: Uint8Ar
 }
 
 /**
- * Turns the JSON of a result into what the method gives.
+ * Parses the JSON of a result.
  *
- * @throws WireError InternalServerError when it is not what the contract says: the agent is at fault.
+ * @throws WireError `InternalServerError` if it does not follow the contract, which is a fault of the agent.
  */
 export function parseResult<M extends MethodName>(method: M, bytes: Uint8Array): ResultBody<M> {
   let input: unknown;
@@ -42,7 +42,7 @@ export function parseResult<M extends MethodName>(method: M, bytes: Uint8Array):
   const where = parsed.error.issues[0]?.path.join('.') ?? '';
   throw new WireError(
     'InternalServerError',
-    `The result of ${method} is not what the contract says${where === '' ? '' : ` at ${where}`}.`,
+    `The result of ${method} does not follow the contract${where === '' ? '' : ` at ${where}`}.`,
   );
 }
 
@@ -58,9 +58,9 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function faultOf(input: object, issues: readonly z.core.$ZodIssue[]): WireError {
-  // A field with a typing error is missing under its right name as well: the unknown one says more.
+  // A misspelt field is both unknown and missing under its right name. The unknown one explains more.
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-  if (issue === undefined) return new WireError('InputError', 'The body breaks a rule of the contract.');
+  if (issue === undefined) return new WireError('InputError', 'The body does not follow the contract.');
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
     if (issue.keys.includes('d') && path === 'replyKey') return fault(path, `The field ${path} ${issue.message}.`);

@@ -9,26 +9,26 @@ import {
 } from './fields.ts';
 import { replyKeyField } from './reply-key.ts';
 
-/** What a method of the wire contract takes, gives and needs. */
+/** A method of the wire contract: its input, its result and the authorisation it needs. */
 export interface MethodContract {
   /** One sentence for documentation and help texts. */
   readonly meaning: string;
-  /** The body of a request; strict, an unknown field is an error. Instants become ms since the epoch. */
+  /** The body of a request. An unknown field is an error. Instants become ms since the epoch. */
   readonly body: z.ZodType;
-  /** The body of a reply of type `result`. Readers ignore fields that they do not know: later agents may add some. */
+  /** The body of a reply of type `result`. Readers ignore unknown fields: later agents may add some. */
   readonly result: z.ZodType;
-  /** Whether a request needs a signature. Where it needs none, a wrong one is an error all the same. */
+  /** Whether a request needs a signature. An invalid signature is an error even if none is needed. */
   readonly signed: boolean;
-  /** The Taskcluster scope that the signer must have; null where the method needs none. */
+  /** The Taskcluster scope that the signer needs; null if the method needs none. */
   readonly scope: ((namespace: string) => string) | null;
 }
 
-/** The scope of a namespace's owners. */
+/** The scope to claim and release a namespace. */
 export function namespaceScope(namespace: string): string {
   return `pulse:namespace:${namespace}`;
 }
 
-/** The scope of operators that may revoke a namespace's credentials. */
+/** The scope of operators to revoke a namespace's credentials. */
 export function revokeScope(namespace: string): string {
   return `pulse:revoke:${namespace}`;
 }
@@ -38,26 +38,27 @@ const namespaceOnly = z.strictObject({ namespace: namespaceField });
 const namespaceView = z
   .object({
     namespace: namespaceField,
-    created: instantText('When it was first claimed in this incarnation.'),
-    expires: instantText('When it and all that it owns is deleted.', '2026-11-24T16:00:00.000Z'),
+    created: instantText('When the namespace was first claimed in this incarnation.'),
+    expires: instantText('When the namespace and everything it owns is deleted.', '2026-11-24T16:00:00.000Z'),
     state: z.enum(['provisioning', 'active', 'expiring']).meta({
-      description: 'provisioning: its accounts are being made; active: it can be used; expiring: it is being deleted.',
+      description:
+        'provisioning: its account is being created or its credentials are being replaced; active: its credentials can be used; expiring: it is being deleted.',
       examples: ['active'],
     }),
   })
-  .meta({ id: 'Namespace', description: 'A namespace as anybody may see it.' });
+  .meta({ id: 'Namespace', description: 'The public view of a namespace.' });
 
-/** The six methods of the wire contract. The routing key of a request is the name here. */
+/** The methods of the wire contract, by name. The name is the routing key of a request. */
 export const METHODS = {
   ping: {
-    meaning: 'Says that an agent is alive.',
+    meaning: 'Checks that an agent is alive.',
     body: z.strictObject({}),
     result: z.object({
-      alive: z.literal(true).meta({ description: 'That an agent has answered says it already.' }),
+      alive: z.literal(true).meta({ description: 'Always `true`.' }),
       uptimeSeconds: z
         .number()
         .nonnegative()
-        .meta({ description: 'Since the agent started.', examples: [86400] }),
+        .meta({ description: 'Seconds since the agent started.', examples: [86400] }),
       version: z.string().meta({ description: "The agent's version.", examples: ['1.0.0'] }),
       agent: z.string().meta({ description: "The agent's configured id.", examples: ['pulse-agent'] }),
     }),
@@ -65,12 +66,12 @@ export const METHODS = {
     scope: null,
   },
   'claim-namespace': {
-    meaning: 'Gives credentials for a namespace, and makes the namespace first if there is none.',
+    meaning: 'Returns credentials for a namespace, and creates the namespace if it does not exist.',
     body: z
       .strictObject({
         namespace: namespaceField,
         expires: instantField(
-          'When the namespace may be deleted; never shortens what was promised. Omitted: at least the default lifetime from now.',
+          'When the namespace may be deleted. A claim never shortens it. Omitted: at least the default lifetime from now.',
           '2026-11-24T16:00:00.000Z',
         ).exactOptional(),
         contact: contactField.exactOptional(),
@@ -79,17 +80,17 @@ export const METHODS = {
       .transform(({ expires, ...rest }) => ({ ...rest, ...(expires === undefined ? {} : { expiresMs: expires }) })),
     result: z.object({
       namespace: namespaceField,
-      created: instantText('When it was first claimed in this incarnation.'),
+      created: instantText('When the namespace was first claimed in this incarnation.'),
       expires: instantText(
-        'When it and all that it owns is deleted, unless it is claimed again.',
+        'When the namespace and everything it owns is deleted, unless it is claimed again.',
         '2026-11-24T16:00:00.000Z',
       ),
       reclaimAt: instantText(
-        'When to claim again: the credentials work at least until then.',
+        'When to claim again. The credentials work until then, at least.',
         '2026-11-24T13:30:00.000Z',
       ),
       connectionString: z.string().meta({
-        description: 'The AMQP URL with the credentials. It is a secret.',
+        description: 'The AMQP URL with the credentials, a secret.',
         examples: ['amqps://taskcluster-builds-1:…@pulse.example.com:5671/%2F'],
       }),
     }),
@@ -97,39 +98,39 @@ export const METHODS = {
     scope: namespaceScope,
   },
   'get-namespace': {
-    meaning: 'Tells about one namespace.',
+    meaning: 'Returns one namespace.',
     body: namespaceOnly,
     result: namespaceView,
     signed: false,
     scope: null,
   },
   'list-namespaces': {
-    meaning: 'Tells about all namespaces, sorted by name, page by page.',
+    meaning: 'Lists all namespaces, sorted by name, page by page.',
     body: z.strictObject({ limit: limitField, continuationToken: continuationTokenField.exactOptional() }),
     result: z.object({
-      namespaces: z.array(namespaceView).meta({ description: 'This page of them.' }),
+      namespaces: z.array(namespaceView).meta({ description: 'The namespaces of this page.' }),
       continuationToken: continuationTokenField.exactOptional(),
     }),
     signed: false,
     scope: null,
   },
   'release-namespace': {
-    meaning: 'Ends a namespace now: its accounts, connections, queues and exchanges are deleted.',
+    meaning: 'Deletes a namespace now: its accounts, connections, queues and exchanges.',
     body: namespaceOnly,
     result: z.object({
       namespace: namespaceField,
-      state: z.literal('expiring').meta({ description: 'It is being deleted.' }),
+      state: z.literal('expiring').meta({ description: 'The namespace is being deleted.' }),
     }),
     signed: true,
     scope: namespaceScope,
   },
   'revoke-namespace': {
-    meaning: 'Makes all credentials given out for a namespace useless and closes their connections; its queues stay.',
+    meaning: 'Revokes all credentials of a namespace and closes their connections. Its queues stay.',
     body: z
       .strictObject({
         namespace: namespaceField,
         until: instantField(
-          'Until then claims are refused. Omitted: the owner may claim anew at once.',
+          'Claims are refused until then. Omitted: the owner may claim again immediately.',
           '2026-11-25T12:00:00.000Z',
         ).exactOptional(),
       })
@@ -137,7 +138,7 @@ export const METHODS = {
     result: z.object({
       namespace: namespaceField,
       revokedUntil: instantText(
-        'Until when claims are refused; absent when they are not.',
+        'Until when claims are refused. Absent if they are not refused.',
         '2026-11-25T12:00:00.000Z',
       ).exactOptional(),
     }),
@@ -149,10 +150,10 @@ export const METHODS = {
 /** The name of a method: the routing key of its requests. */
 export type MethodName = keyof typeof METHODS;
 
-/** The body of a request as parsed: instants are ms since the epoch (`expiresMs`, `untilMs`), defaults filled in. */
+/** The parsed body of a request: instants are ms since the epoch (`expiresMs`, `untilMs`), defaults are filled in. */
 export type RequestBody<M extends MethodName> = z.output<(typeof METHODS)[M]['body']>;
 
-/** The body of a request as it is written in JSON: instants are text. */
+/** The body of a request as JSON: instants are text. */
 export type RequestInput<M extends MethodName> = z.input<(typeof METHODS)[M]['body']>;
 
 /** The body of a result. */

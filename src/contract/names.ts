@@ -1,29 +1,29 @@
-/** The version of the wire contract that this code speaks. */
+/** The version of the wire contract. */
 export const CONTRACT_VERSION = 'v1';
 
-/** Every name on the broker that follows from an agent's `id`. */
+/** All names on the broker that derive from an agent's `id`. */
 export interface ContractNames {
-  /** Durable direct exchange that takes requests; the routing key is the method. */
+  /** Durable direct exchange for requests; the routing key is the method. */
   readonly rpcExchange: string;
-  /** Durable fanout exchange: alternate exchange of the rpc exchange and dead-letter exchange of the requests. */
+  /** Durable fanout exchange: alternate exchange of `rpcExchange`, dead-letter exchange of the request queue. */
   readonly deadExchange: string;
   readonly requestQueue: string;
   readonly deadQueue: string;
-  /** Requests with a routing key that is no method: they come here by the alternate exchange and can be answered. */
+  /** Requests whose routing key is not a method. They arrive through the alternate exchange and are answered. */
   readonly unknownMethodsQueue: string;
   /** Durable topic exchange of agent events; any claimed account may read it. */
   readonly eventsExchange: string;
   /** Durable queue bound to the broker's event exchange, shared by all agents. */
   readonly brokerEventsQueue: string;
-  /** The shared RabbitMQ user that may do nothing but send requests. */
+  /** The shared RabbitMQ user that may only send requests. */
   readonly claimantUser: string;
 }
 
 /**
  * The names of an agent's exchanges, queues and claimant.
  *
- * The request exchange is not called `exchange/…`, because every claimed account may read those and could bind a queue
- * to it to eavesdrop on the requests of others.
+ * The request exchange is not named `exchange/…`, because every claimed account may read those: it could bind a queue and
+ * read the requests of other clients.
  *
  * @example
  * contractNames('pulse-agent').rpcExchange; // 'rpc/pulse-agent/v1'
@@ -41,10 +41,10 @@ export function contractNames(id: string): ContractNames {
   };
 }
 
-/** The literal that a client writes into `reply_to` for direct reply-to; the broker rewrites it on the way. */
+/** The `reply_to` that a client sets for direct reply-to; RabbitMQ replaces it. */
 export const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
 
-/** What a namespace's name may consist of; it must also start with the agent's `namespacePrefix`. */
+/** The form of a namespace's name. It must also begin with the agent's `namespacePrefix`. */
 export const NAMESPACE_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Correlation ids: 1 to 128 printable ASCII characters without spaces. */

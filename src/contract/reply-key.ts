@@ -1,7 +1,7 @@
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import * as z from 'zod';
 
-/** A public X25519 key as a JWK (RFC 8037): the key to which the result of a claim is sealed. */
+/** A public X25519 key as a JWK (RFC 8037). The result of a claim is sealed for it. */
 export interface ReplyKey {
   readonly kty: 'OKP';
   readonly crv: 'X25519';
@@ -12,8 +12,8 @@ export interface ReplyKey {
 let probe: KeyObject | undefined;
 
 /**
- * Whether `x` is the canonical base64url of a point with which a secret can be agreed. With zero and the other points
- * of small order every agreement is zero (RFC 7748, 6.1): a reply sealed for such a key could be opened by anybody.
+ * Whether `x` is the canonical base64url of a point that is safe for key agreement. With zero and the other points of small
+ * order the shared secret is always zero (RFC 7748, 6.1): anyone could open a reply sealed for such a key.
  */
 export function isUsablePoint(x: string): boolean {
   const bytes = Buffer.from(x, 'base64url');
@@ -23,24 +23,24 @@ export function isUsablePoint(x: string): boolean {
     const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
     return diffieHellman({ privateKey: probe, publicKey }).some((byte) => byte !== 0);
   } catch {
-    // OpenSSL refuses to derive a secret of zeros.
+    // OpenSSL refuses to derive a shared secret of zeros.
     return false;
   }
 }
 
-const IGNORED = 'Accepted and ignored: libraries add it when they export a key.';
+const IGNORED = 'Accepted and ignored. Libraries add it when they export a key.';
 
 const POINT_RULE = 'must be the base64url, without padding, of the 32 bytes of a public X25519 key';
 
 /**
- * The field `replyKey`. What libraries add when they export a public key (RFC 7517, 4.2 to 4.5, and WebCrypto's `ext`)
- * is accepted and dropped, unless it says that the key is for something else. Any other member is refused, first of
- * all `d`: a private key has no business on the wire.
+ * The field `replyKey`. Members that libraries add when they export a public key (RFC 7517, 4.2 to 4.5, and WebCrypto's
+ * `ext`) are accepted and dropped, unless they contradict this use of the key. Any other member is an error, above all the
+ * private `d`.
  */
 export const replyKeyField = z
   .strictObject(
     {
-      kty: z.literal('OKP', { error: 'must be "OKP"' }).meta({ description: 'The kind of key (RFC 8037).' }),
+      kty: z.literal('OKP', { error: 'must be "OKP"' }).meta({ description: 'The key type (RFC 8037).' }),
       crv: z.literal('X25519', { error: 'must be "X25519"' }).meta({ description: 'The curve.' }),
       x: z
         .string({ error: POINT_RULE })
@@ -49,12 +49,9 @@ export const replyKeyField = z
           description: 'The public key: base64url of 32 bytes.',
           examples: ['hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo'],
         }),
-      use: z
-        .literal('enc', { error: 'must be "enc" where it is given' })
-        .exactOptional()
-        .meta({ description: IGNORED }),
+      use: z.literal('enc', { error: 'must be "enc" if present' }).exactOptional().meta({ description: IGNORED }),
       alg: z
-        .literal('ECDH-ES', { error: 'must be "ECDH-ES" where it is given' })
+        .literal('ECDH-ES', { error: 'must be "ECDH-ES" if present' })
         .exactOptional()
         .meta({ description: IGNORED }),
       kid: z
@@ -73,13 +70,13 @@ export const replyKeyField = z
     {
       error: (issue) =>
         issue.code === 'unrecognized_keys' && issue.keys.includes('d')
-          ? 'holds the private member d: make a new key and send its public half only'
+          ? 'holds the private member d: make a new key and send only its public part'
           : 'must be a public JWK with kty "OKP", crv "X25519" and x',
     },
   )
   .meta({
     description:
-      'A public X25519 key as a JWK. With it the result comes as a compact JWE (ECDH-ES, A256GCM) for that key. Use a fresh one for each request.',
+      'A public X25519 key as a JWK. The result is then a compact JWE (ECDH-ES, A256GCM) for that key. Use a new key for each request.',
     examples: [{ kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo' }],
   })
   .transform(({ kty, crv, x }): ReplyKey => ({ kty, crv, x }));

@@ -10,34 +10,34 @@ export const SEALED_CONTENT_TYPE = 'application/jose';
 
 /** The properties of a reply's AMQP message. */
 export interface ReplyProperties {
-  /** As the request had it. */
+  /** The one of the request. */
   readonly correlationId: string;
   readonly type: 'result' | 'error';
   readonly contentType: typeof JSON_CONTENT_TYPE | typeof SEALED_CONTENT_TYPE;
 }
 
-/** A reply as it is published. */
+/** A reply to publish. */
 export interface Reply {
   readonly properties: ReplyProperties;
   readonly content: Buffer;
 }
 
-/** What a client finds in a reply. */
+/** A reply as a client reads it. */
 export type ReplyContent =
   | { readonly kind: 'result'; readonly json: Uint8Array }
   | { readonly kind: 'sealed'; readonly jwe: string }
   | { readonly kind: 'error'; readonly error: WireError };
 
-/** The body of a reply of type `error`. Readers ignore fields that they do not know. */
+/** The body of a reply of type `error`. Readers ignore unknown fields. */
 export const errorBody = z
   .object({
-    code: z.enum(Object.keys(WIRE_ERRORS)).meta({ description: 'What went wrong.', examples: ['InputError'] }),
+    code: z.enum(Object.keys(WIRE_ERRORS)).meta({ description: 'The error code.', examples: ['InputError'] }),
     message: z.string().meta({
-      description: 'One sentence for people.',
+      description: 'An explanation for people.',
       examples: ['The field namespace is missing: it must be 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.'],
     }),
     retryable: z.boolean().meta({
-      description: 'Whether the same request, signed anew, can succeed later without anybody changing anything.',
+      description: 'Whether the same request with a new signature can succeed later without any other change.',
       examples: [false],
     }),
     details: z
@@ -45,7 +45,7 @@ export const errorBody = z
       .exactOptional()
       .meta({
         description:
-          'More for programs, by code. InputError: field, and methods where that is the method. InsufficientScopes: required, the scope, and clientId. AuthenticationFailed: agentTime, where it is about the time. RequestConflict: retryAt or revokedUntil.',
+          'Details for programs, by code. InputError: field; for an unknown method also methods. InsufficientScopes: required (the scope) and clientId. AuthenticationFailed: agentTime, if the timestamp is wrong. RequestConflict: retryAt or revokedUntil.',
         examples: [{ field: 'namespace' }],
       }),
   })
@@ -71,10 +71,10 @@ function reply(properties: ReplyProperties, text: string): Reply {
 }
 
 /**
- * Reads a reply. A code that this version does not know becomes InternalServerError, with the code in its details and
- * as retryable as the agent says.
+ * Reads a reply. An unknown error code becomes InternalServerError with that code in `details` and with the agent's
+ * `retryable`.
  *
- * @throws WireError InternalServerError when it is no reply of the contract.
+ * @throws WireError `InternalServerError` if it does not follow the contract.
  */
 export function readReply(
   properties: { readonly type?: unknown; readonly contentType?: unknown },
@@ -86,7 +86,7 @@ export function readReply(
     return { kind: 'sealed', jwe: Buffer.from(content).toString('latin1') };
   }
   if (type === 'error' && contentType === JSON_CONTENT_TYPE) return { kind: 'error', error: readError(content) };
-  throw new WireError('InternalServerError', 'The reply is of a type or content type that the contract does not have.');
+  throw new WireError('InternalServerError', 'The reply has an unknown type or content type.');
 }
 
 // A later agent may have more codes.
@@ -102,7 +102,7 @@ function readError(content: Uint8Array): WireError {
   }
   const parsed = errorBodyOfAnyCode.safeParse(input);
   if (!parsed.success)
-    throw new WireError('InternalServerError', 'The error in the reply is not what the contract says.');
+    throw new WireError('InternalServerError', 'The error in the reply does not follow the contract.');
   const { code, message, retryable, details } = parsed.data;
   if (isWireErrorCode(code)) return new WireError(code, message, { retryable, ...(details && { details }) });
   return new WireError('InternalServerError', message, { retryable, details: { ...details, code } });

@@ -5,26 +5,26 @@ import { isUsablePoint, type ReplyKey } from './reply-key.ts';
 const KEY_AGREEMENT = 'ECDH-ES';
 const CONTENT_ENCRYPTION = 'A256GCM';
 
-/** A key pair for one reply. The private half never leaves the process. */
+/** A key pair for one reply. The private key never leaves the process. */
 export interface ReplyKeyPair {
-  /** What a claim sends as `replyKey`. */
+  /** The `replyKey` of a claim. */
   readonly publicKey: ReplyKey;
-  /** What opens the reply; it cannot be exported. */
+  /** Opens the reply; it cannot be exported. */
   readonly privateKey: CryptoKey;
 }
 
-/** Makes a fresh key pair. Use one for each request: then no later leak opens an earlier reply. */
+/** Makes a key pair. Use a new one for each request, so that a later leak does not open an earlier reply. */
 export async function generateReplyKey(): Promise<ReplyKeyPair> {
   const { publicKey, privateKey } = await generateKeyPair(KEY_AGREEMENT, { crv: 'X25519', extractable: false });
   const { x } = await exportJWK(publicKey);
-  if (x === undefined) throw new Error('An exported X25519 key holds no point.');
+  if (x === undefined) throw new Error('An exported X25519 key has no x.');
   return { publicKey: { kty: 'OKP', crv: 'X25519', x }, privateKey };
 }
 
 /**
  * Seals the JSON of a result for `replyKey`: a compact JWE that only the holder of the private key can open.
  *
- * @throws WireError InputError when nothing can be sealed for that key.
+ * @throws WireError `InputError` if the key cannot be used.
  */
 export async function seal(resultJson: string, replyKey: ReplyKey): Promise<string> {
   if (!isUsablePoint(replyKey.x)) {
@@ -38,10 +38,9 @@ export async function seal(resultJson: string, replyKey: ReplyKey): Promise<stri
 }
 
 /**
- * Opens a sealed result and gives the bytes of its JSON. Nothing but ECDH-ES with A256GCM is opened, and nothing
- * compressed, whatever the header asks for.
+ * Opens a sealed result and returns its JSON. Accepts only ECDH-ES with A256GCM and no compression, whatever the header says.
  *
- * @throws WireError InternalServerError when it was not sealed for this key, or not as the contract says.
+ * @throws WireError `InternalServerError` if it was not sealed for this key, or does not follow the contract.
  */
 export async function open(jwe: string, privateKey: CryptoKey): Promise<Uint8Array> {
   try {
@@ -54,7 +53,7 @@ export async function open(jwe: string, privateKey: CryptoKey): Promise<Uint8Arr
   } catch (error) {
     throw new WireError(
       'InternalServerError',
-      'The sealed result does not open with the key of this request: ask again with a new key.',
+      'The sealed result cannot be opened with the key of this request. Retry with a new key.',
       { cause: error },
     );
   }

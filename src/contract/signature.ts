@@ -7,45 +7,45 @@ import { CONTRACT_VERSION } from './names.ts';
 /** The content type of requests; it is part of the payload hash. */
 export const REQUEST_CONTENT_TYPE = 'application/json';
 
-/** The HTTP method of the request that is signed. That request exists only as text: nothing is sent over HTTP. */
+/** The HTTP method of the signed request. That request exists only to be signed: nothing is sent over HTTP. */
 export const SIGNED_HTTP_METHOD = 'POST';
 
-/** The port of the request that is signed. */
+/** The port of the signed request. */
 export const SIGNED_PORT = 443;
 
-/** Hawk, and Taskcluster with it, refuses longer headers. */
+/** Hawk's limit, and so Taskcluster's, in characters. */
 export const MAX_AUTHORIZATION_LENGTH = 4096;
 
-/** Taskcluster credentials as a client has them. */
+/** Taskcluster credentials of a client. */
 export interface ClientCredentials {
   readonly clientId: string;
   readonly accessToken: string;
-  /** Of temporary credentials: the object, or its JSON as Taskcluster gives it. */
+  /** The certificate of temporary credentials: an object, or its JSON as Taskcluster issues it. */
   readonly certificate?: string | object;
-  /** Fewer scopes than the client has, for this request only. */
+  /** Limits this request to some of the client's scopes. */
   readonly authorizedScopes?: readonly string[];
 }
 
-/** What is signed, and with what. */
+/** What to sign, and with which credentials. */
 export interface SigningInput {
   readonly method: MethodName;
-  /** Exactly the bytes that are sent. */
+  /** The exact bytes to send. */
   readonly body: Uint8Array;
-  /** The `reply_to` that is sent: a queue's name, or the literal `amq.rabbitmq.reply-to`. */
+  /** The `reply_to` of the request: a queue, or the literal `amq.rabbitmq.reply-to`. */
   readonly replyTo: string;
   readonly correlationId: string;
   /** The agent's audience. */
   readonly audience: string;
   readonly credentials: ClientCredentials;
-  /** Seconds since the epoch; the machine's clock when left out. */
+  /** Seconds since the epoch; the machine's clock when absent. */
   readonly timestampSeconds?: number;
-  /** Different for each request; 16 random bytes when left out. */
+  /** Different for each request; 16 random bytes when absent. */
   readonly nonce?: string;
 }
 
-/** The attributes of an authorization header. Only the form is known to be right, not the signature. */
+/** The attributes of a well-formed authorization header. The signature is not verified. */
 export interface Authorization {
-  /** The clientId that the request says it comes from. */
+  /** The clientId that the request claims. */
   readonly id: string;
   /** Seconds since the epoch: exactly ten digits. */
   readonly ts: string;
@@ -57,10 +57,9 @@ export interface Authorization {
 }
 
 /**
- * The resource that is signed. Its parts are encoded as by `encodeURIComponent`, which leaves `A-Z a-z 0-9 - _ . ! ~ *
- * ' ( )` as they are.
+ * The signed resource. `encodeURIComponent` encodes its parts: everything except `A-Z a-z 0-9 - _ . ! ~ * ' ( )`.
  *
- * @throws WireError InputError when a part holds half a surrogate pair, which no encoding can carry.
+ * @throws WireError `InputError` if a part holds a lone surrogate, which cannot be encoded.
  * @example
  * signedResource('ping', 'amq.rabbitmq.reply-to', '1'); // '/v1/ping?replyTo=amq.rabbitmq.reply-to&correlationId=1'
  */
@@ -69,15 +68,15 @@ export function signedResource(method: MethodName, replyTo: string, correlationI
     const query = `replyTo=${encodeURIComponent(replyTo)}&correlationId=${encodeURIComponent(correlationId)}`;
     return `/${CONTRACT_VERSION}/${method}?${query}`;
   } catch (error) {
-    throw new WireError('InputError', 'The reply_to and the correlation_id must be text without broken characters.', {
+    throw new WireError('InputError', 'The reply_to and the correlation_id must be valid Unicode text.', {
       cause: error,
     });
   }
 }
 
-/** Hawk's payload hash over the exact bytes of a body, in base64. */
+/** Hawk's payload hash of the exact bytes of a body, in base64. */
 export function payloadHash(body: Uint8Array): string {
-  // Not by the hawk package, which takes text: a body that is not UTF-8 would be hashed as something else.
+  // The hawk package takes text and would hash other bytes if the body is not UTF-8.
   return createHash('sha256')
     .update(`hawk.1.payload\n${REQUEST_CONTENT_TYPE}\n`)
     .update(body)
@@ -85,10 +84,10 @@ export function payloadHash(body: Uint8Array): string {
     .digest('base64');
 }
 
-/** Compares two hashes in constant time; of different lengths, or where one is missing, they are different. */
+/** Compares two hashes in constant time. A missing hash equals nothing. */
 export function hashesEqual(a: string | undefined, b: string | undefined): boolean {
   if (a === undefined || b === undefined) return false;
-  // Digests are of one length; timingSafeEqual throws when its arguments are not.
+  // Of their digests, because timingSafeEqual throws for different lengths.
   return timingSafeEqual(sha256(a), sha256(b));
 }
 
@@ -96,26 +95,26 @@ function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-/** Under what a used signature is remembered. As JSON no two pairs of id and nonce run into one another. */
+/** The key under which a nonce is stored. JSON keeps different pairs of id and nonce apart. */
 export function nonceKey(id: string, nonce: string): string {
   return sha256(JSON.stringify([id, nonce])).toString('base64url');
 }
 
-/** What tells a request of the same signer from another one that has the same nonce. */
+/** Distinguishes requests of one signer that have the same nonce. */
 export function requestDigest(method: MethodName, hashOfBody: string): string {
   return sha256(JSON.stringify([method, hashOfBody])).toString('base64url');
 }
 
 /**
- * Signs a request: gives the header `authorization`. The access token is used here and goes nowhere.
+ * Signs a request and returns the header `authorization`. The header does not hold the access token.
  *
- * @throws WireError AuthenticationFailed when the credentials cannot make a header that Taskcluster accepts.
+ * @throws WireError `AuthenticationFailed` if Taskcluster would reject a header made from these credentials.
  */
 export function signRequest(input: SigningInput): { authorization: string } {
   const { credentials } = input;
   const ext = extOf(credentials);
   const [pathname = '', query = ''] = signedResource(input.method, input.replyTo, input.correlationId).split('?');
-  // Given as text, the URL would be parsed, and its parser encodes characters that encodeURIComponent leaves alone.
+  // Not as text: the URL parser would encode characters that encodeURIComponent leaves as they are.
   const url = { protocol: 'https:', hostname: input.audience, port: SIGNED_PORT, pathname, search: `?${query}` };
   const { header } = hawk.client.header(url as unknown as string, SIGNED_HTTP_METHOD, {
     credentials: { id: credentials.clientId, key: credentials.accessToken, algorithm: 'sha256' },
@@ -128,7 +127,7 @@ export function signRequest(input: SigningInput): { authorization: string } {
   if (readAuthorization(header).id !== credentials.clientId) {
     throw new WireError(
       'AuthenticationFailed',
-      'The clientId of the credentials holds characters that Hawk cannot carry.',
+      'The clientId of the credentials has characters that Hawk does not allow.',
     );
   }
   return { authorization: header };
@@ -146,7 +145,7 @@ function certificateOf(certificate: string | object): object {
     const parsed: unknown = JSON.parse(certificate);
     if (typeof parsed === 'object' && parsed !== null) return parsed;
   } catch {
-    // The text may be secret in part: it goes into no error.
+    // The text may be partly secret, so no error holds it.
   }
   throw new WireError('AuthenticationFailed', 'The certificate of the credentials must be a JSON object.');
 }
@@ -159,9 +158,9 @@ const MAX_ID_LENGTH = 256;
 const MAX_NONCE_LENGTH = 128;
 
 /**
- * Reads an authorization header. Hawk's own parser is laxer: it takes `ts="abc"`, which is a signature for ever.
+ * Parses an authorization header. Hawk's own parser accepts more: `ts="abc"` would be a signature that never expires.
  *
- * @throws WireError AuthenticationFailed with the reason.
+ * @throws WireError `AuthenticationFailed` with the reason.
  */
 export function readAuthorization(header: unknown): Authorization {
   if (header === undefined || header === null || header === '') throw refused('is missing: sign the request');

@@ -1,39 +1,39 @@
 /**
- * The one table of errors that cross the wire. Replies, the client's error classes and the documentation are made from
- * it. `retryable` says whether the same request, signed anew, can succeed later without anybody changing anything.
+ * All errors on the wire. `retryable`: the same request with a new signature can succeed later without any other change.
  */
 export const WIRE_ERRORS = {
   InputError: {
     retryable: false,
-    meaning: 'The request is malformed, or a field breaks a rule. The message names the field and the rule.',
+    meaning: 'The request is malformed or a field is invalid. The message names the field and the rule.',
   },
   AuthenticationFailed: {
     retryable: false,
-    meaning: 'The signature is absent, broken, foreign, stale, or does not cover this body.',
+    meaning: 'The signature is missing, malformed, invalid or expired, or does not cover this body.',
   },
   InsufficientScopes: {
     retryable: false,
-    meaning: 'The client is known and lacks the scope; details name what is required and the clientId.',
+    meaning: 'The client lacks the required scope. `details` holds the scope and the clientId.',
   },
   ResourceNotFound: {
     retryable: false,
-    meaning: 'There is no such namespace.',
+    meaning: 'The namespace does not exist.',
   },
   RequestConflict: {
     retryable: true,
-    meaning: 'The namespace is in a state that does not allow this now: it is being deleted, or it is revoked.',
+    meaning:
+      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked.',
   },
   ReplayDetected: {
     retryable: false,
-    meaning: 'This signature was used before by another request. Sign each request with a nonce of its own.',
+    meaning: 'Another request used this signature before. Sign each request with a new nonce.',
   },
   Unavailable: {
     retryable: true,
-    meaning: 'Something that the agent depends on does not answer in time. Try again with backoff and a new nonce.',
+    meaning: 'A service that the agent needs does not answer in time. Retry with backoff and a new nonce.',
   },
   InternalServerError: {
     retryable: true,
-    meaning: 'A fault of the agent. Its log has the cause under the correlation id.',
+    meaning: 'Internal error of the agent. Its log has the cause under the correlation id.',
   },
 } as const satisfies Record<string, { retryable: boolean; meaning: string }>;
 
@@ -54,7 +54,7 @@ export interface WireErrorBody {
 }
 
 /**
- * An error that is told to the client as it stands: its message and details must hold no secret.
+ * An error that the client receives unchanged: its message and details must hold no secret.
  *
  * @example
  * throw new WireError('RequestConflict', 'Namespace taskcluster-x is being deleted. Claim it again in a minute.');

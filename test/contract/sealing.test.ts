@@ -8,7 +8,7 @@ import { generateReplyKey, open, seal } from '../../src/contract/sealing.ts';
 import { vectors } from './vectors.ts';
 
 const refused = (error: unknown): boolean =>
-  error instanceof WireError && error.code === 'InternalServerError' && /does not open/.test(error.message);
+  error instanceof WireError && error.code === 'InternalServerError' && /cannot be opened/.test(error.message);
 
 function parse(value: unknown): unknown {
   const body = JSON.stringify({ namespace: 'taskcluster-x', replyKey: value });
