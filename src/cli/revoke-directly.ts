@@ -25,7 +25,7 @@ export async function revokeOneDirectly(
 ): Promise<{ readonly namespace: string; readonly revokedUntil?: string }> {
   const revoker = await openDirectRevoker(loadConfig(env), 'pulse-agent revoke --direct', signal);
   try {
-    if (!yes) throw notConfirmed(namespace);
+    if (!yes) throw confirmationFault(namespace);
     const untilMs = until === undefined ? undefined : Date.parse(until);
     await revoker.one(namespace, untilMs, signal);
     await revoker.record(namespace, untilMs);
@@ -48,14 +48,14 @@ export async function revokeAllDirectly(
 ): Promise<void> {
   const revoker = await openDirectRevoker(loadConfig(context.env), 'pulse-agent revoke --all', context.signal);
   try {
-    if (!options.yes) throw notConfirmed(`all ${await revoker.count()} namespaces`);
+    if (!options.yes) throw confirmationFault(`all ${await revoker.count()} namespaces`);
     await revokeAll(revoker, after, options, context);
   } finally {
     await revoker.close();
   }
 }
 
-function notConfirmed(what: string): UsageFault {
+function confirmationFault(what: string): UsageFault {
   return new UsageFault(`This revokes all credentials of ${what} immediately: add --yes to confirm.`);
 }
 

@@ -72,7 +72,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
   const parsed = fileSettings.safeParse(settings);
   if (!parsed.success) faults.push(...parsed.error.issues.flatMap(sentencesOf));
   const secrets = readSecrets(env, faults);
-  faults.push(...settingRules(parsed.data ?? wellFormed(settings, parsed.error.issues), nodeEnv));
+  faults.push(...settingRules(parsed.data ?? withoutMalformed(settings, parsed.error.issues), nodeEnv));
   if (!parsed.success || faults.length > 0 || secrets.agentSecret === undefined) {
     throw new AgentError('ConfigurationFault', faults.join('\n'));
   }
@@ -114,7 +114,10 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
 }
 
 /** The settings with a valid form: the rules between settings are checked even when another setting is malformed. */
-function wellFormed(settings: Record<string, unknown>, issues: readonly z.core.$ZodIssue[]): Partial<FileSettings> {
+function withoutMalformed(
+  settings: Record<string, unknown>,
+  issues: readonly z.core.$ZodIssue[],
+): Partial<FileSettings> {
   const faulty = new Set(issues.map(({ path }) => path[0]));
   return Object.fromEntries(Object.entries(settings).filter(([setting]) => !faulty.has(setting)));
 }

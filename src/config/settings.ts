@@ -250,7 +250,7 @@ export const SETTING_MEANINGS: ReadonlyMap<SettingName, SettingMeaning> = new Ma
   ]),
 );
 
-/** The schemes amqp and amqps may go without a host, and with one that http, the management API's, does not take. */
+/** An amqp URL may have no host, or one that is invalid in the URL of the management API. */
 function hasHost({ hostname }: URL): boolean {
   return hostname !== '' && URL.canParse(`http://${hostname}`);
 }

@@ -36,7 +36,7 @@ export function createOverlay({ config, clock, log, events, onChange, ...real }:
     sleep: systemSleep,
     randomBytes,
     random: Math.random,
-    // Nothing is done that belongs into the audit.
+    // Nothing is done, so nothing is audited.
     reporters: createReporters({
       events: { ...events, emitAndWait: async () => undefined },
       audit: noAudit,

@@ -17,7 +17,7 @@ export type NamespaceStoreOverlay = Pick<Store, 'storeId' | 'namespaces' | 'nonc
  */
 export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: OnChange): NamespaceStoreOverlay {
   const written = new OverlayEntries<NamespaceRecord>(() => clock.monotonicMs(), LASTS_MS);
-  const overlaid = (record: NamespaceRecord): NamespaceRecord => {
+  const overlay = (record: NamespaceRecord): NamespaceRecord => {
     const newer = written.get(record.namespace);
     return newer !== undefined && newer.incarnation === record.incarnation && newer.revision > record.revision
       ? newer
@@ -25,7 +25,7 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
   };
   const get = async (namespace: string): Promise<NamespaceRecord | undefined> => {
     const record = await real.namespaces.get(namespace);
-    return record === undefined ? undefined : overlaid(record);
+    return record === undefined ? undefined : overlay(record);
   };
   /** The overlaid records that are due: the overlay may have changed their state and their times. */
   const due = async (
@@ -37,7 +37,7 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
       options.states.includes(record.state) && instantOf(record) <= options.beforeMs;
     for (let limit = options.limit; ; limit *= 2) {
       const page = await list({ ...options, limit, states: ['provisioning', 'active', 'expiring'] });
-      const found = page.map(overlaid).filter(isDue);
+      const found = page.map(overlay).filter(isDue);
       if (found.length >= options.limit || page.length < limit) return found.slice(0, options.limit);
     }
   };
@@ -61,7 +61,7 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
     async list({ states, after, limit }) {
       const found: NamespaceRecord[] = [];
       for await (const page of namespacePages(real.namespaces, undefined, { after, limit })) {
-        for (const record of page.map(overlaid)) {
+        for (const record of page.map(overlay)) {
           if (states !== undefined && !states.includes(record.state)) continue;
           found.push(record);
           if (found.length === limit) return found;

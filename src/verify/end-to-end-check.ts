@@ -99,24 +99,24 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
     }
     // Before the request: its reply may be lost.
     mayBeClaimed = true;
-    claim = await needed(claimantRpc).request('claim-namespace', claimBody(), signal);
+    claim = await assertDefined(claimantRpc).request('claim-namespace', claimBody(), signal);
     return ok(`${namespace} is claimed until ${claim.expires}`);
   }
 
   async function connectAsClaimed(): Promise<StepResult> {
-    const { connectionString } = needed(claim);
+    const { connectionString } = assertDefined(claim);
     claimedConnection = await connect(connectionString);
     return ok(`the credentials open a connection to ${new URL(connectionString).host}`);
   }
 
   async function publish(signal: AbortSignal): Promise<StepResult> {
-    await publishAndConsume(needed(claimedConnection), { queue, exchange }, signal);
+    await publishAndConsume(assertDefined(claimedConnection), { queue, exchange }, signal);
     return ok(`a message was routed through ${exchange} into ${queue}`);
   }
 
   async function checkRefusals(): Promise<StepResult> {
     const target = { id: config.id, namespace, ownQueue: queue };
-    const allowed = await tryForbiddenOperations(needed(claimedConnection), target);
+    const allowed = await tryForbiddenOperations(assertDefined(claimedConnection), target);
     if (allowed.length === 0) return ok(`refused: ${FORBIDDEN_OPERATIONS.map(({ what }) => what).join(', ')}`);
     return failed(
       `allowed: ${allowed.join(', ')}`,
@@ -125,14 +125,14 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function reclaim(signal: AbortSignal): Promise<StepResult> {
-    const rpc = await options.openRpc(needed(claimedConnection));
-    const before = needed(claim);
+    const rpc = await options.openRpc(assertDefined(claimedConnection));
+    const before = assertDefined(claim);
     claim = await rpc.request('claim-namespace', claimBody(), signal);
     return checkReclaim(before, claim);
   }
 
   async function overgrow(signal: AbortSignal): Promise<StepResult> {
-    await publishMany(needed(claimedConnection), exchange, config.deleteAtMessages + 1);
+    await publishMany(assertDefined(claimedConnection), exchange, config.deleteAtMessages + 1);
     const startedMs = clock.monotonicMs();
     while (clock.monotonicMs() - startedMs < patienceMs) {
       const queues = await management.listQueues(config.vhost, { signal });
@@ -148,7 +148,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function release(signal: AbortSignal): Promise<StepResult> {
-    await needed(claimantRpc).request('release-namespace', { namespace }, signal);
+    await assertDefined(claimantRpc).request('release-namespace', { namespace }, signal);
     mayBeClaimed = false;
     return ok('the namespace is being deleted');
   }
@@ -195,7 +195,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
 
   async function isKnown(signal: AbortSignal): Promise<boolean> {
     try {
-      await needed(claimantRpc).request('get-namespace', { namespace }, signal);
+      await assertDefined(claimantRpc).request('get-namespace', { namespace }, signal);
       return true;
     } catch (error) {
       if (error instanceof WireError && error.code === 'ResourceNotFound') return false;
@@ -206,9 +206,9 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   /** Over a new connection if the first one is lost. */
   async function releaseOnClose(): Promise<void> {
     try {
-      await needed(claimantRpc).request('release-namespace', { namespace });
+      await assertDefined(claimantRpc).request('release-namespace', { namespace });
     } catch {
-      const rpc = await options.openRpc(await connect(needed(options.firstClaimUrl)));
+      const rpc = await options.openRpc(await connect(assertDefined(options.firstClaimUrl)));
       await rpc.request('release-namespace', { namespace });
     }
   }
@@ -266,7 +266,7 @@ export function checkReclaim(before: Claim, after: Claim): StepResult {
   return ok(`${same ? 'the same' : 'rotated'} credentials, to be claimed again at ${after.reclaimAt}`);
 }
 
-function needed<T>(value: T | undefined): T {
+function assertDefined<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('A step ran without the result of an earlier one.');
   return value;
 }

@@ -8,9 +8,9 @@ import { openStore } from '../../store/open-store.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 
 const OUTCOME_TEXTS = {
-  ours: 'The broker is already marked for this store; nothing was changed.',
-  marked: 'The broker was not marked; it is now marked for this store.',
-  adopted: 'The broker is now marked for this store. Agents of the previous store will refuse to start.',
+  ours: 'The broker already belongs to this store; nothing was changed.',
+  marked: 'The broker was not marked; it now belongs to this store.',
+  adopted: 'The broker now belongs to this store. Agents of the previous store will refuse to start.',
 } as const;
 
 /** Marks the broker for the configured store, although it is marked for another. */

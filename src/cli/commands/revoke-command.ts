@@ -46,11 +46,11 @@ export const revokeCommand: DefineCommand = (command, context) => {
             const request = until === undefined ? {} : { until };
             return await client.revokeNamespace(namespace, { ...request, signal: context.signal });
           });
-      context.output.print(revoked, () => revokedText(revoked));
+      context.output.print(revoked, () => revocationText(revoked));
     });
 };
 
-function revokedText({ namespace, revokedUntil }: { readonly namespace: string; readonly revokedUntil?: string }) {
+function revocationText({ namespace, revokedUntil }: { readonly namespace: string; readonly revokedUntil?: string }) {
   const claims = revokedUntil === undefined ? 'It can be claimed again.' : `Claims are refused until ${revokedUntil}.`;
   return `The credentials of ${namespace} are revoked. ${claims}`;
 }

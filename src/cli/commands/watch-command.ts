@@ -52,7 +52,10 @@ async function watchAsOperator(
   const ca = environmentValue(context.env, 'RABBITMQ_CA', faults);
   if (faults.length > 0) throw new UsageFault(faults.join(' '));
   if (!url) throw new UsageFault('Give a namespace of yours with --through, or set RABBITMQ_URL.');
-  await watchEvents({ ...printing(context, options, patterns), queue: '', url: async () => url, ca }, context.signal);
+  await watchEvents(
+    { ...eventPrinter(context, options, patterns), queue: '', url: async () => url, ca },
+    context.signal,
+  );
 }
 
 async function watchThrough(
@@ -67,7 +70,7 @@ async function watchThrough(
     const lost = new AbortController();
     lease.once('lost', (error) => lost.abort(error));
     const watchOptions = {
-      ...printing(context, options, patterns),
+      ...eventPrinter(context, options, patterns),
       queue: `queue/${namespace}/watch-${randomUUID()}`,
       url: async () => (await lease.credentials()).connectionString,
     };
@@ -76,8 +79,8 @@ async function watchThrough(
   });
 }
 
-/** What is common to both ways to connect: print the events. */
-function printing(
+/** The options that both ways to connect share. */
+function eventPrinter(
   { output, env }: CommandContext,
   { id = env['PULSE_AGENT_ID'] ?? 'pulse-agent' }: ClientCommandOptions,
   patterns: readonly string[],
