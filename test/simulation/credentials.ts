@@ -3,26 +3,26 @@ import { accountName } from '../../src/namespaces/accounts/account-names.ts';
 import { activeSlot } from '../../src/namespaces/slots.ts';
 import { EPOCH_MS } from './machine.ts';
 
-/** Credentials that a client was given. */
+/** Credentials from a claim. */
 export interface Credential {
   readonly namespace: string;
   readonly incarnation: string;
   readonly generation: number;
   readonly account: string;
   readonly password: string;
-  /** Until when they must open a connection, by the slowest clock that a client may have, in true time. */
+  /** Until when they must open a connection, in true time, for a client with the slowest allowed clock. */
   untilMs: number;
 }
 
-/** All credentials that were ever given out in a history. */
+/** All credentials of a history. */
 export interface Credentials {
   readonly all: readonly Credential[];
   of(account: string): readonly Credential[];
-  /** Keeps what a claim gave. */
+  /** Adds the credentials of a claim. */
   add(result: ClaimResult): Credential;
 }
 
-/** Starts empty. `slowestMs`: by how much the clock of a client may be behind the true time. */
+/** Starts empty. `slowestMs`: how far a client's clock may be behind true time. */
 export function createCredentials(slowestMs: number): Credentials {
   const all: Credential[] = [];
   const byAccount = new Map<string, Credential[]>();

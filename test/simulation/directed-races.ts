@@ -8,12 +8,12 @@ import type { Play } from './play.ts';
 import { claim, declare, release } from './requests.ts';
 import { NAMESPACES } from './world.ts';
 
-/** Longer than a release is left to whoever serves it. */
+/** Longer than the agent that serves a release may take before another one continues it. */
 const TAKEN_UP_MS = 1_500;
 
 /**
- * The standby account was changed by hand and is put right by a slow agent at the very end of its promise, while another
- * rotates into it as soon as it may, and hands it out.
+ * A slow agent repairs the standby account, which was changed by hand, at the very end of its promise, while another agent
+ * rotates into it as early as possible and hands it out.
  */
 export async function raceForStandby(play: Play): Promise<void> {
   const { world, posts } = play;
@@ -30,7 +30,7 @@ export async function raceForStandby(play: Play): Promise<void> {
   const account = `${namespace}-${slot}`;
   const leftMs = promisedUntilMs - EPOCH_MS;
   await passTo(leftMs - random.between(0.4, 1.5) * fence);
-  world.say(() => `somebody deletes ${account}, and there is a race for it`);
+  world.note(() => `an operator deletes ${account}, and agents race to repair it`);
   invariants.changedByOutsider(account);
   broker.deleteUser(account);
   slow.machine.isSlow = true;
@@ -45,8 +45,8 @@ export async function raceForStandby(play: Play): Promise<void> {
 }
 
 /**
- * An agent is stopped in the middle of a deletion; another one finishes it, and the owner claims anew, connects and declares
- * before the first one goes on.
+ * An agent is stopped during a deletion; another one finishes it, and the owner claims again, connects and declares before
+ * the first one continues.
  */
 export async function raceToEnd(play: Play): Promise<void> {
   const { world, posts } = play;
@@ -60,12 +60,12 @@ export async function raceToEnd(play: Play): Promise<void> {
   const passMs = async (ms: number): Promise<void> => await timeline.advanceTo(timeline.nowMs() + ms);
 
   const isReleased = random.chance(0.5);
-  world.say(() => `${first.machine.name} is stopped while it ends ${namespace}`);
+  world.note(() => `${first.machine.name} is stopped while it ends ${namespace}`);
   if (!isReleased) {
     await passMs(Math.max(0, deletionStartsMs(record.expiresMs, intervals) - EPOCH_MS + fence / 2 - timeline.nowMs()));
   }
   if (random.chance(0.3)) first.machine.isSlow = true;
-  // About where its deletes begin.
+  // About where its deletes start.
   const steps = 9 + Math.floor(random.between(0, 9));
   const ms = random.between(3, 8) * fence;
   first.machine.arm({ kind: 'stall', ms, isSuspended: random.chance(0.3) }, steps);

@@ -10,12 +10,12 @@ import { SECRETS } from './simulated-agent.ts';
 import { meddle, mishap, restart, rollSecret, setClock } from './troubles.ts';
 import { createWorld, REST_STEP_MS, Violation } from './world.ts';
 
-/** What became of a history. */
+/** The outcome of a history. */
 export interface Outcome {
   readonly seed: number;
-  /** The promise that was broken. */
+  /** The violated promise. */
   readonly violation?: string;
-  /** What happened, in order; empty unless asked for. */
+  /** What happened, in order; empty without a trace. */
   readonly trace: readonly string[];
 }
 
@@ -35,7 +35,7 @@ const ACTIONS = {
   mishap: (play: Play) => mishap(play, [claim, release, revoke, JOBS.repair, JOBS.repair, runJob, runJob, runJob]),
 };
 
-/** How often each thing happens. */
+/** The weights of what happens. */
 const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
   claim: 22,
   runJob: 34,
@@ -55,7 +55,7 @@ const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
 const FEWEST_ACTIONS = 8;
 const MOST_ACTIONS = 24;
 
-/** Plays the history of a seed: the same one whenever it is asked for. */
+/** Plays the history of a seed; the same seed gives the same history. */
 export async function playHistory(seed: number, { traced = false } = {}): Promise<Outcome> {
   const trace: string[] = [];
   const world = createWorld(seed, traced ? trace : undefined);
@@ -82,7 +82,7 @@ export async function playHistory(seed: number, { traced = false } = {}): Promis
   }
 }
 
-/** How long until the next thing happens. Often at an instant at which something becomes possible, or ceases to be. */
+/** How long until the next thing happens; often at an instant at which something becomes possible or impossible. */
 function choosePause(play: Play): number {
   const { random, intervals } = play.world;
   const fence = fenceMs(intervals);
@@ -100,24 +100,24 @@ function choosePause(play: Play): number {
   }
 }
 
-/** From now on nothing goes wrong any more, and the jobs come in their turn until all is done. */
+/** Lets the jobs run without further faults until everything is done. */
 async function comeToRest(play: Play): Promise<void> {
   const { world, posts } = play;
   const { timeline, intervals, random } = world;
-  world.say(() => 'from now on nothing goes wrong');
+  world.note(() => 'from now on nothing goes wrong');
   world.trouble = 0;
   for (const { agent } of posts) agent.machine.crash();
   const [post] = posts;
   if (post === undefined) return;
   Object.assign(post, { secret: SECRETS.length - 1, hasFormer: true });
   play.restart(post);
-  // What is under way, stopped processes included, ends.
+  // Work in progress finishes, also that of stopped processes.
   await timeline.advanceTo(timeline.nowMs() + 3 * settlementMs(intervals));
   const isToTheEnd = random.chance(0.5);
-  // A revocation that is delivered again near the end is compared once more 3F later.
+  // A revocation that is redelivered near the end is checked again 3F later.
   for (let round = 0; round < 4 || (round < 8 && world.invariants.isRevoking()); round += 1) {
     for (const work of ['reconcile', 'expire', 'rotate'] as const) {
-      const agent = play.anybody();
+      const agent = play.anyAgent();
       if (agent === undefined) continue;
       world.attempt(agent, work, async () => {
         if (work === 'reconcile') await agent.reconcile(agent.signal);

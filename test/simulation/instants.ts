@@ -10,8 +10,7 @@ import { EPOCH_MS } from './machine.ts';
 import type { World } from './world.ts';
 
 /**
- * The time until one of the instants that rules of time are made of, as seen by the fastest clock or by the slowest;
- * 0 when there is none to come.
+ * The time until one of the instants that time rules depend on, by the fastest or the slowest clock; 0 when there is none.
  */
 export function untilInstant({ random, intervals, store, timeline }: World, namespace?: string): number {
   const instants = [...store.records.values()]
@@ -22,7 +21,7 @@ export function untilInstant({ random, intervals, store, timeline }: World, name
   return ahead.length === 0 ? 0 : random.pick(ahead);
 }
 
-/** When something becomes possible for a record, or ceases to be, in ms since the epoch. */
+/** The instants at which something becomes possible or impossible for a record, in ms since the epoch. */
 function instantsOf(record: NamespaceRecord, intervals: Intervals): number[] {
   const { state, slots, expiresMs, nextRotationMs, recheckAtMs, deletedAtMs } = record;
   if (state === 'deleted')

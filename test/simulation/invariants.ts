@@ -8,13 +8,13 @@ import type { ModelBroker, ModelConnection } from './model-broker.ts';
 import { checkWrite } from './record-rules.ts';
 import type { Timeline } from './timeline.ts';
 
-/** What was promised to clients and owners, compared with the broker after every step. */
+/** The promises to clients and owners, checked against the broker after every step. */
 export interface Invariants {
-  /** Keeps what a claim gave, and that it works. */
+  /** Records the credentials of a claim and checks that they work. */
   handedOut(result: ClaimResult, by: string): Credential;
-  /** A client or an operator has asked for this, for the first time. */
+  /** A client or an operator has made this request for the first time. */
   asked(what: 'release' | 'revocation', namespace: string): void;
-  /** Somebody who is no agent changed this account: it need not work until it was put right. */
+  /** A user changed this account by hand: it need not work until it is repaired. */
   changedByOutsider(account: string): void;
   /** Before and after a write of an agent to the broker. */
   before(what: string, name: string): void;
@@ -23,9 +23,9 @@ export interface Invariants {
   opened(connection: ModelConnection): void;
   /** After a write of an agent to the store. */
   stored(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string): void;
-  /** Whether the accounts of a revoked namespace are to be compared once more. */
+  /** Whether the accounts of a revoked namespace have to be checked again. */
   isRevoking(): boolean;
-  /** That nothing is left of what has ended, and that everything else is as its record says. */
+  /** Checks that deleted namespaces have left nothing, and that everything else matches its record. */
   quiet(): void;
 }
 
@@ -36,15 +36,15 @@ export interface InvariantParts {
   readonly records: ReadonlyMap<string, NamespaceRecord>;
   readonly credentials: Credentials;
   readonly namespaces: readonly string[];
-  /** How long after its end a namespace may still be there when all is quiet. */
+  /** How long after its expiry a namespace may still exist when all work is done. */
   readonly restMs: number;
-  /** Whether an account has the password and the rights that its record says, or those of the rotation under way. */
+  /** Whether an account has the password and rights of its record, or of the rotation in progress. */
   readonly isWhole: (record: NamespaceRecord, account: string) => boolean;
   /** Whether it has one of these two passwords, and no tags. */
   readonly isOurs: (record: NamespaceRecord, account: string) => boolean;
   /**
-   * Whether clocks differ by more than they may. Nobody promises then when credentials work; what is checked is that nothing
-   * foreign is touched, that records change only as they may, and that those of a former incarnation do not work for good.
+   * Whether clocks differ by more than the allowed skew. Then no time is promised for credentials; checked is that nothing
+   * foreign changes, that records change only as allowed, and that credentials of a former incarnation stop working.
    */
   readonly isSkewed: boolean;
   readonly violate: (sentence: string) => void;
@@ -52,7 +52,7 @@ export interface InvariantParts {
 
 const PREFIXES = { usernamePrefix: '', namespacePrefix: 'taskcluster-' };
 
-/** Starts before anything has happened. */
+/** Starts with an empty history. */
 export function createInvariants(parts: InvariantParts): Invariants {
   const {
     timeline,
@@ -65,7 +65,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
     isSkewed,
     violate: violateAlways,
   } = parts;
-  /** What relies on clocks. */
+  /** The checks that rely on clocks. */
   const violate = isSkewed ? (): void => undefined : violateAlways;
   const changed = new Set<string>();
   const released = new Set<string>();
@@ -79,8 +79,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const isPromised = (credential: Credential): boolean =>
     timeline.nowMs() <= credential.untilMs && !released.has(credential.incarnation) && !isRevoked(credential);
   /**
-   * Whether the account need not work: somebody changed it, or a write from before a revocation may still arrive, which
-   * the comparison puts right that ends the revocation.
+   * Whether the account need not work: a user changed it, or a write from before a revocation may still arrive, which the
+   * final check of the revocation repairs.
    */
   const isExcused = ({ account, namespace }: Credential): boolean =>
     changed.has(account) || (records.get(namespace)?.recheckAtMs ?? null) !== null;
@@ -90,15 +90,15 @@ export function createInvariants(parts: InvariantParts): Invariants {
     if (record === undefined || record.state === 'deleted' || record.state === 'expiring') return false;
     return record.incarnation !== credential.incarnation || (isRevoked(credential) && record.recheckAtMs === null);
   };
-  const told = ({ account, generation, untilMs }: Credential): string =>
+  const textOf = ({ account, generation, untilMs }: Credential): string =>
     `the credentials of ${account}, generation ${generation}, promised until ${Math.round(untilMs)}`;
 
   const checkAccount = (account: string, why: string): void => {
     for (const credential of credentials.of(account)) {
       if (isPromised(credential)) {
-        if (!isExcused(credential) && !broker.admits(credential)) violate(`${why}: ${told(credential)}, do not work`);
+        if (!isExcused(credential) && !broker.admits(credential)) violate(`${why}: ${textOf(credential)}, do not work`);
       } else if (isDead(credential) && !isPromised(credential) && broker.admits(credential)) {
-        violate(`${why}: ${told(credential)}, which are dead, work again`);
+        violate(`${why}: ${textOf(credential)}, which are dead, work again`);
       }
     }
   };
@@ -112,7 +112,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
     for (const slot of [1, 2]) checkAccount(`${namespace}-${slot}`, why);
     for (const { name, credential } of broker.connections.values()) {
       if (credential.namespace === namespace && isDead(credential)) {
-        violate(`${why}: ${name} with ${told(credential)}, which are dead, lives`);
+        violate(`${why}: ${name} with ${textOf(credential)}, which are dead, is open`);
       }
     }
   };
@@ -165,7 +165,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
     },
 
     opened({ name, credential }) {
-      if (isDead(credential)) violate(`${name} is opened with ${told(credential)}, which are dead`);
+      if (isDead(credential)) violate(`${name} is opened with ${textOf(credential)}, which are dead`);
     },
 
     stored(before, after, by) {
@@ -197,7 +197,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
       const nowMs = EPOCH_MS + timeline.nowMs();
       for (const credential of credentials.all) {
         const isFormer = records.get(credential.namespace)?.incarnation !== credential.incarnation;
-        if (isFormer && broker.admits(credential)) violateAlways(`when all is quiet ${told(credential)}, work again`);
+        if (isFormer && broker.admits(credential))
+          violateAlways(`when all work is done ${textOf(credential)}, work again`);
       }
       for (const namespace of namespaces) {
         const record = records.get(namespace);
@@ -209,11 +210,11 @@ export function createInvariants(parts: InvariantParts): Invariants {
             const isMade = record.slots[slot - 1]!.generation > 0;
             const isActive = slotOfGeneration(record.generation) === slot;
             const account = `${namespace}-${slot}`;
-            // A first claim that did not get through leaves an account to whoever claims next.
+            // A failed first claim leaves an account for the next claim.
             if (isActive && record.state === 'active' && !isWhole(record, account))
               violate(`${account} is not as recorded`);
             if (!isMade && record.state === 'active' && users.includes(account) && !isOurs(record, account))
-              violate(`${account} was never made, and somebody has its password`);
+              violate(`${account} was never created, and a client has its password`);
           }
           checkDead(namespace, 'when all is quiet');
         } else if (record === undefined || record.state === 'deleted') {

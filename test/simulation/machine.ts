@@ -1,31 +1,31 @@
 import type { Clock, Sleep } from '../../src/util/clock.ts';
 import type { Timeline } from './timeline.ts';
 
-/** The wall clock's time when a history begins. */
+/** The wall clock's time at the start of a history. */
 export const EPOCH_MS = Date.parse('2026-11-24T12:00:00Z');
 
-/** What may befall a process at its next steps. */
+/** What may happen to a process at one of its next steps. */
 export type Mishap =
   | { readonly kind: 'crash' }
-  /** Stopped; with `isSuspended` the whole machine sleeps, and its monotonic clock with it. */
+  /** Stopped; with `isSuspended` the machine is suspended, including its monotonic clock. */
   | { readonly kind: 'stall'; readonly ms: number; readonly isSuspended: boolean };
 
-/** One process of an agent: it has a clock of its own, may be stopped at any step, and may die there. */
+/** One process of an agent with its own clock; it may be stopped or die at any step. */
 export interface Machine {
   readonly name: string;
   readonly clock: Clock;
   readonly sleep: Sleep;
   readonly isDead: boolean;
-  /** Whether what it writes mostly arrives at the last moment, and what it reads at once. */
+  /** Whether its writes mostly arrive at the last moment, and its reads immediately. */
   isSlow: boolean;
-  /** Does something in so many ms, later if the process is stopped then, and never if it is dead. */
+  /** Does something after a delay in ms; later if the process is stopped then, and never if it is dead. */
   after(delayMs: number, work: () => void): void;
-  /** A step from one thing to the next: where a mishap that is due happens. False: the process is dead. */
+  /** Marks a step, at which a due mishap happens. False: the process is dead. */
   step(): boolean;
-  /** Has the mishap happen so many steps from now. */
+  /** Schedules a mishap after this many steps. */
   arm(mishap: Mishap, steps: number): void;
   crash(): void;
-  /** Sets the wall clock to so much off the true time. */
+  /** Sets the offset of the wall clock from true time. */
   setOffset(ms: number): void;
 }
 

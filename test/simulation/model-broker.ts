@@ -18,14 +18,14 @@ export interface ModelConnection extends ListedConnection {
   readonly credential: Credential;
 }
 
-/** A queue or an exchange, and in which incarnation it was declared; undefined: not with credentials of a namespace. */
+/** A queue or an exchange and the incarnation that declared it; undefined: not declared with a namespace's credentials. */
 export interface ModelThing {
   readonly kind: 'queue' | 'exchange';
   readonly name: string;
   readonly incarnation: string | undefined;
 }
 
-/** A RabbitMQ in memory, as far as accounts and what is done with them goes. */
+/** A RabbitMQ in memory: accounts, connections, queues and exchanges. */
 export interface ModelBroker {
   readonly users: Map<string, ModelUser>;
   readonly connections: Map<string, ModelConnection>;
@@ -33,11 +33,11 @@ export interface ModelBroker {
   /** Whether these credentials open a connection now. */
   admits(credential: Credential): boolean;
   /**
-   * Logs in, and opens the connection so much later, which takes rights and no password; it is there, and seen, a moment
-   * after that.
+   * Logs in, and opens the connection after a delay; opening checks permissions but not the password. The connection is
+   * listed a moment later.
    */
   connect(credential: Credential, waitMs?: number): void;
-  /** Declares a queue or an exchange over a connection; it is there a moment after the user's rights were looked at. */
+  /** Declares a queue or an exchange over a connection; it exists a moment after the permission check. */
   declare(connection: ModelConnection, kind: ModelThing['kind'], name: string): void;
   deleteUser(name: string): boolean;
   closeConnections(user: string): void;
@@ -46,10 +46,10 @@ export interface ModelBroker {
 /** How long a connection may take from its opening until it is listed and can be closed. Measured: 5 to 12 ms. */
 const UNSEEN_MS = 12;
 
-/** How long a declaration may take from the look at the user's rights until the queue is there. */
+/** How long a declaration may take from the permission check until the queue exists. */
 const DECLARING_MS = 30;
 
-/** Starts without anything; `onOpened` is told of each connection that is open now. */
+/** Starts empty; `onOpened` is called for each connection that opens. */
 export function createModelBroker(
   timeline: Timeline,
   random: Random,

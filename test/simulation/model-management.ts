@@ -9,19 +9,19 @@ import type { Timeline } from './timeline.ts';
 export interface ModelManagementParts {
   readonly timeline: Timeline;
   readonly random: Random;
-  /** How often a call is not simply fast. */
+  /** The probability that a call is not fast and successful. */
   readonly trouble: () => number;
   readonly broker: ModelBroker;
   readonly machine: Machine;
-  /** Told right before and right after a write of an agent takes effect. */
+  /** Called right before and right after a write of an agent takes effect. */
   readonly onBefore: (what: string, name: string) => void;
   readonly onWritten: (what: string, name: string, by: string) => void;
 }
 
-/** Calls that name no other. */
+/** The timeout of calls that set none. */
 const TIMEOUT_MS = 10_000;
 
-/** The management API as one process sees it. Only what the parts under test call is there. */
+/** The management API for one process, with only the calls that the tested code makes. */
 export function createModelManagement(parts: ModelManagementParts): Management {
   const { timeline, random, trouble, broker, machine } = parts;
   const { users, connections, things } = broker;

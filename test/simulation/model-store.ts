@@ -5,10 +5,10 @@ import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
 
-/** What all agents of a history share: records under compare-and-set, and the memory of signatures. */
+/** The store that all agents of a history share: records with compare-and-set, and nonces. */
 export interface ModelStore {
   readonly records: ReadonlyMap<string, NamespaceRecord>;
-  /** The store as one process sees it: as much of it as namespaces need. */
+  /** The store for one process, with what namespaces need. */
   seenBy(machine: Machine): Store;
 }
 
@@ -16,13 +16,13 @@ export interface ModelStore {
 export interface ModelStoreParts {
   readonly timeline: Timeline;
   readonly random: Random;
-  /** How often a call is not simply fast. */
+  /** The probability that a call is not fast and successful. */
   readonly trouble: () => number;
-  /** Told of every write that took effect. */
+  /** Called for every write that took effect. */
   readonly onWrite: (before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string) => void;
 }
 
-/** As for MongoDB; a write may take effect after its caller has given up. */
+/** As for MongoDB; a write may take effect after its caller's timeout. */
 const TIMEOUT_MS = 5_000;
 
 /** Makes an empty store. */
@@ -76,7 +76,7 @@ export function createModelStore({ timeline, random, trouble, onWrite }: ModelSt
         ),
       dueForRotation: (options) => call(() => due(options, 'nextRotationMs')),
       dueForExpiry: (options) => call(() => due(options, 'expiresMs')),
-      countByState: () => Promise.reject(new Error('Nobody counts here.')),
+      countByState: () => Promise.reject(new Error('Not part of the model.')),
     };
     const nothing = { prune: async () => 0 };
     const seen = { storeId: 'simulated', namespaces, nonces: noncesOf(nonces, call), notices: nothing, audit: nothing };

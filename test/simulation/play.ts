@@ -2,38 +2,38 @@ import type { Secret } from '../../src/util/secret.ts';
 import { SECRETS, type SimulatedAgent } from './simulated-agent.ts';
 import { NAMESPACES, type World } from './world.ts';
 
-/** A place where an agent runs; when its process has died, another one is started there. */
+/** A place where an agent runs; another process is started there after one has died. */
 export interface Post {
   readonly name: string;
   starts: number;
   agent: SimulatedAgent;
-  /** Which secret it uses, and whether it still has those before. */
+  /** Its current secret, and whether it still has the previous ones. */
   secret: number;
   hasFormer: boolean;
   isServing: boolean;
 }
 
-/** A history as it goes. */
+/** The state of a history. */
 export interface Play {
   readonly world: World;
   readonly posts: readonly Post[];
-  /** An agent that serves; undefined: none does. */
-  readonly anybody: () => SimulatedAgent | undefined;
-  /** Has this agent, and nobody else, do what `work` begins, about this namespace if one is given. */
+  /** A serving agent; undefined without one. */
+  readonly anyAgent: () => SimulatedAgent | undefined;
+  /** Makes this agent start `work`, about this namespace if one is given. */
   readonly by: (agent: SimulatedAgent, work: (play: Play) => void, namespace?: string) => void;
-  /** One of the namespaces; most is done about the first. */
+  /** A random namespace, mostly the first. */
   readonly namespace: () => string;
-  /** Starts the process of a post anew, whatever became of the one before. */
+  /** Starts a new process at a post, in whatever state the previous one is. */
   restart(post: Post): void;
 }
 
-/** Starts so many agents. */
+/** Starts this many agents. */
 export function startPlay(world: World, size: number): Play {
   const start = (post: Pick<Post, 'name' | 'starts' | 'secret' | 'hasFormer'>): SimulatedAgent => {
     const secrets: readonly Secret[] = SECRETS.slice(post.hasFormer ? 0 : post.secret, post.secret + 1);
     return world.startAgent(`${post.name}.${post.starts}`, secrets);
   };
-  /** As a real agent does: compare first, serve then, whether or not that was possible. */
+  /** Like a real agent: reconcile first, then serve, even if the reconciliation failed. */
   const begin = (post: Post): void => {
     const { agent } = post;
     const serve = (): void => {
@@ -65,7 +65,7 @@ export function startPlay(world: World, size: number): Play {
       subject = undefined;
     },
     namespace: () => subject ?? NAMESPACES[world.random.chance(0.75) ? 0 : 1],
-    anybody() {
+    anyAgent() {
       if (chosen !== undefined) return chosen;
       const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead);
       return serving.length === 0 ? undefined : world.random.pick(serving).agent;

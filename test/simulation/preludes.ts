@@ -5,8 +5,8 @@ import { claim } from './requests.ts';
 import { NAMESPACES } from './world.ts';
 
 /**
- * The agent secret is rolled over half of the agents, and those drop the former one too early: one agent can hand out the
- * active account, which the other cannot, and may write the next generation, which the first cannot.
+ * Half of the agents get the new secret and drop the former one too early: one agent can hand out the active account, which
+ * the other cannot, and may write the next generation, which the first cannot.
  */
 export async function rollHalfway(play: Play): Promise<void> {
   const { world, posts } = play;

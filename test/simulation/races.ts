@@ -12,7 +12,7 @@ const RACERS = { ...JOBS, claim, release, revoke };
 const WEIGHTS: Readonly<Record<keyof typeof RACERS, number>> = {
   rotate: 3,
   expire: 4,
-  tell: 0,
+  announce: 0,
   repair: 6,
   reconcile: 2,
   checkKeys: 2,
@@ -24,8 +24,8 @@ const WEIGHTS: Readonly<Record<keyof typeof RACERS, number>> = {
 };
 
 /**
- * Two agents do something about one namespace around an instant at which something becomes possible, or ceases to be: one
- * is slow, so that what it sends may arrive after what the other does.
+ * Two agents work on one namespace around an instant at which something becomes possible or impossible. One is slow, so its
+ * writes may arrive after those of the other.
  */
 export async function race(play: Play): Promise<void> {
   const { world, posts } = play;
@@ -43,7 +43,7 @@ export async function race(play: Play): Promise<void> {
     random.between(0, 100);
   const passMs = async (ms: number): Promise<void> => await timeline.advanceTo(timeline.nowMs() + ms);
 
-  world.say(() => `a race: slow ${slow.machine.name} ${first}, ${other.machine.name} ${second}`);
+  world.note(() => `a race: slow ${slow.machine.name} ${first}, ${other.machine.name} ${second}`);
   if (random.chance(0.4)) play.by(slow, meddle, namespace);
   const record = store.records.get(namespace);
   const isEnd = first === 'expire' && record !== undefined && record.state !== 'deleted';

@@ -1,7 +1,7 @@
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { slotOfGeneration } from '../../src/namespaces/slots.ts';
 
-/** What one write to the store may never do; each fault is a sentence. */
+/** The rules that every write to the store must follow; each fault is a sentence. */
 export function checkWrite(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined): string[] {
   if (after === undefined) return before?.state === 'deleted' ? [] : ['a record that is no tombstone was removed'];
   const faults = [...checkForm(after)];
@@ -17,7 +17,7 @@ export function checkWrite(before: NamespaceRecord | undefined, after: Namespace
 const NEXT: Readonly<Record<NamespaceRecord['state'], readonly NamespaceRecord['state'][]>> = {
   provisioning: ['active', 'expiring', 'provisioning'],
   active: ['active', 'provisioning', 'expiring'],
-  // A tombstone of which something was left is deleted once more.
+  // Objects that a deletion left are deleted again, with their tombstone.
   expiring: ['deleted', 'expiring'],
   deleted: ['provisioning', 'expiring', 'deleted'],
 };
@@ -41,7 +41,7 @@ function checkNextLife(before: NamespaceRecord, after: NamespaceRecord): string[
 function checkSameLife(before: NamespaceRecord, after: NamespaceRecord): string[] {
   const faults: string[] = [];
   const raise = after.generation - before.generation;
-  // Of what has ended only the ban is left to revoke.
+  // For a deleted namespace a revocation changes only the ban on claims.
   const isEnded = before.state === 'expiring' || before.state === 'deleted';
   const isRevoked = raise === 2 && after.state === (isEnded ? before.state : 'provisioning');
   if (raise !== 0 && raise !== 1 && !isRevoked) faults.push(`the generation was raised by ${raise}`);

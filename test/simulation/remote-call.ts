@@ -3,20 +3,20 @@ import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 import type { Timeline } from './timeline.ts';
 
-/** How a call to the broker or to the store goes. */
+/** The course of a call to the broker or the store. */
 export interface Journey {
-  /** Before it is sent. */
+  /** The delay before it is sent. */
   readonly waitMs: number;
-  /** From the sending until it takes effect. */
+  /** The delay from sending until it takes effect. */
   readonly wireMs: number;
-  /** `request`: it has no effect; `answer`: it has, and the caller never learns of it. */
+  /** What is lost. `request`: no effect; `answer`: an effect that the caller never learns of. */
   readonly lost: 'request' | 'answer' | undefined;
 }
 
-/** What chance decides the journey of a call with. */
+/** What decides the course of a call. */
 export interface Odds {
   readonly random: Random;
-  /** How often a call is not simply fast. */
+  /** The probability that a call is not fast and successful. */
   readonly trouble: number;
   readonly machine: Pick<Machine, 'isSlow'>;
   readonly isWrite: boolean;
@@ -26,10 +26,10 @@ export interface Odds {
 const ANYHOW = { late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 };
 const LATE = { late: 4, waits: 1, waitsAndLate: 3, lostAnswer: 0, lostRequest: 0 };
 
-/** How often a write of a slow machine is late. */
+/** The probability that a write of a slow machine is late. */
 const SLOW = 0.8;
 
-/** Chooses how a call goes. */
+/** Chooses the course of a call. */
 export function chooseJourney({ random, trouble, machine, isWrite, timeoutMs }: Odds): Journey {
   const quick = random.between(0.2, 4);
   const isSlow = machine.isSlow && isWrite;
@@ -48,40 +48,40 @@ export function chooseJourney({ random, trouble, machine, isWrite, timeoutMs }: 
   }
 }
 
-/** Until the very end of the time-out, which is where rules of time break. */
+/** Just within the timeout, where time rules break. */
 function late(random: Random, timeoutMs: number): number {
   return random.chance(0.4) ? timeoutMs * random.between(0.95, 1) : random.between(0, timeoutMs);
 }
 
-/** A call of a process to something outside. */
+/** A call of a process to the broker or the store. */
 export interface RemoteCall<T> {
   readonly timeline: Timeline;
   readonly machine: Machine;
   readonly journey: Journey;
-  /** The caller is told so after this time from the beginning of the call, whatever becomes of the request. */
+  /** The caller gets a timeout after this time, whether or not the request takes effect. */
   readonly timeoutMs: number;
   readonly fault: AgentErrorCode;
   readonly signal?: AbortSignal | undefined;
   readonly beforeSend?: (() => void) | undefined;
-  /** What the call does at the other end, and what is answered. */
+  /** The effect of the call at the other end; returns the answer. */
   readonly effect: () => T;
 }
 
 /**
- * Makes the call. What was sent arrives even if the process has died, been stopped or given up since; a process that has
- * died hears of nothing any more.
+ * Makes the call. A sent request arrives even if the process has died, is stopped or timed out; a dead process gets no
+ * answer.
  */
 export function callRemotely<T>(call: RemoteCall<T>): Promise<T> {
   const { timeline, machine, journey, timeoutMs, signal } = call;
   return new Promise((resolve, reject) => {
     const unavailable = (): void => reject(new AgentError(call.fault, 'It does not answer.'));
-    /** What the process is told, unless it dies or is stopped at that moment. */
-    const answer = (tell: () => void): void =>
+    /** Delivers the answer, unless the process dies or is stopped at that moment. */
+    const answer = (deliver: () => void): void =>
       machine.after(0, () => {
-        if (machine.step()) machine.after(0, tell);
+        if (machine.step()) machine.after(0, deliver);
       });
     const onAbort = (): void => reject(signal?.reason as Error);
-    // Only requests have a deadline; whoever dies hears of nothing anyway.
+    // Only requests have a deadline; a dead process gets no answer anyway.
     signal?.addEventListener('abort', onAbort, { once: true });
     const send = (): void => {
       if (signal?.aborted === true) return;

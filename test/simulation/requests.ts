@@ -9,12 +9,12 @@ import { DEADLINE, type World } from './world.ts';
 /** How long an agent may work on a request, in ms. */
 const DEADLINE_MS = 9_000;
 
-/** How long the signature of a request is remembered, in ms: so late it may come again. */
+/** How long the nonce of a request is stored, in ms: until then it may be redelivered. */
 const REMEMBERED_MS = 600_000;
 
-/** A client claims, and mostly uses what it is given at once. */
-export function claim({ world, anybody, namespace: choose }: Play): void {
-  const agent = anybody();
+/** A client claims, and mostly uses the credentials immediately. */
+export function claim({ world, anyAgent, namespace: choose }: Play): void {
+  const agent = anyAgent();
   if (agent === undefined) return;
   const { random, intervals } = world;
   const namespace = choose();
@@ -29,14 +29,14 @@ export function claim({ world, anybody, namespace: choose }: Play): void {
   world.attempt(agent, `claim of ${namespace}`, async () => {
     const result = await agent.claim(asked, deadline(agent));
     const credential = world.invariants.handedOut(result, agent.machine.name);
-    world.say(
+    world.note(
       () => `${namespace} is given generation ${credential.generation} until ${Math.round(credential.untilMs)}`,
     );
     if (random.chance(0.7)) logIn(world, credential);
   });
 }
 
-/** The owner releases a namespace; the request may come again, later and to somebody else. */
+/** The owner releases a namespace; the request may be redelivered later to another agent. */
 export function release(play: Play): void {
   const { world } = play;
   const namespace = play.namespace();
@@ -62,40 +62,40 @@ export function revoke(play: Play): void {
   serveOnceOrTwice(play, `revocation of ${namespace}`, async (agent, nonce) => {
     const untilMs = blockedMs === undefined ? undefined : nonce.firstSeenMs + blockedMs;
     await agent.revoker.revoke({ namespace, untilMs, nonce }, deadline(agent));
-    // As the job does, at whichever agent.
+    // Like the job, on any agent.
     world.timeline.after(credentialSettlementMs(intervals) + random.between(0, 200), () => {
-      const other = play.anybody();
+      const other = play.anyAgent();
       if (other === undefined) return;
       world.attempt(other, `finish (${namespace})`, () => other.revoker.finish(namespace, other.signal));
     });
   });
 }
 
-/** A client logs in with credentials that it was given some time, perhaps long ago. */
+/** A client logs in with any credentials of the past. */
 export function connect({ world }: Play): void {
   const { credentials, random } = world;
   if (credentials.all.length > 0) logIn(world, random.pick(credentials.all.slice(-6)));
 }
 
-/** How often a client that has logged in waits before it opens its connection. */
+/** The probability that a client waits between login and opening. */
 const HESITANT = 0.15;
 
-function logIn({ broker, intervals, random, say }: World, credential: Credential, hesitant = HESITANT): void {
+function logIn({ broker, intervals, random, note }: World, credential: Credential, hesitant = HESITANT): void {
   const { handshakeMs } = intervals;
   const lateMs = random.chance(0.5) ? random.between(0.9, 1) * handshakeMs : random.between(0, handshakeMs);
   const waitMs = random.chance(hesitant) ? lateMs : 0;
   const how = waitMs === 0 ? '' : ` and opens ${Math.round(waitMs)} ms later`;
-  say(() => `a client logs in to ${credential.account}, generation ${credential.generation}${how}`);
+  note(() => `a client logs in to ${credential.account}, generation ${credential.generation}${how}`);
   broker.connect(credential, waitMs);
 }
 
-/** A client that is about to lose its credentials logs in, to open its connection after that. */
+/** A client logs in shortly before its credentials stop working, and opens its connection afterwards. */
 function lieInWait(world: World, namespace: string): void {
   const given = world.credentials.all.filter((credential) => credential.namespace === namespace);
   if (given.length > 0) logIn(world, world.random.pick(given.slice(-2)), 1);
 }
 
-/** A client declares a queue or an exchange over a connection that it has. */
+/** A client declares a queue or an exchange over one of its connections. */
 export function declare({ world }: Play): void {
   const { broker, random } = world;
   const open = [...broker.connections.values()];
@@ -107,16 +107,16 @@ export function declare({ world }: Play): void {
 
 let requests = 0;
 
-/** Serves a signed request, and, as after an agent that died before its ack, perhaps once more with the same memory. */
+/** Serves a signed request, and perhaps again with the same nonce, as after a crash before the acknowledgement. */
 function serveOnceOrTwice(
-  { world, anybody }: Play,
+  { world, anyAgent }: Play,
   what: string,
   serve: (agent: SimulatedAgent, nonce: NonceEntry) => Promise<void>,
 ): void {
   requests += 1;
   const key = `request ${requests}`;
   const deliver = (): void => {
-    const agent = anybody();
+    const agent = anyAgent();
     if (agent === undefined) return;
     const nowMs = agent.machine.clock.nowMs();
     const entry: NonceEntry = {

@@ -4,22 +4,22 @@ import { builtFile } from '../support/built-agent.ts';
 import type * as History from './history.ts';
 
 /**
- * So many histories are played at a time: they share nothing, and a turn of the event loop serves all of them. With more
- * the garbage collector has more to keep.
+ * How many histories are played concurrently: they share nothing, and one turn of the event loop serves all. More would keep
+ * the garbage collector busy.
  */
 const AT_ONCE = 10;
 
 const HISTORIES = Number(process.env['SIMULATED_HISTORIES'] ?? 10_000);
 const SEED = process.env['SIMULATION_SEED'];
 
-/** The same histories every time, so that a change is judged by itself; SIMULATION_FIRST_SEED=random explores others. */
+/** A fixed seed makes runs comparable; SIMULATION_FIRST_SEED=random explores other histories. */
 const FIRST = process.env['SIMULATION_FIRST_SEED'] ?? '1';
 const FIRST_SEED = FIRST === 'random' ? Math.floor(Math.random() * 2 ** 31) : Number(FIRST);
 
-describe('random histories of agents, clients, crashes and outsiders on a virtual clock', function () {
+describe('random histories of agents, clients, crashes and manual changes in virtual time', function () {
   this.timeout(1_800_000);
 
-  // As built: what loads TypeScript gives every function its name when it is made, which costs two fifths of the time.
+  // Compiled: the TypeScript loader names every function at run time, which takes 40 % of the time.
   let playHistory: typeof History.playHistory;
   before(async () => {
     const file = pathToFileURL(await builtFile('test/simulation/history.js')).href;

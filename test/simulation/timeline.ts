@@ -1,10 +1,10 @@
-/** Virtual time: it stands still while something is done, and jumps to what comes next. */
+/** Virtual time: it stands still during work and jumps to the next scheduled work. */
 export interface Timeline {
-  /** Milliseconds since the history began. */
+  /** Milliseconds since the start of the history. */
   nowMs(): number;
-  /** Has something done in so many ms; what is to be done at the same instant is done in the order of the asking. */
+  /** Schedules work after a delay in ms; work of the same instant runs in the order of scheduling. */
   after(delayMs: number, work: () => void): void;
-  /** Lets time pass until this instant, doing all that comes up to it. */
+  /** Lets time pass until this instant and runs the work that becomes due. */
   advanceTo(untilMs: number): Promise<void>;
 }
 
@@ -14,7 +14,7 @@ interface Planned {
   readonly work: () => void;
 }
 
-/** Starts at 0. `check` is called after each step and throws when the history is to end. */
+/** Starts at 0. `check` is called after each step; it throws to stop the history. */
 export function createTimeline(check: () => void): Timeline {
   const heap: Planned[] = [];
   let nowMs = 0;
@@ -27,7 +27,7 @@ export function createTimeline(check: () => void): Timeline {
     },
     async advanceTo(untilMs) {
       for (;;) {
-        // Everything that was set off goes on with promises alone: when this resolves, all of it waits for virtual time.
+        // Started work continues with promises only: when this resolves, all of it waits for virtual time.
         await new Promise(setImmediate);
         check();
         const [next] = heap;

@@ -6,9 +6,9 @@ import type { Play } from './play.ts';
 import { SECRETS } from './simulated-agent.ts';
 import { untilInstant } from './instants.ts';
 
-/** Between two steps of something that it does, a process dies or is stopped, mostly for longer than any fence. */
+/** A process dies or is stopped between two steps of its work, mostly for longer than any fence. */
 export function mishap(play: Play, actions: readonly ((play: Play) => void)[]): void {
-  const agent = play.anybody();
+  const agent = play.anyAgent();
   if (agent === undefined) return;
   const { random, intervals } = play.world;
   const fence = fenceMs(intervals);
@@ -25,13 +25,13 @@ export function mishap(play: Play, actions: readonly ((play: Play) => void)[]): 
   play.by(agent, random.pick(actions));
 }
 
-/** A process is started anew, mostly one that has died. */
+/** A process is started, mostly in place of a dead one. */
 export function restart(play: Play): void {
   const dead = play.posts.filter(({ agent }) => agent.machine.isDead);
   play.restart(play.world.random.pick(dead.length > 0 ? dead : play.posts));
 }
 
-/** The agent secret is rolled over the agents one by one; now and then somebody removes the former one too early. */
+/** The agents get a new secret one by one; sometimes the former one is removed too early. */
 export function rollSecret(play: Play): void {
   const { random } = play.world;
   const newest = Math.max(...play.posts.map(({ secret }) => secret));
@@ -42,20 +42,20 @@ export function rollSecret(play: Play): void {
     post.secret = Math.min(behind.length > 0 ? newest : newest + 1, SECRETS.length - 1);
     post.hasFormer = true;
   }
-  play.world.say(() => `${post.name} gets secret ${post.secret}${post.hasFormer ? '' : ' alone'}`);
+  play.world.note(() => `${post.name} gets secret ${post.secret}${post.hasFormer ? '' : ' alone'}`);
   play.restart(post);
 }
 
-/** The wall clock of a machine is set, within what the clocks may differ by. */
-export function setClock({ world, anybody }: Play): void {
-  const machine = anybody()?.machine;
+/** The wall clock of a machine is set within the allowed skew. */
+export function setClock({ world, anyAgent }: Play): void {
+  const machine = anyAgent()?.machine;
   if (machine === undefined) return;
   const ms = world.chooseOffset();
-  world.say(() => `the clock of ${machine.name} is ${Math.round(ms)} ms off now`);
+  world.note(() => `the clock of ${machine.name} is ${Math.round(ms)} ms off now`);
   machine.setOffset(ms);
 }
 
-/** Somebody who is no agent changes an account by hand. */
+/** An operator changes an account by hand. */
 export function meddle({ world, namespace }: Play): void {
   const { random, broker, invariants, store } = world;
   const account = `${namespace()}-${random.pick([1, 2])}`;
@@ -64,14 +64,14 @@ export function meddle({ world, namespace }: Play): void {
   const byHand = { name: account, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
   const found = broker.users.get(account);
   if (found === undefined) {
-    // What has no record is nobody's business.
+    // Agents leave a user without a record alone.
     if (store.records.get(account.slice(0, -2))?.state !== 'active') return;
-    world.say(() => `somebody makes ${account}`);
+    world.note(() => `an operator creates ${account}`);
     broker.users.set(account, { user: byHand, permissions: undefined, limits: {} });
     return;
   }
   const how = random.weighted({ password: 4, deleted: 4, permissions: 2, tags: 1, limit: 1 });
-  world.say(() => `somebody changes ${account}: ${how}`);
+  world.note(() => `an operator changes ${account}: ${how}`);
   switch (how) {
     case 'password':
       found.user = byHand;

@@ -19,7 +19,7 @@ import { createTimeline, type Timeline } from './timeline.ts';
 /** One is a prefix of the other. */
 export const NAMESPACES = ['taskcluster-a', 'taskcluster-a-1'] as const;
 
-/** Users, queues and exchanges that look similar and are nobody's business. */
+/** Users, queues and exchanges with similar names, which agents must not touch. */
 const FOREIGN_USERS = ['taskcluster-a', 'taskcluster-a-3', 'xtaskcluster-a-1', 'other-1', 'taskcluster-a-1-1-0'];
 const FOREIGN_THINGS = [
   'queue/taskcluster-a',
@@ -28,20 +28,20 @@ const FOREIGN_THINGS = [
   'exchange/taskcluster',
 ];
 
-/** The longest rotation that histories have, in ms, and shorter ones. */
+/** The longest rotation interval of histories, in ms, and shorter ones. */
 const ROTATIONS_MS = [8_000, 24_000, 80_000, 80_000, 3_600_000];
 
-/** How long each job has when a history comes to its rest. */
+/** How long each job may take at the end of a history. */
 export const REST_STEP_MS = 3_000;
 
-/** How often clocks differ by more than they may, and how many times as much. */
+/** The probability of clocks beyond the allowed skew, and the factor. */
 const SKEWED = 0.05;
 const SKEWS = [2, 10, 100, 1000];
 
-/** A promise was broken. */
+/** A violated promise. */
 export class Violation extends Error {}
 
-/** Everything that a history plays in. */
+/** The environment of a history. */
 export interface World {
   readonly random: Random;
   readonly timeline: Timeline;
@@ -50,29 +50,30 @@ export interface World {
   readonly store: ModelStore;
   readonly credentials: Credentials;
   readonly invariants: Invariants;
-  /** How often a call is not simply fast. */
+  /** The probability that a call is not fast and successful. */
   trouble: number;
-  /** Starts a process with these secrets, of which the last is the current one. */
+  /** Starts a process with these secrets; the last one is current. */
   startAgent(name: string, secrets: readonly Secret[]): SimulatedAgent;
-  /** The off-set of a machine's clock, within what is allowed but in a skewed world. */
+  /** A random offset of a machine's clock, within the allowed skew except in a skewed world. */
   chooseOffset(): number;
-  /** Lets an agent do something; failures that an agent is built for are none of the history. */
+  /** Runs work of an agent; failures that an agent is built for do not fail the history. */
   attempt(agent: SimulatedAgent, what: string, work: () => Promise<unknown>): void;
-  /** Tells what happens, if anybody wants to know. */
-  readonly say: (line: () => string) => void;
+  /** Adds a line to the trace, if there is one. */
+  readonly note: (line: () => string) => void;
 }
 
-/** Makes a world from a seed; what happens in it is added to `trace`, if there is one. */
+/** Makes a world from a seed; events are added to `trace`, if there is one. */
 export function createWorld(seed: number, trace?: string[]): World {
   const random = createRandom(seed);
   let violation: Violation | undefined;
   const timeline = createTimeline(() => {
     if (violation !== undefined) throw violation;
   });
-  const tell = (line: () => string): void => void trace?.push(`${timeline.nowMs().toFixed(0).padStart(9)} ${line()}`);
+  const addToTrace = (line: () => string): void =>
+    void trace?.push(`${timeline.nowMs().toFixed(0).padStart(9)} ${line()}`);
   const violate = (sentence: string): void => {
     if (violation !== undefined) return;
-    tell(() => `VIOLATED ${sentence}`);
+    addToTrace(() => `VIOLATED ${sentence}`);
     violation = new Violation(sentence);
   };
   const rotationMs = random.pick(ROTATIONS_MS);
@@ -97,7 +98,7 @@ export function createWorld(seed: number, trace?: string[]): World {
     random,
     trouble: () => world.trouble,
     onWrite(before, after, by) {
-      tell(() => `${by} wrote ${describe(after ?? before)}${after === undefined ? ', removed' : ''}`);
+      addToTrace(() => `${by} wrote ${describe(after ?? before)}${after === undefined ? ', removed' : ''}`);
       world.invariants.stored(before, after, by);
     },
   });
@@ -115,7 +116,7 @@ export function createWorld(seed: number, trace?: string[]): World {
       records: store.records,
       credentials,
       namespaces: NAMESPACES,
-      // From the last look for what has ended until all is quiet most of a round passes, which short rotations do not cover.
+      // After the last sweep most of an interval passes until all work is done, which short rotations do not cover.
       restMs: Math.max(
         rotationMs,
         deletionStartsMs(0, intervals) + differenceMs + settlementMs(intervals) + 3 * REST_STEP_MS,
@@ -124,13 +125,13 @@ export function createWorld(seed: number, trace?: string[]): World {
       isSkewed,
       violate,
     }),
-    say: tell,
+    note: addToTrace,
     chooseOffset: () =>
       random.pick([-0.5, 0.5, random.between(-0.5, 0.5)]) * (isSkewed ? random.pick(SKEWS) : 1) * differenceMs,
 
     startAgent(name, secrets) {
       const machine = startMachine(name, timeline, world.chooseOffset(), (mishap) =>
-        tell(() => `${name}: ${mishap.kind === 'crash' ? 'crashes' : `stopped for ${Math.round(mishap.ms)} ms`}`),
+        addToTrace(() => `${name}: ${mishap.kind === 'crash' ? 'crashes' : `stopped for ${Math.round(mishap.ms)} ms`}`),
       );
       const management = createModelManagement({
         timeline,
@@ -140,7 +141,7 @@ export function createWorld(seed: number, trace?: string[]): World {
         machine,
         onBefore: (what, on) => world.invariants.before(what, on),
         onWritten(what, on, by) {
-          tell(() => `${by}: ${what} ${on}`);
+          addToTrace(() => `${by}: ${what} ${on}`);
           world.invariants.written(what, on, by);
         },
       });
@@ -149,12 +150,12 @@ export function createWorld(seed: number, trace?: string[]): World {
 
     attempt(agent, what, work) {
       const { name } = agent.machine;
-      tell(() => `${name} begins ${what}`);
+      addToTrace(() => `${name} begins ${what}`);
       work().then(
-        () => tell(() => `${name} ends ${what}`),
+        () => addToTrace(() => `${name} ends ${what}`),
         (error: unknown) => {
           const isExpected = error instanceof AgentError || error instanceof WireError || error === DEADLINE;
-          tell(
+          addToTrace(
             () => `${name} fails ${what}: ${error instanceof Error ? `${error.name} ${error.message}` : String(error)}`,
           );
           if (!isExpected) violate(`${name} failed ${what} with ${String((error as Error).stack)}`);
@@ -165,7 +166,7 @@ export function createWorld(seed: number, trace?: string[]): World {
   return world;
 }
 
-/** What ends a request that takes too long. */
+/** Times out a request. */
 export const DEADLINE = new Error('the deadline of the request');
 
 function createLooks(broker: ModelBroker): Pick<InvariantParts, 'isWhole' | 'isOurs'> {
