@@ -83,7 +83,7 @@ describe('docs/asyncapi.yaml', () => {
     });
   }
 
-  it('has every error, as a client reads it', () => {
+  it('has every error in the form that a client reads', () => {
     const codes = examplesOf('error').map((body) => {
       const read = readReply({ type: 'error', contentType: 'application/json' }, bytes(body));
       return read.kind === 'error' ? [read.error.code, read.error.retryable, read.error.message] : [];
@@ -102,7 +102,7 @@ describe('docs/asyncapi.yaml', () => {
     }
   });
 
-  it('says of every field what it means, with an example', () => {
+  it('describes every field, with an example', () => {
     const places = Object.entries(messages).flatMap(([name, { headers = {}, payload }]) =>
       [headers, payload].map((schema) => [name, schema] as const),
     );
@@ -116,6 +116,6 @@ describe('docs/asyncapi.yaml', () => {
         assert.ok(shown, `${where} has no example`);
       }
     }
-    assert.ok(fields > 150, `only ${fields} fields were looked at`);
+    assert.ok(fields > 150, `only ${fields} fields were checked`);
   });
 });

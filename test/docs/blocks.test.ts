@@ -34,6 +34,6 @@ describe('runShell', () => {
   });
 
   it('fails with the first command that does, and says where', async () => {
-    await assert.rejects(runShell(block('echo so far\nfalse\necho not this\n')), /some\.md:1 ended with 1:\nso far\n/);
+    await assert.rejects(runShell(block('echo so far\nfalse\necho not this\n')), /some\.md:1 exited with 1:\nso far\n/);
   });
 });

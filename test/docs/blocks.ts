@@ -116,10 +116,10 @@ export async function runShell(
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = await new Promise((settle, reject) => {
+  const exit = await new Promise((settle, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => settle(code ?? signal));
   });
-  assert.equal(ended, 0, `${block.place} ended with ${String(ended)}:\n${stdout}${stderr}`);
+  assert.equal(exit, 0, `${block.place} exited with ${String(exit)}:\n${stdout}${stderr}`);
   return { stdout, stderr };
 }

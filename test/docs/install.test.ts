@@ -14,7 +14,7 @@ import { blocksOf, runShell, useBlocks } from './blocks.ts';
 const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
 const CLIENT = 'project/pulse/agent';
 
-/** A run of tests has variables of its own, which an agent would take for misspelt ones. */
+/** Removes the variables of the test run, which an agent would reject as unknown. */
 const WITHOUT_TESTS = 'unset ${!PULSE_AGENT_@}\n';
 
 describe('docs/install.md, from the first block to the last', function () {
@@ -57,7 +57,7 @@ describe('docs/install.md, from the first block to the last', function () {
       'its-access-token': TOKEN,
     });
     const rabbitmq = document.take('rabbitmqctl add_vhost');
-    document.leave('npm ci\n', 'it would take away what this test runs with; where it is not built, it is below');
+    document.leave('npm ci\n', 'npm ci would delete the packages that this test uses');
     const settings = document.take('agent.env <<EOF', {
       '/etc/pulse-agent': etc,
       // The server of tests is no replica set, and in production that is a failure.
@@ -101,6 +101,6 @@ describe('docs/install.md, from the first block to the last', function () {
     const compose = readFileSync('docker-compose.yml', 'utf8');
     for (const [, name] of compose.matchAll(/\$\{(\w+):\?/g)) assert.ok(made.has(name), name);
     assert.match(readFileSync(join(folder, 'agent.yml'), 'utf8'), /^audience: pulse\.example\.com$/m);
-    assert.match(document.leave('docker compose up', 'it takes Docker').text, /verify/);
+    assert.match(document.leave('docker compose up', 'it needs Docker').text, /verify/);
   });
 });

@@ -15,7 +15,7 @@ async function commandLine(): Promise<string> {
   return `${process.execPath} ${await builtProgram()}`;
 }
 
-/** What the broker tells of a user and what it may do in the vhost. */
+/** The broker's answer about a user and its permissions in the vhost. */
 async function accountOf({ broker, vhost }: TestInstallation, user: string): Promise<unknown> {
   const { body } = await manage(broker, 'GET', `/users/${user}`);
   const path = `/permissions/${encodeURIComponent(vhost.vhost)}/${user}`;
@@ -25,12 +25,12 @@ async function accountOf({ broker, vhost }: TestInstallation, user: string): Pro
 interface PredecessorNamespace {
   readonly namespace: string;
   readonly users: readonly [string, string];
-  /** With the credentials of its first account. */
+  /** An AMQP URL with the credentials of its first account. */
   readonly url: string;
   readonly queue: string;
 }
 
-/** Makes what a predecessor makes for a namespace, and a queue of it with three messages. */
+/** Creates what a predecessor creates for a namespace, and a queue with three messages. */
 async function claimAtPredecessor(
   installation: TestInstallation,
   namespace: string,
@@ -62,13 +62,13 @@ async function listenToEvents({ vhost, names }: TestInstallation): Promise<(rout
   const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, names.eventsExchange, '#');
-  const told = new Set<string>();
+  const seen = new Set<string>();
   let wake = (): void => undefined;
-  await channel.consume(queue, (message) => void (message && told.add(message.fields.routingKey) && wake()), {
+  await channel.consume(queue, (message) => void (message && seen.add(message.fields.routingKey) && wake()), {
     noAck: true,
   });
   return async (routingKey) => {
-    while (!told.has(routingKey)) await new Promise<void>((settle) => (wake = settle));
+    while (!seen.has(routingKey)) await new Promise<void>((settle) => (wake = settle));
   };
 }
 
@@ -99,7 +99,7 @@ describe('docs/migration.md', function () {
     const consumer = await (await openConnection(old.url)).createChannel();
 
     await installation.start();
-    const told = await listenToEvents(installation);
+    const untilEvent = await listenToEvents(installation);
     const env = environmentOf(installation);
     const block = blocks.take('npx pulse-agent ping', {
       'amqps://pulse-agent-claimant:…@pulse.example.com/%2F': env['PULSE_AGENT_URL'] ?? '',
@@ -111,11 +111,11 @@ describe('docs/migration.md', function () {
     const { stdout } = await runShell(block, { env });
     assert.ok(stdout.includes(`${prefix}builds`), stdout);
 
-    // Rotations, comparisons, and the end of the new namespace.
+    // Rotations, reconciliations, and the deletion of the new namespace.
     const rpc = await installation.rpc(TEAM);
-    await told(`namespace.rotated.${prefix}builds`);
+    await untilEvent(`namespace.rotated.${prefix}builds`);
     await rpc.request('release-namespace', { namespace: `${prefix}builds` });
-    await told(`namespace.expired.${prefix}builds`);
+    await untilEvent(`namespace.expired.${prefix}builds`);
 
     assert.deepEqual(await Promise.all(old.users.map((user) => accountOf(installation, user))), before);
     assert.equal((await consumer.checkQueue(old.queue)).messageCount, 3, 'the old connection lives, with its queue');
@@ -143,7 +143,7 @@ describe('docs/migration.md', function () {
 
     const moved = await (await openConnection(connectionString)).createChannel();
     const message = await moved.get(old.queue, { noAck: true });
-    assert.equal(message && message.content.toString(), 'one', 'what is in the queue stays there');
+    assert.equal(message && message.content.toString(), 'one', 'the messages stay in the queue');
     const unmoved = await (await openConnection(old.url)).createChannel();
     assert.equal((await unmoved.checkQueue(old.queue)).messageCount, 2);
     assert.deepEqual(
@@ -156,8 +156,12 @@ describe('docs/migration.md', function () {
     await runShell(deletion, { env: { RABBITMQ_MANAGEMENT_URL: installation.vhost.managementUrl } });
     await closed;
     assert.equal((await moved.checkQueue(old.queue)).messageCount, 2);
-    const others = await (await openConnection(unclaimed.url)).createChannel();
-    assert.equal((await others.checkQueue(unclaimed.queue)).messageCount, 3, 'what nobody claimed is left alone');
+    const unclaimedChannel = await (await openConnection(unclaimed.url)).createChannel();
+    assert.equal(
+      (await unclaimedChannel.checkQueue(unclaimed.queue)).messageCount,
+      3,
+      'the queue of an unclaimed namespace is left alone',
+    );
   });
 
   it('beside PulseGuardian: an account named as the namespace keeps working; one named like the agent’s is left alone', async () => {

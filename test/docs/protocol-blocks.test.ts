@@ -14,7 +14,7 @@ import { type Block, useBlocks } from './blocks.ts';
 
 const DOCUMENT = 'docs/protocol.md';
 
-/** The error that an agent would answer to this; throws when it would answer none. */
+/** The error that an agent would reply; throws if it would reply none. */
 function errorOf(request: () => unknown): unknown {
   try {
     request();

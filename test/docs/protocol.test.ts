@@ -18,7 +18,7 @@ describe('docs/protocol.md', () => {
   });
 
   for (const name of Object.keys(METHODS) as MethodName[]) {
-    it(`tells what ${name} needs`, () => {
+    it(`says what ${name} needs`, () => {
       const text = section(protocol, `### \`${name}\``);
       const { signed, scope } = METHODS[name];
       assert.match(text, signed ? /Signed, with the scope/ : /No signature\./);
