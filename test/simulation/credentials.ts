@@ -3,26 +3,26 @@ import { accountName } from '../../src/namespaces/accounts/account-names.ts';
 import { activeSlot } from '../../src/namespaces/slots.ts';
 import { EPOCH_MS } from './machine.ts';
 
-/** Credentials from a claim. */
+/** Credentials that a client got. */
 export interface Credential {
   readonly namespace: string;
   readonly incarnation: string;
   readonly generation: number;
   readonly account: string;
   readonly password: string;
-  /** Until when they must open a connection, in true time, for a client with the slowest allowed clock. */
+  /** Until when they must open a connection, in true time, by the slowest clock that a client may have. */
   untilMs: number;
 }
 
-/** All credentials of a history. */
+/** All credentials that were handed out in a history. */
 export interface Credentials {
   readonly all: readonly Credential[];
   of(account: string): readonly Credential[];
-  /** Adds the credentials of a claim. */
+  /** Adds the result of a claim. */
   add(result: ClaimResult): Credential;
 }
 
-/** Starts empty. `slowestMs`: how far a client's clock may be behind true time. */
+/** @param slowestMs by how much the clock of a client may be behind the true time. */
 export function createCredentials(slowestMs: number): Credentials {
   const all: Credential[] = [];
   const byAccount = new Map<string, Credential[]>();
@@ -33,7 +33,7 @@ export function createCredentials(slowestMs: number): Credentials {
       const account = accountName('', record.namespace, activeSlot(record));
       const password = new URL(connectionString).password;
       const untilMs = reclaimAtMs - EPOCH_MS + slowestMs;
-      const known = byAccount.get(account)?.find((given) => given.password === password);
+      const known = byAccount.get(account)?.find((added) => added.password === password);
       if (known !== undefined) {
         known.untilMs = Math.max(known.untilMs, untilMs);
         return known;

@@ -4,18 +4,18 @@ import { JOBS, runJob } from './jobs.ts';
 import { type Play, startPlay } from './play.ts';
 import { rollHalfway } from './preludes.ts';
 import { race } from './races.ts';
-import { raceForStandby, raceToEnd } from './directed-races.ts';
+import { raceForStandby, raceToDelete } from './directed-races.ts';
 import { claim, connect, declare, release, revoke } from './requests.ts';
 import { SECRETS } from './simulated-agent.ts';
-import { meddle, mishap, restart, rollSecret, setClock } from './troubles.ts';
+import { changeAccountByHand, armMishap, restart, rollSecret, setClock } from './mishaps.ts';
 import { createWorld, REST_STEP_MS, Violation } from './world.ts';
 
-/** The outcome of a history. */
+/** The result of a history. */
 export interface Outcome {
   readonly seed: number;
-  /** The violated promise. */
+  /** The invariant that was violated. */
   readonly violation?: string;
-  /** What happened, in order; empty without a trace. */
+  /** What happened, in order; empty unless the history is traced. */
   readonly trace: readonly string[];
 }
 
@@ -25,17 +25,17 @@ const ACTIONS = {
   declare,
   release,
   revoke,
-  meddle,
+  changeAccountByHand: changeAccountByHand,
   restart,
   rollSecret,
   runJob,
   setClock,
   race,
-  raceToEnd,
-  mishap: (play: Play) => mishap(play, [claim, release, revoke, JOBS.repair, JOBS.repair, runJob, runJob, runJob]),
+  raceToDelete: raceToDelete,
+  mishap: (play: Play) => armMishap(play, [claim, release, revoke, JOBS.repair, JOBS.repair, runJob, runJob, runJob]),
 };
 
-/** The weights of what happens. */
+/** How often each action is chosen. */
 const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
   claim: 22,
   runJob: 34,
@@ -46,16 +46,16 @@ const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
   mishap: 14,
   restart: 3,
   setClock: 2,
-  meddle: 6,
+  changeAccountByHand: 6,
   rollSecret: 2,
   race: 10,
-  raceToEnd: 3,
+  raceToDelete: 3,
 };
 
-const FEWEST_ACTIONS = 8;
-const MOST_ACTIONS = 24;
+const MIN_ACTIONS = 8;
+const MAX_ACTIONS = 24;
 
-/** Plays the history of a seed; the same seed gives the same history. */
+/** Plays the history of a seed: always the same one. */
 export async function playHistory(seed: number, { traced = false } = {}): Promise<Outcome> {
   const trace: string[] = [];
   const world = createWorld(seed, traced ? trace : undefined);
@@ -67,13 +67,13 @@ export async function playHistory(seed: number, { traced = false } = {}): Promis
       await rollHalfway(play);
       if (random.chance(0.6)) await raceForStandby(play);
     }
-    const actions = random.between(FEWEST_ACTIONS, MOST_ACTIONS);
+    const actions = random.between(MIN_ACTIONS, MAX_ACTIONS);
     for (let action = 0; action < actions; action += 1) {
       await ACTIONS[random.weighted(WEIGHTS)](play);
       await timeline.advanceTo(timeline.nowMs() + choosePause(play));
     }
-    await comeToRest(play);
-    world.invariants.quiet();
+    await settle(play);
+    world.invariants.checkAtRest();
     await timeline.advanceTo(timeline.nowMs());
     return { seed, trace };
   } catch (error) {
@@ -82,7 +82,7 @@ export async function playHistory(seed: number, { traced = false } = {}): Promis
   }
 }
 
-/** How long until the next thing happens; often at an instant at which something becomes possible or impossible. */
+/** The time until the next action. Often it is at an instant at which something becomes possible or impossible. */
 function choosePause(play: Play): number {
   const { random, intervals } = play.world;
   const fence = fenceMs(intervals);
@@ -100,24 +100,24 @@ function choosePause(play: Play): number {
   }
 }
 
-/** Lets the jobs run without further faults until everything is done. */
-async function comeToRest(play: Play): Promise<void> {
-  const { world, posts } = play;
+/** Stops all faults, and runs the jobs until everything is done. */
+async function settle(play: Play): Promise<void> {
+  const { world, hosts } = play;
   const { timeline, intervals, random } = world;
-  world.note(() => 'from now on nothing goes wrong');
-  world.trouble = 0;
-  for (const { agent } of posts) agent.machine.crash();
-  const [post] = posts;
-  if (post === undefined) return;
-  Object.assign(post, { secret: SECRETS.length - 1, hasFormer: true });
-  play.restart(post);
-  // Work in progress finishes, also that of stopped processes.
+  world.log(() => 'from now on there are no faults');
+  world.faultRate = 0;
+  for (const { agent } of hosts) agent.machine.crash();
+  const [host] = hosts;
+  if (host === undefined) return;
+  Object.assign(host, { secretIndex: SECRETS.length - 1, hasPreviousSecrets: true });
+  play.restart(host);
+  // Everything that is under way ends, suspended processes included.
   await timeline.advanceTo(timeline.nowMs() + 3 * settlementMs(intervals));
-  const isToTheEnd = random.chance(0.5);
-  // A revocation that is redelivered near the end is checked again 3F later.
-  for (let round = 0; round < 4 || (round < 8 && world.invariants.isRevoking()); round += 1) {
+  const isUntilExpiry = random.chance(0.5);
+  // A revocation that is redelivered late gets a recheck 3F later.
+  for (let round = 0; round < 4 || (round < 8 && world.invariants.hasUnfinishedRevocation()); round += 1) {
     for (const work of ['reconcile', 'expire', 'rotate'] as const) {
-      const agent = play.anyAgent();
+      const agent = play.servingAgent();
       if (agent === undefined) continue;
       world.attempt(agent, work, async () => {
         if (work === 'reconcile') await agent.reconcile(agent.signal);
@@ -126,7 +126,7 @@ async function comeToRest(play: Play): Promise<void> {
       });
       await timeline.advanceTo(timeline.nowMs() + REST_STEP_MS);
     }
-    const pauseMs = isToTheEnd && round === 1 ? intervals.maxLifetimeMs : settlementMs(intervals);
+    const pauseMs = isUntilExpiry && round === 1 ? intervals.maxLifetimeMs : settlementMs(intervals);
     await timeline.advanceTo(timeline.nowMs() + pauseMs);
   }
 }

@@ -10,18 +10,19 @@ import { EPOCH_MS } from './machine.ts';
 import type { World } from './world.ts';
 
 /**
- * The time until one of the instants that time rules depend on, by the fastest or the slowest clock; 0 when there is none.
+ * The time until one of the instants on which the decisions depend, by the fastest clock or by the slowest; 0 when all
+ * are past.
  */
 export function untilInstant({ random, intervals, store, timeline }: World, namespace?: string): number {
   const instants = [...store.records.values()]
     .filter((record) => namespace === undefined || record.namespace === namespace)
     .flatMap((record) => instantsOf(record, intervals));
-  const offMs = random.pick([-0.5, 0, 0.5]) * fenceMs(intervals) + random.between(0, 200);
-  const ahead = instants.map((instant) => instant - EPOCH_MS + offMs - timeline.nowMs()).filter((ms) => ms > 0);
+  const offsetMs = random.pick([-0.5, 0, 0.5]) * fenceMs(intervals) + random.between(0, 200);
+  const ahead = instants.map((instant) => instant - EPOCH_MS + offsetMs - timeline.nowMs()).filter((ms) => ms > 0);
   return ahead.length === 0 ? 0 : random.pick(ahead);
 }
 
-/** The instants at which something becomes possible or impossible for a record, in ms since the epoch. */
+/** When something becomes possible or impossible for a record, in ms since the epoch. */
 function instantsOf(record: NamespaceRecord, intervals: Intervals): number[] {
   const { state, slots, expiresMs, nextRotationMs, recheckAtMs, deletedAtMs } = record;
   if (state === 'deleted')

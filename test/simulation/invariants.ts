@@ -1,6 +1,6 @@
 import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
 import { namespaceOfAccount } from '../../src/namespaces/accounts/account-names.ts';
-import { activeSlot, slotOfGeneration } from '../../src/namespaces/slots.ts';
+import { activeSlot, SLOT_NUMBERS, slotOf, slotOfGeneration } from '../../src/namespaces/slots.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import { EPOCH_MS } from './machine.ts';
@@ -10,41 +10,41 @@ import type { Timeline } from './timeline.ts';
 
 /** The promises to clients and owners, checked against the broker after every step. */
 export interface Invariants {
-  /** Records the credentials of a claim and checks that they work. */
-  handedOut(result: ClaimResult, by: string): Credential;
-  /** A client or an operator has made this request for the first time. */
-  asked(what: 'release' | 'revocation', namespace: string): void;
-  /** A user changed this account by hand: it need not work until it is repaired. */
-  changedByOutsider(account: string): void;
-  /** Before and after a write of an agent to the broker. */
-  before(what: string, name: string): void;
-  written(what: string, name: string, by: string): void;
-  /** A client has opened a connection. */
-  opened(connection: ModelConnection): void;
+  /** Checks the result of a claim, and adds its credentials. */
+  credentialsHandedOut(result: ClaimResult, by: string): Credential;
+  /** A client or an operator sends this request for the first time. */
+  requested(what: 'release' | 'revocation', namespace: string): void;
+  /** Another user changed this account: it need not work until it is repaired. */
+  accountChangedByHand(account: string): void;
+  /** Around a write of an agent to the broker. */
+  beforeBrokerWrite(what: string, name: string): void;
+  afterBrokerWrite(what: string, name: string, by: string): void;
+  /** A client opened a connection. */
+  connectionOpened(connection: ModelConnection): void;
   /** After a write of an agent to the store. */
-  stored(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string): void;
-  /** Whether the accounts of a revoked namespace have to be checked again. */
-  isRevoking(): boolean;
-  /** Checks that deleted namespaces have left nothing, and that everything else matches its record. */
-  quiet(): void;
+  afterStoreWrite(before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string): void;
+  /** Whether the accounts of a revoked namespace still have to be checked. */
+  hasUnfinishedRevocation(): boolean;
+  /** Checks that nothing is left of deleted namespaces, and that all others are as recorded. */
+  checkAtRest(): void;
 }
 
-/** What {@link createInvariants} works with. */
 export interface InvariantParts {
   readonly timeline: Timeline;
   readonly broker: ModelBroker;
   readonly records: ReadonlyMap<string, NamespaceRecord>;
   readonly credentials: Credentials;
   readonly namespaces: readonly string[];
-  /** How long after its expiry a namespace may still exist when all work is done. */
+  /** How long after its expiry a namespace may still exist at rest. */
   readonly restMs: number;
-  /** Whether an account has the password and rights of its record, or of the rotation in progress. */
-  readonly isWhole: (record: NamespaceRecord, account: string) => boolean;
+  /** Whether an account has the recorded password and permissions, or those of the rotation under way. */
+  readonly isAsRecorded: (record: NamespaceRecord, account: string) => boolean;
   /** Whether it has one of these two passwords, and no tags. */
-  readonly isOurs: (record: NamespaceRecord, account: string) => boolean;
+  readonly hasAgentPassword: (record: NamespaceRecord, account: string) => boolean;
   /**
-   * Whether clocks differ by more than the allowed skew. Then no time is promised for credentials; checked is that nothing
-   * foreign changes, that records change only as allowed, and that credentials of a former incarnation stop working.
+   * Whether clocks differ by more than they may. Then there is no promise when credentials work. Still checked is that
+   * nothing foreign is touched, that records change only as they may, and that credentials of a former incarnation do not
+   * work at rest.
    */
   readonly isSkewed: boolean;
   readonly violate: (sentence: string) => void;
@@ -52,7 +52,7 @@ export interface InvariantParts {
 
 const PREFIXES = { usernamePrefix: '', namespacePrefix: 'taskcluster-' };
 
-/** Starts with an empty history. */
+/** Creates the invariants of a history that has not begun. */
 export function createInvariants(parts: InvariantParts): Invariants {
   const {
     timeline,
@@ -60,12 +60,12 @@ export function createInvariants(parts: InvariantParts): Invariants {
     records,
     credentials,
     namespaces,
-    isWhole,
-    isOurs,
+    isAsRecorded,
+    hasAgentPassword,
     isSkewed,
     violate: violateAlways,
   } = parts;
-  /** The checks that rely on clocks. */
+  /** For what depends on clocks. */
   const violate = isSkewed ? (): void => undefined : violateAlways;
   const changed = new Set<string>();
   const released = new Set<string>();
@@ -79,8 +79,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const isPromised = (credential: Credential): boolean =>
     timeline.nowMs() <= credential.untilMs && !released.has(credential.incarnation) && !isRevoked(credential);
   /**
-   * Whether the account need not work: a user changed it, or a write from before a revocation may still arrive, which the
-   * final check of the revocation repairs.
+   * Whether the account need not work: it was changed by hand, or a write from before a revocation may still arrive, which
+   * the recheck of the revocation repairs.
    */
   const isExcused = ({ account, namespace }: Credential): boolean =>
     changed.has(account) || (records.get(namespace)?.recheckAtMs ?? null) !== null;
@@ -90,29 +90,30 @@ export function createInvariants(parts: InvariantParts): Invariants {
     if (record === undefined || record.state === 'deleted' || record.state === 'expiring') return false;
     return record.incarnation !== credential.incarnation || (isRevoked(credential) && record.recheckAtMs === null);
   };
-  const textOf = ({ account, generation, untilMs }: Credential): string =>
+  const describe = ({ account, generation, untilMs }: Credential): string =>
     `the credentials of ${account}, generation ${generation}, promised until ${Math.round(untilMs)}`;
 
   const checkAccount = (account: string, why: string): void => {
     for (const credential of credentials.of(account)) {
       if (isPromised(credential)) {
-        if (!isExcused(credential) && !broker.admits(credential)) violate(`${why}: ${textOf(credential)}, do not work`);
+        if (!isExcused(credential) && !broker.admits(credential))
+          violate(`${why}: ${describe(credential)}, do not work`);
       } else if (isDead(credential) && !isPromised(credential) && broker.admits(credential)) {
-        violate(`${why}: ${textOf(credential)}, which are dead, work again`);
+        violate(`${why}: ${describe(credential)}, which are dead, work again`);
       }
     }
   };
   /** One request has one effect, however often it is delivered. */
-  const answerTo = (key: string, why: string): void => {
+  const countEffect = (key: string, why: string): void => {
     const left = (pending.get(key) ?? 0) - 1;
-    if (left < 0) violate(`${why}: the ${key} happened more often than it was asked for`);
+    if (left < 0) violate(`${why}: the ${key} happened more often than it was requested`);
     pending.set(key, left);
   };
   const checkDead = (namespace: string, why: string): void => {
     for (const slot of [1, 2]) checkAccount(`${namespace}-${slot}`, why);
     for (const { name, credential } of broker.connections.values()) {
       if (credential.namespace === namespace && isDead(credential)) {
-        violate(`${why}: ${name} with ${textOf(credential)}, which are dead, is open`);
+        violate(`${why}: ${name} with ${describe(credential)}, which are dead, is open`);
       }
     }
   };
@@ -120,12 +121,12 @@ export function createInvariants(parts: InvariantParts): Invariants {
     name.includes('/') ? /^(?:queue|exchange)\/([^/]+)\//.exec(name)?.[1] : namespaceOfAccount(PREFIXES, name);
 
   return {
-    handedOut(result, by) {
+    credentialsHandedOut(result, by) {
       const { record, reclaimAtMs } = result;
       if (record.state !== 'active')
         violateAlways(`${by} handed out credentials of a namespace that is ${record.state}`);
-      if (reclaimAtMs > record.expiresMs) violateAlways(`${by} promised more than the namespace lives`);
-      if (reclaimAtMs > record.slots[activeSlot(record) - 1]!.promisedUntilMs)
+      if (reclaimAtMs > record.expiresMs) violateAlways(`${by} promised more than the lifetime of the namespace`);
+      if (reclaimAtMs > slotOf(record, activeSlot(record)).promisedUntilMs)
         violateAlways(`${by} promised unrecorded time`);
       const credential = credentials.add(result);
       if (credential.incarnation !== record.incarnation)
@@ -134,100 +135,104 @@ export function createInvariants(parts: InvariantParts): Invariants {
       return credential;
     },
 
-    asked(what, namespace) {
+    requested(what, namespace) {
       const key = `${what} of ${namespace}`;
       pending.set(key, (pending.get(key) ?? 0) + 1);
     },
 
-    changedByOutsider(account) {
+    accountChangedByHand(account) {
       changed.add(account);
     },
 
-    before(_what, name) {
-      existed = name.includes('/') ? broker.things.has(name) : broker.users.has(name);
+    beforeBrokerWrite(_what, name) {
+      existed = name.includes('/') ? broker.objects.has(name) : broker.users.has(name);
     },
 
-    written(what, name, by) {
+    afterBrokerWrite(what, name, by) {
       const owner = ownerOf(name);
       const why = `after ${what} ${name} by ${by}`;
       if (owner === undefined || !namespaces.includes(owner)) {
-        violateAlways(`${why}: it is none of the agents' business`);
+        violateAlways(`${why}: it does not belong to the agents`);
         return;
       }
       const record = records.get(owner);
-      const isAlive = record?.state === 'active' || record?.state === 'provisioning';
-      if (isAlive && existed && what.startsWith('delete')) {
+      const hasAccounts = record?.state === 'active' || record?.state === 'provisioning';
+      if (hasAccounts && existed && what.startsWith('delete')) {
         if (what !== 'delete limit') violate(`${why}: it belongs to a namespace that is ${record.state}`);
       }
       if (what.startsWith('delete ') && name.includes('/')) return;
-      if (changed.has(name) && record !== undefined && isWhole(record, name)) changed.delete(name);
+      if (changed.has(name) && record !== undefined && isAsRecorded(record, name)) changed.delete(name);
       checkAccount(name, why);
     },
 
-    opened({ name, credential }) {
-      if (isDead(credential)) violate(`${name} is opened with ${textOf(credential)}, which are dead`);
+    connectionOpened({ name, credential }) {
+      if (isDead(credential)) violate(`${name} is opened with ${describe(credential)}, which are dead`);
     },
 
-    stored(before, after, by) {
+    afterStoreWrite(before, after, by) {
       const namespace = (after ?? before)!.namespace;
       const why = `after ${by} wrote ${namespace}`;
       for (const fault of checkWrite(before, after)) violateAlways(`${why}: ${fault}`);
       if (after === undefined) return;
       if (after.state === 'expiring' && after.endReason === 'released' && !released.has(after.incarnation)) {
         released.add(after.incarnation);
-        answerTo(`release of ${namespace}`, why);
+        countEffect(`release of ${namespace}`, why);
       }
       if (after.incarnation === before?.incarnation && after.generation === before.generation + 2) {
         revoked.set(after.incarnation, after.generation);
-        answerTo(`revocation of ${namespace}`, why);
+        countEffect(`revocation of ${namespace}`, why);
       }
       checkDead(namespace, why);
       if (after.state !== 'provisioning' || before?.incarnation === after.incarnation) return;
-      for (const { name, incarnation } of broker.things.values()) {
+      for (const { name, incarnation } of broker.objects.values()) {
         if (ownerOf(name) === namespace && incarnation !== undefined)
-          violate(`${why}: a new incarnation begins, and there is ${name}`);
+          violate(`${why}: a new incarnation begins, and ${name} exists`);
       }
     },
 
-    isRevoking() {
-      return [...records.values()].some(({ state, recheckAtMs }) => isLiving(state) && recheckAtMs !== null);
+    hasUnfinishedRevocation() {
+      return [...records.values()].some(({ state, recheckAtMs }) => isLive(state) && recheckAtMs !== null);
     },
 
-    quiet() {
+    checkAtRest() {
       const nowMs = EPOCH_MS + timeline.nowMs();
       for (const credential of credentials.all) {
         const isFormer = records.get(credential.namespace)?.incarnation !== credential.incarnation;
-        if (isFormer && broker.admits(credential))
-          violateAlways(`when all work is done ${textOf(credential)}, work again`);
+        if (isFormer && broker.admits(credential)) violateAlways(`at rest ${describe(credential)}, work again`);
       }
       for (const namespace of namespaces) {
         const record = records.get(namespace);
         const users = [1, 2].map((slot) => `${namespace}-${slot}`).filter((user) => broker.users.has(user));
-        if (record !== undefined && isLiving(record.state)) {
-          if (record.expiresMs < nowMs - parts.restMs) violate(`${namespace} has long expired and is not deleted`);
+        if (record !== undefined && isLive(record.state)) {
+          if (record.expiresMs < nowMs - parts.restMs) violate(`${namespace} expired long ago and is not deleted`);
           if (record.recheckAtMs !== null) violate(`the revocation of ${namespace} is not finished`);
-          for (const slot of [1, 2] as const) {
-            const isMade = record.slots[slot - 1]!.generation > 0;
+          for (const slot of SLOT_NUMBERS) {
+            const isProvisioned = slotOf(record, slot).generation > 0;
             const isActive = slotOfGeneration(record.generation) === slot;
             const account = `${namespace}-${slot}`;
-            // A failed first claim leaves an account for the next claim.
-            if (isActive && record.state === 'active' && !isWhole(record, account))
+            // An interrupted first claim leaves an account to the next claim.
+            if (isActive && record.state === 'active' && !isAsRecorded(record, account))
               violate(`${account} is not as recorded`);
-            if (!isMade && record.state === 'active' && users.includes(account) && !isOurs(record, account))
-              violate(`${account} was never created, and a client has its password`);
+            if (
+              !isProvisioned &&
+              record.state === 'active' &&
+              users.includes(account) &&
+              !hasAgentPassword(record, account)
+            )
+              violate(`${account} is stray, and has a foreign password`);
           }
-          checkDead(namespace, 'when all is quiet');
+          checkDead(namespace, 'at rest');
         } else if (record === undefined || record.state === 'deleted') {
-          const things = [...broker.things.keys()].filter((name) => ownerOf(name) === namespace);
+          const objects = [...broker.objects.keys()].filter((name) => ownerOf(name) === namespace);
           const open = [...broker.connections.values()].filter(({ credential }) => credential.namespace === namespace);
-          const left = [...users, ...things, ...open.map(({ name }) => name)];
-          if (left.length > 0) violate(`of ${namespace}, which has ended, there is left: ${left.join(', ')}`);
+          const left = [...users, ...objects, ...open.map(({ name }) => name)];
+          if (left.length > 0) violate(`${namespace} is deleted and left behind: ${left.join(', ')}`);
         } else violate(`${namespace} stays ${record.state}`);
       }
     },
   };
 }
 
-function isLiving(state: NamespaceRecord['state']): boolean {
+function isLive(state: NamespaceRecord['state']): boolean {
   return state === 'active' || state === 'provisioning';
 }

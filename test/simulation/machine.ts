@@ -1,31 +1,31 @@
 import type { Clock, Sleep } from '../../src/util/clock.ts';
 import type { Timeline } from './timeline.ts';
 
-/** The wall clock's time at the start of a history. */
+/** The true time at which a history begins, in ms since the epoch. */
 export const EPOCH_MS = Date.parse('2026-11-24T12:00:00Z');
 
 /** What may happen to a process at one of its next steps. */
 export type Mishap =
   | { readonly kind: 'crash' }
-  /** Stopped; with `isSuspended` the machine is suspended, including its monotonic clock. */
+  /** The process stalls; with `isSuspended` the whole machine does, and its monotonic clock with it. */
   | { readonly kind: 'stall'; readonly ms: number; readonly isSuspended: boolean };
 
-/** One process of an agent with its own clock; it may be stopped or die at any step. */
+/** One process of an agent. It has its own clock, and may stall or die at any step. */
 export interface Machine {
   readonly name: string;
   readonly clock: Clock;
   readonly sleep: Sleep;
   readonly isDead: boolean;
-  /** Whether its writes mostly arrive at the last moment, and its reads immediately. */
+  /** Whether its writes mostly arrive at the last moment, and its reads fast. */
   isSlow: boolean;
-  /** Does something after a delay in ms; later if the process is stopped then, and never if it is dead. */
+  /** Runs work after this many ms; later if the process stalls then, and never if it is dead. */
   after(delayMs: number, work: () => void): void;
-  /** Marks a step, at which a due mishap happens. False: the process is dead. */
+  /** A point between two operations, at which a due mishap happens. False: the process is dead. */
   step(): boolean;
-  /** Schedules a mishap after this many steps. */
+  /** Makes the mishap happen this many steps from now. */
   arm(mishap: Mishap, steps: number): void;
   crash(): void;
-  /** Sets the offset of the wall clock from true time. */
+  /** Sets the difference of the wall clock from the true time, in ms. */
   setOffset(ms: number): void;
 }
 
@@ -38,25 +38,25 @@ export function startMachine(
 ): Machine {
   let offsetMs = offset;
   let isDead = false;
-  let stoppedUntilMs = 0;
+  let stalledUntilMs = 0;
   let asleepMs = 0;
   let armed: { readonly mishap: Mishap; steps: number } | undefined;
 
   const whenRunning = (work: () => void): void => {
     if (isDead) return;
-    if (timeline.nowMs() < stoppedUntilMs) {
-      timeline.after(stoppedUntilMs - timeline.nowMs(), () => whenRunning(work));
+    if (timeline.nowMs() < stalledUntilMs) {
+      timeline.after(stalledUntilMs - timeline.nowMs(), () => whenRunning(work));
     } else work();
   };
   const after = (delayMs: number, work: () => void): void => {
     if (delayMs <= 0) whenRunning(work);
     else timeline.after(delayMs, () => whenRunning(work));
   };
-  const befall = (mishap: Mishap): void => {
+  const suffer = (mishap: Mishap): void => {
     onMishap(mishap);
     if (mishap.kind === 'crash') isDead = true;
     else {
-      stoppedUntilMs = timeline.nowMs() + mishap.ms;
+      stalledUntilMs = timeline.nowMs() + mishap.ms;
       if (mishap.isSuspended) asleepMs += mishap.ms;
     }
   };
@@ -82,7 +82,7 @@ export function startMachine(
         if (armed.steps <= 0) {
           const { mishap } = armed;
           armed = undefined;
-          befall(mishap);
+          suffer(mishap);
         }
       }
       return !isDead;
@@ -91,7 +91,7 @@ export function startMachine(
       armed = { mishap, steps };
     },
     crash() {
-      if (!isDead) befall({ kind: 'crash' });
+      if (!isDead) suffer({ kind: 'crash' });
     },
     setOffset(ms) {
       offsetMs = ms;

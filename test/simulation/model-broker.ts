@@ -18,38 +18,38 @@ export interface ModelConnection extends ListedConnection {
   readonly credential: Credential;
 }
 
-/** A queue or an exchange and the incarnation that declared it; undefined: not declared with a namespace's credentials. */
-export interface ModelThing {
+/** A queue or an exchange, and the incarnation whose credentials declared it; undefined: foreign credentials. */
+export interface ModelObject {
   readonly kind: 'queue' | 'exchange';
   readonly name: string;
   readonly incarnation: string | undefined;
 }
 
-/** A RabbitMQ in memory: accounts, connections, queues and exchanges. */
+/** A RabbitMQ in memory, as far as accounts and their use go. */
 export interface ModelBroker {
   readonly users: Map<string, ModelUser>;
   readonly connections: Map<string, ModelConnection>;
-  readonly things: Map<string, ModelThing>;
+  readonly objects: Map<string, ModelObject>;
   /** Whether these credentials open a connection now. */
   admits(credential: Credential): boolean;
   /**
-   * Logs in, and opens the connection after a delay; opening checks permissions but not the password. The connection is
-   * listed a moment later.
+   * Logs in, and opens the connection `waitMs` later, which takes permissions and no password. A moment after that it is
+   * open and listed.
    */
   connect(credential: Credential, waitMs?: number): void;
-  /** Declares a queue or an exchange over a connection; it exists a moment after the permission check. */
-  declare(connection: ModelConnection, kind: ModelThing['kind'], name: string): void;
+  /** Declares a queue or an exchange over a connection. It exists a moment after the permissions were checked. */
+  declare(connection: ModelConnection, kind: ModelObject['kind'], name: string): void;
   deleteUser(name: string): boolean;
   closeConnections(user: string): void;
 }
 
 /** How long a connection may take from its opening until it is listed and can be closed. Measured: 5 to 12 ms. */
-const UNSEEN_MS = 12;
+const UNLISTED_MS = 12;
 
-/** How long a declaration may take from the permission check until the queue exists. */
+/** How long a declaration may take from the check of the permissions until the queue exists. */
 const DECLARING_MS = 30;
 
-/** Starts empty; `onOpened` is called for each connection that opens. */
+/** Creates an empty broker. `onOpened` receives each connection that opens. */
 export function createModelBroker(
   timeline: Timeline,
   random: Random,
@@ -57,7 +57,7 @@ export function createModelBroker(
 ): ModelBroker {
   const users = new Map<string, ModelUser>();
   const connections = new Map<string, ModelConnection>();
-  const things = new Map<string, ModelThing>();
+  const objects = new Map<string, ModelObject>();
   let connected = 0;
 
   const admits = ({ account, password }: Credential): boolean => {
@@ -71,7 +71,7 @@ export function createModelBroker(
   return {
     users,
     connections,
-    things,
+    objects,
     admits,
     closeConnections,
     connect(credential, waitMs = 0) {
@@ -79,10 +79,10 @@ export function createModelBroker(
       connected += 1;
       const name = `connection ${connected}`;
       const connection = { name, user: credential.account, connectedAtMs: EPOCH_MS + timeline.nowMs(), credential };
-      const unseenMs = random.between(0, UNSEEN_MS);
+      const unlistedMs = random.between(0, UNLISTED_MS);
       const open = (): void => {
         if (users.get(credential.account)?.permissions === undefined) return;
-        timeline.after(unseenMs, () => {
+        timeline.after(unlistedMs, () => {
           connections.set(name, connection);
           onOpened(connection);
         });
@@ -93,7 +93,7 @@ export function createModelBroker(
     declare({ user, credential }, kind, name) {
       if (users.get(user)?.permissions === undefined) return;
       timeline.after(random.between(0, DECLARING_MS), () => {
-        if (!things.has(name)) things.set(name, { kind, name, incarnation: credential.incarnation });
+        if (!objects.has(name)) objects.set(name, { kind, name, incarnation: credential.incarnation });
       });
     },
     deleteUser(name) {

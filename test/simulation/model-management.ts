@@ -1,16 +1,15 @@
 import type { ManagementCallOptions, Management, PutOutcome } from '../../src/broker/management/management.ts';
 import type { Machine } from './machine.ts';
-import type { ModelBroker, ModelThing, ModelUser } from './model-broker.ts';
+import type { ModelBroker, ModelObject, ModelUser } from './model-broker.ts';
 import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
 
-/** What {@link createModelManagement} works with. */
 export interface ModelManagementParts {
   readonly timeline: Timeline;
   readonly random: Random;
-  /** The probability that a call is not fast and successful. */
-  readonly trouble: () => number;
+  /** How often a call is slow or lost. */
+  readonly faultRate: () => number;
   readonly broker: ModelBroker;
   readonly machine: Machine;
   /** Called right before and right after a write of an agent takes effect. */
@@ -18,20 +17,20 @@ export interface ModelManagementParts {
   readonly onWritten: (what: string, name: string, by: string) => void;
 }
 
-/** The timeout of calls that set none. */
+/** The time-out of calls without one of their own. */
 const TIMEOUT_MS = 10_000;
 
-/** The management API for one process, with only the calls that the tested code makes. */
+/** The management API as one process sees it, with the calls that the code under test makes. */
 export function createModelManagement(parts: ModelManagementParts): Management {
-  const { timeline, random, trouble, broker, machine } = parts;
-  const { users, connections, things } = broker;
+  const { timeline, random, faultRate, broker, machine } = parts;
+  const { users, connections, objects } = broker;
 
   const call = <T>(options: ManagementCallOptions | undefined, effect: () => T, isWrite = false): Promise<T> => {
     const timeoutMs = options?.timeoutMs ?? TIMEOUT_MS;
     return callRemotely({
       timeline,
       machine,
-      journey: chooseJourney({ random, trouble: trouble(), machine, isWrite, timeoutMs }),
+      journey: chooseJourney({ random, faultRate: faultRate(), machine, isWrite, timeoutMs }),
       timeoutMs,
       fault: 'BrokerUnavailable',
       signal: options?.signal,
@@ -66,8 +65,8 @@ export function createModelManagement(parts: ModelManagementParts): Management {
       if (found !== undefined) effect(found);
       return 'updated';
     });
-  const listThings = (kind: ModelThing['kind']): { name: string; type: string }[] =>
-    [...things.values()].filter((thing) => thing.kind === kind).map(({ name }) => ({ name, type: 'topic' }));
+  const listObjects = (kind: ModelObject['kind']): { name: string; type: string }[] =>
+    [...objects.values()].filter((object) => object.kind === kind).map(({ name }) => ({ name, type: 'topic' }));
 
   const calls: Partial<Management> = {
     putUser: (name, user, options) =>
@@ -106,10 +105,10 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     listOpenConnections: (options) => call(options, () => [...connections.values()]),
     listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
-    listQueueNames: (_vhost, options) => call(options, () => listThings('queue').map(({ name }) => name)),
-    listExchanges: (_vhost, options) => call(options, () => listThings('exchange')),
-    deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => things.delete(name)),
-    deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => things.delete(name)),
+    listQueueNames: (_vhost, options) => call(options, () => listObjects('queue').map(({ name }) => name)),
+    listExchanges: (_vhost, options) => call(options, () => listObjects('exchange')),
+    deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => objects.delete(name)),
+    deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => objects.delete(name)),
     listBindingsInto: (_vhost, _exchange, options) => call(options, () => []),
   };
   return calls as Management;

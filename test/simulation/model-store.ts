@@ -5,28 +5,27 @@ import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
 
-/** The store that all agents of a history share: records with compare-and-set, and nonces. */
+/** The store that all agents of a history share: records under compare-and-set, and used signatures. */
 export interface ModelStore {
   readonly records: ReadonlyMap<string, NamespaceRecord>;
-  /** The store for one process, with what namespaces need. */
-  seenBy(machine: Machine): Store;
+  /** The store as one process sees it, as far as namespaces need it. */
+  viewFrom(machine: Machine): Store;
 }
 
-/** What {@link createModelStore} works with. */
 export interface ModelStoreParts {
   readonly timeline: Timeline;
   readonly random: Random;
-  /** The probability that a call is not fast and successful. */
-  readonly trouble: () => number;
-  /** Called for every write that took effect. */
+  /** How often a call is slow or lost. */
+  readonly faultRate: () => number;
+  /** Called after every write that took effect. */
   readonly onWrite: (before: NamespaceRecord | undefined, after: NamespaceRecord | undefined, by: string) => void;
 }
 
-/** As for MongoDB; a write may take effect after its caller's timeout. */
+/** As for MongoDB: a write may take effect after its caller's time-out. */
 const TIMEOUT_MS = 5_000;
 
-/** Makes an empty store. */
-export function createModelStore({ timeline, random, trouble, onWrite }: ModelStoreParts): ModelStore {
+/** Creates an empty store. */
+export function createModelStore({ timeline, random, faultRate, onWrite }: ModelStoreParts): ModelStore {
   const records = new Map<string, NamespaceRecord>();
   const nonces = new Map<string, NonceEntry>();
 
@@ -49,7 +48,7 @@ export function createModelStore({ timeline, random, trouble, onWrite }: ModelSt
       callRemotely({
         timeline,
         machine,
-        journey: chooseJourney({ random, trouble: trouble(), machine, isWrite, timeoutMs: TIMEOUT_MS }),
+        journey: chooseJourney({ random, faultRate: faultRate(), machine, isWrite, timeoutMs: TIMEOUT_MS }),
         timeoutMs: TIMEOUT_MS,
         fault: 'StoreUnavailable',
         effect,
@@ -76,23 +75,23 @@ export function createModelStore({ timeline, random, trouble, onWrite }: ModelSt
         ),
       dueForRotation: (options) => call(() => due(options, 'nextRotationMs')),
       dueForExpiry: (options) => call(() => due(options, 'expiresMs')),
-      countByState: () => Promise.reject(new Error('Not part of the model.')),
+      countByState: () => Promise.reject(new Error('The simulation does not count.')),
     };
     const nothing = { prune: async () => 0 };
     const seen = { storeId: 'simulated', namespaces, nonces: noncesOf(nonces, call), notices: nothing, audit: nothing };
     return seen as unknown as Store;
   };
 
-  return { records, seenBy };
+  return { records, viewFrom: seenBy };
 }
 
 function noncesOf(nonces: Map<string, NonceEntry>, call: <T>(effect: () => T) => Promise<T>): NonceStore {
   return {
     remember: (entry) =>
       call(() => {
-        const kept = nonces.get(entry.key) ?? entry;
-        nonces.set(entry.key, kept);
-        return kept;
+        const stored = nonces.get(entry.key) ?? entry;
+        nonces.set(entry.key, stored);
+        return stored;
       }),
     recordOutcome: (key, outcome) =>
       call(() => {

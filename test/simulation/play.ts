@@ -2,62 +2,65 @@ import type { Secret } from '../../src/util/secret.ts';
 import { SECRETS, type SimulatedAgent } from './simulated-agent.ts';
 import { NAMESPACES, type World } from './world.ts';
 
-/** A place where an agent runs; another process is started there after one has died. */
-export interface Post {
+/** Where an agent runs. When its process has died, another one is started there. */
+export interface Host {
   readonly name: string;
   starts: number;
   agent: SimulatedAgent;
-  /** Its current secret, and whether it still has the previous ones. */
-  secret: number;
-  hasFormer: boolean;
+  /** The secret that it uses, and whether it still has the previous ones. */
+  secretIndex: number;
+  hasPreviousSecrets: boolean;
   isServing: boolean;
 }
 
-/** The state of a history. */
+/** A history in progress. */
 export interface Play {
   readonly world: World;
-  readonly posts: readonly Post[];
-  /** A serving agent; undefined without one. */
-  readonly anyAgent: () => SimulatedAgent | undefined;
-  /** Makes this agent start `work`, about this namespace if one is given. */
-  readonly by: (agent: SimulatedAgent, work: (play: Play) => void, namespace?: string) => void;
-  /** A random namespace, mostly the first. */
+  readonly hosts: readonly Host[];
+  /** A random serving agent; undefined: none serves. */
+  readonly servingAgent: () => SimulatedAgent | undefined;
+  /** Makes this agent do what `work` begins, for this namespace if one is given. */
+  readonly withAgent: (agent: SimulatedAgent, work: (play: Play) => void, namespace?: string) => void;
+  /** One of the namespaces, mostly the first. */
   readonly namespace: () => string;
-  /** Starts a new process at a post, in whatever state the previous one is. */
-  restart(post: Post): void;
+  /** Kills the process of a host, if it lives, and starts another one. */
+  restart(host: Host): void;
 }
 
 /** Starts this many agents. */
 export function startPlay(world: World, size: number): Play {
-  const start = (post: Pick<Post, 'name' | 'starts' | 'secret' | 'hasFormer'>): SimulatedAgent => {
-    const secrets: readonly Secret[] = SECRETS.slice(post.hasFormer ? 0 : post.secret, post.secret + 1);
-    return world.startAgent(`${post.name}.${post.starts}`, secrets);
+  const start = (host: Pick<Host, 'name' | 'starts' | 'secretIndex' | 'hasPreviousSecrets'>): SimulatedAgent => {
+    const secrets: readonly Secret[] = SECRETS.slice(
+      host.hasPreviousSecrets ? 0 : host.secretIndex,
+      host.secretIndex + 1,
+    );
+    return world.startAgent(`${host.name}.${host.starts}`, secrets);
   };
-  /** Like a real agent: reconcile first, then serve, even if the reconciliation failed. */
-  const begin = (post: Post): void => {
-    const { agent } = post;
+  /** As a real agent: it reconciles first, and serves then, also when that failed. */
+  const begin = (host: Host): void => {
+    const { agent } = host;
     const serve = (): void => {
-      post.isServing = true;
-      world.attempt(agent, 'check-keys', () => agent.rotation.checkSecrets(agent.signal));
+      host.isServing = true;
+      world.attempt(agent, 'check-secrets', () => agent.rotation.checkSecrets(agent.signal));
     };
-    world.attempt(agent, 'its first comparison', () =>
+    world.attempt(agent, 'its first reconciliation', () =>
       agent.reconcile(agent.signal).then(serve, (error: unknown) => {
         serve();
         throw error;
       }),
     );
   };
-  const posts = Array.from({ length: size }, (_, index): Post => {
-    const post = { name: 'ABC'.charAt(index), starts: 1, secret: 0, hasFormer: true };
-    return { ...post, agent: start(post), isServing: false };
+  const hosts = Array.from({ length: size }, (_, index): Host => {
+    const host = { name: 'ABC'.charAt(index), starts: 1, secretIndex: 0, hasPreviousSecrets: true };
+    return { ...host, agent: start(host), isServing: false };
   });
-  for (const post of posts) begin(post);
+  for (const host of hosts) begin(host);
   let chosen: SimulatedAgent | undefined;
   let subject: string | undefined;
   const play: Play = {
     world,
-    posts,
-    by(agent, work, namespace) {
+    hosts,
+    withAgent(agent, work, namespace) {
       chosen = agent;
       subject = namespace;
       work(play);
@@ -65,17 +68,17 @@ export function startPlay(world: World, size: number): Play {
       subject = undefined;
     },
     namespace: () => subject ?? NAMESPACES[world.random.chance(0.75) ? 0 : 1],
-    anyAgent() {
+    servingAgent() {
       if (chosen !== undefined) return chosen;
-      const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead);
+      const serving = hosts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead);
       return serving.length === 0 ? undefined : world.random.pick(serving).agent;
     },
-    restart(post) {
-      post.agent.machine.crash();
-      post.starts += 1;
-      post.isServing = false;
-      post.agent = start(post);
-      begin(post);
+    restart(host) {
+      host.agent.machine.crash();
+      host.starts += 1;
+      host.isServing = false;
+      host.agent = start(host);
+      begin(host);
     },
   };
   return play;

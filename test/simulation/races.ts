@@ -5,7 +5,7 @@ import { JOBS } from './jobs.ts';
 import { EPOCH_MS } from './machine.ts';
 import type { Play } from './play.ts';
 import { claim, connect, release, revoke } from './requests.ts';
-import { meddle } from './troubles.ts';
+import { changeAccountByHand } from './mishaps.ts';
 
 const RACERS = { ...JOBS, claim, release, revoke };
 
@@ -15,7 +15,7 @@ const WEIGHTS: Readonly<Record<keyof typeof RACERS, number>> = {
   announce: 0,
   repair: 6,
   reconcile: 2,
-  checkKeys: 2,
+  checkSecrets: 2,
   finish: 1,
   prune: 0,
   claim: 3,
@@ -24,13 +24,13 @@ const WEIGHTS: Readonly<Record<keyof typeof RACERS, number>> = {
 };
 
 /**
- * Two agents work on one namespace around an instant at which something becomes possible or impossible. One is slow, so its
- * writes may arrive after those of the other.
+ * Two agents work on one namespace around an instant at which something becomes possible or impossible. One is slow, so
+ * that its writes may arrive after those of the other.
  */
 export async function race(play: Play): Promise<void> {
-  const { world, posts } = play;
+  const { world, hosts } = play;
   const { random, timeline, intervals, store } = world;
-  const serving = posts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead).map(({ agent }) => agent);
+  const serving = hosts.filter(({ agent, isServing }) => isServing && !agent.machine.isDead).map(({ agent }) => agent);
   if (serving.length === 0) return;
   const slow = random.pick(serving);
   const other = random.pick(serving.length > 1 ? serving.filter((agent) => agent !== slow) : serving);
@@ -43,30 +43,30 @@ export async function race(play: Play): Promise<void> {
     random.between(0, 100);
   const passMs = async (ms: number): Promise<void> => await timeline.advanceTo(timeline.nowMs() + ms);
 
-  world.note(() => `a race: slow ${slow.machine.name} ${first}, ${other.machine.name} ${second}`);
-  if (random.chance(0.4)) play.by(slow, meddle, namespace);
+  world.log(() => `a race: slow ${slow.machine.name} ${first}, ${other.machine.name} ${second}`);
+  if (random.chance(0.4)) play.withAgent(slow, changeAccountByHand, namespace);
   const record = store.records.get(namespace);
-  const isEnd = first === 'expire' && record !== undefined && record.state !== 'deleted';
-  const instantMs = isEnd ? untilDeletion(record) : untilInstant(world, namespace);
-  const leadMs = isEnd ? 0 : Math.min(instantMs, random.between(0, 1) * fence);
+  const isDeletion = first === 'expire' && record !== undefined && record.state !== 'deleted';
+  const instantMs = isDeletion ? untilDeletion(record) : untilInstant(world, namespace);
+  const leadMs = isDeletion ? 0 : Math.min(instantMs, random.between(0, 1) * fence);
   await passMs(instantMs - leadMs);
   if (random.chance(0.5)) slow.machine.isSlow = true;
   else {
     const steps = 1 + Math.floor(random.between(0, random.pick([7, 14, 28])));
     slow.machine.arm({ kind: 'stall', ms: random.between(0.5, 7) * fence, isSuspended: random.chance(0.3) }, steps);
   }
-  play.by(slow, RACERS[first], namespace);
+  play.withAgent(slow, RACERS[first], namespace);
   await passMs(random.chance(0.5) ? random.between(0, 30) : leadMs + random.between(0, 200));
   if (random.chance(0.3)) connect(play);
-  play.by(other, RACERS[second], namespace);
+  play.withAgent(other, RACERS[second], namespace);
   await passMs(random.between(20, 1_000));
-  play.by(other, claim, namespace);
+  play.withAgent(other, claim, namespace);
   for (let rounds = random.pick([0, 1, 2]); rounds > 0; rounds -= 1) {
     await passMs(untilInstant(world, namespace));
-    play.by(other, random.pick([JOBS.rotate, JOBS.expire, claim]), namespace);
+    play.withAgent(other, random.pick([JOBS.rotate, JOBS.expire, claim]), namespace);
     await passMs(random.between(5, 1_000));
     if (random.chance(0.3)) connect(play);
-    play.by(other, claim, namespace);
+    play.withAgent(other, claim, namespace);
   }
   slow.machine.isSlow = false;
 }

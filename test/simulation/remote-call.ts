@@ -3,38 +3,38 @@ import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 import type { Timeline } from './timeline.ts';
 
-/** The course of a call to the broker or the store. */
+/** The course of a call to the broker or to the store. */
 export interface Journey {
-  /** The delay before it is sent. */
+  /** Before it is sent. */
   readonly waitMs: number;
-  /** The delay from sending until it takes effect. */
+  /** From the sending to its effect. */
   readonly wireMs: number;
-  /** What is lost. `request`: no effect; `answer`: an effect that the caller never learns of. */
+  /** `request`: it has no effect; `answer`: it has one, and the caller gets no answer. */
   readonly lost: 'request' | 'answer' | undefined;
 }
 
-/** What decides the course of a call. */
+/** What the journey of a call depends on, besides chance. */
 export interface Odds {
   readonly random: Random;
-  /** The probability that a call is not fast and successful. */
-  readonly trouble: number;
+  /** How often a call is slow or lost. */
+  readonly faultRate: number;
   readonly machine: Pick<Machine, 'isSlow'>;
   readonly isWrite: boolean;
   readonly timeoutMs: number;
 }
 
-const ANYHOW = { late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 };
-const LATE = { late: 4, waits: 1, waitsAndLate: 3, lostAnswer: 0, lostRequest: 0 };
+const FAULT_WEIGHTS = { late: 5, waits: 2, waitsAndLate: 2, lostAnswer: 3, lostRequest: 2 };
+const SLOW_WRITE_WEIGHTS = { late: 4, waits: 1, waitsAndLate: 3, lostAnswer: 0, lostRequest: 0 };
 
-/** The probability that a write of a slow machine is late. */
-const SLOW = 0.8;
+/** How often a write of a slow machine is late. */
+const SLOW_WRITE_RATE = 0.8;
 
-/** Chooses the course of a call. */
-export function chooseJourney({ random, trouble, machine, isWrite, timeoutMs }: Odds): Journey {
+/** Chooses the journey of a call. */
+export function chooseJourney({ random, faultRate, machine, isWrite, timeoutMs }: Odds): Journey {
   const quick = random.between(0.2, 4);
   const isSlow = machine.isSlow && isWrite;
-  if (!random.chance(isSlow ? SLOW : trouble)) return { waitMs: 0, wireMs: quick, lost: undefined };
-  switch (random.weighted(isSlow ? LATE : ANYHOW)) {
+  if (!random.chance(isSlow ? SLOW_WRITE_RATE : faultRate)) return { waitMs: 0, wireMs: quick, lost: undefined };
+  switch (random.weighted(isSlow ? SLOW_WRITE_WEIGHTS : FAULT_WEIGHTS)) {
     case 'late':
       return { waitMs: 0, wireMs: late(random, timeoutMs), lost: undefined };
     case 'waits':
@@ -48,7 +48,7 @@ export function chooseJourney({ random, trouble, machine, isWrite, timeoutMs }: 
   }
 }
 
-/** Just within the timeout, where time rules break. */
+/** Often at the very end of the time-out, where mistakes in timing show. */
 function late(random: Random, timeoutMs: number): number {
   return random.chance(0.4) ? timeoutMs * random.between(0.95, 1) : random.between(0, timeoutMs);
 }
@@ -58,30 +58,30 @@ export interface RemoteCall<T> {
   readonly timeline: Timeline;
   readonly machine: Machine;
   readonly journey: Journey;
-  /** The caller gets a timeout after this time, whether or not the request takes effect. */
+  /** After this many ms from its beginning the call fails for the caller, whatever happens to the request. */
   readonly timeoutMs: number;
   readonly fault: AgentErrorCode;
   readonly signal?: AbortSignal | undefined;
   readonly beforeSend?: (() => void) | undefined;
-  /** The effect of the call at the other end; returns the answer. */
+  /** The effect of the call at the other side, and its answer. */
   readonly effect: () => T;
 }
 
 /**
- * Makes the call. A sent request arrives even if the process has died, is stopped or timed out; a dead process gets no
+ * Makes the call. What was sent arrives even if the process has died, stalled or timed out since. A dead process gets no
  * answer.
  */
 export function callRemotely<T>(call: RemoteCall<T>): Promise<T> {
   const { timeline, machine, journey, timeoutMs, signal } = call;
   return new Promise((resolve, reject) => {
-    const unavailable = (): void => reject(new AgentError(call.fault, 'It does not answer.'));
-    /** Delivers the answer, unless the process dies or is stopped at that moment. */
+    const unavailable = (): void => reject(new AgentError(call.fault, 'No answer within the time-out.'));
+    /** Delivers the answer, unless the process dies or stalls at that moment. */
     const answer = (deliver: () => void): void =>
       machine.after(0, () => {
         if (machine.step()) machine.after(0, deliver);
       });
     const onAbort = (): void => reject(signal?.reason as Error);
-    // Only requests have a deadline; a dead process gets no answer anyway.
+    // Only requests have a deadline.
     signal?.addEventListener('abort', onAbort, { once: true });
     const send = (): void => {
       if (signal?.aborted === true) return;

@@ -11,16 +11,16 @@ import type { NonceStore, Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 
-/** One process: the real rooms of an agent on a modelled machine. */
+/** One process: what a real agent does for namespaces, on a machine of the model. */
 export interface SimulatedAgent extends Namespaces {
   readonly machine: Machine;
   readonly nonces: NonceStore;
-  /** Never aborted: jobs end with their process. */
+  /** Never aborted: here jobs end with their process. */
   readonly signal: AbortSignal;
   prune(): Promise<void>;
 }
 
-/** The secrets of an installation, in order of use. */
+/** The secrets of an installation, in the order in which they are used. */
 export const SECRETS: readonly Secret[] = Array.from(
   { length: 4 },
   (_, index) => new Secret(`secret ${index} of the simulated installation`),
@@ -34,7 +34,7 @@ const BASE = loadConfig({
 });
 const LOG = createLog(BASE, { write: () => undefined });
 
-/** The configuration of an installation with this rotation interval. */
+/** The settings of an installation with this rotation interval. */
 export function configOf(rotationMs: number): Config {
   const rotationIntervalSeconds = rotationMs / 1000;
   return {
@@ -47,7 +47,7 @@ export function configOf(rotationMs: number): Config {
   };
 }
 
-/** Builds a process. */
+/** Starts a process. */
 export function startSimulatedAgent({
   machine,
   store,

@@ -1,10 +1,10 @@
-/** Virtual time: it stands still during work and jumps to the next scheduled work. */
+/** Virtual time: it stands still while work is done, and jumps to the next planned work. */
 export interface Timeline {
-  /** Milliseconds since the start of the history. */
+  /** Milliseconds since the history began. */
   nowMs(): number;
-  /** Schedules work after a delay in ms; work of the same instant runs in the order of scheduling. */
+  /** Plans work in this many ms. Work at the same instant is done in the order in which it was planned. */
   after(delayMs: number, work: () => void): void;
-  /** Lets time pass until this instant and runs the work that becomes due. */
+  /** Advances to this instant and does all the work planned until then. */
   advanceTo(untilMs: number): Promise<void>;
 }
 
@@ -14,7 +14,7 @@ interface Planned {
   readonly work: () => void;
 }
 
-/** Starts at 0. `check` is called after each step; it throws to stop the history. */
+/** Starts at 0. `check` is called after each step, and throws to end the history. */
 export function createTimeline(check: () => void): Timeline {
   const heap: Planned[] = [];
   let nowMs = 0;
@@ -27,7 +27,7 @@ export function createTimeline(check: () => void): Timeline {
     },
     async advanceTo(untilMs) {
       for (;;) {
-        // Started work continues with promises only: when this resolves, all of it waits for virtual time.
+        // All work continues by promises alone: when this resolves, all of it waits for virtual time.
         await new Promise(setImmediate);
         check();
         const [next] = heap;

@@ -6,9 +6,9 @@ import type { Play } from './play.ts';
 import { SECRETS } from './simulated-agent.ts';
 import { untilInstant } from './instants.ts';
 
-/** A process dies or is stopped between two steps of its work, mostly for longer than any fence. */
-export function mishap(play: Play, actions: readonly ((play: Play) => void)[]): void {
-  const agent = play.anyAgent();
+/** A process dies or stalls between two steps of its work, mostly for longer than a fence. */
+export function armMishap(play: Play, actions: readonly ((play: Play) => void)[]): void {
+  const agent = play.servingAgent();
   if (agent === undefined) return;
   const { random, intervals } = play.world;
   const fence = fenceMs(intervals);
@@ -22,56 +22,56 @@ export function mishap(play: Play, actions: readonly ((play: Play) => void)[]): 
     ]);
     agent.machine.arm({ kind: 'stall', ms, isSuspended: random.chance(0.3) }, steps);
   }
-  play.by(agent, random.pick(actions));
+  play.withAgent(agent, random.pick(actions));
 }
 
-/** A process is started, mostly in place of a dead one. */
+/** A process is restarted, mostly a dead one. */
 export function restart(play: Play): void {
-  const dead = play.posts.filter(({ agent }) => agent.machine.isDead);
-  play.restart(play.world.random.pick(dead.length > 0 ? dead : play.posts));
+  const dead = play.hosts.filter(({ agent }) => agent.machine.isDead);
+  play.restart(play.world.random.pick(dead.length > 0 ? dead : play.hosts));
 }
 
-/** The agents get a new secret one by one; sometimes the former one is removed too early. */
+/** The agents get another agent secret one by one; sometimes the operator removes the previous one too early. */
 export function rollSecret(play: Play): void {
   const { random } = play.world;
-  const newest = Math.max(...play.posts.map(({ secret }) => secret));
-  const behind = play.posts.filter(({ secret }) => secret < newest);
-  const post = random.pick(behind.length > 0 ? behind : play.posts);
-  if (behind.length === 0 && random.chance(0.15)) post.hasFormer = false;
+  const newest = Math.max(...play.hosts.map(({ secretIndex }) => secretIndex));
+  const behind = play.hosts.filter(({ secretIndex }) => secretIndex < newest);
+  const host = random.pick(behind.length > 0 ? behind : play.hosts);
+  if (behind.length === 0 && random.chance(0.15)) host.hasPreviousSecrets = false;
   else {
-    post.secret = Math.min(behind.length > 0 ? newest : newest + 1, SECRETS.length - 1);
-    post.hasFormer = true;
+    host.secretIndex = Math.min(behind.length > 0 ? newest : newest + 1, SECRETS.length - 1);
+    host.hasPreviousSecrets = true;
   }
-  play.world.note(() => `${post.name} gets secret ${post.secret}${post.hasFormer ? '' : ' alone'}`);
-  play.restart(post);
+  play.world.log(() => `${host.name} gets secret ${host.secretIndex}${host.hasPreviousSecrets ? '' : ' alone'}`);
+  play.restart(host);
 }
 
-/** The wall clock of a machine is set within the allowed skew. */
-export function setClock({ world, anyAgent }: Play): void {
-  const machine = anyAgent()?.machine;
+/** The wall clock of a machine is set, within the allowed difference. */
+export function setClock({ world, servingAgent }: Play): void {
+  const machine = servingAgent()?.machine;
   if (machine === undefined) return;
   const ms = world.chooseOffset();
-  world.note(() => `the clock of ${machine.name} is ${Math.round(ms)} ms off now`);
+  world.log(() => `the clock of ${machine.name} is ${Math.round(ms)} ms off now`);
   machine.setOffset(ms);
 }
 
-/** An operator changes an account by hand. */
-export function meddle({ world, namespace }: Play): void {
+/** An account is changed by hand. */
+export function changeAccountByHand({ world, namespace }: Play): void {
   const { random, broker, invariants, store } = world;
   const account = `${namespace()}-${random.pick([1, 2])}`;
-  invariants.changedByOutsider(account);
+  invariants.accountChangedByHand(account);
   const passwordHash = hashPassword(new Secret(`by hand ${random.next()}`), random.bytes(4));
   const byHand = { name: account, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] };
   const found = broker.users.get(account);
   if (found === undefined) {
-    // Agents leave a user without a record alone.
+    // Accounts without a record do not belong to the agents.
     if (store.records.get(account.slice(0, -2))?.state !== 'active') return;
-    world.note(() => `an operator creates ${account}`);
+    world.log(() => `${account} is created by hand`);
     broker.users.set(account, { user: byHand, permissions: undefined, limits: {} });
     return;
   }
   const how = random.weighted({ password: 4, deleted: 4, permissions: 2, tags: 1, limit: 1 });
-  world.note(() => `an operator changes ${account}: ${how}`);
+  world.log(() => `${account} is changed by hand: ${how}`);
   switch (how) {
     case 'password':
       found.user = byHand;
