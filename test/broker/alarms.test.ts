@@ -4,7 +4,7 @@ import type { AlarmEvent } from '../../src/broker/amqp/broker-events.ts';
 import type { NodeAlarm } from '../../src/broker/management/management.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-describe('the alarms of the broker', () => {
+describe('alarms', () => {
   const event = (set: boolean, atMs: number | undefined): AlarmEvent => ({
     type: set ? 'alarm.set' : 'alarm.cleared',
     alarm: 'memory',
@@ -24,7 +24,7 @@ describe('the alarms of the broker', () => {
     return { clock, listed, changes, alarms };
   };
 
-  it('are set and cleared by events, each change told once', () => {
+  it('are set and cleared by events, each change reported once', () => {
     const { alarms, changes } = make();
     alarms.apply(event(true, 1));
     alarms.apply(event(true, 1));
@@ -41,14 +41,14 @@ describe('the alarms of the broker', () => {
     );
   });
 
-  it('do not mind an older event that comes later', () => {
+  it('ignore an older event that arrives later', () => {
     const { alarms } = make();
     alarms.apply(event(false, 2));
     alarms.apply(event(true, 1));
     assert.equal(alarms.active.size, 0);
   });
 
-  it('are found by the listing when an event was lost or went to another agent', async () => {
+  it('are found by the listing when an event was lost or delivered to another agent', async () => {
     const { alarms, listed, changes } = make();
     listed.push({ alarm: 'disk', node: 'rabbit@b' });
     await alarms.refresh();
@@ -65,7 +65,7 @@ describe('the alarms of the broker', () => {
     );
   });
 
-  it('are not undone by a listing that lags behind an event', async () => {
+  it('are not reverted by a listing that lags behind an event', async () => {
     const { alarms, clock } = make();
     alarms.apply(event(true, 1));
     clock.advance(5_000);

@@ -24,7 +24,7 @@ async function site() {
   return {
     management,
     settings,
-    /** How many messages a queue holds after three times the limit was published into it. */
+    /** The depth of a queue after three times the limit was published to it. */
     filled: async (queue: string, args: object = {}): Promise<number> => {
       await channel.assertQueue(queue, { durable: true, arguments: args });
       for (let sent = 0; sent < 3 * MAX_MESSAGES; sent += 1) {
@@ -41,7 +41,7 @@ describe('the backstop', function () {
   this.timeout(60_000);
   useSharedBroker();
 
-  it('caps the queues of namespaces without any agent, whatever they were declared with, and no others', async () => {
+  it('limits the queues of namespaces without an agent, whatever their arguments, and no other queue', async () => {
     const { management, settings, filled, depth } = await site();
     const before = 'queue/taskcluster-x/before';
     assert.equal(await filled(before), 3 * MAX_MESSAGES);
@@ -60,7 +60,7 @@ describe('the backstop', function () {
     assert.equal(await filled('queue/taskcluster-x/not-exempt'), MAX_MESSAGES);
   });
 
-  it('is written only where it differs, and removed where there is to be none', async () => {
+  it('is written only where it differs, and deleted where none is configured', async () => {
     const { management, settings } = await site();
     assert.equal(await ensureBackstop(management, { ...settings, maxMessages: null }), 'none');
     assert.equal(await ensureBackstop(management, settings), 'put');

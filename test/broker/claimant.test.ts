@@ -15,7 +15,7 @@ async function openChannel(connection: ChannelModel): Promise<ConfirmChannel> {
   return channel;
 }
 
-/** What the broker says when it closes the channel that `act` used, or `allowed`. */
+/** The broker's reason for closing the channel of `act`, or `allowed`. */
 async function verdict(connection: ChannelModel, act: (channel: ConfirmChannel) => Promise<unknown>): Promise<string> {
   const channel = await openChannel(connection);
   const closed = once(channel, 'error').then(([error]: unknown[]) => String(error));
@@ -45,7 +45,7 @@ describe('claimant', () => {
     return openConnection(url.href);
   };
 
-  it('is made once, with limits and without tags', async () => {
+  it('is created once, with limits and without tags', async () => {
     assert.deepEqual(await keep(), ['account', 'max-connections', 'max-channels', 'permissions']);
     assert.deepEqual(await keep(), []);
     const { management, names, vhost } = room;
@@ -54,7 +54,7 @@ describe('claimant', () => {
     assert.deepEqual(await management.getPermissions(vhost, names.claimantUser), claimantPermissions(room.id));
   });
 
-  it('is put right wherever it differs, and only there', async () => {
+  it('is repaired where it differs, and only there', async () => {
     await keep();
     const { management, names, vhost } = room;
     await management.putPermissions(vhost, names.claimantUser, { configure: '.*', write: '.*', read: '.*' });
@@ -77,12 +77,12 @@ describe('claimant', () => {
     for (let i = 0; i < 5; i += 1) await connect();
   });
 
-  it('escapes what an id may hold', () => {
+  it('escapes the characters of an id', () => {
     assert.equal(claimantPermissions('pulse-agent').write, '^rpc/pulse-agent/v[0-9]+$');
     assert.equal(claimantPermissions('a.b').write, String.raw`^rpc/a\.b/v[0-9]+$`);
   });
 
-  it('can ask by direct reply-to and hear the answer', async () => {
+  it('can send a request by direct reply-to and get the reply', async () => {
     await room.open();
     await keep();
     const channel = await (await connect()).createChannel();
@@ -100,7 +100,7 @@ describe('claimant', () => {
     assert.equal(await reply, 'pong');
   });
 
-  it('can read, declare, bind and write nothing else', async () => {
+  it('can read, declare, bind and publish nothing else', async () => {
     await room.open();
     await keep();
     const { names } = room;

@@ -13,7 +13,7 @@ const foreign = (error: unknown) => {
   return true;
 };
 
-describe("the broker's mark", () => {
+describe('the marker', () => {
   useSharedBroker();
   let room: BrokerFixture;
   let prefixes: { usernamePrefix: string; namespacePrefix: string };
@@ -26,7 +26,7 @@ describe("the broker's mark", () => {
 
   const claim = (storeId: string, adopt = false, management: Parameters<typeof claimBroker>[0] = room.management) =>
     claimBroker(management, { storeId, id: room.id, ...prefixes, adopt }, systemClock);
-  it('is set once and recognised afterwards', async () => {
+  it('is written once and recognised afterwards', async () => {
     assert.equal(await claim('store-1'), 'marked');
     assert.equal(await claim('store-1'), 'ours');
     const mark = await room.management.getGlobalParameter(markerName(prefixes));
@@ -35,7 +35,7 @@ describe("the broker's mark", () => {
     assert.ok(Math.abs(Date.parse(String(mark.since)) - Date.now()) < 60_000);
   });
 
-  it('keeps another store out until an operator adopts the broker for it', async () => {
+  it('rejects another store until an operator adopts the broker for it', async () => {
     await claim('store-1');
     await assert.rejects(claim('store-2'), foreign);
     assert.equal(await claim('store-1'), 'ours');
@@ -43,13 +43,13 @@ describe("the broker's mark", () => {
     await assert.rejects(claim('store-1'), foreign);
   });
 
-  it('does not take what it cannot read for its own', async () => {
+  it('of another form is not recognised', async () => {
     await room.management.putGlobalParameter(markerName(prefixes), { storeId: 7 });
     await assert.rejects(claim('store-1'), foreign);
     assert.equal(await claim('store-1', true), 'adopted');
   });
 
-  it('lets two installations with their own prefixes share a broker', async () => {
+  it('allows two installations with different prefixes on one broker', async () => {
     await claim('store-1');
     prefixes = { ...prefixes, namespacePrefix: unique('other-') };
     const name = markerName(prefixes);
@@ -57,7 +57,7 @@ describe("the broker's mark", () => {
     assert.equal(await claim('store-2'), 'marked');
   });
 
-  it('gives way when another store marks it between reading and writing', async () => {
+  it('of another store wins when it is written in between', async () => {
     const { management } = room;
     const overtaken: Parameters<typeof claimBroker>[0] = {
       getGlobalParameter: (...args) => management.getGlobalParameter(...args),

@@ -7,7 +7,7 @@ describe('password hash', () => {
   // The worked example of RabbitMQ's documentation.
   const documented = 'kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR';
 
-  it('is the documented one', () => {
+  it('has the documented form', () => {
     assert.equal(hashPassword(new Secret('test12'), Buffer.from('908dc60a', 'hex')), documented);
     assert.ok(hashMatches(documented, new Secret('test12')));
   });
@@ -18,7 +18,7 @@ describe('password hash', () => {
     assert.ok(!hashMatches(hash, new Secret('password')));
   });
 
-  it('takes neither a salt of another size nor a hash of another kind', () => {
+  it('rejects a salt of another size and a hash of another kind', () => {
     assert.throws(() => hashPassword(new Secret('x'), Buffer.alloc(5)), RangeError);
     for (const hash of ['', 'kI3GCg==', Buffer.alloc(68).toString('base64')]) {
       assert.ok(!hashMatches(hash, new Secret('test12')), hash);

@@ -12,14 +12,14 @@ const LOG = createLog({ logLevel: 'silent', id: 'test' });
 
 describe('prune', () => {
   it('keeps a tombstone for a day after the deletion and the end of a revocation', () => {
-    const gone = recordOf(0, { state: 'deleted', deletedAtMs: 1000 });
-    assert.equal(isPrunable(gone, 1000 + DAY - 1), false);
-    assert.equal(isPrunable(gone, 1000 + DAY), true);
-    const revoked = { ...gone, revokedUntilMs: 5000 };
+    const deleted = recordOf(0, { state: 'deleted', deletedAtMs: 1000 });
+    assert.equal(isPrunable(deleted, 1000 + DAY - 1), false);
+    assert.equal(isPrunable(deleted, 1000 + DAY), true);
+    const revoked = { ...deleted, revokedUntilMs: 5000 };
     assert.equal(isPrunable(revoked, 5000 + DAY - 1), false);
     assert.equal(isPrunable(revoked, 5000 + DAY), true);
     assert.equal(isPrunable(recordOf(0), 100 * DAY), false);
-    assert.equal(isPrunable({ ...gone, state: 'expiring' }, 100 * DAY), false);
+    assert.equal(isPrunable({ ...deleted, state: 'expiring' }, 100 * DAY), false);
   });
 
   it('removes old tombstones, nonces, notices and audit records, and nothing else', async () => {

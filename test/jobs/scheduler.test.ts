@@ -179,10 +179,10 @@ describe('the scheduler', function () {
         work.do = () => sleep(1200);
         await start(work, { store: store() });
         await work.starts(1);
-        const others = await Promise.all([start(work, { store: store() }), start(work, { store: store() })]);
+        const restarted = await Promise.all([start(work, { store: store() }), start(work, { store: store() })]);
         assert.equal(work.started.length, 1, 'a second agent should not start a job that runs');
         await work.starts(3);
-        await others[0].drain(5000);
+        await restarted[0].drain(5000);
         await start(work, { store: store() });
         await work.starts(6);
         assert.equal(work.mostConcurrent, 1);

@@ -10,7 +10,7 @@ type Made<Thing> = (failure: Error | null, thing: Thing) => void;
 type Connect = (url: string, options: object, callback: Made<Connection>) => void;
 type Create = (callback: Made<Channel>) => Channel;
 
-describe('a connection that ends while rascal works with it', () => {
+describe('a connection that closes while rascal uses it', () => {
   useSharedBroker();
   let vhost: TestVhost;
   before(async () => {
@@ -22,15 +22,15 @@ describe('a connection that ends while rascal works with it', () => {
     const settings = { amqpUrl: new Secret(vhost.amqpUrl), connectionName: 'a test' };
     return await connectRascal(settings, { exchanges: ['one', 'two'], queues: ['three'] });
   };
-  /** Connects with something done to the connection before rascal has it. */
-  const connectMeddled = async (meddle: (connection: Connection) => void): Promise<RascalConnection> => {
+  /** Connects, and tampers with the connection before rascal gets it. */
+  const connectTampered = async (tamper: (connection: Connection) => void): Promise<RascalConnection> => {
     const original = amqplib.connect as Connect;
-    const meddled: Connect = (url, options, callback) =>
+    const tampered: Connect = (url, options, callback) =>
       original(url, options, (failure, connection) => {
-        if (failure === null) meddle(connection);
+        if (failure === null) tamper(connection);
         callback(failure, connection);
       });
-    Object.assign(amqplib, { connect: meddled });
+    Object.assign(amqplib, { connect: tampered });
     try {
       return await connect();
     } finally {
@@ -38,14 +38,14 @@ describe('a connection that ends while rascal works with it', () => {
     }
   };
 
-  it('before it has a channel is told as a failure', async () => {
+  it('rejects when it closes before it has a channel', async () => {
     await assert.rejects(
-      connectMeddled((connection) => connection.close()),
+      connectTampered((connection) => connection.close()),
       /Connection clos/,
     );
   });
 
-  it('between a channel and what is declared on it is told as a failure', async () => {
+  it('rejects when it closes between the channel and a declaration', async () => {
     const closeAfterChannel = (connection: Connection): void => {
       const create = connection.createChannel.bind(connection) as Create;
       const createChannel: Create = (callback) =>
@@ -55,26 +55,26 @@ describe('a connection that ends while rascal works with it', () => {
         });
       Object.assign(connection, { createChannel });
     };
-    await assert.rejects(connectMeddled(closeAfterChannel), /(?:Connection|Channel) clos/);
+    await assert.rejects(connectTampered(closeAfterChannel), /(?:Connection|Channel) clos/);
   });
 
-  it('while rascal closes it is closed, and nothing else ends', async () => {
+  it('closes when it breaks while rascal closes it', async () => {
     const breakWhenItCloses = (connection: Connection): void => {
       const { stream } = connection.connection as unknown as { readonly stream: Socket };
       const forget = connection.removeAllListeners.bind(connection);
       const removeAllListeners = (...event: Parameters<typeof forget>): Connection => {
-        // Of none in particular: that is the last that rascal does before it closes.
+        // Without an event: the last call of rascal before it closes.
         if (event.length === 0) stream.emit('error', new Error('broken'));
         return forget(...event);
       };
       Object.assign(connection, { removeAllListeners });
     };
-    const connection = await connectMeddled(breakWhenItCloses);
+    const connection = await connectTampered(breakWhenItCloses);
     await connection.close();
     assert.equal((await connection.lost).message, 'broken');
   });
 
-  it('because it was closed twice is told to both, after the calls have returned', async () => {
+  it('calls back both callers that close it, after their calls have returned', async () => {
     const connection = await new Promise<Connection>((resolve, reject) => {
       (amqplib.connect as Connect)(vhost.amqpUrl, {}, (failure, made) =>
         failure === null ? resolve(made) : reject(failure),
@@ -85,14 +85,14 @@ describe('a connection that ends while rascal works with it', () => {
       await new Promise((resolve) => {
         connection.close((failure: unknown) => resolve(returned ? failure : 'too early'));
       });
-    const told = Promise.all([close(), close()]);
+    const closed = Promise.all([close(), close()]);
     returned = true;
-    const [first, second] = await told;
+    const [first, second] = await closed;
     assert.equal(first, null);
     assert.match(String(second), /Connection closing/);
   });
 
-  it('before a channel of it is closed tells that to whoever closes it', async () => {
+  it('calls back when a channel is closed after it', async () => {
     let made: Channel | undefined;
     const keepChannel = (connection: Connection): void => {
       const create = connection.createChannel.bind(connection) as Create;
@@ -103,7 +103,7 @@ describe('a connection that ends while rascal works with it', () => {
         });
       Object.assign(connection, { createChannel });
     };
-    const connection = await connectMeddled(keepChannel);
+    const connection = await connectTampered(keepChannel);
     await connection.close();
     const channel = made ?? assert.fail('it has no channel');
     const failure = await new Promise((resolve) => {
@@ -113,8 +113,8 @@ describe('a connection that ends while rascal works with it', () => {
     channel.close();
   });
 
-  it('or does not, is as it was', async () => {
-    const connection = await connectMeddled(() => undefined);
+  it('works as before when it does not close', async () => {
+    const connection = await connectTampered(() => undefined);
     await connection.close();
   });
 });

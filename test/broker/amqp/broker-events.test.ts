@@ -15,9 +15,9 @@ function samples(version: string): Sample[] {
   return JSON.parse(readFileSync(file, 'utf8')) as Sample[];
 }
 
-describe('the events of the broker', () => {
+describe('broker events', () => {
   for (const version of VERSIONS) {
-    it(`are read as RabbitMQ ${version} sends them, and all others passed over`, () => {
+    it(`of RabbitMQ ${version} are read; unknown ones are ignored`, () => {
       const seen = new Set<string>();
       for (const { routingKey, headers } of samples(version)) {
         const event = readBrokerEvent(routingKey, headers);
@@ -32,7 +32,7 @@ describe('the events of the broker', () => {
       }
     });
 
-    it(`of RabbitMQ ${version} lose nothing that is needed`, () => {
+    it(`of RabbitMQ ${version} keep all that the agent uses`, () => {
       const read = (type: string) => {
         const sample = samples(version).find(({ routingKey }) => routingKey === type);
         const { atMs: _at, ...event } = readBrokerEvent(type, sample?.headers ?? {}) ?? {};
@@ -57,7 +57,7 @@ describe('the events of the broker', () => {
     });
   }
 
-  it('are passed over when what they are about is missing or something else', () => {
+  it('are ignored when a required header is missing or of another type', () => {
     for (const type of BROKER_EVENT_TYPES) {
       assert.equal(readBrokerEvent(type, {}), undefined, type);
       const wrong = { name: 7, user: null, username: [], vhost: {}, queue: 1, source: true, source_name: [1] };
@@ -65,7 +65,7 @@ describe('the events of the broker', () => {
     }
   });
 
-  it('may lack what is only told', () => {
+  it('may lack optional headers', () => {
     assert.deepEqual(readBrokerEvent('user.deleted', { name: 'x' }), {
       type: 'user.deleted',
       user: 'x',
@@ -81,7 +81,7 @@ describe('the events of the broker', () => {
     });
   });
 
-  it('tell of a binding whether it has arguments, whose form is Erlang’s', () => {
+  it('contain whether a binding has arguments, in Erlang’s form', () => {
     const headers = {
       vhost: '/',
       source_name: 's',

@@ -9,7 +9,7 @@ import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixt
 import { openConnection, useSharedBroker } from '../../support/broker.ts';
 import { replyAddress } from '../../support/reply-address.ts';
 
-/** When the broker's node started: it is part of every pid. */
+/** The creation of the node, which is part of every pid. */
 const creationOf = (address: string): number => {
   const pid = Buffer.from(address.split('.')[3] ?? '', 'base64');
   return pid.readUInt32BE(pid.length - 4);
@@ -47,7 +47,7 @@ describe('direct reply-to on the broker', () => {
     const message = await delivered;
     return { address: String(message.properties.replyTo), replied };
   };
-  /** Publishes as the agent replies, and tells whether the connection outlives it. */
+  /** Publishes as the agent replies; returns whether the connection survives. */
   const survives = async (addresses: string[]): Promise<boolean> => {
     const responder = await openConnection(room.amqpUrl);
     const closed = new Promise<false>((resolve) => void responder.once('close', () => resolve(false)));
@@ -64,7 +64,7 @@ describe('direct reply-to on the broker', () => {
   };
 
   for (const queueType of ['classic', 'quorum'] as const) {
-    it(`takes the real address that passed a ${queueType} queue, and the reply arrives`, async () => {
+    it(`accepts a real address that passed a ${queueType} queue, and delivers the reply`, async () => {
       const { address, replied } = await request(queueType);
       assert.equal(readDirectReplyTo(address)?.nodeHash, nodeNameHash(broker().nodeName));
       assert.ok(await accepts(address));
@@ -73,7 +73,7 @@ describe('direct reply-to on the broker', () => {
     });
   }
 
-  it('takes only forged addresses that do no harm', async () => {
+  it('accepts only harmless forged addresses', async () => {
     const { address } = await request('quorum');
     const node = `reply@${nodeNameHash(broker().nodeName)}`;
     const creations = [creationOf(address), 0, 1, 2 ** 32 - 1, randomInt(2 ** 32)];
@@ -90,7 +90,7 @@ describe('direct reply-to on the broker', () => {
     assert.ok(await survives(forged));
   });
 
-  it('refuses every mutation of a real address that would cut the connection', async () => {
+  it('rejects every mutation of a real address that would close the connection', async () => {
     const { address } = await request('quorum');
     const node = `reply@${nodeNameHash(broker().nodeName)}`;
     const real = { node, creation: creationOf(address) };

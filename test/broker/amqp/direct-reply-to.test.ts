@@ -4,7 +4,7 @@ import { fitsPid, nodeNameHash, readDirectReplyTo } from '../../../src/broker/am
 import { replyAddress } from '../../support/reply-address.ts';
 
 describe('direct reply-to address', () => {
-  it('tells the hash of its node', () => {
+  it('contains the hash of its node', () => {
     assert.deepEqual(readDirectReplyTo(replyAddress({ node: 'reply@29926788' })), {
       nodeHash: 29926788,
       id: 700,
@@ -12,14 +12,14 @@ describe('direct reply-to address', () => {
     });
   });
 
-  it("hashes a node's name as Erlang does", () => {
+  it('is checked with the hash of a node name that Erlang computes', () => {
     assert.equal(nodeNameHash('rev@localhost'), 29926788);
   });
 
   const forged: Record<string, string> = {
     'the literal': 'amq.rabbitmq.reply-to',
     'no key': 'amq.rabbitmq.reply-to.g1h2',
-    'garbage that looks right': 'amq.rabbitmq.reply-to.gAAAA.bbbb',
+    'well-formed garbage': 'amq.rabbitmq.reply-to.gAAAA.bbbb',
     'another prefix': replyAddress({}).replace('reply-to', 'reply-too'),
     'a third part': `${replyAddress({})}.AAAA`,
     'base64 without padding': replyAddress({}).replace(/=+$/, ''),
@@ -38,10 +38,10 @@ describe('direct reply-to address', () => {
     'a compressed term': replyAddress({ head: Buffer.from([0x83, 0x50, 0x76]) }),
   };
   for (const [what, address] of Object.entries(forged)) {
-    it(`refuses ${what}`, () => assert.equal(readDirectReplyTo(address), undefined));
+    it(`is rejected with ${what}`, () => assert.equal(readDirectReplyTo(address), undefined));
   }
 
-  it('knows how large the numbers of a pid are in each Erlang/OTP', () => {
+  it('is checked against the size of a pid in each Erlang/OTP', () => {
     const sizes = [
       { otpRelease: 25, idBits: 15, serialBits: 13 },
       { otpRelease: 26, idBits: 28, serialBits: 32 },
@@ -54,7 +54,7 @@ describe('direct reply-to address', () => {
     }
   });
 
-  it('never throws, whatever comes', () => {
+  it('never throws', () => {
     const text = fc.oneof(
       fc.string(),
       fc.base64String().map((part) => `amq.rabbitmq.reply-to.${part}.AAAA`),

@@ -41,7 +41,7 @@ describe('event publisher', () => {
     await published;
   });
 
-  it('rejects what the broker refuses or loses', async () => {
+  it('rejects when the broker refuses the event or the connection is lost', async () => {
     for (const outcome of ['error', 'close']) {
       const { publish, handles } = make();
       const published = publish(event);
@@ -52,14 +52,14 @@ describe('event publisher', () => {
     }
   });
 
-  it('gives up in time, takes the event back, and outlives a late error', async () => {
+  it('abandons an event at the time-out, cancels it, and ignores a late error', async () => {
     const { publish, handles } = make(5);
     await assert.rejects(publish(event), unavailable);
     assert.ok(handles[0]?.aborted);
     handles[0]?.emit('error', new Error('late'));
   });
 
-  it('gives up in time while there is no connection, and takes back what comes too late', async () => {
+  it('abandons an event at the time-out without a connection, and cancels a late publication', async () => {
     const handle = new Handle();
     const bell = new EventEmitter();
     const connected = once(bell, 'connected').then(() => handle);
@@ -71,7 +71,7 @@ describe('event publisher', () => {
     handle.emit('error', new Error('late'));
   });
 
-  it('ends by its signal', async () => {
+  it('rejects when its signal aborts', async () => {
     const { publish, handles } = make();
     const stop = new AbortController();
     const rejected = assert.rejects(publish(event, stop.signal), /stop/);
@@ -81,7 +81,7 @@ describe('event publisher', () => {
     assert.ok(handles[0]?.aborted);
   });
 
-  it('keeps a bounded number of events waiting for the broker', async () => {
+  it('holds a bounded number of events for the broker', async () => {
     const { publish, handles } = make();
     const waiting = Array.from({ length: 1000 }, () => publish(event));
     await assert.rejects(publish(event), /too many/);

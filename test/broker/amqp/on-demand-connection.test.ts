@@ -6,7 +6,7 @@ import { addCleanup } from '../../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../../support/tcp-relay.ts';
 import { waitUntil } from '../../support/watched-installation.ts';
 
-describe('a connection on demand', function () {
+describe('an on-demand connection', function () {
   this.timeout(30_000);
   useSharedBroker();
 
@@ -20,7 +20,7 @@ describe('a connection on demand', function () {
     return { relay, connection };
   }
 
-  it('is opened when it is used, once for all, and again after it was lost', async () => {
+  it('opens on first use, once for concurrent users, and again after a loss', async () => {
     const { relay, connection } = await make();
     assert.equal(relay.open(), 0);
     const used = async (): Promise<unknown> =>
@@ -35,7 +35,7 @@ describe('a connection on demand', function () {
     await waitUntil(() => relay.open() === 0, 'it is closed');
   });
 
-  it('is closed when RabbitMQ does not answer any more, and who works with it is told', async () => {
+  it('closes while RabbitMQ does not answer, and rejects the work in progress', async () => {
     const { relay, connection } = await make();
     const channel = await connection.use((opened) => opened.createChannel());
     channel.on('error', () => undefined);
@@ -45,7 +45,7 @@ describe('a connection on demand', function () {
     await waitUntil(() => relay.open() === 0, 'nothing is left open');
   });
 
-  it('is closed while RabbitMQ does not let it in', async () => {
+  it('closes while it is connecting', async () => {
     const { relay, connection } = await make();
     relay.stall();
     const working = connection.use(async () => undefined);

@@ -14,11 +14,11 @@ async function site(given: { readonly amqpUrl?: string; readonly timeoutMs?: num
   return { vhost, counts, channel: await (await openConnection(vhost.amqpUrl)).createConfirmChannel() };
 }
 
-describe('the ready messages of single queues', function () {
+describe('the depth of single queues', function () {
   this.timeout(60_000);
   useSharedBroker();
 
-  it('are counted without what consumers hold, for the queues that are there', async () => {
+  it('counts ready messages only, for the queues that exist', async () => {
     const { counts, channel } = await site();
     await channel.assertQueue('full', { arguments: { 'x-queue-type': 'quorum' } });
     await channel.assertQueue('empty');
@@ -47,14 +47,14 @@ describe('the ready messages of single queues', function () {
     assert.deepEqual(await counts.read([], signal), new Map());
   });
 
-  it('are nothing known of a queue that is exclusive to somebody', async () => {
+  it('is unknown for a queue that is exclusive to another connection', async () => {
     const { counts, channel } = await site();
     await channel.assertQueue('exclusive', { exclusive: true });
     await channel.assertQueue('common');
     assert.deepEqual(await counts.read(['exclusive', 'common'], signal), new Map([['common', 0]]));
   });
 
-  it('are unavailable while the broker does not answer, and come again', async () => {
+  it('is unavailable while the broker does not answer, and available again afterwards', async () => {
     const { vhost } = await site();
     const url = new URL(vhost.amqpUrl);
     const relay = await makeRelay(Number(url.port), url.hostname);
@@ -67,7 +67,7 @@ describe('the ready messages of single queues', function () {
     assert.deepEqual(await counts.read(['x'], signal), new Map());
   });
 
-  it('end with the signal', async () => {
+  it('rejects when the signal aborts', async () => {
     const { counts } = await site();
     const ended = new AbortController();
     const reading = counts.read(['x'], ended.signal);

@@ -7,10 +7,10 @@ import { createVhost, useSharedBroker } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { makeRelay } from '../../support/tcp-relay.ts';
 
-describe('a connection that is opened again', () => {
+describe('a recovering connection', () => {
   const broker = useSharedBroker();
 
-  it('keeps nothing of the sockets that it had, and can still cut the one that it has', async () => {
+  it('releases its former sockets, and can cut the current one', async () => {
     const relay = await makeRelay(broker().amqpPort);
     const url = new URL((await createVhost()).amqpUrl);
     url.port = String(relay.port);
@@ -21,15 +21,15 @@ describe('a connection that is opened again', () => {
     });
     addCleanup(() => closeConnection(connection, sockets));
     connection.on('error', () => undefined);
-    // Not node's `once`, to which an error is the end.
+    // Not `once` of Node, which rejects on an error.
     const next = (event: string): Promise<void> =>
       new Promise((resolve) => void connection.once(event, () => resolve()));
     await connection.waitForConnect();
     const listeners = getEventListeners(sockets.signal, 'abort').length;
     for (let round = 0; round < 3; round += 1) {
-      const gone = next('disconnect');
+      const disconnected = next('disconnect');
       relay.cut();
-      await gone;
+      await disconnected;
       for (let tries = 0; tries < 2; tries += 1) await next('connect-failed');
       relay.restore();
       await next('connect');

@@ -16,11 +16,11 @@ const EVENT: OutgoingEvent = {
   contentType: 'application/cloudevents+json',
   messageId: 'event-1',
 };
-/** For a broker of which only AMQP matters. */
+/** For a broker whose management API is not used. */
 const noPolicies = { listPolicies: async () => [], putPolicy: async () => 'created' as const };
 const unavailable = (error: unknown) => isAgentError(error, 'BrokerUnavailable');
 
-describe("the agent's broker", () => {
+describe('the topology connection', () => {
   const broker = useSharedBroker();
   let room: BrokerFixture;
   beforeEach(async () => {
@@ -51,7 +51,7 @@ describe("the agent's broker", () => {
       });
   };
 
-  it('publishes an event as it is given, persistent', async () => {
+  it('publishes an event unchanged and persistent', async () => {
     const agent = await room.open();
     const heard = await listen(room.amqpUrl);
     await agent.publishEvent({ ...EVENT, body: Buffer.from(EVENT.body) });
@@ -63,12 +63,12 @@ describe("the agent's broker", () => {
     assert.equal(properties.deliveryMode, 2);
   });
 
-  it('needs nobody to listen', async () => {
+  it('publishes without a subscriber', async () => {
     const agent = await room.open();
     await agent.publishEvent(EVENT);
   });
 
-  it('rejects in time while the exchange is gone, and lives', async () => {
+  it('rejects in time while the exchange is missing, and recovers', async () => {
     const agent = await room.open({ publishTimeoutMs: 500 });
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     await channel.deleteExchange(room.names.eventsExchange);
@@ -77,7 +77,7 @@ describe("the agent's broker", () => {
     await agent.publishEvent(EVENT);
   });
 
-  it('connects again, puts limits and topology again, and says so', async () => {
+  it('reconnects, restores limits and topology, and calls the listeners', async () => {
     const agent = await room.open();
     const { management, names, vhost } = room;
     let back: () => void;
@@ -98,7 +98,7 @@ describe("the agent's broker", () => {
     await agent.publishEvent(EVENT);
   });
 
-  it('outlives a restart of the broker', async function () {
+  it('survives a restart of the broker', async function () {
     this.timeout(BROKER_START_MS);
     const own = await startRabbitMQ({ folder: makeFolder('rabbitmq') });
     addCleanup(() => own.kill());
@@ -118,11 +118,11 @@ describe("the agent's broker", () => {
     for (const fault of room.faults) assert.ok(!fault.message.includes(own.password));
   });
 
-  it('leaves no connection behind while the topology cannot be declared', async () => {
+  it('leaves no connection open when the topology cannot be declared', async () => {
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     await channel.assertExchange(room.names.rpcExchange, 'fanout');
     for (let i = 0; i < 3; i += 1) await assert.rejects(room.open(), unavailable);
-    // Statistics lag by seconds: whoever came after them is listed after them.
+    // Statistics lag by seconds: a later connection is listed later.
     await openConnection(room.amqpUrl);
     const path = `/vhosts/${encodeURIComponent(room.vhost)}/connections`;
     for (;;) {
@@ -135,7 +135,7 @@ describe("the agent's broker", () => {
     }
   });
 
-  it('closes for good', async () => {
+  it('publishes nothing after close', async () => {
     const agent = await room.open({ publishTimeoutMs: 300 });
     await agent.close();
     await assert.rejects(agent.publishEvent(EVENT), unavailable);

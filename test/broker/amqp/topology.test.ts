@@ -6,7 +6,7 @@ import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
 import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { manage, openConnection, useSharedBroker } from '../../support/broker.ts';
 
-/** The next message of a queue, as soon as there is one. */
+/** The next message of a queue. */
 async function next(channel: Channel, queue: string): Promise<GetMessage> {
   for (;;) {
     const message = await channel.get(queue, { noAck: false });
@@ -21,7 +21,7 @@ describe("the agent's topology", () => {
     room = await openBrokerFixture();
   });
 
-  it('is declared as the contract names it, queues with their type as only argument', async () => {
+  it('is declared with the names of the contract and the queue type as the only argument', async () => {
     await room.open();
     const { management, names, vhost } = room;
     const exchanges = (await management.listExchanges(vhost)).filter(({ name }) => name.includes(room.id));
@@ -56,7 +56,7 @@ describe("the agent's topology", () => {
     ]);
   });
 
-  it('puts the limits before it declares, and none that is there already', async () => {
+  it('is declared after its limits, which are written where they are missing', async () => {
     const calls: string[] = [];
     const { management, vhost } = room;
     const watched = {
@@ -79,7 +79,7 @@ describe("the agent's topology", () => {
     ]);
   });
 
-  it('declares nothing when the limits cannot be put', async () => {
+  it('is not declared when the limits cannot be written', async () => {
     const { management, vhost } = room;
     const failing = {
       listPolicies: (of: string) => management.listPolicies(of),
@@ -89,7 +89,7 @@ describe("the agent's topology", () => {
     assert.deepEqual(await management.listQueues(vhost), []);
   });
 
-  it('says what to do when somebody declared the same name otherwise', async () => {
+  it('names the remedy when another client declared a name differently', async () => {
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     await channel.assertExchange(room.names.rpcExchange, 'fanout');
     await assert.rejects(room.open(), (error) => {
@@ -100,7 +100,7 @@ describe("the agent's topology", () => {
     });
   });
 
-  it('keeps a dead-lettered request apart from one with an unknown method', async () => {
+  it('separates dead-lettered requests from those with an unknown method', async () => {
     await room.open();
     const { names } = room;
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
@@ -124,7 +124,7 @@ describe("the agent's topology", () => {
     assert.equal((await next(channel, names.unknownMethodsQueue)).fields.exchange, names.deadExchange);
   });
 
-  it('dead-letters a request that comes back too often', async () => {
+  it('dead-letters a request that is redelivered too often', async () => {
     await room.open();
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     channel.publish(room.names.rpcExchange, 'ping', Buffer.from('poison'));
@@ -136,7 +136,7 @@ describe("the agent's topology", () => {
     assert.equal(dead.properties.headers?.['x-first-death-reason'], 'delivery_limit');
   });
 
-  it('bounds the requests by number and tells the flooder by nacks', async () => {
+  it('bounds the number of requests and nacks a client that floods', async () => {
     await room.open();
     const { names } = room;
     const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
@@ -153,7 +153,7 @@ describe("the agent's topology", () => {
     );
     await Promise.all(flood);
     const { messageCount } = await channel.checkQueue(names.requestQueue);
-    // A publisher that does not wait is checked against a length that lags behind by what is in flight.
+    // Without waiting for confirms, the length that is checked lags by the messages in flight.
     assert.ok(messageCount >= 5000 && messageCount < 6000, `${messageCount} messages`);
     assert.ok(outcomes.refused > 1000, JSON.stringify(outcomes));
     assert.equal((await channel.checkQueue(names.deadQueue)).messageCount, 0);

@@ -9,7 +9,7 @@ const LISTS: readonly (readonly unknown[])[] = [
   [['[', { a: [[]] }], ']', '}', '{', ',', '"', '\\', '\\"', '\\\\', '\\\\"', 'ä,€😀'],
 ];
 
-/** The text in pieces of at most so many characters. */
+/** The text in pieces of at most `size` characters. */
 function pieces(text: string, size: number): string[] {
   return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
     text.slice(index * size, (index + 1) * size),
@@ -22,8 +22,8 @@ function read(text: string, size: number): { elements: unknown[]; isComplete: bo
   return { elements, isComplete: reader.isComplete() };
 }
 
-describe('the elements of a JSON array that comes in pieces', () => {
-  it('are those that JSON.parse reads, wherever it is cut', () => {
+describe('the elements of a JSON array that arrives in pieces', () => {
+  it('are those of JSON.parse, wherever the text is cut', () => {
     for (const list of LISTS) {
       for (const text of [JSON.stringify(list), ` ${JSON.stringify(list, null, 2)}\r\n`]) {
         for (let size = 1; size <= text.length; size += 1) {
@@ -33,7 +33,7 @@ describe('the elements of a JSON array that comes in pieces', () => {
     }
   });
 
-  it('come as soon as they are whole, and are kept no longer', () => {
+  it('are returned once they are complete, and not kept', () => {
     const texts: string[] = [];
     const reader = createJsonArrayReader((text) => {
       texts.push(text);
@@ -45,7 +45,7 @@ describe('the elements of a JSON array that comes in pieces', () => {
     assert.deepEqual(texts, ['[{"a":1}]', '[{"a":2}]', '[{"a":3}]']);
   });
 
-  it('are said to be incomplete when a part is missing, is no JSON, or follows the end', () => {
+  it('are incomplete when a part is missing, is not JSON, or follows the end', () => {
     for (const list of LISTS) {
       const text = JSON.stringify(list);
       for (let length = 0; length < text.length; length += 1) {

@@ -47,7 +47,7 @@ describe('management transport', () => {
 
   const serve = async (
     handler: http.RequestListener,
-    settings: { timeoutMs?: number; callsAtOnce?: number } = {},
+    settings: { timeoutMs?: number; concurrency?: number } = {},
   ): Promise<ReturnType<typeof createManagementHttp>> => {
     const server = http.createServer(handler);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -67,7 +67,7 @@ describe('management transport', () => {
     });
     return transport;
   };
-  it('believes the first of two states of one queue, and leaves what a name says', async () => {
+  it('uses the first of two states of one queue, and ignores one in a name', async () => {
     const name = '"state":"down","state":"running"';
     const written = JSON.stringify(name);
     const transport = await serve((_request, response) => {
@@ -76,17 +76,17 @@ describe('management transport', () => {
         `[{"messages":0,"name":${written},"state":"down","state":"running"},{"name":"b","state":"running"}]`,
       );
     });
-    const told = [
+    const listed = [
       { messages: 0, name, state: 'down' },
       { name: 'b', state: 'running' },
     ];
-    assert.deepEqual((await transport.send(GET)).body, told);
+    assert.deepEqual((await transport.send(GET)).body, listed);
     const elements: unknown[] = [];
     await transport.sendForList(GET, (element) => void elements.push(element));
-    assert.deepEqual(elements, told);
+    assert.deepEqual(elements, listed);
   });
 
-  it('hands out the elements of a list as they arrive', async () => {
+  it('passes on the elements of a listing as they arrive', async () => {
     const halfway = new EventEmitter();
     const arrived = once(halfway, 'element');
     const transport = await serve((_request, response) => {
@@ -103,7 +103,7 @@ describe('management transport', () => {
     assert.deepEqual(elements, [{ name: 'first' }, { name: 'second' }]);
   });
 
-  it('fails when a list is cut off on the way, takes too long or is not wanted any more, and gives its place back', async () => {
+  it('rejects when a listing is cut off, times out or is aborted, and releases the semaphore', async () => {
     const begun = new EventEmitter();
     const transport = await serve(
       (request, response) => {
@@ -114,7 +114,7 @@ describe('management transport', () => {
         if (request.url === '/api/cut') setImmediate(() => response.destroy());
         return undefined;
       },
-      { callsAtOnce: 1 },
+      { concurrency: 1 },
     );
     const list = (name: string, options: { signal?: AbortSignal; timeoutMs?: number } = {}) =>
       transport.sendForList({ method: 'GET', path: [name] }, () => undefined, options);
@@ -132,7 +132,7 @@ describe('management transport', () => {
     assert.equal((await transport.send(GET)).status, 200);
   });
 
-  it('tells a refusal of a list as of anything else, and what is no list apart', async () => {
+  it('reports the refusal of a listing, and a response that is no array', async () => {
     const transport = await serve((request, response) => {
       if (request.url === '/api/refused') answer(response, 401, { error: 'not_authorised', reason: `for ${PASSWORD}` });
       else if (request.url === '/api/missing') answer(response, 404, { error: 'Object Not Found' });
@@ -164,7 +164,7 @@ describe('management transport', () => {
     ]);
   });
 
-  it('refuses names that a URL would take for a way up', async () => {
+  it('rejects names that a URL would resolve to a parent', async () => {
     let requests = 0;
     const transport = await serve((_request, response) => {
       requests += 1;
@@ -177,7 +177,7 @@ describe('management transport', () => {
     assert.equal(requests, 0);
   });
 
-  it('tells a refusal with its status and reason, and prints no secret even if the answer echoes it', async () => {
+  it('reports a refusal with status and reason, without a secret that the response echoes', async () => {
     const transport = await serve((_request, response) =>
       answer(response, 400, { error: 'bad_request', reason: `hash ${HASH} of ${PASSWORD} is odd` }),
     );
@@ -188,7 +188,7 @@ describe('management transport', () => {
     assert.deepEqual(secretsIn(error), []);
   });
 
-  it('takes 404 for an answer, 5xx for unavailable, a redirect for neither', async () => {
+  it('returns a 404, and reports 5xx as unavailable and a redirect as refused', async () => {
     let status = 404;
     const transport = await serve((_request, response) => answer(response, status));
     assert.equal((await transport.send(GET)).status, 404);
@@ -214,7 +214,7 @@ describe('management transport', () => {
     }
   });
 
-  it('keeps to its number of calls at once, and counts the waiting against the time-out', async () => {
+  it('limits concurrent calls, and counts the wait against the time-out', async () => {
     const held: http.ServerResponse[] = [];
     const bell = new EventEmitter();
     const both = once(bell, 'two');
@@ -223,7 +223,7 @@ describe('management transport', () => {
         held.push(response);
         if (held.length === 2) bell.emit('two');
       },
-      { callsAtOnce: 2 },
+      { concurrency: 2 },
     );
     const running = [transport.send(GET), transport.send(GET)];
     await both;
@@ -234,7 +234,7 @@ describe('management transport', () => {
     await Promise.all(running);
   });
 
-  it('asks beforeSend after the waiting, and sends nothing when it throws', async () => {
+  it('calls beforeSend after the wait, and sends nothing when it throws', async () => {
     let requests = 0;
     const held: http.ServerResponse[] = [];
     const bell = new EventEmitter();
@@ -245,7 +245,7 @@ describe('management transport', () => {
         held.push(response);
         bell.emit('one');
       },
-      { callsAtOnce: 1 },
+      { concurrency: 1 },
     );
     const running = transport.send(GET);
     await first;
@@ -264,10 +264,10 @@ describe('management transport', () => {
     assert.equal(requests, 1);
   });
 
-  it('ends by its signal with its reason, waiting or under way', async () => {
+  it("rejects with the signal's reason, waiting or in flight", async () => {
     const bell = new EventEmitter();
     const first = once(bell, 'one');
-    const transport = await serve(() => void bell.emit('one'), { callsAtOnce: 1 });
+    const transport = await serve(() => void bell.emit('one'), { concurrency: 1 });
     const stop = new AbortController();
     const calls = [transport.send(GET, { signal: stop.signal }), transport.send(GET, { signal: stop.signal })];
     const ended = calls.map((call) => assert.rejects(call, /stopping/));
@@ -277,7 +277,7 @@ describe('management transport', () => {
     await assert.rejects(transport.send(GET, { signal: stop.signal }), /stopping/);
   });
 
-  it('sends again, with leave, when the server had closed an idle connection', async () => {
+  it('retries, after beforeSend, when the server has closed an idle connection', async () => {
     const used = new WeakSet<object>();
     let drop = true;
     const transport = await serve((request, response) => {

@@ -30,7 +30,7 @@ describe('management API', () => {
     return name;
   };
 
-  it('tells who asks, what answers and which nodes run', async () => {
+  it('returns the user, the broker and the running nodes', async () => {
     const { management } = room;
     assert.deepEqual(await management.whoAmI(), { name: room.user, tags: ['administrator'] });
     const { erlangVersion, rabbitmqVersion } = await management.overview();
@@ -40,7 +40,7 @@ describe('management API', () => {
     ]);
   });
 
-  it('makes, shows, changes and deletes a user whose password is the one hashed here', async () => {
+  it('creates, reads, changes and deletes a user, with a password hashed by the agent', async () => {
     const { management, vhost } = room;
     const name = await makeUser(new Secret('first'));
     const passwordHash = hashPassword(new Secret('second'), randomBytes(4));
@@ -65,7 +65,7 @@ describe('management API', () => {
     assert.equal(await management.getUser(name), undefined);
   });
 
-  it('rejects with what is thrown by whoever looks at a listing', async () => {
+  it('rejects with the error of a visitor of a listing', async () => {
     const { management, vhost } = room;
     const [fault, seen] = [new TypeError('a bug'), [] as string[]];
     const visit = ({ user }: { readonly user: string }): void => {
@@ -76,7 +76,7 @@ describe('management API', () => {
     assert.equal(seen.length, 1);
   });
 
-  it('makes a user whom others make at the same time', async () => {
+  it('creates a user concurrently with other callers', async () => {
     const { management } = room;
     for (let round = 0; round < 20; round += 1) {
       const name = unique('user');
@@ -88,7 +88,7 @@ describe('management API', () => {
     }
   });
 
-  it('sets, shows and removes limits of a user', async () => {
+  it('sets, reads and deletes the limits of a user', async () => {
     const { management } = room;
     const name = await makeUser(new Secret('x'));
     assert.deepEqual(await management.getUserLimits(name), {});
@@ -99,29 +99,29 @@ describe('management API', () => {
     assert.deepEqual(await management.getUserLimits(name), { 'max-connections': 2 });
   });
 
-  it('lists the open connections of all users as they are now', async () => {
+  it('lists the open connections of all users without delay', async () => {
     const count = async (): Promise<number> =>
       (await room.management.listOpenConnections()).filter(({ user }) => user === room.user).length;
     const before = await count();
     const connection = await openConnection(room.amqpUrl);
-    // The statistics, without which there is no age, would take five seconds.
+    // The age is one of the statistics, which lag by five seconds.
     const deadline = Date.now() + 2000;
     while ((await count()) === before) assert.ok(Date.now() < deadline, 'It is not listed.');
     await connection.close();
     while ((await count()) > before) assert.ok(Date.now() < deadline, 'It is listed still.');
   });
 
-  it("closes a user's connections and tells them why", async () => {
+  it("closes a user's connections with a reason", async () => {
     const connection = await openConnection(room.amqpUrl);
-    const told = once(connection, 'close');
+    const closed = once(connection, 'close');
     await untilKnown(connection, () => room.management.listUserConnections(room.user));
     await room.management.closeUserConnections(room.user, 'because of the test');
-    const [reason]: unknown[] = await told;
+    const [reason]: unknown[] = await closed;
     assert.match(String(reason), /because of the test/);
-    await room.management.closeUserConnections(unique('nobody'), 'nothing to do');
+    await room.management.closeUserConnections(unique('missing'), 'nothing to do');
   });
 
-  it('puts, lists and deletes policies', async () => {
+  it('writes, lists and deletes policies', async () => {
     const { management, vhost } = room;
     const policy = { pattern: '^x$', applyTo: 'queues', definition: { 'max-length': 3 }, priority: 7 };
     assert.equal(await management.putPolicy(vhost, 'a/b', policy), 'created');
@@ -131,7 +131,7 @@ describe('management API', () => {
     assert.equal(await management.deletePolicy(vhost, 'a/b'), false);
   });
 
-  it('puts, shows and deletes global parameters', async () => {
+  it('writes, reads and deletes global parameters', async () => {
     const { management } = room;
     const name = unique('pulse-agent.test');
     addCleanup(() => management.deleteGlobalParameter(name).then(() => undefined));
@@ -142,7 +142,7 @@ describe('management API', () => {
     assert.equal(await management.deleteGlobalParameter(name), false);
   });
 
-  it('lists queues, exchanges and bindings, and deletes them, whatever their names', async () => {
+  it('lists and deletes queues, exchanges and bindings of any name', async () => {
     const { management, vhost } = room;
     const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
     const names = ['queue/a b/ü', 'exchange/%2F#?', 'exchange/from', 'key #/.%~ ü'] as const;
@@ -180,13 +180,13 @@ describe('management API', () => {
     assert.equal(await management.deleteExchange(vhost, exchange), false);
   });
 
-  it('has no depth for a stream: absent is not 0', async () => {
+  it('has no depth, not 0, for a stream', async () => {
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     await channel.assertQueue('a-stream', { arguments: { 'x-queue-type': 'stream' } });
     assert.deepEqual(await room.management.listQueues(room.vhost), [{ name: 'a-stream' }]);
   });
 
-  it('has no depth for a quorum queue that is down, though RabbitMQ tells one', async () => {
+  it('has no depth for a quorum queue that is down, although RabbitMQ returns one', async () => {
     const { management, vhost } = room;
     const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
     await channel.assertQueue('quorum', { arguments: { 'x-queue-type': 'quorum' } });
@@ -199,7 +199,7 @@ describe('management API', () => {
     assert.equal(typeof (await management.listQueues(vhost))[0]?.messages, 'number');
   });
 
-  it('lists the name of a queue that has crashed, which a listing with depths leaves out', async () => {
+  it('lists the name of a crashed queue, which a listing with depths omits', async () => {
     const { management, vhost } = room;
     await (await (await openConnection(room.amqpUrl)).createChannel()).assertQueue('crashed');
     await crashQueue(broker(), vhost, 'crashed');
@@ -209,11 +209,11 @@ describe('management API', () => {
     assert.deepEqual(await management.listQueueNames(vhost), []);
   });
 
-  it('refuses to take a vhost that is not there for an empty one', async () => {
+  it('rejects for a vhost that does not exist', async () => {
     await assert.rejects(room.management.listQueues('no such vhost'), BrokerRefusal);
   });
 
-  it('says what to check when the credentials are wrong', async () => {
+  it('names what to check when the credentials are wrong', async () => {
     const { origin } = new URL(room.managementUrl);
     const stranger = createManagement({
       url: origin,

@@ -36,7 +36,7 @@ describe('running nodes', () => {
     assert.equal(state.calls, 2);
   });
 
-  it('shares one listing among those who ask at once', async () => {
+  it('shares one listing among concurrent calls', async () => {
     const { nodes, state } = make();
     assert.deepEqual(await Promise.all([nodes.couldHost(at('a@host')), nodes.couldHost(at('unknown@host'))]), [
       true,
@@ -45,7 +45,7 @@ describe('running nodes', () => {
     assert.equal(state.calls, 1);
   });
 
-  it('forgets a node that left', async () => {
+  it('forgets a node that has left', async () => {
     const { nodes, state } = make();
     await nodes.couldHost(at('a@host'));
     state.names = ['b@host'];
@@ -55,7 +55,7 @@ describe('running nodes', () => {
     assert.equal(await nodes.couldHost(at('a@host')), false);
   });
 
-  it('goes on with an old listing while the API is down, and says so for the unknown', async () => {
+  it('uses an old listing while the API is down, and rejects for an unknown node', async () => {
     const { nodes, state } = make();
     await nodes.couldHost(at('a@host'));
     state.down = true;
@@ -65,7 +65,7 @@ describe('running nodes', () => {
     assert.equal(state.calls, 2);
   });
 
-  it('refuses numbers that are no pid to the Erlang/OTP of the node', async () => {
+  it("rejects numbers that are no pid in the node's Erlang/OTP", async () => {
     const { nodes } = make();
     assert.equal(await nodes.couldHost({ ...at('a@host'), id: 2 ** 15 }), false);
   });
