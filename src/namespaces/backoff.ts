@@ -18,8 +18,8 @@ export interface NamespaceWorkFailure {
 }
 
 /**
- * Delays work that keeps failing, so that it does not take the time of all other work. It is kept in memory and lost when
- * the agent stops.
+ * Delays work that keeps failing, so that it does not take the time of all other work. It is kept in memory and lost
+ * when the agent stops.
  */
 export interface Backoff {
   /** Whether the work may be tried now. */

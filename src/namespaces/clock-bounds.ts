@@ -16,8 +16,8 @@ const MAX_PROMISE_INTERVALS = 2;
  * Watches for steps of the wall clock: it moves against the monotonic clock by more than the clocks of two agents may
  * differ. The agent cannot know which of the two is right. If it believed a clock that was set forward by an hour, it
  * would invalidate credentials and delete queues an hour early; if it believed one that was set back, it would restore
- * passwords that other agents have replaced. So it believes both, each for what it makes later, until every promise from
- * before the step is over.
+ * passwords that other agents have replaced. So it believes both, each for what it makes later, until every promise
+ * from before the step is over.
  *
  * @param onStep receives the size of each step, in ms.
  */

@@ -6,8 +6,8 @@ export interface Intervals {
   readonly defaultLifetimeMs: number;
   readonly maxLifetimeMs: number;
   /**
-   * For how long after a login a connection may still open. RabbitMQ checks a password once, at the login, and counts its
-   * `handshake_timeout` from the beginning of the connection.
+   * For how long after a login a connection may still open. RabbitMQ checks a password once, at the login, and counts
+   * its `handshake_timeout` from the beginning of the connection.
    */
   readonly handshakeMs: number;
 }
@@ -52,8 +52,8 @@ export function clockDifferenceMs(intervals: Intervals): number {
 
 /**
  * The settlement, in ms: this long after an instant that one agent wrote, another agent may rely on it that no earlier
- * write can arrive any more. That is a write window, the time-out of its last write, and the difference of their clocks.
- * It is less than half a rotation interval, so that it delays no rotation that is on time.
+ * write can arrive any more. That is a write window, the time-out of its last write, and the difference of their
+ * clocks. It is less than half a rotation interval, so that it delays no rotation that is on time.
  */
 export function settlementMs(intervals: Intervals): number {
   return 2 * fenceMs(intervals) + clockDifferenceMs(intervals);

@@ -3,7 +3,8 @@ import { AgentError } from '../util/agent-errors.ts';
 
 /**
  * The F after a record was read, in which a write to the broker that is based on it may be sent. RabbitMQ has no
- * conditional write, so time is the fence: when the window is closed, the record must be read and the write decided again.
+ * conditional write, so time is the fence: when the window is closed, the record must be read and the write decided
+ * again.
  */
 export interface WriteWindow {
   /** The time-out of each write in it, in ms. */

@@ -43,8 +43,8 @@ export interface InvariantParts {
   readonly hasAgentPassword: (record: NamespaceRecord, account: string) => boolean;
   /**
    * Whether clocks differ by more than they may. Then there is no promise when credentials work. Still checked is that
-   * nothing foreign is touched, that records change only as they may, and that credentials of a former incarnation do not
-   * work at rest.
+   * nothing foreign is touched, that records change only as they may, and that credentials of a former incarnation do
+   * not work at rest.
    */
   readonly isSkewed: boolean;
   readonly violate: (sentence: string) => void;
@@ -79,8 +79,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const isPromised = (credential: Credential): boolean =>
     timeline.nowMs() <= credential.untilMs && !released.has(credential.incarnation) && !isRevoked(credential);
   /**
-   * Whether the account need not work: it was changed by hand, or a write from before a revocation may still arrive, which
-   * the recheck of the revocation repairs.
+   * Whether the account need not work: it was changed by hand, or a write from before a revocation may still arrive,
+   * which the recheck of the revocation repairs.
    */
   const isExcused = ({ account, namespace }: Credential): boolean =>
     changed.has(account) || (records.get(namespace)?.recheckAtMs ?? null) !== null;

@@ -33,8 +33,8 @@ export interface ModelBroker {
   /** Whether these credentials open a connection now. */
   admits(credential: Credential): boolean;
   /**
-   * Logs in, and opens the connection `waitMs` later, which takes permissions and no password. A moment after that it is
-   * open and listed.
+   * Logs in, and opens the connection `waitMs` later, which takes permissions and no password. A moment after that it
+   * is open and listed.
    */
   connect(credential: Credential, waitMs?: number): void;
   /** Declares a queue or an exchange over a connection. It exists a moment after the permissions were checked. */

@@ -5,8 +5,8 @@ import { claim } from './requests.ts';
 import { NAMESPACES } from './world.ts';
 
 /**
- * Half of the agents get another agent secret, and drop the previous one too early. Then one agent can hand out the active
- * account, and the other one cannot; that one may write the next generation, and the first one cannot.
+ * Half of the agents get another agent secret, and drop the previous one too early. Then one agent can hand out the
+ * active account, and the other one cannot; that one may write the next generation, and the first one cannot.
  */
 export async function rollHalfway(play: Play): Promise<void> {
   const { world, hosts } = play;

@@ -68,8 +68,8 @@ export interface RemoteCall<T> {
 }
 
 /**
- * Makes the call. What was sent arrives even if the process has died, stalled or timed out since. A dead process gets no
- * answer.
+ * Makes the call. What was sent arrives even if the process has died, stalled or timed out since. A dead process gets
+ * no answer.
  */
 export function callRemotely<T>(call: RemoteCall<T>): Promise<T> {
   const { timeline, machine, journey, timeoutMs, signal } = call;

@@ -4,8 +4,8 @@ import { builtFile } from '../support/built-agent.ts';
 import type * as History from './history.ts';
 
 /**
- * Histories that are played concurrently: they share nothing, and one turn of the event loop serves all of them. With more
- * the garbage collector has more work.
+ * Histories that are played concurrently: they share nothing, and one turn of the event loop serves all of them. With
+ * more the garbage collector has more work.
  */
 const CONCURRENCY = 10;
 

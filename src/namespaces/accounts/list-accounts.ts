@@ -28,9 +28,9 @@ export interface ListedAccounts {
 }
 
 /**
- * Lists all accounts on the broker. The listings run concurrently, because RabbitMQ answers each on one core. Permissions
- * and limits are checked as they arrive, and where they are as expected only the name is kept: the full listing of ten
- * thousand accounts is tens of MB, which the process would not release.
+ * Lists all accounts on the broker. The listings run concurrently, because RabbitMQ answers each on one core.
+ * Permissions and limits are checked as they arrive, and where they are as expected only the name is kept: the full
+ * listing of ten thousand accounts is tens of MB, which the process would not release.
  *
  * @param openedBeforeMs older connections are too old, in ms since the epoch
  * @throws AgentError `BrokerUnavailable`

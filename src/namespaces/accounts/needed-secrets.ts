@@ -4,8 +4,8 @@ import { needsRecheck } from '../revocation/decide-revocation.ts';
 import type { Keyring } from './keyring.ts';
 
 /**
- * The secretIds that are needed to serve a namespace: those of its active account and of the next generation, and until a
- * revocation is finished, which checks both accounts, also that of the standby account.
+ * The secretIds that are needed to serve a namespace: those of its active account and of the next generation, and until
+ * a revocation is finished, which checks both accounts, also that of the standby account.
  */
 export function neededSecretIds(record: NamespaceRecord): ReadonlySet<string> {
   const active = slotOf(record, activeSlot(record));

@@ -39,7 +39,10 @@ export function createPasswordCheck({
 
 /** A password check with a cache of matches. */
 export interface VerifiedHashes {
-  /** The check of a record. What matched in this reconciliation or the one before, and is unchanged, is not derived again. */
+  /**
+   * The check of a record. What matched in this reconciliation or the one before, and is unchanged, is not derived
+   * again.
+   */
   of(record: NamespaceRecord): CheckPassword;
   /** Ends a reconciliation and forgets what it did not check, so that there is at most one entry for each account. */
   forgetUnchecked(): void;

@@ -12,8 +12,8 @@ import type { WriteWindow } from '../write-window.ts';
 /** Provisions accounts and derives their credentials. */
 export interface Accounts {
   /**
-   * Gives the account of a slot the password, permissions and limits that the record says, and creates it if it does not
-   * exist. It may be repeated.
+   * Gives the account of a slot the password, permissions and limits that the record says, and creates it if it does
+   * not exist. It may be repeated.
    *
    * @throws AgentError `WindowClosed`, `SecretMissing`, `BrokerUnavailable`, `BrokerRefused`
    */

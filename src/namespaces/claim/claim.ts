@@ -38,8 +38,8 @@ const INCARNATION_BYTES = 16;
  * credentials leave before the account works and `reclaimAt` is stored. A re-claim makes no call to the broker, so that
  * it works while the management API is down.
  *
- * @throws WireError `InputError` or `RequestConflict`; AgentError when the store or the broker is unavailable. The claim
- *   may be repeated after any of them.
+ * @throws WireError `InputError` or `RequestConflict`; AgentError when the store or the broker is unavailable. The
+ *   claim may be repeated after any of them.
  */
 export type ClaimNamespace = (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult>;
 

@@ -11,7 +11,9 @@ type SignalledOptions = ManagementCallOptions & { readonly signal: AbortSignal }
 /** After this many ms the listing of a user shows a new connection: 5 to 12 ms were measured. */
 export const CONNECTION_LISTED_MS = 40;
 
-/** A connection that logged in with the old password right before it changed is listed after this many checks at most. */
+/**
+ * A connection that logged in with the old password right before it changed is listed after this many checks at most.
+ */
 const MAX_CHECKS = 25;
 
 /** Whose connections are closed, why, and with which calls. */
@@ -45,7 +47,9 @@ export async function closeOpenConnections(...closing: Closing): Promise<string[
   return await closeUntil({ emptyChecks: 1, isClosedOnce: true }, ...closing);
 }
 
-/** Closes them until this many checks in a row see none, or, if that is enough, until the broker has closed them once. */
+/**
+ * Closes them until this many checks in a row see none, or, if that is enough, until the broker has closed them once.
+ */
 async function closeUntil(
   enough: { readonly emptyChecks: number; readonly isClosedOnce: boolean },
   ...[management, user, reason, options, sleep]: Closing

@@ -12,12 +12,14 @@ import type { DeletionBatch, DeletionTarget } from './deletion-batch.ts';
 const MAX_LISTING_WAIT_MS = 300;
 
 /**
- * Of 242 connections that were being opened while their user was deleted, one was still open after half a second. Only a
- * listing after this many ms shows that none is left.
+ * Of 242 connections that were being opened while their user was deleted, one was still open after half a second. Only
+ * a listing after this many ms shows that none is left.
  */
 const LATE_CONNECTION_MS = 600;
 
-/** Connections of up to this many accounts are listed by account; of more, one listing of all connections costs less. */
+/**
+ * Connections of up to this many accounts are listed by account; of more, one listing of all connections costs less.
+ */
 const MAX_LISTED_BY_ACCOUNT = 16;
 
 const CLOSE_REASONS = {
@@ -26,8 +28,8 @@ const CLOSE_REASONS = {
 } as const;
 
 /**
- * Creates the function that deletes the accounts of a batch and closes their connections. After that no client can create
- * anything in these namespaces.
+ * Creates the function that deletes the accounts of a batch and closes their connections. After that no client can
+ * create anything in these namespaces.
  */
 export function createDeleteAccounts({
   config,

@@ -10,12 +10,14 @@ import { guardDeletion } from './deletion-guard.ts';
 
 /**
  * Deletes everything that these namespaces own and writes their tombstones. Namespaces that are not `expiring` are
- * skipped; what is missing already counts as deleted. One that fails is reported and tried again later, and stops none of
- * the rest. Rejects when the broker or the store does not work at all.
+ * skipped; what is missing already counts as deleted. One that fails is reported and tried again later, and stops none
+ * of the rest. Rejects when the broker or the store does not work at all.
  */
 export type DeleteNamespaces = (namespaces: readonly string[], signal: AbortSignal) => Promise<void>;
 
-/** Queues and exchanges are listed at most this often: a user that keeps declaring them is no account of the namespace. */
+/**
+ * Queues and exchanges are listed at most this often: a user that keeps declaring them is no account of the namespace.
+ */
 const MAX_LISTINGS = 10;
 
 /**

@@ -24,8 +24,8 @@ export interface DeletionBatch {
   /**
    * The deletion failed and is tried again later.
    *
-   * @throws `error` when the signal is aborted, or after as many failures in a row as there are concurrent calls: then the
-   *   broker or the store is broken and not the namespaces.
+   * @throws `error` when the signal is aborted, or after as many failures in a row as there are concurrent calls: then
+   *   the broker or the store is broken and not the namespaces.
    */
   fail(target: DeletionTarget, error: unknown): void;
 }

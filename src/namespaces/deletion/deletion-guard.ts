@@ -18,15 +18,15 @@ export class DeletedByOtherAgent extends Error {
 type PermittedOptions = ManagementCallOptions & { readonly signal: AbortSignal };
 
 /**
- * Permits the destructive calls of one deletion. A call is sent only within the write window of its record: an agent that
- * was suspended in between must not delete what a client has claimed since then.
+ * Permits the destructive calls of one deletion. A call is sent only within the write window of its record: an agent
+ * that was suspended in between must not delete what a client has claimed since then.
  */
 export interface DeletionGuard {
   /** The record as it was read last. */
   readonly record: NamespaceRecord;
   /**
-   * Makes a call within the write window. When the window closes while the call waits, the record is read again; when the
-   * broker fails, the call is repeated once.
+   * Makes a call within the write window. When the window closes while the call waits, the record is read again; when
+   * the broker fails, the call is repeated once.
    *
    * @throws DeletedByOtherAgent; AgentError `StoreUnavailable`, and what `call` throws
    */

@@ -38,9 +38,9 @@ export function findLaterGenerations(
 }
 
 /**
- * The record at the generation that the broker has, as after a restored backup of the store. What was promised since the
- * backup is unknown, so the promises are the latest that can have been made. The same goes for `expires`: a namespace
- * that was claimed again since then is not deleted because of an old record.
+ * The record at the generation that the broker has, as after a restored backup of the store. What was promised since
+ * the backup is unknown, so the promises are the latest that can have been made. The same goes for `expires`: a
+ * namespace that was claimed again since then is not deleted because of an old record.
  */
 export function advanceRecord(
   record: NamespaceRecord,

@@ -33,7 +33,8 @@ export interface RepairableFault {
 /**
  * What is wrong with one account:
  * - `differs`: it is not as recorded;
- * - `stray`: it exists although it was never provisioned in this incarnation, and is not what the next rotation makes it;
+ * - `stray`: it exists although it was never provisioned in this incarnation, and is not what the next rotation makes
+ *   it;
  * - `absent`: it does not exist, and must not be created before the next rotation.
  */
 export type AccountFault = RepairableFault | { readonly slot: SlotNumber; readonly kind: 'absent' };
@@ -41,8 +42,8 @@ export type AccountFault = RepairableFault | { readonly slot: SlotNumber; readon
 /**
  * Finds the drift of the accounts of an `active` record, as far as it may be repaired now.
  *
- * Generation k is written into its slot only while k is active or promised. A rotation into that slot begins a settlement
- * after that, so that a late write by a repair meets the same password or no client at all.
+ * Generation k is written into its slot only while k is active or promised. A rotation into that slot begins a
+ * settlement after that, so that a late write by a repair meets the same password or no client at all.
  */
 export function findFaults(
   record: NamespaceRecord,

@@ -32,14 +32,16 @@ interface Reconciled {
 }
 
 /**
- * Compares everything that the broker has of this installation with the store, and repairs the drift. When a part fails,
- * the rest is done before it rejects with the first failure. It may run concurrently with itself.
+ * Compares everything that the broker has of this installation with the store, and repairs the drift. When a part
+ * fails, the rest is done before it rejects with the first failure. It may run concurrently with itself.
  */
 export type Reconcile = (signal: AbortSignal) => Promise<Reconciled>;
 
 const PAGE_SIZE = 500;
 
-/** Creates the reconciliation of an installation. Its listings only find drift; a repair reads again before it writes. */
+/**
+ * Creates the reconciliation of an installation. Its listings only find drift; a repair reads again before it writes.
+ */
 export function createReconcile(
   context: Pick<
     NamespaceContext,

@@ -119,7 +119,8 @@ export function createRepair(
     signal: AbortSignal,
   ): Promise<void> => {
     const { slot, kind, drift } = fault;
-    // Before the password is written, so that the fault stays if this agent dies; and after it, when no client can connect.
+    // Before the password is written, so that the fault stays if this agent dies; and after it, when no client can
+    // connect.
     const closesConnections = kind === 'stray' && drift.includes('password');
     if (closesConnections) await closeStray(record, slot, signal);
     await writeAccount(record, fault, found, window, signal);

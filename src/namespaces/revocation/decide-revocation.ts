@@ -55,8 +55,8 @@ export function revocationTarget(
 /**
  * Decides what a revocation does, from the record alone.
  *
- * @throws WireError `RequestConflict` while the namespace is being deleted, and `ResourceNotFound` when it is deleted, if
- *   claims are not to be refused: then there is nothing to write.
+ * @throws WireError `RequestConflict` while the namespace is being deleted, and `ResourceNotFound` when it is deleted,
+ *   if claims are not to be refused: then there is nothing to write.
  */
 export function decideRevocation(
   record: NamespaceRecord,
@@ -150,9 +150,9 @@ export function withRecheckPostponed(
 }
 
 /**
- * The next revision of a record whose accounts were checked because of a revocation; undefined: nothing to write yet. The
- * next rotation is counted from then. It goes into the account that was not handed out, and a late write by another check
- * of the same revision must not come after it.
+ * The next revision of a record whose accounts were checked because of a revocation; undefined: nothing to write yet.
+ * The next rotation is counted from then. It goes into the account that was not handed out, and a late write by another
+ * check of the same revision must not come after it.
  *
  * @param isWritten whether an account was wrong and was written.
  */

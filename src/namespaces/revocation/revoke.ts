@@ -36,8 +36,8 @@ export interface Revoked {
   /** Whether this call revoked something. */
   readonly changed: boolean;
   /**
-   * Until when claims are refused now, in ms since the epoch; undefined: they are not. It may differ from what this call
-   * asked for: another revocation may have named another instant, or come later.
+   * Until when claims are refused now, in ms since the epoch; undefined: they are not. It may differ from what this
+   * call asked for: another revocation may have named another instant, or come later.
    */
   readonly refusedUntilMs: number | undefined;
 }
@@ -91,9 +91,9 @@ export function createRevoker(
   };
 
   /**
-   * Closes the connections of an account. When its password was just written, no client can open another one, so it goes
-   * on until none is left. Otherwise it closes those that are open: the client of one of them may have logged in before
-   * the revocation, and only the broker's clock could distinguish it from those with newer credentials.
+   * Closes the connections of an account. When its password was just written, no client can open another one, so it
+   * goes on until none is left. Otherwise it closes those that are open: the client of one of them may have logged in
+   * before the revocation, and only the broker's clock could distinguish it from those with newer credentials.
    */
   const close = async (
     { namespace }: NamespaceRecord,
@@ -139,8 +139,8 @@ export function createRevoker(
   /**
    * One attempt to settle both accounts of a record that has `recheckAtMs`.
    *
-   * @param closedFor for which values of `recheckAtMs` all connections were closed already. Their clients then claim again,
-   *   which changes the record; closing them again at each attempt would go on for ever.
+   * @param closedFor for which values of `recheckAtMs` all connections were closed already. Their clients then claim
+   *   again, which changes the record; closing them again at each attempt would go on for ever.
    */
   const settle = async (
     read: NamespaceRecord,

@@ -35,9 +35,9 @@ type RotationDecision =
 /**
  * Decides whether a namespace is rotated, from the record alone.
  *
- * The standby account must not be written before every client that holds its password has been promised another one, and
- * before a late write of its old password can no longer arrive. That holds for a late rotation, too: the latest claim may
- * have been promised much.
+ * The standby account must not be written before every client that holds its password has been promised another one,
+ * and before a late write of its old password can no longer arrive. That holds for a late rotation, too: the latest
+ * claim may have been promised much.
  */
 export function decideRotation(record: NamespaceRecord, context: RotationContext): RotationDecision {
   const { nowMs, intervals, keyring } = context;
@@ -93,8 +93,8 @@ function isStranded(record: NamespaceRecord, { nowMs, intervals, keyring }: Rota
 }
 
 /**
- * Half an interval late: no agent has the secret of the next generation any more. An agent that does have it may be about
- * to write a password made with it, so the rotation with another secret waits until that write can have arrived.
+ * Half an interval late: no agent has the secret of the next generation any more. An agent that does have it may be
+ * about to write a password made with it, so the rotation with another secret waits until that write can have arrived.
  */
 function withCurrentSecret(record: NamespaceRecord, { nowMs, intervals, keyring }: RotationContext): NamespaceRecord {
   return {

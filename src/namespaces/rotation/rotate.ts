@@ -28,8 +28,8 @@ export interface Rotation {
  * Creates the rotation of an installation.
  *
  * Broker first, then compare-and-set: an agent that dies in between has given the standby account a password that no
- * client holds, and the next rotation gives it the same one. The standby account has been out of use for half an interval
- * by then, so that no client notices.
+ * client holds, and the next rotation gives it the same one. The standby account has been out of use for half an
+ * interval by then, so that no client notices.
  */
 export function createRotation(
   context: Pick<
