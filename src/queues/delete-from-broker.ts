@@ -1,7 +1,7 @@
 import { BrokerRefusal, type Management, type ManagementCallOptions } from '../broker/management/management.ts';
 import type { AgentContext } from '../context.ts';
 import type { Config } from '../config/config.ts';
-import { accountName } from '../namespaces/accounts/account-names.ts';
+import { accountNames } from '../namespaces/accounts/account-names.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Sleep } from '../util/clock.ts';
 
@@ -54,8 +54,7 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
   ): Promise<Declarer | undefined> => {
     const connection = await management.getQueueOwner(vhost, queue, options);
     if (connection === undefined) return undefined;
-    for (const slot of [1, 2] as const) {
-      const account = accountName(usernamePrefix, namespace, slot);
+    for (const account of accountNames(usernamePrefix, namespace)) {
       const open = await management.listUserConnections(account, options);
       if (open.some(({ name }) => name === connection)) return { namespace, account, connection };
     }

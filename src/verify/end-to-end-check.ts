@@ -6,7 +6,7 @@ import type { Rpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
 import type { Claim } from '../contract/methods.ts';
 import { WireError } from '../contract/wire-errors.ts';
-import { accountName } from '../namespaces/accounts/account-names.ts';
+import { accountNames } from '../namespaces/accounts/account-names.ts';
 import type { Clock } from '../util/clock.ts';
 import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from './forbidden-operations.ts';
 import { failed, ok, type Step, type StepResult } from './step.ts';
@@ -183,7 +183,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function listLeftovers(signal: AbortSignal): Promise<string[]> {
-    const accounts = ([1, 2] as const).map((slot) => accountName(config.usernamePrefix, namespace, slot));
+    const accounts = accountNames(config.usernamePrefix, namespace);
     const [users, queues, exchanges] = await Promise.all([
       Promise.all(accounts.map((name) => management.getUser(name, { signal }))),
       management.listQueues(config.vhost, { signal }),

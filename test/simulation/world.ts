@@ -3,7 +3,13 @@ import { WireError } from '../../src/contract/wire-errors.ts';
 import { accountName, permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { createKeyring } from '../../src/namespaces/accounts/keyring.ts';
-import { clockDifferenceMs, deletionStartsMs, type Intervals, settlementMs } from '../../src/namespaces/timing.ts';
+import {
+  clockDifferenceMs,
+  deletionStartsMs,
+  type Intervals,
+  intervalsOf,
+  settlementMs,
+} from '../../src/namespaces/timing.ts';
 import { slotOf } from '../../src/namespaces/slots.ts';
 import type { Secret } from '../../src/util/secret.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
@@ -79,12 +85,7 @@ export function createWorld(seed: number, trace?: string[]): World {
   const rotationMs = random.pick(ROTATIONS_MS);
   const isSkewed = random.chance(SKEWED_RATE);
   const config = configOf(rotationMs);
-  const intervals: Intervals = {
-    rotationMs,
-    defaultLifetimeMs: config.defaultLifetimeSeconds * 1000,
-    maxLifetimeMs: config.maxLifetimeSeconds * 1000,
-    handshakeMs: config.handshakeTimeoutSeconds * 1000,
-  };
+  const intervals = intervalsOf(config);
   const broker = createModelBroker(timeline, random, (connection) => world.invariants.connectionOpened(connection));
   for (const name of FOREIGN_USERS) {
     const user = { name, passwordHash: '', hashingAlgorithm: '', tags: [] };
