@@ -9,8 +9,7 @@ export interface AlarmChange extends NodeAlarm {
   readonly source: 'event' | 'listing';
 }
 
-/** What {@link createAlarms} uses. */
-export interface AlarmsOptions {
+interface AlarmsOptions {
   readonly clock: Clock;
   readonly listAlarms: () => Promise<readonly NodeAlarm[]>;
   readonly onChange: (change: AlarmChange) => void;

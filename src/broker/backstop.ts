@@ -17,7 +17,7 @@ export interface BackstopSettings {
 }
 
 /** What was done to the backstop. */
-export type BackstopOutcome = 'put' | 'removed' | 'none';
+type BackstopOutcome = 'put' | 'removed' | 'none';
 
 /**
  * The operator policy that protects the broker while no agent runs: a queue of a namespace drops its oldest messages
@@ -28,7 +28,7 @@ export type BackstopOutcome = 'put' | 'removed' | 'none';
  *
  * It does not match the agent's own queues, because the agent's id does not start with the namespace prefix.
  */
-export function backstopPolicy(settings: BackstopSettings, maxMessages: number): NamedPolicy {
+function backstopPolicy(settings: BackstopSettings, maxMessages: number): NamedPolicy {
   const exempt = settings.exemptQueues.map((pattern) => `(?:${pattern})`).join('|');
   const exclusion = exempt === '' ? '' : `(?!(?:${exempt})$)`;
   return {

@@ -7,7 +7,7 @@ import { hashMatches, hashPassword } from './password-hash.ts';
 import { escapePattern } from './patterns.ts';
 
 /** The claimant as configured. */
-export interface ClaimantSettings {
+interface ClaimantSettings {
   /** The agent's id. */
   readonly id: string;
   readonly vhost: string;
@@ -17,13 +17,12 @@ export interface ClaimantSettings {
 }
 
 /** The calls that {@link ensureClaimant} makes. */
-export type ClaimantManagement = Pick<
+type ClaimantManagement = Pick<
   Management,
   'getUser' | 'putUser' | 'getPermissions' | 'putPermissions' | 'getUserLimits' | 'putUserLimit'
 >;
 
-/** What {@link ensureClaimant} wrote. */
-export type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
+type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
 
 /** The claimant may publish requests, in any version of the contract, and nothing else. */
 export function claimantPermissions(id: string): Permissions {

@@ -27,8 +27,7 @@ export function isForeignBinding(id: string, vhost: string, binding: ForeignBind
   return queues.includes(binding.destination) && !sources.includes(binding.source);
 }
 
-/** What {@link createForeignBindingRemoval} uses. */
-export interface ForeignBindingRemovalOptions {
+interface ForeignBindingRemovalOptions {
   readonly id: string;
   readonly vhost: string;
   readonly management: Pick<Management, 'listBindingsInto'>;

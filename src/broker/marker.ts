@@ -4,7 +4,7 @@ import { AgentError } from '../util/agent-errors.ts';
 import type { ManagementCallOptions, Management } from './management/management.ts';
 
 /** The global parameter that marks a broker as that of one store. */
-export interface BrokerMarker {
+interface BrokerMarker {
   readonly storeId: string;
   /** The id of the agent that wrote the marker. */
   readonly id: string;
@@ -12,8 +12,7 @@ export interface BrokerMarker {
   readonly since: string;
 }
 
-/** What {@link claimBroker} depends on. */
-export interface MarkerSettings {
+interface MarkerSettings {
   readonly storeId: string;
   readonly id: string;
   readonly usernamePrefix: string;
@@ -23,7 +22,7 @@ export interface MarkerSettings {
 }
 
 /** The calls that {@link claimBroker} makes. */
-export type MarkerManagement = Pick<Management, 'getGlobalParameter' | 'putGlobalParameter'>;
+type MarkerManagement = Pick<Management, 'getGlobalParameter' | 'putGlobalParameter'>;
 
 const MARKER = z.object({ storeId: z.string(), id: z.string(), since: z.string() });
 

@@ -18,8 +18,7 @@ export const PRIORITY = 1000;
  */
 const DELIVERY_LIMIT = 5;
 
-/** What {@link limitPolicies} depends on. */
-export interface LimitSettings {
+interface LimitSettings {
   /** The agent's id. */
   readonly id: string;
   /** How old a signed request may be; an older one would be refused, so it expires in the queue. */

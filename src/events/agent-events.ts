@@ -15,8 +15,7 @@ export interface PublishableEvent {
 
 type Publish = (event: PublishableEvent) => Promise<void>;
 
-/** What {@link createAgentEvents} uses. */
-export interface AgentEventsOptions {
+interface AgentEventsOptions {
   /** The configured id of the agent. */
   readonly agent: string;
   /** Which of the agents with that id it is. */

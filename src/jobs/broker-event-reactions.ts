@@ -6,7 +6,6 @@ import type { AgentContext } from '../context.ts';
 import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 
-/** What {@link decideReaction} depends on. */
 export interface ReactionOptions {
   readonly id: string;
   readonly vhost: string;
@@ -17,7 +16,7 @@ export interface ReactionOptions {
 }
 
 /** The reaction to one event. */
-export type Reaction =
+type Reaction =
   | { readonly kind: 'none' }
   | { readonly kind: 'repair'; readonly namespace: string }
   | { readonly kind: 'unbind'; readonly binding: BindingCreated }
@@ -66,8 +65,7 @@ export function decideReaction(options: ReactionOptions, event: BrokerEvent): Re
   }
 }
 
-/** What {@link createBrokerEventReactions} uses. */
-export interface ReactionParts {
+interface ReactionParts {
   readonly options: ReactionOptions;
   /** Requests the repair of a namespace's accounts. */
   readonly repair: (namespace: string) => void;

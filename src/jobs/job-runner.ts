@@ -14,7 +14,7 @@ interface JobRunnerOptions {
 }
 
 /** Runs jobs for Agenda. */
-export interface JobRunner {
+interface JobRunner {
   /** Follows which runs Agenda has started and not yet saved. */
   watch(agenda: Agenda): void;
   /** Runs a job, keeping its lock. It never rejects: Agenda would write the message into the store. */

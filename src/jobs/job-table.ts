@@ -21,14 +21,14 @@ const HOUR_MS = 60 * MINUTE_MS;
 const SURVEY_RETRY_MS = 5 * SECOND_MS;
 
 /** What the jobs of {@link namespaceJobs} run. */
-export interface NamespaceJobsParts {
+interface NamespaceJobsParts {
   readonly rotation: Pick<Rotation, 'sweep'>;
   readonly expiry: Pick<Expiry, 'sweep' | 'announce'>;
   readonly reconcile: Reconcile;
 }
 
 /** What the jobs of {@link createJobTable} run. */
-export interface JobTableParts extends NamespaceJobsParts {
+interface JobTableParts extends NamespaceJobsParts {
   readonly rotation: Pick<Rotation, 'sweep' | 'checkSecrets'>;
   readonly revoker: Pick<Revoker, 'finish'>;
   readonly repair: Repair;

@@ -46,7 +46,7 @@ export interface Jobs {
 const ON_DEMAND_DELAY_MS = 1_000;
 
 /** Runs a recurring job ahead of schedule, once across all agents. */
-export function runSoon(jobs: Jobs, name: OnDemandJobName): void {
+function runSoon(jobs: Jobs, name: OnDemandJobName): void {
   jobs.trigger(`${name}-soon`, '', ON_DEMAND_DELAY_MS);
 }
 

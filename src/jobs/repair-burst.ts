@@ -3,7 +3,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 
 /** The namespaces whose repair was requested in the current window. */
-export interface RepairWindow {
+interface RepairWindow {
   /** Of the monotonic clock. */
   readonly sinceMs: number;
   readonly namespaces: ReadonlySet<string>;
@@ -29,8 +29,7 @@ export function decideBurst(
   return namespaces.has(namespace) || namespaces.size < MAX_REPAIRS_IN_WINDOW ? 'repair' : 'reconcile';
 }
 
-/** What {@link createRepairBurst} uses. */
-export interface RepairBurstParts {
+interface RepairBurstParts {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly log: Log;
   /** Requests the repair of one namespace. */

@@ -10,7 +10,6 @@ import type { JobTable } from './jobs.ts';
 import { openJobBackend } from './open-job-backend.ts';
 import { observeScheduler, type SchedulerObserver } from './scheduler-observer.ts';
 
-/** What {@link createScheduler} uses. */
 export interface SchedulerOptions extends JobTable {
   /** Jobs are kept in its database, or in memory where it is embedded. */
   readonly store: Pick<Store, 'kind'> & { readonly db?: Db };

@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel, ConsumeMessage, RecoveringChannelModel } from 'amqplib';
-import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/amqp/close-connection.ts';
+import { CLOSE_TIMEOUT_MS, closeConnection } from '../broker/amqp/connection.ts';
 import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
 import { waitAtMost } from '../util/deadline.ts';
 import { AgentError } from '../util/agent-errors.ts';

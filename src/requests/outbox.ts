@@ -1,5 +1,5 @@
 import type { ChannelModel, ConfirmChannel, Options, RecoveringChannelModel } from 'amqplib';
-import { closeConnection } from '../broker/amqp/close-connection.ts';
+import { closeConnection } from '../broker/amqp/connection.ts';
 import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';

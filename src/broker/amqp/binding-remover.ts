@@ -3,8 +3,7 @@ import type { ForeignBinding } from '../foreign-bindings.ts';
 import type { Management } from '../management/management.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
 
-/** What {@link createBindingRemover} uses. */
-export interface BindingRemoverOptions {
+interface BindingRemoverOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   readonly id: string;

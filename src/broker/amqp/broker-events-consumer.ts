@@ -16,8 +16,7 @@ import {
   openBrokerEventsSession,
 } from './broker-events-session.ts';
 
-/** What {@link createBrokerEventsConsumer} uses. */
-export interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, 'onEvent' | 'prefetch'> {
+interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, 'onEvent' | 'prefetch'> {
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy' | 'listBindingsFrom' | 'hasExchange'>;
   /** Unacknowledged events, at most; 500 when absent. */
   readonly prefetch?: number;
@@ -36,7 +35,7 @@ export interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOpt
 }
 
 /** Consumes broker events, with reconnects. */
-export interface BrokerEventsConsumer {
+interface BrokerEventsConsumer {
   /** Whether events arrive now. */
   readonly flowing: boolean;
   /** Resolves when the first try is over, whether events arrive or not. */

@@ -6,7 +6,6 @@ import type { Secret } from '../../util/secret.ts';
 import { BROKER_EVENT_TYPES, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
-/** What {@link openBrokerEventsSession} uses. */
 export interface BrokerEventsSessionOptions {
   readonly amqpUrl: Secret;
   readonly id: string;

@@ -23,7 +23,7 @@ export const BROKER_EVENT_TYPES = [
 ] as const;
 
 /** A routing key that {@link readBrokerEvent} knows. */
-export type BrokerEventType = (typeof BROKER_EVENT_TYPES)[number];
+type BrokerEventType = (typeof BROKER_EVENT_TYPES)[number];
 
 /** Fields of every event; RabbitMQ omits those that do not apply. */
 interface EventBase {
@@ -34,21 +34,21 @@ interface EventBase {
 }
 
 /** A queue was declared or deleted. Non-durable queues that a restart loses emit no event. */
-export interface QueueEvent extends EventBase {
+interface QueueEvent extends EventBase {
   readonly type: 'queue.created' | 'queue.deleted';
   readonly vhost: string;
   readonly queue: string;
 }
 
 /** A queue gained or lost a consumer. */
-export interface ConsumerEvent extends EventBase {
+interface ConsumerEvent extends EventBase {
   readonly type: 'consumer.created' | 'consumer.deleted';
   readonly vhost: string;
   readonly queue: string;
 }
 
 /** A connection was opened. */
-export interface ConnectionCreated extends EventBase {
+interface ConnectionCreated extends EventBase {
   readonly type: 'connection.created';
   /** RabbitMQ's name of the connection. */
   readonly connection: string;
@@ -57,14 +57,14 @@ export interface ConnectionCreated extends EventBase {
 }
 
 /** A connection was closed. The event lacks its user. */
-export interface ConnectionClosed extends EventBase {
+interface ConnectionClosed extends EventBase {
   readonly type: 'connection.closed';
   /** RabbitMQ's name of the connection. */
   readonly connection: string;
 }
 
 /** A user was created, deleted or changed. A password that is set as a hash changes without an event. */
-export interface UserEvent extends EventBase {
+interface UserEvent extends EventBase {
   readonly type:
     | 'user.created'
     | 'user.deleted'
@@ -76,7 +76,7 @@ export interface UserEvent extends EventBase {
 }
 
 /** Permissions were written, also without a change, or deleted. */
-export interface PermissionEvent extends EventBase {
+interface PermissionEvent extends EventBase {
   readonly type: 'permission.created' | 'permission.deleted';
   readonly vhost: string;
   readonly user: string;

@@ -22,8 +22,7 @@ export type PublishEvent = (event: OutgoingEvent, signal?: AbortSignal) => Promi
 /** What the publisher uses of a rascal publication. */
 export type PublicationHandle = EventEmitter & { abort(): void };
 
-/** What {@link createEventPublisher} uses. */
-export interface EventPublisherOptions {
+interface EventPublisherOptions {
   /** Passes an event to rascal once there is a connection; rejects when there will be none. */
   readonly publish: (message: Buffer | string, overrides: PublicationConfig) => Promise<PublicationHandle>;
   /** From the call to the confirm, in ms. */

@@ -1,10 +1,8 @@
 import { type ChannelModel, connect } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
-import { closeConnection } from './close-connection.ts';
-import { CONNECTION_TIMEOUTS, withHeartbeat } from './connection-timeouts.ts';
+import { closeConnection, socketOptionsOf, withHeartbeat } from './connection.ts';
 
-/** What {@link createOnDemandConnection} uses. */
-export interface OnDemandConnectionOptions {
+interface OnDemandConnectionOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   /** The name that RabbitMQ shows for the connection. */
@@ -30,20 +28,12 @@ const IDLE_MS = 5_000;
 
 /** Creates it, closed. */
 export function createOnDemandConnection(options: OnDemandConnectionOptions): OnDemandConnection {
-  const { amqpUrl, connectionName, ca } = options;
   let current: Opened | undefined;
   let users = 0;
   let idle: NodeJS.Timeout | undefined;
 
   const open = async (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> => {
-    // amqplib's types lack the option.
-    const socket = { signal };
-    const connection = await connect(withHeartbeat(amqpUrl, CONNECTION_TIMEOUTS), {
-      timeout: CONNECTION_TIMEOUTS.connectTimeoutMs,
-      clientProperties: { connection_name: connectionName },
-      ...(ca === undefined ? {} : { ca: [ca] }),
-      ...socket,
-    });
+    const connection = await connect(withHeartbeat(options.amqpUrl), socketOptionsOf(options, signal));
     // Without a listener an error ends the process; what waits on the connection rejects anyway.
     connection.on('error', () => undefined);
     connection.on('close', onClosed);

@@ -4,8 +4,7 @@ import { startDeadline } from '../../util/deadline.ts';
 import type { Secret } from '../../util/secret.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
 
-/** What {@link createQueueDepths} uses. */
-export interface QueueDepthsOptions {
+interface QueueDepthsOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;
   readonly id: string;

@@ -3,12 +3,10 @@ import type { BrokerConfig, PublicationConfig, PublicationSession, SubscriptionS
 import { asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import { patchAmqplibCallbacks } from './amqplib-callback-workaround.ts';
-import { CLOSE_TIMEOUT_MS } from './close-connection.ts';
-import { CONNECTION_TIMEOUTS } from './connection-timeouts.ts';
+import { CLOSE_TIMEOUT_MS, CONNECTION_TIMEOUTS, socketOptionsOf } from './connection.ts';
 import { createRascalBroker, shutDownRascalBroker, withoutReconnect } from './rascal-workarounds.ts';
 
-/** What {@link connectRascal} uses. */
-export interface RascalConnectionOptions {
+interface RascalConnectionOptions {
   /** The agent's own account; its path is the vhost, unless `vhost` names another. */
   readonly amqpUrl: Secret;
   readonly vhost?: string;
@@ -70,16 +68,10 @@ export function vhostOf(amqpUrl: Secret): string {
 }
 
 function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
-  const { amqpUrl, connectionName, ca } = options;
+  const { amqpUrl } = options;
   const url = new URL(amqpUrl.reveal());
   const vhost = options.vhost ?? vhostOf(amqpUrl);
   const isSecure = url.protocol === 'amqps:';
-  const socketOptions = {
-    timeout: CONNECTION_TIMEOUTS.connectTimeoutMs,
-    clientProperties: { connection_name: connectionName },
-    signal,
-    ...(ca === undefined ? {} : { ca: [ca] }),
-  };
   return {
     vhosts: {
       [vhost]: {
@@ -92,7 +84,7 @@ function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConf
           // rascal puts it into a URL without encoding it.
           vhost: encodeURIComponent(vhost),
           options: { heartbeat: CONNECTION_TIMEOUTS.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
-          socketOptions,
+          socketOptions: socketOptionsOf(options, signal),
         },
         publicationChannelPools: { regularPool: { min: 0 }, confirmPool: { min: 0 } },
         ...vhostConfig,

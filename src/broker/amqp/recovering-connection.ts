@@ -1,9 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { connect, type RecoveringChannelModel } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
-import { CONNECTION_TIMEOUTS, type ConnectionTimeouts, withHeartbeat } from './connection-timeouts.ts';
+import { type ConnectionTimeouts, socketOptionsOf, withHeartbeat } from './connection.ts';
 
-/** What {@link openRecoveringConnection} uses. */
 export interface RecoveringConnectionOptions {
   readonly url: Secret;
   /** Trusted certificates in PEM, instead of the system's. */
@@ -14,7 +13,7 @@ export interface RecoveringConnectionOptions {
 }
 
 /** A connection that amqplib reopens whenever it is lost. */
-export interface RecoveringConnection {
+interface RecoveringConnection {
   readonly connection: RecoveringChannelModel;
   /** Aborting it cuts the current socket, also one that is connecting. */
   readonly sockets: AbortController;
@@ -28,10 +27,8 @@ const MAX_DELAY_MS = 5_000;
  * start that cannot connect fails with the reason.
  */
 export async function openRecoveringConnection(options: RecoveringConnectionOptions): Promise<RecoveringConnection> {
-  const { url, ca, connectionName, timeouts = CONNECTION_TIMEOUTS } = options;
+  const { url, timeouts } = options;
   const sockets = new AbortController();
-  // amqplib's types lack the option.
-  const socket = { signal: sockets.signal };
   const connection = await connect(withHeartbeat(url, timeouts), {
     recovery: {
       initialDelay: FIRST_DELAY_MS,
@@ -40,11 +37,8 @@ export async function openRecoveringConnection(options: RecoveringConnectionOpti
       // Listeners must be added before the first connection is open.
       waitForConnect: false,
     },
-    clientProperties: { connection_name: connectionName },
     noDelay: true,
-    timeout: timeouts.connectTimeoutMs,
-    ...(ca === undefined ? {} : { ca: [ca] }),
-    ...socket,
+    ...socketOptionsOf(options, sockets.signal, timeouts),
   });
   const release = (): void => releaseSockets(sockets.signal);
   connection.on('disconnect', release);

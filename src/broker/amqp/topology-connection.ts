@@ -10,7 +10,6 @@ import { vhostOf } from './rascal-connection.ts';
 import { openTopologySession } from './topology-session.ts';
 import type { TopologySession, TopologySessionOptions } from './topology-session.ts';
 
-/** What {@link createTopologyConnection} uses. */
 export interface TopologyConnectionOptions extends TopologySessionOptions {
   readonly maxSkewSeconds: number;
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy'>;

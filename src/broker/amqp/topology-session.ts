@@ -6,7 +6,6 @@ import type { PublicationHandle } from './event-publisher.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { topologyOf } from './topology.ts';
 
-/** What {@link openTopologySession} uses. */
 export interface TopologySessionOptions {
   /** The agent's own account; its path is the vhost. */
   readonly amqpUrl: Secret;

@@ -1,5 +1,5 @@
 /** Parses the text of a JSON array in pieces. */
-export interface JsonArrayReader {
+interface JsonArrayReader {
   /** Adds a piece; returns the elements that are complete now and were not before. */
   push(piece: string): readonly unknown[];
   /** Whether the text so far is a complete JSON array. */

@@ -37,7 +37,7 @@ export interface ManagementOptions {
 }
 
 /** One request. */
-export interface ManagementRequest {
+interface ManagementRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
   /** The segments of the path below `/api`, not encoded. */
   readonly path: readonly string[];
@@ -47,7 +47,7 @@ export interface ManagementRequest {
 }
 
 /** A response: the status, and the body parsed as JSON. */
-export interface ManagementResponse {
+interface ManagementResponse {
   readonly status: number;
   readonly body: unknown;
 }
@@ -65,7 +65,7 @@ export class BrokerRefusal extends AgentError {
 }
 
 /** Sends requests to the management API. */
-export interface ManagementHttp {
+interface ManagementHttp {
   /**
    * Sends one request. A status of 404 is no error: the absence of a resource is often what the caller wants.
    *
@@ -236,7 +236,7 @@ function readNetworkError(error: unknown): { code: string; reusedSocket: boolean
  * Joins segments to a path, each encoded. `.` and `..` are refused: URLs resolve them in every encoding, and a DELETE would
  * hit the parent.
  */
-export function encodePath(names: readonly string[]): string {
+function encodePath(names: readonly string[]): string {
   return names
     .map((name) => {
       if (name === '' || name === '.' || name === '..') {

@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { Secret } from '../../util/secret.ts';
 
 /** What a caller may replace in {@link openManagement}. */
-export interface OpenManagementOptions {
+interface OpenManagementOptions {
   /** Tests inject faults here. */
   readonly wrapManagement?: (management: Management) => Management;
 }

@@ -3,8 +3,7 @@ import { fitsPid, nodeNameHash } from '../amqp/direct-reply-to.ts';
 import type { DirectReplyTo } from '../amqp/direct-reply-to.ts';
 import type { RunningNode } from './management.ts';
 
-/** What {@link createRunningNodes} uses. */
-export interface RunningNodesOptions {
+interface RunningNodesOptions {
   /** Lists the running nodes. */
   readonly listNodes: () => Promise<readonly RunningNode[]>;
   readonly clock: Clock;
@@ -15,7 +14,7 @@ export interface RunningNodesOptions {
 }
 
 /** The running nodes of the cluster, and so the direct reply-to addresses that can be published to. */
-export interface RunningNodes {
+interface RunningNodes {
   /**
    * Whether a running node could host the process of the address. An old listing is used while it is refreshed, so that
    * replies are sent while the management API is down.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { closeConnection } from '../../../src/broker/amqp/close-connection.ts';
+import { closeConnection } from '../../../src/broker/amqp/connection.ts';
 import { openRecoveringConnection } from '../../../src/broker/amqp/recovering-connection.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import { createVhost, useSharedBroker } from '../../support/broker.ts';

@@ -1,0 +1,64 @@
+import type { ChannelModel } from 'amqplib';
+import { waitAtMost } from '../../util/deadline.ts';
+import type { Secret } from '../../util/secret.ts';
+
+/** After how long a connection to RabbitMQ counts as lost. */
+export interface ConnectionTimeouts {
+  /** The pause between two heartbeats; two that are missing close the connection. */
+  readonly heartbeatSeconds: number;
+  /** How long opening may take, login included. */
+  readonly connectTimeoutMs: number;
+}
+
+/** RabbitMQ proposes a heartbeat of a minute: a cut without a packet would be detected after two or three minutes. */
+export const CONNECTION_TIMEOUTS: ConnectionTimeouts = { heartbeatSeconds: 10, connectTimeoutMs: 10_000 };
+
+/** How long RabbitMQ may take to confirm that a connection is closed, in ms. */
+export const CLOSE_TIMEOUT_MS = 2000;
+
+interface ConnectionOptions {
+  /** The name that RabbitMQ shows for the connection. */
+  readonly connectionName: string;
+  /** Trusted certificates in PEM, instead of the system's. */
+  readonly ca?: string | undefined;
+}
+
+/** The URL with the heartbeat, unless it has one: amqplib reads the heartbeat from the URL only. */
+export function withHeartbeat(amqpUrl: Secret, { heartbeatSeconds }: ConnectionTimeouts = CONNECTION_TIMEOUTS): string {
+  const url = new URL(amqpUrl.reveal());
+  if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
+  return url.href;
+}
+
+/**
+ * The options of the socket.
+ *
+ * @param signal cuts the socket; amqplib passes it to Node, though its types lack it
+ */
+export function socketOptionsOf(
+  { connectionName, ca }: ConnectionOptions,
+  signal: AbortSignal,
+  { connectTimeoutMs }: ConnectionTimeouts = CONNECTION_TIMEOUTS,
+) {
+  return {
+    timeout: connectTimeoutMs,
+    clientProperties: { connection_name: connectionName },
+    signal,
+    ...(ca === undefined ? {} : { ca: [ca] }),
+  };
+}
+
+/**
+ * Closes a connection, also one that is recovering, and cuts it when RabbitMQ does not answer in {@link CLOSE_TIMEOUT_MS}.
+ * It never rejects.
+ *
+ * @param sockets aborts all sockets of the connection. amqplib alone would wait until heartbeats fail, and leave a socket
+ *   open that is connecting
+ */
+export async function closeConnection(
+  connection: Pick<ChannelModel, 'close'>,
+  sockets: AbortController,
+): Promise<void> {
+  await waitAtMost(CLOSE_TIMEOUT_MS, connection.close());
+  sockets.abort();
+}
