@@ -40,11 +40,14 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   const complaints: string[] = [];
   const durations: { readonly file: string; readonly ms: number }[] = [];
   const { onProgress } = options;
-  // Workers must not install or build the same thing at the same time, and documents expect that dist/ is built.
-  await runCommand('npm', ['run', '--silent', 'build'], { env: options.env, signal: options.signal });
-  await ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal });
   const built = join(options.folder, 'built');
-  await buildForTests(built);
+  const build = async (): Promise<void> => {
+    // Documents expect that dist/ is built.
+    await runCommand('npm', ['run', '--silent', 'build'], { env: options.env, signal: options.signal });
+    await buildForTests(built);
+  };
+  // Here, because workers would install and build the same things at the same time.
+  await Promise.all([build(), ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal })]);
   const env = { ...options.env, [BUILT_OF_RUN]: built };
   // While it is built, the tests that do not need it run.
   let serverEnv: NodeJS.ProcessEnv = {};
