@@ -10,7 +10,7 @@ import type { Notices } from '../notices/send-notices.ts';
 import type { InspectQueues } from '../queues/inspect-queues.ts';
 import type { SurveyQueues } from '../queues/survey-queues.ts';
 import type { Log } from '../util/log.ts';
-import type { JobTable, OnDemandJobName, RecurringJob, TriggeredJob, TriggeredJobName } from './jobs.ts';
+import type { JobTable, RecurringJob, TriggeredJob, TriggeredJobName } from './jobs.ts';
 import { createPrune } from './prune.ts';
 
 const SECOND_MS = 1_000;
@@ -20,14 +20,12 @@ const HOUR_MS = 60 * MINUTE_MS;
 /** The pause after a survey that failed, or whose agent died, in ms. */
 const SURVEY_RETRY_MS = 5 * SECOND_MS;
 
-/** What the jobs of {@link namespaceJobs} run. */
 interface NamespaceJobsParts {
   readonly rotation: Pick<Rotation, 'sweep'>;
   readonly expiry: Pick<Expiry, 'sweep' | 'announce'>;
   readonly reconcile: Reconcile;
 }
 
-/** What the jobs of {@link createJobTable} run. */
 interface JobTableParts extends NamespaceJobsParts {
   readonly rotation: Pick<Rotation, 'sweep' | 'checkSecrets'>;
   readonly revoker: Pick<Revoker, 'finish'>;
@@ -64,16 +62,13 @@ export function createJobTable(
         run: createPrune({ store, bounds, log, auditRetentionDays: config.auditRetentionDays }),
       },
     ],
-    triggered: [
-      triggered('repair-account', withBackoff(backoff, 'repair', repair)),
-      triggered(
-        'finish-revocation',
-        withBackoff(backoff, 'revocation', (namespace, signal) => revoker.finish(namespace, signal)),
-      ),
-      triggered('inspect-queue', (queue, signal) => inspect([queue], signal)),
-      onDemand('reconcile-broker', reconcile),
-      onDemand('survey-queues', survey),
-    ],
+    triggered: triggeredJobs({
+      'repair-account': withBackoff(backoff, 'repair', repair),
+      'finish-revocation': withBackoff(backoff, 'revocation', (namespace, signal) => revoker.finish(namespace, signal)),
+      'inspect-queue': (queue, signal) => inspect([queue], signal),
+      'reconcile-broker-soon': onDemand(reconcile),
+      'survey-queues-soon': onDemand(survey),
+    }),
   };
 }
 
@@ -124,13 +119,13 @@ async function reconcileAndLog(reconcile: Reconcile, log: Log, signal: AbortSign
   }
 }
 
-function triggered(name: TriggeredJobName, run: TriggeredJob['run']): TriggeredJob {
-  return { name, run };
+function triggeredJobs(runs: Readonly<Record<TriggeredJobName, TriggeredJob['run']>>): TriggeredJob[] {
+  return Object.entries(runs).map(([name, run]) => ({ name, run }));
 }
 
 /** The on-demand form of a recurring job. It has no subject, so that the requests of several agents are one run. */
-function onDemand(name: OnDemandJobName, work: (signal: AbortSignal) => Promise<unknown>): TriggeredJob {
-  return triggered(`${name}-soon`, async (_subject, signal) => void (await work(signal)));
+function onDemand(work: (signal: AbortSignal) => Promise<unknown>): TriggeredJob['run'] {
+  return async (_subject, signal) => void (await work(signal));
 }
 
 /** Work for one namespace whose failure is reported. The next reconciliation does what failed. */
