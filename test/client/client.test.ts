@@ -19,14 +19,14 @@ describe('PulseAgentClient', () => {
     return installation().client(clientId, options);
   }
 
-  /** The address of RabbitMQ by way of a relay. */
+  /** The claimant URL through a relay. */
   function through(port: number): string {
     const url = new URL(installation().claimantUrl);
     url.port = String(port);
     return url.href;
   }
 
-  it('does all that there is', async () => {
+  it('calls every method', async () => {
     const client = makeClient();
     const [namespace, other] = [teamNamespace(), teamNamespace()];
     assert.equal((await client.ping()).alive, true);
@@ -51,7 +51,7 @@ describe('PulseAgentClient', () => {
     assert.deepEqual(await client.releaseNamespace(namespace), { namespace, state: 'expiring' });
   });
 
-  it('works over a connection that is there, and leaves it open', async () => {
+  it('uses a given connection and leaves it open', async () => {
     const connection = await openConnection(installation().claimantUrl);
     const client = makeClient(TEAM, { connection });
     await client.claimNamespace({ namespace: teamNamespace() });
@@ -59,7 +59,7 @@ describe('PulseAgentClient', () => {
     await (await connection.createChannel()).close();
   });
 
-  it('asks for a connection again when the one it got is gone', async () => {
+  it('requests another connection when the given one is closed', async () => {
     let asked = 0;
     const client = makeClient(TEAM, {
       connection: () => {
@@ -80,7 +80,7 @@ describe('PulseAgentClient', () => {
     await cutConnections(broker, names.claimantUser);
   }
 
-  it('tells what the agent refuses as an error of its own class', async () => {
+  it('throws an error class of its own for each refusal', async () => {
     const stranger = makeClient(NEWCOMER);
     const namespace = teamNamespace();
     await assert.rejects(stranger.claimNamespace({ namespace }), (error) => {
@@ -91,17 +91,17 @@ describe('PulseAgentClient', () => {
     });
     await assert.rejects(stranger.getNamespace(namespace), errors.ResourceNotFound);
     await assert.rejects(stranger.getNamespace('x y'), errors.InputError);
-    const nobody = makeClient(TEAM, { credentials: { clientId: TEAM, accessToken: 'wrong' } });
-    await assert.rejects(nobody.claimNamespace({ namespace }), errors.AuthenticationFailed);
+    const impostor = makeClient(TEAM, { credentials: { clientId: TEAM, accessToken: 'wrong' } });
+    await assert.rejects(impostor.claimNamespace({ namespace }), errors.AuthenticationFailed);
   });
 
-  it('takes the present credentials from a function', async () => {
+  it('reads the current credentials from a function', async () => {
     const { taskcluster } = installation();
     const client = makeClient(TEAM, { credentials: async () => taskcluster.credentials(TEAM) });
     await client.claimNamespace({ namespace: teamNamespace() });
   });
 
-  it('says which clock is off and by how much', async () => {
+  it('reports which clock is off and by how much', async () => {
     const time = { ...systemTime, nowMs: () => Date.now() + HOUR_MS };
     const claim = makeClient(TEAM, { time }).claimNamespace({ namespace: teamNamespace() });
     await assert.rejects(claim, (error) => {
@@ -112,7 +112,7 @@ describe('PulseAgentClient', () => {
     });
   });
 
-  it('tells a method that the agent does not serve from other faults', async () => {
+  it('distinguishes an unknown method from other faults', async () => {
     const requester = await installation().requester();
     const { properties, content } = await requester.request({ method: 'make-coffee' });
     const reply = readReply(properties, content);
@@ -122,7 +122,7 @@ describe('PulseAgentClient', () => {
     assert.ok((error.details['methods'] as MethodName[]).includes('claim-namespace'));
   });
 
-  it('says so when no agent with this id, or of this version of the contract, has run', async () => {
+  it('reports that no agent with this id or contract version has run', async () => {
     const url = installation().vhost.amqpUrl;
     const ping = makeClient(TEAM, { url, id: 'agent-of-tomorrow', timeoutMs: 1500 }).ping();
     await assert.rejects(ping, (error) => {
@@ -132,7 +132,7 @@ describe('PulseAgentClient', () => {
     });
   });
 
-  it('says what RabbitMQ refuses, at once and without the password', async () => {
+  it('reports a refusal of RabbitMQ immediately and without the password', async () => {
     const { claimantUrl } = installation();
     const wrong = new URL(claimantUrl);
     wrong.password = 'not-the-password';
@@ -150,7 +150,7 @@ describe('PulseAgentClient', () => {
     }
   });
 
-  it('names the causes that RabbitMQ does not tell apart', async () => {
+  it('names all causes that RabbitMQ does not distinguish', async () => {
     const elsewhere = new URL(installation().claimantUrl);
     elsewhere.pathname = '/no-such-vhost';
     const ping = makeClient(TEAM, { url: elsewhere.href }).ping({ timeoutMs: 1000 });
@@ -161,7 +161,7 @@ describe('PulseAgentClient', () => {
     });
   });
 
-  it('reconnects, and sends again what found no broker, until its time is over', async () => {
+  it('reconnects, and resends a request that found no broker, until its timeout', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     const client = makeClient(TEAM, { url: through(relay.port) });
     await client.ping();
@@ -173,7 +173,7 @@ describe('PulseAgentClient', () => {
     await patient;
   });
 
-  it('does not wait for a connection that is dead without having been closed', async () => {
+  it('does not wait for a dead connection that was not closed', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     const urls = [through(relay.port), installation().claimantUrl];
     const client = makeClient(TEAM, { connection: () => openConnection(urls.shift() ?? '') });
@@ -184,16 +184,16 @@ describe('PulseAgentClient', () => {
     relay.cut();
   });
 
-  it('closes a connection that does not answer any more', async () => {
+  it('closes a connection that stopped answering', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     const client = makeClient(TEAM, { url: through(relay.port) });
     await client.ping();
     relay.stall();
-    // Heartbeats would take two minutes.
+    // Heartbeats would notice after two minutes.
     await client.close();
   });
 
-  it('ends in time when a connection that was given does not answer, or does not come', async () => {
+  it('times out when a given connection does not answer, or never opens', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     const given = makeClient(TEAM, { connection: await openConnection(through(relay.port)) });
     await given.ping();
@@ -228,7 +228,7 @@ describe('PulseAgentClient', () => {
     await closed;
   });
 
-  it('connects in time or says that it could not', async () => {
+  it('connects in time or reports the failure', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     relay.stall();
     await assert.rejects(
@@ -237,7 +237,7 @@ describe('PulseAgentClient', () => {
     );
   });
 
-  it('ends with the signal of a call, of the client, and when it is closed', async () => {
+  it('aborts with the signal of a call, with that of the client, and when it is closed', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     relay.stall();
     const reason = new Error('Enough.');
@@ -271,7 +271,7 @@ describe('PulseAgentClient without an agent', () => {
 
   before('stop the agent', () => installation().agent.stop());
 
-  it('lets a request that waited too long expire, and signs each try anew', async function () {
+  it('lets a request expire that waited too long, and signs each attempt again', async function () {
     this.timeout(60_000);
     const { names, vhost } = installation();
     const dead = await installation().deadLetters();
@@ -291,7 +291,7 @@ describe('PulseAgentClient without an agent', () => {
       const take = (message: Parameters<Parameters<typeof channel.consume>[1]>[0]): void => {
         nonces.add(readAuthorization(message?.properties.headers?.['authorization']).nonce);
         if (nonces.size === 2) resolve();
-        // The first is never answered; cutting its connection makes the client send it again.
+        // The first one is never answered; the client resends it after its connection is cut.
         else void cutConnections(installation().broker, names.claimantUser).catch(reject);
       };
       channel.consume(names.requestQueue, take, { noAck: true }).catch(reject);
@@ -303,7 +303,7 @@ describe('PulseAgentClient without an agent', () => {
     await assert.rejects(claim, errors.ClientClosed);
   });
 
-  it('does not release twice what may have been released', async () => {
+  it('does not repeat a release that may have been served', async () => {
     const release = installation().client().releaseNamespace(teamNamespace(), { timeoutMs: 700 });
     await assert.rejects(release, (error) => error instanceof errors.Unavailable && error.mayHaveActed);
   });

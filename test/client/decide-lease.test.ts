@@ -25,15 +25,15 @@ function after(failed: Partial<FailedRenewal>): ReturnType<typeof decideAfterFai
 }
 
 describe('decideRenewal', () => {
-  it('claims 5 to 10 percent before the promise ends', () => {
+  it('claims 5 to 10 percent before the end of the promise', () => {
     assert.equal(decideRenewal(HELD, 0), HELD.reclaimMs - 4.5 * MINUTE);
     assert.equal(decideRenewal(HELD, 0.999_999_999), Math.ceil(HELD.reclaimMs - 9 * MINUTE) + 1);
   });
 
-  it('never comes before the rotation that gives new credentials, nor after the promise', () => {
+  it('is never before the next rotation, nor after the promise', () => {
     fc.assert(
       fc.property(fc.integer({ min: 20_000, max: 86_400_000 }), chance, chance, (intervalMs, when, random) => {
-        // A claim at any moment before the next rotation; the promise ends half an interval after it.
+        // A claim at any time before the next rotation; the promise ends half an interval after that.
         const rotationMs = NOW + Math.floor(when * intervalMs);
         const atMs = decideRenewal({ claimedMs: NOW, reclaimMs: rotationMs + intervalMs / 2 }, random);
         assert.ok(atMs > rotationMs);
@@ -42,7 +42,7 @@ describe('decideRenewal', () => {
     );
   });
 
-  it('lets a second pass between two claims, however little was given', () => {
+  it('is at least a second after the previous claim', () => {
     fc.assert(
       fc.property(fc.integer({ min: -100_000, max: 20_000 }), chance, (heldMs, random) => {
         assert.ok(decideRenewal({ claimedMs: NOW, reclaimMs: NOW + heldMs }, random) >= NOW + 1000);
@@ -52,7 +52,7 @@ describe('decideRenewal', () => {
 });
 
 describe('decideAfterFailure', () => {
-  it('is lost at once without the scope, and when the namespace is taken away', () => {
+  it('is lost immediately without the scope, and when the namespace is revoked', () => {
     assert.deepEqual(after({ code: 'InsufficientScopes' }), { next: 'lost', reason: 'scopes' });
     assert.deepEqual(after({ code: 'RequestConflict' }), { next: 'lost', reason: 'taken-away' });
   });
@@ -75,7 +75,7 @@ describe('decideAfterFailure', () => {
     assert.equal(after({ credentialsRefused: false, nowMs: HELD.reclaimMs }).next, 'claim');
   });
 
-  it('goes on after everything else until the end, with pauses of a minute at most', () => {
+  it('retries everything else until the end, at least once a minute', () => {
     const codes = ['Unavailable', 'InternalServerError', 'AuthenticationFailed', 'InputError', 'BrokerRefused'];
     fc.assert(
       fc.property(
@@ -93,7 +93,7 @@ describe('decideAfterFailure', () => {
     );
   });
 
-  it('fits another try into what is left of the promise', () => {
+  it('fits another attempt into the rest of the promise', () => {
     const decided = after({ failures: 20, random: 0.9, nowMs: HELD.reclaimMs - 10_000 });
     assert.deepEqual(decided, { next: 'claim', atMs: HELD.reclaimMs - 5000 });
   });

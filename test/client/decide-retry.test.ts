@@ -14,17 +14,17 @@ function decide(failed: Partial<FailedAttempt>): number | undefined {
 describe('decideRetry', () => {
   for (const code of Object.keys(WIRE_ERRORS) as WireErrorCode[]) {
     const { retryable } = WIRE_ERRORS[code];
-    it(`${retryable ? 'tries again' : 'gives up'} after ${code}`, () => {
+    it(`${retryable ? 'retries' : 'fails'} after ${code}`, () => {
       assert.equal(decide({ error: new WireError(code, 'No.') }) !== undefined, retryable);
     });
   }
 
-  it('believes the agent when it says of an error that it is not retryable, and the other way round', () => {
+  it("follows the agent's retryable for every code", () => {
     assert.equal(decide({ error: new WireError('Unavailable', 'No.', { retryable: false }) }), undefined);
     assert.ok(decide({ error: new WireError('InputError', 'Later.', { retryable: true }) }));
   });
 
-  it('does not send a release or a revocation again that may have been served', () => {
+  it('does not resend a release or a revocation that may have been served', () => {
     for (const method of ['release-namespace', 'revoke-namespace'] as const) {
       assert.equal(decide({ method, error: new NoReply('None.') }), undefined);
       assert.ok(decide({ method, error: new WireError('Unavailable', 'The queue is full.') }));
@@ -32,7 +32,7 @@ describe('decideRetry', () => {
     assert.ok(decide({ method: 'claim-namespace', error: new NoReply('None.') }));
   });
 
-  it('waits for as long as the agent says, and gives up when that is too long', () => {
+  it('waits as long as the agent says, and fails when that is too long', () => {
     for (const field of ['retryAt', 'revokedUntil']) {
       const until = (ms: number): WireError =>
         new WireError('RequestConflict', 'Later.', { details: { [field]: new Date(NOW + ms).toISOString() } });
@@ -41,13 +41,13 @@ describe('decideRetry', () => {
     }
   });
 
-  it('gives up what is no error of an agent', () => {
+  it('fails after an error that is not from an agent', () => {
     for (const error of [new BrokerRefused('No.'), new Error('A bug.'), undefined]) {
       assert.equal(decide({ error }), undefined);
     }
   });
 
-  it('never waits past the time of the call', () => {
+  it('never waits beyond the timeout of the call', () => {
     fc.assert(
       fc.property(
         fc.nat({ max: 100 }),
@@ -63,7 +63,7 @@ describe('decideRetry', () => {
 });
 
 describe('backoffMs', () => {
-  it('grows up to its limit, and is between half and all of it', () => {
+  it('grows up to its limit, with a jitter between half and all of it', () => {
     assert.equal(backoffMs(1, 0, 1000, 60_000), 500);
     assert.equal(backoffMs(3, 0.5, 1000, 60_000), 3000);
     fc.assert(

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../support/folders.ts';
 
-/** What the examples of the library may speak of without saying where it comes from. */
+/** The names that examples may use without an import. */
 const GIVEN = `import { connect } from 'amqplib';
 import { Lease } from '${resolve('src/client/lease.ts')}';
 import { openRpc } from '${resolve('src/client/rpc.ts')}';
@@ -21,7 +21,7 @@ interface Example {
   readonly text: string;
 }
 
-/** What stands after `@example` in the comments of a file, up to the next tag or the end of the comment. */
+/** The text after `@example` in the comments of a file, up to the next tag or the end of the comment. */
 function examplesIn(file: string): Example[] {
   const found: Example[] = [];
   for (const { 0: comment, index } of readFileSync(file, 'utf8').matchAll(/\/\*\*.*?\*\//gs)) {
@@ -33,7 +33,7 @@ function examplesIn(file: string): Example[] {
   return found;
 }
 
-/** A module in which the example stands in a function of its own, so that its names hide those that are given. */
+/** A module with the example in a function, so that its names shadow the given ones. */
 function moduleOf({ text }: Example): string {
   const lines = text.split('\n');
   const isImport = (line: string): boolean => line.startsWith('import ');
@@ -63,7 +63,7 @@ describe('the examples in the comments of the client library', function () {
   const files = readdirSync('src/client').map((name) => join('src/client', name));
   const examples = files.flatMap(examplesIn);
 
-  it('are there for what people use first', () => {
+  it('exist for what users need first', () => {
     for (const name of ['index', 'client', 'lease', 'rpc']) {
       assert.ok(
         examples.some(({ place }) => place.startsWith(`src/client/${name}.ts`)),
@@ -83,7 +83,7 @@ describe('the examples in the comments of the client library', function () {
     assert.equal(places, '');
   });
 
-  it('are seen to be wrong when they are', async () => {
+  it('are rejected when they are wrong', async () => {
     const folder = makeFolder('examples');
     writeFileSync(join(folder, '0.ts'), moduleOf({ place: '', text: "await client.claimNamespace({ name: 'x' });" }));
     assert.match(await compile(folder), /error TS/);

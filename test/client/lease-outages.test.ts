@@ -17,7 +17,7 @@ describe('a lease in a running installation', function () {
   this.timeout(90_000);
   let installation: TestInstallation;
   let agent: Agent;
-  /** A claimant that the agent does not look after, so that a test may change its password. */
+  /** A claimant that the agent does not repair, so that a test may change its password. */
   const claimant = { name: unique('claimant'), password: unique('password') };
 
   before(async function () {
@@ -48,29 +48,29 @@ describe('a lease in a running installation', function () {
     return installation.client(clientId, { url: url.href, timeoutMs: 3000, ...options });
   }
 
-  /** What the next such event tells; rejects when the lease is lost before it comes. */
+  /** The data of the next event of this type; rejects when the lease is lost first. */
   async function next<E extends keyof LeaseEvents>(lease: Lease, event: E): Promise<LeaseEvents[E][0]> {
     const over = new AbortController();
     const { signal } = over;
     const wanted = once(lease, event, { signal });
     const lost = once(lease, 'lost', { signal }).then(([error]) => Promise.reject(error as Error));
     try {
-      const [told] = (await (event === 'lost' ? wanted : Promise.race([wanted, lost]))) as LeaseEvents[E];
-      return told;
+      const [data] = (await (event === 'lost' ? wanted : Promise.race([wanted, lost]))) as LeaseEvents[E];
+      return data;
     } finally {
       lost.catch(() => undefined);
       over.abort();
     }
   }
 
-  /** Renewed with credentials that open a connection. */
+  /** Waits for a renewal with credentials that open a connection. */
   async function goesOn(lease: Lease): Promise<void> {
     await next(lease, 'renewed');
     const connection = await openConnection(lease.connectionString);
     await connection.close();
   }
 
-  it('goes on when the agent stops for longer than was promised, and comes back', async () => {
+  it('continues after the agent was stopped for longer than the promise', async () => {
     const lease = await makeClient().lease({ namespace: teamNamespace() });
     await agent.stop();
     await next(lease, 'failing');
@@ -81,7 +81,7 @@ describe('a lease in a running installation', function () {
     await renewed;
   });
 
-  it('claims with what it holds when the claimant has another password', async () => {
+  it('claims with its current credentials when the claimant has another password', async () => {
     const lease = await makeClient().lease({ namespace: teamNamespace() });
     await setPassword(unique('another'));
     try {
@@ -94,9 +94,9 @@ describe('a lease in a running installation', function () {
   });
 
   concurrentTests((it) => {
-    it('goes on with what it holds while the address of the client leads nowhere', async () => {
-      // It claims with what it holds after `reclaimAt`, when it has tried elsewhere for long enough. Half an interval later
-      // that may be refused.
+    it("continues with its current credentials while the client's URL is unreachable", async () => {
+      // After `reclaimAt`, and failed attempts elsewhere, it claims with its current credentials; half an interval later they
+      // may be refused.
       const slow = await makeInstallation({ settings: { rotationIntervalSeconds: 3 * INTERVAL_S } });
       await slow.start();
       const relay = await makeRelay(slow.broker.amqpPort);
@@ -111,7 +111,7 @@ describe('a lease in a running installation', function () {
       [1, 'less'],
       [5, 'more'],
     ] as const) {
-      it(`says that the clock is off by ${what} than the namespace has left, and goes on when it is right`, async () => {
+      it(`reports that the clock is off by ${what} than the rest of the lifetime, and continues once it is right`, async () => {
         let offMs = 0;
         const time = { ...systemTime, nowMs: () => Date.now() + offMs };
         const lease = await makeClient({ time }).lease({ namespace: teamNamespace() });
@@ -125,7 +125,7 @@ describe('a lease in a running installation', function () {
       });
     }
 
-    it('gives others at once after a revocation, for a new connection', async () => {
+    it('returns other credentials immediately after a revocation, for a new connection', async () => {
       const namespace = teamNamespace();
       let offMs = 0;
       const time = { ...systemTime, nowMs: () => Date.now() + offMs };
@@ -135,20 +135,20 @@ describe('a lease in a running installation', function () {
       const closed = once(first, 'close');
       await makeClient({}, REVOKER).revokeNamespace(namespace);
       await closed;
-      // What it holds is taken for fresh for two seconds; after that the first connection succeeds.
+      // Its credentials count as fresh for two seconds; after that the first connection succeeds.
       offMs = 2001;
       const { connectionString } = await lease.credentials();
       assert.notEqual(connectionString, before);
       await (await openConnection(connectionString)).close();
     });
 
-    it('is lost when the namespace is revoked for a time, or released', async () => {
+    it('is lost when the namespace is revoked until a time, or released', async () => {
       const [revoked, released] = [teamNamespace(), teamNamespace()];
       const client = makeClient();
       const leases = await Promise.all([client.lease({ namespace: revoked }), client.lease({ namespace: released })]);
       const [ofRevoked, ofReleased] = leases;
       const lost = next(ofRevoked, 'lost');
-      // A released name can be had anew before the lease looks: then it has it.
+      // If a released name can be claimed again before the lease checks, the lease has it again.
       const over = next(ofReleased, 'renewed').catch((error: unknown) => assert.ok(error instanceof LeaseLost));
       await makeClient({}, REVOKER).revokeNamespace(revoked, { until: new Date(Date.now() + 3_600_000) });
       await client.releaseNamespace(released);
@@ -156,7 +156,7 @@ describe('a lease in a running installation', function () {
       await over;
     });
 
-    it('ends at an instant that was given, and not before', async () => {
+    it('ends at the given instant, and not before', async () => {
       const expires = new Date(Date.now() + 5000);
       const lease = await makeClient().lease({ namespace: teamNamespace(), expires });
       assert.equal(lease.expires.getTime(), expires.getTime());

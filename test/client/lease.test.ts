@@ -20,10 +20,10 @@ const INTERVAL = 60 * MINUTE;
 
 type Claim = ResultBody<'claim-namespace'>;
 
-/** An agent as the contract has it, and RabbitMQ: credentials work until the rotation into their slot. */
+/** An agent that follows the contract, and RabbitMQ: credentials work until the rotation into their slot. */
 class World {
   readonly time: VirtualTime;
-  /** What a claim meets instead of an agent. */
+  /** The failure of claims, instead of an agent. */
   fault: PulseAgentError | undefined;
   claims = 0;
   claimsAsHolder = 0;
@@ -35,7 +35,7 @@ class World {
     this.time = createVirtualTime(NOW, random);
   }
 
-  /** Whether an agent runs that rotates; what was missed comes once. */
+  /** Whether an agent runs and rotates; missed rotations are done once. */
   set rotating(rotating: boolean) {
     this.#rotate();
     if (rotating) this.#nextMs = Math.max(this.#nextMs, this.time.nowMs());
@@ -70,7 +70,7 @@ class World {
   }
 
   lease(): Watched {
-    const told: string[] = [];
+    const events: string[] = [];
     const lease = new Lease(this.claim(), {
       claim: async () => this.claim(),
       claimWith: async (connectionString) => {
@@ -78,54 +78,54 @@ class World {
         if (!this.works(connectionString)) throw new BrokerRefused('RabbitMQ refuses the user or its password.');
         return this.claim();
       },
-      release: async () => void told.push('released'),
+      release: async () => void events.push('released'),
       onStopped: () => undefined,
       time: this.time,
     });
     let lost: LeaseLost | undefined;
-    lease.on('renewed', ({ changed }) => told.push(changed ? 'renewed' : 'same'));
-    lease.on('failing', () => told.push('failing'));
+    lease.on('renewed', ({ changed }) => events.push(changed ? 'renewed' : 'same'));
+    lease.on('failing', () => events.push('failing'));
     lease.on('lost', (error) => {
-      told.push('lost');
+      events.push('lost');
       lost = error;
     });
-    return { lease, told, lost: () => lost };
+    return { lease, events, lost: () => lost };
   }
 }
 
 interface Watched {
   readonly lease: Lease;
   /** The names of its events. */
-  readonly told: string[];
+  readonly events: string[];
   readonly lost: () => LeaseLost | undefined;
 }
 
-const away = new Unavailable('Unavailable', 'Nobody answers.');
+const away = new Unavailable('Unavailable', 'No answer.');
 
 describe('A lease', () => {
-  it('holds credentials that work at every moment, for days', async () => {
+  it('holds working credentials at all times, for days', async () => {
     const world = new World();
-    const { lease, told } = world.lease();
+    const { lease, events } = world.lease();
     for (let minute = 0; minute < 3 * 24 * 60; minute += 5) {
       await world.time.advance(5 * MINUTE);
       assert.ok(world.works(lease.connectionString));
       assert.ok(world.time.nowMs() < lease.reclaimAt.getTime());
     }
-    assert.ok(told.every((event) => event === 'renewed'));
-    // One claim for each rotation, about.
+    assert.ok(events.every((event) => event === 'renewed'));
+    // About one claim for each rotation.
     assert.ok(world.claims < 80, `${world.claims} claims`);
     await lease.stop();
   });
 
-  it('survives an hour without an agent, says so, and goes on', async () => {
+  it('survives an hour without an agent, reports it, and continues', async () => {
     const world = new World();
-    const { lease, told } = world.lease();
+    const { lease, events } = world.lease();
     await world.time.advance(60 * MINUTE);
     world.fault = away;
     world.rotating = false;
     await world.time.advance(60 * MINUTE);
     assert.ok(world.time.nowMs() > lease.reclaimAt.getTime());
-    assert.ok(told.length > 20 && told.every((event) => event === 'failing'), told.join());
+    assert.ok(events.length > 20 && events.every((event) => event === 'failing'), events.join());
     assert.deepEqual(await lease.credentials(), {
       connectionString: 'amqp://generation/0',
       recycleAt: new Date(world.time.nowMs() + 5 * MINUTE),
@@ -133,12 +133,12 @@ describe('A lease', () => {
     world.fault = undefined;
     world.rotating = true;
     await world.time.advance(2 * MINUTE);
-    assert.equal(told.at(-1), 'renewed');
+    assert.equal(events.at(-1), 'renewed');
     assert.ok(world.works(lease.connectionString));
     await lease.stop();
   });
 
-  it('is lost when the namespace is over before an agent comes back', async () => {
+  it('is lost when the namespace expires before an agent comes back', async () => {
     const world = new World();
     const watched = world.lease();
     world.fault = away;
@@ -147,14 +147,14 @@ describe('A lease', () => {
     assert.equal(watched.lost(), undefined);
     await world.time.advance(1);
     assert.equal(watched.lost()?.details['reason'], 'expired');
-    assert.equal(watched.told.filter((event) => event === 'lost').length, 1);
+    assert.equal(watched.events.filter((event) => event === 'lost').length, 1);
     const { claims } = world;
     await world.time.advance(60 * MINUTE);
     assert.equal(world.claims, claims, 'it claims no more');
     await assert.rejects(watched.lease.credentials(), LeaseLost);
   });
 
-  it('is lost when the agent refuses the signature and rotates on, but not before RabbitMQ refuses', async () => {
+  it('is lost when the agent refuses the signature and rotates, but not before RabbitMQ refuses the credentials', async () => {
     const world = new World();
     const watched = world.lease();
     world.fault = new AuthenticationFailed('AuthenticationFailed', 'The access token is wrong.');
@@ -170,31 +170,31 @@ describe('A lease', () => {
     ['scopes', new InsufficientScopes('InsufficientScopes', 'The scope is gone.')],
     ['taken-away', new RequestConflict('RequestConflict', 'It is being deleted.')],
   ] as const) {
-    it(`is lost at once: ${reason}`, async () => {
+    it(`is lost immediately: ${reason}`, async () => {
       const world = new World();
       const watched = world.lease();
       world.fault = fault;
       await world.time.advance(86 * MINUTE);
       assert.equal(watched.lost()?.details['reason'], reason);
       assert.equal(watched.lost()?.cause, fault);
-      assert.deepEqual(watched.told, ['lost']);
+      assert.deepEqual(watched.events, ['lost']);
     });
   }
 
   it('claims with its own credentials when the claimant is refused', async () => {
     const world = new World();
-    const { lease, told } = world.lease();
+    const { lease, events } = world.lease();
     const claimed = world.claim.bind(world);
     world.claim = () => {
       if (world.claimsAsHolder === 0) throw new BrokerRefused('RabbitMQ refuses the claimant.');
       return claimed();
     };
     await world.time.advance(86 * MINUTE);
-    assert.deepEqual(told, ['renewed']);
+    assert.deepEqual(events, ['renewed']);
     await lease.stop();
   });
 
-  it('is not late when somebody sets the clock back, nor after a suspension', async () => {
+  it('is not late after the clock is set back, nor after a suspension', async () => {
     for (const shiftMs of [-INTERVAL, 80 * MINUTE]) {
       const world = new World();
       const { lease } = world.lease();
@@ -209,21 +209,21 @@ describe('A lease', () => {
     }
   });
 
-  it('gives what it holds for a new connection, claimed afresh', async () => {
+  it('claims again for a new connection', async () => {
     const world = new World();
-    const { lease, told } = world.lease();
+    const { lease, events } = world.lease();
     await lease.credentials();
     assert.equal(world.claims, 1, 'a claim of a moment ago is fresh');
     await world.time.advance(MINUTE);
     const both = await Promise.all([lease.credentials(), lease.credentials()]);
-    assert.equal(world.claims, 2, 'two that ask at once share a claim');
+    assert.equal(world.claims, 2, 'two concurrent calls share a claim');
     assert.deepEqual(both[0], { connectionString: lease.connectionString, recycleAt: lease.reclaimAt });
     await world.time.advance(0);
-    assert.deepEqual(told, ['same']);
+    assert.deepEqual(events, ['same']);
     await lease.stop();
   });
 
-  it('waits five seconds for a claim, and then gives what it holds', async () => {
+  it('waits five seconds for a claim, and then returns its current credentials', async () => {
     const world = new World();
     const { lease } = world.lease();
     await world.time.advance(MINUTE);
@@ -240,19 +240,19 @@ describe('A lease', () => {
     await lease.stop();
   });
 
-  it('claims no more after it was stopped, and releases when told to', async () => {
+  it('stops claiming after stop(), and releases on request', async () => {
     const world = new World();
-    const { lease, told } = world.lease();
+    const { lease, events } = world.lease();
     await lease.stop({ release: true });
     await world.time.advance(600 * MINUTE);
     assert.equal(world.claims, 1);
-    assert.deepEqual(told, ['released']);
+    assert.deepEqual(events, ['released']);
     await assert.rejects(lease.credentials(), ClientClosed);
   });
 
-  it('is not broken by a listener that throws', async () => {
+  it('survives a listener that throws', async () => {
     const world = new World();
-    const { lease, told } = world.lease();
+    const { lease, events } = world.lease();
     const thrown = new Promise<unknown>((resolve) => {
       const others = process.listeners('uncaughtException');
       process.removeAllListeners('uncaughtException');
@@ -267,7 +267,7 @@ describe('A lease', () => {
     await world.time.advance(86 * MINUTE);
     assert.match(String(await thrown), /A bug of the program/);
     await world.time.advance(120 * MINUTE);
-    assert.deepEqual(new Set(told), new Set(['renewed']));
+    assert.deepEqual(new Set(events), new Set(['renewed']));
     await lease.stop();
   });
 
@@ -278,7 +278,7 @@ describe('A lease', () => {
     await lease.stop();
   });
 
-  it('whatever fails and for how long, holds working credentials whenever the agent has answered in time', async () => {
+  it('holds working credentials through all failures after which the agent answers in time', async () => {
     const outage = fc.record({
       afterMinutes: fc.integer({ min: 1, max: 300 }),
       minutes: fc.integer({ min: 1, max: 55 }),
@@ -289,21 +289,21 @@ describe('A lease', () => {
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         async (outages, random) => {
           const world = new World(() => random);
-          const { lease, told } = world.lease();
+          const { lease, events } = world.lease();
           for (const { afterMinutes, minutes } of outages) {
             await world.time.advance(afterMinutes * MINUTE);
-            // Without an agent nobody rotates.
+            // Without an agent there are no rotations.
             world.fault = away;
             world.rotating = false;
             await world.time.advance(minutes * MINUTE);
             assert.ok(world.works(lease.connectionString));
             world.fault = undefined;
-            // The next try comes within a minute, before anybody rotates twice.
+            // The next attempt comes within a minute, before two rotations.
             await world.time.advance(MINUTE);
             world.rotating = true;
             assert.ok(world.works(lease.connectionString));
           }
-          assert.ok(!told.includes('lost'));
+          assert.ok(!events.includes('lost'));
           await lease.stop();
         },
       ),
