@@ -4,7 +4,7 @@ import { createBindingRemover } from '../broker/amqp/binding-remover.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import type { AgentEventBus } from '../events/agent-events.ts';
-import { checkSecrets, createJobTable } from '../jobs/job-table.ts';
+import { reportMissingSecrets, createJobTable } from '../jobs/job-table.ts';
 import { createScheduler } from '../jobs/scheduler.ts';
 import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
 import { createNotices } from '../notices/send-notices.ts';
@@ -110,7 +110,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     jobs.attach(scheduler);
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);
-    lifecycle.runInBackground('checking secrets', (until) => checkSecrets(namespaces.rotation, log, until));
+    lifecycle.runInBackground('checking secrets', (until) => reportMissingSecrets(namespaces.rotation, log, until));
 
     events.emit('agent.started', { version: VERSION });
     const httpPort = observation.port;

@@ -1,4 +1,4 @@
-import { backoffMs } from './decide-retry.ts';
+import { jitteredBackoffMs } from './decide-retry.ts';
 
 /** The latest successful claim of a lease, in ms since the epoch. */
 export interface HeldClaim {
@@ -71,7 +71,7 @@ export function decideAfterFailure(held: HeldClaim, failed: FailedRenewal): Afte
 }
 
 function pauseAfter(failures: number, random: number, validMs: number): number {
-  const pauseMs = backoffMs(failures, random, FIRST_PAUSE_MS, MAX_PAUSE_MS);
+  const pauseMs = jitteredBackoffMs(failures, random, FIRST_PAUSE_MS, MAX_PAUSE_MS);
   // Before `reclaimAt`, leave time for another attempt.
   return validMs > 0 ? Math.min(pauseMs, validMs / 2) : pauseMs;
 }

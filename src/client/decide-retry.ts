@@ -29,7 +29,10 @@ export function decideRetry({ error, method, failures, leftMs, nowMs, random }: 
   if (!(error instanceof WireError) || !error.retryable) return undefined;
   // A second release or revocation could hit a namespace that another client claimed after the first one was served.
   if (error instanceof NoReply && !isRepeatable(method)) return undefined;
-  const pauseMs = Math.max(backoffMs(failures, random, FIRST_PAUSE_MS, MAX_PAUSE_MS), requestedPauseMs(error, nowMs));
+  const pauseMs = Math.max(
+    jitteredBackoffMs(failures, random, FIRST_PAUSE_MS, MAX_PAUSE_MS),
+    requestedPauseMs(error, nowMs),
+  );
   return pauseMs < leftMs ? pauseMs : undefined;
 }
 
@@ -40,7 +43,7 @@ export function decideRetry({ error, method, failures, leftMs, nowMs, random }: 
  * @param failures how often it has failed, at least 1
  * @param random at least 0, less than 1
  */
-export function backoffMs(failures: number, random: number, firstMs: number, maxMs: number): number {
+export function jitteredBackoffMs(failures: number, random: number, firstMs: number, maxMs: number): number {
   const fullMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 30));
   return fullMs * (0.5 + random / 2);
 }

@@ -47,7 +47,7 @@ export function createJobTable(
   return {
     recurring: [
       ...namespaceJobs({ config, log }, parts),
-      { name: 'check-secrets', everyMs: HOUR_MS, run: (signal) => checkSecrets(rotation, log, signal) },
+      { name: 'check-secrets', everyMs: HOUR_MS, run: (signal) => reportMissingSecrets(rotation, log, signal) },
       {
         name: 'survey-queues',
         everyMs: Math.min(SURVEY_RETRY_MS, longestSurveyPauseMs),
@@ -96,7 +96,7 @@ export function namespaceJobs(
 }
 
 /** Logs which agent secrets are missing here, and how many namespaces need each. */
-export async function checkSecrets(
+export async function reportMissingSecrets(
   rotation: Pick<Rotation, 'checkSecrets'>,
   log: Log,
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice } from '../store/notice-records.ts';
 import { backoffMs } from '../util/retry.ts';
-import type { SendOutcome } from './notifier.ts';
+import type { NoticeOutcome } from './notifier.ts';
 
 /**
  * How long an attempt belongs to the agent that began it, in ms: several times what a notifier may take, so that no second
@@ -121,7 +121,7 @@ export function decideAttempt(notice: Notice, record: NamespaceRecord | undefine
  *
  * @param notice as it was written before the attempt
  */
-export function afterAttempt(notice: Notice, outcome: SendOutcome, nowMs: number): Notice {
+export function afterAttempt(notice: Notice, outcome: NoticeOutcome, nowMs: number): Notice {
   switch (outcome.is) {
     case 'sent':
       return markSent(notice, nowMs);

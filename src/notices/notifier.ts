@@ -15,7 +15,7 @@ export interface Mail {
  * - `misconfigured`: an operator must act first.
  * - `unavailable`: the service cannot be used now. `mayHaveArrived`: it may have sent the mail nevertheless.
  */
-export type SendOutcome =
+export type NoticeOutcome =
   | { readonly is: 'sent' }
   | { readonly is: 'not-sent'; readonly code: string }
   | { readonly is: 'refused'; readonly code: string }
@@ -29,7 +29,7 @@ export interface Notifier {
    *
    * @throws `signal.reason` when the signal aborts: the mail may have been sent
    */
-  send(mail: Mail, signal: AbortSignal): Promise<SendOutcome>;
+  send(mail: Mail, signal: AbortSignal): Promise<NoticeOutcome>;
 }
 
 /** The notifier of an agent without Taskcluster credentials: every notice fails. */

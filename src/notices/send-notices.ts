@@ -4,7 +4,7 @@ import type { Notice } from '../store/notice-records.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import { afterAttempt, decideAttempt, postponeUntilTurn } from './decide-notice.ts';
 import { mailOf } from './notice-mail.ts';
-import { noNotifier, type Notifier, type SendOutcome } from './notifier.ts';
+import { noNotifier, type Notifier, type NoticeOutcome } from './notifier.ts';
 import { createTaskclusterNotifier } from './taskcluster-notify.ts';
 
 /** What {@link createNoticeSender} takes. */
@@ -49,7 +49,7 @@ export function createNotices(context: Pick<AgentContext, 'config' | 'store' | '
 export function createNoticeSender(parts: NoticeSenderParts): Notices {
   const { store, notifier, clock, config, reporters } = parts;
   /** Outcomes that could not be written, by notice: they are written before anything is sent again. */
-  const unwritten = new Map<string, SendOutcome>();
+  const unwritten = new Map<string, NoticeOutcome>();
 
   /** A failure is reported before it is written, as no agent returns to a failed notice. */
   const write = async (next: Notice, previous: Notice): Promise<boolean> => {
@@ -57,7 +57,7 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
     return await store.notices.replace(next, previous.revision);
   };
 
-  const writeOutcome = async (attempt: Notice, outcome: SendOutcome): Promise<void> => {
+  const writeOutcome = async (attempt: Notice, outcome: NoticeOutcome): Promise<void> => {
     unwritten.set(attempt.id, outcome);
     for (let previous: Notice | undefined = attempt; previous !== undefined; ) {
       const next = afterAttempt(previous, outcome, clock.nowMs());

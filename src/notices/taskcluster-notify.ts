@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { Clock } from '../util/clock.ts';
 import { startDeadline } from '../util/deadline.ts';
 import type { Secret } from '../util/secret.ts';
-import type { Mail, Notifier, SendOutcome } from './notifier.ts';
+import type { Mail, Notifier, NoticeOutcome } from './notifier.ts';
 
 /** Options of {@link createTaskclusterNotifier}. */
 export interface TaskclusterNotifierOptions {
@@ -80,7 +80,7 @@ export function createTaskclusterNotifier(options: TaskclusterNotifierOptions): 
 }
 
 /** Taskcluster answers 204 to a recent mail that is sent again, to a denied address, and to too many mails to one address. */
-function outcomeOf(status: number, body: unknown): SendOutcome {
+function outcomeOf(status: number, body: unknown): NoticeOutcome {
   if (status === 204) return { is: 'not-sent', code: 'NotSent' };
   if (status >= 200 && status < 300) return { is: 'sent' };
   const code = errorCode(body) ?? `HTTP ${status}`;

@@ -20,7 +20,7 @@ export interface OutgoingMessage {
  * - `returned`: it was mandatory and the queue does not exist;
  * - `refused`: the broker rejected it (a full queue), or it closed the connection while it was the only one in flight.
  */
-export type SendOutcome = 'confirmed' | 'returned' | 'refused';
+export type ReplyOutcome = 'confirmed' | 'returned' | 'refused';
 
 /** Where {@link openOutbox} connects to. */
 export interface OutboxOptions extends RecoveringConnectionOptions {
@@ -36,14 +36,14 @@ export interface Outbox {
    *
    * @throws AgentError `Stopping` when the outbox is closed first.
    */
-  send(message: OutgoingMessage): Promise<SendOutcome>;
+  send(message: OutgoingMessage): Promise<ReplyOutcome>;
   /** Closes the connection, by force if the broker does not answer. */
   close(): Promise<void>;
 }
 
 interface Pending extends OutgoingMessage {
   readonly id: string;
-  settle(outcome: SendOutcome): void;
+  settle(outcome: ReplyOutcome): void;
   fail(error: Error): void;
 }
 
@@ -101,7 +101,7 @@ class ConnectionOutbox implements Outbox {
     return this.#channel !== undefined;
   }
 
-  send(message: OutgoingMessage): Promise<SendOutcome> {
+  send(message: OutgoingMessage): Promise<ReplyOutcome> {
     return new Promise((settle, fail) => {
       if (this.#closed) {
         fail(new AgentError('Stopping', 'The agent is stopping and sends no more messages.'));
@@ -190,7 +190,7 @@ class ConnectionOutbox implements Outbox {
     }
   }
 
-  #settle(pending: Pending, outcome: SendOutcome): void {
+  #settle(pending: Pending, outcome: ReplyOutcome): void {
     this.#unconfirmed.delete(pending.id);
     pending.settle(outcome);
   }

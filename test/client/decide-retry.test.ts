@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { backoffMs, decideRetry, type FailedAttempt } from '../../src/client/decide-retry.ts';
+import { jitteredBackoffMs, decideRetry, type FailedAttempt } from '../../src/client/decide-retry.ts';
 import { BrokerRefused, NoReply } from '../../src/client/client-errors.ts';
 import { WIRE_ERRORS, WireError, type WireErrorCode } from '../../src/contract/wire-errors.ts';
 
@@ -62,15 +62,15 @@ describe('decideRetry', () => {
   });
 });
 
-describe('backoffMs', () => {
+describe('jitteredBackoffMs', () => {
   it('grows up to its limit, with a jitter between half and all of it', () => {
-    assert.equal(backoffMs(1, 0, 1000, 60_000), 500);
-    assert.equal(backoffMs(3, 0.5, 1000, 60_000), 3000);
+    assert.equal(jitteredBackoffMs(1, 0, 1000, 60_000), 500);
+    assert.equal(jitteredBackoffMs(3, 0.5, 1000, 60_000), 3000);
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (n, random) => {
-        const pauseMs = backoffMs(n, random, 1000, 60_000);
+        const pauseMs = jitteredBackoffMs(n, random, 1000, 60_000);
         assert.ok(pauseMs >= 500 && pauseMs <= 60_000);
-        assert.ok(backoffMs(n + 1, random, 1000, 60_000) >= pauseMs);
+        assert.ok(jitteredBackoffMs(n + 1, random, 1000, 60_000) >= pauseMs);
       }),
     );
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { SendOutcome } from '../../src/notices/notifier.ts';
+import type { NoticeOutcome } from '../../src/notices/notifier.ts';
 import {
   ATTEMPT_LEASE_MS,
   afterAttempt,
@@ -129,10 +129,10 @@ describe('a notice after an attempt', () => {
   });
 
   it('is settled in every history, and each write raises the revision', () => {
-    const anyOutcome: fc.Arbitrary<SendOutcome | 'death'> = fc.oneof(
-      fc.constantFrom<SendOutcome | 'death'>('death', { is: 'sent' }, { is: 'not-sent', code: 'NotSent' }),
-      fc.constantFrom<SendOutcome>({ is: 'refused', code: 'x' }, { is: 'misconfigured', code: 'x' }),
-      fc.boolean().map((mayHaveArrived): SendOutcome => ({ is: 'unavailable', code: 'x', mayHaveArrived })),
+    const anyOutcome: fc.Arbitrary<NoticeOutcome | 'death'> = fc.oneof(
+      fc.constantFrom<NoticeOutcome | 'death'>('death', { is: 'sent' }, { is: 'not-sent', code: 'NotSent' }),
+      fc.constantFrom<NoticeOutcome>({ is: 'refused', code: 'x' }, { is: 'misconfigured', code: 'x' }),
+      fc.boolean().map((mayHaveArrived): NoticeOutcome => ({ is: 'unavailable', code: 'x', mayHaveArrived })),
     );
     fc.assert(
       fc.property(fc.array(anyOutcome, { minLength: 1, maxLength: 8 }), (outcomes) => {

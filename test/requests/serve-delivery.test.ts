@@ -6,7 +6,7 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { createLog } from '../../src/util/log.ts';
 import type { Answer, AnsweredRequest } from '../../src/requests/answer.ts';
 import type { Acknowledgement } from '../../src/requests/consumer.ts';
-import type { OutgoingMessage, SendOutcome } from '../../src/requests/outbox.ts';
+import type { OutgoingMessage, ReplyOutcome } from '../../src/requests/outbox.ts';
 import { createServeDelivery } from '../../src/requests/serve-delivery.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -26,7 +26,7 @@ const toQueue: Answer = {
 /** Serves one delivery whose answer is given, with an outbox that says these things one after the other. */
 async function serve(
   given: Answer | Error | ((signal: AbortSignal) => Promise<Answer>),
-  outcomes: (SendOutcome | Error)[],
+  outcomes: (ReplyOutcome | Error)[],
   input: DeliveryInput = {},
   deadlineMs = 10_000,
 ) {
@@ -97,7 +97,7 @@ describe('serve', () => {
 
   it('does not acknowledge before', async () => {
     const broker = new EventEmitter();
-    const confirmed = once(broker, 'confirm').then((): SendOutcome => 'confirmed');
+    const confirmed = once(broker, 'confirm').then((): ReplyOutcome => 'confirmed');
     let done = false;
     const parts = {
       answer: async () => ({

@@ -1,7 +1,7 @@
 import type { Database, RootDatabase } from 'lmdb';
 import type { AuditQuery, AuditRecord, AuditStore } from '../audit-records.ts';
 import type { StoreGate } from '../store-gate.ts';
-import { createPrune } from './lmdb-prune.ts';
+import { createLmdbPrune } from './lmdb-prune.ts';
 
 type TimeKey = [atMs: number, id: string];
 type NamespaceKey = [namespace: string, atMs: number, id: string];
@@ -17,7 +17,7 @@ export class LmdbAudit implements AuditStore {
     this.#gate = gate;
     this.#records = root.openDB({ name: 'audit', encoding: 'json' });
     this.#byNamespace = root.openDB({ name: 'audit-by-namespace', encoding: 'json' });
-    this.prune = createPrune(gate, {
+    this.prune = createLmdbPrune(gate, {
       list: (beforeMs, limit) => this.#records.getRange({ end: [beforeMs], limit }),
       remove: async (old) => {
         await this.#records.batch(() => {

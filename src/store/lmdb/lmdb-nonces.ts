@@ -2,7 +2,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import type { NonceEntry } from '../namespace-record.ts';
 import type { NonceStore } from '../store.ts';
 import type { StoreGate } from '../store-gate.ts';
-import { createPrune } from './lmdb-prune.ts';
+import { createLmdbPrune } from './lmdb-prune.ts';
 
 const WITHOUT_OUTCOME = 1;
 const WITH_OUTCOME = 2;
@@ -18,7 +18,7 @@ export class LmdbNonces implements NonceStore {
     this.#gate = gate;
     this.#entries = root.openDB({ name: 'nonces', encoding: 'json', useVersions: true });
     this.#byEnd = root.openDB({ name: 'nonces-by-acceptable-until', encoding: 'json' });
-    this.prune = createPrune(gate, {
+    this.prune = createLmdbPrune(gate, {
       list: (beforeMs, limit) => this.#byEnd.getKeys({ end: [beforeMs], limit }),
       remove: async (keys) => {
         await this.#entries.batch(() => {

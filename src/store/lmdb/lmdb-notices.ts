@@ -2,7 +2,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import type { DueNotices, Notice, NoticeStore } from '../notice-records.ts';
 import type { StoreGate } from '../store-gate.ts';
 import { insertOrGet } from '../versioned-collection.ts';
-import { createPrune } from './lmdb-prune.ts';
+import { createLmdbPrune } from './lmdb-prune.ts';
 import { LmdbVersionedCollection } from './lmdb-versioned-collection.ts';
 
 type InstantKey = [instantMs: number, id: string];
@@ -20,7 +20,7 @@ export class LmdbNotices extends LmdbVersionedCollection<Notice> implements Noti
     super(root, 'notices', gate);
     this.#waiting = root.openDB({ name: 'notices-waiting', encoding: 'json' });
     this.#prunable = root.openDB({ name: 'notices-prunable', encoding: 'json' });
-    this.prune = createPrune(gate, {
+    this.prune = createLmdbPrune(gate, {
       list: (beforeMs, limit) => this.#prunable.getKeys({ end: [beforeMs], limit }),
       remove: async (keys) => (await Promise.all(keys.map((key) => this.#prune(key)))).filter(Boolean).length,
     });

@@ -11,7 +11,7 @@ interface PruneSteps<Key> {
 }
 
 /** A `prune` method that removes in small transactions. Concurrent calls run one after the other, each with fresh keys. */
-export function createPrune<Key>(
+export function createLmdbPrune<Key>(
   gate: StoreGate,
   { list, remove }: PruneSteps<Key>,
 ): (beforeMs: number) => Promise<number> {
