@@ -62,7 +62,12 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const { clock, log, jobs, lifecycle } = context;
   const startedMs = clock.monotonicMs();
   try {
-    const bindings = createBindingRemover({ ...brokerOf(context), management: context.management });
+    const bindings = createBindingRemover({
+      ...brokerOf(context),
+      amqpUrl: config.rabbitmqRequestUrl,
+      vhost: config.requestVhost,
+      management: context.management,
+    });
     const namespaces = createNamespaces(context, bindings);
     const queues = createQueues(context);
     const startDeletion = batchDeletions(context, namespaces);
@@ -144,8 +149,8 @@ async function stopAgent(context: AgentContext, events: AgentEventBus, startedMs
 
 /** What every connection of the agent to RabbitMQ is opened with. */
 function brokerOf({ config }: Pick<AgentContext, 'config'>) {
-  const { rabbitmqUrl: amqpUrl, rabbitmqCa: ca, id, vhost } = config;
-  return { amqpUrl, ca, id, vhost };
+  const { rabbitmqUrl: amqpUrl, rabbitmqCa: ca, id, vhost, requestVhost } = config;
+  return { amqpUrl, ca, id, vhost, requestVhost };
 }
 
 function batchDeletions({ lifecycle, sleep }: AgentContext, namespaces: Namespaces): (namespace: string) => void {

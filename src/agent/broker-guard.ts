@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TopologyConnection } from '../broker/amqp/topology-connection.ts';
 import { ensureClaimant } from '../broker/claimant.ts';
 import { claimBroker } from '../broker/marker.ts';
+import { ensureRequestVhost } from '../broker/request-vhost.ts';
 import type { AgentContext } from '../context.ts';
 import { inspectAllSoon } from '../jobs/jobs.ts';
 import type { Queues } from '../queues/queues.ts';
@@ -18,7 +19,7 @@ export interface BrokerGuard {
   /** Aborts with an AgentError `BrokerMarked` once the broker belongs to another store: the agent must stop. */
   readonly mustStop: AbortSignal;
   /**
-   * Ensures the marker and the claimant, and waits for a broker that does not answer yet, for a minute at most.
+   * Ensures the marker, the vhost of the requests and the claimant, and waits for a broker that does not answer yet, for a minute at most.
    *
    * @throws AgentError `BrokerMarked`, `BrokerRefused`, `BrokerUnavailable`
    */
@@ -47,6 +48,7 @@ export function createBrokerGuard(
   { topology, queues }: GuardedParts,
 ): BrokerGuard {
   const { config, names, store, management, clock, randomBytes, reporters, log, jobs, lifecycle } = context;
+  const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
   const mustStop = new AbortController();
 
   /** Re-checks ownership: two first starts may have raced, or an operator ran `adopt` for another store. */
@@ -63,7 +65,7 @@ export function createBrokerGuard(
     if (config.claimantPassword === undefined) return;
     const claimant = {
       id: config.id,
-      vhost: config.vhost,
+      requestVhost: config.requestVhost,
       password: config.claimantPassword,
       maxConnections: config.claimantLimits['max-connections'] ?? -1,
       maxChannels: config.claimantLimits['max-channels'] ?? -1,
@@ -74,6 +76,8 @@ export function createBrokerGuard(
 
   const ensureOwnedOnce = async (signal: AbortSignal): Promise<void> => {
     await ensureMarker(signal);
+    const { id, requestVhost } = config;
+    await ensureRequestVhost(management, { id, requestVhost, agentUser }, { signal });
     await ensureClaimantAccount(signal);
   };
 

@@ -2,15 +2,15 @@ import type { RandomBytes } from '../util/clock.ts';
 import { contractNames } from '../contract/names.ts';
 import type { Secret } from '../util/secret.ts';
 import { HASHING_ALGORITHM } from './management/management.ts';
-import type { ManagementCallOptions, Management, Permissions, UserLimits } from './management/management.ts';
+import type { ManagementCallOptions, Management, UserLimits } from './management/management.ts';
 import { hashMatches, hashPassword } from './password-hash.ts';
-import { escapePattern } from './patterns.ts';
+import { ensurePermissions, type PermissionCalls, requesterPermissions } from './request-vhost.ts';
 
 /** The claimant as configured. */
 interface ClaimantSettings {
   /** The agent's id. */
   readonly id: string;
-  readonly vhost: string;
+  readonly requestVhost: string;
   readonly password: Secret;
   readonly maxConnections: number;
   readonly maxChannels: number;
@@ -19,18 +19,13 @@ interface ClaimantSettings {
 /** The calls that {@link ensureClaimant} makes. */
 type ClaimantManagement = Pick<
   Management,
-  'getUser' | 'putUser' | 'getPermissions' | 'putPermissions' | 'getUserLimits' | 'putUserLimit'
+  'getUser' | 'putUser' | 'getUserLimits' | 'putUserLimit' | PermissionCalls
 >;
 
 type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
 
-/** The claimant may publish requests, in any version of the contract, and nothing else. */
-export function claimantPermissions(id: string): Permissions {
-  return { configure: '^$', write: `^rpc/${escapePattern(id)}/v[0-9]+$`, read: '^$' };
-}
-
 /**
- * Ensures the claimant: the shared user with which a client sends its first claim. Three reads, and no write where it is as
+ * Ensures the claimant: the shared user with which a client sends its first claim. It makes no write where it is as
  * configured.
  *
  * Its password is public, so only limits and permissions restrict its users; the limits are written before the permissions.
@@ -45,9 +40,8 @@ export async function ensureClaimant(
   options?: ManagementCallOptions,
 ): Promise<ClaimantRepair[]> {
   const name = contractNames(settings.id).claimantUser;
-  const [user, permissions, limits] = await Promise.all([
+  const [user, limits] = await Promise.all([
     management.getUser(name, options),
-    management.getPermissions(settings.vhost, name, options),
     management.getUserLimits(name, options),
   ]);
   const written: ClaimantRepair[] = [];
@@ -72,14 +66,7 @@ export async function ensureClaimant(
     written.push(limit);
   }
 
-  const wanted = claimantPermissions(settings.id);
-  const arePermissionsRight =
-    permissions?.configure === wanted.configure &&
-    permissions.write === wanted.write &&
-    permissions.read === wanted.read;
-  if (!arePermissionsRight) {
-    await management.putPermissions(settings.vhost, name, wanted, options);
-    written.push('permissions');
-  }
+  const expected = { [settings.requestVhost]: requesterPermissions(settings.id) };
+  if (await ensurePermissions(management, name, expected, options)) written.push('permissions');
   return written;
 }

@@ -1,5 +1,5 @@
 import { contractNames } from '../contract/names.ts';
-import { type BindingCreated, EVENT_EXCHANGE } from './amqp/broker-events.ts';
+import type { BindingCreated } from './amqp/broker-events.ts';
 import type { Binding, Management } from './management/management.ts';
 
 /** A binding that routes foreign messages to the agent. */
@@ -17,13 +17,8 @@ export function isForeignBinding(id: string, vhost: string, binding: ForeignBind
   const names = contractNames(id);
   if (binding.vhost !== vhost) return false;
   if (binding.destinationKind === 'exchange') return binding.destination === names.rpcExchange;
-  const queues: readonly string[] = [
-    names.requestQueue,
-    names.unknownMethodsQueue,
-    names.deadQueue,
-    names.brokerEventsQueue,
-  ];
-  const sources: readonly string[] = ['', names.rpcExchange, names.deadExchange, EVENT_EXCHANGE];
+  const queues: readonly string[] = [names.requestQueue, names.unknownMethodsQueue, names.deadQueue];
+  const sources: readonly string[] = ['', names.rpcExchange, names.deadExchange];
   return queues.includes(binding.destination) && !sources.includes(binding.source);
 }
 

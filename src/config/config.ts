@@ -17,6 +17,7 @@ type ConvertedSetting =
   | 'queueBackstopMessages'
   | 'rabbitmqUrl'
   | 'rabbitmqManagementUrl'
+  | 'requestVhost'
   | 'publicAmqpUrl'
   | 'rabbitmqCa'
   | 'storeUrl'
@@ -27,6 +28,10 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly rabbitmqUrl: Secret;
   /** The virtual host of rabbitmqUrl. */
   readonly vhost: string;
+  /** The virtual host of the requests. */
+  readonly requestVhost: string;
+  /** rabbitmqUrl with the virtual host of the requests. */
+  readonly rabbitmqRequestUrl: Secret;
   readonly rabbitmqManagementUrl: Secret;
   readonly publicAmqpUrl: string;
   /** CA certificates in PEM for TLS connections to RabbitMQ; undefined: those of the system. */
@@ -91,6 +96,9 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
   const publicUrl = withVhost(new URL(settings.publicAmqpUrl ?? broker.href));
   publicUrl.username = '';
   publicUrl.password = '';
+  const requestVhost = settings.requestVhost ?? settings.id;
+  const requestUrl = new URL(broker);
+  requestUrl.pathname = `/${encodeURIComponent(requestVhost)}`;
   // Query parameters, such as the path of a certificate, are for the agent's own connection only.
   if (settings.publicAmqpUrl === null) publicUrl.search = '';
   return Object.freeze({
@@ -100,6 +108,8 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     claimantLimits: Object.freeze(settings.claimantLimits),
     rabbitmqUrl: new Secret(broker.href),
     vhost: decodeURIComponent(broker.pathname.slice(1)),
+    requestVhost,
+    rabbitmqRequestUrl: new Secret(requestUrl.href),
     rabbitmqManagementUrl: new Secret(management.href),
     publicAmqpUrl: publicUrl.href,
     rabbitmqCa: settings.rabbitmqCa ?? undefined,

@@ -18,6 +18,17 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
       `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): a client could claim the agent's own queues.`,
     );
   }
+  const requestVhost = settings.requestVhost ?? id;
+  const vhost = settings.rabbitmqUrl == null ? undefined : vhostOf(settings.rabbitmqUrl);
+  for (const [setting, other] of [
+    ['the vhost of rabbitmqUrl', vhost],
+    ['the setting eventVhost', settings.eventVhost],
+  ] as const) {
+    if (requestVhost === undefined || other !== requestVhost) continue;
+    faults.push(
+      `The setting requestVhost (${requestVhost}) must differ from ${setting}: where tenants have queues or exchanges, they could bring messages into the requests.`,
+    );
+  }
   if (warnAtMessages !== undefined && deleteAtMessages !== undefined && warnAtMessages >= deleteAtMessages) {
     faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
   }
@@ -44,4 +55,9 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
     );
   }
   return faults;
+}
+
+function vhostOf(amqpUrl: string): string {
+  const { pathname } = new URL(amqpUrl);
+  return pathname.length > 1 ? decodeURIComponent(pathname.slice(1)) : '/';
 }

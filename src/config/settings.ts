@@ -106,6 +106,14 @@ export const fileSettings = z.strictObject({
         { variable: 'TASKCLUSTER_CLIENT_ID' },
       ),
     ),
+  requestVhost: string
+    .min(1, { error: 'must be the name of a virtual host' })
+    .nullable()
+    .meta(
+      meaning(
+        'The vhost of the requests: their exchanges and queues, and nothing of a tenant. If absent: the `id`. The agent creates it. It must differ from the vhost of `rabbitmqUrl` and from `eventVhost`',
+      ),
+    ),
   eventVhost: string
     .min(1, { error: 'must be the name of a virtual host' })
     .meta(meaning("The vhost of RabbitMQ's event exchange: `event_exchange.vhost` in the broker's configuration")),

@@ -100,7 +100,7 @@ export function createRequestServer(
       return outbox?.connected ?? false;
     },
     async start() {
-      const connection = { url: config.rabbitmqUrl, ca: config.rabbitmqCa, log };
+      const connection = { url: config.rabbitmqRequestUrl, ca: config.rabbitmqCa, log };
       // Lists the nodes now: while they are unknown, no request can be answered.
       await nodes.couldHost({ nodeHash: 0, id: 0, serial: 0 });
       outbox = await openOutbox({ ...connection, connectionName: `${config.id} replies` });

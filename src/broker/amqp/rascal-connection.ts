@@ -7,16 +7,18 @@ import { CLOSE_TIMEOUT_MS, CONNECTION_TIMEOUTS, socketOptionsOf } from './connec
 import { createRascalBroker, shutDownRascalBroker, withoutReconnect } from './rascal-workarounds.ts';
 
 interface RascalConnectionOptions {
-  /** The agent's own account; its path is the vhost, unless `vhost` names another. */
+  /** The agent's own account; its path is not used. */
   readonly amqpUrl: Secret;
-  readonly vhost?: string;
   /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
   /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
 }
 
-/** A connection of rascal. */
+/** What to declare, publish to and consume in each vhost, by the name of the vhost. */
+export type VhostConfigs = Readonly<Record<string, VhostConfig>>;
+
+/** A connection of rascal, or one for each vhost. */
 export interface RascalConnection {
   readonly publish: (
     publication: string,
@@ -31,13 +33,13 @@ export interface RascalConnection {
 }
 
 /**
- * Connects once, without reconnects, and declares `vhostConfig`.
+ * Connects to each vhost once, without reconnects, and declares what its configuration says.
  *
  * @throws the error of rascal, also when the signal aborts; nothing is left open
  */
 export async function connectRascal(
   options: RascalConnectionOptions,
-  vhostConfig: VhostConfig,
+  vhosts: VhostConfigs,
   signal?: AbortSignal,
 ): Promise<RascalConnection> {
   signal?.throwIfAborted();
@@ -45,7 +47,7 @@ export async function connectRascal(
   const sockets = new AbortController();
   const cut = (): void => sockets.abort();
   signal?.addEventListener('abort', cut, { once: true });
-  const config = withoutReconnect(brokerConfigOf(options, vhostConfig, sockets.signal));
+  const config = withoutReconnect(brokerConfigOf(options, vhosts, sockets.signal));
   const broker = await createRascalBroker(config, cut, CLOSE_TIMEOUT_MS).finally(() =>
     signal?.removeEventListener('abort', cut),
   );
@@ -61,34 +63,24 @@ export async function connectRascal(
   };
 }
 
-/** The vhost in an AMQP URL. */
-export function vhostOf(amqpUrl: Secret): string {
-  const { pathname } = new URL(amqpUrl.reveal());
-  return pathname.length > 1 ? decodeURIComponent(pathname.slice(1)) : '/';
-}
-
-function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
+function brokerConfigOf(options: RascalConnectionOptions, vhosts: VhostConfigs, signal: AbortSignal): BrokerConfig {
   const { amqpUrl } = options;
   const url = new URL(amqpUrl.reveal());
-  const vhost = options.vhost ?? vhostOf(amqpUrl);
   const isSecure = url.protocol === 'amqps:';
-  return {
-    vhosts: {
-      [vhost]: {
-        connection: {
-          protocol: isSecure ? 'amqps' : 'amqp',
-          hostname: url.hostname.replace(/^\[|\]$/g, ''),
-          port: url.port || (isSecure ? '5671' : '5672'),
-          user: decodeURIComponent(url.username),
-          password: decodeURIComponent(url.password),
-          // rascal puts it into a URL without encoding it.
-          vhost: encodeURIComponent(vhost),
-          options: { heartbeat: CONNECTION_TIMEOUTS.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
-          socketOptions: socketOptionsOf(options, signal),
-        },
-        publicationChannelPools: { regularPool: { min: 0 }, confirmPool: { min: 0 } },
-        ...vhostConfig,
-      },
-    },
+  const connection = {
+    protocol: isSecure ? 'amqps' : 'amqp',
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port || (isSecure ? '5671' : '5672'),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    options: { heartbeat: CONNECTION_TIMEOUTS.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
+    socketOptions: socketOptionsOf(options, signal),
   };
+  const publicationChannelPools = { regularPool: { min: 0 }, confirmPool: { min: 0 } };
+  const configs = Object.entries(vhosts).map(([vhost, config]) => [
+    vhost,
+    // rascal puts the vhost into a URL without encoding it.
+    { connection: { ...connection, vhost: encodeURIComponent(vhost) }, publicationChannelPools, ...config },
+  ]);
+  return { vhosts: Object.fromEntries(configs) };
 }

@@ -6,7 +6,6 @@ import { createEventPublisher } from './event-publisher.ts';
 import type { PublishEvent } from './event-publisher.ts';
 import { ensureLimitPolicies } from '../policies.ts';
 import type { Management } from '../management/management.ts';
-import { vhostOf } from './rascal-connection.ts';
 import { openTopologySession } from './topology-session.ts';
 import type { TopologySession, TopologySessionOptions } from './topology-session.ts';
 
@@ -54,9 +53,9 @@ const FIRST_RECONNECT_DELAY_MS = 250;
 
 /** Creates the connection; {@link TopologyConnection.start} opens it. */
 export function createTopologyConnection(options: TopologyConnectionOptions): TopologyConnection {
-  const vhost = vhostOf(options.amqpUrl);
+  const { requestVhost } = options;
   const open = async (until: AbortSignal | undefined): Promise<TopologySession> => {
-    await ensureLimitPolicies(options.management, vhost, options, until === undefined ? {} : { signal: until });
+    await ensureLimitPolicies(options.management, requestVhost, options, until === undefined ? {} : { signal: until });
     until?.throwIfAborted();
     return await openTopologySession(options, until);
   };

@@ -1,14 +1,17 @@
-import type { PublicationConfig, VhostConfig } from 'rascal';
+import type { PublicationConfig } from 'rascal';
 import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { PublicationHandle } from './event-publisher.ts';
-import { connectRascal, type RascalConnection } from './rascal-connection.ts';
-import { topologyOf } from './topology.ts';
+import { connectRascal, type RascalConnection, type VhostConfigs } from './rascal-connection.ts';
+import { eventsTopology, requestTopology } from './topology.ts';
 
 export interface TopologySessionOptions {
-  /** The agent's own account; its path is the vhost. */
+  /** The agent's own account. */
   readonly amqpUrl: Secret;
+  /** The vhost of the tenants. */
+  readonly vhost: string;
+  readonly requestVhost: string;
   readonly id: string;
   /** The methods that the agent serves. */
   readonly methods: readonly string[];
@@ -38,9 +41,9 @@ export async function openTopologySession(
   options: TopologySessionOptions,
   signal?: AbortSignal,
 ): Promise<TopologySession> {
-  const { amqpUrl, id, methods, ca } = options;
+  const { amqpUrl, id, ca } = options;
   const connectionName = `${id} topology and events`;
-  const connection = await connectRascal({ amqpUrl, connectionName, ca }, vhostConfigOf(id, methods), signal).catch(
+  const connection = await connectRascal({ amqpUrl, connectionName, ca }, vhostConfigsOf(options), signal).catch(
     (error: unknown) => {
       throw describe(asError(error).message);
     },
@@ -48,17 +51,16 @@ export async function openTopologySession(
   return sessionOf(connection);
 }
 
-function vhostConfigOf(id: string, methods: readonly string[]): VhostConfig {
+function vhostConfigsOf({ id, vhost, requestVhost, methods }: TopologySessionOptions): VhostConfigs {
+  const publication = {
+    exchange: contractNames(id).eventsExchange,
+    confirm: true,
+    // An event without a subscriber is no error.
+    options: { persistent: true, mandatory: false },
+  };
   return {
-    ...topologyOf(id, methods),
-    publications: {
-      [EVENTS]: {
-        exchange: contractNames(id).eventsExchange,
-        confirm: true,
-        // An event without a subscriber is no error.
-        options: { persistent: true, mandatory: false },
-      },
-    },
+    [requestVhost]: { ...requestTopology(id, methods) },
+    [vhost]: { ...eventsTopology(id), publications: { [EVENTS]: publication } },
   };
 }
 

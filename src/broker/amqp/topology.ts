@@ -9,21 +9,16 @@ export interface Topology {
 }
 
 /**
- * What the agent declares for itself on every connection; the queue of broker events is declared on its own (see
- * broker-events-session.ts). Queues have their type as the only argument: their limits are policies (see policies.ts),
- * which must exist first.
+ * What the agent declares in the vhost of the requests. Queues have their type as the only argument: their limits are
+ * policies (see policies.ts), which must exist first.
  *
  * @param methods the methods that the agent serves, each a routing key of the rpc exchange. Any other key is routed to the
  *   alternate exchange.
  */
-export function topologyOf(id: string, methods: readonly string[]): Topology {
+export function requestTopology(id: string, methods: readonly string[]): Topology {
   const names = contractNames(id);
   return {
-    exchanges: [
-      exchange(names.rpcExchange, 'direct'),
-      exchange(names.deadExchange, 'fanout'),
-      exchange(names.eventsExchange, 'topic'),
-    ],
+    exchanges: [exchange(names.rpcExchange, 'direct'), exchange(names.deadExchange, 'fanout')],
     queues: [quorumQueue(names.requestQueue), quorumQueue(names.deadQueue), quorumQueue(names.unknownMethodsQueue)],
     bindings: {
       dead: queueBinding(names.deadExchange, names.deadQueue),
@@ -33,6 +28,14 @@ export function topologyOf(id: string, methods: readonly string[]): Topology {
       ),
     },
   };
+}
+
+/**
+ * What the agent declares in the vhost of the tenants: the exchange of its events, which they may read. The queue of
+ * broker events is declared on its own (see broker-events-session.ts).
+ */
+export function eventsTopology(id: string): Topology {
+  return { exchanges: [exchange(contractNames(id).eventsExchange, 'topic')], queues: [], bindings: {} };
 }
 
 function exchange(name: string, type: 'direct' | 'fanout' | 'topic'): ExchangeConfig {

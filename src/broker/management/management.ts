@@ -61,6 +61,9 @@ export interface Management {
   getUser(name: string, options?: ManagementCallOptions): Promise<BrokerUser | undefined>;
   deleteUser(name: string, options?: ManagementCallOptions): Promise<boolean>;
   listUsers(options?: ManagementCallOptions): Promise<BrokerUser[]>;
+  hasVhost(vhost: string, options?: ManagementCallOptions): Promise<boolean>;
+  putVhost(vhost: string, description: string, options?: ManagementCallOptions): Promise<PutOutcome>;
+  deleteVhost(vhost: string, options?: ManagementCallOptions): Promise<boolean>;
   putPermissions(
     vhost: string,
     user: string,
@@ -234,6 +237,9 @@ export function createManagement(settings: ManagementOptions): Management {
     getUser: (name, options) => find(userSchema, ['users', name], options),
     deleteUser: (name, options) => remove(['users', name], options),
     listUsers: (options) => list(userSchema, ['users'], options),
+    hasVhost: async (vhost, options) => (await find(nameSchema, ['vhosts', vhost], options)) !== undefined,
+    putVhost: (vhost, description, options) => put(['vhosts', vhost], { description }, options),
+    deleteVhost: (vhost, options) => remove(['vhosts', vhost], options),
     putPermissions: (vhost, user, permissions, options) => put(['permissions', vhost, user], permissions, options),
     getPermissions: (vhost, user, options) => find(permissionsSchema, ['permissions', vhost, user], options),
     async putUserLimit(user, limit, value, options) {
