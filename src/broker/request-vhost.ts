@@ -48,11 +48,7 @@ export async function ensureRequestVhost(
   }
   const expected = agentRequestPermissions(id);
   const seen = await management.getPermissions(requestVhost, agentUser, options);
-  if (
-    seen?.configure !== expected.configure ||
-    seen.write !== expected.write ||
-    seen.read !== expected.read
-  ) {
+  if (seen?.configure !== expected.configure || seen.write !== expected.write || seen.read !== expected.read) {
     await management.putPermissions(requestVhost, agentUser, expected, options);
     written.push('permissions');
   }
