@@ -6,12 +6,16 @@ import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
 import { decideRetry, type FailedAttempt } from './decide-retry.ts';
 import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
 import { Lease } from './lease.ts';
-import type { RpcInput } from './rpc.ts';
+import { DEFAULT_ID, type RpcInput } from './rpc.ts';
+import { requestUrl, vhostIn } from './request-url.ts';
 import { systemTime, type Time } from './time.ts';
 
 /** Which agent to call, over which broker, with which credentials. */
 export interface ClientOptions {
-  /** The AMQP URL for requests. It holds the name and password of the agent's claimant, or of a claimed account. */
+  /**
+   * The AMQP URL for requests. It holds the name and password of the agent's claimant, or of a claimed account. Its path is
+   * the vhost of the requests, and may be left out where that is named as the agent's id.
+   */
   readonly url?: string;
   /**
    * In place of `url`: an open connection of amqplib, or a function that returns one when it is needed. The client never
@@ -22,6 +26,8 @@ export interface ClientOptions {
   readonly credentials?: ClientCredentials | (() => ClientCredentials | Promise<ClientCredentials>);
   /** The agent's id; `pulse-agent` when absent. */
   readonly id?: string;
+  /** The vhost of the requests; the path of `url` when absent, or the `id`. */
+  readonly requestVhost?: string;
   /** The audience that the agent expects in signatures; `pulse-agent` when absent. */
   readonly audience?: string;
   /** How long a call may take with all retries, in ms; 30 s when absent. */
@@ -209,11 +215,18 @@ export class PulseAgentClient {
 
   #connectionTo(source: ConnectionSource): RpcConnection {
     const { id, audience } = this.#options;
-    return new RpcConnection(source, {
+    return new RpcConnection(typeof source === 'string' ? this.#requestUrl(source) : source, {
       ...(id === undefined ? {} : { id }),
       ...(audience === undefined ? {} : { audience }),
       nowMs: () => this.#time.nowMs(),
     });
+  }
+
+  /** An AMQP URL with the vhost of the requests. One that cannot be parsed fails when the client connects. */
+  #requestUrl(source: string): string {
+    const { url = '', requestVhost, id = DEFAULT_ID } = this.#options;
+    if (!URL.canParse(source)) return source;
+    return requestUrl(source, requestVhost ?? (URL.canParse(url) ? vhostIn(url) : undefined) ?? id);
   }
 
   /** One claim over a connection with the credentials of the claimed account. */

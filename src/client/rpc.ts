@@ -67,7 +67,7 @@ interface ComposedRequest {
 }
 
 const DEFAULT_TIMEOUT_MS = 15_000;
-const DEFAULT_ID = 'pulse-agent';
+export const DEFAULT_ID = 'pulse-agent';
 
 /**
  * Opens a channel for requests on an open connection. Replies arrive by direct reply-to, which needs no queue and no

@@ -64,6 +64,21 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
       report('putPermissions', user);
       return isNew ? 'created' : 'updated';
     },
+    async deletePermissions(_vhost, user, options) {
+      options?.beforeSend?.();
+      tell('deletePermissions', user);
+      return await Promise.resolve(true);
+    },
+    async deleteTopicPermissions(_vhost, user, options) {
+      options?.beforeSend?.();
+      tell('deleteTopicPermissions', user);
+      return await Promise.resolve(true);
+    },
+    putVhost: async (vhost) => {
+      tell('putVhost', vhost);
+      return await Promise.resolve('updated');
+    },
+    deleteVhost: async (vhost) => await Promise.resolve(remove('deleteVhost', 'vhost', vhost)),
     async putUserLimit(user, _limit, _value, options) {
       options?.beforeSend?.();
       await Promise.resolve();
@@ -118,7 +133,10 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
         ({ source, destination }) => !deleted.has(`binding ${source} → ${destination}`),
       ),
     getQueueOwner: (...call) => real.getQueueOwner(...call),
+    hasVhost: (...call) => real.hasVhost(...call),
     getPermissions: (...call) => real.getPermissions(...call),
+    listTopicPermissions: (...call) => real.listTopicPermissions(...call),
+    listUserTopicPermissions: (...call) => real.listUserTopicPermissions(...call),
     getUserLimits: (...call) => real.getUserLimits(...call),
     visitPermissions: (...call) => real.visitPermissions(...call),
     listUserPermissions: (...call) => real.listUserPermissions(...call),

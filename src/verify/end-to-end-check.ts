@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts';
 import type { Claim } from '../contract/methods.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
+import { requestUrl } from '../client/request-url.ts';
 import type { Clock } from '../util/clock.ts';
 import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from './forbidden-operations.ts';
 import { failed, ok, type Step, type StepResult } from './step.ts';
@@ -61,6 +62,8 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   let claimantRpc: Rpc | undefined;
   let claim: Claim | undefined;
   let claimedConnection: ChannelModel | undefined;
+  /** In the vhost of the requests, with the credentials of the namespace. */
+  let requestConnection: ChannelModel | undefined;
   let mayBeClaimed = false;
 
   const steps: Step[] = [
@@ -69,7 +72,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
     { name: 'connect', about: 'connection with the credentials', needs: ['claim'], run: connectAsClaimed },
     { name: 'publish', about: 'publish and consume', needs: ['connect'], run: publish },
     { name: 'refused', about: 'access outside of the namespace', needs: ['connect'], run: checkRefusals },
-    { name: 're-claim', about: 'another claim, over the same connection', needs: ['connect'], run: reclaim },
+    { name: 're-claim', about: 'another claim, with the credentials of the namespace', needs: ['connect'], run: reclaim },
     ...(options.overgrown
       ? [{ name: 'overgrown', about: 'deletion of an overgrown queue', needs: ['publish'], run: overgrow, patienceMs }]
       : []),
@@ -106,6 +109,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   async function connectAsClaimed(): Promise<StepResult> {
     const { connectionString } = assertDefined(claim);
     claimedConnection = await connect(connectionString);
+    requestConnection = await connect(requestUrl(connectionString, config.requestVhost));
     return ok(`the credentials open a connection to ${new URL(connectionString).host}`);
   }
 
@@ -116,7 +120,10 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
 
   async function checkRefusals(): Promise<StepResult> {
     const target = { id: config.id, namespace, ownQueue: queue };
-    const allowed = await tryForbiddenOperations(assertDefined(claimedConnection), target);
+    const allowed = await tryForbiddenOperations(
+      { tenants: assertDefined(claimedConnection), requests: assertDefined(requestConnection) },
+      target,
+    );
     if (allowed.length === 0) return ok(`refused: ${FORBIDDEN_OPERATIONS.map(({ what }) => what).join(', ')}`);
     return failed(
       `allowed: ${allowed.join(', ')}`,
@@ -125,7 +132,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function reclaim(signal: AbortSignal): Promise<StepResult> {
-    const rpc = await options.openRpc(assertDefined(claimedConnection));
+    const rpc = await options.openRpc(assertDefined(requestConnection));
     const before = assertDefined(claim);
     claim = await rpc.request('claim-namespace', claimBody(), signal);
     return checkReclaim(before, claim);

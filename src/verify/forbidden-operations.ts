@@ -14,6 +14,8 @@ export interface ForbiddenTarget {
 /** An operation that RabbitMQ must refuse to a claimed account. */
 interface ForbiddenOperation {
   readonly what: string;
+  /** In which vhost it is tried. */
+  readonly where: 'tenants' | 'requests';
   /** Rejects, or closes the channel with an error, if RabbitMQ refuses it. */
   readonly attempt: (channel: Channel, target: ForbiddenTarget) => Promise<unknown>;
 }
@@ -25,10 +27,12 @@ const neighbour = ({ namespace }: ForbiddenTarget): string => `${namespace}-neig
 export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
   {
     what: "another namespace's queue",
+    where: 'tenants',
     attempt: (channel, target) => channel.assertQueue(`queue/${neighbour(target)}/verify`, { exclusive: true }),
   },
   {
     what: "another namespace's exchange",
+    where: 'tenants',
     attempt: async (channel, target) => {
       const name = `exchange/${neighbour(target)}/verify`;
       await channel.assertExchange(name, 'topic', { durable: false, autoDelete: true });
@@ -37,21 +41,47 @@ export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
   },
   {
     what: 'reading requests',
+    where: 'requests',
     attempt: (channel, { id }) => channel.get(contractNames(id).requestQueue, { noAck: false }),
   },
   {
     what: 'copying requests',
+    where: 'requests',
+    attempt: async (channel, { id }) => {
+      const { unknownMethodsQueue, rpcExchange } = contractNames(id);
+      await channel.bindQueue(unknownMethodsQueue, rpcExchange, 'verify');
+      await channel.unbindQueue(unknownMethodsQueue, rpcExchange, 'verify');
+    },
+  },
+  {
+    what: 'a queue beside the requests',
+    where: 'requests',
+    attempt: (channel, { namespace }) => channel.assertQueue(`queue/${namespace}/verify`, { exclusive: true }),
+  },
+  {
+    what: 'a binding into the requests',
+    where: 'requests',
+    attempt: async (channel, { id }) => {
+      await channel.bindExchange(contractNames(id).rpcExchange, 'amq.topic', 'verify');
+      await channel.unbindExchange(contractNames(id).rpcExchange, 'amq.topic', 'verify');
+    },
+  },
+  {
+    what: 'requests from the vhost of the tenants',
+    where: 'tenants',
     attempt: async (channel, { id, ownQueue }) => {
-      await channel.bindQueue(ownQueue, contractNames(id).rpcExchange, 'ping');
-      await channel.unbindQueue(ownQueue, contractNames(id).rpcExchange, 'ping');
+      const arguments_ = { 'x-dead-letter-exchange': contractNames(id).rpcExchange };
+      await channel.assertQueue(`${ownQueue}-dead-lettering`, { exclusive: true, arguments: arguments_ });
     },
   },
   {
     what: 'reading dead letters',
+    where: 'requests',
     attempt: (channel, { id }) => channel.get(contractNames(id).deadQueue, { noAck: false }),
   },
   {
     what: 'publishing agent events',
+    where: 'tenants',
     attempt: async (channel, { id }) => {
       channel.publish(contractNames(id).eventsExchange, 'verify', Buffer.from(''));
       // A publish has no reply: if the next call is answered, the broker did not refuse it.
@@ -61,10 +91,13 @@ export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
 ];
 
 /** Tries each operation on a channel of its own and resolves with those that were allowed. */
-export async function tryForbiddenOperations(connection: ChannelModel, target: ForbiddenTarget): Promise<string[]> {
+export async function tryForbiddenOperations(
+  connections: { readonly tenants: ChannelModel; readonly requests: ChannelModel },
+  target: ForbiddenTarget,
+): Promise<string[]> {
   const allowed: string[] = [];
-  for (const { what, attempt } of FORBIDDEN_OPERATIONS) {
-    const channel = await connection.createChannel();
+  for (const { what, where, attempt } of FORBIDDEN_OPERATIONS) {
+    const channel = await connections[where].createChannel();
     // A refusal closes the channel with an error event.
     const refused = new Promise<never>((_resolve, reject) => {
       channel.on('error', reject);

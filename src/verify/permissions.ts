@@ -8,26 +8,17 @@ export interface RequiredPermission {
   readonly name: string;
 }
 
-/** RabbitMQ's name of the default exchange in permissions. Write access to it allows to publish into every queue. */
-const DEFAULT_EXCHANGE = 'amq.default';
-
 /**
- * The permissions that the agent's account needs in the agent's vhost. It needs configure on the queues and exchanges of
- * namespaces to delete them, and read on exchanges to remove foreign bindings.
+ * The permissions that the agent's account needs in the vhost of the tenants: configure on the queues and exchanges of
+ * namespaces to delete them, and all on the exchange of its events. In the vhost of the requests it grants its own.
  */
 export function agentPermissions(id: string, namespacePrefix: string): RequiredPermission[] {
-  const names = contractNames(id);
-  const exchanges = [names.rpcExchange, names.deadExchange, names.eventsExchange];
-  const queues = [names.requestQueue, names.deadQueue, names.unknownMethodsQueue];
-  const all = [...exchanges, ...queues];
-  const ofNamespaces = [`queue/${namespacePrefix}a/b`, `exchange/${namespacePrefix}a/b`];
+  const { eventsExchange } = contractNames(id);
   return [
-    ...[...all, ...ofNamespaces].map((name): RequiredPermission => ({ permission: 'configure', name })),
-    ...[DEFAULT_EXCHANGE, ...all].map((name): RequiredPermission => ({ permission: 'write', name })),
-    // Operators read the dead letters, the agent does not.
-    ...[...all.filter((name) => name !== names.deadQueue), `exchange/${namespacePrefix}a/b`].map(
-      (name): RequiredPermission => ({ permission: 'read', name }),
-    ),
+    { permission: 'configure', name: eventsExchange },
+    { permission: 'configure', name: `queue/${namespacePrefix}a/b` },
+    { permission: 'configure', name: `exchange/${namespacePrefix}a/b` },
+    { permission: 'write', name: eventsExchange },
   ];
 }
 

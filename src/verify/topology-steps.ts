@@ -1,4 +1,4 @@
-import { claimantPermissions } from '../broker/claimant.ts';
+import { requesterPermissions } from '../broker/request-vhost.ts';
 import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
 import type { BrokerUser, Management, UserLimits, VhostPermissions } from '../broker/management/management.ts';
 import { markedStore, markerName } from '../broker/marker.ts';
@@ -16,7 +16,7 @@ const START_AN_AGENT = 'Start an agent: it creates what is missing at each start
 
 /** Checks that everything an agent declares on the broker is there and unchanged. */
 export function topologySteps({ config, management }: TopologyStepsOptions): Step[] {
-  const { id, vhost, eventVhost } = config;
+  const { id, vhost, requestVhost, eventVhost } = config;
   return [
     {
       name: 'policies',
@@ -24,7 +24,7 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       needs: ['management-api'],
       async run(signal) {
         const differing = [
-          ...differingPolicies(await management.listPolicies(vhost, { signal }), limitPolicies(config)),
+          ...differingPolicies(await management.listPolicies(requestVhost, { signal }), limitPolicies(config)),
           ...differingPolicies(await management.listPolicies(eventVhost, { signal }), brokerEventsPolicies(id)),
         ];
         if (differing.length === 0) return ok('all policies are as declared');
@@ -37,13 +37,22 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       needs: ['management-api'],
       async run(signal) {
         const names = contractNames(id);
-        const [exchanges, queues, bindings] = await Promise.all([
+        if (!(await management.hasVhost(requestVhost, { signal }))) {
+          return failed(`there is no vhost ${requestVhost}`, START_AN_AGENT);
+        }
+        const [tenantExchanges, exchanges, queues, bindings] = await Promise.all([
           management.listExchanges(vhost, { signal }),
-          management.listQueues(vhost, { signal }),
-          management.listBindings(vhost, { signal }),
+          management.listExchanges(requestVhost, { signal }),
+          management.listQueues(requestVhost, { signal }),
+          management.listBindings(requestVhost, { signal }),
         ]);
+        const { eventsExchange } = names;
         return checkTopology(id, {
-          names: new Set([...exchanges, ...queues].map(({ name }) => name)),
+          names: new Set(
+            [...tenantExchanges.filter(({ name }) => name === eventsExchange), ...exchanges, ...queues].map(
+              ({ name }) => name,
+            ),
+          ),
           methods: new Set(
             bindings
               .filter(({ source, destination }) => source === names.rpcExchange && destination === names.requestQueue)
@@ -114,15 +123,15 @@ export interface ClaimantFacts {
 
 export function checkClaimant(
   { user, permissions, limits }: ClaimantFacts,
-  config: Pick<Config, 'id' | 'vhost' | 'claimantLimits'>,
+  config: Pick<Config, 'id' | 'requestVhost' | 'claimantLimits'>,
 ): StepResult {
   const name = contractNames(config.id).claimantUser;
   if (user === undefined) return failed(`there is no user ${name}`, START_AN_AGENT);
-  const wanted = claimantPermissions(config.id);
+  const wanted = requesterPermissions(config.id);
   const faults: string[] = [];
   if (user.tags.length > 0) faults.push(`the tags ${user.tags.join(', ')}`);
   for (const { vhost, ...held } of permissions) {
-    if (vhost !== config.vhost) faults.push(`permissions in the vhost ${vhost}`);
+    if (vhost !== config.requestVhost) faults.push(`permissions in the vhost ${vhost}`);
     else {
       for (const permission of ['configure', 'write', 'read'] as const) {
         if (held[permission] !== wanted[permission]) faults.push(`${permission} on "${held[permission]}"`);
@@ -136,7 +145,7 @@ export function checkClaimant(
     );
   }
   if (permissions.length === 0)
-    return failed(`${name} has no permissions in the vhost ${config.vhost}`, START_AN_AGENT);
+    return failed(`${name} has no permissions in the vhost ${config.requestVhost}`, START_AN_AGENT);
   const unlimited = (['max-connections', 'max-channels'] as const).filter(
     (limit) => (limits[limit] ?? -1) !== (config.claimantLimits[limit] ?? -1),
   );

@@ -1,6 +1,7 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { openManagement } from '../broker/management/open-management.ts';
 import type { Management } from '../broker/management/management.ts';
+import { requestUrl } from '../client/request-url.ts';
 import { connectTo } from '../client/rpc-connection.ts';
 import { openRpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
@@ -106,9 +107,9 @@ export function createVerification(config: Config, options: VerificationOptions)
 }
 
 /** The AMQP URL of the claimant; undefined without its password. */
-function claimantUrl({ publicAmqpUrl, claimantPassword, id }: Config): string | undefined {
+function claimantUrl({ publicAmqpUrl, requestVhost, claimantPassword, id }: Config): string | undefined {
   if (claimantPassword === undefined) return undefined;
-  const url = new URL(publicAmqpUrl);
+  const url = new URL(requestUrl(publicAmqpUrl, requestVhost));
   url.username = contractNames(id).claimantUser;
   url.password = encodeURIComponent(claimantPassword.reveal());
   return url.href;

@@ -89,6 +89,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
   });
   const settings: Partial<FileSettings> = {
     id: unique('agent'),
+    requestVhost: vhost.requestVhost,
     audience: 'agent.test',
     usernamePrefix: unique('user'),
     logLevel: 'trace',
@@ -111,7 +112,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
   };
   const config = loadConfig(environment);
   const names = contractNames(config.id);
-  const claimant = new URL(vhost.amqpUrl);
+  const claimant = new URL(vhost.requestUrl);
   claimant.username = names.claimantUser;
   claimant.password = claimantPassword;
 
@@ -164,7 +165,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
       return client;
     },
     requester: async (url = claimant.href) => await openRequester(await openConnection(url), config),
-    deadLetters: async () => await openDeadLetters(await openConnection(vhost.amqpUrl), names.deadQueue),
+    deadLetters: async () => await openDeadLetters(await openConnection(vhost.requestUrl), names.deadQueue),
     remove,
   };
 }

@@ -40,6 +40,8 @@ export async function openBrokerFixture(): Promise<BrokerFixture> {
     async open(settings = {}) {
       const broker = createTopologyConnection({
         amqpUrl: new Secret(vhost.amqpUrl),
+        vhost: vhost.vhost,
+        requestVhost: vhost.requestVhost,
         id,
         methods: ['ping', 'claim-namespace'],
         maxSkewSeconds: 300,

@@ -57,11 +57,15 @@ export interface TestVhost {
   readonly user: string;
   readonly password: string;
   readonly amqpUrl: string;
+  /** Another vhost, for requests to an agent. */
+  readonly requestVhost: string;
+  /** The AMQP URL of that vhost, with the credentials of the broker's own administrator. */
+  readonly requestUrl: string;
   /** Includes the user's credentials. */
   readonly managementUrl: string;
 }
 
-/** Creates a vhost and its administrator; both are removed after the test, or after the run. */
+/** Creates a vhost, one for requests, and their administrator; all are removed after the test, or after the run. */
 export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   const at = broker ?? (await sharedBroker());
   const vhost = unique('vhost');
@@ -71,12 +75,16 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   await manage(at, 'PUT', `/vhosts/${path}`);
   await manage(at, 'PUT', `/users/${user}`, { password, tags: 'administrator' });
   const everything = { configure: '.*', write: '.*', read: '.*' };
-  for (const name of [user, at.user]) await manage(at, 'PUT', `/permissions/${path}/${name}`, everything);
+  const requestVhost = `${vhost}-requests`;
+  await manage(at, 'PUT', `/vhosts/${requestVhost}`);
+  for (const name of [user, at.user]) {
+    for (const where of [path, requestVhost]) await manage(at, 'PUT', `/permissions/${where}/${name}`, everything);
+  }
   // The default vhost has the event exchange.
   await manage(at, 'PUT', `/permissions/%2F/${user}`, everything);
   addCleanup(async () => {
     if (!at.running()) return;
-    await manage(at, 'DELETE', `/vhosts/${path}`);
+    for (const name of [path, requestVhost]) await manage(at, 'DELETE', `/vhosts/${name}`, undefined, [404]);
     await manage(at, 'DELETE', `/users/${user}`);
   });
   return {
@@ -84,6 +92,8 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
     user,
     password,
     amqpUrl: `amqp://${user}:${password}@127.0.0.1:${at.amqpPort}/${path}`,
+    requestVhost,
+    requestUrl: Object.assign(new URL(at.amqpUrl), { pathname: `/${requestVhost}` }).href,
     managementUrl: `http://${user}:${password}@127.0.0.1:${at.managementPort}`,
   };
 }

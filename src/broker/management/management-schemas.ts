@@ -55,9 +55,17 @@ export const userLimitsSchema = z
   .transform(([first]): UserLimits => first?.value ?? {});
 
 /** The permissions of a user in a virtual host, in a listing. */
-export type ListedPermissions = Permissions & { readonly user: string };
+export type ListedPermissions = Permissions & { readonly user: string; readonly vhost: string };
 
-export const listedPermissionsSchema = permissionsSchema.extend({ user: z.string() });
+export const listedPermissionsSchema = permissionsSchema.extend({ user: z.string(), vhost: z.string() });
+
+/** A user has permissions by topic in this virtual host. */
+export interface ListedTopicPermissions {
+  readonly user: string;
+  readonly vhost: string;
+}
+
+export const topicPermissionsSchema = z.object({ user: z.string(), vhost: z.string() });
 
 /** The permissions of one user in a virtual host. */
 export type VhostPermissions = Permissions & { readonly vhost: string };

@@ -17,6 +17,7 @@ import {
   policySchema,
   queueSchema,
   queueOwnerSchema,
+  topicPermissionsSchema,
   userSchema,
   userLimitsSchema,
   vhostPermissionsSchema,
@@ -30,6 +31,7 @@ import type {
   ListedExchange,
   ListedPermissions,
   ListedQueue,
+  ListedTopicPermissions,
   ListedUserLimits,
   NamedPolicy,
   NodeAlarm,
@@ -76,12 +78,14 @@ export interface Management {
   getUserLimits(user: string, options?: ManagementCallOptions): Promise<UserLimits>;
   /** Closes every connection of the user, with `reason`; the user need not exist. */
   closeUserConnections(user: string, reason: string, options?: ManagementCallOptions): Promise<void>;
-  /** Visits the permissions of all users in the virtual host as they arrive; rejects with what `visit` throws. */
-  visitPermissions(
-    vhost: string,
-    visit: (listed: ListedPermissions) => void,
-    options?: ManagementCallOptions,
-  ): Promise<void>;
+  deletePermissions(vhost: string, user: string, options?: ManagementCallOptions): Promise<boolean>;
+  /** Visits the permissions of all users in every virtual host as they arrive; rejects with what `visit` throws. */
+  visitPermissions(visit: (listed: ListedPermissions) => void, options?: ManagementCallOptions): Promise<void>;
+  /** Which users have permissions by topic in which virtual host. */
+  listTopicPermissions(options?: ManagementCallOptions): Promise<ListedTopicPermissions[]>;
+  /** The virtual hosts in which the user has permissions by topic; empty when there is no such user. */
+  listUserTopicPermissions(user: string, options?: ManagementCallOptions): Promise<string[]>;
+  deleteTopicPermissions(vhost: string, user: string, options?: ManagementCallOptions): Promise<boolean>;
   /** The permissions of the user in every virtual host; empty when there is no such user. */
   listUserPermissions(user: string, options?: ManagementCallOptions): Promise<VhostPermissions[]>;
   /** Visits the limits of all users that have any as they arrive; rejects with what `visit` throws. */
@@ -251,8 +255,14 @@ export function createManagement(settings: ManagementOptions): Management {
       const headers = { 'X-Reason': reason };
       await transport.send({ method: 'DELETE', path: ['connections', 'username', user], headers }, options);
     },
-    visitPermissions: (vhost, visit, options) =>
-      visitAll(listedPermissionsSchema, ['vhosts', vhost, 'permissions'], visit, options),
+    deletePermissions: (vhost, user, options) => remove(['permissions', vhost, user], options),
+    visitPermissions: (visit, options) => visitAll(listedPermissionsSchema, ['permissions'], visit, options),
+    listTopicPermissions: (options) => list(topicPermissionsSchema, ['topic-permissions'], options),
+    listUserTopicPermissions: async (user, options) =>
+      ((await find(z.array(topicPermissionsSchema), ['users', user, 'topic-permissions'], options)) ?? []).map(
+        ({ vhost }) => vhost,
+      ),
+    deleteTopicPermissions: (vhost, user, options) => remove(['topic-permissions', vhost, user], options),
     listUserPermissions: async (user, options) =>
       (await find(z.array(vhostPermissionsSchema), ['users', user, 'permissions'], options)) ?? [],
     visitUserLimits: (visit, options) => visitAll(listedUserLimitsSchema, ['user-limits'], visit, options),

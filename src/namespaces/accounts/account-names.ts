@@ -1,5 +1,7 @@
 import { NAMESPACE_PATTERN } from '../../contract/names.ts';
-import type { Permissions } from '../../broker/management/management.ts';
+import { requesterPermissions } from '../../broker/request-vhost.ts';
+import type { Config } from '../../config/config.ts';
+import type { PermissionsByVhost } from './account-state.ts';
 import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
 
 /** Raised when {@link permissionsOf} changes: accounts with an older version get their permissions again. */
@@ -17,15 +19,19 @@ export function accountNames(usernamePrefix: string, namespace: string): SlotPai
 }
 
 /**
- * What the accounts of a namespace may do. All patterns are anchored, because RabbitMQ matches anywhere in a name
- * otherwise. Neither a namespace nor an agent's id contains a character with a meaning in regular expressions. Accounts
- * may write requests, so that a re-claim can use an open connection, and read every `exchange/…`, as Pulse promises.
+ * What the accounts of a namespace may do: in the vhost of the tenants use their own queues and exchanges, and read every
+ * exchange that is named `exchange/…`, as every user of a Pulse may; in the vhost of the requests send requests and nothing
+ * else. All patterns are anchored, because RabbitMQ matches them anywhere in a name. A namespace holds no character with a
+ * meaning in a regular expression.
  */
-export function permissionsOf(agentId: string, namespace: string): Permissions {
+export function permissionsOf(
+  { id, vhost, requestVhost }: Pick<Config, 'id' | 'vhost' | 'requestVhost'>,
+  namespace: string,
+): PermissionsByVhost {
+  const own = `^(queue|exchange)/${namespace}/.*$`;
   return {
-    configure: `^(queue|exchange)/${namespace}/.*$`,
-    write: `^((queue|exchange)/${namespace}/.*|rpc/${agentId}/v[0-9]+)$`,
-    read: `^(queue/${namespace}|exchange)/.*$`,
+    [vhost]: { configure: own, write: own, read: `^(queue/${namespace}|exchange)/.*$` },
+    [requestVhost]: requesterPermissions(id),
   };
 }
 

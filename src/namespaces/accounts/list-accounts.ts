@@ -3,16 +3,19 @@ import type {
   ListedPermissions,
   ListedUserLimits,
   Management,
-  Permissions,
 } from '../../broker/management/management.ts';
 import type { Config } from '../../config/config.ts';
 import { permissionsOf } from './account-names.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
-import { type AccountState, sameLimits, samePermissions } from './account-state.ts';
+import { type PermissionsByVhost, samePermissions } from '../../broker/user-permissions.ts';
+import { type AccountState, sameLimits } from './account-state.ts';
 
 interface AccountListingParts {
-  readonly management: Pick<Management, 'listUsers' | 'visitPermissions' | 'visitUserLimits' | 'listConnections'>;
-  readonly config: Pick<Config, 'id' | 'vhost' | 'accountLimits'>;
+  readonly management: Pick<
+    Management,
+    'listUsers' | 'visitPermissions' | 'listTopicPermissions' | 'visitUserLimits' | 'listConnections'
+  >;
+  readonly config: Pick<Config, 'id' | 'vhost' | 'requestVhost' | 'accountLimits'>;
   /** The namespace of an account, undefined for any other user. */
   readonly namespaceOf: (user: string) => string | undefined;
 }
@@ -24,7 +27,7 @@ export interface ListedAccounts {
   /** Those of their connections that are too old. */
   readonly old: readonly OldConnection[];
   /** The state of one account, given the permissions that it should have. */
-  stateOf(account: string, expected: Permissions): AccountState;
+  stateOf(account: string, expected: PermissionsByVhost): AccountState;
 }
 
 /**
@@ -36,10 +39,11 @@ export interface ListedAccounts {
  * @throws AgentError `BrokerUnavailable`
  */
 export async function listAccounts(
-  { management, config: { id, vhost, accountLimits: limits }, namespaceOf }: AccountListingParts,
+  { management, config, namespaceOf }: AccountListingParts,
   openedBeforeMs: number,
   signal: AbortSignal,
 ): Promise<ListedAccounts> {
+  const { accountLimits: limits } = config;
   const options = { signal };
   const users = new Map<string, BrokerUser>();
   const listUsers = async (): Promise<void> => {
@@ -47,35 +51,64 @@ export async function listAccounts(
       if (namespaceOf(user.name) !== undefined) users.set(user.name, user);
     }
   };
-  const permissions = new UserListing<ListedPermissions>();
+  const permissions = new PermissionsListing();
   const addPermissions = (listed: ListedPermissions): void => {
     const namespace = namespaceOf(listed.user);
-    if (namespace === undefined) return;
-    permissions.add(listed, samePermissions(listed, permissionsOf(id, namespace)));
+    if (namespace !== undefined) permissions.add(listed, permissionsOf(config, namespace));
+  };
+  const topicPermissions = new Map<string, string[]>();
+  const listTopicPermissions = async (): Promise<void> => {
+    for (const { user, vhost } of await management.listTopicPermissions(options)) {
+      if (namespaceOf(user) !== undefined) topicPermissions.set(user, [...(topicPermissions.get(user) ?? []), vhost]);
+    }
   };
   const userLimits = new UserListing<ListedUserLimits>();
   const addLimits = (listed: ListedUserLimits): void => {
     if (namespaceOf(listed.user) !== undefined) userLimits.add(listed, sameLimits(listed.limits, limits));
   };
-  const [connections] = await Promise.all([
-    management.listConnections(vhost, options),
+  const [connections, requestConnections] = await Promise.all([
+    management.listConnections(config.vhost, options),
+    management.listConnections(config.requestVhost, options),
     listUsers(),
-    management.visitPermissions(vhost, addPermissions, options),
+    management.visitPermissions(addPermissions, options),
+    listTopicPermissions(),
     management.visitUserLimits(addLimits, options),
   ]);
   return {
     users,
-    old: findOldConnections(connections, openedBeforeMs, namespaceOf),
+    old: findOldConnections([...connections, ...requestConnections], openedBeforeMs, namespaceOf),
     stateOf(account, expected) {
       const user = users.get(account);
-      if (user === undefined) return { limits: {} };
+      if (user === undefined) return { permissions: {}, topicPermissions: [], limits: {} };
       return {
         user,
-        permissions: permissions.isExpected(account) ? expected : permissions.unexpected(account),
+        permissions: permissions.of(account, expected),
+        topicPermissions: topicPermissions.get(account) ?? [],
         limits: userLimits.isExpected(account) ? limits : (userLimits.unexpected(account)?.limits ?? {}),
       };
     },
   };
+}
+
+/** The permissions of each account; of those that are as expected only the vhost. */
+class PermissionsListing {
+  readonly #expected = new Map<string, readonly string[]>();
+  readonly #unexpected = new Map<string, PermissionsByVhost>();
+
+  add({ user, vhost, ...permissions }: ListedPermissions, expected: PermissionsByVhost): void {
+    if (vhost in expected && samePermissions(permissions, expected[vhost])) {
+      this.#expected.set(user, [...(this.#expected.get(user) ?? []), vhost]);
+    } else this.#unexpected.set(user, { ...this.#unexpected.get(user), [vhost]: permissions });
+  }
+
+  /** The permissions of an account, given the expected ones. */
+  of(user: string, expected: PermissionsByVhost): PermissionsByVhost {
+    const vhosts = this.#expected.get(user) ?? [];
+    const unexpected = this.#unexpected.get(user);
+    if (unexpected === undefined && vhosts.length === Object.keys(expected).length) return expected;
+    const kept = Object.entries(expected).filter(([vhost]) => vhosts.includes(vhost));
+    return { ...Object.fromEntries(kept), ...unexpected };
+  }
 }
 
 /** What is listed of each user; of those that are as expected only the name. */

@@ -36,7 +36,7 @@ export interface AccountParts {
   readonly management: Pick<Management, 'putUser' | 'putPermissions' | 'putUserLimit'>;
   readonly keyring: Keyring;
   readonly storeId: string;
-  readonly config: Pick<Config, 'id' | 'usernamePrefix' | 'vhost' | 'publicAmqpUrl' | 'accountLimits'>;
+  readonly config: Pick<Config, 'id' | 'usernamePrefix' | 'vhost' | 'requestVhost' | 'publicAmqpUrl' | 'accountLimits'>;
   readonly randomBytes: RandomBytes;
 }
 
@@ -78,7 +78,10 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
       const isPermitted =
         record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_GENERATION_WITH_PERMISSIONS;
       if (outcome === 'updated' && record.state === 'active' && isPermitted) return;
-      await management.putPermissions(config.vhost, username, permissionsOf(config.id, record.namespace), options);
+      const permissions = Object.entries(permissionsOf(config, record.namespace));
+      await Promise.all(
+        permissions.map(([vhost, granted]) => management.putPermissions(vhost, username, granted, options)),
+      );
       for (const limit of ['max-connections', 'max-channels'] as const) {
         const value = config.accountLimits[limit];
         if (value !== undefined) await management.putUserLimit(username, limit, value, options);

@@ -1,7 +1,12 @@
-import type { Permissions, UserLimits } from '../../broker/management/management.ts';
+import type { UserLimits } from '../../broker/management/management.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
-import { type AccountState, sameLimits, samePermissions } from '../accounts/account-state.ts';
+import {
+  type AccountState,
+  hasExpectedPermissions,
+  type PermissionsByVhost,
+  sameLimits,
+} from '../accounts/account-state.ts';
 import type { Keyring } from '../accounts/keyring.ts';
 import type { CheckPassword } from '../accounts/password-check.ts';
 import { activeSlot, forSlot, SLOT_NUMBERS, type SlotNumber, slotOf, type SlotPair } from '../slots.ts';
@@ -14,7 +19,7 @@ export interface RepairContext {
   readonly intervals: Intervals;
   readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
   /** The permissions that the accounts of this namespace should have. */
-  readonly permissions: Permissions;
+  readonly permissions: PermissionsByVhost;
   /** The limits that each account should have; a name that is left out: no such limit. */
   readonly limits: UserLimits;
   readonly check: CheckPassword;
@@ -74,9 +79,10 @@ function isAbsent(record: NamespaceRecord, slot: SlotNumber, { user }: AccountSt
 function driftOf(
   record: NamespaceRecord,
   slot: SlotNumber,
-  { user, permissions, limits }: AccountState,
+  account: AccountState,
   context: RepairContext,
 ): Drift[] {
+  const { user, limits } = account;
   const recorded = slotOf(record, slot);
   // Tags are written with the password, so they wait for the same moment.
   const mayWrite = isInUse(record, slot, context) && context.keyring.has(recorded.secretId);
@@ -86,7 +92,7 @@ function driftOf(
   if (mayWrite && user.tags.length > 0) drift.push('tags');
   // The permissions that a newer agent wrote are not this agent's to repair.
   const isPermissionsKnown = record.permissionsVersion <= PERMISSIONS_VERSION;
-  if (isPermissionsKnown && !samePermissions(permissions, context.permissions)) drift.push('permissions');
+  if (isPermissionsKnown && !hasExpectedPermissions(account, context.permissions)) drift.push('permissions');
   if (!sameLimits(limits, context.limits)) drift.push('limits');
   return drift;
 }
@@ -99,16 +105,17 @@ function driftOf(
 function strayDrift(
   record: NamespaceRecord,
   slot: SlotNumber,
-  { user, permissions, limits }: AccountState,
+  account: AccountState,
   context: RepairContext,
 ): Drift[] {
+  const { user, limits } = account;
   if (user === undefined || !context.keyring.has(record.nextSecretId)) return [];
   const drift: Drift[] = [];
   const next = { generation: record.generation + 1, secretId: record.nextSecretId };
   if (context.check(slot, next, user) === false) drift.push('password');
   if (user.tags.length > 0) drift.push('tags');
   if (drift.length === 0) return [];
-  if (!samePermissions(permissions, context.permissions)) drift.push('permissions');
+  if (!hasExpectedPermissions(account, context.permissions)) drift.push('permissions');
   if (!sameLimits(limits, context.limits)) drift.push('limits');
   return drift;
 }

@@ -77,7 +77,7 @@ export function createReconcile(
   const needsRepair = (record: NamespaceRecord, listed: ListedAccounts, [first, second]: readonly [string, string]) => {
     if (isRecheckDue(record, bounds.earliestMs())) return true;
     if (record.state !== 'active') return false;
-    const permissions = permissionsOf(id, record.namespace);
+    const permissions = permissionsOf(config, record.namespace);
     const check = parts.verified.of(record);
     const accounts = [listed.stateOf(first, permissions), listed.stateOf(second, permissions)] as const;
     const repairContext = { nowMs: clock.nowMs(), intervals, keyring, permissions, limits, check };
