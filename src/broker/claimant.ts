@@ -4,7 +4,8 @@ import type { Secret } from '../util/secret.ts';
 import { HASHING_ALGORITHM } from './management/management.ts';
 import type { ManagementCallOptions, Management, UserLimits } from './management/management.ts';
 import { hashMatches, hashPassword } from './password-hash.ts';
-import { ensurePermissions, type PermissionCalls, requesterPermissions } from './request-vhost.ts';
+import { requesterPermissions } from './request-vhost.ts';
+import { ensurePermissions, type PermissionCalls } from './user-permissions.ts';
 
 /** The claimant as configured. */
 interface ClaimantSettings {

@@ -66,19 +66,19 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     },
     async deletePermissions(_vhost, user, options) {
       options?.beforeSend?.();
-      tell('deletePermissions', user);
+      report('deletePermissions', user);
       return await Promise.resolve(true);
     },
     async deleteTopicPermissions(_vhost, user, options) {
       options?.beforeSend?.();
-      tell('deleteTopicPermissions', user);
+      report('deleteTopicPermissions', user);
       return await Promise.resolve(true);
     },
     putVhost: async (vhost) => {
-      tell('putVhost', vhost);
+      report('putVhost', vhost);
       return await Promise.resolve('updated');
     },
-    deleteVhost: async (vhost) => await Promise.resolve(remove('deleteVhost', 'vhost', vhost)),
+    deleteVhost: async (vhost) => await Promise.resolve(deleteOnce('deleteVhost', 'vhost', vhost)),
     async putUserLimit(user, _limit, _value, options) {
       options?.beforeSend?.();
       await Promise.resolve();

@@ -72,7 +72,12 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
     { name: 'connect', about: 'connection with the credentials', needs: ['claim'], run: connectAsClaimed },
     { name: 'publish', about: 'publish and consume', needs: ['connect'], run: publish },
     { name: 'refused', about: 'access outside of the namespace', needs: ['connect'], run: checkRefusals },
-    { name: 're-claim', about: 'another claim, with the credentials of the namespace', needs: ['connect'], run: reclaim },
+    {
+      name: 're-claim',
+      about: 'another claim, with the credentials of the namespace',
+      needs: ['connect'],
+      run: reclaim,
+    },
     ...(options.overgrown
       ? [{ name: 'overgrown', about: 'deletion of an overgrown queue', needs: ['publish'], run: overgrow, patienceMs }]
       : []),

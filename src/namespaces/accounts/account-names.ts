@@ -1,7 +1,7 @@
 import { NAMESPACE_PATTERN } from '../../contract/names.ts';
 import { requesterPermissions } from '../../broker/request-vhost.ts';
 import type { Config } from '../../config/config.ts';
-import type { PermissionsByVhost } from './account-state.ts';
+import type { PermissionsByVhost } from '../../broker/user-permissions.ts';
 import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
 
 /** Raised when {@link permissionsOf} changes: accounts with an older version get their permissions again. */

@@ -1,12 +1,8 @@
 import type { UserLimits } from '../../broker/management/management.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
-import {
-  type AccountState,
-  hasExpectedPermissions,
-  type PermissionsByVhost,
-  sameLimits,
-} from '../accounts/account-state.ts';
+import { hasExpectedPermissions, type PermissionsByVhost } from '../../broker/user-permissions.ts';
+import { type AccountState, sameLimits } from '../accounts/account-state.ts';
 import type { Keyring } from '../accounts/keyring.ts';
 import type { CheckPassword } from '../accounts/password-check.ts';
 import { activeSlot, forSlot, SLOT_NUMBERS, type SlotNumber, slotOf, type SlotPair } from '../slots.ts';
@@ -76,12 +72,7 @@ function isAbsent(record: NamespaceRecord, slot: SlotNumber, { user }: AccountSt
   return slotOf(record, slot).generation > 0 && !isInUse(record, slot, context);
 }
 
-function driftOf(
-  record: NamespaceRecord,
-  slot: SlotNumber,
-  account: AccountState,
-  context: RepairContext,
-): Drift[] {
+function driftOf(record: NamespaceRecord, slot: SlotNumber, account: AccountState, context: RepairContext): Drift[] {
   const { user, limits } = account;
   const recorded = slotOf(record, slot);
   // Tags are written with the password, so they wait for the same moment.
@@ -102,12 +93,7 @@ function driftOf(
  * user created it, or a late write of the former incarnation did, with a password that a client still has. Or that
  * rotation is under way, and grants the permissions in a moment.
  */
-function strayDrift(
-  record: NamespaceRecord,
-  slot: SlotNumber,
-  account: AccountState,
-  context: RepairContext,
-): Drift[] {
+function strayDrift(record: NamespaceRecord, slot: SlotNumber, account: AccountState, context: RepairContext): Drift[] {
   const { user, limits } = account;
   if (user === undefined || !context.keyring.has(record.nextSecretId)) return [];
   const drift: Drift[] = [];

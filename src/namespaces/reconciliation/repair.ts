@@ -1,16 +1,10 @@
-import type { ManagementCallOptions } from '../../broker/management/management.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { isAgentError } from '../../util/agent-errors.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
 import { accountName, permissionsOf } from '../accounts/account-names.ts';
-import {
-  type AccountState,
-  byVhost,
-  LIMIT_NAMES,
-  type PermissionsByVhost,
-  samePermissions,
-} from '../accounts/account-state.ts';
+import { readPermissions, writePermissions } from '../../broker/user-permissions.ts';
+import { type AccountState, LIMIT_NAMES } from '../accounts/account-state.ts';
 import type { CheckPassword } from '../accounts/password-check.ts';
 import { closeStrayConnections, CONNECTION_LISTED_MS } from '../connections/close-connections.ts';
 import type { Leftovers } from '../deletion/delete-leftovers.ts';
@@ -72,13 +66,12 @@ export function createRepair(
   const readAccount = async (namespace: string, slot: SlotNumber, signal: AbortSignal): Promise<AccountState> => {
     const account = accountName(usernamePrefix, namespace, slot);
     const options = { signal, timeoutMs: fence };
-    const [user, permissions, topicPermissions, userLimits] = await Promise.all([
+    const [user, permissions, userLimits] = await Promise.all([
       management.getUser(account, options),
-      management.listUserPermissions(account, options),
-      management.listUserTopicPermissions(account, options),
+      readPermissions(management, account, options),
       management.getUserLimits(account, options),
     ]);
-    return { user, permissions: byVhost(permissions), topicPermissions, limits: userLimits };
+    return { user, ...permissions, limits: userLimits };
   };
 
   /** Closes the connections of a stray account, as long as it was not handed out. */
@@ -92,23 +85,6 @@ export function createRepair(
       return { ...options, beforeSend: () => window.assertOpen() };
     };
     await closeStrayConnections(management, account, permit, STRAY_REASON, options, sleep);
-  };
-
-  /** Grants the expected permissions, and withdraws all others. */
-  const writePermissions = async (
-    account: string,
-    found: AccountState,
-    expected: PermissionsByVhost,
-    options: ManagementCallOptions,
-  ): Promise<void> => {
-    for (const [vhost, permissions] of Object.entries(expected)) {
-      if (samePermissions(found.permissions[vhost], permissions)) continue;
-      await management.putPermissions(vhost, account, permissions, options);
-    }
-    for (const vhost of Object.keys(found.permissions)) {
-      if (!(vhost in expected)) await management.deletePermissions(vhost, account, options);
-    }
-    for (const vhost of found.topicPermissions) await management.deleteTopicPermissions(vhost, account, options);
   };
 
   /** Writes what drifted. */
@@ -125,7 +101,7 @@ export function createRepair(
       await accounts.provision(kind === 'stray' ? beforeRotation(record, slot) : record, slot, window, signal);
     }
     if (drift.includes('permissions')) {
-      await writePermissions(account, found, permissionsOf(config, record.namespace), options);
+      await writePermissions(management, account, found, permissionsOf(config, record.namespace), options);
     }
     if (!drift.includes('limits')) return;
     for (const limit of LIMIT_NAMES) {
