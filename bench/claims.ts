@@ -69,12 +69,16 @@ export async function runClaims(
   return await load({ count, concurrency }, async (index) => assertResult(await requester.send(messages[index])));
 }
 
+/** The vhosts of a bench installation. */
+const RAW_CONFIG = { id: 'pulse-agent', vhost: '/', requestVhost: 'pulse-agent' };
+
 async function rawProvision(site: Site): Promise<void> {
   const name = `raw-${newName()}`;
   const password = new Secret(randomBytes(32).toString('base64url'));
   const passwordHash = hashPassword(password, randomBytes(4));
   await site.management.putUser(name, { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] });
-  await site.management.putPermissions('/', name, permissionsOf('pulse-agent', name));
+  const permissions = Object.entries(permissionsOf(RAW_CONFIG, name));
+  await Promise.all(permissions.map(([vhost, granted]) => site.management.putPermissions(vhost, name, granted)));
 }
 
 async function concurrentNewClaims(site: Site, requester: Requester): Promise<Row> {

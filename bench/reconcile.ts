@@ -18,12 +18,14 @@ export async function measureReconcile(site: Site, progress: (line: string) => v
     await installation.claim(Array.from({ length: NAMESPACES }, (_, index) => `taskcluster-reconciled-${index}`));
     progress('reconciliation');
     const raw = async (): Promise<void> => {
-      await management.listBindingsInto(config.vhost, rpcExchange);
+      await management.listBindingsInto(config.requestVhost, rpcExchange);
       await Promise.all([
         management.listUsers(),
-        management.visitPermissions(config.vhost, () => undefined),
+        management.visitPermissions(() => undefined),
+        management.listTopicPermissions(),
         management.visitUserLimits(() => undefined),
         management.listConnections(config.vhost),
+        management.listConnections(config.requestVhost),
       ]);
     };
     // The first one derives every password.

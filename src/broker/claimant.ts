@@ -18,10 +18,7 @@ interface ClaimantSettings {
 }
 
 /** The calls that {@link ensureClaimant} makes. */
-type ClaimantManagement = Pick<
-  Management,
-  'getUser' | 'putUser' | 'getUserLimits' | 'putUserLimit' | PermissionCalls
->;
+type ClaimantManagement = Pick<Management, 'getUser' | 'putUser' | 'getUserLimits' | 'putUserLimit' | PermissionCalls>;
 
 type ClaimantRepair = 'account' | 'permissions' | 'max-connections' | 'max-channels';
 

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
-import { claimantPermissions, ensureClaimant } from '../../src/broker/claimant.ts';
+import { ensureClaimant } from '../../src/broker/claimant.ts';
+import { requesterPermissions } from '../../src/broker/request-vhost.ts';
 import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
-import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 
 async function openChannel(connection: ChannelModel): Promise<ConfirmChannel> {
@@ -26,6 +27,8 @@ async function verdict(connection: ChannelModel, act: (channel: ConfirmChannel) 
   return await Promise.race([closed, done]);
 }
 
+const everything = { configure: '.*', write: '.*', read: '.*' };
+
 describe('claimant', () => {
   useSharedBroker();
   let room: BrokerFixture;
@@ -35,11 +38,17 @@ describe('claimant', () => {
     addCleanup(() => room.management.deleteUser(room.names.claimantUser).then(() => undefined));
   });
 
-  const settings = () => ({ id: room.id, vhost: room.vhost, password, maxConnections: 3, maxChannels: 6 });
+  const settings = () => ({
+    id: room.id,
+    requestVhost: room.requestVhost,
+    password,
+    maxConnections: 3,
+    maxChannels: 6,
+  });
   const keep = (changes: Partial<ReturnType<typeof settings>> = {}) =>
     ensureClaimant(room.management, { ...settings(), ...changes }, randomBytes);
   const connect = () => {
-    const url = new URL(room.amqpUrl);
+    const url = new URL(room.requestUrl);
     url.username = room.names.claimantUser;
     url.password = encodeURIComponent(password.reveal());
     return openConnection(url.href);
@@ -48,17 +57,27 @@ describe('claimant', () => {
   it('is created once, with limits and without tags', async () => {
     assert.deepEqual(await keep(), ['account', 'max-connections', 'max-channels', 'permissions']);
     assert.deepEqual(await keep(), []);
-    const { management, names, vhost } = room;
+    const { management, names, requestVhost } = room;
     assert.deepEqual((await management.getUser(names.claimantUser))?.tags, []);
     assert.deepEqual(await management.getUserLimits(names.claimantUser), { 'max-connections': 3, 'max-channels': 6 });
-    assert.deepEqual(await management.getPermissions(vhost, names.claimantUser), claimantPermissions(room.id));
+    assert.deepEqual(await management.getPermissions(requestVhost, names.claimantUser), requesterPermissions(room.id));
   });
 
   it('is repaired where it differs, and only there', async () => {
     await keep();
-    const { management, names, vhost } = room;
-    await management.putPermissions(vhost, names.claimantUser, { configure: '.*', write: '.*', read: '.*' });
+    const { management, names, requestVhost } = room;
+    await management.putPermissions(requestVhost, names.claimantUser, everything);
     assert.deepEqual(await keep(), ['permissions']);
+    await management.putPermissions(room.vhost, names.claimantUser, everything);
+    assert.deepEqual(await keep(), ['permissions']);
+    const path = `/topic-permissions/${requestVhost}/${names.claimantUser}`;
+    await manage(await sharedBroker(), 'PUT', path, { exchange: names.rpcExchange, write: '.*', read: '.*' });
+    assert.deepEqual(await keep(), ['permissions']);
+    assert.deepEqual(await keep(), []);
+    assert.deepEqual(await management.listUserPermissions(names.claimantUser), [
+      { vhost: requestVhost, ...requesterPermissions(room.id) },
+    ]);
+    assert.deepEqual(await management.listUserTopicPermissions(names.claimantUser), []);
     await management.deleteUserLimit(names.claimantUser, 'max-channels');
     assert.deepEqual(await keep(), ['max-channels']);
     const user = await management.getUser(names.claimantUser);
@@ -78,8 +97,8 @@ describe('claimant', () => {
   });
 
   it('escapes the characters of an id', () => {
-    assert.equal(claimantPermissions('pulse-agent').write, '^rpc/pulse-agent/v[0-9]+$');
-    assert.equal(claimantPermissions('a.b').write, String.raw`^rpc/a\.b/v[0-9]+$`);
+    assert.equal(requesterPermissions('pulse-agent').write, '^rpc/pulse-agent/v[0-9]+$');
+    assert.equal(requesterPermissions('a.b').write, String.raw`^rpc/a\.b/v[0-9]+$`);
   });
 
   it('can send a request by direct reply-to and get the reply', async () => {
@@ -91,7 +110,7 @@ describe('claimant', () => {
     });
     channel.publish(room.names.rpcExchange, 'ping', Buffer.from('{}'), { replyTo: DIRECT_REPLY_TO });
 
-    const responder = await (await openConnection(room.amqpUrl)).createChannel();
+    const responder = await (await openConnection(room.requestUrl)).createChannel();
     await responder.consume(
       room.names.requestQueue,
       (message) => responder.sendToQueue(String(message?.properties.replyTo), Buffer.from('pong')),

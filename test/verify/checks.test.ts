@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { claimantPermissions } from '../../src/broker/claimant.ts';
+import { requesterPermissions } from '../../src/broker/request-vhost.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { contractNames } from '../../src/contract/names.ts';
 import { checkEventExchange, checkIdentity, checkPermissions, checkVersion } from '../../src/verify/broker-steps.ts';
@@ -77,9 +77,9 @@ describe('the checks of verify', () => {
   });
 
   it('the claimant', () => {
-    const config = { id: ID, vhost: 'v', claimantLimits: { 'max-connections': 10 } };
+    const config = { id: ID, requestVhost: 'v', claimantLimits: { 'max-connections': 10 } };
     const user = { name: `${ID}-claimant`, passwordHash: '', hashingAlgorithm: '', tags: [] };
-    const own = { vhost: 'v', ...claimantPermissions(ID) };
+    const own = { vhost: 'v', ...requesterPermissions(ID) };
     const limits = { 'max-connections': 10, 'max-channels': -1 };
     const sound = { user, permissions: [own], limits };
     assert.equal(checkClaimant(sound, config).outcome, 'ok');

@@ -128,6 +128,7 @@ describe('verify', function () {
   it('finds every forbidden operation that an account is allowed', async () => {
     const { vhost, config } = installation();
     const everything = await openConnection(vhost.amqpUrl);
+    const requests = await openConnection(vhost.requestUrl);
     const ownQueue = 'queue/taskcluster-verify-own/verify';
     const channel = await everything.createChannel();
     await channel.assertQueue(ownQueue, { exclusive: true });
@@ -136,16 +137,16 @@ describe('verify', function () {
       (await everythingOn(installation())).every((name) => !/^users .*-verify-[0-9a-f]+-[12]$/.test(name));
     await waitUntil(isReleased, 'the accounts of released namespaces are deleted');
     const before = await everythingOn(installation());
-    const allowed = await tryForbiddenOperations(everything, {
-      id: config.id,
-      namespace: 'taskcluster-verify-own',
-      ownQueue,
-    });
+    const allowed = await tryForbiddenOperations(
+      { tenants: everything, requests },
+      { id: config.id, namespace: 'taskcluster-verify-own', ownQueue },
+    );
     assert.deepEqual(
       allowed,
       FORBIDDEN_OPERATIONS.map(({ what }) => what),
     );
     await everything.close();
+    await requests.close();
     assert.deepEqual(
       await everythingOn(installation()),
       before.filter((name) => !name.includes(ownQueue)),

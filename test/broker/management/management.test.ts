@@ -66,13 +66,13 @@ describe('management API', () => {
   });
 
   it('rejects with the error of a visitor of a listing', async () => {
-    const { management, vhost } = room;
+    const { management } = room;
     const [fault, seen] = [new TypeError('a bug'), [] as string[]];
     const visit = ({ user }: { readonly user: string }): void => {
       seen.push(user);
       throw fault;
     };
-    await assert.rejects(management.visitPermissions(vhost, visit), (error) => error === fault);
+    await assert.rejects(management.visitPermissions(visit), (error) => error === fault);
     assert.equal(seen.length, 1);
   });
 
