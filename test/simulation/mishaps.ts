@@ -1,5 +1,6 @@
 import { fenceMs } from '../../src/namespaces/timing.ts';
 import { hashPassword } from '../../src/broker/password-hash.ts';
+import { TENANT_VHOST } from './model-broker.ts';
 import { HASHING_ALGORITHM } from '../../src/broker/management/management.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { Play } from './play.ts';
@@ -55,6 +56,9 @@ export function setClock({ world, servingAgent }: Play): void {
   machine.setOffset(ms);
 }
 
+const NOTHING = { configure: '', write: '', read: '' };
+const EVERYTHING = { configure: '.*', write: '.*', read: '.*' };
+
 /** An account is changed by hand. */
 export function changeAccountByHand({ world, namespace }: Play): void {
   const { random, broker, invariants, store } = world;
@@ -67,10 +71,10 @@ export function changeAccountByHand({ world, namespace }: Play): void {
     // Accounts without a record do not belong to the agents.
     if (store.records.get(account.slice(0, -2))?.state !== 'active') return;
     world.log(() => `${account} is created by hand`);
-    broker.users.set(account, { user: byHand, permissions: undefined, limits: {} });
+    broker.users.set(account, { user: byHand, permissions: {}, topicPermissions: [], limits: {} });
     return;
   }
-  const how = random.weighted({ password: 4, deleted: 4, permissions: 2, tags: 1, limit: 1 });
+  const how = random.weighted({ password: 4, deleted: 4, permissions: 2, topicPermissions: 1, tags: 1, limit: 1 });
   world.log(() => `${account} is changed by hand: ${how}`);
   switch (how) {
     case 'password':
@@ -80,7 +84,10 @@ export function changeAccountByHand({ world, namespace }: Play): void {
       broker.deleteUser(account);
       return;
     case 'permissions':
-      found.permissions = random.chance(0.5) ? undefined : { configure: '', write: '', read: '' };
+      found.permissions = random.pick([{}, { [TENANT_VHOST]: NOTHING }, { ...found.permissions, other: EVERYTHING }]);
+      return;
+    case 'topicPermissions':
+      found.topicPermissions = [random.pick([TENANT_VHOST, 'other'])];
       return;
     case 'tags':
       found.user = { ...found.user, tags: ['administrator'] };

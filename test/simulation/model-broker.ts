@@ -1,4 +1,5 @@
-import type { BrokerUser, ListedConnection, Permissions, UserLimits } from '../../src/broker/management/management.ts';
+import type { BrokerUser, ListedConnection, UserLimits } from '../../src/broker/management/management.ts';
+import type { PermissionsByVhost } from '../../src/broker/user-permissions.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { Credential } from './credentials.ts';
@@ -6,10 +7,16 @@ import { EPOCH_MS } from './machine.ts';
 import type { Random } from './random.ts';
 import type { Timeline } from './timeline.ts';
 
+/** The vhost with the connections, queues and exchanges of the tenants. */
+export const TENANT_VHOST = '/';
+
 /** A user of the model. */
 export interface ModelUser {
   user: BrokerUser;
-  permissions: Permissions | undefined;
+  /** By the name of the vhost. */
+  permissions: PermissionsByVhost;
+  /** The vhosts in which it has permissions by topic. */
+  topicPermissions: readonly string[];
   limits: UserLimits;
 }
 
@@ -62,7 +69,7 @@ export function createModelBroker(
 
   const admits = ({ account, password }: Credential): boolean => {
     const found = users.get(account);
-    return found?.permissions !== undefined && hashMatches(found.user.passwordHash, new Secret(password));
+    return found?.permissions[TENANT_VHOST] !== undefined && hashMatches(found.user.passwordHash, new Secret(password));
   };
   const closeConnections = (user: string): void => {
     for (const [name, connection] of connections) if (connection.user === user) connections.delete(name);
@@ -81,7 +88,7 @@ export function createModelBroker(
       const connection = { name, user: credential.account, connectedAtMs: EPOCH_MS + timeline.nowMs(), credential };
       const unlistedMs = random.between(0, UNLISTED_MS);
       const open = (): void => {
-        if (users.get(credential.account)?.permissions === undefined) return;
+        if (users.get(credential.account)?.permissions[TENANT_VHOST] === undefined) return;
         timeline.after(unlistedMs, () => {
           connections.set(name, connection);
           onOpened(connection);
@@ -91,7 +98,7 @@ export function createModelBroker(
       else timeline.after(waitMs, open);
     },
     declare({ user, credential }, kind, name) {
-      if (users.get(user)?.permissions === undefined) return;
+      if (users.get(user)?.permissions[TENANT_VHOST] === undefined) return;
       timeline.after(random.between(0, DECLARING_MS), () => {
         if (!objects.has(name)) objects.set(name, { kind, name, incarnation: credential.incarnation });
       });

@@ -1,6 +1,6 @@
 import type { ManagementCallOptions, Management, PutOutcome } from '../../src/broker/management/management.ts';
 import type { Machine } from './machine.ts';
-import type { ModelBroker, ModelObject, ModelUser } from './model-broker.ts';
+import { type ModelBroker, type ModelObject, type ModelUser, TENANT_VHOST } from './model-broker.ts';
 import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
@@ -65,6 +65,16 @@ export function createModelManagement(parts: ModelManagementParts): Management {
       if (found !== undefined) effect(found);
       return 'updated';
     });
+  const remove = (
+    what: string,
+    name: string,
+    options: ManagementCallOptions | undefined,
+    effect: (found: ModelUser) => boolean,
+  ): Promise<boolean> =>
+    write(what, name, options, () => {
+      const found = users.get(name);
+      return found !== undefined && effect(found);
+    });
   const listObjects = (kind: ModelObject['kind']): { name: string; type: string }[] =>
     [...objects.values()].filter((object) => object.kind === kind).map(({ name }) => ({ name, type: 'topic' }));
 
@@ -72,19 +82,46 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     putUser: (name, user, options) =>
       write('put user', name, options, () => {
         const found = users.get(name);
-        users.set(name, { permissions: undefined, limits: {}, ...found, user: { name, ...user } });
+        users.set(name, { permissions: {}, topicPermissions: [], limits: {}, ...found, user: { name, ...user } });
         return found === undefined ? 'created' : 'updated';
       }),
     getUser: (name, options) => call(options, () => users.get(name)?.user),
     deleteUser: (name, options) => write('delete user', name, options, () => broker.deleteUser(name)),
     listUsers: (options) => call(options, () => [...users.values()].map(({ user }) => user)),
-    putPermissions: (_vhost, name, permissions, options) =>
-      change('put permissions', name, options, (found) => void (found.permissions = permissions)),
-    getPermissions: (_vhost, name, options) => call(options, () => users.get(name)?.permissions),
-    visitPermissions: (_vhost, visit, options) =>
-      call(options, () => {
-        for (const [user, { permissions }] of users) if (permissions !== undefined) visit({ user, ...permissions });
+    putPermissions: (vhost, name, permissions, options) =>
+      change(
+        'put permissions',
+        name,
+        options,
+        (found) => void (found.permissions = { ...found.permissions, [vhost]: permissions }),
+      ),
+    deletePermissions: (vhost, name, options) =>
+      remove('delete permissions', name, options, (found) => {
+        const { [vhost]: removed, ...others } = found.permissions;
+        found.permissions = others;
+        return removed !== undefined;
       }),
+    deleteTopicPermissions: (vhost, name, options) =>
+      remove('delete topic permissions', name, options, (found) => {
+        const hadSome = found.topicPermissions.includes(vhost);
+        found.topicPermissions = found.topicPermissions.filter((other) => other !== vhost);
+        return hadSome;
+      }),
+    listUserPermissions: (name, options) =>
+      call(options, () =>
+        Object.entries(users.get(name)?.permissions ?? {}).map(([vhost, granted]) => ({ vhost, ...granted })),
+      ),
+    listUserTopicPermissions: (name, options) => call(options, () => [...(users.get(name)?.topicPermissions ?? [])]),
+    visitPermissions: (visit, options) =>
+      call(options, () => {
+        for (const [user, { permissions }] of users) {
+          for (const [vhost, granted] of Object.entries(permissions)) visit({ user, vhost, ...granted });
+        }
+      }),
+    listTopicPermissions: (options) =>
+      call(options, () =>
+        [...users].flatMap(([user, { topicPermissions }]) => topicPermissions.map((vhost) => ({ user, vhost }))),
+      ),
     async putUserLimit(name, limit, value, options) {
       await change('put limit', name, options, (found) => void (found.limits = { ...found.limits, [limit]: value }));
     },
@@ -103,7 +140,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     listUserConnections: (user, options) =>
       call(options, () => [...connections.values()].filter((connection) => connection.user === user)),
     listOpenConnections: (options) => call(options, () => [...connections.values()]),
-    listConnections: (_vhost, options) => call(options, () => [...connections.values()]),
+    listConnections: (vhost, options) => call(options, () => (vhost === TENANT_VHOST ? [...connections.values()] : [])),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
     listQueueNames: (_vhost, options) => call(options, () => listObjects('queue').map(({ name }) => name)),
     listExchanges: (_vhost, options) => call(options, () => listObjects('exchange')),

@@ -1,6 +1,8 @@
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { WireError } from '../../src/contract/wire-errors.ts';
 import { accountName, permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
+import { hasExpectedPermissions } from '../../src/broker/user-permissions.ts';
+import type { Config } from '../../src/config/config.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { createKeyring } from '../../src/namespaces/accounts/keyring.ts';
 import {
@@ -89,7 +91,7 @@ export function createWorld(seed: number, trace?: string[]): World {
   const broker = createModelBroker(timeline, random, (connection) => world.invariants.connectionOpened(connection));
   for (const name of FOREIGN_USERS) {
     const user = { name, passwordHash: '', hashingAlgorithm: '', tags: [] };
-    broker.users.set(name, { user, permissions: undefined, limits: {} });
+    broker.users.set(name, { user, permissions: {}, topicPermissions: [], limits: {} });
   }
   for (const name of FOREIGN_OBJECTS) broker.objects.set(name, { kind: 'queue', name, incarnation: undefined });
   const differenceMs = clockDifferenceMs(intervals);
@@ -122,7 +124,7 @@ export function createWorld(seed: number, trace?: string[]): World {
         rotationMs,
         deletionStartsMs(0, intervals) + differenceMs + settlementMs(intervals) + 3 * REST_STEP_MS,
       ),
-      ...createAccountChecks(broker),
+      ...createAccountChecks(broker, config),
       isSkewed,
       violate,
     }),
@@ -170,7 +172,10 @@ export function createWorld(seed: number, trace?: string[]): World {
 /** The reason of a request that takes too long. */
 export const DEADLINE = new Error('the deadline of the request');
 
-function createAccountChecks(broker: ModelBroker): Pick<InvariantParts, 'isAsRecorded' | 'hasAgentPassword'> {
+function createAccountChecks(
+  broker: ModelBroker,
+  config: Config,
+): Pick<InvariantParts, 'isAsRecorded' | 'hasAgentPassword'> {
   const keyring = createKeyring(SECRETS[0] as Secret, SECRETS.slice(1));
   const hasAgentPassword = (record: NamespaceRecord, account: string): boolean => {
     const found = broker.users.get(account);
@@ -196,10 +201,8 @@ function createAccountChecks(broker: ModelBroker): Pick<InvariantParts, 'isAsRec
   return {
     hasAgentPassword,
     isAsRecorded(record, account) {
-      const seen = broker.users.get(account)?.permissions;
-      const expected = permissionsOf('pulse-agent', record.namespace);
-      const isGranted =
-        seen?.configure === expected.configure && seen.write === expected.write && seen.read === expected.read;
+      const seen = broker.users.get(account);
+      const isGranted = seen !== undefined && hasExpectedPermissions(seen, permissionsOf(config, record.namespace));
       return isGranted && hasAgentPassword(record, account);
     },
   };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
+import type { Permissions } from '../../../src/broker/management/management.ts';
 import { accountName, connectionString, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { activeSlot, slotOfGeneration } from '../../../src/namespaces/slots.ts';
 
@@ -21,6 +22,8 @@ const NOTHING = [
   'queue/taskcluster-x\n/jobs',
   'exchange',
   'myexchange/x',
+  'rpc/pulse-agent/v1',
+  'rpc/pulse-agent/v12',
   'rpc/pulse-agent/v1/dead',
   'rpc/pulse-agent/v',
   'rpc/pulse-agent-2/v1',
@@ -34,8 +37,19 @@ const NOTHING = [
   '',
 ];
 
+const CONFIG = { id: 'pulse-agent', vhost: 'tenants', requestVhost: 'requests' };
+
+/** The permissions of a namespace's accounts in the vhost of the tenants and in that of the requests. */
+function grantedTo(namespace: string): Record<'tenants' | 'requests', Permissions> {
+  const { tenants, requests, ...others } = permissionsOf(CONFIG, namespace);
+  assert.ok(tenants && requests);
+  assert.deepEqual(others, {});
+  return { tenants, requests };
+}
+
 describe('permissionsOf', () => {
-  const { configure, write, read } = permissionsOf('pulse-agent', 'taskcluster-x');
+  const { tenants, requests } = grantedTo('taskcluster-x');
+  const { configure, write, read } = tenants;
 
   // The permissions of an account of taskcluster-x on each name.
   const table: [string, { configure: boolean; write: boolean; read: boolean }][] = [
@@ -45,8 +59,6 @@ describe('permissionsOf', () => {
     ['exchange/taskcluster-x/jobs', { configure: true, write: true, read: true }],
     ['exchange/taskcluster-y/jobs', { configure: false, write: false, read: true }],
     ['exchange/pulse-agent/v1/events', { configure: false, write: false, read: true }],
-    ['rpc/pulse-agent/v1', { configure: false, write: true, read: false }],
-    ['rpc/pulse-agent/v12', { configure: false, write: true, read: false }],
     ...NOTHING.map((name): [string, { configure: boolean; write: boolean; read: boolean }] => [
       name,
       { configure: false, write: false, read: false },
@@ -61,12 +73,23 @@ describe('permissionsOf', () => {
     });
   }
 
+  it('permits requests in the vhost of the requests, and nothing else', () => {
+    const names = [...NOTHING, ...table.map(([name]) => name), 'queue/pulse-agent/v1/requests', 'amq.default'];
+    assert.deepEqual(
+      names.filter((name) => allows(requests.write, name)),
+      ['rpc/pulse-agent/v1', 'rpc/pulse-agent/v12', 'rpc/pulse-agent/v1', 'rpc/pulse-agent/v12'],
+    );
+    // RabbitMQ refuses to declare or to bind anything whose name is empty.
+    const permitted = names.filter((name) => allows(requests.configure, name) || allows(requests.read, name));
+    assert.deepEqual(new Set(permitted), new Set(['']));
+  });
+
   it('permits no queue and no exchange of another namespace', () => {
     const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
     fc.assert(
       fc.property(name, name, fc.string(), (own, other, rest) => {
         fc.pre(own !== other);
-        const permissions = permissionsOf('pulse-agent', own);
+        const permissions = grantedTo(own).tenants;
         for (const kind of ['queue', 'exchange']) {
           assert.ok(!allows(permissions.configure, `${kind}/${other}/${rest}`));
           assert.ok(!allows(permissions.write, `${kind}/${other}/${rest}`));

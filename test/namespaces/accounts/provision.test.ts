@@ -26,6 +26,7 @@ function setUp(given: Partial<AccountParts['config']> = {}) {
       id: 'pulse-agent',
       usernamePrefix: 'p.',
       vhost: 'v',
+      requestVhost: 'r',
       publicAmqpUrl: 'amqp://h/v',
       accountLimits: {},
       ...given,
@@ -56,7 +57,9 @@ describe('provision', () => {
         user: 'p.taskcluster-x-1',
         rest: [{ hashingAlgorithm: 'rabbit_password_hashing_sha256', tags: [] }],
       },
-      { name: 'putPermissions', user: 'p.taskcluster-x-1', rest: ['v', permissionsOf('pulse-agent', 'taskcluster-x')] },
+      ...Object.entries(permissionsOf({ id: 'pulse-agent', vhost: 'v', requestVhost: 'r' }, 'taskcluster-x')).map(
+        (permissions) => ({ name: 'putPermissions', user: 'p.taskcluster-x-1', rest: permissions }),
+      ),
     ]);
     assert.equal(Buffer.from(scripted.users.get('p.taskcluster-x-1') ?? '', 'base64').length, 36);
   });
@@ -72,7 +75,7 @@ describe('provision', () => {
     const { scripted, make } = setUp({ accountLimits: { 'max-channels': 9, 'max-connections': 3 } });
     await make(atGeneration(1), 1);
     assert.deepEqual(
-      scripted.calls.slice(2).map(({ rest }) => rest),
+      scripted.calls.slice(3).map(({ rest }) => rest),
       [
         ['max-connections', 3],
         ['max-channels', 9],
@@ -82,8 +85,8 @@ describe('provision', () => {
 
   it('does not write the permissions that an older account already has', async () => {
     for (const [generation, expected] of [
-      [1, ['putUser', 'putPermissions']],
-      [2, ['putUser', 'putPermissions']],
+      [1, ['putUser', 'putPermissions', 'putPermissions']],
+      [2, ['putUser', 'putPermissions', 'putPermissions']],
       [3, ['putUser']],
     ] as const) {
       const { scripted, make } = setUp({ accountLimits: { 'max-channels': 1 } });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
+import { readPermissions } from '../../../src/broker/user-permissions.ts';
 import { permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { teamNamespace } from '../../support/agent.ts';
 import { BROKER_START_MS, manage, openConnection, sharedBroker } from '../../support/broker.ts';
@@ -36,10 +37,10 @@ async function setUp() {
   /** The account on the broker. */
   const seen = async () => ({
     tags: (await agent.management.getUser(account))?.tags,
-    permissions: await agent.management.getPermissions(config.vhost, account),
+    ...(await readPermissions(agent.management, account)),
     limits: await agent.management.getUserLimits(account),
   });
-  const whole = { tags: [], permissions: permissionsOf(config.id, namespace), limits: {} };
+  const whole = { tags: [], permissions: permissionsOf(config, namespace), topicPermissions: [], limits: {} };
   return { ...room, agent, namespace, account, strangers, closed, rotateAndClaim, seen, whole };
 }
 

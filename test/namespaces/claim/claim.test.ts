@@ -26,6 +26,7 @@ const config = {
   id: 'pulse-agent',
   usernamePrefix: '',
   vhost: '/',
+  requestVhost: 'pulse-agent',
   publicAmqpUrl: 'amqps://pulse.example/%2F',
   accountLimits: {},
 };
@@ -118,6 +119,7 @@ describe('createClaim', () => {
     assert.deepEqual(agent.steps, [
       'insert provisioning',
       'putUser taskcluster-x-1',
+      'putPermissions taskcluster-x-1',
       'putPermissions taskcluster-x-1',
       'replace active',
     ]);
@@ -237,7 +239,7 @@ describe('createClaim', () => {
     const result = await agent.claimNamespace(claim(), never);
     assert.deepEqual(
       agent.scripted.calls.map(({ name }) => name),
-      ['putUser', 'putUser', 'putPermissions'],
+      ['putUser', 'putUser', 'putPermissions', 'putPermissions'],
     );
     assertWorks(agent, result);
     assert.deepEqual([result.isNew, result.isNewHolder], [true, true]);
@@ -263,7 +265,7 @@ describe('createClaim', () => {
     assert.equal(reads, 2);
     assert.deepEqual(
       later.scripted.calls.map(({ name }) => name),
-      ['putUser', 'putPermissions'],
+      ['putUser', 'putPermissions', 'putPermissions'],
     );
   });
 

@@ -18,7 +18,7 @@ const secretId = keyring.currentSecretId;
 const HOUR = 3_600_000;
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
-const permissions = permissionsOf('pulse-agent', 'taskcluster-x');
+const permissions = permissionsOf({ id: 'pulse-agent', vhost: '/', requestVhost: 'pulse-agent' }, 'taskcluster-x');
 const checkOf = createPasswordCheck({ keyring, storeId: 'store', usernamePrefix: 'p.' });
 
 /** An active record at a generation, whose standby account is promised for another half hour. */
@@ -51,11 +51,13 @@ function holding(
   return {
     user: { name: username, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] },
     permissions,
+    topicPermissions: [],
     limits: {},
   };
 }
 
-const MISSING: AccountState = { limits: {} };
+const NO_PERMISSIONS = { permissions: {}, topicPermissions: [] };
+const MISSING: AccountState = { ...NO_PERMISSIONS, limits: {} };
 
 function decide(
   record: NamespaceRecord,
@@ -116,19 +118,29 @@ describe('decideRepair', () => {
   it('restores tags with the password, and permissions and limits at any time', () => {
     const record = at(3);
     const late = { nowMs: record.slots[1].promisedUntilMs };
-    const tagged = { ...holding(2, 2), limits: { 'max-channels': 1 } };
+    const tagged = { ...holding(2, 2), ...NO_PERMISSIONS, limits: { 'max-channels': 1 } };
     assert.ok(tagged.user);
     tagged.user = { ...tagged.user, tags: ['administrator'] };
-    delete tagged.permissions;
     assert.deepEqual(decide(record, holding(1, 3), tagged), differs(2, 'tags', 'permissions', 'limits'));
     assert.deepEqual(decide(record, holding(1, 3), tagged, late), differs(2, 'permissions', 'limits'));
   });
 
-  it('finds drift of every pattern and every limit', () => {
+  it('finds drift of every pattern in every vhost, of permissions by topic, and of every limit', () => {
     const record = at(1);
-    for (const what of ['configure', 'write', 'read'] as const) {
-      const account = { ...holding(1, 1), permissions: { ...permissions, [what]: '.*' } };
-      assert.deepEqual(decide(record, account, MISSING), differs(1, 'permissions'));
+    for (const [vhost, granted] of Object.entries(permissions)) {
+      for (const what of ['configure', 'write', 'read'] as const) {
+        const account = { ...holding(1, 1), permissions: { ...permissions, [vhost]: { ...granted, [what]: '.*' } } };
+        assert.deepEqual(decide(record, account, MISSING), differs(1, 'permissions'));
+      }
+      const { [vhost]: _, ...withoutVhost } = permissions;
+      assert.deepEqual(
+        decide(record, { ...holding(1, 1), permissions: withoutVhost }, MISSING),
+        differs(1, 'permissions'),
+      );
+    }
+    const elsewhere = { ...permissions, other: { configure: '', write: '', read: '' } };
+    for (const given of [{ permissions: elsewhere }, { topicPermissions: ['/'] }]) {
+      assert.deepEqual(decide(record, { ...holding(1, 1), ...given }, MISSING), differs(1, 'permissions'));
     }
     const limits = { 'max-connections': 5 };
     assert.deepEqual(decide(record, holding(1, 1), MISSING, { limits }), differs(1, 'limits'));
@@ -137,7 +149,7 @@ describe('decideRepair', () => {
   });
 
   it('leaves permissions alone that a newer agent wrote', () => {
-    const account = { ...holding(1, 1), permissions: { ...permissions, read: '' } };
+    const account = { ...holding(1, 1), permissions: { ...permissions, '/': { configure: '', write: '', read: '' } } };
     assert.deepEqual(decide(at(1, { permissionsVersion: 99 }), account, MISSING), NONE);
   });
 
@@ -158,7 +170,7 @@ describe('decideRepair', () => {
     const given = { keyring: lacking, check: () => undefined };
     assert.deepEqual(decide(at(1), holding(1, 0), MISSING, given), NONE);
     assert.deepEqual(decide(at(1), MISSING, MISSING, given), NONE);
-    const without = { ...holding(1, 0), permissions: undefined };
+    const without = { ...holding(1, 0), permissions: {} };
     assert.deepEqual(decide(at(1), without, MISSING, given), differs(1, 'permissions'));
   });
 
@@ -178,7 +190,7 @@ describe('decideRepair', () => {
         stray('password'),
       );
       const { user } = holding(2, 0);
-      const bare = { user, limits: { 'max-connections': 0 } };
+      const bare = { user, ...NO_PERMISSIONS, limits: { 'max-connections': 0 } };
       assert.deepEqual(decide(record, holding(1, 1), bare, given), stray('password', 'permissions', 'limits'));
     }
     const { user } = holding(2, 2);
@@ -195,9 +207,9 @@ describe('decideRepair', () => {
 
   it('leaves an account alone that its first rotation just created, or that only another agent can check', () => {
     assert.deepEqual(decide(at(1), holding(1, 1), holding(2, 2)), NONE);
-    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 2), permissions: undefined }), NONE);
+    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 2), permissions: {} }), NONE);
     const lacking = { keyring: createKeyring(new Secret('o'.repeat(32)), []), check: () => undefined };
-    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 0), permissions: undefined }, lacking), NONE);
+    assert.deepEqual(decide(at(1), holding(1, 1), { ...holding(2, 0), permissions: {} }, lacking), NONE);
   });
 
   it('does not advance a record for a standby account with a later password', () => {

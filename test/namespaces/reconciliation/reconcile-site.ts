@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
+import { readPermissions } from '../../../src/broker/user-permissions.ts';
 import { systemClock } from '../../../src/util/clock.ts';
 import type { FileSettings } from '../../../src/config/settings.ts';
 import { manage } from '../../support/broker.ts';
@@ -45,7 +46,7 @@ export async function setUpSite(given: Partial<FileSettings> = {}) {
       exists: account.password_hash !== undefined,
       tags: account.tags,
       hash: account.password_hash,
-      permissions: await management.getPermissions(config.vhost, user(slot, name)),
+      ...(await readPermissions(management, user(slot, name))),
       limits: await management.getUserLimits(user(slot, name)),
     };
   };

@@ -11,7 +11,8 @@ function whole({ config, namespace }: Site, slot: { hash?: string | undefined })
     exists: true,
     tags: [],
     hash: slot.hash,
-    permissions: permissionsOf(config.id, namespace),
+    permissions: permissionsOf(config, namespace),
+    topicPermissions: [],
     limits: { ...config.accountLimits },
   };
 }
@@ -37,6 +38,8 @@ describe('createReconcile', function () {
       assert.deepEqual(site.takeCalls().toSorted(), [
         'listBindingsInto',
         'listConnections',
+        'listConnections',
+        'listTopicPermissions',
         'listUsers',
         'visitPermissions',
         'visitUserLimits',
@@ -70,6 +73,19 @@ describe('createReconcile', function () {
       repaired: ['permissions'],
       change: (site, account) =>
         site.put(`/permissions/${site.inVhost}/${account}`, { configure: '.*', write: '.*', read: '.*' }),
+    },
+    {
+      title: 'permissions in another vhost',
+      repaired: ['permissions'],
+      change: (site, account) => site.put(`/permissions/%2F/${account}`, { configure: '.*', write: '.*', read: '.*' }),
+    },
+    {
+      title: 'permissions by topic',
+      repaired: ['permissions'],
+      async change(site, account) {
+        await site.put(`/topic-permissions/${site.inVhost}/${account}`, { exchange: '', write: '.*', read: '.*' });
+        await site.put(`/topic-permissions/%2F/${account}`, { exchange: 'amq.topic', write: '.*', read: '.*' });
+      },
     },
     {
       title: 'added tags',
