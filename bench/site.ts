@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createManagement, type Management } from '../src/broker/management/management.ts';
-import { markerName } from '../src/broker/marker.ts';
+import { markerNames } from '../src/broker/marker.ts';
 import { WORKING_COPY } from '../dev/working-copy.ts';
 import { freePorts } from '../dev/processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../dev/rabbitmq.ts';
@@ -59,7 +59,13 @@ export async function openSite(folder: string, progress: (line: string) => void)
       LOG_LEVEL: 'warn',
     }),
     async forgetStore() {
-      await management.deleteGlobalParameter(markerName({ usernamePrefix: '', namespacePrefix: 'taskcluster-' }));
+      const names = {
+        id: 'pulse-agent',
+        requestVhost: 'pulse-agent',
+        usernamePrefix: '',
+        namespacePrefix: 'taskcluster-',
+      };
+      for (const name of markerNames(names)) await management.deleteGlobalParameter(name);
     },
     async close() {
       management.close();

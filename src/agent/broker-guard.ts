@@ -66,6 +66,7 @@ export function createBrokerGuard(
     const claimant = {
       id: config.id,
       requestVhost: config.requestVhost,
+      storeId: store.storeId,
       password: config.claimantPassword,
       maxConnections: config.claimantLimits['max-connections'] ?? -1,
       maxChannels: config.claimantLimits['max-channels'] ?? -1,

@@ -52,6 +52,24 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       });
     },
 
+    /** A first claim was refused, because it would have taken over what is there. */
+    namespaceRefused({ namespace, clientId, reason, subject }: RefusedNamespace): void {
+      events.emit('namespace.refused', { namespace, clientId, reason });
+      audit.record({
+        actor: 'client',
+        actorName: clientId,
+        action: 'claim',
+        namespace,
+        subject,
+        reason: 'first claim',
+        outcome: reason === 'account' ? 'refused: the user exists' : 'refused: queues or exchanges exist',
+      });
+      log.warn(
+        { code: 'namespace_refused', namespace, clientId, reason, subject },
+        'refused a first claim, because it would take over what exists already',
+      );
+    },
+
     namespaceReleased(namespace: string, requester: Requester): void {
       events.emit('namespace.released', { namespace, clientId: requester.clientId, ...userOf(requester) });
       audit.record({ ...byClient(requester), action: 'release', namespace, reason: 'released by its owner' });
@@ -249,6 +267,11 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       );
     },
   };
+}
+
+interface RefusedNamespace extends EventData<'namespace.refused'> {
+  /** The user, queue or exchange that is in the way. */
+  readonly subject: string;
 }
 
 type AccountDrift = Readonly<EventData<'account.repaired'>['repaired']>;

@@ -5,6 +5,7 @@ import { HASHING_ALGORITHM } from './management/management.ts';
 import type { ManagementCallOptions, Management, UserLimits } from './management/management.ts';
 import { hashMatches, hashPassword } from './password-hash.ts';
 import { requesterPermissions } from './request-vhost.ts';
+import { hasOnlyStoreTag, storeTag } from './store-tag.ts';
 import { ensurePermissions, type PermissionCalls } from './user-permissions.ts';
 
 /** The claimant as configured. */
@@ -12,6 +13,7 @@ interface ClaimantSettings {
   /** The agent's id. */
   readonly id: string;
   readonly requestVhost: string;
+  readonly storeId: string;
   readonly password: Secret;
   readonly maxConnections: number;
   readonly maxChannels: number;
@@ -47,11 +49,12 @@ export async function ensureClaimant(
   const isAccountRight =
     user !== undefined &&
     user.hashingAlgorithm === HASHING_ALGORITHM &&
-    user.tags.length === 0 &&
+    hasOnlyStoreTag(user.tags, settings.storeId) &&
     hashMatches(user.passwordHash, settings.password);
   if (!isAccountRight) {
     const passwordHash = hashPassword(settings.password, randomBytes(4));
-    await management.putUser(name, { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] }, options);
+    const tags = [storeTag(settings.storeId)];
+    await management.putUser(name, { passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags }, options);
     written.push('account');
   }
 

@@ -38,6 +38,14 @@ export function hasExpectedPermissions(
   );
 }
 
+/** Whether a user has permissions that no write of the agent grants: in other vhosts, or by topic. */
+export function hasOtherPermissions(
+  { permissions, topicPermissions }: UserPermissions,
+  expected: PermissionsByVhost,
+): boolean {
+  return topicPermissions.length > 0 || Object.keys(permissions).some((vhost) => !(vhost in expected));
+}
+
 /** Reads the permissions of a user in every vhost; none when there is no such user. */
 export async function readPermissions(
   management: Pick<Management, 'listUserPermissions' | 'listUserTopicPermissions'>,

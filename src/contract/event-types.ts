@@ -44,6 +44,19 @@ export const EVENT_TYPES = {
       reclaimAt: instantText('When the client should claim again.', '2026-11-24T13:30:00.000Z'),
     }),
   },
+  'namespace.refused': {
+    meaning:
+      'The first claim of a name was refused, because it would take over what exists on RabbitMQ. Emitted once for each name and agent until the reason changes.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      clientId: z.string().meta({ description: 'The Taskcluster clientId.', examples: ['project/builds/worker'] }),
+      reason: z.enum(['account', 'objects']).meta({
+        description:
+          'account: RabbitMQ has a user with the name of an account, which no agent of this store created; objects: queues or exchanges of this name exist, and no operator adopted them.',
+        examples: ['objects'],
+      }),
+    }),
+  },
   'namespace.rotated': {
     meaning: 'The standby account of a namespace got a new password and became the active one.',
     data: z.strictObject({

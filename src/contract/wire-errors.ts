@@ -21,7 +21,7 @@ export const WIRE_ERRORS = {
   RequestConflict: {
     retryable: true,
     meaning:
-      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked.',
+      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked; or a first claim would take over what exists, and an operator has to act (then not retryable).',
   },
   ReplayDetected: {
     retryable: false,

@@ -10,6 +10,7 @@ import type { Intervals } from './timing.ts';
 export interface NamespaceContext
   extends Pick<AgentContext, 'config' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'> {
   readonly store: NamespaceStore;
+  readonly storeId: string;
   readonly nonces: Pick<NonceStore, 'recordOutcome'>;
   readonly intervals: Intervals;
   readonly keyring: Keyring;

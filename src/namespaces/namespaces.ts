@@ -6,6 +6,7 @@ import { createKeyring } from './accounts/keyring.ts';
 import { createPasswordCheck, createVerifiedHashes } from './accounts/password-check.ts';
 import { createAccounts } from './accounts/provision.ts';
 import { createBackoff } from './backoff.ts';
+import { createFirstClaimCheck } from './claim/check-first-claim.ts';
 import { type ClaimNamespace, createClaim } from './claim/claim.ts';
 import { createClockBounds } from './clock-bounds.ts';
 import { createLeftovers } from './deletion/delete-leftovers.ts';
@@ -52,6 +53,7 @@ export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingR
   const context: NamespaceContext = {
     ...agent,
     store: store.namespaces,
+    storeId,
     nonces: store.nonces,
     intervals,
     keyring,
@@ -71,7 +73,7 @@ export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingR
     accounts: context.accounts,
     backoff: context.backoff,
     bounds: context.bounds,
-    claim: createClaim(context, { revoker, leftovers }),
+    claim: createClaim(context, { revoker, leftovers, checkFirstClaim: createFirstClaimCheck(context) }),
     release: createRelease(context),
     revoker,
     rotation: createRotation(context),

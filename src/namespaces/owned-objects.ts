@@ -6,6 +6,32 @@ export interface OwnedObjects {
   readonly exchanges: string[];
 }
 
+/** The namespace that a queue or an exchange would belong to by its name; undefined: to none. */
+function ownerOf(kind: 'queue' | 'exchange', name: string): string | undefined {
+  const [first, namespace, rest] = name.split('/', 3);
+  return first === kind && rest !== undefined ? namespace : undefined;
+}
+
+/**
+ * Lists the names to which queues `queue/<name>/…` or exchanges `exchange/<name>/…` belong, each with one of these.
+ *
+ * @throws AgentError `BrokerUnavailable`
+ */
+export async function listObjectOwners(
+  management: Pick<Management, 'listQueueNames' | 'listExchanges'>,
+  vhost: string,
+): Promise<ReadonlyMap<string, string>> {
+  const [queues, exchanges] = await Promise.all([management.listQueueNames(vhost), management.listExchanges(vhost)]);
+  const owners = new Map<string, string>();
+  const add = (kind: 'queue' | 'exchange', name: string): void => {
+    const owner = ownerOf(kind, name);
+    if (owner !== undefined) owners.set(owner, name);
+  };
+  for (const name of queues) add('queue', name);
+  for (const { name } of exchanges) add('exchange', name);
+  return owners;
+}
+
 /**
  * Lists the queues `queue/<namespace>/…` and exchanges `exchange/<namespace>/…` of these namespaces.
  *
@@ -24,8 +50,8 @@ export async function listOwnedObjects(
   ]);
   const owned = new Map<string, OwnedObjects>();
   const ownedBy = (kind: 'queue' | 'exchange', name: string): OwnedObjects | undefined => {
-    const [first, namespace = '', rest] = name.split('/', 3);
-    if (first !== kind || rest === undefined || !namespaces.has(namespace)) return undefined;
+    const namespace = ownerOf(kind, name);
+    if (namespace === undefined || !namespaces.has(namespace)) return undefined;
     const objects = owned.get(namespace) ?? { queues: [], exchanges: [] };
     owned.set(namespace, objects);
     return objects;

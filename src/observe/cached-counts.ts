@@ -1,6 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import { rejectAfter, waitAtMost } from '../util/deadline.ts';
-import { createCoalesced } from './coalesced.ts';
+import { createCoalesced } from '../util/coalesced.ts';
 
 interface CachedCountsOptions<T> {
   /** Counts; it may fail or hang. */

@@ -6,7 +6,7 @@ import type { SchedulerObserver } from '../jobs/scheduler-observer.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { VERSION } from '../version.ts';
-import { createCoalesced } from './coalesced.ts';
+import { createCoalesced } from '../util/coalesced.ts';
 import { createHealth, createSchedulerHealth, type HealthCheck, type PartName } from './health.ts';
 import { createHttpServer, json } from './http-server.ts';
 import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from './measure.ts';

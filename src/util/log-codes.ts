@@ -106,6 +106,11 @@ export const LOG_CODES = {
     meaning: 'A namespace ended: its accounts, queues and exchanges are deleted. `reason` says why.',
   },
   namespace_expiring: { level: 'info', meaning: 'A namespace expires soon, or its deletion begins.' },
+  namespace_refused: {
+    level: 'warn',
+    meaning:
+      'A first claim was refused, because a user (`account`) or queues or exchanges (`objects`) of that name exist and are not of this store. `subject` names one.',
+  },
   namespace_rotated: { level: 'debug', meaning: 'A namespace got its next credentials.' },
   namespace_work_failed: {
     level: 'warn',

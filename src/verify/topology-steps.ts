@@ -1,7 +1,8 @@
 import { requesterPermissions } from '../broker/request-vhost.ts';
 import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
 import type { BrokerUser, Management, UserLimits, VhostPermissions } from '../broker/management/management.ts';
-import { markedStore, markerName } from '../broker/marker.ts';
+import { markedStore, markerNames } from '../broker/marker.ts';
+import { storeOfTags } from '../broker/store-tag.ts';
 import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
 import { contractNames } from '../contract/names.ts';
@@ -129,7 +130,7 @@ export function checkClaimant(
   if (user === undefined) return failed(`there is no user ${name}`, START_AN_AGENT);
   const wanted = requesterPermissions(config.id);
   const faults: string[] = [];
-  if (user.tags.length > 0) faults.push(`the tags ${user.tags.join(', ')}`);
+  if (user.tags.length > 0 && storeOfTags(user.tags) === undefined) faults.push(`the tags ${user.tags.join(', ')}`);
   for (const { vhost, ...held } of permissions) {
     if (vhost !== config.requestVhost) faults.push(`permissions in the vhost ${vhost}`);
     else {
@@ -161,8 +162,16 @@ export function markerStep({ config, management }: TopologyStepsOptions, storeId
     about: 'marker of the broker',
     needs: ['management-api'],
     async run(signal) {
-      const mark = await management.getGlobalParameter(markerName(config), { signal });
-      return checkMarker(mark === undefined ? undefined : (markedStore(mark) ?? 'an unknown value'), storeId());
+      const read = markerNames(config).map((name) => management.getGlobalParameter(name, { signal }));
+      const stores = (await Promise.all(read)).map((mark) =>
+        mark === undefined ? undefined : (markedStore(mark) ?? 'an unknown value'),
+      );
+      const own = storeId();
+      const others = stores.filter((store) => store !== own);
+      return checkMarker(
+        others.length === 0 || (own === undefined && !others.includes(undefined)) ? stores[0] : others[0],
+        own,
+      );
     },
   };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { markerName } from '../../src/broker/marker.ts';
+import { markerNames } from '../../src/broker/marker.ts';
 import { findExecutable } from '../../dev/processes.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage, sharedBroker } from '../support/broker.ts';
@@ -31,7 +31,7 @@ describe('the agent as a process', function () {
     const installation = await makeInstallation({ settings: { reconcileIntervalSeconds: 1 } });
     const run = await serve(installation);
     const mark = { storeId: 'another', id: 'another', since: new Date().toISOString() };
-    const name = markerName(installation.config);
+    const name = markerNames(installation.config).at(-1) ?? assert.fail();
     await manage(installation.broker, 'PUT', `/global-parameters/${name}`, { name, value: mark });
     assert.equal(await run.exited, 3);
     assert.match(run.stdout(), /agent_must_stop/);
@@ -163,7 +163,7 @@ describe('the agent as a process', function () {
     const first = await serve(installation);
     first.signal('SIGTERM');
     assert.equal(await first.exited, 0);
-    const parameter = `/global-parameters/${markerName(config)}`;
+    const parameter = `/global-parameters/${markerNames(config)[0]}`;
     const markBefore = (await manage(broker, 'GET', parameter)).body;
 
     rmSync(config.storeUrl.reveal().slice('lmdb:'.length), { recursive: true });

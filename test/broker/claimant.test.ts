@@ -41,6 +41,7 @@ describe('claimant', () => {
   const settings = () => ({
     id: room.id,
     requestVhost: room.requestVhost,
+    storeId: 'store',
     password,
     maxConnections: 3,
     maxChannels: 6,
@@ -54,11 +55,11 @@ describe('claimant', () => {
     return openConnection(url.href);
   };
 
-  it('is created once, with limits and without tags', async () => {
+  it('is created once, with limits and the tag of the store', async () => {
     assert.deepEqual(await keep(), ['account', 'max-connections', 'max-channels', 'permissions']);
     assert.deepEqual(await keep(), []);
     const { management, names, requestVhost } = room;
-    assert.deepEqual((await management.getUser(names.claimantUser))?.tags, []);
+    assert.deepEqual((await management.getUser(names.claimantUser))?.tags, ['pulse-agent-store']);
     assert.deepEqual(await management.getUserLimits(names.claimantUser), { 'max-connections': 3, 'max-channels': 6 });
     assert.deepEqual(await management.getPermissions(requestVhost, names.claimantUser), requesterPermissions(room.id));
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { claimBroker, markerName } from '../../src/broker/marker.ts';
+import { assertNotForeign, claimBroker, markerNames, readFormerStoreIds } from '../../src/broker/marker.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { isAgentError } from '../../src/util/agent-errors.ts';
 import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
@@ -16,23 +16,35 @@ const foreign = (error: unknown) => {
 describe('the marker', () => {
   useSharedBroker();
   let room: BrokerFixture;
-  let prefixes: { usernamePrefix: string; namespacePrefix: string };
+  let names: Parameters<typeof markerNames>[0];
   beforeEach(async () => {
     room = await openBrokerFixture();
-    prefixes = { usernamePrefix: unique('user-'), namespacePrefix: 'taskcluster-' };
-    const name = markerName(prefixes);
-    addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));
+    names = {
+      id: room.id,
+      requestVhost: unique('v'),
+      usernamePrefix: unique('user-'),
+      namespacePrefix: 'taskcluster-',
+    };
+    removeMarkersAfterwards();
   });
 
+  const removeMarkersAfterwards = (): void => {
+    for (const name of markerNames(names)) {
+      addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));
+    }
+  };
+
   const claim = (storeId: string, adopt = false, management: Parameters<typeof claimBroker>[0] = room.management) =>
-    claimBroker(management, { storeId, id: room.id, ...prefixes, adopt }, systemClock);
+    claimBroker(management, { storeId, ...names, adopt }, systemClock);
   it('is written once and recognised afterwards', async () => {
     assert.equal(await claim('store-1'), 'marked');
     assert.equal(await claim('store-1'), 'ours');
-    const mark = await room.management.getGlobalParameter(markerName(prefixes));
-    assert.ok(typeof mark === 'object' && mark !== null && 'storeId' in mark && 'since' in mark);
-    assert.equal(mark.storeId, 'store-1');
-    assert.ok(Math.abs(Date.parse(String(mark.since)) - Date.now()) < 60_000);
+    for (const name of markerNames(names)) {
+      const mark = await room.management.getGlobalParameter(name);
+      assert.ok(typeof mark === 'object' && mark !== null && 'storeId' in mark && 'since' in mark);
+      assert.equal(mark.storeId, 'store-1');
+      assert.ok(Math.abs(Date.parse(String(mark.since)) - Date.now()) < 60_000);
+    }
   });
 
   it('rejects another store until an operator adopts the broker for it', async () => {
@@ -44,17 +56,46 @@ describe('the marker', () => {
   });
 
   it('of another form is not recognised', async () => {
-    await room.management.putGlobalParameter(markerName(prefixes), { storeId: 7 });
-    await assert.rejects(claim('store-1'), foreign);
-    assert.equal(await claim('store-1', true), 'adopted');
+    for (const name of markerNames(names)) {
+      await room.management.putGlobalParameter(name, { storeId: 7 });
+      await assert.rejects(claim('store-1'), foreign);
+      assert.equal(await claim('store-1', true), 'adopted');
+    }
   });
 
-  it('allows two installations with different prefixes on one broker', async () => {
+  it('allows two installations on one broker that share no name', async () => {
     await claim('store-1');
-    prefixes = { ...prefixes, namespacePrefix: unique('other-') };
-    const name = markerName(prefixes);
-    addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));
+    names = { id: unique('other'), requestVhost: unique('v'), usernamePrefix: '', namespacePrefix: unique('other-') };
+    removeMarkersAfterwards();
     assert.equal(await claim('store-2'), 'marked');
+  });
+
+  for (const [title, shared] of [
+    ['id', (own: typeof names) => ({ id: own.id })],
+    ['vhost of the requests', (own: typeof names) => ({ requestVhost: own.requestVhost })],
+    ['prefixes', ({ usernamePrefix, namespacePrefix }: typeof names) => ({ usernamePrefix, namespacePrefix })],
+  ] as const) {
+    it(`rejects a second installation with the same ${title}, and writes nothing`, async () => {
+      await claim('store-1');
+      const own = names;
+      names = { id: unique('other'), requestVhost: unique('v'), usernamePrefix: '', namespacePrefix: unique('other-') };
+      names = { ...names, ...shared(own) };
+      removeMarkersAfterwards();
+      await assert.rejects(claim('store-2'), foreign);
+      await assert.rejects(assertNotForeign(room.management, { ...names, storeId: 'store-2' }), foreign);
+      const present = await Promise.all(markerNames(names).map((name) => room.management.getGlobalParameter(name)));
+      assert.equal(present.filter((marker) => marker !== undefined).length, 1);
+    });
+  }
+
+  it('remembers from which stores it was taken over', async () => {
+    await claim('store-1');
+    assert.deepEqual(await readFormerStoreIds(room.management, names), []);
+    await claim('store-2', true);
+    await claim('store-3', true);
+    assert.deepEqual(await readFormerStoreIds(room.management, names), ['store-1', 'store-2']);
+    await claim('store-1', true);
+    assert.deepEqual(await readFormerStoreIds(room.management, names), ['store-2', 'store-3']);
   });
 
   it('of another store wins when it is written in between', async () => {

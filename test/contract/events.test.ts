@@ -10,6 +10,7 @@ const account = 'taskcluster-builds-1';
 
 const examples: { [T in EventType]: EventData<T> } = {
   'namespace.claimed': { namespace, clientId: 'c', first: true, created: at, expires: at, reclaimAt: at },
+  'namespace.refused': { namespace, clientId: 'c', reason: 'objects' },
   'namespace.rotated': { namespace, account, generation: 2, nextRotation: at },
   'namespace.expiring': { namespace, reason: 'expired', expires: at },
   'namespace.expired': { namespace, reason: 'released', queues: 1, exchanges: 0 },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createCachedCounts } from '../../src/observe/cached-counts.ts';
 import { createSchedulerHealth } from '../../src/observe/health.ts';
-import { createCoalesced } from '../../src/observe/coalesced.ts';
+import { createCoalesced } from '../../src/util/coalesced.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 describe('what scraping costs', () => {

@@ -157,8 +157,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
       }
       const record = records.get(owner);
       const hasAccounts = record?.state === 'active' || record?.state === 'provisioning';
-      if (hasAccounts && existed && what.startsWith('delete')) {
-        if (what !== 'delete limit') violate(`${why}: it belongs to a namespace that is ${record.state}`);
+      if (hasAccounts && existed && /^delete (user|queue|exchange)$/.test(what)) {
+        violate(`${why}: it belongs to a namespace that is ${record.state}`);
       }
       if (what.startsWith('delete ') && name.includes('/')) return;
       if (changed.has(name) && record !== undefined && isAsRecorded(record, name)) changed.delete(name);

@@ -3,6 +3,7 @@ import { WireError } from '../../src/contract/wire-errors.ts';
 import { accountName, permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { hasExpectedPermissions } from '../../src/broker/user-permissions.ts';
 import type { Config } from '../../src/config/config.ts';
+import { hasOnlyStoreTag } from '../../src/broker/store-tag.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { createKeyring } from '../../src/namespaces/accounts/keyring.ts';
 import {
@@ -181,7 +182,7 @@ function createAccountChecks(
     const found = broker.users.get(account);
     const slot = account === accountName('', record.namespace, 1) ? 1 : 2;
     const recorded = slotOf(record, slot);
-    if (found === undefined || found.user.tags.length > 0) return false;
+    if (found === undefined || !hasOnlyStoreTag(found.user.tags, 'simulated')) return false;
     const next = { generation: record.generation + 1, secretId: record.nextSecretId };
     return [recorded, next].some(
       ({ generation, secretId }) =>

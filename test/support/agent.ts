@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Agent, type AgentOptions, startAgent } from '../../src/agent/agent.ts';
-import { markerName } from '../../src/broker/marker.ts';
+import { markerNames } from '../../src/broker/marker.ts';
 import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
@@ -209,5 +209,7 @@ async function removeTraces(broker: LocalRabbitMQ, config: Config): Promise<void
   const eventVhost = encodeURIComponent(config.eventVhost);
   await manage(broker, 'DELETE', `/queues/${eventVhost}/${events}`, undefined, [404]);
   await manage(broker, 'DELETE', `/policies/${eventVhost}/${config.id}-v1-broker-events`, undefined, [404]);
-  await manage(broker, 'DELETE', `/global-parameters/${markerName(config)}`, undefined, [404]);
+  for (const name of markerNames(config)) {
+    await manage(broker, 'DELETE', `/global-parameters/${encodeURIComponent(name)}`, undefined, [404]);
+  }
 }

@@ -1,3 +1,4 @@
+import { HASHING_ALGORITHM, type Management } from '../../src/broker/management/management.ts';
 import type { AccountParts } from '../../src/namespaces/accounts/provision.ts';
 
 /** One call of the management API. */
@@ -9,10 +10,15 @@ export interface ManagementCall {
 
 /** A management API in memory, and the calls that it received. */
 export interface ScriptedManagement {
-  readonly management: AccountParts['management'];
+  readonly management: AccountParts['management'] &
+    Pick<Management, 'getUser' | 'listQueueNames' | 'listExchanges' | 'getGlobalParameter'>;
   readonly calls: ManagementCall[];
   /** The existing users with their password hashes. */
   readonly users: Map<string, string>;
+  /** Their tags. */
+  readonly tags: Map<string, readonly string[]>;
+  /** The names of queues and exchanges. */
+  readonly objects: Set<string>;
   /** The users that have permissions. */
   readonly permitted: Set<string>;
   /** Runs before each call takes effect; when it throws, the call rejects with that and has no effect. */
@@ -23,10 +29,14 @@ export interface ScriptedManagement {
 export function createScriptedManagement(): ScriptedManagement {
   const calls: ManagementCall[] = [];
   const users = new Map<string, string>();
+  const tags = new Map<string, readonly string[]>();
+  const objects = new Set<string>();
   const permitted = new Set<string>();
   const scripted: ScriptedManagement = {
     calls,
     users,
+    tags,
+    objects,
     permitted,
     onCall: () => undefined,
     management: {
@@ -34,8 +44,18 @@ export function createScriptedManagement(): ScriptedManagement {
         await sent({ name: 'putUser', user, rest: [rest] }, options);
         const outcome = users.has(user) ? 'updated' : 'created';
         users.set(user, passwordHash);
+        tags.set(user, rest.tags);
         return outcome;
       },
+      async getUser(name) {
+        const passwordHash = users.get(name);
+        if (passwordHash === undefined) return undefined;
+        return { name, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: tags.get(name) ?? [] };
+      },
+      listQueueNames: async () => [...objects].filter((name) => name.startsWith('queue/')),
+      listExchanges: async () =>
+        [...objects].filter((name) => name.startsWith('exchange/')).map((name) => ({ name, type: 'topic' })),
+      getGlobalParameter: async () => undefined,
       async putPermissions(vhost, user, permissions, options) {
         await sent({ name: 'putPermissions', user, rest: [vhost, permissions] }, options);
         permitted.add(user);

@@ -78,7 +78,7 @@ describe('the checks of verify', () => {
 
   it('the claimant', () => {
     const config = { id: ID, requestVhost: 'v', claimantLimits: { 'max-connections': 10 } };
-    const user = { name: `${ID}-claimant`, passwordHash: '', hashingAlgorithm: '', tags: [] };
+    const user = { name: `${ID}-claimant`, passwordHash: '', hashingAlgorithm: '', tags: ['pulse-agent-store'] };
     const own = { vhost: 'v', ...requesterPermissions(ID) };
     const limits = { 'max-connections': 10, 'max-channels': -1 };
     const sound = { user, permissions: [own], limits };
@@ -88,6 +88,7 @@ describe('the checks of verify', () => {
     assertRemedy(checkClaimant({ ...sound, limits: {} }, config), 'failed', /Start an agent/);
     const tooMuch: StepResult[] = [
       checkClaimant({ ...sound, user: { ...user, tags: ['monitoring'] } }, config),
+      checkClaimant({ ...sound, user: { ...user, tags: ['pulse-agent-store', 'monitoring'] } }, config),
       checkClaimant({ ...sound, permissions: [{ ...own, read: '.*' }] }, config),
       checkClaimant({ ...sound, permissions: [own, { ...own, vhost: 'other' }] }, config),
     ];

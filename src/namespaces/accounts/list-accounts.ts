@@ -4,6 +4,7 @@ import type {
   ListedUserLimits,
   Management,
 } from '../../broker/management/management.ts';
+import { hasOnlyStoreTag, storeTag } from '../../broker/store-tag.ts';
 import type { Config } from '../../config/config.ts';
 import { permissionsOf } from './account-names.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
@@ -16,6 +17,7 @@ interface AccountListingParts {
     'listUsers' | 'visitPermissions' | 'listTopicPermissions' | 'visitUserLimits' | 'listConnections'
   >;
   readonly config: Pick<Config, 'id' | 'vhost' | 'requestVhost' | 'accountLimits'>;
+  readonly storeId: string;
   /** The namespace of an account, undefined for any other user. */
   readonly namespaceOf: (user: string) => string | undefined;
 }
@@ -39,16 +41,19 @@ export interface ListedAccounts {
  * @throws AgentError `BrokerUnavailable`
  */
 export async function listAccounts(
-  { management, config, namespaceOf }: AccountListingParts,
+  { management, config, storeId, namespaceOf }: AccountListingParts,
   openedBeforeMs: number,
   signal: AbortSignal,
 ): Promise<ListedAccounts> {
   const { accountLimits: limits } = config;
   const options = { signal };
   const users = new Map<string, BrokerUser>();
+  // One list for all accounts, instead of one each.
+  const tags = [storeTag(storeId)];
   const listUsers = async (): Promise<void> => {
     for (const user of await management.listUsers(options)) {
-      if (namespaceOf(user.name) !== undefined) users.set(user.name, user);
+      if (namespaceOf(user.name) === undefined) continue;
+      users.set(user.name, hasOnlyStoreTag(user.tags, storeId) ? { ...user, tags } : user);
     }
   };
   const permissions = new PermissionsListing();

@@ -1,5 +1,6 @@
 import { HASHING_ALGORITHM, type Management } from '../../broker/management/management.ts';
 import { hashPassword } from '../../broker/password-hash.ts';
+import { storeTag } from '../../broker/store-tag.ts';
 import type { Config } from '../../config/config.ts';
 import type { RandomBytes } from '../../util/clock.ts';
 import type { Secret } from '../../util/secret.ts';
@@ -12,8 +13,8 @@ import type { WriteWindow } from '../write-window.ts';
 /** Provisions accounts and derives their credentials. */
 export interface Accounts {
   /**
-   * Gives the account of a slot the password, permissions and limits that the record says, and creates it if it does
-   * not exist. It may be repeated.
+   * Gives the account of a slot the password, permissions and limits that the record says and the tag of the store, and
+   * creates it if it does not exist. It may be repeated.
    *
    * @throws AgentError `WindowClosed`, `SecretMissing`, `BrokerUnavailable`, `BrokerRefused`
    */
@@ -70,7 +71,7 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
         {
           passwordHash: hashPassword(password, randomBytes(SALT_BYTES)),
           hashingAlgorithm: HASHING_ALGORITHM,
-          tags: [],
+          tags: [storeTag(storeId)],
         },
         options,
       );

@@ -8,6 +8,7 @@ import type { Revoker } from '../revocation/revoke.ts';
 import { activeSlot, slotOf } from '../slots.ts';
 import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
+import type { CheckFirstClaim } from './check-first-claim.ts';
 import { afterProvisioning, checkExpires, type ClaimContext, type ClaimInput, decideClaim } from './decide-claim.ts';
 
 /** The result of a claim. */
@@ -34,6 +35,8 @@ const INCARNATION_BYTES = 16;
 /**
  * Serves a claim.
  *
+ * A first claim takes over nothing that is there: that is checked before anything is written.
+ *
  * Record first, then the account, then `active`, then the answer, made from the record that the last write left: no
  * credentials leave before the account works and `reclaimAt` is stored. A re-claim makes no call to the broker, so that
  * it works while the management API is down.
@@ -49,10 +52,11 @@ export function createClaim(
   parts: {
     readonly revoker: Pick<Revoker, 'finish'>;
     readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
+    readonly checkFirstClaim: CheckFirstClaim;
   },
 ): ClaimNamespace {
   const { store, accounts, clock, bounds, randomBytes, intervals, keyring } = context;
-  const { revoker, leftovers } = parts;
+  const { revoker, leftovers, checkFirstClaim } = parts;
   const fence = fenceMs(intervals);
 
   const contextNow = (): ClaimContext => ({
@@ -109,7 +113,10 @@ export function createClaim(
       const isWritten = await store.replace(decision.record, decision.record.revision - 1);
       return isWritten ? { record: decision.record, ...changes } : CONFLICT;
     }
-    if (decision.action === 'begin' && !(await begin(stored, decision.record, signal))) return CONFLICT;
+    if (decision.action === 'begin') {
+      await checkFirstClaim(claim, stored, signal);
+      if (!(await begin(stored, decision.record, signal))) return CONFLICT;
+    }
     const record = await provision(decision.record, readAt, claim, signal);
     return record === CONFLICT ? CONFLICT : { record, ...changes };
   };

@@ -1,3 +1,4 @@
+import { hasOnlyStoreTag } from '../../broker/store-tag.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { accountNames } from '../accounts/account-names.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
@@ -8,7 +9,8 @@ export interface Leftovers {
   /** Deletes everything that these namespaces own, if they have a tombstone. Rejects as {@link DeleteNamespaces}. */
   delete(namespaces: readonly string[], signal: AbortSignal): Promise<void>;
   /**
-   * Deletes what a namespace with a tombstone owns, if one of its accounts exists.
+   * Deletes what a namespace with a tombstone owns, if one of its accounts exists. A user with the name of an account but
+   * without the tag of the store is not the agent's.
    *
    * An agent that read the record right before the deletion may have created an account right after it. When no such
    * write can be under way any more, no account means that nothing can have come back.
@@ -25,7 +27,7 @@ export interface Leftovers {
  * first, which refuses claims until nothing is left and 2F after that.
  */
 export function createLeftovers(
-  { config, management, store }: Pick<NamespaceContext, 'config' | 'management' | 'store'>,
+  { config, management, store, storeId }: Pick<NamespaceContext, 'config' | 'management' | 'store' | 'storeId'>,
   deleteNamespaces: DeleteNamespaces,
 ): Leftovers {
   const deleteLeftovers: DeleteNamespaces = async (namespaces, signal) => {
@@ -45,7 +47,7 @@ export function createLeftovers(
     async deleteIfAccountExists({ namespace }, signal) {
       const accounts = accountNames(config.usernamePrefix, namespace);
       const users = await Promise.all(accounts.map((account) => management.getUser(account, { signal })));
-      if (users.every((user) => user === undefined)) return false;
+      if (!users.some((user) => user !== undefined && hasOnlyStoreTag(user.tags, storeId))) return false;
       await deleteLeftovers([namespace], signal);
       return true;
     },

@@ -1,7 +1,8 @@
 import type { UserLimits } from '../../broker/management/management.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
-import { hasExpectedPermissions, type PermissionsByVhost } from '../../broker/user-permissions.ts';
+import { hasOnlyStoreTag } from '../../broker/store-tag.ts';
+import { hasExpectedPermissions, hasOtherPermissions, type PermissionsByVhost } from '../../broker/user-permissions.ts';
 import { type AccountState, sameLimits } from '../accounts/account-state.ts';
 import type { Keyring } from '../accounts/keyring.ts';
 import type { CheckPassword } from '../accounts/password-check.ts';
@@ -19,6 +20,8 @@ export interface RepairContext {
   /** The limits that each account should have; a name that is left out: no such limit. */
   readonly limits: UserLimits;
   readonly check: CheckPassword;
+  /** Whose tag each account should have, and no other. */
+  readonly storeId: string;
 }
 
 /** What of an account drifted from the record. */
@@ -80,7 +83,7 @@ function driftOf(record: NamespaceRecord, slot: SlotNumber, account: AccountStat
   if (user === undefined) return mayWrite ? ['account'] : [];
   const drift: Drift[] = [];
   if (mayWrite && context.check(slot, recorded, user) === false) drift.push('password');
-  if (mayWrite && user.tags.length > 0) drift.push('tags');
+  if (mayWrite && !hasOnlyStoreTag(user.tags, context.storeId)) drift.push('tags');
   // The permissions that a newer agent wrote are not this agent's to repair.
   const isPermissionsKnown = record.permissionsVersion <= PERMISSIONS_VERSION;
   if (isPermissionsKnown && !hasExpectedPermissions(account, context.permissions)) drift.push('permissions');
@@ -99,8 +102,8 @@ function strayDrift(record: NamespaceRecord, slot: SlotNumber, account: AccountS
   const drift: Drift[] = [];
   const next = { generation: record.generation + 1, secretId: record.nextSecretId };
   if (context.check(slot, next, user) === false) drift.push('password');
-  if (user.tags.length > 0) drift.push('tags');
-  if (drift.length === 0) return [];
+  if (!hasOnlyStoreTag(user.tags, context.storeId)) drift.push('tags');
+  if (drift.length === 0 && !hasOtherPermissions(account, context.permissions)) return [];
   if (!hasExpectedPermissions(account, context.permissions)) drift.push('permissions');
   if (!sameLimits(limits, context.limits)) drift.push('limits');
   return drift;

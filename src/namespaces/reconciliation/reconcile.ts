@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
+import { storeOfTags } from '../../broker/store-tag.ts';
 import { contractNames } from '../../contract/names.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
@@ -45,7 +46,16 @@ const PAGE_SIZE = 500;
 export function createReconcile(
   context: Pick<
     NamespaceContext,
-    'config' | 'store' | 'management' | 'keyring' | 'clock' | 'bounds' | 'intervals' | 'backoff' | 'reporters'
+    | 'config'
+    | 'store'
+    | 'storeId'
+    | 'management'
+    | 'keyring'
+    | 'clock'
+    | 'bounds'
+    | 'intervals'
+    | 'backoff'
+    | 'reporters'
   >,
   parts: {
     readonly verified: VerifiedHashes;
@@ -55,7 +65,7 @@ export function createReconcile(
     readonly removeForeignBindings: (signal: AbortSignal) => Promise<number>;
   },
 ): Reconcile {
-  const { config, store, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
+  const { config, store, storeId, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
   const { id, vhost, usernamePrefix, accountLimits: limits, managementConcurrency: concurrency } = config;
   const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
   /** RabbitMQ users of the agent itself, which are no accounts whatever their names are. */
@@ -80,7 +90,7 @@ export function createReconcile(
     const permissions = permissionsOf(config, record.namespace);
     const check = parts.verified.of(record);
     const accounts = [listed.stateOf(first, permissions), listed.stateOf(second, permissions)] as const;
-    const repairContext = { nowMs: clock.nowMs(), intervals, keyring, permissions, limits, check };
+    const repairContext = { nowMs: clock.nowMs(), intervals, keyring, permissions, limits, check, storeId };
     return findFaults(record, accounts, repairContext).length > 0;
   };
 
@@ -114,12 +124,13 @@ export function createReconcile(
   /** Deletes what the broker still has of deleted namespaces. @returns of how many. */
   const deleteLeftovers = async (
     tombstones: ReadonlySet<string>,
-    users: Iterable<string>,
+    listed: ListedAccounts,
     signal: AbortSignal,
   ): Promise<number> => {
     if (tombstones.size === 0) return 0;
+    const users = [...listed.users.values()].filter(({ tags }) => storeOfTags(tags) === storeId);
     const owned = await listOwnedObjects(management, vhost, tombstones, signal);
-    const owners = new Set([...[...users].map(namespaceOf), ...owned.keys()]);
+    const owners = new Set([...users.map(({ name }) => namespaceOf(name)), ...owned.keys()]);
     const found = [...owners].filter((owner) => owner !== undefined && tombstones.has(owner)) as string[];
     if (found.length > 0) await parts.leftovers.delete(found, signal);
     return found.length;
@@ -161,11 +172,11 @@ export function createReconcile(
     const bindings = await attempt(() => parts.removeForeignBindings(signal));
     const listedAtMs = clock.nowMs();
     const openedBeforeMs = bounds.earliestMs() - config.connectionMaxAgeSeconds * 1000;
-    const listed = await listAccounts({ management, config, namespaceOf }, openedBeforeMs, signal);
+    const listed = await listAccounts({ management, config, storeId, namespaceOf }, openedBeforeMs, signal);
     const { namespaces, suspects, tombstones, known } = await compareRecords(listed, listedAtMs, signal);
     const unknown = findUnknownUsers(listed, known);
     const repaired = await attempt(() => repairSuspects(suspects, signal));
-    const leftovers = await attempt(() => deleteLeftovers(tombstones, listed.users.keys(), signal));
+    const leftovers = await attempt(() => deleteLeftovers(tombstones, listed, signal));
     const connections = await attempt(() => closeOld(listed.old, known, signal));
     if (failures.length > 0) throw failures[0];
     return { namespaces, repaired, leftovers, bindings, connections, unknown };

@@ -42,6 +42,7 @@ export function createRepair(
     NamespaceContext,
     | 'config'
     | 'store'
+    | 'storeId'
     | 'management'
     | 'accounts'
     | 'keyring'
@@ -58,7 +59,8 @@ export function createRepair(
     readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
   },
 ): Repair {
-  const { config, store, management, accounts, keyring, clock, bounds, sleep, random, intervals, reporters } = context;
+  const { config, store, storeId, management, accounts, keyring, clock, bounds, sleep, random, intervals, reporters } =
+    context;
   const { checkPassword, revoker, leftovers } = parts;
   const { usernamePrefix, accountLimits: limits } = config;
   const fence = fenceMs(intervals);
@@ -134,7 +136,7 @@ export function createRepair(
   const decide = (record: NamespaceRecord, found: SlotPair<AccountState>): RepairDecision => {
     const permissions = permissionsOf(config, record.namespace);
     const nowMs = bounds.latestMs();
-    const repairContext = { nowMs, intervals, keyring, permissions, limits, check: checkPassword(record) };
+    const repairContext = { nowMs, intervals, keyring, permissions, limits, check: checkPassword(record), storeId };
     return decideRepair(record, found, repairContext, random);
   };
 

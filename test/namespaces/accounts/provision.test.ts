@@ -48,14 +48,14 @@ function atGeneration(generation: number): NamespaceRecord {
 }
 
 describe('provision', () => {
-  it('creates a user without tags and with the hash of its password, then its permissions', async () => {
+  it('creates a user with the tag of the store and with the hash of its password, then its permissions', async () => {
     const { scripted, make } = setUp();
     await make(atGeneration(1), 1);
     assert.deepEqual(scripted.calls, [
       {
         name: 'putUser',
         user: 'p.taskcluster-x-1',
-        rest: [{ hashingAlgorithm: 'rabbit_password_hashing_sha256', tags: [] }],
+        rest: [{ hashingAlgorithm: 'rabbit_password_hashing_sha256', tags: ['pulse-agent-store'] }],
       },
       ...Object.entries(permissionsOf({ id: 'pulse-agent', vhost: 'v', requestVhost: 'r' }, 'taskcluster-x')).map(
         (permissions) => ({ name: 'putPermissions', user: 'p.taskcluster-x-1', rest: permissions }),

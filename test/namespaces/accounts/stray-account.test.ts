@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
+import { storeTag } from '../../../src/broker/store-tag.ts';
 import { readPermissions } from '../../../src/broker/user-permissions.ts';
 import { permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { teamNamespace } from '../../support/agent.ts';
@@ -40,7 +41,12 @@ async function setUp() {
     ...(await readPermissions(agent.management, account)),
     limits: await agent.management.getUserLimits(account),
   });
-  const whole = { tags: [], permissions: permissionsOf(config, namespace), topicPermissions: [], limits: {} };
+  const whole = {
+    tags: [storeTag(store.storeId)],
+    permissions: permissionsOf(config, namespace),
+    topicPermissions: [],
+    limits: {},
+  };
   return { ...room, agent, namespace, account, strangers, closed, rotateAndClaim, seen, whole };
 }
 

@@ -76,6 +76,7 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
     {
       revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
       leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },
+      checkFirstClaim: async () => void steps.push('check'),
     },
   );
   return { store, clock, scripted, steps, hooks, parts, claimNamespace };
@@ -117,6 +118,7 @@ describe('createClaim', () => {
     const agent = setUp();
     const result = await agent.claimNamespace(claim(), never);
     assert.deepEqual(agent.steps, [
+      'check',
       'insert provisioning',
       'putUser taskcluster-x-1',
       'putPermissions taskcluster-x-1',
@@ -171,7 +173,7 @@ describe('createClaim', () => {
       return true;
     };
     await assert.rejects(agent.claimNamespace(claim(), never), { name: 'RequestConflict' });
-    assert.deepEqual(agent.steps, []);
+    assert.deepEqual(agent.steps, ['check']);
     agent.parts.deleteLeftovers = async () => false;
     agent.store.put(tombstone);
     assertWorks(agent, await agent.claimNamespace(claim(), never));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { HASHING_ALGORITHM } from '../../../src/broker/management/management.ts';
+import { storeTag } from '../../../src/broker/store-tag.ts';
 import { hashPassword } from '../../../src/broker/password-hash.ts';
 import { accountName, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import type { SlotNumber } from '../../../src/namespaces/slots.ts';
@@ -49,7 +50,7 @@ function holding(
   });
   const passwordHash = hashPassword(generation === 0 ? new Secret('foreign') : password, Buffer.from([1, 2, 3, 4]));
   return {
-    user: { name: username, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [] },
+    user: { name: username, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: [storeTag('store')] },
     permissions,
     topicPermissions: [],
     limits: {},
@@ -68,7 +69,16 @@ function decide(
   return decideRepair(
     record,
     [first, second],
-    { nowMs: NOW, intervals, keyring: keyring, permissions, limits: {}, check: checkOf(record), ...given },
+    {
+      nowMs: NOW,
+      intervals,
+      keyring: keyring,
+      permissions,
+      limits: {},
+      check: checkOf(record),
+      storeId: 'store',
+      ...given,
+    },
     () => 0,
   );
 }
@@ -120,8 +130,11 @@ describe('decideRepair', () => {
     const late = { nowMs: record.slots[1].promisedUntilMs };
     const tagged = { ...holding(2, 2), ...NO_PERMISSIONS, limits: { 'max-channels': 1 } };
     assert.ok(tagged.user);
-    tagged.user = { ...tagged.user, tags: ['administrator'] };
-    assert.deepEqual(decide(record, holding(1, 3), tagged), differs(2, 'tags', 'permissions', 'limits'));
+    const user = tagged.user;
+    for (const tags of [['administrator'], [], [storeTag('other')], [storeTag('store'), 'monitoring']]) {
+      tagged.user = { ...user, tags };
+      assert.deepEqual(decide(record, holding(1, 3), tagged), differs(2, 'tags', 'permissions', 'limits'));
+    }
     assert.deepEqual(decide(record, holding(1, 3), tagged, late), differs(2, 'permissions', 'limits'));
   });
 
@@ -197,6 +210,13 @@ describe('decideRepair', () => {
     assert.ok(user);
     const tagged = { ...holding(2, 2), user: { ...user, tags: ['administrator'] } };
     assert.deepEqual(decide(record, holding(1, 1), tagged), stray('tags'));
+    // The rotation under way grants the other permissions in a moment, and never these.
+    for (const given of [
+      { permissions: { ...permissions, other: { configure: '', write: '', read: '' } } },
+      { topicPermissions: ['/'] },
+    ]) {
+      assert.deepEqual(decide(record, holding(1, 1), { ...holding(2, 2), ...given }), stray('permissions'));
+    }
     const other = at(1, { nextSecretId: previous });
     assert.deepEqual(decide(other, holding(1, 1), holding(2, 0)), stray('password'));
     assert.deepEqual(beforeRotation(other, 2).slots, [

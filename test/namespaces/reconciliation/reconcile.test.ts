@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { storeTag } from '../../../src/broker/store-tag.ts';
 import { permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { BROKER_START_MS, manage, openConnection } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { never, opens, setUpSite, type Site } from './reconcile-site.ts';
 
 /** The expected state of every account of a namespace. */
-function whole({ config, namespace }: Site, slot: { hash?: string | undefined }) {
+function whole({ config, namespace, store }: Site, slot: { hash?: string | undefined }) {
   return {
     exists: true,
-    tags: [],
+    tags: [storeTag(store.storeId)],
     hash: slot.hash,
     permissions: permissionsOf(config, namespace),
     topicPermissions: [],

@@ -22,6 +22,7 @@ function setUp() {
     {
       config: partial<Config>({ id: 'pulse-agent', usernamePrefix: '', vhost: '/', accountLimits: {} }),
       store: store.namespaces,
+      storeId: store.storeId,
       management: partial({}),
       accounts: partial({}),
       keyring: createKeyring(new Secret('s'.repeat(32)), []),

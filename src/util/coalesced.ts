@@ -1,4 +1,4 @@
-import type { Clock } from '../util/clock.ts';
+import type { Clock } from './clock.ts';
 
 /**
  * Returns a function that runs `work` at most once at a time: calls during a run, and within `keepMs` of its start, share its

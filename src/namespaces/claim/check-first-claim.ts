@@ -1,0 +1,91 @@
+import { readFormerStoreIds } from '../../broker/marker.ts';
+import type { BrokerUser } from '../../broker/management/management.ts';
+import { storeOfTags } from '../../broker/store-tag.ts';
+import { WireError } from '../../contract/wire-errors.ts';
+import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { BoundedMap } from '../../util/bounded-map.ts';
+import { createCoalesced } from '../../util/coalesced.ts';
+import { accountNames } from '../accounts/account-names.ts';
+import type { NamespaceContext } from '../namespace-context.ts';
+import { listObjectOwners } from '../owned-objects.ts';
+import type { ClaimInput } from './decide-claim.ts';
+import { decideFirstClaim, type Refusal } from './decide-first-claim.ts';
+
+/** For this long all first claims share one listing of the queues and exchanges, in ms. */
+const LISTING_KEPT_MS = 5_000;
+
+/** The refused names that are remembered. A forgotten one is reported once more. */
+const MAX_REFUSALS = 10_000;
+
+/**
+ * Checks that a first claim takes over nothing that is there. It writes nothing, and comes before every write.
+ *
+ * @param tombstone the record of the deleted namespace with this name
+ * @throws WireError `RequestConflict`; AgentError `BrokerUnavailable`
+ */
+export type CheckFirstClaim = (
+  claim: ClaimInput,
+  tombstone: NamespaceRecord | undefined,
+  signal: AbortSignal,
+) => Promise<void>;
+
+/** Creates the check of an installation. It reports each refused name once, until the reason changes. */
+export function createFirstClaimCheck({
+  config,
+  management,
+  clock,
+  storeId,
+  reporters,
+}: Pick<NamespaceContext, 'config' | 'management' | 'clock' | 'storeId' | 'reporters'>): CheckFirstClaim {
+  const { vhost, usernamePrefix } = config;
+  const reported = new BoundedMap<string, Refusal['reason']>({ maxSize: MAX_REFUSALS });
+  // Without the signal of one claim: the others wait for the listing, too.
+  const listOwners = createCoalesced(() => listObjectOwners(management, vhost), LISTING_KEPT_MS, clock);
+
+  const findUsers = async (namespace: string, signal: AbortSignal): Promise<BrokerUser[]> => {
+    const names = accountNames(usernamePrefix, namespace);
+    const users = await Promise.all(names.map((name) => management.getUser(name, { signal })));
+    return users.filter((user) => user !== undefined);
+  };
+
+  /** The stores that this one replaced are only read where a user is of another store. */
+  const storeIdsFor = async (users: readonly BrokerUser[], signal: AbortSignal): Promise<ReadonlySet<string>> => {
+    const others = users.map(({ tags }) => storeOfTags(tags)).filter((id) => id !== undefined && id !== storeId);
+    if (others.length === 0) return new Set([storeId]);
+    return new Set([storeId, ...(await readFormerStoreIds(management, config, { signal }))]);
+  };
+
+  const report = ({ namespace, claimedBy }: ClaimInput, { reason, subject }: Refusal): void => {
+    if (reported.get(namespace) === reason) return;
+    reported.set(namespace, reason);
+    reporters.namespaceRefused({ namespace, clientId: claimedBy, reason, subject });
+  };
+
+  return async (claim, tombstone, signal) => {
+    const { namespace } = claim;
+    const [users, owners] = await Promise.all([findUsers(namespace, signal), abortable(listOwners(), signal)]);
+    const found = { namespace, users, object: owners.get(namespace), hasTombstone: tombstone !== undefined };
+    const refusal = decideFirstClaim(found, await storeIdsFor(users, signal));
+    if (refusal === undefined) {
+      reported.delete(namespace);
+      return;
+    }
+    report(claim, refusal);
+    throw new WireError('RequestConflict', refusal.message, { retryable: refusal.retryable });
+  };
+}
+
+/** The outcome of `work`, or a rejection as soon as the signal aborts; `work` itself goes on. */
+async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
