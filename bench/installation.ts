@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
-import { createBindingRemover } from '../src/broker/amqp/binding-remover.ts';
 import { systemClock, systemSleep } from '../src/util/clock.ts';
 import { createReporters } from '../src/agent/reporters.ts';
 import { createNamespaces, type Namespaces, type NamespacesParts } from '../src/namespaces/namespaces.ts';
@@ -66,8 +65,7 @@ export async function openInstallation(
     jobs: { trigger: () => undefined },
     reporters: createReporters({ events, audit: noAudit, log, clock }),
   };
-  const remover = createBindingRemover({ amqpUrl: config.rabbitmqUrl, id: config.id, vhost: config.vhost, management });
-  const namespaces = createNamespaces(settings, remover);
+  const namespaces = createNamespaces(settings);
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return {
@@ -85,7 +83,6 @@ export async function openInstallation(
       });
     },
     async close() {
-      await remover.close();
       await store.close();
     },
   };

@@ -1,6 +1,5 @@
 import { auditConfiguration } from '../audit/configuration-audit.ts';
 import { createTopologyConnection, type TopologyConnection } from '../broker/amqp/topology-connection.ts';
-import { createBindingRemover } from '../broker/amqp/binding-remover.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import type { AgentEventBus } from '../events/agent-events.ts';
@@ -62,13 +61,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const { clock, log, jobs, lifecycle } = context;
   const startedMs = clock.monotonicMs();
   try {
-    const bindings = createBindingRemover({
-      ...brokerOf(context),
-      amqpUrl: config.rabbitmqRequestUrl,
-      vhost: config.requestVhost,
-      management: context.management,
-    });
-    const namespaces = createNamespaces(context, bindings);
+    const namespaces = createNamespaces(context);
     const queues = createQueues(context);
     const startDeletion = batchDeletions(context, namespaces);
     const handlers = createHandlers(context, { ...namespaces, startDeletion });
@@ -85,8 +78,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
     const onEvent = observation.observeBrokerEvent;
-    const brokerWatch = createBrokerWatch(context, { bindings, queues, reconcile, onEvent });
-    lifecycle.useTogether(bindings, queues, topology, server, brokerWatch);
+    const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
+    lifecycle.useTogether(queues, topology, server, brokerWatch);
     watchConnections(observation, { topology, server, brokerWatch });
 
     await guard.ensureOwned(signal);

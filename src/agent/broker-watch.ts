@@ -1,7 +1,6 @@
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
-import type { BindingRemover } from '../broker/amqp/binding-remover.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import { contractNames } from '../contract/names.ts';
@@ -11,7 +10,6 @@ import { createRepairBurst } from '../jobs/repair-burst.ts';
 
 /** What a broker watch reacts with. */
 export interface BrokerWatchParts {
-  readonly bindings: Pick<BindingRemover, 'remove'>;
   readonly queues: QueueObserver;
   /** Called with each event that was taken. */
   readonly onEvent?: (event: BrokerEvent) => void;
@@ -37,7 +35,7 @@ export function createBrokerWatch(
   parts: BrokerWatchParts,
 ): BrokerWatch {
   const { config, management, clock, log, jobs, reporters, lifecycle } = context;
-  const { bindings, queues } = parts;
+  const { queues } = parts;
   const alarms = createAlarms({
     clock,
     listAlarms: () => management.listAlarms(),
@@ -58,9 +56,7 @@ export function createBrokerWatch(
       runInBackground: (task) => lifecycle.runInBackground('reconciling after a repair burst', task),
     }),
     alarms,
-    bindings,
     queues,
-    reporters,
   });
   const consumer = createBrokerEventsConsumer({
     amqpUrl: config.rabbitmqUrl,

@@ -37,26 +37,23 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
   try {
     const opened = (store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes }));
     await assertNotForeign(management, { ...config, storeId: opened.storeId }, { signal });
-    const { revoker } = createNamespaces(
-      {
-        config,
-        // Without a request there is no signature to remember an outcome with.
-        store: { ...ofStore(opened), nonces: { ...NO_NONCES } },
-        management,
+    const { revoker } = createNamespaces({
+      config,
+      // Without a request there is no signature to remember an outcome with.
+      store: { ...ofStore(opened), nonces: { ...NO_NONCES } },
+      management,
+      clock: systemClock,
+      sleep: systemSleep,
+      randomBytes,
+      random: Math.random,
+      reporters: createReporters({
+        events: { emit: () => undefined, emitAndWait: async () => undefined },
+        // `record` records the revocation as a whole.
+        audit: noAudit,
+        log: createLog({ logLevel: 'silent', id: config.id }),
         clock: systemClock,
-        sleep: systemSleep,
-        randomBytes,
-        random: Math.random,
-        reporters: createReporters({
-          events: { emit: () => undefined, emitAndWait: async () => undefined },
-          // `record` records the revocation as a whole.
-          audit: noAudit,
-          log: createLog({ logLevel: 'silent', id: config.id }),
-          clock: systemClock,
-        }),
-      },
-      { remove: async () => await Promise.resolve(false) },
-    );
+      }),
+    });
     return {
       ...createRevokeDirectly({
         store: opened.namespaces,

@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.ts';
 import { type AuditedClaim, createClaimAudit } from '../audit/claim-audit.ts';
+import type { SweepResult } from '../broker/sweep-request-vhost.ts';
 import type { EventData } from '../contract/events.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
@@ -167,33 +168,14 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       );
     },
 
-    foreignBindingRemoved({ source, destination, routingKey }: ReportedBinding, maker: BindingMaker = {}): void {
-      const { user, namespace } = maker;
-      audit.record({
-        action: 'repair',
-        subject: destination,
-        reason: 'a foreign binding brought messages to the agent',
-        details: { source, routingKey },
-      });
-      log.warn({ code: 'foreign_binding_removed', source, destination, routingKey, user }, 'removed a foreign binding');
-      if (user === undefined || namespace === undefined) return;
-      events.emit('account.repaired', { namespace, account: user, repaired: ['binding'] });
-    },
-
-    /** @param error why; undefined: the management API cannot name the binding. */
-    foreignBindingNotRemoved({ source, destination, routingKey }: ReportedBinding, error?: unknown): void {
-      const fields = { source, destination, routingKey };
-      if (error === undefined) {
-        log.error(
-          { code: 'foreign_binding_stuck', ...fields },
-          'cannot remove a foreign binding, because its routing key is not UTF-8; delete its source exchange',
-        );
-        return;
-      }
-      log.error(
-        { code: 'foreign_binding_not_removed', err: error, ...fields },
-        'could not remove a foreign binding; the next reconciliation does it',
-      );
+    /** A sweep of the request vhost found foreign bindings. */
+    requestVhostSwept({ removed, left, sources, deleted }: SweepResult): void {
+      const details = { removed, left, sources: sources.join(), deleted: deleted.join() };
+      const reason = 'foreign bindings in the vhost of the requests';
+      audit.record({ action: 'repair', reason, outcome: left === 0 ? 'done' : 'incomplete', details });
+      if (left === 0) log.warn({ code: 'foreign_bindings_removed', ...details }, 'removed foreign bindings');
+      else
+        log.error({ code: 'foreign_bindings_left', ...details }, 'could not remove all foreign bindings; will retry');
     },
 
     claimantRepaired(claimant: string, repairs: readonly string[]): void {
@@ -275,19 +257,6 @@ interface RefusedNamespace extends EventData<'namespace.refused'> {
 }
 
 type AccountDrift = Readonly<EventData<'account.repaired'>['repaired']>;
-
-interface ReportedBinding {
-  readonly source: string;
-  readonly destination: string;
-  readonly routingKey: string;
-}
-
-/** Who made a binding, where RabbitMQ's event names the user. */
-interface BindingMaker {
-  readonly user?: string | undefined;
-  /** The namespace whose account that user is. */
-  readonly namespace?: string | undefined;
-}
 
 function userOf({ userId }: Requester): { readonly userId?: string } {
   return userId === undefined ? {} : { userId };

@@ -1,8 +1,5 @@
 import type { Alarms } from '../broker/alarms.ts';
-import type { BindingRemover } from '../broker/amqp/binding-remover.ts';
-import type { AlarmEvent, BindingCreated, BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { isForeignBinding } from '../broker/foreign-bindings.ts';
-import type { AgentContext } from '../context.ts';
+import type { AlarmEvent, BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 
@@ -19,7 +16,6 @@ export interface ReactionOptions {
 type Reaction =
   | { readonly kind: 'none' }
   | { readonly kind: 'repair'; readonly namespace: string }
-  | { readonly kind: 'unbind'; readonly binding: BindingCreated }
   /** The queue is new or has lost a consumer. */
   | { readonly kind: 'inspect'; readonly queue: string; readonly isNew: boolean }
   /** The queue is deleted. */
@@ -40,12 +36,9 @@ export function decideReaction(options: ReactionOptions, event: BrokerEvent): Re
     case 'permission.created':
     case 'permission.deleted': {
       if (event.by !== undefined && options.ownUsers.has(event.by)) return NONE;
-      if ('vhost' in event && event.vhost !== options.vhost) return NONE;
       const namespace = namespaceOfAccount(options, event.user);
       return namespace === undefined ? NONE : { kind: 'repair', namespace };
     }
-    case 'binding.created':
-      return isForeignBinding(options.id, options.vhost, event) ? { kind: 'unbind', binding: event } : NONE;
     case 'alarm.set':
     case 'alarm.cleared':
       return { kind: 'alarm', event };
@@ -70,9 +63,7 @@ interface ReactionParts {
   /** Requests the repair of a namespace's accounts. */
   readonly repair: (namespace: string) => void;
   readonly alarms: Pick<Alarms, 'apply'>;
-  readonly bindings: Pick<BindingRemover, 'remove'>;
   readonly queues: QueueObserver;
-  readonly reporters: Pick<AgentContext['reporters'], 'foreignBindingRemoved' | 'foreignBindingNotRemoved'>;
 }
 
 /** Takes events about queues, in memory and synchronously: they arrive in bursts. */
@@ -81,46 +72,26 @@ export interface QueueObserver {
   forget(queue: string): void;
 }
 
-/**
- * Creates the function that reacts to an event. It returns a promise where the event may be acknowledged only after the
- * reaction. It does not throw.
- */
-export function createBrokerEventReactions(parts: ReactionParts): (event: BrokerEvent) => Promise<void> | undefined {
+/** Creates the function that reacts to an event. It does not throw. */
+export function createBrokerEventReactions(parts: ReactionParts): (event: BrokerEvent) => void {
   const { options, repair, alarms, queues } = parts;
   return (event) => {
     const reaction = decideReaction(options, event);
     switch (reaction.kind) {
       case 'none':
-        return undefined;
+        return;
       case 'repair':
         repair(reaction.namespace);
-        return undefined;
+        return;
       case 'alarm':
         alarms.apply(reaction.event);
-        return undefined;
+        return;
       case 'inspect':
         queues.inspectSoon(reaction.queue, reaction.isNew);
-        return undefined;
+        return;
       case 'forget':
         queues.forget(reaction.queue);
-        return undefined;
-      case 'unbind':
-        return unbind(parts, reaction.binding);
+        return;
     }
   };
-}
-
-async function unbind({ options, bindings, reporters }: ReactionParts, binding: BindingCreated): Promise<void> {
-  const { by } = binding;
-  try {
-    if (!(await bindings.remove(binding))) {
-      reporters.foreignBindingNotRemoved(binding);
-      return;
-    }
-  } catch (error) {
-    reporters.foreignBindingNotRemoved(binding, error);
-    return;
-  }
-  const namespace = by === undefined ? undefined : namespaceOfAccount(options, by);
-  reporters.foreignBindingRemoved(binding, { user: by, namespace });
 }

@@ -1,3 +1,4 @@
+import { createRequestVhostSweep } from '../broker/sweep-request-vhost.ts';
 import type { AgentContext } from '../context.ts';
 import type { Backoff } from '../namespaces/backoff.ts';
 import type { ClockBounds } from '../namespaces/clock-bounds.ts';
@@ -39,11 +40,18 @@ interface JobTableParts extends NamespaceJobsParts {
 
 /** Every job of an agent: its name, its interval, and what it runs. */
 export function createJobTable(
-  { config, store, log }: Pick<AgentContext, 'config' | 'store' | 'log'>,
+  {
+    config,
+    store,
+    log,
+    management,
+    reporters,
+  }: Pick<AgentContext, 'config' | 'store' | 'log' | 'management' | 'reporters'>,
   parts: JobTableParts,
 ): JobTable {
   const { rotation, revoker, repair, reconcile, survey, inspect, notices, backoff, bounds } = parts;
   const longestSurveyPauseMs = config.surveyIntervalSeconds * SECOND_MS;
+  const sweepRequestVhost = createRequestVhostSweep({ ...config, management });
   return {
     recurring: [
       ...namespaceJobs({ config, log }, parts),
@@ -54,6 +62,14 @@ export function createJobTable(
         longestPauseMs: longestSurveyPauseMs,
         // The longer the listing took, the later the next survey.
         run: async (signal) => (await survey(signal)).nextAfterMs,
+      },
+      {
+        name: 'sweep-request-vhost',
+        everyMs: config.reconcileIntervalSeconds * SECOND_MS,
+        run: async (signal) => {
+          const result = await sweepRequestVhost(signal);
+          if (result.sources.length > 0) reporters.requestVhostSwept(result);
+        },
       },
       { name: 'send-notices', everyMs: SECOND_MS, run: (signal) => notices.sweep(signal) },
       {
@@ -112,7 +128,7 @@ export async function reportMissingSecrets(
 async function reconcileAndLog(reconcile: Reconcile, log: Log, signal: AbortSignal): Promise<void> {
   const { unknown, ...counts } = await reconcile(signal);
   const fields = { ...counts, unknown: unknown.length };
-  if (counts.repaired + counts.leftovers + counts.bindings + counts.connections > 0) {
+  if (counts.repaired + counts.leftovers + counts.connections > 0) {
     log.info({ code: 'drift_repaired', ...fields }, 'reconciliation repaired drift');
   } else {
     log.debug({ code: 'no_drift', ...fields }, 'reconciliation found no drift');

@@ -1,5 +1,3 @@
-import type { BindingRemover } from '../broker/amqp/binding-remover.ts';
-import { createForeignBindingRemoval } from '../broker/foreign-bindings.ts';
 import type { AgentContext } from '../context.ts';
 import type { Store } from '../store/store.ts';
 import { createKeyring } from './accounts/keyring.ts';
@@ -39,13 +37,9 @@ export type NamespacesParts = Pick<
   'config' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
 > & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces'> };
 
-/**
- * Creates the parts of this room. Makes no call.
- *
- * @param bindings removes the foreign bindings that a reconciliation finds.
- */
-export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingRemover, 'remove'>): Namespaces {
-  const { config, management, clock, store, reporters } = agent;
+/** Creates the parts of this room. Makes no call. */
+export function createNamespaces(agent: NamespacesParts): Namespaces {
+  const { config, clock, store, reporters } = agent;
   const { storeId } = store;
   const { usernamePrefix } = config;
   const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
@@ -84,14 +78,6 @@ export function createNamespaces(agent: NamespacesParts, bindings: Pick<BindingR
       verified: createVerifiedHashes(checkPassword),
       repair,
       leftovers,
-      removeForeignBindings: createForeignBindingRemoval({
-        id: config.id,
-        vhost: config.vhost,
-        management,
-        remove: (binding) => bindings.remove(binding),
-        onRemoved: (binding) => reporters.foreignBindingRemoved(binding),
-        onNotRemoved: (binding) => reporters.foreignBindingNotRemoved(binding),
-      }),
     }),
   };
 }

@@ -44,10 +44,5 @@ export function createOverlay({ config, clock, log, events, onChange, ...real }:
       clock,
     }),
   };
-  return createNamespaces(context, {
-    async remove({ source, destination, routingKey }) {
-      onChange({ call: 'deleteBinding', subject: `${source} → ${destination} (${routingKey})` });
-      return await Promise.resolve(true);
-    },
-  });
+  return createNamespaces(context);
 }

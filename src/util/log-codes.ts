@@ -75,14 +75,13 @@ export const LOG_CODES = {
     level: 'error',
     meaning: 'The reconciliation at the start failed. The agent serves all the same.',
   },
-  foreign_binding_not_removed: { level: 'error', meaning: 'Removing a binding into an exchange of the agent failed.' },
-  foreign_binding_removed: {
-    level: 'warn',
-    meaning: 'A binding into an exchange of the agent, made by another user, was removed.',
-  },
-  foreign_binding_stuck: {
+  foreign_bindings_left: {
     level: 'error',
-    meaning: 'A binding into an exchange of the agent cannot be removed over the management API.',
+    meaning: 'Foreign bindings in the vhost of the requests could not be removed. Delete their `sources`.',
+  },
+  foreign_bindings_removed: {
+    level: 'warn',
+    meaning: 'Foreign bindings in the vhost of the requests, made by an administrator, were removed.',
   },
   http_request_failed: { level: 'error', meaning: 'A request for health or metrics failed.' },
   http_server_error: { level: 'error', meaning: 'The HTTP server for health and metrics reported an error.' },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
-import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
+import { manage, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 
@@ -12,7 +12,7 @@ describe('changes on the broker by other clients', function () {
 
   it('are repaired within seconds of their broker event', async () => {
     const installation = await makeInstallation();
-    const { broker, config, names } = installation;
+    const { broker, config } = installation;
     await installation.start();
     await installation.logged('broker_events_started');
     const namespace = teamNamespace();
@@ -35,19 +35,14 @@ describe('changes on the broker by other clients', function () {
     await installation.logged('account_repaired', { account, repaired: /^\["account"/ });
     await (await connect(connectionString)).close();
 
-    const url = new URL(installation.vhost.amqpUrl);
-    url.username = operator;
-    url.password = password;
-    const channel = await (await openConnection(url.href)).createChannel();
-    // With this routing key the management API cannot list the bindings of the exchange.
-    await channel.bindExchange(names.rpcExchange, 'amq.topic', 'a~ü');
-    await installation.logged('foreign_binding_removed', { source: 'amq.topic' });
-    const { body } = await manage(
-      broker,
-      'GET',
-      `/exchanges/${inVhost}/${encodeURIComponent(names.rpcExchange)}/bindings/destination`,
-    );
-    assert.deepEqual(body, []);
+    const other = unique('vhost');
+    addCleanup(async () => void (await manage(broker, 'DELETE', `/vhosts/${other}`, undefined, [404])));
+    await manage(byOperator, 'PUT', `/vhosts/${other}`);
+    await manage(byOperator, 'PUT', `/permissions/${other}/${account}`, { configure: '.*', write: '.*', read: '.*' });
+    await waitUntil(async () => {
+      const { body } = await manage(broker, 'GET', `/users/${account}/permissions`);
+      return !JSON.stringify(body).includes(other);
+    }, 'the permissions in the other vhost are withdrawn');
   });
 
   it('are found by reconciliation without an event exchange, which the agent logs', async () => {

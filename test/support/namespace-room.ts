@@ -2,7 +2,6 @@ import { noAudit } from '../../src/audit/audit.ts';
 import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
-import { createBindingRemover } from '../../src/broker/amqp/binding-remover.ts';
 import { type Clock, systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createReporters } from '../../src/agent/reporters.ts';
 import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
@@ -50,9 +49,7 @@ const never = new AbortController().signal;
 /** Makes a room; it is removed after the test. */
 export async function makeNamespaceRoom(settings: object = {}): Promise<NamespaceRoom> {
   const installation = await makeInstallation({ settings });
-  const { config, broker, names } = installation;
-  const exchange = `/exchanges/${encodeURIComponent(config.vhost)}/${encodeURIComponent(names.rpcExchange)}`;
-  await manage(broker, 'PUT', exchange, { type: 'direct', durable: true });
+  const { config } = installation;
   const store = createMemoryStore();
   return { ...installation, store, addAgent: (options) => makeAgent(config, store, options) };
 }
@@ -64,12 +61,7 @@ function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = 
   const lines: string[] = [];
   const real = openManagement(config);
   const management = interceptManagement(real, around);
-  const { rabbitmqUrl: amqpUrl, id, vhost } = config;
-  const remover = createBindingRemover({ amqpUrl, id, vhost, management });
-  addCleanup(async () => {
-    await remover.close();
-    real.close();
-  });
+  addCleanup(() => real.close());
   const emit = (type: EventType, data: object): void => void events.push({ type, data: { ...data } });
   const context = {
     config,
@@ -86,7 +78,7 @@ function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = 
       clock,
     }),
   };
-  const namespaces = createNamespaces(context, remover);
+  const namespaces = createNamespaces(context);
   return {
     ...namespaces,
     management,

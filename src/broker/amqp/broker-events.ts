@@ -17,7 +17,6 @@ export const BROKER_EVENT_TYPES = [
   'user.limits.cleared',
   'permission.created',
   'permission.deleted',
-  'binding.created',
   'alarm.set',
   'alarm.cleared',
 ] as const;
@@ -82,20 +81,6 @@ interface PermissionEvent extends EventBase {
   readonly user: string;
 }
 
-/** A binding was created. */
-export interface BindingCreated extends EventBase {
-  readonly type: 'binding.created';
-  readonly vhost: string;
-  /** The exchange whose messages it routes. */
-  readonly source: string;
-  readonly destination: string;
-  readonly destinationKind: 'queue' | 'exchange';
-  /** Decoded as UTF-8. With U+FFFD in it the real key is not UTF-8, and differs. */
-  readonly routingKey: string;
-  /** Whether it has arguments, which are in Erlang's own text form and are not parsed. */
-  readonly hasArguments: boolean;
-}
-
 /** An alarm of a node was set or cleared. In between RabbitMQ blocks connections that publish. */
 export interface AlarmEvent extends EventBase {
   readonly type: 'alarm.set' | 'alarm.cleared';
@@ -112,7 +97,6 @@ export type BrokerEvent =
   | ConnectionClosed
   | UserEvent
   | PermissionEvent
-  | BindingCreated
   | AlarmEvent;
 
 /** The headers of a message, as amqplib decodes them. */
@@ -160,34 +144,12 @@ export function readBrokerEvent(routingKey: string, headers: Headers): BrokerEve
     case 'permission.created':
     case 'permission.deleted':
       return vhost === undefined || user === undefined ? undefined : { type: routingKey, vhost, user, ...base };
-    case 'binding.created':
-      return readBinding(headers, base);
     case 'alarm.set':
     case 'alarm.cleared': {
       const alarm = text(headers['source']);
       return alarm === undefined ? undefined : { type: routingKey, alarm, node: text(headers['node']), ...base };
     }
   }
-}
-
-function readBinding(headers: Headers, base: EventBase): BindingCreated | undefined {
-  const vhost = text(headers['vhost']);
-  const source = text(headers['source_name']);
-  const destination = text(headers['destination_name']);
-  const destinationKind = headers['destination_kind'];
-  if (vhost === undefined || source === undefined || destination === undefined) return undefined;
-  if (destinationKind !== 'queue' && destinationKind !== 'exchange') return undefined;
-  const given = headers['arguments'];
-  return {
-    type: 'binding.created',
-    vhost,
-    source,
-    destination,
-    destinationKind,
-    routingKey: text(headers['routing_key']) ?? '',
-    hasArguments: Array.isArray(given) ? given.length > 0 : given !== undefined && given !== null && given !== '',
-    ...base,
-  };
 }
 
 function isBrokerEventType(key: string): key is BrokerEventType {

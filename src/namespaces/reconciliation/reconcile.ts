@@ -24,8 +24,6 @@ interface Reconciled {
   readonly repaired: number;
   /** Tombstones whose leftovers were deleted. */
   readonly leftovers: number;
-  /** Foreign bindings that were removed. */
-  readonly bindings: number;
   /** Connections that were closed because of their age. */
   readonly connections: number;
   /** Account-like users without a record, sorted; the agent leaves them alone. */
@@ -61,8 +59,6 @@ export function createReconcile(
     readonly verified: VerifiedHashes;
     readonly repair: Repair;
     readonly leftovers: Pick<Leftovers, 'delete'>;
-    /** Removes foreign bindings; resolves with how many it removed. */
-    readonly removeForeignBindings: (signal: AbortSignal) => Promise<number>;
   },
 ): Reconcile {
   const { config, store, storeId, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
@@ -169,7 +165,6 @@ export function createReconcile(
       }
     };
 
-    const bindings = await attempt(() => parts.removeForeignBindings(signal));
     const listedAtMs = clock.nowMs();
     const openedBeforeMs = bounds.earliestMs() - config.connectionMaxAgeSeconds * 1000;
     const listed = await listAccounts({ management, config, storeId, namespaceOf }, openedBeforeMs, signal);
@@ -179,7 +174,7 @@ export function createReconcile(
     const leftovers = await attempt(() => deleteLeftovers(tombstones, listed, signal));
     const connections = await attempt(() => closeOld(listed.old, known, signal));
     if (failures.length > 0) throw failures[0];
-    return { namespaces, repaired, leftovers, bindings, connections, unknown };
+    return { namespaces, repaired, leftovers, connections, unknown };
   };
 }
 

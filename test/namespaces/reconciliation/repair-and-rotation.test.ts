@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { noAudit } from '../../../src/audit/audit.ts';
 import { openManagement } from '../../../src/broker/management/open-management.ts';
-import { createBindingRemover } from '../../../src/broker/amqp/binding-remover.ts';
 import { systemClock, systemSleep } from '../../../src/util/clock.ts';
 import { createLog } from '../../../src/util/log.ts';
 import { createReporters } from '../../../src/agent/reporters.ts';
@@ -32,14 +31,7 @@ describe('rotation, repair and reconciliation in a tight loop on three agents', 
     const repaired = new Set<string>();
     const agents = Array.from({ length: AGENTS }, () => {
       const management = openManagement(config);
-      const remover = createBindingRemover({
-        amqpUrl: config.rabbitmqUrl,
-        id: config.id,
-        vhost: config.vhost,
-        management,
-      });
       addCleanup(async () => {
-        await remover.close();
         management.close();
       });
       const settings = {
@@ -62,7 +54,7 @@ describe('rotation, repair and reconciliation in a tight loop on three agents', 
           clock: systemClock,
         }),
       };
-      return createNamespaces(settings, remover);
+      return createNamespaces(settings);
     });
     const namespace = unique('taskcluster-team');
     const account = (slot: number): string => `${config.usernamePrefix}${namespace}-${slot}`;
