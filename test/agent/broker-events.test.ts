@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { manage, useSharedBroker } from '../support/broker.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
 

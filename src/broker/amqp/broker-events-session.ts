@@ -45,8 +45,8 @@ export async function openBrokerEventsSession(
   let connection: RascalConnection | undefined;
   try {
     connection = await connectRascal(
-      { amqpUrl, connectionName: `${id} broker events`, ca },
-      { [eventVhost]: vhostConfigOf(options) },
+      { amqpUrl, vhost: eventVhost, connectionName: `${id} broker events`, ca },
+      vhostConfigOf(options),
       signal,
     );
     const aborted = rejectOnAbort(signal);

@@ -9,16 +9,14 @@ import { createRascalBroker, shutDownRascalBroker, withoutReconnect } from './ra
 interface RascalConnectionOptions {
   /** The agent's own account; its path is not used. */
   readonly amqpUrl: Secret;
+  readonly vhost: string;
   /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
   /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
 }
 
-/** What to declare, publish to and consume in each vhost, by the name of the vhost. */
-export type VhostConfigs = Readonly<Record<string, VhostConfig>>;
-
-/** A connection of rascal, or one for each vhost. */
+/** A connection of rascal. */
 export interface RascalConnection {
   readonly publish: (
     publication: string,
@@ -33,13 +31,13 @@ export interface RascalConnection {
 }
 
 /**
- * Connects to each vhost once, without reconnects, and declares what its configuration says.
+ * Connects once, without reconnects, and declares `vhostConfig`.
  *
  * @throws the error of rascal, also when the signal aborts; nothing is left open
  */
 export async function connectRascal(
   options: RascalConnectionOptions,
-  vhosts: VhostConfigs,
+  vhostConfig: VhostConfig,
   signal?: AbortSignal,
 ): Promise<RascalConnection> {
   signal?.throwIfAborted();
@@ -47,7 +45,7 @@ export async function connectRascal(
   const sockets = new AbortController();
   const cut = (): void => sockets.abort();
   signal?.addEventListener('abort', cut, { once: true });
-  const config = withoutReconnect(brokerConfigOf(options, vhosts, sockets.signal));
+  const config = withoutReconnect(brokerConfigOf(options, vhostConfig, sockets.signal));
   const broker = await createRascalBroker(config, cut, CLOSE_TIMEOUT_MS).finally(() =>
     signal?.removeEventListener('abort', cut),
   );
@@ -63,24 +61,27 @@ export async function connectRascal(
   };
 }
 
-function brokerConfigOf(options: RascalConnectionOptions, vhosts: VhostConfigs, signal: AbortSignal): BrokerConfig {
-  const { amqpUrl } = options;
+function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
+  const { amqpUrl, vhost } = options;
   const url = new URL(amqpUrl.reveal());
   const isSecure = url.protocol === 'amqps:';
-  const connection = {
-    protocol: isSecure ? 'amqps' : 'amqp',
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port || (isSecure ? '5671' : '5672'),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    options: { heartbeat: CONNECTION_TIMEOUTS.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
-    socketOptions: socketOptionsOf(options, signal),
+  return {
+    vhosts: {
+      [vhost]: {
+        connection: {
+          protocol: isSecure ? 'amqps' : 'amqp',
+          hostname: url.hostname.replace(/^\[|\]$/g, ''),
+          port: url.port || (isSecure ? '5671' : '5672'),
+          user: decodeURIComponent(url.username),
+          password: decodeURIComponent(url.password),
+          // rascal puts it into a URL without encoding it.
+          vhost: encodeURIComponent(vhost),
+          options: { heartbeat: CONNECTION_TIMEOUTS.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
+          socketOptions: socketOptionsOf(options, signal),
+        },
+        publicationChannelPools: { regularPool: { min: 0 }, confirmPool: { min: 0 } },
+        ...vhostConfig,
+      },
+    },
   };
-  const publicationChannelPools = { regularPool: { min: 0 }, confirmPool: { min: 0 } };
-  const configs = Object.entries(vhosts).map(([vhost, config]) => [
-    vhost,
-    // rascal puts the vhost into a URL without encoding it.
-    { connection: { ...connection, vhost: encodeURIComponent(vhost) }, publicationChannelPools, ...config },
-  ]);
-  return { vhosts: Object.fromEntries(configs) };
 }

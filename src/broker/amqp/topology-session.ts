@@ -1,9 +1,9 @@
-import type { PublicationConfig } from 'rascal';
+import type { PublicationConfig, VhostConfig } from 'rascal';
 import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { PublicationHandle } from './event-publisher.ts';
-import { connectRascal, type RascalConnection, type VhostConfigs } from './rascal-connection.ts';
+import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { eventsTopology, requestTopology } from './topology.ts';
 
 export interface TopologySessionOptions {
@@ -19,7 +19,7 @@ export interface TopologySessionOptions {
   readonly ca?: string | undefined;
 }
 
-/** One connection on which the topology is declared. */
+/** The connection for agent events, opened after the topology was declared. */
 export interface TopologySession {
   publish(message: Buffer | string, overrides: PublicationConfig): Promise<PublicationHandle>;
   /** Resolves with the reason when the connection is lost. */
@@ -30,7 +30,7 @@ export interface TopologySession {
 const EVENTS = 'events';
 
 /**
- * Connects and declares the topology, once.
+ * Declares the topology of the requests on a connection that it closes again, then connects for the events.
  *
  * rascal only declares and publishes here. It must never consume what clients publish: one malformed header is enough to
  * close its connection, again at each redelivery.
@@ -41,26 +41,29 @@ export async function openTopologySession(
   options: TopologySessionOptions,
   signal?: AbortSignal,
 ): Promise<TopologySession> {
-  const { amqpUrl, id, ca } = options;
-  const connectionName = `${id} topology and events`;
-  const connection = await connectRascal({ amqpUrl, connectionName, ca }, vhostConfigsOf(options), signal).catch(
-    (error: unknown) => {
-      throw describe(asError(error).message);
-    },
-  );
-  return sessionOf(connection);
+  const { amqpUrl, id, vhost, requestVhost, methods, ca } = options;
+  const account = { amqpUrl, ca };
+  try {
+    const requests = { ...account, vhost: requestVhost, connectionName: `${id} topology of requests` };
+    await (await connectRascal(requests, { ...requestTopology(id, methods) }, signal)).close();
+    const events = { ...account, vhost, connectionName: `${id} topology and events` };
+    return sessionOf(await connectRascal(events, eventsConfigOf(id), signal));
+  } catch (error) {
+    throw describe(asError(error).message);
+  }
 }
 
-function vhostConfigsOf({ id, vhost, requestVhost, methods }: TopologySessionOptions): VhostConfigs {
-  const publication = {
-    exchange: contractNames(id).eventsExchange,
-    confirm: true,
-    // An event without a subscriber is no error.
-    options: { persistent: true, mandatory: false },
-  };
+function eventsConfigOf(id: string): VhostConfig {
   return {
-    [requestVhost]: { ...requestTopology(id, methods) },
-    [vhost]: { ...eventsTopology(id), publications: { [EVENTS]: publication } },
+    ...eventsTopology(id),
+    publications: {
+      [EVENTS]: {
+        exchange: contractNames(id).eventsExchange,
+        confirm: true,
+        // An event without a subscriber is no error.
+        options: { persistent: true, mandatory: false },
+      },
+    },
   };
 }
 

@@ -19,8 +19,8 @@ describe('a connection that closes while rascal uses it', () => {
   });
 
   const connect = async (): Promise<RascalConnection> => {
-    const settings = { amqpUrl: new Secret(vhost.amqpUrl), connectionName: 'a test' };
-    return await connectRascal(settings, { [vhost.vhost]: { exchanges: ['one', 'two'], queues: ['three'] } });
+    const settings = { amqpUrl: new Secret(vhost.amqpUrl), vhost: vhost.vhost, connectionName: 'a test' };
+    return await connectRascal(settings, { exchanges: ['one', 'two'], queues: ['three'] });
   };
   /** Connects, and tampers with the connection before rascal gets it. */
   const connectTampered = async (tamper: (connection: Connection) => void): Promise<RascalConnection> => {
