@@ -7,13 +7,18 @@ import { MAX_REQUEST_BYTES } from './names.ts';
 /**
  * Parses the body of a request.
  *
+ * @param size the size of the body in bytes, when `bytes` may be only a part of it
  * @throws WireError `InputError` with one sentence that names the field and the rule.
  * @example
  * parseRequestBody('get-namespace', Buffer.from('{"namespace":"taskcluster-x"}')); // { namespace: 'taskcluster-x' }
  */
-export function parseRequestBody<M extends MethodName>(method: M, bytes: Uint8Array): RequestBody<M> {
-  if (bytes.length > MAX_REQUEST_BYTES) {
-    throw fault('body', `The body must be at most ${MAX_REQUEST_BYTES} bytes; it has ${bytes.length}.`);
+export function parseRequestBody<M extends MethodName>(
+  method: M,
+  bytes: Uint8Array,
+  size = bytes.length,
+): RequestBody<M> {
+  if (size > MAX_REQUEST_BYTES) {
+    throw fault('body', `The body must be at most ${MAX_REQUEST_BYTES} bytes; it has ${size}.`);
   }
   const input = parseJson(bytes);
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {

@@ -6,14 +6,14 @@ import { WireError } from '../contract/wire-errors.ts';
 import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
 import type { SignedRequest, Signer } from './authenticate.ts';
 import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
-import { classifyReplyAddress, type ReplyAddress, signedReplyTo, type UsableAddress } from './reply-address.ts';
-import { type Delivery, readRequest, type Request } from './request.ts';
+import { classifyReplyAddress, type ReplyAddress } from './reply-address.ts';
+import { type Delivery, isDeadLettered, readRequest, type Request } from './request.ts';
 import { toShortString } from './short-string.ts';
 import { scopesSatisfy } from './taskcluster-auth.ts';
 
 /** What to do with a delivery. */
 export type Answer =
-  | { readonly kind: 'reply'; readonly address: UsableAddress; readonly reply: Reply }
+  | { readonly kind: 'reply'; readonly address: string; readonly reply: Reply }
   | { readonly kind: 'dead-letter'; readonly reason: string }
   | { readonly kind: 'drop'; readonly reason: string };
 
@@ -45,14 +45,12 @@ export interface AnswerParts {
 interface Progress {
   request: Request | undefined;
   clientId: string | undefined;
-  /** Whether an answer may go to the reply address: to a queue only once the request is authorised for it. */
-  mayReply: boolean;
   readonly afterReply: (() => void)[];
 }
 
 /**
  * Makes the function that turns a delivery into an answer. It never throws: a failure becomes an error reply, or a dead
- * letter if the agent may not write to the reply address.
+ * letter if the reply address is not usable.
  */
 export function createAnswer(
   parts: AnswerParts,
@@ -60,13 +58,9 @@ export function createAnswer(
   const { rpcExchange, namespacePrefix, handlers, authenticate, isLiveReplyAddress } = parts;
 
   /** Who signed, if the request is signed or its method needs a signature. */
-  const signerOf = async <M extends MethodName>(
-    request: Request<M>,
-    address: UsableAddress,
-    signal: AbortSignal,
-  ): Promise<MethodSigner<M>> => {
+  const signerOf = async <M extends MethodName>(request: Request<M>, signal: AbortSignal): Promise<MethodSigner<M>> => {
     if (!METHODS[request.method].signed && request.authorization === undefined) return undefined as MethodSigner<M>;
-    return await authenticate({ ...request, signedReplyTo: signedReplyTo(address) }, signal);
+    return await authenticate(request, signal);
   };
 
   const callHandler = async <M extends MethodName>(
@@ -83,18 +77,16 @@ export function createAnswer(
   /** The reply with the result. Notes in `progress` what the answer needs even if a later step fails. */
   const serve = async (
     delivery: Delivery,
-    address: UsableAddress,
+    address: string,
     signal: AbortSignal,
     progress: Progress,
   ): Promise<Reply> => {
-    const request = readRequest(delivery, address.address);
+    const request = readRequest(delivery, address);
     progress.request = request;
     checkPrefix(request, namespacePrefix);
-    const signer = await untilAborted(signerOf(request, address, signal), signal);
+    const signer = await untilAborted(signerOf(request, signal), signal);
     progress.clientId = signer?.clientId;
     checkScope(request, signer);
-    checkReplyQueue(request, address);
-    progress.mayReply = true;
     const afterReply = (work: () => void): void => void progress.afterReply.push(work);
     return await untilAborted(callHandler(request, { signer, signal, afterReply }), signal);
   };
@@ -103,6 +95,7 @@ export function createAnswer(
     if (delivery.exchange !== rpcExchange) {
       return unread(delivery, { kind: 'drop', reason: 'it did not come through the request exchange' });
     }
+    if (isDeadLettered(delivery)) return unread(delivery, { kind: 'drop', reason: 'it was dead-lettered by RabbitMQ' });
     let address: ReplyAddress;
     try {
       const { replyTo } = delivery.properties;
@@ -113,23 +106,13 @@ export function createAnswer(
     }
     if (address.kind === 'refused') return unread(delivery, { kind: 'dead-letter', reason: address.reason });
 
-    const progress: Progress = {
-      request: undefined,
-      clientId: undefined,
-      mayReply: address.kind === 'direct',
-      afterReply: [],
-    };
-    const { reply, outcome, cause } = await serve(delivery, address, signal, progress).then(
+    const progress: Progress = { request: undefined, clientId: undefined, afterReply: [] };
+    const { reply, outcome, cause } = await serve(delivery, address.address, signal, progress).then(
       (result) => ({ reply: result, outcome: 'result', cause: undefined }),
       (error: unknown) => failure(delivery, error),
     );
     return {
-      answer: progress.mayReply
-        ? { kind: 'reply', address, reply }
-        : {
-            kind: 'dead-letter',
-            reason: `the reply_to is a queue, for which the request is not authorised (${outcome})`,
-          },
+      answer: { kind: 'reply', address: address.address, reply },
       method: delivery.routingKey,
       namespace: progress.request && namespaceOf(progress.request),
       clientId: progress.clientId,
@@ -194,13 +177,6 @@ function checkScope(request: Request, signer: Signer | undefined): void {
   throw new WireError('InsufficientScopes', `The client ${signer.clientId} needs the scope ${required}.`, {
     details: { required, clientId: signer.clientId },
   });
-}
-
-/** Only a method with a scope proves that the requester may use the namespace and so the queue. */
-function checkReplyQueue(request: Request, address: UsableAddress): void {
-  if (address.kind === 'direct') return;
-  if (METHODS[request.method].scope !== null && namespaceOf(request) === address.namespace) return;
-  throw new WireError('InputError', 'The reply_to is a queue of another namespace.');
 }
 
 function namespaceOf({ body }: Request): string | undefined {

@@ -2,6 +2,7 @@ import type { Clock } from '../util/clock.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { MethodName } from '../contract/methods.ts';
+import { DIRECT_REPLY_TO } from '../contract/names.ts';
 import {
   hashesEqual,
   nonceKey,
@@ -20,10 +21,8 @@ export interface SignedRequest {
   readonly method: MethodName;
   readonly content: Buffer;
   readonly correlationId: string;
-  /** The reply address as RabbitMQ delivered it. */
+  /** The reply address as RabbitMQ delivered it. The client signed the literal of direct reply-to, which RabbitMQ replaced. */
   readonly replyTo: string;
-  /** The reply address as the client signed it. */
-  readonly signedReplyTo: string;
   readonly authorization: unknown;
 }
 
@@ -66,7 +65,7 @@ export function createAuthenticate(
     const outcome = await authenticator.authenticate(
       {
         method: 'post',
-        resource: signedResource(request.method, request.signedReplyTo, request.correlationId),
+        resource: signedResource(request.method, DIRECT_REPLY_TO, request.correlationId),
         host: audience,
         port: SIGNED_PORT,
         authorization: String(request.authorization),

@@ -5,7 +5,9 @@ import { waitAtMost } from '../util/deadline.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 import type { Delivery } from './request.ts';
+import { bodyBytesOf, limitBodies } from '../broker/amqp/amqplib-body-limit.ts';
 import { tolerateUndecodableHeaders } from '../broker/amqp/amqplib-header-workaround.ts';
+import { MAX_REQUEST_BYTES } from '../contract/names.ts';
 
 /** How a served delivery is acknowledged: `reject` leaves it to the queue's dead-letter exchange. */
 export type Acknowledgement = 'ack' | 'reject' | 'requeue';
@@ -109,6 +111,7 @@ class RequestConsumer implements Consumer {
 
   async #consume(model: ChannelModel): Promise<void> {
     tolerateUndecodableHeaders(model);
+    limitBodies(model, MAX_REQUEST_BYTES);
     try {
       const channels = [];
       for (const { name, prefetch } of this.#options.queues) {
@@ -141,8 +144,10 @@ class RequestConsumer implements Consumer {
       this.#reopen(model);
       return;
     }
-    const { exchange, routingKey, redelivered } = message.fields;
-    const delivery = { content: message.content, exchange, routingKey, redelivered, properties: message.properties };
+    const { content, properties, fields } = message;
+    const { exchange, routingKey, redelivered } = fields;
+    const bodyBytes = bodyBytesOf(message);
+    const delivery = { content, bodyBytes, exchange, routingKey, redelivered, properties };
     const served = this.#options
       .serve(delivery)
       .then((acknowledgement) => {

@@ -5,20 +5,17 @@ import { toShortString } from './short-string.ts';
 /** How much of a request's headers the copy keeps, in characters. */
 const MAX_HEADERS_LENGTH = 8192;
 
-/** How much of the body the copy keeps, in bytes. */
-const MAX_BODY_BYTES = 64 * 1024;
-
 /**
  * The copy of a request for the dead letters, with the reason. It is copied without its signature, which could be
  * replayed, and with its other headers as text, because some (`CC`, `BCC`, `x-death`) have an effect on the broker or in
- * libraries.
+ * libraries. A body that is larger than the contract allows is left out.
  */
 export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason: string): OutgoingMessage {
-  const { properties, content } = delivery;
+  const { properties, content, bodyBytes } = delivery;
   return {
     exchange: deadExchange,
     routingKey: toShortString(delivery.routingKey),
-    content: content.subarray(0, MAX_BODY_BYTES),
+    content,
     options: {
       persistent: true,
       ...textOf('contentType', properties.contentType),
@@ -28,6 +25,7 @@ export function deadLetterCopy(deadExchange: string, delivery: Delivery, reason:
         'x-pulse-agent-reply-to': asText(properties.replyTo),
         'x-pulse-agent-user-id': asText(properties.userId),
         'x-pulse-agent-headers': headersAsText(headersOf(delivery)),
+        ...(bodyBytes === content.length ? {} : { 'x-pulse-agent-body-bytes': bodyBytes }),
       },
     },
   };

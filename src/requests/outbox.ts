@@ -5,22 +5,21 @@ import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 import { isShortString } from './short-string.ts';
 
-/** A message to an address that a client may have chosen. */
+/** A reply, or a dead letter. */
 export interface OutgoingMessage {
   /** `''` for a queue named by the routing key. */
   readonly exchange: string;
   readonly routingKey: string;
   readonly content: Buffer;
-  readonly options: Omit<Options.Publish, 'messageId'>;
+  readonly options: Options.Publish;
 }
 
 /**
  * The outcome of sending a message:
  * - `confirmed`: the broker has it;
- * - `returned`: it was mandatory and the queue does not exist;
  * - `refused`: the broker rejected it (a full queue), or it closed the connection while it was the only one in flight.
  */
-export type ReplyOutcome = 'confirmed' | 'returned' | 'refused';
+export type ReplyOutcome = 'confirmed' | 'refused';
 
 /** Where {@link openOutbox} connects to. */
 export interface OutboxOptions extends RecoveringConnectionOptions {
@@ -42,7 +41,6 @@ export interface Outbox {
 }
 
 interface Pending extends OutgoingMessage {
-  readonly id: string;
   settle(outcome: ReplyOutcome): void;
   fail(error: Error): void;
 }
@@ -75,15 +73,13 @@ class ConnectionOutbox implements Outbox {
   readonly #connection: RecoveringChannelModel;
   readonly #sockets: AbortController;
   readonly #log: Log;
-  /** Sent and not confirmed, by message id, in the order of sending. */
-  readonly #unconfirmed = new Map<string, Pending>();
+  /** Sent and not confirmed, in the order of sending. */
+  readonly #unconfirmed = new Set<Pending>();
   /** Not sent yet: there is no channel, or unconfirmed messages are sent again first. */
   readonly #waiting: Pending[] = [];
-  readonly #returned = new Set<string>();
   #channel: ConfirmChannel | undefined;
   /** The message in flight, while messages are sent one at a time. */
   #alone: Pending | undefined;
-  #lastId = 0;
   #closed = false;
 
   constructor(connection: RecoveringChannelModel, sockets: AbortController, log: Log) {
@@ -115,8 +111,7 @@ class ConnectionOutbox implements Outbox {
         settle('refused');
         return;
       }
-      this.#lastId += 1;
-      const pending: Pending = { ...message, id: String(this.#lastId), settle, fail };
+      const pending: Pending = { ...message, settle, fail };
       if (this.#channel === undefined) this.#waiting.push(pending);
       else this.#publish(this.#channel, pending);
     });
@@ -125,7 +120,7 @@ class ConnectionOutbox implements Outbox {
   async close(): Promise<void> {
     this.#closed = true;
     this.#channel = undefined;
-    const left = [...this.#unconfirmed.values(), ...this.#waiting.splice(0)];
+    const left = [...this.#unconfirmed, ...this.#waiting.splice(0)];
     this.#unconfirmed.clear();
     for (const pending of left) {
       pending.fail(new AgentError('Stopping', 'The agent stopped before the broker confirmed the message.'));
@@ -140,12 +135,11 @@ class ConnectionOutbox implements Outbox {
       channel.on('error', (error: Error) =>
         this.#log.warn({ code: 'reply_channel_error', err: error }, 'error on the reply channel'),
       );
-      channel.on('return', (message) => this.#returned.add(String(message.properties.messageId)));
       // A channel can close without its connection. Closing the connection, too, leaves one way to recover.
       channel.on('close', () => {
         if (!this.#closed) void model.close().catch(() => undefined);
       });
-      for (const pending of this.#unconfirmed.values()) {
+      for (const pending of this.#unconfirmed) {
         if (!(await this.#sendAlone(channel, pending))) return;
       }
       if (this.#closed) return;
@@ -171,16 +165,15 @@ class ConnectionOutbox implements Outbox {
   }
 
   #publish(channel: ConfirmChannel, pending: Pending, onAnswer: (alive: boolean) => void = () => undefined): void {
-    this.#unconfirmed.set(pending.id, pending);
-    const options = { ...pending.options, messageId: pending.id };
+    this.#unconfirmed.add(pending);
+    const { exchange, routingKey, content, options } = pending;
     try {
-      channel.publish(pending.exchange, pending.routingKey, pending.content, options, (error: Error | null) => {
+      channel.publish(exchange, routingKey, content, options, (error: Error | null) => {
         if (error !== null && error.message !== NACKED) {
           onAnswer(false);
           return;
         }
-        const returned = this.#returned.delete(pending.id);
-        this.#settle(pending, error === null ? (returned ? 'returned' : 'confirmed') : 'refused');
+        this.#settle(pending, error === null ? 'confirmed' : 'refused');
         onAnswer(true);
       });
     } catch (error) {
@@ -191,13 +184,12 @@ class ConnectionOutbox implements Outbox {
   }
 
   #settle(pending: Pending, outcome: ReplyOutcome): void {
-    this.#unconfirmed.delete(pending.id);
+    this.#unconfirmed.delete(pending);
     pending.settle(outcome);
   }
 
   #onDisconnect(error: Error & { code?: number }): void {
     this.#channel = undefined;
-    this.#returned.clear();
     const suspect = this.#alone;
     this.#alone = undefined;
     this.#log.warn(

@@ -7,7 +7,10 @@ import { REQUEST_CONTENT_TYPE } from '../contract/signature.ts';
 
 /** A message as the broker delivered it to the request queue. */
 export interface Delivery {
+  /** The body; empty when it is larger than the contract allows. */
   readonly content: Buffer;
+  /** The size of the body as it was sent. */
+  readonly bodyBytes: number;
   readonly exchange: string;
   readonly routingKey: string;
   readonly redelivered: boolean;
@@ -34,7 +37,7 @@ export interface Request<M extends MethodName = MethodName> {
  * @throws WireError `InputError` that names the field and the rule.
  */
 export function readRequest(delivery: Delivery, replyTo: string): Request {
-  const { content, routingKey, properties } = delivery;
+  const { content, bodyBytes, routingKey, properties } = delivery;
   const correlationId: unknown = properties.correlationId;
   if (typeof correlationId !== 'string' || !CORRELATION_ID_PATTERN.test(correlationId)) {
     throw inputError(
@@ -50,7 +53,7 @@ export function readRequest(delivery: Delivery, replyTo: string): Request {
   }
   return {
     method: routingKey,
-    body: parseRequestBody(routingKey, content),
+    body: parseRequestBody(routingKey, content, bodyBytes),
     content,
     correlationId,
     replyTo,
@@ -62,7 +65,22 @@ export function readRequest(delivery: Delivery, replyTo: string): Request {
 /** The headers of a message, which may have none or an invalid value in their place. */
 export function headersOf(delivery: Delivery): Readonly<Record<string, unknown>> {
   const headers: unknown = delivery.properties.headers;
-  return typeof headers === 'object' && headers !== null ? (headers as Record<string, unknown>) : {};
+  return isTable(headers) ? (headers as Record<string, unknown>) : {};
+}
+
+/**
+ * Whether RabbitMQ moved the message from another queue by dead-lettering: it then has an `x-death` header, a list of
+ * tables, in place of any other that the sender wrote.
+ */
+export function isDeadLettered(delivery: Delivery): boolean {
+  const deaths = headersOf(delivery)['x-death'];
+  return (
+    Array.isArray(deaths) && deaths.some((death: unknown) => isTable(death) && 'queue' in death && 'reason' in death)
+  );
+}
+
+function isTable(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Lists the methods, so that a client of a later contract knows which ones this agent serves. */

@@ -55,13 +55,11 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
   };
 
   const sendReply = async (delivery: Delivery, { address, reply }: Answer & { kind: 'reply' }): Promise<Sent> => {
-    const isQueue = address.kind === 'queue';
     const outcome = await outbox.send({
       exchange: '',
-      routingKey: address.address,
+      routingKey: address,
       content: reply.content,
-      // Not mandatory for direct reply-to: RabbitMQ both delivers and returns such a message.
-      options: { ...reply.properties, mandatory: isQueue, persistent: isQueue },
+      options: { ...reply.properties, persistent: false },
     });
     if (outcome === 'confirmed') return { acknowledgement: 'ack', sent: 'replied' };
     return await sendDeadLetter(delivery, `the reply could not be delivered to its reply_to (${outcome})`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Channel, ChannelModel } from 'amqplib';
+import { requestUrl } from '../../src/client/request-url.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 
@@ -9,13 +10,17 @@ describe('the rights of a claimed account', () => {
   /** A namespace whose name starts with the other's name. */
   let theirs: string;
   let connection: ChannelModel;
+  /** With the credentials of the first namespace, in the vhost of the requests. */
+  let requests: ChannelModel;
 
   before(async () => {
     mine = teamNamespace();
     theirs = `${mine}-more`;
     const rpc = await installation().rpc(TEAM);
     const claim = async (namespace: string) => await rpc.request('claim-namespace', { namespace });
-    connection = await openConnection((await claim(mine)).connectionString);
+    const { connectionString } = await claim(mine);
+    connection = await openConnection(connectionString);
+    requests = await openConnection(requestUrl(connectionString, installation().config.requestVhost));
     const channel = await (await openConnection((await claim(theirs)).connectionString)).createChannel();
     for (const namespace of [theirs, mine]) {
       const owner = namespace === mine ? await connection.createChannel() : channel;
@@ -25,8 +30,11 @@ describe('the rights of a claimed account', () => {
   });
 
   /** The code with which the broker closes the channel of this attempt; undefined when it allows it. */
-  const refusalOf = async (attempt: (channel: Channel) => unknown): Promise<number | undefined> => {
-    const channel = await connection.createChannel();
+  const refusalOf = async (
+    attempt: (channel: Channel) => unknown,
+    over: ChannelModel = connection,
+  ): Promise<number | undefined> => {
+    const channel = await over.createChannel();
     const refused = new Promise<number | undefined>((resolve) => {
       channel.once('error', (error: Error & { code?: number }) => resolve(error.code));
     });
@@ -34,7 +42,7 @@ describe('the rights of a claimed account', () => {
       try {
         await attempt(channel);
         // A publish is refused asynchronously, but before the answer to the next call.
-        await channel.checkQueue(`queue/${mine}/q`);
+        await channel.prefetch(1);
       } catch {
         await refused;
       }
@@ -58,14 +66,15 @@ describe('the rights of a claimed account', () => {
     for (const attempt of own) assert.equal(await refusalOf(attempt), undefined, String(attempt));
   });
 
-  it('allow to read the exchanges of other namespaces and of the agent, and to send requests', async () => {
+  it('allow to read the exchanges of other namespaces and of the agent, and to send requests in their vhost', async () => {
     const { names } = installation();
     const shared: ((channel: Channel) => unknown)[] = [
       (channel) => channel.bindQueue(`queue/${mine}/q`, `exchange/${theirs}/x`, '#'),
       (channel) => channel.bindQueue(`queue/${mine}/q`, names.eventsExchange, '#'),
-      (channel) => channel.publish(names.rpcExchange, 'ping', Buffer.from('{}')),
     ];
     for (const attempt of shared) assert.equal(await refusalOf(attempt), undefined, String(attempt));
+    const send = (channel: Channel): unknown => channel.publish(names.rpcExchange, 'ping', Buffer.from('{}'));
+    assert.equal(await refusalOf(send, requests), undefined);
   });
 
   const forbidden: readonly (readonly [string, (channel: Channel) => unknown])[] = [
@@ -94,30 +103,65 @@ describe('the rights of a claimed account', () => {
       'publish to its own queue through the default exchange',
       (channel) => channel.sendToQueue(`queue/${mine}/q`, Buffer.from('m')),
     ],
-    ['consume requests', (channel) => channel.consume(installation().names.requestQueue, () => undefined)],
-    ['consume dead letters', (channel) => channel.consume(installation().names.deadQueue, () => undefined)],
     [
-      'bind a queue to the rpc exchange',
-      (channel) => channel.bindQueue(`queue/${mine}/q`, installation().names.rpcExchange, 'claim-namespace'),
+      'publish agent events',
+      (channel) => channel.publish(installation().names.eventsExchange, 'agent.started.x', Buffer.from('{}')),
+    ],
+    ['declare the request exchange', (channel) => channel.assertExchange(installation().names.rpcExchange, 'direct')],
+    [
+      'name the request exchange for its dead letters',
+      (channel) => channel.assertQueue(`queue/${mine}/dead`, { deadLetterExchange: installation().names.rpcExchange }),
     ],
     [
-      'bind a queue to the dead-letter exchange',
-      (channel) => channel.bindQueue(`queue/${mine}/q`, installation().names.deadExchange, '#'),
+      'name the request exchange as an alternate exchange',
+      (channel) =>
+        channel.assertExchange(`exchange/${mine}/z`, 'fanout', { alternateExchange: installation().names.rpcExchange }),
+    ],
+    [
+      'bind into the request exchange',
+      (channel) => channel.bindExchange(installation().names.rpcExchange, `exchange/${mine}/x`, '#'),
+    ],
+    ["publish to the broker's exchanges", (channel) => channel.publish('amq.topic', 'k', Buffer.from('m'))],
+    ["bind a queue to the broker's exchanges", (channel) => channel.bindQueue(`queue/${mine}/q`, 'amq.topic', '#')],
+  ];
+  for (const [what, attempt] of forbidden) {
+    it(`do not allow to ${what}`, async () => assert.equal(await refusalOf(attempt), 403));
+  }
+
+  const forbiddenAmongRequests: readonly (readonly [string, (channel: Channel) => unknown])[] = [
+    ['declare a queue', (channel) => channel.assertQueue(`queue/${mine}/q`)],
+    ['declare a queue named by the broker', (channel) => channel.assertQueue('', { exclusive: true })],
+    ['declare an exchange', (channel) => channel.assertExchange(`exchange/${mine}/x`, 'topic')],
+    ['consume requests', (channel) => channel.consume(installation().names.requestQueue, () => undefined)],
+    ['get a request', (channel) => channel.get(installation().names.requestQueue)],
+    ['purge the requests', (channel) => channel.purgeQueue(installation().names.requestQueue)],
+    ['delete the requests', (channel) => channel.deleteQueue(installation().names.requestQueue)],
+    ['consume dead letters', (channel) => channel.consume(installation().names.deadQueue, () => undefined)],
+    [
+      'consume unknown methods',
+      (channel) => channel.consume(installation().names.unknownMethodsQueue, () => undefined),
+    ],
+    [
+      'bind an exchange of the broker into the request exchange',
+      (channel) => channel.bindExchange(installation().names.rpcExchange, 'amq.topic', '#'),
+    ],
+    [
+      'bind the request exchange to its queue by another key',
+      (channel) => channel.bindQueue(installation().names.requestQueue, installation().names.rpcExchange, 'other'),
     ],
     [
       'publish dead letters',
       (channel) => channel.publish(installation().names.deadExchange, 'ping', Buffer.from('{}')),
     ],
     [
-      'publish agent events',
-      (channel) => channel.publish(installation().names.eventsExchange, 'agent.started.x', Buffer.from('{}')),
+      'publish to a queue through the default exchange',
+      (channel) => channel.sendToQueue(installation().names.requestQueue, Buffer.from('{}')),
     ],
-    ['delete the rpc exchange', (channel) => channel.deleteExchange(installation().names.rpcExchange)],
-    ["publish to the broker's exchanges", (channel) => channel.publish('amq.topic', 'k', Buffer.from('m'))],
-    ["bind a queue to the broker's exchanges", (channel) => channel.bindQueue(`queue/${mine}/q`, 'amq.topic', '#')],
+    ['delete the request exchange', (channel) => channel.deleteExchange(installation().names.rpcExchange)],
   ];
-  for (const [what, attempt] of forbidden) {
-    it(`do not allow to ${what}`, async () => assert.equal(await refusalOf(attempt), 403));
+  for (const [what, attempt] of forbiddenAmongRequests) {
+    it(`do not allow to ${what} in the vhost of the requests`, async () =>
+      assert.equal(await refusalOf(attempt, requests), 403));
   }
 
   it('leave the other namespace untouched', async () => {

@@ -108,20 +108,6 @@ describe('methods over AMQP', () => {
     assert.equal(again['created'], first['created']);
   });
 
-  it('claim-namespace: a reply to a queue of the namespace', async () => {
-    const namespace = teamNamespace();
-    const { connectionString } = await claim(namespace);
-    const requester = await installation().requester(String(connectionString));
-    const replyTo = `queue/${namespace}/replies`;
-    await requester.channel.assertQueue(replyTo, { exclusive: true, durable: false });
-    await requester.readReplies(replyTo);
-    const body = { namespace };
-    const sent = requester.compose({ method: 'claim-namespace', body, replyTo, credentials: credentials() });
-    const reply = await requester.request(sent);
-    assert.equal(reply.fields.routingKey, replyTo);
-    assert.equal(resultOf(reply, sent.correlationId)['connectionString'], connectionString);
-  });
-
   it('get-namespace: unsigned, with public fields only', async () => {
     const namespace = teamNamespace();
     const claimed = await claim(namespace, { contact: 'team@example.com' });

@@ -15,35 +15,34 @@ async function claim(installation: TestInstallation, clientId: string, namespace
 describe('reply addresses over AMQP', () => {
   const installation = useInstallation();
 
-  it('a reply never goes to the queue of another client', async () => {
+  it('a reply never goes to a queue, neither in the vhost of the tenants nor in that of the requests', async () => {
     const { names, vhost, taskcluster } = installation();
     const mine = teamNamespace();
     const theirs = unique('taskcluster-other');
     const mineUrl = await claim(installation(), TEAM, mine);
     const theirChannel = await (await openConnection(await claim(installation(), OTHER, theirs))).createChannel();
-    const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
+    const tenants = await (await openConnection(vhost.amqpUrl)).createChannel();
+    const requests = await (await openConnection(vhost.requestUrl)).createChannel();
     const theirQueue = `queue/${theirs}/q`;
+    const myQueue = `queue/${mine}/replies`;
     await theirChannel.assertQueue(theirQueue);
-    const { queue: generated } = await admin.assertQueue('', { durable: true });
-    await admin.assertQueue('plain');
-    assert.match(generated, /^amq\.gen-/);
+    const { queue: generated } = await tenants.assertQueue('', { durable: true });
+    const queues = [theirQueue, myQueue, 'plain'];
+    for (const admin of [tenants, requests]) for (const queue of queues) await admin.assertQueue(queue);
 
     const deadLetters = await installation().deadLetters();
     const requester = await installation().requester(mineUrl);
     const body = { namespace: mine };
     const signed = { method: 'claim-namespace', body, credentials: taskcluster.credentials(TEAM) };
     const addresses = [
-      theirQueue,
+      ...queues,
       generated,
-      'plain',
       names.requestQueue,
       names.deadQueue,
+      names.unknownMethodsQueue,
       '',
       `queue/${mine}`,
-      `queue/${mine}/`,
-      `queue/${mine}x/q`,
-      `queue//q`,
-      `Queue/${mine}/q`,
+      `queue/${mine}/nowhere`,
       'amq.rabbitmq.reply-to.',
       'amq.rabbitmq.reply-to.x',
     ];
@@ -55,35 +54,29 @@ describe('reply addresses over AMQP', () => {
       assert.match(String(headers['x-pulse-agent-reason']), /reply_to/, replyTo);
       assert.equal(headers['x-pulse-agent-reply-to'], replyTo);
       assert.ok(!JSON.stringify(letter.properties).includes('Hawk'), replyTo);
+      assert.deepEqual(letter.content, sent.content);
     }
-    for (const queue of [theirQueue, generated, 'plain']) {
-      assert.equal((await admin.checkQueue(queue)).messageCount, 0, queue);
+    for (const admin of [tenants, requests]) {
+      for (const queue of queues) assert.equal((await admin.checkQueue(queue)).messageCount, 0, queue);
     }
-    await admin.deleteQueue(generated);
+    assert.equal((await tenants.checkQueue(generated)).messageCount, 0);
+    for (const queue of queues) await requests.deleteQueue(queue);
   });
 
-  it('a queue of a namespace is refused without a request that is authorised for it', async () => {
+  it('a request whose reply_to is a queue is not served, whatever the method and the signature', async () => {
     const { taskcluster } = installation();
     const namespace = teamNamespace();
-    const url = await claim(installation(), TEAM, namespace);
-    const requester = await installation().requester(url);
+    const requester = await installation().requester();
     const replyTo = `queue/${namespace}/replies`;
-    await requester.channel.assertQueue(replyTo);
     const deadLetters = await installation().deadLetters();
     const team = taskcluster.credentials(TEAM);
     const body = { namespace };
     const requests: SentRequest[] = [
       requester.compose({ method: 'ping', replyTo }),
-      // Signed by the owner, but this method needs no scope.
       requester.compose({ method: 'get-namespace', body, replyTo, credentials: team }),
       requester.compose({ method: 'claim-namespace', body, replyTo }),
+      requester.compose({ method: 'claim-namespace', body, replyTo, credentials: team }),
       requester.compose({ method: 'claim-namespace', body, replyTo, credentials: taskcluster.credentials(OTHER) }),
-      requester.compose({
-        method: 'claim-namespace',
-        body: { namespace: `${namespace}-2` },
-        replyTo,
-        credentials: team,
-      }),
       requester.compose({ method: 'make-coffee', body, replyTo, credentials: team }),
     ];
     for (const sent of requests) {
@@ -93,35 +86,8 @@ describe('reply addresses over AMQP', () => {
           properties.correlationId === sent.correlationId && properties.headers?.['x-pulse-agent-reason'] !== undefined,
       );
     }
-    assert.equal((await requester.channel.checkQueue(replyTo)).messageCount, 0);
-  });
-
-  it('an error goes to a queue of the namespace after signature and scope are checked', async () => {
-    const { taskcluster } = installation();
-    const namespace = teamNamespace();
-    const requester = await installation().requester(await claim(installation(), TEAM, namespace));
-    const replyTo = `queue/${namespace}/replies`;
-    await requester.channel.assertQueue(replyTo, { exclusive: true, durable: false });
-    await requester.readReplies(replyTo);
-    const body = { namespace, expires: '2020-01-01T00:00:00Z' };
-    const credentials = taskcluster.credentials(TEAM);
-    const { json } = await requester.request({ method: 'claim-namespace', body, replyTo, credentials });
-    assert.equal(json['code'], 'InputError');
-  });
-
-  it('a queue that does not exist: the request is dead-lettered, and the claim is valid', async () => {
-    const { taskcluster } = installation();
-    const namespace = teamNamespace();
-    const requester = await installation().requester();
-    const deadLetters = await installation().deadLetters();
-    const replyTo = `queue/${namespace}/nowhere`;
-    const credentials = taskcluster.credentials(TEAM);
-    const sent = requester.compose({ method: 'claim-namespace', body: { namespace }, replyTo, credentials });
-    await requester.publish(sent);
-    const { properties, content } = await deadLetters.of(sent.correlationId);
-    assert.match(String(properties.headers?.['x-pulse-agent-reason']), /could not be delivered.*returned/);
-    assert.deepEqual(content, sent.content, 'the dead letter is the request, not the reply with its credentials');
-    await claim(installation(), TEAM, namespace);
+    const { json } = await requester.request({ method: 'get-namespace', body });
+    assert.equal(json['code'], 'ResourceNotFound', 'the claim was not served');
   });
 
   it('forged direct reply-to addresses close no connection and delay no client', async () => {
@@ -183,20 +149,17 @@ describe('reply addresses over AMQP', () => {
   });
 });
 
-describe('messages that did not come through the rpc exchange', () => {
+/** What only an administrator of the vhost of the requests can do. */
+describe('messages that no client sent as a request', () => {
   // Without broker events, on which the agent would remove the binding before a message uses it.
   const installation = useInstallation({ settings: { eventVhost: unique('nowhere') } });
 
-  it('are not served, neither from a foreign exchange bound to it nor from the queue directly', async () => {
+  it('are dropped when another exchange brought them', async () => {
     const { names, vhost, taskcluster } = installation();
-    const namespace = teamNamespace();
-    const url = await claim(installation(), TEAM, namespace);
-    const requester = await installation().requester(url);
-    const foreign = `exchange/${namespace}/foreign`;
+    const requester = await installation().requester(vhost.requestUrl);
+    const foreign = unique('foreign');
     await requester.channel.assertExchange(foreign, 'fanout');
-    // A user with write on an exchange may bind any exchange that it can read to it.
     await requester.channel.bindExchange(names.rpcExchange, foreign, 'ping');
-    const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
 
     const other = teamNamespace();
     const credentials = taskcluster.credentials(TEAM);
@@ -219,7 +182,36 @@ describe('messages that did not come through the rpc exchange', () => {
       (await requester.request({ method: 'get-namespace', body: { namespace: other } })).json['code'],
       'ResourceNotFound',
     );
-    assert.equal((await admin.checkQueue(names.requestQueue)).messageCount, 0);
+    assert.equal((await requester.channel.checkQueue(names.requestQueue)).messageCount, 0);
     await requester.channel.unbindExchange(names.rpcExchange, foreign, 'ping');
+  });
+
+  it('are dropped and counted when RabbitMQ dead-lettered them into the request exchange', async () => {
+    const { names, vhost, taskcluster, agent } = installation();
+    const requester = await installation().requester(vhost.requestUrl);
+    const namespace = teamNamespace();
+    for (const method of ['ping', 'claim-namespace'] as const) {
+      const queue = unique('source');
+      await requester.channel.assertQueue(queue, {
+        deadLetterExchange: names.rpcExchange,
+        deadLetterRoutingKey: method,
+        messageTtl: 0,
+      });
+      const before = agent.requestCounts.get(`${method} dropped`) ?? 0;
+      // The signature is that of the method, so that the request would be served.
+      const body = method === 'ping' ? {} : { namespace };
+      const signed = { method, body, credentials: taskcluster.credentials(TEAM) };
+      const sent = { ...requester.compose(signed), exchange: '', method: queue };
+      await requester.publish(sent);
+      await installation().logged('request_served', {
+        correlationId: sent.correlationId,
+        sent: 'dropped',
+        reason: 'it was dead-lettered by RabbitMQ',
+      });
+      assert.equal(agent.requestCounts.get(`${method} dropped`), before + 1);
+      await requester.channel.deleteQueue(queue);
+    }
+    const { json } = await requester.request({ method: 'get-namespace', body: { namespace } });
+    assert.equal(json['code'], 'ResourceNotFound');
   });
 });

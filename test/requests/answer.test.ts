@@ -55,7 +55,6 @@ async function answer(input: DeliveryInput = {}, given: Given = {}, signal = nev
 }
 
 const claim: DeliveryInput = { routingKey: 'claim-namespace', content: { namespace } };
-const claimToQueue: DeliveryInput = { ...claim, properties: { replyTo: `queue/${namespace}/replies` } };
 
 /** The error in a reply. */
 function errorIn({ answer: what }: AnsweredRequest): WireErrorBody {
@@ -87,7 +86,7 @@ describe('answer', () => {
     const { answer: what, outcome, method, cause } = await answer();
     assert.deepEqual(what, {
       kind: 'reply',
-      address: { kind: 'direct', address: DIRECT_ADDRESS },
+      address: DIRECT_ADDRESS,
       reply: {
         properties: { correlationId: 'c-1', type: 'result', contentType: 'application/json' },
         content: Buffer.from('{"alive":true,"uptimeSeconds":1,"version":"1","agent":"a"}'),
@@ -104,9 +103,34 @@ describe('answer', () => {
     }
   });
 
+  it('drops what RabbitMQ dead-lettered into the request exchange, before anything else', async () => {
+    const death = { count: 1n, reason: 'expired', queue: `queue/${namespace}/s`, exchange: '', 'routing-keys': ['x'] };
+    const parts = { isLiveReplyAddress: unused, authenticate: unused };
+    const answered = await answer({ properties: { headers: { 'x-death': [death] } } }, parts);
+    assert.equal(answered.answer.kind, 'drop');
+    assert.match(answered.answer.reason, /dead-lettered/);
+    assert.equal(answered.outcome, 'dropped');
+  });
+
+  it('serves what has an x-death header that RabbitMQ cannot have made', async () => {
+    for (const death of [
+      'boom',
+      7,
+      null,
+      [],
+      [null],
+      ['expired'],
+      [{ queue: 'q' }],
+      { queue: 'q', reason: 'expired' },
+    ]) {
+      const { outcome } = await answer({ properties: { headers: { 'x-death': death } } });
+      assert.equal(outcome, 'result', JSON.stringify(death));
+    }
+  });
+
   describe('where no reply may be sent', () => {
     it('makes a dead letter, and asks nobody', async () => {
-      for (const replyTo of [undefined, 'amq.gen-x', 'exchange/taskcluster-x/e']) {
+      for (const replyTo of [undefined, 'amq.gen-x', 'exchange/taskcluster-x/e', `queue/${namespace}/replies`]) {
         const answered = await answer(
           { ...claim, properties: { replyTo } },
           {
@@ -132,53 +156,6 @@ describe('answer', () => {
       const hanging = await answer(claim, { isLiveReplyAddress: hang, authenticate: unused }, AbortSignal.timeout(1));
       assert.match(reasonOf(hanging), /could not be checked/);
     });
-  });
-
-  describe('to a queue', () => {
-    it('goes when the request is authorised for the namespace of the queue, also with an error', async () => {
-      const { answer: what } = await answer(claimToQueue);
-      assert.equal(what.kind, 'reply');
-      assert.deepEqual(what.address, { kind: 'queue', address: `queue/${namespace}/replies`, namespace });
-      assert.equal(
-        errorIn(await answer(claimToQueue, { handlers: { 'claim-namespace': fails('RequestConflict') } })).code,
-        'RequestConflict',
-      );
-    });
-
-    // What is signed, by whom, and the queue to which no reply goes for it.
-    const replyTo = `queue/${namespace}/replies`;
-    const refusals: [string, DeliveryInput, Given][] = [
-      ['another namespace', { ...claim, properties: { replyTo: 'queue/taskcluster-y/replies' } }, {}],
-      ['a longer name', { ...claim, properties: { replyTo: 'queue/taskcluster-xy/replies' } }, {}],
-      ['an unsigned method', { properties: { replyTo } }, {}],
-      [
-        'an unsigned method with a good signature',
-        {
-          routingKey: 'get-namespace',
-          content: { namespace },
-          properties: { replyTo, headers: { authorization: 'Hawk' } },
-        },
-        {},
-      ],
-      ['a broken signature', claimToQueue, { authenticate: fails('AuthenticationFailed') }],
-      ['a signer without the scope', claimToQueue, { authenticate: async () => ({ ...signer, scopes: [] }) }],
-      ['a malformed request', { ...claimToQueue, content: { namespace, colour: 1 } }, {}],
-      ['a request without a correlation id', { ...claim, properties: { replyTo, correlationId: undefined } }, {}],
-      ['an unknown method', { routingKey: 'pong', properties: { replyTo } }, {}],
-    ];
-    for (const [what, input, given] of refusals) {
-      it(`does not go for ${what}`, async () => {
-        let handled = 0;
-        const count = async (): Promise<never> => {
-          handled += 1;
-          throw new Error('handled');
-        };
-        const counting = { ping: count, 'claim-namespace': count, 'get-namespace': count };
-        const answered = await answer(input, { ...given, handlers: counting });
-        assert.match(reasonOf(answered), /queue/);
-        assert.equal(handled, 0);
-      });
-    }
   });
 
   describe('of a request without the right to it', () => {
@@ -220,18 +197,15 @@ describe('answer', () => {
       assert.equal((await answer({}, { authenticate })).outcome, 'result');
     });
 
-    it('is authenticated with the address as delivered and as signed', async () => {
+    it('is authenticated with the reply address as delivered', async () => {
       const seen: string[] = [];
-      for (const input of [claim, claimToQueue]) {
-        await answer(input, {
-          authenticate: async (request) => {
-            seen.push(request.replyTo, request.signedReplyTo);
-            return signer;
-          },
-        });
-      }
-      const queue = `queue/${namespace}/replies`;
-      assert.deepEqual(seen, [DIRECT_ADDRESS, 'amq.rabbitmq.reply-to', queue, queue]);
+      await answer(claim, {
+        authenticate: async (request) => {
+          seen.push(request.replyTo);
+          return signer;
+        },
+      });
+      assert.deepEqual(seen, [DIRECT_ADDRESS]);
     });
   });
 

@@ -59,7 +59,6 @@ function request(
     content,
     correlationId: 'c-1',
     replyTo: DIRECT_ADDRESS,
-    signedReplyTo: 'amq.rabbitmq.reply-to',
     authorization,
     ...given,
   };
@@ -97,13 +96,6 @@ describe('authenticate', () => {
   it('believes Taskcluster about who signed, not the header', async () => {
     const { clock, authenticate } = setUp(() => ({ clientId: 'project/issued-by' }));
     assert.equal((await authenticate(request(clock.nowMs()), never)).clientId, 'project/issued-by');
-  });
-
-  it('asks about what the client signed where the reply goes to a queue', async () => {
-    const { clock, asked, authenticate } = setUp();
-    const queue = 'queue/taskcluster-x/replies';
-    await authenticate(request(clock.nowMs(), { replyTo: queue, signedReplyTo: queue }), never);
-    assert.equal(asked[0]?.resource, '/v1/claim-namespace?replyTo=queue%2Ftaskcluster-x%2Freplies&correlationId=c-1');
   });
 
   // What costs little comes before Taskcluster is asked: junk must not load it.

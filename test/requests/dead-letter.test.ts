@@ -94,11 +94,14 @@ describe('deadLetterCopy', () => {
 
   it('is bounded', () => {
     const delivery = deliveryOf({
-      content: Buffer.alloc(1_000_000),
+      content: Buffer.alloc(0),
+      bodyBytes: 1_000_000,
       properties: { headers: { a: 'x'.repeat(100_000) } },
     });
     const { content, options } = deadLetterCopy('dead', delivery, 'why');
-    assert.equal(content.length, 65_536);
-    assert.equal(String((options.headers as Record<string, unknown>)['x-pulse-agent-headers']).length, 8192);
+    assert.equal(content.length, 0);
+    const headers = options.headers as Record<string, unknown>;
+    assert.equal(headers['x-pulse-agent-body-bytes'], 1_000_000);
+    assert.equal(String(headers['x-pulse-agent-headers']).length, 8192);
   });
 });

@@ -49,6 +49,7 @@ describe('readRequest', () => {
       /content_type/,
     ],
     ['a body over 16 KiB', { content: Buffer.from('{}'.padEnd(16_385)) }, 'body', /at most 16384 bytes; it has 16385/],
+    ['a body that was dropped', { content: Buffer.alloc(0), bodyBytes: 99_999 }, 'body', /it has 99999/],
     ['no JSON', { content: Buffer.from('{') }, undefined, /^The body must be JSON\.$/],
     ['no object', { content: Buffer.from('[]') }, undefined, /^The body must be a JSON object\.$/],
     ['an unknown field', { content: { colour: 1 } }, 'colour', /The field "colour" is unknown/],

@@ -11,15 +11,9 @@ import { createServeDelivery } from '../../src/requests/serve-delivery.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-const QUEUE = 'queue/taskcluster-x/replies';
 const direct: Answer = {
   kind: 'reply',
-  address: { kind: 'direct', address: DIRECT_ADDRESS },
-  reply: resultReply('c-1', '{}'),
-};
-const toQueue: Answer = {
-  kind: 'reply',
-  address: { kind: 'queue', address: QUEUE, namespace: 'taskcluster-x' },
+  address: DIRECT_ADDRESS,
   reply: resultReply('c-1', '{}'),
 };
 
@@ -79,7 +73,6 @@ describe('serve', () => {
           correlationId: 'c-1',
           type: 'result',
           contentType: 'application/json',
-          mandatory: false,
           persistent: false,
         },
       },
@@ -126,26 +119,17 @@ describe('serve', () => {
     assert.equal(await served, 'ack');
   });
 
-  it('sends a reply to a queue so that it is kept, and returned where there is no such queue', async () => {
-    const { sent } = await serve(toQueue, ['confirmed']);
-    assert.equal(sent[0]?.routingKey, QUEUE);
-    assert.equal(sent[0]?.options.mandatory, true);
-    assert.equal(sent[0]?.options.persistent, true);
-  });
-
-  for (const outcome of ['returned', 'refused'] as const) {
-    it(`makes a dead letter of a request whose reply is ${outcome}`, async () => {
-      const { verdict, sent, counted } = await serve(toQueue, [outcome, 'confirmed'], {
-        properties: { headers: { authorization: 'Hawk' } },
-      });
-      assert.equal(verdict, 'ack');
-      assert.equal(sent[1]?.exchange, 'rpc/pulse-agent/v1/dead');
-      const headers = sent[1].options.headers as Record<string, unknown>;
-      assert.match(String(headers['x-pulse-agent-reason']), new RegExp(`\\(${outcome}\\)`));
-      assert.doesNotMatch(JSON.stringify(sent[1]), /Hawk/);
-      assert.deepEqual(counted, [['ping', 'dead-lettered']]);
+  it('makes a dead letter of a request whose reply is refused', async () => {
+    const { verdict, sent, counted } = await serve(direct, ['refused', 'confirmed'], {
+      properties: { headers: { authorization: 'Hawk' } },
     });
-  }
+    assert.equal(verdict, 'ack');
+    assert.equal(sent[1]?.exchange, 'rpc/pulse-agent/v1/dead');
+    const headers = sent[1].options.headers as Record<string, unknown>;
+    assert.match(String(headers['x-pulse-agent-reason']), /\(refused\)/);
+    assert.doesNotMatch(JSON.stringify(sent[1]), /Hawk/);
+    assert.deepEqual(counted, [['ping', 'dead-lettered']]);
+  });
 
   it('makes a dead letter where no reply may be sent', async () => {
     const { verdict, sent, lines } = await serve({ kind: 'dead-letter', reason: 'no reply_to' }, ['confirmed']);
@@ -155,12 +139,10 @@ describe('serve', () => {
     assert.deepEqual([line['reason'], line['sent']], ['no reply_to', 'dead-lettered']);
   });
 
-  for (const outcome of ['returned', 'refused'] as const) {
-    it(`leaves the request to the queue's own dead letters when the copy is ${outcome}`, async () => {
-      assert.equal((await serve({ kind: 'dead-letter', reason: 'r' }, [outcome])).verdict, 'reject');
-      assert.equal((await serve(direct, ['refused', outcome])).verdict, 'reject');
-    });
-  }
+  it("leaves the request to the queue's own dead letters when the copy is refused", async () => {
+    assert.equal((await serve({ kind: 'dead-letter', reason: 'r' }, ['refused'])).verdict, 'reject');
+    assert.equal((await serve(direct, ['refused', 'refused'])).verdict, 'reject');
+  });
 
   it('only takes note of what is dropped', async () => {
     const { verdict, sent, counted } = await serve({ kind: 'drop', reason: 'r' }, []);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Agent, type AgentOptions, startAgent } from '../../src/agent/agent.ts';
 import { markerNames } from '../../src/broker/marker.ts';
 import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import { requestUrl } from '../../src/client/request-url.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { type ContractNames, contractNames } from '../../src/contract/names.ts';
@@ -47,11 +48,14 @@ export interface TestInstallation {
   readonly found: TestLog['found'];
   /** Starts an agent; it is stopped with the installation. */
   start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
-  /** An RPC client with the Taskcluster credentials of `clientId`; it connects as the claimant unless `url` is given. */
+  /**
+   * An RPC client with the Taskcluster credentials of `clientId`. It connects as the claimant, or with the credentials of
+   * `url`, such as a connection string, and always to the vhost of the requests.
+   */
   rpc(clientId?: string, url?: string): Promise<Rpc>;
   /** A client of the client library, otherwise like {@link rpc}. It is closed after the test. */
   client(clientId?: string, options?: Partial<ClientOptions>): PulseAgentClient;
-  /** A raw client on its own connection; it connects as the claimant unless `url` is given. */
+  /** A raw client on its own connection, which it opens like {@link rpc}. */
   requester(url?: string): Promise<Requester>;
   /** Consumes the dead-letter queue. */
   deadLetters(): Promise<DeadLetters>;
@@ -129,6 +133,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     rmSync(folder, { recursive: true, force: true });
   };
   addCleanup(remove);
+  const connectForRequests = (url: string) => openConnection(requestUrl(url, config.requestVhost));
   return {
     broker,
     vhost,
@@ -151,7 +156,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     },
     async rpc(clientId, url = claimant.href) {
       const credentials = clientId === undefined ? {} : { credentials: taskcluster.credentials(clientId) };
-      return await openRpc(await openConnection(url), { id: config.id, audience: config.audience, ...credentials });
+      return await openRpc(await connectForRequests(url), { id: config.id, audience: config.audience, ...credentials });
     },
     client(clientId = TEAM, own = {}) {
       const client = new PulseAgentClient({
@@ -164,7 +169,7 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
       addCleanup(() => client.close());
       return client;
     },
-    requester: async (url = claimant.href) => await openRequester(await openConnection(url), config),
+    requester: async (url = claimant.href) => await openRequester(await connectForRequests(url), config),
     deadLetters: async () => await openDeadLetters(await openConnection(vhost.requestUrl), names.deadQueue),
     remove,
   };

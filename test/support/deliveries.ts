@@ -12,11 +12,13 @@ export interface DeliveryInput extends Partial<Omit<Delivery, 'content' | 'prope
 
 /** A valid ping over direct reply-to, except for what is given. */
 export function deliveryOf({ content = {}, properties, ...given }: DeliveryInput = {}): Delivery {
+  const body = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
   return {
     exchange: 'rpc/pulse-agent/v1',
     routingKey: 'ping',
     redelivered: false,
-    content: Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content)),
+    content: body,
+    bodyBytes: body.length,
     ...given,
     properties: {
       replyTo: DIRECT_ADDRESS,

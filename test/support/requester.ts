@@ -49,8 +49,6 @@ export interface Requester {
   replyTo(correlationId: string): Promise<RawReply>;
   /** {@link compose}, {@link publish} and {@link replyTo} in one. */
   request(request: RawRequest | SentRequest): Promise<RawReply>;
-  /** Reads replies from this queue too. */
-  readReplies(queue: string): Promise<void>;
   readonly connection: ChannelModel;
   readonly channel: ConfirmChannel;
 }
@@ -129,9 +127,6 @@ export async function openRequester(
       reply.catch(() => undefined);
       await publish(sent);
       return await reply;
-    },
-    async readReplies(queue) {
-      await channel.consume(queue, take, { noAck: true });
     },
   };
 }
