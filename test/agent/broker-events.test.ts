@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';

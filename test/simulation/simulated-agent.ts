@@ -79,7 +79,7 @@ export function startSimulatedAgent({
       clock: machine.clock,
     }),
   };
-  const namespaces = createNamespaces(context, { remove: async () => false });
+  const namespaces = createNamespaces(context);
   const prune = createPrune({ store, bounds: namespaces.bounds, log: LOG, auditRetentionDays: 30 });
   const { signal } = new AbortController();
   setMaxListeners(0, signal);

@@ -11,7 +11,6 @@ import { createLog } from '../../src/util/log.ts';
 import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
 import type { Store } from '../../src/store/store.ts';
 import { makeInstallation, type TestInstallation } from './agent.ts';
-import { manage } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { type Around, interceptManagement, interceptStore } from './step-observer.ts';

@@ -27,7 +27,7 @@ describe('broker events', () => {
         assert.equal(event.atMs, headers['timestamp_in_ms']);
         assert.equal(event.by, headers['user_who_performed_action']);
       }
-      for (const type of ['user.deleted', 'user.limits.set', 'permission.created', 'binding.created', 'alarm.set']) {
+      for (const type of ['user.deleted', 'user.limits.set', 'permission.created', 'alarm.set']) {
         assert.ok(seen.has(type), type);
       }
     });
@@ -46,11 +46,6 @@ describe('broker events', () => {
         user: 'evu',
         by: 'guest',
       });
-      const { source, destinationKind, routingKey, hasArguments } = read('binding.created') as never;
-      assert.deepEqual(
-        [source, destinationKind, routingKey, hasArguments],
-        ['amq.rabbitmq.event', 'queue', '#', false],
-      );
       const alarm = read('alarm.cleared') as { alarm: string; node: string };
       assert.equal(alarm.alarm, 'memory');
       assert.match(alarm.node, /@localhost$/);
@@ -79,23 +74,5 @@ describe('broker events', () => {
       atMs: undefined,
       by: undefined,
     });
-  });
-
-  it('contain whether a binding has arguments, in Erlang’s form', () => {
-    const headers = {
-      vhost: '/',
-      source_name: 's',
-      destination_name: 'd',
-      destination_kind: 'exchange',
-      routing_key: 'k',
-    };
-    const read = (given: unknown) => {
-      const event = readBrokerEvent('binding.created', { ...headers, arguments: given });
-      return event?.type === 'binding.created' && event.hasArguments;
-    };
-    assert.equal(read([]), false);
-    assert.equal(read(undefined), false);
-    assert.equal(read(['{<<"x-a">>,byte,1}']), true);
-    assert.equal(read('something else'), true);
   });
 });

@@ -23,17 +23,18 @@ describe("the agent's topology", () => {
 
   it('is declared with the names of the contract and the queue type as the only argument', async () => {
     await room.open();
-    const { management, names, vhost } = room;
-    const exchanges = (await management.listExchanges(vhost)).filter(({ name }) => name.includes(room.id));
+    const { management, names, vhost, requestVhost } = room;
+    const own = async (where: string) =>
+      (await management.listExchanges(where)).filter(({ name }) => name.includes(room.id));
+    assert.deepEqual(await own(vhost), [{ name: names.eventsExchange, type: 'topic' }]);
     assert.deepEqual(
-      new Map(exchanges.map(({ name, type }) => [name, type])),
+      new Map((await own(requestVhost)).map(({ name, type }) => [name, type])),
       new Map([
-        [names.eventsExchange, 'topic'],
         [names.rpcExchange, 'direct'],
         [names.deadExchange, 'fanout'],
       ]),
     );
-    const bindings = await management.listBindings(vhost);
+    const bindings = await management.listBindings(requestVhost);
     assert.deepEqual(
       new Set(bindings.map(({ source, destination, routingKey }) => `${source} ${routingKey} ${destination}`)),
       new Set([
@@ -43,7 +44,7 @@ describe("the agent's topology", () => {
         `${names.deadExchange} # ${names.unknownMethodsQueue}`,
       ]),
     );
-    const path = `/queues/${encodeURIComponent(vhost)}?disable_stats=true&columns=name,arguments,policy`;
+    const path = `/queues/${encodeURIComponent(requestVhost)}?disable_stats=true&columns=name,arguments,policy`;
     const { body } = await manage(broker(), 'GET', path);
     assert.deepEqual(body, [
       { name: names.deadQueue, arguments: { 'x-queue-type': 'quorum' }, policy: `${room.id}-v1-dead` },
@@ -58,11 +59,11 @@ describe("the agent's topology", () => {
 
   it('is declared after its limits, which are written where they are missing', async () => {
     const calls: string[] = [];
-    const { management, vhost } = room;
+    const { management, requestVhost } = room;
     const watched = {
       listPolicies: (of: string) => management.listPolicies(of),
       putPolicy: async (...args: Parameters<typeof management.putPolicy>) => {
-        const queues = await management.listQueues(vhost);
+        const queues = await management.listQueues(requestVhost);
         calls.push(`${args[1]} with ${queues.length} queues there`);
         return await management.putPolicy(...args);
       },
@@ -72,25 +73,25 @@ describe("the agent's topology", () => {
       ({ name }) => `${name} with 0 queues there`,
     );
     assert.deepEqual(calls, expected);
-    assert.deepEqual(await ensureLimitPolicies(watched, vhost, { id: room.id, maxSkewSeconds: 300 }), []);
-    assert.deepEqual(await ensureLimitPolicies(watched, vhost, { id: room.id, maxSkewSeconds: 60 }), [
+    assert.deepEqual(await ensureLimitPolicies(watched, requestVhost, { id: room.id, maxSkewSeconds: 300 }), []);
+    assert.deepEqual(await ensureLimitPolicies(watched, requestVhost, { id: room.id, maxSkewSeconds: 60 }), [
       `${room.id}-v1-requests`,
       `${room.id}-v1-unknown-methods`,
     ]);
   });
 
   it('is not declared when the limits cannot be written', async () => {
-    const { management, vhost } = room;
+    const { management, requestVhost } = room;
     const failing = {
       listPolicies: (of: string) => management.listPolicies(of),
       putPolicy: () => Promise.reject(new AgentError('BrokerUnavailable', 'No.')),
     };
     await assert.rejects(room.open({ management: failing }), (error) => isAgentError(error, 'BrokerUnavailable'));
-    assert.deepEqual(await management.listQueues(vhost), []);
+    assert.deepEqual(await management.listQueues(requestVhost), []);
   });
 
   it('names the remedy when another client declared a name differently', async () => {
-    const channel = await (await openConnection(room.amqpUrl)).createChannel();
+    const channel = await (await openConnection(room.requestUrl)).createChannel();
     await channel.assertExchange(room.names.rpcExchange, 'fanout');
     await assert.rejects(room.open(), (error) => {
       assert.ok(isAgentError(error, 'BrokerUnavailable'));
@@ -103,7 +104,7 @@ describe("the agent's topology", () => {
   it('separates dead-lettered requests from those with an unknown method', async () => {
     await room.open();
     const { names } = room;
-    const channel = await (await openConnection(room.amqpUrl)).createChannel();
+    const channel = await (await openConnection(room.requestUrl)).createChannel();
     const replied = new Promise<string>((resolve) => {
       void channel.consume(DIRECT_REPLY_TO, (reply) => resolve(String(reply?.content)), { noAck: true });
     });
@@ -126,7 +127,7 @@ describe("the agent's topology", () => {
 
   it('dead-letters a request that is redelivered too often', async () => {
     await room.open();
-    const channel = await (await openConnection(room.amqpUrl)).createChannel();
+    const channel = await (await openConnection(room.requestUrl)).createChannel();
     channel.publish(room.names.rpcExchange, 'ping', Buffer.from('poison'));
     for (let delivery = 0; delivery <= 5; delivery += 1) {
       channel.nack(await next(channel, room.names.requestQueue), false, true);
@@ -139,7 +140,7 @@ describe("the agent's topology", () => {
   it('bounds the number of requests and nacks a client that floods', async () => {
     await room.open();
     const { names } = room;
-    const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
+    const channel = await (await openConnection(room.requestUrl)).createConfirmChannel();
     const outcomes = { confirmed: 0, refused: 0 };
     const flood = Array.from(
       { length: 7000 },

@@ -200,20 +200,6 @@ describe('createReconcile', function () {
     assert.equal(othersClosed, 0);
   });
 
-  it('removes foreign bindings into the request exchange, with arguments and without', async () => {
-    const site = await setUpSite();
-    const source = `exchange/${site.namespace}/spy`;
-    const connection = await openConnection(site.vhost.amqpUrl);
-    const channel = await connection.createChannel();
-    await channel.assertExchange(source, 'headers');
-    await channel.bindExchange(site.names.rpcExchange, source, 'a~b/c');
-    await channel.bindExchange(site.names.rpcExchange, source, '');
-    await channel.bindExchange(site.names.rpcExchange, source, 'key', { 'x-match': 'all', a: 'b' });
-    assert.equal((await site.reconcile()).bindings, 3);
-    assert.equal((await site.reconcile()).bindings, 0);
-    assert.deepEqual(await site.read(`/exchanges/${site.inVhost}/${encodeURIComponent(source)}/bindings/source`), []);
-  });
-
   it('finishes a revocation that an agent left unfinished', async () => {
     const site = await setUpSite();
     const { connectionString } = await site.claim();
