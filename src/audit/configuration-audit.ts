@@ -37,6 +37,7 @@ export function auditableSettings(config: Config): Record<string, string | numbe
     accountLimits: JSON.stringify(config.accountLimits),
     claimantLimits: JSON.stringify(config.claimantLimits),
     exemptQueues: JSON.stringify(config.exemptQueues.map(({ source }) => source)),
+    reservedNamespaces: JSON.stringify(config.reservedNamespaces.map(({ source }) => source)),
     claimant: config.claimantPassword !== undefined,
     mail: config.taskclusterClientId !== null && config.taskclusterAccessToken !== undefined,
   };

@@ -14,6 +14,8 @@ export interface BackstopSettings {
   readonly maxMessages: number | null;
   /** Patterns of whole queue names that are exempt. */
   readonly exemptQueues: readonly string[];
+  /** Patterns of whole namespaces that are reserved. */
+  readonly reservedNamespaces: readonly string[];
 }
 
 /** What was done to the backstop. */
@@ -26,11 +28,15 @@ type BackstopOutcome = 'put' | 'removed' | 'none';
  * It has no `overflow`: RabbitMQ 3.10 refuses that in an operator policy, and dropping the oldest messages is the default.
  * `reject-publish` would be worse: one full queue would make RabbitMQ reject messages that other queues get too.
  *
+ * It leaves out the queues of reserved namespaces, which are another service's.
+ *
  * It does not match the agent's own queues, because the agent's id does not start with the namespace prefix.
  */
 function backstopPolicy(settings: BackstopSettings, maxMessages: number): NamedPolicy {
-  const exempt = settings.exemptQueues.map((pattern) => `(?:${pattern})`).join('|');
-  const exclusion = exempt === '' ? '' : `(?!(?:${exempt})$)`;
+  const alternatives = (patterns: readonly string[]) => patterns.map((pattern) => `(?:${pattern})`).join('|');
+  const exempt = alternatives(settings.exemptQueues);
+  const reserved = alternatives(settings.reservedNamespaces);
+  const exclusion = `${exempt === '' ? '' : `(?!(?:${exempt})$)`}${reserved === '' ? '' : `(?!queue/(?:${reserved})/)`}`;
   return {
     name: backstopName(settings.id),
     pattern: `^${exclusion}queue/${escapePattern(settings.namespacePrefix)}[A-Za-z0-9_-]*/`,

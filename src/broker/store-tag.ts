@@ -13,8 +13,7 @@ export function hasOnlyStoreTag(tags: readonly string[], storeId: string): boole
   return tags.length === 1 && tags[0] === storeTag(storeId);
 }
 
-/** The store to which a user belongs by its tags; undefined when no agent created it, or when it has other tags, too. */
-export function storeOfTags(tags: readonly string[]): string | undefined {
-  const [tag, ...others] = tags;
-  return tag?.startsWith(PREFIX) === true && others.length === 0 ? tag.slice(PREFIX.length) : undefined;
+/** The stores that created a user, by its tags; none when no agent did. Other tags of the user do not matter. */
+export function storesOfTags(tags: readonly string[]): string[] {
+  return tags.filter((tag) => tag.startsWith(PREFIX)).map((tag) => tag.slice(PREFIX.length));
 }

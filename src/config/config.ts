@@ -18,6 +18,7 @@ type ConvertedSetting =
   | 'rabbitmqUrl'
   | 'rabbitmqManagementUrl'
   | 'requestVhost'
+  | 'reservedNamespaces'
   | 'publicAmqpUrl'
   | 'rabbitmqCa'
   | 'storeUrl'
@@ -40,6 +41,7 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly taskclusterRootUrl: string;
   readonly taskclusterAccessToken: Secret | undefined;
   readonly exemptQueues: readonly NamePattern[];
+  readonly reservedNamespaces: readonly NamePattern[];
   /** Null: no backstop. */
   readonly queueBackstopMessages: number | null;
   readonly agentSecret: Secret;
@@ -120,6 +122,7 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
         ? BACKSTOP_FACTOR * settings.deleteAtMessages
         : settings.queueBackstopMessages,
     exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
+    reservedNamespaces: Object.freeze(settings.reservedNamespaces.map(readNamePattern)),
   });
 }
 

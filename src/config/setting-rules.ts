@@ -1,3 +1,4 @@
+import { namespaceOfAccount } from '../contract/names.ts';
 import { type FileSettings, SETTING_MEANINGS } from './settings.ts';
 
 /**
@@ -16,6 +17,16 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
   if (id !== undefined && namespacePrefix !== undefined && id.startsWith(namespacePrefix)) {
     faults.push(
       `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): a client could claim the agent's own queues.`,
+    );
+  }
+  for (const [setting, variable] of [
+    ['rabbitmqUrl', 'RABBITMQ_URL'],
+    ['rabbitmqManagementUrl', 'RABBITMQ_MANAGEMENT_URL'],
+  ] as const) {
+    const user = userOf(settings[setting]);
+    if (user === undefined || !isAccountLike(settings, user)) continue;
+    faults.push(
+      `The user of ${variable} (${user}) must not be named like an account of a namespace: a claim would change its password.`,
     );
   }
   const requestVhost = settings.requestVhost ?? id;
@@ -55,6 +66,18 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
     );
   }
   return faults;
+}
+
+function userOf(url: string | null | undefined): string | undefined {
+  return url == null ? undefined : decodeURIComponent(new URL(url).username);
+}
+
+function isAccountLike(
+  { usernamePrefix, namespacePrefix }: Partial<Pick<FileSettings, 'usernamePrefix' | 'namespacePrefix'>>,
+  user: string,
+): boolean {
+  if (usernamePrefix === undefined || namespacePrefix === undefined) return false;
+  return namespaceOfAccount({ usernamePrefix, namespacePrefix }, user) !== undefined;
 }
 
 function vhostOf(amqpUrl: string): string {

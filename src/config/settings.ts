@@ -20,6 +20,11 @@ const seconds = z.int({ error: 'must be a whole number of seconds' }).min(1, { e
 const count = z.int({ error: 'must be a whole number' }).min(1, { error: 'must be at least 1' });
 const limits = z.strictObject({ 'max-connections': count.optional(), 'max-channels': count.optional() });
 
+const namePatterns = z.array(
+  string.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
+  { error: 'must be a list of regular expressions' },
+);
+
 function url(schemes: readonly string[]) {
   return string
     .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol) && hasHost(new URL(value)), {
@@ -199,18 +204,16 @@ export const fileSettings = z.strictObject({
         { unit: 'messages' },
       ),
     ),
-  exemptQueues: z
-    .array(
-      string.refine(isNamePattern, {
-        error: 'must be a regular expression, without look-around and back-references',
-      }),
-      { error: 'must be a list of regular expressions' },
-    )
-    .meta(
-      meaning(
-        'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop',
-      ),
+  exemptQueues: namePatterns.meta(
+    meaning(
+      'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop',
     ),
+  ),
+  reservedNamespaces: namePatterns.meta(
+    meaning(
+      "Regular expressions, matched against the whole name of a namespace, without look-around and back-references. Claims of matching names are refused, their queues and exchanges are never deleted, and their queues are not watched and have no backstop. Default: the names of Taskcluster's own services, whose queues and exchanges may be on the same vhost",
+    ),
+  ),
   requestPrefetch: count
     .max(65535, { error: 'must be at most 65535, the largest prefetch' })
     .meta(meaning('The number of requests that one agent holds unacknowledged', { unit: 'requests' })),

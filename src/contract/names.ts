@@ -47,6 +47,16 @@ export const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
 /** The form of a namespace's name. It must also begin with the agent's `namespacePrefix`. */
 export const NAMESPACE_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
+/** The namespace whose account a RabbitMQ user is by its name; undefined: none, whatever the store says. */
+export function namespaceOfAccount(
+  { usernamePrefix, namespacePrefix }: { readonly usernamePrefix: string; readonly namespacePrefix: string },
+  user: string,
+): string | undefined {
+  if (!user.startsWith(usernamePrefix) || !/-[12]$/.test(user)) return undefined;
+  const namespace = user.slice(usernamePrefix.length, -2);
+  return namespace.startsWith(namespacePrefix) && NAMESPACE_PATTERN.test(namespace) ? namespace : undefined;
+}
+
 /** Correlation ids: 1 to 128 printable ASCII characters without spaces. */
 export const CORRELATION_ID_PATTERN = /^[\x21-\x7e]{1,128}$/;
 

@@ -1,6 +1,6 @@
 import type { Alarms } from '../broker/alarms.ts';
 import type { AlarmEvent, BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { namespaceOfAccount } from '../namespaces/accounts/account-names.ts';
+import { namespaceOfAccount } from '../contract/names.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 
 export interface ReactionOptions {

@@ -4,7 +4,7 @@ import { type AlertAction, type AlertLimits, decideQueueAlert } from '../queues/
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import type { NamePattern } from '../util/name-pattern.ts';
+import { matchesAny, type NamePattern } from '../util/name-pattern.ts';
 
 /** What the next survey would do about a queue. */
 export interface PlannedQueue {
@@ -20,6 +20,7 @@ export interface PlannedQueue {
 /** The settings on which a survey depends. */
 export interface SurveyConfig extends AlertLimits, Pick<Config, 'namespacePrefix'> {
   readonly exemptQueues: readonly Pick<NamePattern, 'test'>[];
+  readonly reservedNamespaces: readonly Pick<NamePattern, 'test'>[];
 }
 
 /**
@@ -39,7 +40,7 @@ export function planQueues(
     const record = namespace === undefined ? undefined : records.get(namespace);
     if (namespace === undefined || record === undefined) return [];
     if (record.state !== 'active' && record.state !== 'provisioning') return [];
-    if (config.exemptQueues.some((pattern) => pattern.test(queue))) return [];
+    if (matchesAny(config.exemptQueues, queue) || matchesAny(config.reservedNamespaces, namespace)) return [];
     const depth = { messages, isExact: true, seenMs: nowMs };
     const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, config, nowMs);
     if (action === 'none') return [];

@@ -4,6 +4,7 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { NamespaceStore } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
+import { matchesAny } from '../util/name-pattern.ts';
 import type { ApplyAlertAction } from './apply-alert-action.ts';
 import { decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
 import { namespaceOfQueue } from './queue-names.ts';
@@ -11,7 +12,10 @@ import { namespaceOfQueue } from './queue-names.ts';
 interface ProcessQueuesParts {
   readonly store: { readonly namespaces: Pick<NamespaceStore, 'get'> };
   readonly applyAlertAction: ApplyAlertAction;
-  readonly config: Pick<Config, 'namespacePrefix' | 'exemptQueues' | 'warnAtMessages' | 'deleteAtMessages'>;
+  readonly config: Pick<
+    Config,
+    'namespacePrefix' | 'exemptQueues' | 'reservedNamespaces' | 'warnAtMessages' | 'deleteAtMessages'
+  >;
   readonly clock: Clock;
   readonly reporters: Pick<AgentContext['reporters'], 'queueNotProcessed'>;
 }
@@ -34,7 +38,8 @@ export function createProcessQueues(parts: ProcessQueuesParts): ProcessQueues {
   /** The record of the namespace for which a queue is watched. */
   const watchingRecord = async (queue: string): Promise<NamespaceRecord | undefined> => {
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
-    if (namespace === undefined || config.exemptQueues.some((pattern) => pattern.test(queue))) return undefined;
+    if (namespace === undefined || matchesAny(config.exemptQueues, queue)) return undefined;
+    if (matchesAny(config.reservedNamespaces, namespace)) return undefined;
     const record = await store.namespaces.get(namespace);
     return record?.state === 'active' || record?.state === 'provisioning' ? record : undefined;
   };

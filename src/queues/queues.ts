@@ -81,7 +81,8 @@ export function createQueues(context: QueuesContext): Queues {
     async applyBackstop(signal) {
       const { id, vhost, namespacePrefix, queueBackstopMessages: maxMessages } = config;
       const exemptQueues = config.exemptQueues.map(({ source }) => source);
-      const settings = { id, vhost, namespacePrefix, maxMessages, exemptQueues };
+      const reservedNamespaces = config.reservedNamespaces.map(({ source }) => source);
+      const settings = { id, vhost, namespacePrefix, maxMessages, exemptQueues, reservedNamespaces };
       try {
         const change = await ensureBackstop(management, settings, signal === undefined ? {} : { signal });
         if (change === 'none') return;

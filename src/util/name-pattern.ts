@@ -19,6 +19,14 @@ function loadEngine(): Engine {
   return engine;
 }
 
+/** A pattern that matches itself alone. It needs no engine. */
+const LITERAL = /^[\w/-]+$/;
+
+/** Whether one of the patterns matches the whole name. */
+export function matchesAny(patterns: readonly Pick<NamePattern, 'test'>[], name: string): boolean {
+  return patterns.some((pattern) => pattern.test(name));
+}
+
 /**
  * Reads a pattern in the syntax of RE2: that of JavaScript without look-around and back-references. It takes time in
  * proportion to the name, whatever the pattern; JavaScript's own could be made to hang by whoever chooses the name.
@@ -28,6 +36,7 @@ function loadEngine(): Engine {
  * readNamePattern('queue/taskcluster-logs/.*').test('queue/taskcluster-logs/all'); // true
  */
 export function readNamePattern(source: string): NamePattern {
+  if (LITERAL.test(source)) return Object.freeze({ source, test: (name: string) => name === source });
   const compiled = loadEngine().compile(source);
   return Object.freeze({ source, test: (name: string) => compiled.matches(name) });
 }

@@ -2,10 +2,11 @@ import { requesterPermissions } from '../broker/request-vhost.ts';
 import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
 import type { BrokerUser, Management, UserLimits, VhostPermissions } from '../broker/management/management.ts';
 import { markedStore, markerNames } from '../broker/marker.ts';
-import { storeOfTags } from '../broker/store-tag.ts';
+import { storesOfTags } from '../broker/store-tag.ts';
 import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
-import { contractNames } from '../contract/names.ts';
+import { contractNames, namespaceOfAccount } from '../contract/names.ts';
+import { matchesAny } from '../util/name-pattern.ts';
 import { failed, type StepResult, ok, skipped, type Step } from './step.ts';
 
 export interface TopologyStepsOptions {
@@ -80,6 +81,14 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
         return checkClaimant({ user, permissions, limits }, config);
       },
     },
+    {
+      name: 'reserved-names',
+      about: 'no account under a reserved name',
+      needs: ['management-api'],
+      async run(signal) {
+        return checkReservedNames(await management.listUsers({ signal }), config);
+      },
+    },
   ];
 }
 
@@ -130,7 +139,7 @@ export function checkClaimant(
   if (user === undefined) return failed(`there is no user ${name}`, START_AN_AGENT);
   const wanted = requesterPermissions(config.id);
   const faults: string[] = [];
-  if (user.tags.length > 0 && storeOfTags(user.tags) === undefined) faults.push(`the tags ${user.tags.join(', ')}`);
+  if (user.tags.length > storesOfTags(user.tags).length) faults.push(`the tags ${user.tags.join(', ')}`);
   for (const { vhost, ...held } of permissions) {
     if (vhost !== config.requestVhost) faults.push(`permissions in the vhost ${vhost}`);
     else {
@@ -153,6 +162,22 @@ export function checkClaimant(
   if (unlimited.length > 0)
     return failed(`${name} does not have the configured ${unlimited.join(' and ')}`, START_AN_AGENT);
   return ok(`${name} may send requests and nothing else`);
+}
+
+export function checkReservedNames(
+  users: readonly Pick<BrokerUser, 'name' | 'tags'>[],
+  config: Pick<Config, 'usernamePrefix' | 'namespacePrefix' | 'reservedNamespaces'>,
+): StepResult {
+  const found = users
+    .filter(({ tags }) => storesOfTags(tags).length > 0)
+    .flatMap(({ name }) => namespaceOfAccount(config, name) ?? [])
+    .filter((namespace) => matchesAny(config.reservedNamespaces, namespace));
+  if (found.length === 0) return ok('no reserved namespace was ever claimed');
+  const [namespace] = found;
+  return failed(
+    `reserved namespaces were claimed: ${[...new Set(found)].join(', ')}`,
+    `Find who holds it with "pulse-agent audit ${namespace}", and have it released: its queues and exchanges stay. If it is no service of your own, correct reservedNamespaces.`,
+  );
 }
 
 /** Checks that the broker is marked for this store. */

@@ -20,6 +20,7 @@ async function site() {
     namespacePrefix: 'taskcluster-',
     maxMessages: MAX_MESSAGES,
     exemptQueues: [],
+    reservedNamespaces: [],
   };
   return {
     management,
@@ -46,7 +47,11 @@ describe('the backstop', function () {
     const before = 'queue/taskcluster-x/before';
     assert.equal(await filled(before), 3 * MAX_MESSAGES);
     assert.equal(
-      await ensureBackstop(management, { ...settings, exemptQueues: ['queue/taskcluster-x/ex.*', 'y'] }),
+      await ensureBackstop(management, {
+        ...settings,
+        exemptQueues: ['queue/taskcluster-x/ex.*', 'y'],
+        reservedNamespaces: ['taskcluster-auth', 'taskcluster-w.*r'],
+      }),
       'put',
     );
     assert.equal(await depth(before), MAX_MESSAGES);
@@ -55,6 +60,12 @@ describe('the backstop', function () {
     assert.equal(await filled('queue/taskcluster-x/smaller', { 'x-max-length': 50 }), 50);
     for (const other of ['queue/pulse-agent/v1/requests', 'taskcluster-x', 'a/queue/taskcluster-x/b']) {
       assert.equal(await filled(other), 3 * MAX_MESSAGES, other);
+    }
+    for (const reserved of ['queue/taskcluster-auth/v1/a', 'queue/taskcluster-worker/q']) {
+      assert.equal(await filled(reserved), 3 * MAX_MESSAGES, reserved);
+    }
+    for (const similar of ['queue/taskcluster-auth2/a', 'queue/taskcluster-workers/q']) {
+      assert.equal(await filled(similar), MAX_MESSAGES, similar);
     }
     assert.equal(await filled('queue/taskcluster-x/exempt'), 3 * MAX_MESSAGES);
     assert.equal(await filled('queue/taskcluster-x/not-exempt'), MAX_MESSAGES);

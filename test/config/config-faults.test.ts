@@ -21,6 +21,21 @@ describe('a configuration with faults', () => {
     ['usernamePrefix: "a/b"', {}, /^The setting usernamePrefix must be at most 64/],
     ['id: taskcluster-agent', {}, /^The setting id \(taskcluster-agent\) must not begin with the namespacePrefix/],
     ['namespacePrefix: pulse', {}, /^The setting id \(pulse-agent\) must not begin with the namespacePrefix \(pulse\)/],
+    [
+      '',
+      { RABBITMQ_URL: 'amqp://taskcluster-a-1:p@h' },
+      /^The user of RABBITMQ_URL \(taskcluster-a-1\) must not be named like an account/,
+    ],
+    [
+      '',
+      { RABBITMQ_MANAGEMENT_URL: 'http://taskcluster-a-2:p@h' },
+      /^The user of RABBITMQ_MANAGEMENT_URL \(taskcluster-a-2\) must not/,
+    ],
+    [
+      'reservedNamespaces: taskcluster-a',
+      {},
+      /^The setting reservedNamespaces must be a list of regular expressions\.$/,
+    ],
     ['rotationIntervalSeconds: 0', {}, /^The setting rotationIntervalSeconds must be at least 1 second\.$/],
     ['rotationIntervalSeconds: 1.5', {}, /^The setting rotationIntervalSeconds must be a whole number of seconds\.$/],
     ['rotationIntervalSeconds: 1h', {}, /^The setting rotationIntervalSeconds must be a whole number of seconds\.$/],

@@ -8,6 +8,7 @@ const config: SurveyConfig = {
   deleteAtMessages: 200,
   namespacePrefix: 'taskcluster-',
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
+  reservedNamespaces: [/^taskcluster-reserved$/],
 };
 const records = new Map([['taskcluster-x', recordOf(NOW, { incarnation: 'incarnation' })]]);
 const queue = 'queue/taskcluster-x/q';

@@ -56,7 +56,11 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     clock,
     randomBytes,
     store,
-    config: { ...QUEUE_CONFIG, exemptQueues: (options.exemptQueues ?? []).map(readNamePattern) },
+    config: {
+      ...QUEUE_CONFIG,
+      exemptQueues: (options.exemptQueues ?? []).map(readNamePattern),
+      reservedNamespaces: [readNamePattern('taskcluster-reserved')],
+    },
     jobs: { trigger: () => undefined },
     reporters: {
       queueWarned: async ({ queue }: { queue: string }) => void reported.push(`warned ${queue}`),

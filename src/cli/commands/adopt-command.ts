@@ -1,39 +1,65 @@
 import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../broker/management/open-management.ts';
-import { claimBroker } from '../../broker/marker.ts';
+import { assertNotForeign, claimBroker } from '../../broker/marker.ts';
 import { systemClock } from '../../util/clock.ts';
 import { loadConfig } from '../../config/config.ts';
 import { makeOperatorRecord } from '../../audit/operator-audit.ts';
+import { createNamespaceAdoption } from '../../namespaces/claim/adopt-namespace.ts';
 import { openStore } from '../../store/open-store.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 
-const OUTCOME_TEXTS = {
+const BROKER_TEXTS = {
   ours: 'The broker already belongs to this store; nothing was changed.',
   marked: 'The broker was not marked; it now belongs to this store.',
   adopted: 'The broker now belongs to this store. Agents of the previous store will refuse to start.',
 } as const;
 
-/** Marks the broker for the configured store, although it is marked for another. */
-export const adoptCommand: DefineCommand = (command, { env, output }) => {
-  command
-    .description(
-      `Takes over a broker that is marked for another store.
+const NAMESPACE_TEXTS = {
+  ours: 'The namespace already belongs to this store; nothing was changed.',
+  adopted: 'The next claim of the namespace takes over its queues and exchanges.',
+} as const;
 
-An agent refuses to start with such a broker: the store may be empty by mistake, or another installation may use the same prefixes. If neither is the case, run this command with the configuration of the agent, while no agent runs.`,
+/** Marks the broker for the configured store, although it is marked for another; or a namespace, although it exists. */
+export const adoptCommand: DefineCommand = (command, { env, output, signal }) => {
+  command
+    .argument('[namespace]', 'adopt the queues and exchanges of this name, instead of the broker')
+    .description(
+      `Takes over a broker that is marked for another store, or a name under which queues and exchanges exist.
+
+An agent refuses to start with a broker of another store: the store may be empty by mistake, or another installation may use the same id, requestVhost or prefixes. If neither is the case, run this command with the configuration of the agent, while no agent runs.
+
+With a namespace: its first claim is refused while queues or exchanges of that name exist, because the deletion of the namespace would delete them. After this command it is claimed with them. If the store is LMDB, stop the agent first.`,
     )
-    .addHelpText('after', examples([['after restoring or replacing the store', 'pulse-agent adopt']]))
-    .action(async () => {
+    .addHelpText(
+      'after',
+      examples([
+        ['after restoring or replacing the store', 'pulse-agent adopt'],
+        ['queues of taskcluster-builds exist, and its owner wants to claim it', 'pulse-agent adopt taskcluster-builds'],
+      ]),
+    )
+    .action(async (namespace) => {
       const config = loadConfig(env);
       const management = openManagement(config);
       const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
+      const { storeId } = store;
+      const record = async (outcome: string): Promise<void> => {
+        if (outcome === 'ours') return;
+        const reason = 'pulse-agent adopt';
+        const about = namespace === undefined ? {} : { namespace };
+        await store.audit.append([makeOperatorRecord({ action: 'adoption', ...about, reason, details: { outcome } })]);
+      };
       try {
-        const settings = { ...config, storeId: store.storeId, adopt: true };
-        const outcome = await claimBroker(management, settings, systemClock);
-        if (outcome !== 'ours') {
-          const reason = 'pulse-agent adopt';
-          await store.audit.append([makeOperatorRecord({ action: 'adoption', reason, details: { outcome } })]);
+        if (namespace === undefined) {
+          const outcome = await claimBroker(management, { ...config, storeId, adopt: true }, systemClock, { signal });
+          await record(outcome);
+          output.print({ outcome, storeId }, () => BROKER_TEXTS[outcome]);
+          return;
         }
-        output.print({ outcome, storeId: store.storeId }, () => OUTCOME_TEXTS[outcome]);
+        await assertNotForeign(management, { ...config, storeId }, { signal });
+        const context = { config, management, store: store.namespaces, storeId, clock: systemClock, randomBytes };
+        const outcome = await createNamespaceAdoption(context)(namespace, signal);
+        await record(outcome);
+        output.print({ outcome, namespace, storeId }, () => NAMESPACE_TEXTS[outcome]);
       } finally {
         management.close();
         await store.close();

@@ -1,4 +1,3 @@
-import { NAMESPACE_PATTERN } from '../../contract/names.ts';
 import { requesterPermissions } from '../../broker/request-vhost.ts';
 import type { Config } from '../../config/config.ts';
 import type { PermissionsByVhost } from '../../broker/user-permissions.ts';
@@ -41,14 +40,4 @@ export function connectionString(publicAmqpUrl: string, username: string, passwo
   url.username = encodeURIComponent(username);
   url.password = encodeURIComponent(password);
   return url.href;
-}
-
-/** The namespace of an account, or undefined for any other user. */
-export function namespaceOfAccount(
-  { usernamePrefix, namespacePrefix }: { readonly usernamePrefix: string; readonly namespacePrefix: string },
-  user: string,
-): string | undefined {
-  if (!user.startsWith(usernamePrefix) || !/-[12]$/.test(user)) return undefined;
-  const namespace = user.slice(usernamePrefix.length, -2);
-  return namespace.startsWith(namespacePrefix) && NAMESPACE_PATTERN.test(namespace) ? namespace : undefined;
 }

@@ -1,6 +1,6 @@
 import { readFormerStoreIds } from '../../broker/marker.ts';
 import type { BrokerUser } from '../../broker/management/management.ts';
-import { storeOfTags } from '../../broker/store-tag.ts';
+import { storesOfTags } from '../../broker/store-tag.ts';
 import { WireError } from '../../contract/wire-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { BoundedMap } from '../../util/bounded-map.ts';
@@ -50,8 +50,8 @@ export function createFirstClaimCheck({
 
   /** The stores that this one replaced are only read where a user is of another store. */
   const storeIdsFor = async (users: readonly BrokerUser[], signal: AbortSignal): Promise<ReadonlySet<string>> => {
-    const others = users.map(({ tags }) => storeOfTags(tags)).filter((id) => id !== undefined && id !== storeId);
-    if (others.length === 0) return new Set([storeId]);
+    const stores = users.flatMap(({ tags }) => storesOfTags(tags));
+    if (stores.every((store) => store === storeId)) return new Set([storeId]);
     return new Set([storeId, ...(await readFormerStoreIds(management, config, { signal }))]);
   };
 

@@ -1,6 +1,8 @@
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { WireError } from '../../contract/wire-errors.ts';
 import { isAgentError } from '../../util/agent-errors.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
+import { matchesAny } from '../../util/name-pattern.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
 import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
@@ -48,14 +50,17 @@ export type ClaimNamespace = (claim: ClaimInput, signal: AbortSignal) => Promise
 
 /** Creates the claim of an installation. */
 export function createClaim(
-  context: Pick<NamespaceContext, 'store' | 'accounts' | 'clock' | 'bounds' | 'randomBytes' | 'intervals' | 'keyring'>,
+  context: Pick<
+    NamespaceContext,
+    'config' | 'store' | 'accounts' | 'clock' | 'bounds' | 'randomBytes' | 'intervals' | 'keyring'
+  >,
   parts: {
     readonly revoker: Pick<Revoker, 'finish'>;
     readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
     readonly checkFirstClaim: CheckFirstClaim;
   },
 ): ClaimNamespace {
-  const { store, accounts, clock, bounds, randomBytes, intervals, keyring } = context;
+  const { config, store, accounts, clock, bounds, randomBytes, intervals, keyring } = context;
   const { revoker, leftovers, checkFirstClaim } = parts;
   const fence = fenceMs(intervals);
 
@@ -122,6 +127,11 @@ export function createClaim(
   };
 
   return async (claim, signal) => {
+    if (matchesAny(config.reservedNamespaces, claim.namespace)) {
+      throw new WireError('InputError', `The namespace ${claim.namespace} is reserved and cannot be claimed.`, {
+        details: { field: 'namespace' },
+      });
+    }
     checkExpires(claim.expiresMs, clock.nowMs(), intervals);
     const written = await compareAndSet(`namespace ${claim.namespace}`, signal, () => attempt(claim, signal));
     const { record } = written;

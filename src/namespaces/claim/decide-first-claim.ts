@@ -1,5 +1,5 @@
 import type { BrokerUser } from '../../broker/management/management.ts';
-import { storeOfTags } from '../../broker/store-tag.ts';
+import { storesOfTags } from '../../broker/store-tag.ts';
 
 /** What the broker has under a name that no agent serves yet. */
 export interface FoundUnderName {
@@ -35,7 +35,7 @@ export function decideFirstClaim(
   { namespace, users, object, hasTombstone }: FoundUnderName,
   storeIds: ReadonlySet<string>,
 ): Refusal | undefined {
-  const foreign = users.find(({ tags }) => !storeIds.has(storeOfTags(tags) ?? ''));
+  const foreign = users.find(({ tags }) => !storesOfTags(tags).some((store) => storeIds.has(store)));
   if (foreign !== undefined) {
     return {
       reason: 'account',

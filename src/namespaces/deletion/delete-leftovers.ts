@@ -1,4 +1,4 @@
-import { hasOnlyStoreTag } from '../../broker/store-tag.ts';
+import { storesOfTags } from '../../broker/store-tag.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { accountNames } from '../accounts/account-names.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
@@ -47,7 +47,7 @@ export function createLeftovers(
     async deleteIfAccountExists({ namespace }, signal) {
       const accounts = accountNames(config.usernamePrefix, namespace);
       const users = await Promise.all(accounts.map((account) => management.getUser(account, { signal })));
-      if (!users.some((user) => user !== undefined && hasOnlyStoreTag(user.tags, storeId))) return false;
+      if (!users.some((user) => user !== undefined && storesOfTags(user.tags).includes(storeId))) return false;
       await deleteLeftovers([namespace], signal);
       return true;
     },

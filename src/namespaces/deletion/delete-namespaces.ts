@@ -1,4 +1,5 @@
 import { AgentError } from '../../util/agent-errors.ts';
+import { matchesAny } from '../../util/name-pattern.ts';
 import { momentOf } from '../../util/clock.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { listOwnedObjects } from '../owned-objects.ts';
@@ -22,7 +23,8 @@ const MAX_LISTINGS = 10;
 
 /**
  * Creates the deletion of an installation. It deletes in an order in which nothing can come back: accounts, their
- * connections, queues and exchanges until none is listed any more, tombstone.
+ * connections, queues and exchanges until none is listed any more, tombstone. Queues and exchanges of a namespace that
+ * was reserved since its claim stay.
  */
 export function createDeletion(
   context: Pick<
@@ -60,7 +62,8 @@ export function createDeletion(
   /** Deletes what is listed, and writes the tombstones of namespaces of which nothing is listed. */
   const deleteUntilNoneIsListed = async (batch: DeletionBatch, signal: AbortSignal): Promise<void> => {
     for (let listing = 1; batch.targets.size > 0; listing += 1) {
-      const namespaces = new Set([...batch.targets].map(({ namespace }) => namespace));
+      const names = [...batch.targets].map(({ namespace }) => namespace);
+      const namespaces = new Set(names.filter((name) => !matchesAny(config.reservedNamespaces, name)));
       const owned = await listOwnedObjects(management, config.vhost, namespaces, signal);
       await batch.forEach(async (target) => {
         if (owned.has(target.namespace)) return;

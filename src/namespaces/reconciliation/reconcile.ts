@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { storeOfTags } from '../../broker/store-tag.ts';
-import { contractNames } from '../../contract/names.ts';
+import type { BrokerUser } from '../../broker/management/management.ts';
+import { storesOfTags } from '../../broker/store-tag.ts';
+import { contractNames, namespaceOfAccount } from '../../contract/names.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
-import { accountNames, namespaceOfAccount, permissionsOf } from '../accounts/account-names.ts';
+import { matchesAny } from '../../util/name-pattern.ts';
+import { accountNames, permissionsOf } from '../accounts/account-names.ts';
 import { listAccounts, type ListedAccounts } from '../accounts/list-accounts.ts';
 import type { VerifiedHashes } from '../accounts/password-check.ts';
 import { closeOldConnections } from '../connections/close-old-connections.ts';
@@ -104,7 +106,9 @@ export function createReconcile(
       const accounts = accountNames(usernamePrefix, namespace);
       const isListed = withOldConnections.has(namespace) || accounts.some((account) => listed.users.has(account));
       if (isListed) compared.known.add(namespace);
-      if (isSettled(record, listedAtMs, intervals)) compared.tombstones.add(namespace);
+      if (isSettled(record, listedAtMs, intervals) && !matchesAny(config.reservedNamespaces, namespace)) {
+        compared.tombstones.add(namespace);
+      }
       if (needsRepair(record, listed, accounts)) compared.suspects.push({ namespace });
     }
     parts.verified.forgetUnchecked();
@@ -124,7 +128,7 @@ export function createReconcile(
     signal: AbortSignal,
   ): Promise<number> => {
     if (tombstones.size === 0) return 0;
-    const users = [...listed.users.values()].filter(({ tags }) => storeOfTags(tags) === storeId);
+    const users = [...listed.users.values()].filter(({ tags }) => storesOfTags(tags).includes(storeId));
     const owned = await listOwnedObjects(management, vhost, tombstones, signal);
     const owners = new Set([...users.map(({ name }) => namespaceOf(name)), ...owned.keys()]);
     const found = [...owners].filter((owner) => owner !== undefined && tombstones.has(owner)) as string[];
@@ -132,9 +136,16 @@ export function createReconcile(
     return found.length;
   };
 
-  /** The account-like users without a record; reports them when they changed. */
-  const findUnknownUsers = (listed: ListedAccounts, known: ReadonlySet<string>): string[] => {
-    const unknown = [...listed.users.keys()].filter((user) => !known.has(namespaceOf(user) ?? '')).toSorted();
+  /** The account-like users without a record, and those of tombstones that no agent created; reports changes. */
+  const findUnknownUsers = (listed: ListedAccounts, { known, tombstones }: ComparedRecords): string[] => {
+    const isUnknown = ({ name, tags }: BrokerUser): boolean => {
+      const namespace = namespaceOf(name) ?? '';
+      return !known.has(namespace) || (tombstones.has(namespace) && !storesOfTags(tags).includes(storeId));
+    };
+    const unknown = [...listed.users.values()]
+      .filter(isUnknown)
+      .map(({ name }) => name)
+      .toSorted();
     const joined = unknown.join(' ');
     if (joined !== lastUnknown) reporters.unknownUsersChanged(unknown);
     lastUnknown = joined;
@@ -168,8 +179,9 @@ export function createReconcile(
     const listedAtMs = clock.nowMs();
     const openedBeforeMs = bounds.earliestMs() - config.connectionMaxAgeSeconds * 1000;
     const listed = await listAccounts({ management, config, storeId, namespaceOf }, openedBeforeMs, signal);
-    const { namespaces, suspects, tombstones, known } = await compareRecords(listed, listedAtMs, signal);
-    const unknown = findUnknownUsers(listed, known);
+    const compared = await compareRecords(listed, listedAtMs, signal);
+    const { namespaces, suspects, tombstones, known } = compared;
+    const unknown = findUnknownUsers(listed, compared);
     const repaired = await attempt(() => repairSuspects(suspects, signal));
     const leftovers = await attempt(() => deleteLeftovers(tombstones, listed, signal));
     const connections = await attempt(() => closeOld(listed.old, known, signal));

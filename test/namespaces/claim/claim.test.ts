@@ -13,6 +13,9 @@ import { createAccounts } from '../../../src/namespaces/accounts/provision.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
 import type { NamespaceStore } from '../../../src/store/store.ts';
+import type { Config } from '../../../src/config/config.ts';
+import { readNamePattern } from '../../../src/util/name-pattern.ts';
+import { partial } from '../../support/partial.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { recordOf } from '../../support/records.ts';
@@ -29,6 +32,7 @@ const config = {
   requestVhost: 'pulse-agent',
   publicAmqpUrl: 'amqps://pulse.example/%2F',
   accountLimits: {},
+  reservedNamespaces: [readNamePattern('taskcluster-reserved')],
 };
 
 function claim(given: Partial<ClaimInput> = {}): ClaimInput {
@@ -72,7 +76,7 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
   };
   const bounds = createClockBounds(clock, intervals, () => undefined);
   const claimNamespace = createClaim(
-    { store: traced, accounts, clock, bounds, randomBytes, intervals, keyring },
+    { config: partial<Config>(config), store: traced, accounts, clock, bounds, randomBytes, intervals, keyring },
     {
       revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
       leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },
@@ -95,6 +99,15 @@ function assertWorks({ scripted, store }: Pick<SetUp, 'scripted' | 'store'>, res
 }
 
 describe('createClaim', () => {
+  it('refuses a reserved namespace before anything else', async () => {
+    const { steps, claimNamespace } = setUp();
+    await assert.rejects(claimNamespace(claim({ namespace: 'taskcluster-reserved' }), never), {
+      code: 'InputError',
+      details: { field: 'namespace' },
+    });
+    assert.deepEqual(steps, []);
+  });
+
   for (const [title, given] of [
     ['before its revocation is over', (nowMs: number) => ({ revokedUntilMs: nowMs + HOUR })],
     ['right after its deletion', (nowMs: number) => ({ state: 'deleted' as const, deletedAtMs: nowMs })],
