@@ -146,7 +146,6 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     listExchanges: (_vhost, options) => call(options, () => listObjects('exchange')),
     deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => objects.delete(name)),
     deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => objects.delete(name)),
-    listBindingsInto: (_vhost, _exchange, options) => call(options, () => []),
   };
   return calls as Management;
 }

@@ -32,12 +32,10 @@ describe('createReconcile', function () {
         namespaces: 1,
         repaired: 0,
         leftovers: 0,
-        bindings: 0,
         connections: 0,
         unknown: [],
       });
       assert.deepEqual(site.takeCalls().toSorted(), [
-        'listBindingsInto',
         'listConnections',
         'listConnections',
         'listTopicPermissions',
