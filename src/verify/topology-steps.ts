@@ -176,7 +176,7 @@ export function checkReservedNames(
   const [namespace] = found;
   return failed(
     `reserved namespaces were claimed: ${[...new Set(found)].join(', ')}`,
-    `Find who holds it with "pulse-agent audit ${namespace}", and have it released: its queues and exchanges stay. If it is no service of your own, correct reservedNamespaces.`,
+    `Find who holds it with "pulse-agent audit --namespace ${namespace}", and have it released: its queues and exchanges stay. If it is no service of your own, correct reservedNamespaces.`,
   );
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { Secret } from '../../src/util/secret.ts';
+import { matchesAny } from '../../src/util/name-pattern.ts';
 import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
 
 const ALL_DEFAULTS = readFileSync(new URL('../../config/default.yml', import.meta.url), 'utf8');
@@ -94,6 +95,16 @@ describe('loadConfig', () => {
       ['queue/a', 'queue/b', 'queue/a/x', 'x/queue/b'].map((name) => pattern?.test(name)),
       [true, true, false, false],
     );
+  });
+
+  it("reserves the names of Taskcluster's services, as whole names", () => {
+    const isReserved = (name: string) => matchesAny(load('').reservedNamespaces, name);
+    const services = ['auth', 'github', 'hooks', 'index', 'notify', 'queue', 'web-server', 'worker-manager'];
+    for (const service of services) assert.ok(isReserved(`taskcluster-${service}`), service);
+    for (const name of ['taskcluster-au', 'taskcluster-authx', 'taskcluster-auth-1', 'taskcluster-team', 'auth']) {
+      assert.ok(!isReserved(name), name);
+    }
+    assert.deepEqual(load('reservedNamespaces: []').reservedNamespaces, []);
   });
 
   it('sets the backstop to ten times deleteAtMessages, to a given number, or not at all', () => {
@@ -217,7 +228,7 @@ describe('loadConfig', () => {
     };
     const shown = (env: NodeJS.ProcessEnv): unknown[] =>
       Object.values(loadConfig(env)).flatMap((value: unknown) =>
-        [value].flat().map((one) => (one instanceof Secret ? one.reveal() : one)),
+        [value].flat().map((one) => (one instanceof Secret ? one.reveal() : JSON.stringify(one))),
       );
     const variables = Object.entries(values).map(([name, value]) => [`${name}_FILE`, file(`${value}\n`)]);
     assert.deepEqual(shown(Object.fromEntries(variables)), shown({ ...values }));

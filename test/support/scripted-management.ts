@@ -19,6 +19,10 @@ export interface ScriptedManagement {
   readonly tags: Map<string, readonly string[]>;
   /** The names of queues and exchanges. */
   readonly objects: Set<string>;
+  /** The global parameters. */
+  readonly parameters: Map<string, unknown>;
+  /** Runs before the queues are listed. */
+  onList: () => Promise<void>;
   /** The users that have permissions. */
   readonly permitted: Set<string>;
   /** Runs before each call takes effect; when it throws, the call rejects with that and has no effect. */
@@ -31,13 +35,16 @@ export function createScriptedManagement(): ScriptedManagement {
   const users = new Map<string, string>();
   const tags = new Map<string, readonly string[]>();
   const objects = new Set<string>();
+  const parameters = new Map<string, unknown>();
   const permitted = new Set<string>();
   const scripted: ScriptedManagement = {
     calls,
     users,
     tags,
     objects,
+    parameters,
     permitted,
+    onList: async () => undefined,
     onCall: () => undefined,
     management: {
       async putUser(user, { passwordHash, ...rest }, options) {
@@ -52,10 +59,13 @@ export function createScriptedManagement(): ScriptedManagement {
         if (passwordHash === undefined) return undefined;
         return { name, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags: tags.get(name) ?? [] };
       },
-      listQueueNames: async () => [...objects].filter((name) => name.startsWith('queue/')),
+      async listQueueNames() {
+        await scripted.onList();
+        return [...objects].filter((name) => name.startsWith('queue/'));
+      },
       listExchanges: async () =>
         [...objects].filter((name) => name.startsWith('exchange/')).map((name) => ({ name, type: 'topic' })),
-      getGlobalParameter: async () => undefined,
+      getGlobalParameter: async (name) => parameters.get(name),
       async putPermissions(vhost, user, permissions, options) {
         await sent({ name: 'putPermissions', user, rest: [vhost, permissions] }, options);
         permitted.add(user);
