@@ -33,7 +33,6 @@ type BackstopOutcome = 'put' | 'removed' | 'none';
  * It does not match the agent's own queues, because the agent's id does not start with the namespace prefix.
  */
 function backstopPolicy(settings: BackstopSettings, maxMessages: number): NamedPolicy {
-  const alternatives = (patterns: readonly string[]) => patterns.map((pattern) => `(?:${pattern})`).join('|');
   const exempt = alternatives(settings.exemptQueues);
   const reserved = alternatives(settings.reservedNamespaces);
   const exclusion = `${exempt === '' ? '' : `(?!(?:${exempt})$)`}${reserved === '' ? '' : `(?!queue/(?:${reserved})/)`}`;
@@ -67,6 +66,10 @@ export async function ensureBackstop(
   if (samePolicy(present, wanted)) return 'none';
   await management.putOperatorPolicy(vhost, name, wanted, options);
   return 'put';
+}
+
+function alternatives(patterns: readonly string[]): string {
+  return patterns.map((pattern) => `(?:${pattern})`).join('|');
 }
 
 function backstopName(id: string): string {

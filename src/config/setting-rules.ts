@@ -30,7 +30,7 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
     );
   }
   const requestVhost = settings.requestVhost ?? id;
-  const vhost = settings.rabbitmqUrl == null ? undefined : vhostOf(settings.rabbitmqUrl);
+  const vhost = typeof settings.rabbitmqUrl === 'string' ? vhostOf(settings.rabbitmqUrl) : undefined;
   for (const [setting, other] of [
     ['the vhost of rabbitmqUrl', vhost],
     ['the setting eventVhost', settings.eventVhost],
@@ -69,7 +69,7 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
 }
 
 function userOf(url: string | null | undefined): string | undefined {
-  return url == null ? undefined : decodeURIComponent(new URL(url).username);
+  return typeof url === 'string' ? decodeURIComponent(new URL(url).username) : undefined;
 }
 
 function isAccountLike(

@@ -4,6 +4,7 @@ import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
+import { untilAborted } from '../util/deadline.ts';
 import type { SignedRequest, Signer } from './authenticate.ts';
 import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
 import { classifyReplyAddress, type ReplyAddress } from './reply-address.ts';
@@ -185,14 +186,4 @@ function namespaceOf({ body }: Request): string | undefined {
 
 function replyKeyOf(body: Request['body']): ReplyKey | undefined {
   return 'replyKey' in body ? body.replyKey : undefined;
-}
-
-/** Rejects when the signal aborts. The work itself may go on; it can be repeated. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

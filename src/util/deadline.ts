@@ -82,3 +82,13 @@ export async function waitAtMost(timeoutMs: number, work: Promise<unknown>): Pro
   deadline.clear();
   return !deadline.passed;
 }
+
+/** The outcome of `work`, or a rejection with the signal's reason as soon as it aborts; `work` itself goes on. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

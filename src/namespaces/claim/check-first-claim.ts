@@ -5,6 +5,7 @@ import { WireError } from '../../contract/wire-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { BoundedMap } from '../../util/bounded-map.ts';
 import { createCoalesced } from '../../util/coalesced.ts';
+import { untilAborted } from '../../util/deadline.ts';
 import { accountNames } from '../accounts/account-names.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { listObjectOwners } from '../owned-objects.ts';
@@ -63,7 +64,7 @@ export function createFirstClaimCheck({
 
   return async (claim, tombstone, signal) => {
     const { namespace } = claim;
-    const [users, owners] = await Promise.all([findUsers(namespace, signal), abortable(listOwners(), signal)]);
+    const [users, owners] = await Promise.all([findUsers(namespace, signal), untilAborted(listOwners(), signal)]);
     const found = { namespace, users, object: owners.get(namespace), hasTombstone: tombstone !== undefined };
     const refusal = decideFirstClaim(found, await storeIdsFor(users, signal));
     if (refusal === undefined) {
@@ -73,19 +74,4 @@ export function createFirstClaimCheck({
     report(claim, refusal);
     throw new WireError('RequestConflict', refusal.message, { retryable: refusal.retryable });
   };
-}
-
-/** The outcome of `work`, or a rejection as soon as the signal aborts; `work` itself goes on. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort: () => void = () => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
