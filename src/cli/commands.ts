@@ -55,7 +55,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/audit-command.ts')).auditCommand,
   },
   adopt: {
-    summary: 'take over a broker that is marked for another store',
+    summary: 'take over a broker that is marked for another store, or names that exist',
     load: async () => (await import('./commands/adopt-command.ts')).adoptCommand,
   },
 };

@@ -129,6 +129,11 @@ describe('docs/migration.md', function () {
     const old = await claimAtPredecessor(installation, unique('taskcluster-team'));
     const unclaimed = await claimAtPredecessor(installation, unique('taskcluster-other'));
     const before = await Promise.all([...old.users, ...unclaimed.users].map((user) => accountOf(installation, user)));
+    const adopt = blocks.take('npx pulse-agent adopt', {
+      'npx pulse-agent': await commandLine(),
+      'taskcluster-builds': old.namespace,
+    });
+    await runShell(adopt, { env: installation.environment });
     await installation.start();
 
     const env = environmentOf(installation);
@@ -172,6 +177,13 @@ describe('docs/migration.md', function () {
     const [account, lookalike] = [namespace, `${namespace}-1`];
     const { url, queue } = await claimAtPredecessor(installation, namespace, [account, lookalike], '');
     const before = await Promise.all([account, lookalike].map((user) => accountOf(installation, user)));
+    const adopt: Block = {
+      place: '',
+      heading: '',
+      language: 'sh',
+      text: `${await commandLine()} adopt ${namespace}\n`,
+    };
+    await runShell(adopt, { env: installation.environment });
     await installation.start();
     const rpc = await installation.rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace });
@@ -206,7 +218,11 @@ describe('docs/migration.md', function () {
   });
 
   it('accounts have the same rights, and may send requests to the agent', () => {
-    const { configure, write, read } = permissionsOf('pulse-agent', 'taskcluster-x');
+    const { tenants } = permissionsOf(
+      { id: 'pulse-agent', vhost: 'tenants', requestVhost: 'requests' },
+      'taskcluster-x',
+    );
+    const { configure, write, read } = tenants ?? assert.fail();
     const old = {
       own: /^(queue\/taskcluster-x\/.*|exchange\/taskcluster-x\/.*)/,
       read: /^(queue\/taskcluster-x\/.*|exchange\/.*)/,

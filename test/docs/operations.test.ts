@@ -73,6 +73,9 @@ describe('docs/operations.md: commands', function () {
     await installation().agent.stop();
     const { stdout } = await run(operations.take('npx pulse-agent revoke', { 'taskcluster-builds': namespace }));
     assert.ok(stdout.includes(namespace), stdout);
-    assert.match((await run(operations.take('npx pulse-agent adopt'))).stdout, /belong/);
+    const name = teamNamespace();
+    const adopt = operations.take('npx pulse-agent adopt taskcluster-builds', { 'taskcluster-builds': name });
+    assert.match((await run(adopt)).stdout, RegExp(`${name}: its next claim takes over`));
+    assert.match((await run(operations.take('npx pulse-agent adopt\n'))).stdout, /belong/);
   });
 });

@@ -15,20 +15,20 @@ const BROKER_TEXTS = {
 } as const;
 
 const NAMESPACE_TEXTS = {
-  ours: 'The namespace already belongs to this store; nothing was changed.',
-  adopted: 'The next claim of the namespace takes over its queues and exchanges.',
+  ours: 'it already belongs to this store; nothing was changed.',
+  adopted: 'its next claim takes over its queues and exchanges.',
 } as const;
 
 /** Marks the broker for the configured store, although it is marked for another; or a namespace, although it exists. */
 export const adoptCommand: DefineCommand = (command, { env, output, signal }) => {
   command
-    .argument('[namespace]', 'adopt the queues and exchanges of this name, instead of the broker')
+    .argument('[namespaces...]', 'adopt the queues and exchanges of these names, instead of the broker')
     .description(
       `Takes over a broker that is marked for another store, or a name under which queues and exchanges exist.
 
 An agent refuses to start with a broker of another store: the store may be empty by mistake, or another installation may use the same id, requestVhost or prefixes. If neither is the case, run this command with the configuration of the agent, while no agent runs.
 
-With a namespace: its first claim is refused while queues or exchanges of that name exist, because the deletion of the namespace would delete them. After this command it is claimed with them. If the store is LMDB, stop the agent first.`,
+With namespaces: the first claim of a name is refused while queues or exchanges of it exist, because the deletion of the namespace would delete them. After this command it is claimed with them. If the store is LMDB, stop the agent first.`,
     )
     .addHelpText(
       'after',
@@ -37,19 +37,18 @@ With a namespace: its first claim is refused while queues or exchanges of that n
         ['queues of taskcluster-builds exist, and its owner wants to claim it', 'pulse-agent adopt taskcluster-builds'],
       ]),
     )
-    .action(async (namespace) => {
+    .action(async (namespaces) => {
       const config = loadConfig(env);
       const management = openManagement(config);
       const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
       const { storeId } = store;
-      const record = async (outcome: string): Promise<void> => {
+      const record = async (outcome: string, about: { readonly namespace?: string } = {}): Promise<void> => {
         if (outcome === 'ours') return;
         const reason = 'pulse-agent adopt';
-        const about = namespace === undefined ? {} : { namespace };
         await store.audit.append([makeOperatorRecord({ action: 'adoption', ...about, reason, details: { outcome } })]);
       };
       try {
-        if (namespace === undefined) {
+        if (namespaces.length === 0) {
           const outcome = await claimBroker(management, { ...config, storeId, adopt: true }, systemClock, { signal });
           await record(outcome);
           output.print({ outcome, storeId }, () => BROKER_TEXTS[outcome]);
@@ -57,9 +56,12 @@ With a namespace: its first claim is refused while queues or exchanges of that n
         }
         await assertNotForeign(management, { ...config, storeId }, { signal });
         const context = { config, management, store: store.namespaces, storeId, clock: systemClock, randomBytes };
-        const outcome = await createNamespaceAdoption(context)(namespace, signal);
-        await record(outcome);
-        output.print({ outcome, namespace, storeId }, () => NAMESPACE_TEXTS[outcome]);
+        const adopt = createNamespaceAdoption(context);
+        for (const namespace of namespaces) {
+          const outcome = await adopt(namespace, signal);
+          await record(outcome, { namespace });
+          output.print({ outcome, namespace, storeId }, () => `${namespace}: ${NAMESPACE_TEXTS[outcome]}`);
+        }
       } finally {
         management.close();
         await store.close();

@@ -106,7 +106,7 @@ describe('a first claim', function () {
 
     const adopted = await runCommandLine(['adopt', namespace], installation.environment);
     assert.equal(await adopted.exited, 0, adopted.stderr());
-    assert.match(adopted.stdout(), /next claim of the namespace takes over/);
+    assert.match(adopted.stdout(), /its next claim takes over its queues and exchanges/);
     const audited = await runCommandLine(['audit', '--namespace', namespace, '--json'], installation.environment);
     assert.equal(await audited.exited, 0);
     assert.match(audited.stdout(), /"actor":"operator".*"action":"adoption"/);
