@@ -40,8 +40,10 @@ export function createFirstClaimCheck({
 }: Pick<NamespaceContext, 'config' | 'management' | 'clock' | 'storeId' | 'reporters'>): CheckFirstClaim {
   const { vhost, usernamePrefix } = config;
   const reported = new BoundedMap<string, Refusal['reason']>({ maxSize: MAX_REFUSALS });
-  // Without the signal of one claim: the others wait for the listing, too.
-  const listOwners = createCoalesced(() => listObjectOwners(management, vhost), LISTING_KEPT_MS, clock);
+  // Without the signal of one claim: other claims wait for the listing, too.
+  const list = () => listObjectOwners(management, vhost);
+  const listOwners = createCoalesced(list, LISTING_KEPT_MS, clock);
+  const listOwnersAgain = createCoalesced(list, 0, clock);
 
   const findUsers = async (namespace: string, signal: AbortSignal): Promise<BrokerUser[]> => {
     const names = accountNames(usernamePrefix, namespace);
@@ -56,6 +58,17 @@ export function createFirstClaimCheck({
     return new Set([storeId, ...(await readFormerStoreIds(management, config, { signal }))]);
   };
 
+  /** A queue or exchange of a name. What the agents deleted a moment ago may be in the shared listing. */
+  const findObject = async (
+    namespace: string,
+    hasTombstone: boolean,
+    signal: AbortSignal,
+  ): Promise<string | undefined> => {
+    const object = (await untilAborted(listOwners(), signal)).get(namespace);
+    if (object === undefined || !hasTombstone) return object;
+    return (await untilAborted(listOwnersAgain(), signal)).get(namespace);
+  };
+
   const report = ({ namespace, claimedBy }: ClaimInput, { reason, subject }: Refusal): void => {
     if (reported.get(namespace) === reason) return;
     reported.set(namespace, reason);
@@ -64,8 +77,12 @@ export function createFirstClaimCheck({
 
   return async (claim, tombstone, signal) => {
     const { namespace } = claim;
-    const [users, owners] = await Promise.all([findUsers(namespace, signal), untilAborted(listOwners(), signal)]);
-    const found = { namespace, users, object: owners.get(namespace), hasTombstone: tombstone !== undefined };
+    const hasTombstone = tombstone !== undefined;
+    const [users, object] = await Promise.all([
+      findUsers(namespace, signal),
+      findObject(namespace, hasTombstone, signal),
+    ]);
+    const found = { namespace, users, object, hasTombstone };
     const refusal = decideFirstClaim(found, await storeIdsFor(users, signal));
     if (refusal === undefined) {
       reported.delete(namespace);

@@ -3,6 +3,8 @@ import type { NamespaceContext } from '../../../src/namespaces/namespace-context
 import { markerNames } from '../../../src/broker/marker.ts';
 import { storeTag } from '../../../src/broker/store-tag.ts';
 import { createFirstClaimCheck } from '../../../src/namespaces/claim/check-first-claim.ts';
+import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
+import { recordOf } from '../../support/records.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { partial } from '../../support/partial.ts';
 import { createScriptedManagement } from '../../support/scripted-management.ts';
@@ -38,9 +40,9 @@ function setUp() {
         void refused.push([namespace, clientId, reason, subject].join(' ')),
     }),
   });
-  const claim = async (namespace = 'taskcluster-x', signal = never): Promise<string> => {
+  const claim = async (namespace = 'taskcluster-x', signal = never, tombstone?: NamespaceRecord): Promise<string> => {
     const input = { namespace, expiresMs: undefined, contact: undefined, claimedBy: 'client' };
-    return await check(input, undefined, signal).then(
+    return await check(input, tombstone, signal).then(
       () => 'allowed',
       (error: { code?: string; name: string }) => error.code ?? error.name,
     );
@@ -74,6 +76,17 @@ describe('createFirstClaimCheck', () => {
     clock.advance(1);
     assert.equal(await claim('taskcluster-y'), 'RequestConflict');
     assert.equal(listings(), 2);
+  });
+
+  it('lists again before it refuses the name of a deleted namespace', async () => {
+    const { scripted, claim, listings } = setUp();
+    const tombstone = recordOf(0, { state: 'deleted', deletedAtMs: 0 });
+    scripted.objects.add('queue/taskcluster-x/q');
+    assert.equal(await claim('taskcluster-x', never, tombstone), 'RequestConflict');
+    assert.equal(listings(), 2);
+    scripted.objects.clear();
+    assert.equal(await claim('taskcluster-x', never, tombstone), 'allowed');
+    assert.equal(listings(), 3);
   });
 
   it('reports a refused name once, until the reason changes', async () => {

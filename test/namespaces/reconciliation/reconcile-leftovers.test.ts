@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { storeTag } from '../../../src/broker/store-tag.ts';
 import { BROKER_START_MS, manage } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
-import { opens, setUpSite } from './reconcile-site.ts';
+import { never, opens, setUpSite } from './reconcile-site.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -71,7 +72,7 @@ describe('the reconciliation of leftovers', function () {
     const record = site.store.peek(namespace) ?? assert.fail();
     const tombstone = { ...record, state: 'deleted', endReason: 'released' } as const;
     for (const leave of [
-      () => site.put(`/users/${site.user(2)}`, { password: 'late', tags: '' }),
+      () => site.put(`/users/${site.user(2)}`, { password: 'late', tags: storeTag(site.store.storeId) }),
       () => site.put(queue, {}),
       () => site.put(exchange, { type: 'topic' }),
     ]) {
@@ -91,13 +92,29 @@ describe('the reconciliation of leftovers', function () {
       assert.equal((await manage(site.broker, 'GET', exchange, undefined, [404])).status, 404);
     }
     site.advance(60_000);
-    await site.put(queue, {});
     const { connectionString } = await site.claim();
+    await site.put(queue, {});
     await site.put(`/users/${site.user(2)}`, { password: 'of the former incarnation', tags: '' });
     const { hash } = await site.seen(2);
     assert.equal((await site.reconcile()).leftovers, 0);
     assert.equal((await manage(site.broker, 'GET', queue)).status, 200);
     assert.notEqual((await site.seen(2)).hash, hash, 'a standby account of a former incarnation opens no connection');
     await opens(connectionString);
+  });
+
+  it('leaves a user alone that has the name of a deleted account and was not created by an agent', async () => {
+    const site = await setUpSite();
+    const { namespace } = site;
+    await site.claim();
+    await manage(site.broker, 'DELETE', `/users/${site.user(1)}`);
+    const record = site.store.peek(namespace) ?? assert.fail();
+    site.store.put({ ...record, state: 'deleted', endReason: 'released', deletedAtMs: Date.now() - DAY_MS });
+    await site.put(`/users/${site.user(1)}`, { password: 'theirs', tags: 'monitoring' });
+    const before = await site.read(`/users/${site.user(1)}`);
+    const { leftovers, unknown } = await site.reconcile();
+    assert.deepEqual([leftovers, unknown], [0, [site.user(1)]]);
+    assert.equal(await site.repair(namespace, never), false);
+    await assert.rejects(site.claim(), { code: 'RequestConflict', retryable: false });
+    assert.deepEqual(await site.read(`/users/${site.user(1)}`), before);
   });
 });

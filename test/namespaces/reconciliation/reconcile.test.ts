@@ -55,7 +55,8 @@ describe('createReconcile', function () {
     {
       title: 'a changed password',
       repaired: ['password'],
-      change: (site, account) => site.put(`/users/${account}`, { password: 'by hand', tags: '' }),
+      change: (site, account) =>
+        site.put(`/users/${account}`, { password: 'by hand', tags: storeTag(site.store.storeId) }),
     },
     {
       title: 'a deleted account',
