@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ChannelModel, connect, type ConsumeMessage } from 'amqplib';
+import { requestUrl } from '../src/client/request-url.ts';
 import { openRpc, type Rpc } from '../src/client/rpc.ts';
 import { WireError } from '../src/contract/wire-errors.ts';
 import type { ResultBody } from '../src/contract/methods.ts';
@@ -47,8 +48,9 @@ export async function demoClaim(installation: LocalInstallation, steps: Steps, s
       passMessage(connection),
     );
     await steps.run('Try to use another namespace', (print) => assertForeignRefused(connection, rpc, print, signal));
-    await steps.run('Claim again over the same connection', async (print) => {
-      const again = await openRpc(connection, { credentials: installation.taskcluster.credentials('team-a/service') });
+    await steps.run('Claim again with these credentials, in the vhost of the requests', async (print) => {
+      const own = await open(requestUrl(claim.connectionString, installation.config.requestVhost));
+      const again = await openRpc(own, { credentials: installation.taskcluster.credentials('team-a/service') });
       const renewed: ResultBody<'claim-namespace'> = await again.request(
         'claim-namespace',
         { namespace: NAMESPACE },

@@ -5,6 +5,7 @@ import { destination } from 'pino';
 import { type Agent, startAgent } from '../src/agent/agent.ts';
 import { openManagement } from '../src/broker/management/open-management.ts';
 import type { Management } from '../src/broker/management/management.ts';
+import { requestUrl } from '../src/client/request-url.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { createLog } from '../src/util/log.ts';
 import type { FileSettings } from '../src/config/settings.ts';
@@ -23,7 +24,7 @@ export interface LocalInstallation {
   readonly management: Management;
   /** The environment with which another process uses this installation. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The broker's address with the claimant's credentials, for a client's first claim. */
+  /** The AMQP URL of the vhost of the requests with the claimant's credentials, for a client's first claim. */
   readonly claimantUrl: string;
   /** The file that the agent logs to. */
   readonly logFile: string;
@@ -91,7 +92,7 @@ export async function startLocalInstallation(
     const management = openManagement(config);
     closers.push(async () => management.close());
 
-    const claimant = new URL(broker.amqpUrl);
+    const claimant = new URL(requestUrl(broker.amqpUrl, config.requestVhost));
     claimant.username = `${config.id}-claimant`;
     claimant.password = claimantPassword;
     return { broker, taskcluster, agent, config, management, environment, claimantUrl: claimant.href, logFile, stop };

@@ -13,8 +13,8 @@ import { systemTime, type Time } from './time.ts';
 /** Which agent to call, over which broker, with which credentials. */
 export interface ClientOptions {
   /**
-   * The AMQP URL for requests. It holds the name and password of the agent's claimant, or of a claimed account. Its path is
-   * the vhost of the requests, and may be left out where that is named as the agent's id.
+   * The AMQP URL for requests, with the name and password of the agent's claimant or of a claimed account. Its path is the
+   * vhost of the requests; without a path that is the agent's id.
    */
   readonly url?: string;
   /**
@@ -26,7 +26,7 @@ export interface ClientOptions {
   readonly credentials?: ClientCredentials | (() => ClientCredentials | Promise<ClientCredentials>);
   /** The agent's id; `pulse-agent` when absent. */
   readonly id?: string;
-  /** The vhost of the requests; the path of `url` when absent, or the `id`. */
+  /** The vhost of the requests; when absent, the path of `url`, and without one the `id`. */
   readonly requestVhost?: string;
   /** The audience that the agent expects in signatures; `pulse-agent` when absent. */
   readonly audience?: string;
@@ -224,9 +224,10 @@ export class PulseAgentClient {
 
   /** An AMQP URL with the vhost of the requests. One that cannot be parsed fails when the client connects. */
   #requestUrl(source: string): string {
-    const { url = '', requestVhost, id = DEFAULT_ID } = this.#options;
     if (!URL.canParse(source)) return source;
-    return requestUrl(source, requestVhost ?? (URL.canParse(url) ? vhostIn(url) : undefined) ?? id);
+    const { url = '', requestVhost, id = DEFAULT_ID } = this.#options;
+    const vhostOfUrl = URL.canParse(url) ? vhostIn(url) : undefined;
+    return requestUrl(source, requestVhost ?? vhostOfUrl ?? id);
   }
 
   /** One claim over a connection with the credentials of the claimed account. */

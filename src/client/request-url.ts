@@ -1,9 +1,7 @@
 /**
  * The AMQP URL for requests with the credentials of a connection string: requests have a vhost of their own, and a claimed
- * account may send them there.
- *
- * @example
- * requestUrl('amqps://user:password@pulse.example.com/pulse', 'pulse-agent'); // 'amqps://user:password@pulse.example.com/pulse-agent'
+ * account may send them there. `amqps://user:password@pulse.example.com/pulse` becomes
+ * `amqps://user:password@pulse.example.com/pulse-agent`.
  */
 export function requestUrl(connectionString: string, requestVhost: string): string {
   const url = new URL(connectionString);
@@ -14,5 +12,14 @@ export function requestUrl(connectionString: string, requestVhost: string): stri
 /** The vhost that an AMQP URL names; undefined when it has no path. */
 export function vhostIn(amqpUrl: string): string | undefined {
   const { pathname } = new URL(amqpUrl);
-  return pathname.length > 1 ? decodeURIComponent(pathname.slice(1)) : undefined;
+  return pathname.length > 1 ? decode(pathname.slice(1)) : undefined;
+}
+
+/** Text in which a percent sign stands for itself is left as it is. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -123,7 +123,7 @@ describe('PulseAgentClient', () => {
   });
 
   it('reports that no agent with this id or contract version has run', async () => {
-    const url = installation().vhost.amqpUrl;
+    const url = installation().vhost.requestUrl;
     const ping = makeClient(TEAM, { url, id: 'agent-of-tomorrow', timeoutMs: 1500 }).ping();
     await assert.rejects(ping, (error) => {
       assert.ok(error instanceof errors.Unavailable && !error.mayHaveActed);
@@ -282,7 +282,7 @@ describe('PulseAgentClient without an agent', () => {
       return true;
     });
     await dead.find(() => true);
-    const connection = await openConnection(vhost.amqpUrl);
+    const connection = await openConnection(vhost.requestUrl);
     const channel = await connection.createChannel();
     assert.equal((await channel.checkQueue(names.requestQueue)).messageCount, 0);
 

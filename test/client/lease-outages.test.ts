@@ -28,7 +28,7 @@ describe('a lease in a running installation', function () {
     });
     agent = await installation.start();
     await setPassword(claimant.password);
-    const vhost = encodeURIComponent(installation.config.vhost);
+    const vhost = encodeURIComponent(installation.config.requestVhost);
     const permissions = { configure: '', write: '^rpc/.*$', read: '' };
     await manage(installation.broker, 'PUT', `/permissions/${vhost}/${claimant.name}`, permissions);
   });
@@ -42,7 +42,7 @@ describe('a lease in a running installation', function () {
   }
 
   function makeClient(options: Partial<ClientOptions> = {}, clientId = TEAM): PulseAgentClient {
-    const url = new URL(installation.vhost.amqpUrl);
+    const url = new URL(installation.vhost.requestUrl);
     url.username = claimant.name;
     url.password = claimant.password;
     return installation.client(clientId, { url: url.href, timeoutMs: 3000, ...options });
@@ -118,7 +118,7 @@ describe('a lease in a running installation', function () {
         offMs = hours * 3_600_000;
         const { error } = await next(lease, 'failing');
         assert.ok(error instanceof ClockSkew);
-        assert.match(error.message, /set the clock\.$/);
+        assert.match(error.message, /Set the clock\.$/);
         const renewed = goesOn(lease);
         offMs = 0;
         await renewed;
