@@ -7,6 +7,7 @@ import { permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
 import { TEAM, makeInstallation, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { builtFile, builtProgram } from '../support/built-agent.ts';
+import { runCommandLine } from '../support/command-line.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder, unique } from '../support/folders.ts';
 import { type Block, runShell, useBlocks } from './blocks.ts';
@@ -83,6 +84,11 @@ function environmentOf({ claimantUrl, config, taskcluster }: TestInstallation): 
   };
 }
 
+async function adopt({ environment }: TestInstallation, namespace: string): Promise<void> {
+  const adopted = await runCommandLine(['adopt', namespace], environment);
+  assert.equal(await adopted.exited, 0, adopted.stderr());
+}
+
 describe('docs/migration.md', function () {
   this.timeout(120_000);
   useSharedBroker();
@@ -129,11 +135,8 @@ describe('docs/migration.md', function () {
     const old = await claimAtPredecessor(installation, unique('taskcluster-team'));
     const unclaimed = await claimAtPredecessor(installation, unique('taskcluster-other'));
     const before = await Promise.all([...old.users, ...unclaimed.users].map((user) => accountOf(installation, user)));
-    const adopt = blocks.take('npx pulse-agent adopt', {
-      'npx pulse-agent': await commandLine(),
-      'taskcluster-builds': old.namespace,
-    });
-    await runShell(adopt, { env: installation.environment });
+    assert.match(blocks.take('npx pulse-agent adopt').text, /^ *npx pulse-agent adopt taskcluster-builds\n$/);
+    await adopt(installation, old.namespace);
     await installation.start();
 
     const env = environmentOf(installation);
@@ -177,13 +180,7 @@ describe('docs/migration.md', function () {
     const [account, lookalike] = [namespace, `${namespace}-1`];
     const { url, queue } = await claimAtPredecessor(installation, namespace, [account, lookalike], '');
     const before = await Promise.all([account, lookalike].map((user) => accountOf(installation, user)));
-    const adopt: Block = {
-      place: '',
-      heading: '',
-      language: 'sh',
-      text: `${await commandLine()} adopt ${namespace}\n`,
-    };
-    await runShell(adopt, { env: installation.environment });
+    await adopt(installation, namespace);
     await installation.start();
     const rpc = await installation.rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace });
