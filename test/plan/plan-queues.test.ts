@@ -10,7 +10,10 @@ const config: SurveyConfig = {
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
   reservedNamespaces: [/^taskcluster-reserved$/],
 };
-const records = new Map([['taskcluster-x', recordOf(NOW, { incarnation: 'incarnation' })]]);
+const records = new Map([
+  ['taskcluster-x', recordOf(NOW, { incarnation: 'incarnation' })],
+  ['taskcluster-reserved', recordOf(NOW, { namespace: 'taskcluster-reserved' })],
+]);
 const queue = 'queue/taskcluster-x/q';
 const warned = alertOf({
   queue,
@@ -37,8 +40,14 @@ describe('the plan for queues', () => {
     assert.deepEqual(actions(undefined), []);
   });
 
-  it('contains no exempt queues, and none without a namespace', () => {
-    const names = ['queue/taskcluster-x/exempt', 'queue/taskcluster-missing/q', 'queue/other/q', 'q'];
+  it('contains no exempt queues, none of reserved namespaces, and none without a namespace', () => {
+    const names = [
+      'queue/taskcluster-x/exempt',
+      'queue/taskcluster-reserved/q',
+      'queue/taskcluster-missing/q',
+      'queue/other/q',
+      'q',
+    ];
     for (const name of names)
       assert.deepEqual(planQueues([{ name, messages: 9999 }], new Map(), records, config, NOW), []);
   });

@@ -56,3 +56,17 @@ describe('a queue that an agent deleted before it died', () => {
     assert.deepEqual([reported, mails, left], [[], [], undefined]);
   });
 });
+
+describe('a queue of a reserved namespace', () => {
+  it('is neither warned of nor deleted, whatever its depth and its record', async () => {
+    const store = createMemoryStore();
+    const deletion = { deleteFromBroker: fail, confirmDepth: fail, queueDepths: { read: fail } };
+    const { clock, processQueues, reported, errors } = createQueueRoom(store, { deletion });
+    store.put(recordOf(clock.nowMs(), { namespace: 'taskcluster-reserved' }));
+    const queue = 'queue/taskcluster-reserved/q';
+    const depth = { messages: 1_000_000, isExact: true, seenMs: clock.nowMs() };
+    await processQueues([{ queue, depth, alert: undefined }], signal);
+    assert.deepEqual([reported, errors], [[], []]);
+    assert.equal(await store.queueAlerts.get(queue), undefined);
+  });
+});

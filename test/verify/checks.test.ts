@@ -8,8 +8,9 @@ import { agentPermissions, brokerEventPermissions, missingPermissions } from '..
 import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
 import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from '../../src/verify/store-steps.ts';
 import { checkClocks, checkNotifyScope, checkPing, clockOfDateHeader } from '../../src/verify/taskcluster-steps.ts';
+import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { documentedRights } from '../support/documented-rights.ts';
-import { checkClaimant, checkMarker, checkTopology } from '../../src/verify/topology-steps.ts';
+import { checkClaimant, checkMarker, checkReservedNames, checkTopology } from '../../src/verify/topology-steps.ts';
 
 const ID = 'pulse-agent';
 
@@ -93,6 +94,20 @@ describe('the checks of verify', () => {
       checkClaimant({ ...sound, permissions: [own, { ...own, vhost: 'other' }] }, config),
     ];
     for (const result of tooMuch) assertRemedy(result, 'failed', /clear_permissions/);
+  });
+
+  it('the reserved names', () => {
+    const reservedNamespaces = [readNamePattern('taskcluster-auth')];
+    const config = { usernamePrefix: 'p.', namespacePrefix: 'taskcluster-', reservedNamespaces };
+    const check = (name: string, ...tags: string[]) => checkReservedNames([{ name, tags }], config);
+    assertRemedy(check('p.taskcluster-auth-2', 'pulse-agent-store'), 'failed', /released/);
+    for (const result of [
+      check('p.taskcluster-auth-2', 'administrator'),
+      check('p.taskcluster-auth', 'pulse-agent-store'),
+      check('p.taskcluster-builds-1', 'pulse-agent-store'),
+    ]) {
+      assert.equal(result.outcome, 'ok');
+    }
   });
 
   it('the marker', () => {

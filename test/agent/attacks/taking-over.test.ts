@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ConsumeMessage } from 'amqplib';
 import { startAgent } from '../../../src/agent/agent.ts';
 import { WireError } from '../../../src/contract/wire-errors.ts';
 import { accountName } from '../../../src/namespaces/accounts/account-names.ts';
@@ -47,6 +48,19 @@ function assertFinalConflict(error: Error): void {
   assert.deepEqual([error.code, error.retryable], ['RequestConflict', false]);
 }
 
+/** The data of each event `namespace.refused` from now on. */
+async function listenToRefusals({ vhost, names }: TestInstallation): Promise<unknown[]> {
+  const channel = await (await openConnection(vhost.amqpUrl)).createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, names.eventsExchange, 'namespace.refused.#');
+  const events: unknown[] = [];
+  const take = (message: ConsumeMessage | null): void => {
+    if (message !== null) events.push((JSON.parse(message.content.toString()) as { data: unknown }).data);
+  };
+  await channel.consume(queue, take, { noAck: true });
+  return events;
+}
+
 /** The audit records of refused claims in the log. */
 function refusals({ log }: TestInstallation, namespace: string) {
   return linesWith(log, 'audit', { namespace, action: 'claim', outcome: /^refused/ });
@@ -67,6 +81,7 @@ describe('a first claim', function () {
       await createUser(installation, user);
       const before = await userState(installation, user);
       await installation.start();
+      const events = await listenToRefusals(installation);
       const rpc = await installation.rpc(TEAM);
       for (let claims = 0; claims < 3; claims += 1) {
         await assert.rejects(rpc.request('claim-namespace', { namespace }), (error: Error) => {
@@ -80,6 +95,7 @@ describe('a first claim', function () {
       assert.deepEqual(await userState(installation, user), before);
       assert.equal(refusals(installation, namespace).length, 1);
       assert.equal(linesWith(installation.log, 'namespace_refused', { namespace, subject: user }).length, 1);
+      assert.deepEqual(events, [{ namespace, clientId: TEAM, reason: 'account' }]);
       // When the operator has removed the user, the name is free.
       await manage(installation.broker, 'DELETE', `/users/${user}`);
       await assertCredentialsWork(await rpc.request('claim-namespace', { namespace }));

@@ -70,9 +70,11 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
   const parts: {
     finishRevocation(namespace: string): Promise<void>;
     deleteLeftovers(record: NamespaceRecord): Promise<boolean>;
+    checkFirstClaim(): Promise<void>;
   } = {
     finishRevocation: async () => assert.fail('There is no revocation to be finished.'),
     deleteLeftovers: async () => false,
+    checkFirstClaim: async () => undefined,
   };
   const bounds = createClockBounds(clock, intervals, () => undefined);
   const claimNamespace = createClaim(
@@ -80,7 +82,10 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
     {
       revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
       leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },
-      checkFirstClaim: async () => void steps.push('check'),
+      async checkFirstClaim() {
+        steps.push('check');
+        await parts.checkFirstClaim();
+      },
     },
   );
   return { store, clock, scripted, steps, hooks, parts, claimNamespace };
@@ -154,6 +159,24 @@ describe('createClaim', () => {
     assert.equal(again.connectionString, first.connectionString);
     assert.ok(again.reclaimAtMs >= first.reclaimAtMs);
     assertWorks(agent, again);
+  });
+
+  it('writes nothing before the check of a first claim has passed', async () => {
+    const agent = setUp();
+    agent.parts.checkFirstClaim = () => Promise.reject(new WireError('RequestConflict', 'It exists.'));
+    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    agent.store.put(recordOf(0, { state: 'deleted', deletedAtMs: 0 }));
+    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    assert.deepEqual(agent.steps, ['check', 'check']);
+  });
+
+  it('does not check again after it died between the record and the account', async () => {
+    const agent = setUp();
+    agent.scripted.onCall = () => assert.fail('It dies.');
+    await assert.rejects(agent.claimNamespace(claim(), never), /It dies/);
+    agent.parts.checkFirstClaim = () => Promise.reject(new WireError('RequestConflict', 'It exists.'));
+    agent.scripted.onCall = () => undefined;
+    assertWorks(agent, await agent.claimNamespace(claim(), never));
   });
 
   it('finishes a revocation that was left unfinished, and hands out its credentials', async () => {
