@@ -23,12 +23,23 @@ protocol-vectors.json has fixed inputs and their results.
 - Readers ignore unknown fields in replies and events.
 `;
 
-const BROKER_USER = `The RabbitMQ user that opens the connection: the claimant (${contractNames(ID).claimantUser}), which may only write requests, or an account from a claim.`;
+const BROKER_USER = `The RabbitMQ user that opens the connection: an account from a claim or, for requests, also the claimant (${contractNames(ID).claimantUser}).`;
 
 const HAWK = `The header authorization is a Hawk signature (algorithm sha256, with payload hash) by a Taskcluster client. The signed HTTP request is never sent: method POST, host the audience of the agent, port 443, resource \`/${CONTRACT_VERSION}/<method>?replyTo=<reply_to>&correlationId=<correlation_id>\`, both percent-encoded like encodeURIComponent. ts has ten digits; a nonce is accepted once. protocol.md describes each step.`;
 
 /** `yaml-1.1` quotes what older parsers read as a time; no aliases, because few tools read them. */
 const STYLE = { lineWidth: 120, aliasDuplicateObjects: false, blockQuote: 'literal', schema: 'yaml-1.1' } as const;
+
+function server(pathname: string, description: string): Record<string, unknown> {
+  return {
+    host: 'pulse.example.com:5671',
+    protocol: 'amqps',
+    protocolVersion: '0-9-1',
+    pathname,
+    description,
+    security: [{ $ref: '#/components/securitySchemes/brokerUser' }],
+  };
+}
 
 /** The AsyncAPI document of the wire contract, as an object. */
 export function asyncApiDocument(): Record<string, unknown> {
@@ -47,14 +58,14 @@ export function asyncApiDocument(): Record<string, unknown> {
     },
     defaultContentType: 'application/json',
     servers: {
-      broker: {
-        host: 'pulse.example.com:5671',
-        protocol: 'amqps',
-        protocolVersion: '0-9-1',
-        pathname: '/%2F',
-        description: 'The RabbitMQ that many teams share. The operator provides its address and vhost.',
-        security: [{ $ref: '#/components/securitySchemes/brokerUser' }],
-      },
+      requests: server(
+        `/${ID}`,
+        'The vhost of the requests on the RabbitMQ that many teams share. It is named after the id unless the operator chose another name. Clients have permission to send requests there, and no other.',
+      ),
+      tenants: server(
+        '/%2F',
+        'The vhost of the queues and exchanges of namespaces, on the same RabbitMQ. The connection string of a claim names it.',
+      ),
     },
     channels: { ...requests.channels, ...events.channels },
     operations: { ...requests.operations, ...events.operations },

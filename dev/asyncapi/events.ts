@@ -21,6 +21,7 @@ export function describeEvents({ eventsExchange }: ContractNames, schemas: Schem
       events: {
         address: '{type}.{about}',
         title: 'Agent events',
+        servers: [{ $ref: '#/servers/tenants' }],
         description:
           'What the agent did or observed. Any claimed account may bind a queue of its namespace to the exchange. An event is published after the fact and can be lost. It never contains a contact, a password or a connection string.',
         parameters: {

@@ -57,7 +57,7 @@ function requestHeaders(signed: boolean): JsonSchema {
     properties: {
       replyTo: {
         type: 'string',
-        description: `The AMQP property reply_to, not a header: ${DIRECT_REPLY_TO}, which the broker replaces by a generated address, or a queue of the namespace that the request is authorised for. With anything else the request gets no answer.`,
+        description: `The AMQP property reply_to, not a header: ${DIRECT_REPLY_TO}, which the broker replaces by a generated address. With anything else the request gets no answer.`,
         examples: [DIRECT_REPLY_TO],
       },
       correlationId: correlationIdProperty('the reply has the same one.'),

@@ -13,6 +13,9 @@ export interface RequestParts {
 
 const REPLIES = '#/channels/replies';
 
+/** Requests and replies have a vhost of their own. */
+const SERVERS = [{ $ref: '#/servers/requests' }];
+
 /** Describes the methods: a channel and an operation for each, and the channel of replies. */
 export function describeRequests(names: ContractNames): RequestParts {
   const schemas: SchemaComponents = {};
@@ -21,6 +24,7 @@ export function describeRequests(names: ContractNames): RequestParts {
     otherMethods: {
       address: '{method}',
       title: 'Other methods',
+      servers: SERVERS,
       description: 'Requests whose routing key is not a method: of a later version, or misspelled.',
       parameters: { method: { description: 'Any routing key that is not a method.', examples: ['make-coffee'] } },
       messages: reference(['otherRequest']),
@@ -31,8 +35,7 @@ export function describeRequests(names: ContractNames): RequestParts {
     refuseOtherMethods: {
       action: 'receive',
       title: 'Other methods',
-      summary:
-        'Answered with the error InputError with the details {"field": "method"} if reply_to is direct reply-to.',
+      summary: 'Answered with the error InputError with the details {"field": "method"}.',
       channel: { $ref: '#/channels/otherMethods' },
       messages: [{ $ref: '#/channels/otherMethods/messages/otherRequest' }],
       reply: replyTo(['error']),
@@ -52,6 +55,7 @@ export function describeRequests(names: ContractNames): RequestParts {
     channels[name] = {
       address: method,
       title: method,
+      servers: SERVERS,
       description: `Requests of the method ${method}, which is the routing key.`,
       messages: reference([`${name}Request`]),
       bindings: { amqp: rpcBinding(names) },
@@ -61,8 +65,9 @@ export function describeRequests(names: ContractNames): RequestParts {
   channels['replies'] = {
     address: null,
     title: 'Replies',
+    servers: SERVERS,
     description:
-      'A reply goes to the reply_to of the request: direct reply-to, or a queue of the namespace that the request is authorised for. The agent publishes it to the default exchange.',
+      'A reply goes to the reply_to of the request, which must be direct reply-to. The agent publishes it to the default exchange of the vhost of the requests.',
     messages: reference(replies),
     bindings: { amqp: { is: 'routingKey', exchange: { name: '', type: 'default' }, bindingVersion: '0.3.0' } },
   };

@@ -3,8 +3,8 @@
 //	go run . taskcluster-team-a         # until Ctrl-C
 //	go run . -once taskcluster-team-a   # until the first message
 //
-// Reads PULSE_AGENT_URL (the address with the claimant's credentials), TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN,
-// and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
+// Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path),
+// TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
 // others than pulse-agent.
 package main
 

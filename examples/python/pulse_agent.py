@@ -86,7 +86,7 @@ def open_sealed(text, key):
 
 
 class Agent:
-    """Requests over one connection, the claimant's or one of a namespace."""
+    """Requests over one connection to the vhost of the requests, as the claimant or with claimed credentials."""
 
     def __init__(self, url, credentials=None, agent_id="pulse-agent", audience="pulse-agent", timeout=15):
         self.credentials = credentials

@@ -3,7 +3,8 @@
     python3 service.py taskcluster-team-a          # until Ctrl-C
     python3 service.py taskcluster-team-a --once   # until the first message
 
-Reads PULSE_AGENT_URL (the address with the claimant's credentials), TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN,
+Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path),
+TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN,
 and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
 others than pulse-agent.
 """

@@ -13,7 +13,8 @@ export interface ClientCommandOptions {
 /** The environment variables of client commands, for their help. */
 export const CLIENT_ENVIRONMENT = `
 Environment:
-  PULSE_AGENT_URL           amqp:// or amqps:// URL for requests, with the claimant's username and password
+  PULSE_AGENT_URL           amqp:// or amqps:// URL for requests, with the claimant's username and password; its path
+                            is the vhost of the requests (without a path: the agent's id)
   PULSE_AGENT_ID            same as --id
   PULSE_AGENT_AUDIENCE      same as --audience
   TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, TASKCLUSTER_CERTIFICATE

@@ -118,7 +118,7 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
   if (error.code === 404) {
     return new WireError(
       'Unavailable',
-      `No agent with the id ${id} that speaks ${CONTRACT_VERSION} has run in this vhost. Check the id and the vhost.`,
+      `No agent with the id ${id} that speaks ${CONTRACT_VERSION} has run in this vhost. Check the id, and that the vhost is that of the requests.`,
     );
   }
   if (error.code === 403) {

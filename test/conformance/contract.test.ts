@@ -28,7 +28,7 @@ describe('a foreign client, in Python', function () {
         PULSE_AGENT_ID: config.id,
         PULSE_AGENT_AUDIENCE: config.audience,
         CLAIMANT_URL: claimantUrl,
-        ADMIN_URL: vhost.amqpUrl,
+        ADMIN_URL: vhost.requestUrl,
         NAMESPACE_PREFIX: `${unique('taskcluster-team')}-`,
         TEAM: client(TEAM),
         NEWCOMER: client(NEWCOMER),

@@ -28,7 +28,9 @@ interface Operation {
 }
 
 interface Document {
-  readonly channels: Readonly<Record<string, { address: string | null; bindings: { amqp: { exchange: JsonSchema } } }>>;
+  readonly channels: Readonly<
+    Record<string, { address: string | null; servers: unknown; bindings: { amqp: { exchange: JsonSchema } } }>
+  >;
   readonly operations: Readonly<Record<string, Operation>>;
   readonly components: { messages: Readonly<Record<string, Message>>; schemas: Readonly<Record<string, JsonSchema>> };
 }
@@ -69,6 +71,7 @@ describe('docs/asyncapi.yaml', () => {
       assert.equal(operation?.action, 'receive');
       assert.equal(channel?.address, method);
       assert.equal(channel.bindings.amqp.exchange['name'], contractNames('pulse-agent').rpcExchange);
+      assert.deepEqual(channel.servers, [{ $ref: '#/servers/requests' }]);
       const { signed, scope } = METHODS[method];
       assert.equal(operation.security !== undefined, signed);
       assert.equal(operation['x-taskcluster-scope'], scope?.('<namespace>'));

@@ -83,6 +83,7 @@ describe(`the blocks of ${DOCUMENT}`, () => {
       readRequest(
         {
           content: Buffer.from('{}'),
+          bodyBytes: 2,
           exchange: '',
           routingKey: 'transfer-namespace',
           redelivered: false,

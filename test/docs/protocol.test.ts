@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Permissions } from '../../src/broker/management/management.ts';
+import { requesterPermissions } from '../../src/broker/request-vhost.ts';
 import { WIRE_ERRORS } from '../../src/contract/wire-errors.ts';
 import { EVENT_TYPES, type EventType } from '../../src/contract/event-types.ts';
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../../src/contract/fields.ts';
@@ -55,11 +57,17 @@ describe('docs/protocol.md', () => {
     for (const name of Object.values(names)) assert.ok(rows.has(name), name);
   });
 
-  it('has the permissions of a claimed account', () => {
+  it('has the permissions of a claimed account and of the claimant, by vhost', () => {
+    const vhosts = { vhost: 'tenants', requestVhost: 'requests' };
+    const row = (...cells: string[]): string => `| ${cells.join(' | ')} |`;
+    const patterns = ({ configure, write, read }: Permissions): string[] =>
+      [configure, write, read].map((pattern) => `\`${pattern.replaceAll('|', '\\|')}\``);
+    const rows = Object.entries(permissionsOf({ id: 'pulse-agent', ...vhosts }, '<namespace>')).map(
+      ([vhost, permissions]) => row('account of a namespace', vhost, ...patterns(permissions)),
+    );
+    rows.push(row('claimant', 'requests', ...patterns(requesterPermissions('pulse-agent'))));
     const text = section(protocol, '## Names');
-    for (const pattern of Object.values(permissionsOf('pulse-agent', '<namespace>'))) {
-      assert.ok(text.includes(`\`${pattern}\``), pattern);
-    }
+    for (const expected of rows) assert.ok(text.includes(expected), expected);
   });
 
   it('has the limits of the code', () => {

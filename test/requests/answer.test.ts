@@ -105,8 +105,9 @@ describe('answer', () => {
 
   it('drops what RabbitMQ dead-lettered into the request exchange, before anything else', async () => {
     const death = { count: 1n, reason: 'expired', queue: `queue/${namespace}/s`, exchange: '', 'routing-keys': ['x'] };
+    const headers: Record<string, unknown> = { 'x-death': [death] };
     const parts = { isLiveReplyAddress: unused, authenticate: unused };
-    const answered = await answer({ properties: { headers: { 'x-death': [death] } } }, parts);
+    const answered = await answer({ properties: { headers } }, parts);
     assert.equal(answered.answer.kind, 'drop');
     assert.match(answered.answer.reason, /dead-lettered/);
     assert.equal(answered.outcome, 'dropped');
@@ -123,7 +124,8 @@ describe('answer', () => {
       [{ queue: 'q' }],
       { queue: 'q', reason: 'expired' },
     ]) {
-      const { outcome } = await answer({ properties: { headers: { 'x-death': death } } });
+      const headers: Record<string, unknown> = { 'x-death': death };
+      const { outcome } = await answer({ properties: { headers } });
       assert.equal(outcome, 'result', JSON.stringify(death));
     }
   });
