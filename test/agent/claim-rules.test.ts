@@ -112,13 +112,15 @@ describe('claim rules over AMQP', () => {
     assert.equal(new Set(results.map(({ created }) => created)).size, 1);
   });
 
-  it('the account has no tags and the configured limits, and the standby account does not exist yet', async () => {
+  it('the account has one tag and the configured limits, and the standby account does not exist yet', async () => {
     const namespace = teamNamespace();
     await claim({ namespace });
     const { broker, config } = installation();
     const name = `${config.usernamePrefix}${namespace}`;
     const { body: user } = await manage(broker, 'GET', `/users/${name}-1`);
-    assert.deepEqual((user as { tags: unknown }).tags, []);
+    const { tags } = user as { tags: string[] };
+    assert.equal(tags.length, 1);
+    assert.match(tags[0] ?? '', /^pulse-agent-[\w-]{22}$/);
     const { body: limits } = await manage(broker, 'GET', `/user-limits/${name}-1`);
     assert.deepEqual((limits as { value: unknown }[])[0]?.value, { 'max-channels': 7 });
     assert.equal((await manage(broker, 'GET', `/users/${name}-2`, undefined, [404])).status, 404);

@@ -36,7 +36,7 @@ describe('revocation without a request', function () {
     await manage(
       broker,
       'DELETE',
-      `/queues/${encodeURIComponent(vhost.vhost)}/${encodeURIComponent(names.requestQueue)}`,
+      `/queues/${encodeURIComponent(vhost.requestVhost)}/${encodeURIComponent(names.requestQueue)}`,
     );
     const open = await openConnection(url);
     const closed = new Promise((resolve) => {
