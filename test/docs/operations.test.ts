@@ -62,7 +62,7 @@ describe('docs/operations.md: commands', function () {
     const block = operations.take('curl -s -u agent:password', {
       'agent:password': `${vhost.user}:${vhost.password}`,
       'localhost:15672': `127.0.0.1:${broker.managementPort}`,
-      '/api/queues/%2F/': `/api/queues/${encodeURIComponent(config.vhost)}/`,
+      '/api/queues/pulse-agent/': `/api/queues/${encodeURIComponent(config.requestVhost)}/`,
       'queue%2Fpulse-agent%2Fv1%2Fdead': encodeURIComponent(names.deadQueue),
     });
     const [letter] = JSON.parse((await run(block)).stdout) as { properties: { headers: Record<string, unknown> } }[];
