@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { type ChannelModel, connect, type ConsumeMessage } from 'amqplib';
 import { requestUrl } from '../src/client/request-url.ts';
 import { openRpc } from '../src/client/rpc.ts';
-import { METHODS } from '../src/contract/methods.ts';
+import { isMethodName, METHODS } from '../src/contract/methods.ts';
 import { contractNames, DIRECT_REPLY_TO } from '../src/contract/names.ts';
 import { freePorts } from '../dev/processes.ts';
 import { WORKING_COPY } from '../dev/working-copy.ts';
@@ -47,7 +47,8 @@ const progress = (line: string): void => console.error(`… ${line}`);
 
 /** What came back for the hostile requests. */
 interface Outcome {
-  confirmed: number;
+  /** Requests that RabbitMQ took: those with the name of a method, and the others. */
+  confirmed: { method: number; unknown: number };
   refused: number;
   replies: number;
   forgeries: string[];
@@ -101,7 +102,7 @@ async function attack(attacked: Site): Promise<number> {
   const outcome = await flood(await open(url), { httpPort });
   isOver.abort();
   await claiming;
-  const served = await untilServed(httpPort, outcome.confirmed + claims.count + 1);
+  const served = await untilServed(httpPort, outcome.confirmed.method + claims.count + 1);
   const after = await agent.resident();
   const { namespaces } = await honest.request('list-namespaces', { limit: 100 });
   const exitCode = await agent.stop().then(() => 0);
@@ -115,8 +116,13 @@ async function attack(attacked: Site): Promise<number> {
     ],
     [foreignWrites === 0, `${foreignWrites} messages in the queue of another namespace`],
     [
-      served.total >= outcome.confirmed + claims.count + 1,
-      `${outcome.confirmed} requests taken by RabbitMQ, ${outcome.refused} refused; with the claims of others the agent served ${served.total}: ${served.summary}`,
+      served.methods >= outcome.confirmed.method + claims.count + 1,
+      `${outcome.confirmed.method} requests taken by RabbitMQ, ${outcome.refused} refused; with the claims of others the agent served ${served.methods}: ${served.summary}`,
+    ],
+    // RabbitMQ itself copies these to the dead letters; the queue in which they wait for an answer drops the oldest.
+    [
+      served.unknown <= outcome.confirmed.unknown,
+      `${outcome.confirmed.unknown} requests of unknown methods were dead-lettered, ${served.unknown} of them also answered`,
     ],
     [
       namespaces.every(({ namespace }) => namespace === VICTIM),
@@ -142,7 +148,13 @@ async function attack(attacked: Site): Promise<number> {
       victim: VICTIM,
       userId: NAMES.claimantUser,
     });
-    const result: Outcome & { ownMb: number } = { confirmed: 0, refused: 0, replies: 0, forgeries: [], ownMb: 0 };
+    const result: Outcome & { ownMb: number } = {
+      confirmed: { method: 0, unknown: 0 },
+      refused: 0,
+      replies: 0,
+      forgeries: [],
+      ownMb: 0,
+    };
     const take = (message: ConsumeMessage | null): void => {
       if (message === null) return;
       result.replies += 1;
@@ -159,8 +171,8 @@ async function attack(attacked: Site): Promise<number> {
         new Promise<void>((resolve) => {
           const { routingKey, content, options } = next();
           channel.publish(NAMES.rpcExchange, routingKey, content, options, (error: Error | null) => {
-            if (error === null) result.confirmed += 1;
-            else result.refused += 1;
+            if (error !== null) result.refused += 1;
+            else result.confirmed[isMethodName(routingKey) ? 'method' : 'unknown'] += 1;
             resolve();
           });
         });
@@ -171,7 +183,7 @@ async function attack(attacked: Site): Promise<number> {
         isMeasured = true;
         result.ownMb = (await agent.resident()).ownMb;
       }
-      await untilServed(port, result.confirmed - MOST_WAITING);
+      await untilServed(port, result.confirmed.method - MOST_WAITING);
     }
     return result;
   }
@@ -191,24 +203,34 @@ function claimantUrl(attacked: Site): string {
   return url.href;
 }
 
-/** Waits until the agent has served so many requests, and returns their number by outcome. */
-async function untilServed(httpPort: number, wanted: number): Promise<{ total: number; summary: string }> {
+/** What an agent has served. */
+interface Served {
+  readonly methods: number;
+  readonly unknown: number;
+  readonly summary: string;
+}
+
+/** Waits until the agent has served so many requests with the name of a method, and returns what it has served. */
+async function untilServed(httpPort: number, wanted: number): Promise<Served> {
   const deadlineMs = performance.now() + PATIENCE_MS;
   for (;;) {
     const served = await readServed(httpPort);
-    if (served.total >= wanted || performance.now() > deadlineMs) return served;
+    if (served.methods >= wanted || performance.now() > deadlineMs) return served;
     await sleep(100);
   }
 }
 
-async function readServed(httpPort: number): Promise<{ total: number; summary: string }> {
+async function readServed(httpPort: number): Promise<Served> {
   const response = await fetch(`http://127.0.0.1:${httpPort}/metrics`);
-  const counts = new Map<string, number>();
+  const outcomes = new Map<string, number>();
+  const served = { methods: 0, unknown: 0 };
   for (const line of (await response.text()).split('\n')) {
-    const [, outcome = '', count] =
-      /^pulse_agent_request_duration_seconds_count\{.*outcome="(.+?)".*\} (\d+)$/.exec(line) ?? [];
-    if (count !== undefined) counts.set(outcome, (counts.get(outcome) ?? 0) + Number(count));
+    const [, labels = '', text] = /^pulse_agent_request_duration_seconds_count\{(.*)\} (\d+)$/.exec(line) ?? [];
+    if (text === undefined) continue;
+    const count = Number(text);
+    served[labels.includes('method="unknown"') ? 'unknown' : 'methods'] += count;
+    const [, outcome = ''] = /outcome="(.+?)"/.exec(labels) ?? [];
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + count);
   }
-  const summary = [...counts].map(([outcome, count]) => `${outcome} ${count}`).join(', ');
-  return { total: [...counts.values()].reduce((sum, count) => sum + count, 0), summary };
+  return { ...served, summary: [...outcomes].map(([outcome, count]) => `${outcome} ${count}`).join(', ') };
 }
