@@ -108,7 +108,7 @@ describe('docs/migration.md', function () {
     const untilEvent = await listenToEvents(installation);
     const env = environmentOf(installation);
     const block = blocks.take('npx pulse-agent ping', {
-      'amqps://pulse-agent-claimant:…@pulse.example.com/%2F': env['PULSE_AGENT_URL'] ?? '',
+      'amqps://pulse-agent-claimant:…@pulse.example.com/pulse-agent': env['PULSE_AGENT_URL'] ?? '',
       'project/builds/worker': env['TASKCLUSTER_CLIENT_ID'] ?? '',
       "'…'": `'${env['TASKCLUSTER_ACCESS_TOKEN'] ?? ''}'`,
       'npx pulse-agent': await commandLine(),
