@@ -4,10 +4,10 @@ import { createManualClock } from '../support/manual-clock.ts';
 
 const ALL = Object.keys(PARTS) as PartName[];
 const UP: HealthCheck = { state: 'up' };
-const DOWN: HealthCheck = { state: 'down', reason: 'it is gone' };
+const DOWN: HealthCheck = { state: 'down', reason: 'it is down' };
 
 describe('the health of an agent', () => {
-  /** A health whose parts are all up, and a way to change what one shows. */
+  /** A health whose parts are all up, and a function that changes the state of one. */
   const make = () => {
     const clock = createManualClock();
     const health = createHealth(clock);
@@ -16,7 +16,7 @@ describe('the health of an agent', () => {
     return { clock, health, looks };
   };
 
-  it('is not ready at first, and names every part that was not come to', () => {
+  it('is not ready at first, and names every part that has not started', () => {
     const health = createHealth(createManualClock());
     health.watch('store', () => UP);
     const { ready, parts } = health.report();
@@ -28,7 +28,7 @@ describe('the health of an agent', () => {
     assert.match(String(parts.jobs.reason), /has not started it yet/);
   });
 
-  it('is ready when all parts are up, and then tells no reason', () => {
+  it('is ready without a reason when all parts are up', () => {
     const { health, looks } = make();
     looks.set('store', { state: 'up', reason: 'of no interest' });
     const { ready, degraded, parts } = health.report();
@@ -42,11 +42,11 @@ describe('the health of an agent', () => {
       looks.set(part, DOWN);
       const { ready, degraded, parts } = health.report();
       assert.deepEqual([ready, degraded], PARTS[part].required ? [false, false] : [true, true]);
-      assert.deepEqual([parts[part].state, parts[part].reason], ['down', 'it is gone']);
+      assert.deepEqual([parts[part].state, parts[part].reason], ['down', 'it is down']);
     });
   }
 
-  it('tells since when a part is in its state, not since when somebody asks', () => {
+  it('reports since when a part is in its state', () => {
     const { clock, health, looks } = make();
     clock.advance(1000);
     const { since } = health.report().parts.store;
@@ -68,7 +68,7 @@ describe('the health of an agent', () => {
     assert.deepEqual([ready, stopping], [false, true]);
   });
 
-  it('a connection that was never there is starting; one that was is down', () => {
+  it('a connection that never opened is starting; one that was lost is down', () => {
     let there = false;
     const look = checkConnection(() => there, 'deleted');
     assert.equal(look().state, 'starting');

@@ -8,12 +8,12 @@ async function sort(replyTo: unknown, live = true): Promise<ReplyAddress> {
   return await classifyReplyAddress(replyTo, async () => live);
 }
 
-describe('sortReplyAddress', () => {
-  it('takes a direct reply-to address that a running node wrote', async () => {
+describe('classifyReplyAddress', () => {
+  it('accepts a direct reply-to address of a running node', async () => {
     assert.deepEqual(await sort(DIRECT), { kind: 'direct', address: DIRECT });
   });
 
-  it('refuses one that none wrote, and says so', async () => {
+  it('refuses one of no running node, with the reason', async () => {
     const sorted = await sort(DIRECT, false);
     assert.deepEqual(sorted, {
       kind: 'refused',
@@ -21,7 +21,7 @@ describe('sortReplyAddress', () => {
     });
   });
 
-  it('asks about everything that begins like direct reply-to, and never takes it for a queue', async () => {
+  it('checks everything that starts like direct reply-to, and never treats it as a queue', async () => {
     const asked: string[] = [];
     for (const address of ['amq.rabbitmq.reply-to', 'amq.rabbitmq.reply-to/queue/a/b', 'amq.rabbitmq.reply-to2']) {
       const sorted = await classifyReplyAddress(address, async (it) => {
@@ -40,7 +40,7 @@ describe('sortReplyAddress', () => {
     ['queue/pulse-agent/v1/requests', 'pulse-agent'],
     [`queue/a/${'ü'.repeat(123)}`, 'a'],
   ] as const) {
-    it(`takes ${JSON.stringify(address)} for a queue of ${namespace}`, async () => {
+    it(`accepts ${JSON.stringify(address)} as a queue of ${namespace}`, async () => {
       assert.deepEqual(await sort(address), { kind: 'queue', address, namespace });
     });
   }
@@ -77,7 +77,7 @@ describe('sortReplyAddress', () => {
     });
   }
 
-  it('takes nothing for a queue that is not exactly queue/<namespace>/<rest>', async () => {
+  it('accepts only queue/<namespace>/<rest> as a queue', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string(), async (text) => {
         const sorted = await sort(text, false);
@@ -88,7 +88,7 @@ describe('sortReplyAddress', () => {
 });
 
 describe('signedReplyTo', () => {
-  it('is the literal for direct reply-to, and the name of a queue', () => {
+  it('is the literal for direct reply-to, and otherwise the name of the queue', () => {
     assert.equal(signedReplyTo({ kind: 'direct', address: DIRECT }), 'amq.rabbitmq.reply-to');
     assert.equal(signedReplyTo({ kind: 'queue', address: 'queue/a/b', namespace: 'a' }), 'queue/a/b');
   });
