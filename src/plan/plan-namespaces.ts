@@ -3,7 +3,7 @@ import { decideRotation, type RotationContext, slotFreeMs } from '../namespaces/
 import { slotOf, standbySlot } from '../namespaces/slots.ts';
 import { deletionStartsMs } from '../namespaces/timing.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 
 /** What an agent will do about a namespace unless something else happens first. */

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import { type PlannedQueue, planQueues } from './plan-queues.ts';
 
 /**

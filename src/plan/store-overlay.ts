@@ -1,7 +1,7 @@
 import type { Clock } from '../util/clock.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages } from '../store/paged-listing.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import type { DueOptions, NamespaceStore, NonceStore, Store } from '../store/store.ts';
 import { type OnChange, OverlayEntries } from './overlay-entries.ts';
 

@@ -6,7 +6,7 @@ import { StoreGate } from '../store-gate.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
-import type { StoreReader } from '../open-store-to-read.ts';
+import type { StoreReader } from '../store-reader.ts';
 
 /**
  * Opens the embedded store for reading, also beside the agent that holds it: LMDB has any number of readers.

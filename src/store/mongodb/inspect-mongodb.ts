@@ -7,7 +7,7 @@ import { mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { parseMongoUrl } from './mongodb-url.ts';
-import type { StoreReader } from '../open-store-to-read.ts';
+import type { StoreReader } from '../store-reader.ts';
 
 /** How a MongoDB server is set up. */
 export interface MongoSetup {
