@@ -1,11 +1,11 @@
-// Holds a namespace: claims it, works with the credentials until it is time to claim again, and so on.
+// Keeps a namespace: claims it, uses the credentials until it is time to claim again, and repeats.
 //
 //	go run . taskcluster-team-a         # until Ctrl-C
 //	go run . -once taskcluster-team-a   # until the first message
 //
 // Reads PULSE_AGENT_URL (the address with the claimant's credentials), TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN,
-// and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
-// others than pulse-agent.
+// and, for temporary credentials, TASKCLUSTER_CERTIFICATE. Set PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE if the agent's are
+// not pulse-agent.
 package main
 
 import (

@@ -70,7 +70,7 @@ const LOSS_TEXTS: Readonly<Record<LossReason, string>> = {
 /**
  * A claim that is renewed in time, until the lease is stopped. `PulseAgentClient.lease` returns one.
  *
- * Listen to `lost`: the credentials no longer work, and only a new lease gets others. `failing` is for the log: the
+ * Listen to `lost`: the credentials no longer work, and only a new lease gets new ones. `failing` is for the log: the
  * credentials still work.
  *
  * @example
