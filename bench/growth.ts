@@ -87,7 +87,7 @@ function recordOf(namespace: string): NamespaceRecord {
     revokedMs: null,
     permissionsVersion: 1,
     deletedAtMs: null,
-    endReason: null,
+    deletionReason: null,
     expiryNotifiedForMs: 0,
     recheckAtMs: null,
   };

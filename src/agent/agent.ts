@@ -150,10 +150,10 @@ function brokerOf({ config }: Pick<AgentContext, 'config'>) {
 
 function batchDeletions({ lifecycle, sleep }: AgentContext, namespaces: Namespaces): (namespace: string) => void {
   return createBatcher({
-    start: (task) => lifecycle.runInBackground('deletion', task),
-    together: namespaces.delete,
+    runInBackground: (task) => lifecycle.runInBackground('deletion', task),
+    processBatch: namespaces.delete,
     sleep,
-    withinMs: RELEASE_WINDOW_MS,
+    windowMs: RELEASE_WINDOW_MS,
   });
 }
 

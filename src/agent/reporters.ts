@@ -83,15 +83,15 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       log.debug({ code: 'namespace_rotated', namespace, account, ...details }, 'rotated a namespace');
     },
 
-    namespaceExpiring({ namespace, expiresMs, endReason }: NamespaceRecord): void {
+    namespaceExpiring({ namespace, expiresMs, deletionReason }: NamespaceRecord): void {
       const expires = formatInstant(expiresMs);
-      events.emit('namespace.expiring', { namespace, reason: endReason ?? 'expired', expires });
+      events.emit('namespace.expiring', { namespace, reason: deletionReason ?? 'expired', expires });
       log.info({ code: 'namespace_expiring', namespace, expires }, 'a namespace is about to be deleted');
     },
 
     namespaceDeleted(record: NamespaceRecord, queues: number, exchanges: number): void {
       const { namespace } = record;
-      const reason = record.endReason ?? 'expired';
+      const reason = record.deletionReason ?? 'expired';
       events.emit('namespace.expired', { namespace, reason, queues, exchanges });
       audit.record({ action: 'deletion', namespace, reason, details: { queues, exchanges } });
       log.info(

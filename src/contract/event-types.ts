@@ -22,7 +22,7 @@ const requester = {
     }),
 };
 
-const endReason = z.enum(['expired', 'released']).meta({
+const deletionReason = z.enum(['expired', 'released']).meta({
   description: 'expired: it was not claimed again in time; released: its owner released it.',
   examples: ['expired'],
 });
@@ -61,7 +61,7 @@ export const EVENT_TYPES = {
       'A namespace and everything it owns will be deleted soon unless it is claimed again. Emitted once before each deletion, at the latest when the deletion starts.',
     data: z.strictObject({
       namespace: namespaceField,
-      reason: endReason,
+      reason: deletionReason,
       expires: instantText(
         'When the namespace expires. Its deletion starts within a minute after that, or has started.',
         '2026-11-24T16:00:00.000Z',
@@ -72,7 +72,7 @@ export const EVENT_TYPES = {
     meaning: 'A namespace and everything it owned was deleted.',
     data: z.strictObject({
       namespace: namespaceField,
-      reason: endReason,
+      reason: deletionReason,
       queues: count.meta({ description: 'How many queues were deleted.', examples: [3] }),
       exchanges: count.meta({ description: 'How many exchanges were deleted.', examples: [1] }),
     }),

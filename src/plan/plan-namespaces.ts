@@ -106,7 +106,7 @@ function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, 
       continue;
     }
     const why =
-      decision.action === 'begin' ? 'it expires without another claim' : `it was ${record.endReason ?? 'expired'}`;
+      decision.action === 'begin' ? 'it expires without another claim' : `it was ${record.deletionReason ?? 'expired'}`;
     steps.push({ namespace, action: 'delete', atMs, why });
     return steps;
   }

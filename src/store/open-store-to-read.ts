@@ -5,9 +5,9 @@ import type { StoreReader } from './store-reader.ts';
 const TIMEOUT_MS = 5000;
 
 /**
- * Opens the store that `storeUrl` names for reading, beside the agents that use it, and makes nothing in it.
+ * Opens the store at `storeUrl` for reading, beside the agents that use it, and writes nothing.
  *
- * @throws AgentError `ConfigurationFault` for any other URL; `StoreUnavailable` when the store is not there or does not
+ * @throws AgentError `ConfigurationFault` for any other URL; `StoreUnavailable` when the store does not exist or does not
  *   answer
  */
 export async function openStoreToRead(storeUrl: string): Promise<StoreReader> {

@@ -75,7 +75,7 @@ describe('the plan for a namespace', () => {
   });
 
   it('continues a deletion that has begun, and has nothing for a tombstone', () => {
-    const releasing = { state: 'expiring', endReason: 'released', expiresMs: NOW - MINUTE } as const;
+    const releasing = { state: 'expiring', deletionReason: 'released', expiresMs: NOW - MINUTE } as const;
     assert.deepEqual(plan(active(releasing), HOUR), ['delete +0 it was released']);
     assert.deepEqual(plan(active({ ...releasing, state: 'deleted', deletedAtMs: NOW }), HOUR), []);
   });

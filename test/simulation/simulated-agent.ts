@@ -7,9 +7,10 @@ import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
 import { Secret } from '../../src/util/secret.ts';
-import type { NonceStore, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
+import type { NonceStore } from '../../src/store/nonce-records.ts';
 
 /** One process: what a real agent does for namespaces, on a machine of the model. */
 export interface SimulatedAgent extends Namespaces {

@@ -31,7 +31,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
       revokedMs: NOW_MS + 5,
       deletedAtMs: NOW_MS + 2,
       state: 'deleted',
-      endReason: 'released',
+      deletionReason: 'released',
       expiryNotifiedForMs: NOW_MS + 3,
       recheckAtMs: NOW_MS + 4,
       generation: 2 ** 31 + 7,

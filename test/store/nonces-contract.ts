@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unique } from '../support/folders.ts';
-import type { NonceEntry } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { pick, writers } from './racing-writers.ts';
+import type { NonceEntry } from '../../src/store/nonce-records.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:00:00.123Z');
 

@@ -24,7 +24,7 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     revokedMs: null,
     permissionsVersion: 1,
     deletedAtMs: null,
-    endReason: null,
+    deletionReason: null,
     expiryNotifiedForMs: 0,
     recheckAtMs: null,
     ...given,

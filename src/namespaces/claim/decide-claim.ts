@@ -107,7 +107,7 @@ function firstRecord(
     revokedMs: null,
     permissionsVersion: PERMISSIONS_VERSION,
     deletedAtMs: null,
-    endReason: null,
+    deletionReason: null,
     expiryNotifiedForMs: 0,
     recheckAtMs: null,
   };

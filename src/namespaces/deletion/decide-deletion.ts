@@ -1,4 +1,4 @@
-import type { EndReason, NamespaceRecord } from '../../store/namespace-record.ts';
+import type { DeletionReason, NamespaceRecord } from '../../store/namespace-record.ts';
 import { deletionStartsMs, type Intervals } from '../timing.ts';
 
 /** What a deletion depends on besides the record. */
@@ -35,7 +35,7 @@ export function decideDeletion(
 ): DeletionDecision {
   if (record.state === 'deleted') return { action: 'wait' };
   if (record.state === 'expiring') {
-    const mayDelete = record.endReason !== 'released' || record.expiresMs + RELEASE_TAKEOVER_MS <= nowMs;
+    const mayDelete = record.deletionReason !== 'released' || record.expiresMs + RELEASE_TAKEOVER_MS <= nowMs;
     return { action: mayDelete ? 'delete' : 'wait' };
   }
   const isAnnounced = record.expiryNotifiedForMs === record.expiresMs;
@@ -50,13 +50,17 @@ export function decideDeletion(
 }
 
 /** The next revision of a record whose deletion begins now. */
-export function afterDeletionStart(record: NamespaceRecord, endReason: EndReason, nowMs: number): NamespaceRecord {
+export function afterDeletionStart(
+  record: NamespaceRecord,
+  deletionReason: DeletionReason,
+  nowMs: number,
+): NamespaceRecord {
   const expiresMs = Math.min(record.expiresMs, nowMs);
   return {
     ...record,
     revision: record.revision + 1,
     state: 'expiring',
-    endReason,
+    deletionReason,
     expiresMs,
     expiryNotifiedForMs: expiresMs,
     recheckAtMs: null,

@@ -74,7 +74,7 @@ describe('decideClaim', () => {
           revokedMs: null,
           permissionsVersion: 1,
           deletedAtMs: null,
-          endReason: null,
+          deletionReason: null,
           expiryNotifiedForMs: 0,
           recheckAtMs: null,
         },

@@ -37,7 +37,7 @@ describe('decideDeletion', () => {
       assert.equal(begun.isAnnounced, false);
       const { record } = begun;
       assert.deepEqual(
-        [record.state, record.endReason, record.recheckAtMs, record.expiresMs],
+        [record.state, record.deletionReason, record.recheckAtMs, record.expiresMs],
         ['expiring', 'expired', null, NOW - MINUTE],
       );
       const announced = decide({ state, expiresMs: NOW - MINUTE, expiryNotifiedForMs: NOW - MINUTE });
@@ -53,9 +53,9 @@ describe('decideDeletion', () => {
   });
 
   it('deletes an expired namespace immediately, and a released one after the second of the releasing agent', () => {
-    assert.equal(decide({ state: 'expiring', endReason: 'expired', expiresMs: NOW }).action, 'delete');
-    assert.equal(decide({ state: 'expiring', endReason: 'released', expiresMs: NOW - 999 }).action, 'wait');
-    assert.equal(decide({ state: 'expiring', endReason: 'released', expiresMs: NOW - 1000 }).action, 'delete');
+    assert.equal(decide({ state: 'expiring', deletionReason: 'expired', expiresMs: NOW }).action, 'delete');
+    assert.equal(decide({ state: 'expiring', deletionReason: 'released', expiresMs: NOW - 999 }).action, 'wait');
+    assert.equal(decide({ state: 'expiring', deletionReason: 'released', expiresMs: NOW - 1000 }).action, 'delete');
   });
 
   it('leaves tombstones alone', () => {

@@ -43,9 +43,9 @@ describe('the deletion of namespaces', function () {
   /** Makes the namespace `expiring`, as a release does. */
   const release = (room: NamespaceRoom, namespace: string): void => {
     const record = room.store.peek(namespace) ?? assert.fail();
-    const endReason = 'released' as const;
+    const deletionReason = 'released' as const;
     const expiresMs = Date.now() - 60_000;
-    room.store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason, expiresMs });
+    room.store.put({ ...record, revision: record.revision + 1, state: 'expiring', deletionReason, expiresMs });
   };
 
   /** An expiring namespace with queues and an exchange. */

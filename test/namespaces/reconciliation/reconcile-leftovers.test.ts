@@ -39,7 +39,7 @@ describe('the reconciliation of leftovers', function () {
     const before = await state();
     // The shorter name becomes a tombstone with an account left, so that its leftovers are deleted.
     const record = site.store.peek(namespace) ?? assert.fail();
-    site.store.put({ ...record, state: 'deleted', deletedAtMs: Date.now() - DAY_MS, endReason: 'expired' });
+    site.store.put({ ...record, state: 'deleted', deletedAtMs: Date.now() - DAY_MS, deletionReason: 'expired' });
     const { leftovers, unknown: found } = await site.reconcile();
     assert.equal(leftovers, 1);
     assert.deepEqual(found, unknown);
@@ -69,7 +69,7 @@ describe('the reconciliation of leftovers', function () {
     const queue = `/queues/${inVhost}/${encodeURIComponent(`queue/${namespace}/late`)}`;
     const exchange = `/exchanges/${inVhost}/${encodeURIComponent(`exchange/${namespace}/late`)}`;
     const record = site.store.peek(namespace) ?? assert.fail();
-    const tombstone = { ...record, state: 'deleted', endReason: 'released' } as const;
+    const tombstone = { ...record, state: 'deleted', deletionReason: 'released' } as const;
     for (const leave of [
       () => site.put(`/users/${site.user(2)}`, { password: 'late', tags: '' }),
       () => site.put(queue, {}),

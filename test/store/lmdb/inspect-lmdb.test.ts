@@ -30,10 +30,10 @@ describe('a look at the store in LMDB', () => {
     );
   });
 
-  it('says in a sentence that there is none', async () => {
+  it('says in a sentence that there is no store', async () => {
     await assert.rejects(inspectLmdb(join(makeFolder('lmdb'), 'nowhere')), {
       name: 'StoreUnavailable',
-      message: /there is none.*STORE_URL/,
+      message: /there is no store.*STORE_URL/,
     });
   });
 });
