@@ -159,7 +159,7 @@ function running(config: Config, { nodeEnv, brokerEvents }: StartFacts): Rule[] 
     [
       'connections-end-early',
       config.connectionMaxAgeSeconds < config.rotationIntervalSeconds,
-      'connectionMaxAgeSeconds is less than rotationIntervalSeconds: connections are closed although their credentials are current. Raise it.',
+      'Connections are closed although their credentials are current, as connectionMaxAgeSeconds is less than rotationIntervalSeconds. Raise it.',
     ],
     [
       'little-log',

@@ -138,7 +138,7 @@ describe('who may use a folder with LMDB', function () {
     await assert.rejects(open(join(folder, 'store.mdb', '..')), { code: 'StoreUnavailable' });
     await assert.rejects(open('/dev/null/store'), {
       code: 'StoreUnavailable',
-      message: /^The store in \/dev\/null\/store cannot be used \(.*\): make sure that/,
+      message: /^The store in \/dev\/null\/store cannot be used \(.*\): check that/,
     });
   });
 });
