@@ -79,7 +79,7 @@ describe('a measured part', () => {
     const recurring = measureRecurringJob({ name: 'sweep', everyMs: 5, run }, clock, onCall);
     const subjects: string[] = [];
     const triggered = measureTriggeredJob(
-      { name: 'look', run: async (subject) => void subjects.push(subject) },
+      { name: 'inspect', run: async (subject) => void subjects.push(subject) },
       clock,
       onCall,
     );
@@ -91,7 +91,7 @@ describe('a measured part', () => {
     assert.deepEqual(subjects, ['queue/a']);
     assert.deepEqual(calls, [
       ['sweep', 'ok', 7],
-      ['look', 'ok', 0],
+      ['inspect', 'ok', 0],
       ['sweep', 'aborted', 7],
     ]);
   });

@@ -9,8 +9,8 @@ import { addCleanup } from '../../support/cleanup.ts';
 import { makeFolder } from '../../support/folders.ts';
 import { recordOf } from '../../support/records.ts';
 
-describe('a look at the store in LMDB', () => {
-  it('sees what the agent that holds it writes, and takes nothing away from it', async () => {
+describe('the store in LMDB, opened for reading', () => {
+  it('shows what the agent that holds it writes, and does not disturb that agent', async () => {
     const folder = makeFolder('lmdb');
     const store = await openLmdbStore({ folder, clock: systemClock, randomBytes });
     addCleanup(() => store.close());
