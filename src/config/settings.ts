@@ -183,12 +183,41 @@ export const fileSettings = z.strictObject({
   deleteAtMessages: count.meta(
     meaning('The depth at which a queue is deleted, once its owner was warned', { unit: 'messages' }),
   ),
+  warnAtBytes: count
+    .nullable()
+    .meta(
+      meaning(
+        'The size of all messages of a queue at which its owner is warned, however few they are; less than `deleteAtBytes`. `null` in both: bytes are not watched',
+        { unit: 'bytes' },
+      ),
+    ),
+  deleteAtBytes: count.nullable().meta(
+    meaning('The size of all messages at which a queue is deleted, once its owner was warned', {
+      unit: 'bytes',
+    }),
+  ),
   queueBackstopMessages: z
     .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
     .meta(
       meaning(
         'The depth at which RabbitMQ itself drops the oldest messages of a queue (an operator policy), whether an agent runs or not. At least twice `deleteAtMessages`; `auto`: ten times; `null`: never',
         { unit: 'messages' },
+      ),
+    ),
+  queueBackstopBytes: z
+    .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
+    .meta(
+      meaning(
+        'The size of all ready messages at which the same operator policy drops the oldest. At least twice `deleteAtBytes`; `auto`: ten times, and never if that is `null`; `null`: never',
+        { unit: 'bytes' },
+      ),
+    ),
+  streamMaxBytes: count
+    .nullable()
+    .meta(
+      meaning(
+        'The size at which RabbitMQ drops the oldest segments of a stream of a namespace (an operator policy); a stream has no alerts. `null`: streams are unlimited',
+        { unit: 'bytes' },
       ),
     ),
   exemptQueues: z
@@ -200,7 +229,7 @@ export const fileSettings = z.strictObject({
     )
     .meta(
       meaning(
-        'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop',
+        'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop; matching streams have no limit',
       ),
     ),
   requestPrefetch: count

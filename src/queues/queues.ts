@@ -1,5 +1,5 @@
 import { createQueueDepths } from '../broker/amqp/queue-depths.ts';
-import { ensureBackstop } from '../broker/backstop.ts';
+import { backstopSettings, ensureBackstop } from '../broker/backstop.ts';
 import type { AgentContext } from '../context.ts';
 import { createApplyAlertAction } from './apply-alert-action.ts';
 import { createConfirmDepth } from './confirm-depth.ts';
@@ -79,18 +79,20 @@ export function createQueues(context: QueuesContext): Queues {
       growth.forget(queue);
     },
     async applyBackstop(signal) {
-      const { id, vhost, namespacePrefix, queueBackstopMessages: maxMessages } = config;
-      const exemptQueues = config.exemptQueues.map(({ source }) => source);
-      const settings = { id, vhost, namespacePrefix, maxMessages, exemptQueues };
+      const settings = backstopSettings(config);
+      const { maxMessages, maxBytes, streamMaxBytes } = settings;
       try {
         const change = await ensureBackstop(management, settings, signal === undefined ? {} : { signal });
         if (change === 'none') return;
-        log.info({ code: 'backstop_changed', change, maxMessages }, 'changed the queue backstop policy');
+        log.info(
+          { code: 'backstop_changed', change, maxMessages, maxBytes, streamMaxBytes },
+          'changed the policies of the queue backstop',
+        );
       } catch (error) {
         signal?.throwIfAborted();
         log.error(
           { code: 'backstop_not_applied', err: error },
-          'failed to apply the queue backstop policy; queues are unbounded while no agent runs',
+          'failed to apply the queue backstop; queues are unbounded while no agent runs, and streams always',
         );
       }
     },

@@ -34,8 +34,8 @@ export const LOG_CODES = {
     meaning: 'The store takes audit records again; `lost` counts those that are only in the log.',
   },
   background_task_failed: { level: 'warn', meaning: 'A background task failed; periodic jobs do its work.' },
-  backstop_changed: { level: 'info', meaning: 'The backstop policy was created, changed or removed.' },
-  backstop_not_applied: { level: 'error', meaning: 'The backstop policy could not be applied.' },
+  backstop_changed: { level: 'info', meaning: 'A policy of the backstop was created, changed or removed.' },
+  backstop_not_applied: { level: 'error', meaning: 'The backstop could not be applied.' },
   broker_events_error: { level: 'warn', meaning: 'Consuming broker events failed; the agent tries again.' },
   broker_events_started: { level: 'info', meaning: 'Broker events are consumed.' },
   broker_events_unavailable: {

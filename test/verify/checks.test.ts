@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type BackstopSettings, backstopPolicies } from '../../src/broker/backstop.ts';
 import { claimantPermissions } from '../../src/broker/claimant.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { contractNames } from '../../src/contract/names.ts';
@@ -9,7 +10,7 @@ import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
 import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from '../../src/verify/store-steps.ts';
 import { checkClocks, checkNotifyScope, checkPing, clockOfDateHeader } from '../../src/verify/taskcluster-steps.ts';
 import { documentedRights } from '../support/documented-rights.ts';
-import { checkClaimant, checkMarker, checkTopology } from '../../src/verify/topology-steps.ts';
+import { checkBackstop, checkClaimant, checkMarker, checkTopology } from '../../src/verify/topology-steps.ts';
 
 const ID = 'pulse-agent';
 
@@ -26,6 +27,20 @@ function assertRemedy(result: StepResult, outcome: 'failed' | 'warning', remedy:
 }
 
 describe('the checks of verify', () => {
+  it('the limits of queues and streams', () => {
+    const check = (given: Partial<BackstopSettings>, version = '4.0.5') => {
+      const limits = { maxMessages: 80_000, maxBytes: 2_000, streamMaxBytes: 1_000, exemptQueues: [] };
+      const settings = { id: ID, vhost: '/', namespacePrefix: 'taskcluster-', ...limits, ...given };
+      const present = [...backstopPolicies(settings, version).values()].filter((policy) => policy !== undefined);
+      return checkBackstop(settings, version, present);
+    };
+    assert.equal(check({}).said, 'a queue keeps at most 80000 messages and 2000 bytes, a stream at most 1000 bytes');
+    assert.equal(check({}).outcome, 'ok');
+    assertRemedy(check({ streamMaxBytes: null }), 'warning', /streamMaxBytes/);
+    assertRemedy(check({ maxMessages: null, maxBytes: null }), 'warning', /queueBackstopMessages/);
+    assertRemedy(check({ maxMessages: null }, '3.10.8'), 'warning', /before 3\.12/);
+  });
+
   it('the identity of the agent on the broker', () => {
     assert.equal(checkIdentity({ name: 'agent', tags: ['administrator'] }).outcome, 'ok');
     assertRemedy(checkIdentity({ name: 'agent', tags: ['monitoring'] }), 'failed', /set_user_tags agent administrator/);
