@@ -195,13 +195,13 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
     },
 
     async queueDeleted(deleted: EventData<'queue.deleted'>): Promise<void> {
-      const { namespace, queue, messages, deleteAtMessages } = deleted;
+      const { namespace, queue, messages, bytes = null, deleteAtMessages, deleteAtBytes = null } = deleted;
       audit.record({
         action: 'queue-deletion',
         namespace,
         subject: queue,
         reason: 'overgrown',
-        details: { messages, deleteAtMessages },
+        details: { messages, deleteAtMessages, bytes, deleteAtBytes },
       });
       log.warn({ code: 'queue_deleted', ...deleted }, 'deleted an overgrown queue');
       await events.emitAndWait('queue.deleted', deleted);

@@ -35,6 +35,8 @@ export interface StartSummary {
   readonly surveyIntervalSeconds: number;
   readonly warnAtMessages: number;
   readonly deleteAtMessages: number;
+  readonly warnAtBytes: number | null;
+  readonly deleteAtBytes: number | null;
   readonly http: string;
   /** The features that are switched off. */
   readonly off: readonly string[];
@@ -70,6 +72,8 @@ export function summarize(config: Config, found: StartFindings): StartSummary {
     surveyIntervalSeconds: config.surveyIntervalSeconds,
     warnAtMessages: config.warnAtMessages,
     deleteAtMessages: config.deleteAtMessages,
+    warnAtBytes: config.warnAtBytes,
+    deleteAtBytes: config.deleteAtBytes,
     http: found.httpPort === undefined ? 'none' : `${config.httpHost}:${found.httpPort}`,
     off: offOf(config, found),
   };

@@ -5,13 +5,13 @@ import type { NamespaceStore } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import type { ApplyAlertAction } from './apply-alert-action.ts';
-import { decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
+import { type AlertLimits, decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 
 interface ProcessQueuesParts {
   readonly store: { readonly namespaces: Pick<NamespaceStore, 'get'> };
   readonly applyAlertAction: ApplyAlertAction;
-  readonly config: Pick<Config, 'namespacePrefix' | 'exemptQueues' | 'warnAtMessages' | 'deleteAtMessages'>;
+  readonly config: AlertLimits & Pick<Config, 'namespacePrefix' | 'exemptQueues'>;
   readonly clock: Clock;
   readonly reporters: Pick<AgentContext['reporters'], 'queueNotProcessed'>;
 }

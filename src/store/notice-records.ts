@@ -31,6 +31,11 @@ export interface Notice {
   readonly messages: number;
   readonly warnAtMessages: number;
   readonly deleteAtMessages: number;
+  /** The size of its messages, in bytes; null: it was not known. */
+  readonly bytes: number | null;
+  /** Null, as `deleteAtBytes`: bytes are not watched. */
+  readonly warnAtBytes: number | null;
+  readonly deleteAtBytes: number | null;
   readonly seenMs: number;
   readonly state: NoticeState;
   /** The number of attempts to send it. Each is counted before it is made. */

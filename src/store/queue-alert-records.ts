@@ -29,6 +29,8 @@ export interface QueueAlert {
   readonly level: QueueAlertLevel;
   /** The depth that led to this level. */
   readonly messages: number;
+  /** The size of its messages, as last known then, in bytes; null: it was not known. */
+  readonly bytes: number | null;
   /** When that depth was seen. */
   readonly seenMs: number;
   /** When this was written. */

@@ -34,6 +34,11 @@ export const LOG_CODES = {
     meaning: 'The store takes audit records again; `lost` counts those that are only in the log.',
   },
   background_task_failed: { level: 'warn', meaning: 'A background task failed; periodic jobs do its work.' },
+  queue_bytes_not_listed: { level: 'warn', meaning: 'The sizes of queues could not be listed.' },
+  queue_bytes_unknown: {
+    level: 'warn',
+    meaning: 'RabbitMQ has no statistics with the sizes of queues, so thresholds in bytes have no effect.',
+  },
   backstop_changed: { level: 'info', meaning: 'A policy of the backstop was created, changed or removed.' },
   backstop_not_applied: { level: 'error', meaning: 'The backstop could not be applied.' },
   broker_events_error: { level: 'warn', meaning: 'Consuming broker events failed; the agent tries again.' },

@@ -24,7 +24,15 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
   it('returns a whole notice as it was written', async () => {
     const { notices } = storeOf();
     const queue = 'queue/taskcluster-x/Ünï "✓" \u0000 🐇';
-    const settled = firstNotice({ queue, state: 'failed', attempts: 7, lastError: 'HTTP 500', settledMs: NOW_MS + 9 });
+    const sizes = { bytes: 2 ** 50, warnAtBytes: 2 ** 30, deleteAtBytes: 2 ** 31 };
+    const settled = firstNotice({
+      queue,
+      ...sizes,
+      state: 'failed',
+      attempts: 7,
+      lastError: 'HTTP 500',
+      settledMs: NOW_MS + 9,
+    });
     for (const notice of [firstNotice(), settled]) {
       assert.deepStrictEqual(await notices.add(notice), notice);
       assert.deepStrictEqual(await notices.get(notice.id), notice);

@@ -20,7 +20,7 @@ export function queueAlertsContract(make: MakeStore): void {
 
     it('returns an alert as it was written, whatever the name of its queue', async () => {
       for (const queue of ['queue/taskcluster-x/a', `queue/taskcluster-x/${'✓'.repeat(80)}`, 'queue/taskcluster-x/']) {
-        const alert = alertOf({ queue, level: 'deleting', messages: 2 ** 40, seenMs: 1, changedMs: 2 });
+        const alert = alertOf({ queue, level: 'deleting', messages: 2 ** 40, bytes: 2 ** 50, seenMs: 1, changedMs: 2 });
         assert.equal(await store.queueAlerts.insert(alert), true);
         assert.deepStrictEqual(await store.queueAlerts.get(queue), alert);
       }
