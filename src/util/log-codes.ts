@@ -129,13 +129,19 @@ export const LOG_CODES = {
   },
   notice_sent: { level: 'info', meaning: 'Taskcluster accepted a notice to the owner of a namespace.' },
   notice_withdrawn: { level: 'info', meaning: 'A notice became pointless before it was sent.' },
-  queue_deleted: { level: 'warn', meaning: 'A queue passed `deleteAtMessages` and was deleted; its owner was warned.' },
+  queue_deleted: {
+    level: 'warn',
+    meaning: 'A queue passed `deleteAtMessages` or `deleteAtBytes` and was deleted; its owner was warned.',
+  },
   queue_not_processed: {
     level: 'warn',
     meaning: 'Warning of, or deleting, a queue failed; the next survey or inspection does it.',
   },
   queue_recovered: { level: 'info', meaning: 'A queue is below the warning threshold again.' },
-  queue_warning: { level: 'warn', meaning: 'A queue passed `warnAtMessages`; its owner gets a notice.' },
+  queue_warning: {
+    level: 'warn',
+    meaning: 'A queue passed `warnAtMessages` or `warnAtBytes`; its owner gets a notice.',
+  },
   record_advanced: {
     level: 'warn',
     meaning: 'The store was restored from a backup: the accounts had a later generation than the record.',
