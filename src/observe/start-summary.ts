@@ -99,6 +99,8 @@ function offOf(config: Config, found: StartFindings): string[] {
     ['health and metrics', found.httpPort === undefined],
     ['sealed replies only', !config.requireSealedReplies],
     ['limits of accounts', Object.keys(config.accountLimits).length === 0],
+    ['thresholds in bytes', config.warnAtBytes === null],
+    ['limit of streams', config.streamMaxBytes === null],
   ];
   return parts.flatMap(([name, isOff]) => (isOff ? [name] : []));
 }
