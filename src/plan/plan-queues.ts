@@ -63,21 +63,21 @@ function explain(
   bytes: number | undefined,
   { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: AlertLimits,
 ): string {
-  const count = `it has ${messages ?? 'unknown'} messages${bytes === undefined ? '' : ` of ${bytes} bytes`}`;
+  const count = `it has ${messages ?? 'unknown'} messages`;
   switch (action) {
     case 'warn':
-      return `${count}, and owners are warned at ${limit(warnAtMessages, warnAtBytes)}`;
+      return (messages ?? 0) >= warnAtMessages
+        ? `${count}, and owners are warned at ${warnAtMessages}`
+        : `${count} of ${bytes} bytes, and owners are warned at ${warnAtBytes} bytes`;
     case 'delete':
-      return `${count}, its owner was warned, and queues are deleted at ${limit(deleteAtMessages, deleteAtBytes)}`;
+      return (messages ?? 0) >= deleteAtMessages
+        ? `${count}, its owner was warned, and queues are deleted at ${deleteAtMessages}`
+        : `${count} of ${bytes} bytes, its owner was warned, and queues are deleted at ${deleteAtBytes} bytes`;
     case 'recover':
-      return `${count}, fewer than half of ${limit(warnAtMessages, warnAtBytes)}`;
+      return `${count}, fewer than half of ${warnAtMessages}`;
     case 'resume':
       return 'an agent began to act on its alert and has not finished';
     case 'discard':
       return 'its alert is of an earlier incarnation of the namespace';
   }
-}
-
-function limit(messages: number, bytes: number | null): string {
-  return bytes === null ? `${messages}` : `${messages} or ${bytes} bytes`;
 }

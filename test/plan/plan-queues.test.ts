@@ -46,14 +46,13 @@ describe('the plan for queues', () => {
         bytes,
         why,
       ]);
-    const deleted =
-      'it has 60 messages of 2500 bytes, its owner was warned, and queues are deleted at 200 or 2000 bytes';
+    const deleted = 'it has 60 messages of 2500 bytes, its owner was warned, and queues are deleted at 2000 bytes';
     assert.deepEqual(plan(60), [['delete', 2500, deleted]]);
     assert.deepEqual(
       plan(60, new Map()).map(([action]) => action),
       ['warn'],
     );
-    assert.deepEqual(plan(9), [['recover', undefined, 'it has 9 messages, fewer than half of 100 or 1000 bytes']]);
+    assert.deepEqual(plan(9), [['recover', undefined, 'it has 9 messages, fewer than half of 100']]);
   });
 
   it('contains no exempt queues, and none without a namespace', () => {
