@@ -41,6 +41,10 @@ export const LOG_CODES = {
   },
   backstop_changed: { level: 'info', meaning: 'A policy of the backstop was created, changed or removed.' },
   backstop_not_applied: { level: 'error', meaning: 'The backstop could not be applied.' },
+  broker_event_failed: {
+    level: 'warn',
+    meaning: 'Handling one broker event failed; the next reconciliation or survey finds what it was about.',
+  },
   broker_events_error: { level: 'warn', meaning: 'Consuming broker events failed; the agent tries again.' },
   broker_events_started: { level: 'info', meaning: 'Broker events are consumed.' },
   broker_events_unavailable: {
@@ -104,11 +108,11 @@ export const LOG_CODES = {
   },
   jobs_abandoned: {
     level: 'warn',
-    meaning: 'Jobs did not end within the stop deadline; `jobs` names them. Each can be run again.',
+    meaning: 'Jobs did not finish within the stop deadline; `jobs` names them. Each can be run again.',
   },
   namespace_deleted: {
     level: 'info',
-    meaning: 'A namespace ended: its accounts, queues and exchanges are deleted. `reason` says why.',
+    meaning: 'A namespace is deleted, with its accounts, queues and exchanges. `reason` says why.',
   },
   namespace_expiring: { level: 'info', meaning: 'A namespace expires soon, or its deletion begins.' },
   namespace_rotated: { level: 'debug', meaning: 'A namespace got its next credentials.' },
@@ -164,7 +168,7 @@ export const LOG_CODES = {
   },
   reply_connection_lost: {
     level: 'warn',
-    meaning: 'The reply connection ended; `unconfirmed` replies are sent again.',
+    meaning: 'The reply connection was lost; `unconfirmed` replies are sent again.',
   },
   reply_unsendable: { level: 'error', meaning: 'A reply could not be encoded; its request goes to the dead letters.' },
   request_channel_closed: {
@@ -178,7 +182,7 @@ export const LOG_CODES = {
   },
   request_connection_lost: {
     level: 'warn',
-    meaning: 'The request connection ended; the broker redelivers what was in hand.',
+    meaning: 'The request connection was lost; the broker redelivers what was in hand.',
   },
   request_dead_lettered: { level: 'error', meaning: 'Serving a request failed without an answer.' },
   request_failed: {
