@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { createBindingRemover } from '../src/broker/amqp/binding-remover.ts';
 import { systemClock, systemSleep } from '../src/util/clock.ts';
-import { createReporters } from '../src/agent/reporters.ts';
+import { createReporters } from '../src/reporters.ts';
 import { createNamespaces, type Namespaces, type NamespacesParts } from '../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { createLog } from '../src/util/log.ts';

@@ -1,15 +1,15 @@
-import type { Audit } from '../audit/audit.ts';
-import { type AuditedClaim, createClaimAudit } from '../audit/claim-audit.ts';
-import type { EventData } from '../contract/events.ts';
-import { formatInstant } from '../contract/fields.ts';
-import type { AgentEvents } from '../events/agent-events.ts';
-import type { NamespaceWorkFailure } from '../namespaces/backoff.ts';
-import type { Requester } from '../requests/method.ts';
-import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { Notice } from '../store/notice-records.ts';
-import { AgentError } from '../util/agent-errors.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Log } from '../util/log.ts';
+import type { Audit } from './audit/audit.ts';
+import { type AuditedClaim, createClaimAudit } from './audit/claim-audit.ts';
+import type { EventData } from './contract/events.ts';
+import { formatInstant } from './contract/fields.ts';
+import type { AgentEvents } from './events/agent-events.ts';
+import type { NamespaceWorkFailure } from './namespaces/backoff.ts';
+import type { Requester } from './requests/method.ts';
+import type { NamespaceRecord } from './store/namespace-record.ts';
+import type { Notice } from './store/notice-records.ts';
+import { AgentError } from './util/agent-errors.ts';
+import type { Clock } from './util/clock.ts';
+import type { Log } from './util/log.ts';
 
 /** What {@link createReporters} uses. */
 export interface ReportersOptions {
@@ -19,7 +19,7 @@ export interface ReportersOptions {
   readonly clock: Clock;
 }
 
-/** One function an outcome; see {@link createReporters}. */
+/** One function for each outcome; see {@link createReporters}. */
 export type Reporters = ReturnType<typeof createReporters>;
 
 /** The log line names at most this many unknown users; there may be thousands. */
@@ -29,10 +29,11 @@ const MAX_LOGGED_USERS = 20;
 const NO_ANSWER = 'NoAnswer';
 
 /**
- * Everything the agent reports: for each outcome its agent event, its audit record and its log line, side by side.
+ * A function for each outcome of the work: its agent event, its audit record and its log line, side by side.
  *
- * None of the functions throws. Those that return a promise resolve when their event is published or abandoned: a caller
- * that forgets the outcome next waits for it, so that an agent that dies before reports it again.
+ * None of the functions throws. Those that return a promise resolve when their event is published or abandoned. A caller
+ * that deletes the stored outcome awaits the promise first. If the agent dies in between, the outcome is still stored, and
+ * an agent reports it again.
  */
 export function createReporters({ events, audit, log, clock }: ReportersOptions) {
   const auditClaim = createClaimAudit({ audit, clock });
@@ -214,7 +215,7 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       );
     },
 
-    /** An attempt to send a notice ended. Never reports to whom. */
+    /** An attempt to send a notice was made. Never reports to whom. */
     noticeAttempted(notice: Notice): void {
       logNotice(notice, log);
       if (notice.settledMs === null) return;

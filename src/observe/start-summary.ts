@@ -10,6 +10,7 @@ export interface StartFindings {
   readonly broker: { readonly rabbitmqVersion: string; readonly clusterName: string } | undefined;
   readonly storeKind: string;
   readonly storeId: string;
+  /** Whether broker events arrive. */
   readonly brokerEvents: boolean;
   /** The port of health and metrics; undefined without one. */
   readonly httpPort: number | undefined;

@@ -10,7 +10,7 @@ import { createManagementOverlay } from './management-overlay.ts';
 import { createStoreOverlay } from './store-overlay.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
-import { createReporters } from '../agent/reporters.ts';
+import { createReporters } from '../reporters.ts';
 
 /** What an overlay is made of. */
 export interface OverlayOptions {

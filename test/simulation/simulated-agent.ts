@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { noAudit } from '../../src/audit/audit.ts';
 import type { Management } from '../../src/broker/management/management.ts';
-import { createReporters } from '../../src/agent/reporters.ts';
+import { createReporters } from '../../src/reporters.ts';
 import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
@@ -43,7 +43,7 @@ export function configOf(rotationMs: number): Config {
     rotationIntervalSeconds,
     defaultLifetimeSeconds: 4 * rotationIntervalSeconds,
     maxLifetimeSeconds: 100 * rotationIntervalSeconds,
-    expiryNoticeSeconds: rotationIntervalSeconds,
+    expiryAnnouncementSeconds: rotationIntervalSeconds,
     managementConcurrency: 4,
   };
 }

@@ -25,7 +25,7 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     permissionsVersion: 1,
     deletedAtMs: null,
     deletionReason: null,
-    expiryNotifiedForMs: 0,
+    expiryAnnouncedForMs: 0,
     recheckAtMs: null,
     ...given,
   };
