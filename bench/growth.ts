@@ -88,7 +88,7 @@ function recordOf(namespace: string): NamespaceRecord {
     permissionsVersion: 1,
     deletedAtMs: null,
     deletionReason: null,
-    expiryNotifiedForMs: 0,
+    expiryAnnouncedForMs: 0,
     recheckAtMs: null,
   };
 }

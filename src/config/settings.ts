@@ -162,7 +162,7 @@ export const fileSettings = z.strictObject({
     meaning('The limits `max-connections` and `max-channels` of each claimed account; without a value there is none'),
   ),
   claimantLimits: limits.meta(meaning('The same limits for the claimant, whose password many clients share')),
-  expiryNoticeSeconds: seconds.meta(
+  expiryAnnouncementSeconds: seconds.meta(
     meaning('How long before a namespace expires the event `namespace.expiring` is published', { unit: 'seconds' }),
   ),
   connectionMaxAgeSeconds: seconds.meta(

@@ -21,7 +21,7 @@ export interface PlannedStep {
 }
 
 /** What a plan depends on besides the records. */
-export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'noticeMs'>;
+export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'announceBeforeMs'>;
 
 /** Plans all namespaces, or one, from their records alone. */
 export async function planNamespaces(
@@ -92,7 +92,7 @@ function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, 
   const steps: PlannedStep[] = [];
   const { namespace, expiresMs } = record;
   const times = sortedTimes(fromMs, untilMs, [
-    expiresMs - context.noticeMs,
+    expiresMs - context.announceBeforeMs,
     deletionStartsMs(expiresMs, context.intervals),
     expiresMs + RELEASE_TAKEOVER_MS,
   ]);

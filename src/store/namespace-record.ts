@@ -59,7 +59,7 @@ export interface NamespaceRecord {
   /** Null unless `expiring` or `deleted`. */
   readonly deletionReason: DeletionReason | null;
   /** The `expiresMs` that the latest `namespace.expiring` event announced; 0: none in this incarnation. */
-  readonly expiryNotifiedForMs: number;
+  readonly expiryAnnouncedForMs: number;
   /** When both accounts are compared with this record again, after a revocation; null: never. */
   readonly recheckAtMs: number | null;
 }

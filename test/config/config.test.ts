@@ -26,7 +26,7 @@ describe('loadConfig', () => {
       rotationIntervalSeconds: 3600,
       defaultLifetimeSeconds: 14400,
       maxLifetimeSeconds: 2678400,
-      expiryNoticeSeconds: 3600,
+      expiryAnnouncementSeconds: 3600,
       reconcileIntervalSeconds: 180,
       connectionMaxAgeSeconds: 259200,
       surveyIntervalSeconds: 60,

@@ -10,7 +10,7 @@ const HOUR = 60 * MINUTE;
 const context: PlanContext = {
   intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 31 * 24 * HOUR, handshakeMs: 10_000 },
   keyring: { currentSecretId: 'secret-1', has: (secretId) => secretId === 'secret-1' },
-  noticeMs: HOUR,
+  announceBeforeMs: HOUR,
 };
 
 /** Active, rotated at NOW, with a free standby account, and far from its expiry. */

@@ -32,7 +32,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
       deletedAtMs: NOW_MS + 2,
       state: 'deleted',
       deletionReason: 'released',
-      expiryNotifiedForMs: NOW_MS + 3,
+      expiryAnnouncedForMs: NOW_MS + 3,
       recheckAtMs: NOW_MS + 4,
       generation: 2 ** 31 + 7,
       permissionsVersion: 0,

@@ -13,7 +13,7 @@ const OUTCOME_TEXTS = {
   adopted: 'The broker now belongs to this store. Agents of the previous store will refuse to start.',
 } as const;
 
-/** Marks the broker for the configured store, although it is marked for another. */
+/** Replaces the marker of another store on the broker with that of the configured store. */
 export const adoptCommand: DefineCommand = (command, { env, output }) => {
   command
     .description(

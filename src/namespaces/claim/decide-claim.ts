@@ -108,7 +108,7 @@ function firstRecord(
     permissionsVersion: PERMISSIONS_VERSION,
     deletedAtMs: null,
     deletionReason: null,
-    expiryNotifiedForMs: 0,
+    expiryAnnouncedForMs: 0,
     recheckAtMs: null,
   };
 }

@@ -75,7 +75,7 @@ describe('decideClaim', () => {
           permissionsVersion: 1,
           deletedAtMs: null,
           deletionReason: null,
-          expiryNotifiedForMs: 0,
+          expiryAnnouncedForMs: 0,
           recheckAtMs: null,
         },
       });
