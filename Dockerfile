@@ -5,6 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.client.json ./
 COPY src src
+COPY dev dev
 RUN npm run build
 RUN npm prune --omit=dev --ignore-scripts
 

@@ -87,8 +87,8 @@ function recordOf(namespace: string): NamespaceRecord {
     revokedMs: null,
     permissionsVersion: 1,
     deletedAtMs: null,
-    endReason: null,
-    expiryNotifiedForMs: 0,
+    deletionReason: null,
+    expiryAnnouncedForMs: 0,
     recheckAtMs: null,
   };
 }

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { systemClock, systemSleep } from '../src/util/clock.ts';
-import { createReporters } from '../src/agent/reporters.ts';
+import { createReporters } from '../src/reporters.ts';
 import { createNamespaces, type Namespaces, type NamespacesParts } from '../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { createLog } from '../src/util/log.ts';

@@ -35,7 +35,7 @@ export interface LocalInstallation {
 /** Short intervals and low thresholds: what usually takes hours and thousands of messages takes seconds. */
 const SPED_UP: Partial<FileSettings> = {
   rotationIntervalSeconds: 10,
-  expiryNoticeSeconds: 2,
+  expiryAnnouncementSeconds: 2,
   warnAtMessages: 500,
   deleteAtMessages: 1500,
 };

@@ -67,7 +67,7 @@ try {
   // As in a container with a read-only file system.
   for (const name of ['dist', 'config', 'package.json']) chmodSync(join(stages.last, name), 0o555);
   expect(['--version'], 0, /^\d+\.\d+\.\d+/);
-  expect(['verify', '--help'], 0, /Proves an installation/);
+  expect(['verify', '--help'], 0, /end-to-end check/);
   expect(['serve'], 2, /Set RABBITMQ_URL/);
   console.log('The Dockerfile builds in an empty folder.');
 } finally {

@@ -1,5 +1,5 @@
 import type { Lifecycle } from './agent/lifecycle.ts';
-import type { Reporters } from './agent/reporters.ts';
+import type { Reporters } from './reporters.ts';
 import type { Management } from './broker/management/management.ts';
 import type { Config } from './config/config.ts';
 import type { ContractNames } from './contract/names.ts';

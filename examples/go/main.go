@@ -1,4 +1,4 @@
-// Holds a namespace: claims it, works with the credentials until it is time to claim again, and so on.
+// Keeps a namespace: claims it, uses the credentials until it is time to claim again, and repeats.
 //
 //	go run . taskcluster-team-a         # until Ctrl-C
 //	go run . -once taskcluster-team-a   # until the first message

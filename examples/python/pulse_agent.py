@@ -21,7 +21,7 @@ SIGNED_METHODS = {"claim-namespace", "release-namespace", "revoke-namespace"}
 
 
 class PulseAgentError(Exception):
-    """What the agent refused: `code` as in the contract, and whether the same request can succeed later."""
+    """An error of the agent: `code` as in the contract, and whether the same request can succeed later."""
 
     def __init__(self, code, message, retryable, details=None):
         super().__init__(f"{code}: {message}")
@@ -31,7 +31,7 @@ class PulseAgentError(Exception):
 
 
 class NoReply(PulseAgentError):
-    """No reply in time: no agent runs, or the request was one that gets no answer. It may have been served."""
+    """No reply in time: no agent runs, or the request gets no answer. It may have been served."""
 
     def __init__(self, method, timeout):
         super().__init__("Unavailable", f"no reply to {method} within {timeout} seconds", retryable=True)
@@ -57,7 +57,7 @@ class Credentials:
 
 
 def resource(method, reply_to, correlation_id):
-    """The path that is signed. quote() encodes `!'()*` unless told not to; encodeURIComponent leaves them."""
+    """The signed path. quote() encodes `!'()*` by default; encodeURIComponent does not."""
     reply_to, correlation_id = (quote(text, safe="!'()*") for text in (reply_to, correlation_id))
     return f"/v1/{method}?replyTo={reply_to}&correlationId={correlation_id}"
 
@@ -98,7 +98,7 @@ class Agent:
         parameters.blocked_connection_timeout = timeout
         self.connection = pika.BlockingConnection(parameters)
         self.channel = self.connection.channel()
-        # With confirms, a request that the full queue refuses is known at once.
+        # With confirms, a full queue is reported immediately.
         self.channel.confirm_delivery()
         self.expected = self.reply = None
         # Direct reply-to: consume, without acknowledgements, on the channel that publishes, before publishing.
@@ -111,7 +111,7 @@ class Agent:
         self.connection.close()
 
     def _on_reply(self, _channel, _method, properties, body):
-        # A reply that comes too late is nobody's.
+        # Ignore a reply that arrives after its time-out.
         if properties.correlation_id == self.expected:
             self.reply = (properties, body)
 
@@ -132,7 +132,7 @@ class Agent:
             reply_to=REPLY_TO,
             correlation_id=correlation_id,
             headers=headers,
-            # What waits longer than this is served to nobody.
+            # A request that waits longer than this has no recipient for its reply.
             expiration=str(int(self.timeout * 1000)),
         )
         self.expected, self.reply = correlation_id, None

@@ -1,4 +1,4 @@
-"""Holds a namespace: claims it, works with the credentials until it is time to claim again, and so on.
+"""Keeps a namespace: claims it, uses the credentials until it is time to claim again, and repeats.
 
     python3 service.py taskcluster-team-a          # until Ctrl-C
     python3 service.py taskcluster-team-a --once   # until the first message
@@ -23,7 +23,7 @@ from pulse_agent import Agent, Credentials, PulseAgentError
 
 
 def claim(namespace):
-    """Claims, and tries again with growing pauses for as long as that can help."""
+    """Claims, and retries with growing pauses as long as a retry can succeed."""
     credentials = Credentials(
         os.environ["TASKCLUSTER_CLIENT_ID"],
         os.environ["TASKCLUSTER_ACCESS_TOKEN"],
@@ -45,7 +45,7 @@ def claim(namespace):
 
 
 def work(namespace, connection_string, until, once):
-    """Publishes a message to an exchange of the namespace, and takes what comes to a queue of the namespace."""
+    """Publishes a message to an exchange of the namespace and consumes from a queue of the namespace."""
     connection = pika.BlockingConnection(pika.URLParameters(connection_string))
     channel = connection.channel()
     channel.confirm_delivery()
@@ -62,7 +62,7 @@ def work(namespace, connection_string, until, once):
                 break
         if datetime.now(timezone.utc) >= until:
             break
-    # What was not acknowledged comes again over the next connection.
+    # RabbitMQ redelivers unacknowledged messages on the next connection.
     connection.close()
 
 

@@ -112,7 +112,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
 
     events.emit('agent.started', { version: VERSION });
     const httpPort = observation.port;
-    const report = await reportStart(context, { brokerEvents: brokerWatch.flowing, httpPort });
+    const report = await reportStart(context, { brokerEvents: brokerWatch.consuming, httpPort });
     return {
       instance: context.instance,
       requestCounts: server.counts,
@@ -148,10 +148,10 @@ function brokerOf({ config }: Pick<AgentContext, 'config'>) {
 
 function batchDeletions({ lifecycle, sleep }: AgentContext, namespaces: Namespaces): (namespace: string) => void {
   return createBatcher({
-    start: (task) => lifecycle.runInBackground('deletion', task),
-    together: namespaces.delete,
+    runInBackground: (task) => lifecycle.runInBackground('deletion', task),
+    processBatch: namespaces.delete,
     sleep,
-    withinMs: RELEASE_WINDOW_MS,
+    windowMs: RELEASE_WINDOW_MS,
   });
 }
 
@@ -189,7 +189,7 @@ async function reconcileFirst(
 interface Connections {
   readonly topology: Pick<TopologyConnection, 'connected'>;
   readonly server: Pick<RequestServer, 'consuming' | 'canReply'>;
-  readonly brokerWatch: Pick<BrokerWatch, 'flowing'>;
+  readonly brokerWatch: Pick<BrokerWatch, 'consuming'>;
 }
 
 /** Readiness depends on these; each is `starting` until it is there for the first time. */
@@ -198,7 +198,7 @@ function watchConnections(observation: Observation, { topology, server, brokerWa
     ['topology', () => topology.connected, 'the connection for topology and events is gone'],
     ['requests', () => server.consuming, 'no requests are taken'],
     ['replies', () => server.canReply, 'the reply connection is gone'],
-    ['broker-events', () => brokerWatch.flowing, 'no broker events are consumed'],
+    ['broker-events', () => brokerWatch.consuming, 'no broker events are consumed'],
   ] as const;
   for (const [part, isThere, reason] of checks) observation.watchPart(part, checkConnection(isThere, reason));
 }

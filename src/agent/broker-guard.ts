@@ -4,9 +4,11 @@ import { ensureClaimant } from '../broker/claimant.ts';
 import { claimBroker } from '../broker/marker.ts';
 import { ensureRequestVhost } from '../broker/request-vhost.ts';
 import type { AgentContext } from '../context.ts';
-import { inspectAllSoon } from '../jobs/jobs.ts';
+import { reconcileAndSurveySoon } from '../jobs/jobs.ts';
 import type { Queues } from '../queues/queues.ts';
 import { isAgentError } from '../util/agent-errors.ts';
+import { startDeadline } from '../util/deadline.ts';
+import { retry } from '../util/retry.ts';
 
 /** What {@link createBrokerGuard} ensures besides the marker and the claimant. */
 export interface GuardedParts {
@@ -39,7 +41,7 @@ export interface BrokerGuard {
 const START_TIMEOUT_MS = 60_000;
 const START_RETRY_MS = 1_000;
 
-/** Creates the guard of one agent. After each reconnect it ensures the ownership again, and has all inspected soon. */
+/** Creates the guard of one agent. After each reconnect it ensures the ownership again, reconciles and surveys soon. */
 export function createBrokerGuard(
   context: Pick<
     AgentContext,
@@ -106,23 +108,19 @@ export function createBrokerGuard(
       }
     });
     // Broker events may have been missed while disconnected.
-    inspectAllSoon(jobs);
+    reconcileAndSurveySoon(jobs);
   });
 
   return {
     mustStop: mustStop.signal,
     async ensureOwned(signal) {
-      const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
-      for (;;) {
-        try {
-          await ensureOwnedOnce(signal);
-          return;
-        } catch (error) {
-          if (!isAgentError(error, 'BrokerUnavailable') || timeout.aborted || signal.aborted) throw error;
-          log.warn({ code: 'broker_not_ready', err: error }, 'RabbitMQ does not answer yet');
-          await sleep(START_RETRY_MS, undefined, { signal });
-        }
-      }
+      const deadline = startDeadline(START_TIMEOUT_MS, signal);
+      const pause = async (error: unknown): Promise<void> => {
+        if (!isAgentError(error, 'BrokerUnavailable') || deadline.passed) throw error;
+        log.warn({ code: 'broker_not_ready', err: error }, 'RabbitMQ does not answer yet');
+        await sleep(START_RETRY_MS, undefined, { signal });
+      };
+      await retry(() => ensureOwnedOnce(signal), pause).finally(() => deadline.clear());
     },
     async ensure(signal) {
       await ensureOwnedOnce(signal);

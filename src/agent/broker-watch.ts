@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import { contractNames } from '../contract/names.ts';
 import { createBrokerEventReactions, type QueueObserver } from '../jobs/broker-event-reactions.ts';
-import { inspectAllSoon } from '../jobs/jobs.ts';
+import { reconcileAndSurveySoon } from '../jobs/jobs.ts';
 import { createRepairBurst } from '../jobs/repair-burst.ts';
 
 /** What a broker watch reacts with. */
@@ -20,7 +20,7 @@ export interface BrokerWatchParts {
 export interface BrokerWatch {
   readonly alarms: Pick<Alarms, 'active' | 'refresh'>;
   /** Whether events arrive now. */
-  readonly flowing: boolean;
+  readonly consuming: boolean;
   /** Resolves when the first try to consume events is over; it goes on trying. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -68,11 +68,11 @@ export function createBrokerWatch(
       parts.onEvent?.(event);
       return react(event);
     },
-    onFlowing() {
+    onConsuming() {
       log.info({ code: 'broker_events_started', eventVhost: config.eventVhost }, 'consuming broker events');
       refreshAlarms();
       // Events may have been lost before.
-      inspectAllSoon(jobs);
+      reconcileAndSurveySoon(jobs);
     },
     onMissing(error) {
       log.error(
@@ -83,11 +83,16 @@ export function createBrokerWatch(
     },
     onError: (error) =>
       log.warn({ code: 'broker_events_error', err: error }, 'not consuming broker events; will retry'),
+    onEventFailed: (type, error) =>
+      log.warn(
+        { code: 'broker_event_failed', err: error, type },
+        'could not handle a broker event; the next reconciliation or survey finds what it was about',
+      ),
   });
   return {
     alarms,
-    get flowing() {
-      return consumer.flowing;
+    get consuming() {
+      return consumer.consuming;
     },
     start: () => consumer.start(),
     close: () => consumer.close(),

@@ -10,7 +10,7 @@ import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revocat
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { createNamespaces } from '../namespaces/namespaces.ts';
-import { createReporters } from './reporters.ts';
+import { createReporters } from '../reporters.ts';
 import { makeOperatorRecord } from '../audit/operator-audit.ts';
 
 /** Revokes at the store and the broker of an installation, without a request. */

@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts';
 import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { createLifecycle } from './lifecycle.ts';
-import { createReporters } from './reporters.ts';
+import { createReporters } from '../reporters.ts';
 
 /** What a caller may replace in an agent's context; tests inject faults there. */
 export interface ContextOptions {

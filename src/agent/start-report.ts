@@ -1,20 +1,12 @@
 import type { AgentContext } from '../context.ts';
 import { riskyChoices } from '../observe/risky-choices.ts';
-import { type StartReport, summarize } from '../observe/start-summary.ts';
+import { type StartFindings, type StartReport, summarize } from '../observe/start-summary.ts';
 import { VERSION } from '../version.ts';
-
-/** What a start found out. */
-interface StartFindings {
-  /** Whether broker events arrive. */
-  readonly brokerEvents: boolean;
-  /** The port of health and metrics; undefined: not served. */
-  readonly httpPort: number | undefined;
-}
 
 /** Logs what has started, in one line, and what about it is risky, in one line for each choice. */
 export async function reportStart(
   { config, management, store, log, instance }: AgentContext,
-  { brokerEvents, httpPort }: StartFindings,
+  { brokerEvents, httpPort }: Pick<StartFindings, 'brokerEvents' | 'httpPort'>,
 ): Promise<StartReport> {
   // Only the version is needed: its absence does not stop an agent that serves.
   const broker = await management.overview().catch((error: unknown) => {

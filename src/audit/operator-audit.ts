@@ -5,11 +5,11 @@ import { type AuditEntry, makeAuditRecord } from './audit.ts';
 
 /** The audit record of a command of an operator, with their account on this machine. */
 export function makeOperatorRecord(entry: AuditEntry): AuditRecord {
-  const operator = { actor: 'operator', actorName: accountName() } as const;
+  const operator = { actor: 'operator', actorName: operatorName() } as const;
   return makeAuditRecord({ ...operator, ...entry }, hostname(), systemClock.nowMs());
 }
 
-function accountName(): string {
+function operatorName(): string {
   try {
     return userInfo().username;
   } catch {

@@ -26,7 +26,7 @@ export interface Alarms {
 }
 
 /** The listing lags by five seconds, so an event takes precedence over it for this long, in ms. */
-const LISTING_LAG_MS = 10_000;
+const EVENT_PRECEDENCE_MS = 10_000;
 
 /** Creates the alarms, with none set. */
 export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Alarms {
@@ -56,7 +56,7 @@ export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Al
       const requestedMs = clock.monotonicMs();
       const listed = new Map((await listAlarms()).map((alarm) => [keyOf(alarm), alarm]));
       const isCurrent = (key: string): boolean =>
-        requestedMs - (events.get(key)?.arrivedMs ?? -Infinity) > LISTING_LAG_MS;
+        requestedMs - (events.get(key)?.arrivedMs ?? -Infinity) > EVENT_PRECEDENCE_MS;
       for (const [key, alarm] of listed) if (isCurrent(key)) set(alarm, true, 'listing');
       for (const [key, alarm] of active) {
         if (!listed.has(key) && isCurrent(key)) set(alarm, false, 'listing');

@@ -1,5 +1,6 @@
+import type { Config } from '../config/config.ts';
 import type { ManagementCallOptions } from './management/management-http.ts';
-import type { NamedPolicy } from './management/management-schemas.ts';
+import type { NamedPolicy, Policy } from './management/management-schemas.ts';
 import type { Management } from './management/management.ts';
 import { PRIORITY, samePolicy } from './policies.ts';
 import { escapePattern } from './patterns.ts';
@@ -10,68 +11,148 @@ export interface BackstopSettings {
   readonly id: string;
   readonly vhost: string;
   readonly namespacePrefix: string;
-  /** The messages that a queue of a namespace may hold while no agent runs; null: no backstop. */
+  /** The number of messages that a queue of a namespace may hold while no agent runs; null: any. */
   readonly maxMessages: number | null;
-  /** Patterns of whole queue names that are exempt. */
+  /** The number of bytes that its ready messages may have; null: any. */
+  readonly maxBytes: number | null;
+  /** The number of bytes that a stream of a namespace may hold; null: any. */
+  readonly streamMaxBytes: number | null;
+  /** Patterns over the whole names of queues and streams that it leaves alone. */
   readonly exemptQueues: readonly string[];
   /** Patterns of whole namespaces that are reserved. */
   readonly reservedNamespaces: readonly string[];
 }
 
-/** What was done to the backstop. */
-type BackstopOutcome = 'put' | 'removed' | 'none';
+/** What a configuration says about the backstop. */
+export function backstopSettings(
+  config: Pick<
+    Config,
+    | 'id'
+    | 'vhost'
+    | 'namespacePrefix'
+    | 'queueBackstopMessages'
+    | 'queueBackstopBytes'
+    | 'streamMaxBytes'
+    | 'exemptQueues'
+    | 'reservedNamespaces'
+  >,
+): BackstopSettings {
+  const { id, vhost, namespacePrefix, streamMaxBytes } = config;
+  const { queueBackstopMessages: maxMessages, queueBackstopBytes: maxBytes } = config;
+  const exemptQueues = config.exemptQueues.map(({ source }) => source);
+  const reservedNamespaces = config.reservedNamespaces.map(({ source }) => source);
+  return { id, vhost, namespacePrefix, maxMessages, maxBytes, streamMaxBytes, exemptQueues, reservedNamespaces };
+}
+
+/** What became of the policies. */
+export type BackstopOutcome = 'put' | 'removed' | 'none';
+
+/** The policies that RabbitMQ should have, by name; undefined: none of that name. */
+export type BackstopPolicies = ReadonlyMap<string, NamedPolicy | undefined>;
+
+/** The oldest RabbitMQ with policies for streams alone. */
+const STREAM_POLICIES_SINCE = [3, 12] as const;
 
 /**
- * The operator policy that protects the broker while no agent runs: a queue of a namespace drops its oldest messages
- * beyond a limit. It overrides the arguments of the queue.
+ * The operator policies that protect the broker while no agent runs: a queue of a namespace drops its oldest messages, and
+ * a stream its oldest segments, beyond a limit. They beat what the queue was declared with.
  *
- * It has no `overflow`: RabbitMQ 3.10 refuses that in an operator policy, and dropping the oldest messages is the default.
- * `reject-publish` would be worse: one full queue would make RabbitMQ reject messages that other queues get too.
+ * They set no `overflow`: RabbitMQ 3.10 refuses that in an operator policy, and dropping the oldest is the default.
+ * Rejecting messages would be worse: one full queue then makes RabbitMQ refuse what is published for other queues, too.
  *
- * It leaves out the queues of reserved namespaces, which are another service's.
+ * They leave out the queues of reserved namespaces, which belong to another service.
  *
- * It does not match the agent's own queues, because the agent's id does not start with the namespace prefix.
+ * The agent's own queues are not matched, as its id does not begin with the prefix of namespaces.
+ *
+ * @param rabbitmqVersion as `3.10.8`
  */
-function backstopPolicy(settings: BackstopSettings, maxMessages: number): NamedPolicy {
-  const exempt = alternatives(settings.exemptQueues);
-  const reserved = alternatives(settings.reservedNamespaces);
-  const exclusion = `${exempt === '' ? '' : `(?!(?:${exempt})$)`}${reserved === '' ? '' : `(?!queue/(?:${reserved})/)`}`;
-  return {
-    name: backstopName(settings.id),
-    pattern: `^${exclusion}queue/${escapePattern(settings.namespacePrefix)}[A-Za-z0-9_-]*/`,
-    applyTo: 'queues',
-    definition: { 'max-length': maxMessages },
-    priority: PRIORITY,
-  };
+export function backstopPolicies(settings: BackstopSettings, rabbitmqVersion: string): BackstopPolicies {
+  const { id, maxMessages, maxBytes } = settings;
+  const queues = `${id}-v1-backstop`;
+  const pattern = namespacePattern(settings);
+  const policies: NamedPolicy[] = [];
+  if (maxMessages !== null || maxBytes !== null) {
+    const definition = {
+      ...(maxMessages === null ? {} : { 'max-length': maxMessages }),
+      ...(maxBytes === null ? {} : { 'max-length-bytes': maxBytes }),
+    };
+    policies.push({ name: queues, pattern, applyTo: 'queues', definition, priority: PRIORITY });
+  }
+  const streams = streamPolicy(settings, rabbitmqVersion);
+  if (streams !== undefined) policies.push({ ...streams, name: streamPolicyName(id), pattern });
+  const byName = new Map(policies.map((policy) => [policy.name, policy]));
+  return new Map([queues, streamPolicyName(id)].map((name) => [name, byName.get(name)]));
 }
 
 /**
- * Ensures that the backstop is as configured, or absent.
- *
- * @throws AgentError `BrokerUnavailable`; `BrokerRefused`, also when RabbitMQ rejects one of the patterns
+ * RabbitMQ skips a policy with a key that a queue of that type does not know. So on versions without policies for streams,
+ * one for all queues with a lower priority than the backstop reaches streams alone, as streams do not know `max-length`.
  */
-export async function ensureBackstop(
-  management: Pick<Management, 'listOperatorPolicies' | 'putOperatorPolicy' | 'deleteOperatorPolicy'>,
-  settings: BackstopSettings,
-  options?: ManagementCallOptions,
-): Promise<BackstopOutcome> {
-  const { id, vhost, maxMessages } = settings;
-  const name = backstopName(id);
-  const present = (await management.listOperatorPolicies(vhost, options)).find((policy) => policy.name === name);
-  if (maxMessages === null) {
-    if (present === undefined) return 'none';
-    return (await management.deleteOperatorPolicy(vhost, name, options)) ? 'removed' : 'none';
-  }
-  const wanted = backstopPolicy(settings, maxMessages);
-  if (samePolicy(present, wanted)) return 'none';
-  await management.putOperatorPolicy(vhost, name, wanted, options);
-  return 'put';
+function streamPolicy(
+  { maxMessages, streamMaxBytes }: BackstopSettings,
+  rabbitmqVersion: string,
+): Omit<Policy, 'pattern'> | undefined {
+  if (streamMaxBytes === null) return undefined;
+  const definition = { 'max-length-bytes': streamMaxBytes };
+  if (hasStreamPolicies(rabbitmqVersion)) return { applyTo: 'streams', definition, priority: PRIORITY + 1 };
+  return maxMessages === null ? undefined : { applyTo: 'queues', definition, priority: PRIORITY - 1 };
+}
+
+function hasStreamPolicies(rabbitmqVersion: string): boolean {
+  const [major = 0, minor = 0] = rabbitmqVersion.split('.').map(Number);
+  const [sinceMajor, sinceMinor] = STREAM_POLICIES_SINCE;
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
+}
+
+/** The queues of namespaces that are neither exempt nor reserved, as RabbitMQ (PCRE) reads it. */
+function namespacePattern({ exemptQueues, namespacePrefix, reservedNamespaces }: BackstopSettings): string {
+  const exempt = exemptQueues.length === 0 ? '' : `(?!(?:${alternatives(exemptQueues)})$)`;
+  const reserved = reservedNamespaces.length === 0 ? '' : `(?!queue/(?:${alternatives(reservedNamespaces)})/)`;
+  return `^${exempt}${reserved}queue/${escapePattern(namespacePrefix)}[A-Za-z0-9_-]*/`;
 }
 
 function alternatives(patterns: readonly string[]): string {
   return patterns.map((pattern) => `(?:${pattern})`).join('|');
 }
 
-function backstopName(id: string): string {
-  return `${id}-v1-backstop`;
+/**
+ * Puts each policy where it is absent or differs, and removes it where there is to be none.
+ *
+ * @throws AgentError `BrokerUnavailable`, `BrokerRefused`: the latter also where RabbitMQ does not understand one of the
+ *   patterns
+ */
+export async function ensureBackstop(
+  management: Pick<Management, 'overview' | 'listOperatorPolicies' | 'putOperatorPolicy' | 'deleteOperatorPolicy'>,
+  settings: BackstopSettings,
+  options?: ManagementCallOptions,
+): Promise<BackstopOutcome> {
+  const { vhost } = settings;
+  const { rabbitmqVersion } = await management.overview(options);
+  const policies = await management.listOperatorPolicies(vhost, options);
+  let outcome: BackstopOutcome = 'none';
+  for (const [name, wanted] of backstopPolicies(settings, rabbitmqVersion)) {
+    const present = policies.find((policy) => policy.name === name);
+    if (wanted === undefined) {
+      if (present === undefined || !(await management.deleteOperatorPolicy(vhost, name, options))) continue;
+      if (outcome === 'none') outcome = 'removed';
+    } else if (!samePolicy(present, wanted)) {
+      await management.putOperatorPolicy(vhost, name, wanted, options);
+      outcome = 'put';
+    }
+  }
+  return outcome;
+}
+
+/** The names of the policies that are absent, differ, or should not be there. */
+export function differingBackstop(present: readonly NamedPolicy[], wanted: BackstopPolicies): string[] {
+  return [...wanted].flatMap(([name, policy]) => {
+    const found = present.find((one) => one.name === name);
+    const isSame = policy === undefined ? found === undefined : samePolicy(found, policy);
+    return isSame ? [] : [name];
+  });
+}
+
+/** The name of the policy that limits streams. */
+export function streamPolicyName(id: string): string {
+  return `${id}-v1-streams`;
 }

@@ -1,7 +1,7 @@
 import { debuglog } from 'node:util';
 import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
-import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
+import { AgentError, HOW_TO_LOCATE } from '../util/agent-errors.ts';
 import { Interrupted, UsageFault } from './define-command.ts';
 import { EXIT, EXIT_OF_AGENT_ERROR } from './exit-codes.ts';
 
@@ -41,7 +41,7 @@ export function explainError(error: unknown): Explanation {
   }
   const message = withoutCredentials(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
   return explain(EXIT.failed, 'UnexpectedFault', [
-    `Unexpected error (${message.replace(/\.$/, '')}): ${TO_SEE_WHERE}, and report it.`,
+    `Unexpected error (${message.replace(/\.$/, '')}): ${HOW_TO_LOCATE}, and report it.`,
   ]);
 }
 

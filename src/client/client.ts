@@ -186,8 +186,7 @@ export class PulseAgentClient {
    * const connection = await connect(lease.connectionString);
    */
   async lease(request: LeaseRequest, options: CallOptions = {}): Promise<Lease> {
-    const { namespace, contact, expires } = request;
-    const rest = contact === undefined ? { namespace } : { namespace, contact };
+    const { expires, ...rest } = request;
     const body = (): RpcInput<'claim-namespace'> => {
       const instant = typeof expires === 'function' ? expires() : expires;
       return claimBody(instant === undefined ? rest : { ...rest, expires: instant });
@@ -197,7 +196,7 @@ export class PulseAgentClient {
       // A namespace that is being deleted or is revoked is lost, even if it could be claimed again soon.
       claim: (signal) => this.#call('claim-namespace', body(), { signal, conflictsAreFinal: true }),
       claimWith: (connectionString, signal) => this.#claimWith(connectionString, body(), signal),
-      release: () => this.releaseNamespace(namespace),
+      release: () => this.releaseNamespace(rest.namespace),
       onStopped: (stopped) => void this.#leases.delete(stopped),
       time: this.#time,
     });

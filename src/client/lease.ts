@@ -70,7 +70,7 @@ const LOSS_TEXTS: Readonly<Record<LossReason, string>> = {
 /**
  * A claim that is renewed in time, until the lease is stopped. `PulseAgentClient.lease` returns one.
  *
- * Listen to `lost`: the credentials no longer work, and only a new lease gets others. `failing` is for the log: the
+ * Listen to `lost`: the credentials no longer work, and only a new lease gets new ones. `failing` is for the log: the
  * credentials still work.
  *
  * @example
@@ -174,7 +174,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       this.#renewed(await this.#parts.claim(this.#stopping.signal));
     } catch (cause) {
       if (this.#stopping.signal.aborted) return;
-      await this.#failed(asError(cause));
+      await this.#failed(toPulseAgentError(cause));
     }
   }
 
@@ -226,7 +226,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       return 'renewed';
     } catch (own) {
       const refused = own instanceof BrokerRefused;
-      return { error: error instanceof BrokerRefused && !refused ? asError(own) : error, refused };
+      return { error: error instanceof BrokerRefused && !refused ? toPulseAgentError(own) : error, refused };
     }
   }
 
@@ -273,7 +273,7 @@ function isFinal({ code }: PulseAgentError): boolean {
   return code === 'InsufficientScopes' || code === 'RequestConflict';
 }
 
-function asError(error: unknown): PulseAgentError {
+function toPulseAgentError(error: unknown): PulseAgentError {
   if (error instanceof PulseAgentError) return error;
   // For example an error of the caller's function for credentials.
   const message = error instanceof Error ? error.message : 'The claim failed for an unknown reason.';

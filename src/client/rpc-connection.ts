@@ -11,7 +11,7 @@ export type ConnectionSource = string | AmqpConnection | (() => AmqpConnection |
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** How long RabbitMQ may take to confirm that a connection is closed, in ms. */
-const CLOSE_TIMEOUT_MS = 2000;
+const CLOSE_CONFIRM_TIMEOUT_MS = 2000;
 
 /** How long an unused connection stays open, in ms. Many clients share the claimant's limit of connections. */
 const IDLE_MS = 20_000;
@@ -67,7 +67,7 @@ export class RpcConnection {
     const closed = opening?.then((open) => open.close()).catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+      timer = setTimeout(resolve, CLOSE_CONFIRM_TIMEOUT_MS);
     });
     await Promise.race([closed, timeout]);
     clearTimeout(timer);
@@ -148,7 +148,7 @@ export async function closeRpcConnection(connection: ChannelModel): Promise<void
   const answered = Promise.race([closed, connection.close().catch(() => undefined)]);
   // amqplib would wait until heartbeats fail, and has no other way to close a connection by force.
   const { stream } = connection.connection as { readonly stream?: Duplex };
-  const timer = setTimeout(() => stream?.destroy(new Error('RabbitMQ does not answer.')), CLOSE_TIMEOUT_MS);
+  const timer = setTimeout(() => stream?.destroy(new Error('RabbitMQ does not answer.')), CLOSE_CONFIRM_TIMEOUT_MS);
   await answered;
   clearTimeout(timer);
 }

@@ -15,6 +15,7 @@ import { PACKAGE_ROOT } from '../package-root.ts';
 type ConvertedSetting =
   | 'exemptQueues'
   | 'queueBackstopMessages'
+  | 'queueBackstopBytes'
   | 'rabbitmqUrl'
   | 'rabbitmqManagementUrl'
   | 'requestVhost'
@@ -42,14 +43,16 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly taskclusterAccessToken: Secret | undefined;
   readonly exemptQueues: readonly NamePattern[];
   readonly reservedNamespaces: readonly NamePattern[];
-  /** Null: no backstop. */
+  /** Null: the backstop does not count messages. */
   readonly queueBackstopMessages: number | null;
+  /** Null: the backstop does not count bytes. */
+  readonly queueBackstopBytes: number | null;
   readonly agentSecret: Secret;
   readonly previousAgentSecrets: readonly Secret[];
   readonly claimantPassword: Secret | undefined;
 }
 
-/** What `auto` multiplies deleteAtMessages by: a running agent deletes a queue long before. */
+/** What `auto` multiplies a threshold for deletion by: a running agent deletes a queue long before. */
 const BACKSTOP_FACTOR = 10;
 
 const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
@@ -117,13 +120,16 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
-    queueBackstopMessages:
-      settings.queueBackstopMessages === 'auto'
-        ? BACKSTOP_FACTOR * settings.deleteAtMessages
-        : settings.queueBackstopMessages,
+    queueBackstopMessages: backstopOf(settings.queueBackstopMessages, settings.deleteAtMessages),
+    queueBackstopBytes: backstopOf(settings.queueBackstopBytes, settings.deleteAtBytes),
     exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
     reservedNamespaces: Object.freeze(settings.reservedNamespaces.map(readNamePattern)),
   });
+}
+
+function backstopOf(setting: number | 'auto' | null, deleteAt: number | null): number | null {
+  if (setting !== 'auto') return setting;
+  return deleteAt === null ? null : BACKSTOP_FACTOR * deleteAt;
 }
 
 /** The settings with a valid form: the rules between settings are checked even when another setting is malformed. */

@@ -43,7 +43,14 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
   if (warnAtMessages !== undefined && deleteAtMessages !== undefined && warnAtMessages >= deleteAtMessages) {
     faults.push('The setting warnAtMessages must be less than deleteAtMessages: owners are warned first.');
   }
-  const { queueBackstopMessages } = settings;
+  const { warnAtBytes, deleteAtBytes, queueBackstopMessages, queueBackstopBytes } = settings;
+  if (warnAtBytes !== undefined && deleteAtBytes !== undefined) {
+    if ((warnAtBytes === null) !== (deleteAtBytes === null)) {
+      faults.push('The settings warnAtBytes and deleteAtBytes must both be numbers, or both null.');
+    } else if (warnAtBytes !== null && deleteAtBytes !== null && warnAtBytes >= deleteAtBytes) {
+      faults.push('The setting warnAtBytes must be less than deleteAtBytes: owners are warned first.');
+    }
+  }
   if (
     typeof queueBackstopMessages === 'number' &&
     deleteAtMessages !== undefined &&
@@ -51,6 +58,15 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
   ) {
     faults.push(
       'The setting queueBackstopMessages must be at least twice deleteAtMessages: it drops messages without notice, and is meant for times without an agent.',
+    );
+  }
+  if (
+    typeof queueBackstopBytes === 'number' &&
+    typeof deleteAtBytes === 'number' &&
+    queueBackstopBytes < 2 * deleteAtBytes
+  ) {
+    faults.push(
+      'The setting queueBackstopBytes must be at least twice deleteAtBytes: it drops messages without notice, and is meant for times without an agent.',
     );
   }
   if (

@@ -175,7 +175,7 @@ export const fileSettings = z.strictObject({
     meaning('The limits `max-connections` and `max-channels` of each claimed account; without a value there is none'),
   ),
   claimantLimits: limits.meta(meaning('The same limits for the claimant, whose password many clients share')),
-  expiryNoticeSeconds: seconds.meta(
+  expiryAnnouncementSeconds: seconds.meta(
     meaning('How long before a namespace expires the event `namespace.expiring` is published', { unit: 'seconds' }),
   ),
   connectionMaxAgeSeconds: seconds.meta(
@@ -196,6 +196,19 @@ export const fileSettings = z.strictObject({
   deleteAtMessages: count.meta(
     meaning('The depth at which a queue is deleted, once its owner was warned', { unit: 'messages' }),
   ),
+  warnAtBytes: count
+    .nullable()
+    .meta(
+      meaning(
+        'The size of all messages of a queue at which its owner is warned, however few they are; less than `deleteAtBytes`. `null` in both: bytes are not watched',
+        { unit: 'bytes' },
+      ),
+    ),
+  deleteAtBytes: count.nullable().meta(
+    meaning('The size of all messages at which a queue is deleted, once its owner was warned', {
+      unit: 'bytes',
+    }),
+  ),
   queueBackstopMessages: z
     .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
     .meta(
@@ -204,9 +217,25 @@ export const fileSettings = z.strictObject({
         { unit: 'messages' },
       ),
     ),
+  queueBackstopBytes: z
+    .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
+    .meta(
+      meaning(
+        'The size of all ready messages at which the same operator policy drops the oldest. At least twice `deleteAtBytes`; `auto`: ten times, and never if that is `null`; `null`: never',
+        { unit: 'bytes' },
+      ),
+    ),
+  streamMaxBytes: count
+    .nullable()
+    .meta(
+      meaning(
+        'The size at which RabbitMQ drops the oldest segments of a stream of a namespace (an operator policy); a stream has no alerts. `null`: streams are unlimited',
+        { unit: 'bytes' },
+      ),
+    ),
   exemptQueues: namePatterns.meta(
     meaning(
-      'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop',
+      'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop; matching streams have no limit',
     ),
   ),
   reservedNamespaces: namePatterns.meta(

@@ -7,6 +7,11 @@ const messages = z
   .int()
   .nonnegative()
   .meta({ description: 'Messages in the queue when the agent inspected it.', examples: [4200] });
+const bytes = z
+  .int()
+  .nonnegative()
+  .meta({ description: 'The size of its messages in bytes, where it is known.', examples: [1_288_490_188] })
+  .exactOptional();
 const count = z.int().nonnegative();
 const version = z.string().meta({ description: "The agent's version.", examples: ['1.0.0'] });
 
@@ -22,7 +27,7 @@ const requester = {
     }),
 };
 
-const endReason = z.enum(['expired', 'released']).meta({
+const deletionReason = z.enum(['expired', 'released']).meta({
   description: 'expired: it was not claimed again in time; released: its owner released it.',
   examples: ['expired'],
 });
@@ -74,7 +79,7 @@ export const EVENT_TYPES = {
       'A namespace and everything it owns will be deleted soon unless it is claimed again. Emitted once before each deletion, at the latest when the deletion starts.',
     data: z.strictObject({
       namespace: namespaceField,
-      reason: endReason,
+      reason: deletionReason,
       expires: instantText(
         'When the namespace expires. Its deletion starts within a minute after that, or has started.',
         '2026-11-24T16:00:00.000Z',
@@ -85,7 +90,7 @@ export const EVENT_TYPES = {
     meaning: 'A namespace and everything it owned was deleted.',
     data: z.strictObject({
       namespace: namespaceField,
-      reason: endReason,
+      reason: deletionReason,
       queues: count.meta({ description: 'How many queues were deleted.', examples: [3] }),
       exchanges: count.meta({ description: 'How many exchanges were deleted.', examples: [1] }),
     }),
@@ -126,13 +131,23 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
+      bytes,
       warnAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [4000] }),
       deleteAtMessages: count.meta({ description: 'The threshold at which the queue is deleted.', examples: [8000] }),
+      warnAtBytes: count
+        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [1_073_741_824] })
+        .exactOptional(),
+      deleteAtBytes: count
+        .meta({
+          description: 'The size at which the queue is deleted, where bytes are watched.',
+          examples: [2_147_483_648],
+        })
+        .exactOptional(),
     }),
   },
   'queue.recovered': {
     meaning: 'A queue with a warning has shrunk to less than half of the warning threshold.',
-    data: z.strictObject({ namespace: namespaceField, queue, messages }),
+    data: z.strictObject({ namespace: namespaceField, queue, messages, bytes }),
   },
   'queue.deleted': {
     meaning: 'A queue was deleted because it had grown too large.',
@@ -140,7 +155,11 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
+      bytes,
       deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
+      deleteAtBytes: count
+        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
+        .exactOptional(),
     }),
   },
   'notice.failed': {

@@ -37,8 +37,8 @@ export interface AgentEvents {
   emit<T extends EventType>(type: T, data: EventData<T>): void;
   /**
    * As {@link emit}; resolves when the event is published or abandoned, after two seconds at the latest, and immediately
-   * while an earlier event has waited for longer. A caller that forgets the outcome next waits for it, so that an agent
-   * that dies before emits it again.
+   * while an earlier event has waited for longer. A caller that deletes the stored outcome awaits the promise first. If the
+   * agent dies in between, the outcome is still stored, and an agent reports it again.
    */
   emitAndWait<T extends EventType>(type: T, data: EventData<T>): Promise<void>;
   /** Resolves when every event emitted so far is published or abandoned, after `timeoutMs` at the latest. */

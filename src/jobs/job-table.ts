@@ -93,14 +93,14 @@ export function namespaceJobs(
   { config, log }: Pick<AgentContext, 'config' | 'log'>,
   { rotation, expiry, reconcile }: NamespaceJobsParts,
 ): RecurringJob[] {
-  const noticeMs = config.expiryNoticeSeconds * SECOND_MS;
+  const announceBeforeMs = config.expiryAnnouncementSeconds * SECOND_MS;
   return [
     { name: 'rotate-namespaces', everyMs: SECOND_MS, run: (signal) => rotation.sweep(signal) },
     { name: 'expire-namespaces', everyMs: SECOND_MS, run: (signal) => expiry.sweep(signal) },
     {
       name: 'announce-expiry',
       // An announcement is late by at most a sixtieth of its notice.
-      everyMs: Math.min(Math.max(noticeMs / 60, SECOND_MS), MINUTE_MS),
+      everyMs: Math.min(Math.max(announceBeforeMs / 60, SECOND_MS), MINUTE_MS),
       run: (signal) => expiry.announce(signal),
     },
     {

@@ -51,7 +51,7 @@ function runSoon(jobs: Jobs, name: OnDemandJobName): void {
 }
 
 /** Reconciles and surveys ahead of schedule: broker events may have been missed. */
-export function inspectAllSoon(jobs: Jobs): void {
+export function reconcileAndSurveySoon(jobs: Jobs): void {
   runSoon(jobs, 'reconcile-broker');
   runSoon(jobs, 'survey-queues');
 }

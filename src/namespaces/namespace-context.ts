@@ -1,10 +1,11 @@
 import type { AgentContext } from '../context.ts';
-import type { NamespaceStore, NonceStore } from '../store/store.ts';
+import type { NamespaceStore } from '../store/store.ts';
 import type { Keyring } from './accounts/keyring.ts';
 import type { Accounts } from './accounts/provision.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClockBounds } from './clock-bounds.ts';
 import type { Intervals } from './timing.ts';
+import type { NonceStore } from '../store/nonce-records.ts';
 
 /** What the parts of this room share. A part takes the fields it needs: `Pick<NamespaceContext, 'store' | 'clock'>`. */
 export interface NamespaceContext

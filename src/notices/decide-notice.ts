@@ -34,7 +34,7 @@ type NoticeContent = Pick<
   | 'deleteAtMessages'
   | 'seenMs'
 > &
-  Partial<Pick<Notice, 'follows'>>;
+  Partial<Pick<Notice, 'follows' | 'bytes' | 'warnAtBytes' | 'deleteAtBytes'>>;
 
 /**
  * A notice to add to the store. A `waiting` one is due immediately. A `held` one states what is about to be done: it is
@@ -43,6 +43,9 @@ type NoticeContent = Pick<
 export function newNotice(content: NoticeContent, state: 'waiting' | 'held' = 'waiting'): Notice {
   return {
     follows: null,
+    bytes: null,
+    warnAtBytes: null,
+    deleteAtBytes: null,
     ...content,
     revision: 1,
     state,

@@ -6,6 +6,9 @@ import type { Mail } from './notifier.ts';
 const MAX_SUBJECT = 255;
 const MAX_NAME_IN_SUBJECT = 120;
 
+const MEBIBYTE = 2 ** 20;
+const GIBIBYTE = 2 ** 30;
+
 /** What a mail states of the installation. All agents have the same. */
 type MailConfig = Pick<Config, 'id' | 'surveyIntervalSeconds'>;
 
@@ -41,8 +44,8 @@ const TEXTS: Readonly<Record<Notice['kind'], (notice: Notice, config: MailConfig
   'queue-warning': (notice, { surveyIntervalSeconds }) => ({
     title: 'a queue is growing too large',
     paragraphs: [
-      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages** at ${instant(notice.seenMs)}. Owners are warned at ${count(notice.warnAtMessages)} messages.`,
-      `If it reaches ${count(notice.deleteAtMessages)} messages, it is **deleted with all its messages**. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
+      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages**${size(notice)} at ${instant(notice.seenMs)}. Owners are warned at ${limit(notice.warnAtMessages, notice.warnAtBytes)}.`,
+      `If it reaches ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, it is **deleted with all its messages**. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
       [
         'To keep the queue, do one of these:',
         '- check that its consumers run and acknowledge their messages;',
@@ -51,28 +54,37 @@ const TEXTS: Readonly<Record<Notice['kind'], (notice: Notice, config: MailConfig
         '',
         'If the queue is not needed, delete it.',
       ].join('\n'),
-      `The next mail comes when it holds fewer than ${count(recoveredBelow(notice))} messages or when it is deleted; there is none in between.`,
+      `The next mail comes when it holds ${recoveredBelow(notice)} or when it is deleted; there is none in between.`,
     ],
   }),
   'queue-deletion': (notice) => ({
     title: 'a queue was deleted',
     paragraphs: [
-      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages** at ${instant(notice.seenMs)}. Queues are deleted at ${count(notice.deleteAtMessages)} messages, so it was **deleted with all its messages**, and its consumers were cancelled.`,
+      `The queue ${code(notice.queue)} held **${count(notice.messages)} messages**${size(notice)} at ${instant(notice.seenMs)}. Queues are deleted at ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, so it was **deleted with all its messages**, and its consumers were cancelled.`,
       'You can declare it again. First check that its consumers run and keep up, or set a limit (`x-max-length`, `x-message-ttl`): the new queue is watched as well.',
     ],
   }),
   'queue-recovered': (notice) => ({
     title: 'a queue has recovered',
     paragraphs: [
-      `The queue ${code(notice.queue)} held ${count(notice.messages)} messages at ${instant(notice.seenMs)}. That is fewer than ${count(recoveredBelow(notice))}, so the previous warning no longer applies. You do not need to do anything.`,
-      `The next warning is sent at ${count(notice.warnAtMessages)} messages. At ${count(notice.deleteAtMessages)} messages a queue is deleted.`,
+      `The queue ${code(notice.queue)} held ${count(notice.messages)} messages${size(notice)} at ${instant(notice.seenMs)}. That is ${recoveredBelow(notice, '')}, so the previous warning no longer applies. You do not need to do anything.`,
+      `The next warning is sent at ${limit(notice.warnAtMessages, notice.warnAtBytes)}. At ${limit(notice.deleteAtMessages, notice.deleteAtBytes)} a queue is deleted.`,
     ],
   }),
 };
 
 /** Half of the threshold for warnings, as in the decision about alerts. */
-function recoveredBelow({ warnAtMessages }: Notice): number {
-  return Math.ceil(warnAtMessages / 2);
+function recoveredBelow({ warnAtMessages, warnAtBytes }: Notice, unit = ' messages'): string {
+  const messages = `fewer than ${count(Math.ceil(warnAtMessages / 2))}${unit}`;
+  return warnAtBytes === null ? messages : `${messages} and less than ${sizeText(warnAtBytes / 2)}`;
+}
+
+function limit(messages: number, bytes: number | null): string {
+  return bytes === null ? `${count(messages)} messages` : `${count(messages)} messages or ${sizeText(bytes)}`;
+}
+
+function size({ bytes }: Notice): string {
+  return bytes === null ? '' : ` of ${sizeText(bytes)} altogether`;
 }
 
 /** A code span, in which markdown has no meaning. */
@@ -102,6 +114,12 @@ function cut(text: string, longest: number): string {
 
 function count(number: number): string {
   return number.toLocaleString('en-US');
+}
+
+/** With one decimal place, rounded down. */
+function sizeText(bytes: number): string {
+  const [unit, name] = bytes >= GIBIBYTE ? [GIBIBYTE, 'GiB'] : bytes >= MEBIBYTE ? [MEBIBYTE, 'MiB'] : [1, 'bytes'];
+  return `${count(Math.floor((bytes / unit) * 10) / 10)} ${name}`;
 }
 
 function instant(ms: number): string {

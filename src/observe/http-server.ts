@@ -43,7 +43,7 @@ export function createHttpServer({ host, port, routes, log }: HttpServerOptions)
     answer(request, routes)
       .catch((error: unknown): HttpAnswer => {
         log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
-        return text(500, 'See the log of the agent.');
+        return textAnswer(500, 'See the log of the agent.');
       })
       .then(
         ({ status, contentType, body }) => {
@@ -91,13 +91,13 @@ function cannotListen(host: string, port: number, { code }: NodeJS.ErrnoExceptio
 async function answer({ method, url }: IncomingMessage, routes: HttpServerOptions['routes']): Promise<HttpAnswer> {
   const [path = ''] = (url ?? '').split('?', 1);
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) return text(404, `The paths are ${Object.keys(routes).join(', ')}.`);
-  if (method !== 'GET' && method !== 'HEAD') return text(405, 'Only GET and HEAD are served.');
+  if (route === undefined) return textAnswer(404, `The paths are ${Object.keys(routes).join(', ')}.`);
+  if (method !== 'GET' && method !== 'HEAD') return textAnswer(405, 'Only GET and HEAD are served.');
   return await route();
 }
 
 /** An answer in plain text. */
-export function text(status: number, body: string): HttpAnswer {
+export function textAnswer(status: number, body: string): HttpAnswer {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };
 }
 

@@ -2,13 +2,13 @@ import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** Takes one call that is over. */
+/** Called after each call. */
 export type OnMeasured = (operation: string, outcome: string, durationMs: number) => void;
 
 interface MeasureOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly onCall: OnMeasured;
-  /** Put before the name of the method, with a dot. */
+  /** Precedes the name of the method, with a dot. */
   readonly prefix?: string;
   /** The outcome of a call that did not fail; `ok` when absent. */
   readonly outcomeOf?: (result: unknown) => string;

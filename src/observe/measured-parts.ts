@@ -138,7 +138,7 @@ function setEach<Label extends string>(
   }
 }
 
-/** Beyond so many alerts, the exact number says nothing new. */
+/** Beyond this, the exact number of alerts does not matter. */
 const MAX_COUNTED_ALERTS = 10_000;
 
 /** How many queues are at each level, of the first ten thousand. */

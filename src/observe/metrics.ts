@@ -1,16 +1,16 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Upper bounds in seconds: what a client waits for, up to the ten seconds that the contract promises. */
+/** Upper bounds in seconds, up to the ten seconds in which the contract promises an answer. */
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** Upper bounds in seconds: single calls, which are given up after five. */
+/** Upper bounds in seconds: single calls, which time out after five. */
 const CALL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-/** Upper bounds in seconds: work that nobody waits for. */
+/** Upper bounds in seconds: background work. */
 const JOB_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /**
- * Makes all metrics, in a registry of their own. The values of every label come from a closed set, methods, operations,
- * jobs, states: a label with namespaces or queues in it would grow with what strangers name. `job` and `instance` are
- * Prometheus's own labels, so that jobs are `job_name`.
+ * Creates all metrics in a registry of their own. The values of every label come from a closed set: methods, operations, jobs,
+ * states. Names of namespaces or queues would let clients create any number of series. Jobs are labelled `job_name`, as
+ * Prometheus itself uses `job`.
  */
 export function createMetrics() {
   const registry = new Registry();
@@ -21,14 +21,14 @@ export function createMetrics() {
     info: new Gauge({
       registers,
       name: 'pulse_agent_info',
-      help: 'Always 1; what the agent is.',
+      help: 'Always 1; version and store are in the labels.',
       labelNames: ['version', 'store'],
     }),
-    ready: new Gauge({ registers, name: 'pulse_agent_ready', help: '1 when the agent can serve, as /readyz says.' }),
+    ready: new Gauge({ registers, name: 'pulse_agent_ready', help: '1 when the agent can serve, as in /readyz.' }),
     partUp: new Gauge({
       registers,
       name: 'pulse_agent_part_up',
-      help: '1 when this part works, as /readyz says.',
+      help: '1 when this part works, as in /readyz.',
       labelNames: ['part'],
     }),
     requestDuration: new Histogram({
@@ -41,14 +41,14 @@ export function createMetrics() {
     authDuration: new Histogram({
       registers,
       name: 'pulse_agent_auth_duration_seconds',
-      help: 'Asking Taskcluster about a signature, with all tries and the wait for a free place.',
+      help: 'Checking a signature with Taskcluster, including retries and the wait for a free slot.',
       labelNames: ['outcome'],
       buckets: CALL_BUCKETS,
     }),
     managementDuration: new Histogram({
       registers,
       name: 'pulse_agent_management_duration_seconds',
-      help: "Calls of RabbitMQ's management API, with the wait for a free place.",
+      help: "Calls of RabbitMQ's management API, including the wait for a free slot.",
       labelNames: ['operation', 'outcome'],
       buckets: CALL_BUCKETS,
     }),
@@ -62,19 +62,19 @@ export function createMetrics() {
     namespaces: new Gauge({
       registers,
       name: 'pulse_agent_namespaces',
-      help: 'Records in the store by state; every agent of an installation tells the same.',
+      help: 'Records in the store by state; the same for every agent of an installation.',
       labelNames: ['state'],
     }),
     queueAlerts: new Gauge({
       registers,
       name: 'pulse_agent_queue_alerts',
-      help: 'Queues that have grown too large, by level; every agent of an installation tells the same.',
+      help: 'Queues that have grown too large, by level; the same for every agent of an installation.',
       labelNames: ['level'],
     }),
     noticesWaiting: new Gauge({
       registers,
       name: 'pulse_agent_notices_waiting',
-      help: 'Notices to owners that are still to be sent; every agent of an installation tells the same.',
+      help: 'Notices to owners that are still to be sent; the same for every agent of an installation.',
     }),
     jobDuration: new Histogram({
       registers,
@@ -86,42 +86,42 @@ export function createMetrics() {
     jobLag: new Histogram({
       registers,
       name: 'pulse_agent_job_lag_seconds',
-      help: 'How long after it was due a run of a job began on this agent.',
+      help: 'The delay between when a run of a job was due and its start on this agent.',
       labelNames: ['job_name'],
       buckets: JOB_BUCKETS,
     }),
     jobLastSuccess: new Gauge({
       registers,
       name: 'pulse_agent_job_last_success_timestamp_seconds',
-      help: 'When a run of the job last succeeded on this agent, since the epoch.',
+      help: 'When a run of the job last succeeded on this agent, in seconds since the epoch.',
       labelNames: ['job_name'],
     }),
     agentEvents: new Counter({
       registers,
       name: 'pulse_agent_events_total',
-      help: 'Events that this agent has published, or tried to.',
+      help: 'Agent events that this agent has emitted.',
       labelNames: ['type'],
     }),
     brokerEvents: new Counter({
       registers,
       name: 'pulse_agent_broker_events_total',
-      help: 'Events of the broker that this agent has taken.',
+      help: 'Broker events that this agent has consumed.',
       labelNames: ['type'],
     }),
     brokerEventLag: new Histogram({
       registers,
       name: 'pulse_agent_broker_event_lag_seconds',
-      help: 'From what the broker tells of until this agent took the event, by their two clocks.',
+      help: 'From a change on the broker until this agent consumed its event, by their two clocks.',
       buckets: JOB_BUCKETS,
     }),
     brokerAlarms: new Gauge({
       registers,
       name: 'pulse_agent_broker_alarms',
-      help: 'Nodes of the broker that have set this alarm.',
+      help: 'Nodes of the broker that have raised this alarm.',
       labelNames: ['alarm'],
     }),
   };
 }
 
-/** What {@link createMetrics} makes. */
+/** The metrics of one agent. */
 export type Metrics = ReturnType<typeof createMetrics>;

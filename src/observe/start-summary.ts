@@ -2,20 +2,21 @@ import type { Config } from '../config/config.ts';
 import { mongoHosts, isMongoWithoutTls } from './addresses.ts';
 import type { RiskyChoice } from './risky-choices.ts';
 
-/** What a start has found, besides what was configured. */
+/** The facts about a started agent that are not in its configuration. */
 export interface StartFindings {
   readonly version: string;
   readonly instance: string;
-  /** As RabbitMQ tells it; undefined when it did not. */
+  /** As RabbitMQ reports it; undefined when it did not answer. */
   readonly broker: { readonly rabbitmqVersion: string; readonly clusterName: string } | undefined;
   readonly storeKind: string;
   readonly storeId: string;
+  /** Whether broker events arrive. */
   readonly brokerEvents: boolean;
-  /** Where health and metrics are; undefined: nowhere. */
+  /** The port of health and metrics; undefined without one. */
   readonly httpPort: number | undefined;
 }
 
-/** What an agent is and does, without any secret. */
+/** The version, addresses and main settings of an agent, without any secret. */
 export interface StartSummary {
   readonly version: string;
   readonly node: string;
@@ -35,18 +36,20 @@ export interface StartSummary {
   readonly surveyIntervalSeconds: number;
   readonly warnAtMessages: number;
   readonly deleteAtMessages: number;
+  readonly warnAtBytes: number | null;
+  readonly deleteAtBytes: number | null;
   readonly http: string;
-  /** What this agent does not do, as it is set up. */
+  /** The features that are switched off. */
   readonly off: readonly string[];
 }
 
-/** What a start has to tell. */
+/** The report about a start. */
 export interface StartReport {
   readonly summary: StartSummary;
   readonly risks: readonly RiskyChoice[];
 }
 
-/** Sums up a start. */
+/** The summary of a start. */
 export function summarize(config: Config, found: StartFindings): StartSummary {
   const rabbitmq = new URL(config.rabbitmqUrl.reveal());
   const { rabbitmqVersion = 'of unknown version', clusterName } = found.broker ?? {};
@@ -70,12 +73,14 @@ export function summarize(config: Config, found: StartFindings): StartSummary {
     surveyIntervalSeconds: config.surveyIntervalSeconds,
     warnAtMessages: config.warnAtMessages,
     deleteAtMessages: config.deleteAtMessages,
+    warnAtBytes: config.warnAtBytes,
+    deleteAtBytes: config.deleteAtBytes,
     http: found.httpPort === undefined ? 'none' : `${config.httpHost}:${found.httpPort}`,
     off: offOf(config, found),
   };
 }
 
-/** The report for a person, in lines. */
+/** The report as text, for a terminal. */
 export function formatReport({ summary, risks }: StartReport): string {
   const { off, ...shown } = summary;
   const rows = Object.entries(shown).map(([name, value]) => `  ${name.padEnd(24)} ${String(value) || '(none)'}`);
@@ -95,11 +100,13 @@ function offOf(config: Config, found: StartFindings): string[] {
     ['health and metrics', found.httpPort === undefined],
     ['sealed replies only', !config.requireSealedReplies],
     ['limits of accounts', Object.keys(config.accountLimits).length === 0],
+    ['thresholds in bytes', config.warnAtBytes === null],
+    ['limit of streams', config.streamMaxBytes === null],
   ];
   return parts.flatMap(([name, isOff]) => (isOff ? [name] : []));
 }
 
-/** The folder, or the hosts: the rest of a URL may hold credentials in many places. */
+/** Only the folder, or the hosts: other parts of a URL may hold credentials. */
 function shownStore(storeUrl: string, kind: string): string {
   const folder = /^lmdb:(.+)$/s.exec(storeUrl)?.[1];
   if (folder !== undefined) return `LMDB in ${folder}`;

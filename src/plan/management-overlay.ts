@@ -124,6 +124,11 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
       const found = await real.getQueue(vhost, name, options);
       return found !== undefined && exists('queue')(found) ? found : undefined;
     },
+    listQueueBytes: async (vhost, options) => (await real.listQueueBytes(vhost, options)).filter(exists('queue')),
+    async getQueueBytes(vhost, name, options) {
+      const counted = await real.getQueueBytes(vhost, name, options);
+      return counted !== undefined && exists('queue')(counted) ? counted : undefined;
+    },
     listQueues: async (vhost, options) => (await real.listQueues(vhost, options)).filter(exists('queue')),
     listQueueNames: async (vhost, options) =>
       (await real.listQueueNames(vhost, options)).filter((name) => exists('queue')({ name })),

@@ -8,9 +8,9 @@ import type { AgentEvents } from '../events/agent-events.ts';
 import type { OnChange } from './overlay-entries.ts';
 import { createManagementOverlay } from './management-overlay.ts';
 import { createStoreOverlay } from './store-overlay.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
-import { createReporters } from '../agent/reporters.ts';
+import { createReporters } from '../reporters.ts';
 
 /** What an overlay is made of. */
 export interface OverlayOptions {

@@ -3,7 +3,7 @@ import { decideRotation, type RotationContext, slotFreeMs } from '../namespaces/
 import { slotOf, standbySlot } from '../namespaces/slots.ts';
 import { deletionStartsMs } from '../namespaces/timing.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 
 /** What an agent will do about a namespace unless something else happens first. */
@@ -21,7 +21,7 @@ export interface PlannedStep {
 }
 
 /** What a plan depends on besides the records. */
-export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'noticeMs'>;
+export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'announceBeforeMs'>;
 
 /** Plans all namespaces, or one, from their records alone. */
 export async function planNamespaces(
@@ -92,7 +92,7 @@ function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, 
   const steps: PlannedStep[] = [];
   const { namespace, expiresMs } = record;
   const times = sortedTimes(fromMs, untilMs, [
-    expiresMs - context.noticeMs,
+    expiresMs - context.announceBeforeMs,
     deletionStartsMs(expiresMs, context.intervals),
     expiresMs + RELEASE_TAKEOVER_MS,
   ]);
@@ -106,7 +106,7 @@ function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, 
       continue;
     }
     const why =
-      decision.action === 'begin' ? 'it expires without another claim' : `it was ${record.endReason ?? 'expired'}`;
+      decision.action === 'begin' ? 'it expires without another claim' : `it was ${record.deletionReason ?? 'expired'}`;
     steps.push({ namespace, action: 'delete', atMs, why });
     return steps;
   }

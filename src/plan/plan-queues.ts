@@ -1,4 +1,4 @@
-import type { ListedQueue } from '../broker/management/management.ts';
+import type { CountedBytes, ListedQueue } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { type AlertAction, type AlertLimits, decideQueueAlert } from '../queues/decide-alert.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
@@ -13,6 +13,8 @@ export interface PlannedQueue {
   /** `delete` only if its owner was warned, and if the confirmed depth is still above the threshold. */
   readonly action: Exclude<AlertAction, 'none'>;
   readonly messages: number | undefined;
+  /** The size of its messages in bytes; undefined: unknown. */
+  readonly bytes: number | undefined;
   /** The reason, as a clause. */
   readonly why: string;
 }
@@ -34,6 +36,7 @@ export function planQueues(
   records: ReadonlyMap<string, NamespaceRecord>,
   config: SurveyConfig,
   nowMs: number,
+  sizes: ReadonlyMap<string, CountedBytes> = new Map(),
 ): PlannedQueue[] {
   return queues.flatMap(({ name: queue, messages }): PlannedQueue[] => {
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
@@ -41,24 +44,36 @@ export function planQueues(
     if (namespace === undefined || record === undefined) return [];
     if (record.state !== 'active' && record.state !== 'provisioning') return [];
     if (matchesAny(config.exemptQueues, queue) || matchesAny(config.reservedNamespaces, namespace)) return [];
-    const depth = { messages, isExact: true, seenMs: nowMs };
+    const bytes = currentBytes(sizes.get(queue), messages);
+    const observed = bytes === undefined ? undefined : { bytes, seenMs: nowMs };
+    const depth = { messages, bytes: observed, isExact: true, seenMs: nowMs };
     const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, config, nowMs);
     if (action === 'none') return [];
-    return [{ queue, namespace, action, messages, why: explain(action, messages, config) }];
+    return [{ queue, namespace, action, messages, bytes, why: explain(action, messages, bytes, config) }];
   });
+}
+
+/** The size of a queue; undefined where it is unknown, or where the queue has become smaller since it was counted. */
+export function currentBytes(counted: CountedBytes | undefined, messages: number | undefined): number | undefined {
+  return counted === undefined || messages === undefined || messages < counted.messages ? undefined : counted.bytes;
 }
 
 function explain(
   action: PlannedQueue['action'],
   messages: number | undefined,
-  { warnAtMessages, deleteAtMessages }: AlertLimits,
+  bytes: number | undefined,
+  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: AlertLimits,
 ): string {
   const count = `it has ${messages ?? 'unknown'} messages`;
   switch (action) {
     case 'warn':
-      return `${count}, and owners are warned at ${warnAtMessages}`;
+      return (messages ?? 0) >= warnAtMessages
+        ? `${count}, and owners are warned at ${warnAtMessages}`
+        : `${count} of ${bytes} bytes, and owners are warned at ${warnAtBytes} bytes`;
     case 'delete':
-      return `${count}, its owner was warned, and queues are deleted at ${deleteAtMessages}`;
+      return (messages ?? 0) >= deleteAtMessages
+        ? `${count}, its owner was warned, and queues are deleted at ${deleteAtMessages}`
+        : `${count} of ${bytes} bytes, its owner was warned, and queues are deleted at ${deleteAtBytes} bytes`;
     case 'recover':
       return `${count}, fewer than half of ${warnAtMessages}`;
     case 'resume':

@@ -1,10 +1,11 @@
-import type { Management } from '../broker/management/management.ts';
+import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
+import { reachesWarning } from '../queues/decide-alert.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
-import { type PlannedQueue, planQueues } from './plan-queues.ts';
+import type { StoreReader } from '../store/store-reader.ts';
+import { currentBytes, type PlannedQueue, planQueues } from './plan-queues.ts';
 
 /**
  * What a survey would do now. It changes nothing.
@@ -19,14 +20,18 @@ export async function planSurvey(
   signal: AbortSignal,
 ): Promise<PlannedQueue[]> {
   const alerts = await readAlerts(store.queueAlerts, signal);
+  const sizes = new Map<string, CountedBytes>();
+  if (config.warnAtBytes !== null) {
+    for (const counted of await management.listQueueBytes(config.vhost, { signal })) sizes.set(counted.name, counted);
+  }
   const queues = await management.listQueues(config.vhost, { signal });
   const records = new Map<string, NamespaceRecord>();
   for (const { name, messages } of queues) {
     const namespace = namespaceOfQueue(config.namespacePrefix, name);
-    const isRelevant = alerts.has(name) || (messages ?? 0) >= config.warnAtMessages;
+    const isRelevant = alerts.has(name) || reachesWarning(messages, currentBytes(sizes.get(name), messages), config);
     if (namespace === undefined || records.has(namespace) || !isRelevant) continue;
     const record = await store.namespaces.get(namespace);
     if (record !== undefined) records.set(namespace, record);
   }
-  return planQueues(queues, alerts, records, config, nowMs);
+  return planQueues(queues, alerts, records, config, nowMs, sizes);
 }

@@ -90,7 +90,7 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
     const context = {
       intervals: overlay.intervals,
       keyring: overlay.keyring,
-      noticeMs: config.expiryNoticeSeconds * 1000,
+      announceBeforeMs: config.expiryAnnouncementSeconds * 1000,
     };
     const namespaces = await planNamespaces(store, span, context, { namespace, signal });
     const queues = await planSurvey(config, store, management, fromMs, signal);

@@ -1,9 +1,10 @@
 import type { Clock } from '../util/clock.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages } from '../store/paged-listing.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
-import type { DueOptions, NamespaceStore, NonceStore, Store } from '../store/store.ts';
+import type { StoreReader } from '../store/store-reader.ts';
+import type { DueOptions, NamespaceStore, Store } from '../store/store.ts';
 import { type OnChange, OverlayEntries } from './overlay-entries.ts';
+import type { NonceStore } from '../store/nonce-records.ts';
 
 /** How long it answers as if a record had been written, in ms. */
 const LASTS_MS = 60_000;

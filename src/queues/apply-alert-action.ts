@@ -2,6 +2,7 @@ import type { AgentContext } from '../context.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import { type AlertAction, type AlertLimits, type Depth, nextAlert, type ObservedQueue } from './decide-alert.ts';
+import { byteLimitsOf, bytesOf } from './event-bytes.ts';
 import type { QueueDeletion } from './queue-deletion.ts';
 import type { QueueNotices } from './queue-notices.ts';
 
@@ -36,7 +37,9 @@ const INSPECT_WHILE_WAITING_MS = 2_000;
 export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
   const { notices, deletion, clock, randomBytes, jobs, reporters } = parts;
   const { queueAlerts } = parts.store;
-  const { warnAtMessages, deleteAtMessages } = parts.config;
+  const { warnAtMessages, deleteAtMessages, deleteAtBytes } = parts.config;
+
+  const byteLimits = byteLimitsOf(parts.config);
 
   const inspectLater = (queue: string, afterMs: number): void => jobs.trigger('inspect-queue', queue, afterMs);
 
@@ -44,13 +47,21 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   const replaceAlert = async (
     alert: QueueAlert,
     level: QueueAlert['level'],
-    { messages = alert.messages, seenMs }: Pick<Depth, 'messages' | 'seenMs'> = alert,
+    { messages = alert.messages, bytes, seenMs }: Pick<Depth, 'messages' | 'bytes' | 'seenMs'> = {
+      messages: alert.messages,
+      seenMs: alert.seenMs,
+    },
   ): Promise<QueueAlert | undefined> => {
-    const replaced = nextAlert(alert, { level, messages, seenMs }, clock.nowMs());
+    const size = messages === 0 ? 0 : (bytes?.bytes ?? alert.bytes);
+    const replaced = nextAlert(alert, { level, messages, bytes: size, seenMs }, clock.nowMs());
     return (await queueAlerts.replace(replaced, alert.revision)) ? replaced : undefined;
   };
 
-  const warn = async (record: NamespaceRecord, queue: string, { messages = 0, seenMs }: Depth): Promise<void> => {
+  const warn = async (
+    record: NamespaceRecord,
+    queue: string,
+    { messages = 0, bytes, seenMs }: Depth,
+  ): Promise<void> => {
     const { namespace, incarnation } = record;
     const alert: QueueAlert = {
       queue,
@@ -60,17 +71,27 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
       episode: randomBytes(12).toString('base64url'),
       level: 'warning',
       messages,
+      bytes: bytes?.bytes ?? null,
       seenMs,
       changedMs: clock.nowMs(),
     };
     if (await queueAlerts.insert(alert)) await finishWarning(record, alert);
   };
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
-    const { namespace, queue, messages } = alert;
+    const { namespace, queue, messages, bytes } = alert;
     await notices.addWarning(record, alert);
-    await reporters.queueWarned({ namespace, queue, messages, warnAtMessages, deleteAtMessages });
+    await reporters.queueWarned({
+      namespace,
+      queue,
+      messages,
+      warnAtMessages,
+      deleteAtMessages,
+      ...bytesOf(alert),
+      ...byteLimits,
+    });
     await replaceAlert(alert, 'warned');
-    if (messages >= deleteAtMessages) inspectLater(queue, INSPECT_AFTER_WARNING_MS);
+    const isTooLarge = bytes !== null && deleteAtBytes !== null && bytes >= deleteAtBytes;
+    if (messages >= deleteAtMessages || isTooLarge) inspectLater(queue, INSPECT_AFTER_WARNING_MS);
   };
 
   const recover = async (record: NamespaceRecord, alert: QueueAlert, depth: Depth): Promise<void> => {
@@ -81,7 +102,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     const { namespace, queue, messages } = alert;
     await notices.withdrawDeletion(alert, clock.nowMs());
     await notices.addRecovery(record, alert);
-    await reporters.queueRecovered({ namespace, queue, messages });
+    await reporters.queueRecovered({ namespace, queue, messages, ...bytesOf(alert) });
     await queueAlerts.remove(queue, alert.revision);
   };
 
@@ -92,9 +113,9 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     signal: AbortSignal,
   ): Promise<void> => {
     if (record.state !== 'active') return;
-    const { messages = alert.messages, seenMs } = depth;
+    const { messages = alert.messages, bytes, seenMs } = depth;
     // A warning that is stored only now, because the contact is new, states the depth of now.
-    switch (await notices.ensureWarning(record, { ...alert, messages, seenMs })) {
+    switch (await notices.ensureWarning(record, { ...alert, messages, bytes: bytes?.bytes ?? alert.bytes, seenMs })) {
       case 'waiting':
         inspectLater(alert.queue, INSPECT_WHILE_WAITING_MS);
         return;

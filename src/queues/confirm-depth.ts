@@ -1,13 +1,14 @@
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
-import type { Management } from '../broker/management/management.ts';
+import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
-import { LISTING_LAG_MS } from './decide-alert.ts';
+import type { QueueAlert } from '../store/queue-alert-records.ts';
+import { type AlertLimits, LISTING_LAG_MS } from './decide-alert.ts';
 
 interface ConfirmDepthParts {
-  readonly management: Pick<Management, 'listQueues' | 'getQueue'>;
+  readonly management: Pick<Management, 'listQueues' | 'getQueue' | 'getQueueBytes'>;
   readonly queueDepths: Pick<QueueDepths, 'read'>;
-  readonly config: Pick<Config, 'vhost'>;
+  readonly config: Pick<Config, 'vhost'> & Pick<AlertLimits, 'deleteAtMessages' | 'deleteAtBytes'>;
   readonly clock: Clock;
   readonly sleep: Sleep;
 }
@@ -19,35 +20,60 @@ export type ConfirmedDepth =
   | {
       readonly is: 'present';
       readonly messages: number;
-      /** Whether these are the ready messages alone, which can be counted again immediately. */
-      readonly isReady: boolean;
+      /** Undefined where the size is not known, or is not the reason for the deletion. */
+      readonly bytes?: number | undefined;
+      /** Whether the queue has still passed the threshold for deletion. */
+      readonly isTooDeep: boolean;
+      /**
+       * The number of ready messages with which it still passes, which can be counted again immediately. Undefined where
+       * consumers hold some of them.
+       */
+      readonly enoughReady: number | undefined;
       readonly seenAt: Moment;
     };
 
 /**
- * Measures the depth of one queue as precisely as RabbitMQ permits.
+ * Measures the depth of the queue of an alert as precisely as RabbitMQ permits.
  *
- * @param enough no second measurement is made when this many messages are ready
  * @throws AgentError as the broker's calls do; the signal's reason
  */
-export type ConfirmDepth = (queue: string, enough: number, signal: AbortSignal) => Promise<ConfirmedDepth>;
+export type ConfirmDepth = (alert: Pick<QueueAlert, 'queue' | 'bytes'>, signal: AbortSignal) => Promise<ConfirmedDepth>;
+
+/** Statistics that are read this long after the start of a confirmation were collected during it, in ms. */
+const STATISTICS_LAG_MS = 6_000;
 
 /**
  * A passive declaration is fresh and counts the ready messages. Only where those are not enough, because consumers may
  * hold the rest, the listing is read, after its lag.
+ *
+ * A size is as old as the statistics. It is read after their lag, and counts only if the queue then holds at least as many
+ * messages as were counted with it: a queue that was drained or replaced in between does not.
  */
 export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   const { management, queueDepths, clock, sleep } = parts;
-  const { vhost } = parts.config;
-  return async (name, enough, signal) => {
-    const readAt = momentOf(clock);
-    const ready = (await queueDepths.read([name], signal)).get(name);
-    if (ready !== undefined && ready >= enough) {
-      const queue = await management.getQueue(vhost, name, { signal });
-      if (queue === undefined) return { is: 'missing' };
-      return holdsUnread(queue) ? { is: 'present', messages: ready, isReady: true, seenAt: readAt } : { is: 'unknown' };
-    }
-    if (ready !== undefined) await sleep(LISTING_LAG_MS, signal);
+  const { vhost, deleteAtMessages, deleteAtBytes } = parts.config;
+
+  const isLarge = (bytes: number): boolean => deleteAtBytes !== null && bytes >= deleteAtBytes;
+
+  const readyMessages = async (queue: string, signal: AbortSignal): Promise<number | undefined> =>
+    (await queueDepths.read([queue], signal)).get(queue);
+
+  /** The queue with so many ready messages that it is too deep by them alone. */
+  const confirmReady = async (
+    name: string,
+    confirmed: Omit<Extract<ConfirmedDepth, { is: 'present' }>, 'is' | 'isTooDeep'>,
+    signal: AbortSignal,
+  ): Promise<ConfirmedDepth> => {
+    const queue = await management.getQueue(vhost, name, { signal });
+    if (queue === undefined) return { is: 'missing' };
+    return holdsUnread(queue) ? { is: 'present', isTooDeep: true, ...confirmed } : { is: 'unknown' };
+  };
+
+  const confirmListed = async (
+    name: string,
+    counted: CountedBytes | undefined,
+    signal: AbortSignal,
+  ): Promise<ConfirmedDepth> => {
     const seenAt = momentOf(clock);
     const listed = (await management.listQueues(vhost, { signal })).find((queue) => queue.name === name);
     // A queue that has crashed is in no listing.
@@ -55,7 +81,34 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
       return { is: (await management.getQueue(vhost, name, { signal })) === undefined ? 'missing' : 'unknown' };
     }
     const { messages } = listed;
-    return messages === undefined ? { is: 'unknown' } : { is: 'present', messages, isReady: false, seenAt };
+    if (messages === undefined) return { is: 'unknown' };
+    const isCounted = counted !== undefined && messages >= counted.messages;
+    const isTooLarge = isCounted && isLarge(counted.bytes);
+    // It is being drained: the next statistics show by how much.
+    if (counted !== undefined && isLarge(counted.bytes) && !isCounted && messages > 0) return { is: 'unknown' };
+    const bytes = messages === 0 ? 0 : isCounted ? counted.bytes : undefined;
+    const isTooDeep = messages >= deleteAtMessages || isTooLarge;
+    return { is: 'present', messages, bytes, isTooDeep, enoughReady: undefined, seenAt };
+  };
+
+  return async ({ queue: name, bytes }, signal) => {
+    const wasLarge = bytes !== null && isLarge(bytes);
+    const seenAt = momentOf(clock);
+    const ready = await readyMessages(name, signal);
+    if (ready !== undefined && ready >= deleteAtMessages) {
+      return await confirmReady(name, { messages: ready, enoughReady: deleteAtMessages, seenAt }, signal);
+    }
+    if (ready !== undefined) await sleep(wasLarge ? STATISTICS_LAG_MS : LISTING_LAG_MS, signal);
+    const counted = wasLarge ? await management.getQueueBytes(vhost, name, { signal }) : undefined;
+    if (counted !== undefined && isLarge(counted.bytes)) {
+      const countedAt = momentOf(clock);
+      const messages = (await readyMessages(name, signal)) ?? 0;
+      if (messages >= counted.messages) {
+        const confirmed = { messages, bytes: counted.bytes, enoughReady: counted.messages, seenAt: countedAt };
+        return await confirmReady(name, confirmed, signal);
+      }
+    }
+    return await confirmListed(name, counted, signal);
   };
 }
 

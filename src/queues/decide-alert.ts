@@ -1,9 +1,19 @@
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 
+/** The size of a queue. It was counted at another time than its messages. */
+export interface ObservedBytes {
+  /** The size of all messages. */
+  readonly bytes: number;
+  /** When the count was requested, in ms since the epoch. */
+  readonly seenMs: number;
+}
+
 /** The depth of a queue, as one survey or inspection observed it. */
 export interface Depth {
   /** Undefined where the depth is unknown, which is not 0: a stream, a queue whose node is down, or no queue at all. */
   readonly messages: number | undefined;
+  /** Undefined where the size is unknown, which is not 0. */
+  readonly bytes?: ObservedBytes | undefined;
   /** Whether the queue does not exist. */
   readonly isMissing?: boolean;
   /** Whether these are all messages; otherwise it holds at least this many. */
@@ -19,11 +29,15 @@ export interface ObservedQueue {
   readonly alert: QueueAlert | undefined;
 }
 
-/** The thresholds, in messages. */
+/** The thresholds. A queue passes one when it passes it in messages or in bytes. */
 export interface AlertLimits {
   readonly warnAtMessages: number;
   /** More than `warnAtMessages`. */
   readonly deleteAtMessages: number;
+  /** Null, as `deleteAtBytes`: bytes are not watched. */
+  readonly warnAtBytes: number | null;
+  /** More than `warnAtBytes`. */
+  readonly deleteAtBytes: number | null;
 }
 
 /**
@@ -50,24 +64,37 @@ export const TAKEOVER_AFTER_MS = 10_000;
 /** How far a listing may lag behind, in ms. Up to 2.5 s were measured with quorum queues. */
 export const LISTING_LAG_MS = 3_000;
 
+/** How far the bytes in a listing may lag behind, in ms: statistics are collected every 5 s, and the API caches its answer. */
+const BYTES_LAG_MS = 8_000;
+
 /** The clocks of two agents differ by less, in ms. An alert further in the future was written before a clock was set back. */
 const MAX_CLOCK_DIFFERENCE_MS = 60_000;
 
+/** Whether a queue has passed the threshold for warnings. */
+export function reachesWarning(messages: number | undefined, bytes: number | undefined, limits: AlertLimits): boolean {
+  return isAtLeast(messages, limits.warnAtMessages) || isAtLeast(bytes, limits.warnAtBytes);
+}
+
+function isAtLeast(amount: number | undefined, threshold: number | null): boolean {
+  return amount !== undefined && threshold !== null && amount >= threshold;
+}
+
 /**
  * Decides what the depth of a queue asks for, one step at a time: a queue that is first seen above both thresholds is
- * warned of first. Between two warnings the depth falls below half of the threshold, so a queue that stays near the
- * threshold causes one warning.
+ * warned of first. Between two warnings the depth falls below half of the threshold, in messages and in bytes, so a queue
+ * that stays near the threshold causes one warning.
  *
  * @param incarnation that of the namespace now; undefined when the queue is no longer watched
  */
 export function decideQueueAlert(
   alert: QueueAlert | undefined,
   incarnation: string | undefined,
-  { messages, isExact, isMissing = false, seenMs }: Depth,
-  { warnAtMessages, deleteAtMessages }: AlertLimits,
+  depth: Depth,
+  limits: AlertLimits,
   nowMs: number,
 ): AlertAction {
-  if (alert === undefined) return messages !== undefined && messages >= warnAtMessages ? 'warn' : 'none';
+  const { messages, bytes, isExact, isMissing = false, seenMs } = depth;
+  if (alert === undefined) return reachesWarning(messages, bytes?.bytes, limits) ? 'warn' : 'none';
   const changedMs = alert.changedMs > nowMs + MAX_CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
   const isAbandoned = nowMs >= changedMs + TAKEOVER_AFTER_MS;
   if (alert.incarnation !== incarnation) {
@@ -78,16 +105,31 @@ export function decideQueueAlert(
   }
   if (isMissing && (alert.level === 'warning' || alert.level === 'warned')) return 'discard';
   if (alert.level !== 'warned') return isAbandoned ? 'resume' : 'none';
-  // A depth from before the alert was written says nothing about it.
+  // What was observed before the alert was written says nothing about it.
+  if (bytes !== undefined && bytes.seenMs > changedMs && isAtLeast(bytes.bytes, limits.deleteAtBytes)) return 'delete';
   if (messages === undefined || seenMs <= changedMs) return 'none';
-  if (messages >= deleteAtMessages) return 'delete';
-  return isExact && messages < warnAtMessages / 2 && seenMs > changedMs + LISTING_LAG_MS ? 'recover' : 'none';
+  if (messages >= limits.deleteAtMessages) return 'delete';
+  const areMessagesFew = isExact && messages < limits.warnAtMessages / 2 && seenMs > changedMs + LISTING_LAG_MS;
+  return areMessagesFew && (messages === 0 || areBytesFew(alert, bytes, limits, changedMs)) ? 'recover' : 'none';
+}
+
+/** Where the size is not known after the alert, what was known with the alert counts. */
+function areBytesFew(
+  alert: QueueAlert,
+  observed: ObservedBytes | undefined,
+  { warnAtBytes }: AlertLimits,
+  changedMs: number,
+): boolean {
+  if (warnAtBytes === null) return true;
+  const isCurrent = observed !== undefined && observed.seenMs > changedMs + BYTES_LAG_MS;
+  const bytes = isCurrent ? observed.bytes : alert.bytes;
+  return bytes === null || bytes < warnAtBytes / 2;
 }
 
 /** The next revision of an alert. */
 export function nextAlert(
   alert: QueueAlert,
-  changes: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'seenMs'>>,
+  changes: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'bytes' | 'seenMs'>>,
   nowMs: number,
 ): QueueAlert {
   return { ...alert, ...changes, revision: alert.revision + 1, changedMs: nowMs };

@@ -1,9 +1,16 @@
 import type { AlertLimits } from './decide-alert.ts';
-import { baseSample, hasClearlyGrown, mayStillGrow, nextInspectionMs, type Sample } from './predict-growth.ts';
+import {
+  baseSample,
+  type GrowthLimits,
+  hasClearlyGrown,
+  mayStillGrow,
+  nextInspectionMs,
+  type Sample,
+} from './predict-growth.ts';
 
 /** Options of {@link createGrowthTracker}. */
 export interface GrowthTrackerOptions {
-  readonly limits: AlertLimits;
+  readonly limits: GrowthLimits;
   /** Growth that takes longer to reach a threshold is left to the surveys, in ms. */
   readonly horizonMs: number;
 }
@@ -11,25 +18,19 @@ export interface GrowthTrackerOptions {
 /** How queues grow, in the memory of this agent. After a start two surveys are needed to know it. */
 export interface GrowthTracker {
   /**
-   * Records the depths of a survey, in place of all earlier ones.
+   * Records what a survey found, in messages or bytes, in place of all that was recorded earlier.
    *
    * @returns the queues to inspect before the next survey, and in how many ms
    */
-  recordSurvey(depths: Iterable<readonly [queue: string, messages: number]>, seenMs: number): Map<string, number>;
+  recordSurvey(amounts: Iterable<readonly [queue: string, amount: number]>, seenMs: number): Map<string, number>;
   /**
-   * Records the depth of an inspection, which does not count the messages that consumers hold.
+   * Records what an inspection found. It does not count the messages that consumers hold.
    *
    * @returns in how many ms to inspect the queue again, or undefined
    */
-  recordInspection(queue: string, messages: number, seenMs: number): number | undefined;
+  recordInspection(queue: string, amount: number, seenMs: number): number | undefined;
   forget(queue: string): void;
 }
-
-/**
- * A queue that has grown is inspected after this, in ms: its rate now differs from the average since the last survey,
- * when it may not have begun to grow.
- */
-const FIRST_INSPECTION_MS = 2_000;
 
 /** The number of queues that are tracked; further ones are left to the surveys. */
 const MAX_QUEUES = 50_000;
@@ -40,45 +41,55 @@ interface Track {
   readonly latest: Sample;
 }
 
+/** How the depth of queues is predicted: samples are fresh, and one message is the least. */
+export function messageGrowthLimits({
+  warnAtMessages,
+  deleteAtMessages,
+}: Pick<AlertLimits, 'warnAtMessages' | 'deleteAtMessages'>): GrowthLimits {
+  return { thresholds: [warnAtMessages, deleteAtMessages], noise: 20, step: 1, firstInspectionMs: 2_000 };
+}
+
 /** A tracker that knows no queue yet. */
 export function createGrowthTracker({ limits, horizonMs }: GrowthTrackerOptions): GrowthTracker {
   /** Of queues that hold messages; the rest was empty, or missing, at the latest survey. */
   let tracks = new Map<string, Track>();
   let surveyedMs: number | undefined;
   return {
-    recordSurvey(depths, seenMs) {
+    recordSurvey(amounts, seenMs) {
       const next: typeof tracks = new Map();
       const inspections = new Map<string, number>();
-      const empty: Sample | undefined = surveyedMs === undefined ? undefined : { messages: 0, seenMs: surveyedMs };
-      for (const [queue, messages] of depths) {
-        if (messages === 0 || next.size >= MAX_QUEUES) continue;
+      const empty: Sample | undefined = surveyedMs === undefined ? undefined : { amount: 0, seenMs: surveyedMs };
+      for (const [queue, amount] of amounts) {
+        if (amount === 0 || next.size >= MAX_QUEUES) continue;
         const track = tracks.get(queue);
         const earlier = track?.latest ?? empty;
-        const latest: Sample = { messages, seenMs };
-        const hasGrown = earlier !== undefined && messages > earlier.messages;
-        const isGrowing = hasGrown || isBetweenMessages(track, latest);
-        const before = isGrowing && earlier !== undefined ? baseSample(track?.before, earlier, latest) : undefined;
+        const latest: Sample = { amount, seenMs };
+        const hasGrown = earlier !== undefined && amount > earlier.amount;
+        const isGrowing = hasGrown || isBetweenSteps(track, latest, limits);
+        const before =
+          isGrowing && earlier !== undefined ? baseSample(track?.before, earlier, latest, limits) : undefined;
         next.set(queue, { before, latest });
         const predictedMs = nextInspectionMs(before, latest, limits, horizonMs);
-        const needsRate = hasGrown && hasClearlyGrown(earlier, latest) && messages < limits.deleteAtMessages;
-        if (needsRate) inspections.set(queue, Math.min(predictedMs ?? Infinity, FIRST_INSPECTION_MS));
+        const needsRate =
+          hasGrown && hasClearlyGrown(earlier, latest, limits) && amount < Math.max(...limits.thresholds);
+        if (needsRate) inspections.set(queue, Math.min(predictedMs ?? Infinity, limits.firstInspectionMs));
         else if (predictedMs !== undefined) inspections.set(queue, predictedMs);
       }
       tracks = next;
       surveyedMs = seenMs;
       return inspections;
     },
-    recordInspection(queue, messages, seenMs) {
+    recordInspection(queue, amount, seenMs) {
       const track = tracks.get(queue);
-      const latest: Sample = { messages, seenMs };
+      const latest: Sample = { amount, seenMs };
       if (track === undefined) {
-        if (messages === 0 || tracks.size >= MAX_QUEUES) return undefined;
+        if (amount === 0 || tracks.size >= MAX_QUEUES) return undefined;
         tracks.set(queue, { before: undefined, latest });
-        return FIRST_INSPECTION_MS;
+        return limits.firstInspectionMs;
       }
       // It shrinks, or consumers hold some messages: the next survey shows which.
-      if (messages < track.latest.messages || seenMs <= track.latest.seenMs) return undefined;
-      const before = baseSample(track.before, track.latest, latest);
+      if (amount < track.latest.amount || seenMs <= track.latest.seenMs) return undefined;
+      const before = baseSample(track.before, track.latest, latest, limits);
       tracks.set(queue, { before, latest });
       return nextInspectionMs(before, latest, limits, horizonMs);
     },
@@ -86,8 +97,8 @@ export function createGrowthTracker({ limits, horizonMs }: GrowthTrackerOptions)
   };
 }
 
-/** Whether a growing queue shows an unchanged depth only because its next message is not due yet. */
-function isBetweenMessages(track: Track | undefined, next: Sample): boolean {
-  if (track?.before === undefined || next.messages !== track.latest.messages) return false;
-  return mayStillGrow(track.before, track.latest, next);
+/** Whether a growing queue shows an unchanged amount only because its next message is not due yet. */
+function isBetweenSteps(track: Track | undefined, next: Sample, limits: GrowthLimits): boolean {
+  if (track?.before === undefined || next.amount !== track.latest.amount) return false;
+  return mayStillGrow(track.before, track.latest, next, limits);
 }

@@ -4,7 +4,8 @@ import type { Config } from '../config/config.ts';
 import type { QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Clock } from '../util/clock.ts';
 import { holdsUnread } from './confirm-depth.ts';
-import type { ObservedQueue } from './decide-alert.ts';
+import type { ByteCounts } from './byte-counts.ts';
+import { type AlertLimits, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { ProcessQueues } from './process-queues.ts';
@@ -15,8 +16,9 @@ interface InspectQueuesParts {
   readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'get'> };
   readonly processQueues: ProcessQueues;
   readonly growth: GrowthTracker;
+  readonly byteCounts: Pick<ByteCounts, 'inspect' | 'sizeOf' | 'forget'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
-  readonly config: Pick<Config, 'vhost' | 'warnAtMessages'>;
+  readonly config: AlertLimits & Pick<Config, 'vhost'>;
   readonly clock: Clock;
 }
 
@@ -29,8 +31,8 @@ export type InspectQueues = (queues: readonly string[], signal: AbortSignal) => 
 
 /** Asks the store and the management API only about queues above the threshold for warnings. */
 export function createInspectQueues(parts: InspectQueuesParts): InspectQueues {
-  const { management, queueDepths, store, processQueues, growth, schedule, clock } = parts;
-  const { vhost, warnAtMessages } = parts.config;
+  const { management, queueDepths, store, processQueues, growth, byteCounts, schedule, config, clock } = parts;
+  const { vhost } = config;
 
   const isWatched = async (queue: string, signal: AbortSignal): Promise<boolean> => {
     const declared = await management.getQueue(vhost, queue, { signal });
@@ -48,26 +50,33 @@ export function createInspectQueues(parts: InspectQueuesParts): InspectQueues {
     const seenMs = clock.nowMs();
     const withoutAlert = observed.filter(({ alert }) => alert === undefined).map(({ queue }) => queue);
     const depths = await queueDepths.read(withoutAlert, signal);
-    return observed.map((one) =>
-      one.alert === undefined ? { ...one, depth: { messages: depths.get(one.queue), isExact: false, seenMs } } : one,
-    );
+    return observed.map((one) => {
+      if (one.alert !== undefined) return one;
+      const messages = depths.get(one.queue);
+      const bytes = byteCounts.sizeOf(one.queue, messages);
+      return { ...one, depth: { messages, bytes, isExact: false, seenMs } };
+    });
   };
 
   return async (queues, signal) => {
+    // The sizes come before the depths, as in a survey.
+    await byteCounts.inspect(queues, signal);
     const seenMs = clock.nowMs();
     const depths = await queueDepths.read(queues, signal);
     const deep: ObservedQueue[] = [];
     for (const [queue, messages] of depths) {
-      const isDeep = messages >= warnAtMessages;
+      const bytes = byteCounts.sizeOf(queue, messages);
+      const isDeep = reachesWarning(messages, bytes?.bytes, config);
       if (isDeep && !(await isWatched(queue, signal))) {
         growth.forget(queue);
+        byteCounts.forget(queue);
         continue;
       }
       const inspectAfterMs = growth.recordInspection(queue, messages, seenMs);
       if (inspectAfterMs !== undefined) schedule.add(queue, inspectAfterMs);
       if (!isDeep) continue;
       const alert = await store.queueAlerts.get(queue);
-      deep.push({ queue, depth: { messages, isExact: false, seenMs }, alert });
+      deep.push({ queue, depth: { messages, bytes, isExact: false, seenMs }, alert });
     }
     await processQueues(await confirmWithoutAlert(deep, signal), signal);
   };

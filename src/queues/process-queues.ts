@@ -6,16 +6,13 @@ import type { Clock } from '../util/clock.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import { matchesAny } from '../util/name-pattern.ts';
 import type { ApplyAlertAction } from './apply-alert-action.ts';
-import { decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
+import { type AlertLimits, decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 
 interface ProcessQueuesParts {
   readonly store: { readonly namespaces: Pick<NamespaceStore, 'get'> };
   readonly applyAlertAction: ApplyAlertAction;
-  readonly config: Pick<
-    Config,
-    'namespacePrefix' | 'exemptQueues' | 'reservedNamespaces' | 'warnAtMessages' | 'deleteAtMessages'
-  >;
+  readonly config: AlertLimits & Pick<Config, 'namespacePrefix' | 'exemptQueues' | 'reservedNamespaces'>;
   readonly clock: Clock;
   readonly reporters: Pick<AgentContext['reporters'], 'queueNotProcessed'>;
 }

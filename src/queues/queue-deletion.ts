@@ -7,6 +7,7 @@ import { AgentError, isAgentError } from '../util/agent-errors.ts';
 import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
 import type { ConfirmDepth } from './confirm-depth.ts';
 import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
+import { bytesOf } from './event-bytes.ts';
 import type { DeleteFromBroker } from './delete-from-broker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { QueueNotices } from './queue-notices.ts';
@@ -52,12 +53,13 @@ type DeleteOutcome = 'deleted' | 'was-missing' | 'window-closed';
 /** Each step is written before the next one, so that another agent can resume the deletion after any of them. */
 export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, clock, reporters } = parts;
-  const { deleteAtMessages } = parts.config;
+  const { deleteAtMessages, deleteAtBytes } = parts.config;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages, revision } = alert;
     await notices.releaseDeletion(alert, clock.nowMs());
-    await reporters.queueDeleted({ namespace, queue, messages, deleteAtMessages });
+    const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
+    await reporters.queueDeleted({ namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit });
     await store.queueAlerts.remove(queue, revision);
   };
   const discard = async (alert: QueueAlert): Promise<void> => {
@@ -68,14 +70,25 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     const deleted = nextAlert(alert, { level: 'deleted' }, clock.nowMs());
     if (await store.queueAlerts.replace(deleted, alert.revision)) await finish(deleted);
   };
-  const markDeleting = async (alert: QueueAlert, messages: number, seenMs: number): Promise<QueueAlert | undefined> => {
-    const deleting = nextAlert(alert, { level: 'deleting', messages, seenMs }, clock.nowMs());
-    return (await store.queueAlerts.replace(deleting, alert.revision)) ? deleting : undefined;
+  /** The next revision with what was confirmed; undefined where another agent was faster. */
+  const replace = async (
+    alert: QueueAlert,
+    level: 'deleting' | 'warned',
+    messages: number,
+    bytes: number | undefined,
+    seenMs: number,
+  ): Promise<QueueAlert | undefined> => {
+    const replaced = nextAlert(alert, { level, messages, bytes: bytes ?? alert.bytes, seenMs }, clock.nowMs());
+    return (await store.queueAlerts.replace(replaced, alert.revision)) ? replaced : undefined;
   };
   /** The notice stays held: the queue may be deleted later. It is withdrawn when the queue recovers or is missing. */
-  const cancel = async (alert: QueueAlert, messages: number, seenMs: number): Promise<void> => {
-    const warned = nextAlert(alert, { level: 'warned', messages, seenMs }, clock.nowMs());
-    await store.queueAlerts.replace(warned, alert.revision);
+  const cancel = async (
+    alert: QueueAlert,
+    messages: number,
+    bytes: number | undefined,
+    seenMs: number,
+  ): Promise<void> => {
+    await replace(alert, 'warned', messages, bytes, seenMs);
   };
 
   const isNamespaceActive = async ({ namespace, incarnation }: QueueAlert): Promise<boolean> => {
@@ -87,12 +100,16 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
    * Reads the depth once more, now that no other agent may delete the queue: only another agent may have received the event
    * that it was replaced, and the store may have been slow.
    */
-  const cancelUnlessStillDeep = async (deleting: QueueAlert, signal: AbortSignal): Promise<'cancelled' | 'deep'> => {
+  const cancelUnlessStillDeep = async (
+    deleting: QueueAlert,
+    enoughReady: number,
+    signal: AbortSignal,
+  ): Promise<'cancelled' | 'deep'> => {
     const { queue } = deleting;
     const seenMs = clock.nowMs();
     const ready = (await queueDepths.read([queue], signal)).get(queue) ?? 0;
-    if (ready >= deleteAtMessages) return 'deep';
-    await cancel(deleting, ready, seenMs);
+    if (ready >= enoughReady) return 'deep';
+    await cancel(deleting, ready, undefined, seenMs);
     return 'cancelled';
   };
 
@@ -131,18 +148,20 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     discard,
     async execute(record, alert, signal) {
       await notices.holdDeletion(record, alert);
-      const confirmed = await confirmDepth(alert.queue, deleteAtMessages, signal);
+      const confirmed = await confirmDepth(alert, signal);
       // An agent that died at this level may have sent the delete call.
       const mayBeDeleted = alert.level === 'deleting';
       if (confirmed.is === 'missing' && mayBeDeleted) return await markDeleted(alert);
       if (!(await isNamespaceActive(alert)) || confirmed.is === 'missing') return await discard(alert);
       if (confirmed.is === 'unknown') return;
 
-      const { messages, isReady, seenAt } = confirmed;
-      if (messages < deleteAtMessages) return await cancel(alert, messages, seenAt.wallMs);
-      const deleting = await markDeleting(alert, messages, seenAt.wallMs);
+      const { messages, bytes, isTooDeep, enoughReady, seenAt } = confirmed;
+      if (!isTooDeep) return await cancel(alert, messages, bytes, seenAt.wallMs);
+      const deleting = await replace(alert, 'deleting', messages, bytes, seenAt.wallMs);
       if (deleting === undefined) return;
-      if (isReady && (await cancelUnlessStillDeep(deleting, signal)) === 'cancelled') return;
+      if (enoughReady !== undefined && (await cancelUnlessStillDeep(deleting, enoughReady, signal)) === 'cancelled') {
+        return;
+      }
 
       const outcome = await sendDelete(deleting, seenAt, signal);
       if (outcome === 'window-closed') return;

@@ -36,7 +36,7 @@ export interface QueueNotices {
 
 /** Writes to the outbox of notices in the store; it sends nothing. */
 export function createQueueNotices({ store: { notices }, config }: QueueNoticesParts): QueueNotices {
-  const { warnAtMessages, deleteAtMessages } = config;
+  const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = config;
 
   const add = async (
     kind: NoticeKind,
@@ -45,11 +45,11 @@ export function createQueueNotices({ store: { notices }, config }: QueueNoticesP
     state: 'waiting' | 'held' = 'waiting',
   ): Promise<void> => {
     if (contact === null) return;
-    const { namespace, incarnation, queue, messages, seenMs } = alert;
+    const { namespace, incarnation, queue, messages, bytes, seenMs } = alert;
     const id = noticeId(alert, kind);
     const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
-    const limits = { warnAtMessages, deleteAtMessages };
-    const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, seenMs, ...limits };
+    const limits = { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes };
+    const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, bytes, seenMs, ...limits };
     await notices.add(newNotice(about, state));
   };
 
@@ -84,6 +84,7 @@ export function createQueueNotices({ store: { notices }, config }: QueueNoticesP
       replaceHeldDeletion(alert, (held) => ({
         ...releaseNotice(held, nowMs),
         messages: alert.messages,
+        bytes: alert.bytes,
         seenMs: alert.seenMs,
       })),
     withdrawDeletion: (alert, nowMs) => replaceHeldDeletion(alert, (held) => withdrawNotice(held, nowMs)),

@@ -1,10 +1,11 @@
 import { createQueueDepths } from '../broker/amqp/queue-depths.ts';
-import { ensureBackstop } from '../broker/backstop.ts';
+import { backstopSettings, ensureBackstop } from '../broker/backstop.ts';
 import type { AgentContext } from '../context.ts';
 import { createApplyAlertAction } from './apply-alert-action.ts';
 import { createConfirmDepth } from './confirm-depth.ts';
 import { createDeleteFromBroker } from './delete-from-broker.ts';
-import { createGrowthTracker } from './growth-tracker.ts';
+import { createByteCounts } from './byte-counts.ts';
+import { createGrowthTracker, messageGrowthLimits } from './growth-tracker.ts';
 import { createInspectQueues, type InspectQueues } from './inspect-queues.ts';
 import { createInspectionSchedule } from './inspection-schedule.ts';
 import { createProcessQueues } from './process-queues.ts';
@@ -45,7 +46,11 @@ export function createQueues(context: QueuesContext): Queues {
     onError: (error) =>
       log.warn({ code: 'inspection_failed', err: error }, 'could not inspect queues; the next survey does it'),
   });
-  const growth = createGrowthTracker({ limits: config, horizonMs: config.surveyIntervalSeconds * 1000 });
+  const growth = createGrowthTracker({
+    limits: messageGrowthLimits(config),
+    horizonMs: config.surveyIntervalSeconds * 1000,
+  });
+  const byteCounts = createByteCounts({ ...context, schedule });
   const notices = createQueueNotices(context);
   const confirmDepth = createConfirmDepth({ ...context, queueDepths });
   const deleteFromBroker = createDeleteFromBroker(context);
@@ -59,8 +64,8 @@ export function createQueues(context: QueuesContext): Queues {
   });
   const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
-  const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, schedule });
-  const survey = createSurveyQueues({ ...context, processQueues, growth, schedule });
+  const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, byteCounts, schedule });
+  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, schedule });
 
   return {
     inspect,
@@ -70,28 +75,33 @@ export function createQueues(context: QueuesContext): Queues {
       return result;
     },
     inspectSoon(queue, isNew) {
-      if (isNew) schedule.recordReplacement(queue);
+      if (isNew) {
+        schedule.recordReplacement(queue);
+        byteCounts.forget(queue);
+      }
       schedule.add(queue, INSPECT_SOON_MS);
     },
     forget(queue) {
       schedule.recordReplacement(queue);
       schedule.cancel(queue);
       growth.forget(queue);
+      byteCounts.forget(queue);
     },
     async applyBackstop(signal) {
-      const { id, vhost, namespacePrefix, queueBackstopMessages: maxMessages } = config;
-      const exemptQueues = config.exemptQueues.map(({ source }) => source);
-      const reservedNamespaces = config.reservedNamespaces.map(({ source }) => source);
-      const settings = { id, vhost, namespacePrefix, maxMessages, exemptQueues, reservedNamespaces };
+      const settings = backstopSettings(config);
+      const { maxMessages, maxBytes, streamMaxBytes } = settings;
       try {
         const change = await ensureBackstop(management, settings, signal === undefined ? {} : { signal });
         if (change === 'none') return;
-        log.info({ code: 'backstop_changed', change, maxMessages }, 'changed the queue backstop policy');
+        log.info(
+          { code: 'backstop_changed', change, maxMessages, maxBytes, streamMaxBytes },
+          'changed the policies of the queue backstop',
+        );
       } catch (error) {
         signal?.throwIfAborted();
         log.error(
           { code: 'backstop_not_applied', err: error },
-          'failed to apply the queue backstop policy; queues are unbounded while no agent runs',
+          'failed to apply the queue backstop; queues are unbounded while no agent runs, and streams always',
         );
       }
     },

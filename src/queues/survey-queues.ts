@@ -3,19 +3,22 @@ import type { Config } from '../config/config.ts';
 import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Clock } from '../util/clock.ts';
-import type { ObservedQueue } from './decide-alert.ts';
+import type { ByteCounts } from './byte-counts.ts';
+import { type AlertLimits, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { ProcessQueues } from './process-queues.ts';
 import { namespaceOfQueue } from './queue-names.ts';
+import { surveyPauseMs } from './survey-pause.ts';
 
 interface SurveyQueuesParts {
   readonly management: Pick<Management, 'listQueues'>;
   readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'list'> };
   readonly processQueues: ProcessQueues;
   readonly growth: GrowthTracker;
+  readonly byteCounts: Pick<ByteCounts, 'refresh' | 'sizeOf'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
-  readonly config: Pick<Config, 'vhost' | 'namespacePrefix' | 'warnAtMessages' | 'surveyIntervalSeconds'>;
+  readonly config: AlertLimits & Pick<Config, 'vhost' | 'namespacePrefix' | 'surveyIntervalSeconds'>;
   readonly clock: Clock;
 }
 
@@ -40,29 +43,36 @@ export interface SurveyResult {
  */
 export type SurveyQueues = (signal: AbortSignal) => Promise<SurveyResult>;
 
-/** The share of the time that surveys may take: the broker has other work. */
-const SURVEY_SHARE = 0.05;
-
-/** No survey starts sooner after the start of another one, in ms. */
-const MIN_PAUSE_MS = 1_000;
-
-/** Costs one read of all alerts and one listing, and after that something only for queues that are deep or have an alert. */
+/** Costs one read of all alerts and one or two listings, and after that something only for queues that are deep or have an alert. */
 export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
-  const { management, store, processQueues, growth, schedule, config, clock } = parts;
-  const { vhost, namespacePrefix, warnAtMessages, surveyIntervalSeconds } = config;
+  const { management, store, processQueues, growth, byteCounts, schedule, config, clock } = parts;
+  const { vhost, namespacePrefix, surveyIntervalSeconds } = config;
+
+  /** The listed queues that are deep or have an alert. */
+  const observeListed = (
+    managed: readonly ListedQueue[],
+    alerts: ReadonlyMap<string, QueueAlert>,
+    seenMs: number,
+  ): ObservedQueue[] =>
+    managed.flatMap(({ name, messages }) => {
+      const alert = alerts.get(name);
+      const bytes = byteCounts.sizeOf(name, messages);
+      if (alert === undefined && !reachesWarning(messages, bytes?.bytes, config)) return [];
+      return [{ queue: name, depth: { messages, bytes, isExact: true, seenMs }, alert }];
+    });
+
   return async (signal) => {
     // The alerts come first: a queue whose alert is removed during the listing must not be taken for one without an alert.
     const alerts = await readAlerts(store.queueAlerts, signal);
+    // The sizes come before the depths: those show whether a queue has become smaller since it was counted.
+    await byteCounts.refresh(alerts, signal);
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
     const listed = await management.listQueues(vhost, { signal });
     const listingMs = clock.monotonicMs() - startedMs;
     const managed = listed.filter(({ name }) => namespaceOfQueue(namespacePrefix, name) !== undefined);
     for (const [queue, afterMs] of growth.recordSurvey(depthsOf(managed), seenMs)) schedule.add(queue, afterMs);
-    const observed = [
-      ...observeListed(managed, alerts, warnAtMessages, seenMs),
-      ...observeMissing(listed, alerts, seenMs),
-    ];
+    const observed = [...observeListed(managed, alerts, seenMs), ...observeMissing(listed, alerts, seenMs)];
     await processQueues(withoutAlertFirst(observed), signal);
     return {
       seenMs,
@@ -72,14 +82,6 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
       nextAfterMs: surveyPauseMs(listingMs, surveyIntervalSeconds * 1000),
     };
   };
-}
-
-/**
- * From the start of one survey to the start of the next, in ms: so that listings take at most a twentieth of the time, and
- * at least every `maxPauseMs`.
- */
-export function surveyPauseMs(listingMs: number, maxPauseMs: number): number {
-  return Math.min(Math.max(listingMs / SURVEY_SHARE, MIN_PAUSE_MS), maxPauseMs);
 }
 
 /** All alerts, by queue. */
@@ -94,20 +96,6 @@ export async function readAlerts(
 
 function* depthsOf(queues: readonly ListedQueue[]): Iterable<readonly [string, number]> {
   for (const { name, messages } of queues) if (messages !== undefined) yield [name, messages];
-}
-
-/** The listed queues that are deep or have an alert. */
-function observeListed(
-  managed: readonly ListedQueue[],
-  alerts: ReadonlyMap<string, QueueAlert>,
-  warnAtMessages: number,
-  seenMs: number,
-): ObservedQueue[] {
-  return managed.flatMap(({ name, messages }) => {
-    const alert = alerts.get(name);
-    if (alert === undefined && (messages === undefined || messages < warnAtMessages)) return [];
-    return [{ queue: name, depth: { messages, isExact: true, seenMs }, alert }];
-  });
 }
 
 /** The queues that have an alert and do not exist: the alert is older than the listing. */

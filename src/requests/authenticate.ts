@@ -12,9 +12,8 @@ import {
   SIGNED_PORT,
   signedResource,
 } from '../contract/signature.ts';
-import type { NonceEntry } from '../store/namespace-record.ts';
-import type { NonceStore } from '../store/store.ts';
 import type { TaskclusterAuth } from './taskcluster-auth.ts';
+import type { NonceEntry, NonceStore } from '../store/nonce-records.ts';
 
 /** The parts of a request that its signature covers. */
 export interface SignedRequest {

@@ -26,7 +26,7 @@ export interface OutboxOptions extends RecoveringConnectionOptions {
   readonly log: Log;
 }
 
-/** Sends messages over a connection of its own, because one of them may close it. */
+/** Sends messages over a separate connection, because a message may close it. */
 export interface Outbox {
   /** Whether messages can be sent now. */
   readonly connected: boolean;

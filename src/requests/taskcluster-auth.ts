@@ -48,7 +48,7 @@ export interface TaskclusterAuthOptions {
   readonly rootUrl: string;
   /** For one authentication with all retries and the wait for a connection, in ms; 4 s when absent. */
   readonly timeoutMs?: number;
-  /** How many calls run at the same time, each on a connection of its own; 32 when absent. */
+  /** How many calls run at the same time, each on its own connection; 32 when absent. */
   readonly concurrency?: number;
   /** How many more calls may wait; a call beyond that fails immediately. 1000 when absent. */
   readonly maxWaiting?: number;
@@ -115,7 +115,7 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
       const deadline = startDeadline(timeoutMs, signal);
       try {
         const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
-        // The call counts until it is really over, even if its caller has given up.
+        // The call counts until it is really over, even if its caller no longer waits.
         const called = call(request, deadline).finally(release);
         return outcomeOf(await deadline.race(called));
       } catch (error) {

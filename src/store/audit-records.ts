@@ -1,4 +1,4 @@
-/** What was done. */
+/** The kinds of decisions that are recorded. */
 export type AuditAction =
   | 'configuration'
   | 'claim'
@@ -12,52 +12,52 @@ export type AuditAction =
   | 'notice'
   | 'adoption';
 
-/** On whose account: a Taskcluster client by a request, an agent by itself, or somebody at the command line. */
+/** Who decided: a Taskcluster client by a request, an agent by itself, or an operator at the command line. */
 export type AuditActor = 'client' | 'agent' | 'operator';
 
 /** One decision that had an effect: who did what, when, why, with which outcome. It holds no secret and no contact. */
 export interface AuditRecord {
-  /** Random: writing it again changes nothing. */
+  /** Random: writing the record again changes nothing. */
   readonly id: string;
   readonly atMs: number;
-  /** Which agent wrote it down. */
+  /** The agent that recorded it. */
   readonly instance: string;
   readonly actor: AuditActor;
   /** The clientId, the instance of the agent, or the operator's account on the machine. */
   readonly actorName: string;
-  /** The RabbitMQ user that sent the request, where the broker has checked it. */
+  /** The RabbitMQ user that sent the request, if the client set `user_id`, which RabbitMQ checks. */
   readonly userId: string | null;
   readonly action: AuditAction;
   readonly namespace: string | null;
-  /** What was acted on, if not the namespace as a whole: an account, a queue, a connection. */
+  /** The account, queue or connection that was acted on; null: the namespace as a whole. */
   readonly subject: string | null;
   readonly reason: string;
-  /** `done`, or what else became of it. */
+  /** `done`, or another outcome. */
   readonly outcome: string;
   /** The correlation id of the request that asked for it. */
   readonly requestId: string | null;
   readonly details: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/** Which records to give. */
+/** Which records to list. */
 export interface AuditQuery {
   readonly namespace?: string;
   /** Only those at or after this, in ms since the epoch. */
   readonly sinceMs?: number;
   /** Only those before this. */
   readonly untilMs?: number;
-  /** Only those that come before this one, for the next page of older ones. */
+  /** Only those before this one: the next page of older ones. */
   readonly before?: Pick<AuditRecord, 'atMs' | 'id'>;
-  /** At most so many: the newest. */
+  /** The most records to return: the newest. */
   readonly limit: number;
 }
 
 /** The audit. The same failures as `NamespaceStore`. */
 export interface AuditStore {
-  /** Adds the records whose id is not known yet. After a failure some of them may be there: add them again. */
+  /** Adds the records whose id is not there yet. After a failure some of them may be there: add them again. */
   append(records: readonly AuditRecord[]): Promise<void>;
-  /** The newest ones that fit, in the order of their time and, within a millisecond, of their id. */
+  /** The newest that match, in the order of their time and, within a millisecond, of their id. */
   list(query: AuditQuery): Promise<AuditRecord[]>;
-  /** Removes those from before this. Returns how many. */
+  /** Removes those before this. Returns how many. */
   prune(beforeMs: number): Promise<number>;
 }

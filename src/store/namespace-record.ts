@@ -1,8 +1,8 @@
 /**
  * - `provisioning`: recorded; its accounts may not work yet.
  * - `active`: its credentials work and are handed out.
- * - `expiring`: it is being deleted; nothing of it is handed out any more.
- * - `gone`: a tombstone. Readers see no namespace; writers see when the name may be used again.
+ * - `expiring`: it is being deleted; its credentials are no longer handed out.
+ * - `deleted`: a tombstone. Readers see no namespace; writers see when the name may be used again.
  */
 export const NAMESPACE_STATES = ['provisioning', 'active', 'expiring', 'deleted'] as const;
 
@@ -17,9 +17,9 @@ export async function countByState(
   return Object.fromEntries(counts) as Record<NamespaceState, number>;
 }
 
-/** What one of the two accounts of a namespace holds. */
+/** One of the two accounts of a namespace. */
 export interface Slot {
-  /** The generation whose password the account has; 0: the account was never made in this incarnation. */
+  /** The generation whose password the account has; 0: the account was never created in this incarnation. */
   readonly generation: number;
   /** The id of the agent secret from which that password is derived; empty for generation 0. */
   readonly secretId: string;
@@ -30,7 +30,7 @@ export interface Slot {
 /** A namespace as the store keeps it. Instants are ms since the epoch. It holds no secret. */
 export interface NamespaceRecord {
   readonly namespace: string;
-  /** Raised by one with every write; every write is a compare-and-set on it. The first write makes it 1. */
+  /** See `VersionedCollection`. */
   readonly revision: number;
   readonly state: NamespaceState;
   /** 16 random bytes in base64url, new for every incarnation: a name claimed again never gets an old password. */
@@ -44,43 +44,25 @@ export interface NamespaceRecord {
   readonly createdMs: number;
   readonly expiresMs: number;
   readonly nextRotationMs: number;
-  /** Who is told about overgrown queues; never given out. */
+  /** The mail address that gets notices about overgrown queues; never returned to clients. */
   readonly contact: string | null;
   /** The Taskcluster clientId of the latest claim. */
   readonly claimedBy: string;
-  /** Until then claims are refused; null when not revoked. */
+  /** Until when claims are refused; null when they are not. */
   readonly revokedUntilMs: number | null;
   /** When it was last revoked; null: not in this incarnation. */
   readonly revokedMs: number | null;
-  /**
-   * Which set of permissions the accounts were given; see `PERMISSIONS_VERSION`. 0: an account is missing that the next
-   * rotation makes.
-   */
+  /** The `PERMISSIONS_VERSION` that the accounts were given; 0: an account is missing, which the next rotation creates. */
   readonly permissionsVersion: number;
-  /** When its last deletion was done; null unless `gone`. */
+  /** When its deletion was completed; null unless `deleted`. */
   readonly deletedAtMs: number | null;
-  /** Why it ends; null unless `expiring` or `gone`. */
-  readonly endReason: EndReason | null;
-  /** The `expiresMs` whose approach was told of; 0: none in this incarnation. */
-  readonly expiryNotifiedForMs: number;
-  /** When both accounts are to be compared with this record once more, after a revocation; null: they need not be. */
+  /** Null unless `expiring` or `deleted`. */
+  readonly deletionReason: DeletionReason | null;
+  /** The `expiresMs` that the latest `namespace.expiring` event announced; 0: none in this incarnation. */
+  readonly expiryAnnouncedForMs: number;
+  /** When both accounts are compared with this record again, after a revocation; null: never. */
   readonly recheckAtMs: number | null;
 }
 
-/** `expired`: nobody claimed it again in time; `released`: its owner ended it. */
-export type EndReason = 'expired' | 'released';
-
-/** One use of a signature, kept until that signature can no longer be accepted. */
-export interface NonceEntry {
-  /** A hash of the Hawk id and the nonce. */
-  readonly key: string;
-  /** The reply address as the broker delivered it. */
-  readonly replyAddress: string;
-  readonly correlationId: string;
-  /** A hash of the method and the body. */
-  readonly digest: string;
-  readonly firstSeenMs: number;
-  readonly acceptableUntilMs: number;
-  /** What the request did, as JSON, for methods that must not act twice; null until it is known. */
-  readonly outcome: string | null;
-}
+/** `expired`: no client claimed it again in time; `released`: its owner released it. */
+export type DeletionReason = 'expired' | 'released';

@@ -1,26 +1,13 @@
 import { AgentError } from '../util/agent-errors.ts';
-import type { AuditStore } from './audit-records.ts';
-import type { QueueAlertStore } from './queue-alert-records.ts';
-import type { NamespaceStore } from './store.ts';
-
-/** A store that is only looked at. */
-export interface StoreReader {
-  readonly kind: 'mongodb' | 'lmdb';
-  /** Undefined while no agent has ever used it. */
-  readonly storeId: string | undefined;
-  readonly namespaces: Pick<NamespaceStore, 'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countByState'>;
-  readonly audit: Pick<AuditStore, 'list'>;
-  readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
-  close(): Promise<void>;
-}
+import type { StoreReader } from './store-reader.ts';
 
 /** How long one operation of MongoDB may take, in ms. */
 const TIMEOUT_MS = 5000;
 
 /**
- * Opens the store that `storeUrl` names for reading, beside the agents that use it, and makes nothing in it.
+ * Opens the store at `storeUrl` for reading, beside the agents that use it, and writes nothing.
  *
- * @throws AgentError `ConfigurationFault` for any other URL; `StoreUnavailable` when the store is not there or does not
+ * @throws AgentError `ConfigurationFault` for any other URL; `StoreUnavailable` when the store does not exist or does not
  *   answer
  */
 export async function openStoreToRead(storeUrl: string): Promise<StoreReader> {

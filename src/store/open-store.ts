@@ -2,7 +2,7 @@ import type { Clock, RandomBytes } from '../util/clock.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Store } from './store.ts';
 
-/** What a store needs from outside. */
+/** What a store uses. */
 export interface StoreDependencies {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
@@ -11,8 +11,8 @@ export interface StoreDependencies {
 }
 
 /**
- * Opens the store that `storeUrl` names: `lmdb:<folder>`, or `mongodb://…` or `mongodb+srv://…`. Only the adapter
- * that is used is loaded: MongoDB's driver alone would take a good part of the memory of an agent on LMDB.
+ * Opens the store at `storeUrl`: `lmdb:<folder>`, `mongodb://…` or `mongodb+srv://…`. Only that adapter is loaded: MongoDB's
+ * driver alone would take a good part of the memory of an agent on LMDB.
  *
  * @throws AgentError `ConfigurationFault` for any other URL, `StoreInUse` when another agent holds the folder,
  * `StoreUnavailable` when the store does not answer

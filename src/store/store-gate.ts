@@ -1,22 +1,22 @@
 import { AgentError } from '../util/agent-errors.ts';
 import { rejectAfter } from '../util/deadline.ts';
 
-/** The one way into a store: turns whatever fails, and every call after {@link close}, into `StoreUnavailable`. */
+/** Guards every call of a store: any failure, and every call after {@link close}, becomes `StoreUnavailable`. */
 export class StoreGate {
   readonly #explain: (error: unknown) => AgentError;
   readonly #limitMs: number | undefined;
   #closed = false;
 
   /**
-   * @param explain makes the `StoreUnavailable` of an adapter's own error, without any secret
-   * @param limitMs how long an action may take; no limit when absent
+   * @param explain makes the `StoreUnavailable` for an error of the adapter, without any secret
+   * @param limitMs the time limit of an action; none when absent
    */
   constructor(explain: (error: unknown) => AgentError, limitMs?: number) {
     this.#explain = explain;
     this.#limitMs = limitMs;
   }
 
-  /** Returns whether it was open until now. */
+  /** Returns whether it was open. */
   close(): boolean {
     const wasOpen = !this.#closed;
     this.#closed = true;
@@ -24,15 +24,15 @@ export class StoreGate {
   }
 
   /**
-   * For a step of an action after it has waited.
+   * For a further step of an action.
    *
-   * @throws AgentError `StoreUnavailable` when it was closed meanwhile
+   * @throws AgentError `StoreUnavailable` when the store was closed since the previous step
    */
   requireOpen(): void {
     if (this.#closed) throw closedError();
   }
 
-  /** Runs `action`. One that takes too long goes on by itself; what it does then is unknown to the caller. */
+  /** Runs `action`. One that exceeds the limit goes on by itself: it may have happened. */
   async run<Result>(action: () => Result | Promise<Result>): Promise<Result> {
     this.requireOpen();
     try {
@@ -46,5 +46,8 @@ export class StoreGate {
 }
 
 function closedError(): AgentError {
-  return new AgentError('StoreUnavailable', 'The store is closed, because the agent stops: start the agent again.');
+  return new AgentError(
+    'StoreUnavailable',
+    'The store is closed because the agent is stopping. Start the agent again.',
+  );
 }

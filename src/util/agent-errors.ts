@@ -63,9 +63,9 @@ export const AGENT_ERRORS = {
   },
 } as const satisfies Record<string, { wire: WireErrorCode; meaning: string; remedy: string }>;
 
-/** What shows where in the sources an error comes from that no code stands for; part of a sentence. */
-export const TO_SEE_WHERE =
-  'run it again with NODE_DEBUG=pulse-agent and NODE_OPTIONS=--enable-source-maps to see where';
+/** How an operator finds the source line of an unexpected error; part of a sentence. */
+export const HOW_TO_LOCATE =
+  'run it again with NODE_DEBUG=pulse-agent and NODE_OPTIONS=--enable-source-maps for a stack trace';
 
 /** A code of {@link AGENT_ERRORS}. */
 export type AgentErrorCode = keyof typeof AGENT_ERRORS;

@@ -1,38 +1,37 @@
 import type { Sleep } from './clock.ts';
 
-/** What {@link createBatcher} works with. */
-export interface BatcherOptions<T> {
-  /** Begins work that nobody waits for. */
-  readonly start: (work: (signal: AbortSignal) => Promise<void>) => void;
-  readonly together: (items: readonly T[], signal: AbortSignal) => Promise<void>;
+interface BatcherOptions<Item> {
+  readonly runInBackground: (task: (signal: AbortSignal) => Promise<void>) => void;
+  readonly processBatch: (items: readonly Item[], signal: AbortSignal) => Promise<void>;
   readonly sleep: Sleep;
-  /** How long the first one waits for others, in ms. */
-  readonly withinMs: number;
+  /** How long the first item of a batch waits for more, in ms. */
+  readonly windowMs: number;
 }
 
 /**
- * Makes a function that takes one thing at a time and has all those worked on together, each once, that come within a
- * moment. Those that come later do not wait for the ones under way.
+ * Batches the items that arrive within `windowMs`, each once, into one call of `processBatch`. Later items form the next batch
+ * and do not wait for this one.
  */
-export function createBatcher<T>({ start, together, sleep, withinMs }: BatcherOptions<T>): (item: T) => void {
-  let gathered = new Set<T>();
-  const take = (): readonly T[] => {
-    const items = [...gathered];
-    gathered = new Set();
+export function createBatcher<Item>(options: BatcherOptions<Item>): (item: Item) => void {
+  const { runInBackground, processBatch, sleep, windowMs } = options;
+  let batch = new Set<Item>();
+  const takeBatch = (): readonly Item[] => {
+    const items = [...batch];
+    batch = new Set();
     return items;
   };
   return (item) => {
-    const isFirst = gathered.size === 0;
-    gathered.add(item);
+    const isFirst = batch.size === 0;
+    batch.add(item);
     if (!isFirst) return;
-    start(async (signal) => {
+    runInBackground(async (signal) => {
       try {
-        await sleep(withinMs, signal);
+        await sleep(windowMs, signal);
       } catch (error) {
-        take();
+        takeBatch();
         throw error;
       }
-      await together(take(), signal);
+      await processBatch(takeBatch(), signal);
     });
   };
 }

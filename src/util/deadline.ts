@@ -27,34 +27,37 @@ export class TimeoutError extends Error {
  */
 export function startDeadline(timeoutMs: number, signal?: AbortSignal): Deadline {
   let controller: AbortController | undefined;
-  let ended: { reason: unknown } | undefined;
+  let passed: { reason: unknown } | undefined;
   let rejectRace: ((reason: unknown) => void) | undefined;
 
-  const end = (reason: unknown): void => {
-    ended ??= { reason };
+  const pass = (reason: unknown): void => {
+    passed ??= { reason };
     controller?.abort(reason);
     rejectRace?.(reason);
   };
-  const onAbort = (): void => end(signal?.reason);
-  const timer = setTimeout(() => end(new TimeoutError(timeoutMs)), timeoutMs);
+  const onAbort = (): void => pass(signal?.reason);
+  let timer: NodeJS.Timeout | undefined;
   if (signal?.aborted === true) onAbort();
-  else signal?.addEventListener('abort', onAbort, { once: true });
+  else {
+    timer = setTimeout(() => pass(new TimeoutError(timeoutMs)), timeoutMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  }
 
   return {
     get passed() {
-      return ended !== undefined;
+      return passed !== undefined;
     },
     get signal() {
       if (controller === undefined) {
         controller = new AbortController();
-        if (ended !== undefined) controller.abort(ended.reason);
+        if (passed !== undefined) controller.abort(passed.reason);
       }
       return controller.signal;
     },
     race(work) {
       return new Promise((resolve, reject) => {
         rejectRace = reject;
-        if (ended !== undefined) reject(ended.reason);
+        if (passed !== undefined) reject(passed.reason);
         work.then(resolve, reject);
       });
     },

@@ -34,8 +34,17 @@ export const LOG_CODES = {
     meaning: 'The store takes audit records again; `lost` counts those that are only in the log.',
   },
   background_task_failed: { level: 'warn', meaning: 'A background task failed; periodic jobs do its work.' },
-  backstop_changed: { level: 'info', meaning: 'The backstop policy was created, changed or removed.' },
-  backstop_not_applied: { level: 'error', meaning: 'The backstop policy could not be applied.' },
+  queue_bytes_not_listed: { level: 'warn', meaning: 'The sizes of queues could not be listed.' },
+  queue_bytes_unknown: {
+    level: 'warn',
+    meaning: 'RabbitMQ has no statistics with the sizes of queues, so thresholds in bytes have no effect.',
+  },
+  backstop_changed: { level: 'info', meaning: 'A policy of the backstop was created, changed or removed.' },
+  backstop_not_applied: { level: 'error', meaning: 'The backstop could not be applied.' },
+  broker_event_failed: {
+    level: 'warn',
+    meaning: 'Handling one broker event failed; the next reconciliation or survey finds what it was about.',
+  },
   broker_events_error: { level: 'warn', meaning: 'Consuming broker events failed; the agent tries again.' },
   broker_events_started: { level: 'info', meaning: 'Broker events are consumed.' },
   broker_events_unavailable: {
@@ -98,11 +107,11 @@ export const LOG_CODES = {
   },
   jobs_abandoned: {
     level: 'warn',
-    meaning: 'Jobs did not end within the stop deadline; `jobs` names them. Each can be run again.',
+    meaning: 'Jobs did not finish within the stop deadline; `jobs` names them. Each can be run again.',
   },
   namespace_deleted: {
     level: 'info',
-    meaning: 'A namespace ended: its accounts, queues and exchanges are deleted. `reason` says why.',
+    meaning: 'A namespace is deleted, with its accounts, queues and exchanges. `reason` says why.',
   },
   namespace_expiring: { level: 'info', meaning: 'A namespace expires soon, or its deletion begins.' },
   namespace_refused: {
@@ -128,13 +137,19 @@ export const LOG_CODES = {
   },
   notice_sent: { level: 'info', meaning: 'Taskcluster accepted a notice to the owner of a namespace.' },
   notice_withdrawn: { level: 'info', meaning: 'A notice became pointless before it was sent.' },
-  queue_deleted: { level: 'warn', meaning: 'A queue passed `deleteAtMessages` and was deleted; its owner was warned.' },
+  queue_deleted: {
+    level: 'warn',
+    meaning: 'A queue passed `deleteAtMessages` or `deleteAtBytes` and was deleted; its owner was warned.',
+  },
   queue_not_processed: {
     level: 'warn',
     meaning: 'Warning of, or deleting, a queue failed; the next survey or inspection does it.',
   },
   queue_recovered: { level: 'info', meaning: 'A queue is below the warning threshold again.' },
-  queue_warning: { level: 'warn', meaning: 'A queue passed `warnAtMessages`; its owner gets a notice.' },
+  queue_warning: {
+    level: 'warn',
+    meaning: 'A queue passed `warnAtMessages` or `warnAtBytes`; its owner gets a notice.',
+  },
   record_advanced: {
     level: 'warn',
     meaning: 'The store was restored from a backup: the accounts had a later generation than the record.',
@@ -157,7 +172,7 @@ export const LOG_CODES = {
   },
   reply_connection_lost: {
     level: 'warn',
-    meaning: 'The reply connection ended; `unconfirmed` replies are sent again.',
+    meaning: 'The reply connection was lost; `unconfirmed` replies are sent again.',
   },
   reply_unsendable: { level: 'error', meaning: 'A reply could not be encoded; its request goes to the dead letters.' },
   request_channel_closed: {
@@ -171,7 +186,7 @@ export const LOG_CODES = {
   },
   request_connection_lost: {
     level: 'warn',
-    meaning: 'The request connection ended; the broker redelivers what was in hand.',
+    meaning: 'The request connection was lost; the broker redelivers what was in hand.',
   },
   request_dead_lettered: { level: 'error', meaning: 'Serving a request failed without an answer.' },
   request_failed: {

@@ -1,20 +1,20 @@
 import { pino } from 'pino';
 import type { LogCode, LogLevel } from './log-codes.ts';
 
-/** The fields of one line; the code says which line it is. */
+/** The fields of one line. The code identifies the line. */
 type LogFields<Level extends LogLevel> = { readonly code: LogCode<Level> } & Readonly<Record<string, unknown>>;
 
-/** What every part of the agent logs with. A code of `LOG_CODES` fits only the method of its level. */
+/** The log of one agent. A code of `LOG_CODES` fits only the method of its level. */
 export type Log = { readonly [Level in LogLevel]: (fields: LogFields<Level>, message: string) => void } & {
   readonly level: string;
   child(fields: Readonly<Record<string, unknown>>, options?: { readonly level: string }): Log;
 };
 
 /**
- * The agent's log: one JSON object a line on standard output.
+ * Creates the log: one JSON object a line on standard output.
  *
- * Secrets are kept out where they arise (see `Secret` and the errors' wrappers). The redaction here is the second line,
- * for an object that should not have been logged.
+ * Secrets are kept out at their source: see `Secret`, and where errors of libraries are wrapped. The redaction here is the
+ * second line of defence, for an object that should not have been logged.
  */
 export function createLog(
   config: { readonly logLevel: string; readonly id: string },

@@ -3,7 +3,7 @@ import type { RE2JS } from 're2js';
 
 /** A regular expression over whole names. */
 export interface NamePattern {
-  /** As it was configured. */
+  /** The configured text. */
   readonly source: string;
   /** Whether it matches the whole name. */
   test(name: string): boolean;
@@ -13,7 +13,7 @@ type Engine = typeof RE2JS;
 
 let engine: Engine | undefined;
 
-/** Loaded where there are patterns: an idle agent without any is spared 3 MB. */
+/** Loaded on demand: an agent without patterns saves 3 MB. */
 function loadEngine(): Engine {
   engine ??= (createRequire(import.meta.url)('re2js') as { readonly RE2JS: Engine }).RE2JS;
   return engine;
@@ -28,10 +28,10 @@ export function matchesAny(patterns: readonly Pick<NamePattern, 'test'>[], name:
 }
 
 /**
- * Reads a pattern in the syntax of RE2: that of JavaScript without look-around and back-references. It takes time in
- * proportion to the name, whatever the pattern; JavaScript's own could be made to hang by whoever chooses the name.
+ * Parses a pattern in the syntax of RE2: that of JavaScript without lookaround and backreferences. Matching takes time in
+ * proportion to the length of the name; with JavaScript's own engine, a client could choose a name that blocks the agent.
  *
- * @throws Error when it is none
+ * @throws Error when `source` is not a pattern
  * @example
  * readNamePattern('queue/taskcluster-logs/.*').test('queue/taskcluster-logs/all'); // true
  */

@@ -21,7 +21,7 @@ export async function retry<T>(
   }
 }
 
-/** The pause after so many failures in a row, in ms: `firstMs`, doubled with each further failure, at most `maxMs`. */
+/** The pause after consecutive failures, in ms: `firstMs` after the first, doubled with each one, at most `maxMs`. */
 export function backoffMs(failures: number, { firstMs, maxMs }: { firstMs: number; maxMs: number }): number {
   return Math.min(firstMs * 2 ** (failures - 1), maxMs);
 }

@@ -17,7 +17,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The value itself. Call it only where the value leaves for the one place that needs it. */
+  /** The value itself. Call it only where the value is used. */
   reveal(): string {
     return this.#value;
   }

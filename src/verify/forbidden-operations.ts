@@ -70,8 +70,8 @@ export const FORBIDDEN_OPERATIONS: readonly ForbiddenOperation[] = [
     what: 'requests from the vhost of the tenants',
     where: 'tenants',
     attempt: async (channel, { id, ownQueue }) => {
-      const arguments_ = { 'x-dead-letter-exchange': contractNames(id).rpcExchange };
-      await channel.assertQueue(`${ownQueue}-dead-lettering`, { exclusive: true, arguments: arguments_ });
+      const deadLettering = { 'x-dead-letter-exchange': contractNames(id).rpcExchange };
+      await channel.assertQueue(`${ownQueue}-dead-lettering`, { exclusive: true, arguments: deadLettering });
     },
   },
   {

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import { signedResource, signRequest } from '../contract/signature.ts';
 import { createTaskclusterAuth } from '../requests/taskcluster-auth.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ClockReading, ScopesAnswer } from './taskcluster-steps.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../util/clock.ts';
 import { PulseAgentError } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
-import { AgentError, TO_SEE_WHERE } from '../util/agent-errors.ts';
+import { AgentError, HOW_TO_LOCATE } from '../util/agent-errors.ts';
 import { failed, type StepResult, skipped, type Step, type StepReport } from './step.ts';
 
 export interface RunStepsOptions {
@@ -60,6 +60,6 @@ function resultOf(error: unknown): StepResult {
   }
   return failed(
     error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
-    `Check the log of the agent, and ${TO_SEE_WHERE}.`,
+    `Check the log of the agent, and ${HOW_TO_LOCATE}.`,
   );
 }

@@ -4,7 +4,7 @@ import type { Keyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection, MongoSetup } from '../store/mongodb/inspect-mongodb.ts';
 import type { IndexFault } from '../store/mongodb/mongodb-indexes.ts';
 import { namespacePages } from '../store/paged-listing.ts';
-import type { StoreReader } from '../store/open-store-to-read.ts';
+import type { StoreReader } from '../store/store-reader.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
 export interface StoreStepsOptions {

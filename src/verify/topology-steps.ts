@@ -1,13 +1,26 @@
+import {
+  type BackstopSettings,
+  backstopPolicies,
+  backstopSettings,
+  differingBackstop,
+  streamPolicyName,
+} from '../broker/backstop.ts';
 import { requesterPermissions } from '../broker/request-vhost.ts';
 import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
-import type { BrokerUser, Management, UserLimits, VhostPermissions } from '../broker/management/management.ts';
+import type {
+  BrokerUser,
+  Management,
+  NamedPolicy,
+  UserLimits,
+  VhostPermissions,
+} from '../broker/management/management.ts';
 import { markedStore, markerNames } from '../broker/marker.ts';
 import { storesOfTags } from '../broker/store-tag.ts';
 import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
 import { contractNames, namespaceOfAccount } from '../contract/names.ts';
 import { matchesAny } from '../util/name-pattern.ts';
-import { failed, type StepResult, ok, skipped, type Step } from './step.ts';
+import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
 export interface TopologyStepsOptions {
   readonly config: Config;
@@ -31,6 +44,19 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
         ];
         if (differing.length === 0) return ok('all policies are as declared');
         return failed(`missing or changed: ${differing.join(', ')}`, START_AN_AGENT);
+      },
+    },
+    {
+      name: 'backstop',
+      about: 'limits of queues and streams',
+      needs: ['management-api'],
+      async run(signal) {
+        const settings = backstopSettings(config);
+        const [{ rabbitmqVersion }, present] = await Promise.all([
+          management.overview({ signal }),
+          management.listOperatorPolicies(vhost, { signal }),
+        ]);
+        return checkBackstop(settings, rabbitmqVersion, present);
       },
     },
     {
@@ -90,6 +116,34 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       },
     },
   ];
+}
+
+/** Checks the operator policies, and says what they limit. */
+export function checkBackstop(
+  settings: BackstopSettings,
+  rabbitmqVersion: string,
+  present: readonly NamedPolicy[],
+): StepResult {
+  const wanted = backstopPolicies(settings, rabbitmqVersion);
+  const differing = differingBackstop(present, wanted);
+  if (differing.length > 0) return failed(`missing or changed: ${differing.join(', ')}`, START_AN_AGENT);
+  const { maxMessages, maxBytes, streamMaxBytes } = settings;
+  const queues = [
+    ...(maxMessages === null ? [] : [`${maxMessages} messages`]),
+    ...(maxBytes === null ? [] : [`${maxBytes} bytes`]),
+  ];
+  const areStreamsLimited = wanted.get(streamPolicyName(settings.id)) !== undefined;
+  const said = [
+    queues.length === 0 ? 'queues are unlimited' : `a queue keeps at most ${queues.join(' and ')}`,
+    areStreamsLimited ? `a stream at most ${streamMaxBytes} bytes` : 'streams are unlimited',
+  ].join(', ');
+  if (areStreamsLimited && queues.length > 0) return ok(said);
+  return warning(
+    said,
+    streamMaxBytes !== null && !areStreamsLimited
+      ? 'Set queueBackstopMessages: without it RabbitMQ before 3.12 cannot limit streams alone.'
+      : 'One holder can fill the disk of the broker: set queueBackstopMessages, queueBackstopBytes and streamMaxBytes.',
+  );
 }
 
 /** The topology on the broker. */

@@ -25,7 +25,7 @@ describe('a broker that is killed between a rotation and its record, and during 
     broker = await startRabbitMQ({ folder: join(makeFolder('restart-in-lifecycle'), 'rabbitmq') });
     installation = await makeInstallation({
       broker,
-      settings: { rotationIntervalSeconds: ROTATION_MS / 1000, expiryNoticeSeconds: 1 },
+      settings: { rotationIntervalSeconds: ROTATION_MS / 1000, expiryAnnouncementSeconds: 1 },
     });
     await installation.start({
       wrapStore: (store) =>

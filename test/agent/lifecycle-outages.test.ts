@@ -50,7 +50,9 @@ describe('rotation and expiry through an outage of', function () {
       agent.emit('step');
       return fault === undefined ? call() : fault(step, call, args);
     };
-    const installation = await makeInstallation({ settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 1 } });
+    const installation = await makeInstallation({
+      settings: { rotationIntervalSeconds: 4, expiryAnnouncementSeconds: 1 },
+    });
     await installation.start({
       wrapStore: (store) => interceptStore(store, around),
       wrapManagement: (management) => interceptManagement(management, around),

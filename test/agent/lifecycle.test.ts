@@ -46,7 +46,7 @@ describe('the lifecycle of a namespace', function () {
 
   it('is deleted with everything that it owns when it expires', async () => {
     const installation = await makeInstallation({
-      settings: { rotationIntervalSeconds: 4, expiryNoticeSeconds: 3, defaultLifetimeSeconds: 5 },
+      settings: { rotationIntervalSeconds: 4, expiryAnnouncementSeconds: 3, defaultLifetimeSeconds: 5 },
     });
     await installation.start();
     const rpc = await installation.rpc(TEAM);

@@ -128,7 +128,7 @@ describe('notices to owners', () => {
   it('fail without a Taskcluster client: the agent logs it at its start and for each notice', async () => {
     const scene = await start({}, []);
     const { installation } = scene;
-    await installation.logged('risky_choice', { choice: 'no-notices', msg: /set TASKCLUSTER_CLIENT_ID/ });
+    await installation.logged('risky_choice', { choice: 'no-notices', msg: /Set TASKCLUSTER_CLIENT_ID/ });
     const { id, namespace, queue } = await scene.add();
     await installation.logged('notice_failed', { notice: id });
     await assertEvent(scene, { namespace, queue, notice: 'queue-warning', attempts: 1, error: 'NotConfigured' });

@@ -95,7 +95,7 @@ describe('the agent as a process', function () {
     await new Promise<void>((resolve, reject) => {
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         printed += text;
-        if (/^! Claims need not be sealed/m.test(printed)) resolve();
+        if (/^! Replies with credentials need not be sealed/m.test(printed)) resolve();
       });
       child.once('close', () => reject(new Error(printed)));
     });

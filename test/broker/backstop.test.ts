@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type BackstopSettings, ensureBackstop } from '../../src/broker/backstop.ts';
+import { type BackstopSettings, backstopPolicies, ensureBackstop } from '../../src/broker/backstop.ts';
 import { createManagement } from '../../src/broker/management/management.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { createVhost, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 const MAX_MESSAGES = 100;
 
@@ -19,12 +20,15 @@ async function site() {
     vhost,
     namespacePrefix: 'taskcluster-',
     maxMessages: MAX_MESSAGES,
+    maxBytes: null,
+    streamMaxBytes: null,
     exemptQueues: [],
     reservedNamespaces: [],
   };
   return {
     management,
     settings,
+    channel,
     /** The depth of a queue after three times the limit was published to it. */
     filled: async (queue: string, args: object = {}): Promise<number> => {
       await channel.assertQueue(queue, { durable: true, arguments: args });
@@ -79,5 +83,81 @@ describe('the backstop', function () {
     assert.equal(await ensureBackstop(management, { ...settings, maxMessages: 200 }), 'put');
     assert.equal(await ensureBackstop(management, { ...settings, maxMessages: null }), 'removed');
     assert.deepEqual(await management.listOperatorPolicies(settings.vhost), []);
+  });
+
+  it('caps queues by the bytes of their messages, too', async () => {
+    const { management, settings, channel } = await site();
+    await ensureBackstop(management, { ...settings, maxBytes: 1_000_000 });
+    for (const type of ['classic', 'quorum']) {
+      const queue = `queue/taskcluster-x/${type}`;
+      await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': type } });
+      for (let sent = 0; sent < 30; sent += 1) channel.sendToQueue(queue, Buffer.alloc(100_000));
+      await channel.waitForConfirms();
+      assert.equal((await channel.checkQueue(queue)).messageCount, 10, type);
+    }
+  });
+
+  it('bounds streams, whatever they were declared with, and only those of namespaces', async function () {
+    this.timeout(180_000);
+    const { management, settings, channel } = await site();
+    const fill = async (stream: string, args: object = {}): Promise<void> => {
+      const small = { 'x-queue-type': 'stream', 'x-stream-max-segment-size-bytes': 500_000 };
+      await channel.assertQueue(stream, { durable: true, arguments: { ...small, ...args } });
+      // In small steps: RabbitMQ writes what arrives together as one chunk, which it never divides.
+      for (let step = 0; step < 30; step += 1) {
+        for (let sent = 0; sent < 2; sent += 1) channel.sendToQueue(stream, Buffer.alloc(100_000));
+        await channel.waitForConfirms();
+      }
+    };
+    // RabbitMQ counts the messages of a stream seconds later, and one more than there are.
+    const isWhole = async (stream: string): Promise<boolean> => (await channel.checkQueue(stream)).messageCount >= 60;
+    // RabbitMQ drops whole segments, and keeps the one that is written.
+    const isBounded = async (stream: string): Promise<boolean> => {
+      const { messageCount } = await channel.checkQueue(stream);
+      return messageCount > 0 && messageCount <= 30;
+    };
+    const before = 'queue/taskcluster-x/before';
+    await fill(before);
+    await waitUntil(() => isWhole(before), 'a stream without a bound');
+    await ensureBackstop(management, { ...settings, streamMaxBytes: 1_000_000, exemptQueues: ['queue/[^/]+/exempt'] });
+    await waitUntil(() => isBounded(before), 'a bound for a stream that is there');
+    const generous = 'queue/taskcluster-x/generous';
+    await fill(generous, { 'x-max-length-bytes': 50_000_000 });
+    await waitUntil(() => isBounded(generous), 'a bound for a stream that was declared with more');
+    for (const other of ['queue/pulse-agent/v1/log', 'queue/taskcluster-x/exempt']) {
+      await fill(other);
+      await waitUntil(() => isWhole(other), other);
+    }
+    // The backstop of queues still holds for queues.
+    const queue = 'queue/taskcluster-x/classic';
+    await channel.assertQueue(queue);
+    for (let sent = 0; sent < 20; sent += 1) channel.sendToQueue(queue, Buffer.alloc(100_000));
+    await channel.waitForConfirms();
+    assert.equal((await channel.checkQueue(queue)).messageCount, 20);
+  });
+
+  it('needs a policy for streams alone, or a key that streams do not know in the one of queues', async () => {
+    const { settings } = await site();
+    const named = (version: string, given: Partial<BackstopSettings>) =>
+      [...backstopPolicies({ ...settings, streamMaxBytes: 500, ...given }, version)].map(([name, policy]) => [
+        name,
+        policy?.applyTo,
+        policy?.priority,
+      ]);
+    assert.deepEqual(named('3.10.8', {}), [
+      ['pulse-agent-v1-backstop', 'queues', 1000],
+      ['pulse-agent-v1-streams', 'queues', 999],
+    ]);
+    for (const version of ['3.12.0', '4.0.5']) {
+      assert.deepEqual(named(version, {})[1], ['pulse-agent-v1-streams', 'streams', 1001]);
+      assert.deepEqual(named(version, { maxMessages: null }), [
+        ['pulse-agent-v1-backstop', undefined, undefined],
+        ['pulse-agent-v1-streams', 'streams', 1001],
+      ]);
+    }
+    assert.deepEqual(named('3.11.28', { maxMessages: null, maxBytes: 900 }), [
+      ['pulse-agent-v1-backstop', 'queues', 1000],
+      ['pulse-agent-v1-streams', undefined, undefined],
+    ]);
   });
 });

@@ -51,6 +51,21 @@ describe('PulseAgentClient', () => {
     assert.deepEqual(await client.releaseNamespace(namespace), { namespace, state: 'expiring' });
   });
 
+  it('sends every field of a lease request with its claims', async () => {
+    const client = makeClient();
+    const expires = new Date(Date.now() + 10 * HOUR_MS);
+    const lease = await client.lease({
+      namespace: teamNamespace(),
+      contact: 'team@example.com',
+      expires: () => expires,
+    });
+    assert.deepEqual(lease.expires, expires);
+    await lease.stop();
+    const refused = client.lease({ namespace: teamNamespace(), contact: 'no address' });
+    await assert.rejects(refused, { code: 'InputError' });
+    await client.close();
+  });
+
   it('uses a given connection and leaves it open', async () => {
     const connection = await openConnection(installation().claimantUrl);
     const client = makeClient(TEAM, { connection });

@@ -118,7 +118,7 @@ describe('a lease in a running installation', function () {
         offMs = hours * 3_600_000;
         const { error } = await next(lease, 'failing');
         assert.ok(error instanceof ClockSkew);
-        assert.match(error.message, /Set the clock\.$/);
+        assert.match(error.message, / Set the clock\.$/);
         const renewed = goesOn(lease);
         offMs = 0;
         await renewed;

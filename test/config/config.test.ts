@@ -27,7 +27,7 @@ describe('loadConfig', () => {
       rotationIntervalSeconds: 3600,
       defaultLifetimeSeconds: 14400,
       maxLifetimeSeconds: 2678400,
-      expiryNoticeSeconds: 3600,
+      expiryAnnouncementSeconds: 3600,
       reconcileIntervalSeconds: 180,
       connectionMaxAgeSeconds: 259200,
       surveyIntervalSeconds: 60,
@@ -35,6 +35,10 @@ describe('loadConfig', () => {
       deleteAtMessages: 8000,
       exemptQueues: [],
       queueBackstopMessages: 80000,
+      warnAtBytes: 2 ** 30,
+      deleteAtBytes: 2 ** 31,
+      queueBackstopBytes: 10 * 2 ** 31,
+      streamMaxBytes: 10 * 2 ** 30,
       maxSkewSeconds: 300,
       handshakeTimeoutSeconds: 10,
       requireSealedReplies: false,
@@ -111,6 +115,10 @@ describe('loadConfig', () => {
     assert.equal(load('deleteAtMessages: 9000').queueBackstopMessages, 90_000);
     assert.equal(load('queueBackstopMessages: 16000').queueBackstopMessages, 16_000);
     assert.equal(load('queueBackstopMessages: null').queueBackstopMessages, null);
+    assert.equal(load('deleteAtBytes: 3000000000').queueBackstopBytes, 30_000_000_000);
+    assert.equal(load('queueBackstopBytes: 4294967296').queueBackstopBytes, 2 ** 32);
+    assert.equal(load('queueBackstopBytes: null').queueBackstopBytes, null);
+    assert.equal(load('warnAtBytes: null\ndeleteAtBytes: null').queueBackstopBytes, null);
   });
 
   it('matches in linear time: no pattern and name can block it', () => {

@@ -12,7 +12,7 @@ describe('a foreign client, in Python', function () {
     this.timeout(300_000);
     python = await preparePython(this);
   });
-  // Short, so that a released name can be claimed anew soon.
+  // Short, so that a released name can be claimed again soon.
   const installation = useInstallation({ settings: { rotationIntervalSeconds: 8 } });
 
   it('finds every sentence of the contract kept', async () => {

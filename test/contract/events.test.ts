@@ -42,7 +42,7 @@ function make<T extends EventType>(type: T, data: EventData<T>): ReturnType<type
 describe('agent events', () => {
   const types = Object.keys(EVENT_TYPES).filter(isEventType);
 
-  it('are the types of the contract', () => {
+  it('have the types of the contract', () => {
     assert.deepEqual(types, Object.keys(examples));
   });
 
@@ -67,14 +67,14 @@ describe('agent events', () => {
       assert.equal(z.toJSONSchema(eventSchema(type)).type, 'object');
     });
 
-    it(`${type} refuses a field that it does not have, such as a contact`, () => {
+    it(`${type} refuses an extra field, such as a contact`, () => {
       for (const extra of ['contact', 'password', 'connectionString']) {
         assert.throws(() => make(type, { ...examples[type], [extra]: 'x' }), z.ZodError);
       }
     });
   }
 
-  it('have routing keys that AMQP can carry, whatever an instance is called', () => {
+  it('have routing keys that fit into AMQP for every instance name', () => {
     assert.equal(eventRoutingKey('agent.started', 'a.b#*ä c'), 'agent.started.a-b----c');
     assert.ok(Buffer.byteLength(eventRoutingKey('agent.started', 'x'.repeat(1000))) <= 255);
   });

@@ -11,12 +11,12 @@ function accepts(address: unknown): boolean {
 }
 
 describe('instants', () => {
-  it('come back as Date.prototype.toISOString writes them', () => {
+  it('are formatted like Date.prototype.toISOString', () => {
     const ms = fc.integer({ min: Date.UTC(1970), max: Date.UTC(9999, 11, 31) });
     fc.assert(fc.property(ms, (instant) => parseInstant(formatInstant(instant)) === instant));
   });
 
-  it("are read from Python's isoformat, with and without microseconds", () => {
+  it("are parsed from Python's isoformat, with and without microseconds", () => {
     const seconds = fc.integer({ min: 0, max: 4_000_000_000 });
     const micros = fc.integer({ min: 1, max: 999_999 });
     fc.assert(
@@ -29,17 +29,17 @@ describe('instants', () => {
     );
   });
 
-  it('finer than a millisecond are rounded up, also over the second', () => {
+  it('round fractions of a millisecond up, also into the next second', () => {
     assert.equal(parseInstant('2026-11-24T12:00:00.999999Z'), Date.UTC(2026, 10, 24, 12, 0, 1));
     assert.equal(parseInstant('2026-11-24T12:00:00.1Z'), Date.UTC(2026, 10, 24, 12) + 100);
   });
 
-  it('end with the year 9999, the last one that can be written again', () => {
+  it('end with the year 9999, the last one with four digits', () => {
     assert.equal(parseInstant('9999-12-31T23:59:59.999Z'), 253_402_300_799_999);
     assert.equal(parseInstant('9999-12-31T23:59:59.9999Z'), undefined);
   });
 
-  it('exist: every day of the calendar does, and no other', () => {
+  it('are valid for every day of the calendar and for no other', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1000, max: 9999 }),
@@ -57,7 +57,7 @@ describe('instants', () => {
     );
   });
 
-  it('are never made of any other text', () => {
+  it('are never parsed from any other text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const ms = parseInstant(text);
@@ -70,7 +70,7 @@ describe('instants', () => {
 describe('contacts', () => {
   const label = 'a'.repeat(63);
 
-  it('are plain mail addresses', () => {
+  it('are plain email addresses', () => {
     for (const address of [
       'team@example.com',
       'first.last+pulse@sub.example.co.uk',
@@ -84,7 +84,7 @@ describe('contacts', () => {
     assert.ok(accepts(null));
   });
 
-  it('hold no display name, no second address, no control character and nothing that could be a header', () => {
+  it('have no display name, second address, control character, or text that could become a header', () => {
     for (const address of [
       '',
       'team',
@@ -125,7 +125,7 @@ describe('contacts', () => {
     }
   });
 
-  it('are printable ASCII without spaces, whatever is tried', () => {
+  it('are printable ASCII without spaces for every input', () => {
     const insert = fc.tuple(fc.nat({ max: 16 }), fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }));
     fc.assert(
       fc.property(insert, ([at, text]) => {
@@ -136,7 +136,7 @@ describe('contacts', () => {
     );
   });
 
-  it('that are hostile are refused quickly', () => {
+  it('are refused quickly if they are malicious', () => {
     const started = performance.now();
     for (const hostile of [`${'a.'.repeat(8000)}@`, `a@${'a-'.repeat(8000)}`, `a@${'a.'.repeat(8000)}`])
       assert.ok(!accepts(hostile));

@@ -47,7 +47,7 @@ describe('request bodies', () => {
     }
   });
 
-  it('may be deeply nested without harm', () => {
+  it('may be deeply nested without a crash', () => {
     const deep = `${'['.repeat(8000)}${']'.repeat(8000)}`;
     assert.throws(() => parse('ping', deep), inputError(/must be a JSON object/));
     assert.throws(
@@ -86,7 +86,7 @@ describe('request bodies', () => {
     assert.equal(({} as Record<string, unknown>)['alive'], undefined);
   });
 
-  it('have no field twice, however it is written', () => {
+  it('have no duplicate field, however it is escaped', () => {
     const twice = inputError(/^The body must not have the field "namespace" twice\.$/);
     assert.throws(() => parse('get-namespace', '{"namespace":"a","namespace":"b"}'), twice);
     assert.throws(() => parse('get-namespace', String.raw`{"namespace":"a","n\u0061mespace":"b"}`), twice);
@@ -94,11 +94,11 @@ describe('request bodies', () => {
       () => parse('claim-namespace', '{"namespace":"a","replyKey":{"x":"1","y":["x"],"x":"2"}}'),
       inputError(/the field "x" twice/),
     );
-    // The same name in two objects, or as a value, is no duplicate.
+    // The same name in two objects, or as a value, is not a duplicate.
     assert.deepEqual(parse('get-namespace', '{"namespace":"namespace"}'), { namespace: 'namespace' });
   });
 
-  it('must have a namespace where one is meant', () => {
+  it('need a namespace for methods about one', () => {
     for (const method of everyMethod.filter((name) => name !== 'ping' && name !== 'list-namespaces')) {
       assert.throws(
         () => parse(method, {}),
@@ -116,7 +116,7 @@ describe('request bodies', () => {
     }
   });
 
-  it('of a claim may hold expires, which becomes ms', () => {
+  it('of a claim may have expires, parsed to ms', () => {
     assert.deepEqual(parse('claim-namespace', { namespace, expires: '2026-11-24T12:00:00Z' }), {
       namespace,
       expiresMs: 1_795_521_600_000,
@@ -129,7 +129,7 @@ describe('request bodies', () => {
     }
   });
 
-  it('of a revocation may hold until, which becomes ms', () => {
+  it('of a revocation may have until, parsed to ms', () => {
     assert.deepEqual(parse('revoke-namespace', { namespace, until: '2026-11-24T12:00:00Z' }), {
       namespace,
       untilMs: 1_795_521_600_000,
@@ -140,7 +140,7 @@ describe('request bodies', () => {
     );
   });
 
-  it('tell an omitted contact from null', () => {
+  it('distinguish an omitted contact from null', () => {
     assert.ok(!('contact' in parse('claim-namespace', { namespace })));
     assert.equal(parse('claim-namespace', { namespace, contact: null }).contact, null);
   });
@@ -166,7 +166,7 @@ describe('request bodies', () => {
     }
   });
 
-  it('never make the parser throw anything but InputError', () => {
+  it('make the parser throw nothing except InputError', () => {
     const anything = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.string({ unit: 'binary' }).map((text) => Buffer.from(text)),
@@ -193,7 +193,7 @@ describe('request bodies', () => {
 });
 
 describe('the table of methods', () => {
-  it('says who needs which scope', () => {
+  it('has the scope of each method', () => {
     const needs = everyMethod.map((name) => [name, METHODS[name].signed, METHODS[name].scope?.('x') ?? null]);
     assert.deepEqual(needs, [
       ['ping', false, null],
@@ -205,7 +205,7 @@ describe('the table of methods', () => {
     ]);
   });
 
-  it('knows its own names only', () => {
+  it('has no inherited names', () => {
     assert.ok(isMethodName('ping'));
     for (const name of ['toString', '__proto__', 'Ping', '', 'claim']) assert.ok(!isMethodName(name));
   });
@@ -214,12 +214,12 @@ describe('the table of methods', () => {
 describe('results', () => {
   const view = { namespace, created: '2026-11-24T12:00:00.000Z', expires: '2026-11-24T16:00:00.000Z', state: 'active' };
 
-  it('are read as the contract says, without fields of later versions', () => {
+  it('are parsed without the fields of later versions', () => {
     const result = parseResult('get-namespace', Buffer.from(JSON.stringify({ ...view, colour: 'red' })));
     assert.deepEqual(result, view);
   });
 
-  it('that break the contract are the fault of the agent', () => {
+  it('are an InternalServerError if they do not follow the contract', () => {
     const broken = { ...view, expires: 'never' };
     for (const text of ['{', '{}', JSON.stringify(broken), '[]', JSON.stringify({ ...view, state: 'deleted' })]) {
       assert.throws(

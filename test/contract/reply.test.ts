@@ -4,7 +4,7 @@ import { isWireErrorCode, WIRE_ERRORS, WireError } from '../../src/contract/wire
 import { errorBody, errorReply, readReply, resultReply, sealedReply } from '../../src/contract/reply.ts';
 
 describe('replies', () => {
-  it('carry the correlation id, the type and the content type', () => {
+  it('have the correlation id, the type and the content type', () => {
     assert.deepEqual(resultReply('c', '{"a":1}'), {
       properties: { correlationId: 'c', type: 'result', contentType: 'application/json' },
       content: Buffer.from('{"a":1}'),
@@ -24,7 +24,7 @@ describe('replies', () => {
     });
   });
 
-  it('are read as they were made', () => {
+  it('are read back unchanged', () => {
     const plain = resultReply('c', '{}');
     assert.deepEqual(readReply(plain.properties, plain.content), { kind: 'result', json: Buffer.from('{}') });
     const sealed = sealedReply('c', 'a..b.c.d');
@@ -32,7 +32,7 @@ describe('replies', () => {
   });
 
   for (const code of Object.keys(WIRE_ERRORS).filter(isWireErrorCode)) {
-    it(`bring ${code} over, with what it says about trying again`, () => {
+    it(`transfer ${code} with its retryable`, () => {
       for (const retryable of [true, false]) {
         const sent = new WireError(code, 'A sentence.', { retryable, details: { required: 's' } });
         const { properties, content } = errorReply('c', sent);
@@ -45,7 +45,7 @@ describe('replies', () => {
     });
   }
 
-  it('with a code of a later version are an InternalServerError that keeps it', () => {
+  it('with an unknown code are an InternalServerError with that code in details', () => {
     const body = { code: 'TooManyNamespaces', message: 'Later.', retryable: false, colour: 'red' };
     const read = readReply({ type: 'error', contentType: 'application/json' }, Buffer.from(JSON.stringify(body)));
     assert.ok(read.kind === 'error');
@@ -57,7 +57,7 @@ describe('replies', () => {
     });
   });
 
-  it('of another form are an InternalServerError, and nothing else is ever thrown', () => {
+  it('of any other form throw an InternalServerError and nothing else', () => {
     const anything = fc.constantFrom('result', 'error', 'application/json', 'application/jose', undefined, 7, 'x');
     fc.assert(
       fc.property(

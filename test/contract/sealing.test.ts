@@ -16,7 +16,7 @@ function parse(value: unknown): unknown {
 }
 
 describe('sealed results', () => {
-  it('open with the private key, whatever they say', async () => {
+  it('open with the private key, for every plaintext', async () => {
     const { publicKey, privateKey } = await generateReplyKey();
     await fc.assert(
       fc.asyncProperty(fc.json(), async (json) => {
@@ -27,7 +27,7 @@ describe('sealed results', () => {
     );
   });
 
-  it('are ECDH-ES with A256GCM and a fresh ephemeral key, and say nothing else', async () => {
+  it('use ECDH-ES with A256GCM and a new ephemeral key, with no other header', async () => {
     const { publicKey } = await generateReplyKey();
     const headers = (await Promise.all([seal('{}', publicKey), seal('{}', publicKey)])).map((jwe) => {
       assert.match(jwe, /^[\w-]+\.\.[\w-]{16}\.[\w-]+\.[\w-]{22}$/);
@@ -39,7 +39,7 @@ describe('sealed results', () => {
     assert.notEqual(headers[0].epk.x, headers[1].epk.x);
   });
 
-  it('do not open with another key, or changed, or as garbage', async () => {
+  it('do not open with another key, modified, or as garbage', async () => {
     const [mine, other] = await Promise.all([generateReplyKey(), generateReplyKey()]);
     const jwe = await seal('{"connectionString":"amqp://x"}', mine.publicKey);
     await assert.rejects(open(jwe, other.privateKey), refused);
@@ -54,7 +54,7 @@ describe('sealed results', () => {
     }
   });
 
-  it('do not open when sealed with another algorithm, though the key would fit', async () => {
+  it('do not open when sealed with another algorithm for the same key', async () => {
     const { publicKey, privateKey } = await generateReplyKey();
     const key = await importJWK({ ...publicKey }, 'ECDH-ES');
     for (const header of [
@@ -71,7 +71,7 @@ describe('sealed results', () => {
     }
   });
 
-  it('are for a key of one request: it is never made twice, and its private half cannot be exported', async () => {
+  it('use a new key for each request, whose private part cannot be exported', async () => {
     const [first, second] = await Promise.all([generateReplyKey(), generateReplyKey()]);
     assert.notEqual(first.publicKey.x, second.publicKey.x);
     assert.equal(first.privateKey.extractable, false);
@@ -80,7 +80,7 @@ describe('sealed results', () => {
     assert.deepEqual(parseRequestBody('claim-namespace', Buffer.from(JSON.stringify(body))), body);
   });
 
-  it('are not made for a point of small order', async () => {
+  it('are refused for a point of small order', async () => {
     await assert.rejects(seal('{}', { kty: 'OKP', crv: 'X25519', x: 'A'.repeat(43) }), { code: 'InputError' });
   });
 });
@@ -88,7 +88,7 @@ describe('sealed results', () => {
 describe('replyKey', () => {
   const { replyKey } = vectors.sealed;
 
-  it('may hold what libraries add to a public key; it goes no further', () => {
+  it('may have members that libraries add, which are dropped', () => {
     const extended = { ...replyKey, kid: 'k', use: 'enc', alg: 'ECDH-ES', key_ops: [], ext: true };
     assert.deepEqual(parse(extended), replyKey);
   });
@@ -113,7 +113,7 @@ describe('replyKey', () => {
     for (const [value, message] of cases) assert.throws(() => parse(value), { code: 'InputError', message });
   });
 
-  it('never throws, whatever x is', () => {
+  it('never throws, for every x', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 64 }), (x) => !isUsablePoint(x)));
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 32, maxLength: 32, min: 1 }), (x) =>

@@ -23,7 +23,7 @@ const input: SigningInput = {
   credentials: { clientId: 'project/x', accessToken: key },
 };
 
-/** Asks hawk's server, as Taskcluster does. */
+/** Verifies with hawk's server code, as Taskcluster does. */
 async function authenticate(
   authorization: string,
   resource: string,
@@ -32,7 +32,7 @@ async function authenticate(
 ): Promise<{ artifacts: { hash?: string | undefined; ext?: string | undefined } }> {
   const request = { method: 'POST', url: resource, host, port: 443, authorization };
   const credentials = { id: 'x', key, algorithm: 'sha256' as const, user: '' };
-  // @ts-expect-error hawk takes such a request, its types do not say so
+  // @ts-expect-error hawk accepts such a request, but its types do not
   return await hawk.server.authenticate(request, async () => credentials, { localtimeOffsetMsec: offsetMs });
 }
 
@@ -59,7 +59,7 @@ describe('signRequest', () => {
     assert.equal(artifacts.hash, payloadHash(input.body));
   });
 
-  it('does so for every reply address, correlation id and body', async () => {
+  it('makes one for every reply address, correlation id and body', async () => {
     await fc.assert(
       fc.asyncProperty(text, text, fc.uint8Array(), async (replyTo, correlationId, body) => {
         const { authorization } = signRequest({ ...input, replyTo, correlationId, body });
@@ -82,7 +82,7 @@ describe('signRequest', () => {
     }
   });
 
-  it('takes the time and the nonce that it is given, and fresh ones otherwise', () => {
+  it('uses the given time and nonce, and new ones otherwise', () => {
     const fixed = readAuthorization(
       signRequest({ ...input, timestampSeconds: 1_795_521_600, nonce: 'n' }).authorization,
     );
@@ -94,7 +94,7 @@ describe('signRequest', () => {
     assert.equal(Buffer.from(fresh[0]?.nonce ?? '', 'base64url').length, 16);
   });
 
-  it('puts a certificate into ext as an object, also when it is given as text', () => {
+  it('puts a certificate into ext as an object, also if it is text', () => {
     const certificate = { version: 1, seed: 's' };
     for (const given of [certificate, JSON.stringify(certificate)]) {
       const credentials = { ...input.credentials, certificate: given, authorizedScopes: ['a'] };
@@ -105,14 +105,14 @@ describe('signRequest', () => {
     assert.equal(readAuthorization(signRequest(input).authorization).ext, undefined);
   });
 
-  it('keeps empty authorizedScopes: they take all scopes away', () => {
+  it('keeps empty authorizedScopes, which remove all scopes', () => {
     const { ext = '' } = readAuthorization(
       signRequest({ ...input, credentials: { ...input.credentials, authorizedScopes: [] } }).authorization,
     );
     assert.deepEqual(JSON.parse(Buffer.from(ext, 'base64').toString()), { authorizedScopes: [] });
   });
 
-  it('refuses what no agent would accept, and tells no secret', () => {
+  it('refuses credentials that no agent would accept, without secrets in the error', () => {
     const scopes = Array.from({ length: 200 }, (_, n) => `pulse:namespace:${n}`);
     assert.throws(
       () => sign({ authorizedScopes: scopes }),
@@ -130,7 +130,7 @@ describe('signRequest', () => {
 });
 
 describe('payloadHash', () => {
-  it('is the one of hawk, over text', () => {
+  it('equals the one of hawk for text', () => {
     fc.assert(
       fc.property(text, (body) => {
         assert.equal(
@@ -141,13 +141,13 @@ describe('payloadHash', () => {
     );
   });
 
-  it('is over the bytes: two bodies that are no UTF-8 differ', () => {
+  it('hashes bytes: two bodies that are not UTF-8 differ', () => {
     assert.notEqual(payloadHash(Buffer.from([0xff])), payloadHash(Buffer.from([0xfe])));
   });
 });
 
 describe('hashesEqual', () => {
-  it('is equality that never throws, of whatever lengths', () => {
+  it('is equality that never throws, for all lengths', () => {
     fc.assert(fc.property(text, text, (a, b) => hashesEqual(a, b) === (a === b) && hashesEqual(a, a)));
     assert.ok(!hashesEqual(undefined, undefined));
     assert.ok(!hashesEqual('a', undefined));
@@ -156,7 +156,7 @@ describe('hashesEqual', () => {
 });
 
 describe('nonceKey', () => {
-  it('runs no two pairs into one', () => {
+  it('differs for different pairs', () => {
     assert.notEqual(nonceKey('ab', 'c'), nonceKey('a', 'bc'));
     assert.notEqual(nonceKey('a","b', 'c'), nonceKey('a', 'b","c'));
     assert.match(nonceKey('a', 'b'), /^[A-Za-z0-9_-]{43}$/);
@@ -167,7 +167,7 @@ describe('nonceKey', () => {
 });
 
 describe('signedResource', () => {
-  it('can be taken apart again: no two requests share a resource', () => {
+  it('can be decoded: no two requests share a resource', () => {
     fc.assert(
       fc.property(text, text, (replyTo, correlationId) => {
         const resource = signedResource('ping', replyTo, correlationId);
@@ -188,7 +188,7 @@ describe('readAuthorization', () => {
       .map(([name, value]) => `${name}="${value}"`)
       .join(', ')}`;
 
-  it('takes attributes in any order, with or without spaces after commas', () => {
+  it('accepts attributes in any order, with or without spaces after commas', () => {
     const attributes = good.slice('Hawk '.length).split(', ');
     const read = readAuthorization(good);
     fc.assert(
@@ -199,7 +199,7 @@ describe('readAuthorization', () => {
     assert.deepEqual(readAuthorization(`hawk ${attributes.join(' , ')}`), read);
   });
 
-  it('refuses what is absent or no text', () => {
+  it('refuses a header that is missing or not text', () => {
     for (const header of [undefined, null, '']) assert.throws(() => readAuthorization(header), refusal(/is missing/));
     for (const header of [7, {}, [good], Buffer.from(good), true])
       assert.throws(() => readAuthorization(header), refusal(/must be text/));
@@ -210,7 +210,7 @@ describe('readAuthorization', () => {
       assert.throws(() => readAuthorization(header), refusal(/scheme Hawk/));
   });
 
-  it('refuses an attribute twice, or one that is not signed for', () => {
+  it('refuses a duplicate or unknown attribute', () => {
     assert.throws(() => readAuthorization(`${good}, ts="1795521600"`), refusal(/the attribute ts twice/));
     for (const name of ['app', 'dlg', 'tsm', 'x', 'constructor']) {
       assert.throws(() => readAuthorization(made({ [name]: 'a' })), refusal(/not one of/));
@@ -258,7 +258,7 @@ describe('readAuthorization', () => {
     }
   });
 
-  it('requires an id and a nonce, bounded', () => {
+  it('requires an id and a nonce of limited length', () => {
     assert.equal(readAuthorization(made({ id: 'x'.repeat(256), nonce: 'x'.repeat(128) })).id.length, 256);
     assert.throws(() => readAuthorization(made({ id: 'x'.repeat(257) })), refusal(/an id of 1 to 256/));
     assert.throws(() => readAuthorization(made({ nonce: 'x'.repeat(129) })), refusal(/a nonce of 1 to 128/));
@@ -272,7 +272,7 @@ describe('readAuthorization', () => {
     assert.throws(() => readAuthorization(made({ ext: 'x'.repeat(room + 1) })), refusal(/at most 4096 characters/));
   });
 
-  it('refuses control characters, quotes, backslashes and loose ends', () => {
+  it('refuses control characters, quotes, backslashes and trailing text', () => {
     for (const header of [
       `${good},`,
       `${good} `,
@@ -290,7 +290,7 @@ describe('readAuthorization', () => {
     }
   });
 
-  it('reads what it accepts exactly as hawk does, and throws nothing but AuthenticationFailed', () => {
+  it('reads every header that it accepts like hawk does, and throws nothing except AuthenticationFailed', () => {
     const piece = fc.constantFrom(
       '"',
       '\\',

@@ -29,7 +29,7 @@ describe('the published vectors', () => {
     });
   }
 
-  it('encode as the resource that is signed', () => {
+  it('match the encoding of the signed resource', () => {
     for (const { text, encoded } of vectors.encodings) {
       assert.equal(signedResource('ping', text, text), `/v1/ping?replyTo=${encoded}&correlationId=${encoded}`);
     }
@@ -54,7 +54,7 @@ describe('the published vectors', () => {
     });
   }
 
-  it('read instants', () => {
+  it('match the parsed instants', () => {
     for (const { text, ms } of vectors.instants) assert.equal(parseInstant(text), ms, text);
     for (const text of vectors.refusedInstants) assert.equal(parseInstant(text), undefined, text);
   });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { MethodName } from '../../src/contract/methods.ts';
 import type { ReplyKey } from '../../src/contract/reply-key.ts';
 
-/** One signed request of the published vectors. */
+/** A signed request of the published vectors. */
 export interface RequestVector {
   name: string;
   method: MethodName;
@@ -29,7 +29,7 @@ interface Vectors {
   refusedInstants: string[];
 }
 
-/** The vectors that are published for the authors of clients. */
+/** The published test vectors for authors of clients. */
 export const vectors: Vectors = JSON.parse(
   readFileSync(new URL('../../docs/protocol-vectors.json', import.meta.url), 'utf8'),
 );

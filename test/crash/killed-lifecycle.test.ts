@@ -201,7 +201,7 @@ describe('an agent that is killed during', () => {
 async function openLane(scenario: Scenario) {
   const { rotationIntervalSeconds } = scenario;
   const installation = await makeInstallation({
-    settings: { rotationIntervalSeconds, expiryNoticeSeconds: 1, defaultLifetimeSeconds: 3600 },
+    settings: { rotationIntervalSeconds, expiryAnnouncementSeconds: 1, defaultLifetimeSeconds: 3600 },
   });
   const { environment } = installation;
   let agent: AgentProcess = await startAgentProcess(environment);

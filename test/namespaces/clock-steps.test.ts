@@ -95,7 +95,7 @@ describe('a step of the system clock', function () {
     const { agent, namespace, store, step } = site;
     const other = site.addAgent();
     const record = store.peek(namespace) ?? assert.fail();
-    store.put({ ...record, state: 'expiring', endReason: 'expired', recheckAtMs: null });
+    store.put({ ...record, state: 'expiring', deletionReason: 'expired', recheckAtMs: null });
     step(-HOUR);
     await agent.delete([namespace], never);
     assert.equal(store.peek(namespace)?.state, 'deleted');

@@ -38,6 +38,24 @@ describe('the mail to an owner', () => {
     assert.ok(recovered.content.includes('held 12 messages'), recovered.content);
   });
 
+  it('states sizes where they are known, and thresholds in bytes where there are some', () => {
+    const sizes = { bytes: 1.55 * 2 ** 30, warnAtBytes: 2 ** 30, deleteAtBytes: 2 ** 31 };
+    const of = (kind: NoticeKind, given = sizes as object) =>
+      mailOf(noticeOf(NOW_MS, { kind, ...given }), CONFIG).content;
+    const warning = of('queue-warning');
+    for (const text of [
+      'held **4,321 messages** of 1.5 GiB altogether at',
+      'warned at 4,000 messages or 1 GiB.',
+      'If it reaches 8,000 messages or 2 GiB, it is',
+      'when it holds fewer than 2,000 messages and less than 512 MiB or when',
+    ]) {
+      assert.ok(warning.includes(text), `${text}\nis missing in\n${warning}`);
+    }
+    assert.match(of('queue-deletion'), /\*\* of 1\.5 GiB altogether at .*deleted at 8,000 messages or 2 GiB, so/);
+    assert.match(of('queue-recovered'), /That is fewer than 2,000 and less than 512 MiB, so/);
+    assert.match(of('queue-warning', { ...sizes, bytes: null }), /\*\*4,321 messages\*\* at/);
+  });
+
   it('is the same for every attempt, and differs for every notice', () => {
     const first = noticeOf(NOW_MS);
     const later = { ...first, revision: 9, attempts: 4, lastError: 'TimedOut', nextAttemptMs: NOW_MS * 2 };

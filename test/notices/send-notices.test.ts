@@ -289,7 +289,7 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
   });
 
   it('sends the notice of a deletion after the namespace was deleted, and no other', async () => {
-    const ended = { state: 'deleted', deletedAtMs: clock.nowMs(), endReason: 'released' } as const;
+    const ended = { state: 'deleted', deletedAtMs: clock.nowMs(), deletionReason: 'released' } as const;
     const deletion = await add({ kind: 'queue-deletion' }, ended);
     const warning = await add({ kind: 'queue-warning' }, ended);
     const stranger = await add({}, { incarnation: 'another', contact: 'stranger@example.org' });

@@ -4,19 +4,19 @@ import { createManualClock } from '../support/manual-clock.ts';
 
 const ALL = Object.keys(PARTS) as PartName[];
 const UP: HealthCheck = { state: 'up' };
-const DOWN: HealthCheck = { state: 'down', reason: 'it is gone' };
+const DOWN: HealthCheck = { state: 'down', reason: 'it is down' };
 
 describe('the health of an agent', () => {
-  /** A health whose parts are all up, and a way to change what one shows. */
+  /** A health whose parts are all up, and a function that changes the state of one. */
   const make = () => {
     const clock = createManualClock();
     const health = createHealth(clock);
-    const looks = new Map<PartName, HealthCheck>(ALL.map((part) => [part, UP]));
-    for (const part of ALL) health.watch(part, () => looks.get(part) ?? DOWN);
-    return { clock, health, looks };
+    const checks = new Map<PartName, HealthCheck>(ALL.map((part) => [part, UP]));
+    for (const part of ALL) health.watch(part, () => checks.get(part) ?? DOWN);
+    return { clock, health, checks };
   };
 
-  it('is not ready at first, and names every part that was not come to', () => {
+  it('is not ready at first, and names every part that has not started', () => {
     const health = createHealth(createManualClock());
     health.watch('store', () => UP);
     const { ready, parts } = health.report();
@@ -28,9 +28,9 @@ describe('the health of an agent', () => {
     assert.match(String(parts.jobs.reason), /has not started it yet/);
   });
 
-  it('is ready when all parts are up, and then tells no reason', () => {
-    const { health, looks } = make();
-    looks.set('store', { state: 'up', reason: 'of no interest' });
+  it('is ready without a reason when all parts are up', () => {
+    const { health, checks } = make();
+    checks.set('store', { state: 'up', reason: 'of no interest' });
     const { ready, degraded, parts } = health.report();
     assert.deepEqual([ready, degraded], [true, false]);
     assert.equal('reason' in parts.store, false);
@@ -38,26 +38,26 @@ describe('the health of an agent', () => {
 
   for (const part of ALL) {
     it(`without the part ${part} is ${PARTS[part].required ? 'not ready' : 'degraded'}`, () => {
-      const { health, looks } = make();
-      looks.set(part, DOWN);
+      const { health, checks } = make();
+      checks.set(part, DOWN);
       const { ready, degraded, parts } = health.report();
       assert.deepEqual([ready, degraded], PARTS[part].required ? [false, false] : [true, true]);
-      assert.deepEqual([parts[part].state, parts[part].reason], ['down', 'it is gone']);
+      assert.deepEqual([parts[part].state, parts[part].reason], ['down', 'it is down']);
     });
   }
 
-  it('tells since when a part is in its state, not since when somebody asks', () => {
-    const { clock, health, looks } = make();
+  it('reports since when a part is in its state', () => {
+    const { clock, health, checks } = make();
     clock.advance(1000);
     const { since } = health.report().parts.store;
     clock.advance(5000);
     assert.equal(health.report().parts.store.since, since);
-    looks.set('store', DOWN);
+    checks.set('store', DOWN);
     clock.advance(1000);
     const fell = health.report().parts.store.since;
     assert.equal(Date.parse(fell) - Date.parse(since), 6000);
     clock.advance(1000);
-    looks.set('store', { state: 'down', reason: 'for another reason' });
+    checks.set('store', { state: 'down', reason: 'for another reason' });
     assert.equal(health.report().parts.store.since, fell);
   });
 
@@ -68,13 +68,13 @@ describe('the health of an agent', () => {
     assert.deepEqual([ready, stopping], [false, true]);
   });
 
-  it('a connection that was never there is starting; one that was is down', () => {
+  it('a connection that never opened is starting; one that was lost is down', () => {
     let there = false;
-    const look = checkConnection(() => there, 'deleted');
-    assert.equal(look().state, 'starting');
+    const check = checkConnection(() => there, 'deleted');
+    assert.equal(check().state, 'starting');
     there = true;
-    assert.equal(look().state, 'up');
+    assert.equal(check().state, 'up');
     there = false;
-    assert.deepEqual(look(), { state: 'down', reason: 'deleted' });
+    assert.deepEqual(check(), { state: 'down', reason: 'deleted' });
   });
 });

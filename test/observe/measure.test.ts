@@ -3,7 +3,7 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { measure, measureRecurringJob, measureTriggeredJob } from '../../src/observe/measure.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-/** A part with fields that nobody else may touch, as the adapters have. */
+/** A part with private fields, like the adapters. */
 class Part {
   readonly #clock: { advance(ms: number): void };
   readonly kind = 'part';
@@ -37,7 +37,7 @@ describe('a measured part', () => {
     return { clock, calls, part, onCall, measured: measure(part, { clock, prefix: 'part', onCall }) };
   };
 
-  it('answers as before, and tells each call with its duration', async () => {
+  it('answers as before, and reports each call with its duration', async () => {
     const { calls, measured, part } = make();
     assert.equal(await measured.double(4), 8);
     assert.equal(measured.kind, 'part');
@@ -46,7 +46,7 @@ describe('a measured part', () => {
     assert.deepEqual(calls, [['part.double', 'ok', 20]]);
   });
 
-  it('throws the same error, and tells its code or that there is none', async () => {
+  it('throws the same error, and reports its code, if any', async () => {
     const { calls, measured } = make();
     const timeout = AbortSignal.timeout(0);
     await new Promise((resolve) => timeout.addEventListener('abort', resolve));
@@ -63,13 +63,13 @@ describe('a measured part', () => {
     );
   });
 
-  it('tells an outcome that the answer holds', async () => {
+  it('reports the outcome in the answer', async () => {
     const { clock, calls, part, onCall } = make();
     await measure(part, { clock, onCall, outcomeOf: (result) => `got ${String(result)}` }).double(1);
     assert.deepEqual(calls, [['double', 'got 2', 20]]);
   });
 
-  it('measures jobs: one that ends by the stop of the agent has not failed', async () => {
+  it('measures jobs: one that is aborted by the stop of the agent has not failed', async () => {
     const { clock, calls, onCall } = make();
     const stopping = new AbortController();
     const run = async (signal: AbortSignal): Promise<void> => {
@@ -79,7 +79,7 @@ describe('a measured part', () => {
     const recurring = measureRecurringJob({ name: 'sweep', everyMs: 5, run }, clock, onCall);
     const subjects: string[] = [];
     const triggered = measureTriggeredJob(
-      { name: 'look', run: async (subject) => void subjects.push(subject) },
+      { name: 'inspect', run: async (subject) => void subjects.push(subject) },
       clock,
       onCall,
     );
@@ -91,7 +91,7 @@ describe('a measured part', () => {
     assert.deepEqual(subjects, ['queue/a']);
     assert.deepEqual(calls, [
       ['sweep', 'ok', 7],
-      ['look', 'ok', 0],
+      ['inspect', 'ok', 0],
       ['sweep', 'aborted', 7],
     ]);
   });

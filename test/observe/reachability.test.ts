@@ -5,7 +5,7 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { type Reachability, watchReachability } from '../../src/observe/reachability.ts';
 import { addCleanup } from '../support/cleanup.ts';
 
-/** Something to probe: each probe is told of, and answers as `answer` says. */
+/** A service to probe: each probe is recorded and answered by `answer`. */
 function makeOtherSide(answer: (signal: AbortSignal) => Promise<unknown>) {
   const probed = new EventEmitter();
   let probes = 0;
@@ -32,7 +32,7 @@ async function until(reachability: Reachability, state: string): Promise<void> {
 
 const HOUR_MS = 3_600_000;
 
-describe('whether another side answers', () => {
+describe('the reachability of a service', () => {
   it('is unknown at first, and up after the first answer', async () => {
     const { watched } = makeOtherSide(async () => 'anything');
     const reachability = watched({ everyMs: HOUR_MS });
@@ -40,7 +40,7 @@ describe('whether another side answers', () => {
     await until(reachability, 'up');
   });
 
-  it('is down with the sentence of an AgentError, and looks again soon until it is up', async () => {
+  it('is down with the message of an AgentError, and probed again soon until it is up', async () => {
     let works = false;
     const { watched } = makeOtherSide(async () => {
       if (!works) throw new AgentError('StoreUnavailable', 'Start it.');
@@ -52,7 +52,7 @@ describe('whether another side answers', () => {
     await until(reachability, 'up');
   });
 
-  it('tells nothing of an error that is not known to be free of secrets', async () => {
+  it('hides an error that may contain secrets', async () => {
     const { watched } = makeOtherSide(() => Promise.reject(new Error('amqp://u:secret@h')));
     const reachability = watched({ everyMs: HOUR_MS });
     await until(reachability, 'down');
@@ -66,7 +66,7 @@ describe('whether another side answers', () => {
     assert.match(String(reachability.check().reason), /no answer within 5 ms/);
   });
 
-  it('is looked at soon when a call failed, once for many calls', async () => {
+  it('is probed soon after a failed call, once for many calls', async () => {
     const { watched, next, probes } = makeOtherSide(async () => 'yes');
     const reachability = watched({ everyMs: HOUR_MS, soonMs: 20 });
     await until(reachability, 'up');
@@ -76,7 +76,7 @@ describe('whether another side answers', () => {
     assert.equal(probes(), 2);
   });
 
-  it('is probed no more after the end', async () => {
+  it('is not probed after the close', async () => {
     let signal: AbortSignal | undefined;
     const { watched, probes } = makeOtherSide(async (given) => (signal = given));
     const reachability = watched({ everyMs: 1 });

@@ -37,7 +37,7 @@ describe('risky choices', () => {
     return riskyChoices(config, { ...CALM_FACTS, ...facts });
   };
 
-  it('are none in a careful set-up', () => {
+  it('are none in a careful configuration', () => {
     assert.deepEqual(risksOf(), []);
   });
 
@@ -79,13 +79,13 @@ describe('risky choices', () => {
     });
   }
 
-  it('are all in the documentation, and no other', () => {
+  it('are those in the documentation', () => {
     const documented = namesIn(section(readDocument('monitoring.md'), '## The start report'));
     const known = new Set(['plain-amqp', ...risky.map(([choice]) => choice)]);
     assert.deepEqual(documented.toSorted(), [...known].toSorted());
   });
 
-  it('say three things of a plain AMQP URL: the agent, its administration, and what clients are told', () => {
+  it('are three for a plain AMQP URL: for the agent, its management API and its clients', () => {
     const found = risksOf({}, { RABBITMQ_URL: 'amqp://a:b@broker.example/own' });
     assert.deepEqual(
       found.map(({ choice }) => choice),
@@ -93,7 +93,7 @@ describe('risky choices', () => {
     );
   });
 
-  it('are none of them for what stays on this machine', () => {
+  it('are none for connections that stay on this machine', () => {
     for (const host of ['127.0.0.1', 'localhost', '[::1]', '127.1.2.3']) {
       assert.deepEqual(
         risksOf(
@@ -110,7 +110,7 @@ describe('risky choices', () => {
     }
   });
 
-  it('need no embedded store outside of production, and take srv for TLS', () => {
+  it('include the embedded store only in production, and count srv as TLS', () => {
     assert.deepEqual(risksOf({}, { STORE_URL: 'lmdb:/data' }, { nodeEnv: undefined }), []);
     assert.deepEqual(risksOf({}, { STORE_URL: 'mongodb+srv://u:p@db.example/x' }), []);
   });

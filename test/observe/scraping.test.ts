@@ -4,8 +4,8 @@ import { createSchedulerHealth } from '../../src/observe/health.ts';
 import { createCoalesced } from '../../src/util/coalesced.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-describe('what scraping costs', () => {
-  it('is shared by all who ask within its time', async () => {
+describe('the cost of scraping', () => {
+  it('is shared by all callers within its time', async () => {
     const clock = createManualClock();
     let made = 0;
     const shared = createCoalesced(async () => (made += 1), 1000, clock);
@@ -16,7 +16,7 @@ describe('what scraping costs', () => {
     assert.equal(await shared(), 2);
   });
 
-  it('is not begun again while it takes longer than its time', async () => {
+  it('is not started again while it takes longer than its time', async () => {
     const clock = createManualClock();
     let made = 0;
     let finish = (): void => undefined;
@@ -36,7 +36,7 @@ describe('what scraping costs', () => {
     assert.equal(made, 1);
   });
 
-  it('is tried again by the next one when it failed', async () => {
+  it('is retried by the next caller after a failure', async () => {
     let made = 0;
     const shared = createCoalesced(
       async () => {
@@ -50,12 +50,12 @@ describe('what scraping costs', () => {
     await shared();
   });
 
-  it('for counts is waited for a moment only; one that is late is taken when it is there', async () => {
-    const told: (number | undefined)[] = [];
+  it('for counts is limited to a moment; a late count is used by the next scrape', async () => {
+    const counts: (number | undefined)[] = [];
     let finish = (_count: number): void => undefined;
     const bring = createCachedCounts<number>({
       count: () => new Promise((resolve) => (finish = resolve)),
-      set: (count) => void told.push(count),
+      set: (count) => void counts.push(count),
       keepMs: 1000,
       patienceMs: 1,
       limitMs: 60_000,
@@ -63,37 +63,37 @@ describe('what scraping costs', () => {
     });
     await bring();
     await bring();
-    assert.deepEqual(told, []);
+    assert.deepEqual(counts, []);
     finish(3);
     await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(told, [3]);
+    assert.deepEqual(counts, [3]);
   });
 
-  it('for counts that fail tells that they are unknown', async () => {
-    const told: (number | undefined)[] = [];
+  it('reports failed counts as unknown', async () => {
+    const counts: (number | undefined)[] = [];
     const bring = createCachedCounts<number>({
       count: () => Promise.reject(new Error('no')),
-      set: (count) => void told.push(count),
+      set: (count) => void counts.push(count),
       keepMs: 1000,
       patienceMs: 60_000,
       limitMs: 60_000,
       clock: createManualClock(),
     });
     await bring();
-    assert.deepEqual(told, [undefined]);
+    assert.deepEqual(counts, [undefined]);
   });
 });
 
 describe('a count that hangs', () => {
-  it('is given up, so that the next one can be made', async () => {
-    const told: (number | undefined)[] = [];
-    let counts = 0;
+  it('times out, so that the next one can start', async () => {
+    const counts: (number | undefined)[] = [];
+    let calls = 0;
     const bring = createCachedCounts<number>({
       count: async () => {
-        counts += 1;
-        return counts === 1 ? await new Promise<number>(() => undefined) : counts;
+        calls += 1;
+        return calls === 1 ? await new Promise<number>(() => undefined) : calls;
       },
-      set: (count) => void told.push(count),
+      set: (count) => void counts.push(count),
       keepMs: 1000,
       patienceMs: 60_000,
       limitMs: 5,
@@ -101,12 +101,12 @@ describe('a count that hangs', () => {
     });
     await bring();
     await bring();
-    assert.deepEqual(told, [undefined, 2]);
+    assert.deepEqual(counts, [undefined, 2]);
   });
 });
 
-describe('the watch over the schedule', () => {
-  it('is up after a look that worked, and down when none has worked for ten seconds', () => {
+describe('the health of the scheduler', () => {
+  it('is up after a successful scan, and down when none has succeeded for ten seconds', () => {
     const clock = createManualClock();
     const watch = createSchedulerHealth(clock);
     watch.recordPoll(false);

@@ -22,7 +22,7 @@ describe('the summary of a start', () => {
     PULSE_AGENT_CLAIMANT_PASSWORD: 'secret-6',
   });
 
-  it('tells what the agent is, where everything is, and what is off, without a secret', () => {
+  it('shows the agent, its servers and what is off, without secrets', () => {
     const summary = summarize(config, FOUND);
     assert.equal(summary.broker, 'RabbitMQ 4.0.5 at amqps://broker.example:5673, cluster rabbit@a');
     assert.equal(summary.vhost, 'own');
@@ -33,7 +33,7 @@ describe('the summary of a start', () => {
     assert.doesNotMatch(shown, /secret-\d/);
   });
 
-  it('says what it could not find out, and all that is off', () => {
+  it('shows what is unknown, and everything that is off', () => {
     const bare = loadConfig({
       RABBITMQ_URL: 'amqp://localhost',
       TASKCLUSTER_ROOT_URL: 'https://tc.example',
@@ -46,7 +46,7 @@ describe('the summary of a start', () => {
     assert.equal(summary.off.length, 6);
   });
 
-  it('is readable: one line each, and the risks behind', () => {
+  it('prints one line for each, followed by the risks', () => {
     const risks = [{ choice: 'x', sentence: 'Mind this.' }];
     const lines = formatReport({ summary: summarize(config, FOUND), risks }).split('\n');
     assert.equal(lines[0], 'Pulse Agent serves requests.');

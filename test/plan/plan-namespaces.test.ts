@@ -10,7 +10,7 @@ const HOUR = 60 * MINUTE;
 const context: PlanContext = {
   intervals: { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 31 * 24 * HOUR, handshakeMs: 10_000 },
   keyring: { currentSecretId: 'secret-1', has: (secretId) => secretId === 'secret-1' },
-  noticeMs: HOUR,
+  announceBeforeMs: HOUR,
 };
 
 /** Active, rotated at NOW, with a free standby account, and far from its expiry. */
@@ -75,7 +75,7 @@ describe('the plan for a namespace', () => {
   });
 
   it('continues a deletion that has begun, and has nothing for a tombstone', () => {
-    const releasing = { state: 'expiring', endReason: 'released', expiresMs: NOW - MINUTE } as const;
+    const releasing = { state: 'expiring', deletionReason: 'released', expiresMs: NOW - MINUTE } as const;
     assert.deepEqual(plan(active(releasing), HOUR), ['delete +0 it was released']);
     assert.deepEqual(plan(active({ ...releasing, state: 'deleted', deletedAtMs: NOW }), HOUR), []);
   });

@@ -6,6 +6,8 @@ const NOW = Date.parse('2026-01-01T00:00:00Z');
 const config: SurveyConfig = {
   warnAtMessages: 100,
   deleteAtMessages: 200,
+  warnAtBytes: 1000,
+  deleteAtBytes: 2000,
   namespacePrefix: 'taskcluster-',
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
   reservedNamespaces: [/^taskcluster-reserved$/],
@@ -38,6 +40,23 @@ describe('the plan for queues', () => {
     assert.deepEqual(actions(150), []);
     assert.deepEqual(actions(10), ['recover']);
     assert.deepEqual(actions(undefined), []);
+  });
+
+  it('counts bytes as well, unless the queue has become smaller since they were counted', () => {
+    const sizes = new Map([[queue, { name: queue, bytes: 2500, messages: 10 }]]);
+    const plan = (messages: number, alerts = new Map([[queue, warned]])) =>
+      planQueues([{ name: queue, messages }], alerts, records, config, NOW, sizes).map(({ action, bytes, why }) => [
+        action,
+        bytes,
+        why,
+      ]);
+    const deleted = 'it has 60 messages of 2500 bytes, its owner was warned, and queues are deleted at 2000 bytes';
+    assert.deepEqual(plan(60), [['delete', 2500, deleted]]);
+    assert.deepEqual(
+      plan(60, new Map()).map(([action]) => action),
+      ['warn'],
+    );
+    assert.deepEqual(plan(9), [['recover', undefined, 'it has 9 messages, fewer than half of 100']]);
   });
 
   it('contains no exempt queues, none of reserved namespaces, and none without a namespace', () => {

@@ -4,7 +4,7 @@ import { decideQueueAlert, type Depth, TAKEOVER_AFTER_MS, nextAlert } from '../.
 import type { QueueAlert, QueueAlertLevel } from '../../src/store/queue-alert-records.ts';
 import { alertOf } from '../support/records.ts';
 
-const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000 };
+const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000, warnAtBytes: 4_000_000, deleteAtBytes: 8_000_000 };
 const NOW_MS = Date.parse('2026-11-24T12:00:00Z');
 const INCARNATION = alertOf().incarnation;
 
@@ -50,6 +50,38 @@ describe('the decision about a queue', () => {
     assert.equal(decide(warned, depth(9000, { seenMs: NOW_MS + 1 })), 'delete');
     assert.equal(decide(warned, depth(0, { seenMs: NOW_MS + 3_000 })), 'none');
     assert.equal(decide(warned, depth(0, { seenMs: NOW_MS + 3_001 })), 'recover');
+  });
+
+  const MB = 1_000_000;
+  const size = (bytes: number, seenMs = NOW_MS) => ({ bytes: { bytes, seenMs } });
+
+  it('warns and deletes by bytes as by messages, however few messages they are', () => {
+    assert.equal(decide(undefined, depth(3, size(4 * MB - 1))), 'none');
+    assert.equal(decide(undefined, depth(3, size(4 * MB))), 'warn');
+    assert.equal(decide(old('warned'), depth(3, size(8 * MB - 1))), 'none');
+    assert.equal(decide(old('warned'), depth(3, size(8 * MB))), 'delete');
+    assert.equal(decide(old('warned'), depth(8000, size(0))), 'delete');
+    const withoutBytes = { ...LIMITS, warnAtBytes: null, deleteAtBytes: null };
+    assert.equal(decideQueueAlert(undefined, INCARNATION, depth(3, size(90 * MB)), withoutBytes, NOW_MS), 'none');
+  });
+
+  it('recovers only when it is small in messages and in bytes, as far as these are known', () => {
+    const large = { ...old('warned'), bytes: 5 * MB };
+    assert.equal(decide(large, depth(3, size(2 * MB))), 'none');
+    assert.equal(decide(large, depth(3, size(2 * MB - 1))), 'recover');
+    assert.equal(decide(large, depth(3)), 'none', 'unknown is not small');
+    assert.equal(decide(large, depth(0)), 'recover', 'no message has no bytes');
+    assert.equal(decide({ ...large, bytes: 1 * MB }, depth(3)), 'recover');
+    assert.equal(decide(old('warned'), depth(3)), 'recover', 'the size was never known');
+  });
+
+  it('ignores a size from before the alert, and a recovery in statistics that may be older', () => {
+    const warned = alertOf({ level: 'warned', changedMs: NOW_MS, bytes: 5 * MB });
+    const later = NOW_MS + 20_000;
+    assert.equal(decide(warned, depth(3, { ...size(9 * MB), seenMs: later })), 'none');
+    assert.equal(decide(warned, depth(3, { ...size(9 * MB, NOW_MS + 1), seenMs: later })), 'delete');
+    assert.equal(decide(warned, depth(3, { ...size(1, NOW_MS + 8_000), seenMs: later })), 'none');
+    assert.equal(decide(warned, depth(3, { ...size(1, NOW_MS + 8_001), seenMs: later })), 'recover');
   });
 
   it('leaves an alert to the agent that changed it, and resumes once that agent is presumed dead', () => {
@@ -102,6 +134,7 @@ describe('the decision about a queue', () => {
     messages: fc.option(fc.oneof(fc.integer({ min: 0, max: 12_000 }), fc.constantFrom(1999, 2000, 3999, 4000, 8000)), {
       nil: undefined,
     }),
+    bytes: fc.option(fc.integer({ min: 0, max: 12 * MB }), { nil: undefined }),
     isExact: fc.boolean(),
     /** Whether the agent dies while it does what was decided. */
     dies: fc.boolean(),
@@ -114,28 +147,32 @@ describe('the decision about a queue', () => {
         let nowMs = NOW_MS;
         let warned = false;
         let wasSmall = true;
-        for (const { afterMs, messages, isExact, dies } of observations) {
+        for (const { afterMs, messages, bytes, isExact, dies } of observations) {
           nowMs += afterMs;
-          const action = decide(alert, depth(messages, { isExact, seenMs: nowMs }));
+          const observed = bytes === undefined ? undefined : { bytes, seenMs: nowMs };
+          const action = decide(alert, depth(messages, { bytes: observed, isExact, seenMs: nowMs }));
+          const isLarge = (threshold: number): boolean =>
+            (messages ?? 0) >= threshold || (bytes ?? 0) >= threshold * 1000;
           if (messages !== undefined && messages < 2000) wasSmall = true;
           const move = (level: QueueAlertLevel): void => {
             if (alert !== undefined) alert = nextAlert(alert, { level }, nowMs);
           };
           switch (action) {
             case 'warn':
-              assert.ok(messages !== undefined && messages >= 4000);
+              assert.ok(isLarge(4000));
               assert.ok(wasSmall, 'a second warning without a recovery in between');
               wasSmall = false;
-              alert = alertOf({ level: dies ? 'warning' : 'warned', changedMs: nowMs });
+              alert = alertOf({ level: dies ? 'warning' : 'warned', changedMs: nowMs, bytes: bytes ?? null });
               warned = !dies;
               break;
             case 'recover':
               assert.ok(messages !== undefined && isExact && messages < 2000);
+              assert.ok(messages === 0 || bytes === undefined || bytes < 2 * MB || nowMs <= alert!.changedMs + 8_000);
               if (dies) move('recovering');
               else alert = undefined;
               break;
             case 'delete':
-              assert.ok(warned && messages !== undefined && messages >= 8000);
+              assert.ok(warned && isLarge(8000));
               if (dies) move('over');
               // Deleted: the next queue of this name begins empty.
               else [alert, warned, wasSmall] = [undefined, false, true];

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { createGrowthTracker } from '../../src/queues/growth-tracker.ts';
+import { createGrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
 import { nextInspectionMs } from '../../src/queues/predict-growth.ts';
 
-const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000 };
+const LIMITS = messageGrowthLimits({ warnAtMessages: 4000, deleteAtMessages: 8000 });
 const HORIZON_MS = 60_000;
 const QUEUE = 'queue/taskcluster-x/grows';
 
 function predict(before: [number, number] | undefined, latest: [number, number]): number | undefined {
-  const sample = ([messages, seenMs]: [number, number]) => ({ messages, seenMs });
+  const sample = ([amount, seenMs]: [number, number]) => ({ amount, seenMs });
   return nextInspectionMs(before === undefined ? undefined : sample(before), sample(latest), LIMITS, HORIZON_MS);
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createConfirmDepth } from '../../src/queues/confirm-depth.ts';
 import type { ObservedQueue } from '../../src/queues/decide-alert.ts';
-import { createGrowthTracker } from '../../src/queues/growth-tracker.ts';
+import { createGrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
 import { createInspectQueues } from '../../src/queues/inspect-queues.ts';
 import { systemSleep } from '../../src/util/clock.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -23,6 +23,7 @@ function broker(ready: Record<string, number>, types: Record<string, string>) {
         return type === undefined ? undefined : { name, type };
       },
       listQueues: async () => [],
+      getQueueBytes: async () => undefined,
     },
   };
 }
@@ -36,7 +37,8 @@ describe('the inspection of queues', () => {
       ...broker(depths, types),
       store: createMemoryStore(),
       processQueues: async (observed) => void processed.push(...observed),
-      growth: createGrowthTracker({ limits: QUEUE_CONFIG, horizonMs: 60_000 }),
+      growth: createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 }),
+      byteCounts: { inspect: async () => undefined, sizeOf: () => undefined, forget: () => undefined },
       schedule: { add: () => undefined },
       config: QUEUE_CONFIG,
       clock: createManualClock(),
@@ -62,11 +64,55 @@ describe('the confirmation of the depth before a deletion', () => {
       sleep: systemSleep,
       config: QUEUE_CONFIG,
     });
-    const confirmed = await confirm('classic', 8000, signal);
+    const confirmed = await confirm({ queue: 'classic', bytes: null }, signal);
     assert.equal(confirmed.is === 'present' && confirmed.messages, 8000);
-    assert.deepEqual(await confirm('stream', 8000, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm('crashed', 8000, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm('deleted', 8000, signal), { is: 'missing' });
-    assert.deepEqual(await confirm('never declared', 8000, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'stream', bytes: null }, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'crashed', bytes: null }, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'deleted', bytes: null }, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'never declared', bytes: null }, signal), { is: 'missing' });
+  });
+
+  /** A queue that passed the threshold in bytes, as the broker shows it during the confirmation. */
+  async function confirmSize(
+    ready: readonly number[],
+    counted: { bytes: number; messages: number } | undefined,
+    listed = 0,
+  ) {
+    const slept: number[] = [];
+    const readings = ready.values();
+    const confirm = createConfirmDepth({
+      management: {
+        getQueue: async (_vhost, name) => ({ name, type: 'classic' }),
+        listQueues: async () => [{ name: 'large', messages: listed }],
+        getQueueBytes: async (_vhost, name) => (counted === undefined ? undefined : { name, ...counted }),
+      },
+      queueDepths: { read: async () => new Map([['large', readings.next().value ?? 0]]) },
+      clock: createManualClock(),
+      sleep: async (ms) => void slept.push(ms),
+      config: QUEUE_CONFIG,
+    });
+    const confirmed = await confirm({ queue: 'large', bytes: 2_500_000 }, signal);
+    if (confirmed.is !== 'present') return confirmed.is;
+    const { messages, bytes, isTooDeep, enoughReady } = confirmed;
+    assert.deepEqual(slept, [6_000], 'the statistics are newer than the confirmation');
+    return { messages, bytes, isTooDeep, enoughReady };
+  }
+
+  it('confirms a size by statistics that are new, and by as many messages as were counted with it', async () => {
+    const counted = { bytes: 2_100_000, messages: 21 };
+    const large = { messages: 22, bytes: 2_100_000, isTooDeep: true };
+    assert.deepEqual(await confirmSize([21, 22], counted), { ...large, enoughReady: 21 });
+    // Consumers hold some of them.
+    assert.deepEqual(await confirmSize([21, 3], counted, 22), { ...large, enoughReady: undefined });
+  });
+
+  it('does not confirm a size that is unknown, smaller now, or of a queue with fewer messages', async () => {
+    const kept = { isTooDeep: false, enoughReady: undefined };
+    assert.deepEqual(await confirmSize([21, 21], undefined, 21), { messages: 21, bytes: undefined, ...kept });
+    const smaller = { bytes: 1_999_999, messages: 21 };
+    assert.deepEqual(await confirmSize([21, 21], smaller, 21), { messages: 21, bytes: 1_999_999, ...kept });
+    const counted = { bytes: 2_100_000, messages: 21 };
+    assert.equal(await confirmSize([21, 20], counted, 20), 'unknown');
+    assert.deepEqual(await confirmSize([21, 0], counted, 0), { messages: 0, bytes: 0, ...kept });
   });
 });

@@ -35,7 +35,13 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     },
   };
   const hooks = {
-    confirmDepth: (): ConfirmedDepth => ({ is: 'present', messages: 9001, isReady: true, seenAt: momentOf(clock) }),
+    confirmDepth: (): ConfirmedDepth => ({
+      is: 'present',
+      messages: 9001,
+      isTooDeep: true,
+      enoughReady: 8000,
+      seenAt: momentOf(clock),
+    }),
     /** The ready messages right before the delete call; undefined where there is no such queue. */
     readReady: (): number | undefined => 9001,
     beforeDelete: (): void => undefined,
@@ -94,7 +100,13 @@ describe('the deletion of a queue', () => {
 
   it('is cancelled when the queue was drained', async () => {
     const { clock, hooks, deleted, reported, notice, level, execute } = await scene();
-    hooks.confirmDepth = () => ({ is: 'present', messages: 7999, isReady: true, seenAt: momentOf(clock) });
+    hooks.confirmDepth = () => ({
+      is: 'present',
+      messages: 7999,
+      isTooDeep: false,
+      enoughReady: undefined,
+      seenAt: momentOf(clock),
+    });
     await execute();
     assert.deepEqual([deleted, reported], [[], []]);
     assert.equal(await level(), 'warned');
@@ -120,7 +132,13 @@ describe('the deletion of a queue', () => {
 
   it('does not count ready messages again where consumers hold the rest', async () => {
     const { clock, hooks, deleted, execute } = await scene();
-    hooks.confirmDepth = () => ({ is: 'present', messages: 9001, isReady: false, seenAt: momentOf(clock) });
+    hooks.confirmDepth = () => ({
+      is: 'present',
+      messages: 9001,
+      isTooDeep: true,
+      enoughReady: undefined,
+      seenAt: momentOf(clock),
+    });
     hooks.readReady = () => assert.fail('the ready messages are not enough to know');
     await execute();
     assert.equal(deleted.length, 1);

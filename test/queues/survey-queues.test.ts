@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createInspectQueues } from '../../src/queues/inspect-queues.ts';
-import { surveyPauseMs } from '../../src/queues/survey-queues.ts';
+import { surveyPauseMs } from '../../src/queues/survey-pause.ts';
+import { momentOf } from '../../src/util/clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createQueueRoom, QUEUE_CONFIG, type QueueRoom } from '../support/queue-room.ts';
 import { alertOf, recordOf } from '../support/records.ts';
@@ -82,6 +83,39 @@ describe('a survey', () => {
     await room.survey(signal);
     assert.deepEqual(room.errors, []);
     assert.equal(room.reported.length, 10);
+  });
+});
+
+describe('a survey of sizes', () => {
+  it('warns of a queue with few large messages, deletes it, and ignores a size of more messages than there are', async () => {
+    const store = createMemoryStore();
+    const room = createQueueRoom(store, {
+      deletion: {
+        confirmDepth: async ({ queue, bytes }) => ({
+          is: 'present',
+          messages: room.depths.get(queue) ?? 0,
+          bytes: bytes ?? 0,
+          isTooDeep: (bytes ?? 0) >= QUEUE_CONFIG.deleteAtBytes,
+          enoughReady: 3,
+          seenAt: momentOf(room.clock),
+        }),
+      },
+    });
+    store.put(recordOf(room.clock.nowMs()));
+    const survey = async (messages: number, bytes: number): Promise<string[]> => {
+      room.clock.advance(10_000);
+      room.depths.set(QUEUE, messages);
+      room.sizes.set(QUEUE, { name: QUEUE, bytes, messages: 3 });
+      await room.survey(signal);
+      return room.reported.splice(0);
+    };
+    assert.deepEqual(await survey(3, 999_999), []);
+    assert.deepEqual(await survey(2, 9_000_000), [], 'it was drained since');
+    assert.deepEqual(await survey(3, 1_000_000), [`warned ${QUEUE}`]);
+    assert.deepEqual(await survey(3, 1_999_999), []);
+    assert.deepEqual(await survey(2, 9_000_000), []);
+    assert.deepEqual(await survey(3, 2_000_000), [`deleted ${QUEUE}`]);
+    assert.deepEqual(room.errors, []);
   });
 });
 

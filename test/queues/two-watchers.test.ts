@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
-import { createReporters } from '../../src/agent/reporters.ts';
+import { createReporters } from '../../src/reporters.ts';
 import { createQueues, type Queues } from '../../src/queues/queues.ts';
 import { createLog } from '../../src/util/log.ts';
 import { noAudit } from '../../src/audit/audit.ts';

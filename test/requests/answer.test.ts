@@ -82,7 +82,7 @@ function hang(): Promise<never> {
 const unused = async (): Promise<never> => assert.fail('must not be called');
 
 describe('answer', () => {
-  it('gives the result to where it was asked for', async () => {
+  it('returns the result for the reply address', async () => {
     const { answer: what, outcome, method, cause } = await answer();
     assert.deepEqual(what, {
       kind: 'reply',
@@ -95,7 +95,7 @@ describe('answer', () => {
     assert.deepEqual([outcome, method, cause], ['result', 'ping', undefined]);
   });
 
-  it('drops what came through another exchange, before anything else', async () => {
+  it('drops a request from another exchange before anything else', async () => {
     for (const exchange of ['', 'exchange/taskcluster-y/e', 'rpc/pulse-agent/v1/dead']) {
       const answered = await answer({ exchange }, { isLiveReplyAddress: unused, authenticate: unused });
       assert.equal(answered.answer.kind, 'drop');
@@ -130,8 +130,8 @@ describe('answer', () => {
     }
   });
 
-  describe('where no reply may be sent', () => {
-    it('makes a dead letter, and asks nobody', async () => {
+  describe('without an allowed reply address', () => {
+    it('dead-letters the request without a call to Taskcluster', async () => {
       for (const replyTo of [undefined, 'amq.gen-x', 'exchange/taskcluster-x/e', `queue/${namespace}/replies`]) {
         const answered = await answer(
           { ...claim, properties: { replyTo } },
@@ -145,12 +145,12 @@ describe('answer', () => {
       }
     });
 
-    it('makes one of a forged address of direct reply-to', async () => {
+    it('dead-letters a forged direct reply-to address', async () => {
       const answered = await answer(claim, { isLiveReplyAddress: async () => false, authenticate: unused });
       assert.match(reasonOf(answered), /no running node wrote/);
     });
 
-    it('makes one where the address cannot be checked, or not in time', async () => {
+    it('dead-letters an address that cannot be checked in time', async () => {
       const failure = new AgentError('BrokerUnavailable', 'down');
       const failed = await answer(claim, { isLiveReplyAddress: () => Promise.reject(failure), authenticate: unused });
       assert.match(reasonOf(failed), /could not be checked/);
@@ -160,15 +160,15 @@ describe('answer', () => {
     });
   });
 
-  describe('of a request without the right to it', () => {
-    it('is an error for a signed method without a signature', async () => {
+  describe('an unauthorised request', () => {
+    it('gets an error for a signed method without a signature', async () => {
       const authenticate = fails('AuthenticationFailed');
       const answered = await answer(claim, { authenticate });
       assert.equal(errorIn(answered).code, 'AuthenticationFailed');
       assert.equal(answered.clientId, undefined);
     });
 
-    it('names the scope that is missing and the client that lacks it', async () => {
+    it('gets the missing scope and the client in the error', async () => {
       for (const scopes of [
         [],
         ['pulse:namespace:taskcluster-'],
@@ -184,13 +184,13 @@ describe('answer', () => {
       }
     });
 
-    it('takes a scope with a star', async () => {
+    it('is authorised by a scope with a star', async () => {
       for (const scopes of [['pulse:namespace:taskcluster-*'], ['*']]) {
         assert.equal((await answer(claim, { authenticate: async () => ({ ...signer, scopes }) })).outcome, 'result');
       }
     });
 
-    it('checks a signature also where none is needed', async () => {
+    it('has its signature checked even if none is needed', async () => {
       const authenticate = fails('AuthenticationFailed');
       for (const authorization of ['Hawk', '', null, 7]) {
         const answered = await answer({ properties: { headers: { authorization } } }, { authenticate });
@@ -211,7 +211,7 @@ describe('answer', () => {
     });
   });
 
-  it('refuses a namespace without the prefix before it asks Taskcluster', async () => {
+  it('refuses a namespace without the prefix before it calls Taskcluster', async () => {
     const answered = await answer({ ...claim, content: { namespace: 'other-x' } }, { authenticate: unused });
     assert.deepEqual(errorIn(answered), {
       code: 'InputError',
@@ -221,12 +221,12 @@ describe('answer', () => {
     });
   });
 
-  it('is an error for an unknown method, with the methods that are served', async () => {
+  it('is an error with the known methods for an unknown one', async () => {
     const { details } = errorIn(await answer({ routingKey: 'pong' }));
     assert.deepEqual(details, { field: 'method', methods: Object.keys(handlers) });
   });
 
-  it('sends back a correlation id that cannot be one, as far as it is text', async () => {
+  it('returns an invalid correlation id as far as it is text', async () => {
     for (const [correlationId, sent] of [
       ['with spaces', 'with spaces'],
       [undefined, ''],
@@ -237,7 +237,7 @@ describe('answer', () => {
     }
   });
 
-  it('is Unavailable at the deadline, whatever hangs', async () => {
+  it('is Unavailable at the deadline, whichever part hangs', async () => {
     for (const given of [{ authenticate: hang }, { handlers: { 'claim-namespace': hang } }]) {
       const answered = await answer(claim, given, AbortSignal.timeout(1));
       const { code, retryable } = errorIn(answered);
@@ -245,7 +245,7 @@ describe('answer', () => {
     }
   });
 
-  it('tells the log the cause of what is not the client’s doing, and the client nothing of it', async () => {
+  it('logs the cause of an internal failure and hides it from the client', async () => {
     const failure = new AgentError('StoreUnavailable', 'mongodb://hidden');
     const handler = (): Promise<never> => Promise.reject(failure);
     const answered = await answer(claim, { handlers: { 'claim-namespace': handler } });
@@ -276,7 +276,7 @@ describe('answer', () => {
     });
   });
 
-  it('gives the handler the signer and the deadline, and the log who it was about', async () => {
+  it('passes the signer and the deadline to the handler, and the namespace to the log', async () => {
     const controller = new AbortController();
     const done: string[] = [];
     const handler: MethodHandlers['claim-namespace'] = async (_body, context) => {

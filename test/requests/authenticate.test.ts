@@ -11,7 +11,7 @@ const never = new AbortController().signal;
 const content = Buffer.from('{"namespace":"taskcluster-x"}');
 const OTHER_BODY = Buffer.from('{"namespace":"taskcluster-y"}');
 
-/** The agent's check, with a Taskcluster that takes every signature and echoes its hash, unless it is told otherwise. */
+/** The agent's check with a Taskcluster that accepts every signature and echoes its hash, except for what is given. */
 function setUp(answer: () => object = () => ({})) {
   const clock = createManualClock();
   const asked: Parameters<TaskclusterAuth['authenticate']>[0][] = [];
@@ -74,7 +74,7 @@ function refused(code: string, message: RegExp): (error: unknown) => boolean {
 }
 
 describe('authenticate', () => {
-  it('asks Taskcluster about the request that was signed, each time, and tells who signed', async () => {
+  it('asks Taskcluster about the signed request each time, and returns the signer', async () => {
     const { clock, asked, authenticate } = setUp();
     const signed = request(clock.nowMs());
     const signer = await authenticate(signed, never);
@@ -93,12 +93,12 @@ describe('authenticate', () => {
     assert.equal(asked.length, 2);
   });
 
-  it('believes Taskcluster about who signed, not the header', async () => {
+  it('takes the signer from Taskcluster, not from the header', async () => {
     const { clock, authenticate } = setUp(() => ({ clientId: 'project/issued-by' }));
     assert.equal((await authenticate(request(clock.nowMs()), never)).clientId, 'project/issued-by');
   });
 
-  // What costs little comes before Taskcluster is asked: junk must not load it.
+  // Cheap checks come before the call to Taskcluster, so that junk does not load it.
   const hash = payloadHash(content);
   const junk: [string, (authorization: string) => unknown, RegExp][] = [
     ['no signature', () => undefined, /is missing: sign the request/],
@@ -119,7 +119,7 @@ describe('authenticate', () => {
     ['no nonce', (header) => header.replace(/, nonce="[^"]*"/, ''), /must have a nonce/],
   ];
   for (const [what, change, message] of junk) {
-    it(`refuses ${what} without asking Taskcluster`, async () => {
+    it(`refuses ${what} without a call to Taskcluster`, async () => {
       const { clock, asked, authenticate } = setUp();
       const { authorization, ...rest } = request(clock.nowMs());
       const changed = { ...rest, authorization: change(String(authorization)) };
@@ -133,7 +133,7 @@ describe('authenticate', () => {
     ['in the past', -300_000],
     ['in the future', 300_000],
   ] as const) {
-    it(`takes a time as far ${what} as clocks may differ, and refuses the next second without asking`, async () => {
+    it(`accepts a time as far ${what} as clocks may differ, and refuses the next second without a call`, async () => {
       const { clock, asked, authenticate } = setUp();
       await authenticate(request(clock.nowMs() + offsetMs), never);
       const beyond = request(clock.nowMs() + offsetMs + Math.sign(offsetMs) * 1000, {}, { nonce: 'n-2' });
@@ -166,14 +166,14 @@ describe('authenticate', () => {
     }
   });
 
-  it('passes on that Taskcluster does not answer', async () => {
+  it('reports that Taskcluster does not answer', async () => {
     const failure = new Error('down');
     const { clock, authenticate } = setUp(() => failure);
     await assert.rejects(authenticate(request(clock.nowMs()), never), failure);
   });
 
-  describe('of a nonce that was used', () => {
-    it('serves a redelivery again, and tells when the request was first seen', async () => {
+  describe('for a used nonce', () => {
+    it('serves a redelivery, and returns when the request was first seen', async () => {
       const { clock, nonces, authenticate } = setUp();
       const signed = request(clock.nowMs());
       const first = await authenticate(signed, never);
@@ -190,7 +190,7 @@ describe('authenticate', () => {
       ['body', { content: OTHER_BODY }, { body: OTHER_BODY }],
       ['method', { method: 'release-namespace' }, { method: 'release-namespace' }],
     ] as const) {
-      it(`refuses it with another ${what}`, async () => {
+      it(`refuses a request with another ${what}`, async () => {
         const { clock, authenticate } = setUp();
         await authenticate(request(clock.nowMs()), never);
         const other = request(clock.nowMs(), given, signing);
@@ -198,7 +198,7 @@ describe('authenticate', () => {
       });
     }
 
-    it('lets another client use it', async () => {
+    it('lets another client use the nonce', async () => {
       const { clock, authenticate } = setUp();
       await authenticate(request(clock.nowMs()), never);
       const credentials = { clientId: 'project/y', accessToken: 'token' };
@@ -208,7 +208,7 @@ describe('authenticate', () => {
       );
     });
 
-    it('remembers it only of signatures that proved right: nobody can use up the nonces of others', async () => {
+    it('stores the nonces of valid signatures only, so that no client can use up those of another', async () => {
       let status: AuthOutcome['status'] = 'auth-failed';
       const { clock, authenticate } = setUp(() => ({ status, message: 'Bad mac' }));
       await assert.rejects(authenticate(request(clock.nowMs(), { replyTo: `${DIRECT_ADDRESS}b` }), never));
@@ -216,7 +216,7 @@ describe('authenticate', () => {
       await authenticate(request(clock.nowMs()), never);
     });
 
-    it('remembers it for as long as any agent may accept it', async () => {
+    it('stores it for as long as any agent may accept it', async () => {
       const { clock, nonces, authenticate } = setUp();
       const signedMs = clock.nowMs() + 300_000;
       const { nonce } = await authenticate(request(signedMs), never);

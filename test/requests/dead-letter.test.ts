@@ -33,16 +33,16 @@ describe('deadLetterCopy', () => {
     });
   });
 
-  it('has no signature, however the header is written', () => {
+  it('has no signature, in any spelling of the header', () => {
     for (const name of ['authorization', 'Authorization', 'AUTHORIZATION']) {
       assert.equal(copyWith({ [name]: 'Hawk' })['x-pulse-agent-headers'], '{}');
     }
   });
 
-  it('has nothing that the broker or a library acts on', () => {
+  it('has no header that the broker or a library acts on', () => {
     const delivery = deliveryOf({
       properties: {
-        userId: 'somebody',
+        userId: 'a-user',
         expiration: '1',
         type: 'result',
         messageId: 'm',
@@ -63,7 +63,7 @@ describe('deadLetterCopy', () => {
     );
   });
 
-  it('survives odd headers, and writes each as text', () => {
+  it('accepts any headers and writes each as text', () => {
     let deep: object = {};
     for (let depth = 0; depth < 50_000; depth += 1) deep = { a: deep };
     const odd: [unknown, string | RegExp][] = [
@@ -84,7 +84,7 @@ describe('deadLetterCopy', () => {
     }
   });
 
-  it('survives odd properties', () => {
+  it('accepts any properties', () => {
     const delivery = deliveryOf();
     Object.assign(delivery.properties, { correlationId: 7, contentType: Buffer.from('x'), replyTo: {}, userId: null });
     const { options } = deadLetterCopy('dead', delivery, 'why');
@@ -92,7 +92,7 @@ describe('deadLetterCopy', () => {
     assert.equal((options.headers as Record<string, unknown>)['x-pulse-agent-reply-to'], '');
   });
 
-  it('is bounded', () => {
+  it('has a limited size', () => {
     const delivery = deliveryOf({
       content: Buffer.alloc(0),
       bodyBytes: 1_000_000,

@@ -6,7 +6,7 @@ import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliv
 const namespace = 'taskcluster-x';
 
 describe('readRequest', () => {
-  it('reads a request whose form is right', () => {
+  it('reads a well-formed request', () => {
     const delivery = deliveryOf({
       routingKey: 'claim-namespace',
       content: { namespace, expires: '2026-11-24T12:00:00Z' },
@@ -23,14 +23,14 @@ describe('readRequest', () => {
     });
   });
 
-  it('takes every correlation id of 1 to 128 printable characters, and a body of 16 KiB', () => {
+  it('accepts every correlation id of 1 to 128 printable characters, and a body of 16 KiB', () => {
     for (const correlationId of ['!', '~'.repeat(128)]) {
       readRequest(deliveryOf({ properties: { correlationId } }), DIRECT_ADDRESS);
     }
     readRequest(deliveryOf({ content: Buffer.from('{}'.padEnd(16_384)) }), DIRECT_ADDRESS);
   });
 
-  // What is wrong, the field that the error names in its details, and in its message.
+  // The fault, and the field in the details and in the message of the error.
   const faults: [string, DeliveryInput, string | undefined, RegExp][] = [
     ['no correlation id', { properties: { correlationId: undefined } }, 'correlation_id', /correlation_id must be/],
     ['an empty one', { properties: { correlationId: '' } }, 'correlation_id', /correlation_id must be/],
@@ -73,9 +73,9 @@ describe('readRequest', () => {
 });
 
 describe('headersOf', () => {
-  it('gives an empty object for a message without headers', () => {
+  it('returns an empty object for a message without headers', () => {
     for (const headers of [undefined, null]) {
-      // @ts-expect-error what a stranger may send is not what the types say
+      // @ts-expect-error a message need not follow the types
       assert.deepEqual(headersOf({ ...deliveryOf(), properties: { headers } }), {});
     }
   });

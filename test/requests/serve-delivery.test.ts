@@ -17,7 +17,7 @@ const direct: Answer = {
   reply: resultReply('c-1', '{}'),
 };
 
-/** Serves one delivery whose answer is given, with an outbox that says these things one after the other. */
+/** Serves one delivery with a given answer and an outbox with these outcomes, in order. */
 async function serve(
   given: Answer | Error | ((signal: AbortSignal) => Promise<Answer>),
   outcomes: (ReplyOutcome | Error)[],
@@ -79,7 +79,7 @@ describe('serve', () => {
     ]);
   });
 
-  it('says when the time for an answer is up', async () => {
+  it('passes the deadline of the answer', async () => {
     const late = async (signal: AbortSignal): Promise<Answer> => {
       await once(signal, 'abort');
       return direct;
@@ -88,7 +88,7 @@ describe('serve', () => {
     assert.equal(verdict, 'ack');
   });
 
-  it('does not acknowledge before', async () => {
+  it('does not acknowledge before the confirm', async () => {
     const broker = new EventEmitter();
     const confirmed = once(broker, 'confirm').then((): ReplyOutcome => 'confirmed');
     let done = false;
@@ -131,7 +131,7 @@ describe('serve', () => {
     assert.deepEqual(counted, [['ping', 'dead-lettered']]);
   });
 
-  it('makes a dead letter where no reply may be sent', async () => {
+  it('dead-letters a request without an allowed reply address', async () => {
     const { verdict, sent, lines } = await serve({ kind: 'dead-letter', reason: 'no reply_to' }, ['confirmed']);
     assert.equal(verdict, 'ack');
     assert.match(JSON.stringify(sent[0]?.options.headers), /"x-pulse-agent-reason":"no reply_to"/);
@@ -144,31 +144,31 @@ describe('serve', () => {
     assert.equal((await serve(direct, ['refused', 'refused'])).verdict, 'reject');
   });
 
-  it('only takes note of what is dropped', async () => {
+  it('only logs and counts a dropped request', async () => {
     const { verdict, sent, counted } = await serve({ kind: 'drop', reason: 'r' }, []);
     assert.deepEqual([verdict, sent, counted], ['ack', [], [['ping', 'dropped']]]);
   });
 
-  it('gives a request back when the agent stops before its reply is confirmed', async () => {
+  it('requeues a request when the agent stops before its reply is confirmed', async () => {
     assert.equal((await serve(direct, [stopping])).verdict, 'requeue');
     assert.equal((await serve(direct, ['refused', stopping])).verdict, 'requeue');
   });
 
-  it('does not throw, whatever fails', async () => {
+  it('does not throw, whichever part fails', async () => {
     const failed = await serve(direct, [new Error('broken')]);
     assert.equal(failed.verdict, 'reject');
     assert.match(failed.text, /"level":"error".*broken/);
     assert.equal((await serve(new TypeError('a fault'), [])).verdict, 'reject');
   });
 
-  it('counts outcomes by method, and all that are no method as one', async () => {
+  it('counts outcomes by method, and all unknown methods as one', async () => {
     assert.deepEqual((await serve(direct, ['confirmed'])).counted, [['ping', 'result']]);
     for (const routingKey of ['made up', 'constructor', '']) {
       assert.deepEqual((await serve(direct, ['confirmed'], { routingKey })).counted, [['unknown', 'result']]);
     }
   });
 
-  it('logs one line a request, with who asked for what, and no secret', async () => {
+  it('logs one line for each request, with client and method and without secrets', async () => {
     const content = { connectionString: 'amqp://u:hidden@h/' };
     const { lines, text } = await serve(
       { ...direct, reply: resultReply('c-1', JSON.stringify(content)) },
@@ -199,7 +199,7 @@ describe('serve', () => {
     });
   });
 
-  it('sends an error as one', async () => {
+  it('sends an error with the type error', async () => {
     const reply = errorReply('c-1', new WireError('InputError', 'No.'));
     const { sent } = await serve({ ...direct, reply }, ['confirmed']);
     assert.equal(sent[0]?.options.type, 'error');

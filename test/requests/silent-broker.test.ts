@@ -8,7 +8,7 @@ import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { waitUntil } from '../support/watched-installation.ts';
 
-describe('the connections for requests and replies, when RabbitMQ does not answer any more', function () {
+describe('the connections for requests and replies, when RabbitMQ stops answering', function () {
   this.timeout(60_000);
   useSharedBroker();
 
@@ -34,7 +34,7 @@ describe('the connections for requests and replies, when RabbitMQ does not answe
     return { relays, consumer, outbox };
   }
 
-  it('are closed in time: heartbeats would take longer', async () => {
+  it('are closed in time, before heartbeats would notice', async () => {
     const { relays, consumer, outbox } = await open();
     for (const relay of relays) relay.stall();
     await consumer.drain(100);
@@ -42,13 +42,13 @@ describe('the connections for requests and replies, when RabbitMQ does not answe
     await waitUntil(() => relays.every((relay) => relay.open() === 0), 'no connection is left open');
   });
 
-  it('are given up after two heartbeats, knock until they are let in, and work again', async () => {
+  it('are dropped after two missed heartbeats, reconnect until they succeed, and work again', async () => {
     const { relays, consumer, outbox } = await open();
     await waitUntil(() => consumer.consuming && outbox.connected, 'both work');
     const before = relays.map((relay) => relay.accepted());
     for (const relay of relays) relay.stall();
     await waitUntil(() => !consumer.consuming && !outbox.connected, 'both are given up');
-    // One that is let in by nobody is given up as well.
+    // A connection attempt that gets no answer is dropped too.
     await waitUntil(
       () => relays.every((relay, index) => relay.accepted() >= (before[index] ?? 0) + 2),
       'both knock again and again',

@@ -34,7 +34,7 @@ async function unavailable(asking: Promise<unknown>, message: RegExp): Promise<v
   });
 }
 
-describe('authenticator', () => {
+describe('TaskclusterAuth', () => {
   let service: LocalTaskcluster;
   const made: TaskclusterAuth[] = [];
   const create = (options: Partial<TaskclusterAuthOptions> = {}): TaskclusterAuth => {
@@ -57,7 +57,7 @@ describe('authenticator', () => {
     while (service.calls.authenticateHawk === 0) await turn();
   };
 
-  it('says who signed, what they may do, and which hash they signed', async () => {
+  it('returns the signer, the scopes and the signed hash', async () => {
     assert.deepEqual(await create().authenticate(signed(TOKEN, 'aGFzaA=='), never), {
       status: 'auth-success',
       clientId: 'someone',
@@ -73,17 +73,17 @@ describe('authenticator', () => {
     assert.equal(outcome.hash, undefined);
   });
 
-  it('passes on why a signature is refused', async () => {
+  it('returns why a signature is refused', async () => {
     const outcome = await create().authenticate(signed('another-key'), never);
     assert.deepEqual(outcome, { status: 'auth-failed', message: 'Unauthorized: Bad mac' });
   });
 
-  it('passes on no-auth', async () => {
+  it('returns no-auth', async () => {
     service.behave({ mode: 'wrong', body: '{"status":"no-auth","scheme":"none","scopes":[],"expires":""}' });
     assert.deepEqual(await create().authenticate(signed(), never), { status: 'no-auth' });
   });
 
-  it('asks anew each time, so that a client that is gone is gone at once', async () => {
+  it('asks each time, so that a deleted client is refused immediately', async () => {
     const authenticator = create();
     const request = signed();
     assert.equal((await authenticator.authenticate(request, never)).status, 'auth-success');
@@ -92,14 +92,14 @@ describe('authenticator', () => {
     assert.equal(service.calls.authenticateHawk, 2);
   });
 
-  it('reports a service that is gone within a second', async () => {
+  it('reports a service that is down within a second', async () => {
     await service.refuseConnections();
     const startedMs = performance.now();
     await unavailable(create().authenticate(signed(), never), /ECONNREFUSED/);
     assert.ok(performance.now() - startedMs < 1000);
   });
 
-  it('goes on over a kept connection that the service had cut', async () => {
+  it('recovers from a keep-alive connection that the service cut', async () => {
     const authenticator = create();
     await authenticator.authenticate(signed(), never);
     await service.refuseConnections();
@@ -107,18 +107,18 @@ describe('authenticator', () => {
     assert.equal((await authenticator.authenticate(signed(), never)).status, 'auth-success');
   });
 
-  it('tries again after an error of the server, three times in all', async () => {
+  it('tries a server error three times', async () => {
     service.behave({ mode: 'failing', status: 502 });
     await unavailable(create().authenticate(signed(), never), /HTTP 502/);
     assert.equal(service.calls.authenticateHawk, 3);
   });
 
-  it('does not try again what the service refuses', async () => {
+  it('does not retry a refusal', async () => {
     await unavailable(create().authenticate({ ...signed(), host: 'not_a_host' }, never), /HTTP 400, InputValidation/);
     assert.equal(service.calls.authenticateHawk, 1);
   });
 
-  it('gives up on a service that hangs, in time and with one try', async () => {
+  it('times out once when the service hangs', async () => {
     service.behave({ mode: 'hanging' });
     const startedMs = performance.now();
     await unavailable(create({ timeoutMs: 300 }).authenticate(signed(), never), /did not answer in 300 ms/);
@@ -131,7 +131,7 @@ describe('authenticator', () => {
     assert.equal((await create().authenticate(signed(), never)).status, 'auth-success');
   });
 
-  it('counts the wait for a free place toward the time', async () => {
+  it('counts the wait for the semaphore towards the timeout', async () => {
     service.behave({ mode: 'hanging' });
     const authenticator = create({ timeoutMs: 300, concurrency: 1 });
     const startedMs = performance.now();
@@ -156,13 +156,13 @@ describe('authenticator', () => {
     'an error without JSON': { body: 'null', status: 500 },
   };
   for (const [what, answer] of Object.entries(nonsense)) {
-    it(`takes ${what} for no answer`, async () => {
+    it(`treats ${what} as no answer`, async () => {
       service.behave({ mode: 'wrong', ...answer });
       await unavailable(create().authenticate(signed(), never), /^The Taskcluster auth service /);
     });
   }
 
-  it('never has more calls at once than allowed', async () => {
+  it('never exceeds its concurrency', async () => {
     service.behave({ mode: 'slow', delayMs: 10 });
     const authenticator = create({ concurrency: 3 });
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => authenticator.authenticate(signed(), never)));
@@ -170,7 +170,7 @@ describe('authenticator', () => {
     assert.equal(service.calls.authenticateHawkMostAtOnce, 3);
   });
 
-  it('turns away at once whom it cannot let wait', async () => {
+  it('refuses immediately when too many calls wait', async () => {
     service.behave({ mode: 'slow', delayMs: 50 });
     const authenticator = create({ concurrency: 1, maxWaiting: 1 });
     const [running, waiting] = [
@@ -181,7 +181,7 @@ describe('authenticator', () => {
     for (const asking of [running, waiting]) assert.equal((await asking).status, 'auth-success');
   });
 
-  it('stops waiting at once when told, with the reason it was given', async () => {
+  it('stops waiting immediately when its signal aborts, with the reason of that', async () => {
     service.behave({ mode: 'hanging' });
     const authenticator = create({ concurrency: 1 });
     const startedMs = performance.now();
@@ -194,7 +194,7 @@ describe('authenticator', () => {
     await assert.rejects(authenticator.authenticate(signed(), stopping.signal), reason);
   });
 
-  it('keeps a place taken until its call is over, so that abandoned calls do not pile up', async () => {
+  it('holds its slot until the call ends, so that abandoned calls do not pile up', async () => {
     service.behave({ mode: 'slow', delayMs: 150 });
     const authenticator = create({ concurrency: 1 });
     const giving = new AbortController();
@@ -206,7 +206,7 @@ describe('authenticator', () => {
     assert.equal(service.calls.authenticateHawkMostAtOnce, 1);
   });
 
-  it('cuts its calls when closed', async () => {
+  it('aborts its calls when closed', async () => {
     service.behave({ mode: 'hanging' });
     const authenticator = create();
     const asking = unavailable(authenticator.authenticate(signed(), never), /cannot be used/);
@@ -228,7 +228,7 @@ describe('authenticator', () => {
     const authenticator = create({ timeoutMs: 400 });
     for (const behaviour of behaviours) {
       service.behave(behaviour);
-      // In its normal state the service repeats the whole request in its answer to this host.
+      // For this host the service echoes the whole request in its answer.
       const request = { ...signed(), host: 'not_a_host' };
       await assert.rejects(authenticator.authenticate(request, never), (error: unknown) => {
         const shown = inspect(error, { depth: 20, showHidden: true });

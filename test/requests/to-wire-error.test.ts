@@ -4,12 +4,12 @@ import { AGENT_ERRORS, AgentError, type AgentErrorCode } from '../../src/util/ag
 import { toWireError } from '../../src/requests/answer.ts';
 
 describe('toWireError', () => {
-  it('leaves a wire error as it is', () => {
+  it('returns a wire error unchanged', () => {
     const error = new WireError('ResourceNotFound', 'There is no such thing.');
     assert.equal(toWireError(error), error);
   });
 
-  it('tells the meaning of the agent’s own failures, and nothing of their message', () => {
+  it('returns the meaning of an AgentError without its message', () => {
     for (const code of Object.keys(AGENT_ERRORS) as AgentErrorCode[]) {
       const error = new AgentError(code, 'mongodb://user:hidden@h', { cause: new Error('hidden') });
       const wire = toWireError(error);
@@ -22,13 +22,13 @@ describe('toWireError', () => {
     }
   });
 
-  it('makes Unavailable of what ran out of time', () => {
+  it('turns a timeout into Unavailable', () => {
     for (const signal of [AbortSignal.abort(), AbortSignal.abort(new DOMException('late', 'TimeoutError'))]) {
       assert.equal(toWireError(signal.reason).code, 'Unavailable');
     }
   });
 
-  it('makes InternalServerError of everything else, and tells nothing of it', () => {
+  it('turns everything else into InternalServerError without details', () => {
     for (const fault of [new TypeError('hidden'), 'hidden', undefined, null, { message: 'hidden' }]) {
       const wire = toWireError(fault);
       assert.equal(wire.code, 'InternalServerError');

@@ -176,7 +176,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
       const why = `after ${by} wrote ${namespace}`;
       for (const fault of checkWrite(before, after)) violateAlways(`${why}: ${fault}`);
       if (after === undefined) return;
-      if (after.state === 'expiring' && after.endReason === 'released' && !released.has(after.incarnation)) {
+      if (after.state === 'expiring' && after.deletionReason === 'released' && !released.has(after.incarnation)) {
         released.add(after.incarnation);
         countEffect(`release of ${namespace}`, why);
       }

@@ -1,9 +1,10 @@
-import type { NamespaceRecord, NonceEntry } from '../../src/store/namespace-record.ts';
-import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
+import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
+import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
+import type { NonceEntry, NonceStore } from '../../src/store/nonce-records.ts';
 
 /** The store that all agents of a history share: records under compare-and-set, and used signatures. */
 export interface ModelStore {

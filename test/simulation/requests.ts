@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { credentialSettlementMs } from '../../src/namespaces/timing.ts';
-import type { NonceEntry } from '../../src/store/namespace-record.ts';
 import type { Credential } from './credentials.ts';
 import type { SimulatedAgent } from './simulated-agent.ts';
 import type { Play } from './play.ts';
 import { DEADLINE, type World } from './world.ts';
+import type { NonceEntry } from '../../src/store/nonce-records.ts';
 
 /** How long an agent may work on a request, in ms. */
 const DEADLINE_MS = 9_000;

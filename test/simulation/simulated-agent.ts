@@ -1,15 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import { noAudit } from '../../src/audit/audit.ts';
 import type { Management } from '../../src/broker/management/management.ts';
-import { createReporters } from '../../src/agent/reporters.ts';
+import { createReporters } from '../../src/reporters.ts';
 import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
 import { Secret } from '../../src/util/secret.ts';
-import type { NonceStore, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
+import type { NonceStore } from '../../src/store/nonce-records.ts';
 
 /** One process: what a real agent does for namespaces, on a machine of the model. */
 export interface SimulatedAgent extends Namespaces {
@@ -42,7 +43,7 @@ export function configOf(rotationMs: number): Config {
     rotationIntervalSeconds,
     defaultLifetimeSeconds: 4 * rotationIntervalSeconds,
     maxLifetimeSeconds: 100 * rotationIntervalSeconds,
-    expiryNoticeSeconds: rotationIntervalSeconds,
+    expiryAnnouncementSeconds: rotationIntervalSeconds,
     managementConcurrency: 4,
   };
 }

@@ -34,7 +34,7 @@ export function auditOf(given: Partial<AuditRecord> = {}): AuditRecord {
 export function auditContract(storeOf: () => Store, another: () => Promise<Store>): void {
   const idsOf = (records: readonly AuditRecord[]): string[] => records.map(({ id }) => id);
 
-  it('brings whole records back as they were written, in the order of their time', async () => {
+  it('returns whole records as they were written, in the order of their time', async () => {
     const { audit } = storeOf();
     const full = auditOf({
       atMs: NOW_MS + 1,
@@ -51,7 +51,7 @@ export function auditContract(storeOf: () => Store, another: () => Promise<Store
     await audit.append([]);
   });
 
-  it('takes a record that is there already once more, and those with it', async () => {
+  it('accepts a record that is there already, and the new ones with it', async () => {
     const { audit } = storeOf();
     const [first, second, third] = [1, 2, 3].map((ms) => auditOf({ atMs: NOW_MS + ms }));
     assert.ok(first !== undefined && second !== undefined && third !== undefined);
@@ -61,7 +61,7 @@ export function auditContract(storeOf: () => Store, another: () => Promise<Store
     assert.deepStrictEqual(await audit.list({ limit: 9 }), [first, second, third]);
   });
 
-  it('keeps what several agents add at once', async () => {
+  it('keeps the records that several agents add concurrently', async () => {
     const stores = [storeOf(), await another()] as const;
     await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
@@ -87,13 +87,13 @@ export function auditContract(storeOf: () => Store, another: () => Promise<Store
     const list = async (query: Parameters<Store['audit']['list']>[0]): Promise<string[]> =>
       idsOf(await storeOf().audit.list(query));
 
-    it('the newest, the newest of them last', async () => {
+    it('the newest, in ascending order', async () => {
       assert.deepStrictEqual(await list({ limit: 9 }), ['a', 'b', 'c', 'd', 'e', 'f']);
       assert.deepStrictEqual(await list({ limit: 2 }), ['e', 'f']);
       assert.deepStrictEqual(await list({ limit: 0 }), []);
     });
 
-    it('one namespace, and a span of time', async () => {
+    it('those of one namespace and of a span of time', async () => {
       assert.deepStrictEqual(await list({ namespace: 'taskcluster-x', limit: 9 }), ['a', 'b', 'f']);
       assert.deepStrictEqual(await list({ namespace: 'taskcluster-x', limit: 2 }), ['b', 'f']);
       assert.deepStrictEqual(await list({ namespace: 'taskcluster', limit: 9 }), []);
@@ -104,7 +104,7 @@ export function auditContract(storeOf: () => Store, another: () => Promise<Store
       assert.deepStrictEqual(await list({ untilMs: NOW_MS, limit: 9 }), []);
     });
 
-    it('page by page, back in time', async () => {
+    it('page by page, from the newest to the oldest', async () => {
       for (const namespace of [undefined, 'taskcluster-x']) {
         const seen: string[] = [];
         for (let before: AuditRecord | undefined; ; ) {
@@ -124,7 +124,7 @@ export function auditContract(storeOf: () => Store, another: () => Promise<Store
     });
   });
 
-  it('prunes what is older, and says how many', async () => {
+  it('prunes older records, and returns how many', async () => {
     const { audit } = storeOf();
     await audit.append([1, 2, 3].map((ms) => auditOf({ id: `r-${ms}`, atMs: NOW_MS + ms })));
     await audit.append([auditOf({ id: 'n', atMs: NOW_MS, namespace: null })]);

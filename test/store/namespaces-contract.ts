@@ -23,7 +23,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     store = storeOf();
   });
 
-  it('brings a whole record back as it was written', async () => {
+  it('returns a whole record as it was written', async () => {
     const full = firstRecord({
       namespace: 'taskcluster-Ünïcode-✓',
       contact: 'søren+пульс@exämple.org "🐇" \u0000 end',
@@ -31,8 +31,8 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
       revokedMs: NOW_MS + 5,
       deletedAtMs: NOW_MS + 2,
       state: 'deleted',
-      endReason: 'released',
-      expiryNotifiedForMs: NOW_MS + 3,
+      deletionReason: 'released',
+      expiryAnnouncedForMs: NOW_MS + 3,
       recheckAtMs: NOW_MS + 4,
       generation: 2 ** 31 + 7,
       permissionsVersion: 0,
@@ -44,21 +44,21 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     }
   });
 
-  it('knows nothing of a name that was never written', async () => {
-    assert.equal(await store.namespaces.get('taskcluster-nobody'), undefined);
+  it('has no record of a name that was never written', async () => {
+    assert.equal(await store.namespaces.get('taskcluster-unknown'), undefined);
     assert.equal(await store.namespaces.replace(firstRecord({ revision: 2 }), 1), false);
-    assert.equal(await store.namespaces.remove('taskcluster-nobody', 1), false);
+    assert.equal(await store.namespaces.remove('taskcluster-unknown', 1), false);
     assert.deepStrictEqual(await store.namespaces.list({ limit: 10 }), []);
   });
 
-  it('inserts a name once, in whatever state it is', async () => {
+  it('inserts a name once, in any state', async () => {
     const tombstone = firstRecord({ state: 'deleted', deletedAtMs: NOW_MS });
     assert.equal(await store.namespaces.insert(tombstone), true);
     assert.equal(await store.namespaces.insert(firstRecord()), false);
     assert.deepStrictEqual(await store.namespaces.get(tombstone.namespace), tombstone);
   });
 
-  it('replaces and removes only what has the expected revision', async () => {
+  it('replaces and removes only a record with the expected revision', async () => {
     const first = firstRecord();
     const second = { ...first, revision: 2, contact: 'second@example.org' };
     await store.namespaces.insert(first);
@@ -72,7 +72,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     assert.equal(await store.namespaces.insert(first), true);
   });
 
-  it('counts the records of each state, as they are written, moved and removed', async () => {
+  it('counts the records of each state as they are inserted, changed and removed', async () => {
     const none = { provisioning: 0, active: 0, expiring: 0, deleted: 0 };
     assert.deepStrictEqual(await store.namespaces.countByState(), none);
     const states = ['active', 'provisioning', 'active', 'deleted', 'active'] as const;
@@ -96,7 +96,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     await assert.rejects(store.namespaces.replace(firstRecord({ revision: 3 }), 1), RangeError);
   });
 
-  it('lists by name in the order of code units, a page at a time', async () => {
+  it('lists pages by name, in the order of code units', async () => {
     const names = ['t-B', 't-a', 't-_', 't-10', 't-9', 't-b', 't', 't-', 't-A1', 't-A', 't--'];
     for (const namespace of names) await store.namespaces.insert(firstRecord({ namespace }));
     // oxlint-disable-next-line unicorn/no-array-sort -- the default order is the one that is promised
@@ -114,7 +114,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     assert.deepStrictEqual(await store.namespaces.list({ limit: 0 }), []);
   });
 
-  it('lists only the states asked for', async () => {
+  it('lists only records in the requested states', async () => {
     const states = ['active', 'deleted', 'expiring', 'active', 'provisioning'] as const;
     for (const [index, state] of states.entries()) {
       await store.namespaces.insert(firstRecord({ namespace: `t-${index}`, state }));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unique } from '../support/folders.ts';
-import type { NonceEntry } from '../../src/store/namespace-record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { pick, writers } from './racing-writers.ts';
+import type { NonceEntry } from '../../src/store/nonce-records.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:00:00.123Z');
 
@@ -33,14 +33,14 @@ export function noncesContract(storeOf: () => Store, another: () => Promise<Stor
     store = storeOf();
   });
 
-  it('keeps the first use of a signature and gives it to everybody who asks later', async () => {
+  it('keeps the first use of a signature and returns it for every later one', async () => {
     const entry = nonceOf();
     assert.deepStrictEqual(await store.nonces.remember(entry), entry);
     const other = { ...entry, correlationId: 'c-2', digest: 'd-2', replyAddress: 'elsewhere' };
     assert.deepStrictEqual(await store.nonces.remember(other), entry);
   });
 
-  it('sets an outcome once, and none for a signature it does not know', async () => {
+  it('sets an outcome once, and none for an unknown signature', async () => {
     const entry = nonceOf();
     await store.nonces.remember(entry);
     assert.equal(await store.nonces.recordOutcome(entry.key, '{"first":"✓"}'), '{"first":"✓"}');
@@ -51,7 +51,7 @@ export function noncesContract(storeOf: () => Store, another: () => Promise<Stor
     assert.deepStrictEqual(await store.nonces.remember(unknown), unknown);
   });
 
-  it('sets one of two outcomes that race', async () => {
+  it('sets one of two concurrent outcomes', async () => {
     const entry = nonceOf();
     await store.nonces.remember(entry);
     const stores = [store, await another()];
@@ -67,7 +67,7 @@ export function noncesContract(storeOf: () => Store, another: () => Promise<Stor
     assert.notEqual(seen[0], null);
   });
 
-  it('keeps exactly one of the uses that race, and gives all of them that one', async function () {
+  it('keeps exactly one of concurrent uses, and returns it to all of them', async function () {
     this.timeout(120_000);
     const stores = [store, await another()];
     for (let round = 0; round < rounds; round++) {
@@ -80,7 +80,7 @@ export function noncesContract(storeOf: () => Store, another: () => Promise<Stor
     }
   });
 
-  it('prunes what can no longer be accepted, and says how many', async () => {
+  it('prunes signatures that are no longer accepted, and returns how many', async () => {
     const entries = [1, 2, 3, 4, 5].map((ms) => nonceOf({ acceptableUntilMs: NOW_MS + ms }));
     for (const entry of entries) await store.nonces.remember(entry);
     const [oldest, , third] = entries;

@@ -21,18 +21,26 @@ export function firstNotice(given: Partial<Notice> = {}): Notice {
 export function noticesContract(storeOf: () => Store, another: () => Promise<Store>, rounds: number): void {
   const idsOf = (notices: readonly Notice[]): string[] => notices.map(({ id }) => id);
 
-  it('brings a whole notice back as it was written', async () => {
+  it('returns a whole notice as it was written', async () => {
     const { notices } = storeOf();
     const queue = 'queue/taskcluster-x/Ünï "✓" \u0000 🐇';
-    const settled = firstNotice({ queue, state: 'failed', attempts: 7, lastError: 'HTTP 500', settledMs: NOW_MS + 9 });
+    const sizes = { bytes: 2 ** 50, warnAtBytes: 2 ** 30, deleteAtBytes: 2 ** 31 };
+    const settled = firstNotice({
+      queue,
+      ...sizes,
+      state: 'failed',
+      attempts: 7,
+      lastError: 'HTTP 500',
+      settledMs: NOW_MS + 9,
+    });
     for (const notice of [firstNotice(), settled]) {
       assert.deepStrictEqual(await notices.add(notice), notice);
       assert.deepStrictEqual(await notices.get(notice.id), notice);
     }
-    assert.equal(await notices.get('nobody'), undefined);
+    assert.equal(await notices.get('unknown'), undefined);
   });
 
-  it('keeps the first of those with the same id, and gives it to everybody who adds it again', async () => {
+  it('keeps the first notice with an id, and returns it when that id is added again', async () => {
     const { notices } = storeOf();
     const first = firstNotice();
     await notices.add(first);
@@ -42,7 +50,7 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     assert.deepStrictEqual(await notices.add(first), sent);
   });
 
-  it('replaces only what has the expected revision, and refuses one that is not the next', async () => {
+  it('replaces only a notice with the expected revision, and refuses a revision that is not the next one', async () => {
     const { notices } = storeOf();
     const first = firstNotice();
     await assert.rejects(notices.add({ ...first, revision: 2 }), RangeError);
@@ -54,7 +62,7 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     assert.equal((await notices.get(first.id))?.attempts, 1);
   });
 
-  it('gives what is due, and only what waits, in the order of its time', async () => {
+  it('lists the due notices, and only waiting ones, in the order of their time', async () => {
     const { notices } = storeOf();
     const instants = [50, 10, 30, 30, 20];
     for (const [index, instant] of instants.entries()) {
@@ -73,7 +81,7 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     assert.equal(await notices.countWaiting(), 5);
   });
 
-  it('follows replacements, and not the ones that failed', async () => {
+  it('lists by the replaced notice, and not by a replacement that failed', async () => {
     const { notices } = storeOf();
     const first = firstNotice({ state: 'held', nextAttemptMs: NOW_MS });
     const due = async (): Promise<string[]> => idsOf(await notices.due({ beforeMs: NOW_MS + 10, limit: 9 }));
@@ -90,7 +98,7 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     assert.equal(await notices.countWaiting(), 0);
   });
 
-  it('lets one of several agents that begin the same attempt win, every time', async function () {
+  it('lets exactly one of several agents start an attempt, every time', async function () {
     this.timeout(120_000);
     const stores = [storeOf(), await another()] as const;
     for (let round = 0; round < rounds; round++) {
@@ -111,7 +119,7 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     }
   });
 
-  it('prunes what was settled before, or held for too long, and says how many', async () => {
+  it('prunes notices that were settled before, or held for too long, and returns how many', async () => {
     const { notices } = storeOf();
     await notices.add(firstNotice({ id: 'waits', nextAttemptMs: 0 }));
     await notices.add(firstNotice({ id: 'held', state: 'held', seenMs: NOW_MS + 20 }));

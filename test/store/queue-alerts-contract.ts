@@ -18,9 +18,9 @@ export function queueAlertsContract(make: MakeStore): void {
       another = () => made.place.another();
     });
 
-    it('brings an alert back as it was written, whatever the queue is called', async () => {
+    it('returns an alert as it was written, whatever the name of its queue', async () => {
       for (const queue of ['queue/taskcluster-x/a', `queue/taskcluster-x/${'✓'.repeat(80)}`, 'queue/taskcluster-x/']) {
-        const alert = alertOf({ queue, level: 'deleting', messages: 2 ** 40, seenMs: 1, changedMs: 2 });
+        const alert = alertOf({ queue, level: 'deleting', messages: 2 ** 40, bytes: 2 ** 50, seenMs: 1, changedMs: 2 });
         assert.equal(await store.queueAlerts.insert(alert), true);
         assert.deepStrictEqual(await store.queueAlerts.get(queue), alert);
       }
@@ -45,7 +45,7 @@ export function queueAlertsContract(make: MakeStore): void {
       await assert.rejects(store.queueAlerts.replace(second, 2), RangeError);
     });
 
-    it('lists every alert once, a page at a time', async () => {
+    it('lists every alert once, in pages', async () => {
       const queues = ['b', 'a', 'B', '_', 'a/b', 'aa', '✓'].map((name) => `queue/taskcluster-x/${name}`);
       for (const queue of queues) await store.queueAlerts.insert(alertOf({ queue }));
       const listed: string[] = [];
@@ -77,7 +77,7 @@ export function queueAlertsContract(make: MakeStore): void {
       }
     });
 
-    it('gives StoreUnavailable for everything once it is closed', async () => {
+    it('fails with StoreUnavailable when it is closed', async () => {
       const { queueAlerts } = store;
       await store.close();
       const calls = [

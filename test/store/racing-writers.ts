@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Store } from '../../src/store/store.ts';
 
-/** So many write at once. */
+/** The number of concurrent writers. */
 export const WRITERS = 32;
 
 export function writers(): number[] {
   return Array.from({ length: WRITERS }, (_, index) => index);
 }
 
-/** Which of the writers, all at once, were told that they have won. */
+/** Which of the concurrent writers got the answer that they won. */
 export async function race(write: (writer: number) => Promise<boolean>): Promise<number[]> {
   const won = await Promise.all(writers().map(write));
   return writers().filter((writer) => won[writer]);

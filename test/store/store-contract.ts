@@ -55,7 +55,7 @@ export function storeContract(make: MakeStore, rounds: number): void {
     ));
 
   describe('the store itself', () => {
-    it('keeps its random id, and what was written, when it is opened again', async () => {
+    it('keeps its random id and its records when it is opened again', async () => {
       assert.match(store.storeId, /^[\w-]{22}$/);
       assert.equal(Buffer.from(store.storeId, 'base64url').length, 16);
       const { storeId } = store;
@@ -78,14 +78,14 @@ export function storeContract(make: MakeStore, rounds: number): void {
       await store.check();
     });
 
-    it('gives StoreUnavailable for everything once it is closed, and closes twice', async () => {
+    it('fails with StoreUnavailable when it is closed, and can be closed twice', async () => {
       await store.namespaces.insert(firstRecord());
       await store.close();
       await assertUnavailable(store);
       await store.close();
     });
 
-    it('closes while calls are under way: each is answered or refused', async () => {
+    it('can be closed during calls: each succeeds or fails with StoreUnavailable', async () => {
       const calls = writers().flatMap((writer) => [
         store.namespaces.insert(firstRecord({ namespace: `taskcluster-${writer}` })),
         store.nonces.remember(nonceOf({ key: 'the same' })),

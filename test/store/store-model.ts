@@ -138,7 +138,7 @@ const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
 
 /** Any sequence of operations has the outcomes that it has in memory. */
 export function storeModel(make: MakeStore, runs: number): void {
-  it('does what a store in memory does, whatever the sequence of operations', async function () {
+  it('behaves as a store in memory for any sequence of operations', async function () {
     this.timeout(180_000);
     const { store } = await make();
     await fc.assert(

@@ -15,6 +15,8 @@ export interface SentEvent {
 export interface EventExchange {
   /** For the setting `eventVhost`. */
   readonly vhost: string;
+  /** Of a user who may do everything in the vhost. */
+  readonly amqpUrl: string;
   /** Permits the agent of an installation to consume from it. */
   open(installation: TestInstallation): Promise<void>;
   /** Publishes these events in order; resolves when the broker has them. */
@@ -33,6 +35,7 @@ export async function makeEventExchange(broker: LocalRabbitMQ): Promise<EventExc
   const channel: ConfirmChannel = await (await openConnection(amqpUrl)).createConfirmChannel();
   return {
     vhost,
+    amqpUrl,
     async open({ vhost: { user } }) {
       const everything = { configure: '.*', write: '.*', read: '.*' };
       await manage(broker, 'PUT', `/permissions/${inVhost}/${user}`, everything);

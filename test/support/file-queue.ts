@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Their tests wait for processes that start and die: begun last, they would keep one worker while the others are done.
- * Those of the first start agents all the time and those of the second mostly wait, so one of each comes in turn.
+ * Their tests wait for processes that start and exit: started last, they would occupy one worker after the rest is done. Those
+ * of the first folder start agents all the time and those of the second mostly wait: they alternate.
  */
 const SLOW_FOLDERS = [
   'crash',
@@ -18,30 +18,30 @@ const SLOW_FOLDERS = [
   'namespaces',
 ];
 
-/** What files mention whose tests need the MongoDB server, or Go, with which its stand-in is built. */
+/** Matches the files whose tests need the MongoDB server, or Go, with which its stand-in is built. */
 const NEEDS_SERVER = /mongo|support\/go\.ts/i;
 
-/** The files of tests of a run, each given out once. */
+/** The test files of a run, each returned once. */
 export interface FileQueue {
-  /** The next one; nothing when there is none left. Waits when those that are left need the server. */
+  /** The next file; undefined after the last. Waits when all remaining files need the server. */
   next(): Promise<string | undefined>;
 }
 
 /**
- * Gives out the files of tests in `folder`, the slow ones first; those that need the MongoDB server only when that is
- * there, which may have to be built.
+ * Queues the test files in `folder`, the slow ones first. Those that need the MongoDB server, which may have to be built, come
+ * when it is available.
  *
- * @param server settles when it is there, or cannot be had
+ * @param server settles when the server is available, or cannot be
  */
 export function openFileQueue(folder: string, server: Promise<unknown>): FileQueue {
   const files = testFiles(folder);
-  let isThere = false;
+  let isAvailable = false;
   const settled = server.then(
-    () => (isThere = true),
-    () => (isThere = true),
+    () => (isAvailable = true),
+    () => (isAvailable = true),
   );
   const take = (): string | undefined => {
-    const index = files.findIndex((file) => isThere || !NEEDS_SERVER.test(readFileSync(file, 'utf8')));
+    const index = files.findIndex((file) => isAvailable || !NEEDS_SERVER.test(readFileSync(file, 'utf8')));
     return index === -1 ? undefined : files.splice(index, 1)[0];
   };
   return {
@@ -54,7 +54,7 @@ export function openFileQueue(folder: string, server: Promise<unknown>): FileQue
   };
 }
 
-/** The slow ones first. */
+/** The slow files first. */
 function testFiles(folder: string): string[] {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
 import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
-import { countByState, type NamespaceRecord, type NonceEntry } from '../../src/store/namespace-record.ts';
-import type { DueOptions, NamespaceStore, NonceStore, Store } from '../../src/store/store.ts';
+import { countByState, type NamespaceRecord } from '../../src/store/namespace-record.ts';
+import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
 import { insertOrGet, requireRevision, type VersionedCollection } from '../../src/store/versioned-collection.ts';
+import type { NonceEntry, NonceStore } from '../../src/store/nonce-records.ts';
 
 /** A store in memory that keeps the contract of the real ones: it answers asynchronously and shares no object. */
 export interface MemoryStore extends Store {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { type Clock, systemClock, systemSleep } from '../../src/util/clock.ts';
-import { createReporters } from '../../src/agent/reporters.ts';
+import { createReporters } from '../../src/reporters.ts';
 import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { EventType } from '../../src/contract/event-types.ts';

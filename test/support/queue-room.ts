@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { ManagementCallOptions } from '../../src/broker/management/management.ts';
+import type { CountedBytes, ManagementCallOptions } from '../../src/broker/management/management.ts';
 import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
-import { createGrowthTracker, type GrowthTracker } from '../../src/queues/growth-tracker.ts';
+import { type ByteCounts, createByteCounts } from '../../src/queues/byte-counts.ts';
+import { createGrowthTracker, type GrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
 import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
 import { createQueueDeletion, type QueueDeletionParts } from '../../src/queues/queue-deletion.ts';
 import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
@@ -18,6 +19,8 @@ export const QUEUE_CONFIG = {
   warnAtMessages: 4000,
   deleteAtMessages: 8000,
   surveyIntervalSeconds: 60,
+  warnAtBytes: 1_000_000,
+  deleteAtBytes: 2_000_000,
 };
 
 /** The watching of queues over a store and a broker that is a list of queues. */
@@ -25,8 +28,11 @@ export interface QueueRoom {
   readonly clock: ManualClock;
   /** The broker: its queues, and the number of messages in each. */
   readonly depths: Map<string, number>;
+  /** The statistics of the broker: the sizes of its queues. */
+  readonly sizes: Map<string, CountedBytes>;
   readonly notices: QueueNotices;
   readonly growth: GrowthTracker;
+  readonly byteCounts: ByteCounts;
   readonly processQueues: ProcessQueues;
   readonly survey: SurveyQueues;
   /** `warned <queue>`, `recovered <queue>` or `deleted <queue>` for each report. */
@@ -50,6 +56,7 @@ export interface QueueRoomOptions {
 export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): QueueRoom {
   const clock = options.clock ?? createManualClock();
   const depths = new Map<string, number>();
+  const sizes = new Map<string, CountedBytes>();
   const reported: string[] = [];
   const errors: unknown[] = [];
   const context = {
@@ -74,6 +81,8 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
         await options.afterListing?.();
         return listed;
       },
+      listQueueBytes: async () => [...sizes.values()],
+      getQueueBytes: async (_vhost: string, name: string) => sizes.get(name),
     },
     schedule: { add: () => undefined, wasReplacedSince: () => false },
   };
@@ -81,11 +90,17 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const deletion = createQueueDeletion({
     ...context,
     notices,
-    async confirmDepth(queue) {
+    async confirmDepth({ queue }) {
       const messages = depths.get(queue);
       return messages === undefined
         ? { is: 'missing' }
-        : { is: 'present', messages, isReady: true, seenAt: momentOf(clock) };
+        : {
+            is: 'present',
+            messages,
+            isTooDeep: messages >= QUEUE_CONFIG.deleteAtMessages,
+            enoughReady: QUEUE_CONFIG.deleteAtMessages,
+            seenAt: momentOf(clock),
+          };
     },
     queueDepths: { read: async (queues) => new Map([...depths].filter(([queue]) => queues.includes(queue))) },
     async deleteFromBroker(_namespace: string, queue: string, call: ManagementCallOptions) {
@@ -97,7 +112,8 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   });
   const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
-  const growth = createGrowthTracker({ limits: QUEUE_CONFIG, horizonMs: 60_000 });
-  const survey = createSurveyQueues({ ...context, processQueues, growth });
-  return { clock, depths, notices, growth, processQueues, survey, reported, errors };
+  const growth = createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 });
+  const byteCounts = createByteCounts({ ...context, log: { warn: () => undefined } });
+  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts });
+  return { clock, depths, sizes, notices, growth, byteCounts, processQueues, survey, reported, errors };
 }

@@ -3,14 +3,14 @@ import { elapsedSinceMs, momentOf, systemClock } from '../../src/util/clock.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 describe('elapsedSinceMs', () => {
-  it('is the time that passed', () => {
+  it('is the elapsed time', () => {
     const clock = createManualClock();
     const moment = momentOf(clock);
     clock.advance(7);
     assert.equal(elapsedSinceMs(clock, moment), 7);
   });
 
-  it('does not hide time when the wall clock is set back', () => {
+  it('does not lose time when the wall clock is set back', () => {
     const clock = createManualClock();
     const moment = momentOf(clock);
     clock.advance(7);
@@ -18,7 +18,7 @@ describe('elapsedSinceMs', () => {
     assert.equal(elapsedSinceMs(clock, moment), 7);
   });
 
-  it('counts the time for which the machine slept, when only the wall clock went on', () => {
+  it('counts the time of a suspended machine, when only the wall clock went on', () => {
     const clock = createManualClock();
     const moment = momentOf(clock);
     clock.setWall(clock.nowMs() + 60_000);
@@ -27,7 +27,7 @@ describe('elapsedSinceMs', () => {
 });
 
 describe('systemClock', () => {
-  it('tells the time of this machine', () => {
+  it('is the time of this machine', () => {
     const before = Date.now();
     const { wallMs, monotonicMs } = momentOf(systemClock);
     assert.ok(wallMs >= before && wallMs <= Date.now());

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { forEachConcurrently } from '../../src/util/concurrency.ts';
 
 describe('forEachConcurrently', () => {
-  it('works on every item, on so many at a time', async () => {
+  it('processes every item, at most two at a time', async () => {
     let running = 0;
     let most = 0;
     const done: number[] = [];

@@ -21,8 +21,16 @@ describe('a deadline', () => {
     await assert.rejects(racing, /^Error: enough$/);
     await assert.rejects(deadline.race(never), /^Error: enough$/);
     assert.equal((deadline.signal.reason as Error).message, 'enough');
-    assert.equal(startDeadline(60_000, stop.signal).passed, true);
     deadline.clear();
+    assert.equal(startDeadline(60_000, stop.signal).passed, true);
+  });
+
+  it('starts no timer when the outer signal has aborted before', () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const deadline = startDeadline(60_000, AbortSignal.abort(new Error('enough')));
+    assert.equal(timers(), before);
+    assert.equal(deadline.passed, true);
   });
 
   it('gives the outcome of work that is done in time, and leaves nothing on the outer signal', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createLog } from '../../src/util/log.ts';
 import { Secret } from '../../src/util/secret.ts';
 
-/** A log, and what it has written. */
+/** A log, and the text that it has written. */
 function logTo(level: 'info' | 'error'): { log: ReturnType<typeof createLog>; text: () => string } {
   const lines: string[] = [];
   const log = createLog({ id: 'pulse-agent', logLevel: level }, { write: (line) => void lines.push(line) });
@@ -10,19 +10,19 @@ function logTo(level: 'info' | 'error'): { log: ReturnType<typeof createLog>; te
 }
 
 describe('createLog', () => {
-  it('writes one JSON object a line, with who, when and how grave', () => {
+  it('writes one JSON object a line, with agent, time and level', () => {
     const { log, text } = logTo('info');
-    log.info({ code: 'no_unknown_users', a: 1 }, 'said');
+    log.info({ code: 'no_unknown_users', a: 1 }, 'message');
     assert.match(text(), /^[^\n]+\n$/);
     const line = JSON.parse(text()) as Record<string, unknown>;
     assert.equal(line['level'], 'info');
     assert.equal(line['agent'], 'pulse-agent');
     assert.equal(line['code'], 'no_unknown_users');
-    assert.equal(line['msg'], 'said');
+    assert.equal(line['msg'], 'message');
     assert.equal(new Date(String(line['time'])).toISOString(), line['time']);
   });
 
-  it('leaves out what is below its level', () => {
+  it('leaves out lines below its level', () => {
     const { log, text } = logTo('error');
     log.warn({ code: 'job_failed' }, 'quiet');
     assert.equal(text(), '');

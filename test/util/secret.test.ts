@@ -5,7 +5,7 @@ import { Secret } from '../../src/util/secret.ts';
 describe('Secret', () => {
   const secret = new Secret('hidden');
 
-  it('reveals its value when asked', () => {
+  it('reveals its value on request', () => {
     assert.equal(secret.reveal(), 'hidden');
   });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type BackstopSettings, backstopPolicies } from '../../src/broker/backstop.ts';
 import { requesterPermissions } from '../../src/broker/request-vhost.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { contractNames } from '../../src/contract/names.ts';
@@ -10,7 +11,13 @@ import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from 
 import { checkClocks, checkNotifyScope, checkPing, clockOfDateHeader } from '../../src/verify/taskcluster-steps.ts';
 import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { documentedRights } from '../support/documented-rights.ts';
-import { checkClaimant, checkMarker, checkReservedNames, checkTopology } from '../../src/verify/topology-steps.ts';
+import {
+  checkBackstop,
+  checkClaimant,
+  checkMarker,
+  checkReservedNames,
+  checkTopology,
+} from '../../src/verify/topology-steps.ts';
 
 const ID = 'pulse-agent';
 
@@ -27,6 +34,21 @@ function assertRemedy(result: StepResult, outcome: 'failed' | 'warning', remedy:
 }
 
 describe('the checks of verify', () => {
+  it('the limits of queues and streams', () => {
+    const check = (given: Partial<BackstopSettings>, version = '4.0.5') => {
+      const limits = { maxMessages: 80_000, maxBytes: 2_000, streamMaxBytes: 1_000 };
+      const patterns = { exemptQueues: [], reservedNamespaces: [] };
+      const settings = { id: ID, vhost: '/', namespacePrefix: 'taskcluster-', ...limits, ...patterns, ...given };
+      const present = [...backstopPolicies(settings, version).values()].filter((policy) => policy !== undefined);
+      return checkBackstop(settings, version, present);
+    };
+    assert.equal(check({}).said, 'a queue keeps at most 80000 messages and 2000 bytes, a stream at most 1000 bytes');
+    assert.equal(check({}).outcome, 'ok');
+    assertRemedy(check({ streamMaxBytes: null }), 'warning', /streamMaxBytes/);
+    assertRemedy(check({ maxMessages: null, maxBytes: null }), 'warning', /queueBackstopMessages/);
+    assertRemedy(check({ maxMessages: null }, '3.10.8'), 'warning', /before 3\.12/);
+  });
+
   it('the identity of the agent on the broker', () => {
     assert.equal(checkIdentity({ name: 'agent', tags: ['administrator'] }).outcome, 'ok');
     assertRemedy(checkIdentity({ name: 'agent', tags: ['monitoring'] }), 'failed', /set_user_tags agent administrator/);

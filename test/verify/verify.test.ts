@@ -220,6 +220,23 @@ describe('verify', function () {
     }
   });
 
+  it('finds that the limit of streams is missing, and names the limits that are there', async () => {
+    const { broker, vhost, config } = installation();
+    const limits = stepNamed(await verify(verifierConfig(installation())), 'backstop');
+    assert.match(
+      limits.said,
+      /a queue keeps at most 80000 messages and 21474836480 bytes, a stream at most 10737418240/,
+    );
+    const policy = `/operator-policies/${encodeURIComponent(vhost.vhost)}/${config.id}-v1-streams`;
+    const { body } = await manage(broker, 'GET', policy);
+    await manage(broker, 'DELETE', policy);
+    try {
+      assertFailed(await verify(verifierConfig(installation())), ['backstop'], /Start an agent/);
+    } finally {
+      await manage(broker, 'PUT', policy, body);
+    }
+  });
+
   it('finds that Taskcluster is unreachable', async () => {
     const { taskcluster } = installation();
     const config = verifierConfig(installation());
@@ -251,7 +268,7 @@ describe('verify', function () {
     const reports = await verify(verifierConfig(empty), { endToEnd: true });
     assert.deepEqual(
       reports.filter(({ outcome }) => outcome === 'failed').map(({ step }) => step),
-      ['store', 'marker', 'policies', 'topology', 'claimant', 'ping'],
+      ['store', 'marker', 'policies', 'backstop', 'topology', 'claimant', 'ping'],
     );
     for (const name of ['marker', 'topology', 'claimant']) {
       assert.match(stepNamed(reports, name).remedy ?? '', /Start an agent/);

@@ -20,7 +20,7 @@ const defaultTimeout = 15 * time.Second
 
 var signedMethods = map[string]bool{"claim-namespace": true, "release-namespace": true, "revoke-namespace": true}
 
-// Error is what the agent refused. Retryable says whether the same request, signed anew, can succeed later.
+// Error is an error of the agent. Retryable: the same request with a new signature can succeed later.
 type Error struct {
 	Code      string         `json:"code"`
 	Message   string         `json:"message"`
@@ -73,7 +73,7 @@ func (c *Client) open() (err error) {
 	if c.channel, err = c.connection.Channel(); err != nil {
 		return err
 	}
-	// With confirms, a request that the full queue refuses is known at once.
+	// With confirms, a full queue is reported immediately.
 	if err = c.channel.Confirm(false); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (c *Client) exchange(ctx context.Context, method string, body any) (amqp.De
 		CorrelationId: NewNonce(),
 		Headers:       amqp.Table{},
 		Body:          content,
-		// What waits longer than this is served to nobody.
+		// A request that waits longer than this has no recipient for its reply.
 		Expiration: strconv.FormatInt(c.Timeout.Milliseconds(), 10),
 	}
 	if signedMethods[method] {

@@ -26,18 +26,20 @@ interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, '
   readonly maxReconnectDelayMs?: number;
   /** Takes one event, which is acknowledged when this has returned or settled. */
   readonly onEvent: (event: BrokerEvent) => Promise<void> | void;
-  /** Events arrive, for the first time or again. Those since the last time may be lost. */
-  readonly onFlowing: () => void;
+  /** Events are consumed, for the first time or again. Those since the last time may be lost. */
+  readonly onConsuming: () => void;
   /** The event exchange does not exist. Called once until it does. */
   readonly onMissing: (error: AgentError) => void;
-  /** Any other error; the consumer retries. */
+  /** Connecting or consuming failed for another reason; the consumer retries. */
   readonly onError: (error: Error) => void;
+  /** Handling one event failed. It is acknowledged nevertheless. */
+  readonly onEventFailed: (type: string, error: Error) => void;
 }
 
 /** Consumes broker events, with reconnects. */
 interface BrokerEventsConsumer {
   /** Whether events arrive now. */
-  readonly flowing: boolean;
+  readonly consuming: boolean;
   /** Resolves when the first try is over, whether events arrive or not. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -54,7 +56,7 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   const maxDelayMs = options.maxReconnectDelayMs ?? MAX_DELAY_MS;
   const closing = new AbortController();
   const call = { signal: closing.signal };
-  let flowing = false;
+  let consuming = false;
   let isMissingReported = false;
   let running: Promise<void> | undefined;
 
@@ -83,14 +85,14 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   };
 
   const consumeUntilLost = async (session: BrokerEventsSession, onStarted: () => void): Promise<void> => {
-    flowing = true;
+    consuming = true;
     try {
-      options.onFlowing();
+      options.onConsuming();
       onStarted();
       const reason = await untilLost(session);
       if (!closing.signal.aborted) options.onError(reason);
     } finally {
-      flowing = false;
+      consuming = false;
       await session.close();
     }
   };
@@ -126,8 +128,8 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   };
 
   return {
-    get flowing() {
-      return flowing;
+    get consuming() {
+      return consuming;
     },
     async start() {
       await new Promise<void>((resolve) => {
@@ -143,16 +145,17 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
 
 /** Handles one message. An error of the handler must not keep the message unacknowledged. */
 function handleEvent(
-  { onEvent, onError }: BrokerEventsConsumerOptions,
+  { onEvent, onEventFailed }: BrokerEventsConsumerOptions,
   routingKey: string,
   headers: Headers,
 ): Promise<void> | undefined {
+  const onFailed = (error: unknown): void => onEventFailed(routingKey, asError(error));
   try {
     const event = readBrokerEvent(routingKey, headers);
     const handled = event === undefined ? undefined : onEvent(event);
-    return handled === undefined ? undefined : handled.catch((error: unknown) => onError(asError(error)));
+    return handled === undefined ? undefined : handled.catch(onFailed);
   } catch (error) {
-    onError(asError(error));
+    onFailed(error);
     return undefined;
   }
 }

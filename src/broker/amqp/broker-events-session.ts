@@ -50,8 +50,8 @@ export async function openBrokerEventsSession(
       signal,
     );
     const aborted = rejectOnAbort(signal);
-    const { started, ended } = consume(await Promise.race([connection.subscribe(EVENTS), aborted]), onEvent);
-    const lost = Promise.race([ended, connection.lost]);
+    const { started, stopped } = consume(await Promise.race([connection.subscribe(EVENTS), aborted]), onEvent);
+    const lost = Promise.race([stopped, connection.lost]);
     const lostEarly = await Promise.race([started, lost, aborted]);
     if (lostEarly !== undefined) throw lostEarly;
     return { lost, close: connection.close };
@@ -60,6 +60,7 @@ export async function openBrokerEventsSession(
     throw new AgentError(
       'BrokerUnavailable',
       `RabbitMQ does not let the agent consume its events (${asError(error).message}). In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${contractNames(id).brokerEventsQueue}, and read on ${EVENT_EXCHANGE}.`,
+      { cause: error },
     );
   }
 }
@@ -91,7 +92,7 @@ function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionOptio
   // rascal's types lack some of its events.
   const emitter: EventEmitter = session;
   const started = new Promise<void>((resolve) => void emitter.on('subscribed', () => resolve()));
-  const ended = new Promise<Error>((resolve) => {
+  const stopped = new Promise<Error>((resolve) => {
     // These listeners stay: without one an error ends the process.
     session.on('error', resolve);
     session.on('cancelled', resolve);
@@ -107,5 +108,5 @@ function consume(session: SubscriptionSession, onEvent: BrokerEventsSessionOptio
     if (handled === undefined) acknowledge();
     else void handled.finally(() => acknowledge());
   });
-  return { started, ended };
+  return { started, stopped };
 }

@@ -14,22 +14,22 @@ export interface OutgoingEvent {
 /**
  * Publishes an event; resolves when the broker has confirmed it.
  *
- * @throws AgentError `BrokerUnavailable` when it is not confirmed in time; the broker may have it all the same. The
+ * @throws AgentError `BrokerUnavailable` when it is not confirmed in time; it may have arrived nevertheless. The
  *   signal's reason when it aborts.
  */
 export type PublishEvent = (event: OutgoingEvent, signal?: AbortSignal) => Promise<void>;
 
-/** What the publisher uses of a rascal publication. */
+/** The part of rascal's publication that the publisher uses. */
 export type PublicationHandle = EventEmitter & { abort(): void };
 
 interface EventPublisherOptions {
-  /** Passes an event to rascal once there is a connection; rejects when there will be none. */
+  /** Passes an event to rascal once there is a connection. Rejects when the connection is closed for good. */
   readonly publish: (message: Buffer | string, overrides: PublicationConfig) => Promise<PublicationHandle>;
   /** From the call to the confirm, in ms. */
   readonly timeoutMs: number;
 }
 
-/** Events that wait in memory for the broker, at most, each until its time-out. */
+/** How many events may wait for a confirm. Each waits until its time-out. */
 const MAX_IN_FLIGHT = 1000;
 
 /** Creates the publisher. rascal's `publish` resolves before the broker has confirmed, so the outcome is awaited here. */

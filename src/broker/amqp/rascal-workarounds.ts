@@ -4,13 +4,13 @@ import type { Broker, BrokerConfig } from 'rascal';
 import { waitAtMost } from '../../util/deadline.ts';
 
 /**
- * Switches rascal's reconnecting off. In rascal 21.0.1 `retry` of a connection is ignored and so are its delays (up to a
- * minute passes), and on a broker that came back empty rascal declares the queues before their limits exist.
+ * Switches rascal's reconnecting off. rascal 21.0.1 ignores `retry` of a connection. It reconnects after up to a minute. On
+ * a broker that lost its data it declares the queues before the policies that limit them.
  *
  * No longer needed when a connection takes its own `retry: false`.
  */
 export function withoutReconnect(config: BrokerConfig): BrokerConfig {
-  // rascal's types do not know where the setting is that has an effect.
+  // rascal's types lack this setting, the only one that works.
   return Object.assign(config, { defaults: { vhosts: { connection: { retry: false } } } });
 }
 

@@ -49,7 +49,7 @@ export async function openTopologySession(
     const events = { ...account, vhost, connectionName: `${id} topology and events` };
     return sessionOf(await connectRascal(events, eventsConfigOf(id), signal));
   } catch (error) {
-    throw describe(asError(error).message);
+    throw describe(error);
   }
 }
 
@@ -75,15 +75,18 @@ function sessionOf(connection: RascalConnection): TopologySession {
   };
 }
 
-function describe(reason: string): AgentError {
+function describe(error: unknown): AgentError {
+  const reason = asError(error).message;
   if (/ACCESS[_-]REFUSED/.test(reason)) {
     return new AgentError(
       'BrokerRefused',
       `RabbitMQ does not let the agent's account declare its topology (${reason}). Check the credentials in RABBITMQ_URL, and give the account the permissions that docs/operations.md lists.`,
+      { cause: error },
     );
   }
   return new AgentError(
     'BrokerUnavailable',
     `RabbitMQ does not accept the agent's topology (${reason}). Check RABBITMQ_URL, and delete an exchange or a queue of the same name that another client declared differently.`,
+    { cause: error },
   );
 }

@@ -141,6 +141,29 @@ export const queueSchema = z
       messages === undefined || (state !== undefined && UNCOUNTED_STATES.has(state)) ? { name } : { name, messages },
   );
 
+/** The size of a queue, from the statistics: up to 5 s old, with RabbitMQ's default interval. */
+export interface CountedBytes {
+  readonly name: string;
+  /** All bodies, ready or not, in bytes; headers and properties are not counted. */
+  readonly bytes: number;
+  /** The messages that were counted with them. */
+  readonly messages: number;
+}
+
+/** Undefined where the bytes are unknown: a stream, a queue that is down, or no statistics. */
+export const countedBytesSchema = z
+  .object({
+    name: z.string(),
+    messages: z.number().optional(),
+    message_bytes: z.number().optional(),
+    state: z.string().optional(),
+  })
+  .transform(({ name, messages, message_bytes: bytes, state }): CountedBytes | undefined =>
+    messages === undefined || bytes === undefined || (state !== undefined && UNCOUNTED_STATES.has(state))
+      ? undefined
+      : { name, bytes, messages },
+  );
+
 /** A listing of names only. */
 export const nameSchema = z.object({ name: z.string() }).transform(({ name }) => name);
 

@@ -4,6 +4,7 @@ import {
   alarmsSchema,
   bindingSchema,
   connectionSchema,
+  countedBytesSchema,
   declaredQueueSchema,
   exchangeSchema,
   globalParameterSchema,
@@ -25,6 +26,7 @@ import {
 import type {
   Binding,
   BrokerUser,
+  CountedBytes,
   DeclaredQueue,
   Identity,
   ListedConnection,
@@ -111,6 +113,10 @@ export interface Management {
   deleteGlobalParameter(name: string, options?: ManagementCallOptions): Promise<boolean>;
   /** Every queue with its depth, without statistics, which would take ten times as long and are seconds old. */
   listQueues(vhost: string, options?: ManagementCallOptions): Promise<ListedQueue[]>;
+  /** The sizes of all queues for which RabbitMQ has statistics. It takes two to four times as long as the depths. */
+  listQueueBytes(vhost: string, options?: ManagementCallOptions): Promise<CountedBytes[]>;
+  /** The size of one queue; undefined where it is unknown. It takes about 1 ms. */
+  getQueueBytes(vhost: string, name: string, options?: ManagementCallOptions): Promise<CountedBytes | undefined>;
   /** The names of all queues, crashed ones included, which a listing with depths omits. */
   listQueueNames(vhost: string, options?: ManagementCallOptions): Promise<string[]>;
   /** A queue without its depth, which RabbitMQ 3.10 omits here. */
@@ -284,6 +290,11 @@ export function createManagement(settings: ManagementOptions): Management {
     deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),
     listQueues: (vhost, options) => list(queueSchema, ['queues', vhost], options, DEPTHS_ONLY),
     listQueueNames: (vhost, options) => list(nameSchema, ['queues', vhost], options, NAMES_ONLY),
+    listQueueBytes: async (vhost, options) =>
+      (await list(countedBytesSchema, ['queues', vhost], options, BYTES_ONLY)).filter(
+        (counted) => counted !== undefined,
+      ),
+    getQueueBytes: (vhost, name, options) => find(countedBytesSchema, ['queues', vhost, name], options, BYTES_ONLY),
     getQueue: (vhost, name, options) =>
       find(declaredQueueSchema, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
     getQueueOwner: (vhost, name, options) =>
@@ -331,3 +342,4 @@ const CURRENT = { disable_stats: 'true', columns: 'name,user' };
 const AGE_ONLY = { columns: 'name,user,connected_at' };
 const NAMES_ONLY = { disable_stats: 'true', columns: 'name' };
 const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages,state' };
+const BYTES_ONLY = { columns: 'name,messages,message_bytes,state' };

@@ -107,8 +107,8 @@ function firstRecord(
     revokedMs: null,
     permissionsVersion: PERMISSIONS_VERSION,
     deletedAtMs: null,
-    endReason: null,
-    expiryNotifiedForMs: 0,
+    deletionReason: null,
+    expiryAnnouncedForMs: 0,
     recheckAtMs: null,
   };
 }

@@ -1,4 +1,4 @@
-import type { EndReason, NamespaceRecord } from '../../store/namespace-record.ts';
+import type { DeletionReason, NamespaceRecord } from '../../store/namespace-record.ts';
 import { deletionStartsMs, type Intervals } from '../timing.ts';
 
 /** What a deletion depends on besides the record. */
@@ -6,7 +6,7 @@ export interface DeletionContext {
   readonly nowMs: number;
   readonly intervals: Intervals;
   /** How long before `expires` the expiry is announced, in ms. */
-  readonly noticeMs: number;
+  readonly announceBeforeMs: number;
 }
 
 /**
@@ -31,34 +31,38 @@ export const RELEASE_TAKEOVER_MS = 1_000;
 /** Decides about the expiry and deletion of a namespace, from the record alone. */
 export function decideDeletion(
   record: NamespaceRecord,
-  { nowMs, intervals, noticeMs }: DeletionContext,
+  { nowMs, intervals, announceBeforeMs }: DeletionContext,
 ): DeletionDecision {
   if (record.state === 'deleted') return { action: 'wait' };
   if (record.state === 'expiring') {
-    const mayDelete = record.endReason !== 'released' || record.expiresMs + RELEASE_TAKEOVER_MS <= nowMs;
+    const mayDelete = record.deletionReason !== 'released' || record.expiresMs + RELEASE_TAKEOVER_MS <= nowMs;
     return { action: mayDelete ? 'delete' : 'wait' };
   }
-  const isAnnounced = record.expiryNotifiedForMs === record.expiresMs;
+  const isAnnounced = record.expiryAnnouncedForMs === record.expiresMs;
   if (deletionStartsMs(record.expiresMs, intervals) <= nowMs) {
     return { action: 'begin', record: afterDeletionStart(record, 'expired', nowMs), isAnnounced };
   }
-  if (isAnnounced || record.expiresMs - noticeMs > nowMs) return { action: 'wait' };
+  if (isAnnounced || record.expiresMs - announceBeforeMs > nowMs) return { action: 'wait' };
   return {
     action: 'announce',
-    record: { ...record, revision: record.revision + 1, expiryNotifiedForMs: record.expiresMs },
+    record: { ...record, revision: record.revision + 1, expiryAnnouncedForMs: record.expiresMs },
   };
 }
 
 /** The next revision of a record whose deletion begins now. */
-export function afterDeletionStart(record: NamespaceRecord, endReason: EndReason, nowMs: number): NamespaceRecord {
+export function afterDeletionStart(
+  record: NamespaceRecord,
+  deletionReason: DeletionReason,
+  nowMs: number,
+): NamespaceRecord {
   const expiresMs = Math.min(record.expiresMs, nowMs);
   return {
     ...record,
     revision: record.revision + 1,
     state: 'expiring',
-    endReason,
+    deletionReason,
     expiresMs,
-    expiryNotifiedForMs: expiresMs,
+    expiryAnnouncedForMs: expiresMs,
     recheckAtMs: null,
   };
 }

@@ -1,5 +1,5 @@
 import type { ListedConnection } from '../../broker/management/management.ts';
-import type { EndReason, NamespaceRecord } from '../../store/namespace-record.ts';
+import type { DeletionReason, NamespaceRecord } from '../../store/namespace-record.ts';
 import { accountNames } from '../accounts/account-names.ts';
 import { closeConnections } from '../connections/close-connections.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
@@ -110,6 +110,6 @@ export function createDeleteAccounts({
   };
 }
 
-function reasonOf(record: NamespaceRecord): EndReason {
-  return record.endReason ?? 'expired';
+function reasonOf(record: NamespaceRecord): DeletionReason {
+  return record.deletionReason ?? 'expired';
 }

@@ -60,7 +60,7 @@ function reopenTombstone(record: NamespaceRecord): NamespaceRecord {
     ...record,
     revision: record.revision + 1,
     state: 'expiring',
-    endReason: record.endReason ?? 'expired',
+    deletionReason: record.deletionReason ?? 'expired',
     deletedAtMs: null,
     recheckAtMs: null,
   };

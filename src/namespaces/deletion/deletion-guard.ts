@@ -19,7 +19,7 @@ type PermittedOptions = ManagementCallOptions & { readonly signal: AbortSignal }
 
 /**
  * Permits the destructive calls of one deletion. A call is sent only within the write window of its record: an agent
- * that was suspended in between must not delete what a client has claimed since then.
+ * that was suspended after it read the record must not delete what a client claimed in between.
  */
 export interface DeletionGuard {
   /** The record as it was read last. */
@@ -28,9 +28,9 @@ export interface DeletionGuard {
    * Makes a call within the write window. When the window closes while the call waits, the record is read again; when
    * the broker fails, the call is repeated once.
    *
-   * @throws DeletedByOtherAgent; AgentError `StoreUnavailable`, and what `call` throws
+   * @throws DeletedByOtherAgent; AgentError `StoreUnavailable`, and what `send` throws
    */
-  call<T>(call: (options: PermittedOptions) => Promise<T>): Promise<T>;
+  call<T>(send: (options: PermittedOptions) => Promise<T>): Promise<T>;
   /**
    * Makes sure that the record was read within half a write window.
    *
@@ -89,10 +89,10 @@ export function guardDeletion(
     },
     permit,
     readAgain,
-    async call(call) {
+    async call(send) {
       for (let failures = 0; ; ) {
         try {
-          return await call(await permit());
+          return await send(await permit());
         } catch (error) {
           if (isAgentError(error, 'WindowClosed')) continue;
           failures += 1;

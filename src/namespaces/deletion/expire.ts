@@ -24,9 +24,9 @@ export function createExpiry(
   deleteNamespaces: DeleteNamespaces,
 ): Expiry {
   const { config, store, bounds, intervals, backoff, reporters } = context;
-  const noticeMs = config.expiryNoticeSeconds * 1000;
+  const announceBeforeMs = config.expiryAnnouncementSeconds * 1000;
   const concurrency = config.managementConcurrency;
-  const contextNow = (): DeletionContext => ({ nowMs: bounds.earliestMs(), intervals, noticeMs });
+  const contextNow = (): DeletionContext => ({ nowMs: bounds.earliestMs(), intervals, announceBeforeMs });
 
   const findDue = (
     states: readonly NamespaceRecord['state'][],
@@ -71,7 +71,7 @@ export function createExpiry(
     async announce(signal) {
       for (;;) {
         signal.throwIfAborted();
-        const soon = await findDue(['provisioning', 'active'], bounds.earliestMs() + noticeMs, 'announce');
+        const soon = await findDue(['provisioning', 'active'], bounds.earliestMs() + announceBeforeMs, 'announce');
         if ((await writeSteps(soon, signal)) === 0) return;
       }
     },

@@ -1,9 +1,10 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
-import type { NamespaceRecord, NonceEntry } from '../../store/namespace-record.ts';
+import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { afterDeletionStart } from './decide-deletion.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { clockDifferenceMs } from '../timing.ts';
+import type { NonceEntry } from '../../store/nonce-records.ts';
 
 /** A release whose signature and scope are right. */
 export interface ReleaseInput {

@@ -1,7 +1,7 @@
 import type { BrokerUser, ManagementCallOptions } from '../../broker/management/management.ts';
 import { hashMatches } from '../../broker/password-hash.ts';
 import { WireError } from '../../contract/wire-errors.ts';
-import type { NamespaceRecord, NonceEntry } from '../../store/namespace-record.ts';
+import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { isAgentError } from '../../util/agent-errors.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
@@ -21,6 +21,7 @@ import {
   revocationTarget,
   withRecheckPostponed,
 } from './decide-revocation.ts';
+import type { NonceEntry } from '../../store/nonce-records.ts';
 
 /** A revocation whose signature and scope are right. */
 export interface RevocationInput {

@@ -2,7 +2,7 @@ import { WireError } from '../../contract/wire-errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { ClaimResult } from '../../namespaces/claim/claim.ts';
 import type { ClaimInput } from '../../namespaces/claim/decide-claim.ts';
-import type { Reporters } from '../../agent/reporters.ts';
+import type { Reporters } from '../../reporters.ts';
 import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */

@@ -1,5 +1,5 @@
 import type { ReleaseInput, Released } from '../../namespaces/deletion/release.ts';
-import type { Reporters } from '../../agent/reporters.ts';
+import type { Reporters } from '../../reporters.ts';
 import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */

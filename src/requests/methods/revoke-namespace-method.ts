@@ -1,6 +1,6 @@
 import { formatInstant } from '../../contract/fields.ts';
 import type { Revoker } from '../../namespaces/revocation/revoke.ts';
-import type { Reporters } from '../../agent/reporters.ts';
+import type { Reporters } from '../../reporters.ts';
 import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */

@@ -6,19 +6,19 @@ import { StoreGate } from '../store-gate.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
-import type { StoreReader } from '../open-store-to-read.ts';
+import type { StoreReader } from '../store-reader.ts';
 
 /**
- * Opens the embedded store for reading, also beside the agent that holds it: LMDB has any number of readers.
+ * Opens the embedded store for reading, also beside the agent that holds it: LMDB allows any number of readers.
  *
- * @throws AgentError `StoreUnavailable` when there is no store in the folder, or it cannot be read
+ * @throws AgentError `StoreUnavailable` when the folder has no store, or it cannot be read
  */
 export async function inspectLmdb(path: string): Promise<StoreReader> {
   const folder = resolve(path);
   const gate = new StoreGate((error) => unreadable(folder, error));
   return await gate.run(() => {
     const file = join(folder, 'store.mdb');
-    if (!existsSync(file)) throw unreadable(folder, new Error('there is none'));
+    if (!existsSync(file)) throw unreadable(folder, new Error('there is no store'));
     const root: RootDatabase = open({ path: file, readOnly: true, maxDbs: 32 });
     const identity = root.openDB<{ storeId: string }, string>({
       name: 'store',
@@ -42,7 +42,7 @@ function unreadable(folder: string, error: unknown): AgentError {
   const reason = error instanceof Error ? error.message : String(error);
   return new AgentError(
     'StoreUnavailable',
-    `The store in ${folder} cannot be read (${reason}): see that STORE_URL names the folder of the agent, that an agent has run, and that this user may read it.`,
+    `The store in ${folder} cannot be read (${reason}): check that STORE_URL names the folder of the agent, that an agent has run, and that this user may read it.`,
     { cause: error },
   );
 }

@@ -1,7 +1,6 @@
 import type { Database, RootDatabase } from 'lmdb';
-import type { NonceEntry } from '../namespace-record.ts';
-import type { NonceStore } from '../store.ts';
 import type { StoreGate } from '../store-gate.ts';
+import type { NonceEntry, NonceStore } from '../nonce-records.ts';
 import { createLmdbPrune } from './lmdb-prune.ts';
 
 const WITHOUT_OUTCOME = 1;

@@ -9,12 +9,12 @@ const MAX_SOCKET_PATH_BYTES = 103;
 const SOCKET_NAME = /^agent-(\d+)-[\w-]+\.sock$/;
 
 /**
- * Whether this process may use a folder. Each agent listens on a unix socket of its own in the folder, named after
- * its process; the store names the socket of the one that holds it.
+ * The ownership of a folder by one process. Each agent listens on a unix socket of its own in the folder, named after its
+ * process; the store holds the name of its owner's socket.
  *
- * The kernel answers for a process that is stopped or busy and refuses for one that is gone, however it ended, so a
- * restart right after a SIGKILL succeeds and a stopped owner is respected. A process id in a lock file, or LMDB's table
- * of readers, would take another container's process of the same number for this one: in a container it is mostly 1.
+ * The kernel accepts connections for a process that is suspended or busy, and refuses them for one that has exited in any
+ * way: a restart right after a SIGKILL succeeds, and a suspended owner is respected. A process id in a lock file, or LMDB's
+ * table of readers, would confuse processes of two containers: in a container the id is mostly 1.
  */
 export class LmdbOwner {
   readonly socketName: string;
@@ -30,15 +30,15 @@ export class LmdbOwner {
   }
 
   /**
-   * Looks for a living agent in the folder, then shows that this one lives. Several that start at once may all get
-   * here: {@link settle} decides among them.
+   * Checks that no other agent runs in the folder, then listens. Several that start concurrently may all get here:
+   * {@link settle} decides among them.
    *
    * @throws AgentError `StoreInUse` when another agent holds the folder
    */
   static async announce(folder: string, randomBytes: RandomBytes): Promise<LmdbOwner> {
     const owner = new LmdbOwner(folder, `agent-${process.pid}-${randomBytes(6).toString('base64url')}.sock`);
     try {
-      // Before the database is touched: opening it takes LMDB's write lock, which a stopped owner may hold for ever.
+      // Before the database is opened: that takes LMDB's write lock, which a suspended owner may hold for ever.
       for (const name of readdirSync(folder)) {
         if (SOCKET_NAME.test(name) && (await owner.#answers(name))) throw inUse(folder, name);
       }
@@ -54,10 +54,10 @@ export class LmdbOwner {
   }
 
   /**
-   * Makes this agent the one that the store names.
+   * Makes this agent the owner that the store names.
    *
-   * @param read the socket name in the store
-   * @param replace puts this agent's name in the place of `seen`; false when another name is there by now
+   * @param read returns the socket name in the store
+   * @param replace replaces `seen` with the name of this agent; false when the store has another name by now
    * @throws AgentError `StoreInUse` when another agent was first
    */
   async settle(read: () => string | undefined, replace: (seen: string | undefined) => boolean): Promise<void> {
@@ -65,13 +65,13 @@ export class LmdbOwner {
       const seen = read();
       if (seen !== undefined && (await this.#answers(seen))) throw inUse(this.#folder, seen);
       if (!replace(seen)) continue;
-      // Nothing else is removed: the socket of one that lost this race may win the next one.
+      // No other socket is removed: the agent that lost this race may win the next one.
       if (seen !== undefined) rmSync(join(this.#folder, seen), { force: true });
       return;
     }
   }
 
-  /** Closes the socket: from now on the folder is free. */
+  /** Closes the socket: the folder is free from now on. */
   async leave(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     rmSync(join(this.#folder, this.socketName), { force: true });
@@ -86,7 +86,7 @@ export class LmdbOwner {
         socket.destroy();
         resolve(true);
       });
-      // Any other failure, such as a full queue of connections, still means that somebody is there.
+      // Any other failure, such as a full queue of connections, still means that a process listens.
       socket.once('error', (error: NodeJS.ErrnoException) => {
         resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT');
       });
@@ -109,6 +109,6 @@ function inUse(folder: string, socketName: string): AgentError {
   const holder = pid === process.pid ? `this process (${pid})` : `process ${pid}`;
   return new AgentError(
     'StoreInUse',
-    `The store in ${folder} is held by ${holder}: stop that agent, or give this one a folder of its own, or MongoDB, which several agents may share.`,
+    `The store in ${folder} is held by ${holder}: stop that agent, or give this one another folder, or MongoDB, which several agents may share.`,
   );
 }

@@ -14,21 +14,21 @@ import type { Store } from '../store.ts';
 
 /** How to open the embedded store. */
 export interface LmdbOptions {
-  /** Everything the store writes stays here; made when it is not there. */
+  /** Everything the store writes is in it; created if missing. */
   readonly folder: string;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
 }
 
-/** What the store says of itself. */
+/** The identity of the store. */
 interface StoreIdentity {
   readonly storeId: string;
   readonly createdMs: number;
 }
 
 /**
- * Opens the embedded store: for one agent at a time. A write is answered once it is on the disk; writes that come
- * together go into one transaction.
+ * Opens the embedded store, for one agent at a time. A write is answered once it is on disk; concurrent writes go into one
+ * transaction.
  *
  * @throws AgentError `StoreInUse` when another agent holds the folder, `StoreUnavailable` when the folder cannot be
  * used
@@ -59,8 +59,8 @@ function openDatabase(folder: string): RootDatabase {
   return open({
     path: join(folder, 'store.mdb'),
     maxDbs: 32,
-    // With overlapping sync, which is the default, a write is answered before it is on the disk, and `flushed`
-    // resolves before fdatasync was called when it is read after that answer.
+    // With overlapping sync, the default, a write is answered before it is on disk, and `flushed` may resolve before
+    // fdatasync was called.
     overlappingSync: false,
   });
 }
@@ -125,7 +125,7 @@ class LmdbStore implements Store {
   async close(): Promise<void> {
     if (!this.#gate.close()) return;
     try {
-      // Waits for the writes that were begun; the folder is free only after them.
+      // Waits for the writes in progress; the folder is free only after them.
       await this.#root.close();
     } finally {
       await this.#owner.leave();
@@ -137,7 +137,7 @@ function unavailable(folder: string, error: unknown): AgentError {
   const reason = error instanceof Error ? error.message : String(error);
   return new AgentError(
     'StoreUnavailable',
-    `The store in ${folder} cannot be used (${reason}): make sure that the folder can be written and the disk has room.`,
+    `The store in ${folder} cannot be used (${reason}): check that the folder is writable and the disk has room.`,
     { cause: error },
   );
 }

@@ -7,30 +7,30 @@ import { mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { parseMongoUrl } from './mongodb-url.ts';
-import type { StoreReader } from '../open-store-to-read.ts';
+import type { StoreReader } from '../store-reader.ts';
 
-/** How a MongoDB server is set up. */
+/** The set-up of a MongoDB server. */
 export interface MongoSetup {
-  /** The name of its replica set; undefined for a server of its own, and behind a router of shards. */
+  /** The name of its replica set; undefined for a standalone server and behind a router of shards. */
   readonly replicaSet: string | undefined;
   readonly isSharded: boolean;
-  /** Its clock, in ms since the epoch; undefined when it does not tell. */
+  /** Its clock, in ms since the epoch; undefined when it does not report it. */
   readonly timeMs: number | undefined;
 }
 
-/** A look at a MongoDB that changes nothing but for {@link MongoInspection.tryMajorityWrite}. */
+/** A MongoDB that is opened for reading; only {@link MongoInspection.tryMajorityWrite} writes. */
 export interface MongoInspection extends StoreReader {
   readonly kind: 'mongodb';
   setup(): Promise<MongoSetup>;
   indexFaults(): Promise<IndexFault[]>;
-  /** Writes a document as durably as the store writes, and removes it. Resolves with how long the write took, in ms. */
+  /** Writes a document as durably as the store does, and removes it. Returns how long the write took, in ms. */
   tryMajorityWrite(id: string, monotonicMs: () => number): Promise<number>;
 }
 
 /**
- * Connects to the MongoDB of a store as an agent does, but makes nothing there.
+ * Connects to the MongoDB of a store as an agent does, but creates nothing.
  *
- * @throws AgentError `ConfigurationFault`, `StoreUnavailable`; its methods throw the latter, too
+ * @throws AgentError `ConfigurationFault`, `StoreUnavailable`; its methods throw the latter as well
  */
 export async function inspectMongoDB(url: string, timeoutMs: number): Promise<MongoInspection> {
   const target = parseMongoUrl(url);
@@ -79,7 +79,7 @@ async function tryWrite(db: Db, id: string, monotonicMs: () => number): Promise<
   await tries.insertOne({ _id: id });
   const tookMs = monotonicMs() - startedMs;
   await tries.deleteOne({ _id: id });
-  // An agent has no use for the collection; another verification may be in it.
+  // Agents do not use the collection; another verification may.
   if ((await tries.countDocuments({}, { limit: 1 })) === 0) await tries.drop().catch(() => undefined);
   return tookMs;
 }

@@ -19,7 +19,7 @@ export class MongoAudit implements AuditStore {
     this.#documents = db.collection('audit');
   }
 
-  /** Makes the indexes of the collection; those that are there stay. */
+  /** Creates the indexes of the collection; existing ones stay. */
   async prepare(): Promise<void> {
     await makeIndexes(this.#documents, this.#gate);
   }
@@ -69,7 +69,7 @@ function filterOf({ namespace, sinceMs, untilMs, before }: AuditQuery): Filter<A
   return conditions.length === 0 ? {} : { $and: conditions };
 }
 
-/** Whether the only failures are records that were there already. */
+/** Whether the only failures are records that exist already. */
 function areDuplicates(error: unknown): boolean {
   if (!(error instanceof MongoBulkWriteError)) return isDuplicateKey(error);
   const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];

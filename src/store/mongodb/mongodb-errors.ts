@@ -4,14 +4,14 @@ import { redact } from './mongodb-url.ts';
 
 const DUPLICATE_KEY = 11000;
 
-/** Whether `error` says that a document with this `_id` is there. Upserts that race may get it, too. */
+/** Whether `error` means that a document with this `_id` exists. */
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoError && error.code === DUPLICATE_KEY;
 }
 
 /**
- * `StoreUnavailable` for a failure of the driver. Its cause is made anew from name, code and redacted message: the
- * driver's own errors carry the topology and the command.
+ * `StoreUnavailable` for a failure of the driver. Its cause has only name, code and redacted message: the driver's own errors
+ * carry the topology and the command.
  */
 export function mongoUnavailable(error: unknown, secrets: readonly string[]): AgentError {
   const name = error instanceof Error ? error.name : 'Error';

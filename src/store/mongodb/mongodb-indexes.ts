@@ -6,7 +6,7 @@ type IndexFields = Readonly<Record<string, 1>>;
 
 /** Every index of the store, by collection and name. */
 export const MONGODB_INDEXES: Readonly<Record<string, Readonly<Record<string, IndexFields>>>> = {
-  // The state comes first, so that a search for active records need not pass the tombstones.
+  // The state comes first, so that a search for active records skips the tombstones.
   namespaces: {
     'by-next-rotation': { state: 1, nextRotation: 1, _id: 1 },
     'by-expires': { state: 1, expires: 1, _id: 1 },
@@ -22,26 +22,26 @@ export const MONGODB_INDEXES: Readonly<Record<string, Readonly<Record<string, In
   },
 };
 
-/** Makes the indexes of the collection; those that are there stay. */
+/** Creates the indexes of the collection; existing ones stay. */
 export async function makeIndexes<Schema extends Document>(
   documents: Collection<Schema>,
   gate: StoreGate,
 ): Promise<void> {
-  // One call for each: FerretDB breaks when two indexes of one call are there already.
+  // One call for each: FerretDB fails when two indexes of one call exist already.
   for (const [name, fields] of Object.entries(MONGODB_INDEXES[documents.collectionName] ?? {})) {
     await gate.run(() => documents.createIndex({ ...fields }, { name }));
   }
 }
 
-/** An index that is not as it should be. */
+/** An index that is missing or differs. */
 export interface IndexFault {
   readonly collection: string;
   readonly index: string;
-  /** `missing`: every search reads the whole collection; `stale`: one of the same name has other fields. */
+  /** `missing`: every search reads the whole collection; `stale`: an index of this name has other fields. */
   readonly fault: 'missing' | 'stale';
 }
 
-/** Compares the indexes that are there with those that should be, and changes nothing. */
+/** Compares the existing indexes with the required ones, and changes nothing. */
 export async function findIndexFaults(db: Db): Promise<IndexFault[]> {
   const present = new Set((await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name));
   const faults: IndexFault[] = [];

@@ -53,7 +53,7 @@ const FIELDS = createDocumentMapping<NamespaceRecord, 'namespace'>('namespace', 
   'revokedUntilMs',
   'revokedMs',
   'deletedAtMs',
-  'expiryNotifiedForMs',
+  'expiryAnnouncedForMs',
   'recheckAtMs',
 ]);
 

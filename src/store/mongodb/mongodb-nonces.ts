@@ -3,8 +3,7 @@ import type { StoreGate } from '../store-gate.ts';
 import { createDocumentMapping, type DocumentOf } from './mongodb-documents.ts';
 import { isDuplicateKey } from './mongodb-errors.ts';
 import { makeIndexes } from './mongodb-indexes.ts';
-import type { NonceEntry } from '../namespace-record.ts';
-import type { NonceStore } from '../store.ts';
+import type { NonceEntry, NonceStore } from '../nonce-records.ts';
 
 type NonceDocument = DocumentOf<NonceEntry, 'key'>;
 

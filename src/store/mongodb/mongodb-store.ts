@@ -24,7 +24,7 @@ export interface MongoOptions {
   readonly timeoutMs?: number;
 }
 
-/** The document that says which store this is. */
+/** The document with the identity of the store. */
 interface IdentityDocument {
   readonly _id: 'identity';
   readonly storeId: string;
@@ -32,9 +32,9 @@ interface IdentityDocument {
 }
 
 /**
- * Opens the store in MongoDB, which any number of agents share. Reads go to the primary and see what a majority has;
- * writes are answered once a majority has them; whatever the URL says. An operation that takes longer than `timeoutMs`
- * is given up: it may have happened.
+ * Opens the store in MongoDB, which any number of agents share. Whatever the URL says, reads go to the primary and see what a
+ * majority has, and writes are answered once a majority has them. An operation that takes longer than `timeoutMs` is
+ * abandoned: it may have happened.
  *
  * @throws AgentError `ConfigurationFault` when the URL cannot be read, `StoreUnavailable` when MongoDB does not answer
  * within `timeoutMs`
@@ -75,7 +75,7 @@ async function identity(db: Db, { clock, randomBytes }: MongoOptions): Promise<I
       const storeId = randomBytes(16).toString('base64url');
       await identities.insertOne({ _id: 'identity', storeId, created: new Date(clock.nowMs()) });
     } catch (error) {
-      // Another agent made it at the same time: it is the one that counts.
+      // Another agent created it at the same time: its document counts.
       if (!isDuplicateKey(error)) throw error;
     }
   }
@@ -90,7 +90,7 @@ export class MongoStore implements Store {
   readonly notices: MongoNotices;
   readonly audit: MongoAudit;
   readonly queueAlerts: MongoQueueAlerts;
-  // Private, because whoever inspects it sees the client and with it the password.
+  // Private, because an inspector that shows it shows the client, and with it the password.
   readonly #db: Db;
   readonly #gate: StoreGate;
   readonly #close: () => Promise<void>;
@@ -107,7 +107,7 @@ export class MongoStore implements Store {
     this.#close = close;
   }
 
-  /** The database, with the store's concerns and time-outs, for others who keep collections of their own in it. */
+  /** The database, with the store's concerns and time-outs, for the jobs, which have collections in it. */
   get db(): Db {
     return this.#db;
   }

@@ -29,7 +29,7 @@ export class MongoVersionedCollection<Item extends { readonly revision: number }
     return this.#documents;
   }
 
-  /** Makes the indexes of the collection; those that are there stay. */
+  /** Creates the indexes of the collection; existing ones stay. */
   async prepare(): Promise<void> {
     await makeIndexes(this.#documents, this.gate);
   }

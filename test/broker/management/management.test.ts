@@ -9,6 +9,7 @@ import { openConnection, untilKnown, useSharedBroker } from '../../support/broke
 import { addCleanup } from '../../support/cleanup.ts';
 import { unique } from '../../support/folders.ts';
 import { crashQueue, setQuorumQueue } from '../../support/queue-faults.ts';
+import { waitUntil } from '../../support/watched-installation.ts';
 
 describe('management API', () => {
   const broker = useSharedBroker();
@@ -184,6 +185,23 @@ describe('management API', () => {
     const channel = await (await openConnection(room.amqpUrl)).createChannel();
     await channel.assertQueue('a-stream', { arguments: { 'x-queue-type': 'stream' } });
     assert.deepEqual(await room.management.listQueues(room.vhost), [{ name: 'a-stream' }]);
+  });
+
+  it('has the size of classic and quorum queues some seconds later, and none, not 0, for a stream', async () => {
+    const { management, vhost } = room;
+    const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
+    for (const type of ['classic', 'quorum', 'stream']) {
+      await channel.assertQueue(type, { arguments: { 'x-queue-type': type } });
+      for (let sent = 0; sent < 3; sent += 1)
+        channel.sendToQueue(type, Buffer.alloc(1000), { headers: { not: 'counted' } });
+    }
+    await channel.waitForConfirms();
+    const sizes = async () => (await management.listQueueBytes(vhost)).filter(({ bytes }) => bytes > 0);
+    await waitUntil(async () => (await sizes()).length === 2, 'the statistics of two queues');
+    const expected = ['classic', 'quorum'].map((name) => ({ name, bytes: 3000, messages: 3 }));
+    assert.deepEqual(await sizes(), expected);
+    const single = ['classic', 'quorum', 'stream', 'missing'].map((name) => management.getQueueBytes(vhost, name));
+    assert.deepEqual(await Promise.all(single), [...expected, undefined, undefined]);
   });
 
   it('has no depth for a quorum queue that is down, although RabbitMQ returns one', async () => {

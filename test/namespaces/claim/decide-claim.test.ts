@@ -74,8 +74,8 @@ describe('decideClaim', () => {
           revokedMs: null,
           permissionsVersion: 1,
           deletedAtMs: null,
-          endReason: null,
-          expiryNotifiedForMs: 0,
+          deletionReason: null,
+          expiryAnnouncedForMs: 0,
           recheckAtMs: null,
         },
       });

@@ -43,9 +43,9 @@ describe('the deletion of namespaces', function () {
   /** Makes the namespace `expiring`, as a release does. */
   const release = (room: NamespaceRoom, namespace: string): void => {
     const record = room.store.peek(namespace) ?? assert.fail();
-    const endReason = 'released' as const;
+    const deletionReason = 'released' as const;
     const expiresMs = Date.now() - 60_000;
-    room.store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason, expiresMs });
+    room.store.put({ ...record, revision: record.revision + 1, state: 'expiring', deletionReason, expiresMs });
   };
 
   /** An expiring namespace with queues and an exchange. */
@@ -309,7 +309,7 @@ describe('the deletion of namespaces', function () {
 describe('the announcement of an expiry', () => {
   it('comes once, however many agents check, and again only after another claim', async function () {
     this.timeout(BROKER_START_MS);
-    const room = await makeNamespaceRoom({ expiryNoticeSeconds: 600, defaultLifetimeSeconds: 500 });
+    const room = await makeNamespaceRoom({ expiryAnnouncementSeconds: 600, defaultLifetimeSeconds: 500 });
     const agents = [room.addAgent(), room.addAgent(), room.addAgent()];
     const [first] = agents;
     assert.ok(first !== undefined);
@@ -334,7 +334,7 @@ describe('the announcement of an expiry', () => {
 
     // One that was not announced, because no agent ran, is announced when its deletion starts.
     const record = room.store.peek(namespace) ?? assert.fail();
-    room.store.put({ ...record, expiresMs: Date.now() - 3_600_000, expiryNotifiedForMs: 0 });
+    room.store.put({ ...record, expiresMs: Date.now() - 3_600_000, expiryAnnouncedForMs: 0 });
     await announceOnAll();
     assert.equal(reported().length, 3);
     assert.equal(room.store.peek(namespace)?.state, 'deleted');

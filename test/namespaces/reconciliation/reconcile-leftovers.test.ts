@@ -40,7 +40,7 @@ describe('the reconciliation of leftovers', function () {
     const before = await state();
     // The shorter name becomes a tombstone with an account left, so that its leftovers are deleted.
     const record = site.store.peek(namespace) ?? assert.fail();
-    site.store.put({ ...record, state: 'deleted', deletedAtMs: Date.now() - DAY_MS, endReason: 'expired' });
+    site.store.put({ ...record, state: 'deleted', deletedAtMs: Date.now() - DAY_MS, deletionReason: 'expired' });
     const { leftovers, unknown: found } = await site.reconcile();
     assert.equal(leftovers, 1);
     assert.deepEqual(found, unknown);
@@ -70,7 +70,7 @@ describe('the reconciliation of leftovers', function () {
     const queue = `/queues/${inVhost}/${encodeURIComponent(`queue/${namespace}/late`)}`;
     const exchange = `/exchanges/${inVhost}/${encodeURIComponent(`exchange/${namespace}/late`)}`;
     const record = site.store.peek(namespace) ?? assert.fail();
-    const tombstone = { ...record, state: 'deleted', endReason: 'released' } as const;
+    const tombstone = { ...record, state: 'deleted', deletionReason: 'released' } as const;
     for (const leave of [
       () => site.put(`/users/${site.user(2)}`, { password: 'late', tags: storeTag(site.store.storeId) }),
       () => site.put(queue, {}),
@@ -108,7 +108,7 @@ describe('the reconciliation of leftovers', function () {
     await site.claim();
     await manage(site.broker, 'DELETE', `/users/${site.user(1)}`);
     const record = site.store.peek(namespace) ?? assert.fail();
-    site.store.put({ ...record, state: 'deleted', endReason: 'released', deletedAtMs: Date.now() - DAY_MS });
+    site.store.put({ ...record, state: 'deleted', deletionReason: 'released', deletedAtMs: Date.now() - DAY_MS });
     await site.put(`/users/${site.user(1)}`, { password: 'theirs', tags: 'monitoring' });
     const before = await site.read(`/users/${site.user(1)}`);
     const { leftovers, unknown } = await site.reconcile();

@@ -6,7 +6,7 @@ import { noAudit } from '../../../src/audit/audit.ts';
 import { openManagement } from '../../../src/broker/management/open-management.ts';
 import { systemClock, systemSleep } from '../../../src/util/clock.ts';
 import { createLog } from '../../../src/util/log.ts';
-import { createReporters } from '../../../src/agent/reporters.ts';
+import { createReporters } from '../../../src/reporters.ts';
 import { createNamespaces } from '../../../src/namespaces/namespaces.ts';
 import { makeInstallation } from '../../support/agent.ts';
 import { BROKER_START_MS, manage } from '../../support/broker.ts';

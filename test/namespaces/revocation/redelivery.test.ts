@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
-import type { NonceEntry } from '../../../src/store/namespace-record.ts';
 import { teamNamespace } from '../../support/agent.ts';
 import { BROKER_START_MS, sharedBroker } from '../../support/broker.ts';
 import { objectsOf } from '../../support/namespace-lifecycle.ts';
 import { makeNamespaceRoom } from '../../support/namespace-room.ts';
+import type { NonceEntry } from '../../../src/store/nonce-records.ts';
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);
@@ -73,7 +73,7 @@ describe('a redelivered request', function () {
     await held.close();
 
     const record = store.peek(namespace) ?? assert.fail();
-    store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
+    store.put({ ...record, revision: record.revision + 1, state: 'expiring', deletionReason: 'expired' });
     const connectionString = await liveAnew();
     const later = store.peek(namespace);
     assert.deepEqual(await revoke(second), { changed: false, refusedUntilMs: undefined });
@@ -124,7 +124,7 @@ describe('a redelivered request', function () {
     ) => await agent.revoker.revoke({ namespace, untilMs, nonce: of }, never);
     const another = () => ({ key: randomUUID(), outcome: null, firstSeenMs: Date.now() });
     const record = store.peek(namespace) ?? assert.fail();
-    store.put({ ...record, revision: record.revision + 1, state: 'expiring', endReason: 'expired' });
+    store.put({ ...record, revision: record.revision + 1, state: 'expiring', deletionReason: 'expired' });
     const tomorrow = Date.now() + day;
     assert.ok((await revoke(first, tomorrow, await nonce())).changed);
     await first.delete([namespace], never);

@@ -176,7 +176,7 @@ describe('a connection at the time of a revocation', function () {
   it('that has logged in does not open once its namespace is deleted', async () => {
     const { agent, namespace, half, store } = await setUp();
     const record = store.peek(namespace) ?? assert.fail();
-    store.put({ ...record, state: 'expiring', endReason: 'expired' });
+    store.put({ ...record, state: 'expiring', deletionReason: 'expired' });
     await agent.delete([namespace], signal);
     await assert.rejects(half.open());
   });

@@ -34,22 +34,22 @@ const replyKey = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOB
 
 function setUp(given: Partial<ClaimMethodParts> = {}) {
   const claims: ClaimInput[] = [];
-  const told: AuditedClaim[] = [];
+  const reported: AuditedClaim[] = [];
   const method = claimNamespaceMethod({
     claimNamespace: async (claim) => {
       claims.push(claim);
       return result;
     },
     requireSealedReplies: false,
-    reporters: { namespaceClaimed: (claimed) => void told.push(claimed) },
+    reporters: { namespaceClaimed: (claimed) => void reported.push(claimed) },
     ...given,
   });
-  return { claims, told, method };
+  return { claims, reported, method };
 }
 
 describe('claim-namespace', () => {
-  it('claims for the signer, and gives what the contract says and no contact', async () => {
-    const { claims, told, method } = setUp();
+  it('claims for the signer, and returns the fields of the contract without the contact', async () => {
+    const { claims, reported, method } = setUp();
     const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
     const answer = await method(body, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply });
     assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x' }]);
@@ -61,10 +61,10 @@ describe('claim-namespace', () => {
       connectionString: 'amqp://taskcluster-x-1:pw@h/%2F',
     });
     assert.deepEqual(parseResult('claim-namespace', Buffer.from(JSON.stringify(answer))), answer);
-    assert.deepEqual(told, [result]);
+    assert.deepEqual(reported, [result]);
   });
 
-  it('hands on that contact and expires were omitted', async () => {
+  it('passes on that contact and expires are absent', async () => {
     const { claims, method } = setUp();
     await method(
       { namespace: 'taskcluster-x' },
@@ -74,7 +74,7 @@ describe('claim-namespace', () => {
     assert.equal(claims[0]?.expiresMs, undefined);
   });
 
-  it('insists on a replyKey where replies must be sealed, before anything is claimed', async () => {
+  it('requires a replyKey before the claim where replies must be sealed', async () => {
     const { claims, method } = setUp({ requireSealedReplies: true });
     await assert.rejects(
       method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply }),
@@ -104,12 +104,12 @@ describe('claim-namespace', () => {
     assert.equal(context.signer, undefined);
   });
 
-  it('tells of no claim that failed', async () => {
-    const { told, method } = setUp({ claimNamespace: () => Promise.reject(new Error('no')) });
+  it('reports no failed claim', async () => {
+    const { reported, method } = setUp({ claimNamespace: () => Promise.reject(new Error('no')) });
     await assert.rejects(
       method({ namespace: 'taskcluster-x' }, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply }),
       /no/,
     );
-    assert.equal(told.length, 0);
+    assert.equal(reported.length, 0);
   });
 });

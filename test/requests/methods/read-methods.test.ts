@@ -19,11 +19,11 @@ const context = {
   afterReply,
 };
 
-/** A store with these names, active, but for tombstones, whose names begin with `gone`. */
+/** A store with these namespaces: active, or tombstones where the name starts with `deleted`. */
 function storeWith(...names: string[]) {
   const store = createMemoryStore();
   for (const namespace of names) {
-    const state = namespace.startsWith('gone') ? 'deleted' : 'active';
+    const state = namespace.startsWith('deleted') ? 'deleted' : 'active';
     store.put(recordOf(NOW, { namespace, state, deletedAtMs: NOW, contact: 'secret@example.com' }));
   }
   return store.namespaces;
@@ -34,7 +34,7 @@ function assertFits(method: MethodName, result: object): void {
 }
 
 describe('ping', () => {
-  it('tells who is alive and for how long, in whole seconds', async () => {
+  it('returns the agent and its uptime in whole seconds', async () => {
     const clock = createManualClock();
     const method = pingMethod({ id: 'pulse-agent', version: '1.2.3' }, clock);
     clock.advance(1999);
@@ -46,7 +46,7 @@ describe('ping', () => {
 });
 
 describe('get-namespace', () => {
-  it('tells what anybody may know, in every state of an incarnation', async () => {
+  it('returns the public fields in every state of an incarnation', async () => {
     for (const state of ['provisioning', 'active', 'expiring'] as const) {
       const store = createMemoryStore();
       store.put(recordOf(NOW, { state, contact: 'secret@example.com' }));
@@ -61,9 +61,9 @@ describe('get-namespace', () => {
     }
   });
 
-  it('knows no namespace that is gone, or never was', async () => {
-    const method = getNamespaceMethod(storeWith('gone-x'));
-    for (const namespace of ['gone-x', 'taskcluster-y']) {
+  it('refuses a deleted or unknown namespace', async () => {
+    const method = getNamespaceMethod(storeWith('deleted-x'));
+    for (const namespace of ['deleted-x', 'taskcluster-y']) {
       await assert.rejects(method({ namespace }, context), {
         code: 'ResourceNotFound',
         message: `There is no namespace ${namespace}.`,
@@ -73,7 +73,7 @@ describe('get-namespace', () => {
 });
 
 describe('list-namespaces', () => {
-  const names = ['b', 'a', 'gone-a', 'C', 'gone-z', 'd'];
+  const names = ['b', 'a', 'deleted-a', 'C', 'deleted-z', 'd'];
 
   it('lists by name, without tombstones and contacts', async () => {
     const result = await listNamespacesMethod(storeWith(...names))({ limit: 100 }, context);
@@ -86,7 +86,7 @@ describe('list-namespaces', () => {
     assertFits('list-namespaces', result);
   });
 
-  it('gives pages that make up the whole, for every size of page, and no empty last one', async () => {
+  it('returns pages that make up the whole for every page size, without an empty last one', async () => {
     const method = listNamespacesMethod(storeWith(...names));
     for (let limit = 1; limit <= 5; limit += 1) {
       const seen: string[] = [];
@@ -103,7 +103,7 @@ describe('list-namespaces', () => {
     }
   });
 
-  it('goes on where the page before ended, although that namespace is gone', async () => {
+  it('continues after the previous page even if its last namespace was deleted', async () => {
     const store = createMemoryStore();
     for (const namespace of ['a', 'b']) store.put(recordOf(NOW, { namespace }));
     const method = listNamespacesMethod(store.namespaces);
@@ -113,11 +113,11 @@ describe('list-namespaces', () => {
     assert.equal(namespaces[0]?.namespace, 'b');
   });
 
-  it('is an empty list where there is none', async () => {
+  it('is empty without namespaces', async () => {
     assert.deepEqual(await listNamespacesMethod(storeWith())({ limit: 1 }, context), { namespaces: [] });
   });
 
-  it('refuses a token that it did not give', async () => {
+  it('refuses a token that it did not issue', async () => {
     const method = listNamespacesMethod(storeWith('a'));
     for (const continuationToken of ['!', Buffer.from('a b').toString('base64url'), 'ü', '=']) {
       await assert.rejects(method({ limit: 1, continuationToken }, context), {

@@ -9,8 +9,8 @@ import { addCleanup } from '../../support/cleanup.ts';
 import { makeFolder } from '../../support/folders.ts';
 import { recordOf } from '../../support/records.ts';
 
-describe('a look at the store in LMDB', () => {
-  it('sees what the agent that holds it writes, and takes nothing away from it', async () => {
+describe('the store in LMDB, opened for reading', () => {
+  it('shows what the agent that holds it writes, and does not disturb that agent', async () => {
     const folder = makeFolder('lmdb');
     const store = await openLmdbStore({ folder, clock: systemClock, randomBytes });
     addCleanup(() => store.close());
@@ -30,10 +30,10 @@ describe('a look at the store in LMDB', () => {
     );
   });
 
-  it('says in a sentence that there is none', async () => {
+  it('says in a sentence that there is no store', async () => {
     await assert.rejects(inspectLmdb(join(makeFolder('lmdb'), 'nowhere')), {
       name: 'StoreUnavailable',
-      message: /there is none.*STORE_URL/,
+      message: /there is no store.*STORE_URL/,
     });
   });
 });

@@ -48,10 +48,10 @@ async function refused(folder: string, pid: number | undefined): Promise<void> {
   });
 }
 
-describe('who may use a folder with LMDB', function () {
+describe('the owner of a folder with LMDB', function () {
   this.timeout(60_000);
 
-  it('one agent only, also within one process', async () => {
+  it('is one agent, also within one process', async () => {
     const folder = makeFolder('lmdb');
     const store = await open(folder);
     await refused(folder, process.pid);
@@ -60,7 +60,7 @@ describe('who may use a folder with LMDB', function () {
     await (await open(folder)).check();
   });
 
-  it('refuses while another process holds it, stopped or not, and succeeds at once after SIGKILL', async () => {
+  it('is refused while another process holds the folder, suspended or not, and changes immediately after a SIGKILL', async () => {
     const folder = makeFolder('lmdb');
     const holder = await startHolder(folder);
     assert.match(holder.first, /^holds /);
@@ -97,7 +97,7 @@ describe('who may use a folder with LMDB', function () {
     }
   });
 
-  it('lets one of several processes have it that start at once after a SIGKILL', async () => {
+  it('is one of several processes that start concurrently after a SIGKILL', async () => {
     const folder = makeFolder('lmdb');
     const dead = await startHolder(folder);
     dead.child.kill('SIGKILL');
@@ -111,7 +111,7 @@ describe('who may use a folder with LMDB', function () {
     );
   });
 
-  it('lets one of many have it that open it at once within a process', async () => {
+  it('is one of many that open the folder concurrently within a process', async () => {
     const folder = makeFolder('lmdb');
     const results = await Promise.allSettled(Array.from({ length: 8 }, async () => await open(folder)));
     assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
@@ -126,7 +126,7 @@ describe('who may use a folder with LMDB', function () {
     await open(folder);
   });
 
-  it('leaves nothing but its database in the folder once it is closed', async () => {
+  it('leaves only the database in the folder when the store is closed', async () => {
     const folder = makeFolder('lmdb');
     await (await open(folder)).close();
     assert.deepStrictEqual(readdirSync(folder).toSorted(), ['store.mdb', 'store.mdb-lock']);
@@ -138,7 +138,7 @@ describe('who may use a folder with LMDB', function () {
     await assert.rejects(open(join(folder, 'store.mdb', '..')), { code: 'StoreUnavailable' });
     await assert.rejects(open('/dev/null/store'), {
       code: 'StoreUnavailable',
-      message: /^The store in \/dev\/null\/store cannot be used \(.*\): make sure that/,
+      message: /^The store in \/dev\/null\/store cannot be used \(.*\): check that/,
     });
   });
 });

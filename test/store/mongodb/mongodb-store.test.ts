@@ -41,7 +41,7 @@ describe('the store in MongoDB', function () {
   queueAlertsContract(makeStore);
   storeModel(makeStore, 15);
 
-  it('agrees on one id when several agents open a fresh database at once', async () => {
+  it('has one id when several agents open an empty database concurrently', async () => {
     for (let round = 0; round < 5; round++) {
       const url = mongoDatabase(mongodb());
       const stores = await Promise.all(Array.from({ length: 4 }, async () => await openStore(url)));
@@ -49,7 +49,7 @@ describe('the store in MongoDB', function () {
     }
   });
 
-  it('keeps instants as dates, so that a person can read them', async () => {
+  it('stores instants as dates, which a person can read', async () => {
     const store = await openStore(mongoDatabase(mongodb()));
     const record = firstRecord();
     await store.namespaces.insert(record);
@@ -58,7 +58,7 @@ describe('the store in MongoDB', function () {
     assert.equal(document?.['revokedUntil'], null);
   });
 
-  it('asks for primary and majority whatever the URL says', async () => {
+  it('uses primary and majority whatever the URL says', async () => {
     const weak = 'w=0&j=false&readConcernLevel=local&readPreference=secondaryPreferred&wTimeoutMS=0&timeoutMS=0';
     const url = new URL(mongoDatabase(mongodb()));
     const { db } = await openStore(`${url.href}${url.search === '' ? '?' : '&'}${weak}`);
@@ -80,14 +80,14 @@ describe('the store in MongoDB', function () {
       store = await openStore(url.href, 2000);
     });
 
-    it('is gone, everything gives StoreUnavailable in time, and works again once it is back', async () => {
+    it('is gone, all calls fail with StoreUnavailable in time, and succeed when it is back', async () => {
       relay.cut();
       await assertInTime(3500, () => assertUnavailable(store));
       relay.restore();
       await untilAnswers(store);
     });
 
-    it('hangs, everything gives StoreUnavailable in time, and works again once it is back', async () => {
+    it('hangs, all calls fail with StoreUnavailable in time, and succeed when it is back', async () => {
       relay.stall();
       await assertInTime(3500, () => assertUnavailable(store));
       relay.restore();
@@ -95,7 +95,7 @@ describe('the store in MongoDB', function () {
     });
   });
 
-  it('gives StoreUnavailable within its 5 s when nobody is there to open it', async () => {
+  it('fails to open with StoreUnavailable within 5 s when no server answers', async () => {
     const relay = await makeRelay(1);
     relay.cut();
     const url = `mongodb://somebody:hunter2-%C3%BC@127.0.0.1:${relay.port}/x`;

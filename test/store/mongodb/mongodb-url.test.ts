@@ -30,7 +30,7 @@ describe('a MongoDB URL', () => {
     assert.equal(parseMongoUrl('mongodb://u:p@a,b/my%2Ddb?tls=true').database, 'my-db');
   });
 
-  it('has no say in what the agent rests on, in whatever case it is written', () => {
+  it('cannot change the options that the agent depends on, in any letter case', () => {
     const kept = 'replicaSet=rs&authSource=admin&tls=true';
     const dropped =
       'w=0&J=false&JOURNAL=false&wTimeoutMS=1&wtimeout=1&fsync=0&readConcernLevel=local&readPreference=nearest' +
@@ -40,7 +40,7 @@ describe('a MongoDB URL', () => {
     assert.equal(parseMongoUrl(`mongodb://a?${dropped}`).url, 'mongodb://a/');
   });
 
-  it('is given time-outs for every step', () => {
+  it('gets time-outs for every step', () => {
     const options = forcedOptions(5000);
     for (const name of ['serverSelectionTimeoutMS', 'connectTimeoutMS', 'socketTimeoutMS', 'waitQueueTimeoutMS']) {
       assert.equal((options as Record<string, unknown>)[name], 5000);
@@ -48,7 +48,7 @@ describe('a MongoDB URL', () => {
     assert.deepStrictEqual(options.writeConcern, { w: 'majority', journal: true, wtimeoutMS: 5000 });
   });
 
-  it('is a ConfigurationFault that does not show it when it cannot be read', async () => {
+  it('that cannot be parsed is a ConfigurationFault that does not show it', async () => {
     for (const url of [
       `mongodb://${LOGIN}@`,
       `mongodb://${LOGIN}`,
@@ -66,7 +66,7 @@ describe('a MongoDB URL', () => {
     }
   });
 
-  it('has its secrets redacted in whatever the driver says', () => {
+  it('has its secrets redacted in the messages of the driver', () => {
     const { secrets } = parseMongoUrl(`mongodb://${LOGIN}@a/?tlsCertificateKeyFilePassword=c%20d`);
     const text = `mongodb://${LOGIN}@a/: password hunter2-ü or ${LOGIN}; c%20d and c d`;
     const said = redact(text, secrets);
@@ -78,7 +78,7 @@ describe('a MongoDB URL', () => {
     assert.equal(redact('nothing to hide', parseMongoUrl('mongodb://user:@a/').secrets), 'nothing to hide');
   });
 
-  it('does not show when nobody answers there', async () => {
+  it('does not show in errors when no server answers', async () => {
     const url = `mongodb://${LOGIN}@127.0.0.1:1/x`;
     await assert.rejects(openMongoStore({ url, clock: systemClock, randomBytes, timeoutMs: 300 }), (error) => {
       assert.ok(error instanceof AgentError && error.code === 'StoreUnavailable');

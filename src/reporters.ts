@@ -1,16 +1,16 @@
-import type { Audit } from '../audit/audit.ts';
-import { type AuditedClaim, createClaimAudit } from '../audit/claim-audit.ts';
-import type { SweepResult } from '../broker/sweep-request-vhost.ts';
-import type { EventData } from '../contract/events.ts';
-import { formatInstant } from '../contract/fields.ts';
-import type { AgentEvents } from '../events/agent-events.ts';
-import type { NamespaceWorkFailure } from '../namespaces/backoff.ts';
-import type { Requester } from '../requests/method.ts';
-import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { Notice } from '../store/notice-records.ts';
-import { AgentError } from '../util/agent-errors.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Log } from '../util/log.ts';
+import type { Audit } from './audit/audit.ts';
+import { type AuditedClaim, createClaimAudit } from './audit/claim-audit.ts';
+import type { SweepResult } from './broker/sweep-request-vhost.ts';
+import type { EventData } from './contract/events.ts';
+import { formatInstant } from './contract/fields.ts';
+import type { AgentEvents } from './events/agent-events.ts';
+import type { NamespaceWorkFailure } from './namespaces/backoff.ts';
+import type { Requester } from './requests/method.ts';
+import type { NamespaceRecord } from './store/namespace-record.ts';
+import type { Notice } from './store/notice-records.ts';
+import { AgentError } from './util/agent-errors.ts';
+import type { Clock } from './util/clock.ts';
+import type { Log } from './util/log.ts';
 
 /** What {@link createReporters} uses. */
 export interface ReportersOptions {
@@ -20,7 +20,7 @@ export interface ReportersOptions {
   readonly clock: Clock;
 }
 
-/** One function an outcome; see {@link createReporters}. */
+/** One function for each outcome; see {@link createReporters}. */
 export type Reporters = ReturnType<typeof createReporters>;
 
 /** The log line names at most this many unknown users; there may be thousands. */
@@ -30,10 +30,11 @@ const MAX_LOGGED_USERS = 20;
 const NO_ANSWER = 'NoAnswer';
 
 /**
- * Everything the agent reports: for each outcome its agent event, its audit record and its log line, side by side.
+ * A function for each outcome of the work: its agent event, its audit record and its log line, side by side.
  *
- * None of the functions throws. Those that return a promise resolve when their event is published or abandoned: a caller
- * that forgets the outcome next waits for it, so that an agent that dies before reports it again.
+ * None of the functions throws. Those that return a promise resolve when their event is published or abandoned. A caller
+ * that deletes the stored outcome awaits the promise first. If the agent dies in between, the outcome is still stored, and
+ * an agent reports it again.
  */
 export function createReporters({ events, audit, log, clock }: ReportersOptions) {
   const auditClaim = createClaimAudit({ audit, clock });
@@ -102,15 +103,15 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       log.debug({ code: 'namespace_rotated', namespace, account, ...details }, 'rotated a namespace');
     },
 
-    namespaceExpiring({ namespace, expiresMs, endReason }: NamespaceRecord): void {
+    namespaceExpiring({ namespace, expiresMs, deletionReason }: NamespaceRecord): void {
       const expires = formatInstant(expiresMs);
-      events.emit('namespace.expiring', { namespace, reason: endReason ?? 'expired', expires });
+      events.emit('namespace.expiring', { namespace, reason: deletionReason ?? 'expired', expires });
       log.info({ code: 'namespace_expiring', namespace, expires }, 'a namespace is about to be deleted');
     },
 
     namespaceDeleted(record: NamespaceRecord, queues: number, exchanges: number): void {
       const { namespace } = record;
-      const reason = record.endReason ?? 'expired';
+      const reason = record.deletionReason ?? 'expired';
       events.emit('namespace.expired', { namespace, reason, queues, exchanges });
       audit.record({ action: 'deletion', namespace, reason, details: { queues, exchanges } });
       log.info(
@@ -195,13 +196,13 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
     },
 
     async queueDeleted(deleted: EventData<'queue.deleted'>): Promise<void> {
-      const { namespace, queue, messages, deleteAtMessages } = deleted;
+      const { namespace, queue, messages, bytes = null, deleteAtMessages, deleteAtBytes = null } = deleted;
       audit.record({
         action: 'queue-deletion',
         namespace,
         subject: queue,
         reason: 'overgrown',
-        details: { messages, deleteAtMessages },
+        details: { messages, deleteAtMessages, bytes, deleteAtBytes },
       });
       log.warn({ code: 'queue_deleted', ...deleted }, 'deleted an overgrown queue');
       await events.emitAndWait('queue.deleted', deleted);
@@ -214,7 +215,7 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       );
     },
 
-    /** An attempt to send a notice ended. Never reports to whom. */
+    /** An attempt to send a notice was made. Never reports to whom. */
     noticeAttempted(notice: Notice): void {
       logNotice(notice, log);
       if (notice.settledMs === null) return;

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { BrokerEvent } from '../../../src/broker/amqp/broker-events.ts';
+import { createBrokerEventsConsumer } from '../../../src/broker/amqp/broker-events-consumer.ts';
+import { Secret } from '../../../src/util/secret.ts';
+import { openBrokerFixture } from '../../support/broker-fixture.ts';
+import { sharedBroker, useSharedBroker } from '../../support/broker.ts';
+import { addCleanup } from '../../support/cleanup.ts';
+import { eventAbout, makeEventExchange } from '../../support/event-exchange.ts';
+import { unique } from '../../support/folders.ts';
+
+describe('the consumer of broker events', () => {
+  useSharedBroker();
+
+  it('reports an event that it cannot handle, and consumes the next one', async () => {
+    const exchange = await makeEventExchange(await sharedBroker());
+    const { management } = await openBrokerFixture();
+    const failed: string[] = [];
+    const faults: Error[] = [];
+    const [first, second, last] = [unique('first'), unique('second'), unique('last')];
+    await new Promise<void>((resolve) => {
+      const onEvent = (event: BrokerEvent): Promise<void> | void => {
+        if (event.type !== 'user.deleted') return;
+        if (event.user === first) throw new Error('thrown');
+        if (event.user === second) return Promise.reject(new Error('rejected'));
+        if (event.user === last) resolve();
+      };
+      const consumer = createBrokerEventsConsumer({
+        amqpUrl: new Secret(exchange.amqpUrl),
+        id: unique('agent'),
+        eventVhost: exchange.vhost,
+        management,
+        prefetch: 1,
+        onEvent,
+        onConsuming: () =>
+          void exchange.publish([first, second, last].map((name) => eventAbout('4.0.5', 'user.deleted', { name }))),
+        onMissing: (error) => void faults.push(error),
+        onError: (error) => void faults.push(error),
+        onEventFailed: (type, { message }) => void failed.push(`${type} ${message}`),
+      });
+      addCleanup(() => consumer.close());
+      void consumer.start();
+    });
+    assert.deepEqual(failed, ['user.deleted thrown', 'user.deleted rejected']);
+    assert.deepEqual(faults, []);
+  });
+
+  it('names the cause when RabbitMQ does not let it consume', async () => {
+    const exchange = await makeEventExchange(await sharedBroker());
+    const { management } = await openBrokerFixture();
+    const url = new URL(exchange.amqpUrl);
+    url.password = 'wrong';
+    const error = await new Promise<Error>((resolve) => {
+      const consumer = createBrokerEventsConsumer({
+        amqpUrl: new Secret(url.href),
+        id: unique('agent'),
+        eventVhost: exchange.vhost,
+        management,
+        onEvent: () => undefined,
+        onConsuming: () => assert.fail('It must not consume.'),
+        onMissing: resolve,
+        onError: resolve,
+        onEventFailed: () => undefined,
+      });
+      addCleanup(() => consumer.close());
+      void consumer.start();
+    });
+    assert.equal(error.name, 'BrokerUnavailable');
+    assert.ok(error.cause instanceof Error && error.message.includes(error.cause.message));
+    assert.ok(!error.cause.message.includes('wrong'));
+  });
+});
