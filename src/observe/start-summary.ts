@@ -95,6 +95,8 @@ function offOf(config: Config, found: StartFindings): string[] {
     ['health and metrics', found.httpPort === undefined],
     ['sealed replies only', !config.requireSealedReplies],
     ['limits of accounts', Object.keys(config.accountLimits).length === 0],
+    ['limit of namespaces a client', config.maxNamespacesPerClient === null],
+    ['limit of requests a client', config.requestsPerMinutePerClient === null],
   ];
   return parts.flatMap(([name, isOff]) => (isOff ? [name] : []));
 }

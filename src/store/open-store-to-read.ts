@@ -8,7 +8,10 @@ export interface StoreReader {
   readonly kind: 'mongodb' | 'lmdb';
   /** Undefined while no agent has ever used it. */
   readonly storeId: string | undefined;
-  readonly namespaces: Pick<NamespaceStore, 'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countByState'>;
+  readonly namespaces: Pick<
+    NamespaceStore,
+    'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countHeldBy' | 'countByState'
+  >;
   readonly audit: Pick<AuditStore, 'list'>;
   readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
   close(): Promise<void>;

@@ -42,6 +42,8 @@ export interface NamespaceStore {
   dueForRotation(options: DueOptions): Promise<NamespaceRecord[]>;
   /** By `expiresMs`. */
   dueForExpiry(options: DueOptions): Promise<NamespaceRecord[]>;
+  /** How many namespaces that are `provisioning` or `active` a client has claimed last. Counted in an index: cheap. */
+  countHeldBy(clientId: string): Promise<number>;
   /** How many records are in each state. Counted in an index: cheap, but no call for every request. */
   countByState(): Promise<Record<NamespaceState, number>>;
 }
