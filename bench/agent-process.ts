@@ -18,6 +18,7 @@ async function inProcess(): Promise<TaskclusterAuth> {
       const reply = await authenticateHawk(request, { client: (id) => clients.get(id), expandScopes });
       return { hash: undefined, ...reply } as AuthOutcome;
     },
+    probe: async () => undefined,
     close: () => undefined,
   };
 }

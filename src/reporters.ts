@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Audit } from './audit/audit.ts';
 import { type AuditedClaim, createClaimAudit } from './audit/claim-audit.ts';
 import type { SweepResult } from './broker/sweep-request-vhost.ts';
@@ -5,6 +6,7 @@ import type { EventData } from './contract/events.ts';
 import { formatInstant } from './contract/fields.ts';
 import type { AgentEvents } from './events/agent-events.ts';
 import type { NamespaceWorkFailure } from './namespaces/backoff.ts';
+import type { RefusalReason } from './observe/refusal-reasons.ts';
 import type { Requester } from './requests/method.ts';
 import type { NamespaceRecord } from './store/namespace-record.ts';
 import type { Notice } from './store/notice-records.ts';
@@ -18,6 +20,8 @@ export interface ReportersOptions {
   readonly audit: Pick<Audit, 'record'>;
   readonly log: Log;
   readonly clock: Clock;
+  /** A claim was refused. */
+  readonly onRefused?: (reason: RefusalReason) => void;
 }
 
 /** One function for each outcome; see {@link createReporters}. */
@@ -36,7 +40,7 @@ const NO_ANSWER = 'NoAnswer';
  * that deletes the stored outcome awaits the promise first. If the agent dies in between, the outcome is still stored, and
  * an agent reports it again.
  */
-export function createReporters({ events, audit, log, clock }: ReportersOptions) {
+export function createReporters({ events, audit, log, clock, onRefused }: ReportersOptions) {
   const auditClaim = createClaimAudit({ audit, clock });
   return {
     namespaceClaimed(claim: AuditedClaim, requester: Requester): void {
@@ -56,6 +60,7 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
 
     /** A first claim was refused, because it would have taken over what is there. */
     namespaceRefused({ namespace, clientId, reason, subject }: RefusedNamespace): void {
+      onRefused?.(reason);
       events.emit('namespace.refused', { namespace, clientId, reason });
       audit.record({
         actor: 'client',
@@ -70,6 +75,11 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
         { code: 'namespace_refused', namespace, clientId, reason, subject },
         'refused a first claim, because it would take over what exists already',
       );
+    },
+
+    /** A first claim was refused, because the client holds as many namespaces as it may. */
+    claimOverLimit(): void {
+      onRefused?.('too-many-namespaces');
     },
 
     namespaceReleased(namespace: string, requester: Requester): void {
@@ -131,10 +141,13 @@ export function createReporters({ events, audit, log, clock }: ReportersOptions)
       );
     },
 
+    /** @param closed `connection` is RabbitMQ's name, which has addresses: every account reads events, so it is only audited. */
     connectionClosed(closed: EventData<'connection.closed'>): void {
-      events.emit('connection.closed', closed);
       const { namespace, account, connection, reason } = closed;
-      audit.record({ action: 'connection-closing', namespace, subject: connection, reason, details: { account } });
+      const id = randomUUID();
+      events.emit('connection.closed', { ...closed, connection: id });
+      const details = { account, connection: id };
+      audit.record({ action: 'connection-closing', namespace, subject: connection, reason, details });
     },
 
     accountRepaired(namespace: string, account: string, repaired: AccountDrift): void {

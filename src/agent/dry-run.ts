@@ -1,3 +1,4 @@
+import { noAudit } from '../audit/audit.ts';
 import { openManagement } from '../broker/management/open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
 import type { Config } from '../config/config.ts';
@@ -53,6 +54,8 @@ export async function startDryRun(config: Config, options: DryRunOptions): Promi
       events: {
         emit: (type, data) => log.info({ code: 'dry_run_event', type, data }, 'dry run: would publish this event'),
       },
+      // Nothing is done, so nothing is audited.
+      audit: noAudit,
       onChange: (change) => log.info({ code: 'dry_run_change', ...change }, 'dry run: would make this change'),
     });
     const context = { config, management, clock, log };

@@ -53,7 +53,9 @@ export async function openContext(config: Config, options: ContextOptions): Prom
     const management = observation.measureManagement(lifecycle.use(openManagement(config, options)));
     const openedStore = lifecycle.use(await openStore(config.storeUrl.reveal(), { clock, randomBytes }));
     const store = observation.measureStore(options.wrapStore?.(openedStore) ?? openedStore);
-    const audit = lifecycle.use(createAudit({ store: store.audit, log, clock, instance }));
+    const audit = lifecycle.use(
+      createAudit({ store: store.audit, log, clock, instance, onSuppressed: observation.observeSuppressedAudit }),
+    );
     const onEmit = observation.observeAgentEvent;
     const events = createAgentEvents({ agent: config.id, instance, clock, log, onEmit });
     const context = {
@@ -68,7 +70,7 @@ export async function openContext(config: Config, options: ContextOptions): Prom
       store,
       management,
       jobs: createJobQueue(),
-      reporters: createReporters({ events, audit, log, clock }),
+      reporters: createReporters({ events, audit, log, clock, onRefused: observation.observeRefusal }),
       lifecycle,
     };
     return { context, events, audit, observation, openedStore };

@@ -4,6 +4,7 @@ import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { backoffMs } from '../util/retry.ts';
+import { createAuditLimit } from './limit-audit.ts';
 
 /** A decision to record. Fields that are left out stand for: this agent, `done`, and nothing. */
 export type AuditEntry = Pick<AuditRecord, 'action' | 'reason'> &
@@ -29,7 +30,10 @@ export function makeAuditRecord(entry: AuditEntry, instance: string, nowMs: numb
 
 /** The audit of one agent. */
 export interface Audit {
-  /** Writes a record to the log immediately and to the store in the background. It does not throw and delays no work. */
+  /**
+   * Writes a record to the log immediately and to the store in the background. It does not throw and delays no work. Records
+   * beyond the limit of a namespace are only in the log; a minute later one record in the store has their number.
+   */
   record(entry: AuditEntry): void;
   /** Writes the waiting records to the store; logs how many it could not write. */
   close(): Promise<void>;
@@ -44,9 +48,14 @@ export interface AuditOptions {
   readonly instance: string;
   /** How long records are collected before they are written, in ms; 1000 when absent. */
   readonly windowMs?: number;
+  /** After how long one record says how many were left out, in ms; a minute when absent. */
+  readonly summaryMs?: number;
+  /** A record was left out of the store, because there were too many of its namespace. */
+  readonly onSuppressed?: () => void;
 }
 
 const WINDOW_MS = 1_000;
+const SUMMARY_MS = 60_000;
 const BATCH_SIZE = 500;
 /** The records that wait while the store is down. Beyond that, the oldest are only in the log. */
 const MAX_WAITING = 10_000;
@@ -58,7 +67,9 @@ export const noAudit: Pick<Audit, 'record'> = { record: () => undefined };
 
 /** Creates the audit of one agent. */
 export function createAudit(options: AuditOptions): Audit {
-  const { store, log, clock, instance, windowMs = WINDOW_MS } = options;
+  const { store, log, clock, instance, windowMs = WINDOW_MS, summaryMs = SUMMARY_MS } = options;
+  const limit = createAuditLimit(clock);
+  let summaryTimer: NodeJS.Timeout | undefined;
   // A higher log level does not silence the audit.
   const auditLog = log.child({ name: 'audit' }, { level: log.level === 'silent' ? 'silent' : 'info' });
   /** Not in the store yet, from the oldest on. */
@@ -104,22 +115,44 @@ export function createAudit(options: AuditOptions): Audit {
     ).unref();
   };
 
+  const keep = (record: AuditRecord): void => {
+    if (waiting.size === MAX_WAITING) {
+      dropped += 1;
+      if (dropped === 1)
+        log.error(
+          { code: 'audit_records_dropped' },
+          'the store was unavailable for too long; the oldest audit records are only in the log',
+        );
+    }
+    waiting.set(record.id, record);
+    writeSoon();
+  };
+  const summarize = (): void => {
+    clearTimeout(summaryTimer);
+    summaryTimer = undefined;
+    for (const { namespace, action, suppressed } of limit.takeLeftOut()) {
+      const reason = 'too many records of this kind; the rest is in the log';
+      keep(logged({ action, namespace, reason, outcome: 'suppressed', details: { suppressed } }));
+    }
+  };
+  const logged = (entry: AuditEntry): AuditRecord => {
+    const record = makeAuditRecord(entry, instance, clock.nowMs());
+    auditLog.info({ code: 'audit', ...logFieldsOf(record) }, record.action);
+    return record;
+  };
+
   return {
     record(entry) {
-      const record = makeAuditRecord(entry, instance, clock.nowMs());
-      auditLog.info({ code: 'audit', ...logFieldsOf(record) }, record.action);
-      if (waiting.size === MAX_WAITING) {
-        dropped += 1;
-        if (dropped === 1)
-          log.error(
-            { code: 'audit_records_dropped' },
-            'the store was unavailable for too long; the oldest audit records are only in the log',
-          );
+      const record = logged(entry);
+      if (limit.admit(record)) {
+        keep(record);
+        return;
       }
-      waiting.set(record.id, record);
-      writeSoon();
+      options.onSuppressed?.();
+      summaryTimer ??= setTimeout(summarize, summaryMs).unref();
     },
     async close() {
+      summarize();
       // A write in progress may have started before the latest record.
       while (waiting.size > 0 && (await write()));
       clearTimeout(timer);

@@ -54,6 +54,8 @@ function isRepeatable(method: MethodName): boolean {
 
 /** How long a retry cannot succeed, according to the agent. */
 function requestedPauseMs({ details }: WireError, nowMs: number): number {
+  const seconds = details?.['retryAfterSeconds'];
+  if (typeof seconds === 'number') return seconds * 1000;
   const instant = details?.['retryAt'] ?? details?.['revokedUntil'];
   const untilMs = typeof instant === 'string' ? parseInstant(instant) : undefined;
   return untilMs === undefined ? 0 : untilMs - nowMs;

@@ -172,8 +172,26 @@ export const fileSettings = z.strictObject({
     meaning('Refuses claims without a `replyKey`, so that credentials leave the agent only encrypted'),
   ),
   accountLimits: limits.meta(
-    meaning('The limits `max-connections` and `max-channels` of each claimed account; without a value there is none'),
+    meaning(
+      'The limits `max-connections` and `max-channels` of each claimed account; without a value there is none, `{}`: no limit at all',
+    ),
   ),
+  maxNamespacesPerClient: count
+    .nullable()
+    .meta(
+      meaning(
+        'The namespaces that one Taskcluster client may hold. A first claim beyond that is refused; claims of namespaces that exist are not. `null`: any number',
+        { unit: 'namespaces' },
+      ),
+    ),
+  requestsPerMinutePerClient: count
+    .nullable()
+    .meta(
+      meaning(
+        'The signed requests that one agent serves for one Taskcluster client a minute, after its signature was checked; as many may come at once. The rest gets `Unavailable` with `retryAfterSeconds`. `null`: any number',
+        { unit: 'requests' },
+      ),
+    ),
   claimantLimits: limits.meta(meaning('The same limits for the claimant, whose password many clients share')),
   expiryAnnouncementSeconds: seconds.meta(
     meaning('How long before a namespace expires the event `namespace.expiring` is published', { unit: 'seconds' }),

@@ -183,9 +183,11 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       account,
-      connection: z
-        .string()
-        .meta({ description: "RabbitMQ's name of the connection.", examples: ['10.0.0.7:51234 -> 10.0.0.2:5671'] }),
+      connection: z.string().meta({
+        description:
+          "A random id of the connection. The audit record has it beside RabbitMQ's name of the connection, which holds addresses.",
+        examples: ['5b0c6a1e-3f0e-4c1b-9d2a-7f3e8a9b0c1d'],
+      }),
       reason: z.enum(['age', 'revoked', 'expired', 'released', 'overgrown']).meta({
         description:
           'age: it was open for longer than connectionMaxAgeSeconds; revoked: the credentials were revoked; expired, released: the namespace is being deleted; overgrown: it held an exclusive queue that had grown too large.',

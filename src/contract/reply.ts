@@ -45,7 +45,7 @@ export const errorBody = z
       .exactOptional()
       .meta({
         description:
-          'Details for programs, by code. InputError: field; for an unknown method also methods. InsufficientScopes: required (the scope) and clientId. AuthenticationFailed: agentTime, if the timestamp is wrong. RequestConflict: retryAt or revokedUntil.',
+          'Details for programs, by code. InputError: field; for an unknown method also methods. InsufficientScopes: required (the scope) and clientId. AuthenticationFailed: agentTime, if the timestamp is wrong. RequestConflict: retryAt or revokedUntil; limit and held, if the client holds too many namespaces. Unavailable: retryAfterSeconds, if the client sends too many requests.',
         examples: [{ field: 'namespace' }],
       }),
   })

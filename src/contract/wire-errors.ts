@@ -21,7 +21,7 @@ export const WIRE_ERRORS = {
   RequestConflict: {
     retryable: true,
     meaning:
-      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked; or a first claim would take over what exists, and an operator has to act (then not retryable).',
+      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked; or, not retryable: a first claim would take over what exists, and an operator has to act, or the client holds as many namespaces as it may.',
   },
   ReplayDetected: {
     retryable: false,
@@ -29,7 +29,8 @@ export const WIRE_ERRORS = {
   },
   Unavailable: {
     retryable: true,
-    meaning: 'A service that the agent needs does not answer in time. Retry with backoff and a new nonce.',
+    meaning:
+      'A service that the agent needs does not answer in time, or the client sends too many requests (`details.retryAfterSeconds`). Retry with backoff and a new nonce.',
   },
   InternalServerError: {
     retryable: true,

@@ -6,6 +6,7 @@ import { createAccounts } from './accounts/provision.ts';
 import { createBackoff } from './backoff.ts';
 import { createFirstClaimCheck } from './claim/check-first-claim.ts';
 import { type ClaimNamespace, createClaim } from './claim/claim.ts';
+import { createFirstClaimLimit } from './claim/limit-first-claims.ts';
 import { createClockBounds } from './clock-bounds.ts';
 import { createLeftovers } from './deletion/delete-leftovers.ts';
 import { createDeletion, type DeleteNamespaces } from './deletion/delete-namespaces.ts';
@@ -67,7 +68,12 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
     accounts: context.accounts,
     backoff: context.backoff,
     bounds: context.bounds,
-    claim: createClaim(context, { revoker, leftovers, checkFirstClaim: createFirstClaimCheck(context) }),
+    claim: createClaim(context, {
+      revoker,
+      leftovers,
+      checkFirstClaim: createFirstClaimCheck(context),
+      limitFirstClaims: createFirstClaimLimit(context),
+    }),
     release: createRelease(context),
     revoker,
     rotation: createRotation(context),

@@ -104,8 +104,8 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
   const measureAuthenticator = (authenticator: TaskclusterAuth): TaskclusterAuth => {
     const resource = '/v1/health';
     const request = { method: 'post', resource, host: id, port: SIGNED_PORT, authorization: NO_SIGNATURE } as const;
-    const reachability = probePart('auth', (signal) => authenticator.authenticate(request, signal));
-    return measure(authenticator, {
+    const reachability = probePart('auth', (signal) => authenticator.probe(request, signal));
+    const measured = measure(authenticator, {
       clock,
       onCall(_operation, outcome, durationMs) {
         metrics.authDuration.observe({ outcome }, durationMs / 1000);
@@ -113,6 +113,11 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
       },
       outcomeOf: (result) => (result as AuthOutcome).status,
     });
+    return {
+      authenticate: (asked, signal) => measured.authenticate(asked, signal),
+      probe: (asked, signal) => authenticator.probe(asked, signal),
+      close: () => authenticator.close(),
+    };
   };
 
   return {

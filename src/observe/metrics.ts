@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { REFUSAL_REASONS } from './refusal-reasons.ts';
 
 /** Upper bounds in seconds, up to the ten seconds in which the contract promises an answer. */
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -16,6 +17,13 @@ export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  const refusals = new Counter({
+    registers,
+    name: 'pulse_agent_refusals_total',
+    help: 'Requests in order that were refused, because they would take over what exists or one client asks for too much.',
+    labelNames: ['reason'],
+  });
+  for (const reason of REFUSAL_REASONS) refusals.inc({ reason }, 0);
   return {
     registry,
     info: new Gauge({
@@ -95,6 +103,12 @@ export function createMetrics() {
       name: 'pulse_agent_job_last_success_timestamp_seconds',
       help: 'When a run of the job last succeeded on this agent, in seconds since the epoch.',
       labelNames: ['job_name'],
+    }),
+    refusals,
+    suppressedAudit: new Counter({
+      registers,
+      name: 'pulse_agent_audit_suppressed_total',
+      help: 'Audit records that are only in the log, because one namespace caused too many.',
     }),
     agentEvents: new Counter({
       registers,

@@ -12,6 +12,7 @@ import { createHttpServer, json } from './http-server.ts';
 import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from './measure.ts';
 import { createMeasuredParts, type MeasuredParts } from './measured-parts.ts';
 import type { Metrics } from './metrics.ts';
+import type { RefusalReason } from './refusal-reasons.ts';
 
 /** What an {@link Observation} is about. */
 export interface ObservationOptions {
@@ -43,6 +44,10 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
   readonly schedulerObserver: SchedulerObserver;
   /** A request was answered or dead-lettered. */
   readonly observeRequest: (method: string, outcome: string, durationMs: number) => void;
+  /** A request in order was refused. */
+  readonly observeRefusal: (reason: RefusalReason) => void;
+  /** An audit record was left out of the store, because one namespace caused too many. */
+  readonly observeSuppressedAudit: () => void;
   /** A broker event was consumed. */
   readonly observeBrokerEvent: (event: BrokerEvent) => void;
   /** An agent event is published. */
@@ -145,6 +150,8 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     },
     observeRequest: (method, outcome, durationMs) =>
       metrics.requestDuration.observe({ method, outcome }, durationMs / 1000),
+    observeRefusal: (reason) => metrics.refusals.inc({ reason }),
+    observeSuppressedAudit: () => metrics.suppressedAudit.inc(),
     observeBrokerEvent({ type, atMs }) {
       metrics.brokerEvents.inc({ type });
       if (atMs !== undefined) metrics.brokerEventLag.observe(Math.max(0, clock.nowMs() - atMs) / 1000);
@@ -184,6 +191,8 @@ const UNOBSERVED: Observation = {
   measureTriggeredJobs: (jobs) => jobs,
   schedulerObserver: { recordPoll: nothing, recordStart: nothing },
   observeRequest: nothing,
+  observeRefusal: nothing,
+  observeSuppressedAudit: nothing,
   observeBrokerEvent: nothing,
   observeAgentEvent: nothing,
   observeJobSuccess: nothing,

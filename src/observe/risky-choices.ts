@@ -90,6 +90,16 @@ function claims(config: Config): Rule[] {
       'The agent creates no claimant: clients need another RabbitMQ user for their first claim. Set PULSE_AGENT_CLAIMANT_PASSWORD.',
     ],
     [
+      'unlimited-accounts',
+      config.accountLimits['max-connections'] === undefined,
+      'A claimed account may open any number of connections: one client can use up those of the broker. Set max-connections in accountLimits.',
+    ],
+    [
+      'unlimited-clients',
+      config.maxNamespacesPerClient === null || config.requestsPerMinutePerClient === null,
+      'One client may claim any number of namespaces or send any number of requests. Set maxNamespacesPerClient and requestsPerMinutePerClient.',
+    ],
+    [
       'unlimited-claimant',
       claimantPassword !== undefined && claimantLimits['max-connections'] === undefined,
       'The claimant may open any number of connections, and its password is shared by many clients. Set max-connections in claimantLimits.',

@@ -102,6 +102,8 @@ function offOf(config: Config, found: StartFindings): string[] {
     ['limits of accounts', Object.keys(config.accountLimits).length === 0],
     ['thresholds in bytes', config.warnAtBytes === null],
     ['limit of streams', config.streamMaxBytes === null],
+    ['limit of namespaces a client', config.maxNamespacesPerClient === null],
+    ['limit of requests a client', config.requestsPerMinutePerClient === null],
   ];
   return parts.flatMap(([name, isOff]) => (isOff ? [name] : []));
 }

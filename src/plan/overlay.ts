@@ -3,7 +3,7 @@ import type { Management } from '../broker/management/management.ts';
 import { type Clock, systemSleep } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../util/log.ts';
-import { noAudit } from '../audit/audit.ts';
+import type { Audit } from '../audit/audit.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
 import type { OnChange } from './overlay-entries.ts';
 import { createManagementOverlay } from './management-overlay.ts';
@@ -22,12 +22,14 @@ export interface OverlayOptions {
   readonly log: Log;
   /** Receives the events that would have been published. */
   readonly events: Pick<AgentEvents, 'emit'>;
+  /** Receives the audit records that would have been written: with the names of connections, which events lack. */
+  readonly audit: Pick<Audit, 'record'>;
   /** Called for each change that would have been made. */
   readonly onChange: OnChange;
 }
 
 /** The work of an agent on namespaces, with overlays of store and broker: it reads both and writes neither. */
-export function createOverlay({ config, clock, log, events, onChange, ...real }: OverlayOptions): Namespaces {
+export function createOverlay({ config, clock, log, events, audit, onChange, ...real }: OverlayOptions): Namespaces {
   const context = {
     config,
     store: createStoreOverlay(real.store, clock, onChange),
@@ -36,10 +38,9 @@ export function createOverlay({ config, clock, log, events, onChange, ...real }:
     sleep: systemSleep,
     randomBytes,
     random: Math.random,
-    // Nothing is done, so nothing is audited.
     reporters: createReporters({
       events: { ...events, emitAndWait: async () => undefined },
-      audit: noAudit,
+      audit,
       log,
       clock,
     }),

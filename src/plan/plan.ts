@@ -78,9 +78,13 @@ export async function makePlan(config: Config, options: PlanOptions): Promise<Pl
         emit(type, data) {
           if (type === 'account.repaired' && 'repaired' in data) {
             repairs.push({ namespace: data.namespace, account: data.account, why: data.repaired });
-          } else if (type === 'connection.closed' && 'connection' in data && data.reason === 'age') {
-            connections.push({ namespace: data.namespace, connection: data.connection });
           }
+        },
+      },
+      audit: {
+        record({ action, namespace: owner, subject, reason }) {
+          if (action !== 'connection-closing' || reason !== 'age' || !owner || !subject) return;
+          connections.push({ namespace: owner, connection: subject });
         },
       },
       onChange: (change) => changes.push(change),

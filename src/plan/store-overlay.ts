@@ -82,6 +82,7 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
         ({ expiresMs }) => expiresMs,
         options,
       ),
+    countHeldBy: (clientId) => real.namespaces.countHeldBy(clientId),
     countByState: () => real.namespaces.countByState(),
   };
   // There are no requests in an overlay.

@@ -8,6 +8,7 @@ import { untilAborted } from '../util/deadline.ts';
 import type { SignedRequest, Signer } from './authenticate.ts';
 import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
 import { classifyReplyAddress, type ReplyAddress } from './reply-address.ts';
+import type { LimitRequests } from './limit-requests.ts';
 import { type Delivery, isDeadLettered, readRequest, type Request } from './request.ts';
 import { toShortString } from './short-string.ts';
 import { scopesSatisfy } from './taskcluster-auth.ts';
@@ -38,6 +39,7 @@ export interface AnswerParts {
   readonly namespacePrefix: string;
   readonly handlers: MethodHandlers;
   readonly authenticate: (request: SignedRequest, signal: AbortSignal) => Promise<Signer>;
+  readonly limitRequests: LimitRequests;
   /** Whether a running node can have written this direct reply-to address. */
   readonly isLiveReplyAddress: (address: string) => Promise<boolean>;
 }
@@ -56,7 +58,7 @@ interface Progress {
 export function createAnswer(
   parts: AnswerParts,
 ): (delivery: Delivery, signal: AbortSignal) => Promise<AnsweredRequest> {
-  const { rpcExchange, namespacePrefix, handlers, authenticate, isLiveReplyAddress } = parts;
+  const { rpcExchange, namespacePrefix, handlers, authenticate, limitRequests, isLiveReplyAddress } = parts;
 
   /** Who signed, if the request is signed or its method needs a signature. */
   const signerOf = async <M extends MethodName>(request: Request<M>, signal: AbortSignal): Promise<MethodSigner<M>> => {
@@ -87,6 +89,8 @@ export function createAnswer(
     checkPrefix(request, namespacePrefix);
     const signer = await untilAborted(signerOf(request, signal), signal);
     progress.clientId = signer?.clientId;
+    // A redelivered request that was served already gets its answer.
+    if (signer !== undefined && signer.nonce.outcome === null) limitRequests(signer.clientId);
     checkScope(request, signer);
     const afterReply = (work: () => void): void => void progress.afterReply.push(work);
     return await untilAborted(callHandler(request, { signer, signal, afterReply }), signal);

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ChannelModel, ConfirmChannel, Options, RecoveringChannelModel } from 'amqplib';
 import { closeConnection } from '../broker/amqp/connection.ts';
 import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
@@ -24,7 +25,12 @@ export type ReplyOutcome = 'confirmed' | 'refused';
 /** Where {@link openOutbox} connects to. */
 export interface OutboxOptions extends RecoveringConnectionOptions {
   readonly log: Log;
+  /** How long a message may stay unconfirmed, in ms; 30 s when absent. */
+  readonly sendDeadlineMs?: number;
 }
+
+/** Three times as long as a client waits for its reply. In ms. */
+const SEND_DEADLINE_MS = 30_000;
 
 /** Sends messages over a separate connection, because a message may close it. */
 export interface Outbox {
@@ -33,7 +39,8 @@ export interface Outbox {
   /**
    * Resolves when the broker has confirmed or refused the message, however many connections that takes.
    *
-   * @throws AgentError `Stopping` when the outbox is closed first.
+   * @throws AgentError `Stopping` when the outbox is closed first; `BrokerUnavailable` when the message is not confirmed
+   *   within the deadline. It is not sent again then, but may have been.
    */
   send(message: OutgoingMessage): Promise<ReplyOutcome>;
   /** Closes the connection, by force if the broker does not answer. */
@@ -57,7 +64,7 @@ const NACKED = 'message nacked';
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { connection, sockets } = await openRecoveringConnection(options);
-  const outbox = new ConnectionOutbox(connection, sockets, options.log);
+  const outbox = new ConnectionOutbox(connection, sockets, options);
   await connection.waitForConnect();
   return outbox;
 }
@@ -73,6 +80,7 @@ class ConnectionOutbox implements Outbox {
   readonly #connection: RecoveringChannelModel;
   readonly #sockets: AbortController;
   readonly #log: Log;
+  readonly #deadlineMs: number;
   /** Sent and not confirmed, in the order of sending. */
   readonly #unconfirmed = new Set<Pending>();
   /** Not sent yet: there is no channel, or unconfirmed messages are sent again first. */
@@ -81,8 +89,14 @@ class ConnectionOutbox implements Outbox {
   /** The message in flight, while messages are sent one at a time. */
   #alone: Pending | undefined;
   #closed = false;
+  #model: ChannelModel | undefined;
 
-  constructor(connection: RecoveringChannelModel, sockets: AbortController, log: Log) {
+  constructor(
+    connection: RecoveringChannelModel,
+    sockets: AbortController,
+    { log, sendDeadlineMs = SEND_DEADLINE_MS }: OutboxOptions,
+  ) {
+    this.#deadlineMs = sendDeadlineMs;
     this.#connection = connection;
     this.#sockets = sockets;
     this.#log = log;
@@ -111,7 +125,18 @@ class ConnectionOutbox implements Outbox {
         settle('refused');
         return;
       }
-      const pending: Pending = { ...message, settle, fail };
+      const timer = setTimeout(() => this.#giveUp(pending), this.#deadlineMs);
+      const pending: Pending = {
+        ...message,
+        settle(outcome) {
+          clearTimeout(timer);
+          settle(outcome);
+        },
+        fail(error) {
+          clearTimeout(timer);
+          fail(error);
+        },
+      };
       if (this.#channel === undefined) this.#waiting.push(pending);
       else this.#publish(this.#channel, pending);
     });
@@ -130,6 +155,7 @@ class ConnectionOutbox implements Outbox {
 
   /** Opens a channel, sends the unconfirmed messages again, then the waiting ones. */
   async #start(model: ChannelModel): Promise<void> {
+    this.#model = model;
     try {
       const channel = await model.createConfirmChannel();
       channel.on('error', (error: Error) =>
@@ -183,6 +209,28 @@ class ConnectionOutbox implements Outbox {
     }
   }
 
+  /**
+   * The broker has not confirmed a message in time. Its request goes back to the queue, as it does when a connection is lost,
+   * and this connection is cut: what it has not sent yet would be sent twice.
+   */
+  #giveUp(pending: Pending): void {
+    const isSent = this.#unconfirmed.delete(pending);
+    if (!isSent) this.#waiting.splice(this.#waiting.indexOf(pending), 1);
+    pending.fail(
+      new AgentError('BrokerUnavailable', `RabbitMQ has not confirmed a reply within ${this.#deadlineMs} ms.`),
+    );
+    const model = this.#model;
+    if (!isSent || model === undefined) return;
+    this.#log.warn(
+      { code: 'reply_unconfirmed', unconfirmed: this.#unconfirmed.size },
+      'RabbitMQ does not confirm replies; opening the reply connection again',
+    );
+    this.#model = undefined;
+    // Closing it in order would wait for the broker. amqplib's types lack the socket.
+    const { stream } = model.connection as unknown as { readonly stream: Duplex };
+    stream.destroy(new Error('RabbitMQ does not confirm replies'));
+  }
+
   #settle(pending: Pending, outcome: ReplyOutcome): void {
     this.#unconfirmed.delete(pending);
     pending.settle(outcome);
@@ -190,6 +238,7 @@ class ConnectionOutbox implements Outbox {
 
   #onDisconnect(error: Error & { code?: number }): void {
     this.#channel = undefined;
+    this.#model = undefined;
     const suspect = this.#alone;
     this.#alone = undefined;
     this.#log.warn(

@@ -91,7 +91,8 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       logRequest(log, delivery, answered, sent, durationMs);
       return acknowledgement;
     } catch (error) {
-      if (isAgentError(error, 'Stopping')) return 'requeue';
+      // The reply could not be sent: another agent, or this one, serves the request again.
+      if (isAgentError(error, 'Stopping') || isAgentError(error, 'BrokerUnavailable')) return 'requeue';
       log.error(
         { code: 'request_dead_lettered', err: error },
         'could not serve a request; it goes to the dead letters',

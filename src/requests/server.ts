@@ -4,6 +4,7 @@ import type { AgentContext } from '../context.ts';
 import { createAnswer } from './answer.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { type Consumer, startConsumer } from './consumer.ts';
+import { createRequestLimit } from './limit-requests.ts';
 import type { MethodHandlers } from './method.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
 import { createServeDelivery } from './serve-delivery.ts';
@@ -31,6 +32,7 @@ export interface RequestObserver {
   readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
   /** A request was served. */
   readonly observeRequest: (method: string, outcome: string, durationMs: number) => void;
+  readonly observeRefusal: (reason: 'too-many-requests') => void;
 }
 
 /** Serves requests: consumes, authenticates, answers, replies, acknowledges. */
@@ -77,6 +79,9 @@ export function createRequestServer(
       audience: config.audience,
       maxSkewMs: config.maxSkewSeconds * 1000,
     }),
+    limitRequests: createRequestLimit(config.requestsPerMinutePerClient, clock, () =>
+      observer.observeRefusal('too-many-requests'),
+    ),
     isLiveReplyAddress: async (address) => {
       const read = readDirectReplyTo(address);
       if (read === undefined) return false;

@@ -7,7 +7,7 @@ import * as z from 'zod';
 import { AgentError } from '../util/agent-errors.ts';
 import { type Deadline, startDeadline, TimeoutError } from '../util/deadline.ts';
 import { retry, withJitter } from '../util/retry.ts';
-import { createSemaphore } from '../util/semaphore.ts';
+import { createSemaphore, type Semaphore } from '../util/semaphore.ts';
 
 /** The HTTP request that was signed. It is never sent; it exists only to be signed. */
 export interface HawkRequest {
@@ -39,6 +39,13 @@ export interface TaskclusterAuth {
    *   `Stopping` after `close`; `signal.reason` when the signal aborts.
    */
   authenticate(request: HawkRequest, signal: AbortSignal): Promise<AuthOutcome>;
+  /**
+   * Sends a request without a signature to learn whether the auth service answers. It has a place of its own beside
+   * `concurrency`, so that slow calls do not keep it waiting.
+   *
+   * @throws AgentError `AuthUnavailable`; `Stopping` after `close`; `signal.reason` when the signal aborts.
+   */
+  probe(request: HawkRequest, signal: AbortSignal): Promise<void>;
   /** Closes the connections to the auth service; calls in progress fail. */
   close(): void;
 }
@@ -91,7 +98,9 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
         `${running} calls to the Taskcluster auth service are in progress and ${waiting} wait already. Try again later.`,
       ),
   });
-  const agentOptions = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency };
+  const probePlace = createSemaphore(1);
+  // One more, for the probe: the calls never use more than their places.
+  const agentOptions = { keepAlive: true, maxSockets: concurrency + 1, maxFreeSockets: concurrency + 1 };
   const agents = { http: new HttpAgent(agentOptions), https: new HttpsAgent(agentOptions) };
   const auth = createAuth(options.rootUrl, timeoutMs, agents);
   let closed = false;
@@ -108,22 +117,28 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
     );
   };
 
+  /** Calls when one of the places is free. */
+  const callIn = async (places: Semaphore, request: HawkRequest, signal: AbortSignal): Promise<AuthOutcome> => {
+    signal.throwIfAborted();
+    if (closed) throw new AgentError('Stopping', 'The agent is stopping. Send the request again.');
+    const deadline = startDeadline(timeoutMs, signal);
+    try {
+      const release = places.tryAcquire() ?? (await places.acquire(deadline.signal));
+      // The call counts until it is really over, even if its caller has given up.
+      const called = call(request, deadline).finally(release);
+      return outcomeOf(await deadline.race(called));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw unavailable(error, timeoutMs);
+    } finally {
+      deadline.clear();
+    }
+  };
+
   return {
-    async authenticate(request, signal) {
-      signal.throwIfAborted();
-      if (closed) throw new AgentError('Stopping', 'The agent is stopping. Send the request again.');
-      const deadline = startDeadline(timeoutMs, signal);
-      try {
-        const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
-        // The call counts until it is really over, even if its caller no longer waits.
-        const called = call(request, deadline).finally(release);
-        return outcomeOf(await deadline.race(called));
-      } catch (error) {
-        if (signal.aborted) throw signal.reason;
-        throw unavailable(error, timeoutMs);
-      } finally {
-        deadline.clear();
-      }
+    authenticate: (request, signal) => callIn(semaphore, request, signal),
+    async probe(request, signal) {
+      await callIn(probePlace, request, signal);
     },
     close() {
       closed = true;

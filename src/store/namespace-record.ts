@@ -9,6 +9,9 @@ export const NAMESPACE_STATES = ['provisioning', 'active', 'expiring', 'deleted'
 /** A state of {@link NAMESPACE_STATES}. */
 export type NamespaceState = (typeof NAMESPACE_STATES)[number];
 
+/** The states of a namespace that a client holds. */
+export const HELD_STATES: readonly NamespaceState[] = ['provisioning', 'active'];
+
 /** Counts the records of each state with `count`. */
 export async function countByState(
   count: (state: NamespaceState) => number | Promise<number>,

@@ -7,7 +7,10 @@ export interface StoreReader {
   readonly kind: 'mongodb' | 'lmdb';
   /** Undefined if no agent has used it yet. */
   readonly storeId: string | undefined;
-  readonly namespaces: Pick<NamespaceStore, 'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countByState'>;
+  readonly namespaces: Pick<
+    NamespaceStore,
+    'get' | 'list' | 'dueForRotation' | 'dueForExpiry' | 'countHeldBy' | 'countByState'
+  >;
   readonly audit: Pick<AuditStore, 'list'>;
   readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
   close(): Promise<void>;

@@ -35,6 +35,8 @@ export interface NamespaceStore extends VersionedCollection<NamespaceRecord> {
   dueForRotation(options: DueOptions): Promise<NamespaceRecord[]>;
   /** By `expiresMs`. */
   dueForExpiry(options: DueOptions): Promise<NamespaceRecord[]>;
+  /** How many namespaces that are `provisioning` or `active` a client has claimed last. Counted in an index: cheap. */
+  countHeldBy(clientId: string): Promise<number>;
   /** How many records are in each state. Counted in an index: cheap, but too expensive for every request. */
   countByState(): Promise<Record<NamespaceState, number>>;
 }

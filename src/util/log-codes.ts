@@ -174,6 +174,11 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'The reply connection was lost; `unconfirmed` replies are sent again.',
   },
+  reply_unconfirmed: {
+    level: 'warn',
+    meaning:
+      'RabbitMQ has not confirmed a reply for 30 s, as during an alarm: the request goes back to its queue, and the reply connection is opened again.',
+  },
   reply_unsendable: { level: 'error', meaning: 'A reply could not be encoded; its request goes to the dead letters.' },
   request_channel_closed: {
     level: 'debug',

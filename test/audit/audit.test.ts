@@ -19,9 +19,12 @@ interface Scene {
   /** Emits `call` after each call of the store. */
   readonly store: EventEmitter;
   isDown: boolean;
+  readonly clock: ReturnType<typeof createManualClock>;
+  /** How many records were reported as left out of the store. */
+  suppressed: number;
 }
 
-function setUp(options: { logLevel?: FileSettings['logLevel']; windowMs?: number } = {}): Scene {
+function setUp(options: { logLevel?: FileSettings['logLevel']; windowMs?: number; summaryMs?: number } = {}): Scene {
   const { audit: store } = createMemoryStore();
   const lines: Scene['lines'] = [];
   const log = createLog(
@@ -40,13 +43,26 @@ function setUp(options: { logLevel?: FileSettings['logLevel']; windowMs?: number
     }
   };
   const window = options.windowMs === undefined ? {} : { windowMs: options.windowMs };
-  const audit = createAudit({ store: { append }, log, clock: createManualClock(), instance: 'host-1', ...window });
+  const summary = options.summaryMs === undefined ? {} : { summaryMs: options.summaryMs };
+  const clock = createManualClock();
+  const onSuppressed = (): void => void (scene.suppressed += 1);
+  const audit = createAudit({
+    store: { append },
+    log,
+    clock,
+    instance: 'host-1',
+    onSuppressed,
+    ...window,
+    ...summary,
+  });
   const scene: Scene = {
     audit,
     lines,
     calls,
     store: storeEvents,
     isDown: false,
+    clock,
+    suppressed: 0,
     stored: () => store.list({ limit: 20_000 }),
   };
   addCleanup(async () => {
@@ -151,6 +167,39 @@ describe('the audit of an agent', () => {
     assert.equal(reasons.length, 10_000);
     assert.equal(Math.min(...reasons), 3);
     assert.ok(lines.some(({ code, lost }) => code === 'audit_store_recovered' && lost === 3));
+  });
+
+  it('keeps 60 records of an action of a namespace and 10 a minute, and then one with the number of the rest', async () => {
+    const scene = setUp({ windowMs: 1, summaryMs: 5 });
+    const { audit, lines, stored, store, clock } = scene;
+    const flood = (count: number): void => {
+      for (let left = count; left > 0; left -= 1) {
+        audit.record({ action: 'claim', namespace: 'taskcluster-x', reason: 'contact changed' });
+      }
+    };
+    flood(1_440);
+    audit.record({ action: 'revocation', namespace: 'taskcluster-x', reason: 'requested by an operator' });
+    audit.record({ action: 'claim', namespace: 'taskcluster-y', reason: 'first claim' });
+    audit.record({ action: 'configuration', reason: 'agent started' });
+    const summaries = async () => (await stored()).filter(({ outcome }) => outcome === 'suppressed');
+    while ((await summaries()).length === 0) await once(store, 'call');
+    const [summary] = await summaries();
+    assert.deepEqual(
+      [summary?.namespace, summary?.action, summary?.details],
+      ['taskcluster-x', 'claim', { suppressed: 1_380 }],
+    );
+    assert.equal((await stored()).length, 60 + 3 + 1);
+    assert.equal(scene.suppressed, 1_380);
+    // The log has all of them.
+    assert.equal(lines.filter(({ code }) => code === 'audit').length, 1_440 + 3 + 1);
+    clock.advance(60_000);
+    flood(15);
+    await audit.close();
+    assert.deepEqual(
+      (await summaries()).map(({ details }) => details['suppressed']),
+      [1_380, 5],
+    );
+    assert.equal((await stored()).length, 60 + 3 + 1 + 10 + 1);
   });
 
   it('logs when it is closed how many records the store did not take', async () => {

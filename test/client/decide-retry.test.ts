@@ -39,6 +39,10 @@ describe('decideRetry', () => {
       assert.equal(decide({ error: until(7000) }), 7000);
       assert.equal(decide({ error: until(30_001) }), undefined);
     }
+    const after = (retryAfterSeconds: number): WireError =>
+      new WireError('Unavailable', 'Later.', { details: { retryAfterSeconds } });
+    assert.equal(decide({ error: after(7) }), 7000);
+    assert.equal(decide({ error: after(31) }), undefined);
   });
 
   it('fails after an error that is not from an agent', () => {

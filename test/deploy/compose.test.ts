@@ -9,6 +9,7 @@ import { agentPermissions, brokerEventPermissions, missingPermissions } from '..
 import { makeFolder } from '../support/folders.ts';
 
 interface Service {
+  readonly image?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly (string | { readonly source: string; readonly type: string })[];
   readonly healthcheck?: { readonly test: readonly string[] };
@@ -121,6 +122,17 @@ describe('docker-compose.yml', () => {
         if (source.startsWith('.')) assert.ok(existsSync(source), source);
         else assert.ok(source in compose.volumes, source);
       }
+    }
+  });
+
+  it('names every image by a version, so that an update is a decision', () => {
+    const images = Object.values(compose.services).flatMap(({ image }) => image ?? []);
+    const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+    assert.ok(images.length >= 3 && bases.length >= 2);
+    for (const image of [...images, ...bases]) {
+      if (image === 'pulse-agent:local') continue;
+      // A digest may follow, and only with the tag beside it.
+      assert.match(image, /^[a-z./-]+:\d+(\.\d+)*(-[a-z-]+)?(@sha256:[0-9a-f]{64})?$/, image);
     }
   });
 

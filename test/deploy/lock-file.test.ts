@@ -14,7 +14,9 @@ describe('package-lock.json', () => {
   const locked = Object.entries(packages).filter(([path, { link }]) => path !== '' && link !== true);
 
   it('has the integrity of every package, also of those for other platforms', () => {
-    const missing = locked.filter(([, { integrity }]) => integrity?.startsWith('sha512-') !== true).map(([path]) => path);
+    const missing = locked
+      .filter(([, { integrity }]) => integrity?.startsWith('sha512-') !== true)
+      .map(([path]) => path);
     assert.ok(locked.length > 100);
     assert.deepEqual(missing, []);
   });

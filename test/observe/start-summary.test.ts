@@ -28,7 +28,7 @@ describe('the summary of a start', () => {
     assert.equal(summary.vhost, 'own');
     assert.equal(summary.store, 'mongodb at db-1.example, db-2.example with TLS');
     assert.equal(summary.http, '127.0.0.1:9090');
-    assert.deepEqual(summary.off, ['notices to owners', 'sealed replies only', 'limits of accounts']);
+    assert.deepEqual(summary.off, ['notices to owners', 'sealed replies only']);
     const shown = `${JSON.stringify(summary)}${formatReport({ summary, risks: [] })}`;
     assert.doesNotMatch(shown, /secret-\d/);
   });
@@ -43,7 +43,7 @@ describe('the summary of a start', () => {
     assert.equal(summary.broker, 'RabbitMQ of unknown version at amqp://localhost');
     assert.equal(summary.store, 'LMDB in data');
     assert.equal(summary.http, 'none');
-    assert.equal(summary.off.length, 6);
+    assert.equal(summary.off.length, 5);
   });
 
   it('prints one line for each, followed by the risks', () => {

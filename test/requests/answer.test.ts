@@ -47,6 +47,7 @@ async function answer(input: DeliveryInput = {}, given: Given = {}, signal = nev
     rpcExchange: 'rpc/pulse-agent/v1',
     namespacePrefix: 'taskcluster-',
     authenticate: async () => signer,
+    limitRequests: () => undefined,
     isLiveReplyAddress: async () => true,
     ...given,
     handlers: { ...handlers, ...given.handlers },

@@ -24,6 +24,7 @@ function setUp(answer: () => object = () => ({})) {
       const success = { status: 'auth-success', clientId: id, scopes: ['a'], hash, expires: '2026-11-25T00:00:00Z' };
       return { ...success, ...special } as AuthOutcome;
     },
+    async probe() {},
     close() {},
   };
   const { nonces } = createMemoryStore();

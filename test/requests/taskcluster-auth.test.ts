@@ -107,6 +107,19 @@ describe('TaskclusterAuth', () => {
     assert.equal((await authenticator.authenticate(signed(), never)).status, 'auth-success');
   });
 
+  it('answers the probe while slow calls hold every place and a queue of them waits', async () => {
+    const auth = create({ concurrency: 32, timeoutMs: 3_000 });
+    service.behave({ mode: 'hanging' });
+    const calls = Array.from({ length: 256 }, () => auth.authenticate(signed(), never).catch(() => undefined));
+    await called();
+    service.behave({ mode: 'normal' });
+    const startedMs = performance.now();
+    await auth.probe({ ...signed(), authorization: 'Hawk' }, never);
+    assert.ok(performance.now() - startedMs < 1_000);
+    auth.close();
+    await Promise.all(calls);
+  });
+
   it('tries a server error three times', async () => {
     service.behave({ mode: 'failing', status: 502 });
     await unavailable(create().authenticate(signed(), never), /HTTP 502/);

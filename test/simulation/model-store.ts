@@ -1,4 +1,4 @@
-import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
+import { HELD_STATES, type NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
@@ -76,6 +76,10 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
         ),
       dueForRotation: (options) => call(() => due(options, 'nextRotationMs')),
       dueForExpiry: (options) => call(() => due(options, 'expiresMs')),
+      countHeldBy: (clientId) =>
+        call(
+          () => sorted().filter(({ claimedBy, state }) => claimedBy === clientId && HELD_STATES.includes(state)).length,
+        ),
       countByState: () => Promise.reject(new Error('The simulation does not count.')),
     };
     const nothing = { prune: async () => 0 };

@@ -72,6 +72,34 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     assert.equal(await store.namespaces.insert(first), true);
   });
 
+  it('counts the namespaces that a client holds, as they are claimed, moved and removed', async () => {
+    const counts = async () => [
+      await store.namespaces.countHeldBy('team/a'),
+      await store.namespaces.countHeldBy('team/b'),
+    ];
+    assert.deepStrictEqual(await counts(), [0, 0]);
+    const states = ['active', 'provisioning', 'expiring', 'deleted', 'active'] as const;
+    const records = states.map((state, index) =>
+      firstRecord({ namespace: `taskcluster-${index}`, state, claimedBy: index === 4 ? 'team/b' : 'team/a' }),
+    );
+    for (const record of records) await store.namespaces.insert(record);
+    assert.deepStrictEqual(await counts(), [2, 1]);
+    const [first] = records;
+    assert.ok(first !== undefined);
+    await store.namespaces.replace({ ...first, revision: 2, claimedBy: 'team/b' }, 1);
+    assert.deepStrictEqual(await counts(), [1, 2]);
+    await store.namespaces.replace({ ...first, revision: 2 }, 1);
+    await store.namespaces.replace({ ...first, revision: 3, claimedBy: 'team/b', state: 'expiring' }, 2);
+    assert.deepStrictEqual(await counts(), [1, 1]);
+    await store.namespaces.replace({ ...first, revision: 4, state: 'active' }, 3);
+    await store.namespaces.remove('taskcluster-1', 1);
+    assert.deepStrictEqual(await counts(), [1, 1]);
+    // The client is named by a token, which may be long.
+    const long = 'x'.repeat(5000);
+    await store.namespaces.insert(firstRecord({ namespace: 'taskcluster-long', claimedBy: long }));
+    assert.equal(await store.namespaces.countHeldBy(long), 1);
+  });
+
   it('counts the records of each state as they are inserted, changed and removed', async () => {
     const none = { provisioning: 0, active: 0, expiring: 0, deleted: 0 };
     assert.deepStrictEqual(await store.namespaces.countByState(), none);

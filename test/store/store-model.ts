@@ -20,11 +20,12 @@ const revision = fc.integer({ min: 1, max: 4 });
 const instant = fc.integer({ min: 0, max: 6 });
 const limit = fc.integer({ min: 0, max: 4 });
 const key = fc.constantFrom('n-1', 'n-2', 'n-3');
+const holder = fc.constantFrom('client/a', 'client/aa', '');
 const text = fc.option(fc.string({ unit: 'grapheme' }), { nil: null });
 
 const due = fc.record({ states, beforeMs: instant, limit });
 const record = fc
-  .record({ namespace: name, state, nextRotationMs: instant, expiresMs: instant, contact: text })
+  .record({ namespace: name, state, claimedBy: holder, nextRotationMs: instant, expiresMs: instant, contact: text })
   .map(firstRecord);
 
 const id = fc.constantFrom('m-1', 'm-2', 'm-3');
@@ -83,6 +84,10 @@ const operation: fc.Arbitrary<[string, Operation]> = fc.oneof(
       `list after ${after} ${most} ${only.join()}`,
       (store) => store.namespaces.list({ after, limit: most, states: only }),
     ]),
+  holder.map((clientId): [string, Operation] => [
+    `countHeldBy ${clientId}`,
+    (store) => store.namespaces.countHeldBy(clientId),
+  ]),
   limit.map((most): [string, Operation] => [`list ${most}`, (store) => store.namespaces.list({ limit: most })]),
   due.map((options): [string, Operation] => [
     `dueForRotation ${JSON.stringify(options)}`,

@@ -99,6 +99,9 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     logLevel: 'trace',
     // Only the tests of this limit wait between login and opening for longer.
     handshakeTimeoutSeconds: 1,
+    // Only the tests of these limits have them: others use one client for everything.
+    maxNamespacesPerClient: null,
+    requestsPerMinutePerClient: null,
     ...options.settings,
   };
   const file = join(folder, 'settings.yml');

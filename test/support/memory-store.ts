@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
 import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
-import { countByState, type NamespaceRecord } from '../../src/store/namespace-record.ts';
+import { countByState, HELD_STATES, type NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
 import { insertOrGet, requireRevision, type VersionedCollection } from '../../src/store/versioned-collection.ts';
 import type { NonceEntry, NonceStore } from '../../src/store/nonce-records.ts';
@@ -75,6 +75,9 @@ function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore
         .slice(0, limit),
     dueForRotation: async (options) => due(options, 'nextRotationMs'),
     dueForExpiry: async (options) => due(options, 'expiresMs'),
+    countHeldBy: async (clientId) =>
+      [...records.values()].filter(({ claimedBy, state }) => claimedBy === clientId && HELD_STATES.includes(state))
+        .length,
     countByState: () =>
       countByState((state) => [...records.values()].filter((record) => record.state === state).length),
   };

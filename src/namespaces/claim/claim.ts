@@ -11,6 +11,7 @@ import { activeSlot, slotOf } from '../slots.ts';
 import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
 import type { CheckFirstClaim } from './check-first-claim.ts';
+import type { LimitFirstClaims } from './limit-first-claims.ts';
 import { afterProvisioning, checkExpires, type ClaimContext, type ClaimInput, decideClaim } from './decide-claim.ts';
 
 /** The result of a claim. */
@@ -58,10 +59,11 @@ export function createClaim(
     readonly revoker: Pick<Revoker, 'finish'>;
     readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
     readonly checkFirstClaim: CheckFirstClaim;
+    readonly limitFirstClaims: LimitFirstClaims;
   },
 ): ClaimNamespace {
   const { config, store, accounts, clock, bounds, randomBytes, intervals, keyring } = context;
-  const { revoker, leftovers, checkFirstClaim } = parts;
+  const { revoker, leftovers, checkFirstClaim, limitFirstClaims } = parts;
   const fence = fenceMs(intervals);
 
   const contextNow = (): ClaimContext => ({
@@ -120,7 +122,8 @@ export function createClaim(
     }
     if (decision.action === 'begin') {
       await checkFirstClaim(claim, stored, signal);
-      if (!(await begin(stored, decision.record, signal))) return CONFLICT;
+      const isBegun = await limitFirstClaims(claim.claimedBy, () => begin(stored, decision.record, signal));
+      if (!isBegun) return CONFLICT;
     }
     const record = await provision(decision.record, readAt, claim, signal);
     return record === CONFLICT ? CONFLICT : { record, ...changes };

@@ -1,5 +1,6 @@
+import { hash } from 'node:crypto';
 import type { Database, RootDatabase } from 'lmdb';
-import { countByState, type NamespaceRecord, type NamespaceState } from '../namespace-record.ts';
+import { countByState, HELD_STATES, type NamespaceRecord, type NamespaceState } from '../namespace-record.ts';
 import type { DueOptions, ListOptions, NamespaceStore } from '../store.ts';
 import type { StoreGate } from '../store-gate.ts';
 import { LmdbVersionedCollection } from './lmdb-versioned-collection.ts';
@@ -7,11 +8,14 @@ import { LmdbVersionedCollection } from './lmdb-versioned-collection.ts';
 /** The state comes first, so that tombstones, whose instants are all past, cost a search for active records nothing. */
 type DueKey = [state: NamespaceState, instantMs: number, namespace: string];
 type DueIndex = Database<true, DueKey | [NamespaceState]>;
+type HeldKey = [holder: string, namespace: string];
 type InstantField = 'nextRotationMs' | 'expiresMs';
 
 /** Namespaces in LMDB. */
 export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> implements NamespaceStore {
   readonly #indexes: Readonly<Record<InstantField, DueIndex>>;
+  /** Those of {@link HELD_STATES}, by a digest of the client: a key must not be long. */
+  readonly #held: Database<true, HeldKey>;
 
   constructor(root: RootDatabase, gate: StoreGate) {
     super(root, 'namespaces', gate);
@@ -19,6 +23,7 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
       nextRotationMs: root.openDB({ name: 'namespaces-by-next-rotation', encoding: 'json' }),
       expiresMs: root.openDB({ name: 'namespaces-by-expires', encoding: 'json' }),
     };
+    this.#held = root.openDB({ name: 'namespaces-by-holder', encoding: 'json' });
   }
 
   protected idOf({ namespace }: NamespaceRecord): string {
@@ -31,6 +36,10 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
       if (before !== undefined) void this.#indexes[field].remove(dueKey(field, before));
       if (after !== undefined) void this.#indexes[field].put(dueKey(field, after), true);
     }
+    const [from, to] = [before && heldKey(before), after && heldKey(after)];
+    if (from !== undefined && from[0] !== to?.[0]) void this.#held.remove(from);
+    // Also one that should be there: records of a build without this index come in with their next revision.
+    if (to !== undefined) void this.#held.put(to, true);
   }
 
   async list({ after, limit, states }: ListOptions): Promise<NamespaceRecord[]> {
@@ -43,6 +52,11 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
 
   async dueForExpiry(options: DueOptions): Promise<NamespaceRecord[]> {
     return await this.#due('expiresMs', options);
+  }
+
+  async countHeldBy(clientId: string): Promise<number> {
+    const holder = digestOf(clientId);
+    return await this.gate.run(() => this.#held.getKeysCount({ start: [holder, ''], end: [holder, AFTER_ALL_NAMES] }));
   }
 
   async countByState(): Promise<Record<NamespaceState, number>> {
@@ -75,6 +89,17 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
   #countIn(state: NamespaceState): number {
     return this.#indexes.expiresMs.getKeysCount({ start: [state], end: [state, Infinity, ''] });
   }
+}
+
+/** After every name of a namespace, which begins with a letter, a digit, `-` or `_`. */
+const AFTER_ALL_NAMES = '\u{10ffff}';
+
+function digestOf(clientId: string): string {
+  return hash('sha256', clientId, 'base64url');
+}
+
+function heldKey({ state, claimedBy, namespace }: NamespaceRecord): HeldKey | undefined {
+  return HELD_STATES.includes(state) ? [digestOf(claimedBy), namespace] : undefined;
 }
 
 function dueKey(field: InstantField, record: NamespaceRecord): DueKey {

@@ -10,6 +10,7 @@ export const MONGODB_INDEXES: Readonly<Record<string, Readonly<Record<string, In
   namespaces: {
     'by-next-rotation': { state: 1, nextRotation: 1, _id: 1 },
     'by-expires': { state: 1, expires: 1, _id: 1 },
+    'by-holder': { claimedBy: 1, state: 1 },
   },
   nonces: { 'by-acceptable-until': { acceptableUntil: 1 } },
   notices: {

@@ -1,5 +1,11 @@
 import type { Db } from 'mongodb';
-import { countByState, type NamespaceRecord, type NamespaceState, type Slot } from '../namespace-record.ts';
+import {
+  countByState,
+  HELD_STATES,
+  type NamespaceRecord,
+  type NamespaceState,
+  type Slot,
+} from '../namespace-record.ts';
 import type { DueOptions, ListOptions, NamespaceStore } from '../store.ts';
 import type { StoreGate } from '../store-gate.ts';
 import { createDocumentMapping, type DocumentMapping, type DocumentOf } from './mongodb-documents.ts';
@@ -34,6 +40,11 @@ export class MongoNamespaces
 
   async dueForExpiry(options: DueOptions): Promise<NamespaceRecord[]> {
     return await this.#due('expires', options);
+  }
+
+  async countHeldBy(clientId: string): Promise<number> {
+    const filter = { claimedBy: clientId, state: { $in: [...HELD_STATES] } };
+    return await this.gate.run(() => this.documents.countDocuments(filter));
   }
 
   async countByState(): Promise<Record<NamespaceState, number>> {

@@ -5,7 +5,9 @@ import { hashMatches } from '../../../src/broker/password-hash.ts';
 import { WireError } from '../../../src/contract/wire-errors.ts';
 import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
 import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
+import type { Reporters } from '../../../src/reporters.ts';
 import { type ClaimResult, createClaim } from '../../../src/namespaces/claim/claim.ts';
+import { createFirstClaimLimit } from '../../../src/namespaces/claim/limit-first-claims.ts';
 import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
 import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
 import { activeSlot, slotOf } from '../../../src/namespaces/slots.ts';
@@ -40,7 +42,12 @@ function claim(given: Partial<ClaimInput> = {}): ClaimInput {
 }
 
 /** The claims of an agent, the store and the broker behind them, and the order of the calls. */
-function setUp(store: MemoryStore = createMemoryStore(), scripted = createScriptedManagement()) {
+function setUp(
+  store: MemoryStore = createMemoryStore(),
+  scripted = createScriptedManagement(),
+  maxNamespacesPerClient: number | null = null,
+) {
+  const refused: string[] = [];
   const clock = createManualClock();
   const steps: string[] = [];
   /** Runs around each write of the store. It may throw before or after `write`. */
@@ -86,9 +93,14 @@ function setUp(store: MemoryStore = createMemoryStore(), scripted = createScript
         steps.push('check');
         await parts.checkFirstClaim();
       },
+      limitFirstClaims: createFirstClaimLimit({
+        config: partial<Config>({ maxNamespacesPerClient }),
+        store: traced,
+        reporters: partial<Reporters>({ claimOverLimit: () => void refused.push('too-many-namespaces') }),
+      }),
     },
   );
-  return { store, clock, scripted, steps, hooks, parts, claimNamespace };
+  return { store, clock, scripted, steps, refused, hooks, parts, claimNamespace };
 }
 
 type SetUp = ReturnType<typeof setUp>;
@@ -111,6 +123,30 @@ describe('createClaim', () => {
       details: { field: 'namespace' },
     });
     assert.deepEqual(steps, []);
+  });
+
+  it('refuses a first claim of a client that holds as many namespaces as it may, also among many at the same time', async () => {
+    const { store, refused, claimNamespace } = setUp(undefined, undefined, 3);
+    const names = Array.from({ length: 20 }, (_, index) => `taskcluster-${index}`);
+    const claims = await Promise.allSettled(names.map((namespace) => claimNamespace(claim({ namespace }), never)));
+    const failed = claims.filter((one) => one.status === 'rejected');
+    assert.equal(failed.length, 17);
+    assert.equal(refused.length, 17);
+    assert.equal(await store.namespaces.countHeldBy('project/x'), 3);
+    const { reason } = failed[0] as PromiseRejectedResult;
+    assert.ok(reason instanceof WireError);
+    assert.deepEqual(
+      [reason.code, reason.retryable, reason.details],
+      ['RequestConflict', false, { limit: 3, held: 3 }],
+    );
+    // What it holds it may claim again, and another client may claim what it may not.
+    await claimNamespace(claim({ namespace: 'taskcluster-0' }), never);
+    await claimNamespace(claim({ namespace: 'taskcluster-19', claimedBy: 'project/y' }), never);
+    // One that is deleted does not count.
+    const held = store.peek('taskcluster-0');
+    assert.ok(held !== undefined);
+    store.put({ ...held, state: 'deleted' });
+    await claimNamespace(claim({ namespace: 'taskcluster-18' }), never);
   });
 
   for (const [title, given] of [
