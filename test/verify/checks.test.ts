@@ -70,7 +70,7 @@ describe('the checks of verify', () => {
     assert.deepEqual(missingPermissions(DOCUMENTED, agentPermissions(ID, 'taskcluster-')), []);
     assert.deepEqual(
       missingPermissions({ ...DOCUMENTED, write: '^rpc/' }, agentPermissions(ID, 'taskcluster-')).slice(0, 1),
-      [{ permission: 'write', name: 'amq.default' }],
+      [{ permission: 'write', name: 'exchange/pulse-agent/v1/events' }],
     );
     assert.equal(
       missingPermissions(undefined, agentPermissions(ID, 'taskcluster-')).length,
