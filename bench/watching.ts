@@ -231,7 +231,7 @@ async function leaveEvents(connection: ChannelModel): Promise<void> {
 
 async function measureEvents(connection: ChannelModel, { id }: Config): Promise<Row> {
   const channel = await connection.createChannel();
-  const queue = contractNames(id).brokerEventsQueue;
+  const queue = contractNames(id).tenantEventsQueue;
   const waiting = async (): Promise<number> => (await channel.checkQueue(queue)).messageCount;
   const first = await waiting();
   const startedMs = performance.now();

@@ -64,16 +64,20 @@ export function limitPolicies({ id, maxSkewSeconds }: LimitSettings): NamedPolic
   ];
 }
 
-/** The limits of the queue of broker events, which is in the vhost of the event exchange. */
+/** The limits of the queues of broker events, which are in the vhost of the event exchange. */
 export function brokerEventsPolicies(id: string): NamedPolicy[] {
+  const { brokerEventsQueue, tenantEventsQueue } = contractNames(id);
+  const definition = {
+    // Bodies are empty, so a byte limit has no effect. The oldest are dropped: reconciliation covers them.
+    'max-length': 50_000,
+    overflow: 'drop-head',
+    'message-ttl': 10 * MINUTE_MS,
+    'delivery-limit': DELIVERY_LIMIT,
+  };
+  const policy = policiesOf(id);
   return [
-    policiesOf(id)('broker-events', contractNames(id).brokerEventsQueue, 'queues', {
-      // Bodies are empty, so a byte limit has no effect. The oldest are dropped: reconciliation covers them.
-      'max-length': 50_000,
-      overflow: 'drop-head',
-      'message-ttl': 10 * MINUTE_MS,
-      'delivery-limit': DELIVERY_LIMIT,
-    }),
+    policy('broker-events', brokerEventsQueue, 'queues', definition),
+    policy('tenant-events', tenantEventsQueue, 'queues', definition),
   ];
 }
 

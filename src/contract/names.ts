@@ -15,6 +15,8 @@ export interface ContractNames {
   readonly eventsExchange: string;
   /** Durable queue bound to the broker's event exchange, shared by all agents. */
   readonly brokerEventsQueue: string;
+  /** The same for the events that a claimed account can cause, such as those about queues. */
+  readonly tenantEventsQueue: string;
   /** The shared RabbitMQ user that may only send requests. */
   readonly claimantUser: string;
 }
@@ -37,6 +39,7 @@ export function contractNames(id: string): ContractNames {
     unknownMethodsQueue: `queue/${id}/${CONTRACT_VERSION}/unknown-methods`,
     eventsExchange: `exchange/${id}/${CONTRACT_VERSION}/events`,
     brokerEventsQueue: `queue/${id}/${CONTRACT_VERSION}/broker-events`,
+    tenantEventsQueue: `queue/${id}/${CONTRACT_VERSION}/tenant-events`,
     claimantUser: `${id}-claimant`,
   };
 }

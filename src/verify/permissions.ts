@@ -1,4 +1,4 @@
-import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
+import { brokerEventQueues, EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Permissions } from '../broker/management/management.ts';
 import { contractNames } from '../contract/names.ts';
 
@@ -24,11 +24,12 @@ export function agentPermissions(id: string, namespacePrefix: string): RequiredP
 
 /** The permissions that it needs in the vhost of the event exchange. */
 export function brokerEventPermissions(id: string): RequiredPermission[] {
-  const name = contractNames(id).brokerEventsQueue;
   return [
-    { permission: 'configure', name },
-    { permission: 'write', name },
-    { permission: 'read', name },
+    ...brokerEventQueues(id).flatMap(({ queue: name }) => [
+      { permission: 'configure', name } as const,
+      { permission: 'write', name } as const,
+      { permission: 'read', name } as const,
+    ]),
     { permission: 'read', name: EVENT_EXCHANGE },
   ];
 }

@@ -107,7 +107,7 @@ describe('broker events', function () {
     const { body } = await manage(installation.broker, 'GET', `/consumers/${encodeURIComponent(exchange.vhost)}`);
     assert.deepEqual(
       (body as { prefetch_count: number }[]).map(({ prefetch_count: prefetch }) => prefetch),
-      [500],
+      [500, 500],
     );
   });
 

@@ -36,7 +36,7 @@ const RIGHTS: readonly Right[] = [
     (permission): Right => ({
       where: 'eventVhost',
       permission,
-      name: 'queue/<id>/v1/broker-events',
+      name: 'queue/<id>/v1/(broker|tenant)-events',
       without: NO_BROKER_EVENTS,
     }),
   ),
@@ -157,7 +157,8 @@ describe("the rights of the agent's own account", function () {
       ([, permissions = '', on = '']) =>
         permissions.split(', ').flatMap((permission) =>
           [...on.matchAll(/`([^`]+)`/g)]
-            .map(([, name = '']) => name)
+            // In a table, a bar in a pattern is escaped.
+            .map(([, name = '']) => name.replaceAll(String.raw`\|`, '|'))
             .filter((name) => name !== 'eventVhost')
             .map((name) => `${permission} ${name}`),
         ),

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Agent, type AgentOptions, startAgent } from '../../src/agent/agent.ts';
+import { brokerEventQueues } from '../../src/broker/amqp/broker-events.ts';
 import { markerNames } from '../../src/broker/marker.ts';
+import { brokerEventsPolicies } from '../../src/broker/policies.ts';
 import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
 import { requestUrl } from '../../src/client/request-url.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
@@ -213,10 +215,13 @@ async function removeTraces(broker: LocalRabbitMQ, config: Config): Promise<void
     }
     await manage(broker, 'DELETE', `/users/${encodeURIComponent(name)}`, undefined, [404]);
   }
-  const events = encodeURIComponent(contractNames(config.id).brokerEventsQueue);
   const eventVhost = encodeURIComponent(config.eventVhost);
-  await manage(broker, 'DELETE', `/queues/${eventVhost}/${events}`, undefined, [404]);
-  await manage(broker, 'DELETE', `/policies/${eventVhost}/${config.id}-v1-broker-events`, undefined, [404]);
+  for (const { queue } of brokerEventQueues(config.id)) {
+    await manage(broker, 'DELETE', `/queues/${eventVhost}/${encodeURIComponent(queue)}`, undefined, [404]);
+  }
+  for (const { name } of brokerEventsPolicies(config.id)) {
+    await manage(broker, 'DELETE', `/policies/${eventVhost}/${encodeURIComponent(name)}`, undefined, [404]);
+  }
   for (const name of markerNames(config)) {
     await manage(broker, 'DELETE', `/global-parameters/${encodeURIComponent(name)}`, undefined, [404]);
   }

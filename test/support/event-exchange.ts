@@ -46,7 +46,11 @@ export async function makeEventExchange(broker: LocalRabbitMQ): Promise<EventExc
       }
       await channel.waitForConfirms();
     },
-    waiting: async ({ names }) => (await channel.checkQueue(names.brokerEventsQueue)).messageCount,
+    async waiting({ names }) {
+      const queues = [names.brokerEventsQueue, names.tenantEventsQueue];
+      const counts = await Promise.all(queues.map(async (queue) => (await channel.checkQueue(queue)).messageCount));
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
   };
 }
 

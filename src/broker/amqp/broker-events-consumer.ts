@@ -1,15 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, asError } from '../../util/agent-errors.ts';
-import { contractNames } from '../../contract/names.ts';
 import type { Management } from '../management/management.ts';
 import { brokerEventsPolicies, ensurePolicies } from '../policies.ts';
-import {
-  type BrokerEvent,
-  BROKER_EVENT_TYPES,
-  EVENT_EXCHANGE,
-  type Headers,
-  readBrokerEvent,
-} from './broker-events.ts';
+import { type BrokerEvent, brokerEventQueues, EVENT_EXCHANGE, type Headers, readBrokerEvent } from './broker-events.ts';
 import {
   type BrokerEventsSession,
   type BrokerEventsSessionOptions,
@@ -18,7 +11,7 @@ import {
 
 interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, 'onEvent' | 'prefetch'> {
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy' | 'listBindingsFrom' | 'hasExchange'>;
-  /** Unacknowledged events, at most; 500 when absent. */
+  /** Unacknowledged events of each queue, at most; 500 when absent. */
   readonly prefetch?: number;
   /** How often to check that events can arrive, in ms; 15 seconds when absent. */
   readonly checkEveryMs?: number;
@@ -80,7 +73,7 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
       // While the API does not answer, a session that is open counts as bound.
       const isBound = await hasBindings(options, closing.signal).catch(() => true);
       // Disabling and enabling the plugin removes the bindings and leaves the connection open.
-      if (!isBound) return new Error(`The queue of broker events is no longer bound to ${EVENT_EXCHANGE}.`);
+      if (!isBound) return new Error(`A queue of broker events is no longer bound to ${EVENT_EXCHANGE}.`);
     }
   };
 
@@ -165,11 +158,10 @@ async function hasBindings(
   signal: AbortSignal,
 ): Promise<boolean> {
   const bindings = await management.listBindingsFrom(eventVhost, EVENT_EXCHANGE, { signal });
-  const queue = contractNames(id).brokerEventsQueue;
-  const keys = new Set(
-    bindings.filter(({ destination }) => destination === queue).map((binding) => binding.routingKey),
-  );
-  return BROKER_EVENT_TYPES.every((key) => keys.has(key));
+  return brokerEventQueues(id).every(({ queue, types }) => {
+    const bound = bindings.filter(({ destination }) => destination === queue).map(({ routingKey }) => routingKey);
+    return types.every((type) => bound.includes(type));
+  });
 }
 
 function missingExchange(eventVhost: string): AgentError {

@@ -1,17 +1,16 @@
 import type { EventEmitter } from 'node:events';
 import type { SubscriptionSession, VhostConfig } from 'rascal';
-import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
-import { BROKER_EVENT_TYPES, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
+import { brokerEventQueues, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
 export interface BrokerEventsSessionOptions {
   readonly amqpUrl: Secret;
   readonly id: string;
-  /** The vhost of the event exchange, and so of the queue. */
+  /** The vhost of the event exchange, and so of the queues. */
   readonly eventVhost: string;
-  /** Unacknowledged events, at most. */
+  /** Unacknowledged events of each queue, at most. */
   readonly prefetch: number;
   /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
@@ -19,21 +18,19 @@ export interface BrokerEventsSessionOptions {
   readonly onEvent: (routingKey: string, headers: Headers) => Promise<void> | void;
 }
 
-/** One connection that consumes the queue of broker events. */
+/** One connection that consumes the queues of broker events. */
 export interface BrokerEventsSession {
   /** Resolves with the reason when no more events arrive. */
   readonly lost: Promise<Error>;
   close(): Promise<void>;
 }
 
-const EVENTS = 'broker events';
-
 /**
- * Declares the queue, binds it and consumes it, on a connection that never publishes: during an alarm RabbitMQ stops
+ * Declares the queues, binds them and consumes them, each on a channel of its own, on a connection that never publishes: during an alarm RabbitMQ stops
  * reading from those that do, acknowledgements included.
  *
  * rascal may consume here, because only the broker publishes to the event exchange. A forged message published directly to
- * the queue can cost a connection; the delivery limit ends that.
+ * a queue can cost a connection; the delivery limit ends that.
  *
  * @throws AgentError `BrokerUnavailable`, also when the signal aborts
  */
@@ -50,31 +47,45 @@ export async function openBrokerEventsSession(
       signal,
     );
     const aborted = rejectOnAbort(signal);
-    const { started, stopped } = consume(await Promise.race([connection.subscribe(EVENTS), aborted]), onEvent);
-    const lost = Promise.race([stopped, connection.lost]);
-    const lostEarly = await Promise.race([started, lost, aborted]);
+    const consumers = [];
+    for (const { queue } of brokerEventQueues(id)) {
+      consumers.push(consume(await Promise.race([connection.subscribe(queue), aborted]), onEvent));
+    }
+    const lost = Promise.race([...consumers.map(({ stopped }) => stopped), connection.lost]);
+    const allStarted = Promise.all(consumers.map(({ started }) => started)).then(() => undefined);
+    const lostEarly = await Promise.race([allStarted, lost, aborted]);
     if (lostEarly !== undefined) throw lostEarly;
     return { lost, close: connection.close };
   } catch (error) {
     await connection?.close();
     throw new AgentError(
       'BrokerUnavailable',
-      `RabbitMQ does not let the agent consume its events (${asError(error).message}). In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${contractNames(id).brokerEventsQueue}, and read on ${EVENT_EXCHANGE}.`,
+      `RabbitMQ does not let the agent consume its events (${asError(error).message}). In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${brokerEventQueues(
+        id,
+      )
+        .map(({ queue }) => queue)
+        .join(' and ')}, and read on ${EVENT_EXCHANGE}.`,
       { cause: error },
     );
   }
 }
 
 function vhostConfigOf({ id, prefetch }: BrokerEventsSessionOptions): VhostConfig {
-  const queue = contractNames(id).brokerEventsQueue;
+  const queues = brokerEventQueues(id);
   return {
     // The plugin declares it; a client could only declare another kind of exchange.
     exchanges: [{ name: EVENT_EXCHANGE, type: 'topic', assert: false, check: true }],
-    queues: [{ name: queue, options: { durable: true, arguments: { 'x-queue-type': 'quorum' } } }],
-    bindings: {
-      [EVENTS]: { source: EVENT_EXCHANGE, destination: queue, bindingKeys: [...BROKER_EVENT_TYPES] },
-    },
-    subscriptions: { [EVENTS]: { queue, prefetch, retry: false } },
+    queues: queues.map(({ queue }) => ({
+      name: queue,
+      options: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
+    })),
+    bindings: Object.fromEntries(
+      queues.map(({ queue, types }) => [
+        queue,
+        { source: EVENT_EXCHANGE, destination: queue, bindingKeys: [...types] },
+      ]),
+    ),
+    subscriptions: Object.fromEntries(queues.map(({ queue }) => [queue, { queue, prefetch, retry: false }])),
   };
 }
 

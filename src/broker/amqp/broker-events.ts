@@ -1,14 +1,13 @@
+import { contractNames } from '../../contract/names.ts';
+
 /** The exchange of RabbitMQ's own events, which the plugin `rabbitmq_event_exchange` declares. */
 export const EVENT_EXCHANGE = 'amq.rabbitmq.event';
 
-/** The routing keys of the event exchange that the agent binds. */
-export const BROKER_EVENT_TYPES = [
-  'queue.created',
-  'queue.deleted',
-  'consumer.created',
-  'consumer.deleted',
-  'connection.created',
-  'connection.closed',
+/**
+ * The routing keys of the events that only administrators and RabbitMQ itself can cause. They have a queue of their own, so
+ * that no flood of {@link TENANT_EVENT_TYPES} delays the repair of an account.
+ */
+export const ADMINISTRATION_EVENT_TYPES = [
   'user.created',
   'user.deleted',
   'user.password.changed',
@@ -20,6 +19,30 @@ export const BROKER_EVENT_TYPES = [
   'alarm.set',
   'alarm.cleared',
 ] as const;
+
+/** The routing keys of the events that a claimed account can cause, as often as it likes. */
+export const TENANT_EVENT_TYPES = [
+  'queue.created',
+  'queue.deleted',
+  'consumer.created',
+  'consumer.deleted',
+  'connection.created',
+  'connection.closed',
+] as const;
+
+/** The routing keys of the event exchange that the agent binds. */
+export const BROKER_EVENT_TYPES = [...TENANT_EVENT_TYPES, ...ADMINISTRATION_EVENT_TYPES] as const;
+
+/** The queues of broker events, with the routing keys that are bound to each. */
+export function brokerEventQueues(
+  id: string,
+): readonly { readonly queue: string; readonly types: readonly string[] }[] {
+  const { brokerEventsQueue, tenantEventsQueue } = contractNames(id);
+  return [
+    { queue: brokerEventsQueue, types: ADMINISTRATION_EVENT_TYPES },
+    { queue: tenantEventsQueue, types: TENANT_EVENT_TYPES },
+  ];
+}
 
 /** A routing key that {@link readBrokerEvent} knows. */
 type BrokerEventType = (typeof BROKER_EVENT_TYPES)[number];

@@ -44,6 +44,38 @@ describe('the consumer of broker events', () => {
     assert.deepEqual(faults, []);
   });
 
+  it('handles the events of administrators although those that tenants cause wait', async () => {
+    const exchange = await makeEventExchange(await sharedBroker());
+    const { management } = await openBrokerFixture();
+    const flood = Array.from({ length: 200 }, (_, n) => eventAbout('4.0.5', 'queue.created', { name: `queue/a/${n}` }));
+    const user = unique('user');
+    const stuck = new Promise<void>(() => undefined);
+    let tenantEvents = 0;
+    await new Promise<void>((resolve, reject) => {
+      const onEvent = (event: BrokerEvent): Promise<void> | void => {
+        if (event.type === 'permission.deleted' && event.user === user) return resolve();
+        if (event.type !== 'queue.created') return;
+        tenantEvents += 1;
+        return stuck;
+      };
+      const consumer = createBrokerEventsConsumer({
+        amqpUrl: new Secret(exchange.amqpUrl),
+        id: unique('agent'),
+        eventVhost: exchange.vhost,
+        management,
+        prefetch: 10,
+        onEvent,
+        onConsuming: () => void exchange.publish([...flood, eventAbout('4.0.5', 'permission.deleted', { user })]),
+        onMissing: reject,
+        onError: reject,
+        onEventFailed: (_type, error) => reject(error),
+      });
+      addCleanup(() => consumer.close());
+      void consumer.start();
+    });
+    assert.ok(tenantEvents <= 10);
+  });
+
   it('names the cause when RabbitMQ does not let it consume', async () => {
     const exchange = await makeEventExchange(await sharedBroker());
     const { management } = await openBrokerFixture();
