@@ -38,7 +38,7 @@ describe('a flood by the claimant while no agent runs', function () {
     return refused;
   };
   const waiting = async ({ names, vhost }: TestInstallation): Promise<number> => {
-    const admin = await (await openConnection(vhost.amqpUrl)).createChannel();
+    const admin = await (await openConnection(vhost.requestUrl)).createChannel();
     return (await admin.checkQueue(names.requestQueue)).messageCount;
   };
 

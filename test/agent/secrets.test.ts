@@ -33,7 +33,8 @@ describe('secrets', () => {
     const { queue } = await admin.assertQueue('', { exclusive: true });
     await admin.bindQueue(queue, names.eventsExchange, '#');
     const events = await collect(admin, queue);
-    const deadLetters = await collect(admin, names.deadQueue);
+    const requests = await (await openConnection(vhost.requestUrl)).createChannel();
+    const deadLetters = await collect(requests, names.deadQueue);
 
     const requester = await installation.requester();
     const signatures: string[] = [];

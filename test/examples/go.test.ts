@@ -61,7 +61,7 @@ describe('examples/go', function () {
       assert.match(stdout, /^ok /m);
       const { clientId, accessToken } = taskcluster.credentials(TEAM);
       const service = blocks.take('go run', {
-        'amqp://pulse-agent-claimant:…@127.0.0.1:5672/%2F': claimantUrl,
+        'amqp://pulse-agent-claimant:…@127.0.0.1:5672/pulse-agent': claimantUrl,
         'team-a/service': clientId,
         'for-development-only-team-a-service-00001': accessToken,
         'taskcluster-team-a': teamNamespace(),

@@ -57,7 +57,7 @@ describe('examples/python', function () {
       const { claimantUrl, taskcluster } = installation();
       const { clientId, accessToken } = taskcluster.credentials(TEAM);
       const block = blocks.take('service.py --once', {
-        'amqp://pulse-agent-claimant:…@127.0.0.1:5672/%2F': claimantUrl,
+        'amqp://pulse-agent-claimant:…@127.0.0.1:5672/pulse-agent': claimantUrl,
         'team-a/service': clientId,
         'for-development-only-team-a-service-00001': accessToken,
         'taskcluster-team-a': teamNamespace(),
