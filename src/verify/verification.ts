@@ -1,7 +1,7 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { openManagement } from '../broker/management/open-management.ts';
 import type { Management } from '../broker/management/management.ts';
-import { requestUrl } from '../client/request-url.ts';
+import { requestUrl, vhostIn } from '../client/request-url.ts';
 import { connectTo } from '../client/rpc-connection.ts';
 import { openRpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
@@ -67,7 +67,7 @@ export function createVerification(config: Config, options: VerificationOptions)
     namespace: `${config.namespacePrefix}verify-${randomBytes(5).toString('hex')}`,
     connect,
     openRpc: (connection) => openRpc(connection, { id: config.id, audience: config.audience, ...credentials }),
-    firstClaimUrl: options.firstClaimUrl ?? claimantUrl(config),
+    firstClaimUrl: firstClaimUrl(options.firstClaimUrl, config),
     hasCredentials: 'credentials' in credentials,
     overgrown: options.overgrown,
   });
@@ -105,6 +105,12 @@ export function createVerification(config: Config, options: VerificationOptions)
       await store?.close();
     },
   };
+}
+
+/** The AMQP URL for a first claim. Without a path it leads to the vhost of the requests, as for the client library. */
+function firstClaimUrl(given: string | undefined, config: Config): string | undefined {
+  if (given === undefined) return claimantUrl(config);
+  return URL.canParse(given) && vhostIn(given) === undefined ? requestUrl(given, config.requestVhost) : given;
 }
 
 /** The AMQP URL of the claimant; undefined without its password. */
