@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Resident, startBuiltAgent } from './built-agent.ts';
 import { load } from './load.ts';
 import { assertResult, openRequester, prepareRequest } from './requests.ts';
-import type { Site } from './site.ts';
+import { SETTINGS, type Site } from './site.ts';
 import type { Row } from './table.ts';
 
 const NAMESPACES = 10_000;
@@ -22,7 +22,7 @@ const POLL_EVERY_MS = 5_000;
 /** Measures an agent's memory after it has claimed and rotated many namespaces, and its growth with further claims. */
 export async function measureMemoryInUse(site: Site, progress: (line: string) => void): Promise<Row[]> {
   const settings = join(site.folder, 'memory.yml');
-  writeFileSync(settings, `rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
+  writeFileSync(settings, `${readFileSync(SETTINGS, 'utf8')}rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
   const agent = await startBuiltAgent(site, 'used-store', { PULSE_AGENT_CONFIG: settings });
   const requester = await openRequester(site.broker.amqpUrl);
   const expires = new Date(Date.now() + 30 * 24 * 3_600_000).toISOString();

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createManagement, type Management } from '../src/broker/management/management.ts';
@@ -7,6 +8,9 @@ import { freePorts } from '../dev/processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../dev/rabbitmq.ts';
 import { Secret } from '../src/util/secret.ts';
 import { type BenchProcess, startProcess } from './processes.ts';
+
+/** The settings of every agent of the benchmark. */
+export const SETTINGS = fileURLToPath(new URL('settings.yml', import.meta.url));
 
 /** What all measurements run against: one broker and one Taskcluster stand-in, each in its own process. */
 export interface Site {
@@ -57,6 +61,7 @@ export async function openSite(folder: string, progress: (line: string) => void)
       PULSE_AGENT_SECRET: secret,
       PULSE_AGENT_CLAIMANT_PASSWORD: 'bench-claimant',
       LOG_LEVEL: 'warn',
+      PULSE_AGENT_CONFIG: SETTINGS,
     }),
     async forgetStore() {
       const names = {

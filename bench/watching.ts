@@ -40,7 +40,15 @@ const TICK_MS = 50;
 /** Measures the watching of queues among ten thousand. It leaves the queues behind, so it runs last. */
 export async function measureWatching(site: Site, progress: (line: string) => void): Promise<Row[]> {
   const settingsFile = join(site.folder, 'watching.yml');
-  writeFileSync(settingsFile, JSON.stringify({ warnAtMessages: WARN_AT, deleteAtMessages: 1_000_000 }));
+  writeFileSync(
+    settingsFile,
+    JSON.stringify({
+      maxNamespacesPerClient: null,
+      requestsPerMinutePerClient: null,
+      warnAtMessages: WARN_AT,
+      deleteAtMessages: 1_000_000,
+    }),
+  );
   const [httpPort = 0] = await freePorts(1);
   const more = { PULSE_AGENT_CONFIG: settingsFile, HTTP_PORT: String(httpPort) };
   const environment = { ...site.agentEnvironment(`lmdb:${join(site.folder, STORE)}`), ...more };

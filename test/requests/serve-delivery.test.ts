@@ -154,6 +154,12 @@ describe('serve', () => {
     assert.equal((await serve(direct, ['refused', stopping])).verdict, 'requeue');
   });
 
+  it('gives a request back when RabbitMQ does not confirm its reply in time', async () => {
+    const unconfirmed = new AgentError('BrokerUnavailable', 'not confirmed');
+    assert.equal((await serve(direct, [unconfirmed])).verdict, 'requeue');
+    assert.equal((await serve({ kind: 'dead-letter', reason: 'r' }, [unconfirmed])).verdict, 'requeue');
+  });
+
   it('does not throw, whichever part fails', async () => {
     const failed = await serve(direct, [new Error('broken')]);
     assert.equal(failed.verdict, 'reject');

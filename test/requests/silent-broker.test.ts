@@ -1,9 +1,13 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { startRabbitMQ } from '../../dev/rabbitmq.ts';
+import { makeFolder } from '../support/folders.ts';
 import type { Consumer } from '../../src/requests/consumer.ts';
 import { createLog } from '../../src/util/log.ts';
 import { startConsumer } from '../../src/requests/consumer.ts';
 import { openOutbox, type Outbox } from '../../src/requests/outbox.ts';
 import { Secret } from '../../src/util/secret.ts';
-import { createVhost, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
+import { BROKER_START_MS, createVhost, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { waitUntil } from '../support/watched-installation.ts';
@@ -55,5 +59,49 @@ describe('the connections for requests and replies, when RabbitMQ stops answerin
     );
     for (const relay of relays) relay.restore();
     await waitUntil(() => consumer.consuming && outbox.connected, 'both work again');
+  });
+});
+
+describe('the connection for replies, when RabbitMQ confirms nothing', function () {
+  this.timeout(BROKER_START_MS);
+
+  it('gives a reply up at its deadline, does not send it again, and works after that', async () => {
+    const broker = await startRabbitMQ({ folder: join(makeFolder('confirming'), 'rabbitmq') });
+    addCleanup(() => broker.stop());
+    const { amqpUrl } = await createVhost(broker);
+    const lines: string[] = [];
+    const log = createLog({ logLevel: 'warn', id: 'agent' }, { write: (line: string) => void lines.push(line) });
+    const outbox = await openOutbox({
+      connectionName: 'replies',
+      log,
+      url: new Secret(amqpUrl),
+      sendDeadlineMs: 1_500,
+    });
+    addCleanup(() => outbox.close());
+    const reader = await (await openConnection(amqpUrl)).createChannel();
+    await reader.assertQueue('replies');
+    const message = (content: string) => ({
+      exchange: '',
+      routingKey: 'replies',
+      content: Buffer.from(content),
+      options: {},
+    });
+    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
+    // It reaches the broker, which takes nothing any more.
+    await assert.rejects(outbox.send(message('lost')), { code: 'BrokerUnavailable' });
+    assert.ok(lines.some((line) => line.includes('reply_unconfirmed')));
+    await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
+    await waitUntil(() => outbox.connected, 'it is connected again');
+    assert.equal(await outbox.send(message('next')), 'confirmed');
+    const contents: string[] = [];
+    for (let got = await reader.get('replies'); got !== false; got = await reader.get('replies')) {
+      contents.push(got.content.toString());
+    }
+    // RabbitMQ may have taken the first one when the alarm was over, and then once.
+    assert.deepEqual(
+      contents.filter((content) => content === 'next'),
+      ['next'],
+    );
+    assert.ok(contents.filter((content) => content === 'lost').length <= 1);
   });
 });

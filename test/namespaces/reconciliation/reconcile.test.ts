@@ -196,6 +196,8 @@ describe('createReconcile', function () {
     assert.deepEqual(more, []);
     assert.equal(event?.data['account'], site.user(1));
     assert.equal(event.data['reason'], 'age');
+    // Every account reads events: RabbitMQ's name of a connection has the addresses of both sides.
+    assert.match(String(event.data['connection']), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     assert.equal(othersClosed, 0);
   });
 
