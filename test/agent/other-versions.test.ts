@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { requestUrl } from '../../src/client/request-url.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { DIRECT_REPLY_TO } from '../../src/contract/names.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
@@ -74,7 +75,7 @@ describe('methods and versions that the agent does not have', () => {
     const later = `rpc/${config.id}/v2`;
     const rpc = await installation().rpc(TEAM);
     const { connectionString } = await rpc.request('claim-namespace', { namespace: teamNamespace() });
-    for (const url of [claimantUrl, connectionString]) {
+    for (const url of [claimantUrl, requestUrl(connectionString, config.requestVhost)]) {
       const connection = await openConnection(url);
       assert.equal(await closingCode(connection, later, consumeReplies), 404);
       const again = await installation().rpc(TEAM, url);

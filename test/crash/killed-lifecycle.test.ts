@@ -135,9 +135,9 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'the repair of rights and limits',
     rotationIntervalSeconds: 60,
-    writes: ['management.putPermissions', 'management.deleteUserLimit'],
+    writes: ['management.putPermissions', 'management.putUserLimit'],
     mayRepeat: true,
-    last: 'management.deleteUserLimit',
+    last: 'management.putUserLimit',
     async act({ installation, namespace }) {
       const { broker } = installation;
       const user = userOf(installation, namespace);
