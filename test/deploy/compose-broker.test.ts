@@ -65,13 +65,14 @@ describe('RabbitMQ with the configuration of docker-compose.yml', function () {
     assert.deepEqual(await failures(), []);
     const users = await broker.rabbitmqctl(['list_users', '--quiet']);
     assert.match(users, /pulse-agent\t\[administrator\]/);
-    assert.match(users, /pulse-agent-claimant\t\[\]/);
+    assert.match(users, /pulse-agent-claimant\t\[pulse-agent-[\w-]+\]/);
     assert.ok(!users.includes('guest'));
 
     // The documented permissions are slightly fewer than rabbitmq.conf can express.
     const { configure, write, read } = documentedRights();
-    const withEvents = `${read}|^amq\\.rabbitmq\\.event$`;
-    await broker.rabbitmqctl(['set_permissions', '-p', 'pulse', 'pulse-agent', configure, write, withEvents]);
+    const events = '^queue/pulse-agent/v1/(broker|tenant)-events$';
+    const withEvents = [configure, write, `${read}|^amq\\.rabbitmq\\.event$`].map((pattern) => `${pattern}|${events}`);
+    await broker.rabbitmqctl(['set_permissions', '-p', 'pulse', 'pulse-agent', ...withEvents]);
     assert.deepEqual(await failures(), []);
     // Access to objects of other owners is refused.
     const channel = await (await openConnection(url.href)).createChannel();

@@ -92,14 +92,14 @@ describe('docs/recover.md', function () {
     await installation.logged('broker_events_unavailable');
     await runShell(enable, { env: { PATH } });
     await installation.logged('broker_events_started');
-    const { vhost } = installation.vhost;
+    const { requestVhost } = installation.config;
     for (const [command, shown] of [
-      ['rabbitmqctl list_queues -p pulse name messages consumers', /\/v1\/requests\t0\t1$/m],
+      ['rabbitmqctl list_queues -p pulse-agent name messages consumers', /\/v1\/requests\t0\t1$/m],
       ['rabbitmqctl list_connections user peer_host', /\t127\.0\.0\.1$/m],
     ] as const) {
       assert.ok(readDocument('recover.md').includes(`\`${command}\``), command);
       const { stdout } = await runShell(
-        { ...enable, text: command.replace('-p pulse ', `-p ${vhost} `) },
+        { ...enable, text: command.replace('-p pulse-agent ', `-p ${requestVhost} `) },
         { env: { PATH } },
       );
       assert.match(stdout, shown);

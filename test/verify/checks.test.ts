@@ -81,7 +81,7 @@ describe('the checks of verify', () => {
       missingPermissions({ configure: '', write: '', read: '' }, agentPermissions(ID, 'taskcluster-')).length,
       agentPermissions(ID, 'taskcluster-').length,
     );
-    assert.equal(missingPermissions({ configure: '(', write: '(', read: '(' }, brokerEventPermissions(ID)).length, 4);
+    assert.equal(missingPermissions({ configure: '(', write: '(', read: '(' }, brokerEventPermissions(ID)).length, 7);
     assertRemedy(
       checkPermissions('agent', [{ vhost: 'v', missing: agentPermissions(ID, 'taskcluster-') }]),
       'failed',

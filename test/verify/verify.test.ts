@@ -205,8 +205,8 @@ describe('verify', function () {
   });
 
   it('finds a missing policy and a missing binding', async () => {
-    const { broker, vhost, config, names } = installation();
-    const path = encodeURIComponent(vhost.vhost);
+    const { broker, config, names } = installation();
+    const path = encodeURIComponent(config.requestVhost);
     const policy = `/policies/${path}/${config.id}-v1-dead`;
     const { body } = await manage(broker, 'GET', policy);
     await manage(broker, 'DELETE', policy);

@@ -45,7 +45,7 @@ async function setUp() {
     tags: [storeTag(store.storeId)],
     permissions: permissionsOf(config, namespace),
     topicPermissions: [],
-    limits: {},
+    limits: config.accountLimits,
   };
   return { ...room, agent, namespace, account, strangers, closed, rotateAndClaim, seen, whole };
 }
