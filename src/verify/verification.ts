@@ -13,6 +13,7 @@ import type { StoreReader } from '../store/store-reader.ts';
 import { type Clock, type RandomBytes, systemClock } from '../util/clock.ts';
 import { brokerSteps } from './broker-steps.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
+import { messageSizeStep } from './message-size.ts';
 import { askScopes, pingAuth, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
 import { storeSteps } from './store-steps.ts';
@@ -89,6 +90,10 @@ export function createVerification(config: Config, options: VerificationOptions)
       }),
       markerStep({ config, management }, () => storeId),
       ...topologySteps({ config, management }),
+      messageSizeStep({
+        connect: () => connect(requestUrl(config.rabbitmqUrl.reveal(), config.requestVhost)),
+        missingQueue: `queue/${config.id}/v1/verify`,
+      }),
       ...taskclusterSteps({
         config,
         clock,
