@@ -87,6 +87,9 @@ describe('the connection for replies, when RabbitMQ confirms nothing', function 
       options: {},
     });
     await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
+    const hasAlarm = async (): Promise<boolean> =>
+      (await broker.rabbitmqctl(['eval', 'rabbit_alarm:get_alarms().'])).includes('memory');
+    await waitUntil(hasAlarm, 'RabbitMQ has an alarm');
     // It reaches the broker, which takes nothing any more.
     await assert.rejects(outbox.send(message('lost')), { code: 'BrokerUnavailable' });
     assert.ok(lines.some((line) => line.includes('reply_unconfirmed')));
