@@ -18,6 +18,7 @@ import { makeFolder, unique } from '../support/folders.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { noticeOf, recordOf } from '../support/records.ts';
+import { dyingStore } from '../support/dying-store.ts';
 import { interceptStore } from '../support/step-observer.ts';
 
 const OWNER = 'owner@example.org';
@@ -310,7 +311,7 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
   ] as const) {
     it(`sends once when an agent dies ${moment} ${step}`, async () => {
       const notice = await add();
-      await assert.rejects(agent({ store: dying(store, step, moment) }).sweep(signal), /died/);
+      await assert.rejects(agent({ store: dyingStore(store, step, moment) }).sweep(signal), /died/);
       // The attempt may still be running: another agent must not send the notice yet.
       await agent({ store: otherStore }).sweep(signal);
       assert.ok(service.mails.length <= 1);
@@ -377,24 +378,5 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     clock.advance(ATTEMPT_LEASE_MS);
     await agent().sweep(signal);
     assert.equal(service.mails.length, 12);
-  });
-}
-
-/** A store that fails from this moment on, as if its agent had died. */
-function dying(store: Store, atStep: string, moment: 'before' | 'after'): Store {
-  const taken = new Map<string, number>();
-  let isDead = false;
-  const die = (): never => {
-    isDead = true;
-    throw new Error('The agent has died.');
-  };
-  return interceptStore(store, async (step, call) => {
-    if (isDead) die();
-    const times = (taken.get(step) ?? 0) + 1;
-    taken.set(step, times);
-    const isIt = atStep === (times > 1 ? `${step} ${times}` : step);
-    if (isIt && moment === 'before') die();
-    const result = await call();
-    return isIt ? die() : result;
   });
 }

@@ -1,124 +1,23 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import { hashMatches } from '../../../src/broker/password-hash.ts';
 import { WireError } from '../../../src/contract/wire-errors.ts';
 import { AgentError, isAgentError } from '../../../src/util/agent-errors.ts';
-import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
-import type { Reporters } from '../../../src/reporters.ts';
-import { type ClaimResult, createClaim } from '../../../src/namespaces/claim/claim.ts';
-import { createFirstClaimLimit } from '../../../src/namespaces/claim/limit-first-claims.ts';
-import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
-import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
-import { activeSlot, slotOf } from '../../../src/namespaces/slots.ts';
-import { createAccounts } from '../../../src/namespaces/accounts/provision.ts';
-import { Secret } from '../../../src/util/secret.ts';
-import type { NamespaceRecord } from '../../../src/store/namespace-record.ts';
-import type { NamespaceStore } from '../../../src/store/store.ts';
-import type { Config } from '../../../src/config/config.ts';
-import { readNamePattern } from '../../../src/util/name-pattern.ts';
-import { partial } from '../../support/partial.ts';
-import { createManualClock } from '../../support/manual-clock.ts';
-import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
+import type { MemoryStore } from '../../support/memory-store.ts';
 import { recordOf } from '../../support/records.ts';
-import { createScriptedManagement } from '../../support/scripted-management.ts';
-
-const HOUR = 3_600_000;
-const intervals = { rotationMs: HOUR, defaultLifetimeMs: 4 * HOUR, maxLifetimeMs: 744 * HOUR, handshakeMs: 10_000 };
-const never = new AbortController().signal;
-const keyring = createKeyring(new Secret('s'.repeat(32)), []);
-const config = {
-  id: 'pulse-agent',
-  usernamePrefix: '',
-  vhost: '/',
-  requestVhost: 'pulse-agent',
-  publicAmqpUrl: 'amqps://pulse.example/%2F',
-  accountLimits: {},
-  reservedNamespaces: [readNamePattern('taskcluster-reserved')],
-};
-
-function claim(given: Partial<ClaimInput> = {}): ClaimInput {
-  return { namespace: 'taskcluster-x', expiresMs: undefined, contact: undefined, claimedBy: 'project/x', ...given };
-}
-
-/** The claims of an agent, the store and the broker behind them, and the order of the calls. */
-function setUp(
-  store: MemoryStore = createMemoryStore(),
-  scripted = createScriptedManagement(),
-  maxNamespacesPerClient: number | null = null,
-) {
-  const refused: string[] = [];
-  const clock = createManualClock();
-  const steps: string[] = [];
-  /** Runs around each write of the store. It may throw before or after `write`. */
-  const hooks = { aroundWrite: (_step: string, write: () => Promise<boolean>) => write() };
-  const traced: NamespaceStore = {
-    ...store.namespaces,
-    insert: (record) =>
-      hooks.aroundWrite('insert', () => {
-        steps.push(`insert ${record.state}`);
-        return store.namespaces.insert(record);
-      }),
-    replace: (record, revision) =>
-      hooks.aroundWrite('replace', () => {
-        steps.push(`replace ${record.state}`);
-        return store.namespaces.replace(record, revision);
-      }),
-  };
-  scripted.onCall = ({ name, user }) => void steps.push(`${name} ${user}`);
-  const accounts = createAccounts({
-    management: scripted.management,
-    keyring,
-    storeId: store.storeId,
-    config,
-    randomBytes,
-  });
-  /** The parts that a claim calls. */
-  const parts: {
-    finishRevocation(namespace: string): Promise<void>;
-    deleteLeftovers(record: NamespaceRecord): Promise<boolean>;
-    checkFirstClaim(): Promise<void>;
-  } = {
-    finishRevocation: async () => assert.fail('There is no revocation to be finished.'),
-    deleteLeftovers: async () => false,
-    checkFirstClaim: async () => undefined,
-  };
-  const bounds = createClockBounds(clock, intervals, () => undefined);
-  const claimNamespace = createClaim(
-    { config: partial<Config>(config), store: traced, accounts, clock, bounds, randomBytes, intervals, keyring },
-    {
-      revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
-      leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },
-      async checkFirstClaim() {
-        steps.push('check');
-        await parts.checkFirstClaim();
-      },
-      limitFirstClaims: createFirstClaimLimit({
-        config: partial<Config>({ maxNamespacesPerClient }),
-        store: traced,
-        reporters: partial<Reporters>({ claimOverLimit: () => void refused.push('too-many-namespaces') }),
-      }),
-    },
-  );
-  return { store, clock, scripted, steps, refused, hooks, parts, claimNamespace };
-}
-
-type SetUp = ReturnType<typeof setUp>;
-
-/** Fails unless the broker accepts the credentials of a result. */
-function assertWorks({ scripted, store }: Pick<SetUp, 'scripted' | 'store'>, result: ClaimResult): void {
-  const { username, password } = new URL(result.connectionString);
-  assert.ok(hashMatches(scripted.users.get(username) ?? '', new Secret(decodeURIComponent(password))));
-  assert.ok(scripted.permitted.has(username));
-  const stored = store.peek('taskcluster-x');
-  assert.equal(stored?.state, 'active');
-  assert.ok(slotOf(stored, activeSlot(stored)).promisedUntilMs >= result.reclaimAtMs);
-}
+import {
+  assertCredentialsAccepted,
+  claimInput,
+  HOUR_MS,
+  keyring,
+  never,
+  openClaimRoom,
+} from '../../support/claim-room.ts';
 
 describe('createClaim', () => {
   it('refuses a reserved namespace before anything else', async () => {
-    const { steps, claimNamespace } = setUp();
-    await assert.rejects(claimNamespace(claim({ namespace: 'taskcluster-reserved' }), never), {
+    const { steps, claimNamespace } = openClaimRoom();
+    await assert.rejects(claimNamespace(claimInput({ namespace: 'taskcluster-reserved' }), never), {
       code: 'InputError',
       details: { field: 'namespace' },
     });
@@ -126,9 +25,9 @@ describe('createClaim', () => {
   });
 
   it('refuses a first claim of a client that holds as many namespaces as it may, also among many at the same time', async () => {
-    const { store, refused, claimNamespace } = setUp(undefined, undefined, 3);
+    const { store, refused, claimNamespace } = openClaimRoom(undefined, undefined, 3);
     const names = Array.from({ length: 20 }, (_, index) => `taskcluster-${index}`);
-    const claims = await Promise.allSettled(names.map((namespace) => claimNamespace(claim({ namespace }), never)));
+    const claims = await Promise.allSettled(names.map((namespace) => claimNamespace(claimInput({ namespace }), never)));
     const failed = claims.filter((one) => one.status === 'rejected');
     assert.equal(failed.length, 17);
     assert.equal(refused.length, 17);
@@ -140,37 +39,37 @@ describe('createClaim', () => {
       ['RequestConflict', false, { limit: 3, held: 3 }],
     );
     // What it holds it may claim again, and another client may claim what it may not.
-    await claimNamespace(claim({ namespace: 'taskcluster-0' }), never);
-    await claimNamespace(claim({ namespace: 'taskcluster-19', claimedBy: 'project/y' }), never);
+    await claimNamespace(claimInput({ namespace: 'taskcluster-0' }), never);
+    await claimNamespace(claimInput({ namespace: 'taskcluster-19', claimedBy: 'project/y' }), never);
     // One that is deleted does not count.
     const held = store.peek('taskcluster-0');
     assert.ok(held !== undefined);
     store.put({ ...held, state: 'deleted' });
-    await claimNamespace(claim({ namespace: 'taskcluster-18' }), never);
+    await claimNamespace(claimInput({ namespace: 'taskcluster-18' }), never);
   });
 
   for (const [title, given] of [
-    ['before its revocation is over', (nowMs: number) => ({ revokedUntilMs: nowMs + HOUR })],
+    ['before its revocation is over', (nowMs: number) => ({ revokedUntilMs: nowMs + HOUR_MS })],
     ['right after its deletion', (nowMs: number) => ({ state: 'deleted' as const, deletedAtMs: nowMs })],
   ] as const) {
     it(`provisions nothing ${title} because the clock was set forward`, async () => {
-      const { store, clock, steps, claimNamespace } = setUp();
+      const { store, clock, steps, claimNamespace } = openClaimRoom();
       const nowMs = clock.nowMs();
-      const { record } = await claimNamespace(claim(), never);
+      const { record } = await claimNamespace(claimInput(), never);
       store.put({ ...record, ...given(nowMs) });
       steps.length = 0;
-      clock.setWall(nowMs + 2 * HOUR);
-      await assert.rejects(claimNamespace(claim(), never), { code: 'RequestConflict' });
+      clock.setWall(nowMs + 2 * HOUR_MS);
+      await assert.rejects(claimNamespace(claimInput(), never), { code: 'RequestConflict' });
       assert.deepEqual(steps, []);
       // By now the agent trusts the clock again.
-      clock.advance(2 * HOUR);
-      await claimNamespace(claim(), never);
+      clock.advance(2 * HOUR_MS);
+      await claimNamespace(claimInput(), never);
     });
   }
 
   it('writes the record, provisions the account, writes `active`, and only then answers', async () => {
-    const agent = setUp();
-    const result = await agent.claimNamespace(claim(), never);
+    const agent = openClaimRoom();
+    const result = await agent.claimNamespace(claimInput(), never);
     assert.deepEqual(agent.steps, [
       'check',
       'insert provisioning',
@@ -179,44 +78,44 @@ describe('createClaim', () => {
       'putPermissions taskcluster-x-1',
       'replace active',
     ]);
-    assertWorks(agent, result);
+    assertCredentialsAccepted(agent, result);
     assert.deepEqual(result.record, agent.store.peek('taskcluster-x'));
-    assert.equal(result.reclaimAtMs, agent.clock.nowMs() + HOUR + HOUR / 2);
+    assert.equal(result.reclaimAtMs, agent.clock.nowMs() + HOUR_MS + HOUR_MS / 2);
     assert.match(result.connectionString, /^amqps:\/\/taskcluster-x-1:[\w-]{43}@pulse\.example\/%2F$/);
   });
 
   it('makes no call to the broker when the namespace is active, and hands out the same credentials', async () => {
-    const agent = setUp();
-    const first = await agent.claimNamespace(claim(), never);
+    const agent = openClaimRoom();
+    const first = await agent.claimNamespace(claimInput(), never);
     agent.steps.length = 0;
-    agent.clock.advance(HOUR);
-    const again = await agent.claimNamespace(claim(), never);
+    agent.clock.advance(HOUR_MS);
+    const again = await agent.claimNamespace(claimInput(), never);
     assert.deepEqual(agent.steps, ['replace active']);
     assert.equal(again.connectionString, first.connectionString);
     assert.ok(again.reclaimAtMs >= first.reclaimAtMs);
-    assertWorks(agent, again);
+    assertCredentialsAccepted(agent, again);
   });
 
   it('writes nothing before the check of a first claim has passed', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     agent.parts.checkFirstClaim = () => Promise.reject(new WireError('RequestConflict', 'It exists.'));
-    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    await assert.rejects(agent.claimNamespace(claimInput(), never), { code: 'RequestConflict' });
     agent.store.put(recordOf(0, { state: 'deleted', deletedAtMs: 0 }));
-    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    await assert.rejects(agent.claimNamespace(claimInput(), never), { code: 'RequestConflict' });
     assert.deepEqual(agent.steps, ['check', 'check']);
   });
 
   it('does not check again after it died between the record and the account', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     agent.scripted.onCall = () => assert.fail('It dies.');
-    await assert.rejects(agent.claimNamespace(claim(), never), /It dies/);
+    await assert.rejects(agent.claimNamespace(claimInput(), never), /It dies/);
     agent.parts.checkFirstClaim = () => Promise.reject(new WireError('RequestConflict', 'It exists.'));
     agent.scripted.onCall = () => undefined;
-    assertWorks(agent, await agent.claimNamespace(claim(), never));
+    assertCredentialsAccepted(agent, await agent.claimNamespace(claimInput(), never));
   });
 
   it('finishes a revocation that was left unfinished, and hands out its credentials', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     const revoked = recordOf(agent.clock.nowMs(), {
       state: 'provisioning',
       generation: 3,
@@ -231,44 +130,44 @@ describe('createClaim', () => {
       agent.steps.push(`finish ${namespace}`);
       agent.store.put({ ...revoked, state: 'active', revision: revoked.revision + 1 });
     };
-    const { record } = await agent.claimNamespace(claim(), never);
+    const { record } = await agent.claimNamespace(claimInput(), never);
     assert.deepEqual(agent.steps, ['finish taskcluster-x', 'replace active']);
     assert.equal(record.generation, 3);
   });
 
   it('begins no incarnation while an account of the former one exists again', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     const tombstone = recordOf(0, { state: 'deleted', deletedAtMs: 0 });
     agent.store.put(tombstone);
     agent.parts.deleteLeftovers = async (record) => {
       agent.store.put({ ...record, state: 'expiring', deletedAtMs: null, revision: record.revision + 1 });
       return true;
     };
-    await assert.rejects(agent.claimNamespace(claim(), never), { name: 'RequestConflict' });
+    await assert.rejects(agent.claimNamespace(claimInput(), never), { name: 'RequestConflict' });
     assert.deepEqual(agent.steps, ['check']);
     agent.parts.deleteLeftovers = async () => false;
     agent.store.put(tombstone);
-    assertWorks(agent, await agent.claimNamespace(claim(), never));
+    assertCredentialsAccepted(agent, await agent.claimNamespace(claimInput(), never));
   });
 
   it('hands out the active account', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     const now = agent.clock.nowMs();
     const slots = [
       { generation: 3, secretId: keyring.currentSecretId, promisedUntilMs: 1 },
       { generation: 4, secretId: keyring.currentSecretId, promisedUntilMs: 2 },
     ] as const;
     agent.store.put(recordOf(now, { generation: 4, slots }));
-    const result = await agent.claimNamespace(claim(), never);
+    const result = await agent.claimNamespace(claimInput(), never);
     assert.match(result.connectionString, /\/\/taskcluster-x-2:/);
-    assert.equal(result.reclaimAtMs, now + HOUR + HOUR / 2);
+    assert.equal(result.reclaimAtMs, now + HOUR_MS + HOUR_MS / 2);
   });
 
   it('returns which claim was the first of an incarnation, and which changed the holder', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     const reported = [];
     for (const claimedBy of ['project/x', 'project/x', 'project/y', 'project/x']) {
-      const { isNew, isNewHolder } = await agent.claimNamespace(claim({ claimedBy }), never);
+      const { isNew, isNewHolder } = await agent.claimNamespace(claimInput({ claimedBy }), never);
       reported.push([isNew, isNewHolder]);
     }
     assert.deepEqual(reported, [
@@ -280,47 +179,47 @@ describe('createClaim', () => {
   });
 
   it('writes nothing for an `expires` that is past or too far', async () => {
-    const agent = setUp();
-    for (const expiresMs of [agent.clock.nowMs(), agent.clock.nowMs() + 745 * HOUR]) {
-      await assert.rejects(agent.claimNamespace(claim({ expiresMs }), never), { code: 'InputError' });
+    const agent = openClaimRoom();
+    for (const expiresMs of [agent.clock.nowMs(), agent.clock.nowMs() + 745 * HOUR_MS]) {
+      await assert.rejects(agent.claimNamespace(claimInput({ expiresMs }), never), { code: 'InputError' });
     }
     assert.deepEqual(agent.steps, []);
   });
 
   it('begins another incarnation in the place of a tombstone, with another password', async () => {
-    const agent = setUp();
-    const first = await agent.claimNamespace(claim(), never);
+    const agent = openClaimRoom();
+    const first = await agent.claimNamespace(claimInput(), never);
     const tombstone = { ...first.record, revision: 3, state: 'deleted' as const, deletedAtMs: agent.clock.nowMs() };
     agent.store.put(tombstone);
-    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    await assert.rejects(agent.claimNamespace(claimInput(), never), { code: 'RequestConflict' });
     agent.clock.advance(30_000);
-    const second = await agent.claimNamespace(claim(), never);
+    const second = await agent.claimNamespace(claimInput(), never);
     assert.equal(second.record.revision, 5);
     assert.ok(second.isNew);
     assert.notEqual(second.record.incarnation, first.record.incarnation);
     assert.notEqual(second.connectionString, first.connectionString);
-    assertWorks(agent, second);
+    assertCredentialsAccepted(agent, second);
   });
 
   it('reads the record again when the window closes before the account is written', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     let delayed = false;
     agent.scripted.onCall = ({ name }) => {
       if (name !== 'putPermissions' || delayed) return;
       delayed = true;
       agent.clock.advance(10_001);
     };
-    const result = await agent.claimNamespace(claim(), never);
+    const result = await agent.claimNamespace(claimInput(), never);
     assert.deepEqual(
       agent.scripted.calls.map(({ name }) => name),
       ['putUser', 'putUser', 'putPermissions', 'putPermissions'],
     );
-    assertWorks(agent, result);
+    assertCredentialsAccepted(agent, result);
     assert.deepEqual([result.isNew, result.isNewHolder], [true, true]);
   });
 
   it('counts the write window from before the reading', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     let reads = 0;
     const slow: MemoryStore = {
       ...agent.store,
@@ -334,8 +233,8 @@ describe('createClaim', () => {
         },
       },
     };
-    const later = setUp(slow);
-    await later.claimNamespace(claim(), never);
+    const later = openClaimRoom(slow);
+    await later.claimNamespace(claimInput(), never);
     assert.equal(reads, 2);
     assert.deepEqual(
       later.scripted.calls.map(({ name }) => name),
@@ -344,13 +243,13 @@ describe('createClaim', () => {
   });
 
   it('hands out nothing of a namespace whose deletion began in between', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     agent.scripted.onCall = () => {
       const record = agent.store.peek('taskcluster-x');
       assert.ok(record);
       agent.store.put({ ...record, revision: record.revision + 1, state: 'expiring' });
     };
-    await assert.rejects(agent.claimNamespace(claim(), never), { code: 'RequestConflict' });
+    await assert.rejects(agent.claimNamespace(claimInput(), never), { code: 'RequestConflict' });
     assert.equal(agent.store.peek('taskcluster-x')?.state, 'expiring');
   });
 
@@ -359,7 +258,7 @@ describe('createClaim', () => {
     for (const when of ['before', 'after'] as const) {
       if (when === 'after' && step.startsWith('put')) continue;
       it(`hands out nothing when it fails ${when} ${step}, and the next claim works`, async () => {
-        const agent = setUp();
+        const agent = openClaimRoom();
         const failure = new AgentError('BrokerUnavailable', 'down');
         agent.hooks.aroundWrite = async (name, write) => {
           if (name === step && when === 'before') throw failure;
@@ -370,12 +269,12 @@ describe('createClaim', () => {
         agent.scripted.onCall = ({ name }) => {
           if (name === step) throw failure;
         };
-        await assert.rejects(agent.claimNamespace(claim(), never), failure);
+        await assert.rejects(agent.claimNamespace(claimInput(), never), failure);
 
         agent.hooks.aroundWrite = (_step, write) => write();
         agent.scripted.onCall = () => undefined;
-        const result = await agent.claimNamespace(claim(), never);
-        assertWorks(agent, result);
+        const result = await agent.claimNamespace(claimInput(), never);
+        assertCredentialsAccepted(agent, result);
         // For the store only a claim that wrote `active` handed out credentials.
         assert.equal(result.isNew, !(step === 'replace' && when === 'after'));
       });
@@ -383,13 +282,13 @@ describe('createClaim', () => {
   }
 
   it('fails with Contended when another writer is faster at every attempt', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     agent.hooks.aroundWrite = async () => false;
-    await assert.rejects(agent.claimNamespace(claim(), never), (error) => isAgentError(error, 'Contended'));
+    await assert.rejects(agent.claimNamespace(claimInput(), never), (error) => isAgentError(error, 'Contended'));
   });
 
   it('stops when its signal is aborted', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     const controller = new AbortController();
     let tries = 0;
     agent.hooks.aroundWrite = async () => {
@@ -397,34 +296,34 @@ describe('createClaim', () => {
       if (tries === 3) controller.abort(new Error('too late'));
       return false;
     };
-    await assert.rejects(agent.claimNamespace(claim(), controller.signal), /too late/);
+    await assert.rejects(agent.claimNamespace(claimInput(), controller.signal), /too late/);
     assert.equal(tries, 3);
   });
 
   it('fails with SecretMissing for an account whose secret this agent lacks', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     agent.store.put(recordOf(agent.clock.nowMs()));
-    await assert.rejects(agent.claimNamespace(claim(), never), (error) => isAgentError(error, 'SecretMissing'));
+    await assert.rejects(agent.claimNamespace(claimInput(), never), (error) => isAgentError(error, 'SecretMissing'));
   });
 
   it('answers 16 concurrent claims on two agents with the same working credentials, one of them as the first', async () => {
-    const one = setUp();
-    const two = setUp(one.store, one.scripted);
+    const one = openClaimRoom();
+    const two = openClaimRoom(one.store, one.scripted);
     // The broker answers after different times.
     one.scripted.onCall = async () => {
       for (let turns = randomBytes(1).readUInt8() % 5; turns > 0; turns -= 1) await turn();
     };
     const results = await Promise.all(
-      Array.from({ length: 16 }, (_, n) => (n % 2 === 0 ? one : two).claimNamespace(claim(), never)),
+      Array.from({ length: 16 }, (_, n) => (n % 2 === 0 ? one : two).claimNamespace(claimInput(), never)),
     );
     assert.equal(new Set(results.map(({ connectionString }) => connectionString)).size, 1);
     assert.equal(results.filter(({ isNew }) => isNew).length, 1);
-    for (const result of results) assertWorks(one, result);
+    for (const result of results) assertCredentialsAccepted(one, result);
   });
 
   it('throws wire errors unchanged', async () => {
-    const agent = setUp();
+    const agent = openClaimRoom();
     agent.store.put(recordOf(agent.clock.nowMs(), { state: 'expiring' }));
-    await assert.rejects(agent.claimNamespace(claim(), never), WireError);
+    await assert.rejects(agent.claimNamespace(claimInput(), never), WireError);
   });
 });
