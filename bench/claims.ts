@@ -25,9 +25,10 @@ function newName(): string {
 /** Measures claims, each against a limit that is measured right before or after it. */
 export async function measureClaims(site: Site, progress: (line: string) => void): Promise<Row[]> {
   const rows: Row[] = [];
-  const requester = await openRequester(site.broker.amqpUrl);
-  const queue = 'bench/echo';
-  const echo = await startProcess('echo-process.ts', { BENCH_AMQP_URL: site.broker.amqpUrl, BENCH_QUEUE: queue });
+  const requester = await openRequester(site.requestAmqpUrl);
+  // The agent's account may declare no other queues there.
+  const queue = 'queue/pulse-agent/v1/echo';
+  const echo = await startProcess('echo-process.ts', { BENCH_AMQP_URL: site.requestAmqpUrl, BENCH_QUEUE: queue });
   try {
     for (const auth of ['in-process', 'http'] as const) {
       const env = { ...site.agentEnvironment(`lmdb:${join(site.folder, 'store')}`), BENCH_AUTH: auth };

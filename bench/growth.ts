@@ -24,7 +24,7 @@ export async function measureGrowth(site: Site, progress: (line: string) => void
       ...site.agentEnvironment(storeUrl),
       BENCH_AUTH: 'in-process',
     });
-    const requester = await openRequester(site.broker.amqpUrl);
+    const requester = await openRequester(site.requestAmqpUrl);
     try {
       const run = { count: 600, concurrency: 32 };
       const rounds: number[] = [];

@@ -24,7 +24,7 @@ export async function measureMemoryInUse(site: Site, progress: (line: string) =>
   const settings = join(site.folder, 'memory.yml');
   writeFileSync(settings, `${readFileSync(SETTINGS, 'utf8')}rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
   const agent = await startBuiltAgent(site, 'used-store', { PULSE_AGENT_CONFIG: settings });
-  const requester = await openRequester(site.broker.amqpUrl);
+  const requester = await openRequester(site.requestAmqpUrl);
   const expires = new Date(Date.now() + 30 * 24 * 3_600_000).toISOString();
   const claim = async (index: number): Promise<void> => {
     const namespace = `taskcluster-used-${index % NAMESPACES}`;

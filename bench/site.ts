@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createManagement, type Management } from '../src/broker/management/management.ts';
+import { requestUrl } from '../src/client/request-url.ts';
 import { markerNames } from '../src/broker/marker.ts';
 import { WORKING_COPY } from '../dev/working-copy.ts';
 import { freePorts } from '../dev/processes.ts';
@@ -12,10 +13,15 @@ import { type BenchProcess, startProcess } from './processes.ts';
 /** The settings of every agent of the benchmark. */
 export const SETTINGS = fileURLToPath(new URL('settings.yml', import.meta.url));
 
+/** The default, which is the id of the agent. */
+const REQUEST_VHOST = 'pulse-agent';
+
 /** What all measurements run against: one broker and one Taskcluster stand-in, each in its own process. */
 export interface Site {
   readonly broker: LocalRabbitMQ;
   readonly management: Management;
+  /** Leads to the vhost of the requests, with the account of the agent. */
+  readonly requestAmqpUrl: string;
   readonly taskclusterUrl: string;
   readonly folder: string;
   /** The Taskcluster client that signs requests; see config/dev-taskcluster.yml. */
@@ -45,11 +51,15 @@ export async function openSite(folder: string, progress: (line: string) => void)
     timeoutMs: 60_000,
     concurrency: 32,
   });
+  // As an agent does at its start: requesters connect before it.
+  await management.putVhost(REQUEST_VHOST, 'requests');
+  await management.putPermissions(REQUEST_VHOST, username, { configure: '.*', write: '.*', read: '.*' });
   const taskclusterUrl = `http://127.0.0.1:${port}`;
   const secret = randomBytes(33).toString('base64');
   return {
     broker,
     management,
+    requestAmqpUrl: requestUrl(broker.amqpUrl, REQUEST_VHOST),
     taskclusterUrl,
     folder,
     credentials: { clientId: 'operator', accessToken: 'for-development-only-operator-00000000001' },
@@ -66,7 +76,7 @@ export async function openSite(folder: string, progress: (line: string) => void)
     async forgetStore() {
       const names = {
         id: 'pulse-agent',
-        requestVhost: 'pulse-agent',
+        requestVhost: REQUEST_VHOST,
         usernamePrefix: '',
         namespacePrefix: 'taskcluster-',
       };
