@@ -3,6 +3,7 @@ import { connect } from 'amqplib';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { linesWith } from '../support/test-log.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 describe('repair of a running installation', function () {
   this.timeout(BROKER_START_MS);
@@ -40,7 +41,11 @@ describe('repair of a running installation', function () {
     await manage(broker, 'DELETE', backstop);
     await installation.logged('backstop_changed');
     assert.deepEqual(await manage(broker, 'GET', backstop), before);
-    await manage(broker, 'GET', exchange);
+    // A reconciliation that ran during the deletions may have declared the topology just before.
+    await waitUntil(
+      async () => (await manage(broker, 'GET', exchange, undefined, [404])).status === 200,
+      'the exchange for events is declared again',
+    );
     await assertServes(installation);
   });
 
