@@ -1,3 +1,4 @@
+import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TopologyConnection } from '../broker/amqp/topology-connection.ts';
 import { ensureClaimant } from '../broker/claimant.ts';
@@ -50,7 +51,7 @@ export function createBrokerGuard(
   { topology, queues }: GuardedParts,
 ): BrokerGuard {
   const { config, names, store, management, clock, randomBytes, reporters, log, jobs, lifecycle } = context;
-  const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
+  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
   const mustStop = new AbortController();
 
   /** Re-checks ownership: two first starts may have raced, or an operator ran `adopt` for another store. */

@@ -1,3 +1,4 @@
+import { amqpLogin, parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
@@ -101,6 +102,7 @@ export function createBrokerWatch(
 
 /** What the agent's own users do is intended: it is no drift. */
 function ownUsersOf(config: Config): ReadonlySet<string> {
-  const urls = [config.rabbitmqUrl, config.rabbitmqManagementUrl].map((secret) => new URL(secret.reveal()));
-  return new Set([...urls.map(({ username }) => decodeURIComponent(username)), contractNames(config.id).claimantUser]);
+  const { username } = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal()));
+  const { login } = parseHttpUrl(config.rabbitmqManagementUrl.reveal());
+  return new Set([username, login?.username ?? username, contractNames(config.id).claimantUser]);
 }

@@ -1,4 +1,6 @@
 import type { Config } from '../config/config.ts';
+import { parseStoreUrl } from '../config/store-url.ts';
+import { formatAmqpHost, parseAmqpUrl } from '../contract/url.ts';
 import { VERSION } from '../version.ts';
 import type { Audit } from './audit.ts';
 
@@ -31,9 +33,8 @@ export function auditableSettings(config: Config): Record<string, string | numbe
   return {
     version: VERSION,
     ...Object.fromEntries(plain),
-    broker: new URL(config.rabbitmqUrl.reveal()).host,
-    // Not parseable by `URL`: the URL of a replica set lists several hosts.
-    store: config.storeUrl.reveal().split(':', 1)[0] ?? '',
+    broker: formatAmqpHost(parseAmqpUrl(config.rabbitmqUrl.reveal())),
+    store: parseStoreUrl(config.storeUrl.reveal()).kind,
     accountLimits: JSON.stringify(config.accountLimits),
     claimantLimits: JSON.stringify(config.claimantLimits),
     exemptQueues: JSON.stringify(config.exemptQueues.map(({ source }) => source)),

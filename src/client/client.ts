@@ -7,7 +7,8 @@ import { decideRetry, type FailedAttempt } from './decide-retry.ts';
 import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
 import { Lease } from './lease.ts';
 import { DEFAULT_ID, type RpcInput } from './rpc.ts';
-import { requestUrl, vhostIn } from './request-url.ts';
+import { parseAmqpUrl } from '../contract/url.ts';
+import { requestUrl } from './request-url.ts';
 import { systemTime, type Time } from './time.ts';
 
 /** Which agent to call, over which broker, with which credentials. */
@@ -223,10 +224,13 @@ export class PulseAgentClient {
 
   /** An AMQP URL with the vhost of the requests. One that cannot be parsed fails when the client connects. */
   #requestUrl(source: string): string {
-    if (!URL.canParse(source)) return source;
-    const { url = '', requestVhost, id = DEFAULT_ID } = this.#options;
-    const vhostOfUrl = URL.canParse(url) ? vhostIn(url) : undefined;
-    return requestUrl(source, requestVhost ?? vhostOfUrl ?? id);
+    const { url, requestVhost, id = DEFAULT_ID } = this.#options;
+    try {
+      const vhostOfUrl = url === undefined ? undefined : parseAmqpUrl(url).vhost;
+      return requestUrl(source, requestVhost ?? vhostOfUrl ?? id);
+    } catch {
+      return source;
+    }
   }
 
   /** One claim over a connection with the credentials of the claimed account. */

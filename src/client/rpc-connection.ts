@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type ChannelModel, connect } from 'amqplib';
+import { amqpTarget, InvalidUrl, parseAmqpUrl } from '../contract/url.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { BrokerRefused, NoReply } from './client-errors.ts';
 import { type AmqpConnection, openRpc, type Rpc, type RpcOptions } from './rpc.ts';
@@ -128,13 +129,14 @@ export interface ConnectOptions {
 export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promise<ChannelModel> {
   let connection: ChannelModel;
   try {
-    connection = await connect(url, {
+    connection = await connect(amqpTarget(parseAmqpUrl(url)), {
       timeout: CONNECT_TIMEOUT_MS,
       noDelay: true,
       ...(ca === undefined ? {} : { ca: [ca] }),
       clientProperties: { connection_name: 'pulse-agent client' },
     });
   } catch (error) {
+    if (error instanceof InvalidUrl) throw new BrokerRefused(`The URL of RabbitMQ ${error.message}.`);
     throw connectFault(reasonOf(error));
   }
   // An error also closes the channels, which reject the requests in progress.
@@ -154,9 +156,6 @@ export async function closeRpcConnection(connection: ChannelModel): Promise<void
 }
 
 function connectFault(reason: string): Error {
-  if (reason.startsWith('Expected amqp: or amqps:')) {
-    return new BrokerRefused('The URL of RabbitMQ must begin with amqp:// or amqps://.');
-  }
   if (/\b403\b|ACCESS.REFUSED/.test(reason)) return new BrokerRefused('RabbitMQ refuses the user or its password.');
   if (reason.startsWith('Expected ConnectionOpenOk')) {
     // amqplib does not say which one. Retryable, because too many connections is temporary.

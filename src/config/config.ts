@@ -3,6 +3,15 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
+import {
+  type AmqpUrl,
+  amqpLogin,
+  formatAmqpHost,
+  formatAmqpUrl,
+  formatHttpUrl,
+  parseAmqpUrl,
+  parseHttpUrl,
+} from '../contract/url.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { Secret } from '../util/secret.ts';
@@ -92,34 +101,27 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
 type Secrets = Pick<Config, 'agentSecret' | 'previousAgentSecrets' | 'claimantPassword' | 'taskclusterAccessToken'>;
 
 function assemble(settings: FileSettings, secrets: Secrets): Config {
-  const broker = withVhost(new URL(settings.rabbitmqUrl ?? ''));
-  const management = new URL(settings.rabbitmqManagementUrl ?? defaultManagementUrl(broker));
-  if (management.username === '') {
-    management.username = broker.username;
-    management.password = broker.password;
-  }
-  const publicUrl = withVhost(new URL(settings.publicAmqpUrl ?? broker.href));
-  publicUrl.username = '';
-  publicUrl.password = '';
-  const requestVhost = settings.requestVhost ?? settings.id;
-  const requestUrl = new URL(broker);
-  requestUrl.pathname = `/${encodeURIComponent(requestVhost)}`;
+  const broker = parseAmqpUrl(settings.rabbitmqUrl ?? '');
+  // Named in every URL: without a path some libraries take `/` and some the empty one.
+  const vhost = broker.vhost ?? '/';
+  const management = parseHttpUrl(settings.rabbitmqManagementUrl ?? defaultManagementUrl(broker));
   // Query parameters, such as the path of a certificate, are for the agent's own connection only.
-  if (settings.publicAmqpUrl === null) publicUrl.search = '';
+  const publicUrl = settings.publicAmqpUrl === null ? { ...broker, search: '' } : parseAmqpUrl(settings.publicAmqpUrl);
+  const requestVhost = settings.requestVhost ?? settings.id;
   return Object.freeze({
     ...settings,
     ...secrets,
     accountLimits: Object.freeze(settings.accountLimits),
     claimantLimits: Object.freeze(settings.claimantLimits),
-    rabbitmqUrl: new Secret(broker.href),
-    vhost: decodeURIComponent(broker.pathname.slice(1)),
+    rabbitmqUrl: new Secret(formatAmqpUrl({ ...broker, vhost })),
+    vhost,
     requestVhost,
-    rabbitmqRequestUrl: new Secret(requestUrl.href),
-    rabbitmqManagementUrl: new Secret(management.href),
-    publicAmqpUrl: publicUrl.href,
+    rabbitmqRequestUrl: new Secret(formatAmqpUrl({ ...broker, vhost: requestVhost })),
+    rabbitmqManagementUrl: new Secret(formatHttpUrl({ ...management, login: management.login ?? amqpLogin(broker) })),
+    publicAmqpUrl: formatAmqpUrl({ ...publicUrl, vhost, login: undefined }),
     rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
-    taskclusterRootUrl: settings.taskclusterRootUrl ?? '',
+    taskclusterRootUrl: parseHttpUrl(settings.taskclusterRootUrl ?? '').url,
     queueBackstopMessages: backstopOf(settings.queueBackstopMessages, settings.deleteAtMessages),
     queueBackstopBytes: backstopOf(settings.queueBackstopBytes, settings.deleteAtBytes),
     exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
@@ -141,14 +143,10 @@ function withoutMalformed(
   return Object.fromEntries(Object.entries(settings).filter(([setting]) => !faulty.has(setting)));
 }
 
-/** Names the virtual host: without a path some libraries take `/` and some the empty one. */
-function withVhost(url: URL): URL {
-  if (url.pathname === '' || url.pathname === '/') url.pathname = '/%2F';
-  return url;
-}
-
-function defaultManagementUrl(broker: URL): string {
-  return broker.protocol === 'amqps:' ? `https://${broker.hostname}:15671` : `http://${broker.hostname}:15672`;
+function defaultManagementUrl({ protocol, hostname }: AmqpUrl): string {
+  const secure = protocol === 'amqps';
+  const host = formatAmqpHost({ hostname, port: secure ? 15671 : 15672 });
+  return `${secure ? 'https' : 'http'}://${host}`;
 }
 
 function readSettings(path: string, faults: string[], options = { optional: false }): Record<string, unknown> {

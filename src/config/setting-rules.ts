@@ -1,4 +1,5 @@
 import { namespaceOfAccount } from '../contract/names.ts';
+import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
 import { type FileSettings, SETTING_MEANINGS } from './settings.ts';
 
 /**
@@ -19,18 +20,32 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
       `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): a client could claim the agent's own queues.`,
     );
   }
-  for (const [setting, variable] of [
-    ['rabbitmqUrl', 'RABBITMQ_URL'],
-    ['rabbitmqManagementUrl', 'RABBITMQ_MANAGEMENT_URL'],
+  const broker = typeof settings.rabbitmqUrl === 'string' ? parseAmqpUrl(settings.rabbitmqUrl) : undefined;
+  const management =
+    typeof settings.rabbitmqManagementUrl === 'string' ? parseHttpUrl(settings.rabbitmqManagementUrl) : undefined;
+  for (const [variable, user] of [
+    ['RABBITMQ_URL', broker?.login?.username],
+    ['RABBITMQ_MANAGEMENT_URL', management?.login?.username],
   ] as const) {
-    const user = userOf(settings[setting]);
     if (user === undefined || !isAccountLike(settings, user)) continue;
     faults.push(
       `The user of ${variable} (${user}) must not be named like an account of a namespace: a claim would change its password.`,
     );
   }
   const requestVhost = settings.requestVhost ?? id;
-  const vhost = typeof settings.rabbitmqUrl === 'string' ? vhostOf(settings.rabbitmqUrl) : undefined;
+  const vhost = broker === undefined ? undefined : (broker.vhost ?? '/');
+  const publicVhost =
+    typeof settings.publicAmqpUrl === 'string' ? parseAmqpUrl(settings.publicAmqpUrl).vhost : undefined;
+  if (vhost !== undefined && publicVhost !== undefined && publicVhost !== vhost) {
+    faults.push(
+      `PUBLIC_AMQP_URL must name the vhost of RABBITMQ_URL (${vhost}), or none: accounts have no permissions in the vhost ${publicVhost}.`,
+    );
+  }
+  if (broker?.login?.username.includes(':') && management?.login === undefined) {
+    faults.push(
+      'RABBITMQ_URL must name a user without a colon, or RABBITMQ_MANAGEMENT_URL another user: HTTP ends the name at the first colon.',
+    );
+  }
   for (const [setting, other] of [
     ['the vhost of rabbitmqUrl', vhost],
     ['the setting eventVhost', settings.eventVhost],
@@ -84,19 +99,10 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
   return faults;
 }
 
-function userOf(url: string | null | undefined): string | undefined {
-  return typeof url === 'string' ? decodeURIComponent(new URL(url).username) : undefined;
-}
-
 function isAccountLike(
   { usernamePrefix, namespacePrefix }: Partial<Pick<FileSettings, 'usernamePrefix' | 'namespacePrefix'>>,
   user: string,
 ): boolean {
   if (usernamePrefix === undefined || namespacePrefix === undefined) return false;
   return namespaceOfAccount({ usernamePrefix, namespacePrefix }, user) !== undefined;
-}
-
-function vhostOf(amqpUrl: string): string {
-  const { pathname } = new URL(amqpUrl);
-  return pathname.length > 1 ? decodeURIComponent(pathname.slice(1)) : '/';
 }

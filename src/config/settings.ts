@@ -1,7 +1,8 @@
-import { X509Certificate } from 'node:crypto';
 import * as z from 'zod';
 import { NAMESPACE_PATTERN } from '../contract/names.ts';
-import { readNamePattern } from '../util/name-pattern.ts';
+import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { isCertificates, isNamePattern, parseable, parseRootUrl, string } from './setting-forms.ts';
+import { readStoreUrl } from './store-url.ts';
 
 /** What is said about a setting besides its form. `docs/configuration.md` is generated from it. */
 export interface SettingMeaning {
@@ -14,7 +15,6 @@ export interface SettingMeaning {
   readonly required?: true;
 }
 
-const string = z.string({ error: 'must be a string' });
 const boolean = z.boolean({ error: 'must be true or false' });
 const seconds = z.int({ error: 'must be a whole number of seconds' }).min(1, { error: 'must be at least 1 second' });
 const count = z.int({ error: 'must be a whole number' }).min(1, { error: 'must be at least 1' });
@@ -24,14 +24,6 @@ const namePatterns = z.array(
   string.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
   { error: 'must be a list of regular expressions' },
 );
-
-function url(schemes: readonly string[]) {
-  return string
-    .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol) && hasHost(new URL(value)), {
-      error: `must be a URL with a host that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
-    })
-    .nullable();
-}
 
 function meaning(description: string, more: Omit<SettingMeaning, 'description'> = {}): { description: string } {
   return { description, ...more };
@@ -60,24 +52,30 @@ export const fileSettings = z.strictObject({
   usernamePrefix: string
     .regex(/^[A-Za-z0-9_.-]{0,64}$/, { error: 'must be at most 64 letters, digits, dots, hyphens or underscores' })
     .meta(meaning('The prefix of the RabbitMQ users of namespaces: `<usernamePrefix><namespace>-1` and `-2`')),
-  rabbitmqUrl: url(['amqp:', 'amqps:']).meta(
-    meaning(
-      "The AMQP URL with the agent's own account, which needs the tag `administrator`; the path is the vhost, `/` if absent",
-      { variable: 'RABBITMQ_URL', required: true },
+  rabbitmqUrl: parseable(parseAmqpUrl)
+    .nullable()
+    .meta(
+      meaning(
+        "The AMQP URL with the agent's own account, which needs the tag `administrator`; the path is the vhost, `/` if absent",
+        { variable: 'RABBITMQ_URL', required: true },
+      ),
     ),
-  ),
-  rabbitmqManagementUrl: url(['http:', 'https:']).meta(
-    meaning(
-      'The URL of the management API. If absent: port 15672 on the host of `rabbitmqUrl` (with `amqps`: https and port 15671). Without credentials in it, those of `rabbitmqUrl` are used',
-      { variable: 'RABBITMQ_MANAGEMENT_URL' },
+  rabbitmqManagementUrl: parseable(parseHttpUrl)
+    .nullable()
+    .meta(
+      meaning(
+        'The URL of the management API. If absent: port 15672 on the host of `rabbitmqUrl` (with `amqps`: https and port 15671). Without credentials in it, those of `rabbitmqUrl` are used',
+        { variable: 'RABBITMQ_MANAGEMENT_URL' },
+      ),
     ),
-  ),
-  publicAmqpUrl: url(['amqp:', 'amqps:']).meta(
-    meaning(
-      'Scheme, host, port and vhost of the connection strings that clients get. If absent: those of `rabbitmqUrl`. It must name the same vhost: accounts have permissions in no other',
-      { variable: 'PUBLIC_AMQP_URL' },
+  publicAmqpUrl: parseable(parseAmqpUrl)
+    .nullable()
+    .meta(
+      meaning(
+        'Scheme, host and port of the connection strings that clients get, and parameters behind a `?`. If absent: scheme, host and port of `rabbitmqUrl`. The vhost is that of `rabbitmqUrl`; another one is refused, because accounts have permissions in no other',
+        { variable: 'PUBLIC_AMQP_URL' },
+      ),
     ),
-  ),
   rabbitmqCa: string
     .refine(isCertificates, { error: 'must be certificates in PEM' })
     .nullable()
@@ -89,20 +87,20 @@ export const fileSettings = z.strictObject({
         },
       ),
     ),
-  storeUrl: string
-    .regex(/^(mongodb(\+srv)?:\/\/|lmdb:.)/, { error: 'must begin with mongodb://, mongodb+srv:// or lmdb:' })
-    .meta(
-      meaning(
-        '`lmdb:<folder>` for a single agent; `mongodb://…` or `mongodb+srv://…` for any number of agents (database `pulse-agent` unless the URL names one)',
-        { variable: 'STORE_URL' },
-      ),
+  storeUrl: parseable(readStoreUrl).meta(
+    meaning(
+      '`lmdb:<folder>` for a single agent (a path as it is: only a shell replaces `~`); `mongodb://…` or `mongodb+srv://…` for any number of agents (database `pulse-agent` unless the URL names one)',
+      { variable: 'STORE_URL' },
     ),
-  taskclusterRootUrl: url(['http:', 'https:']).meta(
-    meaning('The Taskcluster deployment whose auth service checks signatures', {
-      variable: 'TASKCLUSTER_ROOT_URL',
-      required: true,
-    }),
   ),
+  taskclusterRootUrl: parseable(parseRootUrl)
+    .nullable()
+    .meta(
+      meaning('The Taskcluster deployment whose auth service checks signatures', {
+        variable: 'TASKCLUSTER_ROOT_URL',
+        required: true,
+      }),
+    ),
   taskclusterClientId: string
     .nullable()
     .meta(
@@ -307,35 +305,3 @@ export const SETTING_MEANINGS: ReadonlyMap<SettingName, SettingMeaning> = new Ma
     schema.meta() as unknown as SettingMeaning,
   ]),
 );
-
-/** An amqp URL may have no host, or one that is invalid in the URL of the management API. */
-function hasHost({ hostname }: URL): boolean {
-  return hostname !== '' && URL.canParse(`http://${hostname}`);
-}
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
-
-/** One certificate or several. A private key beside them would be passed to every connection, and is refused. */
-function isCertificates(value: string): boolean {
-  const certificates = value.match(CERTIFICATE) ?? [];
-  return (
-    certificates.length > 0 && !value.includes('PRIVATE KEY') && certificates.every((one) => canParseCertificate(one))
-  );
-}
-
-function canParseCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).subject !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-function isNamePattern(value: string): boolean {
-  try {
-    readNamePattern(value);
-    return true;
-  } catch {
-    return false;
-  }
-}

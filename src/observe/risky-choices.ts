@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.ts';
-import { mongoHosts, isLoopback, isMongoWithoutTls } from './addresses.ts';
+import { type AmqpUrl, amqpLogin, type HttpUrl, parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { parseStoreUrl } from '../config/store-url.ts';
+import { isLoopback } from './addresses.ts';
 
 /** What the rules use besides the configuration. */
 export interface StartFacts {
@@ -36,31 +38,31 @@ export function riskyChoices(config: Config, facts: StartFacts): RiskyChoice[] {
 type Rule = readonly [choice: string, isRisky: boolean, sentence: string];
 
 function addresses(config: Config): Rule[] {
-  const store = config.storeUrl.reveal();
+  const store = parseStoreUrl(config.storeUrl.reveal());
   return [
     [
       'plain-amqp',
-      isPlain(config.rabbitmqUrl.reveal(), 'amqp:'),
+      isPlain(parseAmqpUrl(config.rabbitmqUrl.reveal())),
       "RABBITMQ_URL is amqp:// to another machine: the agent's password crosses the network in the clear. Use amqps://.",
     ],
     [
       'plain-management',
-      isPlain(config.rabbitmqManagementUrl.reveal(), 'http:'),
+      isPlain(parseHttpUrl(config.rabbitmqManagementUrl.reveal())),
       "RABBITMQ_MANAGEMENT_URL is http:// to another machine: the administrator's password crosses the network in the clear. Use https://.",
     ],
     [
       'plain-public-amqp',
-      isPlain(config.publicAmqpUrl, 'amqp:'),
+      isPlain(parseAmqpUrl(config.publicAmqpUrl)),
       'PUBLIC_AMQP_URL is amqp:// to another machine: the passwords of clients cross the network in the clear. Use amqps://.',
     ],
     [
       'plain-taskcluster',
-      isPlain(config.taskclusterRootUrl, 'http:'),
+      isPlain(parseHttpUrl(config.taskclusterRootUrl)),
       'TASKCLUSTER_ROOT_URL is http:// to another machine: an attacker on the network can forge the answers about signatures. Use https://.',
     ],
     [
       'plain-store',
-      isMongoWithoutTls(store) && mongoHosts(store).some((host) => !isLoopback(host)),
+      store.kind === 'mongodb' && !store.isTls && store.hosts.some((host) => !isLoopback(host)),
       'STORE_URL connects to another machine without TLS: an attacker on the network can read and change records. Add tls=true.',
     ],
     [
@@ -110,8 +112,8 @@ function claims(config: Config): Rule[] {
 function secrets(config: Config): Rule[] {
   const agentSecret = config.agentSecret.reveal();
   const claimant = config.claimantPassword?.reveal();
-  const broker = new URL(config.rabbitmqUrl.reveal());
-  const otherPasswords = [claimant, decodeURIComponent(broker.password), config.taskclusterAccessToken?.reveal()];
+  const broker = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal()));
+  const otherPasswords = [claimant, broker.password, config.taskclusterAccessToken?.reveal()];
   return [
     [
       'previous-secret-is-current',
@@ -153,7 +155,7 @@ function running(config: Config, { nodeEnv, brokerEvents }: StartFacts): Rule[] 
     ],
     [
       'embedded-store-in-production',
-      nodeEnv === 'production' && config.storeUrl.reveal().startsWith('lmdb:'),
+      nodeEnv === 'production' && parseStoreUrl(config.storeUrl.reveal()).kind === 'lmdb',
       'The store is LMDB: only one agent can run, and clients cannot claim while it restarts. Use MongoDB for several agents.',
     ],
     [
@@ -180,7 +182,6 @@ function running(config: Config, { nodeEnv, brokerEvents }: StartFacts): Rule[] 
 }
 
 /** Whether the URL leads to another machine without TLS. */
-function isPlain(url: string, scheme: 'amqp:' | 'http:'): boolean {
-  const { protocol, hostname } = new URL(url);
-  return protocol === scheme && !isLoopback(hostname);
+function isPlain({ protocol, hostname }: AmqpUrl | HttpUrl): boolean {
+  return (protocol === 'amqp' || protocol === 'http') && !isLoopback(hostname);
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { mongoHosts, isMongoWithoutTls } from './addresses.ts';
+import { formatAmqpHost, parseAmqpUrl } from '../contract/url.ts';
+import { parseStoreUrl } from '../config/store-url.ts';
 import type { RiskyChoice } from './risky-choices.ts';
 
 /** The facts about a started agent that are not in its configuration. */
@@ -51,14 +52,14 @@ export interface StartReport {
 
 /** The summary of a start. */
 export function summarize(config: Config, found: StartFindings): StartSummary {
-  const rabbitmq = new URL(config.rabbitmqUrl.reveal());
+  const rabbitmq = parseAmqpUrl(config.rabbitmqUrl.reveal());
   const { rabbitmqVersion = 'of unknown version', clusterName } = found.broker ?? {};
   const cluster = clusterName === undefined ? '' : `, cluster ${clusterName}`;
   return {
     version: found.version,
     node: process.versions.node,
     instance: found.instance,
-    broker: `RabbitMQ ${rabbitmqVersion} at ${rabbitmq.protocol}//${rabbitmq.host}${cluster}`,
+    broker: `RabbitMQ ${rabbitmqVersion} at ${rabbitmq.protocol}://${formatAmqpHost(rabbitmq)}${cluster}`,
     vhost: config.vhost,
     publicAmqp: withoutQuery(config.publicAmqpUrl),
     store: shownStore(config.storeUrl.reveal(), found.storeKind),
@@ -110,9 +111,9 @@ function offOf(config: Config, found: StartFindings): string[] {
 
 /** Only the folder, or the hosts: other parts of a URL may hold credentials. */
 function shownStore(storeUrl: string, kind: string): string {
-  const folder = /^lmdb:(.+)$/s.exec(storeUrl)?.[1];
-  if (folder !== undefined) return `LMDB in ${folder}`;
-  return `${kind} at ${mongoHosts(storeUrl).join(', ')}${isMongoWithoutTls(storeUrl) ? '' : ' with TLS'}`;
+  const store = parseStoreUrl(storeUrl);
+  if (store.kind === 'lmdb') return `LMDB in ${store.folder}`;
+  return `${kind} at ${store.hosts.join(', ')}${store.isTls ? ' with TLS' : ''}`;
 }
 
 function withoutQuery(url: string): string {

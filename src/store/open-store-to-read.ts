@@ -1,4 +1,4 @@
-import { AgentError } from '../util/agent-errors.ts';
+import { parseStoreUrl } from '../config/store-url.ts';
 import type { StoreReader } from './store-reader.ts';
 
 /** How long one operation of MongoDB may take, in ms. */
@@ -11,14 +11,11 @@ const TIMEOUT_MS = 5000;
  *   answer
  */
 export async function openStoreToRead(storeUrl: string): Promise<StoreReader> {
-  if (/^mongodb(\+srv)?:\/\//.test(storeUrl)) {
+  const target = parseStoreUrl(storeUrl);
+  if (target.kind === 'mongodb') {
     const { inspectMongoDB } = await import('./mongodb/inspect-mongodb.ts');
     return await inspectMongoDB(storeUrl, TIMEOUT_MS);
   }
-  const folder = /^lmdb:(.+)$/s.exec(storeUrl)?.[1];
-  if (folder !== undefined) {
-    const { inspectLmdb } = await import('./lmdb/inspect-lmdb.ts');
-    return await inspectLmdb(folder);
-  }
-  throw new AgentError('ConfigurationFault', 'STORE_URL must be lmdb:<folder> or a mongodb:// or mongodb+srv:// URL.');
+  const { inspectLmdb } = await import('./lmdb/inspect-lmdb.ts');
+  return await inspectLmdb(target.folder);
 }

@@ -1,5 +1,5 @@
 import type { Clock, RandomBytes } from '../util/clock.ts';
-import { AgentError } from '../util/agent-errors.ts';
+import { parseStoreUrl } from '../config/store-url.ts';
 import type { Store } from './store.ts';
 
 /** What a store uses. */
@@ -20,15 +20,12 @@ export interface StoreDependencies {
  * const store = await openStore('lmdb:/var/lib/pulse-agent', { clock: systemClock, randomBytes });
  */
 export async function openStore(storeUrl: string, dependencies: StoreDependencies): Promise<Store> {
-  if (/^mongodb(\+srv)?:\/\//.test(storeUrl)) {
+  const target = parseStoreUrl(storeUrl);
+  if (target.kind === 'mongodb') {
     const { openMongoStore } = await import('./mongodb/mongodb-store.ts');
     return await openMongoStore({ url: storeUrl, ...dependencies });
   }
-  const folder = /^lmdb:(.+)$/s.exec(storeUrl)?.[1];
-  if (folder !== undefined) {
-    const { openLmdbStore } = await import('./lmdb/lmdb-store.ts');
-    const { clock, randomBytes } = dependencies;
-    return await openLmdbStore({ folder, clock, randomBytes });
-  }
-  throw new AgentError('ConfigurationFault', 'STORE_URL must be lmdb:<folder> or a mongodb:// or mongodb+srv:// URL.');
+  const { openLmdbStore } = await import('./lmdb/lmdb-store.ts');
+  const { clock, randomBytes } = dependencies;
+  return await openLmdbStore({ folder: target.folder, clock, randomBytes });
 }

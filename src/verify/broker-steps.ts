@@ -1,6 +1,7 @@
 import type { Management } from '../broker/management/management.ts';
 import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Config } from '../config/config.ts';
+import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
 import { failed, type StepResult, ok, type Step, warning } from './step.ts';
 import {
   agentPermissions,
@@ -22,7 +23,7 @@ export interface BrokerStepsOptions {
 
 /** Checks that the broker answers, is new enough, has its plugins, and grants the agent what it needs. */
 export function brokerSteps({ config, management, tryConnection }: BrokerStepsOptions): Step[] {
-  const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
+  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
   return [
     {
       name: 'management-api',

@@ -1,3 +1,4 @@
+import { formatAmqpHost, parseAmqpUrl } from '../contract/url.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import type { Management } from '../broker/management/management.ts';
@@ -115,7 +116,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
     const { connectionString } = assertDefined(claim);
     claimedConnection = await connect(connectionString);
     requestConnection = await connect(requestUrl(connectionString, config.requestVhost));
-    return ok(`the credentials open a connection to ${new URL(connectionString).host}`);
+    return ok(`the credentials open a connection to ${formatAmqpHost(parseAmqpUrl(connectionString))}`);
   }
 
   async function publish(signal: AbortSignal): Promise<StepResult> {

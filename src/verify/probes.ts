@@ -17,7 +17,7 @@ const PING_TIMEOUT_MS = 5_000;
  */
 export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<{ status: number; date: string | null }> {
   try {
-    const answer = await fetch(new URL('/api/auth/v1/ping', rootUrl), {
+    const answer = await fetch(`${rootUrl}/api/auth/v1/ping`, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(PING_TIMEOUT_MS)]),
     });
     await answer.body?.cancel();

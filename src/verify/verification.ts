@@ -1,11 +1,12 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { openManagement } from '../broker/management/open-management.ts';
 import type { Management } from '../broker/management/management.ts';
-import { requestUrl, vhostIn } from '../client/request-url.ts';
+import { requestUrl } from '../client/request-url.ts';
 import { connectTo } from '../client/rpc-connection.ts';
 import { openRpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
+import { formatAmqpUrl, parseAmqpUrl } from '../contract/url.ts';
 import { createKeyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
@@ -115,14 +116,12 @@ export function createVerification(config: Config, options: VerificationOptions)
 /** The AMQP URL for a first claim. Without a path it leads to the vhost of the requests, as for the client library. */
 function firstClaimUrl(given: string | undefined, config: Config): string | undefined {
   if (given === undefined) return claimantUrl(config);
-  return URL.canParse(given) && vhostIn(given) === undefined ? requestUrl(given, config.requestVhost) : given;
+  return parseAmqpUrl(given).vhost === undefined ? requestUrl(given, config.requestVhost) : given;
 }
 
 /** The AMQP URL of the claimant; undefined without its password. */
 function claimantUrl({ publicAmqpUrl, requestVhost, claimantPassword, id }: Config): string | undefined {
   if (claimantPassword === undefined) return undefined;
-  const url = new URL(requestUrl(publicAmqpUrl, requestVhost));
-  url.username = contractNames(id).claimantUser;
-  url.password = encodeURIComponent(claimantPassword.reveal());
-  return url.href;
+  const login = { username: contractNames(id).claimantUser, password: claimantPassword.reveal() };
+  return formatAmqpUrl({ ...parseAmqpUrl(publicAmqpUrl), vhost: requestVhost, login });
 }

@@ -154,7 +154,7 @@ describe('PulseAgentClient', () => {
     for (const [options, message] of [
       [{ url: wrong.href }, /^RabbitMQ refuses the user or its password/],
       [{ url: claimantUrl, id: 'nobodys' }, /^RabbitMQ does not let this user send requests/],
-      [{ url: 'http://127.0.0.1' }, /must begin with amqp/],
+      [{ url: 'http://127.0.0.1' }, /must be a URL with a host that begins with amqp/],
     ] as const) {
       await assert.rejects(makeClient(TEAM, options).ping(), (error) => {
         assert.ok(error instanceof errors.BrokerRefused, inspect(error));

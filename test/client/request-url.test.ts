@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { requestUrl, vhostIn } from '../../src/client/request-url.ts';
+import { requestUrl } from '../../src/client/request-url.ts';
 
 describe('requestUrl', () => {
   for (const [connectionString, vhost, expected] of [
@@ -10,19 +10,5 @@ describe('requestUrl', () => {
     ['amqp://h/pulse', '/', 'amqp://h/%2F'],
   ] as const) {
     it(`turns ${connectionString} into ${expected}`, () => assert.equal(requestUrl(connectionString, vhost), expected));
-  }
-});
-
-describe('vhostIn', () => {
-  for (const [url, vhost] of [
-    ['amqp://h', undefined],
-    ['amqp://h/', undefined],
-    ['amqp://h?heartbeat=10', undefined],
-    ['amqp://h/pulse-agent', 'pulse-agent'],
-    ['amqp://h/%2F', '/'],
-    ['amqp://h/a%20b%2Fc', 'a b/c'],
-    ['amqp://h/100%', '100%'],
-  ] as const) {
-    it(`finds ${vhost} in ${url}`, () => assert.equal(vhostIn(url), vhost));
   }
 });

@@ -153,7 +153,7 @@ describe('loadConfig', () => {
     const config = loadConfig({
       ...GOOD_ENV,
       RABBITMQ_MANAGEMENT_URL: 'https://manager:pw@management.example:1/',
-      PUBLIC_AMQP_URL: 'amqps://public.example/%2f',
+      PUBLIC_AMQP_URL: 'amqps://public.example/%76host',
       STORE_URL: 'mongodb://user:pw@db.example/x',
       TASKCLUSTER_CLIENT_ID: 'project/pulse',
       TASKCLUSTER_ACCESS_TOKEN: 'token',
@@ -165,7 +165,7 @@ describe('loadConfig', () => {
     });
     assert.equal(config.rabbitmqUrl.reveal(), GOOD_ENV.RABBITMQ_URL);
     assert.equal(config.rabbitmqManagementUrl.reveal(), 'https://manager:pw@management.example:1/');
-    assert.equal(config.publicAmqpUrl, 'amqps://public.example/%2f');
+    assert.equal(config.publicAmqpUrl, 'amqps://public.example/vhost');
     assert.equal(config.storeUrl.reveal(), 'mongodb://user:pw@db.example/x');
     assert.equal(config.taskclusterRootUrl, 'https://tc.example');
     assert.equal(config.taskclusterClientId, 'project/pulse');
@@ -195,7 +195,8 @@ describe('loadConfig', () => {
     for (const [given, meant] of [
       ['amqp://h', '/%2F'],
       ['amqp://h/', '/%2F'],
-      ['amqp://h/%2f', '/%2f'],
+      ['amqp://h/%2f', '/%2F'],
+      ['amqp://h//', '/%2F'],
       ['amqp://h/own', '/own'],
     ] as const) {
       const config = loadConfig({ ...GOOD_ENV, RABBITMQ_URL: given });

@@ -1,5 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import { waitAtMost } from '../../util/deadline.ts';
+import { type AmqpTarget, amqpTarget, parseAmqpUrl } from '../../contract/url.ts';
 import type { Secret } from '../../util/secret.ts';
 
 /** After how long a connection to RabbitMQ counts as lost. */
@@ -23,11 +24,9 @@ interface ConnectionOptions {
   readonly ca?: string | undefined;
 }
 
-/** The URL with the heartbeat, unless it has one: amqplib reads the heartbeat from the URL only. */
-export function withHeartbeat(amqpUrl: Secret, { heartbeatSeconds }: ConnectionTimeouts = CONNECTION_TIMEOUTS): string {
-  const url = new URL(amqpUrl.reveal());
-  if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
-  return url.href;
+/** What amqplib connects to, with the heartbeat of the URL or else of the time-outs. It holds the password. */
+export function targetOf(amqpUrl: Secret, { heartbeatSeconds }: ConnectionTimeouts = CONNECTION_TIMEOUTS): AmqpTarget {
+  return { heartbeat: heartbeatSeconds, ...amqpTarget(parseAmqpUrl(amqpUrl.reveal())) };
 }
 
 /**

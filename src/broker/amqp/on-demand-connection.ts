@@ -1,6 +1,6 @@
 import { type ChannelModel, connect } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
-import { closeConnection, socketOptionsOf, withHeartbeat } from './connection.ts';
+import { closeConnection, socketOptionsOf, targetOf } from './connection.ts';
 
 interface OnDemandConnectionOptions {
   /** The agent's own account; its path is the vhost. */
@@ -33,7 +33,7 @@ export function createOnDemandConnection(options: OnDemandConnectionOptions): On
   let idle: NodeJS.Timeout | undefined;
 
   const open = async (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> => {
-    const connection = await connect(withHeartbeat(options.amqpUrl), socketOptionsOf(options, signal));
+    const connection = await connect(targetOf(options.amqpUrl), socketOptionsOf(options, signal));
     // Without a listener an error ends the process; what waits on the connection rejects anyway.
     connection.on('error', () => undefined);
     connection.on('close', onClosed);

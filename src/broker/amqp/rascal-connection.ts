@@ -1,9 +1,10 @@
 import { promisify } from 'node:util';
+import { credentials } from 'amqplib';
 import type { BrokerConfig, PublicationConfig, PublicationSession, SubscriptionSession, VhostConfig } from 'rascal';
 import { asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import { patchAmqplibCallbacks } from './amqplib-callback-workaround.ts';
-import { CLOSE_TIMEOUT_MS, CONNECTION_TIMEOUTS, socketOptionsOf } from './connection.ts';
+import { CLOSE_TIMEOUT_MS, socketOptionsOf, targetOf } from './connection.ts';
 import { createRascalBroker, shutDownRascalBroker, withoutReconnect } from './rascal-workarounds.ts';
 
 interface RascalConnectionOptions {
@@ -63,21 +64,22 @@ export async function connectRascal(
 
 function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
   const { amqpUrl, vhost } = options;
-  const url = new URL(amqpUrl.reveal());
-  const isSecure = url.protocol === 'amqps:';
+  const { protocol, hostname, port, username, password, vhost: _path, ...parameters } = targetOf(amqpUrl);
+  const socketOptions = { ...socketOptionsOf(options, signal), credentials: credentials.plain(username, password) };
   return {
     vhosts: {
       [vhost]: {
         connection: {
-          protocol: isSecure ? 'amqps' : 'amqp',
-          hostname: url.hostname.replace(/^\[|\]$/g, ''),
-          port: url.port || (isSecure ? '5671' : '5672'),
-          user: decodeURIComponent(url.username),
-          password: decodeURIComponent(url.password),
+          protocol,
+          hostname,
+          port: String(port),
+          // Not in the URL that rascal makes: amqplib would decode it as Latin-1.
+          user: '',
+          password: '',
           // rascal puts it into a URL without encoding it.
           vhost: encodeURIComponent(vhost),
-          options: { heartbeat: CONNECTION_TIMEOUTS.heartbeatSeconds, ...Object.fromEntries(url.searchParams) },
-          socketOptions: socketOptionsOf(options, signal),
+          options: parameters,
+          socketOptions,
         },
         publicationChannelPools: { regularPool: { min: 0 }, confirmPool: { min: 0 } },
         ...vhostConfig,

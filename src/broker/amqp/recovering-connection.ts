@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { connect, type RecoveringChannelModel } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
-import { type ConnectionTimeouts, socketOptionsOf, withHeartbeat } from './connection.ts';
+import { type ConnectionTimeouts, socketOptionsOf, targetOf } from './connection.ts';
 
 export interface RecoveringConnectionOptions {
   readonly url: Secret;
@@ -29,7 +29,7 @@ const MAX_DELAY_MS = 5_000;
 export async function openRecoveringConnection(options: RecoveringConnectionOptions): Promise<RecoveringConnection> {
   const { url, timeouts } = options;
   const sockets = new AbortController();
-  const connection = await connect(withHeartbeat(url, timeouts), {
+  const connection = await connect(targetOf(url, timeouts), {
     recovery: {
       initialDelay: FIRST_DELAY_MS,
       maxDelay: MAX_DELAY_MS,

@@ -1,5 +1,6 @@
 import { createManagement, type Management } from './management.ts';
 import type { Config } from '../../config/config.ts';
+import { parseHttpUrl } from '../../contract/url.ts';
 import { Secret } from '../../util/secret.ts';
 
 /** What a caller may replace in {@link openManagement}. */
@@ -13,15 +14,11 @@ const MANAGEMENT_TIMEOUT_MS = 5_000;
 
 /** Creates the client of the configured management API. */
 export function openManagement(config: Config, options: OpenManagementOptions = {}): Management {
-  const url = new URL(config.rabbitmqManagementUrl.reveal());
-  const username = decodeURIComponent(url.username);
-  const password = new Secret(decodeURIComponent(url.password));
-  url.username = '';
-  url.password = '';
+  const { url, login } = parseHttpUrl(config.rabbitmqManagementUrl.reveal());
   const management = createManagement({
-    url: url.href.replace(/\/$/, ''),
-    username,
-    password,
+    url,
+    username: login?.username ?? '',
+    password: new Secret(login?.password ?? ''),
     ca: config.rabbitmqCa,
     timeoutMs: MANAGEMENT_TIMEOUT_MS,
     concurrency: config.managementConcurrency,

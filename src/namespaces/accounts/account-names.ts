@@ -1,5 +1,6 @@
 import { requesterPermissions } from '../../broker/request-vhost.ts';
 import type { Config } from '../../config/config.ts';
+import { formatAmqpUrl, parseAmqpUrl } from '../../contract/url.ts';
 import type { PermissionsByVhost } from '../../broker/user-permissions.ts';
 import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
 
@@ -36,8 +37,5 @@ export function permissionsOf(
 
 /** The connection string of an account: the public AMQP URL with the account's credentials. */
 export function connectionString(publicAmqpUrl: string, username: string, password: string): string {
-  const url = new URL(publicAmqpUrl);
-  url.username = encodeURIComponent(username);
-  url.password = encodeURIComponent(password);
-  return url.href;
+  return formatAmqpUrl({ ...parseAmqpUrl(publicAmqpUrl), login: { username, password } });
 }

@@ -1,3 +1,4 @@
+import { amqpLogin, parseAmqpUrl } from '../../contract/url.ts';
 import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { BrokerUser } from '../../broker/management/management.ts';
@@ -65,7 +66,7 @@ export function createReconcile(
 ): Reconcile {
   const { config, store, storeId, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
   const { id, vhost, usernamePrefix, accountLimits: limits, managementConcurrency: concurrency } = config;
-  const agentUser = decodeURIComponent(new URL(config.rabbitmqUrl.reveal()).username);
+  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
   /** RabbitMQ users of the agent itself, which are no accounts whatever their names are. */
   const ownUsers = new Set([agentUser, contractNames(id).claimantUser]);
   let lastUnknown = '';

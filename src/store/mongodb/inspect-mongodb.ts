@@ -6,7 +6,7 @@ import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
 import { mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
-import { parseMongoUrl } from './mongodb-url.ts';
+import { parseMongoUrl } from '../../config/mongodb-url.ts';
 import type { StoreReader } from '../store-reader.ts';
 
 /** The set-up of a MongoDB server. */

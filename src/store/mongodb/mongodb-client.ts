@@ -1,5 +1,5 @@
 import { MongoClient, type MongoClientOptions } from 'mongodb';
-import { invalidUrl } from './mongodb-url.ts';
+import { invalidMongoUrl } from '../../config/mongodb-url.ts';
 
 /** A client with the concerns and time-outs that the store depends on. */
 export function createMongoClient(url: string, timeoutMs: number): MongoClient {
@@ -7,7 +7,7 @@ export function createMongoClient(url: string, timeoutMs: number): MongoClient {
     return new MongoClient(url, { appName: 'pulse-agent', ...forcedOptions(timeoutMs) });
   } catch {
     // Without the driver's error, whose message quotes the URL.
-    throw invalidUrl();
+    throw invalidMongoUrl();
   }
 }
 

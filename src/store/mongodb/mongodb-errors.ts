@@ -1,6 +1,6 @@
 import { MongoError } from 'mongodb';
 import { AgentError } from '../../util/agent-errors.ts';
-import { redact } from './mongodb-url.ts';
+import { redact } from '../../config/mongodb-url.ts';
 
 const DUPLICATE_KEY = 11000;
 

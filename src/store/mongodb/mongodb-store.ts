@@ -8,7 +8,7 @@ import { MongoAudit } from './mongodb-audit.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { createMongoClient } from './mongodb-client.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
-import { parseMongoUrl } from './mongodb-url.ts';
+import { parseMongoUrl } from '../../config/mongodb-url.ts';
 import { reconnectWhenMonitorHangs } from './mongodb-heartbeat-workaround.ts';
 import type { Store } from '../store.ts';
 

@@ -7,7 +7,7 @@ import { AgentError } from '../../../src/util/agent-errors.ts';
 import { openMongoStore } from '../../../src/store/mongodb/mongodb-store.ts';
 import { mongoUnavailable } from '../../../src/store/mongodb/mongodb-errors.ts';
 import { forcedOptions } from '../../../src/store/mongodb/mongodb-client.ts';
-import { parseMongoUrl, redact } from '../../../src/store/mongodb/mongodb-url.ts';
+import { parseMongoUrl, redact } from '../../../src/config/mongodb-url.ts';
 import { mongoDatabase, useSharedMongoDB } from '../../support/mongodb.ts';
 
 const LOGIN = 'somebody:hunter2-%C3%BC';

@@ -1,4 +1,5 @@
-import { AgentError } from '../../util/agent-errors.ts';
+import { InvalidUrl } from '../contract/url.ts';
+import { AgentError } from '../util/agent-errors.ts';
 
 /** The database that is used when the URL names none. */
 export const DEFAULT_DATABASE = 'pulse-agent';
@@ -23,6 +24,8 @@ const FORCED = new Set([
   'wtimeout',
   'wtimeoutms',
 ]);
+const VALID_FORM =
+  'must be a valid MongoDB URL: write mongodb://user:password@host:27017/database and percent-encode special characters';
 const SECRET_OPTION = /password|authmechanismproperties/i;
 
 /** The parts of a MongoDB URL that the adapter needs. */
@@ -32,13 +35,27 @@ export interface MongoTarget {
   readonly database: string;
   /** Parts of the URL that must not print. */
   readonly secrets: readonly string[];
+  /** Without ports, and without unix sockets, which are on this machine. */
+  readonly hosts: readonly string[];
+  /** TLS is on by default for mongodb+srv and off for mongodb. */
+  readonly isTls: boolean;
 }
 
 /** @throws AgentError `ConfigurationFault` when it is not a MongoDB URL; its message does not show the URL */
 export function parseMongoUrl(url: string): MongoTarget {
+  try {
+    return readMongoUrl(url);
+  } catch (error) {
+    throw error instanceof InvalidUrl ? invalidMongoUrl() : error;
+  }
+}
+
+/** @throws InvalidUrl */
+export function readMongoUrl(url: string): MongoTarget {
   const match = /^(mongodb(?:\+srv)?:\/\/)(?:([^@/?]*)@)?([^@/?]+)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(url);
-  if (match === null) throw invalidUrl();
+  if (match === null) throw new InvalidUrl(VALID_FORM);
   const [, scheme = '', credentials, hosts = '', path = '', query = ''] = match;
+  const tls = new URLSearchParams(query).get('tls') ?? new URLSearchParams(query).get('ssl');
   const options = query.split('&').filter((option) => option !== '');
   const kept = options.filter((option) => !FORCED.has(nameOf(option).toLowerCase()));
   return {
@@ -48,6 +65,11 @@ export function parseMongoUrl(url: string): MongoTarget {
       ...secretsOf(credentials),
       ...options.filter((option) => SECRET_OPTION.test(nameOf(option))).flatMap((option) => bothForms(valueOf(option))),
     ],
+    hosts: hosts
+      .split(',')
+      .map((host) => host.replace(/:\d+$/, ''))
+      .filter((host) => host !== '' && !/%2f/i.test(host)),
+    isTls: tls === null ? scheme === 'mongodb+srv://' : tls === 'true',
   };
 }
 
@@ -58,11 +80,8 @@ export function redact(text: string, secrets: readonly string[]): string {
 }
 
 /** The error for a URL that the adapter or the driver cannot read. It does not show the URL, which may hold a password. */
-export function invalidUrl(): AgentError {
-  return new AgentError(
-    'ConfigurationFault',
-    'STORE_URL is not a valid MongoDB URL: write mongodb://user:password@host:27017/database and percent-encode special characters.',
-  );
+export function invalidMongoUrl(): AgentError {
+  return new AgentError('ConfigurationFault', `STORE_URL ${VALID_FORM}.`);
 }
 
 function secretsOf(credentials: string | undefined): string[] {
@@ -79,7 +98,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw invalidUrl();
+    throw new InvalidUrl(VALID_FORM);
   }
 }
 
