@@ -1,11 +1,9 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import taskcluster, { type Auth, type AuthenticateHawkRequest } from 'taskcluster-client';
 import scopeLibrary from 'taskcluster-lib-scopes';
 import * as z from 'zod';
 import { AgentError } from '../util/agent-errors.ts';
 import { type Deadline, startDeadline, TimeoutError } from '../util/deadline.ts';
+import { HttpFault, openHttpPool } from '../util/http-pool.ts';
 import { retry, withJitter } from '../util/retry.ts';
 import { createSemaphore, type Semaphore } from '../util/semaphore.ts';
 
@@ -67,6 +65,15 @@ const DEFAULT_CONCURRENCY = 32;
 const DEFAULT_MAX_WAITING = 1_000;
 /** Enough retries for a kept-alive connection that the service had closed, and for one bad instance. */
 const RETRY_PAUSES_MS = [50, 200];
+const ENDPOINT = '/api/auth/v1/authenticate-hawk';
+const HEADERS = { 'content-type': 'application/json', accept: 'application/json' };
+/** Codes of undici: connecting, the headers of the response, and its body took too long. */
+const TIMED_OUT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
+
+/** An error of Taskcluster quotes the request. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+
+const errorSchema = z.object({ code: z.string().regex(/^[A-Za-z]{1,40}$/) });
 
 const replySchema = z.discriminatedUnion('status', [
   z.object({
@@ -99,16 +106,31 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
       ),
   });
   const probePlace = createSemaphore(1);
-  // One more, for the probe: the calls never use more than their places.
-  const agentOptions = { keepAlive: true, maxSockets: concurrency + 1, maxFreeSockets: concurrency + 1 };
-  const agents = { http: new HttpAgent(agentOptions), https: new HttpsAgent(agentOptions) };
-  const auth = createAuth(options.rootUrl, timeoutMs, agents);
+  const root = new URL(options.rootUrl);
+  const pool = openHttpPool({
+    origin: root.origin,
+    // One more, for the probe: the calls never use more than their places.
+    connections: concurrency + 1,
+    connectTimeoutMs: timeoutMs,
+    responseTimeoutMs: timeoutMs,
+    maxTextBytes: MAX_RESPONSE_BYTES,
+  });
+  const path = `${root.pathname.replace(/\/+$/, '')}${ENDPOINT}`;
   let closed = false;
 
-  const call = async (request: AuthenticateHawkRequest, deadline: Deadline): Promise<unknown> => {
+  /** One call. Its caller may abandon it; the service still works on it, so it goes on until the service responds. */
+  const post = async (body: string): Promise<unknown> => {
+    const started = pool.start({ method: 'POST', path, headers: HEADERS, body });
+    const { status, text } = await started.response;
+    if (status !== 200) throw new RefusedCall(status, errorCode(text));
+    return parseJson(text);
+  };
+
+  const call = async (request: HawkRequest, deadline: Deadline): Promise<unknown> => {
     if (deadline.passed) throw new TimeoutError(timeoutMs);
+    const body = JSON.stringify(request);
     return await retry(
-      () => auth.authenticateHawk(request),
+      () => post(body),
       async (error, failures) => {
         const pauseMs = RETRY_PAUSES_MS[failures - 1];
         if (pauseMs === undefined || closed || deadline.passed || !isRetryable(error)) throw error;
@@ -126,7 +148,7 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
       const release = places.tryAcquire() ?? (await places.acquire(deadline.signal));
       // The call counts until it is really over, even if its caller has given up.
       const called = call(request, deadline).finally(release);
-      return outcomeOf(await deadline.race(called));
+      return readAuthReply(await deadline.race(called));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       throw unavailable(error, timeoutMs);
@@ -142,8 +164,7 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
     },
     close() {
       closed = true;
-      agents.http.destroy();
-      agents.https.destroy();
+      pool.close();
     },
   };
 }
@@ -159,41 +180,43 @@ export function scopesSatisfy(scopes: readonly string[], required: string): bool
   return scopeLibrary.satisfiesExpression(scopes, required);
 }
 
-interface Agents {
-  http: HttpAgent;
-  https: HttpsAgent;
-}
+/** The service responded with another status than 200. `errorCode` is Taskcluster's, such as `InputValidation`. */
+class RefusedCall extends Error {
+  readonly status: number;
+  readonly errorCode: string | undefined;
 
-/**
- * A client of the auth service with its own kept-alive connections. The library copies an HTTP agent that is passed as an
- * option, so that it could not be closed; one in its `agents` is used as it is.
- */
-function createAuth(rootUrl: string, timeoutMs: number, agents: Agents): Auth {
-  const shared = { ...taskcluster.agents };
-  Object.assign(taskcluster.agents, agents);
-  try {
-    // No retries by the library: it would retry after a time-out, too, and could not be stopped.
-    return new taskcluster.Auth({ rootUrl, credentials: {}, timeout: timeoutMs, retries: 0 });
-  } finally {
-    Object.assign(taskcluster.agents, shared);
+  constructor(status: number, code: string | undefined) {
+    super(`HTTP ${status}`);
+    this.status = status;
+    this.errorCode = code;
   }
 }
 
 /** Not a time-out, after which there is no time left, and not a 4xx, which would be the same again. */
 function isRetryable(error: unknown): boolean {
-  const { code, statusCode } = codesOf(error);
-  return code !== 'ECONNABORTED' && (typeof statusCode !== 'number' || statusCode >= 500);
+  if (error instanceof RefusedCall) return error.status >= 500;
+  return error instanceof HttpFault && !TIMED_OUT.has(error.code);
 }
 
-function codesOf(error: unknown): { code: unknown; statusCode: unknown } {
-  if (typeof error !== 'object' || error === null) return { code: undefined, statusCode: undefined };
-  return {
-    code: 'code' in error ? error.code : undefined,
-    statusCode: 'statusCode' in error ? error.statusCode : undefined,
-  };
+/** The `code` of Taskcluster's error. Its message quotes the request with the authorization header, and is dropped here. */
+function errorCode(text: string): string | undefined {
+  return errorSchema.safeParse(parseJson(text)).data?.code;
 }
 
-function outcomeOf(reply: unknown): AuthOutcome {
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Checks a reply of `authenticateHawk`.
+ *
+ * @throws AgentError `AuthUnavailable` when it is none
+ */
+export function readAuthReply(reply: unknown): AuthOutcome {
   const result = replySchema.safeParse(reply);
   if (!result.success) {
     throw new AgentError(
@@ -206,26 +229,24 @@ function outcomeOf(reply: unknown): AuthOutcome {
   return { status: data.status, clientId: data.clientId, scopes: data.scopes, hash: data.hash, expires: data.expires };
 }
 
-/**
- * The error for a failed call. Only short codes are taken from the library's error, which holds the request with its
- * authorization header.
- */
+/** The error for a failed call. Only codes are shown: the response may quote the request with its authorization header. */
 function unavailable(error: unknown, timeoutMs: number): AgentError {
   if (error instanceof AgentError) return error;
-  const { code, statusCode } = codesOf(error);
-  if (error instanceof TimeoutError || code === 'ECONNABORTED') {
+  if (error instanceof TimeoutError || (error instanceof HttpFault && TIMED_OUT.has(error.code))) {
     return new AgentError(
       'AuthUnavailable',
       `The Taskcluster auth service did not answer in ${timeoutMs} ms. Try again later.`,
     );
   }
-  const reason = [
-    typeof statusCode === 'number' ? `HTTP ${statusCode}` : undefined,
-    typeof code === 'string' && /^[A-Za-z_]{1,40}$/.test(code) ? code : undefined,
-  ].filter((part) => part !== undefined);
-  const why = reason.length > 0 ? ` (${reason.join(', ')})` : '';
+  const why = reasonOf(error);
   return new AgentError(
     'AuthUnavailable',
     `The Taskcluster auth service cannot be used${why}. Check that it runs and that TASKCLUSTER_ROOT_URL is correct.`,
   );
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof HttpFault) return ` (${error.code})`;
+  if (!(error instanceof RefusedCall)) return '';
+  return ` (HTTP ${error.status}${error.errorCode === undefined ? '' : `, ${error.errorCode}`})`;
 }

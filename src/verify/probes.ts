@@ -1,14 +1,18 @@
+import taskcluster from 'taskcluster-client';
 import type { Config } from '../config/config.ts';
 import { signedResource, signRequest } from '../contract/signature.ts';
-import { createTaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import { readAuthReply } from '../requests/taskcluster-auth.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
+import { untilAborted } from '../util/deadline.ts';
 import type { ClockReading, ScopesAnswer } from './taskcluster-steps.ts';
 
 /** The longest wait for a reply of the auth service, in ms. */
 const PING_TIMEOUT_MS = 5_000;
+/** For each try of a signed call, in ms. */
+const AUTH_TIMEOUT_MS = 4_000;
 
 /**
  * Pings the Taskcluster auth service.
@@ -33,7 +37,12 @@ export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<{ 
   }
 }
 
-/** Has the auth service authenticate a signed request that is never sent: the reply names the scopes of the signer. */
+/**
+ * Has the auth service authenticate a signed request that is never sent: the reply names the scopes of the signer. The call is
+ * made by Taskcluster's own client, so that it also judges what the agent makes of root URL and credentials.
+ *
+ * @throws AgentError `AuthUnavailable` without a valid reply
+ */
 export async function askScopes(config: Config, clock: Clock, signal: AbortSignal): Promise<ScopesAnswer> {
   const { taskclusterClientId: clientId, taskclusterAccessToken: accessToken, audience } = config;
   const request = { method: 'ping', replyTo: 'amq.rabbitmq.reply-to', correlationId: 'verify' } as const;
@@ -44,18 +53,30 @@ export async function askScopes(config: Config, clock: Clock, signal: AbortSigna
     credentials: { clientId: clientId ?? '', accessToken: accessToken?.reveal() ?? '' },
     timestampSeconds: Math.floor(clock.nowMs() / 1000),
   });
-  const authenticator = createTaskclusterAuth({ rootUrl: config.taskclusterRootUrl });
+  const resource = signedResource(request.method, request.replyTo, request.correlationId);
+  const auth = new taskcluster.Auth({
+    rootUrl: config.taskclusterRootUrl,
+    credentials: {},
+    timeout: AUTH_TIMEOUT_MS,
+    retries: 2,
+  });
+  let reply: unknown;
   try {
-    const resource = signedResource(request.method, request.replyTo, request.correlationId);
-    const outcome = await authenticator.authenticate(
-      { method: 'post', resource, host: audience, port: 443, authorization },
-      signal,
+    const called = auth.authenticateHawk({ method: 'post', resource, host: audience, port: 443, authorization });
+    reply = await untilAborted(called, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // Not as a cause: the library's error has the request with its authorization header.
+    const { code, statusCode } = error as { readonly code?: unknown; readonly statusCode?: unknown };
+    const why = typeof statusCode === 'number' ? `HTTP ${statusCode}` : typeof code === 'string' ? code : 'no response';
+    throw new AgentError(
+      'AuthUnavailable',
+      `The Taskcluster auth service cannot be used (${why}). Check that it runs and that TASKCLUSTER_ROOT_URL is correct.`,
     );
-    if (outcome.status === 'auth-success') return { ...outcome, status: 'known' };
-    return { status: 'refused', message: outcome.status === 'auth-failed' ? outcome.message : 'no signature' };
-  } finally {
-    authenticator.close();
   }
+  const outcome = readAuthReply(reply);
+  if (outcome.status === 'auth-success') return { ...outcome, status: 'known' };
+  return { status: 'refused', message: outcome.status === 'auth-failed' ? outcome.message : 'no signature' };
 }
 
 /** The clock of MongoDB; none for LMDB, which has no server. */

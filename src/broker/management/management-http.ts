@@ -1,12 +1,9 @@
-import http from 'node:http';
-import https from 'node:https';
-import type { Readable } from 'node:stream';
-import { create as createAxios, isAxiosError } from 'axios';
 import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
-import { parseBody, readArray } from './response-body.ts';
-import { startDeadline } from '../../util/deadline.ts';
+import { createArrayReceiver, parseBody } from './response-body.ts';
+import { type Deadline, startDeadline } from '../../util/deadline.ts';
+import { HttpFault, openHttpPool } from '../../util/http-pool.ts';
 import { createSemaphore } from '../../util/semaphore.ts';
 
 /** Options of every call of the management API. */
@@ -93,61 +90,55 @@ interface ManagementHttp {
 const REASON_CHARACTERS = 300;
 /** Errors of TLS about a certificate: a retry does not help. */
 const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
-const DROPPED_WHEN_REUSED = new Set(['ECONNRESET', 'EPIPE']);
 
 /**
  * Creates the transport: keep-alive connections, credentials with the first request (a challenge would double the round
  * trips), at most `concurrency` requests at a time.
- *
- * No AxiosError leaves this function, not even as a cause: it would print the Authorization header and the request's body.
  */
 export function createManagementHttp(settings: ManagementOptions): ManagementHttp {
   const concurrency = settings.concurrency ?? 32;
   const semaphore = createSemaphore(concurrency);
   const base = new URL(settings.url);
   const shownUrl = `${base.protocol}//${base.host}`;
-  const prefix = `${shownUrl}${base.pathname.replace(/\/+$/, '')}/api`;
+  const prefix = `${base.pathname.replace(/\/+$/, '')}/api`;
   const token = Buffer.from(`${settings.username}:${settings.password.reveal()}`).toString('base64');
-  const agentOptions = { keepAlive: true, maxSockets: concurrency, maxFreeSockets: concurrency };
-  const httpAgent = new http.Agent(agentOptions);
-  const httpsAgent = new https.Agent({ ...agentOptions, ...(settings.ca === undefined ? {} : { ca: settings.ca }) });
-  const client = createAxios({
-    httpAgent,
-    httpsAgent,
-    proxy: false,
-    // A redirect could carry the Authorization header elsewhere.
-    maxRedirects: 0,
-    validateStatus: () => true,
-    transformResponse: [parseBody],
-    headers: { Authorization: `Basic ${token}` },
+  // Without `accept`: some routes refuse `application/json` with 406.
+  const headers = { authorization: `Basic ${token}` };
+  const headersWithBody = { ...headers, 'content-type': 'application/json' };
+  const pool = openHttpPool({
+    origin: shownUrl,
+    connections: concurrency,
+    connectTimeoutMs: settings.timeoutMs,
+    ca: settings.ca,
   });
 
   const exchange = async (
     request: ManagementRequest,
-    url: string,
-    signal: AbortSignal,
+    deadline: Deadline,
     beforeSend?: () => void,
     onElement?: (element: unknown) => void,
   ): Promise<ManagementResponse> => {
+    const path = prefix + encodePath(request.path) + encodeQuery(request.query);
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     for (let attempt = 1; ; attempt += 1) {
       beforeSend?.();
+      const receiver = onElement === undefined ? undefined : createArrayReceiver(onElement);
+      const call = pool.start({
+        method: request.method,
+        path,
+        headers: { ...(body === undefined ? headers : headersWithBody), ...request.headers },
+        ...(body === undefined ? {} : { body }),
+        ...(receiver === undefined ? {} : { onPiece: (piece) => receiver.push(piece) }),
+      });
       try {
-        const { status, data } = await client.request<unknown>({
-          method: request.method,
-          url,
-          signal,
-          ...(request.query === undefined ? {} : { params: request.query }),
-          ...(request.headers === undefined ? {} : { headers: { ...request.headers } }),
-          ...(request.body === undefined ? {} : { data: request.body }),
-          ...(onElement === undefined ? {} : { responseType: 'stream' }),
-        });
-        const body = onElement === undefined ? data : await readArray(data as Readable, status, onElement, signal);
-        return { status, body };
+        const { status, text } = await deadline.race(call.response);
+        if (receiver !== undefined && status === 200) return { status, body: receiver.end() };
+        return { status, body: parseBody(text) };
       } catch (error) {
-        const { code, reusedSocket } = readNetworkError(error);
+        call.abort(error);
         // The server closed an idle connection just when it was reused. All calls here are idempotent.
-        if (attempt === 1 && reusedSocket && DROPPED_WHEN_REUSED.has(code) && !signal.aborted) continue;
-        throw new NetworkError(code);
+        if (attempt === 1 && error instanceof HttpFault && error.isDropped && !deadline.passed) continue;
+        throw error;
       }
     }
   };
@@ -158,14 +149,13 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
     onElement?: (element: unknown) => void,
   ): Promise<ManagementResponse> => {
     options.signal?.throwIfAborted();
-    const url = prefix + encodePath(request.path);
     const timeoutMs = options.timeoutMs ?? settings.timeoutMs;
     const what = `${request.method} /api${encodePath(request.path)}`;
     const deadline = startDeadline(timeoutMs, options.signal);
     try {
-      const release = await semaphore.acquire(deadline.signal);
+      const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
       try {
-        const response = await exchange(request, url, deadline.signal, options.beforeSend, onElement);
+        const response = await exchange(request, deadline, options.beforeSend, onElement);
         return checkStatus(response, `${what} at ${shownUrl}`, [
           token,
           settings.password.reveal(),
@@ -182,13 +172,13 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
           `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Check its load and its alarms.`,
         );
       }
-      if (error instanceof NetworkError && UNTRUSTED.test(error.code)) {
+      if (error instanceof HttpFault && UNTRUSTED.test(error.code)) {
         throw new AgentError(
           'BrokerRefused',
           `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Set RABBITMQ_CA or RABBITMQ_CA_FILE to the CA that signed it, and use a host name of the certificate.`,
         );
       }
-      if (error instanceof NetworkError) {
+      if (error instanceof HttpFault) {
         throw new AgentError(
           'BrokerUnavailable',
           `RabbitMQ's management API at ${shownUrl} cannot be reached (${error.code}). Check RABBITMQ_MANAGEMENT_URL and that the management plugin is on.`,
@@ -207,28 +197,8 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       return refusal(status, reasonOf(body, []), `${method} /api${encodePath(path)} at ${shownUrl}`);
     },
     close() {
-      httpAgent.destroy();
-      httpsAgent.destroy();
+      pool.close();
     },
-  };
-}
-
-/** The only part of an AxiosError that may be shown: its code. It never leaves this file. */
-class NetworkError extends Error {
-  readonly code: string;
-
-  constructor(code: string) {
-    super(code);
-    this.code = code;
-  }
-}
-
-function readNetworkError(error: unknown): { code: string; reusedSocket: boolean } {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  const request: unknown = isAxiosError(error) ? error.request : undefined;
-  return {
-    code: typeof code === 'string' ? code : 'unknown error',
-    reusedSocket: request instanceof http.ClientRequest && request.reusedSocket,
   };
 }
 
@@ -248,6 +218,10 @@ function encodePath(names: readonly string[]): string {
       return `/${encodeURIComponent(name)}`;
     })
     .join('');
+}
+
+function encodeQuery(query: ManagementRequest['query']): string {
+  return query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
 }
 
 function checkStatus(response: ManagementResponse, where: string, secrets: string[]): ManagementResponse {

@@ -1,4 +1,3 @@
-import { addAbortSignal, type Readable } from 'node:stream';
 import { createJsonArrayReader } from './json-array-reader.ts';
 
 /**
@@ -10,8 +9,7 @@ const DUPLICATE_STATE = /("state":"\w+"),"state":"\w+"/g;
 const parse = (text: string): unknown => JSON.parse(text.replace(DUPLICATE_STATE, '$1'));
 
 /** Parses a body; returns the text itself when it is not JSON: the status or the schema shows what is wrong. */
-export function parseBody(text: unknown): unknown {
-  if (typeof text !== 'string') return text;
+export function parseBody(text: string): unknown {
   try {
     return parse(text);
   } catch {
@@ -19,24 +17,20 @@ export function parseBody(text: unknown): unknown {
   }
 }
 
-/**
- * Calls `onElement` with each element of a response that is an array.
- *
- * @returns the body of any other response; undefined when it was a complete array
- */
-export async function readArray(
-  stream: Readable,
-  status: number,
-  onElement: (element: unknown) => void,
-  signal: AbortSignal,
-): Promise<unknown> {
-  const pieces = addAbortSignal(signal, stream.setEncoding('utf8')) as AsyncIterable<string>;
-  if (status !== 200) {
-    let text = '';
-    for await (const piece of pieces) text += piece;
-    return parseBody(text);
-  }
+/** Receives a response that is an array. */
+interface ArrayReceiver {
+  push(piece: string): void;
+  /** The body of the response: undefined when it was a complete array. */
+  end(): unknown;
+}
+
+/** Calls `onElement` with each element of a response as it arrives. */
+export function createArrayReceiver(onElement: (element: unknown) => void): ArrayReceiver {
   const reader = createJsonArrayReader(parse);
-  for await (const piece of pieces) for (const element of reader.push(piece)) onElement(element);
-  return reader.isComplete() ? undefined : 'no complete array';
+  return {
+    push(piece) {
+      for (const element of reader.push(piece)) onElement(element);
+    },
+    end: () => (reader.isComplete() ? undefined : 'no complete array'),
+  };
 }

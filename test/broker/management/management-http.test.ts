@@ -280,7 +280,7 @@ describe('management transport', () => {
   it('retries, after beforeSend, when the server has closed an idle connection', async () => {
     const used = new WeakSet<object>();
     let drop = true;
-    const transport = await serve((request, response) => {
+    const handler: http.RequestListener = (request, response) => {
       if (used.has(request.socket) && drop) {
         drop = false;
         request.socket.resetAndDestroy();
@@ -288,7 +288,9 @@ describe('management transport', () => {
       }
       used.add(request.socket);
       answer(response, 204);
-    });
+    };
+    // With one connection, the second request has to use it again.
+    const transport = await serve(handler, { concurrency: 1 });
     await transport.send(PUT);
     let asked = 0;
     const beforeSend = () => {
