@@ -34,7 +34,7 @@ export interface ManagementOptions {
 }
 
 /** One request. */
-interface ManagementRequest {
+export interface ManagementRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
   /** The segments of the path below `/api`, not encoded. */
   readonly path: readonly string[];
@@ -44,9 +44,11 @@ interface ManagementRequest {
 }
 
 /** A response: the status, and the body parsed as JSON. */
-interface ManagementResponse {
+export interface ManagementResponse {
   readonly status: number;
   readonly body: unknown;
+  /** With 404: whether RabbitMQ's handler of the resource answered, rather than a node that is stopping or a proxy. */
+  readonly isOfResource?: boolean;
 }
 
 /** The management API responded with a status of 4xx. */
@@ -62,7 +64,9 @@ export class BrokerRefusal extends AgentError {
 }
 
 /** Sends requests to the management API. */
-interface ManagementHttp {
+export interface ManagementHttp {
+  /** Its URL without path and credentials. */
+  readonly shownUrl: string;
   /**
    * Sends one request. A status of 404 is no error: the absence of a resource is often what the caller wants.
    *
@@ -131,9 +135,10 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
         ...(receiver === undefined ? {} : { onPiece: (piece) => receiver.push(piece) }),
       });
       try {
-        const { status, text } = await deadline.race(call.response);
+        const { status, headers: received, text } = await deadline.race(call.response);
         if (receiver !== undefined && status === 200) return { status, body: receiver.end() };
-        return { status, body: parseBody(text) };
+        if (status !== 404) return { status, body: parseBody(text) };
+        return { status, body: parseBody(text), isOfResource: negotiatesContent(received['vary']) };
       } catch (error) {
         call.abort(error);
         // The server closed an idle connection just when it was reused. All calls here are idempotent.
@@ -191,6 +196,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
   };
 
   return {
+    shownUrl,
     send: (request, options) => send(request, options),
     sendForList: (request, onElement, options) => send(request, options, onElement),
     refusal({ method, path }, { status, body }) {
@@ -200,6 +206,11 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       pool.close();
     },
   };
+}
+
+/** Only a handler of a resource chooses the type of its answer, even if the resource is missing. */
+function negotiatesContent(vary: unknown): boolean {
+  return typeof vary === 'string' && /(^|,)\s*accept\s*(,|$)/i.test(vary);
 }
 
 /**

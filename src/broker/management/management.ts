@@ -45,6 +45,7 @@ import type {
   UserLimits,
   VhostPermissions,
 } from './management-schemas.ts';
+import { confirmMissing, type ProbeQueue } from './confirmed-http.ts';
 import { BrokerRefusal, createManagementHttp } from './management-http.ts';
 import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
@@ -158,8 +159,8 @@ const LISTING_TIMEOUT_MS = 60_000;
  * const management = createManagement({ url: 'http://localhost:15672', username: 'agent', password, timeoutMs: 10_000 });
  * await management.getUser('pulse-agent-claimant');
  */
-export function createManagement(settings: ManagementOptions): Management {
-  const transport = createManagementHttp(settings);
+export function createManagement(settings: ManagementOptions & { readonly probe?: ProbeQueue }): Management {
+  const transport = confirmMissing(createManagementHttp(settings), settings.probe);
 
   /** GETs a resource; undefined when it does not exist. */
   const find = async <T>(

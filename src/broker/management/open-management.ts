@@ -1,5 +1,6 @@
 import { createManagement, type Management } from './management.ts';
 import type { Config } from '../../config/config.ts';
+import { contractNames } from '../../contract/names.ts';
 import { parseHttpUrl } from '../../contract/url.ts';
 import { Secret } from '../../util/secret.ts';
 
@@ -22,6 +23,7 @@ export function openManagement(config: Config, options: OpenManagementOptions = 
     ca: config.rabbitmqCa,
     timeoutMs: MANAGEMENT_TIMEOUT_MS,
     concurrency: config.managementConcurrency,
+    probe: { vhost: config.requestVhost, name: contractNames(config.id).requestQueue },
   });
   return options.wrapManagement?.(management) ?? management;
 }

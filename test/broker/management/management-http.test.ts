@@ -142,7 +142,8 @@ describe('management transport', () => {
     const refused = await failureOf(list('refused'));
     assert.ok(refused instanceof BrokerRefusal && refused.status === 401);
     assert.match(refused.message, /for \[secret\]/);
-    assert.deepEqual(await list('missing'), { status: 404, body: { error: 'Object Not Found' } });
+    const missing = { status: 404, body: { error: 'Object Not Found' }, isOfResource: false };
+    assert.deepEqual(await list('missing'), missing);
     assert.notEqual((await list('other')).body, undefined);
   });
 
