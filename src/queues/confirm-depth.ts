@@ -4,9 +4,10 @@ import type { Config } from '../config/config.ts';
 import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import { type AlertLimits, LISTING_LAG_MS } from './decide-alert.ts';
+import { isQueueListed } from './is-queue-listed.ts';
 
 interface ConfirmDepthParts {
-  readonly management: Pick<Management, 'listQueues' | 'getQueue' | 'getQueueBytes'>;
+  readonly management: Pick<Management, 'listQueues' | 'listQueueNames' | 'getQueue' | 'getQueueBytes'>;
   readonly queueDepths: Pick<QueueDepths, 'read'>;
   readonly config: Pick<Config, 'vhost'> & Pick<AlertLimits, 'deleteAtMessages' | 'deleteAtBytes'>;
   readonly clock: Clock;
@@ -58,6 +59,11 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   const readyMessages = async (queue: string, signal: AbortSignal): Promise<number | undefined> =>
     (await queueDepths.read([queue], signal)).get(queue);
 
+  /** A queue that has crashed is in no listing with depths, and one whose node is down is not found by its name. */
+  const confirmMissingQueue = async (name: string, signal: AbortSignal): Promise<ConfirmedDepth> => ({
+    is: (await isQueueListed(management, vhost, name, { signal })) ? 'unknown' : 'missing',
+  });
+
   /** The queue with so many ready messages that it is too deep by them alone. */
   const confirmReady = async (
     name: string,
@@ -65,7 +71,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
     signal: AbortSignal,
   ): Promise<ConfirmedDepth> => {
     const queue = await management.getQueue(vhost, name, { signal });
-    if (queue === undefined) return { is: 'missing' };
+    if (queue === undefined) return await confirmMissingQueue(name, signal);
     return holdsUnread(queue) ? { is: 'present', isTooDeep: true, ...confirmed } : { is: 'unknown' };
   };
 
@@ -76,10 +82,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   ): Promise<ConfirmedDepth> => {
     const seenAt = momentOf(clock);
     const listed = (await management.listQueues(vhost, { signal })).find((queue) => queue.name === name);
-    // A queue that has crashed is in no listing.
-    if (listed === undefined) {
-      return { is: (await management.getQueue(vhost, name, { signal })) === undefined ? 'missing' : 'unknown' };
-    }
+    if (listed === undefined) return await confirmMissingQueue(name, signal);
     const { messages } = listed;
     if (messages === undefined) return { is: 'unknown' };
     const isCounted = counted !== undefined && messages >= counted.messages;

@@ -4,11 +4,12 @@ import type { Config } from '../config/config.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Sleep } from '../util/clock.ts';
+import { isQueueListed } from './is-queue-listed.ts';
 
 interface DeleteFromBrokerParts {
   readonly management: Pick<
     Management,
-    'deleteQueue' | 'getQueue' | 'getQueueOwner' | 'listUserConnections' | 'closeConnection'
+    'deleteQueue' | 'getQueue' | 'listQueueNames' | 'getQueueOwner' | 'listUserConnections' | 'closeConnection'
   >;
   readonly config: Pick<Config, 'vhost' | 'usernamePrefix'>;
   readonly sleep: Sleep;
@@ -20,7 +21,7 @@ interface DeleteFromBrokerParts {
  * that connection is closed, and the queue with it, if an account of the namespace opened it.
  *
  * @returns false when there was no such queue
- * @throws AgentError `BrokerUnavailable`; `BrokerRefused`, also when the connection that declared an exclusive queue is
+ * @throws AgentError `BrokerUnavailable`, also when its node is down; `BrokerRefused`, also when the connection that declared an exclusive queue is
  *   unknown or not the namespace's; the signal's reason
  */
 export type DeleteFromBroker = (
@@ -61,9 +62,18 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
     return undefined;
   };
 
+  const assertMissing = async (queue: string, signal: AbortSignal): Promise<void> => {
+    if (!(await isQueueListed(management, vhost, queue, { signal }))) return;
+    throw new AgentError(
+      'BrokerUnavailable',
+      `RabbitMQ lists the queue ${queue} and answers 404 to its deletion: the node that holds it is down. Start that node.`,
+    );
+  };
+
   const waitUntilMissing = async (queue: string, signal: AbortSignal): Promise<void> => {
     for (let checks = 0; checks < MAX_CHECKS; checks += 1) {
-      if ((await management.getQueue(vhost, queue, { signal })) === undefined) return;
+      if ((await management.getQueue(vhost, queue, { signal })) === undefined)
+        return await assertMissing(queue, signal);
       await sleep(RECHECK_MS, signal);
     }
     throw new AgentError('BrokerUnavailable', `The exclusive queue ${queue} still exists after its connection closed.`);
@@ -72,7 +82,7 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
   return async (namespace, queue, options) => {
     const { signal } = options;
     try {
-      return await management.deleteQueue(vhost, queue, options);
+      if (await management.deleteQueue(vhost, queue, options)) return true;
     } catch (error) {
       if (!(error instanceof BrokerRefusal)) throw error;
       const declarer = await findDeclarer(namespace, queue, { signal });
@@ -80,8 +90,10 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
       if (await management.closeConnection(declarer.connection, REASON, options)) {
         reporters.connectionClosed({ ...declarer, reason: 'overgrown' });
       }
+      await waitUntilMissing(queue, signal);
+      return true;
     }
-    await waitUntilMissing(queue, signal);
-    return true;
+    await assertMissing(queue, signal);
+    return false;
   };
 }

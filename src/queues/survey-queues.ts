@@ -12,7 +12,7 @@ import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
 interface SurveyQueuesParts {
-  readonly management: Pick<Management, 'listQueues'>;
+  readonly management: Pick<Management, 'listQueues' | 'listQueueNames'>;
   readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'list'> };
   readonly processQueues: ProcessQueues;
   readonly growth: GrowthTracker;
@@ -72,7 +72,10 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     const listingMs = clock.monotonicMs() - startedMs;
     const managed = listed.filter(({ name }) => namespaceOfQueue(namespacePrefix, name) !== undefined);
     for (const [queue, afterMs] of growth.recordSurvey(depthsOf(managed), seenMs)) schedule.add(queue, afterMs);
-    const observed = [...observeListed(managed, alerts, seenMs), ...observeMissing(listed, alerts, seenMs)];
+    const unlisted = alertsBesides(listed, alerts);
+    // A queue that has crashed is in no listing with depths.
+    const names = unlisted.length === 0 ? [] : await management.listQueueNames(vhost, { signal });
+    const observed = [...observeListed(managed, alerts, seenMs), ...observeMissing(unlisted, new Set(names), seenMs)];
     await processQueues(withoutAlertFirst(observed), signal);
     return {
       seenMs,
@@ -98,18 +101,19 @@ function* depthsOf(queues: readonly ListedQueue[]): Iterable<readonly [string, n
   for (const { name, messages } of queues) if (messages !== undefined) yield [name, messages];
 }
 
-/** The queues that have an alert and do not exist: the alert is older than the listing. */
-function observeMissing(
-  listed: readonly ListedQueue[],
-  alerts: ReadonlyMap<string, QueueAlert>,
-  seenMs: number,
-): ObservedQueue[] {
+/** The alerts of queues that are not listed. */
+function alertsBesides(listed: readonly ListedQueue[], alerts: ReadonlyMap<string, QueueAlert>): readonly QueueAlert[] {
   if (alerts.size === 0) return [];
   const names = new Set(listed.map(({ name }) => name));
-  const depth = { messages: undefined, isExact: true, isMissing: true, seenMs };
-  return [...alerts.values()]
-    .filter(({ queue }) => !names.has(queue))
-    .map((alert) => ({ queue: alert.queue, depth, alert }));
+  return [...alerts.values()].filter(({ queue }) => !names.has(queue));
+}
+
+/** The queues without a depth that have an alert, and whether they exist: the alert is older than the listing. */
+function observeMissing(unlisted: readonly QueueAlert[], names: ReadonlySet<string>, seenMs: number): ObservedQueue[] {
+  return unlisted.map((alert) => {
+    const { queue } = alert;
+    return { queue, depth: { messages: undefined, isExact: true, isMissing: !names.has(queue), seenMs }, alert };
+  });
 }
 
 /** Deletions take seconds, and the depth of a queue without an alert becomes less reliable with time. */

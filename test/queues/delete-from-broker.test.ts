@@ -4,6 +4,7 @@ import type { ChannelModel } from 'amqplib';
 import { BrokerRefusal } from '../../src/broker/management/management.ts';
 import { systemSleep } from '../../src/util/clock.ts';
 import { createDeleteFromBroker, type DeleteFromBroker } from '../../src/queues/delete-from-broker.ts';
+import { isAgentError } from '../../src/util/agent-errors.ts';
 import { type BrokerFixture, openBrokerFixture } from '../support/broker-fixture.ts';
 import { manage, openConnection, sharedBroker, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -62,6 +63,19 @@ describe('the deletion of a queue from the broker', function () {
     assert.equal(await deleteFromBroker('taskcluster-x', 'ordinary', { signal }), true);
     assert.equal(await deleteFromBroker('taskcluster-x', 'ordinary', { signal }), false);
     assert.deepEqual(closed, []);
+  });
+
+  it('fails where RabbitMQ lists the queue and answers 404, because its node is down', async () => {
+    await (await (await openConnection(room.amqpUrl)).createChannel()).assertQueue('down');
+    const onDownNode = createDeleteFromBroker({
+      management: { ...room.management, deleteQueue: async () => false },
+      config: { vhost: room.vhost, usernamePrefix: 'team' },
+      reporters: { connectionClosed: () => undefined },
+      sleep: systemSleep,
+    });
+    await assert.rejects(onDownNode('taskcluster-x', 'down', { signal }), (error) =>
+      isAgentError(error, 'BrokerUnavailable'),
+    );
   });
 
   it('closes the connection that declared an exclusive queue, where it is the namespace’s', async () => {

@@ -10,8 +10,12 @@ import { QUEUE_CONFIG } from '../support/queue-room.ts';
 
 const { signal } = new AbortController();
 
-/** A broker with these ready messages and types of queues. A queue without a type does not exist. */
-function broker(ready: Record<string, number>, types: Record<string, string>) {
+/**
+ * A broker with these ready messages and types of queues. A queue without a type does not exist.
+ *
+ * @param down queues that are listed, and answer 404 by their name
+ */
+function broker(ready: Record<string, number>, types: Record<string, string>, down: readonly string[] = []) {
   return {
     queueDepths: {
       read: async (queues: readonly string[]) =>
@@ -23,6 +27,7 @@ function broker(ready: Record<string, number>, types: Record<string, string>) {
         return type === undefined ? undefined : { name, type };
       },
       listQueues: async () => [],
+      listQueueNames: async () => [...Object.keys(types), ...down],
       getQueueBytes: async () => undefined,
     },
   };
@@ -56,8 +61,8 @@ describe('the inspection of queues', () => {
 
 describe('the confirmation of the depth before a deletion', () => {
   it('finds a stream, or a queue in no listing, unknown, and recognizes missing queues', async () => {
-    const depths = { classic: 8000, stream: 9000, missing: 9000 };
-    const parts = broker(depths, { classic: 'classic', stream: 'stream', crashed: 'classic' });
+    const depths = { classic: 8000, stream: 9000, missing: 9000, down: 9000 };
+    const parts = broker(depths, { classic: 'classic', stream: 'stream', crashed: 'classic' }, ['down']);
     const confirm = createConfirmDepth({
       ...parts,
       clock: createManualClock(),
@@ -68,6 +73,8 @@ describe('the confirmation of the depth before a deletion', () => {
     assert.equal(confirmed.is === 'present' && confirmed.messages, 8000);
     assert.deepEqual(await confirm({ queue: 'stream', bytes: null }, signal), { is: 'unknown' });
     assert.deepEqual(await confirm({ queue: 'crashed', bytes: null }, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'down', bytes: null }, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'missing', bytes: null }, signal), { is: 'missing' });
     assert.deepEqual(await confirm({ queue: 'deleted', bytes: null }, signal), { is: 'missing' });
     assert.deepEqual(await confirm({ queue: 'never declared', bytes: null }, signal), { is: 'missing' });
   });
@@ -84,6 +91,7 @@ describe('the confirmation of the depth before a deletion', () => {
       management: {
         getQueue: async (_vhost, name) => ({ name, type: 'classic' }),
         listQueues: async () => [{ name: 'large', messages: listed }],
+        listQueueNames: async () => ['large'],
         getQueueBytes: async (_vhost, name) => (counted === undefined ? undefined : { name, ...counted }),
       },
       queueDepths: { read: async () => new Map([['large', readings.next().value ?? 0]]) },

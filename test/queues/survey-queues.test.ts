@@ -127,3 +127,22 @@ describe('the pause between surveys', () => {
     assert.equal(surveyPauseMs(5, 500), 500);
   });
 });
+
+describe('a queue with an alert that crashes', () => {
+  it('keeps its alert, and is not warned of again when it is back', async () => {
+    const store = createMemoryStore();
+    const room = createQueueRoom(store);
+    store.put(recordOf(room.clock.nowMs(), { contact: 'owner@example.org' }));
+    await store.queueAlerts.insert(alertOf({ level: 'warned', changedMs: room.clock.nowMs() - 60_000 }));
+    room.crashed.add(QUEUE);
+    await room.survey(signal);
+    assert.equal((await store.queueAlerts.get(QUEUE))?.level, 'warned');
+    room.crashed.delete(QUEUE);
+    room.depths.set(QUEUE, 5000);
+    await room.survey(signal);
+    assert.deepEqual([room.reported, room.errors], [[], []]);
+    room.depths.delete(QUEUE);
+    await room.survey(signal);
+    assert.equal(await store.queueAlerts.get(QUEUE), undefined, 'its alert ends when it is deleted');
+  });
+});

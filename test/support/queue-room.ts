@@ -30,6 +30,8 @@ export interface QueueRoom {
   readonly depths: Map<string, number>;
   /** The statistics of the broker: the sizes of its queues. */
   readonly sizes: Map<string, CountedBytes>;
+  /** Queues that have crashed: they exist, and no listing has their depth. */
+  readonly crashed: Set<string>;
   readonly notices: QueueNotices;
   readonly growth: GrowthTracker;
   readonly byteCounts: ByteCounts;
@@ -57,6 +59,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const clock = options.clock ?? createManualClock();
   const depths = new Map<string, number>();
   const sizes = new Map<string, CountedBytes>();
+  const crashed = new Set<string>();
   const reported: string[] = [];
   const errors: unknown[] = [];
   const context = {
@@ -81,6 +84,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
         await options.afterListing?.();
         return listed;
       },
+      listQueueNames: async () => [...depths.keys(), ...crashed],
       listQueueBytes: async () => [...sizes.values()],
       getQueueBytes: async (_vhost: string, name: string) => sizes.get(name),
     },
@@ -115,5 +119,5 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const growth = createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 });
   const byteCounts = createByteCounts({ ...context, log: { warn: () => undefined } });
   const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts });
-  return { clock, depths, sizes, notices, growth, byteCounts, processQueues, survey, reported, errors };
+  return { clock, depths, sizes, crashed, notices, growth, byteCounts, processQueues, survey, reported, errors };
 }

@@ -2,7 +2,7 @@ import { AgentError } from '../../util/agent-errors.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
 import { momentOf } from '../../util/clock.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
-import { listOwnedObjects } from '../owned-objects.ts';
+import { listOwnedObjects, type OwnedObjects } from '../owned-objects.ts';
 import { toTombstone } from './decide-deletion.ts';
 import { createDeleteAccounts } from './delete-accounts.ts';
 import { createDeleteObjects } from './delete-objects.ts';
@@ -45,6 +45,7 @@ export function createDeletion(
       guard: guardDeletion(context, record, readAt, signal),
       queues: new Set(),
       exchanges: new Set(),
+      notFound: new Set(),
     };
   };
 
@@ -71,7 +72,7 @@ export function createDeletion(
         batch.complete(target);
       });
       if (listing > MAX_LISTINGS) {
-        for (const target of batch.targets) batch.fail(target, objectsComeBack(target.namespace));
+        for (const target of batch.targets) batch.fail(target, objectsRemain(target, owned.get(target.namespace)));
         return;
       }
       await deleteObjects(batch, owned);
@@ -87,9 +88,13 @@ export function createDeletion(
   };
 }
 
-function objectsComeBack(namespace: string): AgentError {
+/** Why objects are listed however often they are deleted: they cannot be deleted, or come back. */
+function objectsRemain({ namespace, notFound }: DeletionTarget, owned: OwnedObjects | undefined): AgentError {
+  const undeletable = [...(owned?.queues ?? []), ...(owned?.exchanges ?? [])].find((name) => notFound.has(name));
   return new AgentError(
     'BrokerUnavailable',
-    `Queues or exchanges of ${namespace} exist again whenever they are deleted: find the user that declares them.`,
+    undeletable === undefined
+      ? `Queues or exchanges of ${namespace} exist again whenever they are deleted: find the user that declares them.`
+      : `RabbitMQ lists ${undeletable} and answers 404 to its deletion: the node that holds it is down. Start that node; the deletion of ${namespace} goes on then.`,
   );
 }

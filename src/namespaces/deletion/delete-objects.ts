@@ -28,7 +28,12 @@ export function createDeleteObjects({
     const isDeleted = await target.guard.call((options) =>
       kind === 'queue' ? management.deleteQueue(vhost, name, options) : management.deleteExchange(vhost, name, options),
     );
-    if (isDeleted) (kind === 'queue' ? target.queues : target.exchanges).add(name);
+    if (!isDeleted) {
+      target.notFound.add(name);
+      return;
+    }
+    target.notFound.delete(name);
+    (kind === 'queue' ? target.queues : target.exchanges).add(name);
   };
 
   return async (batch, owned) => {

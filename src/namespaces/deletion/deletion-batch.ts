@@ -9,6 +9,8 @@ export interface DeletionTarget {
   /** The names of the queues and exchanges that this agent deleted. */
   readonly queues: Set<string>;
   readonly exchanges: Set<string>;
+  /** The names for which RabbitMQ answered 404: another agent deleted them, or they cannot be deleted now. */
+  readonly notFound: Set<string>;
 }
 
 /** The namespaces that are deleted together. One that fails leaves the batch and stops none of the rest. */

@@ -128,6 +128,22 @@ describe('the deletion of namespaces', function () {
     assert.deepEqual(await objectsOf(room, namespace), []);
   });
 
+  it('waits for the node of a queue that is listed and answers 404, and blames no user for it', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    let isDown = true;
+    const agent = room.addAgent({
+      around: async (step, call) => (isDown && step === 'management.deleteQueue' ? false : await call()),
+    });
+    const namespace = await expiringNamespace(room, agent);
+    await agent.delete([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'expiring');
+    const failed = agent.log.find((line) => line.includes('namespace_work_failed')) ?? assert.fail();
+    assert.match(failed, new RegExp(`lists queue/${namespace}/`));
+    isDown = false;
+    await agent.delete([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+  });
+
   it('stops immediately when the broker fails every call, and continues when it is back', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     let calls = 0;
