@@ -4,7 +4,7 @@ import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
-import { untilAborted } from '../util/deadline.ts';
+import type { Deadline } from '../util/deadline.ts';
 import type { SignedRequest, Signer } from './authenticate.ts';
 import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
 import { classifyReplyAddress, type ReplyAddress } from './reply-address.ts';
@@ -55,9 +55,7 @@ interface Progress {
  * Makes the function that turns a delivery into an answer. It never throws: a failure becomes an error reply, or a dead
  * letter if the reply address is not usable.
  */
-export function createAnswer(
-  parts: AnswerParts,
-): (delivery: Delivery, signal: AbortSignal) => Promise<AnsweredRequest> {
+export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline: Deadline) => Promise<AnsweredRequest> {
   const { rpcExchange, namespacePrefix, handlers, authenticate, limitRequests, isLiveReplyAddress } = parts;
 
   /** Who signed, if the request is signed or its method needs a signature. */
@@ -78,25 +76,21 @@ export function createAnswer(
   };
 
   /** The reply with the result. Notes in `progress` what the answer needs even if a later step fails. */
-  const serve = async (
-    delivery: Delivery,
-    address: string,
-    signal: AbortSignal,
-    progress: Progress,
-  ): Promise<Reply> => {
+  const serve = async (delivery: Delivery, address: string, deadline: Deadline, progress: Progress): Promise<Reply> => {
+    const { signal } = deadline;
     const request = readRequest(delivery, address);
     progress.request = request;
     checkPrefix(request, namespacePrefix);
-    const signer = await untilAborted(signerOf(request, signal), signal);
+    const signer = await deadline.race(signerOf(request, signal));
     progress.clientId = signer?.clientId;
     // A redelivered request that was served already gets its answer.
     if (signer !== undefined && signer.nonce.outcome === null) limitRequests(signer.clientId);
     checkScope(request, signer);
     const afterReply = (work: () => void): void => void progress.afterReply.push(work);
-    return await untilAborted(callHandler(request, { signer, signal, afterReply }), signal);
+    return await deadline.race(callHandler(request, { signer, signal, afterReply }));
   };
 
-  return async (delivery, signal) => {
+  return async (delivery, deadline) => {
     if (delivery.exchange !== rpcExchange) {
       return unread(delivery, { kind: 'drop', reason: 'it did not come through the request exchange' });
     }
@@ -104,7 +98,7 @@ export function createAnswer(
     let address: ReplyAddress;
     try {
       const { replyTo } = delivery.properties;
-      address = await untilAborted(classifyReplyAddress(replyTo, isLiveReplyAddress), signal);
+      address = await deadline.race(classifyReplyAddress(replyTo, isLiveReplyAddress));
     } catch (cause) {
       // No error reply either: publishing to a forged address would close the connection.
       return unread(delivery, { kind: 'dead-letter', reason: 'the reply_to could not be checked' }, cause);
@@ -112,7 +106,7 @@ export function createAnswer(
     if (address.kind === 'refused') return unread(delivery, { kind: 'dead-letter', reason: address.reason });
 
     const progress: Progress = { request: undefined, clientId: undefined, afterReply: [] };
-    const { reply, outcome, cause } = await serve(delivery, address.address, signal, progress).then(
+    const { reply, outcome, cause } = await serve(delivery, address.address, deadline, progress).then(
       (result) => ({ reply: result, outcome: 'result', cause: undefined }),
       (error: unknown) => failure(delivery, error),
     );

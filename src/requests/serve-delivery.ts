@@ -1,8 +1,8 @@
 import { isMethodName } from '../contract/methods.ts';
 import { isAgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { startDeadline } from '../util/deadline.ts';
-import type { Log } from '../util/log.ts';
+import { type Deadline, startDeadline } from '../util/deadline.ts';
+import { type Log, withoutRedaction } from '../util/log.ts';
 import type { Answer, AnsweredRequest } from './answer.ts';
 import type { Acknowledgement } from './consumer.ts';
 import { deadLetterCopy } from './dead-letter.ts';
@@ -11,7 +11,7 @@ import type { Delivery } from './request.ts';
 
 /** What {@link createServeDelivery} works with. */
 export interface ServeDeliveryParts {
-  readonly answer: (delivery: Delivery, signal: AbortSignal) => Promise<AnsweredRequest>;
+  readonly answer: (delivery: Delivery, deadline: Deadline) => Promise<AnsweredRequest>;
   readonly outbox: Pick<Outbox, 'send'>;
   readonly deadExchange: string;
   readonly clock: Clock;
@@ -26,6 +26,11 @@ export interface ServeDeliveryParts {
   readonly deadlineMs: number;
 }
 
+interface RequestLogs {
+  readonly plain: Log;
+  readonly redacting: Log;
+}
+
 interface Sent {
   readonly acknowledgement: Acknowledgement;
   readonly sent: 'replied' | 'dead-lettered' | 'dropped';
@@ -38,11 +43,12 @@ interface Sent {
  */
 export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Acknowledgement> {
   const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs } = parts;
+  const logs = { plain: withoutRedaction(log), redacting: log };
 
   const answerInTime = async (delivery: Delivery): Promise<AnsweredRequest> => {
     const deadline = startDeadline(deadlineMs);
     try {
-      return await answer(delivery, deadline.signal);
+      return await answer(delivery, deadline);
     } finally {
       deadline.clear();
     }
@@ -88,7 +94,7 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       // Any text can be a routing key, so unknown ones share one label.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';
       onServed(method, sent === 'replied' ? answered.outcome : sent, durationMs);
-      logRequest(log, delivery, answered, sent, durationMs);
+      logRequest(logs, delivery, answered, sent, durationMs);
       return acknowledgement;
     } catch (error) {
       // The reply could not be sent: another agent, or this one, serves the request again.
@@ -102,20 +108,44 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
   };
 }
 
+/** What the line of a request says: never a body, a header or an error. */
+interface RequestLine {
+  readonly method: string;
+  readonly namespace: string | undefined;
+  readonly clientId: string | undefined;
+  readonly userId: string | undefined;
+  readonly correlationId: string | undefined;
+  readonly outcome: string;
+  readonly sent: string;
+  readonly durationMs: number;
+  readonly redelivered?: true;
+  readonly reason?: string;
+}
+
 /** One line for each request. */
-function logRequest(log: Log, delivery: Delivery, answered: AnsweredRequest, sent: string, durationMs: number): void {
-  const line = {
+function logRequest(
+  logs: RequestLogs,
+  delivery: Delivery,
+  answered: AnsweredRequest,
+  sent: string,
+  durationMs: number,
+): void {
+  const line: RequestLine = {
     method: answered.method.slice(0, 64),
     namespace: answered.namespace,
     clientId: answered.clientId,
-    userId: delivery.properties.userId as unknown,
-    correlationId: delivery.properties.correlationId as unknown,
+    userId: textOf(delivery.properties.userId),
+    correlationId: textOf(delivery.properties.correlationId),
     outcome: answered.outcome,
     sent,
     durationMs: Math.round(durationMs * 10) / 10,
     ...(delivery.redelivered ? { redelivered: true } : {}),
     ...(answered.answer.kind === 'reply' ? {} : { reason: answered.answer.reason }),
   };
-  if (answered.cause === undefined) log.info({ code: 'request_served', ...line }, 'request');
-  else log.error({ code: 'request_failed', ...line, err: answered.cause }, 'request');
+  if (answered.cause === undefined) logs.plain.info({ code: 'request_served', ...line }, 'request');
+  else logs.redacting.error({ code: 'request_failed', ...line, err: answered.cause }, 'request');
+}
+
+function textOf(property: unknown): string | undefined {
+  return typeof property === 'string' ? property : undefined;
 }

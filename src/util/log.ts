@@ -33,6 +33,14 @@ export function createLog(
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
+/**
+ * The same log without redaction, for lines of every request whose fields are known strings and numbers. Redaction costs
+ * 19 of 21 µs of CPU a line: its paths with wildcards visit every field.
+ */
+export function withoutRedaction(log: Log): Log {
+  return (log as pino.Logger).child({}, { redact: { paths: [] } });
+}
+
 const SECRET_FIELDS = [
   'password',
   'password_hash',

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { generateReplyKey, open } from '../../src/contract/sealing.ts';
 import { WireError, type WireErrorBody, type WireErrorCode } from '../../src/contract/wire-errors.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
+import { startDeadline } from '../../src/util/deadline.ts';
 import { type AnsweredRequest, type AnswerParts, createAnswer } from '../../src/requests/answer.ts';
 import type { Signer } from '../../src/requests/authenticate.ts';
 import type { MethodHandlers } from '../../src/requests/method.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 
-const never = new AbortController().signal;
 const namespace = 'taskcluster-x';
 const result = {
   namespace,
@@ -42,7 +42,11 @@ const handlers: MethodHandlers = {
 type Given = Omit<Partial<AnswerParts>, 'handlers'> & { handlers?: Partial<MethodHandlers> };
 
 /** Answers one delivery with good parts, except those given. */
-async function answer(input: DeliveryInput = {}, given: Given = {}, signal = never): Promise<AnsweredRequest> {
+async function answer(
+  input: DeliveryInput = {},
+  given: Given = {},
+  deadline = startDeadline(10_000),
+): Promise<AnsweredRequest> {
   const parts: AnswerParts = {
     rpcExchange: 'rpc/pulse-agent/v1',
     namespacePrefix: 'taskcluster-',
@@ -52,7 +56,7 @@ async function answer(input: DeliveryInput = {}, given: Given = {}, signal = nev
     ...given,
     handlers: { ...handlers, ...given.handlers },
   };
-  return await createAnswer(parts)(deliveryOf(input), signal);
+  return await createAnswer(parts)(deliveryOf(input), deadline).finally(() => deadline.clear());
 }
 
 const claim: DeliveryInput = { routingKey: 'claim-namespace', content: { namespace } };
@@ -156,7 +160,7 @@ describe('answer', () => {
       const failed = await answer(claim, { isLiveReplyAddress: () => Promise.reject(failure), authenticate: unused });
       assert.match(reasonOf(failed), /could not be checked/);
       assert.equal(failed.cause, failure);
-      const hanging = await answer(claim, { isLiveReplyAddress: hang, authenticate: unused }, AbortSignal.timeout(1));
+      const hanging = await answer(claim, { isLiveReplyAddress: hang, authenticate: unused }, startDeadline(1));
       assert.match(reasonOf(hanging), /could not be checked/);
     });
   });
@@ -240,7 +244,7 @@ describe('answer', () => {
 
   it('is Unavailable at the deadline, whichever part hangs', async () => {
     for (const given of [{ authenticate: hang }, { handlers: { 'claim-namespace': hang } }]) {
-      const answered = await answer(claim, given, AbortSignal.timeout(1));
+      const answered = await answer(claim, given, startDeadline(1));
       const { code, retryable } = errorIn(answered);
       assert.deepEqual([code, retryable], ['Unavailable', true]);
     }
@@ -278,18 +282,18 @@ describe('answer', () => {
   });
 
   it('passes the signer and the deadline to the handler, and the namespace to the log', async () => {
-    const controller = new AbortController();
+    const deadline = startDeadline(10_000);
     const done: string[] = [];
     const handler: MethodHandlers['claim-namespace'] = async (_body, context) => {
       const { afterReply, ...rest } = context;
-      assert.deepEqual(rest, { signer, userId: undefined, correlationId: 'c-1', signal: controller.signal });
+      assert.deepEqual(rest, { signer, userId: undefined, correlationId: 'c-1', signal: deadline.signal });
       afterReply(() => done.push('after'));
       return result;
     };
     const { clientId, afterReply, ...summary } = await answer(
       claim,
       { handlers: { 'claim-namespace': handler } },
-      controller.signal,
+      deadline,
     );
     assert.equal(clientId, 'project/x');
     assert.deepEqual(done, [], 'what is to come after the reply must not come before it');

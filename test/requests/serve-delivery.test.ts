@@ -36,7 +36,7 @@ async function serve(
     afterReply: [],
   };
   const serveOne = createServeDelivery({
-    answer: async (_delivery, signal) => {
+    answer: async (_delivery, { signal }) => {
       if (given instanceof Error) throw given;
       return { ...answered, answer: typeof given === 'function' ? await given(signal) : given };
     },
