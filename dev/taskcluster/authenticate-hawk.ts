@@ -1,6 +1,7 @@
 import { server, utils } from 'hawk';
 import * as z from 'zod';
-import type { DevClient } from './clients-file.ts';
+import { ApiError } from './api-error.ts';
+import { CLIENT_ID_PATTERN, type DevClient } from './clients-file.ts';
 import { issuerOf, limitByExt, parseExt, type Rights } from './ext.ts';
 import type { ExpandScopes } from './roles.ts';
 
@@ -73,6 +74,8 @@ const NO_AUTH_LIFETIME_MS = 15 * 60 * 1000;
  * that is up to its callers.
  *
  * Signatures in the URL (bewit) are not supported: they are for GET only.
+ *
+ * @throws ApiError InternalServerError for a signer whose clientId does not fit the service's own schema of the answer
  */
 export async function authenticateHawk(
   request: HawkRequest,
@@ -84,6 +87,19 @@ export async function authenticateHawk(
     const expires = new Date(nowMs + NO_AUTH_LIFETIME_MS).toISOString();
     return { status: 'no-auth', scheme: 'none', scopes: directory.expandScopes(['assume:anonymous']), expires };
   }
+  const answer = await authenticateSigned(request, authorization, directory, nowMs);
+  if (answer.status === 'auth-success' && !CLIENT_ID_PATTERN.test(answer.clientId)) {
+    throw new ApiError('InternalServerError', 'Internal Server Error');
+  }
+  return answer;
+}
+
+async function authenticateSigned(
+  request: HawkRequest,
+  authorization: string,
+  directory: HawkDirectory,
+  nowMs: number,
+): Promise<HawkReply> {
   let found: { clientId: string; rights: Rights } | undefined;
   const lookUp = (clientId: string): { key: string; algorithm: 'sha256'; user: string } => {
     const rights = rightsOf(clientId, utils.parseAuthorizationHeader(authorization)['ext'], directory, nowMs);
@@ -117,6 +133,8 @@ function rightsOf(clientId: string, extText: string | undefined, directory: Hawk
   const ext = extText ? parseExt(extText) : undefined;
   const issuer = issuerOf(ext, clientId);
   const client = directory.client(issuer);
+  // The service keeps its clients in a plain object, finds the names of that object's prototype, and refuses them later.
+  if (client === undefined && issuer in {}) throw new Error('Got non-array client.scopes=undefined (see #3502)');
   if (client === undefined) throw new Error(`Client with clientId '${issuer}' not found`);
   if (client.disabled) throw new Error(`Client with clientId '${issuer}' is disabled`);
   const expiresMs = Date.parse(client.expires);

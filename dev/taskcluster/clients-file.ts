@@ -3,10 +3,18 @@ import scopeLibrary from 'taskcluster-lib-scopes';
 import { parse } from 'yaml';
 import * as z from 'zod';
 
-const scopeList = z.array(z.string().refine(scopeLibrary.validScope, 'must be printable ASCII'));
+/** The form of a clientId. */
+export const CLIENT_ID_PATTERN = /^[A-Za-z0-9!@/:.+|_-]+$/;
+
+const scopeList = z.array(
+  z
+    .string()
+    .refine(scopeLibrary.validScope, 'must be printable ASCII')
+    .refine((scope) => !scope.endsWith('**'), 'must not end with **'),
+);
 
 const clientSchema = z.strictObject({
-  clientId: z.string().regex(/^[A-Za-z0-9!@/:.+|_-]+$/),
+  clientId: z.string().regex(CLIENT_ID_PATTERN),
   accessToken: z.string().regex(/^[a-zA-Z0-9_-]{22,66}$/),
   expires: z.union([z.iso.datetime(), z.iso.date()]).default('2100-01-01'),
   disabled: z.boolean().default(false),

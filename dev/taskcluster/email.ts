@@ -1,3 +1,4 @@
+import { fullFormats } from 'ajv-formats/dist/formats.js';
 import scopeLibrary from 'taskcluster-lib-scopes';
 import * as z from 'zod';
 import type { HawkReply } from './authenticate-hawk.ts';
@@ -9,13 +10,18 @@ const text = (longest: number): z.ZodType<string> =>
     .string()
     .refine((value) => value.length > 0 && Array.from(value).length <= longest, `must have 1 to ${longest} characters`);
 
+/** An address as the service's JSON schema validator checks it: the domain has a dot. */
+const mailAddress = z
+  .string()
+  .refine((value) => fullFormats.email instanceof RegExp && fullFormats.email.test(value), 'must match format "email"');
+
 /** What the notify service accepts; anything else is an InputValidationError. */
 export const emailSchema = z.strictObject({
-  address: z.email(),
+  address: mailAddress,
   subject: text(255),
   content: text(102_400),
   link: z.strictObject({ text: text(40), href: text(1024).and(z.url()) }).optional(),
-  replyTo: z.email().optional(),
+  replyTo: mailAddress.optional(),
   template: z.enum(['simple', 'fullscreen']).optional(),
 });
 

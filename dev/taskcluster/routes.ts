@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { crypto as hawkCrypto, utils } from 'hawk';
 import type { z } from 'zod';
@@ -12,6 +11,7 @@ import {
   type ServiceName,
 } from './behaviour.ts';
 import { authorizeEmail, emailSchema, type Mailbox } from './email.ts';
+import { sameText } from './ext.ts';
 
 /** How often each method was called, and the highest number of concurrent authenticateHawk calls. */
 export interface CallCounts {
@@ -132,17 +132,8 @@ async function callerOf(request: IncomingMessage, body: Buffer, directory: HawkD
     directory,
   );
   if (reply.status !== 'auth-success' || reply.hash === undefined) return reply;
-  const expected = hawkCrypto.calculatePayloadHash(
-    body.toString('utf8'),
-    'sha256',
-    request.headers['content-type'] ?? '',
-  );
+  const expected = hawkCrypto.calculatePayloadHash(textOf(body), 'sha256', request.headers['content-type'] ?? '');
   return sameText(reply.hash, expected) ? reply : { status: 'auth-failed', message: 'Invalid payload hash' };
-}
-
-function sameText(a: string, b: string): boolean {
-  const [bytesOfA, bytesOfB] = [Buffer.from(a), Buffer.from(b)];
-  return bytesOfA.length === bytesOfB.length && timingSafeEqual(bytesOfA, bytesOfB);
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer<ArrayBuffer>> {
@@ -156,6 +147,11 @@ async function readBody(request: IncomingMessage): Promise<Buffer<ArrayBuffer>> 
   return Buffer.concat(chunks);
 }
 
+/** Without a byte order mark. */
+function textOf(body: Buffer): string {
+  return new TextDecoder().decode(body);
+}
+
 function parseBody<T extends z.ZodType>(schema: T, request: IncomingMessage, body: Buffer): z.output<T> {
   const contentType = request.headers['content-type'] ?? '';
   if (!contentType.startsWith('application/json')) {
@@ -164,11 +160,15 @@ function parseBody<T extends z.ZodType>(schema: T, request: IncomingMessage, bod
       `Payload must be JSON with content-type: application/json, not ${contentType}`,
     );
   }
+  const text = textOf(body);
   let payload: unknown;
   try {
-    payload = JSON.parse(body.toString('utf8'));
+    payload = text === '' ? {} : JSON.parse(text);
   } catch {
-    throw new ApiError('MalformedPayload', 'Payload is not valid JSON');
+    throw new ApiError('MalformedPayload', 'Failed to parse JSON');
+  }
+  if (typeof payload !== 'object' || payload === null) {
+    throw new ApiError('MalformedPayload', 'Failed to parse JSON: Must be an object or array');
   }
   const result = schema.safeParse(payload);
   if (result.success) return result.data;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import taskcluster from 'taskcluster-client';
 import type { LocalTaskcluster } from '../../../dev/taskcluster/server.ts';
-import { ANONYMOUS, ask, failure, sign, startService, TOKEN } from './support.ts';
+import { ANONYMOUS, ask, failure, PARTS, sign, startService, TOKEN } from './support.ts';
 
 describe('authenticateHawk of the Taskcluster stand-in', () => {
   let service: LocalTaskcluster;
@@ -75,7 +75,15 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
 
   it('parses ext before it looks up the key', async () => {
     assert.equal(await failure(service, sign('unknown', { ext: '{"broken' })), 'Failed to parse ext');
-    assert.equal(await failure(service, sign('plain', { ext: 'null' })), 'Failed to parse ext');
+    // The service reads a field of it, and answers with the error of its runtime.
+    const ofNull = "Cannot read properties of null (reading 'certificate')";
+    assert.equal(await failure(service, sign('plain', { ext: 'null' })), ofNull);
+  });
+
+  it('finds names of Object.prototype in its cache of clients, as the service does, and refuses them', async () => {
+    for (const id of ['__proto__', 'constructor', 'toString']) {
+      assert.equal(await failure(service, sign(id)), 'Got non-array client.scopes=undefined (see #3502)', id);
+    }
   });
 
   it('expands roles, with parameters and through other roles', async () => {
@@ -132,6 +140,22 @@ describe('authenticateHawk of the Taskcluster stand-in', () => {
       assert.equal(response.status, 400);
       assert.match(await response.text(), /"code":"MalformedPayload"/);
     }
+  });
+
+  it('reads an empty body as an empty object, skips a byte order mark, and takes only objects and lists', async () => {
+    const send = async (body: string): Promise<readonly [number, string]> => {
+      const response = await fetch(`${service.rootUrl}/api/auth/v1/authenticate-hawk`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
+      const { code, status } = (await response.json()) as { readonly code?: string; readonly status?: string };
+      return [response.status, code ?? status ?? ''];
+    };
+    assert.deepEqual(await send(''), [400, 'InputValidationError']);
+    assert.deepEqual(await send('[]'), [400, 'InputValidationError']);
+    assert.deepEqual(await send('5'), [400, 'MalformedPayload']);
+    assert.deepEqual(await send(`\ufeff${JSON.stringify({ method: 'post', ...PARTS })}`), [200, 'no-auth']);
   });
 
   it('answers pings, and 404 elsewhere', async () => {

@@ -95,6 +95,14 @@ describe('behaviour of the Taskcluster stand-in', () => {
     await assert.rejects(startTaskcluster({ directory: cycle }), /in a cycle/);
     const star = { roles: [{ roleId: 'a*', scopes: ['b*<..>'] }] };
     await assert.rejects(startTaskcluster({ directory: star }), /Remove the star/);
+    const stars = {
+      roles: [{ roleId: 'a', scopes: ['a**'] }],
+      clients: [{ clientId: 'a', accessToken: 'x'.repeat(22), scopes: ['b**'] }],
+    };
+    await assert.rejects(
+      startTaskcluster({ directory: stars }),
+      /clients\.0\.scopes\.0: .*roles\.0\.scopes\.0: .*end with/,
+    );
     const several = { roles: [{ roleId: 'a*', scopes: ['<..><..>'] }] };
     await assert.rejects(startTaskcluster({ directory: several }), /Leave one/);
   });

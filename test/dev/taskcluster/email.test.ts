@@ -47,6 +47,9 @@ describe('notify email of the Taskcluster stand-in', () => {
   it('refuses what violates the schema, before it checks the signature', async () => {
     const faults: object[] = [
       { address: 'unknown' },
+      { address: 'odd@localhost' },
+      { address: 'odd.@example.com' },
+      { address: 'odd@ex_ample.com' },
       { subject: '' },
       { subject: 'x'.repeat(256) },
       { content: 'x'.repeat(102_401) },
@@ -57,6 +60,13 @@ describe('notify email of the Taskcluster stand-in', () => {
       const sending = notifyAs(service, {}).email({ ...mail('x'), ...fault });
       await assert.rejects(sending, { statusCode: 400, code: 'InputValidationError' }, JSON.stringify(fault));
     }
+  });
+
+  it('takes every address that the service takes', async () => {
+    for (const address of ["odd!#$%&'*+/=?^_`{|}~-@example.com", 'odd@example.1', 'odd@1.2', 'odd.x@e.x']) {
+      await mailer().email(mail('odd address', address));
+    }
+    assert.equal(service.mails.filter(({ subject }) => subject === 'odd address').length, 4);
   });
 
   it('checks the payload hash if one was signed', async () => {

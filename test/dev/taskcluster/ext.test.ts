@@ -138,7 +138,7 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
       [{ scopes: ['a:*'] }, /^ext.certificate.signature is not valid$/],
       [{ expiry: Date.now() + 2 * HOUR_MS }, /^ext.certificate.signature is not valid$/],
       [{ expiry: Date.now() + 32 * 24 * HOUR_MS }, /cannot last longer than 31 days/],
-      [{ signature: 'short' }, /byte length/],
+      [{ signature: 'short' }, /^ext.certificate.signature is not valid$/],
       [{ signature: 5 }, /^ext.certificate.signature is not valid$/],
       [{ version: 2 }, /version must be 1/],
       [{ seed: 'short' }, /seed must be 44 characters/],
@@ -159,10 +159,27 @@ describe('temporary credentials at the Taskcluster stand-in', () => {
     }
   });
 
+  it('may have an issuer that counts as none', async () => {
+    const credentials = temporary({ scopes: ['a:9'] });
+    for (const issuer of [null, 0, false, '']) {
+      const reply = await ask(service, signWith(tampered(credentials, { issuer })));
+      assert.equal(reply['clientId'], 'issuer', JSON.stringify(issuer));
+    }
+  });
+
+  it('with a name outside of the pattern of clientIds make the service fail', async () => {
+    for (const clientId of ['any thing', 'any~thing', 'any,thing']) {
+      const credentials = temporary({ clientId, scopes: ['a:9'], issuer: 'any-issuer' });
+      await assert.rejects(ask(service, signWith(credentials)), { statusCode: 500, code: 'InternalServerError' });
+    }
+  });
+
   it('need the certificate as an object, as in ext', async () => {
     const { accessToken, certificate } = temporary({ scopes: [] });
     const header = sign('issuer', { key: accessToken, ext: { certificate } });
     assert.equal(await failure(service, header), 'ext.certificate must be a JSON object');
+    const list = sign('issuer', { key: accessToken, ext: { certificate: [] } });
+    assert.equal(await failure(service, list), 'ext.certificate.version must be 1');
   });
 
   it('are refused without scopes, because service and client then sign different texts', async () => {

@@ -18,12 +18,13 @@ const DIRECTORY: DirectoryInput = {
     { clientId: 'every-team', accessToken: TOKEN, scopes: ['assume:team:*'] },
     { clientId: 'nested', accessToken: TOKEN, scopes: ['assume:outer'] },
     { clientId: 'issuer', accessToken: TOKEN, scopes: ['auth:create-client:named/*', 'a:*', 'assume:team:red'] },
+    { clientId: 'any-issuer', accessToken: TOKEN, scopes: ['auth:create-client:*', 'a:*'] },
     { clientId: 'disabled', accessToken: TOKEN, disabled: true },
     { clientId: 'expired', accessToken: TOKEN, expires: '2020-01-01' },
     {
       clientId: 'mailer',
       accessToken: TOKEN,
-      scopes: ['notify:email:owner@example.com', 'notify:email:no@*', 'notify:email:quiet@*'],
+      scopes: ['notify:email:owner@example.com', 'notify:email:no@*', 'notify:email:quiet@*', 'notify:email:odd*'],
     },
   ],
   roles: [
