@@ -6,6 +6,7 @@ import { type Deadline, startDeadline, TimeoutError } from '../util/deadline.ts'
 import { HttpFault, openHttpPool } from '../util/http-pool.ts';
 import { retry, withJitter } from '../util/retry.ts';
 import { createSemaphore, type Semaphore } from '../util/semaphore.ts';
+import { shorten } from '../util/shorten.ts';
 
 /** The HTTP request that was signed. It is never sent; it exists only to be signed. */
 export interface HawkRequest {
@@ -31,7 +32,8 @@ export type AuthOutcome =
 /** Asks Taskcluster who signed. */
 export interface TaskclusterAuth {
   /**
-   * Calls the auth service for every request, without a cache: a revoked client or scope takes effect immediately.
+   * Calls the auth service for every request, without a cache: a revoked client or scope takes effect as soon as the
+   * instance of the service that answers has noticed.
    *
    * @throws AgentError `AuthUnavailable` when the auth service gives no valid answer in time, or too many calls wait for it;
    *   `Stopping` after `close`; `signal.reason` when the signal aborts.
@@ -74,6 +76,8 @@ const TIMED_OUT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT',
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 const errorSchema = z.object({ code: z.string().regex(/^[A-Za-z]{1,40}$/) });
+/** A refusal lists all scopes of the client, up to 200 kB. Client, log and audit get its beginning. */
+const MAX_REFUSAL_LENGTH = 500;
 
 const replySchema = z.discriminatedUnion('status', [
   z.object({
@@ -84,7 +88,10 @@ const replySchema = z.discriminatedUnion('status', [
     hash: z.string().optional(),
     expires: z.iso.datetime(),
   }),
-  z.object({ status: z.literal('auth-failed'), message: z.string() }),
+  z.object({
+    status: z.literal('auth-failed'),
+    message: z.string().transform((text) => shorten(text, MAX_REFUSAL_LENGTH)),
+  }),
   z.object({ status: z.literal('no-auth') }),
 ]);
 

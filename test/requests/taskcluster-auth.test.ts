@@ -16,11 +16,12 @@ const TOKEN = 'for-tests-only-0000000000000000000000';
 const never = new AbortController().signal;
 setMaxListeners(0, never);
 
-function signed(key = TOKEN, hash?: string): HawkRequest {
+function signed(key = TOKEN, hash?: string, ext?: string): HawkRequest {
   const resource = '/v1/claim-namespace?replyTo=q&correlationId=1';
   const { header } = hawk.header(`https://pulse-agent${resource}`, 'POST', {
     credentials: { id: 'someone', key, algorithm: 'sha256' },
     ...(hash === undefined ? {} : { hash }),
+    ...(ext === undefined ? {} : { ext }),
   });
   return { method: 'post', resource, host: 'pulse-agent', port: 443, authorization: header };
 }
@@ -76,6 +77,16 @@ describe('TaskclusterAuth', () => {
   it('returns why a signature is refused', async () => {
     const outcome = await create().authenticate(signed('another-key'), never);
     assert.deepEqual(outcome, { status: 'auth-failed', message: 'Unauthorized: Bad mac' });
+  });
+
+  it('cuts a long refusal', async () => {
+    const scopes = Array.from({ length: 5000 }, (_, index) => `a:scope-with-the-number-${index}`);
+    service.setClient({ clientId: 'someone', accessToken: TOKEN, scopes });
+    const ext = Buffer.from(JSON.stringify({ authorizedScopes: ['b'] })).toString('base64');
+    const outcome = await create().authenticate(signed(TOKEN, undefined, ext), never);
+    assert.ok(outcome.status === 'auth-failed');
+    assert.match(outcome.message, /^Supplied credentials do not satisfy authorizedScopes.* more characters\)$/s);
+    assert.ok(outcome.message.length < 600, String(outcome.message.length));
   });
 
   it('returns no-auth', async () => {
