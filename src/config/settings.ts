@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { NAMESPACE_PATTERN } from '../contract/names.ts';
+import { CLIENT_ID_PATTERN, CLIENT_ID_RULE, NAMESPACE_PATTERN } from '../contract/names.ts';
 import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
 import { isCertificates, isNamePattern, parseable, parseRootUrl, string } from './setting-forms.ts';
 import { readStoreUrl } from './store-url.ts';
@@ -38,9 +38,9 @@ export const fileSettings = z.strictObject({
         'The name of this installation, part of every name on the broker: `rpc/<id>/v1`, `queue/<id>/v1/…`, the user `<id>-claimant`. Lower-case letters, digits and hyphens; must not begin with `namespacePrefix`. All agents that share a store have the same id',
       ),
     ),
-  // A host for Hawk and Taskcluster: no port, no underscore.
+  // Taskcluster's auth service refuses a request for anything else, so nothing could be claimed.
   audience: string
-    .regex(/^[A-Za-z0-9.-]+$/, { error: 'must be a host name: letters, digits, dots and hyphens' })
+    .regex(z.regexes.hostname, { error: 'must be a host name: letters, digits, dots and hyphens, without a port' })
     .meta(
       meaning(
         'The host name that clients sign requests for. Each installation has its own, so that a request signed for one is invalid at another. The default is refused with `NODE_ENV=production`',
@@ -102,6 +102,7 @@ export const fileSettings = z.strictObject({
       }),
     ),
   taskclusterClientId: string
+    .regex(CLIENT_ID_PATTERN, { error: `must be ${CLIENT_ID_RULE}` })
     .nullable()
     .meta(
       meaning(

@@ -16,9 +16,10 @@ const LAST_INSTANT_MS = 253_402_300_799_999;
 const INSTANT_PATTERN = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(?:Z|\+00:00)$/;
 
 // Atoms of RFC 5322 and labels of RFC 1123 only: without quotes, comments, display names, spaces and control characters, no
-// part of an address can become a header or a second recipient.
+// part of an address can become a header or a second recipient. At least two labels, because Taskcluster Notify refuses an
+// address such as root@localhost.
 const CONTACT_PATTERN =
-  /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
+  /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$/;
 
 /**
  * Parses an ISO 8601 instant in UTC, as `Date.prototype.toISOString` and Python's `isoformat` write it, to ms since the
@@ -84,7 +85,7 @@ export const namespaceField = z
     examples: ['taskcluster-builds'],
   });
 
-const CONTACT_RULE = `must be a plain mail address of at most ${MAX_CONTACT_LENGTH} characters, such as team@example.com, or null`;
+const CONTACT_RULE = `must be a plain mail address of at most ${MAX_CONTACT_LENGTH} characters with a dot in its domain, such as team@example.com, or null`;
 
 /** Where notices about overgrown queues go. */
 export const contactField = z

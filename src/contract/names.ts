@@ -60,6 +60,12 @@ export function namespaceOfAccount(
   return namespace.startsWith(namespacePrefix) && NAMESPACE_PATTERN.test(namespace) ? namespace : undefined;
 }
 
+/** The form of a Taskcluster clientId. Taskcluster's auth service fails with 500 at a signer with any other. */
+export const CLIENT_ID_PATTERN = /^[A-Za-z0-9!@/:.+|_-]{1,256}$/;
+
+/** The rule of {@link CLIENT_ID_PATTERN}, as part of a sentence. */
+export const CLIENT_ID_RULE = '1 to 256 of the characters A-Z a-z 0-9 ! @ / : . + | _ -';
+
 /** Correlation ids: 1 to 128 printable ASCII characters without spaces. */
 export const CORRELATION_ID_PATTERN = /^[\x21-\x7e]{1,128}$/;
 

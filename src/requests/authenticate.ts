@@ -73,7 +73,7 @@ export function createAuthenticate(
     );
     if (outcome.status === 'no-auth') throw new WireError('AuthenticationFailed', 'Taskcluster found no credentials.');
     if (outcome.status === 'auth-failed') {
-      throw new WireError('AuthenticationFailed', `Taskcluster rejected the signature: ${outcome.message}`);
+      throw new WireError('AuthenticationFailed', rejection(outcome.message, audience));
     }
     // The MAC covers the hash as Taskcluster read it, so that one counts.
     checkHash(outcome.hash, expectedHash);
@@ -97,6 +97,13 @@ export function createAuthenticate(
     }
     return { clientId: outcome.clientId, scopes: outcome.scopes, nonce: remembered };
   };
+}
+
+/** Taskcluster does not say which of the inputs of a MAC is wrong, so all of them are named. */
+function rejection(message: string, audience: string): string {
+  const text = `Taskcluster rejected the signature: ${message}`;
+  if (!/\bbad mac\b/i.test(message)) return text;
+  return `${text}: either the access token is wrong, or the audience, the method, the reply address, the correlation id or the hash of the body differs from what was signed. This agent's audience is ${audience}.`;
 }
 
 /** A redelivered request agrees with its first delivery in all of these. */

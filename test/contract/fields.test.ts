@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { fullFormats } from 'ajv-formats/dist/formats.js';
 import * as fc from 'fast-check';
 import { contactField, formatInstant, parseInstant } from '../../src/contract/fields.ts';
 
@@ -75,7 +76,7 @@ describe('contacts', () => {
       'team@example.com',
       'first.last+pulse@sub.example.co.uk',
       "o'brien@example.com",
-      'root@localhost',
+      'team@example.1',
       `${'a'.repeat(64)}@example.com`,
       `a@${label}.${label}.${label}.${'a'.repeat(60)}`,
     ]) {
@@ -110,6 +111,9 @@ describe('contacts', () => {
       '.team@example.com',
       'te..am@example.com',
       'team.@example.com',
+      // Taskcluster Notify sends to domains with a dot only.
+      'root@localhost',
+      `a@${label}`,
       'tëam@example.com',
       'team@exämple.com',
       'team@ex_ample.com',
@@ -123,6 +127,23 @@ describe('contacts', () => {
     ]) {
       assert.ok(!accepts(address), JSON.stringify(address));
     }
+  });
+
+  it('are those that Taskcluster Notify accepts, or fewer', () => {
+    const notify = fullFormats.email;
+    assert.ok(notify instanceof RegExp);
+    const insert = fc.tuple(
+      fc.nat({ max: 16 }),
+      fc.string({ unit: 'grapheme-ascii', maxLength: 4 }),
+      fc.nat({ max: 6 }),
+    );
+    fc.assert(
+      fc.property(insert, ([at, text, gone]) => {
+        const address = `team@example.com`.slice(0, at) + text + `team@example.com`.slice(at + gone);
+        if (accepts(address)) assert.match(address, notify);
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it('are printable ASCII without spaces for every input', () => {

@@ -123,7 +123,9 @@ describe('signRequest', () => {
       (error) => refusal(/certificate/)(error) && !/hunter2/.test(String(error)),
     );
     assert.throws(() => sign({ certificate: '"text"' }), refusal(/certificate/));
-    assert.throws(() => sign({ clientId: 'a", ext="x' }), refusal(/./));
+    for (const clientId of ['a", ext="x', 'a b', 'a~b', 'a,b', 'ä', '']) {
+      assert.throws(() => sign({ clientId }), refusal(/clientId .* A-Z a-z 0-9/), clientId);
+    }
     assert.throws(() => signRequest({ ...input, timestampSeconds: 1.5 }), refusal(/ten digits/));
     assert.throws(() => signRequest({ ...input, replyTo: '\ud800' }), { code: 'InputError' });
   });
@@ -264,6 +266,14 @@ describe('readAuthorization', () => {
     assert.throws(() => readAuthorization(made({ nonce: 'x'.repeat(129) })), refusal(/a nonce of 1 to 128/));
     assert.throws(() => readAuthorization(good.replace(/id="[^"]*", /, '')), refusal(/an id/));
     assert.throws(() => readAuthorization(good.replace(/nonce="[^"]*", /, '')), refusal(/a nonce/));
+  });
+
+  it('requires an id of the form of a clientId: Taskcluster fails at any other', () => {
+    const id = 'Az09!@/:.+|_-';
+    assert.equal(readAuthorization(made({ id })).id, id);
+    for (const other of ['a b', 'a~b', 'a,b', 'a*', "a'b", 'a(b)', 'a#b', 'a=b', 'a%b', '{a}']) {
+      assert.throws(() => readAuthorization(made({ id: other })), refusal(/id .* A-Z a-z 0-9/), other);
+    }
   });
 
   it('is at most 4096 characters long', () => {

@@ -117,6 +117,7 @@ describe('authenticate', () => {
     ['a ts that is no number', (header) => header.replace(/ts="\d+"/, 'ts="abc"'), /ts of exactly ten digits/],
     ['a ts of eleven digits', (header) => header.replace(/ts="/, 'ts="0'), /ts of exactly ten digits/],
     ['a ts in hexadecimal', (header) => header.replace(/ts="\d+"/, 'ts="0x6ab3c410"'), /ts of exactly ten digits/],
+    ['an id that no client can have', (header) => header.replace(/id="[^"]*"/, 'id="a b"'), /an id of 1 to 256/],
     ['no nonce', (header) => header.replace(/, nonce="[^"]*"/, ''), /must have a nonce/],
   ];
   for (const [what, change, message] of junk) {
@@ -155,6 +156,19 @@ describe('authenticate', () => {
       none.authenticate(request(none.clock.nowMs()), never),
       refused('AuthenticationFailed', /no credentials/),
     );
+  });
+
+  it('says at a wrong MAC what may differ from what was signed, and for which audience this agent is', async () => {
+    const failed = setUp(() => ({ status: 'auth-failed', message: 'Unauthorized: Bad mac' }));
+    const hint =
+      /Bad mac.*access token.*audience.*method.*reply address.*correlation id.*body.*audience is pulse-agent/;
+    const attempt = failed.authenticate(request(failed.clock.nowMs()), never);
+    await assert.rejects(attempt, refused('AuthenticationFailed', hint));
+    const other = setUp(() => ({ status: 'auth-failed', message: "Client with clientId 'x' not found" }));
+    await assert.rejects(other.authenticate(request(other.clock.nowMs()), never), (error: Error) => {
+      assert.doesNotMatch(error.message, /audience/);
+      return true;
+    });
   });
 
   it('compares the hash that Taskcluster echoes, whatever the header says', async () => {

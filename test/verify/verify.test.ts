@@ -112,6 +112,14 @@ describe('verify', function () {
     assert.equal(stepNamed(reports, 'release').outcome, 'skipped');
   });
 
+  it('names the audience of the agents when it signs for another one', async () => {
+    const { config } = installation();
+    const reports = await verify({ ...verifierConfig(installation()), audience: 'other.example' }, { endToEnd: true });
+    const step = stepNamed(reports, 'claim');
+    assert.equal(step.outcome, 'failed');
+    assert.match(step.remedy ?? '', new RegExp(`Bad mac.* This agent's audience is ${config.audience}\\.`));
+  });
+
   it('releases what it claimed when a later step fails', async () => {
     const config = verifierConfig(installation());
     const broken = createVerification(config, { endToEnd: true, overgrown: false, isProduction: false });
