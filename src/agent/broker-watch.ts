@@ -19,7 +19,7 @@ export interface BrokerWatchParts {
 
 /** The agent's reaction to RabbitMQ's own events. */
 export interface BrokerWatch {
-  readonly alarms: Pick<Alarms, 'active' | 'refresh'>;
+  readonly alarms: Pick<Alarms, 'active' | 'refresh' | 'ageMs'>;
   /** Whether events arrive now. */
   readonly consuming: boolean;
   /** Resolves when the first try to consume events is over; it goes on trying. */

@@ -19,20 +19,24 @@ interface AlarmsOptions {
 export interface Alarms {
   /** The alarms that are set, by alarm and node. */
   readonly active: ReadonlyMap<string, NodeAlarm>;
+  /** How long ago the latest listing was requested, in ms; infinite before the first one. What is older is unknown. */
+  ageMs(): number;
   /** Applies an event, unless a later one of the same alarm was applied. */
   apply(event: AlarmEvent): void;
   /** Lists the alarms: events may be lost, or delivered to another agent. Rejects as `listAlarms` does. */
   refresh(): Promise<void>;
 }
 
-/** The listing lags by five seconds, so an event takes precedence over it for this long, in ms. */
-const EVENT_PRECEDENCE_MS = 10_000;
+/** An event of one node takes precedence for this long over a listing of another one, which may not know of it, in ms. */
+const EVENT_PRECEDENCE_MS = 1_000;
 
-/** Creates the alarms, with none set. */
+/** Creates the alarms, with none known. */
 export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Alarms {
   const active = new Map<string, NodeAlarm>();
   /** The latest event of each alarm: when it happened, by the broker's clock, and arrived, by the monotonic clock. */
   const events = new Map<string, { readonly atMs: number; readonly arrivedMs: number }>();
+  /** When the latest listing was requested, by the monotonic clock. */
+  let listedMs = -Infinity;
 
   const set = (alarm: NodeAlarm, isActive: boolean, source: AlarmChange['source']): void => {
     const key = keyOf(alarm);
@@ -44,6 +48,7 @@ export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Al
 
   return {
     active,
+    ageMs: () => clock.monotonicMs() - listedMs,
     apply(event) {
       const alarm: NodeAlarm = { alarm: event.alarm, node: event.node ?? '' };
       const key = keyOf(alarm);
@@ -55,8 +60,11 @@ export function createAlarms({ clock, listAlarms, onChange }: AlarmsOptions): Al
     async refresh() {
       const requestedMs = clock.monotonicMs();
       const listed = new Map((await listAlarms()).map((alarm) => [keyOf(alarm), alarm]));
+      // Of two concurrent listings the older one may arrive later.
+      if (requestedMs < listedMs) return;
+      listedMs = requestedMs;
       const isCurrent = (key: string): boolean =>
-        requestedMs - (events.get(key)?.arrivedMs ?? -Infinity) > EVENT_PRECEDENCE_MS;
+        requestedMs - (events.get(key)?.arrivedMs ?? -Infinity) >= EVENT_PRECEDENCE_MS;
       for (const [key, alarm] of listed) if (isCurrent(key)) set(alarm, true, 'listing');
       for (const [key, alarm] of active) {
         if (!listed.has(key) && isCurrent(key)) set(alarm, false, 'listing');

@@ -25,6 +25,8 @@ export interface ObservationOptions {
 /** The alarms of the broker that this agent knows of. */
 export interface WatchedAlarms {
   readonly active: ReadonlyMap<string, { readonly alarm: string; readonly node: string }>;
+  /** How long ago they were listed, in ms; infinite before the first listing. */
+  ageMs(): number;
   /** Lists them again. */
   refresh(): Promise<void>;
 }
@@ -64,6 +66,8 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
 
 /** How often health is checked without a request, in ms: `since` is exact to this. */
 const CHECK_EVERY_MS = 1_000;
+/** Alarms that were listed longer ago, in ms, are unknown: they are listed every 5 s. */
+const ALARMS_KEPT_MS = 30_000;
 /** How long the text of the metrics is reused, in ms, however often it is requested. */
 const SCRAPE_KEEP_MS = 1_000;
 
@@ -95,9 +99,9 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     const { ready, parts: reports } = health.report();
     metrics.ready.set(ready ? 1 : 0);
     for (const [part, { state }] of Object.entries(reports)) metrics.partUp.set({ part }, state === 'up' ? 1 : 0);
-    const active = [...(alarms?.active.values() ?? [])];
     for (const alarm of ['memory', 'disk']) {
-      metrics.brokerAlarms.set({ alarm }, active.filter((one) => one.alarm === alarm).length);
+      if (alarms === undefined || alarms.ageMs() > ALARMS_KEPT_MS) metrics.brokerAlarms.remove({ alarm });
+      else metrics.brokerAlarms.set({ alarm }, [...alarms.active.values()].filter((one) => one.alarm === alarm).length);
     }
   };
   const scrape = async (): Promise<string> => {
@@ -172,8 +176,14 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
   };
 }
 
-function checkAlarms({ active }: WatchedAlarms): HealthCheck {
-  if (active.size === 0) return { state: 'up' };
+function checkAlarms(alarms: WatchedAlarms): HealthCheck {
+  const { active } = alarms;
+  if (active.size === 0) {
+    const ageMs = alarms.ageMs();
+    if (ageMs <= ALARMS_KEPT_MS) return { state: 'up' };
+    if (ageMs === Infinity) return { state: 'starting', reason: 'the alarms of RabbitMQ are not listed yet' };
+    return { state: 'down', reason: `unknown: RabbitMQ has listed no alarms for ${Math.round(ageMs / 1000)} s` };
+  }
   const set = [...active.values()].map(({ alarm, node }) => `${alarm} on ${node || 'a node'}`);
   return { state: 'down', reason: `RabbitMQ takes no messages: ${set.join(', ')}` };
 }

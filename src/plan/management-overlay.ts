@@ -154,6 +154,7 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     listBindingsFrom: (...call) => real.listBindingsFrom(...call),
     runningNodes: (...call) => real.runningNodes(...call),
     listAlarms: (...call) => real.listAlarms(...call),
+    listUptimes: (...call) => real.listUptimes(...call),
     overview: (...call) => real.overview(...call),
     whoAmI: (...call) => real.whoAmI(...call),
     close: () => real.close(),

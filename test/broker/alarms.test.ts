@@ -65,14 +65,47 @@ describe('alarms', () => {
     );
   });
 
-  it('are not reverted by a listing that lags behind an event', async () => {
+  it('are not reverted by a listing of a node that may not know of an event yet', async () => {
     const { alarms, clock } = make();
     alarms.apply(event(true, 1));
-    clock.advance(5_000);
+    clock.advance(999);
     await alarms.refresh();
     assert.equal(alarms.active.size, 1);
-    clock.advance(5_001);
+    clock.advance(1);
     await alarms.refresh();
     assert.equal(alarms.active.size, 0);
+  });
+
+  it('are not reverted by a listing that was requested before an event or another listing', async () => {
+    const answers: ((listed: readonly NodeAlarm[]) => void)[] = [];
+    const clock = createManualClock();
+    const alarms = createAlarms({
+      clock,
+      listAlarms: () => new Promise((resolve) => answers.push(resolve)),
+      onChange: () => undefined,
+    });
+    const memory = { alarm: 'memory', node: 'rabbit@a' };
+    const first = alarms.refresh();
+    clock.advance(1);
+    const second = alarms.refresh();
+    answers[1]?.([memory]);
+    await second;
+    answers[0]?.([]);
+    await first;
+    assert.deepEqual([...alarms.active.values()], [memory]);
+    const third = alarms.refresh();
+    clock.advance(5_000);
+    alarms.apply(event(true, 1));
+    answers[2]?.([]);
+    await third;
+    assert.deepEqual([...alarms.active.values()], [memory]);
+  });
+
+  it('are unknown before the first listing, and age after it', async () => {
+    const { alarms, clock } = make();
+    assert.equal(alarms.ageMs(), Infinity);
+    await alarms.refresh();
+    clock.advance(500);
+    assert.equal(alarms.ageMs(), 500);
   });
 });

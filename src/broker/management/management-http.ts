@@ -41,6 +41,8 @@ export interface ManagementRequest {
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
+  /** Statuses of errors whose response the caller reads. */
+  readonly expected?: readonly number[];
 }
 
 /** A response: the status, and the body parsed as JSON. */
@@ -161,6 +163,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
       try {
         const response = await exchange(request, deadline, options.beforeSend, onElement);
+        if (request.expected?.includes(response.status)) return response;
         return checkStatus(response, `${what} at ${shownUrl}`, [
           token,
           settings.password.reveal(),

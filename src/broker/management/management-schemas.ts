@@ -134,11 +134,15 @@ export interface ListedQueue {
  */
 const UNCOUNTED_STATES = new Set(['down', 'minority', 'recovering', 'crashed', 'stopped']);
 
+function isUncounted(state: string | undefined): boolean {
+  return state !== undefined && UNCOUNTED_STATES.has(state);
+}
+
 export const queueSchema = z
   .object({ name: z.string(), messages: z.number().optional(), state: z.string().optional() })
   .transform(
     ({ name, messages, state }): ListedQueue =>
-      messages === undefined || (state !== undefined && UNCOUNTED_STATES.has(state)) ? { name } : { name, messages },
+      messages === undefined || isUncounted(state) ? { name } : { name, messages },
   );
 
 /** The size of a queue, from the statistics: up to 5 s old, with RabbitMQ's default interval. */
@@ -159,9 +163,7 @@ export const countedBytesSchema = z
     state: z.string().optional(),
   })
   .transform(({ name, messages, message_bytes: bytes, state }): CountedBytes | undefined =>
-    messages === undefined || bytes === undefined || (state !== undefined && UNCOUNTED_STATES.has(state))
-      ? undefined
-      : { name, bytes, messages },
+    messages === undefined || bytes === undefined || isUncounted(state) ? undefined : { name, bytes, messages },
   );
 
 /** A listing of names only. */
@@ -172,9 +174,15 @@ export interface DeclaredQueue {
   readonly name: string;
   /** `classic`, `quorum`, `stream`, and further ones in newer versions. */
   readonly type: string;
+  /** Whether the number of its messages is unknown, whatever RabbitMQ reports. */
+  readonly isUncounted?: boolean;
 }
 
-export const declaredQueueSchema = z.object({ name: z.string(), type: z.string().default('classic') });
+export const declaredQueueSchema = z
+  .object({ name: z.string(), type: z.string().default('classic'), state: z.string().optional() })
+  .transform(
+    ({ name, type, state }): DeclaredQueue => ({ name, type, ...(isUncounted(state) ? { isUncounted: true } : {}) }),
+  );
 
 const connectionDetails = z.object({ name: z.string() });
 
@@ -236,26 +244,60 @@ export interface NodeAlarm {
   readonly alarm: string;
 }
 
+/** The health check calls an alarm of the disk `disk space`. One about file descriptors blocks no publisher. */
+const ALARMS: Readonly<Record<string, string | undefined>> = { memory: 'memory', 'disk space': 'disk', disk: 'disk' };
+
+/** The answer of the health check: `ok`, or why not. */
 export const alarmsSchema = z
-  .object({ name: z.string(), mem_alarm: z.boolean().default(false), disk_free_alarm: z.boolean().default(false) })
-  .transform(({ name, mem_alarm: memory, disk_free_alarm: disk }): NodeAlarm[] =>
-    Object.entries({ memory, disk }).flatMap(([alarm, isSet]) => (isSet ? [{ node: name, alarm }] : [])),
+  .union([
+    z.object({ status: z.literal('ok') }),
+    z.object({ status: z.literal('failed'), alarms: z.array(z.object({ node: z.string(), resource: z.string() })) }),
+  ])
+  .transform((health): NodeAlarm[] =>
+    health.status === 'ok'
+      ? []
+      : health.alarms.flatMap(({ node, resource }) => {
+          const alarm = Object.hasOwn(ALARMS, resource) ? ALARMS[resource] : undefined;
+          return alarm === undefined ? [] : [{ node, alarm }];
+        }),
   );
 
-/** Versions and name of the broker. */
+/** How long a node has run when it collected this statistic. */
+export interface NodeUptime {
+  readonly node: string;
+  /** In ms; undefined where the node has no statistics. */
+  readonly uptimeMs?: number | undefined;
+}
+
+/** Undefined for a node that does not run. */
+export const uptimeSchema = z
+  .object({ name: z.string(), running: z.boolean(), uptime: z.number().optional() })
+  .transform(({ name: node, running, uptime: uptimeMs }): NodeUptime | undefined =>
+    running ? { node, uptimeMs } : undefined,
+  );
+
+/** Versions and name of the broker, and what its management API lacks. */
 export interface Overview {
   readonly rabbitmqVersion: string;
   readonly erlangVersion: string;
   readonly clusterName: string;
+  /** Whether the API has no statistics at all. */
+  readonly areStatisticsOff: boolean;
 }
 
 export const overviewSchema = z
-  .object({ rabbitmq_version: z.string(), erlang_version: z.string(), cluster_name: z.string() })
+  .object({
+    rabbitmq_version: z.string(),
+    erlang_version: z.string(),
+    cluster_name: z.string(),
+    disable_stats: z.boolean().default(false),
+  })
   .transform(
     (overview): Overview => ({
       rabbitmqVersion: overview.rabbitmq_version,
       erlangVersion: overview.erlang_version,
       clusterName: overview.cluster_name,
+      areStatisticsOff: overview.disable_stats,
     }),
   );
 

@@ -1,19 +1,15 @@
 import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import {
-  alarmsSchema,
   bindingSchema,
   connectionSchema,
   countedBytesSchema,
   declaredQueueSchema,
   exchangeSchema,
   globalParameterSchema,
-  identitySchema,
   listedPermissionsSchema,
   listedUserLimitsSchema,
   nameSchema,
-  nodeSchema,
-  overviewSchema,
   permissionsSchema,
   policySchema,
   queueSchema,
@@ -28,7 +24,6 @@ import type {
   BrokerUser,
   CountedBytes,
   DeclaredQueue,
-  Identity,
   ListedConnection,
   ListedExchange,
   ListedPermissions,
@@ -36,15 +31,13 @@ import type {
   ListedTopicPermissions,
   ListedUserLimits,
   NamedPolicy,
-  NodeAlarm,
-  Overview,
   Permissions,
   Policy,
-  RunningNode,
   UserLimitName,
   UserLimits,
   VhostPermissions,
 } from './management-schemas.ts';
+import { type BrokerStateCalls, createBrokerStateCalls } from './broker-state.ts';
 import { confirmMissing, type ProbeQueue } from './confirmed-http.ts';
 import { BrokerRefusal, createManagementHttp } from './management-http.ts';
 import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
@@ -61,7 +54,7 @@ export type PutOutcome = 'created' | 'updated';
  * The calls of RabbitMQ's management API that the agent makes. All of them throw AgentError `BrokerUnavailable` or a
  * `BrokerRefusal` (see management-http.ts); those that delete return false when there was nothing to delete.
  */
-export interface Management {
+export interface Management extends BrokerStateCalls {
   putUser(name: string, user: Omit<BrokerUser, 'name'>, options?: ManagementCallOptions): Promise<PutOutcome>;
   getUser(name: string, options?: ManagementCallOptions): Promise<BrokerUser | undefined>;
   deleteUser(name: string, options?: ManagementCallOptions): Promise<boolean>;
@@ -97,7 +90,7 @@ export interface Management {
   listUserConnections(user: string, options?: ManagementCallOptions): Promise<ListedConnection[]>;
   /** The open connections of every virtual host, current, without their age. */
   listOpenConnections(options?: ManagementCallOptions): Promise<ListedConnection[]>;
-  /** The open connections of the virtual host with their age, up to five seconds old. */
+  /** The open connections of the virtual host with their age, from the statistics; none without these. */
   listConnections(vhost: string, options?: ManagementCallOptions): Promise<ListedConnection[]>;
   /** Closes one connection, with `reason`. */
   closeConnection(name: string, reason: string, options?: ManagementCallOptions): Promise<boolean>;
@@ -139,12 +132,6 @@ export interface Management {
   /** The bindings that route messages from this exchange. */
   listBindingsFrom(vhost: string, exchange: string, options?: ManagementCallOptions): Promise<Binding[]>;
   deleteBinding(vhost: string, binding: Binding, options?: ManagementCallOptions): Promise<boolean>;
-  /** The running nodes. The API returns the Erlang/OTP of one; those of a cluster only differ during an upgrade. */
-  runningNodes(options?: ManagementCallOptions): Promise<RunningNode[]>;
-  /** The alarms that running nodes have set, up to five seconds old. */
-  listAlarms(options?: ManagementCallOptions): Promise<NodeAlarm[]>;
-  overview(options?: ManagementCallOptions): Promise<Overview>;
-  whoAmI(options?: ManagementCallOptions): Promise<Identity>;
   /** Closes the idle connections to the API. */
   close(): void;
 }
@@ -297,7 +284,10 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
       ),
     getQueueBytes: (vhost, name, options) => find(countedBytesSchema, ['queues', vhost, name], options, BYTES_ONLY),
     getQueue: (vhost, name, options) =>
-      find(declaredQueueSchema, ['queues', vhost, name], options, { disable_stats: 'true', columns: 'name,type' }),
+      find(declaredQueueSchema, ['queues', vhost, name], options, {
+        disable_stats: 'true',
+        columns: 'name,type,state',
+      }),
     getQueueOwner: (vhost, name, options) =>
       find(queueOwnerSchema, ['queues', vhost, name], options, { columns: 'name,owner_pid_details' }),
     deleteQueue: (vhost, name, options) => remove(['queues', vhost, name], options),
@@ -315,18 +305,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
       const kind = destinationType === 'queue' ? 'q' : 'e';
       return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);
     },
-    async runningNodes(options) {
-      const [nodes, { erlangVersion }] = await Promise.all([
-        get(z.array(nodeSchema), ['nodes'], options, { columns: 'name,running' }),
-        get(overviewSchema, ['overview'], options),
-      ]);
-      const otpRelease = Number.parseInt(erlangVersion, 10);
-      return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
-    },
-    listAlarms: async (options) =>
-      (await get(z.array(alarmsSchema), ['nodes'], options, { columns: 'name,mem_alarm,disk_free_alarm' })).flat(),
-    overview: (options) => get(overviewSchema, ['overview'], options),
-    whoAmI: (options) => get(identitySchema, ['whoami'], options),
+    ...createBrokerStateCalls(transport, get, unreadable),
     close: () => transport.close(),
   };
 }

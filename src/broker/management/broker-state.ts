@@ -1,0 +1,68 @@
+import * as z from 'zod';
+import type { AgentError } from '../../util/agent-errors.ts';
+import type { ManagementCallOptions, ManagementHttp } from './management-http.ts';
+import {
+  alarmsSchema,
+  type Identity,
+  identitySchema,
+  type NodeAlarm,
+  nodeSchema,
+  type NodeUptime,
+  type Overview,
+  overviewSchema,
+  type RunningNode,
+  uptimeSchema,
+} from './management-schemas.ts';
+
+/** The calls about the broker itself and its nodes. */
+export interface BrokerStateCalls {
+  /** The running nodes. The API returns the Erlang/OTP of one; those of a cluster only differ during an upgrade. */
+  runningNodes(options?: ManagementCallOptions): Promise<RunningNode[]>;
+  /** The alarms that are set, current and without statistics: those in `/nodes` are old, or missing. */
+  listAlarms(options?: ManagementCallOptions): Promise<NodeAlarm[]>;
+  /** The uptimes of the running nodes as their statistics have them: their growth shows how old statistics may be. */
+  listUptimes(options?: ManagementCallOptions): Promise<NodeUptime[]>;
+  overview(options?: ManagementCallOptions): Promise<Overview>;
+  whoAmI(options?: ManagementCallOptions): Promise<Identity>;
+}
+
+/** GETs a resource that always exists. */
+type Get = <T>(
+  schema: z.ZodType<T>,
+  path: string[],
+  options?: ManagementCallOptions,
+  query?: Record<string, string>,
+) => Promise<T>;
+
+/** Creates the calls over a transport. */
+export function createBrokerStateCalls(
+  transport: Pick<ManagementHttp, 'send' | 'refusal'>,
+  get: Get,
+  unreadable: (path: readonly string[]) => AgentError,
+): BrokerStateCalls {
+  return {
+    async runningNodes(options) {
+      const [nodes, { erlangVersion }] = await Promise.all([
+        get(z.array(nodeSchema), ['nodes'], options, { columns: 'name,running' }),
+        get(overviewSchema, ['overview'], options),
+      ]);
+      const otpRelease = Number.parseInt(erlangVersion, 10);
+      return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
+    },
+    async listAlarms(options) {
+      const request = { method: 'GET', path: ['health', 'checks', 'alarms'], expected: [503] } as const;
+      const response = await transport.send(request, options);
+      if (response.status === 404) throw transport.refusal(request, response);
+      const read = alarmsSchema.safeParse(response.body);
+      if (read.success) return read.data;
+      // A proxy answers 503, too, where RabbitMQ is down.
+      throw unreadable(request.path);
+    },
+    listUptimes: async (options) =>
+      (await get(z.array(uptimeSchema), ['nodes'], options, { columns: 'name,running,uptime' })).filter(
+        (uptime) => uptime !== undefined,
+      ),
+    overview: (options) => get(overviewSchema, ['overview'], options),
+    whoAmI: (options) => get(identitySchema, ['whoami'], options),
+  };
+}
