@@ -26,6 +26,7 @@ export async function measureReconcile(site: Site, progress: (line: string) => v
         management.visitUserLimits(() => undefined),
         management.listConnections(config.vhost),
         management.listConnections(config.requestVhost),
+        management.listOpenConnections(),
       ]);
     };
     // The first one derives every password.

@@ -1,5 +1,6 @@
 import type {
   BrokerUser,
+  ListedConnection,
   ListedPermissions,
   ListedUserLimits,
   Management,
@@ -7,6 +8,7 @@ import type {
 import { hasOnlyStoreTag, storeTag } from '../../broker/store-tag.ts';
 import type { Config } from '../../config/config.ts';
 import { permissionsOf } from './account-names.ts';
+import type { ConnectionAges } from '../connections/connection-ages.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
 import { type PermissionsByVhost, samePermissions } from '../../broker/user-permissions.ts';
 import { type AccountState, sameLimits } from './account-state.ts';
@@ -14,12 +16,18 @@ import { type AccountState, sameLimits } from './account-state.ts';
 interface AccountListingParts {
   readonly management: Pick<
     Management,
-    'listUsers' | 'visitPermissions' | 'listTopicPermissions' | 'visitUserLimits' | 'listConnections'
+    | 'listUsers'
+    | 'visitPermissions'
+    | 'listTopicPermissions'
+    | 'visitUserLimits'
+    | 'listConnections'
+    | 'listOpenConnections'
   >;
   readonly config: Pick<Config, 'id' | 'vhost' | 'requestVhost' | 'accountLimits'>;
   readonly storeId: string;
   /** The namespace of an account, undefined for any other user. */
   readonly namespaceOf: (user: string) => string | undefined;
+  readonly ages: ConnectionAges;
 }
 
 /** All accounts on the broker. */
@@ -37,12 +45,12 @@ export interface ListedAccounts {
  * Permissions and limits are checked as they arrive, and where they are as expected only the name is kept: the full
  * listing of ten thousand accounts is tens of MB, which the process would not release.
  *
- * @param openedBeforeMs older connections are too old, in ms since the epoch
+ * @param instants connections from before `openedBeforeMs` are too old; `seenMs` is now. In ms since the epoch
  * @throws AgentError `BrokerUnavailable`
  */
 export async function listAccounts(
-  { management, config, storeId, namespaceOf }: AccountListingParts,
-  openedBeforeMs: number,
+  { management, config, storeId, namespaceOf, ages }: AccountListingParts,
+  { openedBeforeMs, seenMs }: { readonly openedBeforeMs: number; readonly seenMs: number },
   signal: AbortSignal,
 ): Promise<ListedAccounts> {
   const { accountLimits: limits } = config;
@@ -71,9 +79,18 @@ export async function listAccounts(
   const addLimits = (listed: ListedUserLimits): void => {
     if (namespaceOf(listed.user) !== undefined) userLimits.add(listed, sameLimits(listed.limits, limits));
   };
-  const [connections, requestConnections] = await Promise.all([
-    management.listConnections(config.vhost, options),
-    management.listConnections(config.requestVhost, options),
+  const listConnections = async (): Promise<ListedConnection[]> => {
+    const [inVhost, inRequestVhost, open] = await Promise.all([
+      management.listConnections(config.vhost, options),
+      management.listConnections(config.requestVhost, options),
+      management.listOpenConnections(options),
+    ]);
+    const aged = [...inVhost, ...inRequestVhost];
+    const ofAccounts = open.filter(({ user }) => namespaceOf(user) !== undefined);
+    return [...aged, ...ages.record(ofAccounts, aged, seenMs)];
+  };
+  const [connections] = await Promise.all([
+    listConnections(),
     listUsers(),
     management.visitPermissions(addPermissions, options),
     listTopicPermissions(),
@@ -81,7 +98,7 @@ export async function listAccounts(
   ]);
   return {
     users,
-    old: findOldConnections([...connections, ...requestConnections], openedBeforeMs, namespaceOf),
+    old: findOldConnections(connections, openedBeforeMs, namespaceOf),
     stateOf(account, expected) {
       const user = users.get(account);
       if (user === undefined) return { permissions: {}, topicPermissions: [], limits: {} };

@@ -10,6 +10,7 @@ import { matchesAny } from '../../util/name-pattern.ts';
 import { accountNames, permissionsOf } from '../accounts/account-names.ts';
 import { listAccounts, type ListedAccounts } from '../accounts/list-accounts.ts';
 import type { VerifiedHashes } from '../accounts/password-check.ts';
+import { createConnectionAges } from '../connections/connection-ages.ts';
 import { closeOldConnections } from '../connections/close-old-connections.ts';
 import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import { forEachWithBackoff } from '../due-namespaces.ts';
@@ -69,6 +70,7 @@ export function createReconcile(
   const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
   /** RabbitMQ users of the agent itself, which are no accounts whatever their names are. */
   const ownUsers = new Set([agentUser, contractNames(id).claimantUser]);
+  const ages = createConnectionAges();
   let lastUnknown = '';
 
   const namespaceOf = (user: string): string | undefined =>
@@ -179,7 +181,8 @@ export function createReconcile(
 
     const listedAtMs = clock.nowMs();
     const openedBeforeMs = bounds.earliestMs() - config.connectionMaxAgeSeconds * 1000;
-    const listed = await listAccounts({ management, config, storeId, namespaceOf }, openedBeforeMs, signal);
+    const instants = { openedBeforeMs, seenMs: bounds.latestMs() };
+    const listed = await listAccounts({ management, config, storeId, namespaceOf, ages }, instants, signal);
     const compared = await compareRecords(listed, listedAtMs, signal);
     const { namespaces, suspects, tombstones, known } = compared;
     const unknown = findUnknownUsers(listed, compared);

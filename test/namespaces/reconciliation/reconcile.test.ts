@@ -38,6 +38,7 @@ describe('createReconcile', function () {
       assert.deepEqual(site.takeCalls().toSorted(), [
         'listConnections',
         'listConnections',
+        'listOpenConnections',
         'listTopicPermissions',
         'listUsers',
         'visitPermissions',
