@@ -1,6 +1,7 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { openManagement } from '../broker/management/open-management.ts';
 import type { Management } from '../broker/management/management.ts';
+import { measureStatistics, type StatisticsState } from '../broker/statistics.ts';
 import { requestUrl } from '../client/request-url.ts';
 import { connectTo } from '../client/rpc-connection.ts';
 import { openRpc } from '../client/rpc.ts';
@@ -11,12 +12,13 @@ import { createKeyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import type { StoreReader } from '../store/store-reader.ts';
-import { type Clock, type RandomBytes, systemClock } from '../util/clock.ts';
+import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
 import { brokerSteps } from './broker-steps.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
 import { messageSizeStep } from './message-size.ts';
 import { askScopes, pingAuth, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
+import { statisticsStep } from './statistics-step.ts';
 import { storeSteps } from './store-steps.ts';
 import { taskclusterSteps } from './taskcluster-steps.ts';
 import { markerStep, topologySteps } from './topology-steps.ts';
@@ -35,6 +37,8 @@ export interface VerificationOptions {
   readonly randomBytes?: RandomBytes;
   /** For tests: injects faults. */
   readonly wrapManagement?: (management: Management) => Management;
+  /** For tests: replaces a measurement, which takes seconds. */
+  readonly measureStatistics?: () => Promise<StatisticsState>;
 }
 
 /** The steps of a verification. */
@@ -91,6 +95,11 @@ export function createVerification(config: Config, options: VerificationOptions)
       }),
       markerStep({ config, management }, () => storeId),
       ...topologySteps({ config, management }),
+      statisticsStep({
+        config,
+        measure: (signal) =>
+          options.measureStatistics?.() ?? measureStatistics(management, { clock, sleep: systemSleep }, signal),
+      }),
       messageSizeStep({
         connect: () => connect(requestUrl(config.rabbitmqUrl.reveal(), config.requestVhost)),
         missingQueue: `queue/${config.id}/v1/verify`,

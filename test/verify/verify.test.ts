@@ -29,6 +29,7 @@ async function verify(config: Config, options: Partial<VerificationOptions> = {}
     endToEnd: false,
     overgrown: false,
     isProduction: false,
+    measureStatistics: async () => ({ is: 'on', intervalMs: 5_000 }),
     ...options,
   });
   try {
