@@ -61,6 +61,7 @@ export async function openInstallation(
     randomBytes,
     sleep: systemSleep,
     random: Math.random,
+    statistics: { lagMs: () => 8_000 },
     log,
     jobs: { trigger: () => undefined },
     reporters: createReporters({ events, audit: noAudit, log, clock }),

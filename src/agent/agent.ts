@@ -20,6 +20,7 @@ import { type BrokerGuard, createBrokerGuard } from './broker-guard.ts';
 import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
 import { reportStart } from './start-report.ts';
+import { createAgentStatistics } from './watch-statistics.ts';
 
 /** What a caller may replace in an agent; tests inject faults there. */
 export interface AgentOptions extends ContextOptions {
@@ -62,7 +63,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const startedMs = clock.monotonicMs();
   try {
     const namespaces = createNamespaces(context);
-    const queues = createQueues(context);
+    const statistics = createAgentStatistics(context);
+    const queues = createQueues({ ...context, statistics });
     const startDeletion = batchDeletions(context, namespaces);
     const handlers = createHandlers(context, { ...namespaces, startDeletion });
     const topology = createTopologyConnection({
@@ -79,12 +81,14 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
     const onEvent = observation.observeBrokerEvent;
     const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
-    lifecycle.useTogether(queues, topology, server, brokerWatch);
+    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics);
+    observation.watchPart('statistics', () => statistics.check());
     watchConnections(observation, { topology, server, brokerWatch });
 
     await guard.ensureOwned(signal);
     auditConfiguration(audit, config);
     await topology.start(signal);
+    statistics.start();
     events.attach(topology.publishEvent);
     await reconcileFirst(context, reconcile, signal);
     await server.start();

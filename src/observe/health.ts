@@ -2,7 +2,7 @@ import type { Clock } from '../util/clock.ts';
 
 /**
  * The parts of an agent that can fail by themselves, and whether the agent needs them to serve. Without broker events it
- * serves everything, but detects external changes later.
+ * serves everything, but detects external changes later; without statistics of RabbitMQ it cannot do some duties.
  */
 export const PARTS = {
   store: { required: true },
@@ -14,6 +14,7 @@ export const PARTS = {
   alarms: { required: true },
   jobs: { required: true },
   'broker-events': { required: false },
+  statistics: { required: false },
 } as const satisfies Record<string, { required: boolean }>;
 
 /** A part of {@link PARTS}. */

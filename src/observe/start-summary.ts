@@ -8,7 +8,9 @@ export interface StartFindings {
   readonly version: string;
   readonly instance: string;
   /** As RabbitMQ reports it; undefined when it did not answer. */
-  readonly broker: { readonly rabbitmqVersion: string; readonly clusterName: string } | undefined;
+  readonly broker:
+    | { readonly rabbitmqVersion: string; readonly clusterName: string; readonly areStatisticsOff?: boolean }
+    | undefined;
   readonly storeKind: string;
   readonly storeId: string;
   /** Whether broker events arrive. */
@@ -97,6 +99,7 @@ function offOf(config: Config, found: StartFindings): string[] {
   const parts: readonly (readonly [string, boolean])[] = [
     ['claimant', config.claimantPassword === undefined],
     ['broker events', !found.brokerEvents],
+    ['statistics of RabbitMQ', found.broker?.areStatisticsOff === true],
     ['notices to owners', config.taskclusterClientId === null || config.taskclusterAccessToken === undefined],
     ['health and metrics', found.httpPort === undefined],
     ['sealed replies only', !config.requireSealedReplies],

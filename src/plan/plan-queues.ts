@@ -1,6 +1,6 @@
 import type { CountedBytes, ListedQueue } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
-import { type AlertAction, type AlertLimits, decideQueueAlert } from '../queues/decide-alert.ts';
+import { type AlertAction, type AlertLimits, decideQueueAlert, LISTING_LAG_MS } from '../queues/decide-alert.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
@@ -45,8 +45,9 @@ export function planQueues(
     if (record.state !== 'active' && record.state !== 'provisioning') return [];
     if (matchesAny(config.exemptQueues, queue) || matchesAny(config.reservedNamespaces, namespace)) return [];
     const bytes = currentBytes(sizes.get(queue), messages);
-    const observed = bytes === undefined ? undefined : { bytes, seenMs: nowMs };
-    const depth = { messages, bytes: observed, isExact: true, seenMs: nowMs };
+    const when = { seenMs: nowMs, lagMs: LISTING_LAG_MS };
+    const observed = bytes === undefined ? undefined : { bytes, ...when };
+    const depth = { messages, bytes: observed, isExact: true, ...when };
     const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, config, nowMs);
     if (action === 'none') return [];
     return [{ queue, namespace, action, messages, bytes, why: explain(action, messages, bytes, config) }];

@@ -1,6 +1,7 @@
 import type { AgentContext } from '../context.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
+import type { ConfirmRecovery } from './confirm-recovery.ts';
 import { type AlertAction, type AlertLimits, type Depth, nextAlert, type ObservedQueue } from './decide-alert.ts';
 import { byteLimitsOf, bytesOf } from './event-bytes.ts';
 import type { QueueDeletion } from './queue-deletion.ts';
@@ -10,6 +11,7 @@ interface ApplyAlertActionParts extends Pick<AgentContext, 'clock' | 'randomByte
   readonly store: { readonly queueAlerts: QueueAlertStore };
   readonly notices: QueueNotices;
   readonly deletion: QueueDeletion;
+  readonly confirmRecovery: ConfirmRecovery;
   readonly config: AlertLimits;
   readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered'>;
 }
@@ -35,7 +37,7 @@ const INSPECT_WHILE_WAITING_MS = 2_000;
 
 /** Each action is a list of steps. An agent that resumes it repeats the last step that was not written. */
 export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
-  const { notices, deletion, clock, randomBytes, jobs, reporters } = parts;
+  const { notices, deletion, confirmRecovery, clock, randomBytes, jobs, reporters } = parts;
   const { queueAlerts } = parts.store;
   const { warnAtMessages, deleteAtMessages, deleteAtBytes } = parts.config;
 
@@ -94,8 +96,15 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     if (messages >= deleteAtMessages || isTooLarge) inspectLater(queue, INSPECT_AFTER_WARNING_MS);
   };
 
-  const recover = async (record: NamespaceRecord, alert: QueueAlert, depth: Depth): Promise<void> => {
-    const recovering = await replaceAlert(alert, 'recovering', depth);
+  const recoverIfConfirmed = async (
+    record: NamespaceRecord,
+    alert: QueueAlert,
+    depth: Depth,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const confirmed = await confirmRecovery(alert.queue, depth, signal);
+    if (confirmed === undefined) return;
+    const recovering = await replaceAlert(alert, 'recovering', confirmed);
     if (recovering !== undefined) await finishRecovery(record, recovering);
   };
   const finishRecovery = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
@@ -162,7 +171,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
       case 'resume':
         return await resume(record, alert, signal);
       case 'recover':
-        if (record !== undefined) await recover(record, alert, depth);
+        if (record !== undefined) await recoverIfConfirmed(record, alert, depth, signal);
         return;
       case 'delete':
         if (record !== undefined) await deleteOnceWarned(record, alert, depth, signal);

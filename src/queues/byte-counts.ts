@@ -1,4 +1,5 @@
 import type { CountedBytes, Management } from '../broker/management/management.ts';
+import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
@@ -13,6 +14,8 @@ interface ByteCountsParts {
   readonly schedule: Pick<InspectionSchedule, 'add'>;
   readonly config: Pick<AlertLimits, 'warnAtBytes' | 'deleteAtBytes'> &
     Pick<Config, 'vhost' | 'namespacePrefix' | 'surveyIntervalSeconds'>;
+  /** How old sizes may be. */
+  readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
 }
@@ -69,7 +72,7 @@ const NO_BYTES: ByteCounts = {
 
 /** Counts nothing where bytes are not watched. */
 export function createByteCounts(parts: ByteCountsParts): ByteCounts {
-  const { management, schedule, clock, log } = parts;
+  const { management, schedule, statistics, clock, log } = parts;
   const { vhost, namespacePrefix, warnAtBytes, deleteAtBytes, surveyIntervalSeconds } = parts.config;
   if (warnAtBytes === null || deleteAtBytes === null) return NO_BYTES;
   const maxPauseMs = Math.max(surveyIntervalSeconds * 1000, MIN_PAUSE_MS);
@@ -94,13 +97,14 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
 
   const list = async (alerts: { has(queue: string): boolean }, signal: AbortSignal): Promise<void> => {
     const seenMs = clock.nowMs();
+    const lagMs = statistics.lagMs();
     const listed = await management.listQueueBytes(vhost, { signal });
     reportUnknown(listed);
     const next: typeof sizes = new Map();
     const amounts: [string, number][] = [];
     for (const { name, bytes, messages } of listed) {
       if (namespaceOfQueue(namespacePrefix, name) === undefined) continue;
-      if (bytes >= warnAtBytes / 2 || alerts.has(name)) next.set(name, { bytes, messages, seenMs });
+      if (bytes >= warnAtBytes / 2 || alerts.has(name)) next.set(name, { bytes, messages, seenMs, lagMs });
       if (bytes >= NOISE) amounts.push([name, bytes]);
     }
     sizes = next;
@@ -145,7 +149,8 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
           sizes.delete(queue);
           continue;
         }
-        sizes.set(queue, { bytes: counted.bytes, messages: counted.messages, seenMs });
+        const lagMs = statistics.lagMs();
+        sizes.set(queue, { bytes: counted.bytes, messages: counted.messages, seenMs, lagMs });
         const afterMs = growth.recordInspection(queue, counted.bytes, seenMs);
         if (afterMs !== undefined) inspectLater(queue, afterMs);
       }
@@ -153,7 +158,7 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
     sizeOf(queue, messages) {
       const size = sizes.get(queue);
       if (size === undefined || messages === undefined || messages < size.messages) return undefined;
-      return { bytes: size.bytes, seenMs: size.seenMs };
+      return { bytes: size.bytes, seenMs: size.seenMs, lagMs: size.lagMs };
     },
     forget(queue) {
       sizes.delete(queue);

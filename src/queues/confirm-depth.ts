@@ -1,5 +1,6 @@
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
 import type { CountedBytes, Management } from '../broker/management/management.ts';
+import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
@@ -9,6 +10,7 @@ import { isQueueListed } from './is-queue-listed.ts';
 interface ConfirmDepthParts {
   readonly management: Pick<Management, 'listQueues' | 'listQueueNames' | 'getQueue' | 'getQueueBytes'>;
   readonly queueDepths: Pick<QueueDepths, 'read'>;
+  readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
   readonly config: Pick<Config, 'vhost'> & Pick<AlertLimits, 'deleteAtMessages' | 'deleteAtBytes'>;
   readonly clock: Clock;
   readonly sleep: Sleep;
@@ -40,18 +42,16 @@ export type ConfirmedDepth =
  */
 export type ConfirmDepth = (alert: Pick<QueueAlert, 'queue' | 'bytes'>, signal: AbortSignal) => Promise<ConfirmedDepth>;
 
-/** Statistics that are read this long after the start of a confirmation were collected during it, in ms. */
-const STATISTICS_LAG_MS = 6_000;
-
 /**
  * A passive declaration is fresh and counts the ready messages. Only where those are not enough, because consumers may
  * hold the rest, the listing is read, after its lag.
  *
  * A size is as old as the statistics. It is read after their lag, and counts only if the queue then holds at least as many
- * messages as were counted with it: a queue that was drained or replaced in between does not.
+ * messages as were counted with it: a queue that was drained or replaced in between does not. Where the lag is not known,
+ * a queue is not too deep by its size.
  */
 export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
-  const { management, queueDepths, clock, sleep } = parts;
+  const { management, queueDepths, statistics, clock, sleep } = parts;
   const { vhost, deleteAtMessages, deleteAtBytes } = parts.config;
 
   const isLarge = (bytes: number): boolean => deleteAtBytes !== null && bytes >= deleteAtBytes;
@@ -95,13 +95,14 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   };
 
   return async ({ queue: name, bytes }, signal) => {
-    const wasLarge = bytes !== null && isLarge(bytes);
+    const lagMs = statistics.lagMs();
+    const wasLarge = bytes !== null && isLarge(bytes) && Number.isFinite(lagMs);
     const seenAt = momentOf(clock);
     const ready = await readyMessages(name, signal);
     if (ready !== undefined && ready >= deleteAtMessages) {
       return await confirmReady(name, { messages: ready, enoughReady: deleteAtMessages, seenAt }, signal);
     }
-    if (ready !== undefined) await sleep(wasLarge ? STATISTICS_LAG_MS : LISTING_LAG_MS, signal);
+    if (ready !== undefined) await sleep(wasLarge ? Math.max(lagMs, LISTING_LAG_MS) : LISTING_LAG_MS, signal);
     const counted = wasLarge ? await management.getQueueBytes(vhost, name, { signal }) : undefined;
     if (counted !== undefined && isLarge(counted.bytes)) {
       const countedAt = momentOf(clock);

@@ -6,6 +6,8 @@ export interface ObservedBytes {
   readonly bytes: number;
   /** When the count was requested, in ms since the epoch. */
   readonly seenMs: number;
+  /** The count was true at most this long before, in ms. */
+  readonly lagMs: number;
 }
 
 /** The depth of a queue, as one survey or inspection observed it. */
@@ -20,6 +22,8 @@ export interface Depth {
   readonly isExact: boolean;
   /** When the observation began, in ms since the epoch. */
   readonly seenMs: number;
+  /** It was true at most this long before, in ms: 0 where RabbitMQ counted the messages for it. */
+  readonly lagMs: number;
 }
 
 /** A queue as a survey or an inspection observed it. */
@@ -43,8 +47,8 @@ export interface AlertLimits {
 /**
  * What a depth asks for.
  * - `warn`: raise an alert.
- * - `recover`: end the alert, because the queue has recovered.
- * - `delete`: delete the queue, if its owner was warned.
+ * - `recover`: end the alert, if an inspection confirms that the queue has recovered.
+ * - `delete`: delete the queue, if its owner was warned and an inspection confirms its depth.
  * - `resume`: finish what an agent began with the alert before it died.
  * - `discard`: remove the alert of a queue that does not exist, or of an earlier incarnation of the namespace.
  */
@@ -61,11 +65,8 @@ export const DELETE_WINDOW_MS = 4_000;
  */
 export const TAKEOVER_AFTER_MS = 10_000;
 
-/** How far a listing may lag behind, in ms. Up to 2.5 s were measured with quorum queues. */
-export const LISTING_LAG_MS = 3_000;
-
-/** How far the bytes in a listing may lag behind, in ms: statistics are collected every 5 s, and the API caches its answer. */
-const BYTES_LAG_MS = 8_000;
+/** How far a listing may lag behind, in ms. A quorum queue publishes its totals every 5 s; those of others are current. */
+export const LISTING_LAG_MS = 6_000;
 
 /** The clocks of two agents differ by less, in ms. An alert further in the future was written before a clock was set back. */
 const MAX_CLOCK_DIFFERENCE_MS = 60_000;
@@ -93,7 +94,7 @@ export function decideQueueAlert(
   limits: AlertLimits,
   nowMs: number,
 ): AlertAction {
-  const { messages, bytes, isExact, isMissing = false, seenMs } = depth;
+  const { messages, bytes, isExact, isMissing = false } = depth;
   if (alert === undefined) return reachesWarning(messages, bytes?.bytes, limits) ? 'warn' : 'none';
   const changedMs = alert.changedMs > nowMs + MAX_CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
   const isAbandoned = nowMs >= changedMs + TAKEOVER_AFTER_MS;
@@ -105,25 +106,24 @@ export function decideQueueAlert(
   }
   if (isMissing && (alert.level === 'warning' || alert.level === 'warned')) return 'discard';
   if (alert.level !== 'warned') return isAbandoned ? 'resume' : 'none';
-  // What was observed before the alert was written says nothing about it.
-  if (bytes !== undefined && bytes.seenMs > changedMs && isAtLeast(bytes.bytes, limits.deleteAtBytes)) return 'delete';
-  if (messages === undefined || seenMs <= changedMs) return 'none';
+  // What may have been true only before the alert was written says nothing about it.
+  const isNewer = (observed: Pick<Depth, 'seenMs' | 'lagMs'>): boolean => observed.seenMs - observed.lagMs > changedMs;
+  if (bytes !== undefined && isNewer(bytes) && isAtLeast(bytes.bytes, limits.deleteAtBytes)) return 'delete';
+  if (messages === undefined || !isNewer(depth)) return 'none';
   if (messages >= limits.deleteAtMessages) return 'delete';
-  const areMessagesFew = isExact && messages < limits.warnAtMessages / 2 && seenMs > changedMs + LISTING_LAG_MS;
-  return areMessagesFew && (messages === 0 || areBytesFew(alert, bytes, limits, changedMs)) ? 'recover' : 'none';
+  if (!isExact || !isSmall(messages, limits)) return 'none';
+  // Where the size is not known after the alert, what was known with the alert counts.
+  const knownBytes = bytes !== undefined && isNewer(bytes) ? bytes.bytes : alert.bytes;
+  return messages === 0 || areBytesFew(knownBytes, limits) ? 'recover' : 'none';
 }
 
-/** Where the size is not known after the alert, what was known with the alert counts. */
-function areBytesFew(
-  alert: QueueAlert,
-  observed: ObservedBytes | undefined,
-  { warnAtBytes }: AlertLimits,
-  changedMs: number,
-): boolean {
-  if (warnAtBytes === null) return true;
-  const isCurrent = observed !== undefined && observed.seenMs > changedMs + BYTES_LAG_MS;
-  const bytes = isCurrent ? observed.bytes : alert.bytes;
-  return bytes === null || bytes < warnAtBytes / 2;
+/** Whether a queue with so many messages has recovered. */
+export function isSmall(messages: number, { warnAtMessages }: Pick<AlertLimits, 'warnAtMessages'>): boolean {
+  return messages < warnAtMessages / 2;
+}
+
+function areBytesFew(bytes: number | null, { warnAtBytes }: AlertLimits): boolean {
+  return warnAtBytes === null || bytes === null || bytes < warnAtBytes / 2;
 }
 
 /** The next revision of an alert. */

@@ -39,6 +39,9 @@ interface Declarer {
 
 const REASON = 'A queue that only this connection may use had grown too large and is deleted with it.';
 
+/** RabbitMQ's reason for a refusal to delete an exclusive queue. */
+const EXCLUSIVE = /RESOURCE_LOCKED|exclusive/i;
+
 /** RabbitMQ deletes an exclusive queue some ms after it closed the connection. */
 const RECHECK_MS = 50;
 const MAX_CHECKS = 20;
@@ -50,11 +53,9 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
 
   const findDeclarer = async (
     namespace: string,
-    queue: string,
+    connection: string,
     options: ManagementCallOptions,
   ): Promise<Declarer | undefined> => {
-    const connection = await management.getQueueOwner(vhost, queue, options);
-    if (connection === undefined) return undefined;
     for (const account of accountNames(usernamePrefix, namespace)) {
       const open = await management.listUserConnections(account, options);
       if (open.some(({ name }) => name === connection)) return { namespace, account, connection };
@@ -85,7 +86,9 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
       if (await management.deleteQueue(vhost, queue, options)) return true;
     } catch (error) {
       if (!(error instanceof BrokerRefusal)) throw error;
-      const declarer = await findDeclarer(namespace, queue, { signal });
+      const connection = await management.getQueueOwner(vhost, queue, { signal });
+      if (connection === undefined && EXCLUSIVE.test(error.reason)) throw ownerUnknown(queue, error);
+      const declarer = connection === undefined ? undefined : await findDeclarer(namespace, connection, { signal });
       if (declarer === undefined) throw error;
       if (await management.closeConnection(declarer.connection, REASON, options)) {
         reporters.connectionClosed({ ...declarer, reason: 'overgrown' });
@@ -96,4 +99,13 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
     await assertMissing(queue, signal);
     return false;
   };
+}
+
+/** The owner is one of the statistics: RabbitMQ has it some seconds after the connection was opened, or never. */
+function ownerUnknown(queue: string, cause: BrokerRefusal): AgentError {
+  return new AgentError(
+    'BrokerRefused',
+    `The exclusive queue ${queue} cannot be deleted, as RabbitMQ does not say which connection declared it. If this persists, close that connection, and switch on RabbitMQ's statistics ("pulse-agent verify" says how).`,
+    { cause },
+  );
 }

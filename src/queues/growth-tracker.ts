@@ -13,12 +13,15 @@ export interface GrowthTrackerOptions {
   readonly limits: GrowthLimits;
   /** Growth that takes longer to reach a threshold is left to the surveys, in ms. */
   readonly horizonMs: number;
+  /** What a survey finds was true at most this long before, in ms; 0 when absent. An inspection is current. */
+  readonly surveyLagMs?: number;
 }
 
 /** How queues grow, in the memory of this agent. After a start two surveys are needed to know it. */
 export interface GrowthTracker {
   /**
-   * Records what a survey found, in messages or bytes, in place of all that was recorded earlier.
+   * Records what a survey found, in messages or bytes, in place of all that was recorded earlier. What an inspection found
+   * stays where the survey may be older and found less.
    *
    * @returns the queues to inspect before the next survey, and in how many ms
    */
@@ -39,6 +42,8 @@ interface Track {
   /** The sample from which the rate is measured; undefined: no rate is known. */
   readonly before: Sample | undefined;
   readonly latest: Sample;
+  /** Whether `latest` is of an inspection, which is current, and not of a survey, which may lag behind. */
+  readonly isInspected: boolean;
 }
 
 /** How the depth of queues is predicted: samples are fresh, and one message is the least. */
@@ -50,7 +55,7 @@ export function messageGrowthLimits({
 }
 
 /** A tracker that knows no queue yet. */
-export function createGrowthTracker({ limits, horizonMs }: GrowthTrackerOptions): GrowthTracker {
+export function createGrowthTracker({ limits, horizonMs, surveyLagMs = 0 }: GrowthTrackerOptions): GrowthTracker {
   /** Of queues that hold messages; the rest was empty, or missing, at the latest survey. */
   let tracks = new Map<string, Track>();
   let surveyedMs: number | undefined;
@@ -60,15 +65,19 @@ export function createGrowthTracker({ limits, horizonMs }: GrowthTrackerOptions)
       const inspections = new Map<string, number>();
       const empty: Sample | undefined = surveyedMs === undefined ? undefined : { amount: 0, seenMs: surveyedMs };
       for (const [queue, amount] of amounts) {
-        if (amount === 0 || next.size >= MAX_QUEUES) continue;
         const track = tracks.get(queue);
+        if (track?.isInspected === true && track.latest.seenMs > seenMs - surveyLagMs && track.latest.amount > amount) {
+          next.set(queue, track);
+          continue;
+        }
+        if (amount === 0 || next.size >= MAX_QUEUES) continue;
         const earlier = track?.latest ?? empty;
         const latest: Sample = { amount, seenMs };
         const hasGrown = earlier !== undefined && amount > earlier.amount;
         const isGrowing = hasGrown || isBetweenSteps(track, latest, limits);
         const before =
           isGrowing && earlier !== undefined ? baseSample(track?.before, earlier, latest, limits) : undefined;
-        next.set(queue, { before, latest });
+        next.set(queue, { before, latest, isInspected: false });
         const predictedMs = nextInspectionMs(before, latest, limits, horizonMs);
         const needsRate =
           hasGrown && hasClearlyGrown(earlier, latest, limits) && amount < Math.max(...limits.thresholds);
@@ -84,13 +93,13 @@ export function createGrowthTracker({ limits, horizonMs }: GrowthTrackerOptions)
       const latest: Sample = { amount, seenMs };
       if (track === undefined) {
         if (amount === 0 || tracks.size >= MAX_QUEUES) return undefined;
-        tracks.set(queue, { before: undefined, latest });
+        tracks.set(queue, { before: undefined, latest, isInspected: true });
         return limits.firstInspectionMs;
       }
       // It shrinks, or consumers hold some messages: the next survey shows which.
       if (amount < track.latest.amount || seenMs <= track.latest.seenMs) return undefined;
       const before = baseSample(track.before, track.latest, latest, limits);
-      tracks.set(queue, { before, latest });
+      tracks.set(queue, { before, latest, isInspected: true });
       return nextInspectionMs(before, latest, limits, horizonMs);
     },
     forget: (queue) => void tracks.delete(queue),

@@ -23,7 +23,7 @@ interface InspectQueuesParts {
 }
 
 /**
- * Inspects single queues. The depth that it reads is a lower bound: it can raise an alert, and end none.
+ * Inspects single queues. The depth that it reads is current and a lower bound: it can raise an alert, and end none.
  *
  * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason
  */
@@ -54,7 +54,7 @@ export function createInspectQueues(parts: InspectQueuesParts): InspectQueues {
       if (one.alert !== undefined) return one;
       const messages = depths.get(one.queue);
       const bytes = byteCounts.sizeOf(one.queue, messages);
-      return { ...one, depth: { messages, bytes, isExact: false, seenMs } };
+      return { ...one, depth: { messages, bytes, isExact: false, seenMs, lagMs: 0 } };
     });
   };
 
@@ -76,7 +76,7 @@ export function createInspectQueues(parts: InspectQueuesParts): InspectQueues {
       if (inspectAfterMs !== undefined) schedule.add(queue, inspectAfterMs);
       if (!isDeep) continue;
       const alert = await store.queueAlerts.get(queue);
-      deep.push({ queue, depth: { messages, bytes, isExact: false, seenMs }, alert });
+      deep.push({ queue, depth: { messages, bytes, isExact: false, seenMs, lagMs: 0 }, alert });
     }
     await processQueues(await confirmWithoutAlert(deep, signal), signal);
   };

@@ -1,8 +1,11 @@
 import { createQueueDepths } from '../broker/amqp/queue-depths.ts';
 import { backstopSettings, ensureBackstop } from '../broker/backstop.ts';
+import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { AgentContext } from '../context.ts';
 import { createApplyAlertAction } from './apply-alert-action.ts';
 import { createConfirmDepth } from './confirm-depth.ts';
+import { createConfirmRecovery } from './confirm-recovery.ts';
+import { LISTING_LAG_MS } from './decide-alert.ts';
 import { createDeleteFromBroker } from './delete-from-broker.ts';
 import { createByteCounts } from './byte-counts.ts';
 import { createGrowthTracker, messageGrowthLimits } from './growth-tracker.ts';
@@ -17,7 +20,7 @@ import { createSurveyQueues, type SurveyQueues } from './survey-queues.ts';
 export type QueuesContext = Pick<
   AgentContext,
   'config' | 'store' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'log' | 'jobs' | 'reporters'
->;
+> & { readonly statistics: Pick<StatisticsWatch, 'lagMs'> };
 
 /** The watching of queues: surveys, inspections, alerts and the backstop. */
 export interface Queues {
@@ -49,6 +52,7 @@ export function createQueues(context: QueuesContext): Queues {
   const growth = createGrowthTracker({
     limits: messageGrowthLimits(config),
     horizonMs: config.surveyIntervalSeconds * 1000,
+    surveyLagMs: LISTING_LAG_MS,
   });
   const byteCounts = createByteCounts({ ...context, schedule });
   const notices = createQueueNotices(context);
@@ -62,7 +66,8 @@ export function createQueues(context: QueuesContext): Queues {
     deleteFromBroker,
     schedule,
   });
-  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion });
+  const confirmRecovery = createConfirmRecovery({ ...context, queueDepths });
+  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion, confirmRecovery });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
   const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, byteCounts, schedule });
   const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, schedule });

@@ -4,7 +4,7 @@ import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ByteCounts } from './byte-counts.ts';
-import { type AlertLimits, type ObservedQueue, reachesWarning } from './decide-alert.ts';
+import { type AlertLimits, LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { ProcessQueues } from './process-queues.ts';
@@ -58,7 +58,7 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
       const alert = alerts.get(name);
       const bytes = byteCounts.sizeOf(name, messages);
       if (alert === undefined && !reachesWarning(messages, bytes?.bytes, config)) return [];
-      return [{ queue: name, depth: { messages, bytes, isExact: true, seenMs }, alert }];
+      return [{ queue: name, depth: { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS }, alert }];
     });
 
   return async (signal) => {
@@ -112,7 +112,9 @@ function alertsBesides(listed: readonly ListedQueue[], alerts: ReadonlyMap<strin
 function observeMissing(unlisted: readonly QueueAlert[], names: ReadonlySet<string>, seenMs: number): ObservedQueue[] {
   return unlisted.map((alert) => {
     const { queue } = alert;
-    return { queue, depth: { messages: undefined, isExact: true, isMissing: !names.has(queue), seenMs }, alert };
+    // The names in a listing do not lag behind.
+    const depth = { messages: undefined, isExact: true, isMissing: !names.has(queue), seenMs, lagMs: 0 };
+    return { queue, depth, alert };
   });
 }
 

@@ -15,7 +15,10 @@ export const LOG_CODES = {
   agent_stopping: { level: 'info', meaning: 'The process was asked to stop; `signal` says how.' },
   alarm_cleared: { level: 'info', meaning: 'RabbitMQ cleared a memory or disk alarm.' },
   alarm_set: { level: 'error', meaning: 'RabbitMQ raised a memory or disk alarm and blocks all publishers.' },
-  alarms_not_listed: { level: 'warn', meaning: 'Listing the alarms failed; the agent keeps what it knew.' },
+  alarms_not_listed: {
+    level: 'warn',
+    meaning: 'Listing the alarms failed; after 30 s without a listing they are unknown, and the agent is not ready.',
+  },
   audit: {
     level: 'info',
     meaning: 'One audit record: who did what, when, why, with which outcome. Logged at info unless the log is silent.',
@@ -220,6 +223,19 @@ export const LOG_CODES = {
     level: 'warn',
     meaning:
       'Namespaces need an agent secret that this agent does not have; `secretId` and `namespaces` say which and how many.',
+  },
+  statistics_available: {
+    level: 'info',
+    meaning: "RabbitMQ's statistics are up to date again, so the agent can do all of its duties.",
+  },
+  statistics_missing: {
+    level: 'warn',
+    meaning:
+      'RabbitMQ collects no statistics, or rarely; `duties` are those that the agent cannot do, or not fully, without.',
+  },
+  statistics_unknown: {
+    level: 'warn',
+    meaning: "The age of RabbitMQ's statistics could not be measured; the agent tries again.",
   },
   survey_done: { level: 'debug', meaning: 'A survey read the depth of every queue; the fields count what it saw.' },
   topology_connection_error: {

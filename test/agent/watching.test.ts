@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { TestInstallation } from '../support/agent.ts';
 import { openConnection, useSharedBroker } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { linesWith } from '../support/test-log.ts';
 import {
   claimTeam,
   type CollectedEvent,
@@ -123,5 +126,37 @@ describe('a watched queue', function () {
         [],
       );
     }
+  });
+});
+
+describe('a quorum queue that is filled in one go', function () {
+  this.timeout(180_000);
+  useSharedBroker();
+
+  it('is warned of once, although surveys show it empty for up to five seconds more', async () => {
+    const installation = await makeWatchedInstallation({
+      settings: { warnAtMessages: 40, deleteAtMessages: 1000, surveyIntervalSeconds: 3 },
+    });
+    await installation.start();
+    const events = await collectEvents(installation);
+    const team = await claimTeam(installation, 'owner@example.org');
+    const management = openManagement(installation.config);
+    addCleanup(() => management.close());
+    const listed = async (queue: string): Promise<number | undefined> =>
+      (await management.listQueues(installation.config.vhost)).find(({ name }) => name === queue)?.messages;
+    // When RabbitMQ publishes the totals depends on when a queue was declared: of three queues one lags long enough.
+    const queues = ['a', 'b', 'c'].map((name) => `queue/${team.namespace}/${name}`);
+    for (const queue of queues) {
+      await team.channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+      await team.fill(queue, 55);
+      await events.of('queue.warning', queue);
+      await waitUntil(async () => (await listed(queue)) === 55, 'the total in a listing');
+    }
+    const surveys = () => linesWith(installation.log, 'survey_done').length;
+    const before = surveys();
+    await waitUntil(() => surveys() >= before + 2, 'two more surveys');
+    const types = events.seen.filter(({ subject }) => queues.includes(subject)).map(({ type }) => type);
+    assert.deepEqual(types, ['queue.warning', 'queue.warning', 'queue.warning']);
+    await installation.remove();
   });
 });

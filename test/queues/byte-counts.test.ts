@@ -37,6 +37,7 @@ function room(given: { warnAtBytes?: number | null; deleteAtBytes?: number | nul
       deleteAtBytes: 2 * GB,
       ...given,
     },
+    statistics: { lagMs: () => 8_000 },
     clock,
     log: { warn: (fields: unknown) => void warnings.push((fields as { readonly code: string }).code) },
   });
@@ -58,7 +59,7 @@ describe('the sizes of queues', () => {
     holds(GB, 8);
     assert.equal(counts.sizeOf(QUEUE, 8), undefined);
     await counts.refresh(NO_ALERTS, signal);
-    const known = { bytes: GB, seenMs: clock.nowMs() };
+    const known = { bytes: GB, seenMs: clock.nowMs(), lagMs: 8_000 };
     clock.advance(1_000);
     assert.deepEqual(counts.sizeOf(QUEUE, 8), known);
     assert.deepEqual(counts.sizeOf(QUEUE, 9), known);

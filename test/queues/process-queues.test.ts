@@ -22,7 +22,7 @@ async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | u
   await store.queueAlerts.insert(alert);
   await notices.holdDeletion(recordOf(clock.nowMs(), { contact: OWNER }), alert);
   if (owner !== undefined) store.put(recordOf(clock.nowMs(), { contact: 'next@example.org', ...owner }));
-  const depth = { messages: undefined, isMissing: true, isExact: true, seenMs: clock.nowMs() };
+  const depth = { messages: undefined, isMissing: true, isExact: true, seenMs: clock.nowMs(), lagMs: 0 };
   await processQueues([{ queue: alert.queue, depth, alert }], signal);
   assert.deepEqual(errors, []);
   const mails = await store.notices.due({ beforeMs: clock.nowMs(), limit: 10 });
@@ -64,7 +64,7 @@ describe('a queue of a reserved namespace', () => {
     const { clock, processQueues, reported, errors } = createQueueRoom(store, { deletion });
     store.put(recordOf(clock.nowMs(), { namespace: 'taskcluster-reserved' }));
     const queue = 'queue/taskcluster-reserved/q';
-    const depth = { messages: 1_000_000, isExact: true, seenMs: clock.nowMs() };
+    const depth = { messages: 1_000_000, isExact: true, seenMs: clock.nowMs(), lagMs: 0 };
     await processQueues([{ queue, depth, alert: undefined }], signal);
     assert.deepEqual([reported, errors], [[], []]);
     assert.equal(await store.queueAlerts.get(queue), undefined);

@@ -61,6 +61,7 @@ describe('two agents that watch the same queues at the same time', function () {
         config,
         store,
         management,
+        statistics: { lagMs: () => 8_000 },
         clock: systemClock,
         sleep: systemSleep,
         randomBytes,

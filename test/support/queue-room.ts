@@ -3,6 +3,7 @@ import type { CountedBytes, ManagementCallOptions } from '../../src/broker/manag
 import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
 import { type ByteCounts, createByteCounts } from '../../src/queues/byte-counts.ts';
 import { createGrowthTracker, type GrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
+import { createConfirmRecovery } from '../../src/queues/confirm-recovery.ts';
 import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
 import { createQueueDeletion, type QueueDeletionParts } from '../../src/queues/queue-deletion.ts';
 import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
@@ -28,6 +29,8 @@ export interface QueueRoom {
   readonly clock: ManualClock;
   /** The broker: its queues, and the number of messages in each. */
   readonly depths: Map<string, number>;
+  /** What a listing shows of a queue instead, where it lags behind. */
+  readonly listed: Map<string, number>;
   /** The statistics of the broker: the sizes of its queues. */
   readonly sizes: Map<string, CountedBytes>;
   /** Queues that have crashed: they exist, and no listing has their depth. */
@@ -58,6 +61,7 @@ export interface QueueRoomOptions {
 export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): QueueRoom {
   const clock = options.clock ?? createManualClock();
   const depths = new Map<string, number>();
+  const listed = new Map<string, number>();
   const sizes = new Map<string, CountedBytes>();
   const crashed = new Set<string>();
   const reported: string[] = [];
@@ -80,15 +84,19 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     },
     management: {
       async listQueues() {
-        const listed = [...depths].map(([name, messages]) => ({ name, messages }));
+        const queues = [...depths].map(([name, messages]) => ({ name, messages: listed.get(name) ?? messages }));
         await options.afterListing?.();
-        return listed;
+        return queues;
       },
       listQueueNames: async () => [...depths.keys(), ...crashed],
       listQueueBytes: async () => [...sizes.values()],
       getQueueBytes: async (_vhost: string, name: string) => sizes.get(name),
+      getQueue: async (_vhost: string, name: string) => (depths.has(name) ? { name, type: 'quorum' } : undefined),
     },
     schedule: { add: () => undefined, wasReplacedSince: () => false },
+  };
+  const queueDepths = {
+    read: async (queues: readonly string[]) => new Map([...depths].filter(([queue]) => queues.includes(queue))),
   };
   const notices = createQueueNotices(context);
   const deletion = createQueueDeletion({
@@ -106,7 +114,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
             seenAt: momentOf(clock),
           };
     },
-    queueDepths: { read: async (queues) => new Map([...depths].filter(([queue]) => queues.includes(queue))) },
+    queueDepths,
     async deleteFromBroker(_namespace: string, queue: string, call: ManagementCallOptions) {
       await options.beforeDelete?.();
       call.beforeSend?.();
@@ -114,10 +122,28 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     },
     ...options.deletion,
   });
-  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion });
+  const confirmRecovery = createConfirmRecovery({ ...context, queueDepths });
+  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion, confirmRecovery });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
   const growth = createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 });
-  const byteCounts = createByteCounts({ ...context, log: { warn: () => undefined } });
+  const byteCounts = createByteCounts({
+    ...context,
+    statistics: { lagMs: () => 8_000 },
+    log: { warn: () => undefined },
+  });
   const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts });
-  return { clock, depths, sizes, crashed, notices, growth, byteCounts, processQueues, survey, reported, errors };
+  return {
+    clock,
+    depths,
+    listed,
+    sizes,
+    crashed,
+    notices,
+    growth,
+    byteCounts,
+    processQueues,
+    survey,
+    reported,
+    errors,
+  };
 }
