@@ -85,6 +85,8 @@ describe('a RabbitMQ that collects no statistics, as in the official image', fun
     const { parts } = await untilHealth(agent, ({ ready, degraded }) => ready && degraded);
     assert.equal(parts.statistics.state, 'down');
     assert.match(parts.statistics.reason ?? '', /exclusive queues .* not deleted/);
+    const others = Object.entries(parts).filter(([name, { state }]) => name !== 'statistics' && state !== 'up');
+    assert.deepEqual(others, []);
     const line = await installation.logged('statistics_missing');
     assert.deepEqual(line['duties'], ['queue-bytes', 'exclusive-queues', 'connection-age']);
     const samples = await scrape(agent);
