@@ -104,7 +104,10 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
     const amounts: [string, number][] = [];
     for (const { name, bytes, messages } of listed) {
       if (namespaceOfQueue(namespacePrefix, name) === undefined) continue;
-      if (bytes >= warnAtBytes / 2 || alerts.has(name)) next.set(name, { bytes, messages, seenMs, lagMs });
+      const known = sizes.get(name);
+      // It was counted alone during the listing.
+      if (known !== undefined && known.seenMs > seenMs) next.set(name, known);
+      else if (bytes >= warnAtBytes / 2 || alerts.has(name)) next.set(name, { bytes, messages, seenMs, lagMs });
       if (bytes >= NOISE) amounts.push([name, bytes]);
     }
     sizes = next;

@@ -14,14 +14,21 @@ function room(given: { warnAtBytes?: number | null; deleteAtBytes?: number | nul
   const sizes = new Map<string, CountedBytes>();
   const inspections: [string, number][] = [];
   const warnings: unknown[] = [];
-  const calls = { listings: 0, counts: 0, fault: undefined as Error | undefined };
+  const calls = {
+    listings: 0,
+    counts: 0,
+    fault: undefined as Error | undefined,
+    duringListing: undefined as (() => Promise<void>) | undefined,
+  };
   const counts = createByteCounts({
     management: {
       async listQueueBytes() {
         calls.listings += 1;
+        const listed = [...sizes.values()];
         clock.advance(given.listingMs ?? 0);
+        await calls.duringListing?.();
         if (calls.fault !== undefined) throw calls.fault;
-        return [...sizes.values()];
+        return listed;
       },
       async getQueueBytes(_vhost, name) {
         calls.counts += 1;
@@ -67,6 +74,19 @@ describe('the sizes of queues', () => {
     assert.equal(counts.sizeOf(QUEUE, undefined), undefined);
     counts.forget(QUEUE);
     assert.equal(counts.sizeOf(QUEUE, 8), undefined);
+  });
+
+  it('of a queue that was counted alone during a listing are not overruled by it', async () => {
+    const { clock, counts, calls, holds } = room({ listingMs: 1_000 });
+    holds(GB, 8);
+    await counts.refresh(NO_ALERTS, signal);
+    clock.advance(60_000);
+    calls.duringListing = async () => {
+      holds(2 * GB, 16);
+      await counts.inspect([QUEUE], signal);
+    };
+    await counts.refresh(NO_ALERTS, signal);
+    assert.deepEqual(counts.sizeOf(QUEUE, 16), { bytes: 2 * GB, seenMs: clock.nowMs(), lagMs: 8_000 });
   });
 
   it('are kept for large queues and those with an alert', async () => {

@@ -34,9 +34,12 @@ export function createRunningNodes(options: RunningNodesOptions): RunningNodes {
   let latest: Promise<void> = Promise.resolve();
 
   const list = async (): Promise<void> => {
+    const startedMs = options.clock.monotonicMs();
     const nodes = await options.listNodes();
+    // Of two concurrent listings the older one may arrive later.
+    if (startedMs < listedAtMs) return;
     releases = new Map(nodes.map(({ name, otpRelease }) => [nodeNameHash(name), otpRelease]));
-    listedAtMs = options.clock.monotonicMs();
+    listedAtMs = startedMs;
   };
   /** Lists the nodes, or returns the outcome of the listing within the last `minRefreshMs`, its failure included. */
   const refresh = (): Promise<void> => {

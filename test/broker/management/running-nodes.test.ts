@@ -55,6 +55,27 @@ describe('running nodes', () => {
     assert.equal(await nodes.couldHost(at('a@host')), false);
   });
 
+  it('keeps a listing when an older one arrives later', async () => {
+    const answers: ((names: readonly string[]) => void)[] = [];
+    let nowMs = 0;
+    const nodes = createRunningNodes({
+      listNodes: async () => {
+        const names = await new Promise<readonly string[]>((resolve) => answers.push(resolve));
+        return names.map((name) => ({ name, otpRelease: 25 }));
+      },
+      clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+      minRefreshMs: 1000,
+    });
+    const first = nodes.couldHost(at('a@host'));
+    nowMs = 1000;
+    const second = nodes.couldHost(at('b@host'));
+    answers[1]?.(['b@host']);
+    assert.ok(await second);
+    answers[0]?.(['a@host']);
+    assert.equal(await first, false, 'it has left since');
+    assert.ok(await nodes.couldHost(at('b@host')));
+  });
+
   it('uses an old listing while the API is down, and rejects for an unknown node', async () => {
     const { nodes, state } = make();
     await nodes.couldHost(at('a@host'));
