@@ -1,4 +1,5 @@
 import type { Clock, Sleep } from '../util/clock.ts';
+import { startDeadline } from '../util/deadline.ts';
 import { measureStatistics, type StatisticsCalls, statisticsLagMs, type StatisticsState } from './statistics.ts';
 
 interface StatisticsWatchOptions {
@@ -24,6 +25,9 @@ export interface StatisticsWatch {
 /** The pause between two measurements, in ms: the configuration of a node changes with its restart only. */
 const PAUSE_MS = 300_000;
 
+/** The time limit of a measurement, in ms. */
+const LIMIT_MS = 60_000;
+
 /** The pause after a measurement that failed, or found old statistics or none, as right after a start of RabbitMQ, in ms. */
 const RETRY_PAUSE_MS = 30_000;
 
@@ -36,13 +40,17 @@ export function createStatisticsWatch(options: StatisticsWatchOptions): Statisti
 
   const measure = async (signal: AbortSignal): Promise<void> => {
     const before = state;
+    const deadline = startDeadline(LIMIT_MS, signal);
     try {
-      state = await measureStatistics(management, options, signal);
+      // A call that hangs must not delay a stop.
+      state = await deadline.race(measureStatistics(management, options, deadline.signal));
       if (state.is !== before.is) onChange(state);
     } catch (error) {
       signal.throwIfAborted();
       state = { is: 'unknown' };
       onError(error);
+    } finally {
+      deadline.clear();
     }
   };
   const watch = async (signal: AbortSignal): Promise<void> => {
