@@ -1,10 +1,12 @@
 import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
+import { managementAdvice, pageReceived, unreachable } from './management-refusals.ts';
 import { createArrayReceiver, parseBody } from './response-body.ts';
 import { type Deadline, startDeadline } from '../../util/deadline.ts';
 import { HttpFault, openHttpPool } from '../../util/http-pool.ts';
 import { createSemaphore } from '../../util/semaphore.ts';
+import { tlsAlertOf } from '../../util/tls-alert.ts';
 
 /** Options of every call of the management API. */
 export interface ManagementCallOptions {
@@ -94,8 +96,8 @@ export interface ManagementHttp {
 }
 
 const REASON_CHARACTERS = 300;
-/** Errors of TLS about a certificate: a retry does not help. */
-const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
+/** How long an alert of TLS may take, in ms. */
+const ALERT_TIMEOUT_MS = 1000;
 
 /**
  * Creates the transport: keep-alive connections, credentials with the first request (a challenge would double the round
@@ -139,6 +141,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       try {
         const { status, headers: received, text } = await deadline.race(call.response);
         if (receiver !== undefined && status === 200) return { status, body: receiver.end() };
+        if (status >= 300 && status < 400) return { status, body: { reason: destinationOf(received['location']) } };
         if (status !== 404) return { status, body: parseBody(text) };
         return { status, body: parseBody(text), isOfResource: negotiatesContent(received['vary']) };
       } catch (error) {
@@ -148,6 +151,14 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
         throw error;
       }
     }
+  };
+
+  /** The code of a fault; that of the alert if TLS may have ended the connection. */
+  const codeOf = async ({ code, isDropped }: HttpFault): Promise<string> => {
+    if (base.protocol !== 'https:' || !isDropped) return code;
+    const host = base.hostname.replace(/^\[|\]$/g, '');
+    const alert = { host, port: Number(base.port || 443), ca: settings.ca, timeoutMs: ALERT_TIMEOUT_MS };
+    return (await tlsAlertOf(alert)) ?? code;
   };
 
   const send = async (
@@ -180,19 +191,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
           `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Check its load and its alarms.`,
         );
       }
-      if (error instanceof HttpFault && UNTRUSTED.test(error.code)) {
-        throw new AgentError(
-          'BrokerRefused',
-          `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${error.code}). Set RABBITMQ_CA or RABBITMQ_CA_FILE to the CA that signed it, and use a host name of the certificate.`,
-        );
-      }
-      if (error instanceof HttpFault) {
-        throw new AgentError(
-          'BrokerUnavailable',
-          `RabbitMQ's management API at ${shownUrl} cannot be reached (${error.code}). Check RABBITMQ_MANAGEMENT_URL and that the management plugin is on.`,
-        );
-      }
-      throw error;
+      throw error instanceof HttpFault ? unreachable(shownUrl, await codeOf(error)) : error;
     } finally {
       deadline.clear();
     }
@@ -239,7 +238,8 @@ function encodeQuery(query: ManagementRequest['query']): string {
 }
 
 function checkStatus(response: ManagementResponse, where: string, secrets: string[]): ManagementResponse {
-  const { status } = response;
+  const { status, body } = response;
+  if (status < 300 && isPage(body, where)) throw pageReceived(where, status);
   if (status < 300 || status === 404) return response;
   const reason = reasonOf(response.body, secrets);
   // Proxies in front of the API respond with 408 and 429, which a retry resolves, as 5xx.
@@ -252,11 +252,18 @@ function checkStatus(response: ManagementResponse, where: string, secrets: strin
   throw refusal(status, reason, where);
 }
 
+/** Without the query, which may hold a token. */
+function destinationOf(location: unknown): string {
+  return typeof location === 'string' ? `to ${location.split(/[?#]/, 1)[0]}` : 'to nowhere';
+}
+
+/** RabbitMQ sends JSON, and nothing in response to a change. */
+function isPage(body: unknown, where: string): boolean {
+  return typeof body === 'string' && (body.trimStart().startsWith('<') || (!where.startsWith('GET ') && body !== ''));
+}
+
 function refusal(status: number, reason: string, where: string): BrokerRefusal {
-  const advice =
-    status === 401 || status === 403
-      ? 'Check the credentials in RABBITMQ_MANAGEMENT_URL or RABBITMQ_URL, and that the account has the administrator tag.'
-      : "Check that the vhost exists and that the broker's version is one that the agent supports.";
+  const advice = managementAdvice(status, reason, where);
   return new BrokerRefusal(
     status,
     reason,
