@@ -10,13 +10,14 @@ const MODULE = 'moduleUrl';
 const EXTERNAL = ['lmdb'];
 
 /**
- * The first lines of every file. CommonJS packages load Node's modules with `require`; `createRequire` has another name,
- * because modules in the bundle import it too.
+ * The first lines of every file. CommonJS packages load Node's modules with `require`. esbuild does not read these lines:
+ * they use no name that a module may have at its top level, and uuid has a `URL`.
  */
 const PREAMBLE = [
   "import { createRequire as makeRequire } from 'node:module';",
+  "import { URL as PreambleUrl } from 'node:url';",
   // One folder deep, like src/cli/ below src/, so that the code finds package.json and config/.
-  `const ${MODULE} = new URL('../module.js', import.meta.url).href;`,
+  `const ${MODULE} = new PreambleUrl('../module.js', import.meta.url).href;`,
   `const require = makeRequire(${MODULE});`,
 ].join('');
 

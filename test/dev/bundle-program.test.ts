@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bundleProgram } from '../../dev/bundle-program.ts';
@@ -49,6 +50,14 @@ describe('the bundled program', function () {
       // String literals are not split.
       assert.ok(!text.split('\n').some((line) => line.length > 30_000), file);
     }
+  });
+
+  it('starts when a module has a name of Node at its top level', async () => {
+    const folder = makeFolder('bundle');
+    const program = join(folder, 'program.ts');
+    writeFileSync(program, "export const [URL, createRequire] = ['a', 'b'];\nconsole.log(URL, createRequire);\n");
+    await bundleProgram(folder, program);
+    assert.equal(execFileSync(process.execPath, [join(folder, 'cli/main.js')], { encoding: 'utf8' }), 'a b\n');
   });
 
   it('is refused with import() of a package, whose named exports a bundle loses', async () => {
