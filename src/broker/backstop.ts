@@ -152,6 +152,26 @@ export function differingBackstop(present: readonly NamedPolicy[], wanted: Backs
   });
 }
 
+/**
+ * The commands that make these policies what they should be, for an operator where RabbitMQ forbids to change them over the
+ * API.
+ */
+export function backstopCommands(vhost: string, names: readonly string[], wanted: BackstopPolicies): string[] {
+  return names.map((name) => {
+    const policy = wanted.get(name);
+    const at = `-p ${quote(vhost)}`;
+    if (policy === undefined) return `rabbitmqctl clear_operator_policy ${at} ${quote(name)}`;
+    const { priority, applyTo, pattern, definition } = policy;
+    const words = [name, pattern, JSON.stringify(definition)].map(quote).join(' ');
+    return `rabbitmqctl set_operator_policy ${at} --priority ${priority} --apply-to ${applyTo} ${words}`;
+  });
+}
+
+/** A word of a shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 /** The name of the policy that limits streams. */
 export function streamPolicyName(id: string): string {
   return `${id}-v1-streams`;

@@ -156,6 +156,8 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     listAlarms: (...call) => real.listAlarms(...call),
     listUptimes: (...call) => real.listUptimes(...call),
     overview: (...call) => real.overview(...call),
+    listFeatureFlags: (...call) => real.listFeatureFlags(...call),
+    getVhostLimits: (...call) => real.getVhostLimits(...call),
     whoAmI: (...call) => real.whoAmI(...call),
     close: () => real.close(),
   };

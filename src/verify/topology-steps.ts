@@ -1,5 +1,6 @@
 import {
   type BackstopSettings,
+  backstopCommands,
   backstopPolicies,
   backstopSettings,
   differingBackstop,
@@ -11,6 +12,7 @@ import type {
   BrokerUser,
   Management,
   NamedPolicy,
+  Overview,
   UserLimits,
   VhostPermissions,
 } from '../broker/management/management.ts';
@@ -52,11 +54,11 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       needs: ['management-api'],
       async run(signal) {
         const settings = backstopSettings(config);
-        const [{ rabbitmqVersion }, present] = await Promise.all([
+        const [overview, present] = await Promise.all([
           management.overview({ signal }),
           management.listOperatorPolicies(vhost, { signal }),
         ]);
-        return checkBackstop(settings, rabbitmqVersion, present);
+        return checkBackstop(settings, overview, present);
       },
     },
     {
@@ -121,12 +123,20 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
 /** Checks the operator policies, and says what they limit. */
 export function checkBackstop(
   settings: BackstopSettings,
-  rabbitmqVersion: string,
+  { rabbitmqVersion, areOperatorPoliciesFixed }: Pick<Overview, 'rabbitmqVersion' | 'areOperatorPoliciesFixed'>,
   present: readonly NamedPolicy[],
 ): StepResult {
   const wanted = backstopPolicies(settings, rabbitmqVersion);
   const differing = differingBackstop(present, wanted);
-  if (differing.length > 0) return failed(`missing or changed: ${differing.join(', ')}`, START_AN_AGENT);
+  const faults = `missing or changed: ${differing.join(', ')}`;
+  if (differing.length > 0 && areOperatorPoliciesFixed === true) {
+    const commands = backstopCommands(settings.vhost, differing, wanted).join('; ');
+    return failed(
+      `${faults}, and RabbitMQ forbids agents to change operator policies (management.restrictions.operator_policy_changes.disabled)`,
+      `Set the policies on a node of RabbitMQ: ${commands}`,
+    );
+  }
+  if (differing.length > 0) return failed(faults, START_AN_AGENT);
   const { maxMessages, maxBytes, streamMaxBytes } = settings;
   const queues = [
     ...(maxMessages === null ? [] : [`${maxMessages} messages`]),

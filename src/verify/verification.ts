@@ -15,6 +15,7 @@ import type { StoreReader } from '../store/store-reader.ts';
 import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
 import { brokerSteps } from './broker-steps.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
+import { limitSteps } from './limit-steps.ts';
 import { messageSizeStep } from './message-size.ts';
 import { askScopes, pingAuth, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
@@ -86,6 +87,7 @@ export function createVerification(config: Config, options: VerificationOptions)
           await (await connect(url)).close();
         },
       }),
+      ...limitSteps({ config, management }),
       ...storeSteps({
         isProduction,
         clock,

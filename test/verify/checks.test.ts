@@ -40,7 +40,7 @@ describe('the checks of verify', () => {
       const patterns = { exemptQueues: [], reservedNamespaces: [] };
       const settings = { id: ID, vhost: '/', namespacePrefix: 'taskcluster-', ...limits, ...patterns, ...given };
       const present = [...backstopPolicies(settings, version).values()].filter((policy) => policy !== undefined);
-      return checkBackstop(settings, version, present);
+      return checkBackstop(settings, { rabbitmqVersion: version }, present);
     };
     assert.equal(check({}).said, 'a queue keeps at most 80000 messages and 2000 bytes, a stream at most 1000 bytes');
     assert.equal(check({}).outcome, 'ok');

@@ -8,8 +8,12 @@ import {
   type NodeAlarm,
   nodeSchema,
   type NodeUptime,
+  type FeatureFlag,
+  featureFlagSchema,
   type Overview,
   overviewSchema,
+  type VhostLimits,
+  vhostLimitsSchema,
   type RunningNode,
   uptimeSchema,
 } from './management-schemas.ts';
@@ -24,6 +28,8 @@ export interface BrokerStateCalls {
   listUptimes(options?: ManagementCallOptions): Promise<NodeUptime[]>;
   overview(options?: ManagementCallOptions): Promise<Overview>;
   whoAmI(options?: ManagementCallOptions): Promise<Identity>;
+  listFeatureFlags(options?: ManagementCallOptions): Promise<FeatureFlag[]>;
+  getVhostLimits(vhost: string, options?: ManagementCallOptions): Promise<VhostLimits>;
 }
 
 /** GETs a resource that always exists. */
@@ -63,6 +69,8 @@ export function createBrokerStateCalls(
         (uptime) => uptime !== undefined,
       ),
     overview: (options) => get(overviewSchema, ['overview'], options),
+    listFeatureFlags: (options) => get(z.array(featureFlagSchema), ['feature-flags'], options),
+    getVhostLimits: (vhost, options) => get(vhostLimitsSchema, ['vhost-limits', vhost], options),
     whoAmI: (options) => get(identitySchema, ['whoami'], options),
   };
 }

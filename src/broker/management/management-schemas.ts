@@ -283,6 +283,8 @@ export interface Overview {
   readonly clusterName: string;
   /** Whether the API has no statistics at all. */
   readonly areStatisticsOff: boolean;
+  /** Whether the configuration of RabbitMQ forbids to change operator policies over the API. */
+  readonly areOperatorPoliciesFixed?: boolean;
 }
 
 export const overviewSchema = z
@@ -291,6 +293,7 @@ export const overviewSchema = z
     erlang_version: z.string(),
     cluster_name: z.string(),
     disable_stats: z.boolean().default(false),
+    is_op_policy_updating_enabled: z.boolean().default(true),
   })
   .transform(
     (overview): Overview => ({
@@ -298,6 +301,7 @@ export const overviewSchema = z
       erlangVersion: overview.erlang_version,
       clusterName: overview.cluster_name,
       areStatisticsOff: overview.disable_stats,
+      areOperatorPoliciesFixed: !overview.is_op_policy_updating_enabled,
     }),
   );
 
@@ -308,3 +312,23 @@ export interface Identity {
 }
 
 export const identitySchema = z.object({ name: z.string(), tags });
+
+/** A feature of RabbitMQ that an operator enables after an upgrade, once all nodes have it. */
+export interface FeatureFlag {
+  readonly name: string;
+  readonly isEnabled: boolean;
+}
+
+export const featureFlagSchema = z
+  .object({ name: z.string(), state: z.string() })
+  .transform(({ name, state }): FeatureFlag => ({ name, isEnabled: state === 'enabled' }));
+
+/** The limits of a vhost; absent or negative: none. */
+export interface VhostLimits {
+  readonly 'max-connections'?: number | undefined;
+  readonly 'max-queues'?: number | undefined;
+}
+
+export const vhostLimitsSchema = z
+  .array(z.object({ value: z.object({ 'max-connections': z.number(), 'max-queues': z.number() }).partial() }))
+  .transform((listed): VhostLimits => listed[0]?.value ?? {});
