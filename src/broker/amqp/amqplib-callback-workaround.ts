@@ -1,4 +1,5 @@
 import amqplib, { type Channel, type Connection } from 'amqplib/callback_api';
+import { recordHandshake } from './amqplib-refusal-workaround.ts';
 
 /** amqplib's method for calls with an answer; every such call of a channel goes through it. */
 const RPC = '_rpc';
@@ -28,25 +29,38 @@ export function patchAmqplibCallbacks(): void {
   isPatched = true;
   // The overload that rascal uses.
   const connect = amqplib.connect as Connect;
-  const patchedConnect: Connect = (url, options, callback) =>
-    connect(url, options, (error, connection) => {
-      // There is no connection after an error, whatever the types say.
-      if (error === null) patchConnection(connection);
-      callback(error, connection);
-    });
+  const patchedConnect: Connect = (url, options, callback) => {
+    const handshake = recordHandshake(() =>
+      connect(url, options, (error, connection) => {
+        handshake.stop();
+        // There is no connection after an error, whatever the types say.
+        if (error === null) patchConnection(connection);
+        else error.message = [error.message, handshake.reason()].filter((text) => text !== undefined).join(': ');
+        callback(error, connection);
+      }),
+    );
+  };
   // rascal reads the property at each call.
   Object.assign(amqplib, { connect: patchedConnect });
 }
 
 function patchConnection(connection: Connection): void {
   patchClose(connection);
+  let closedBecause: string | undefined;
+  connection.on('error', (error: Error) => (closedBecause = error.message));
+  // A call of a channel learns only that the channel has ended.
+  const explain = (error: Error | null): void => {
+    if (closedBecause !== undefined && error?.message.startsWith('Channel ended') === true) {
+      error.message = closedBecause;
+    }
+  };
   for (const name of ['createChannel', 'createConfirmChannel'] as const) {
     const create = connection[name].bind(connection) as Create;
     const patchedCreate = (callback: Parameters<Create>[0]): Channel | undefined => {
       const callOnce = atMostOnce(callback);
       try {
         const channel = create(callOnce);
-        patchChannel(channel as Channel & Rpc);
+        patchChannel(channel as Channel & Rpc, explain);
         return channel;
       } catch (error) {
         setImmediate(callOnce, error as Error);
@@ -74,11 +88,14 @@ function patchClose(closable: { readonly close: Close }): void {
   Object.assign(closable, { close: patchedClose });
 }
 
-function patchChannel(channel: Channel & Rpc): void {
+function patchChannel(channel: Channel & Rpc, explain: (error: Error | null) => void): void {
   patchClose(channel);
   const rpc = channel[RPC].bind(channel);
   channel[RPC] = (method, fields, expected, callback) => {
-    const callOnce = atMostOnce(callback);
+    const callOnce = atMostOnce((error: Error, ...results: []) => {
+      explain(error);
+      callback(error, ...results);
+    });
     try {
       rpc(method, fields, expected, callOnce);
     } catch (error) {

@@ -3,6 +3,7 @@ import type { SubscriptionSession, VhostConfig } from 'rascal';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import { brokerEventQueues, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
+import { connectionAdvice } from './connection-advice.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
 export interface BrokerEventsSessionOptions {
@@ -58,13 +59,14 @@ export async function openBrokerEventsSession(
     return { lost, close: connection.close };
   } catch (error) {
     await connection?.close();
+    const queues = brokerEventQueues(id).map(({ queue }) => queue);
+    const reason = asError(error).message.trim();
+    const advice =
+      connectionAdvice(reason)?.advice ??
+      `In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${queues.join(' and ')}, and read on ${EVENT_EXCHANGE}.`;
     throw new AgentError(
       'BrokerUnavailable',
-      `RabbitMQ does not let the agent consume its events (${asError(error).message}). In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${brokerEventQueues(
-        id,
-      )
-        .map(({ queue }) => queue)
-        .join(' and ')}, and read on ${EVENT_EXCHANGE}.`,
+      `RabbitMQ does not let the agent consume its events in the vhost "${eventVhost}" (${reason}). ${advice}`,
       { cause: error },
     );
   }

@@ -3,6 +3,7 @@ import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { PublicationHandle } from './event-publisher.ts';
+import { connectionAdvice } from './connection-advice.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { eventsTopology, requestTopology } from './topology.ts';
 
@@ -76,7 +77,12 @@ function sessionOf(connection: RascalConnection): TopologySession {
 }
 
 function describe(error: unknown): AgentError {
-  const reason = asError(error).message;
+  const reason = asError(error).message.trim();
+  const known = connectionAdvice(reason);
+  if (known !== undefined) {
+    const text = `RabbitMQ does not accept the agent's connection or topology (${reason}). ${known.advice}`;
+    return new AgentError(known.code, text, { cause: error });
+  }
   if (/ACCESS[_-]REFUSED/.test(reason)) {
     return new AgentError(
       'BrokerRefused',
