@@ -41,4 +41,10 @@ export {
   Unavailable,
 } from './client-errors.ts';
 export { type Lease, type LeaseEvents, type PulseCredentials } from './lease.ts';
+export {
+  type ConnectionSetup,
+  type LeaseConnection,
+  type LeaseConnectionEvents,
+  type LeaseConnectionOptions,
+} from './lease-connection.ts';
 export type { Time } from './time.ts';

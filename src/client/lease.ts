@@ -3,6 +3,7 @@ import { parseInstant } from '../contract/fields.ts';
 import type { Claim } from '../contract/methods.ts';
 import { decideAfterFailure, decideRenewal, type HeldClaim, type LossReason } from './decide-lease.ts';
 import { BrokerRefused, ClientClosed, ClockSkew, LeaseLost, PulseAgentError, Unavailable } from './client-errors.ts';
+import { type ConnectionSetup, LeaseConnection, type LeaseConnectionOptions } from './lease-connection.ts';
 import type { Time } from './time.ts';
 
 /** How a lease claims. */
@@ -80,6 +81,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
   readonly #parts: LeaseParts;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
+  readonly #connections = new Set<Pick<LeaseConnection<unknown>, 'checkCredentials' | 'close'>>();
   #claim: Claim;
   #held: HeldClaim;
   #next: DueTime;
@@ -137,10 +139,61 @@ export class Lease extends EventEmitter<LeaseEvents> {
     return { connectionString: this.#claim.connectionString, recycleAt: new Date(recycleMs) };
   };
 
-  /** Stops renewing. With `release`, the namespace is released as well: the agent deletes it and everything it owns. */
+  /**
+   * Opens a connection that lasts as long as the lease. It is replaced when the lease has other credentials, before the
+   * agent closes it for its age, and when it is lost. `setup` runs on each connection; what it returns is passed to `use`.
+   *
+   * Consumers can get a message a second time: acknowledge on the channel that delivered it, when its work is done.
+   *
+   * @example
+   * const [exchange, queue] = ['exchange/taskcluster-builds/done', 'queue/taskcluster-builds/done'];
+   * const connection = await lease.connect(async (amqp) => {
+   *   const channel = await amqp.createConfirmChannel();
+   *   await channel.assertExchange(exchange, 'topic');
+   *   await channel.assertQueue(queue);
+   *   await channel.bindQueue(queue, exchange, '#');
+   *   await channel.consume(queue, (message) => message && channel.ack(message));
+   *   return channel;
+   * });
+   * await connection.use(async (channel) => {
+   *   channel.publish(exchange, 'builds.linux', Buffer.from('built'));
+   *   await channel.waitForConfirms();
+   * });
+   *
+   * @throws PulseAgentError if the first connection cannot be opened; what `setup` throws on it
+   */
+  async connect<Session>(
+    setup: ConnectionSetup<Session>,
+    options: LeaseConnectionOptions = {},
+  ): Promise<LeaseConnection<Session>> {
+    const connection: LeaseConnection<Session> = new LeaseConnection(
+      setup,
+      {
+        credentials: this.credentials,
+        currentCredentials: () => this.connectionString,
+        onClosed: () => void this.#connections.delete(connection),
+        over: this.#stopping.signal,
+        time: this.#parts.time,
+      },
+      options,
+    );
+    this.#connections.add(connection);
+    try {
+      return await connection.start();
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Stops renewing, and closes the connections of {@link connect}. With `release`, the namespace is released as well: the
+   * agent deletes it and everything it owns.
+   */
   async stop({ release = false }: { readonly release?: boolean } = {}): Promise<void> {
     this.#stopWith(new ClientClosed('The lease was stopped.'));
     await this.#running;
+    await Promise.all([...this.#connections].map((connection) => connection.close()));
     if (release) await this.#parts.release();
   }
 
@@ -185,6 +238,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     this.#held = this.#heldBy(claim);
     this.#failures = 0;
     this.#next = this.#dueAt(decideRenewal(this.#held, this.#parts.time.random()));
+    for (const connection of this.#connections) connection.checkCredentials();
     this.#emitLater('renewed', { changed, reclaimAt: this.reclaimAt, expires: this.expires });
   }
 

@@ -49,7 +49,7 @@ export class RpcConnection {
     clearTimeout(this.#idle);
     this.#users += 1;
     try {
-      return await work(await untilAborted(this.#open(), signal));
+      return await work(await unlessAborted(this.#open(), signal));
     } catch (error) {
       // The connection may be lost unnoticed: heartbeats report it only after a minute or two.
       if (error instanceof NoReply && !error.confirmed) void this.close();
@@ -171,7 +171,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** Rejects when the signal aborts. The work goes on for its other callers. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
