@@ -25,7 +25,7 @@ export interface LeaseConnectionOptions {
 
 /** The events of a connection of a lease. They are for the log, and hold no credentials. */
 export interface LeaseConnectionEvents {
-  /** A connection is open and set up. `replaced`: it took over from one that was open. */
+  /** The next connection is open and set up. `replaced`: it took over from one that was open. */
   connected: [{ readonly replaced: boolean }];
   /** The connection was lost: RabbitMQ, the agent or the network ended it. The next one is opened at `retryAt`. */
   disconnected: [{ readonly error: Error; readonly retryAt: Date }];
@@ -106,7 +106,7 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
     const { over } = this.#parts;
     over.throwIfAborted();
     over.addEventListener('abort', () => void this.close(), { once: true, signal: this.#closing.signal });
-    this.#take(await this.#open(), false);
+    this.#take(await this.#open());
     this.#running = this.#keep();
     return this;
   }
@@ -191,7 +191,8 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
       if (before !== undefined && this.#options.overlap === false) await this.#retire(before);
       const next = await this.#open();
       const replaced = before !== undefined && !before.connection.hasEnded;
-      this.#take(next, replaced);
+      this.#take(next);
+      this.#emitLater('connected', { replaced });
       if (before !== undefined) void this.#retire(before);
       if (isPlanned) this.#failures = 0;
     } catch (error) {
@@ -199,11 +200,10 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
     }
   }
 
-  #take(opened: Opened<Session>, replaced: boolean): void {
+  #take(opened: Opened<Session>): void {
     this.#current = opened;
     this.#openedMs = this.#parts.time.monotonicMs();
     this.#changed();
-    this.#emitLater('connected', { replaced });
     // It may have ended between the end of its set-up and now.
     if (opened.connection.hasEnded) this.#lost(opened.connection, new Error('The connection was lost.'));
   }

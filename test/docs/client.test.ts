@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { TEAM, useInstallation } from '../support/agent.ts';
+import { cutConnections, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
 import { INSTALL_MS, type InstalledClient, installClient } from '../support/installed-client.ts';
 import { openShell } from '../support/shell-session.ts';
@@ -89,11 +90,20 @@ describe('docs/client.md, with the package as it is installed', function () {
     assert.deepEqual(rows.toSorted(), (JSON.parse(await runScript('errors.mjs', script)) as string[]).toSorted());
   });
 
-  it('a service claims, connects, renews, and stops in order', async () => {
+  it('a service claims, connects, renews, works on when its connection is lost, and stops in order', async () => {
     const file = client.write('service.mjs', service.text);
     const running = openShell(`exec ${process.execPath} ${file}`, { env: environment() });
-    await running.printed('connected');
+    await running.printed('received hello');
     await running.printed('renewed true');
+    const { broker } = installation();
+    const rpc = await installation().rpc(TEAM);
+    const claim = await rpc.request('claim-namespace', { namespace: 'taskcluster-team-docs' });
+    const account = new URL(claim.connectionString).username;
+    for (const slot of [1, 2]) await cutConnections(broker, account.replace(/[12]$/, String(slot)));
+    await running.printed('Closed via management plugin');
+    const channel = await (await openConnection(claim.connectionString)).createChannel();
+    channel.publish('exchange/taskcluster-team-docs/greetings', 'greeting.again', Buffer.from('once more'));
+    await running.printed('received once more');
     assert.equal(await running.interrupt('SIGTERM'), 0, running.output());
   });
 
