@@ -123,7 +123,7 @@ async function reclaimsInFlight(site: Site, requester: Requester, queue: string)
   await runClaims(requester, prepareClaims(site, names), { count: 900, concurrency: 32 });
   const namesOf = (): string[] =>
     Array.from({ length: withWarmUp(size.count) }, (_, index) => names[index % 990] ?? '');
-  const replyKey = (await generateReplyKey()).publicKey;
+  const replyKey = generateReplyKey().publicKey;
   const pairs: [Load, Load, Load][] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const plain = prepareClaims(site, namesOf());

@@ -4,7 +4,7 @@ import { parseResult } from '../contract/messages.ts';
 import { METHODS, type MethodName, type RequestInput, type ResultBody } from '../contract/methods.ts';
 import { CONTRACT_VERSION, contractNames, DIRECT_REPLY_TO } from '../contract/names.ts';
 import { JSON_CONTENT_TYPE, readReply } from '../contract/reply.ts';
-import { generateReplyKey, open, type ReplyKeyPair } from '../contract/sealing.ts';
+import { generateReplyKey, type ReplyKeyPair } from '../contract/sealing.ts';
 import { type ClientCredentials, signRequest } from '../contract/signature.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { BrokerRefused, NoReply } from './client-errors.ts';
@@ -100,12 +100,12 @@ export async function openRpc(connection: AmqpConnection, options: RpcOptions = 
   );
   return {
     async request(method, body, signal, own) {
-      const request = await compose(method, body, { ...options, ...own });
+      const request = compose(method, body, { ...options, ...own });
       const timeoutMs = Math.max(1, Math.ceil(own?.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
       signal?.throwIfAborted();
       if (!isOpen) throw new WireError('Unavailable', 'The channel closed before the request was sent.');
       const message = await exchange(channel, pending, contractNames(id).rpcExchange, request, timeoutMs, signal);
-      return await resultOf(method, message, request.replyKey);
+      return resultOf(method, message, request.replyKey);
     },
     get isOpen() {
       return isOpen;
@@ -127,13 +127,9 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
   return new NoReply(`The channel closed: ${error.message}.`);
 }
 
-async function compose<M extends MethodName>(
-  method: M,
-  body: RpcInput<M>,
-  options: RpcOptions,
-): Promise<ComposedRequest> {
+function compose<M extends MethodName>(method: M, body: RpcInput<M>, options: RpcOptions): ComposedRequest {
   const correlationId = randomUUID();
-  const replyKey = method === 'claim-namespace' ? await generateReplyKey() : undefined;
+  const replyKey = method === 'claim-namespace' ? generateReplyKey() : undefined;
   const content = Buffer.from(JSON.stringify(replyKey ? { ...body, replyKey: replyKey.publicKey } : body));
   const headers = METHODS[method].signed ? sign(method, content, correlationId, options) : {};
   return { method, content, headers, correlationId, replyKey };
@@ -199,11 +195,11 @@ function noReplyInTime(confirmed: boolean): NoReply {
     : new NoReply('RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.');
 }
 
-async function resultOf<M extends MethodName>(
+function resultOf<M extends MethodName>(
   method: M,
   { properties, content }: ConsumeMessage,
   replyKey: ReplyKeyPair | undefined,
-): Promise<ResultBody<M>> {
+): ResultBody<M> {
   const reply = readReply(properties, content);
   switch (reply.kind) {
     case 'error':
@@ -213,6 +209,6 @@ async function resultOf<M extends MethodName>(
       return parseResult(method, reply.json);
     case 'sealed':
       if (replyKey === undefined) throw new WireError('InternalServerError', 'The result is sealed and should not be.');
-      return parseResult(method, await open(reply.jwe, replyKey.privateKey));
+      return parseResult(method, replyKey.open(reply.jwe));
   }
 }

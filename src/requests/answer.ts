@@ -70,9 +70,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
   ): Promise<Reply> => {
     const json = JSON.stringify(await handlers[method](body, { ...context, userId, correlationId }));
     const replyKey = replyKeyOf(body);
-    return replyKey === undefined
-      ? resultReply(correlationId, json)
-      : sealedReply(correlationId, await seal(json, replyKey));
+    return replyKey === undefined ? resultReply(correlationId, json) : sealedReply(correlationId, seal(json, replyKey));
   };
 
   /** The reply with the result. Notes in `progress` what the answer needs even if a later step fails. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
-import { importJWK } from 'jose';
+import { createHmac, createPrivateKey } from 'node:crypto';
+import { compactDecrypt } from 'jose';
 import { parseInstant } from '../../src/contract/fields.ts';
 import { parseRequestBody } from '../../src/contract/messages.ts';
 import { open } from '../../src/contract/sealing.ts';
@@ -37,9 +37,10 @@ describe('the published vectors', () => {
 
   it('open a sealed result', async () => {
     const { privateKey, jwe, plaintext } = vectors.sealed;
-    const key = await importJWK({ ...privateKey }, 'ECDH-ES');
-    assert.ok(!(key instanceof Uint8Array));
-    assert.equal(Buffer.from(await open(jwe, key)).toString(), plaintext);
+    const key = createPrivateKey({ key: { ...privateKey }, format: 'jwk' });
+    assert.equal(Buffer.from(open(jwe, key)).toString(), plaintext);
+    // The judge shares no code with the agent and the client.
+    assert.equal(Buffer.from((await compactDecrypt(jwe, key)).plaintext).toString(), plaintext);
   });
 
   it('accept the reply key', () => {
