@@ -14,7 +14,7 @@ export const AGENT_ERRORS = {
     wire: 'Unavailable',
     meaning: 'The store does not answer, or not in time.',
     remedy:
-      'LMDB: the folder must be writable and its disk must have room. MongoDB: check that it runs and has a primary, and check `STORE_URL`.',
+      'LMDB: the folder must be writable and its disk must have room. MongoDB: check that it runs and has a primary, and check `STORE_URL`; servers without retryable writes cannot be used.',
   },
   StoreInUse: {
     wire: 'Unavailable',
@@ -23,13 +23,15 @@ export const AGENT_ERRORS = {
   },
   BrokerUnavailable: {
     wire: 'Unavailable',
-    meaning: 'RabbitMQ or its management API does not answer in time.',
-    remedy: 'Check RabbitMQ. If an exchange or a queue with a name of the agent has another type, delete it.',
+    meaning: 'RabbitMQ or its management API does not answer in time, or a limit of connections or queues is reached.',
+    remedy:
+      'The message has the reason of RabbitMQ. Check RabbitMQ and the limits of the vhosts. If an exchange or a queue with a name of the agent has another type, delete it.',
   },
   BrokerRefused: {
     wire: 'Unavailable',
-    meaning: 'The management API refuses a call of the agent.',
-    remedy: 'Check the credentials, the tag `administrator`, and that the vhost exists.',
+    meaning: 'RabbitMQ or its management API refuses the agent, or another server answers in its place.',
+    remedy:
+      'The message has the reason. Check the credentials, the tag `administrator`, that the vhost exists, feature flags, client certificates that RabbitMQ wants, and redirects and logins in front of the API.',
   },
   BrokerMarked: {
     wire: 'Unavailable',
