@@ -1,5 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import { PulseAgentClient } from '../client/client.ts';
+import { parseAmqpUrl } from '../contract/url.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
 
@@ -47,6 +48,11 @@ export async function withClient<T>(
     throw new UsageFault(
       "Set PULSE_AGENT_URL to the broker's AMQP URL with the claimant's username and password; the operator has it.",
     );
+  }
+  try {
+    parseAmqpUrl(url);
+  } catch (error) {
+    throw new UsageFault(`PULSE_AGENT_URL ${(error as Error).message}.`);
   }
   const id = options.id ?? env['PULSE_AGENT_ID'];
   const audience = options.audience ?? env['PULSE_AGENT_AUDIENCE'];

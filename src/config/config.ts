@@ -15,7 +15,13 @@ import {
 import { AgentError } from '../util/agent-errors.ts';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { Secret } from '../util/secret.ts';
-import { ENVIRONMENT_VARIABLES, environmentValue, SECRET_MIN_LENGTH, unknownVariables } from './environment.ts';
+import {
+  ENVIRONMENT_VARIABLES,
+  environmentValue,
+  SECRET_MIN_LENGTH,
+  serviceLinks,
+  unknownVariables,
+} from './environment.ts';
 import { settingRules } from './setting-rules.ts';
 import { type FileSettings, fileSettings } from './settings.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
@@ -81,8 +87,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
   }
   const extraFile = env['PULSE_AGENT_CONFIG'];
   if (extraFile) Object.assign(settings, readSettings(resolve(extraFile), faults));
+  const links = serviceLinks(env);
   for (const { name, setting } of ENVIRONMENT_VARIABLES) {
-    const value = setting === undefined ? undefined : environmentValue(env, name, faults);
+    const value = setting === undefined || links.includes(name) ? undefined : environmentValue(env, name, faults);
     if (setting === undefined || value === undefined) continue;
     settings[setting] = setting === 'httpPort' && /^\d+$/.test(value) ? Number(value) : value;
   }

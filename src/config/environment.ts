@@ -76,10 +76,32 @@ const KNOWN_VARIABLES = [
   ...CLIENT_VARIABLES,
 ].filter((name) => name.startsWith(OWN_PREFIX));
 
+/** The forms of the variables that Kubernetes sets for a Service, such as `…_PORT=tcp://10.0.0.7:8080`. */
+const SERVICE_LINKS: readonly (readonly [name: RegExp, value: RegExp])[] = [
+  [/_SERVICE_HOST$/, /^[\da-f.:]+$|^None$/i],
+  [/_SERVICE_PORT(_[A-Z\d_]+)?$/, /^\d{1,5}$/],
+  [/_PORT(_\d{1,5}_(TCP|UDP|SCTP))?$/, /^(tcp|udp|sctp):\/\/\S+$/],
+  [/_PORT_\d{1,5}_(TCP|UDP|SCTP)_PROTO$/, /^(tcp|udp|sctp)$/],
+  [/_PORT_\d{1,5}_(TCP|UDP|SCTP)_PORT$/, /^\d{1,5}$/],
+  [/_PORT_\d{1,5}_(TCP|UDP|SCTP)_ADDR$/, /^[\da-f.:]+$/i],
+];
+
+/**
+ * The variables that Kubernetes sets for a Service named `pulse-agent` or `pulse-agent-…`, and `HTTP_PORT` of one named
+ * `http`. They configure nothing.
+ */
+export function serviceLinks(env: NodeJS.ProcessEnv): string[] {
+  return Object.keys(env)
+    .filter((name) => name === 'HTTP_PORT' || (name.startsWith(OWN_PREFIX) && !KNOWN_VARIABLES.includes(name)))
+    .filter((name) => SERVICE_LINKS.some(([form, value]) => form.test(name) && value.test(env[name] ?? '')))
+    .toSorted();
+}
+
 /** A sentence for each variable with this project's prefix that has no meaning: a misspelling would have no effect. */
 export function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  const links = serviceLinks(env);
   return Object.keys(env)
-    .filter((name) => name.startsWith(OWN_PREFIX) && !KNOWN_VARIABLES.includes(name))
+    .filter((name) => name.startsWith(OWN_PREFIX) && !KNOWN_VARIABLES.includes(name) && !links.includes(name))
     .map((name) => `The variable ${name} is unknown: known are ${KNOWN_VARIABLES.join(', ')}.`);
 }
 

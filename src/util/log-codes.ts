@@ -219,6 +219,11 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'The job scheduler cannot reach its store. Logged once a minute at most.',
   },
+  service_links_ignored: {
+    level: 'info',
+    meaning:
+      'Kubernetes set `variables` for a Service; they are no settings. `enableServiceLinks: false` in the pod leaves them out.',
+  },
   secret_missing: {
     level: 'warn',
     meaning:

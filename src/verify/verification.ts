@@ -13,6 +13,7 @@ import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
+import { AgentError } from '../util/agent-errors.ts';
 import { brokerSteps } from './broker-steps.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
 import { limitSteps } from './limit-steps.ts';
@@ -127,7 +128,11 @@ export function createVerification(config: Config, options: VerificationOptions)
 /** The AMQP URL for a first claim. Without a path it leads to the vhost of the requests, as for the client library. */
 function firstClaimUrl(given: string | undefined, config: Config): string | undefined {
   if (given === undefined) return claimantUrl(config);
-  return parseAmqpUrl(given).vhost === undefined ? requestUrl(given, config.requestVhost) : given;
+  try {
+    return parseAmqpUrl(given).vhost === undefined ? requestUrl(given, config.requestVhost) : given;
+  } catch (error) {
+    throw new AgentError('ConfigurationFault', `PULSE_AGENT_URL ${(error as Error).message}.`);
+  }
 }
 
 /** The AMQP URL of the claimant; undefined without its password. */

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { type Config, loadConfig } from '../../src/config/config.ts';
+import { serviceLinks } from '../../src/config/environment.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { matchesAny } from '../../src/util/name-pattern.ts';
 import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
@@ -202,6 +203,38 @@ describe('loadConfig', () => {
       const config = loadConfig({ ...GOOD_ENV, RABBITMQ_URL: given });
       assert.equal(config.rabbitmqUrl.reveal(), `amqp://h${meant}`);
       assert.equal(config.publicAmqpUrl, `amqp://h${meant}`);
+    }
+  });
+
+  it('ignores the service links of Kubernetes, and nothing that only looks like one', () => {
+    const links = {
+      PULSE_AGENT_PORT: 'tcp://10.0.0.7:8080',
+      PULSE_AGENT_PORT_8080_TCP: 'tcp://10.0.0.7:8080',
+      PULSE_AGENT_PORT_8080_TCP_ADDR: '10.0.0.7',
+      PULSE_AGENT_PORT_8080_TCP_PORT: '8080',
+      PULSE_AGENT_PORT_8080_TCP_PROTO: 'tcp',
+      PULSE_AGENT_SERVICE_HOST: '10.0.0.7',
+      PULSE_AGENT_SERVICE_PORT: '8080',
+      PULSE_AGENT_SERVICE_PORT_HTTP_METRICS: '8080',
+      PULSE_AGENT_STAGING_SERVICE_HOST: 'fd00::7',
+      PULSE_AGENT_STAGING_PORT: 'udp://[fd00::7]:9',
+      PULSE_AGENT_STAGING_PORT_9_UDP_ADDR: 'fd00::7',
+      HTTP_PORT: 'tcp://10.0.0.8:80',
+    };
+    const env = { ...GOOD_ENV, ...links, HTTP_SERVICE_HOST: '10.0.0.8', RABBITMQ_PORT: 'tcp://10.0.0.9:5672' };
+    assert.equal(loadConfig(env).httpPort, null);
+    assert.deepEqual(serviceLinks(env), Object.keys(links).toSorted());
+    const others = {
+      PULSE_AGENT_PORT: '8080',
+      PULSE_AGENT_SERVICE_HOST: 'pulse.example.com/',
+      PULSE_AGENT_SERVICE_PORT: 'http',
+      PULSE_AGENT_PORT_TCP: 'tcp://10.0.0.7:8080',
+      PULSE_AGENT_SECRET_PORT_X_TCP_ADDR: '10.0.0.7',
+    };
+    for (const [name, value] of Object.entries(others)) {
+      const [fault, ...more] = faultsOf(() => loadConfig({ ...GOOD_ENV, [name]: value }));
+      assert.match(fault ?? '', new RegExp(`^The variable ${name} is unknown`));
+      assert.deepEqual(more, []);
     }
   });
 

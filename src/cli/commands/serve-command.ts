@@ -1,5 +1,6 @@
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { loadConfig } from '../../config/config.ts';
+import { serviceLinks } from '../../config/environment.ts';
 import { type DryRun, startDryRun } from '../../agent/dry-run.ts';
 import { createLog } from '../../util/log.ts';
 import { formatReport } from '../../observe/start-summary.ts';
@@ -29,6 +30,9 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named
     .action(async () => {
       const config = loadConfig(env);
       const log = createLog(config.dryRun ? { ...config, id: `${config.id}-dry-run` } : config);
+      const variables = serviceLinks(env);
+      if (variables.length > 0)
+        log.info({ code: 'service_links_ignored', variables }, 'ignored service links of Kubernetes');
       const parts = { log, signal };
       const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
       const agent = await starting.catch((error: unknown) => {

@@ -1,5 +1,6 @@
 import { createVerification } from '../../verify/verification.ts';
 import { loadConfig } from '../../config/config.ts';
+import { serviceLinks } from '../../config/environment.ts';
 import { systemClock } from '../../util/clock.ts';
 import type { StepReport } from '../../verify/step.ts';
 import { runSteps } from '../../verify/run-steps.ts';
@@ -35,7 +36,10 @@ It exits with 0 if no step failed, even with warnings.`,
       ]),
     )
     .action(async ({ endToEnd, overgrown }) => {
-      const verification = createVerification(loadConfig(env), {
+      const config = loadConfig(env);
+      const links = serviceLinks(env);
+      if (links.length > 0) output.note(`Ignored service links of Kubernetes: ${links.join(', ')}.`);
+      const verification = createVerification(config, {
         endToEnd,
         overgrown: overgrown ?? false,
         isProduction: env['NODE_ENV'] === 'production',
