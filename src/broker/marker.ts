@@ -12,11 +12,14 @@ interface BrokerMarker {
   readonly since: string;
   /** The stores from which it was taken over by `adopt`. */
   readonly formerStoreIds: readonly string[];
+  /** The settings of that agent which all agents of the store must share. */
+  readonly names: MarkedNames;
 }
 
-/** What two installations on one broker must not share. */
+/** What all agents of a store have in common, and, except the vhost, two installations on one broker must not share. */
 interface MarkedNames {
   readonly id: string;
+  readonly vhost: string;
   readonly requestVhost: string;
   readonly usernamePrefix: string;
   readonly namespacePrefix: string;
@@ -36,14 +39,22 @@ const MARKER = z.object({
   id: z.string(),
   since: z.string(),
   formerStoreIds: z.array(z.string()).default([]),
+  names: z.partialRecord(z.string(), z.string()).default({}),
 });
+
+const NAMES = ['id', 'vhost', 'requestVhost', 'usernamePrefix', 'namespacePrefix'] as const;
 
 /**
  * The names of the global parameters: one for the prefixes, which name accounts and namespaces, one for the id, which
  * names the claimant and the queue of broker events, and one for the vhost of the requests. Two installations can share
  * a broker that differ in all three.
  */
-export function markerNames({ id, requestVhost, usernamePrefix, namespacePrefix }: MarkedNames): string[] {
+export function markerNames({
+  id,
+  requestVhost,
+  usernamePrefix,
+  namespacePrefix,
+}: Omit<MarkedNames, 'vhost'>): string[] {
   return [
     `pulse-agent.${usernamePrefix}${namespacePrefix}`,
     `pulse-agent-id.${id}`,
@@ -54,10 +65,11 @@ export function markerNames({ id, requestVhost, usernamePrefix, namespacePrefix 
 /**
  * Ensures that the broker is marked as that of this store. With two stores on one broker, each would treat the other's
  * accounts as unknown users and hand out passwords that the other overwrites; with one id, each would change the password
- * of the claimant and take half of the requests.
+ * of the claimant and take half of the requests. Two agents of one store with different names would undo what the other
+ * did; a change of a name on purpose needs `adopt`, too.
  *
  * @returns `ours` when all markers existed, else `marked` or `adopted`
- * @throws AgentError `BrokerMarked` when another store has marked it; `BrokerUnavailable`, `BrokerRefused`
+ * @throws AgentError `BrokerMarked` when another store, or an agent with other names, has marked it; `BrokerUnavailable`, `BrokerRefused`
  */
 export async function claimBroker(
   management: MarkerManagement,
@@ -67,21 +79,24 @@ export async function claimBroker(
 ): Promise<'ours' | 'marked' | 'adopted'> {
   const { storeId, id, adopt } = settings;
   const markers = await readMarkers(management, settings, options);
-  if (!adopt) assertOurs(markers, storeId);
-  const missing = markers.filter(({ value }) => markedStore(value) !== storeId);
+  if (!adopt) assertOurs(markers, settings);
+  const names: MarkedNames = Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Record<NameOf, string>;
+  const missing = markers.filter(
+    ({ value }) => markedStore(value) !== storeId || NAMES.some((name) => namesIn(value)[name] !== settings[name]),
+  );
   if (missing.length === 0) return 'ours';
   for (const { name, value } of missing) {
     const formerStoreIds = storesOf(value).filter((store) => store !== storeId);
-    const marker: BrokerMarker = { storeId, id, since: new Date(clock.nowMs()).toISOString(), formerStoreIds };
+    const marker: BrokerMarker = { storeId, id, since: new Date(clock.nowMs()).toISOString(), formerStoreIds, names };
     await management.putGlobalParameter(name, marker, options);
   }
   // The API has no conditional PUT: where two agents found no marker, the second has overwritten the first's.
-  assertOurs(await readMarkers(management, settings, options), storeId);
+  assertOurs(await readMarkers(management, settings, options), settings);
   return missing.every(({ value }) => value === undefined) ? 'marked' : 'adopted';
 }
 
 /**
- * Asserts that the broker is not another store's, without marking it.
+ * Asserts that the broker is not another store's, and not marked by an agent with other names, without marking it.
  *
  * @throws AgentError `BrokerMarked` when it is; `BrokerUnavailable`, `BrokerRefused`
  */
@@ -90,7 +105,7 @@ export async function assertNotForeign(
   settings: MarkedNames & Pick<MarkerSettings, 'storeId'>,
   options?: ManagementCallOptions,
 ): Promise<void> {
-  assertOurs(await readMarkers(management, settings, options), settings.storeId);
+  assertOurs(await readMarkers(management, settings, options), settings);
 }
 
 /**
@@ -127,10 +142,35 @@ async function readMarkers(
   return await Promise.all(markerNames(names).map(read));
 }
 
-function assertOurs(markers: readonly ReadMarker[], storeId: string): void {
+function assertOurs(markers: readonly ReadMarker[], own: MarkedNames & Pick<MarkerSettings, 'storeId'>): void {
   for (const { name, value } of markers) {
-    if (value !== undefined && markedStore(value) !== storeId) throw foreign(name, value);
+    if (value !== undefined && markedStore(value) !== own.storeId) throw foreign(name, value);
   }
+  for (const { name, value } of markers) {
+    const differing = otherNames(value, own);
+    if (differing !== undefined) throw renamed(name, differing);
+  }
+}
+
+/** How the names of the agent that wrote the marker differ from these; undefined when they do not. */
+export function otherNames(marker: unknown, own: MarkedNames): string | undefined {
+  const marked = namesIn(marker);
+  const differing = NAMES.filter((name) => marked[name] !== undefined && marked[name] !== own[name]);
+  if (differing.length === 0) return undefined;
+  return differing.map((name) => `${name} is "${marked[name]}" there and "${own[name]}" here`).join(', ');
+}
+
+type NameOf = (typeof NAMES)[number];
+
+function namesIn(marker: unknown): Partial<Record<string, string>> {
+  return MARKER.safeParse(marker).data?.names ?? {};
+}
+
+function renamed(name: string, differing: string): AgentError {
+  return new AgentError(
+    'BrokerMarked',
+    `Agents of this store have other settings (global parameter ${name}): ${differing}. Give all agents the same, or, to change it for all of them, stop them and run "pulse-agent adopt".`,
+  );
 }
 
 /** The store of a marker, and those that it replaced. */

@@ -98,6 +98,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
   const parsed = fileSettings.safeParse(settings);
   if (!parsed.success) faults.push(...parsed.error.issues.flatMap(sentencesOf));
   const secrets = readSecrets(env, faults);
+  if (Boolean(settings['taskclusterClientId']) !== (secrets.taskclusterAccessToken !== undefined)) {
+    faults.push(
+      'Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN together, or neither: with one of them the agent can send no notice.',
+    );
+  }
   faults.push(...settingRules(parsed.data ?? withoutMalformed(settings, parsed.error.issues), nodeEnv));
   if (!parsed.success || faults.length > 0 || secrets.agentSecret === undefined) {
     throw new AgentError('ConfigurationFault', faults.join('\n'));

@@ -5,6 +5,13 @@ import { readNamePattern } from '../util/name-pattern.ts';
 
 export const string = z.string({ error: 'must be a string' });
 
+/** The name of a vhost, which AMQP has as a short string. */
+export const vhostName = string
+  .min(1, { error: 'must be the name of a virtual host' })
+  .refine((name) => Buffer.byteLength(name) <= 255 && !name.includes('\0'), {
+    error: 'must be the name of a virtual host, of at most 255 bytes',
+  });
+
 /** A string that `parse` can read. What it throws says why not, and continues "The setting …". */
 export function parseable(parse: (text: string) => unknown) {
   return string.superRefine((text, context) => {

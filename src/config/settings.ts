@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { CLIENT_ID_PATTERN, CLIENT_ID_RULE, NAMESPACE_PATTERN } from '../contract/names.ts';
 import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
-import { isCertificates, isNamePattern, parseable, parseRootUrl, string } from './setting-forms.ts';
+import { isCertificates, isNamePattern, parseable, parseRootUrl, string, vhostName } from './setting-forms.ts';
 import { readStoreUrl } from './store-url.ts';
 
 /** What is said about a setting besides its form. `docs/configuration.md` is generated from it. */
@@ -32,10 +32,10 @@ function meaning(description: string, more: Omit<SettingMeaning, 'description'> 
 /** The form and the meaning of every setting that a configuration file may hold. Defaults are in `config/default.yml`. */
 export const fileSettings = z.strictObject({
   id: string
-    .regex(/^[a-z0-9-]+$/, { error: 'must consist of lower-case letters, digits and hyphens' })
+    .regex(/^[a-z0-9-]{1,64}$/, { error: 'must consist of lower-case letters, digits and hyphens, at most 64' })
     .meta(
       meaning(
-        'The name of this installation, part of every name on the broker: `rpc/<id>/v1`, `queue/<id>/v1/…`, the user `<id>-claimant`. Lower-case letters, digits and hyphens; must not begin with `namespacePrefix`. All agents that share a store have the same id',
+        'The name of this installation, part of every name on the broker: `rpc/<id>/v1`, `queue/<id>/v1/…`, the user `<id>-claimant`. At most 64 lower-case letters, digits and hyphens; must not begin with `namespacePrefix`. An agent with another id than the others of its store is refused',
       ),
     ),
   // Taskcluster's auth service refuses a request for anything else, so nothing could be claimed.
@@ -106,21 +106,20 @@ export const fileSettings = z.strictObject({
     .nullable()
     .meta(
       meaning(
-        "The agent's own Taskcluster client, with the scope `notify:email:*`, which sends notices to owners; `verify` claims with it",
+        "The agent's own Taskcluster client, with the scope `notify:email:*`, which sends notices to owners; `verify` claims with it. It comes with `TASKCLUSTER_ACCESS_TOKEN`: one without the other is refused",
         { variable: 'TASKCLUSTER_CLIENT_ID' },
       ),
     ),
-  requestVhost: string
-    .min(1, { error: 'must be the name of a virtual host' })
+  requestVhost: vhostName
     .nullable()
     .meta(
       meaning(
         'The vhost of the requests: their exchanges and queues, and nothing of a tenant. If absent: the `id`. The agent creates it. It must differ from the vhost of `rabbitmqUrl` and from `eventVhost`',
       ),
     ),
-  eventVhost: string
-    .min(1, { error: 'must be the name of a virtual host' })
-    .meta(meaning("The vhost of RabbitMQ's event exchange: `event_exchange.vhost` in the broker's configuration")),
+  eventVhost: vhostName.meta(
+    meaning("The vhost of RabbitMQ's event exchange: `event_exchange.vhost` in the broker's configuration"),
+  ),
   httpPort: z
     .int({ error: 'must be a port number' })
     .min(0, { error: 'must be a port number' })
@@ -163,7 +162,7 @@ export const fileSettings = z.strictObject({
     ),
   handshakeTimeoutSeconds: seconds.meta(
     meaning(
-      "The broker's `handshake_timeout`, which RabbitMQ has in milliseconds; raise both together. A client that logged in before its credentials were revoked may still open its connection for this long",
+      "The broker's `handshake_timeout`, which RabbitMQ has in milliseconds and shows to no client: the agent cannot check it, so raise both together. A client that logged in before its credentials were revoked may still open its connection for this long",
       { unit: 'seconds' },
     ),
   ),

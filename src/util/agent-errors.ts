@@ -35,8 +35,9 @@ export const AGENT_ERRORS = {
   },
   BrokerMarked: {
     wire: 'Unavailable',
-    meaning: 'The broker belongs to another store.',
-    remedy: 'Point `STORE_URL` to the store of this broker, or run `pulse-agent adopt`.',
+    meaning: 'The broker belongs to another store, or to agents of this store with another `id`, vhost or prefix.',
+    remedy:
+      'Point `STORE_URL` to the store of this broker, give all agents of the store the same names, or run `pulse-agent adopt`.',
   },
   AuthUnavailable: {
     wire: 'Unavailable',

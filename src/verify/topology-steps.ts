@@ -16,7 +16,7 @@ import type {
   UserLimits,
   VhostPermissions,
 } from '../broker/management/management.ts';
-import { markedStore, markerNames } from '../broker/marker.ts';
+import { markedStore, markerNames, otherNames } from '../broker/marker.ts';
 import { storesOfTags } from '../broker/store-tag.ts';
 import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
@@ -252,9 +252,12 @@ export function markerStep({ config, management }: TopologyStepsOptions, storeId
     needs: ['management-api'],
     async run(signal) {
       const read = markerNames(config).map((name) => management.getGlobalParameter(name, { signal }));
-      const stores = (await Promise.all(read)).map((mark) =>
-        mark === undefined ? undefined : (markedStore(mark) ?? 'an unknown value'),
-      );
+      const marks = await Promise.all(read);
+      const differing = marks.flatMap((mark) => otherNames(mark, config) ?? []).at(0);
+      if (differing !== undefined) {
+        return failed(`agents of this store have other settings: ${differing}`, 'Give all agents the same settings.');
+      }
+      const stores = marks.map((mark) => (mark === undefined ? undefined : (markedStore(mark) ?? 'an unknown value')));
       const own = storeId();
       const others = stores.filter((store) => store !== own);
       return checkMarker(

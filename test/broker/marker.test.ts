@@ -16,11 +16,12 @@ const foreign = (error: unknown) => {
 describe('the marker', () => {
   useSharedBroker();
   let room: BrokerFixture;
-  let names: Parameters<typeof markerNames>[0];
+  let names: Parameters<typeof readFormerStoreIds>[1];
   beforeEach(async () => {
     room = await openBrokerFixture();
     names = {
       id: room.id,
+      vhost: unique('tenants'),
       requestVhost: unique('v'),
       usernamePrefix: unique('user-'),
       namespacePrefix: 'taskcluster-',
@@ -33,6 +34,14 @@ describe('the marker', () => {
       addCleanup(() => room.management.deleteGlobalParameter(name).then(() => undefined));
     }
   };
+
+  const otherInstallation = (): typeof names => ({
+    id: unique('other'),
+    vhost: unique('tenants'),
+    requestVhost: unique('v'),
+    usernamePrefix: '',
+    namespacePrefix: unique('other-'),
+  });
 
   const claim = (storeId: string, adopt = false, management: Parameters<typeof claimBroker>[0] = room.management) =>
     claimBroker(management, { storeId, ...names, adopt }, systemClock);
@@ -65,7 +74,7 @@ describe('the marker', () => {
 
   it('allows two installations on one broker that share no name', async () => {
     await claim('store-1');
-    names = { id: unique('other'), requestVhost: unique('v'), usernamePrefix: '', namespacePrefix: unique('other-') };
+    names = otherInstallation();
     removeMarkersAfterwards();
     assert.equal(await claim('store-2'), 'marked');
   });
@@ -78,13 +87,39 @@ describe('the marker', () => {
     it(`rejects a second installation with the same ${title}, and writes nothing`, async () => {
       await claim('store-1');
       const own = names;
-      names = { id: unique('other'), requestVhost: unique('v'), usernamePrefix: '', namespacePrefix: unique('other-') };
+      names = otherInstallation();
       names = { ...names, ...shared(own) };
       removeMarkersAfterwards();
       await assert.rejects(claim('store-2'), foreign);
       await assert.rejects(assertNotForeign(room.management, { ...names, storeId: 'store-2' }), foreign);
       const present = await Promise.all(markerNames(names).map((name) => room.management.getGlobalParameter(name)));
       assert.equal(present.filter((marker) => marker !== undefined).length, 1);
+    });
+  }
+
+  for (const name of ['id', 'vhost', 'requestVhost', 'usernamePrefix', 'namespacePrefix'] as const) {
+    it(`rejects an agent of the same store with another ${name}, until an operator changes it for all`, async () => {
+      await claim('store-1');
+      const own = names;
+      names = { ...own, [name]: unique('changed') };
+      removeMarkersAfterwards();
+      for (const start of [
+        () => claim('store-1'),
+        () => assertNotForeign(room.management, { ...names, storeId: 'store-1' }),
+      ]) {
+        await assert.rejects(start, (error) => {
+          foreign(error);
+          assert.match(
+            (error as Error).message,
+            new RegExp(`${name} is "${own[name]}" there and "${names[name]}" here`),
+          );
+          return true;
+        });
+      }
+      assert.equal(await claim('store-1', true), 'adopted');
+      assert.equal(await claim('store-1'), 'ours');
+      names = own;
+      await assert.rejects(claim('store-1'), foreign);
     });
   }
 

@@ -246,6 +246,7 @@ describe('loadConfig', () => {
       PULSE_AGENT_PREVIOUS_SECRETS_FILE: file('p'.repeat(32)),
       PULSE_AGENT_CLAIMANT_PASSWORD_FILE: file('claimant\r\n'),
       RABBITMQ_URL_FILE: file('amqp://from-a-file/\n'),
+      TASKCLUSTER_CLIENT_ID: 'project/pulse',
       TASKCLUSTER_ACCESS_TOKEN_FILE: file(' token '),
     });
     assert.equal(config.agentSecret.reveal(), 'f'.repeat(32));
@@ -265,6 +266,7 @@ describe('loadConfig', () => {
       PUBLIC_AMQP_URL: 'amqp://public/%2F',
       STORE_URL: 'mongodb://u:p@h/x',
       TASKCLUSTER_ROOT_URL: 'https://tc.example',
+      TASKCLUSTER_CLIENT_ID: 'project/pulse',
       TASKCLUSTER_ACCESS_TOKEN: 'token',
       PULSE_AGENT_SECRET: 's'.repeat(32),
       PULSE_AGENT_PREVIOUS_SECRETS: 'p'.repeat(32),
@@ -298,6 +300,7 @@ describe('loadConfig', () => {
     const config = loadConfig({
       ...GOOD_ENV,
       STORE_URL: 'mongodb://u:database-password@h/',
+      TASKCLUSTER_CLIENT_ID: 'project/pulse',
       TASKCLUSTER_ACCESS_TOKEN: 'access-token',
       PULSE_AGENT_CLAIMANT_PASSWORD: 'claimant-password',
       PULSE_AGENT_PREVIOUS_SECRETS: 'previous-secret'.repeat(3),

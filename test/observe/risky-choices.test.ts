@@ -62,7 +62,7 @@ describe('risky choices', () => {
     ['default-broker-account', [{}, { RABBITMQ_URL: 'amqps://guest:guest@broker.example/own' }]],
     ['no-broker-events', [{}, {}, { brokerEvents: false }]],
     ['embedded-store-in-production', [{}, { STORE_URL: 'lmdb:/data' }]],
-    ['no-notices', [{}, { TASKCLUSTER_ACCESS_TOKEN: '' }]],
+    ['no-notices', [{}, { TASKCLUSTER_CLIENT_ID: '', TASKCLUSTER_ACCESS_TOKEN: '' }]],
     ['short-intervals', [{ rotationIntervalSeconds: 299 }]],
     ['short-intervals', [{ surveyIntervalSeconds: 9, reconcileIntervalSeconds: 29 }]],
     ['connections-end-early', [{ connectionMaxAgeSeconds: 3599 }]],
