@@ -61,7 +61,7 @@ owners are warned at 500 messages in a queue.
   RabbitMQ management              ${broker.managementUrl} (${broker.user} / ${broker.password})
   Log of the agent                 ${logFile}
 
-The environment of the agent, for operators' commands:
+The environment of the agent, for operators' commands such as npx pulse-agent verify:
 ${exportsOf(environment)}`);
 }
 

@@ -85,7 +85,7 @@ describe('docs/install.md, from the first block to the last', function () {
     const { text } = document.take('[Service]');
     const [, command = ''] = /^ExecStart=\S+ (.*)$/m.exec(text) ?? [];
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-    assert.equal(`node ${command}`, scripts['start']);
+    assert.equal(`exec node ${command}`, scripts['start']);
   });
 
   it('sets every variable that docker-compose.yml requires', async () => {

@@ -43,6 +43,22 @@ describe('README.md', function () {
     assert.match(stdout, /^amqp:\/\/taskcluster-team-a-[12]$/m);
   });
 
+  it('the environment that the demo prints is enough for verify', async () => {
+    const environment = demo?.output().match(/^ {2}export .*$/gm) ?? [];
+    assert.ok(environment.length > 5, demo?.output());
+    const text = `unset "\${!PULSE_AGENT_TEST_@}"\n${environment.join('\n')}\nnpx pulse-agent verify --json`;
+    const { stdout } = await runShell({ place: 'the end of the demo', heading: '', language: 'sh', text });
+    const { well, steps } = JSON.parse(stdout) as { well: boolean; steps: { step: string; outcome: string }[] };
+    assert.equal(well, true);
+    assert.deepEqual(
+      ['claim', 'connect', 'publish', 'release', 'nothing-left'].map((name) => [
+        name,
+        steps.find(({ step }) => step === name)?.outcome,
+      ]),
+      ['claim', 'connect', 'publish', 'release', 'nothing-left'].map((name) => [name, 'ok']),
+    );
+  });
+
   it('a service renews its lease while watch prints the events', async () => {
     const folder = makeFolder('service');
     writeFileSync(join(folder, 'service.mjs'), readme.take('client.lease(').text);
