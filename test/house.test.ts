@@ -62,11 +62,31 @@ describe('the source', () => {
     assert.deepEqual(repeated(names), []);
   });
 
+  it('reads URLs in one place each', () => {
+    const places = new Set([
+      'src/contract/url.ts',
+      // A URL with several hosts, which `URL` cannot read.
+      'src/config/mongodb-url.ts',
+      // They split what parseHttpUrl has checked.
+      'src/broker/management/management-http.ts',
+      'src/requests/taskcluster-auth.ts',
+    ]);
+    const reads =
+      /\bnew URL\((?!.*(?:import\.meta\.url|PACKAGE_ROOT)\))|\bdecodeURIComponent\(|\bURL\.(?:can)?[pP]arse\(/;
+    const others = [...graph.keys()].filter((file) => !places.has(file) && hasCode(file, reads));
+    assert.deepEqual(others, []);
+  });
+
   it(`has no file of more than ${MAX_LINES} lines`, () => {
     const long = [...graph.keys()].filter((file) => readFileSync(file, 'utf8').split('\n').length - 1 > MAX_LINES);
     assert.deepEqual(long, []);
   });
 });
+
+function hasCode(file: string, pattern: RegExp): boolean {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.some((line) => !/^\s*(?:\*|\/\/|\/\*)/.test(line) && pattern.test(line));
+}
 
 /** The first folder below `src/`; empty for files of `src/` itself, for packages and for what belongs to Node. */
 function roomOf(path: string): string {
