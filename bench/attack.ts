@@ -59,7 +59,7 @@ if (spawnSync('npm', ['run', '--silent', 'build'], { cwd: WORKING_COPY, stdio: '
   process.exit(1);
 const folder = join(WORKING_COPY, `.cache/attack-${process.pid}`);
 mkdirSync(folder, { recursive: true });
-const site = await openSite(folder, progress);
+const site = await openSite({ folder, progress });
 try {
   process.exitCode = await attack(site);
 } finally {
@@ -70,7 +70,7 @@ try {
 /** Runs the attack and prints what it found. Returns the exit code. */
 async function attack(attacked: Site): Promise<number> {
   const [httpPort = 0] = await freePorts(1);
-  const agent = await startBuiltAgent(site, 'store', { HTTP_PORT: String(httpPort) });
+  const agent = await startBuiltAgent(site, 'store', { environment: { HTTP_PORT: String(httpPort) } });
   const url = claimantUrl(attacked);
   const connections: ChannelModel[] = [];
   const open = async (address: string): Promise<ChannelModel> => {
@@ -197,7 +197,7 @@ function isSignedResult({ properties, content }: ConsumeMessage): boolean {
 }
 
 function claimantUrl(attacked: Site): string {
-  const url = new URL(requestUrl(attacked.broker.amqpUrl, ID));
+  const url = new URL(requestUrl(attacked.amqpUrl, ID));
   url.username = NAMES.claimantUser;
   url.password = attacked.agentEnvironment('')['PULSE_AGENT_CLAIMANT_PASSWORD'] ?? '';
   return url.href;

@@ -1,89 +1,92 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnTied } from '../dev/processes.ts';
 import { WORKING_COPY } from '../dev/working-copy.ts';
+import { readCpuMs, readResident, type Resident } from './process-figures.ts';
 import type { Site } from './site.ts';
+import { nodeOptionsOf } from './start-script.ts';
 
-/** How long an agent idles before its memory is read, in ms. */
+/** How long an agent idles before its memory at rest is read, in ms. */
 const IDLE_MS = 10_000;
 
-/** The arguments of node in `npm start`. */
-const START_ARGUMENTS = startArguments();
+const POLL_EVERY_MS = 50;
 
-/** The resident memory of a process, in MB. */
-export interface Resident {
-  readonly ownMb: number;
-  /** Pages of LMDB's mapped file; the kernel reclaims them when it needs memory. */
-  readonly storeMb: number;
+/** Longer than the time that an agent has to finish its requests, in ms. */
+const STOP_GRACE_MS = 30_000;
+
+/** How the agent differs from that of `npm start`. */
+export interface BuiltAgentOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Instead of those in package.json. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** An agent as in production: built, in its own process. */
 export interface BuiltAgent {
-  /** Its memory after it has idled for ten seconds. */
-  resident(): Promise<Resident>;
+  readonly pid: number;
+  /** The CPU time that all its threads have used, in ms. */
+  readonly cpuMs: () => number;
+  /** Its memory now. */
+  readonly memory: () => Resident;
+  /** Its memory after it has idled, for ten seconds unless `idleMs` says otherwise. */
+  resident(idleMs?: number): Promise<Resident>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts an agent on the site's broker and waits until it serves requests.
+ * Starts an agent on the site's broker and waits until it serves requests. Its log goes into a file.
  *
  * @param storeName its LMDB store, in the folder of the site
  */
 export async function startBuiltAgent(
   site: Site,
   storeName: string,
-  environment: Readonly<Record<string, string>> = {},
+  { environment = {}, nodeOptions = startOptions() }: BuiltAgentOptions = {},
 ): Promise<BuiltAgent> {
-  const agent = spawn(process.execPath, START_ARGUMENTS, {
+  const logFile = join(site.folder, `${storeName}.log`);
+  const output = openSync(logFile, 'w');
+  const agent = await spawnTied(process.execPath, [...nodeOptions, site.program, 'serve'], {
     cwd: WORKING_COPY,
     env: {
-      ...process.env,
-      ...site.agentEnvironment(`lmdb:${join(site.folder, storeName)}`),
-      // The line `agent_started` has this level.
+      ...ownEnvironment(),
+      ...site.agentEnvironment(site.storeUrl(storeName)),
+      // The default, which has the line `agent_started` and one for each request.
       LOG_LEVEL: 'info',
       ...environment,
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    outputFd: output,
   });
-  const exited = once(agent, 'exit');
-  const lines = createInterface({ input: agent.stdout });
-  await new Promise<void>((resolve, reject) => {
-    lines.on('line', (line) => {
-      if (line.includes('agent_started')) resolve();
-    });
-    lines.on('close', () => reject(new Error('The built agent exited before it served requests.')));
-  });
+  closeSync(output);
+  while (!readFileSync(logFile, 'utf8').includes('agent_started')) {
+    if (!agent.running()) {
+      throw new Error(`The built agent exited before it served requests: ${readFileSync(logFile, 'utf8')}`);
+    }
+    await sleep(POLL_EVERY_MS);
+  }
+  const { pid } = agent;
+  const memory = (): Resident => readResident(pid, storeName);
   return {
-    async resident() {
-      await sleep(IDLE_MS);
-      return readResident(agent.pid ?? Number.NaN, storeName);
+    pid,
+    cpuMs: () => readCpuMs(pid),
+    memory,
+    async resident(idleMs = IDLE_MS) {
+      await sleep(idleMs);
+      return memory();
     },
-    async stop() {
-      agent.kill('SIGTERM');
-      await exited;
-    },
+    stop: () => agent.stop(STOP_GRACE_MS),
   };
 }
 
-function readResident(pid: number, storeFolder: string): Resident {
-  let [own, store] = [0, 0];
-  let isStore = false;
-  for (const line of readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
-    // The first line of a mapping has its addresses and its file.
-    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isStore = line.includes(storeFolder);
-    const bytes = Number(/^Rss:\s+(\d+) kB/.exec(line)?.[1] ?? 0) * 1024;
-    if (isStore) store += bytes;
-    else own += bytes;
-  }
-  return { ownMb: own / 1e6, storeMb: store / 1e6 };
+/** The environment without the settings of an agent. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PULSE_AGENT_')));
 }
 
-function startArguments(): string[] {
+/** The options of node in `npm start`. */
+export function startOptions(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(WORKING_COPY, 'package.json'), 'utf8')) as {
     readonly scripts: { readonly start: string };
   };
-  return scripts.start.split(' ').slice(1);
+  return nodeOptionsOf(scripts.start);
 }

@@ -1,24 +1,44 @@
+import { percentile } from './limits.ts';
+
 /** The result of a run of operations. */
 export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** The CPU time of the measured process for each operation, in ms; NaN where none was measured. */
+  readonly cpuMs: number;
 }
 
-/** Runs `count` operations, `concurrency` at a time, after `warmUp` that do not count. */
+/** How many operations, and how many at a time. */
+export interface Size {
+  readonly count: number;
+  readonly concurrency: number;
+  /** How many come before and do not count; a tenth when absent. */
+  readonly warmUp?: number;
+}
+
+/**
+ * Runs `count` operations, `concurrency` at a time, after `warmUp` that do not count.
+ *
+ * @param readCpuMs the CPU time that the measured process has used so far, in ms
+ */
 export async function load(
-  { count, concurrency, warmUp = Math.ceil(count / 10) }: { count: number; concurrency: number; warmUp?: number },
+  { count, concurrency, warmUp = Math.ceil(count / 10) }: Size,
   operation: (index: number) => Promise<unknown>,
+  readCpuMs: () => number = () => Number.NaN,
 ): Promise<Load> {
   await run(warmUp, 0, concurrency, operation);
   const startedMs = performance.now();
+  const cpuBeforeMs = readCpuMs();
   const durations = await run(count, warmUp, concurrency, operation);
+  const cpuMs = readCpuMs() - cpuBeforeMs;
   const seconds = (performance.now() - startedMs) / 1000;
   durations.sort((a, b) => a - b);
   return {
     perSecond: count / seconds,
-    p50Ms: durations[Math.floor(count * 0.5)] ?? Number.NaN,
-    p99Ms: durations[Math.floor(count * 0.99)] ?? Number.NaN,
+    p50Ms: percentile(durations, 0.5),
+    p99Ms: percentile(durations, 0.99),
+    cpuMs: cpuMs / count,
   };
 }
 
@@ -48,26 +68,9 @@ async function run(
   return durations;
 }
 
-/** The median. */
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
 /** How long `work` takes, in ms. */
 export async function timeOf(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   await work();
   return performance.now() - startedMs;
-}
-
-/** The durations of the raw work and of the agent's work in one round, in ms. */
-export type Pair = readonly [rawMs: number, oursMs: number];
-
-/** The medians of several rounds. */
-export function medians(pairs: readonly Pair[]): { rawMs: number; oursMs: number; ratio: number } {
-  return {
-    rawMs: median(pairs.map(([rawMs]) => rawMs)),
-    oursMs: median(pairs.map(([, oursMs]) => oursMs)),
-    ratio: median(pairs.map(([rawMs, oursMs]) => oursMs / rawMs)),
-  };
 }

@@ -1,10 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Resident, startBuiltAgent } from './built-agent.ts';
+import { startBuiltAgent } from './built-agent.ts';
 import { load } from './load.ts';
+import type { Resident } from './process-figures.ts';
 import { assertResult, openRequester, prepareRequest } from './requests.ts';
-import { SETTINGS, type Site } from './site.ts';
+import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
 const NAMESPACES = 10_000;
@@ -21,14 +20,13 @@ const POLL_EVERY_MS = 5_000;
 
 /** Measures an agent's memory after it has claimed and rotated many namespaces, and its growth with further claims. */
 export async function measureMemoryInUse(site: Site, progress: (line: string) => void): Promise<Row[]> {
-  const settings = join(site.folder, 'memory.yml');
-  writeFileSync(settings, `${readFileSync(SETTINGS, 'utf8')}rotationIntervalSeconds: ${ROTATION_SECONDS}\n`);
-  const agent = await startBuiltAgent(site, 'used-store', { PULSE_AGENT_CONFIG: settings });
+  const settings = site.writeSettings({ rotationIntervalSeconds: ROTATION_SECONDS });
+  const agent = await startBuiltAgent(site, 'used-store', { environment: { PULSE_AGENT_CONFIG: settings } });
   const requester = await openRequester(site.requestAmqpUrl);
   const expires = new Date(Date.now() + 30 * 24 * 3_600_000).toISOString();
   const claim = async (index: number): Promise<void> => {
     const namespace = `taskcluster-used-${index % NAMESPACES}`;
-    assertResult(await requester.send(prepareRequest('claim-namespace', { namespace, expires }, site.credentials)));
+    assertResult(await requester.send(prepareRequest(site, 'claim-namespace', { namespace, expires })));
   };
   try {
     progress(`${NAMESPACES} claims`);

@@ -1,6 +1,7 @@
 import { contractNames } from '../src/contract/names.ts';
 import { openInstallation } from './installation.ts';
-import { medians, type Pair, timeOf } from './load.ts';
+import { medians, type Pair } from './limits.ts';
+import { timeOf } from './load.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { type Channel, connect, type ConsumeMessage } from 'amqplib';
 import type { MethodName } from '../src/contract/methods.ts';
-import { DIRECT_REPLY_TO } from '../src/contract/names.ts';
-import { type ClientCredentials, signRequest } from '../src/contract/signature.ts';
+import { contractNames, DIRECT_REPLY_TO } from '../src/contract/names.ts';
+import { signRequest } from '../src/contract/signature.ts';
+import type { Site } from './site.ts';
+
+/** The default, which the agents of the benchmark have. */
+export const AUDIENCE = 'pulse-agent';
 
 /** A message that is signed before the measurement. */
 export interface Prepared {
@@ -52,20 +56,20 @@ export async function openRequester(url: string): Promise<Requester> {
   };
 }
 
-/** Signs a request. */
-export function prepareRequest(method: MethodName, body: object, credentials: ClientCredentials): Prepared {
+/** Signs a request to the agents of the site. */
+export function prepareRequest({ names, credentials }: Site, method: MethodName, body: object): Prepared {
   const content = Buffer.from(JSON.stringify(body));
   const correlationId = randomUUID();
-  const audience = 'pulse-agent';
   const headers = signRequest({
     method,
     body: content,
     replyTo: DIRECT_REPLY_TO,
     correlationId,
-    audience,
+    audience: AUDIENCE,
     credentials,
   });
-  return { exchange: 'rpc/pulse-agent/v1', routingKey: method, content, correlationId, headers: { ...headers } };
+  const exchange = contractNames(names.id).rpcExchange;
+  return { exchange, routingKey: method, content, correlationId, headers: { ...headers } };
 }
 
 /** Makes a message for the echo process, as long as a claim. */

@@ -1,65 +1,93 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { WORKING_COPY } from '../dev/working-copy.ts';
+import { startOptions } from './built-agent.ts';
 import { measureClaims } from './claims.ts';
-import { measureExpiry } from './expire.ts';
-import { measureGrowth } from './growth.ts';
-import { measureMemory } from './memory.ts';
+
+import { measureLifecycle } from './lifecycle.ts';
 import { measureMemoryInUse } from './memory-in-use.ts';
+import { measureNeighbours } from './neighbours.ts';
 import { measureReconcile } from './reconcile.ts';
-import { measureRotation } from './rotate.ts';
+import { measureNodeOptions } from './node-options.ts';
+import { measureProfile } from './profile.ts';
+import { measureScale } from './scale.ts';
 import { openSite, type Site } from './site.ts';
-import { type Row, toTable, verdict } from './table.ts';
+import { goals, type Row, toTable, verdict } from './table.ts';
 import { measureWatching } from './watching.ts';
 
-type Measure = (site: Site, progress: (line: string) => void) => Promise<Row | readonly Row[]>;
+interface Measurement {
+  readonly measure: (site: Site, progress: (line: string) => void) => Promise<readonly Row[] | Row | string>;
+  /** Whether `npm run bench` makes it; together these take less than ten minutes. */
+  readonly isDefault: boolean;
+}
 
-/** All measurements, in order; `npm run bench -- <names>` runs some of them. */
-const MEASURES: Readonly<Record<string, Measure>> = {
-  memory: measureMemory,
-  claims: measureClaims,
-  growth: measureGrowth,
-  reconcile: measureReconcile,
-  rotate: measureRotation,
-  expire: measureExpiry,
-  'memory-in-use': measureMemoryInUse,
-  watching: measureWatching,
+/** All measurements, in order; `npm run bench -- <names>` makes some of them. */
+const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
+  neighbours: { measure: measureNeighbours, isDefault: true },
+  claims: { measure: measureClaims, isDefault: true },
+  lifecycle: { measure: measureLifecycle, isDefault: true },
+  reconcile: { measure: measureReconcile, isDefault: true },
+  scale: { measure: measureScale, isDefault: false },
+  'memory-in-use': { measure: measureMemoryInUse, isDefault: false },
+  options: { measure: measureNodeOptions, isDefault: false },
+  profile: { measure: measureProfile, isDefault: false },
+  watching: { measure: measureWatching, isDefault: false },
 };
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !(name in MEASURES));
+const unknown = wanted.filter((name) => !(name in MEASUREMENTS));
 if (unknown.length > 0) {
-  console.error(`Unknown: ${unknown.join(', ')}. Choose from: ${Object.keys(MEASURES).join(', ')}.`);
+  console.error(`Unknown: ${unknown.join(', ')}. Choose from: ${Object.keys(MEASUREMENTS).join(', ')}.`);
   process.exit(2);
 }
-const progress = (line: string): void => console.error(`… ${line}`);
+const startedMs = performance.now();
+const progress = (line: string): void => {
+  console.error(`… ${((performance.now() - startedMs) / 1000).toFixed(0)} s: ${line}`);
+};
 const folder = join(WORKING_COPY, `.cache/bench-${process.pid}`);
 
-// Memory is measured with the built agent.
 if (spawnSync('npm', ['run', '--silent', 'build'], { cwd: WORKING_COPY, stdio: 'inherit' }).status !== 0)
   process.exit(1);
 mkdirSync(folder, { recursive: true });
-const site = await openSite(folder, progress);
+const site = await openSite({ folder, progress });
 try {
   const rows: Row[] = [];
-  for (const [name, measure] of Object.entries(MEASURES)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const [name, { measure, isDefault }] of Object.entries(MEASUREMENTS)) {
+    if (wanted.length > 0 ? !wanted.includes(name) : !isDefault) continue;
     progress(name);
-    rows.push(...[await measure(site, progress)].flat());
+    const result = await measure(site, progress);
+    if (typeof result === 'string') console.log(`${result}\n`);
+    else rows.push(...[result].flat());
     await site.forgetStore();
   }
-  const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
-  console.log(`${machine}\n\n${toTable(rows)}`);
+  const conditions = {
+    machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
+    node: `Node ${process.version} ${startOptions().join(' ')}`,
+    rabbitmq: `RabbitMQ ${(await site.management.overview()).rabbitmqVersion}`,
+    agent: `agent ${commit()}`,
+  };
+  console.log(`${Object.values(conditions).join(', ')}\n\n${toTable(rows)}\n\n${goals(rows)}`);
   const results = {
-    machine,
+    ...conditions,
     measuredAt: new Date().toISOString(),
     rows: rows.map((row) => ({ ...row, verdict: verdict(row) })),
   };
   writeFileSync(join(WORKING_COPY, '.cache/bench.json'), `${JSON.stringify(results, null, 2)}\n`);
-  console.log('\nAs JSON: .cache/bench.json');
+  console.log(
+    `\nAs JSON: .cache/bench.json. It took ${((performance.now() - startedMs) / 60_000).toFixed(1)} minutes.`,
+  );
 } finally {
   await site.close();
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** The commit of the measured sources, marked when they have been changed since. */
+function commit(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: WORKING_COPY, encoding: 'utf8' }).trim();
+  } catch {
+    return 'without a commit';
+  }
 }

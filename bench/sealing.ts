@@ -1,6 +1,6 @@
 import { compactDecrypt, CompactEncrypt, exportJWK, generateKeyPair, importJWK } from 'jose';
 import { generateReplyKey, seal } from '../src/contract/sealing.ts';
-import { median } from './load.ts';
+import { median } from './limits.ts';
 
 // CPU of sealing and opening one result, here and with jose: `node dev/bootstrap.js bench/sealing.ts`. It needs no
 // broker. The CPU of all threads counts: jose works in those of libuv.

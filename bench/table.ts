@@ -7,10 +7,12 @@ export interface Row {
   readonly ratio?: number;
   readonly atLeast?: number;
   readonly atMost?: number;
+  /** The measured numbers, for programs. */
+  readonly figures?: Readonly<Record<string, number>>;
 }
 
-/** `met` or `missed`; empty without a target. */
-export function verdict({ ratio, atLeast, atMost }: Row): string {
+/** `met` or `missed`; empty without a goal. */
+export function verdict({ ratio, atLeast, atMost }: Row): '' | 'met' | 'missed' {
   if (ratio === undefined || (atLeast === undefined && atMost === undefined)) return '';
   return ratio >= (atLeast ?? -Infinity) && ratio <= (atMost ?? Infinity) ? 'met' : 'missed';
 }
@@ -25,6 +27,13 @@ export function toTable(rows: readonly Row[]): string {
     row.atLeast === undefined ? (row.atMost === undefined ? '' : `≤ ${row.atMost}`) : `≥ ${row.atLeast}`,
     verdict(row),
   ]);
-  const header = ['what', 'measured', 'against', 'ratio', 'target', ''];
+  const header = ['what', 'measured', 'against', 'ratio', 'goal', ''];
   return [header, header.map(() => '---'), ...cells].map((line) => `| ${line.join(' | ')} |`).join('\n');
+}
+
+/** How many goals were met, and which were missed. */
+export function goals(rows: readonly Row[]): string {
+  const missed = rows.filter((row) => verdict(row) === 'missed');
+  const met = rows.filter((row) => verdict(row) === 'met').length;
+  return [`${met} of ${met + missed.length} goals met.`, ...missed.map(({ what }) => `Missed: ${what}`)].join('\n');
 }

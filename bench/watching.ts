@@ -1,6 +1,4 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
@@ -8,9 +6,10 @@ import { createQueues } from '../src/queues/queues.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { contractNames } from '../src/contract/names.ts';
 import { freePorts } from '../dev/processes.ts';
+import { type BuiltAgent, startBuiltAgent } from './built-agent.ts';
 import { openInstallation } from './installation.ts';
-import { median, medians, type Pair, timeOf } from './load.ts';
-import { type BenchProcess, startProcess } from './processes.ts';
+import { median, medians, type Pair } from './limits.ts';
+import { timeOf } from './load.ts';
 import type { Site } from './site.ts';
 import type { Row } from './table.ts';
 
@@ -39,27 +38,17 @@ const TICK_MS = 50;
 
 /** Measures the watching of queues among ten thousand. It leaves the queues behind, so it runs last. */
 export async function measureWatching(site: Site, progress: (line: string) => void): Promise<Row[]> {
-  const settingsFile = join(site.folder, 'watching.yml');
-  writeFileSync(
-    settingsFile,
-    JSON.stringify({
-      maxNamespacesPerClient: null,
-      requestsPerMinutePerClient: null,
-      warnAtMessages: WARN_AT,
-      deleteAtMessages: 1_000_000,
-    }),
-  );
+  const settingsFile = site.writeSettings({ warnAtMessages: WARN_AT, deleteAtMessages: 1_000_000 });
   const [httpPort = 0] = await freePorts(1);
   const more = { PULSE_AGENT_CONFIG: settingsFile, HTTP_PORT: String(httpPort) };
-  const environment = { ...site.agentEnvironment(`lmdb:${join(site.folder, STORE)}`), ...more };
-  const config = loadConfig(environment);
-  const connection = await connect(site.broker.amqpUrl);
-  let agent: BenchProcess | undefined;
+  const config = loadConfig({ ...site.agentEnvironment(site.storeUrl(STORE)), ...more });
+  const connection = await connect(site.amqpUrl);
+  let agent: BuiltAgent | undefined;
   try {
     progress(`preparing ${QUEUES} queues`);
     await declareQueues(connection);
     const rows = [await measureSurvey(site, more, progress)];
-    agent = await startProcess('agent-process.ts', environment);
+    agent = await startBuiltAgent(site, STORE, { environment: more });
     const warnings = await readWarnings(connection, config);
     progress('queues that grow steadily');
     rows.push(await measureGrowing(connection, warnings));
@@ -68,7 +57,7 @@ export async function measureWatching(site: Site, progress: (line: string) => vo
     await agent.stop();
     progress('broker events');
     await leaveEvents(connection);
-    agent = await startProcess('agent-process.ts', environment);
+    agent = await startBuiltAgent(site, STORE, { environment: more });
     rows.push(await measureEvents(connection, config));
     return rows;
   } finally {
@@ -116,9 +105,9 @@ async function measureSurvey(site: Site, environment: Environment, progress: (li
 }
 
 /** Lists the queues without the agent's code. */
-async function listRaw({ broker }: Site, { vhost }: Config): Promise<void> {
-  const url = new URL(broker.managementUrl);
-  const authorization = `Basic ${Buffer.from(`${broker.user}:${broker.password}`).toString('base64')}`;
+async function listRaw({ managementUrl, user, password }: Site, { vhost }: Config): Promise<void> {
+  const url = new URL(managementUrl);
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
   url.username = '';
   url.password = '';
   const query = 'disable_stats=true&enable_queue_totals=true&columns=name,messages,state';
