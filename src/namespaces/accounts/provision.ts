@@ -80,13 +80,15 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
         record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_GENERATION_WITH_PERMISSIONS;
       if (outcome === 'updated' && record.state === 'active' && isPermitted) return;
       const permissions = Object.entries(permissionsOf(config, record.namespace));
-      await Promise.all(
-        permissions.map(([vhost, granted]) => management.putPermissions(vhost, username, granted, options)),
-      );
-      for (const limit of ['max-connections', 'max-channels'] as const) {
+      const limits = (['max-connections', 'max-channels'] as const).map((limit) => {
         const value = config.accountLimits[limit];
-        if (value !== undefined) await management.putUserLimit(username, limit, value, options);
-      }
+        return value === undefined ? undefined : management.putUserLimit(username, limit, value, options);
+      });
+      // At the same time: RabbitMQ changes the permissions and the limits of a user each in a transaction.
+      await Promise.all([
+        ...permissions.map(([vhost, granted]) => management.putPermissions(vhost, username, granted, options)),
+        ...limits,
+      ]);
     },
 
     password: (record, slot) => passwordOf(record, slot).password,

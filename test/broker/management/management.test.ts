@@ -100,6 +100,19 @@ describe('management API', () => {
     assert.deepEqual(await management.getUserLimits(name), { 'max-connections': 2 });
   });
 
+  it('loses no limit when several are set at the same time', async () => {
+    const { management } = room;
+    for (let round = 0; round < 20; round += 1) {
+      const name = await makeUser(new Secret('x'));
+      await Promise.all([
+        management.putUserLimit(name, 'max-connections', 2),
+        management.putUserLimit(name, 'max-channels', 5),
+        management.putPermissions(room.vhost, name, { configure: '', write: '', read: '' }),
+      ]);
+      assert.deepEqual(await management.getUserLimits(name), { 'max-connections': 2, 'max-channels': 5 });
+    }
+  });
+
   it('lists the open connections of all users without delay', async () => {
     const count = async (): Promise<number> =>
       (await room.management.listOpenConnections()).filter(({ user }) => user === room.user).length;
