@@ -81,6 +81,10 @@ export function createTaskclusterNotifier(options: TaskclusterNotifierOptions): 
 
 /** Taskcluster answers 204 to a recent mail that is sent again, to a denied address, and to too many mails to one address. */
 function outcomeOf(status: number, body: unknown): NoticeOutcome {
+  // Taskcluster answers with one word.
+  if (status < 300 && typeof body === 'string' && body.trimStart().startsWith('<')) {
+    return { is: 'misconfigured', code: 'PageReceived' };
+  }
   if (status === 204) return { is: 'not-sent', code: 'NotSent' };
   if (status >= 200 && status < 300) return { is: 'sent' };
   const code = errorCode(body) ?? `HTTP ${status}`;

@@ -1,4 +1,5 @@
 import taskcluster from 'taskcluster-client';
+import * as z from 'zod';
 import type { Config } from '../config/config.ts';
 import { signedResource, signRequest } from '../contract/signature.ts';
 import { readAuthReply } from '../requests/taskcluster-auth.ts';
@@ -7,25 +8,28 @@ import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { untilAborted } from '../util/deadline.ts';
-import type { ClockReading, ScopesAnswer } from './taskcluster-steps.ts';
+import type { ClockReading, PingAnswer, ScopesAnswer } from './taskcluster-steps.ts';
 
 /** The longest wait for a reply of the auth service, in ms. */
 const PING_TIMEOUT_MS = 5_000;
 /** For each try of a signed call, in ms. */
 const AUTH_TIMEOUT_MS = 4_000;
 
+const pongSchema = z.object({ alive: z.literal(true) });
+
 /**
  * Pings the Taskcluster auth service.
  *
  * @throws AgentError `AuthUnavailable` without a reply
  */
-export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<{ status: number; date: string | null }> {
+export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<PingAnswer> {
   try {
     const answer = await fetch(`${rootUrl}/api/auth/v1/ping`, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(PING_TIMEOUT_MS)]),
+      redirect: 'manual',
     });
-    await answer.body?.cancel();
-    return { status: answer.status, date: answer.headers.get('date') };
+    const isAlive = pongSchema.safeParse(await answer.json().catch(() => undefined)).success;
+    return { status: answer.status, isAlive, date: answer.headers.get('date') };
   } catch (error) {
     signal.throwIfAborted();
     const { cause } = error as { cause?: { code?: unknown } };

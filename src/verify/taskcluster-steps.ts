@@ -1,12 +1,21 @@
 import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
 import { scopesSatisfy } from '../requests/taskcluster-auth.ts';
+import { shorten } from '../util/shorten.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
 /** Taskcluster's answer about the agent's own client. */
 export type ScopesAnswer =
   | { readonly status: 'known'; readonly clientId: string; readonly scopes: readonly string[] }
   | { readonly status: 'refused'; readonly message: string };
+
+/** An answer to a ping of the auth service. */
+export interface PingAnswer {
+  readonly status: number;
+  /** Whether it is that of the auth service, and not of a proxy in front of it. */
+  readonly isAlive: boolean;
+  readonly date: string | null;
+}
 
 /** The clock of another machine, compared with this one's. */
 export interface ClockReading {
@@ -26,7 +35,7 @@ export interface TaskclusterStepsOptions {
   /** Asks the auth service for the scopes of the agent's own client. */
   readonly askScopes: (signal: AbortSignal) => Promise<ScopesAnswer>;
   /** The reply of the auth service to a ping; rejects without one. */
-  readonly pingAuth: (signal: AbortSignal) => Promise<{ readonly status: number; readonly date: string | null }>;
+  readonly pingAuth: (signal: AbortSignal) => Promise<PingAnswer>;
   /** Other clocks, such as the store's. */
   readonly otherClocks: () => Promise<readonly ClockReading[]>;
 }
@@ -42,9 +51,9 @@ export function taskclusterSteps(options: TaskclusterStepsOptions): Step[] {
       needs: [],
       async run(signal) {
         const askedMs = clock.nowMs();
-        const { status, date } = await pingAuth(signal);
-        taskclusterClock = clockOfDateHeader('Taskcluster', date, askedMs, clock.nowMs());
-        return checkPing(status, config.taskclusterRootUrl);
+        const answer = await pingAuth(signal);
+        taskclusterClock = clockOfDateHeader('Taskcluster', answer.date, askedMs, clock.nowMs());
+        return checkPing(answer, config.taskclusterRootUrl);
       },
     },
     {
@@ -73,8 +82,14 @@ export function taskclusterSteps(options: TaskclusterStepsOptions): Step[] {
   ];
 }
 
-export function checkPing(status: number, rootUrl: string): StepResult {
-  if (status === 200) return ok(`${rootUrl} answers`);
+export function checkPing({ status, isAlive }: Pick<PingAnswer, 'status' | 'isAlive'>, rootUrl: string): StepResult {
+  if (status === 200 && isAlive) return ok(`${rootUrl} answers`);
+  if (status < 400) {
+    return failed(
+      `${rootUrl} answers with HTTP ${status}, and not as the auth service does`,
+      'Set TASKCLUSTER_ROOT_URL to the deployment itself, past any login in front of it: the agent follows no redirects and fills in no pages.',
+    );
+  }
   return failed(
     `${rootUrl} answers with HTTP ${status}`,
     'Check TASKCLUSTER_ROOT_URL and that the auth service runs: without it nothing can be claimed.',
@@ -112,6 +127,9 @@ export function checkClocks(readings: readonly ClockReading[], maxSkewSeconds: n
   return worst.skewMs > maxSkewSeconds * 1000 ? failed(said, remedy) : warning(said, remedy);
 }
 
+/** How many characters of a list of scopes are shown. */
+const MAX_LISTED_LENGTH = 300;
+
 export function checkNotifyScope(answer: ScopesAnswer): StepResult {
   if (answer.status === 'refused') {
     return failed(
@@ -123,7 +141,7 @@ export function checkNotifyScope(answer: ScopesAnswer): StepResult {
   const some = answer.scopes.filter((scope) => scope.startsWith('notify:email:'));
   if (some.length > 0) {
     return warning(
-      `${answer.clientId} may send mail to some addresses only: ${some.join(', ')}`,
+      `${answer.clientId} may send mail to some addresses only: ${shorten(some.join(', '), MAX_LISTED_LENGTH)}`,
       'Other contacts are not reached: give the client notify:email:* unless this is intended.',
     );
   }

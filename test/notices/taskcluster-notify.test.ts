@@ -59,6 +59,9 @@ describe('the Taskcluster notifier', () => {
     assert.deepEqual(await send('owner@example.com', elsewhere), { is: 'misconfigured', code: 'ResourceNotFound' });
     service.behave({ mode: 'wrong', status: 302, body: 'elsewhere' });
     assert.deepEqual(await send(), { is: 'misconfigured', code: 'HTTP 302' });
+    // A proxy with a login; its page must not count as a mail that was sent.
+    service.behave({ mode: 'wrong', status: 200, contentType: 'text/html', body: '\n<!DOCTYPE html><html></html>' });
+    assert.deepEqual(await send(), { is: 'misconfigured', code: 'PageReceived' });
   });
 
   it('returns that the mail may have arrived when the service fails, disconnects or times out', async () => {

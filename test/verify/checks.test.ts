@@ -160,8 +160,10 @@ describe('the checks of verify', () => {
   });
 
   it('Taskcluster', () => {
-    assert.equal(checkPing(200, 'https://tc').outcome, 'ok');
-    assertRemedy(checkPing(503, 'https://tc'), 'failed', /TASKCLUSTER_ROOT_URL/);
+    assert.equal(checkPing({ status: 200, isAlive: true }, 'https://tc').outcome, 'ok');
+    assertRemedy(checkPing({ status: 503, isAlive: false }, 'https://tc'), 'failed', /TASKCLUSTER_ROOT_URL/);
+    assertRemedy(checkPing({ status: 200, isAlive: false }, 'https://tc'), 'failed', /login/);
+    assertRemedy(checkPing({ status: 302, isAlive: false }, 'https://tc'), 'failed', /login/);
     const known = (scopes: string[]) => checkNotifyScope({ status: 'known', clientId: 'c', scopes });
     assert.deepEqual(outcomes([known(['notify:*']), known(['notify:email:*'])]), ['ok', 'ok']);
     assertRemedy(known(['notify:email:*@example.com']), 'warning', /not reached/);

@@ -257,6 +257,19 @@ describe('verify', function () {
     }
   });
 
+  it('finds that a login answers in place of Taskcluster', async () => {
+    const { taskcluster } = installation();
+    const config = verifierConfig(installation());
+    try {
+      taskcluster.behave({ mode: 'wrong', status: 200, contentType: 'text/html', body: '<html>Sign in</html>' });
+      assertFailed(await verify(config), ['taskcluster'], /login/);
+      taskcluster.behave({ mode: 'wrong', status: 302, body: '' });
+      assertFailed(await verify(config), ['taskcluster'], /login/);
+    } finally {
+      taskcluster.behave({ mode: 'normal' });
+    }
+  });
+
   it('finds that the clock of this machine is wrong', async () => {
     const clock = { nowMs: () => Date.now() - 20 * 60_000, monotonicMs: () => performance.now() };
     const reports = await verify(verifierConfig(installation()), { clock });
