@@ -79,15 +79,15 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
       const isPermitted =
         record.permissionsVersion >= PERMISSIONS_VERSION && generation > LAST_GENERATION_WITH_PERMISSIONS;
       if (outcome === 'updated' && record.state === 'active' && isPermitted) return;
-      const permissions = Object.entries(permissionsOf(config, record.namespace));
-      const limits = (['max-connections', 'max-channels'] as const).map((limit) => {
-        const value = config.accountLimits[limit];
-        return value === undefined ? undefined : management.putUserLimit(username, limit, value, options);
-      });
       // At the same time: RabbitMQ changes the permissions and the limits of a user each in a transaction.
       await Promise.all([
-        ...permissions.map(([vhost, granted]) => management.putPermissions(vhost, username, granted, options)),
-        ...limits,
+        ...Object.entries(permissionsOf(config, record.namespace)).map(([vhost, granted]) =>
+          management.putPermissions(vhost, username, granted, options),
+        ),
+        ...(['max-connections', 'max-channels'] as const).map((limit) => {
+          const value = config.accountLimits[limit];
+          return value === undefined ? undefined : management.putUserLimit(username, limit, value, options);
+        }),
       ]);
     },
 
