@@ -4,7 +4,7 @@ import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { freePorts } from '../dev/processes.ts';
 import { countEvents } from './agent-events.ts';
 import { jobSecondsOf } from './agent-metrics.ts';
-import { type BuiltAgent, startBuiltAgent } from './built-agent.ts';
+import { type BuiltAgent, type BuiltAgentOptions, startBuiltAgent } from './built-agent.ts';
 import { runClaims } from './claims.ts';
 import { median } from './limits.ts';
 import { timeOf } from './load.ts';
@@ -37,7 +37,7 @@ const DELETION_DELAY_MS = 60_000;
 const POLL_EVERY_MS = 500;
 
 /** One job of the agent over all namespaces. */
-interface Work {
+export interface Work {
   /** What the agent reports of each namespace. */
   readonly event: string;
   readonly job: string;
@@ -45,12 +45,12 @@ interface Work {
   readonly dueAt: (dueMs: number) => Partial<NamespaceRecord>;
 }
 
-const ROTATION: Work = {
+export const ROTATION: Work = {
   event: 'namespace.rotated',
   job: 'rotate-namespaces',
   dueAt: (nextRotationMs) => ({ nextRotationMs }),
 };
-const END: Work = {
+export const END: Work = {
   event: 'namespace.expired',
   job: 'expire-namespaces',
   dueAt(dueMs) {
@@ -60,7 +60,7 @@ const END: Work = {
 };
 
 /** How long the job took, and the CPU time of the agent meanwhile. */
-interface Done {
+export interface Done {
   readonly seconds: number;
   readonly cpuSeconds: number;
 }
@@ -123,15 +123,27 @@ export async function measureLifecycle(
   ];
 }
 
-interface Room {
+/** Profiles an agent while it does the work. */
+export interface LifecycleProfiler {
+  readonly agentOptions: BuiltAgentOptions;
+  readonly start: (agent: BuiltAgent) => Promise<void>;
+  readonly finish: (agent: BuiltAgent, done: Done) => Promise<void>;
+}
+
+/** Where namespaces live and end. */
+export interface LifecycleRoom {
   readonly site: Site;
-  readonly raw: RawCalls;
-  readonly progress: (line: string) => void;
-  readonly sizes: LifecycleSizes;
+  readonly sizes: Pick<LifecycleSizes, 'namespaces'>;
   readonly storeName: string;
 }
 
-async function measureRound(room: Room, round: number): Promise<Round> {
+interface MeasuredRoom extends LifecycleRoom {
+  readonly raw: RawCalls;
+  readonly progress: (line: string) => void;
+  readonly sizes: LifecycleSizes;
+}
+
+async function measureRound(room: MeasuredRoom, round: number): Promise<Round> {
   const { site, raw, progress, sizes } = room;
   const names = Array.from(
     { length: sizes.namespaces },
@@ -166,7 +178,8 @@ async function measureRound(room: Room, round: number): Promise<Round> {
   return { first, later, end, rawFirst, rawLater, rawEnd };
 }
 
-async function claimAll({ site, storeName }: Room, names: readonly string[]): Promise<void> {
+/** Claims these namespaces with an agent that is stopped afterwards. */
+export async function claimAll({ site, storeName }: LifecycleRoom, names: readonly string[]): Promise<void> {
   const agent = await startBuiltAgent(site, storeName);
   const requester = await openRequester(site.requestAmqpUrl);
   try {
@@ -179,7 +192,11 @@ async function claimAll({ site, storeName }: Room, names: readonly string[]): Pr
 }
 
 /** Makes all namespaces due for the work while no agent runs, starts an agent and measures its job. */
-async function letAgentDo({ site, storeName, sizes }: Room, { event, job, dueAt }: Work): Promise<Done> {
+export async function letAgentDo(
+  { site, storeName, sizes }: LifecycleRoom,
+  { event, job, dueAt }: Work,
+  profiler?: LifecycleProfiler,
+): Promise<Done> {
   const dueMs = Date.now() + SETTLE_MS;
   await changeStore(site.storeUrl(storeName), ({ slots: [first, second] }) => ({
     ...dueAt(dueMs),
@@ -190,10 +207,15 @@ async function letAgentDo({ site, storeName, sizes }: Room, { event, job, dueAt 
     ],
   }));
   const [httpPort = 0] = await freePorts(1);
-  const agent = await startBuiltAgent(site, storeName, { environment: { HTTP_PORT: String(httpPort) } });
+  const { environment, ...options } = profiler?.agentOptions ?? {};
+  const agent = await startBuiltAgent(site, storeName, {
+    ...options,
+    environment: { ...environment, HTTP_PORT: String(httpPort) },
+  });
   try {
     const counter = await countEvents(site, event);
     await sleep(dueMs - Date.now() - POLL_EVERY_MS);
+    await profiler?.start(agent);
     const before = await figuresOf(agent, httpPort, job);
     await counter.until(sizes.namespaces);
     await counter.close();
@@ -201,7 +223,9 @@ async function letAgentDo({ site, storeName, sizes }: Room, { event, job, dueAt 
     for (;;) {
       const after = await figuresOf(agent, httpPort, job);
       if (after.seconds > before.seconds + 0.05) {
-        return { seconds: after.seconds - before.seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds };
+        const done = { seconds: after.seconds - before.seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds };
+        await profiler?.finish(agent, done);
+        return done;
       }
       await sleep(POLL_EVERY_MS);
     }

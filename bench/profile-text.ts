@@ -7,17 +7,16 @@ import { type Call, largestFunctions, partOfSource, type Place, sharesOf, totalO
 const SMALLEST = 0.7;
 const FUNCTIONS = 20;
 
+/** Finds the source file of a place in the bundle. */
+export type SourceOf = (place: Place) => string;
+
 /**
  * A profile as Markdown: the shares of the parts of the program, and the functions with the largest shares.
  *
  * @param sourceOf the source file of a place
  * @param each how much of a claim a share of the profile is, such as `0.12 ms`
  */
-export function describeProfile(
-  root: Call,
-  sourceOf: (place: Place) => string,
-  each: (share: number) => string,
-): string[] {
+export function describeProfile(root: Call, sourceOf: SourceOf, each: (share: number) => string): string[] {
   const partOf = (place: Place): string =>
     place.functionName === '(garbage collector)' ? 'garbage collector' : partOfSource(sourceOf(place));
   const shares = [...sharesOf(root, partOf)].toSorted(([, a], [, b]) => b.own - a.own);
@@ -44,7 +43,7 @@ export function describeProfile(
 }
 
 /** Makes the function that finds the source file of a place in the bundle in `folder`, by its source maps. */
-export function createSourceLookup(folder: string): (place: Place) => string {
+export function createSourceLookup(folder: string): SourceOf {
   const maps = new Map<string, SourceMap | undefined>();
   const mapOf = (name: string): SourceMap | undefined => {
     if (!maps.has(name)) {

@@ -6,9 +6,10 @@ import { freePorts } from '../dev/processes.ts';
 import { generateReplyKey } from '../src/contract/sealing.ts';
 import { type BuiltAgent, startBuiltAgent, startOptions } from './built-agent.ts';
 import { countsOf } from './agent-metrics.ts';
+import { claimAll, declareQueues, END, letAgentDo, ROTATION } from './lifecycle.ts';
 import { load } from './load.ts';
 import { type Call, callsOfCpu, callsOfHeap, type CpuProfile, type HeapNode, totalOf } from './profile-parts.ts';
-import { createSourceLookup, describeProfile } from './profile-text.ts';
+import { createSourceLookup, describeProfile, type SourceOf } from './profile-text.ts';
 import { assertResult, openRequester, prepareRequest, type Requester } from './requests.ts';
 import type { Site } from './site.ts';
 
@@ -68,31 +69,15 @@ export async function measureProfile(
         const before = what === 'heap' ? await counts(site, httpPort, 'profiled-store-heap') : {};
         await toggle(agent);
         const { cpuMs } = await claim(site, requester, claimed, extra, agent);
-        const { profile, garbage } = await finish(agent, file);
-        text.push(
-          '',
-          `## ${kind}, ${what}: CPU ${cpuMs.toFixed(3)} ms each while profiled, ${((1000 * garbage.count) / count).toFixed(1)} collections a thousand, ${(garbage.ms / count).toFixed(4)} ms each`,
+        const finished = await finish(agent, file);
+        const after = what === 'heap' ? await counts(site, httpPort, 'profiled-store-heap') : {};
+        const each = Object.entries(after).map(
+          ([name, value]) => [name, (value - (before[name] ?? 0)) / count] as const,
         );
-        if (what === 'heap') {
-          const after = await counts(site, httpPort, 'profiled-store-heap');
-          for (const [name, value] of Object.entries(after)) {
-            const each = (value - (before[name] ?? 0)) / count;
-            if (each > 0.01) text.push(`- ${name}: ${each.toFixed(2)}`);
-          }
-          text.push(
-            '',
-            ...describeProfile(
-              callsOfHeap((profile as { head: HeapNode }).head),
-              sourceOf,
-              (bytes) => `${Math.round(bytes / count)} bytes`,
-            ),
-          );
-        } else {
-          const calls = withoutIdle(callsOfCpu(profile as CpuProfile));
-          // Sampled by the clock: scaled to the CPU time, which other processes do not enlarge.
-          const total = totalOf(calls);
-          text.push('', ...describeProfile(calls, sourceOf, (ms) => `${((cpuMs * ms) / total).toFixed(4)} ms`));
-        }
+        const noticed = each
+          .filter(([, value]) => value > 0.01)
+          .map(([name, value]) => `- ${name}: ${value.toFixed(2)}`);
+        text.push(...sectionOf({ title: kind, what, count, cpuMs, ...finished }, sourceOf, noticed));
       }
     } finally {
       await requester.close();
@@ -100,7 +85,87 @@ export async function measureProfile(
     }
     await site.forgetStore();
   }
+  text.push(...(await profileLifecycle(site, progress, nodeOptions, sourceOf)));
   return text.join('\n');
+}
+
+/** Profiles the rotations and the end of namespaces in the same way. */
+async function profileLifecycle(
+  site: Site,
+  progress: (line: string) => void,
+  nodeOptions: readonly string[],
+  sourceOf: SourceOf,
+): Promise<string[]> {
+  const text: string[] = [];
+  for (const what of ['cpu', 'heap'] as const) {
+    const file = join(site.folder, `profile-lifecycle-${what}.json`);
+    const room = { site, storeName: `profiled-lifecycle-${what}`, sizes: { namespaces: NAMESPACES } };
+    const names = Array.from(
+      { length: NAMESPACES },
+      (_, index) => `${site.names.namespacePrefix}profiled-life-${what}-${index}`,
+    );
+    await claimAll(room, names);
+    for (const [title, work] of [
+      ['first rotation', ROTATION],
+      ['later rotation', ROTATION],
+      ['end of a namespace with 5 queues', END],
+    ] as const) {
+      progress(`${what} of ${title}`);
+      if (work === END)
+        await declareQueues(
+          site,
+          names.flatMap((name) => [0, 1, 2, 3, 4].map((number) => `queue/${name}/${number}`)),
+        );
+      await letAgentDo(room, work, {
+        agentOptions: {
+          nodeOptions: [...nodeOptions, '--import', PRELOAD],
+          environment: { BENCH_PROFILE: what, BENCH_PROFILE_FILE: file },
+        },
+        start: toggle,
+        async finish(agent, { cpuSeconds }) {
+          const cpuMs = (cpuSeconds * 1000) / NAMESPACES;
+          const finished = await finish(agent, file);
+          text.push(...sectionOf({ title, what, count: NAMESPACES, cpuMs, ...finished }, sourceOf, []));
+        },
+      });
+    }
+    await site.forgetStore();
+  }
+  return text;
+}
+
+interface Finished {
+  readonly profile: unknown;
+  readonly garbage: { readonly count: number; readonly ms: number };
+}
+
+interface Profiled extends Finished {
+  readonly title: string;
+  readonly what: 'cpu' | 'heap';
+  readonly count: number;
+  readonly cpuMs: number;
+}
+
+/** The section of one profile. */
+function sectionOf(
+  { title, what, count, cpuMs, profile, garbage }: Profiled,
+  sourceOf: SourceOf,
+  noticed: readonly string[],
+): string[] {
+  const heading = [
+    '',
+    `## ${title}, ${what}: CPU ${cpuMs.toFixed(3)} ms each while profiled, ${((1000 * garbage.count) / count).toFixed(1)} collections a thousand, ${(garbage.ms / count).toFixed(4)} ms each`,
+    ...noticed,
+    '',
+  ];
+  if (what === 'heap') {
+    const calls = callsOfHeap((profile as { readonly head: HeapNode }).head);
+    return [...heading, ...describeProfile(calls, sourceOf, (bytes) => `${Math.round(bytes / count)} bytes`)];
+  }
+  const calls = withoutIdle(callsOfCpu(profile as CpuProfile));
+  // Sampled by the clock: scaled to the CPU time, which other processes do not enlarge.
+  const total = totalOf(calls);
+  return [...heading, ...describeProfile(calls, sourceOf, (ms) => `${((cpuMs * ms) / total).toFixed(4)} ms`)];
 }
 
 async function claim(site: Site, requester: Requester, names: readonly string[], extra: object, agent?: BuiltAgent) {
@@ -117,19 +182,13 @@ async function toggle(agent: BuiltAgent): Promise<void> {
   await sleep(500);
 }
 
-async function finish(
-  agent: BuiltAgent,
-  file: string,
-): Promise<{ profile: unknown; garbage: { count: number; ms: number } }> {
+async function finish(agent: BuiltAgent, file: string): Promise<Finished> {
   process.kill(agent.pid, 'SIGUSR2');
   for (;;) {
     await sleep(200);
     if (!existsSync(file)) continue;
     try {
-      const result = JSON.parse(readFileSync(file, 'utf8')) as {
-        profile: unknown;
-        garbage: { count: number; ms: number };
-      };
+      const result = JSON.parse(readFileSync(file, 'utf8')) as Finished;
       rmSync(file);
       return result;
     } catch {

@@ -4,7 +4,8 @@
  * @throws RangeError when the script does not start the built program with node
  */
 export function nodeOptionsOf(script: string): string[] {
-  const [node, ...rest] = script.split(' ');
+  // The shell of npm may be replaced by node, so that signals reach the agent.
+  const [node, ...rest] = script.replace(/^exec /, '').split(' ');
   const program = rest.indexOf('dist/cli/main.js');
   const options = rest.slice(0, program);
   if (
