@@ -12,6 +12,8 @@ export interface TcpRelay {
   cut(): void;
   /** Accepts connections and forwards nothing, like a server that hangs. */
   stall(): void;
+  /** Sends nothing to its clients any more and reads nothing, not even that they close, like a machine that is gone. */
+  freeze(): void;
   /** Forwards again, for new connections. */
   restore(): void;
 }
@@ -21,7 +23,7 @@ export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRe
   const sockets = new Set<Socket>();
   const open = new Set<Socket>();
   let accepted = 0;
-  let mode: 'pass' | 'stall' | 'refuse' = 'pass';
+  let mode: 'pass' | 'stall' | 'refuse' | 'frozen' = 'pass';
   const server = createServer((near) => {
     sockets.add(near);
     accepted += 1;
@@ -33,7 +35,8 @@ export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRe
     if (mode !== 'pass') return;
     const far = connect(port, host);
     sockets.add(far);
-    far.on('error', () => near.destroy()).on('close', () => sockets.delete(far) && near.destroy());
+    const end = (): boolean | Socket => mode !== 'frozen' && near.destroy();
+    far.on('error', end).on('close', () => sockets.delete(far) && end());
     near.on('close', () => far.destroy());
     near.on('data', (data) => mode === 'pass' && far.write(data));
     far.on('data', (data) => mode === 'pass' && near.write(data));
@@ -56,6 +59,10 @@ export async function makeRelay(port: number, host = '127.0.0.1'): Promise<TcpRe
     },
     stall() {
       mode = 'stall';
+    },
+    freeze() {
+      mode = 'frozen';
+      for (const socket of open) socket.pause();
     },
     restore() {
       mode = 'pass';

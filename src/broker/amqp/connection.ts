@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ChannelModel } from 'amqplib';
 import { waitAtMost } from '../../util/deadline.ts';
 import { type AmqpTarget, amqpTarget, parseAmqpUrl } from '../../contract/url.ts';
@@ -45,6 +46,20 @@ export function socketOptionsOf(
     signal,
     ...(ca === undefined ? {} : { ca: [ca] }),
   };
+}
+
+/**
+ * Destroys the socket of a connection that is closed, unless the socket closes in {@link CLOSE_TIMEOUT_MS}: amqplib only ends
+ * it, and the end never arrives where RabbitMQ reads nothing or a packet is lost.
+ */
+export function destroyAfterClose(connection: ChannelModel): void {
+  // amqplib's types lack the socket.
+  const { stream } = connection.connection as unknown as { readonly stream: Duplex };
+  connection.once('close', () => {
+    if (stream.destroyed) return;
+    const timer = setTimeout(() => stream.destroy(), CLOSE_TIMEOUT_MS).unref();
+    stream.once('close', () => clearTimeout(timer));
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { type ChannelModel, connect } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
-import { closeConnection, socketOptionsOf, targetOf } from './connection.ts';
+import { closeConnection, destroyAfterClose, socketOptionsOf, targetOf } from './connection.ts';
 
 interface OnDemandConnectionOptions {
   /** The agent's own account; its path is the vhost. */
@@ -37,6 +37,7 @@ export function createOnDemandConnection(options: OnDemandConnectionOptions): On
     // Without a listener an error ends the process; what waits on the connection rejects anyway.
     connection.on('error', () => undefined);
     connection.on('close', onClosed);
+    destroyAfterClose(connection);
     return connection;
   };
   const connected = (): Promise<ChannelModel> => {

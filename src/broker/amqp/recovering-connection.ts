@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { connect, type RecoveringChannelModel } from 'amqplib';
 import type { Secret } from '../../util/secret.ts';
-import { type ConnectionTimeouts, socketOptionsOf, targetOf } from './connection.ts';
+import { type ConnectionTimeouts, destroyAfterClose, socketOptionsOf, targetOf } from './connection.ts';
 
 export interface RecoveringConnectionOptions {
   readonly url: Secret;
@@ -41,6 +41,7 @@ export async function openRecoveringConnection(options: RecoveringConnectionOpti
     ...socketOptionsOf(options, sockets.signal, timeouts),
   });
   const release = (): void => releaseSockets(sockets.signal);
+  connection.on('connect', destroyAfterClose);
   connection.on('disconnect', release);
   connection.on('connect-failed', release);
   return { connection, sockets };
