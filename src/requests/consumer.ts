@@ -179,6 +179,7 @@ function accessRefused(error: unknown): AgentError {
   return new AgentError(
     'BrokerRefused',
     `RabbitMQ does not let the agent's account read its queues (${reason}). Give it the permissions that docs/operations.md names.`,
+    { cause: error },
   );
 }
 

@@ -46,7 +46,7 @@ export function createEventPublisher({ publish, timeoutMs }: EventPublisherOptio
     try {
       await untilConfirmed(publication, event, deadline.signal);
     } catch (error) {
-      throw error instanceof TimeoutError ? notPublished(event, `no confirm within ${timeoutMs} ms`) : error;
+      throw error instanceof TimeoutError ? notPublished(event, `no confirm within ${timeoutMs} ms`, error) : error;
     } finally {
       deadline.clear();
       inFlight -= 1;
@@ -65,19 +65,20 @@ function untilConfirmed(
       const handle = await publication;
       // These listeners stay: rascal may emit an error after the outcome, and without one that ends the process.
       handle.on('success', () => resolve());
-      handle.on('error', (error: Error) => reject(notPublished(event, error.message)));
+      handle.on('error', (error: Error) => reject(notPublished(event, error.message, error)));
       handle.on('close', () => reject(notPublished(event, 'the connection was lost before the confirm')));
       // A publication that still waits for a channel is not sent.
       if (abandon.aborted) handle.abort();
       else abandon.addEventListener('abort', () => handle.abort(), { once: true });
     };
-    listen().catch((error: Error) => reject(notPublished(event, error.message)));
+    listen().catch((error: Error) => reject(notPublished(event, error.message, error)));
   });
 }
 
-function notPublished(event: OutgoingEvent, reason: string): AgentError {
+function notPublished(event: OutgoingEvent, reason: string, cause?: Error): AgentError {
   return new AgentError(
     'BrokerUnavailable',
     `The event ${event.routingKey} was not published: ${reason}. Check that RabbitMQ runs and has no alarm.`,
+    { cause },
   );
 }

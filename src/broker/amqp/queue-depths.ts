@@ -51,7 +51,7 @@ export function createQueueDepths(options: QueueDepthsOptions): QueueDepths {
         // A connection without answers must not be used again.
         if (deadline.passed) await connection.close();
         const { message } = asError(error);
-        throw new AgentError('BrokerUnavailable', `Could not read the depth of queues (${message}).`);
+        throw new AgentError('BrokerUnavailable', `Could not read the depth of queues (${message}).`, { cause: error });
       } finally {
         deadline.clear();
       }
