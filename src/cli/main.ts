@@ -5,10 +5,11 @@ import { Interrupted } from './define-command.ts';
 import { runProgram } from './program.ts';
 
 const interruption = new AbortController();
+let isDone = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // A second signal exits without waiting.
-    if (interruption.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    // A second signal exits without waiting, and so does one after the command: something of it is still open then.
+    if (isDone || interruption.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
     interruption.abort(new Interrupted(signal));
   });
 }
@@ -20,3 +21,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const { env, stdout, stderr } = process;
 process.exitCode = await runProgram(process.argv.slice(2), { env, stdout, stderr, signal: interruption.signal });
+isDone = true;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
-import { closeRpcConnection, connectTo } from '../client/rpc-connection.ts';
+import { closeRpcConnection, connectTo } from '../client/amqp-connection.ts';
 import { BrokerRefused } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { EVENT_TYPES, isEventType } from '../contract/event-types.ts';

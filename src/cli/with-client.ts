@@ -58,8 +58,8 @@ export async function withClient<T>(
   const audience = options.audience ?? env['PULSE_AGENT_AUDIENCE'];
   const client = new PulseAgentClient({
     url,
-    ...(id === undefined ? {} : { id }),
-    ...(audience === undefined ? {} : { audience }),
+    ...(id ? { id } : {}),
+    ...(audience ? { audience } : {}),
     ...(options.timeout === undefined ? {} : { timeoutMs: milliseconds(options.timeout) }),
     ...(signed === 'signed' ? { credentials: credentialsIn(env) } : {}),
   });

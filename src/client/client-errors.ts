@@ -3,6 +3,12 @@ import { WIRE_ERRORS, WireError, type WireErrorCode } from '../contract/wire-err
 /** The `code` of an error of the library: a code of the contract, or one that only the client has. */
 export type ClientErrorCode = WireErrorCode | 'BrokerRefused' | 'ClientClosed' | 'LeaseLost';
 
+/** Why the credentials of a lease can no longer be valid. */
+export type LossReason = 'scopes' | 'taken-away' | 'expired' | 'refused';
+
+/** Details from the agent, with those that the code has; a newer agent may send more. */
+type Details<Known> = Readonly<Known> & Readonly<Record<string, unknown>>;
+
 /** The base class of all errors of the library. They hold no secrets. */
 export class PulseAgentError extends Error {
   readonly code: ClientErrorCode;
@@ -27,14 +33,21 @@ export interface PulseAgentErrorOptions {
   readonly cause?: unknown;
 }
 
-/** A field is invalid; `details.field` names it. */
-export class InputError extends PulseAgentError {}
+/** A field or an option is invalid; `details.field` names it. */
+export class InputError extends PulseAgentError {
+  declare readonly details: Details<{ field?: string }>;
+}
 
 /** The agent does not serve this method, because it is older than this library. `details.methods` names those it serves. */
-export class MethodNotServed extends InputError {}
+export class MethodNotServed extends InputError {
+  declare readonly details: Details<{ field?: string; methods?: readonly string[] }>;
+}
 
 /** The signature was rejected, or there are no credentials to sign with. */
-export class AuthenticationFailed extends PulseAgentError {}
+export class AuthenticationFailed extends PulseAgentError {
+  /** `agentTime`: the agent's clock, if it differs too much from the signature's timestamp. */
+  declare readonly details: Details<{ agentTime?: string }>;
+}
 
 /** The signature was rejected because the clocks of this machine and of the agent differ too much. */
 export class ClockSkew extends AuthenticationFailed {
@@ -53,19 +66,25 @@ export class ClockSkew extends AuthenticationFailed {
 }
 
 /** The client lacks the scope `details.required`. */
-export class InsufficientScopes extends PulseAgentError {}
+export class InsufficientScopes extends PulseAgentError {
+  declare readonly details: Details<{ required?: string; clientId?: string }>;
+}
 
 /** The namespace does not exist. */
 export class ResourceNotFound extends PulseAgentError {}
 
 /** The namespace is being deleted, was just deleted (`details.retryAt`), or is revoked (`details.revokedUntil`). */
-export class RequestConflict extends PulseAgentError {}
+export class RequestConflict extends PulseAgentError {
+  /** `limit` and `held`: how many namespaces the client may hold and holds, if that is why. */
+  declare readonly details: Details<{ retryAt?: string; revokedUntil?: string; limit?: number; held?: number }>;
+}
 
 /** Another request used this signature: a copy of the request arrived first. */
 export class ReplayDetected extends PulseAgentError {}
 
 /** No answer in time, or the broker, the agent or a service that it needs is unavailable. */
 export class Unavailable extends PulseAgentError {
+  declare readonly details: Details<{ retryAfterSeconds?: number }>;
   /** Whether the agent may have acted on the request. */
   readonly mayHaveActed: boolean;
 
@@ -78,17 +97,29 @@ export class Unavailable extends PulseAgentError {
 /** An internal error of the agent. */
 export class InternalServerError extends PulseAgentError {}
 
-/** RabbitMQ refuses the user, its password, the vhost, or the permission to send requests. */
+/** RabbitMQ refuses the user, its password, the vhost, the permission to send requests, or TLS as the URL wants it. */
 export class BrokerRefused extends PulseAgentError {
+  declare readonly details: Details<{ refused?: 'user' | 'vhost' | 'requests' | 'tls' }>;
+
   constructor(message: string, options: PulseAgentErrorOptions = {}) {
     super('BrokerRefused', message, options);
   }
 }
 
+const LOSS_TEXTS: Readonly<Record<LossReason, string>> = {
+  scopes: 'the client lacks the scope',
+  'taken-away': 'the namespace is being deleted or is revoked',
+  expired: 'the namespace expired before a claim succeeded',
+  refused: 'no claim succeeded in time, and RabbitMQ refuses the credentials',
+};
+
 /** The credentials of a lease can no longer be valid. `details.reason` and `cause` say why. */
 export class LeaseLost extends PulseAgentError {
-  constructor(message: string, options: PulseAgentErrorOptions) {
-    super('LeaseLost', message, options);
+  declare readonly details: Details<{ reason: LossReason; namespace: string }>;
+
+  constructor(reason: LossReason, namespace: string, cause: PulseAgentError) {
+    const message = `The lease of ${namespace} is lost: ${LOSS_TEXTS[reason]}. ${cause.message}`;
+    super('LeaseLost', message, { details: { reason, namespace }, cause });
   }
 }
 
@@ -104,8 +135,11 @@ export class NoReply extends WireError {
   /** Whether RabbitMQ confirmed the request, so that the connection was alive. */
   readonly confirmed: boolean;
 
-  constructor(message: string, { confirmed = false }: { readonly confirmed?: boolean } = {}) {
-    super('Unavailable', message);
+  constructor(
+    message: string,
+    { confirmed = false, cause }: { readonly confirmed?: boolean; readonly cause?: unknown } = {},
+  ) {
+    super('Unavailable', message, { cause });
     this.confirmed = confirmed;
   }
 }
@@ -128,7 +162,8 @@ const CLASSES = {
  */
 export function toClientError(error: unknown, nowMs: number): unknown {
   if (!(error instanceof WireError)) return error;
-  const { code, message, retryable, details } = error;
+  const { code, message, retryable } = error;
+  const details = error.details && withKnownTypes(error.details);
   const options = { retryable, details, cause: error.cause };
   if (code === 'Unavailable') {
     return new Unavailable(code, message, { ...options, mayHaveActed: error instanceof NoReply });
@@ -142,4 +177,24 @@ export function toClientError(error: unknown, nowMs: number): unknown {
     return new MethodNotServed(code, text, options);
   }
   return new CLASSES[code](code, message, options);
+}
+
+/** The types of the details that the classes declare. */
+const IS_OF_TYPE: Readonly<Record<string, (value: unknown) => boolean>> = {
+  ...Object.fromEntries(
+    ['field', 'agentTime', 'required', 'clientId', 'retryAt', 'revokedUntil'].map((name) => [name, isString]),
+  ),
+  ...Object.fromEntries(
+    ['limit', 'held', 'retryAfterSeconds'].map((name) => [name, (value: unknown) => typeof value === 'number']),
+  ),
+  methods: (value) => Array.isArray(value) && value.every(isString),
+};
+
+function isString(value: unknown): boolean {
+  return typeof value === 'string';
+}
+
+/** Without the details of another type than the classes declare: they come from the agent. */
+function withKnownTypes(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(details).filter(([name, value]) => IS_OF_TYPE[name]?.(value) !== false));
 }

@@ -1,7 +1,13 @@
 import { WireError } from '../contract/wire-errors.ts';
-import { formatInstant } from '../contract/fields.ts';
 import type { Claim, MethodName, ResultBody } from '../contract/methods.ts';
-import type { ClientCredentials } from '../contract/signature.ts';
+import {
+  checkedSource,
+  type ClientOptions,
+  checkedTimeoutMs,
+  credentialsFor,
+  expiresFrom,
+  instantOf,
+} from './client-options.ts';
 import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
 import { decideRetry, type FailedAttempt } from './decide-retry.ts';
 import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
@@ -10,34 +16,6 @@ import { DEFAULT_ID, type RpcInput } from './rpc.ts';
 import { parseAmqpUrl } from '../contract/url.ts';
 import { requestUrl } from './request-url.ts';
 import { systemTime, type Time } from './time.ts';
-
-/** Which agent to call, over which broker, with which credentials. */
-export interface ClientOptions {
-  /**
-   * The AMQP URL for requests, with the name and password of the agent's claimant or of a claimed account. Its path is the
-   * vhost of the requests; without a path that is the agent's id.
-   */
-  readonly url?: string;
-  /**
-   * In place of `url`: an open connection of amqplib, or a function that returns one when it is needed. The client never
-   * closes it.
-   */
-  readonly connection?: Exclude<ConnectionSource, string>;
-  /** Taskcluster credentials, or a function that returns the current ones, for methods that need a signature. */
-  readonly credentials?: ClientCredentials | (() => ClientCredentials | Promise<ClientCredentials>);
-  /** The agent's id; `pulse-agent` when absent. */
-  readonly id?: string;
-  /** The vhost of the requests; when absent, the path of `url`, and without one the `id`. */
-  readonly requestVhost?: string;
-  /** The audience that the agent expects in signatures; `pulse-agent` when absent. */
-  readonly audience?: string;
-  /** How long a call may take with all retries, in ms; 30 s when absent. */
-  readonly timeoutMs?: number;
-  /** Closes the client when it aborts. */
-  readonly signal?: AbortSignal;
-  /** Clocks and random numbers, for tests. */
-  readonly time?: Time;
-}
 
 /** Options of one call. */
 export interface CallOptions {
@@ -109,12 +87,9 @@ export class PulseAgentClient {
   readonly #closing = new AbortController();
   readonly #leases = new Set<Lease>();
 
-  /** @throws TypeError unless exactly one of `url` and `connection` is given. */
+  /** @throws InputError if an option is invalid, or not exactly one of `url` and `connection` is given. */
   constructor(options: ClientOptions) {
-    const source = options.url ?? options.connection;
-    if (source === undefined || (options.url !== undefined && options.connection !== undefined)) {
-      throw new TypeError('A PulseAgentClient needs either a url or a connection.');
-    }
+    const source = checkedSource(options);
     this.#options = options;
     this.#time = options.time ?? systemTime;
     this.#connection = this.#connectionTo(source);
@@ -169,7 +144,7 @@ export class PulseAgentClient {
     const { until } = options;
     return await this.#call(
       'revoke-namespace',
-      { namespace, ...(until === undefined ? {} : { until: instantOf(until) }) },
+      { namespace, ...(until === undefined ? {} : { until: instantOf('until', until) }) },
       options,
     );
   }
@@ -189,7 +164,7 @@ export class PulseAgentClient {
   async lease(request: LeaseRequest, options: CallOptions = {}): Promise<Lease> {
     const { expires, ...rest } = request;
     const body = (): RpcInput<'claim-namespace'> => {
-      const instant = typeof expires === 'function' ? expires() : expires;
+      const instant = typeof expires === 'function' ? expiresFrom(expires) : expires;
       return claimBody(instant === undefined ? rest : { ...rest, expires: instant });
     };
     const first = await this.#call('claim-namespace', body(), options);
@@ -222,15 +197,11 @@ export class PulseAgentClient {
     });
   }
 
-  /** An AMQP URL with the vhost of the requests. One that cannot be parsed fails when the client connects. */
+  /** An AMQP URL with the vhost of the requests. */
   #requestUrl(source: string): string {
     const { url, requestVhost, id = DEFAULT_ID } = this.#options;
-    try {
-      const vhostOfUrl = url === undefined ? undefined : parseAmqpUrl(url).vhost;
-      return requestUrl(source, requestVhost ?? vhostOfUrl ?? id);
-    } catch {
-      return source;
-    }
+    const vhostOfUrl = url === undefined ? undefined : parseAmqpUrl(url).vhost;
+    return requestUrl(source, requestVhost ?? vhostOfUrl ?? id);
   }
 
   /** One claim over a connection with the credentials of the claimed account. */
@@ -264,15 +235,16 @@ export class PulseAgentClient {
         const failed = { error, method, failures, leftMs: limits.leftMs(), nowMs, random: this.#time.random() };
         const isRetried = !isFinal && (await this.#pauseBeforeRetry(failed, limits));
         limits.stopped.throwIfAborted();
-        if (!isRetried) throw this.#errorOf(lastError, nowMs);
+        if (!isRetried) throw this.#errorOf(lastError ?? limits.late.reason, nowMs);
       }
     }
   }
 
-  #limitsOf({ timeoutMs = this.#options.timeoutMs ?? CALL_TIMEOUT_MS, signal }: CallOptions): CallLimits {
+  #limitsOf({ timeoutMs: wanted, signal }: CallOptions): CallLimits {
+    const timeoutMs = checkedTimeoutMs(wanted ?? this.#options.timeoutMs ?? CALL_TIMEOUT_MS);
     const untilMs = this.#time.monotonicMs() + timeoutMs;
     const stopped = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
-    const late = AbortSignal.timeout(Math.ceil(timeoutMs));
+    const late = AbortSignal.timeout(timeoutMs);
     return {
       stopped,
       late,
@@ -287,11 +259,11 @@ export class PulseAgentClient {
     { stopped, ended, leftMs }: CallLimits,
     connection: RpcConnection,
   ): Promise<ResultBody<M>> {
-    const credentials = await this.#credentials();
+    const credentials = await credentialsFor(method, this.#options.credentials, ended);
     return await connection.use((rpc) => {
       // Its own time-out instead of `ended`, because it reports whether the request was sent.
       const timeoutMs = Math.min(ATTEMPT_TIMEOUT_MS, leftMs());
-      return rpc.request(method, body, stopped, { timeoutMs, ...credentials });
+      return rpc.request(method, body, stopped, { timeoutMs, ...(credentials && { credentials }) });
     }, ended);
   }
 
@@ -304,24 +276,17 @@ export class PulseAgentClient {
   }
 
   #errorOf(error: unknown, nowMs: number): unknown {
-    return toClientError(error, nowMs) ?? new Unavailable('Unavailable', 'RabbitMQ did not answer in time.');
-  }
-
-  async #credentials(): Promise<{ credentials?: ClientCredentials }> {
-    const { credentials } = this.#options;
-    if (credentials === undefined) return {};
-    return { credentials: typeof credentials === 'function' ? await credentials() : credentials };
+    if (error instanceof DOMException && error.name === 'TimeoutError') {
+      return new Unavailable('Unavailable', 'RabbitMQ did not answer in time.', { cause: error });
+    }
+    return toClientError(error, nowMs);
   }
 }
 
 function claimBody({ namespace, expires, contact }: ClaimRequest): RpcInput<'claim-namespace'> {
   return {
     namespace,
-    ...(expires === undefined ? {} : { expires: instantOf(expires) }),
+    ...(expires === undefined ? {} : { expires: instantOf('expires', expires) }),
     ...(contact === undefined ? {} : { contact }),
   };
-}
-
-function instantOf(instant: Date | string): string {
-  return typeof instant === 'string' ? instant : formatInstant(instant.getTime());
 }

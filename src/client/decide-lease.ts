@@ -1,3 +1,4 @@
+import type { LossReason } from './client-errors.ts';
 import { jitteredBackoffMs } from './decide-retry.ts';
 
 /** The latest successful claim of a lease, in ms since the epoch. */
@@ -24,9 +25,6 @@ export interface FailedRenewal {
   /** At least 0, less than 1. */
   readonly random: number;
 }
-
-/** Why the credentials of a lease can no longer be valid. */
-export type LossReason = 'scopes' | 'taken-away' | 'expired' | 'refused';
 
 /** What to do after a renewal has failed. */
 export type AfterFailure =

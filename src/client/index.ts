@@ -17,11 +17,11 @@ export type { ClientCredentials } from '../contract/signature.ts';
 export {
   type CallOptions,
   type ClaimRequest,
-  type ClientOptions,
   type LeaseRequest,
   type Namespace,
   PulseAgentClient,
 } from './client.ts';
+export type { ClientOptions } from './client-options.ts';
 export type { AmqpConnection } from './rpc.ts';
 export {
   AuthenticationFailed,

@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
+import { closeRpcConnection, connectTo } from './amqp-connection.ts';
 import { ClientClosed, toClientError } from './client-errors.ts';
 import { jitteredBackoffMs } from './decide-retry.ts';
 import { OpenedConnection } from './opened-connection.ts';
-import { closeRpcConnection, connectTo, unlessAborted } from './rpc-connection.ts';
+import { unlessAborted } from './rpc-connection.ts';
 import type { Time } from './time.ts';
 
 /** Makes channels, queues and consumers on a new connection, and returns what the program uses of them. */

@@ -1,8 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { parseInstant } from '../contract/fields.ts';
 import type { Claim } from '../contract/methods.ts';
-import { decideAfterFailure, decideRenewal, type HeldClaim, type LossReason } from './decide-lease.ts';
-import { BrokerRefused, ClientClosed, ClockSkew, LeaseLost, PulseAgentError, Unavailable } from './client-errors.ts';
+import { decideAfterFailure, decideRenewal, type HeldClaim } from './decide-lease.ts';
+import {
+  BrokerRefused,
+  ClientClosed,
+  ClockSkew,
+  LeaseLost,
+  type LossReason,
+  PulseAgentError,
+  Unavailable,
+} from './client-errors.ts';
 import { type ConnectionSetup, LeaseConnection, type LeaseConnectionOptions } from './lease-connection.ts';
 import type { Time } from './time.ts';
 
@@ -61,18 +69,11 @@ const CLAIM_TIMEOUT_MS = 5000;
 /** While no agent answers, a connection is used for at least this long, in ms. */
 const RECYCLE_AFTER_MS = 300_000;
 
-const LOSS_TEXTS: Readonly<Record<LossReason, string>> = {
-  scopes: 'the client lacks the scope',
-  'taken-away': 'the namespace is being deleted or is revoked',
-  expired: 'the namespace expired before a claim succeeded',
-  refused: 'no claim succeeded in time, and RabbitMQ refuses the credentials',
-};
-
 /**
  * A claim that is renewed in time, until the lease is stopped. `PulseAgentClient.lease` returns one.
  *
- * Listen to `lost`: the credentials no longer work, and only a new lease gets new ones. `failing` is for the log: the
- * credentials still work.
+ * Listen to `lost`: the credentials no longer work, and only a new lease gets new ones. Without a listener, the loss is a
+ * warning of the process. `failing` is for the log: the credentials still work.
  *
  * @example
  * lease.on('renewed', ({ changed, reclaimAt }) => console.log(changed, reclaimAt.toISOString()));
@@ -86,6 +87,8 @@ export class Lease extends EventEmitter<LeaseEvents> {
   #held: HeldClaim;
   #next: DueTime;
   #failures = 0;
+  /** Why the credentials no longer work. Those of a lease that was only stopped do. */
+  #dead: PulseAgentError | undefined;
   #renewing: Promise<void> | undefined;
   #wake = new AbortController();
 
@@ -104,8 +107,13 @@ export class Lease extends EventEmitter<LeaseEvents> {
     return this.#claim.namespace;
   }
 
-  /** The AMQP URL with the current credentials. It is a secret. */
+  /**
+   * The AMQP URL with the current credentials. It is a secret.
+   *
+   * @throws LeaseLost if the lease is lost; ClientClosed if it was released.
+   */
   get connectionString(): string {
+    if (this.#dead !== undefined) throw this.#dead;
     return this.#claim.connectionString;
   }
 
@@ -194,7 +202,9 @@ export class Lease extends EventEmitter<LeaseEvents> {
     this.#stopWith(new ClientClosed('The lease was stopped.'));
     await this.#running;
     await Promise.all([...this.#connections].map((connection) => connection.close()));
-    if (release) await this.#parts.release();
+    if (!release) return;
+    this.#dead ??= new ClientClosed('The lease was released.');
+    await this.#parts.release();
   }
 
   async #run(): Promise<void> {
@@ -279,16 +289,20 @@ export class Lease extends EventEmitter<LeaseEvents> {
       this.#renewed(await this.#parts.claimWith(this.#claim.connectionString, this.#stopping.signal));
       return 'renewed';
     } catch (own) {
-      const refused = own instanceof BrokerRefused;
+      // Where RabbitMQ refuses the vhost or TLS fails, the credentials may be valid.
+      const refused = own instanceof BrokerRefused && !['vhost', 'tls'].includes(own.details.refused ?? 'user');
       return { error: error instanceof BrokerRefused && !refused ? toPulseAgentError(own) : error, refused };
     }
   }
 
   #lose(reason: LossReason, cause: PulseAgentError): void {
-    const message = `The lease of ${this.namespace} is lost: ${LOSS_TEXTS[reason]}. ${cause.message}`;
-    const lost = new LeaseLost(message, { details: { reason, namespace: this.namespace }, cause });
+    const lost = new LeaseLost(reason, this.namespace, cause);
     this.#stopWith(lost);
-    this.#emitLater('lost', lost);
+    this.#dead = lost;
+    process.nextTick(() => {
+      // A program that does not listen would go on without credentials.
+      if (!this.emit('lost', lost)) process.emitWarning(lost);
+    });
   }
 
   #stopWith(reason: PulseAgentError): void {

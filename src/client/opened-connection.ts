@@ -1,6 +1,6 @@
 import type { ChannelModel } from 'amqplib';
+import { closeRpcConnection } from './amqp-connection.ts';
 import { type ChannelTracker, trackChannels } from './channel-tracker.ts';
-import { closeRpcConnection } from './rpc-connection.ts';
 import type { Time } from './time.ts';
 
 /** What happens to an open connection. */

@@ -1,26 +1,32 @@
-import type { Duplex } from 'node:stream';
-import { type ChannelModel, connect } from 'amqplib';
-import { amqpTarget, InvalidUrl, parseAmqpUrl } from '../contract/url.ts';
 import { WireError } from '../contract/wire-errors.ts';
-import { BrokerRefused, NoReply } from './client-errors.ts';
+import { alarmText, type BrokerAlarm, watchAlarm } from './broker-alarm.ts';
+import { CLOSE_CONFIRM_TIMEOUT_MS, closeRpcConnection, connectTo } from './amqp-connection.ts';
+import { NoReply } from './client-errors.ts';
+import { messageOf } from './connect-fault.ts';
 import { type AmqpConnection, openRpc, type Rpc, type RpcOptions } from './rpc.ts';
 
 /** Where the connection comes from: an AMQP URL, an open connection, or a function that returns one. */
 export type ConnectionSource = string | AmqpConnection | (() => AmqpConnection | Promise<AmqpConnection>);
 
-/** How long RabbitMQ may take to accept a connection, in ms. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** How long RabbitMQ may take to confirm that a connection is closed, in ms. */
-const CLOSE_CONFIRM_TIMEOUT_MS = 2000;
-
 /** How long an unused connection stays open, in ms. Many clients share the claimant's limit of connections. */
 const IDLE_MS = 20_000;
 
+/** With RabbitMQ's minute, it would notice late that the client has closed a connection which an alarm blocks. */
+const HEARTBEAT_SECONDS = 10;
+
 interface OpenConnection {
   readonly rpc: Rpc;
+  readonly alarm: BrokerAlarm;
   /** Closes what was opened here; a connection from the caller stays open. */
   close(): Promise<void>;
+}
+
+interface Opening {
+  readonly connection: Promise<OpenConnection>;
+  /** Once it is open. */
+  open?: OpenConnection;
+  /** Cuts the connection while it opens. */
+  readonly cut: AbortController;
 }
 
 /** Requests over a connection that is opened on demand, opened again after it was lost, and closed when it is idle. */
@@ -28,7 +34,7 @@ export class RpcConnection {
   readonly #source: ConnectionSource;
   readonly #options: RpcOptions;
   readonly #idleMs: number;
-  #opening: Promise<OpenConnection> | undefined;
+  #opening: Opening | undefined;
   #users = 0;
   #idle: NodeJS.Timeout | undefined;
 
@@ -39,25 +45,36 @@ export class RpcConnection {
   }
 
   /**
-   * Runs `work` with an open channel.
+   * Runs `work` with an open channel. While an alarm blocks the connection, waits until it is over.
    *
-   * @throws WireError `Unavailable` if RabbitMQ cannot be reached; BrokerRefused if it refuses the user; what `work` throws;
-   *   the reason of the signal.
+   * @throws WireError `Unavailable` if RabbitMQ cannot be reached, or has an alarm until the signal aborts; BrokerRefused if
+   *   it refuses the user; what `work` throws; the reason of the signal.
    */
   async use<T>(work: (rpc: Rpc) => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     clearTimeout(this.#idle);
     this.#users += 1;
     try {
-      return await work(await unlessAborted(this.#open(), signal));
-    } catch (error) {
-      // The connection may be lost unnoticed: heartbeats report it only after a minute or two.
-      if (error instanceof NoReply && !error.confirmed) void this.close();
-      throw error;
+      const open = await unlessAborted(this.#open(), signal);
+      await open.alarm.untilOver(signal);
+      return await work(open.rpc).catch((error: unknown) => {
+        throw this.#explainNoReply(error, open);
+      });
     } finally {
       this.#users -= 1;
       if (this.#users === 0) this.#idle = setTimeout(() => void this.close(), this.#idleMs).unref();
     }
+  }
+
+  /** A request that RabbitMQ has not confirmed waits for the end of an alarm, or the connection is lost. */
+  #explainNoReply(error: unknown, open: OpenConnection): unknown {
+    if (!(error instanceof NoReply) || error.confirmed) return error;
+    const { reason } = open.alarm;
+    if (reason !== undefined) return new NoReply(alarmText(reason), { cause: error });
+    // Heartbeats would report it only after 20 s.
+    this.#forget(open);
+    void open.close();
+    return error;
   }
 
   /** Closes the connection, and does not wait long for one that is slow to open or close. The next request opens another. */
@@ -65,109 +82,76 @@ export class RpcConnection {
     clearTimeout(this.#idle);
     const opening = this.#opening;
     this.#opening = undefined;
-    const closed = opening?.then((open) => open.close()).catch(() => undefined);
+    opening?.cut.abort();
+    const closed = opening?.connection.then((open) => open.close()).catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_CONFIRM_TIMEOUT_MS);
+      timer = setTimeout(resolve, CLOSE_CONFIRM_TIMEOUT_MS + 1000);
     });
     await Promise.race([closed, timeout]);
     clearTimeout(timer);
   }
 
-  async #open(): Promise<Rpc> {
+  async #open(): Promise<OpenConnection> {
     for (;;) {
-      const opening = (this.#opening ??= openConnection(this.#source, this.#options));
+      const opening = (this.#opening ??= this.#begin());
       try {
-        const open = await opening;
-        if (open.rpc.isOpen) return open.rpc;
-        this.#forget(opening);
+        const open = await opening.connection;
+        if (open.rpc.isOpen) return open;
+        this.#forget(open);
         await open.close();
       } catch (error) {
-        this.#forget(opening);
+        if (this.#opening === opening) this.#opening = undefined;
         throw error;
       }
     }
   }
 
+  #begin(): Opening {
+    const cut = new AbortController();
+    const opening: Opening = { cut, connection: openConnection(this.#source, this.#options, cut.signal) };
+    opening.connection.then(
+      (open) => (opening.open = open),
+      () => undefined,
+    );
+    return opening;
+  }
+
   /** Unless a newer one has replaced it. */
-  #forget(opening: Promise<OpenConnection>): void {
-    if (this.#opening === opening) this.#opening = undefined;
+  #forget(open: OpenConnection): void {
+    if (this.#opening?.open === open) this.#opening = undefined;
   }
 }
 
-async function openConnection(source: ConnectionSource, options: RpcOptions): Promise<OpenConnection> {
+async function openConnection(
+  source: ConnectionSource,
+  options: RpcOptions,
+  cut: AbortSignal,
+): Promise<OpenConnection> {
   if (typeof source !== 'string') {
     try {
-      const rpc = await openRpc(typeof source === 'function' ? await source() : source, options);
-      return { rpc, close: () => rpc.close().catch(() => undefined) };
-    } catch (error) {
-      throw new WireError('Unavailable', `The connection from the caller cannot be used: ${reasonOf(error)}.`);
+      const connection = typeof source === 'function' ? await source() : source;
+      const alarm = watchAlarm(connection);
+      const rpc = await openRpc(connection, options);
+      return { rpc, alarm, close: () => rpc.close().catch(() => undefined) };
+    } catch (cause) {
+      const message = `The connection from the caller cannot be used: ${messageOf(cause)}.`;
+      throw new WireError('Unavailable', message, { cause });
     }
   }
-  const connection = await connectTo(source);
+  const connection = await connectTo(source, { heartbeatSeconds: HEARTBEAT_SECONDS, signal: cut });
   const close = (): Promise<void> => closeRpcConnection(connection);
+  const cutShort = (): void => void close();
+  cut.addEventListener('abort', cutShort, { once: true });
   try {
-    return { rpc: await openRpc(connection, options), close };
-  } catch (error) {
+    const alarm = watchAlarm(connection);
+    return { rpc: await openRpc(connection, options), alarm, close };
+  } catch (cause) {
     await close();
-    throw new WireError('Unavailable', `The connection to RabbitMQ was lost: ${reasonOf(error)}.`);
+    throw new WireError('Unavailable', `The connection to RabbitMQ was lost: ${messageOf(cause)}.`, { cause });
+  } finally {
+    cut.removeEventListener('abort', cutShort);
   }
-}
-
-/** Options of {@link connectTo}. */
-export interface ConnectOptions {
-  /** Certificates in PEM to trust instead of the system's. */
-  readonly ca?: string | undefined;
-}
-
-/**
- * Connects to RabbitMQ.
- *
- * @throws WireError `Unavailable` if it cannot be reached; BrokerRefused if it refuses the user or the vhost. No message
- *   holds the URL, which contains a password.
- */
-export async function connectTo(url: string, { ca }: ConnectOptions = {}): Promise<ChannelModel> {
-  let connection: ChannelModel;
-  try {
-    connection = await connect(amqpTarget(parseAmqpUrl(url)), {
-      timeout: CONNECT_TIMEOUT_MS,
-      noDelay: true,
-      ...(ca === undefined ? {} : { ca: [ca] }),
-      clientProperties: { connection_name: 'pulse-agent client' },
-    });
-  } catch (error) {
-    if (error instanceof InvalidUrl) throw new BrokerRefused(`The URL of RabbitMQ ${error.message}.`);
-    throw connectFault(reasonOf(error));
-  }
-  // An error also closes the channels, which reject the requests in progress.
-  connection.on('error', () => undefined);
-  return connection;
-}
-
-/** Closes a connection, by force if RabbitMQ does not answer. It never rejects. */
-export async function closeRpcConnection(connection: ChannelModel): Promise<void> {
-  const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
-  const answered = Promise.race([closed, connection.close().catch(() => undefined)]);
-  // amqplib would wait until heartbeats fail, and has no other way to close a connection by force.
-  const { stream } = connection.connection as { readonly stream?: Duplex };
-  const timer = setTimeout(() => stream?.destroy(new Error('RabbitMQ does not answer.')), CLOSE_CONFIRM_TIMEOUT_MS);
-  await answered;
-  clearTimeout(timer);
-}
-
-function connectFault(reason: string): Error {
-  if (/\b403\b|ACCESS.REFUSED/.test(reason)) return new BrokerRefused('RabbitMQ refuses the user or its password.');
-  if (reason.startsWith('Expected ConnectionOpenOk')) {
-    // amqplib does not say which one. Retryable, because too many connections is temporary.
-    const causes = 'the vhost does not exist, this user may not use it, or it has too many connections';
-    return new WireError('Unavailable', `RabbitMQ closed the connection: ${causes}.`);
-  }
-  return new WireError('Unavailable', `RabbitMQ cannot be reached: ${reason}.`);
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join(', ');
-  return error instanceof Error ? error.message.replace(/\.$/, '') : 'for an unknown reason';
 }
 
 /** Rejects when the signal aborts. The work goes on for its other callers. */

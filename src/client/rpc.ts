@@ -119,12 +119,16 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
     return new WireError(
       'Unavailable',
       `No agent with the id ${id} that speaks ${CONTRACT_VERSION} has run in this vhost. Check the id, and that the vhost is that of the requests.`,
+      { cause: error },
     );
   }
   if (error.code === 403) {
-    return new BrokerRefused(`RabbitMQ does not let this user send requests to the agent with the id ${id}.`);
+    return new BrokerRefused(`RabbitMQ does not let this user send requests to the agent with the id ${id}.`, {
+      details: { refused: 'requests' },
+      cause: error,
+    });
   }
-  return new NoReply(`The channel closed: ${error.message}.`);
+  return new NoReply(`The channel closed: ${error.message}.`, { cause: error });
 }
 
 function compose<M extends MethodName>(method: M, body: RpcInput<M>, options: RpcOptions): ComposedRequest {
@@ -171,7 +175,8 @@ async function exchange(
   const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
   let confirmed = false;
   return await new Promise<ConsumeMessage>((resolve, reject) => {
-    const onEnded = (): void => reject(timeout.aborted ? noReplyInTime(confirmed) : (ended.reason as Error));
+    const onEnded = (): void =>
+      reject(timeout.aborted ? noReplyInTime(confirmed, timeout.reason) : (ended.reason as Error));
     ended.addEventListener('abort', onEnded, { once: true });
     pending.set(correlationId, { resolve, reject });
     channel.publish(
@@ -181,7 +186,9 @@ async function exchange(
       { contentType: JSON_CONTENT_TYPE, replyTo: DIRECT_REPLY_TO, correlationId, expiration: timeoutMs, headers },
       (refusal: unknown) => {
         // A closing channel also refuses what it has not confirmed. Its own error, which says more, comes first.
-        const full = new WireError('Unavailable', "The agent's request queue is full. Nothing was done.");
+        const full = new WireError('Unavailable', "The agent's request queue is full. Nothing was done.", {
+          cause: refusal,
+        });
         if (refusal) setImmediate(() => reject(full));
         else confirmed = true;
       },
@@ -189,10 +196,11 @@ async function exchange(
   }).finally(() => pending.delete(correlationId));
 }
 
-function noReplyInTime(confirmed: boolean): NoReply {
-  return confirmed
-    ? new NoReply('No reply arrived in time: no agent runs, or it dead-lettered the request.', { confirmed })
-    : new NoReply('RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.');
+function noReplyInTime(confirmed: boolean, cause: unknown): NoReply {
+  const message = confirmed
+    ? 'No reply arrived in time: no agent runs, or it dead-lettered the request.'
+    : 'RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.';
+  return new NoReply(message, { confirmed, cause });
 }
 
 function resultOf<M extends MethodName>(

@@ -40,7 +40,7 @@ export function parseResult<M extends MethodName>(method: M, bytes: Uint8Array):
     input = parseStrictJson(bytes);
   } catch (error) {
     const reason = error instanceof JsonFault ? error.message : 'cannot be read';
-    throw new WireError('InternalServerError', `The result of ${method} ${reason}.`);
+    throw new WireError('InternalServerError', `The result of ${method} ${reason}.`, { cause: error });
   }
   const parsed = METHODS[method].result.safeParse(input);
   if (parsed.success) return parsed.data as ResultBody<M>;
@@ -48,6 +48,7 @@ export function parseResult<M extends MethodName>(method: M, bytes: Uint8Array):
   throw new WireError(
     'InternalServerError',
     `The result of ${method} does not follow the contract${where === '' ? '' : ` at ${where}`}.`,
+    { cause: parsed.error },
   );
 }
 

@@ -98,11 +98,13 @@ function readError(content: Uint8Array): WireError {
     input = parseStrictJson(content);
   } catch (error) {
     const reason = error instanceof JsonFault ? error.message : 'cannot be read';
-    throw new WireError('InternalServerError', `The error in the reply ${reason}.`);
+    throw new WireError('InternalServerError', `The error in the reply ${reason}.`, { cause: error });
   }
   const parsed = errorBodyOfAnyCode.safeParse(input);
-  if (!parsed.success)
-    throw new WireError('InternalServerError', 'The error in the reply does not follow the contract.');
+  if (!parsed.success) {
+    const message = 'The error in the reply does not follow the contract.';
+    throw new WireError('InternalServerError', message, { cause: parsed.error });
+  }
   const { code, message, retryable, details } = parsed.data;
   if (isWireErrorCode(code)) return new WireError(code, message, { retryable, ...(details && { details }) });
   return new WireError('InternalServerError', message, { retryable, details: { ...details, code } });

@@ -2,7 +2,8 @@ import { formatAmqpHost, parseAmqpUrl } from '../contract/url.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import type { Management } from '../broker/management/management.ts';
-import { closeRpcConnection } from '../client/rpc-connection.ts';
+import { closeRpcConnection } from '../client/amqp-connection.ts';
+import { watchAlarm } from '../client/broker-alarm.ts';
 import type { Rpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
 import type { Claim } from '../contract/methods.ts';
@@ -93,7 +94,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
         'Set PULSE_AGENT_CLAIMANT_PASSWORD, or set PULSE_AGENT_URL to the AMQP URL that clients claim with.',
       );
     }
-    claimantRpc = await options.openRpc(await connect(options.firstClaimUrl));
+    claimantRpc = await openRpcOver(await connect(options.firstClaimUrl));
     const startedMs = clock.monotonicMs();
     const { agent, version } = await claimantRpc.request('ping', {}, signal);
     return ok(`${agent} ${version} replied in ${Math.round(clock.monotonicMs() - startedMs)} ms`);
@@ -120,16 +121,16 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function publish(signal: AbortSignal): Promise<StepResult> {
-    await publishAndConsume(assertDefined(claimedConnection), { queue, exchange }, signal);
+    const connection = assertDefined(claimedConnection);
+    await watchAlarm(connection).race(publishAndConsume(connection, { queue, exchange }, signal));
     return ok(`a message was routed through ${exchange} into ${queue}`);
   }
 
   async function checkRefusals(): Promise<StepResult> {
     const target = { id: config.id, namespace, ownQueue: queue };
-    const allowed = await tryForbiddenOperations(
-      { tenants: assertDefined(claimedConnection), requests: assertDefined(requestConnection) },
-      target,
-    );
+    const tenants = assertDefined(claimedConnection);
+    const attempts = tryForbiddenOperations({ tenants, requests: assertDefined(requestConnection) }, target);
+    const allowed = await watchAlarm(tenants).race(attempts);
     if (allowed.length === 0) return ok(`refused: ${FORBIDDEN_OPERATIONS.map(({ what }) => what).join(', ')}`);
     return failed(
       `allowed: ${allowed.join(', ')}`,
@@ -138,14 +139,15 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function reclaim(signal: AbortSignal): Promise<StepResult> {
-    const rpc = await options.openRpc(assertDefined(requestConnection));
+    const rpc = await openRpcOver(assertDefined(requestConnection));
     const before = assertDefined(claim);
     claim = await rpc.request('claim-namespace', claimBody(), signal);
     return checkReclaim(before, claim);
   }
 
   async function overgrow(signal: AbortSignal): Promise<StepResult> {
-    await publishMany(assertDefined(claimedConnection), exchange, config.deleteAtMessages + 1);
+    const connection = assertDefined(claimedConnection);
+    await watchAlarm(connection).race(publishMany(connection, exchange, config.deleteAtMessages + 1));
     const startedMs = clock.monotonicMs();
     while (clock.monotonicMs() - startedMs < patienceMs) {
       const queues = await management.listQueues(config.vhost, { signal });
@@ -187,6 +189,13 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
     return connection;
   }
 
+  /** Its requests fail as soon as an alarm blocks the connection, instead of after their time-out. */
+  async function openRpcOver(connection: ChannelModel): Promise<Rpc> {
+    const rpc = await options.openRpc(connection);
+    const alarm = watchAlarm(connection);
+    return { ...rpc, request: (...request) => alarm.race(rpc.request(...request)) };
+  }
+
   /** Without `expires` where namespaces expire early enough by default. */
   function claimBody(): { namespace: string; expires?: string } {
     const claimedForMs = CLAIMED_FOR_MS + (options.overgrown ? patienceMs : 0);
@@ -221,7 +230,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
     try {
       await assertDefined(claimantRpc).request('release-namespace', { namespace });
     } catch {
-      const rpc = await options.openRpc(await connect(assertDefined(options.firstClaimUrl)));
+      const rpc = await openRpcOver(await connect(assertDefined(options.firstClaimUrl)));
       await rpc.request('release-namespace', { namespace });
     }
   }

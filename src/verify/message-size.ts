@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import type { ChannelModel } from 'amqplib';
+import { closeRpcConnection } from '../client/amqp-connection.ts';
+import { watchAlarm } from '../client/broker-alarm.ts';
 import { ok, type Step, type StepResult, warning } from './step.ts';
 
 /** The default of RabbitMQ 4 for `max_message_size`, in bytes; before it was 128 MiB. */
@@ -22,9 +24,10 @@ export function messageSizeStep({ connect, missingQueue }: MessageSizeOptions): 
     async run() {
       const connection = await connect();
       try {
-        return checkMessageSize(await takesMessage(connection, missingQueue, RECOMMENDED_MESSAGE_BYTES + 1));
+        const taken = takesMessage(connection, missingQueue, RECOMMENDED_MESSAGE_BYTES + 1);
+        return checkMessageSize(await watchAlarm(connection).race(taken));
       } finally {
-        await connection.close();
+        await closeRpcConnection(connection);
       }
     },
   };

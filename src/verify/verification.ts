@@ -3,7 +3,7 @@ import { openManagement } from '../broker/management/open-management.ts';
 import type { Management } from '../broker/management/management.ts';
 import { measureStatistics, type StatisticsState } from '../broker/statistics.ts';
 import { requestUrl } from '../client/request-url.ts';
-import { connectTo } from '../client/rpc-connection.ts';
+import { closeRpcConnection, connectTo } from '../client/amqp-connection.ts';
 import { openRpc } from '../client/rpc.ts';
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
@@ -85,7 +85,7 @@ export function createVerification(config: Config, options: VerificationOptions)
         config,
         management,
         async tryConnection(url) {
-          await (await connect(url)).close();
+          await closeRpcConnection(await connect(url));
         },
       }),
       ...limitSteps({ config, management }),

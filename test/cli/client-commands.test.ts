@@ -132,6 +132,7 @@ describe('the commands of a client', () => {
       ['no such namespace', ['get', 'taskcluster-absent'], {}, 3, /taskcluster-absent/],
       ['no such agent', ['ping', '--id', 'absent', '--timeout', '2'], {}, 3, /does not let this user send requests/],
       ['no broker', ['ping', '--timeout', '1'], { PULSE_AGENT_URL: 'amqp://127.0.0.1:1' }, 4, /cannot be reached/],
+      ['an invalid URL', ['ping'], { PULSE_AGENT_URL: 'http://x' }, 2, /^PULSE_AGENT_URL must .* amqp:\/\//],
       ['an invalid time', ['claim', 'taskcluster-x', '--expires', 'soon'], {}, 2, /such as 4h/],
       ['an invalid timeout', ['ping', '--timeout', 'x'], {}, 2, /number of seconds/],
       ['a program without --keep', ['claim', 'taskcluster-x', '--', 'true'], {}, 2, /--keep/],
@@ -147,6 +148,14 @@ describe('the commands of a client', () => {
         assert.equal(result.stdout, '');
       });
     }
+
+    it('no such vhost', async () => {
+      const url = new URL(installation().claimantUrl);
+      url.pathname = '/nowhere';
+      const { exitCode, stderr } = await run(['ping'], { ...environment(), PULSE_AGENT_URL: url.href });
+      assert.equal(exitCode, 3, stderr);
+      assert.match(stderr, /^pulse-agent: RabbitMQ refuses the vhost nowhere: .*: check PULSE_AGENT_URL and --id\.\n$/);
+    });
 
     it('as JSON, with the details of the reply', async () => {
       const { exitCode, stderr } = await run(['claim', 'taskcluster-other', '--json']);

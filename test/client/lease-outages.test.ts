@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Agent } from '../../src/agent/agent.ts';
-import type { ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import type { PulseAgentClient } from '../../src/client/client.ts';
+import type { ClientOptions } from '../../src/client/client-options.ts';
 import { ClockSkew, LeaseLost } from '../../src/client/client-errors.ts';
 import type { Lease, LeaseEvents } from '../../src/client/lease.ts';
 import { systemTime } from '../../src/client/time.ts';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import * as fc from 'fast-check';
 import {
   AuthenticationFailed,
@@ -25,6 +26,8 @@ class World {
   readonly time: VirtualTime;
   /** The failure of claims, instead of an agent. */
   fault: PulseAgentError | undefined;
+  /** The failure of claims with the credentials of the lease, instead of an agent. */
+  holderFault: PulseAgentError | undefined;
   claims = 0;
   claimsAsHolder = 0;
   #rotating = true;
@@ -75,6 +78,7 @@ class World {
       claim: async () => this.claim(),
       claimWith: async (connectionString) => {
         this.claimsAsHolder += 1;
+        if (this.holderFault !== undefined) throw this.holderFault;
         if (!this.works(connectionString)) throw new BrokerRefused('RabbitMQ refuses the user or its password.');
         return this.claim();
       },
@@ -138,6 +142,39 @@ describe('A lease', () => {
     await lease.stop();
   });
 
+  it('is not lost when RabbitMQ refuses the vhost of the requests, which says nothing about the credentials', async () => {
+    const world = new World();
+    const { lease, events, lost } = world.lease();
+    world.fault = new BrokerRefused('RabbitMQ refuses the vhost.', { details: { refused: 'vhost' } });
+    world.holderFault = world.fault;
+    await world.time.advance(INTERVAL * 3);
+    assert.ok(events.includes('failing') && world.claimsAsHolder > 0);
+    assert.equal(lost(), undefined);
+    await lease.stop();
+  });
+
+  it('that is lost gives no dead credentials, and warns where nothing listens', async () => {
+    const world = new World();
+    const { lease } = world.lease();
+    lease.removeAllListeners('lost');
+    const warned = once(process, 'warning');
+    world.fault = new InsufficientScopes('InsufficientScopes', 'The client lacks the scope.');
+    await world.time.advance(INTERVAL * 2);
+    const [warning] = (await warned) as [unknown];
+    assert.ok(warning instanceof LeaseLost);
+    assert.throws(() => lease.connectionString, warning);
+    await assert.rejects(lease.credentials(), warning);
+  });
+
+  it('that was stopped gives its credentials, which work on, and one that was released does not', async () => {
+    const world = new World();
+    const [stopped, released] = [world.lease().lease, world.lease().lease];
+    await stopped.stop();
+    assert.match(stopped.connectionString, /^amqp:/);
+    await released.stop({ release: true });
+    assert.throws(() => released.connectionString, ClientClosed);
+  });
+
   it('is lost when the namespace expires before an agent comes back', async () => {
     const world = new World();
     const watched = world.lease();
@@ -146,7 +183,7 @@ describe('A lease', () => {
     await world.time.advance(240 * MINUTE - 1);
     assert.equal(watched.lost(), undefined);
     await world.time.advance(1);
-    assert.equal(watched.lost()?.details['reason'], 'expired');
+    assert.equal(watched.lost()?.details.reason, 'expired');
     assert.equal(watched.events.filter((event) => event === 'lost').length, 1);
     const { claims } = world;
     await world.time.advance(60 * MINUTE);

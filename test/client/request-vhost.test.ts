@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import * as errors from '../../src/client/client-errors.ts';
-import type { ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import type { PulseAgentClient } from '../../src/client/client.ts';
+import type { ClientOptions } from '../../src/client/client-options.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';
@@ -57,8 +58,11 @@ describe('a client and the vhost of the requests', function () {
   it('do not fit when the path names another vhost', async () => {
     const path = `/${encodeURIComponent(installation.config.vhost)}`;
     await assert.rejects(clientWithPath(path).ping(), (error) => {
-      assert.ok(error instanceof errors.Unavailable);
-      assert.match(error.message, /the vhost does not exist, this user may not use it/);
+      assert.ok(error instanceof errors.BrokerRefused && error.details.refused === 'vhost');
+      assert.match(
+        error.message,
+        /access to vhost '.*' refused for user '.*'\. It must exist, and this user must have/,
+      );
       return true;
     });
   });

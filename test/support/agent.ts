@@ -5,7 +5,8 @@ import { type Agent, type AgentOptions, startAgent } from '../../src/agent/agent
 import { brokerEventQueues } from '../../src/broker/amqp/broker-events.ts';
 import { markerNames } from '../../src/broker/marker.ts';
 import { brokerEventsPolicies } from '../../src/broker/policies.ts';
-import { type ClientOptions, PulseAgentClient } from '../../src/client/client.ts';
+import { PulseAgentClient } from '../../src/client/client.ts';
+import type { ClientOptions } from '../../src/client/client-options.ts';
 import { requestUrl } from '../../src/client/request-url.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openManagement } from '../../src/broker/management/open-management.ts';
-import { connectTo } from '../../src/client/rpc-connection.ts';
+import { connectTo } from '../../src/client/amqp-connection.ts';
 import { NoReply } from '../../src/client/client-errors.ts';
 import { openRpc, type Rpc } from '../../src/client/rpc.ts';
 import { systemClock } from '../../src/util/clock.ts';

@@ -1,5 +1,5 @@
 import amqplib, { type Channel, type Connection } from 'amqplib/callback_api';
-import { recordHandshake } from './amqplib-refusal-workaround.ts';
+import { recordHandshake } from '../../contract/amqplib-handshake-workaround.ts';
 
 /** amqplib's method for calls with an answer; every such call of a channel goes through it. */
 const RPC = '_rpc';
@@ -35,7 +35,7 @@ export function patchAmqplibCallbacks(): void {
         handshake.stop();
         // There is no connection after an error, whatever the types say.
         if (error === null) patchConnection(connection);
-        else error.message = [error.message, handshake.reason()].filter((text) => text !== undefined).join(': ');
+        else error.message = [error.message, handshake.reason()?.text].filter((text) => text !== undefined).join(': ');
         callback(error, connection);
       }),
     );
