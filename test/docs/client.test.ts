@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { copyFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -104,6 +104,17 @@ describe('docs/client.md, with the package as it is installed', function () {
     const channel = await (await openConnection(claim.connectionString)).createChannel();
     channel.publish('exchange/taskcluster-team-docs/greetings', 'greeting.again', Buffer.from('once more'));
     await running.printed('received once more');
+    assert.equal(await running.interrupt('SIGTERM'), 0, running.output());
+  });
+
+  it('a bundle of the service claims, connects and stops, without the packages', async () => {
+    client.write('service.mjs', service.text);
+    const { text } = document.take('npx esbuild', { 'npx esbuild': resolve('node_modules/.bin/esbuild') });
+    await run('sh', ['-ec', text], { cwd: client.folder });
+    const alone = join(makeFolder('bundle'), 'service.mjs');
+    copyFileSync(join(client.folder, 'service-bundle.mjs'), alone);
+    const running = openShell(`exec ${process.execPath} ${alone}`, { env: environment() });
+    await running.printed('connected');
     assert.equal(await running.interrupt('SIGTERM'), 0, running.output());
   });
 
