@@ -52,7 +52,7 @@ export function managementAdvice(status: number, reason: string, where: string):
   }
   if (/limit.* (reached|exceeded)/i.test(reason))
     return 'Raise the limit that RabbitMQ names, or remove what uses it up.';
-  if (/^(PUT|DELETE) \/api\/operator-policies\//.test(where) && [401, 403, 405].includes(status)) {
+  if (status === 405 && / \/api\/operator-policies\//.test(where)) {
     return 'RabbitMQ forbids to change operator policies here (management.restrictions.operator_policy_changes.disabled in rabbitmq.conf). Set them with "rabbitmqctl set_operator_policy" as "pulse-agent verify" prints them, or allow the change.';
   }
   if (status === 401 || status === 403) {

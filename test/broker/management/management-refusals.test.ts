@@ -69,6 +69,12 @@ describe('what an operator can do about the management API', () => {
     const allow = /405.*operator_policy_changes\.disabled.*rabbitmqctl set_operator_policy/;
     await refused(management.putOperatorPolicy('/', 'p', POLICY), 'BrokerRefused', allow);
     await refused(management.deleteOperatorPolicy('/', 'p'), 'BrokerRefused', allow);
+    const stranger = await respond(401, '{"error":"not_authorized","reason":"Not administrator user"}');
+    await refused(
+      stranger.putOperatorPolicy('/', 'p', POLICY),
+      'BrokerRefused',
+      /Not administrator user.*administrator tag/,
+    );
   });
 
   it('a feature flag that is off, and a limit that is reached, with the reason of RabbitMQ', async () => {
