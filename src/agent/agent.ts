@@ -92,6 +92,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     events.attach(topology.publishEvent);
     await reconcileFirst(context, reconcile, signal);
     await server.start();
+    await guard.assertNamesPass(signal);
     const { survey, inspect } = queues;
     const table = createJobTable(context, {
       ...namespaces,

@@ -29,6 +29,12 @@ export interface BrokerGuard {
   ensureOwned(signal: AbortSignal): Promise<void>;
   /**
    * Ensures all: marker, claimant, limits, topology, backstop. Topology and backstop only log a failure, so that
+  /**
+   * Asserts that the management API finds the request queue by its name, which has slashes.
+   *
+   * @throws AgentError `BrokerRefused` when a proxy in front of it changes such names
+   */
+  assertNamesPass(signal: AbortSignal): Promise<void>;
    * reconciliation goes on without them.
    *
    * @throws AgentError `BrokerMarked`, `BrokerRefused`, `BrokerUnavailable`
@@ -87,6 +93,28 @@ export function createBrokerGuard(
 
   const ensureTopology = async (signal: AbortSignal): Promise<void> => {
     try {
+  const assertNamesPass = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await management.getQueue(config.requestVhost, names.requestQueue, { signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      // An API that does not answer shows nothing about names.
+      if (isAgentError(error, 'BrokerRefused')) throw error;
+    }
+  };
+
+  const reportLostNames = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await assertNamesPass(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.error(
+        { code: 'management_names_lost', err: error },
+        'the management API does not find queues by their names; none can be deleted',
+      );
+    }
+  };
+
       await topology.ensureDeclared(signal);
     } catch (error) {
       signal.throwIfAborted();
@@ -125,9 +153,11 @@ export function createBrokerGuard(
     },
     async ensure(signal) {
       await ensureOwnedOnce(signal);
+    assertNamesPass,
       await ensureTopology(signal);
       await queues.applyBackstop(signal);
     },
+      await reportLostNames(signal);
     redeclareSoon() {
       lifecycle.runInBackground('declaring the topology', async (signal) => {
         await topology.declareAgain(signal);

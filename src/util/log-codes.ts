@@ -112,6 +112,11 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'Jobs did not finish within the stop deadline; `jobs` names them. Each can be run again.',
   },
+  management_names_lost: {
+    level: 'error',
+    meaning:
+      'A proxy in front of the management API changes names with a slash: no single queue can be read or deleted. See docs/recover.md.',
+  },
   namespace_deleted: {
     level: 'info',
     meaning: 'A namespace is deleted, with its accounts, queues and exchanges. `reason` says why.',

@@ -95,6 +95,21 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       },
     },
     {
+      name: 'names',
+      about: 'names with a slash in the management API',
+      needs: ['topology'],
+      async run(signal) {
+        const { requestQueue } = contractNames(id);
+        if ((await management.getQueue(requestVhost, requestQueue, { signal })) !== undefined) {
+          return ok(`${requestQueue} is found by its name`);
+        }
+        return failed(
+          `${requestQueue} is listed, and not found by its name`,
+          'Check that RABBITMQ_MANAGEMENT_URL leads to one cluster, and that all its nodes run.',
+        );
+      },
+    },
+    {
       name: 'claimant',
       about: 'claimant and its permissions',
       needs: ['management-api'],

@@ -28,6 +28,16 @@ export function confirmMissing(transport: ManagementHttp, probe: ProbeQueue | un
   const isMissing = async (request: ManagementRequest, options: ManagementCallOptions): Promise<boolean> =>
     (await transport.send(request, options)).status === 404;
 
+  /** Proxies and RabbitMQ's other routes refuse some paths with another status. */
+  const isLost = async (request: ManagementRequest, options: ManagementCallOptions): Promise<boolean> => {
+    try {
+      return await isMissing(request, options);
+    } catch (error) {
+      if (error instanceof BrokerRefusal && error.status !== 401) return true;
+      throw error;
+    }
+  };
+
   const assertAnswers = async (request: ManagementRequest, options: ManagementCallOptions): Promise<void> => {
     if (!(await isMissing(WHO_AM_I, options))) return;
     throw new AgentError(
@@ -40,14 +50,14 @@ export function confirmMissing(transport: ManagementHttp, probe: ProbeQueue | un
   const assertSlashesPass = async ({ vhost, name }: ProbeQueue, options: ManagementCallOptions): Promise<void> => {
     const read = { method: 'GET', path: ['queues', vhost, name], query: { disable_stats: 'true' } } as const;
     const list = { method: 'GET', path: ['queues', vhost], query: { disable_stats: 'true', columns: 'name' } } as const;
-    if (!(await isMissing(read, options))) return;
+    if (!(await isLost(read, options))) return;
     let isListed = false;
     const find = (element: unknown): void => {
       isListed ||= (element as { name?: unknown } | null)?.name === name;
     };
     await transport.sendForList(list, find, options);
     // It may have been declared between the two calls.
-    if (!isListed || !(await isMissing(read, options))) return;
+    if (!isListed || !(await isLost(read, options))) return;
     throw slashesLost(transport.shownUrl, name);
   };
 
