@@ -18,6 +18,7 @@ import { createBatcher } from '../util/batcher.ts';
 import { VERSION } from '../version.ts';
 import { type BrokerGuard, createBrokerGuard } from './broker-guard.ts';
 import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
+import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
 import { reportStart } from './start-report.ts';
 import { createAgentStatistics } from './watch-statistics.ts';
@@ -75,7 +76,8 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       onError: (error) =>
         log.warn({ code: 'topology_connection_error', err: error }, 'error on the topology connection'),
     });
-    const guard = createBrokerGuard(context, { topology, queues });
+    const limits = createLimitsWatch(context, observation.observeOverriddenLimits);
+    const guard = createBrokerGuard(context, { topology, queues, limits });
     const reconcile = guardedReconcile(guard, namespaces, observation);
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
@@ -90,9 +92,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     await topology.start(signal);
     statistics.start();
     events.attach(topology.publishEvent);
+    await guard.assertNamesPass(signal);
     await reconcileFirst(context, reconcile, signal);
     await server.start();
-    await guard.assertNamesPass(signal);
     const { survey, inspect } = queues;
     const table = createJobTable(context, {
       ...namespaces,

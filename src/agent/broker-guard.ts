@@ -10,11 +10,13 @@ import type { Queues } from '../queues/queues.ts';
 import { isAgentError } from '../util/agent-errors.ts';
 import { startDeadline } from '../util/deadline.ts';
 import { retry } from '../util/retry.ts';
+import type { LimitsWatch } from './limits-watch.ts';
 
 /** What {@link createBrokerGuard} ensures besides the marker and the claimant. */
 export interface GuardedParts {
   readonly topology: Pick<TopologyConnection, 'declareAgain' | 'ensureDeclared' | 'onReconnect'>;
   readonly queues: Pick<Queues, 'applyBackstop'>;
+  readonly limits: LimitsWatch;
 }
 
 /** Keeps on the broker what the agent needs there. */
@@ -28,13 +30,13 @@ export interface BrokerGuard {
    */
   ensureOwned(signal: AbortSignal): Promise<void>;
   /**
-   * Ensures all: marker, claimant, limits, topology, backstop. Topology and backstop only log a failure, so that
-  /**
    * Asserts that the management API finds the request queue by its name, which has slashes.
    *
    * @throws AgentError `BrokerRefused` when a proxy in front of it changes such names
    */
   assertNamesPass(signal: AbortSignal): Promise<void>;
+  /**
+   * Ensures all: marker, claimant, limits, topology, backstop. Topology and backstop only log a failure, so that
    * reconciliation goes on without them.
    *
    * @throws AgentError `BrokerMarked`, `BrokerRefused`, `BrokerUnavailable`
@@ -54,7 +56,7 @@ export function createBrokerGuard(
     AgentContext,
     'config' | 'names' | 'store' | 'management' | 'clock' | 'randomBytes' | 'reporters' | 'log' | 'jobs' | 'lifecycle'
   >,
-  { topology, queues }: GuardedParts,
+  { topology, queues, limits }: GuardedParts,
 ): BrokerGuard {
   const { config, names, store, management, clock, randomBytes, reporters, log, jobs, lifecycle } = context;
   const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
@@ -91,8 +93,6 @@ export function createBrokerGuard(
     await ensureClaimantAccount(signal);
   };
 
-  const ensureTopology = async (signal: AbortSignal): Promise<void> => {
-    try {
   const assertNamesPass = async (signal: AbortSignal): Promise<void> => {
     try {
       await management.getQueue(config.requestVhost, names.requestQueue, { signal });
@@ -115,6 +115,8 @@ export function createBrokerGuard(
     }
   };
 
+  const ensureTopology = async (signal: AbortSignal): Promise<void> => {
+    try {
       await topology.ensureDeclared(signal);
     } catch (error) {
       signal.throwIfAborted();
@@ -151,13 +153,14 @@ export function createBrokerGuard(
       };
       await retry(() => ensureOwnedOnce(signal), pause).finally(() => deadline.clear());
     },
+    assertNamesPass,
     async ensure(signal) {
       await ensureOwnedOnce(signal);
-    assertNamesPass,
       await ensureTopology(signal);
-      await queues.applyBackstop(signal);
-    },
       await reportLostNames(signal);
+      await queues.applyBackstop(signal);
+      await limits.check(signal);
+    },
     redeclareSoon() {
       lifecycle.runInBackground('declaring the topology', async (signal) => {
         await topology.declareAgain(signal);

@@ -128,6 +128,12 @@ export function createMetrics() {
       help: 'From a change on the broker until this agent consumed its event, by their two clocks.',
       buckets: JOB_BUCKETS,
     }),
+    overriddenLimits: new Gauge({
+      registers,
+      name: 'pulse_agent_limits_overridden',
+      help: 'Queues and exchanges, of the agent or of namespaces, whose limits another policy takes away.',
+      labelNames: ['of'],
+    }),
     brokerAlarms: new Gauge({
       registers,
       name: 'pulse_agent_broker_alarms',

@@ -54,6 +54,8 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
   readonly observeBrokerEvent: (event: BrokerEvent) => void;
   /** An agent event is published. */
   readonly observeAgentEvent: (type: EventType) => void;
+  /** Limits of queues and exchanges that another policy overrides were found, or none. */
+  readonly observeOverriddenLimits: (overridden: readonly { readonly of: LimitsOwner }[]) => void;
   /** The work of a recurring job succeeded outside of its schedule. */
   readonly observeJobSuccess: (job: string) => void;
   /** Replaces the check of a part. */
@@ -63,6 +65,9 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
   readonly drain: () => void;
   readonly close: () => Promise<void>;
 }
+
+const LIMITS_OWNERS = ['agent', 'namespaces'] as const;
+type LimitsOwner = (typeof LIMITS_OWNERS)[number];
 
 /** How often health is checked without a request, in ms: `since` is exact to this. */
 const CHECK_EVERY_MS = 1_000;
@@ -161,6 +166,11 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
       if (atMs !== undefined) metrics.brokerEventLag.observe(Math.max(0, clock.nowMs() - atMs) / 1000);
     },
     observeAgentEvent: (type) => metrics.agentEvents.inc({ type }),
+    observeOverriddenLimits(overridden) {
+      for (const owner of LIMITS_OWNERS) {
+        metrics.overriddenLimits.set({ of: owner }, overridden.filter((one) => one.of === owner).length);
+      }
+    },
     observeJobSuccess,
     watchPart: health.watch,
     watchAlarms(watched) {
@@ -205,6 +215,7 @@ const UNOBSERVED: Observation = {
   observeSuppressedAudit: nothing,
   observeBrokerEvent: nothing,
   observeAgentEvent: nothing,
+  observeOverriddenLimits: nothing,
   observeJobSuccess: nothing,
   watchPart: nothing,
   watchAlarms: nothing,

@@ -112,6 +112,20 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'Jobs did not finish within the stop deadline; `jobs` names them. Each can be run again.',
   },
+  limits_effective: { level: 'info', meaning: 'All limits of queues and exchanges are in effect again.' },
+  limits_not_read: {
+    level: 'warn',
+    meaning: 'Reading which limits are in effect failed; the next reconciliation does it.',
+  },
+  limits_overridden: {
+    level: 'error',
+    meaning:
+      'A policy or an operator policy takes limits from queues of the agent or of namespaces; `overridden` names both. See docs/recover.md.',
+  },
+  limits_unknown: {
+    level: 'warn',
+    meaning: 'An operator policy may change the limits of these `queues`, and RabbitMQ has no statistics that show it.',
+  },
   management_names_lost: {
     level: 'error',
     meaning:

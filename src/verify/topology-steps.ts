@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type BackstopSettings,
   backstopCommands,
@@ -6,6 +7,7 @@ import {
   differingBackstop,
   streamPolicyName,
 } from '../broker/backstop.ts';
+import { type LimitFindings, readLimits } from '../broker/effective-limits.ts';
 import { requesterPermissions } from '../broker/request-vhost.ts';
 import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
 import type {
@@ -110,6 +112,13 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       },
     },
     {
+      name: 'limits',
+      about: 'limits in effect',
+      needs: ['policies', 'topology'],
+      run: async (signal) =>
+        checkLimits(await readSettledLimits(() => readLimits(management, config, { signal }), signal)),
+    },
+    {
       name: 'claimant',
       about: 'claimant and its permissions',
       needs: ['management-api'],
@@ -134,6 +143,45 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
     },
   ];
 }
+
+/** RabbitMQ's statistics are up to 20 s old, by default, and absent for some seconds after the start of a queue. */
+const LIMITS_PATIENCE_MS = 25_000;
+const LIMITS_POLL_MS = 2_000;
+
+/** Reads again until the statistics show no fault, or for as long as they may be old. */
+async function readSettledLimits(read: () => Promise<LimitFindings>, signal: AbortSignal): Promise<LimitFindings> {
+  for (let waitedMs = 0; ; waitedMs += LIMITS_POLL_MS) {
+    const found = await read();
+    const isFaultCurrent = found.overridden.some(({ isCurrent }) => isCurrent);
+    const isSettled = found.overridden.length === 0 && found.unknown.length === 0;
+    if (isFaultCurrent || isSettled || waitedMs >= LIMITS_PATIENCE_MS) return found;
+    await sleep(LIMITS_POLL_MS, undefined, { signal });
+  }
+}
+
+export function checkLimits({ overridden, unknown }: LimitFindings): StepResult {
+  const shown = overridden
+    .slice(0, MAX_SHOWN)
+    .map(
+      ({ name, by, limits }) =>
+        `${name} lacks ${limits.join(', ')} (${by === undefined ? 'no policy' : `policy ${by}`})`,
+    );
+  if (overridden.length > 0) {
+    const rest = overridden.length - shown.length;
+    return failed(
+      `${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`,
+      "Give that policy a narrower pattern, or a priority below the agent's 1000: RabbitMQ applies one policy and one operator policy to a queue.",
+    );
+  }
+  if (unknown.length === 0) return ok('no other policy takes limits from the queues of the agent or of namespaces');
+  return warning(
+    `unknown for ${unknown.slice(0, MAX_SHOWN).join(', ')}`,
+    'An operator policy may match these queues, and RabbitMQ has no statistics that show their limits. Compare both by hand.',
+  );
+}
+
+/** A report names at most this many queues. */
+const MAX_SHOWN = 5;
 
 /** Checks the operator policies, and says what they limit. */
 export function checkBackstop(

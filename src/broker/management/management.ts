@@ -38,6 +38,7 @@ import type {
   VhostPermissions,
 } from './management-schemas.ts';
 import { type BrokerStateCalls, createBrokerStateCalls } from './broker-state.ts';
+import { createEffectiveStateCalls, type EffectiveStateCalls } from './effective-state.ts';
 import { confirmMissing, type ProbeQueue } from './confirmed-http.ts';
 import { BrokerRefusal, createManagementHttp } from './management-http.ts';
 import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
@@ -54,7 +55,7 @@ export type PutOutcome = 'created' | 'updated';
  * The calls of RabbitMQ's management API that the agent makes. All of them throw AgentError `BrokerUnavailable` or a
  * `BrokerRefusal` (see management-http.ts); those that delete return false when there was nothing to delete.
  */
-export interface Management extends BrokerStateCalls {
+export interface Management extends BrokerStateCalls, EffectiveStateCalls {
   putUser(name: string, user: Omit<BrokerUser, 'name'>, options?: ManagementCallOptions): Promise<PutOutcome>;
   getUser(name: string, options?: ManagementCallOptions): Promise<BrokerUser | undefined>;
   deleteUser(name: string, options?: ManagementCallOptions): Promise<boolean>;
@@ -314,6 +315,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
       return remove(['bindings', vhost, 'e', source, kind, destination, propertiesKey], options);
     },
     ...createBrokerStateCalls(transport, get, unreadable),
+    ...createEffectiveStateCalls({ find, list }),
     close: () => transport.close(),
   };
 }

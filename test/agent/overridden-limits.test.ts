@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { systemClock } from '../../src/util/clock.ts';
+import { runSteps } from '../../src/verify/run-steps.ts';
+import type { StepReport } from '../../src/verify/step.ts';
+import { createVerification } from '../../src/verify/verification.ts';
+import { useInstallation } from '../support/agent.ts';
+import { untilSample } from '../support/agent-http.ts';
+import { manage } from '../support/broker.ts';
+import { claimTeam } from '../support/watched-installation.ts';
+
+describe('limits that another policy takes away', function () {
+  this.timeout(180_000);
+  const installation = useInstallation({ settings: { reconcileIntervalSeconds: 1, httpPort: 0 } });
+
+  /** The steps about policies and limits. */
+  async function verify(): Promise<StepReport[]> {
+    const verification = createVerification(installation().config, {
+      endToEnd: false,
+      overgrown: false,
+      isProduction: false,
+    });
+    try {
+      const { signal } = new AbortController();
+      const options = { clock: systemClock, signal, onReport: () => undefined };
+      const reports = await runSteps(verification.steps, options);
+      return reports.filter(({ step }) => ['policies', 'backstop', 'limits'].includes(step));
+    } finally {
+      await verification.close();
+    }
+  }
+  const outcomes = (reports: readonly StepReport[]): string[] =>
+    reports.map(({ step, outcome }) => `${step} ${outcome}`);
+
+  /** Puts a policy for every queue and exchange; it is deleted after `work`. */
+  async function withPolicy(
+    kind: 'policies' | 'operator-policies',
+    vhost: string,
+    policy: { priority: number; 'apply-to': string; definition: object },
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const path = `/${kind}/${encodeURIComponent(vhost)}/greedy`;
+    await manage(installation().broker, 'PUT', path, { pattern: '.*', ...policy });
+    try {
+      await work();
+    } finally {
+      await manage(installation().broker, 'DELETE', path);
+    }
+  }
+
+  it('by a policy for everything are logged, counted and found by verify, until it is gone', async () => {
+    const { config, names, agent, logged } = installation();
+    assert.deepEqual(outcomes(await verify()), ['policies ok', 'backstop ok', 'limits ok']);
+    const policy = { priority: 1001, 'apply-to': 'all', definition: { 'message-ttl': 86_400_000 } };
+    await withPolicy('policies', config.requestVhost, policy, async () => {
+      await logged('limits_overridden', { overridden: new RegExp(names.requestQueue) });
+      await untilSample(agent, 'pulse_agent_limits_overridden{of="agent"}', (count) => count === 4);
+      const reports = await verify();
+      assert.deepEqual(outcomes(reports), ['policies ok', 'backstop ok', 'limits failed']);
+      assert.match(reports.at(-1)?.said ?? '', /requests lacks .*dead-letter-exchange \(policy greedy\)/);
+    });
+    await logged('limits_effective');
+    await untilSample(agent, 'pulse_agent_limits_overridden{of="agent"}', (count) => count === 0);
+  });
+
+  it('by an operator policy of the same vhost are found from the effective policy', async () => {
+    const { config, names, log, logged } = installation();
+    log.length = 0;
+    const policy = { priority: 1, 'apply-to': 'queues', definition: { 'max-length': 3 } };
+    await withPolicy('operator-policies', config.requestVhost, policy, async () => {
+      const { overridden } = await logged('limits_overridden', { overridden: new RegExp(names.requestQueue) });
+      assert.match(JSON.stringify(overridden), /"policy":"greedy","limits":\["max-length"\]/);
+      assert.deepEqual(outcomes(await verify()), ['policies ok', 'backstop ok', 'limits failed']);
+    });
+    await logged('limits_effective');
+  });
+
+  it('from the queues of namespaces are found where an operator policy beats the backstop', async () => {
+    const { config, agent, log, logged } = installation();
+    const team = await claimTeam(installation());
+    const queue = `queue/${team.namespace}/unprotected`;
+    await team.channel.assertQueue(queue);
+    log.length = 0;
+    const policy = { priority: 5000, 'apply-to': 'queues', definition: { 'max-length': 1_000_000_000 } };
+    await withPolicy('operator-policies', config.vhost, policy, async () => {
+      await logged('limits_overridden', { overridden: new RegExp(queue) });
+      await untilSample(agent, 'pulse_agent_limits_overridden{of="namespaces"}', (count) => count === 1);
+      assert.deepEqual(outcomes(await verify()), ['policies ok', 'backstop ok', 'limits failed']);
+    });
+    await logged('limits_effective');
+  });
+});
