@@ -2,7 +2,7 @@ import type { Management } from '../broker/management/management.ts';
 import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Config } from '../config/config.ts';
 import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
-import { failed, type StepResult, ok, type Step, warning } from './step.ts';
+import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 import {
   agentPermissions,
   brokerEventPermissions,
@@ -14,8 +14,14 @@ import {
 const OLDEST_VERSION = [3, 10] as const;
 const SUPPORTED_MAJOR = 4;
 
+/** The plugin that caches logins, in front of any other backend. */
+const AUTH_CACHE = 'rabbitmq_auth_backend_cache';
+
 export interface BrokerStepsOptions {
-  readonly config: Pick<Config, 'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl'>;
+  readonly config: Pick<
+    Config,
+    'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl' | 'handshakeTimeoutSeconds'
+  >;
   readonly management: Management;
   /** Opens and closes an AMQP connection. */
   readonly tryConnection: (url: string) => Promise<void>;
@@ -43,6 +49,12 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsOp
       needs: ['management-api'],
       run: async (signal) =>
         checkEventExchange(await management.hasExchange(config.eventVhost, EVENT_EXCHANGE, { signal }), config),
+    },
+    {
+      name: 'auth-cache',
+      about: 'cache of logins',
+      needs: ['management-api'],
+      run: async (signal) => checkAuthCache(await management.listEnabledPlugins({ signal }), config),
     },
     {
       name: 'agent-connection',
@@ -93,6 +105,19 @@ export function checkVersion(overview: {
     return warning(said, `Plan an upgrade to RabbitMQ ${SUPPORTED_MAJOR}: this version is no longer supported.`);
   }
   return ok(said);
+}
+
+/** @param plugins undefined: RabbitMQ does not list them without statistics */
+export function checkAuthCache(
+  plugins: readonly string[] | undefined,
+  { handshakeTimeoutSeconds }: Pick<Config, 'handshakeTimeoutSeconds'>,
+): StepResult {
+  if (plugins === undefined) return skipped('RabbitMQ does not list its plugins');
+  if (!plugins.includes(AUTH_CACHE)) return ok('RabbitMQ checks every login');
+  return warning(
+    `${AUTH_CACHE} is on: where it is used, a changed or revoked password works until auth_cache.cache_ttl is over`,
+    `Set handshakeTimeoutSeconds, now ${handshakeTimeoutSeconds}, to at least the sum of auth_cache.cache_ttl and handshake_timeout: that long after a revocation the agent closes the connections that were opened meanwhile.`,
+  );
 }
 
 export function checkEventExchange(isThere: boolean, { eventVhost }: Pick<Config, 'eventVhost'>): StepResult {

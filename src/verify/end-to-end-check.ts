@@ -9,10 +9,11 @@ import type { Config } from '../config/config.ts';
 import type { Claim } from '../contract/methods.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
+import { credentialSettlementMs, intervalsOf } from '../namespaces/timing.ts';
 import { requestUrl } from '../client/request-url.ts';
 import type { Clock } from '../util/clock.ts';
 import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from './forbidden-operations.ts';
-import { failed, ok, type Step, type StepResult } from './step.ts';
+import { failed, ok, type Step, type StepResult, warning } from './step.ts';
 
 /** What an end-to-end check works with. */
 export interface EndToEndCheckOptions {
@@ -85,6 +86,12 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
       : []),
     { name: 'release', about: 'release', needs: ['claim'], run: release },
     { name: 'nothing-left', about: 'deletion of the namespace', needs: ['release'], run: waitForDeletion },
+    {
+      name: 'deleted-credentials',
+      about: 'credentials of a deleted namespace',
+      needs: ['connect', 'nothing-left'],
+      run: waitForRefusal,
+    },
   ];
 
   async function ping(signal: AbortSignal): Promise<StepResult> {
@@ -181,6 +188,27 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
       }
       await sleep(POLL_MS, undefined, { signal });
     }
+  }
+
+  /** An authentication cache in RabbitMQ accepts deleted credentials until it forgets them. */
+  async function waitForRefusal(signal: AbortSignal): Promise<StepResult> {
+    const { connectionString } = assertDefined(claim);
+    const settlementMs = credentialSettlementMs(intervalsOf(config));
+    const startedMs = clock.monotonicMs();
+    for (let attempt = 1; ; attempt += 1) {
+      const elapsedMs = clock.monotonicMs() - startedMs;
+      if (!(await opens(connectionString))) return checkRefusal(attempt === 1 ? 0 : elapsedMs);
+      if (elapsedMs > settlementMs) return failedRefusal(elapsedMs);
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  }
+
+  /** The steps before have shown that RabbitMQ can be reached: what opens no connection is refused. */
+  async function opens(url: string): Promise<boolean> {
+    const connection = await options.connect(url).catch(() => undefined);
+    if (connection === undefined) return false;
+    await closeRpcConnection(connection);
+    return true;
   }
 
   async function connect(url: string): Promise<ChannelModel> {
@@ -286,6 +314,19 @@ export function checkReclaim(before: Claim, after: Claim): StepResult {
   // A rotation may have happened in between.
   const same = before.connectionString === after.connectionString;
   return ok(`${same ? 'the same' : 'rotated'} credentials, to be claimed again at ${after.reclaimAt}`);
+}
+
+const CACHE_REMEDY =
+  'RabbitMQ caches logins (rabbitmq_auth_backend_cache): passwords that were changed or revoked work as long. Set handshakeTimeoutSeconds to at least the sum of auth_cache.cache_ttl and handshake_timeout, so that connections opened meanwhile are closed.';
+
+/** @param workedMs for how long deleted credentials opened connections */
+export function checkRefusal(workedMs: number): StepResult {
+  if (workedMs === 0) return ok('RabbitMQ refuses them');
+  return warning(`they opened connections for ${Math.ceil(workedMs / 1000)} s`, CACHE_REMEDY);
+}
+
+function failedRefusal(elapsedMs: number): StepResult {
+  return failed(`they still open connections after ${Math.round(elapsedMs / 1000)} s`, CACHE_REMEDY);
 }
 
 function assertDefined<T>(value: T | undefined): T {

@@ -55,10 +55,13 @@ async function closeUntil(
   ...[management, user, reason, options, sleep]: Closing
 ): Promise<string[]> {
   const seen = new Set<string>();
+  let isReopened = false;
   let emptyChecks = 0;
   let cause: unknown;
   for (let check = 0; check < MAX_CHECKS; check += 1) {
     const open = await management.listUserConnections(user, options);
+    // New to a check that comes after a closing: a login that was under way at the first one is listed by the second.
+    isReopened = check > 1 && open.some(({ name }) => !seen.has(name));
     for (const { name } of open) seen.add(name);
     emptyChecks = open.length === 0 ? emptyChecks + 1 : 0;
     if (emptyChecks >= enough.emptyChecks) return [...seen];
@@ -76,7 +79,9 @@ async function closeUntil(
   }
   throw new AgentError(
     'BrokerUnavailable',
-    `Connections of ${user} stay open although the agent asked the broker to close them.`,
+    isReopened
+      ? `Connections of ${user} open again as soon as they are closed: RabbitMQ accepts a password that has changed, as with rabbitmq_auth_backend_cache until its TTL.`
+      : `Connections of ${user} stay open although the agent asked the broker to close them.`,
     { cause },
   );
 }
