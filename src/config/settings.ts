@@ -162,7 +162,7 @@ export const fileSettings = z.strictObject({
     ),
   handshakeTimeoutSeconds: seconds.meta(
     meaning(
-      "The broker's `handshake_timeout`, which RabbitMQ has in milliseconds and shows to no client: the agent cannot check it, so raise both together. A client that logged in before its credentials were revoked may still open its connection for this long",
+      "The broker's `handshake_timeout`, which RabbitMQ has in milliseconds and shows to no client: the agent cannot check it, so raise both together. A client that logged in before its credentials were revoked may still open its connection for this long. Add `auth_cache.cache_ttl` where RabbitMQ caches logins",
       { unit: 'seconds' },
     ),
   ),
