@@ -22,6 +22,7 @@ export function createLimitsWatch(
 ): LimitsWatch {
   let previous = new Set<string>();
   let logged = '';
+  let previousUnknown: readonly string[] = [];
   let loggedUnknown = '';
 
   const confirmed = ({ overridden }: LimitFindings): OverriddenLimits[] => {
@@ -45,7 +46,10 @@ export function createLimitsWatch(
     );
   };
 
-  const reportUnknown = (unknown: readonly string[]): void => {
+  /** The statistics of a new queue come some seconds later. */
+  const reportUnknown = (found: readonly string[]): void => {
+    const unknown = found.filter((name) => previousUnknown.includes(name));
+    previousUnknown = found;
     const text = unknown.join(' ');
     if (text === loggedUnknown) return;
     loggedUnknown = text;

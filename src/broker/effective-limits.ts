@@ -30,7 +30,7 @@ export interface LimitFindings {
 export interface PolicyFacts {
   readonly queues: readonly PolicedObject[];
   readonly exchanges: readonly PolicedObject[];
-  /** Of the agent's own queues. */
+  /** Of the agent's own queues that have no policy, or where there are operator policies. */
   readonly effective: readonly EffectivePolicy[];
   readonly operatorPolicies: readonly NamedPolicy[];
 }
@@ -50,13 +50,15 @@ export function findOverriddenLimits(wanted: readonly NamedPolicy[], facts: Poli
     const object = (isQueue ? facts.queues : facts.exchanges).find(({ name }) => mayMatch(policy, name));
     if (object === undefined) continue;
     const { name } = object;
-    if (object.policy !== policy.name) {
-      const limits = Object.keys(policy.definition);
-      found.push({ of: 'agent', name, by: object.policy, limits, isCurrent: true });
+    const isOwn = object.policy === policy.name;
+    if (!isOwn && (object.policy !== undefined || !isQueue)) {
+      const isCurrent = object.policy !== undefined;
+      found.push({ of: 'agent', name, by: object.policy, limits: Object.keys(policy.definition), isCurrent });
       continue;
     }
-    // Without an operator policy nothing but the agent's own policy applies, and no statistics are needed.
-    if (!isQueue || !facts.operatorPolicies.some((one) => appliesToQueues(one) && mayMatch(one, name))) continue;
+    // Where nothing but the agent's own policy can apply, no statistics are needed.
+    if (isOwn && !facts.operatorPolicies.some((one) => isQueue && appliesToQueues(one) && mayMatch(one, name)))
+      continue;
     const { definition, operatorPolicy } = facts.effective.find((one) => one.name === name) ?? {};
     if (definition === undefined) unknown.push(name);
     else {
@@ -169,8 +171,8 @@ export async function readLimits(
       management.listOperatorPolicies(vhost, options),
     ]);
     const own = queues.filter(({ name }) => wanted.some((policy) => mayMatch(policy, name)));
-    const read = operatorPolicies.length === 0 ? [] : own;
-    const effective = await Promise.all(read.map(({ name }) => management.getEffectivePolicy(vhost, name, options)));
+    const unclear = own.filter(({ policy }) => operatorPolicies.length > 0 || policy === undefined);
+    const effective = await Promise.all(unclear.map(({ name }) => management.getEffectivePolicy(vhost, name, options)));
     const known = effective.filter((one) => one !== undefined);
     return findOverriddenLimits(wanted, { queues, exchanges, effective: known, operatorPolicies });
   };

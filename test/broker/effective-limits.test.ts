@@ -37,7 +37,7 @@ describe('limits of the agent’s own queues and exchanges', () => {
     assert.deepEqual(
       overridden.map(({ name, by, isCurrent }) => [name, by, isCurrent]),
       [
-        [names.rpcExchange, undefined, true],
+        [names.rpcExchange, undefined, false],
         [names.requestQueue, 'greedy', true],
       ],
     );
@@ -55,6 +55,19 @@ describe('limits of the agent’s own queues and exchanges', () => {
     assert.deepEqual(overridden, [
       { of: 'agent', name: names.requestQueue, by: 'all', limits: ['max-length', 'expires'], isCurrent: false },
     ]);
+  });
+
+  it('are lost where no policy applies, as the statistics show', () => {
+    const queues = [{ name: names.requestQueue }];
+    assert.deepEqual(findOverriddenLimits(wanted, { ...facts, queues }).unknown, [names.requestQueue]);
+    const effective = [{ name: names.requestQueue, type: 'quorum', definition: {} }];
+    const [lost] = findOverriddenLimits(wanted, { ...facts, queues, effective }).overridden;
+    assert.deepEqual(lost?.limits, Object.keys(requests.definition));
+    const own = [{ name: names.requestQueue, type: 'quorum', definition: { ...requests.definition } }];
+    assert.deepEqual(findOverriddenLimits(wanted, { ...facts, queues, effective: own }), {
+      overridden: [],
+      unknown: [],
+    });
   });
 
   it('are unknown where an operator policy matches and there are no statistics', () => {

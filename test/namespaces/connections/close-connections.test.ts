@@ -64,6 +64,18 @@ describe('closeConnections', () => {
     await assert.rejects(closing, (error) => isAgentError(error, 'BrokerUnavailable') && error.cause === reason);
   });
 
+  it('blames a cache of logins when the client opens another connection whenever one is closed', async () => {
+    let opened = 0;
+    const closing = close({
+      listUserConnections: async () => [{ name: `connection ${opened}`, user: room.user }],
+      closeUserConnections: async () => void (opened += 1),
+    });
+    await assert.rejects(
+      closing,
+      (error) => isAgentError(error, 'BrokerUnavailable') && error.message.includes('rabbitmq_auth_backend_cache'),
+    );
+  });
+
   describe('closeOpenConnections', () => {
     const closeOpen = (calls: ConnectionCalls): Promise<string[]> =>
       closeOpenConnections(calls, room.user, 'because of the test', { signal }, systemSleep);
