@@ -35,20 +35,17 @@ export interface EffectiveStateCalls {
   listEnabledPlugins(options?: ManagementCallOptions): Promise<string[] | undefined>;
 }
 
+type ReadCall<T> = [
+  schema: z.ZodType<T>,
+  path: string[],
+  options?: ManagementCallOptions,
+  query?: Record<string, string>,
+];
+
 /** Reads and parses a resource, or each element of a listing. */
 interface Reading {
-  find<T>(
-    schema: z.ZodType<T>,
-    path: string[],
-    options?: ManagementCallOptions,
-    query?: Record<string, string>,
-  ): Promise<T | undefined>;
-  list<T>(
-    schema: z.ZodType<T>,
-    path: string[],
-    options?: ManagementCallOptions,
-    query?: Record<string, string>,
-  ): Promise<T[]>;
+  readonly find: <T>(...call: ReadCall<T>) => Promise<T | undefined>;
+  readonly list: <T>(...call: ReadCall<T>) => Promise<T[]>;
 }
 
 /** RabbitMQ writes an absent name as null, as an empty text, or not at all. */
