@@ -1,4 +1,4 @@
-import { type LimitFindings, type OverriddenLimits, readLimits } from '../broker/effective-limits.ts';
+import { type OverriddenLimits, readLimits } from '../broker/effective-limits.ts';
 import type { AgentContext } from '../context.ts';
 
 /** Reports limits of queues and exchanges that have no effect, although the agent's policies are there. */
@@ -10,25 +10,28 @@ export interface LimitsWatch {
 /** A log line names at most this many queues: there may be thousands. */
 const MAX_LOGGED = 20;
 
+/** RabbitMQ's statistics of a quorum queue were up to 17 s older than its policies, in ms. */
+const STATISTICS_LAG_MS = 30_000;
+
 /**
- * Creates the watch of one agent. It logs changes alone. What only statistics show counts when two checks in a row find it,
- * as they may be older than a change of the policies.
+ * Creates the watch of one agent. It logs changes alone. What only statistics show counts once every check has found it for
+ * longer than they may be old.
  *
- * @param onFound called with each finding that counts
+ * @param onFound called with what counts, after each check
  */
 export function createLimitsWatch(
-  { config, management, log }: Pick<AgentContext, 'config' | 'management' | 'log'>,
+  { config, management, clock, log }: Pick<AgentContext, 'config' | 'management' | 'clock' | 'log'>,
   onFound: (overridden: readonly OverriddenLimits[]) => void,
 ): LimitsWatch {
-  let previous = new Set<string>();
+  let foundSince = new Map<string, number>();
   let logged = '';
-  let previousUnknown: readonly string[] = [];
   let loggedUnknown = '';
 
-  const confirmed = ({ overridden }: LimitFindings): OverriddenLimits[] => {
-    const counted = overridden.filter((one) => one.isCurrent || previous.has(keyOf(one)));
-    previous = new Set(overridden.map(keyOf));
-    return counted;
+  /** Whether something was found by every check for a while; it is forgotten when a check does not find it. */
+  const recordFound = (keys: readonly string[]): ((key: string) => boolean) => {
+    const nowMs = clock.monotonicMs();
+    foundSince = new Map(keys.map((key) => [key, foundSince.get(key) ?? nowMs]));
+    return (key) => nowMs - (foundSince.get(key) ?? nowMs) >= STATISTICS_LAG_MS;
   };
 
   const report = (overridden: readonly OverriddenLimits[]): void => {
@@ -46,10 +49,7 @@ export function createLimitsWatch(
     );
   };
 
-  /** The statistics of a new queue come some seconds later. */
-  const reportUnknown = (found: readonly string[]): void => {
-    const unknown = found.filter((name) => previousUnknown.includes(name));
-    previousUnknown = found;
+  const reportUnknown = (unknown: readonly string[]): void => {
     const text = unknown.join(' ');
     if (text === loggedUnknown) return;
     loggedUnknown = text;
@@ -64,9 +64,10 @@ export function createLimitsWatch(
     async check(signal) {
       try {
         const found = await readLimits(management, config, { signal });
-        const overridden = confirmed(found);
+        const isLasting = recordFound([...found.overridden.map(keyOf), ...found.unknown]);
+        const overridden = found.overridden.filter((one) => one.isCurrent || isLasting(keyOf(one)));
         report(overridden);
-        reportUnknown(found.unknown);
+        reportUnknown(found.unknown.filter(isLasting));
         onFound(overridden);
       } catch (error) {
         signal.throwIfAborted();

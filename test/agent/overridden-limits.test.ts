@@ -6,6 +6,7 @@ import { createVerification } from '../../src/verify/verification.ts';
 import { useInstallation } from '../support/agent.ts';
 import { untilSample } from '../support/agent-http.ts';
 import { manage } from '../support/broker.ts';
+import { linesWith } from '../support/test-log.ts';
 import { claimTeam } from '../support/watched-installation.ts';
 
 describe('limits that another policy takes away', function () {
@@ -62,30 +63,28 @@ describe('limits that another policy takes away', function () {
     await untilSample(agent, 'pulse_agent_limits_overridden{of="agent"}', (count) => count === 0);
   });
 
-  it('by an operator policy of the same vhost are found from the effective policy', async () => {
-    const { config, names, log, logged } = installation();
-    log.length = 0;
-    const policy = { priority: 1, 'apply-to': 'queues', definition: { 'max-length': 3 } };
-    await withPolicy('operator-policies', config.requestVhost, policy, async () => {
-      const { overridden } = await logged('limits_overridden', { overridden: new RegExp(names.requestQueue) });
-      assert.match(JSON.stringify(overridden), /"policy":"greedy","limits":\["max-length"\]/);
-      assert.deepEqual(outcomes(await verify()), ['policies ok', 'backstop ok', 'limits failed']);
-    });
-    await logged('limits_effective');
-  });
-
-  it('from the queues of namespaces are found where an operator policy beats the backstop', async () => {
-    const { config, agent, log, logged } = installation();
+  it('by operator policies, of the agent or of namespaces, are found from the effective policies', async () => {
+    const { config, names, agent, log, logged } = installation();
     const team = await claimTeam(installation());
     const queue = `queue/${team.namespace}/unprotected`;
     await team.channel.assertQueue(queue);
     log.length = 0;
-    const policy = { priority: 5000, 'apply-to': 'queues', definition: { 'max-length': 1_000_000_000 } };
-    await withPolicy('operator-policies', config.vhost, policy, async () => {
-      await logged('limits_overridden', { overridden: new RegExp(queue) });
+    const low = { priority: 1, 'apply-to': 'queues', definition: { 'max-length': 3 } };
+    const rival = { priority: 5000, 'apply-to': 'queues', definition: { 'max-length': 1_000_000_000 } };
+    const find = async (): Promise<void> => {
+      const [, reports] = await Promise.all([logged('limits_overridden', { overridden: new RegExp(queue) }), verify()]);
       await untilSample(agent, 'pulse_agent_limits_overridden{of="namespaces"}', (count) => count === 1);
-      assert.deepEqual(outcomes(await verify()), ['policies ok', 'backstop ok', 'limits failed']);
-    });
+      await untilSample(agent, 'pulse_agent_limits_overridden{of="agent"}', (count) => count === 3);
+      const all = linesWith(log, 'limits_overridden').at(-1);
+      assert.match(
+        JSON.stringify(all),
+        new RegExp(`"${names.requestQueue}","policy":"greedy","limits":\\["max-length"`),
+      );
+      assert.deepEqual(outcomes(reports), ['policies ok', 'backstop ok', 'limits failed']);
+    };
+    await withPolicy('operator-policies', config.requestVhost, low, () =>
+      withPolicy('operator-policies', config.vhost, rival, find),
+    );
     await logged('limits_effective');
   });
 });
