@@ -14,7 +14,13 @@ from urllib.parse import quote
 import mohawk
 import pika
 from jwcrypto import jwe, jwk
-from pika.exceptions import NackError
+from pika.exceptions import (
+    ChannelClosedByBroker,
+    ConnectionBlockedTimeout,
+    NackError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 SIGNED_METHODS = {"claim-namespace", "release-namespace", "revoke-namespace"}
@@ -35,6 +41,41 @@ class NoReply(PulseAgentError):
 
     def __init__(self, method, timeout):
         super().__init__("Unavailable", f"no reply to {method} within {timeout} seconds", retryable=True)
+
+
+class BrokerRefused(PulseAgentError):
+    """RabbitMQ refuses the connection or the request: the address, the vhost or the agent's id is wrong."""
+
+    def __init__(self, message):
+        super().__init__("BrokerRefused", message, retryable=False)
+
+
+def connect(url, blocked_timeout):
+    """A connection to RabbitMQ that ends when an alarm has blocked it for `blocked_timeout` seconds.
+
+    During an alarm RabbitMQ does not read from connections that publish, so a publish with confirms would wait for ever.
+    Raises BrokerRefused, or PulseAgentError when the user has too many connections.
+    """
+    parameters = pika.URLParameters(url)
+    parameters.blocked_connection_timeout = blocked_timeout
+    vhost = parameters.virtual_host
+    try:
+        return pika.BlockingConnection(parameters)
+    except ProbableAuthenticationError:
+        raise BrokerRefused("RabbitMQ refuses the user or its password: check the URL") from None
+    except ProbableAccessDeniedError as error:
+        reason = str(error)
+        if "limit" in reason:
+            raise PulseAgentError("Unavailable", f"RabbitMQ takes no more connections: {reason}", retryable=True) from None
+        raise BrokerRefused(
+            f"the vhost {vhost} does not exist, or this user may not use it: check the path of the URL ({reason})"
+        ) from None
+
+
+def alarm(error):
+    """What to raise for pika's ConnectionBlockedTimeout."""
+    text = "RabbitMQ has an alarm (memory or disk space is short) and takes no messages until it is cleared"
+    return PulseAgentError("Unavailable", f"{text}: {error}", retryable=True)
 
 
 @dataclass
@@ -90,13 +131,11 @@ class Agent:
 
     def __init__(self, url, credentials=None, agent_id="pulse-agent", audience="pulse-agent", timeout=15):
         self.credentials = credentials
+        self.agent_id = agent_id
         self.exchange = f"rpc/{agent_id}/v1"
         self.audience = audience
         self.timeout = timeout
-        parameters = pika.URLParameters(url)
-        # While the broker has an alarm, it does not read what is published.
-        parameters.blocked_connection_timeout = timeout
-        self.connection = pika.BlockingConnection(parameters)
+        self.connection = connect(url, timeout)
         self.channel = self.connection.channel()
         # With confirms, a full queue is reported immediately.
         self.channel.confirm_delivery()
@@ -108,7 +147,8 @@ class Agent:
         return self
 
     def __exit__(self, *_):
-        self.connection.close()
+        if self.connection.is_open:
+            self.connection.close()
 
     def _on_reply(self, _channel, _method, properties, body):
         # Ignore a reply that arrives after its time-out.
@@ -118,8 +158,22 @@ class Agent:
     def request(self, method, body):
         """Sends one request and returns the result, as text where it is sealed.
 
-        Raises PulseAgentError for what the agent refuses, and NoReply after `timeout` seconds.
+        Raises PulseAgentError for what the agent refuses, BrokerRefused for a wrong id, and NoReply after `timeout` seconds.
         """
+        try:
+            return self._exchange(method, body)
+        except ChannelClosedByBroker as error:
+            # 403 without the right to send requests there, 404 where no agent of this version has ever run.
+            if error.reply_code not in (403, 404):
+                raise
+            raise BrokerRefused(
+                f"no requests can be sent to an agent with the id {self.agent_id}: check the id and the path of the URL"
+                f" ({error.reply_text})"
+            ) from None
+        except ConnectionBlockedTimeout as error:
+            raise alarm(error) from None
+
+    def _exchange(self, method, body):
         correlation_id = str(uuid.uuid4())
         content = json.dumps(body).encode()
         headers = {}

@@ -16,10 +16,16 @@ import sys
 import time
 from datetime import datetime, timezone
 
-import pika
-from pika.exceptions import AMQPError, ProbableAuthenticationError
+from pika.exceptions import AMQPError, ConnectionBlockedTimeout
 
-from pulse_agent import Agent, Credentials, PulseAgentError
+from pulse_agent import Agent, Credentials, PulseAgentError, alarm, connect
+
+BLOCKED_TIMEOUT = 15
+
+
+def reason(error):
+    """Many errors of pika have no text."""
+    return str(error) or repr(error)
 
 
 def claim(namespace):
@@ -35,18 +41,16 @@ def claim(namespace):
         try:
             with Agent(os.environ["PULSE_AGENT_URL"], credentials, agent_id, audience) as agent:
                 return agent.claim(namespace)
-        except ProbableAuthenticationError:
-            raise
         except (PulseAgentError, AMQPError) as error:
             if not getattr(error, "retryable", True):
                 raise
-            print(f"claiming again in a moment: {error!r}", file=sys.stderr, flush=True)
+            print(f"claiming again in a moment: {reason(error)}", file=sys.stderr, flush=True)
         time.sleep(min(60, 2**attempt))
 
 
 def work(namespace, connection_string, until, once):
     """Publishes a message to an exchange of the namespace and consumes from a queue of the namespace."""
-    connection = pika.BlockingConnection(pika.URLParameters(connection_string))
+    connection = connect(connection_string, BLOCKED_TIMEOUT)
     channel = connection.channel()
     channel.confirm_delivery()
     exchange, queue = f"exchange/{namespace}/example", f"queue/{namespace}/example"
@@ -77,8 +81,11 @@ def main():
         until = datetime.fromisoformat(result["reclaimAt"].replace("Z", "+00:00"))
         try:
             work(options.namespace, result["connectionString"], until, options.once)
-        except AMQPError as error:
-            print(f"the connection is gone: {error!r}", file=sys.stderr, flush=True)
+        except ConnectionBlockedTimeout as error:
+            print(alarm(error), file=sys.stderr, flush=True)
+        except (PulseAgentError, AMQPError) as error:
+            # Also where the credentials were revoked in between: the next claim gets others, or says why not.
+            print(f"the connection is gone: {reason(error)}", file=sys.stderr, flush=True)
         else:
             if options.once:
                 break
