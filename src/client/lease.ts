@@ -178,7 +178,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       setup,
       {
         credentials: this.credentials,
-        currentCredentials: () => this.connectionString,
+        currentCredentials: () => this.#claim.connectionString,
         onClosed: () => void this.#connections.delete(connection),
         over: this.#stopping.signal,
         time: this.#parts.time,
