@@ -47,7 +47,8 @@ func hold(ctx context.Context, namespace string, once bool) error {
 			return err
 		}
 		fmt.Println("claimed, to be claimed again at", claim.ReclaimAt.Format(time.RFC3339))
-		until, cancel := context.WithDeadline(ctx, claim.ReclaimAt)
+		// Earlier than reclaimAt: clocks differ, and a claim may need retries.
+		until, cancel := context.WithTimeout(ctx, time.Until(claim.ReclaimAt)*9/10)
 		err = work(until, namespace, claim.ConnectionString, once)
 		cancel()
 		if err == nil && once {
@@ -65,7 +66,7 @@ func claimPatiently(ctx context.Context, namespace string) (*pulseagent.Claim, e
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		claim, err := claim(ctx, namespace)
 		var refused *pulseagent.Error
-		if err == nil || errors.As(err, &refused) && !refused.Retryable || errors.Is(err, amqp.ErrCredentials) {
+		if err == nil || errors.As(err, &refused) && !refused.Retryable {
 			return claim, err
 		}
 		log.Print("claiming again in a moment: ", err)

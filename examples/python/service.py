@@ -64,7 +64,7 @@ def work(namespace, connection_string, until, once):
             channel.basic_ack(method.delivery_tag)
             if once:
                 break
-        if datetime.now(timezone.utc) >= until:
+        if time.monotonic() >= until:
             break
     # RabbitMQ redelivers unacknowledged messages on the next connection.
     connection.close()
@@ -78,7 +78,9 @@ def main():
     while True:
         result = claim(options.namespace)
         print(f"claimed, to be claimed again at {result['reclaimAt']}", flush=True)
-        until = datetime.fromisoformat(result["reclaimAt"].replace("Z", "+00:00"))
+        reclaim_at = datetime.fromisoformat(result["reclaimAt"].replace("Z", "+00:00"))
+        # Earlier than reclaimAt: clocks differ, and a claim may need retries.
+        until = time.monotonic() + 0.9 * (reclaim_at - datetime.now(timezone.utc)).total_seconds()
         try:
             work(options.namespace, result["connectionString"], until, options.once)
         except ConnectionBlockedTimeout as error:

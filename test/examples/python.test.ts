@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { runCommand } from '../../dev/commands.ts';
 import { runShell, useBlocks } from '../docs/blocks.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { type Program, runProgram } from '../support/program.ts';
+import { runProgram } from '../support/program.ts';
 import { preparePython, type Python, PYTHON_EXAMPLE } from '../support/python.ts';
 import { behavesAsService } from './service-behaviour.ts';
 
@@ -99,52 +99,6 @@ describe('examples/python', function () {
         'InputError False namespace',
         'InputError False method',
       ]);
-    });
-
-    const runService = (changed: Readonly<Record<string, string>>): Program => {
-      const { claimantUrl, config, taskcluster } = installation();
-      const { clientId, accessToken } = taskcluster.credentials(TEAM);
-      const env = {
-        ...python.env,
-        PULSE_AGENT_URL: claimantUrl,
-        PULSE_AGENT_ID: config.id,
-        PULSE_AGENT_AUDIENCE: config.audience,
-        TASKCLUSTER_CLIENT_ID: clientId,
-        TASKCLUSTER_ACCESS_TOKEN: accessToken,
-        ...changed,
-      };
-      return runProgram(python.command, ['service.py', '--once', teamNamespace()], { cwd: PYTHON_EXAMPLE, env });
-    };
-
-    it('ends with one sentence for a wrong id, vhost or password', async () => {
-      const { claimantUrl } = installation();
-      const changed = (part: 'pathname' | 'password'): string => {
-        const url = new URL(claimantUrl);
-        url[part] = 'wrong';
-        return url.href;
-      };
-      for (const [variables, sentence] of [
-        [{ PULSE_AGENT_ID: 'wrong' }, /^BrokerRefused: no requests can be sent to an agent with the id wrong: /],
-        [{ PULSE_AGENT_URL: changed('pathname') }, /^BrokerRefused: the vhost wrong does not exist, /],
-        [{ PULSE_AGENT_URL: changed('password') }, /^BrokerRefused: RabbitMQ refuses the user or its password: /],
-      ] as const) {
-        const service = runService(variables);
-        assert.equal(await service.exited, 1, service.output());
-        assert.match(service.output(), sentence);
-        assert.equal(service.output().trimEnd().split('\n').length, 1, service.output());
-      }
-    });
-
-    it('names the alarm that it waits for', async () => {
-      const { broker } = installation();
-      await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
-      const service = runService({});
-      try {
-        await service.printed('RabbitMQ has an alarm');
-      } finally {
-        await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
-      }
-      assert.equal(await service.exited, 0, service.output());
     });
 
     it('times out when no agent runs', async () => {

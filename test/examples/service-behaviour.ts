@@ -55,6 +55,37 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       assert.match(misled.output(), /AuthenticationFailed: /);
     });
 
+    it('ends with one sentence for a wrong id, vhost or password', async () => {
+      const { claimantUrl } = installation();
+      const changed = (part: 'pathname' | 'password'): string => {
+        const url = new URL(claimantUrl);
+        url[part] = 'wrong';
+        return url.href;
+      };
+      for (const [variables, sentence] of [
+        [{ PULSE_AGENT_ID: 'wrong' }, /^BrokerRefused: no requests can be sent to an agent with the id wrong: /],
+        [{ PULSE_AGENT_URL: changed('pathname') }, /^BrokerRefused: the vhost .*does not exist, /],
+        [{ PULSE_AGENT_URL: changed('password') }, /^BrokerRefused: RabbitMQ refuses the user or its password: /],
+      ] as const) {
+        const service = run()({ ...environmentOf(TEAM), ...variables }, [onceOption, teamNamespace()]);
+        assert.equal(await service.exited, 1, service.output());
+        assert.match(service.output(), sentence);
+        assert.equal(service.output().trimEnd().split('\n').length, 1, service.output());
+      }
+    });
+
+    it('names the alarm that it waits for', async () => {
+      const { broker } = installation();
+      await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);
+      const service = run()(environmentOf(TEAM), [onceOption, teamNamespace()]);
+      try {
+        await service.printed('RabbitMQ has an alarm');
+      } finally {
+        await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
+      }
+      assert.equal(await service.exited, 0, service.output());
+    });
+
     it('retries what may succeed later', async () => {
       const { taskcluster } = installation();
       taskcluster.behave({ mode: 'failing' });

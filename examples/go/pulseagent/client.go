@@ -46,12 +46,21 @@ type Client struct {
 
 	mutex   sync.Mutex
 	waiting map[string]chan amqp.Delivery
+	alarm   string
 	closed  chan struct{}
+	// Why RabbitMQ closed the channel; read it only after closed.
+	reason *amqp.Error
 }
 
 // Dial connects and makes ready for replies.
 func Dial(url string, credentials Credentials) (*Client, error) {
 	connection, err := amqp.Dial(url)
+	if errors.Is(err, amqp.ErrCredentials) {
+		return nil, brokerRefused("RabbitMQ refuses the user or its password: check the URL")
+	}
+	if errors.Is(err, amqp.ErrVhost) {
+		return nil, brokerRefused("the vhost does not exist, this user may not use it, or it has too many connections: check the path of the URL")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +78,8 @@ func Dial(url string, credentials Credentials) (*Client, error) {
 	return client, nil
 }
 
+func brokerRefused(message string) *Error { return &Error{Code: "BrokerRefused", Message: message} }
+
 func (c *Client) open() (err error) {
 	if c.channel, err = c.connection.Channel(); err != nil {
 		return err
@@ -82,8 +93,18 @@ func (c *Client) open() (err error) {
 	if err != nil {
 		return err
 	}
+	reasons := c.channel.NotifyClose(make(chan *amqp.Error, 1))
+	alarms := c.connection.NotifyBlocked(make(chan amqp.Blocking, 1))
+	go func() {
+		for blocking := range alarms {
+			c.mutex.Lock()
+			c.alarm = blocking.Reason
+			c.mutex.Unlock()
+		}
+	}()
 	go func() {
 		defer close(c.closed)
+		defer func() { c.reason = <-reasons }()
 		for reply := range replies {
 			c.mutex.Lock()
 			if waiting, known := c.waiting[reply.CorrelationId]; known {
@@ -161,11 +182,28 @@ func (c *Client) exchange(ctx context.Context, method string, body any) (amqp.De
 			}
 			refused = nil
 		case <-c.closed:
-			return none, errors.New("the channel closed before the reply came")
+			return none, c.whyClosed()
 		case <-ctx.Done():
+			c.mutex.Lock()
+			alarm := c.alarm
+			c.mutex.Unlock()
+			if alarm != "" {
+				return none, fmt.Errorf("%s: RabbitMQ has an alarm (%s) and takes no messages until it is cleared: %w", method, alarm, ErrNoReply)
+			}
 			return none, fmt.Errorf("%s: %w", method, context.Cause(ctx))
 		}
 	}
+}
+
+// whyClosed: 403 without the right to send requests there, 404 where no agent of this version has ever run.
+func (c *Client) whyClosed() error {
+	if c.reason == nil {
+		return errors.New("the channel closed before the reply came")
+	}
+	if c.reason.Code == amqp.AccessRefused || c.reason.Code == amqp.NotFound {
+		return brokerRefused(fmt.Sprintf("no requests can be sent to an agent with the id %s: check the id and the path of the URL (%s)", c.ID, c.reason.Reason))
+	}
+	return c.reason
 }
 
 func refusal(reply amqp.Delivery) error {
