@@ -75,6 +75,17 @@ describe('an agent on a broker that has not all it needs', function () {
     await assertStartFails(config, 'BrokerRefused', /wants a client certificate.*ssl_options\.fail_if_no_peer_cert/);
   });
 
+  it('names the port that does not speak TLS, and the certificate that is not trusted', async () => {
+    await enable(flags);
+    const { environment, vhost } = await makeInstallation({ broker });
+    const url = new URL(vhost.amqpUrl.replace('amqp:', 'amqps:').replace('127.0.0.1', 'localhost'));
+    const plain = loadConfig({ ...environment, RABBITMQ_URL: url.href });
+    await assertStartFails(plain, 'BrokerRefused', /The port of RABBITMQ_URL does not speak TLS: use amqp:/);
+    url.port = String(amqpsPort);
+    const untrusted = loadConfig({ ...environment, RABBITMQ_URL: url.href });
+    await assertStartFails(untrusted, 'BrokerRefused', /does not trust the certificate of RabbitMQ: set RABBITMQ_CA/);
+  });
+
   it('names the limit of a vhost that is reached, with the reason of RabbitMQ', async () => {
     await enable(flags);
     const { config, vhost } = await makeInstallation({ broker });

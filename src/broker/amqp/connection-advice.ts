@@ -14,6 +14,16 @@ const ADVICE: readonly (readonly [reason: RegExp, ConnectionAdvice['code'], advi
     'RabbitMQ wants a client certificate, and agents have none: set ssl_options.fail_if_no_peer_cert = false in rabbitmq.conf, or give agents a listener without it.',
   ],
   [
+    /wrong version number|packet length too long/i,
+    'BrokerRefused',
+    'The port of RABBITMQ_URL does not speak TLS: use amqp://, or the port that RabbitMQ has for amqps.',
+  ],
+  [
+    /self-signed certificate|unable to (get|verify)|certificate has expired|altnames/i,
+    'BrokerRefused',
+    'This machine does not trust the certificate of RabbitMQ: set RABBITMQ_CA to that of its CA, and check the host name.',
+  ],
+  [
     /feature flag/i,
     'BrokerRefused',
     'Enable the feature flags of RabbitMQ, on all nodes, with "rabbitmqctl enable_feature_flag all".',
