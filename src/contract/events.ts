@@ -76,8 +76,10 @@ export function eventRoutingKey(type: EventType, about: string): string {
   return `${type}.${about.replaceAll(/[^A-Za-z0-9_-]/g, '-').slice(0, 128)}`;
 }
 
+const subjectsSchema = z.object({ namespace: z.string().exactOptional(), queue: z.string().exactOptional() });
+
 function subjectsIn(data: unknown): { namespace?: string; queue?: string } {
-  return z.object({ namespace: z.string().exactOptional(), queue: z.string().exactOptional() }).parse(data);
+  return subjectsSchema.parse(data);
 }
 
 /** The schema of a complete event of a type, for documentation and consumers. */

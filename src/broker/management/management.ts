@@ -254,15 +254,15 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
     visitPermissions: (visit, options) => visitAll(listedPermissionsSchema, ['permissions'], visit, options),
     listTopicPermissions: (options) => list(topicPermissionsSchema, ['topic-permissions'], options),
     listUserTopicPermissions: async (user, options) =>
-      ((await find(z.array(topicPermissionsSchema), ['users', user, 'topic-permissions'], options)) ?? []).map(
+      ((await find(userTopicPermissionsSchema, ['users', user, 'topic-permissions'], options)) ?? []).map(
         ({ vhost }) => vhost,
       ),
     deleteTopicPermissions: (vhost, user, options) => remove(['topic-permissions', vhost, user], options),
     listUserPermissions: async (user, options) =>
-      (await find(z.array(vhostPermissionsSchema), ['users', user, 'permissions'], options)) ?? [],
+      (await find(userPermissionsSchema, ['users', user, 'permissions'], options)) ?? [],
     visitUserLimits: (visit, options) => visitAll(listedUserLimitsSchema, ['user-limits'], visit, options),
     listUserConnections: async (user, options) =>
-      (await find(z.array(connectionSchema), ['connections', 'username', user], options)) ?? [],
+      (await find(userConnectionsSchema, ['connections', 'username', user], options)) ?? [],
     listOpenConnections: (options) => list(connectionSchema, ['connections'], options, CURRENT),
     listConnections: (vhost, options) => list(connectionSchema, ['vhosts', vhost, 'connections'], options, AGE_ONLY),
     closeConnection: (name, reason, options) => remove(['connections', name], options, { 'X-Reason': reason }),
@@ -326,6 +326,11 @@ function unreadable(path: readonly string[]): AgentError {
     `The response to GET /api/${path.join('/')} is not from RabbitMQ's management API. Check RABBITMQ_MANAGEMENT_URL.`,
   );
 }
+
+// Zod compiles a schema at its first use, so each is made once.
+const userTopicPermissionsSchema = z.array(topicPermissionsSchema);
+const userPermissionsSchema = z.array(vhostPermissionsSchema);
+const userConnectionsSchema = z.array(connectionSchema);
 
 /** Without statistics the listing comes from the nodes directly: 35 ms for 2,000 connections, without delay. */
 const CURRENT = { disable_stats: 'true', columns: 'name,user' };
