@@ -6,10 +6,16 @@ import { runProgram } from './program.ts';
 
 const interruption = new AbortController();
 let isDone = false;
+let firstMs = 0;
+/** npm forwards a signal that the terminal has sent to the whole group: it arrives twice. In ms. */
+const SAME_SIGNAL_MS = 500;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     // A second signal exits without waiting, and so does one after the command: something of it is still open then.
-    if (isDone || interruption.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    const isAgain = interruption.signal.aborted && performance.now() - firstMs > SAME_SIGNAL_MS;
+    if (isDone || isAgain) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (interruption.signal.aborted) return;
+    firstMs = performance.now();
     interruption.abort(new Interrupted(signal));
   });
 }

@@ -250,6 +250,8 @@ describe('the commands of a client', () => {
         const namespace = teamNamespace();
         const running = await start(['claim', namespace, '--keep', '--json']);
         await running.printed('"renewed"');
+        // npm forwards what the terminal sends to the whole group.
+        running.signal('SIGINT');
         running.signal('SIGINT');
         assert.equal(await running.exited, 0, running.stderr());
         const [first, second] = linesOf(running.stdout());
