@@ -1,3 +1,4 @@
+import type { ClaimNonce } from '../src/namespaces/claim/decide-claim.ts';
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
@@ -80,7 +81,10 @@ export async function openInstallation(
     async claim(names) {
       const expiresMs = clock.nowMs() + LIFETIME_MS;
       await forEachConcurrently(names, CONCURRENCY, async (namespace) => {
-        await namespaces.claim({ namespace, expiresMs, contact: null, claimedBy: 'bench' }, signal);
+        await namespaces.claim(
+          { namespace, expiresMs, contact: null, claimedBy: 'bench', nonce: STORED_NONCE },
+          signal,
+        );
       });
     },
     async close() {
@@ -88,3 +92,10 @@ export async function openInstallation(
     },
   };
 }
+
+/** These claims come from no request. */
+const STORED_NONCE: ClaimNonce = {
+  isWrittenWithRecord: true,
+  remember: async () => await Promise.resolve(),
+  writeWith: async (write) => await write(undefined),
+};

@@ -82,6 +82,8 @@ function ofStore({ storeId, namespaces }: Store): Pick<Store, 'storeId' | 'names
 }
 
 const NO_NONCES: Store['nonces'] = {
+  areWrittenWithRecord: true,
+  get: async () => await Promise.resolve(undefined),
   remember: async (entry) => await Promise.resolve(entry),
   recordOutcome: async () => await Promise.resolve(undefined),
   prune: async () => await Promise.resolve(0),

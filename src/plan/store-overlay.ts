@@ -87,6 +87,8 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
   };
   // There are no requests in an overlay.
   const nonces: NonceStore = {
+    areWrittenWithRecord: true,
+    get: async () => await Promise.resolve(undefined),
     remember: async (entry) => await Promise.resolve(entry),
     recordOutcome: async () => await Promise.resolve(undefined),
     prune: async () => await Promise.resolve(0),

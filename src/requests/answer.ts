@@ -4,9 +4,10 @@ import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
-import type { Deadline } from '../util/deadline.ts';
+import { type Deadline, rejectAfter } from '../util/deadline.ts';
 import type { SignedRequest, Signer } from './authenticate.ts';
 import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
+import type { NonceUse } from './nonce-use.ts';
 import { classifyReplyAddress, type ReplyAddress } from './reply-address.ts';
 import type { LimitRequests } from './limit-requests.ts';
 import { type Delivery, isDeadLettered, readRequest, type Request } from './request.ts';
@@ -44,10 +45,14 @@ export interface AnswerParts {
   readonly isLiveReplyAddress: (address: string) => Promise<boolean>;
 }
 
+/** How long an error waits for its nonce to be stored, in ms. The deadline of the request may have passed already. */
+const STORE_NONCE_MS = 300;
+
 /** What is known about a request so far. It outlives a step that fails. */
 interface Progress {
   request: Request | undefined;
   clientId: string | undefined;
+  nonce: NonceUse | undefined;
   readonly afterReply: (() => void)[];
 }
 
@@ -81,11 +86,14 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     checkPrefix(request, namespacePrefix);
     const signer = await deadline.race(signerOf(request, signal));
     progress.clientId = signer?.clientId;
+    progress.nonce = signer?.nonce;
     // A redelivered request that was served already gets its answer.
-    if (signer !== undefined && signer.nonce.outcome === null) limitRequests(signer.clientId);
+    if (signer !== undefined && signer.nonce.entry.outcome === null) limitRequests(signer.clientId);
     checkScope(request, signer);
     const afterReply = (work: () => void): void => void progress.afterReply.push(work);
-    return await deadline.race(callHandler(request, { signer, signal, afterReply }));
+    const reply = await deadline.race(callHandler(request, { signer, signal, afterReply }));
+    if (signer?.nonce.isStored === false) await deadline.race(signer.nonce.remember());
+    return reply;
   };
 
   return async (delivery, deadline) => {
@@ -103,11 +111,12 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     }
     if (address.kind === 'refused') return unread(delivery, { kind: 'dead-letter', reason: address.reason });
 
-    const progress: Progress = { request: undefined, clientId: undefined, afterReply: [] };
+    const progress: Progress = { request: undefined, clientId: undefined, nonce: undefined, afterReply: [] };
     const { reply, outcome, cause } = await serve(delivery, address.address, deadline, progress).then(
       (result) => ({ reply: result, outcome: 'result', cause: undefined }),
-      (error: unknown) => failure(delivery, error),
+      async (error: unknown) => failure(delivery, await onceStored(progress.nonce, error)),
     );
+    progress.nonce?.end();
     return {
       answer: { kind: 'reply', address: address.address, reply },
       method: delivery.routingKey,
@@ -128,6 +137,20 @@ function unread(
 ): AnsweredRequest {
   const outcome = answer.kind === 'drop' ? 'dropped' : 'dead-lettered';
   return { answer, method: routingKey, namespace: undefined, clientId: undefined, outcome, cause, afterReply: [] };
+}
+
+/**
+ * `error`, once the nonce of the refused request is stored: after any answer the request is refused at another reply address.
+ * If the nonce cannot be stored, that error.
+ */
+async function onceStored(nonce: NonceUse | undefined, error: unknown): Promise<unknown> {
+  if (nonce === undefined || nonce.isStored) return error;
+  try {
+    await rejectAfter(STORE_NONCE_MS, nonce.remember());
+    return error;
+  } catch (failed) {
+    return failed;
+  }
 }
 
 function failure({ properties }: Delivery, error: unknown): { reply: Reply; outcome: string; cause: unknown } {

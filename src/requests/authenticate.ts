@@ -13,7 +13,8 @@ import {
   signedResource,
 } from '../contract/signature.ts';
 import type { TaskclusterAuth } from './taskcluster-auth.ts';
-import type { NonceEntry, NonceStore } from '../store/nonce-records.ts';
+import type { NonceStore } from '../store/nonce-records.ts';
+import { createUseNonce, type NonceUse } from './nonce-use.ts';
 
 /** The parts of a request that its signature covers. */
 export interface SignedRequest {
@@ -29,9 +30,12 @@ export interface SignedRequest {
 export interface Signer {
   readonly clientId: string;
   readonly scopes: readonly string[];
-  /** The stored nonce: when the request was first seen, and its outcome. */
-  readonly nonce: NonceEntry;
+  /** When the request was first seen, and its outcome. Not stored yet for the methods of {@link STORING_METHODS}. */
+  readonly nonce: NonceUse;
 }
+
+/** Methods whose first write stores the nonce, so that both are one commit. No answer leaves before it is stored. */
+const STORING_METHODS: readonly MethodName[] = ['claim-namespace'];
 
 /** What {@link createAuthenticate} works with. */
 export interface AuthenticateParts {
@@ -54,6 +58,7 @@ export function createAuthenticate(
   parts: AuthenticateParts,
 ): (request: SignedRequest, signal: AbortSignal) => Promise<Signer> {
   const { authenticator, nonces, clock, audience, maxSkewMs } = parts;
+  const useNonce = createUseNonce(nonces);
 
   return async (request, signal) => {
     const { id, ts, nonce, hash } = readAuthorization(request.authorization);
@@ -88,14 +93,16 @@ export function createAuthenticate(
       acceptableUntilMs: Number(ts) * 1000 + 2 * maxSkewMs,
       outcome: null,
     };
-    const remembered = await nonces.remember(entry);
-    if (!isRedelivery(entry, remembered)) {
-      throw new WireError(
-        'ReplayDetected',
-        'Another request used this nonce before. Sign each request with a new nonce.',
-      );
+    const nonceUse = await useNonce(entry);
+    try {
+      if (!STORING_METHODS.includes(request.method)) await nonceUse.remember();
+      // The caller waits no longer, so that it would not end the use.
+      signal.throwIfAborted();
+    } catch (error) {
+      nonceUse.end();
+      throw error;
     }
-    return { clientId: outcome.clientId, scopes: outcome.scopes, nonce: remembered };
+    return { clientId: outcome.clientId, scopes: outcome.scopes, nonce: nonceUse };
   };
 }
 
@@ -104,15 +111,6 @@ function rejection(message: string, audience: string): string {
   const text = `Taskcluster rejected the signature: ${message}`;
   if (!/\bbad mac\b/i.test(message)) return text;
   return `${text}: either the access token is wrong, or the audience, the method, the reply address, the correlation id or the hash of the body differs from what was signed. This agent's audience is ${audience}.`;
-}
-
-/** A redelivered request agrees with its first delivery in all of these. */
-function isRedelivery(entry: NonceEntry, first: NonceEntry): boolean {
-  return (
-    entry.replyAddress === first.replyAddress &&
-    entry.correlationId === first.correlationId &&
-    entry.digest === first.digest
-  );
 }
 
 function checkTimestamp(timestampMs: number, nowMs: number, maxSkewMs: number): void {

@@ -13,8 +13,19 @@ export interface NonceEntry {
   readonly outcome: string | null;
 }
 
+/** A nonce to be kept together with a record. */
+export interface NonceWrite {
+  readonly entry: NonceEntry;
+  /** Whether the record may be written although the key turns out to be known. A store with two writes makes both at once. */
+  readonly isOrderFree: boolean;
+}
+
 /** The signatures that were used. The same failures as `NamespaceStore`. */
 export interface NonceStore {
+  /** Whether a record and the nonce given with it are one write. */
+  readonly areWrittenWithRecord: boolean;
+  /** The entry that is kept with this key. */
+  get(key: string): Promise<NonceEntry | undefined>;
   /**
    * Keeps `entry` unless its key is known. Returns the one that is kept: `entry` itself, or an earlier one. Of concurrent ones
    * with the same key exactly one is kept, and every call returns that one.

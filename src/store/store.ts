@@ -2,7 +2,7 @@ import type { AuditStore } from './audit-records.ts';
 import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
 import type { NamespaceRecord, NamespaceState } from './namespace-record.ts';
-import type { NonceStore } from './nonce-records.ts';
+import type { NonceStore, NonceWrite } from './nonce-records.ts';
 import type { VersionedCollection } from './versioned-collection.ts';
 
 /** Which records to list, in ascending order of their names, by code unit. */
@@ -30,6 +30,13 @@ export interface DueOptions {
  * happened: read again.
  */
 export interface NamespaceStore extends VersionedCollection<NamespaceRecord> {
+  /**
+   * Adds a record; with `nonce` only if its key is unknown, and keeps the nonce as well. Returns false when not both were
+   * written. The nonce may be kept even then, and where the order is free the record may be written: read both.
+   */
+  insert(record: NamespaceRecord, nonce?: NonceWrite): Promise<boolean>;
+  /** As for a collection, with `nonce` as in `insert`. */
+  replace(record: NamespaceRecord, expectedRevision: number, nonce?: NonceWrite): Promise<boolean>;
   list(options: ListOptions): Promise<NamespaceRecord[]>;
   /** By `nextRotationMs`. */
   dueForRotation(options: DueOptions): Promise<NamespaceRecord[]>;

@@ -6,7 +6,9 @@ import { startDeadline } from '../../src/util/deadline.ts';
 import { type AnsweredRequest, type AnswerParts, createAnswer } from '../../src/requests/answer.ts';
 import type { Signer } from '../../src/requests/authenticate.ts';
 import type { MethodHandlers } from '../../src/requests/method.ts';
+import type { NonceUse } from '../../src/requests/nonce-use.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
+import { storedNonceUse } from '../support/nonces.ts';
 
 const namespace = 'taskcluster-x';
 const result = {
@@ -19,15 +21,7 @@ const result = {
 const signer: Signer = {
   clientId: 'project/x',
   scopes: ['pulse:namespace:taskcluster-x'],
-  nonce: {
-    key: 'k',
-    replyAddress: DIRECT_ADDRESS,
-    correlationId: 'c-1',
-    digest: '',
-    firstSeenMs: 0,
-    acceptableUntilMs: 0,
-    outcome: null,
-  },
+  nonce: storedNonceUse({ replyAddress: DIRECT_ADDRESS }),
 };
 const handlers: MethodHandlers = {
   ping: async () => ({ alive: true, uptimeSeconds: 1, version: '1', agent: 'a' }),
@@ -259,6 +253,66 @@ describe('answer', () => {
     assert.equal(answered.cause, failure);
     assert.equal(answered.outcome, 'Unavailable');
     assert.equal((await answer({ routingKey: 'pong' })).cause, undefined);
+  });
+
+  describe('with a nonce that is not stored yet', () => {
+    let ended = 0;
+    beforeEach(() => void (ended = 0));
+    const unstored = (remember: () => Promise<void>): Partial<AnswerParts> => {
+      let isStored = false;
+      const nonce: NonceUse = {
+        ...storedNonceUse(),
+        get isStored() {
+          return isStored;
+        },
+        remember: async () => {
+          await remember();
+          isStored = true;
+        },
+        end: () => void (ended += 1),
+      };
+      return { authenticate: async () => ({ ...signer, nonce }) };
+    };
+
+    const tooMany = (): never => {
+      throw new WireError('Unavailable', 'Too many.');
+    };
+
+    it('stores it before any answer leaves', async () => {
+      const refusals: [outcome: string, given: Given, input?: DeliveryInput][] = [
+        ['result', {}],
+        ['RequestConflict', { handlers: { 'claim-namespace': fails('RequestConflict') } }],
+        ['InsufficientScopes', {}, { ...claim, content: { namespace: 'taskcluster-of-others' } }],
+        ['Unavailable', { limitRequests: tooMany }],
+      ];
+      for (const [outcome, given, input = claim] of refusals) {
+        let stored = 0;
+        const answered = await answer(input, { ...given, ...unstored(async () => void (stored += 1)) });
+        assert.deepEqual([answered.outcome, stored, ended], [outcome, 1, 1]);
+        ended = 0;
+      }
+    });
+
+    it('answers as a replay if another request used it meanwhile', async () => {
+      for (const handler of [async () => result, fails('RequestConflict')]) {
+        const answered = await answer(claim, {
+          ...unstored(fails('ReplayDetected')),
+          handlers: { 'claim-namespace': handler },
+        });
+        assert.equal(answered.outcome, 'ReplayDetected');
+      }
+    });
+
+    it('stores it at the deadline, or is Unavailable soon after when that hangs, too', async () => {
+      const hanging = async (): Promise<never> => await new Promise<never>(() => undefined);
+      let stored = 0;
+      for (const remember of [async () => void (stored += 1), hanging]) {
+        const given = { ...unstored(remember), handlers: { 'claim-namespace': hanging } };
+        const answered = await answer(claim, given, startDeadline(20));
+        assert.equal(answered.outcome, 'Unavailable');
+      }
+      assert.equal(stored, 1);
+    });
   });
 
   describe('with a replyKey', () => {

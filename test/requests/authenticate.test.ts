@@ -4,6 +4,7 @@ import { payloadHash, readAuthorization, type SigningInput, signRequest } from '
 import { createAuthenticate, type SignedRequest } from '../../src/requests/authenticate.ts';
 import type { AuthOutcome, TaskclusterAuth } from '../../src/requests/taskcluster-auth.ts';
 import { DIRECT_ADDRESS } from '../support/deliveries.ts';
+import type { NonceStore } from '../../src/store/nonce-records.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 
@@ -12,7 +13,7 @@ const content = Buffer.from('{"namespace":"taskcluster-x"}');
 const OTHER_BODY = Buffer.from('{"namespace":"taskcluster-y"}');
 
 /** The agent's check with a Taskcluster that accepts every signature and echoes its hash, except for what is given. */
-function setUp(answer: () => object = () => ({})) {
+function setUp(answer: () => object = () => ({}), nonces: NonceStore = createMemoryStore().nonces) {
   const clock = createManualClock();
   const asked: Parameters<TaskclusterAuth['authenticate']>[0][] = [];
   const authenticator: TaskclusterAuth = {
@@ -27,7 +28,6 @@ function setUp(answer: () => object = () => ({})) {
     async probe() {},
     close() {},
   };
-  const { nonces } = createMemoryStore();
   const authenticate = createAuthenticate({
     authenticator,
     nonces,
@@ -192,11 +192,12 @@ describe('authenticate', () => {
       const { clock, nonces, authenticate } = setUp();
       const signed = request(clock.nowMs());
       const first = await authenticate(signed, never);
-      assert.equal(first.nonce.firstSeenMs, clock.nowMs());
-      await nonces.recordOutcome(first.nonce.key, '{}');
+      assert.equal(first.nonce.entry.firstSeenMs, clock.nowMs());
+      await first.nonce.remember();
+      await nonces.recordOutcome(first.nonce.entry.key, '{}');
       clock.advance(1000);
       const second = await authenticate(signed, never);
-      assert.deepEqual(second.nonce, { ...first.nonce, outcome: '{}' });
+      assert.deepEqual(second.nonce.entry, { ...first.nonce.entry, outcome: '{}' });
     });
 
     for (const [what, given, signing] of [
@@ -207,11 +208,80 @@ describe('authenticate', () => {
     ] as const) {
       it(`refuses a request with another ${what}`, async () => {
         const { clock, authenticate } = setUp();
-        await authenticate(request(clock.nowMs()), never);
+        const first = await authenticate(request(clock.nowMs()), never);
         const other = request(clock.nowMs(), given, signing);
+        await first.nonce.remember();
         await assert.rejects(authenticate(other, never), { code: 'ReplayDetected' });
       });
     }
+
+    it('refuses it to others before it is stored, as long as its request is not answered', async () => {
+      const { clock, nonces, authenticate } = setUp();
+      const other = request(clock.nowMs(), { replyTo: `${DIRECT_ADDRESS}b` });
+      const first = await authenticate(request(clock.nowMs()), never);
+      assert.deepEqual([first.nonce.isStored, await nonces.get(first.nonce.entry.key)], [false, undefined]);
+      await assert.rejects(authenticate(other, never), { code: 'ReplayDetected' });
+      // Delivered again meanwhile.
+      await authenticate(request(clock.nowMs()), never);
+      await assert.rejects(authenticate(other, never), { code: 'ReplayDetected' });
+      first.nonce.end();
+      const second = await authenticate(other, never);
+      await second.nonce.remember();
+      assert.deepEqual(await nonces.get(second.nonce.entry.key), second.nonce.entry);
+    });
+
+    it('serves one of the requests that agents found unused, and refuses the others when they store it', async () => {
+      const { clock, nonces, authenticate } = setUp();
+      const others = [setUp(undefined, nonces), setUp(undefined, nonces)] as const;
+      const elsewhere = request(clock.nowMs(), { replyTo: `${DIRECT_ADDRESS}b` });
+      const first = await authenticate(request(clock.nowMs()), never);
+      const second = await others[0].authenticate(elsewhere, never);
+      const third = await others[1].authenticate(elsewhere, never);
+      await first.nonce.remember();
+      assert.deepEqual([first.nonce.isStored, await nonces.get(first.nonce.entry.key)], [true, first.nonce.entry]);
+      await assert.rejects(second.nonce.remember(), { code: 'ReplayDetected' });
+      await assert.rejects(
+        third.nonce.writeWith(async () => false),
+        { code: 'ReplayDetected' },
+      );
+      assert.deepEqual([second.nonce.isStored, third.nonce.isStored], [false, false]);
+    });
+
+    it('forgets it when the request is aborted or the store fails', async () => {
+      const { nonces } = createMemoryStore();
+      let isFailing = false;
+      const get = async (key: string) => (isFailing ? Promise.reject(new Error('no store')) : await nonces.get(key));
+      const { clock, authenticate } = setUp(undefined, { ...nonces, get });
+      const [signed, other] = [request(clock.nowMs()), request(clock.nowMs(), { replyTo: `${DIRECT_ADDRESS}b` })];
+      await assert.rejects(authenticate(signed, AbortSignal.abort(new Error('late'))), /late/);
+      isFailing = true;
+      await assert.rejects(authenticate(signed, never), /no store/);
+      isFailing = false;
+      await authenticate(other, never);
+    });
+
+    it('serves both of two deliveries of one request that found it unused', async () => {
+      const { clock, authenticate } = setUp();
+      const [first, second] = [
+        await authenticate(request(clock.nowMs()), never),
+        await authenticate(request(clock.nowMs()), never),
+      ];
+      assert.equal(await first.nonce.writeWith(async (entry) => entry !== undefined), true);
+      await first.nonce.remember();
+      const given: unknown[] = [];
+      const write = async (entry: unknown): Promise<boolean> => given.push(entry) > 1;
+      // Here `first` has stored nothing, so that the second write has its nonce, too.
+      assert.equal(await second.nonce.writeWith(write), false);
+      assert.equal(await second.nonce.writeWith(write), true);
+      assert.deepEqual(given, [second.nonce.entry, second.nonce.entry]);
+    });
+
+    it('stores it at once for a method that writes nothing with it', async () => {
+      const { clock, nonces, authenticate } = setUp();
+      const method = 'release-namespace';
+      const { nonce } = await authenticate(request(clock.nowMs(), { method }, { method }), never);
+      assert.deepEqual(await nonces.get(nonce.entry.key), nonce.entry);
+    });
 
     it('lets another client use the nonce', async () => {
       const { clock, authenticate } = setUp();
@@ -235,7 +305,8 @@ describe('authenticate', () => {
       const { clock, nonces, authenticate } = setUp();
       const signedMs = clock.nowMs() + 300_000;
       const { nonce } = await authenticate(request(signedMs), never);
-      assert.equal(nonce.acceptableUntilMs, signedMs + 600_000);
+      await nonce.remember();
+      assert.equal(nonce.entry.acceptableUntilMs, signedMs + 600_000);
       assert.equal(await nonces.prune(signedMs + 300_000), 0);
     });
   });

@@ -13,6 +13,8 @@ import type { Timeline } from './timeline.ts';
 export interface Invariants {
   /** Checks the result of a claim, and adds its credentials. */
   credentialsHandedOut(result: ClaimResult, by: string): Credential;
+  /** A request with this nonce is answered at this address, by a result or by an error. */
+  answered(nonce: string, address: string): void;
   /** A client or an operator sends this request for the first time. */
   requested(what: 'release' | 'revocation', namespace: string): void;
   /** Another user changed this account: it need not work until it is repaired. */
@@ -75,6 +77,8 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const revoked = new Map<string, number>();
   /** How many requests may still have an effect. */
   const pending = new Map<string, number>();
+  /** By nonce. */
+  const answeredAt = new Map<string, string>();
   let existed = false;
 
   const isRevoked = ({ incarnation, generation }: Credential): boolean => generation < (revoked.get(incarnation) ?? 0);
@@ -135,6 +139,12 @@ export function createInvariants(parts: InvariantParts): Invariants {
         violateAlways(`${by} handed out a password of a former incarnation`);
       checkAccount(credential.account, `right after ${by} answered a claim`);
       return credential;
+    },
+
+    answered(nonce, address) {
+      const first = answeredAt.get(nonce) ?? address;
+      answeredAt.set(nonce, first);
+      if (first !== address) violateAlways(`the ${nonce} is answered at two addresses`);
     },
 
     requested(what, namespace) {

@@ -4,7 +4,7 @@ import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
 import type { Timeline } from './timeline.ts';
-import type { NonceEntry, NonceStore } from '../../src/store/nonce-records.ts';
+import type { NonceEntry, NonceStore, NonceWrite } from '../../src/store/nonce-records.ts';
 
 /** The store that all agents of a history share: records under compare-and-set, and used signatures. */
 export interface ModelStore {
@@ -29,6 +29,8 @@ const TIMEOUT_MS = 5_000;
 export function createModelStore({ timeline, random, faultRate, onWrite }: ModelStoreParts): ModelStore {
   const records = new Map<string, NamespaceRecord>();
   const nonces = new Map<string, NonceEntry>();
+  /** As LMDB, or as MongoDB. */
+  const areWrittenWithRecord = random.chance(0.5);
 
   const sorted = (): NamespaceRecord[] =>
     [...records.values()].toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
@@ -54,11 +56,25 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
         fault: 'StoreUnavailable',
         effect,
       });
+    const keep = (entry: NonceEntry): boolean => {
+      if (nonces.has(entry.key)) return false;
+      nonces.set(entry.key, entry);
+      return true;
+    };
+    const writeWith = async (nonce: NonceWrite | undefined, effect: () => boolean): Promise<boolean> => {
+      if (nonce === undefined) return await call(effect);
+      const { entry, isOrderFree } = nonce;
+      if (areWrittenWithRecord) return await call(() => !nonces.has(entry.key) && effect() && keep(entry));
+      if (!isOrderFree) return (await call(() => keep(entry))) && (await call(effect));
+      const [isKept, isWritten] = await Promise.all([call(() => keep(entry)), call(effect)]);
+      return isKept && isWritten;
+    };
     const namespaces: NamespaceStore = {
       get: (namespace) => call(() => records.get(namespace)),
-      insert: (record) => call(() => !records.has(record.namespace) && write(undefined, record, machine.name)),
-      replace: (record, expectedRevision) =>
-        call(() => {
+      insert: (record, nonce) =>
+        writeWith(nonce, () => !records.has(record.namespace) && write(undefined, record, machine.name)),
+      replace: (record, expectedRevision, nonce) =>
+        writeWith(nonce, () => {
           const before = records.get(record.namespace);
           return before?.revision === expectedRevision && write(before, record, machine.name);
         }),
@@ -83,15 +99,27 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
       countByState: () => Promise.reject(new Error('The simulation does not count.')),
     };
     const nothing = { prune: async () => 0 };
-    const seen = { storeId: 'simulated', namespaces, nonces: noncesOf(nonces, call), notices: nothing, audit: nothing };
+    const seen = {
+      storeId: 'simulated',
+      namespaces,
+      nonces: noncesOf(nonces, areWrittenWithRecord, call),
+      notices: nothing,
+      audit: nothing,
+    };
     return seen as unknown as Store;
   };
 
   return { records, viewFrom: seenBy };
 }
 
-function noncesOf(nonces: Map<string, NonceEntry>, call: <T>(effect: () => T) => Promise<T>): NonceStore {
+function noncesOf(
+  nonces: Map<string, NonceEntry>,
+  areWrittenWithRecord: boolean,
+  call: <T>(effect: () => T) => Promise<T>,
+): NonceStore {
   return {
+    areWrittenWithRecord,
+    get: (key) => call(() => nonces.get(key)),
     remember: (entry) =>
       call(() => {
         const stored = nonces.get(entry.key) ?? entry;

@@ -1,5 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { credentialSettlementMs } from '../../src/namespaces/timing.ts';
+import type { ClaimResult } from '../../src/namespaces/claim/claim.ts';
+import type { ClaimInput } from '../../src/namespaces/claim/decide-claim.ts';
 import type { Credential } from './credentials.ts';
 import type { SimulatedAgent } from './simulated-agent.ts';
 import type { Play } from './play.ts';
@@ -25,16 +27,48 @@ export function claim({ world, servingAgent, namespace: choose }: Play): void {
     late: nowMs + intervals.rotationMs * random.between(2, 30),
   };
   const expiresMs = expiries[random.weighted({ none: 6, soon: 4, late: 1 })];
-  const request = { namespace, expiresMs, contact: null, claimedBy: 'owner' };
-  world.attempt(agent, `claim of ${namespace}`, async () => {
-    const result = await agent.claim(request, deadline(agent));
-    const credential = world.invariants.credentialsHandedOut(result, agent.machine.name);
-    world.log(
-      () =>
-        `${namespace} is handed out with generation ${credential.generation} until ${Math.round(credential.untilMs)}`,
-    );
-    if (random.chance(0.7)) logIn(world, credential);
+  const request = { namespace, expiresMs, contact: random.pick([undefined, null]), claimedBy: 'owner' };
+  requests += 1;
+  const key = `request ${requests}`;
+  const deliverTo = (by: SimulatedAgent, replyAddress: string): void =>
+    world.attempt(by, `claim of ${namespace}`, async () => {
+      const result = await answerClaim(world, by, request, nonceEntryOf(key, by, replyAddress));
+      const credential = world.invariants.credentialsHandedOut(result, by.machine.name);
+      world.log(
+        () =>
+          `${namespace} is handed out with generation ${credential.generation} until ${Math.round(credential.untilMs)}`,
+      );
+      if (random.chance(0.7)) logIn(world, credential);
+    });
+  deliverTo(agent, 'reply');
+  if (!random.chance(0.3)) return;
+  // Delivered again, or replayed by somebody who wants the answer.
+  const replyAddress = random.pick(['reply', 'elsewhere']);
+  world.timeline.after(random.pick([0, random.between(0, 100), random.between(0, 20_000)]), () => {
+    const other = servingAgent();
+    if (other !== undefined) deliverTo(other, replyAddress);
   });
+}
+
+/** Serves a claim as the answer to a request: no answer leaves before its nonce is stored. */
+async function answerClaim(
+  world: World,
+  agent: SimulatedAgent,
+  request: ClaimInput,
+  entry: NonceEntry,
+): Promise<ClaimResult> {
+  const nonce = await agent.useNonce(entry);
+  try {
+    const result = await agent.claim({ ...request, nonce }, deadline(agent));
+    if (!nonce.isStored) throw new Error('The credentials leave before the nonce is stored.');
+    return result;
+  } catch (error) {
+    if (!nonce.isStored) await nonce.remember();
+    throw error;
+  } finally {
+    nonce.end();
+    if (nonce.isStored) world.invariants.answered(entry.key, entry.replyAddress);
+  }
 }
 
 /** The owner releases a namespace. The request may be redelivered, also to another agent. */
@@ -119,16 +153,7 @@ function serveOnceOrTwice(
   const deliver = (): void => {
     const agent = servingAgent();
     if (agent === undefined) return;
-    const nowMs = agent.machine.clock.nowMs();
-    const entry: NonceEntry = {
-      key,
-      replyAddress: 'reply',
-      correlationId: 'one',
-      digest: '',
-      firstSeenMs: nowMs,
-      acceptableUntilMs: nowMs + REMEMBERED_MS,
-      outcome: null,
-    };
+    const entry = nonceEntryOf(key, agent, 'reply');
     world.attempt(agent, what, async () => serve(agent, await agent.nonces.remember(entry)));
   };
   deliver();
@@ -136,6 +161,19 @@ function serveOnceOrTwice(
   if (!random.chance(0.4)) return;
   const laterMs = random.chance(0.5) ? random.between(0, 20_000) : random.between(0, intervals.rotationMs * 2);
   world.timeline.after(Math.min(laterMs, REMEMBERED_MS), deliver);
+}
+
+function nonceEntryOf(key: string, agent: SimulatedAgent, replyAddress: string): NonceEntry {
+  const nowMs = agent.machine.clock.nowMs();
+  return {
+    key,
+    replyAddress,
+    correlationId: 'one',
+    digest: '',
+    firstSeenMs: nowMs,
+    acceptableUntilMs: nowMs + REMEMBERED_MS,
+    outcome: null,
+  };
 }
 
 function deadline({ machine }: SimulatedAgent): AbortSignal {

@@ -6,6 +6,7 @@ import { createNamespaces, type Namespaces } from '../../src/namespaces/namespac
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
+import { createUseNonce, type UseNonce } from '../../src/requests/nonce-use.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
@@ -16,6 +17,7 @@ import type { NonceStore } from '../../src/store/nonce-records.ts';
 export interface SimulatedAgent extends Namespaces {
   readonly machine: Machine;
   readonly nonces: NonceStore;
+  readonly useNonce: UseNonce;
   /** Never aborted: here jobs end with their process. */
   readonly signal: AbortSignal;
   prune(): Promise<void>;
@@ -87,6 +89,7 @@ export function startSimulatedAgent({
   return {
     machine,
     nonces: store.nonces,
+    useNonce: createUseNonce(store.nonces),
     signal,
     ...namespaces,
     prune: () => prune(signal),

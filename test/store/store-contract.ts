@@ -115,6 +115,10 @@ export async function assertUnavailable(store: Store): Promise<void> {
     dueForRotation: () => namespaces.dueForRotation(due),
     dueForExpiry: () => namespaces.dueForExpiry(due),
     remember: () => nonces.remember(nonceOf()),
+    'nonces.get': () => nonces.get('x'),
+    'insert with a nonce': () => namespaces.insert(firstRecord(), { entry: nonceOf(), isOrderFree: false }),
+    'replace with a nonce': () =>
+      namespaces.replace(firstRecord({ revision: 2 }), 1, { entry: nonceOf(), isOrderFree: true }),
     recordOutcome: () => nonces.recordOutcome('x', '{}'),
     prune: () => nonces.prune(NOW_MS),
     'audit.append': () => audit.append([auditOf()]),

@@ -5,7 +5,7 @@ import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import type { Reporters } from '../../src/reporters.ts';
 import { type ClaimResult, createClaim } from '../../src/namespaces/claim/claim.ts';
 import { createFirstClaimLimit } from '../../src/namespaces/claim/limit-first-claims.ts';
-import type { ClaimInput } from '../../src/namespaces/claim/decide-claim.ts';
+import type { SignedClaim } from '../../src/namespaces/claim/decide-claim.ts';
 import { createKeyring } from '../../src/namespaces/accounts/keyring.ts';
 import { activeSlot, slotOf } from '../../src/namespaces/slots.ts';
 import { createAccounts } from '../../src/namespaces/accounts/provision.ts';
@@ -17,6 +17,7 @@ import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { partial } from './partial.ts';
 import { createManualClock } from './manual-clock.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
+import { STORED_NONCE } from './nonces.ts';
 import { createScriptedManagement } from './scripted-management.ts';
 
 /** In ms. */
@@ -40,8 +41,15 @@ export const config = {
 };
 
 /** The input of a claim of `taskcluster-x`, with what a test sets. */
-export function claimInput(given: Partial<ClaimInput> = {}): ClaimInput {
-  return { namespace: 'taskcluster-x', expiresMs: undefined, contact: undefined, claimedBy: 'project/x', ...given };
+export function claimInput(given: Partial<SignedClaim> = {}): SignedClaim {
+  return {
+    namespace: 'taskcluster-x',
+    expiresMs: undefined,
+    contact: undefined,
+    claimedBy: 'project/x',
+    nonce: STORED_NONCE,
+    ...given,
+  };
 }
 
 /** The claims of an agent, the store and the broker behind them, and the order of the calls. */
@@ -55,19 +63,20 @@ export function openClaimRoom(
   const steps: string[] = [];
   /** Runs around each write of the store. It may throw before or after `write`. */
   const hooks = { aroundWrite: (_step: string, write: () => Promise<boolean>) => write() };
-  const traced: NamespaceStore = {
-    ...store.namespaces,
-    insert: (record) =>
+  const traced = partial<NamespaceStore>({
+    get: (namespace) => store.namespaces.get(namespace),
+    countHeldBy: (clientId) => store.namespaces.countHeldBy(clientId),
+    insert: (record, nonce) =>
       hooks.aroundWrite('insert', () => {
         steps.push(`insert ${record.state}`);
-        return store.namespaces.insert(record);
+        return store.namespaces.insert(record, nonce);
       }),
-    replace: (record, revision) =>
+    replace: (record, revision, nonce) =>
       hooks.aroundWrite('replace', () => {
         steps.push(`replace ${record.state}`);
-        return store.namespaces.replace(record, revision);
+        return store.namespaces.replace(record, revision, nonce);
       }),
-  };
+  });
   scripted.onCall = ({ name, user }) => void steps.push(`${name} ${user}`);
   const accounts = createAccounts({
     management: scripted.management,

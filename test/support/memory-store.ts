@@ -5,7 +5,7 @@ import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-re
 import { countByState, HELD_STATES, type NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
 import { insertOrGet, requireRevision, type VersionedCollection } from '../../src/store/versioned-collection.ts';
-import type { NonceEntry, NonceStore } from '../../src/store/nonce-records.ts';
+import type { NonceEntry, NonceStore, NonceWrite } from '../../src/store/nonce-records.ts';
 
 /** A store in memory that keeps the contract of the real ones: it answers asynchronously and shares no object. */
 export interface MemoryStore extends Store {
@@ -18,11 +18,12 @@ export interface MemoryStore extends Store {
 /** Makes an empty store. */
 export function createMemoryStore(storeId: string = randomBytes(8).toString('hex')): MemoryStore {
   const records = new Map<string, NamespaceRecord>();
+  const nonces = new Map<string, NonceEntry>();
   return {
     kind: 'lmdb',
     storeId,
-    namespaces: memoryNamespaces(records),
-    nonces: memoryNonces(),
+    namespaces: memoryNamespaces(records, nonces),
+    nonces: memoryNonces(nonces),
     notices: memoryNotices(),
     audit: memoryAudit(),
     queueAlerts: memoryQueueAlerts(),
@@ -58,7 +59,14 @@ function versionedCollection<Item extends { readonly revision: number }>(
   };
 }
 
-function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore {
+function memoryNamespaces(records: Map<string, NamespaceRecord>, nonces: Map<string, NonceEntry>): NamespaceStore {
+  const collection = versionedCollection(records, ({ namespace }) => namespace);
+  const writeWith = async (nonce: NonceWrite | undefined, write: () => Promise<boolean>): Promise<boolean> => {
+    if (nonce === undefined) return await write();
+    if (nonces.has(nonce.entry.key) || !(await write())) return false;
+    nonces.set(nonce.entry.key, structuredClone(nonce.entry));
+    return true;
+  };
   const sorted = (): NamespaceRecord[] =>
     structuredClone([...records.values()]).toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1));
   const due = ({ states, beforeMs, limit }: DueOptions, instant: 'nextRotationMs' | 'expiresMs'): NamespaceRecord[] =>
@@ -67,7 +75,9 @@ function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore
       .toSorted((a, b) => a[instant] - b[instant])
       .slice(0, limit);
   return {
-    ...versionedCollection(records, ({ namespace }) => namespace),
+    ...collection,
+    insert: (record, nonce) => writeWith(nonce, () => collection.insert(record)),
+    replace: (record, revision, nonce) => writeWith(nonce, () => collection.replace(record, revision)),
     list: async ({ after, limit, states }) =>
       sorted()
         .filter((record) => after === undefined || record.namespace > after)
@@ -83,9 +93,10 @@ function memoryNamespaces(records: Map<string, NamespaceRecord>): NamespaceStore
   };
 }
 
-function memoryNonces(): NonceStore {
-  const entries = new Map<string, NonceEntry>();
+function memoryNonces(entries: Map<string, NonceEntry>): NonceStore {
   return {
+    areWrittenWithRecord: true,
+    get: async (key) => structuredClone(entries.get(key)),
     async remember(entry) {
       const known = entries.get(entry.key);
       if (known !== undefined) return structuredClone(known);

@@ -13,6 +13,7 @@ import type { Store } from '../../src/store/store.ts';
 import { makeInstallation, type TestInstallation } from './agent.ts';
 import { addCleanup } from './cleanup.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
+import { STORED_NONCE } from './nonces.ts';
 import { type Around, interceptManagement, interceptStore } from './step-observer.ts';
 
 /** An event as it was emitted. */
@@ -84,6 +85,6 @@ function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = 
     events,
     log: lines,
     claim: (namespace, expiresMs) =>
-      namespaces.claim({ namespace, expiresMs, contact: undefined, claimedBy: 'team' }, never),
+      namespaces.claim({ namespace, expiresMs, contact: undefined, claimedBy: 'team', nonce: STORED_NONCE }, never),
   };
 }

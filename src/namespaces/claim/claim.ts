@@ -12,7 +12,15 @@ import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
 import type { CheckFirstClaim } from './check-first-claim.ts';
 import type { LimitFirstClaims } from './limit-first-claims.ts';
-import { afterProvisioning, checkExpires, type ClaimContext, type ClaimInput, decideClaim } from './decide-claim.ts';
+import {
+  afterProvisioning,
+  checkExpires,
+  type ClaimContext,
+  type ClaimInput,
+  type ClaimNonce,
+  decideClaim,
+  type SignedClaim,
+} from './decide-claim.ts';
 
 /** The result of a claim. */
 export interface ClaimResult {
@@ -47,7 +55,7 @@ const INCARNATION_BYTES = 16;
  * @throws WireError `InputError` or `RequestConflict`; AgentError when the store or the broker is unavailable. The
  *   claim may be repeated after any of them.
  */
-export type ClaimNamespace = (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult>;
+export type ClaimNamespace = (claim: SignedClaim, signal: AbortSignal) => Promise<ClaimResult>;
 
 /** Creates the claim of an installation. */
 export function createClaim(
@@ -78,9 +86,12 @@ export function createClaim(
   const begin = async (
     stored: NamespaceRecord | undefined,
     record: NamespaceRecord,
+    nonce: ClaimNonce,
     signal: AbortSignal,
   ): Promise<boolean> => {
-    if (stored === undefined) return await store.insert(record);
+    if (stored === undefined) {
+      return await nonce.writeWith((entry) => store.insert(record, entry && { entry, isOrderFree: false }));
+    }
     // The next attempt finds the namespace `expiring`, or just deleted.
     if (await leftovers.deleteIfAccountExists(stored, signal)) return false;
     return await store.replace(record, stored.revision);
@@ -103,10 +114,14 @@ export function createClaim(
     return (await store.replace(active, record.revision)) ? active : CONFLICT;
   };
 
-  const attempt = async (claim: ClaimInput, signal: AbortSignal): Promise<Attempt<WrittenClaim>> => {
+  const attempt = async (claim: SignedClaim, signal: AbortSignal): Promise<Attempt<WrittenClaim>> => {
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
+    const { nonce } = claim;
+    // These begin with other effects than one write.
+    const isOneWrite = decision.action === 'renew' || (decision.action === 'begin' && stored === undefined);
+    if (!isOneWrite) await nonce.remember();
     if (decision.action === 'finish') {
       await revoker.finish(claim.namespace, signal);
       return CONFLICT;
@@ -117,12 +132,18 @@ export function createClaim(
     const isNewContact = !isNew && stored?.contact !== decision.record.contact;
     const changes = { isNew, isNewHolder, isNewContact };
     if (decision.action === 'renew') {
-      const isWritten = await store.replace(decision.record, decision.record.revision - 1);
+      // A renewal by the same client only makes times later, so it does no harm if the nonce turns out to be used.
+      const isOrderFree = !isNewHolder && !isNewContact;
+      const isWritten = await nonce.writeWith((entry) =>
+        store.replace(decision.record, decision.record.revision - 1, entry && { entry, isOrderFree }),
+      );
       return isWritten ? { record: decision.record, ...changes } : CONFLICT;
     }
     if (decision.action === 'begin') {
-      await checkFirstClaim(claim, stored, signal);
-      const isBegun = await limitFirstClaims(claim.claimedBy, () => begin(stored, decision.record, signal));
+      const check = checkFirstClaim(claim, stored, signal);
+      // The check only reads, so both take no longer than the longer one.
+      await (nonce.isWrittenWithRecord ? check : Promise.all([check, nonce.remember()]));
+      const isBegun = await limitFirstClaims(claim.claimedBy, () => begin(stored, decision.record, nonce, signal));
       if (!isBegun) return CONFLICT;
     }
     const record = await provision(decision.record, readAt, claim, signal);

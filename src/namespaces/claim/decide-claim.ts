@@ -1,5 +1,6 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import type { NonceEntry } from '../../store/nonce-records.ts';
 import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
 import { activeSlot, slotOf, withSlot } from '../slots.ts';
 import { type Intervals, reclaimAtMs, nameReusableMs } from '../timing.ts';
@@ -13,6 +14,30 @@ export interface ClaimInput {
   readonly contact: string | null | undefined;
   /** The Taskcluster clientId. */
   readonly claimedBy: string;
+}
+
+/** The nonce of a claim. It is stored before the claim has an effect, or in the same write. */
+export interface ClaimNonce {
+  /** Whether the store writes a nonce and a record at the same time. Otherwise nothing is gained by waiting for the record. */
+  readonly isWrittenWithRecord: boolean;
+  /**
+   * Stores it, unless it is stored.
+   *
+   * @throws WireError `ReplayDetected` when another request used it
+   */
+  remember(): Promise<void>;
+  /**
+   * Makes a write that stores the nonce as well; `undefined` when it is stored already. False when not both were written: the
+   * claim starts over from reading.
+   *
+   * @throws WireError `ReplayDetected` when another request used it
+   */
+  writeWith(write: (nonce: NonceEntry | undefined) => Promise<boolean>): Promise<boolean>;
+}
+
+/** A claim with the use of its signature. */
+export interface SignedClaim extends ClaimInput {
+  readonly nonce: ClaimNonce;
 }
 
 /** What a claim depends on besides the record. */

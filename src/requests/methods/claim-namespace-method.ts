@@ -1,13 +1,13 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { ClaimResult } from '../../namespaces/claim/claim.ts';
-import type { ClaimInput } from '../../namespaces/claim/decide-claim.ts';
+import type { SignedClaim } from '../../namespaces/claim/decide-claim.ts';
 import type { Reporters } from '../../reporters.ts';
 import { type MethodHandler, requesterOf } from '../method.ts';
 
 /** What the method works with. */
 export interface ClaimMethodParts {
-  readonly claimNamespace: (claim: ClaimInput, signal: AbortSignal) => Promise<ClaimResult>;
+  readonly claimNamespace: (claim: SignedClaim, signal: AbortSignal) => Promise<ClaimResult>;
   readonly requireSealedReplies: boolean;
   readonly reporters: Pick<Reporters, 'namespaceClaimed'>;
 }
@@ -26,6 +26,7 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
         expiresMs: body.expiresMs,
         contact: body.contact,
         claimedBy: context.signer.clientId,
+        nonce: context.signer.nonce,
       },
       context.signal,
     );

@@ -14,7 +14,7 @@ export interface ReleaseMethodParts {
 export function releaseNamespaceMethod(parts: ReleaseMethodParts): MethodHandler<'release-namespace'> {
   return async ({ namespace }, context) => {
     const { signer, signal, afterReply } = context;
-    const { changed, record } = await parts.releaseNamespace({ namespace, nonce: signer.nonce }, signal);
+    const { changed, record } = await parts.releaseNamespace({ namespace, nonce: signer.nonce.entry }, signal);
     if (changed) parts.reporters.namespaceReleased(namespace, requesterOf(context));
     // The deletion closes the connections of the namespace, and the client may receive the reply on one of them.
     if (record !== undefined) afterReply(() => parts.startDeletion(namespace));

@@ -15,7 +15,10 @@ export interface RevokeMethodParts {
 export function revokeNamespaceMethod(parts: RevokeMethodParts): MethodHandler<'revoke-namespace'> {
   return async ({ namespace, untilMs }, context) => {
     const { signer, signal } = context;
-    const { changed, refusedUntilMs } = await parts.revoker.revoke({ namespace, untilMs, nonce: signer.nonce }, signal);
+    const { changed, refusedUntilMs } = await parts.revoker.revoke(
+      { namespace, untilMs, nonce: signer.nonce.entry },
+      signal,
+    );
     if (changed) {
       parts.finishRevocation(namespace);
       parts.reporters.namespaceRevoked(namespace, refusedUntilMs, requesterOf(context));

@@ -28,7 +28,7 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
     return {
       kind: 'lmdb',
       storeId: identity.get('identity')?.storeId,
-      namespaces: new LmdbNamespaces(root, gate),
+      namespaces: new LmdbNamespaces(root, gate, NO_NONCES),
       audit: new LmdbAudit(root, gate),
       queueAlerts: new LmdbQueueAlerts(root, gate),
       async close() {
@@ -37,6 +37,9 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
     };
   });
 }
+
+/** Nothing is written here. */
+const NO_NONCES = { keepWith: async () => await Promise.resolve(false) };
 
 function unreadable(folder: string, error: unknown): AgentError {
   const reason = error instanceof Error ? error.message : String(error);

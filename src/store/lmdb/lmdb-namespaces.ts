@@ -2,7 +2,10 @@ import { hash } from 'node:crypto';
 import type { Database, RootDatabase } from 'lmdb';
 import { countByState, HELD_STATES, type NamespaceRecord, type NamespaceState } from '../namespace-record.ts';
 import type { DueOptions, ListOptions, NamespaceStore } from '../store.ts';
+import type { NonceWrite } from '../nonce-records.ts';
 import type { StoreGate } from '../store-gate.ts';
+import { requireRevision } from '../versioned-collection.ts';
+import type { LmdbNonces } from './lmdb-nonces.ts';
 import { LmdbVersionedCollection } from './lmdb-versioned-collection.ts';
 
 /** The state comes first, so that tombstones, whose instants are all past, cost a search for active records nothing. */
@@ -17,13 +20,31 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
   /** Those of {@link HELD_STATES}, by a digest of the client: a key must not be long. */
   readonly #held: Database<true, HeldKey>;
 
-  constructor(root: RootDatabase, gate: StoreGate) {
+  readonly #nonces: Pick<LmdbNonces, 'keepWith'>;
+
+  constructor(root: RootDatabase, gate: StoreGate, nonces: Pick<LmdbNonces, 'keepWith'>) {
     super(root, 'namespaces', gate);
+    this.#nonces = nonces;
     this.#indexes = {
       nextRotationMs: root.openDB({ name: 'namespaces-by-next-rotation', encoding: 'json' }),
       expiresMs: root.openDB({ name: 'namespaces-by-expires', encoding: 'json' }),
     };
     this.#held = root.openDB({ name: 'namespaces-by-holder', encoding: 'json' });
+  }
+
+  override async insert(record: NamespaceRecord, nonce?: NonceWrite): Promise<boolean> {
+    if (nonce === undefined) return await super.insert(record);
+    requireRevision(record, 1, record.namespace);
+    return await this.gate.run(() => this.#nonces.keepWith(nonce.entry, (keep) => this.writeNew(record, keep)));
+  }
+
+  override async replace(record: NamespaceRecord, expectedRevision: number, nonce?: NonceWrite): Promise<boolean> {
+    if (nonce === undefined) return await super.replace(record, expectedRevision);
+    const id = record.namespace;
+    requireRevision(record, expectedRevision + 1, id);
+    return await this.gate.run(() =>
+      this.#nonces.keepWith(nonce.entry, (keep) => this.writeOver(id, expectedRevision, record, keep)),
+    );
   }
 
   protected idOf({ namespace }: NamespaceRecord): string {

@@ -8,6 +8,7 @@ const WITH_OUTCOME = 2;
 
 /** Used signatures in LMDB. The version of an entry says whether its outcome is known. */
 export class LmdbNonces implements NonceStore {
+  readonly areWrittenWithRecord = true;
   readonly #gate: StoreGate;
   readonly #entries: Database<NonceEntry, string>;
   readonly #byEnd: Database<true, [acceptableUntilMs: number, key: string] | [number]>;
@@ -31,16 +32,31 @@ export class LmdbNonces implements NonceStore {
     });
   }
 
+  async get(key: string): Promise<NonceEntry | undefined> {
+    return await this.#gate.run(() => this.#entries.get(key));
+  }
+
+  /**
+   * Keeps `entry` in the transaction of another conditional write, if its key is unknown and that write is made.
+   *
+   * @param write makes the other write, and calls `keep` under its condition
+   * @returns whether both were written
+   */
+  async keepWith(entry: NonceEntry, write: (keep: () => void) => Promise<boolean>): Promise<boolean> {
+    let written: Promise<boolean> | undefined;
+    const isNew = this.#entries.ifNoExists(entry.key, () => {
+      written = write(() => this.#put(entry));
+    });
+    return (await Promise.all([isNew, written])).every((isDone) => isDone === true);
+  }
+
   async remember(entry: NonceEntry): Promise<NonceEntry> {
     return await this.#gate.run(async () => {
       for (;;) {
         this.#gate.requireOpen();
         const known = this.#entries.get(entry.key);
         if (known !== undefined) return known;
-        const kept = await this.#entries.ifNoExists(entry.key, () => {
-          void this.#entries.put(entry.key, entry, entry.outcome === null ? WITHOUT_OUTCOME : WITH_OUTCOME);
-          void this.#byEnd.put([entry.acceptableUntilMs, entry.key], true);
-        });
+        const kept = await this.#entries.ifNoExists(entry.key, () => this.#put(entry));
         if (kept) return entry;
       }
     });
@@ -55,5 +71,10 @@ export class LmdbNonces implements NonceStore {
       });
       return this.#entries.get(key)?.outcome ?? undefined;
     });
+  }
+
+  #put(entry: NonceEntry): void {
+    void this.#entries.put(entry.key, entry, entry.outcome === null ? WITHOUT_OUTCOME : WITH_OUTCOME);
+    void this.#byEnd.put([entry.acceptableUntilMs, entry.key], true);
   }
 }

@@ -107,8 +107,8 @@ class LmdbStore implements Store {
     gate: StoreGate,
   ) {
     this.storeId = storeId;
-    this.namespaces = new LmdbNamespaces(root, gate);
     this.nonces = new LmdbNonces(root, gate);
+    this.namespaces = new LmdbNamespaces(root, gate, this.nonces);
     this.notices = new LmdbNotices(root, gate);
     this.audit = new LmdbAudit(root, gate);
     this.queueAlerts = new LmdbQueueAlerts(root, gate);

@@ -29,17 +29,23 @@ export abstract class LmdbVersionedCollection<Item extends { readonly revision: 
   async insert(item: Item): Promise<boolean> {
     const id = this.idOf(item);
     requireRevision(item, 1, id);
-    return await this.gate.run(() => this.items.ifNoExists(id, () => this.#write(id, undefined, item)));
+    return await this.gate.run(() => this.writeNew(item));
+  }
+
+  /** @param also further writes under the same condition, in the same transaction */
+  protected writeNew(item: Item, also?: () => void): Promise<boolean> {
+    const id = this.idOf(item);
+    return this.items.ifNoExists(id, () => this.#write(id, undefined, item, also));
   }
 
   async replace(item: Item, expectedRevision: number): Promise<boolean> {
     const id = this.idOf(item);
     requireRevision(item, expectedRevision + 1, id);
-    return await this.#change(id, expectedRevision, item);
+    return await this.gate.run(() => this.writeOver(id, expectedRevision, item));
   }
 
   async remove(id: string, expectedRevision: number): Promise<boolean> {
-    return await this.#change(id, expectedRevision, undefined);
+    return await this.gate.run(() => this.writeOver(id, expectedRevision, undefined));
   }
 
   /** The items after an id, in the order of their ids. */
@@ -60,16 +66,24 @@ export abstract class LmdbVersionedCollection<Item extends { readonly revision: 
     });
   }
 
-  /** LMDB writes only if the version is still that of the item read here: so the old index entries are known. */
-  async #change(id: string, expectedRevision: number, after: Item | undefined): Promise<boolean> {
-    return await this.gate.run(async () => {
-      const before = this.items.get(id);
-      if (before?.revision !== expectedRevision) return false;
-      return await this.items.ifVersion(id, expectedRevision, () => this.#write(id, before, after));
-    });
+  /**
+   * LMDB writes only if the version is still that of the item read here: so the old index entries are known.
+   *
+   * @param also further writes under the same condition, in the same transaction
+   */
+  protected async writeOver(
+    id: string,
+    expectedRevision: number,
+    after: Item | undefined,
+    also?: () => void,
+  ): Promise<boolean> {
+    const before = this.items.get(id);
+    if (before?.revision !== expectedRevision) return false;
+    return await this.items.ifVersion(id, expectedRevision, () => this.#write(id, before, after, also));
   }
 
-  #write(id: string, before: Item | undefined, after: Item | undefined): void {
+  #write(id: string, before: Item | undefined, after: Item | undefined, also?: () => void): void {
+    also?.();
     if (after === undefined) void this.items.remove(id);
     else void this.items.put(id, after, after.revision);
     this.updateIndexes(before, after);

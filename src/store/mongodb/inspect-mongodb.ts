@@ -42,7 +42,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
     return {
       kind: 'mongodb',
       storeId: identity?.storeId,
-      namespaces: new MongoNamespaces(db, gate),
+      namespaces: new MongoNamespaces(db, gate, NO_NONCES),
       audit: new MongoAudit(db, gate),
       queueAlerts: new MongoQueueAlerts(db, gate),
       setup: () => gate.run(() => readSetup(db)),
@@ -83,3 +83,6 @@ async function tryWrite(db: Db, id: string, monotonicMs: () => number): Promise<
   if ((await tries.countDocuments({}, { limit: 1 })) === 0) await tries.drop().catch(() => undefined);
   return tookMs;
 }
+
+/** Nothing is written here. */
+const NO_NONCES = { keep: async () => await Promise.resolve(false) };

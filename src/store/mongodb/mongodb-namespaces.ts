@@ -7,7 +7,9 @@ import {
   type Slot,
 } from '../namespace-record.ts';
 import type { DueOptions, ListOptions, NamespaceStore } from '../store.ts';
+import type { NonceWrite } from '../nonce-records.ts';
 import type { StoreGate } from '../store-gate.ts';
+import type { MongoNonces } from './mongodb-nonces.ts';
 import { createDocumentMapping, type DocumentMapping, type DocumentOf } from './mongodb-documents.ts';
 import { MongoVersionedCollection } from './mongodb-versioned-collection.ts';
 
@@ -22,8 +24,29 @@ export class MongoNamespaces
   extends MongoVersionedCollection<NamespaceRecord, NamespaceDocument>
   implements NamespaceStore
 {
-  constructor(db: Db, gate: StoreGate) {
+  readonly #nonces: Pick<MongoNonces, 'keep'>;
+
+  constructor(db: Db, gate: StoreGate, nonces: Pick<MongoNonces, 'keep'>) {
     super(db, 'namespaces', gate, MAPPING);
+    this.#nonces = nonces;
+  }
+
+  override async insert(record: NamespaceRecord, nonce?: NonceWrite): Promise<boolean> {
+    return await this.#writeWith(nonce, () => super.insert(record));
+  }
+
+  override async replace(record: NamespaceRecord, expectedRevision: number, nonce?: NonceWrite): Promise<boolean> {
+    return await this.#writeWith(nonce, () => super.replace(record, expectedRevision));
+  }
+
+  /** A transaction would need a replica set. The nonce comes first, unless the order is free. */
+  async #writeWith(nonce: NonceWrite | undefined, write: () => Promise<boolean>): Promise<boolean> {
+    if (nonce === undefined) return await write();
+    if (nonce.isOrderFree) {
+      const [isKept, isWritten] = await Promise.all([this.#nonces.keep(nonce.entry), write()]);
+      return isKept && isWritten;
+    }
+    return (await this.#nonces.keep(nonce.entry)) && (await write());
   }
 
   async list({ after, limit, states }: ListOptions): Promise<NamespaceRecord[]> {

@@ -11,6 +11,7 @@ const MAPPING = createDocumentMapping<NonceEntry, 'key'>('key', ['firstSeenMs', 
 
 /** Used signatures in MongoDB. The agent that inserts the `_id` was first. */
 export class MongoNonces implements NonceStore {
+  readonly areWrittenWithRecord = false;
   readonly #gate: StoreGate;
   readonly #documents: Collection<NonceDocument>;
 
@@ -24,19 +25,33 @@ export class MongoNonces implements NonceStore {
     await makeIndexes(this.#documents, this.#gate);
   }
 
+  async get(key: string): Promise<NonceEntry | undefined> {
+    return await this.#gate.run(async () => {
+      const known = await this.#documents.findOne({ _id: key });
+      return known === null ? undefined : MAPPING.toItem(known);
+    });
+  }
+
+  /** Keeps `entry` unless its key is known. Returns whether it did. */
+  async keep(entry: NonceEntry): Promise<boolean> {
+    return await this.#gate.run(async () => {
+      try {
+        await this.#documents.insertOne(MAPPING.toDocument(entry));
+        return true;
+      } catch (error) {
+        if (isDuplicateKey(error)) return false;
+        throw error;
+      }
+    });
+  }
+
   async remember(entry: NonceEntry): Promise<NonceEntry> {
     return await this.#gate.run(async () => {
       for (;;) {
-        this.#gate.requireOpen();
-        try {
-          await this.#documents.insertOne(MAPPING.toDocument(entry));
-          return entry;
-        } catch (error) {
-          if (!isDuplicateKey(error)) throw error;
-        }
+        if (await this.keep(entry)) return entry;
         // If it was pruned since then, it is added after all.
-        const known = await this.#documents.findOne({ _id: entry.key });
-        if (known !== null) return MAPPING.toItem(known);
+        const known = await this.get(entry.key);
+        if (known !== undefined) return known;
       }
     });
   }

@@ -97,8 +97,8 @@ export class MongoStore implements Store {
 
   constructor(db: Db, storeId: string, gate: StoreGate, close: () => Promise<void>) {
     this.storeId = storeId;
-    this.namespaces = new MongoNamespaces(db, gate);
     this.nonces = new MongoNonces(db, gate);
+    this.namespaces = new MongoNamespaces(db, gate, this.nonces);
     this.notices = new MongoNotices(db, gate);
     this.audit = new MongoAudit(db, gate);
     this.queueAlerts = new MongoQueueAlerts(db, gate);

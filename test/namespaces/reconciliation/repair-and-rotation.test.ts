@@ -13,6 +13,7 @@ import { BROKER_START_MS, manage } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { unique } from '../../support/folders.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
+import { STORED_NONCE } from '../../support/nonces.ts';
 
 const AGENTS = 3;
 const ROTATIONS = 3;
@@ -60,7 +61,8 @@ describe('rotation, repair and reconciliation in a tight loop on three agents', 
     const account = (slot: number): string => `${config.usernamePrefix}${namespace}-${slot}`;
     const [first] = agents;
     assert.ok(first !== undefined);
-    const claim = () => first.claim({ namespace, expiresMs: undefined, contact: null, claimedBy: 'team' }, signal);
+    const claim = () =>
+      first.claim({ namespace, expiresMs: undefined, contact: null, claimedBy: 'team', nonce: STORED_NONCE }, signal);
     const generation = (): number => store.peek(namespace)?.generation ?? 0;
 
     await claim();

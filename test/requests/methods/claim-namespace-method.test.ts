@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict';
 import type { AuditedClaim } from '../../../src/audit/claim-audit.ts';
 import type { ClaimResult } from '../../../src/namespaces/claim/claim.ts';
-import type { ClaimInput } from '../../../src/namespaces/claim/decide-claim.ts';
+import type { SignedClaim } from '../../../src/namespaces/claim/decide-claim.ts';
 import { parseResult } from '../../../src/contract/messages.ts';
 import type { Signer } from '../../../src/requests/authenticate.ts';
 import { type ClaimMethodParts, claimNamespaceMethod } from '../../../src/requests/methods/claim-namespace-method.ts';
 import type { MethodContext } from '../../../src/requests/method.ts';
+import { storedNonceUse } from '../../support/nonces.ts';
 import { recordOf } from '../../support/records.ts';
 
 const afterReply = (work: () => void): void => work();
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const signal = new AbortController().signal;
-const nonce = {
-  key: '',
-  replyAddress: '',
-  correlationId: '',
-  digest: '',
-  firstSeenMs: 0,
-  acceptableUntilMs: 0,
-  outcome: null,
-};
+const nonce = storedNonceUse();
 const signer: Signer = { clientId: 'project/x', scopes: [], nonce };
 const result: ClaimResult = {
   record: recordOf(NOW, { contact: 'secret@example.com' }),
@@ -33,7 +26,7 @@ const result: ClaimResult = {
 const replyKey = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo' } as const;
 
 function setUp(given: Partial<ClaimMethodParts> = {}) {
-  const claims: ClaimInput[] = [];
+  const claims: SignedClaim[] = [];
   const reported: AuditedClaim[] = [];
   const method = claimNamespaceMethod({
     claimNamespace: async (claim) => {
@@ -52,7 +45,7 @@ describe('claim-namespace', () => {
     const { claims, reported, method } = setUp();
     const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
     const answer = await method(body, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply });
-    assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x' }]);
+    assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x', nonce }]);
     assert.deepEqual(answer, {
       namespace: 'taskcluster-x',
       created: '2026-11-24T12:00:00.000Z',
