@@ -2,7 +2,7 @@ import { isMethodName } from '../contract/methods.ts';
 import { isAgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Deadline, startDeadline } from '../util/deadline.ts';
-import { type Log, withoutRedaction } from '../util/log.ts';
+import type { Log } from '../util/log.ts';
 import type { Answer, AnsweredRequest } from './answer.ts';
 import type { Acknowledgement } from './consumer.ts';
 import { deadLetterCopy } from './dead-letter.ts';
@@ -26,11 +26,6 @@ export interface ServeDeliveryParts {
   readonly deadlineMs: number;
 }
 
-interface RequestLogs {
-  readonly plain: Log;
-  readonly redacting: Log;
-}
-
 interface Sent {
   readonly acknowledgement: Acknowledgement;
   readonly sent: 'replied' | 'dead-lettered' | 'dropped';
@@ -43,7 +38,6 @@ interface Sent {
  */
 export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Acknowledgement> {
   const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs } = parts;
-  const logs = { plain: withoutRedaction(log), redacting: log };
 
   const answerInTime = async (delivery: Delivery): Promise<AnsweredRequest> => {
     const deadline = startDeadline(deadlineMs);
@@ -94,7 +88,7 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       // Any text can be a routing key, so unknown ones share one label.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';
       onServed(method, sent === 'replied' ? answered.outcome : sent, durationMs);
-      logRequest(logs, delivery, answered, sent, durationMs);
+      logRequest(log, delivery, answered, sent, durationMs);
       return acknowledgement;
     } catch (error) {
       // The reply could not be sent: another agent, or this one, serves the request again.
@@ -123,13 +117,7 @@ interface RequestLine {
 }
 
 /** One line for each request. */
-function logRequest(
-  logs: RequestLogs,
-  delivery: Delivery,
-  answered: AnsweredRequest,
-  sent: string,
-  durationMs: number,
-): void {
+function logRequest(log: Log, delivery: Delivery, answered: AnsweredRequest, sent: string, durationMs: number): void {
   const line: RequestLine = {
     method: answered.method.slice(0, 64),
     namespace: answered.namespace,
@@ -142,8 +130,8 @@ function logRequest(
     ...(delivery.redelivered ? { redelivered: true } : {}),
     ...(answered.answer.kind === 'reply' ? {} : { reason: answered.answer.reason }),
   };
-  if (answered.cause === undefined) logs.plain.info({ code: 'request_served', ...line }, 'request');
-  else logs.redacting.error({ code: 'request_failed', ...line, err: answered.cause }, 'request');
+  if (answered.cause === undefined) log.info({ code: 'request_served', ...line }, 'request');
+  else log.error({ code: 'request_failed', ...line, err: answered.cause }, 'request');
 }
 
 function textOf(property: unknown): string | undefined {
