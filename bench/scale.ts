@@ -291,7 +291,8 @@ function wallOf({ fromMs, toMs }: JobWindow): number {
 /** The run that took the least CPU time: another job at the same time only adds to it. */
 function leastRunOf({ windows, samples }: Watched, job: Job): { wallMs: number; cpuMs: number } {
   const [least] = windows
-    .filter(({ name }) => name === job)
+    // Of a run that began before the first sample the CPU time is not known.
+    .filter(({ name, fromMs }) => name === job && fromMs >= (samples[0]?.atMs ?? Infinity))
     .map((run) => ({ wallMs: wallOf(run), cpuMs: cpuMsIn(samples, run) }))
     .toSorted((a, b) => a.cpuMs - b.cpuMs);
   if (least === undefined) throw new Error(`${job} did not run: watch the agent for longer.`);
