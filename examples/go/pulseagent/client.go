@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,8 +59,9 @@ func Dial(url string, credentials Credentials) (*Client, error) {
 	if errors.Is(err, amqp.ErrCredentials) {
 		return nil, brokerRefused("RabbitMQ refuses the user or its password: check the URL")
 	}
-	if errors.Is(err, amqp.ErrVhost) {
-		return nil, brokerRefused("the vhost does not exist, this user may not use it, or it has too many connections: check the path of the URL")
+	var refused *amqp.Error
+	if errors.As(err, &refused) && refused.Code == amqp.NotAllowed && !strings.Contains(refused.Reason, "limit") {
+		return nil, brokerRefused(fmt.Sprintf("the vhost does not exist, or this user may not use it: check the path of the URL (%s)", refused.Reason))
 	}
 	if err != nil {
 		return nil, err
@@ -117,8 +119,8 @@ func (c *Client) open() (err error) {
 	return nil
 }
 
-// Close closes the connection.
-func (c *Client) Close() error { return c.connection.Close() }
+// Close closes the connection. During an alarm RabbitMQ does not answer, so it waits no longer than two seconds.
+func (c *Client) Close() error { return c.connection.CloseDeadline(time.Now().Add(2 * time.Second)) }
 
 // Request sends one request and puts the JSON of its result into result. It returns an *Error when the agent refuses,
 // and ErrNoReply when no reply comes in time.
