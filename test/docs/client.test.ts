@@ -18,6 +18,9 @@ const run = promisify(execFile);
 const LIB_PULSE = 'taskcluster-lib-pulse@2.0.2';
 const ROTATIONS = 5;
 
+/** The namespace of the document's service. */
+const NAMESPACE = 'taskcluster-team-docs';
+
 describe('docs/client.md, with the package as it is installed', function () {
   this.timeout(120_000);
   const document = useBlocks('docs/client.md');
@@ -64,11 +67,17 @@ describe('docs/client.md, with the package as it is installed', function () {
     return service.text.slice(0, end);
   }
 
-  async function runScript(name: string, text: string): Promise<string> {
+  async function runScript(name: string, text: string, more: Readonly<Record<string, string>> = {}): Promise<string> {
     const { stdout } = await run(process.execPath, [client.write(name, text)], {
-      env: { ...process.env, ...environment() },
+      env: { ...process.env, ...environment(), ...more },
     });
     return stdout;
+  }
+
+  /** Closes the connections of the service. */
+  async function cutAccounts(): Promise<void> {
+    const { broker, config } = installation();
+    for (const slot of [1, 2]) await cutConnections(broker, `${config.usernamePrefix}${NAMESPACE}-${slot}`);
   }
 
   it('brings only what a client needs', () => {
@@ -95,11 +104,9 @@ describe('docs/client.md, with the package as it is installed', function () {
     const running = openShell(`exec ${process.execPath} ${file}`, { env: environment() });
     await running.printed('received hello');
     await running.printed('renewed true');
-    const { broker } = installation();
+    await cutAccounts();
     const rpc = await installation().rpc(TEAM);
-    const claim = await rpc.request('claim-namespace', { namespace: 'taskcluster-team-docs' });
-    const account = new URL(claim.connectionString).username;
-    for (const slot of [1, 2]) await cutConnections(broker, account.replace(/[12]$/, String(slot)));
+    const claim = await rpc.request('claim-namespace', { namespace: NAMESPACE });
     await running.printed('Closed via management plugin');
     const channel = await (await openConnection(claim.connectionString)).createChannel();
     channel.publish('exchange/taskcluster-team-docs/greetings', 'greeting.again', Buffer.from('once more'));
@@ -151,22 +158,38 @@ describe('docs/client.md, with the package as it is installed', function () {
     assert.equal(stdout, '');
   });
 
-  it(`${LIB_PULSE} loses no message in ${ROTATIONS} rotations, publisher and consumer`, async () => {
-    const { text } = document.take('taskcluster-lib-pulse', {
-      'monitor,': 'monitor: { reportError: console.error }, minReconnectionInterval: 200, retirementDelay: 1500,',
-    });
-    const numbers = pathToFileURL(resolve('test/support/lib-pulse-numbers.js')).href;
-    const stdout = await runScript(
-      'lib-pulse.mjs',
-      `import { passNumbers } from '${numbers}';
+  describe(LIB_PULSE, () => {
+    let script: string;
+    before(() => {
+      const { text } = document.take('taskcluster-lib-pulse', {
+        'monitor,': 'monitor: { reportError: console.error }, minReconnectionInterval: 200, retirementDelay: 1500,',
+      });
+      const numbers = pathToFileURL(resolve('test/support/lib-pulse-numbers.js')).href;
+      script = `import { passNumbers } from '${numbers}';
 ${beginning({ lease: true })}
 ${text}
-console.log(JSON.stringify(await passNumbers(pulse, pulseClient, lease, ${ROTATIONS})));
-process.exit(0);`,
-    );
-    const outcome = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
-    assert.deepEqual(outcome['lost'], [], JSON.stringify(outcome));
-    assert.ok(Number(outcome['sent']) > 100, JSON.stringify(outcome));
-    assert.ok(Number(outcome['connections']) >= ROTATIONS && outcome['users'] === 2, JSON.stringify(outcome));
+pulseClient.once('connected', () => console.log('lib-pulse is connected'));
+console.log(JSON.stringify(await passNumbers(pulse, pulseClient, lease, Number(process.env.ROTATIONS))));
+process.exit(0);`;
+    });
+
+    it(`loses no message in ${ROTATIONS} rotations, publisher and consumer`, async () => {
+      const stdout = await runScript('lib-pulse.mjs', script, { ROTATIONS: String(ROTATIONS) });
+      const outcome = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
+      assert.deepEqual(outcome['lost'], [], JSON.stringify(outcome));
+      assert.ok(Number(outcome['sent']) > 100, JSON.stringify(outcome));
+      assert.ok(Number(outcome['connections']) >= ROTATIONS && outcome['users'] === 2, JSON.stringify(outcome));
+    });
+
+    it('ends the process when it loses its connection, as the document says', async () => {
+      const file = client.write('lib-pulse-cut.mjs', script);
+      const running = openShell(`${process.execPath} ${file} || echo "ended with $?"`, {
+        env: { ...environment(), ROTATIONS: '1000' },
+      });
+      await running.printed('lib-pulse is connected');
+      await cutAccounts();
+      await running.printed('ended with 1');
+      assert.match(running.output(), /node_modules\/taskcluster-lib-pulse\//);
+    });
   });
 });
