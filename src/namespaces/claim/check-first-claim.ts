@@ -4,16 +4,24 @@ import { storesOfTags } from '../../broker/store-tag.ts';
 import { WireError } from '../../contract/wire-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { BoundedMap } from '../../util/bounded-map.ts';
-import { createCoalesced } from '../../util/coalesced.ts';
 import { untilAborted } from '../../util/deadline.ts';
+import { createKeptResult } from '../../util/kept-result.ts';
 import { accountNames } from '../accounts/account-names.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { listObjectOwners } from '../owned-objects.ts';
 import type { ClaimInput } from './decide-claim.ts';
 import { decideFirstClaim, type Refusal } from './decide-first-claim.ts';
 
-/** For this long all first claims share one listing of the queues and exchanges, in ms. */
+/** For this long all first claims share one listing of the queues and exchanges, in ms, unless it takes long. */
 const LISTING_KEPT_MS = 5_000;
+
+/** A listing of 100,000 queues takes seconds: such ones are shared for longer, in ms, and take a tenth of the time at most. */
+const MAX_LISTING_KEPT_MS = 60_000;
+const KEPT_FOR_EACH_MS = 20;
+
+function listingKeptMs(tookMs: number): number {
+  return Math.min(Math.max(LISTING_KEPT_MS, KEPT_FOR_EACH_MS * tookMs), MAX_LISTING_KEPT_MS);
+}
 
 /** The refused names that are remembered. A forgotten one is reported once more. */
 const MAX_REFUSALS = 10_000;
@@ -41,9 +49,7 @@ export function createFirstClaimCheck({
   const { vhost, usernamePrefix } = config;
   const reported = new BoundedMap<string, Refusal['reason']>({ maxSize: MAX_REFUSALS });
   // Without the signal of one claim: other claims wait for the listing, too.
-  const list = () => listObjectOwners(management, vhost);
-  const listOwners = createCoalesced(list, LISTING_KEPT_MS, clock);
-  const listOwnersAgain = createCoalesced(list, 0, clock);
+  const owners = createKeptResult(() => listObjectOwners(management, vhost), listingKeptMs, clock);
 
   const findUsers = async (namespace: string, signal: AbortSignal): Promise<BrokerUser[]> => {
     const names = accountNames(usernamePrefix, namespace);
@@ -64,9 +70,9 @@ export function createFirstClaimCheck({
     hasTombstone: boolean,
     signal: AbortSignal,
   ): Promise<string | undefined> => {
-    const object = (await untilAborted(listOwners(), signal)).get(namespace);
+    const object = (await untilAborted(owners.get(), signal)).get(namespace);
     if (object === undefined || !hasTombstone) return object;
-    return (await untilAborted(listOwnersAgain(), signal)).get(namespace);
+    return (await untilAborted(owners.renew(), signal)).get(namespace);
   };
 
   const report = ({ namespace, claimedBy }: ClaimInput, { reason, subject }: Refusal): void => {

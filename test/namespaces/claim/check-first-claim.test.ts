@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import type { NamespaceContext } from '../../../src/namespaces/namespace-context.ts';
 import { markerNames } from '../../../src/broker/marker.ts';
 import { storeTag } from '../../../src/broker/store-tag.ts';
@@ -69,13 +70,48 @@ describe('createFirstClaimCheck', () => {
     scripted.objects.add('exchange/taskcluster-theirs/v1');
     const outcomes = await Promise.all([claim(), claim('taskcluster-theirs'), claim('taskcluster-thei')]);
     assert.deepEqual(outcomes, ['allowed', 'RequestConflict', 'allowed']);
-    clock.advance(4_999);
+    clock.advance(2_499);
     assert.equal(await claim('taskcluster-y'), 'allowed');
     assert.equal(listings(), 1);
     scripted.objects.add('queue/taskcluster-y/q');
-    clock.advance(1);
+    clock.advance(2_501);
     assert.equal(await claim('taskcluster-y'), 'RequestConflict');
     assert.equal(listings(), 2);
+  });
+
+  it('waits for no listing while first claims keep coming', async () => {
+    const { clock, scripted, claim, listings } = setUp();
+    assert.equal(await claim(), 'allowed');
+    scripted.objects.add('queue/taskcluster-y/q');
+    let answer: () => void = () => undefined;
+    scripted.onList = async () => await new Promise<void>((resolve) => (answer = resolve));
+    clock.advance(4_999);
+    assert.equal(await claim('taskcluster-y'), 'allowed');
+    assert.equal(await claim('taskcluster-y'), 'allowed');
+    assert.equal(listings(), 2);
+    answer();
+    await setImmediate();
+    assert.equal(await claim('taskcluster-y'), 'RequestConflict');
+    assert.equal(listings(), 2);
+  });
+
+  it('shares a listing that takes long for longer, up to a minute', async () => {
+    for (const [tookMs, keptMs] of [
+      [1_000, 20_000],
+      [10_000, 60_000],
+    ] as const) {
+      const { clock, scripted, claim, listings } = setUp();
+      scripted.onList = async () => clock.advance(tookMs);
+      assert.equal(await claim(), 'allowed');
+      scripted.onList = async () => undefined;
+      clock.advance(keptMs / 2 - tookMs - 1);
+      assert.equal(await claim(), 'allowed');
+      assert.equal(listings(), 1);
+      scripted.objects.add('queue/taskcluster-x/q');
+      clock.advance(keptMs / 2 + 1);
+      assert.equal(await claim(), 'RequestConflict');
+      assert.equal(listings(), 2);
+    }
   });
 
   it('lists again before it refuses the name of a deleted namespace', async () => {
