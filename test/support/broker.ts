@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import * as amqp from 'amqplib';
@@ -146,14 +147,33 @@ export async function manage(
   expected: readonly number[] = [],
 ): Promise<{ status: number; body: unknown }> {
   const authorization = `Basic ${Buffer.from(`${broker.user}:${broker.password}`).toString('base64')}`;
-  const response = await fetch(`${broker.managementUrl}/api${path}`, {
+  const { status, text } = await requestManagement(`${broker.managementUrl}/api${path}`, {
     method,
-    headers: { authorization, 'content-type': 'application/json', connection: 'close' },
+    headers: { authorization, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  const text = await response.text();
-  if (!response.ok && !expected.includes(response.status)) {
-    throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
+  if (!(status >= 200 && status < 300) && !expected.includes(status)) {
+    throw new Error(`${method} ${path} was answered with ${status}: ${text}`);
   }
-  return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  return { status, body: text === '' ? undefined : JSON.parse(text) };
+}
+
+/**
+ * One request on a connection of its own. Not with `fetch`: once undici is loaded, `fetch` uses it, and its version 7 ends the
+ * process when a server ends the connection before a large body is read.
+ */
+async function requestManagement(
+  url: string,
+  { method, headers, body = '' }: { method: string; headers: Record<string, string>; body?: string },
+): Promise<{ status: number; text: string }> {
+  return await new Promise((resolve, reject) => {
+    const sent = request(url, { method, headers, agent: false }, (response) => {
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.once('error', reject);
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString() }));
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
 }
