@@ -69,8 +69,6 @@ const DEFAULT_MAX_WAITING = 1_000;
 const RETRY_PAUSES_MS = [50, 200];
 const ENDPOINT = '/api/auth/v1/authenticate-hawk';
 const HEADERS = { 'content-type': 'application/json', accept: 'application/json' };
-/** Codes of undici: connecting, the headers of the response, and its body took too long. */
-const TIMED_OUT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 
 /** An error of Taskcluster quotes the request. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
@@ -118,8 +116,7 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
     origin: root.origin,
     // One more, for the probe: the calls never use more than their places.
     connections: concurrency + 1,
-    connectTimeoutMs: timeoutMs,
-    responseTimeoutMs: timeoutMs,
+    pauseTimeoutMs: timeoutMs,
     maxTextBytes: MAX_RESPONSE_BYTES,
   });
   const path = `${root.pathname.replace(/\/+$/, '')}${ENDPOINT}`;
@@ -202,7 +199,7 @@ class RefusedCall extends Error {
 /** Not a time-out, after which there is no time left, and not a 4xx, which would be the same again. */
 function isRetryable(error: unknown): boolean {
   if (error instanceof RefusedCall) return error.status >= 500;
-  return error instanceof HttpFault && !TIMED_OUT.has(error.code);
+  return error instanceof HttpFault && error.code !== 'ETIMEDOUT';
 }
 
 /** The `code` of Taskcluster's error. Its message quotes the request with the authorization header, and is dropped here. */
@@ -239,7 +236,7 @@ export function readAuthReply(reply: unknown): AuthOutcome {
 /** The error for a failed call. Only codes are shown: the response may quote the request with its authorization header. */
 function unavailable(error: unknown, timeoutMs: number): AgentError {
   if (error instanceof AgentError) return error;
-  if (error instanceof TimeoutError || (error instanceof HttpFault && TIMED_OUT.has(error.code))) {
+  if (error instanceof TimeoutError || (error instanceof HttpFault && error.code === 'ETIMEDOUT')) {
     return new AgentError(
       'AuthUnavailable',
       `The Taskcluster auth service did not answer in ${timeoutMs} ms. Try again later.`,

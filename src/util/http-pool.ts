@@ -1,5 +1,6 @@
+import http from 'node:http';
+import https from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
-import { type Dispatcher, Pool } from 'undici';
 
 /** One request to the pool's server. */
 export interface HttpRequest {
@@ -30,15 +31,15 @@ export interface HttpCall {
 /** The server gave no complete response. */
 export class HttpFault extends Error {
   override readonly name = 'HttpFault';
-  /** A code of the network, TLS or undici, such as `ECONNREFUSED`. */
+  /** A code of the network or of TLS, such as `ECONNREFUSED`, or `ETIMEDOUT`. */
   readonly code: string;
-  /** The server closed a connection before it responded. It may have closed it just when the request was sent. */
-  readonly isDropped: boolean;
+  /** The server closed a kept-alive connection before it responded: perhaps just when the request was sent. */
+  readonly isDroppedWhenReused: boolean;
 
-  constructor(code: string, isDropped: boolean) {
+  constructor(code: string, isDroppedWhenReused = false) {
     super(code);
     this.code = code;
-    this.isDropped = isDropped;
+    this.isDroppedWhenReused = isDroppedWhenReused;
   }
 }
 
@@ -48,10 +49,8 @@ export interface HttpPoolOptions {
   readonly origin: string;
   /** Connections at most; more calls than that wait. */
   readonly connections: number;
-  /** For connecting, in ms. */
-  readonly connectTimeoutMs: number;
-  /** For the headers of a response, and for each pause in its body, in ms, to a second or so. No limit when absent. */
-  readonly responseTimeoutMs?: number;
+  /** For each pause in which nothing is sent or received, in ms. No limit when absent. */
+  readonly pauseTimeoutMs?: number;
   /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
   /** The longest text of a response, in bytes. No limit when absent. */
@@ -66,79 +65,82 @@ export interface HttpPool {
   close(): void;
 }
 
-/** How long an idle connection is kept, in ms, unless the server announces less: RabbitMQ and most proxies close after 60 s. */
-const KEEP_ALIVE_MS = 50_000;
-const DROPPED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+const DROPPED = new Set(['ECONNRESET', 'EPIPE']);
 
 /**
- * Opens a pool of undici for what the agent calls for each request of a client: authenticateHawk and the management API.
+ * Opens a pool of connections for what the agent calls for each request of a client: authenticateHawk and the management
+ * API.
  *
  * taskcluster-client and axios are not used for these calls. Measured with 32 concurrent POSTs, as CPU of the caller for
- * each: taskcluster-client 230 µs, axios 116 µs, axios over this pool 47 µs, this pool 16 µs; with the options of node that
- * `npm start` had then, axios 191 µs and this pool 25 µs. An AbortController for each call would cost as much as the call.
+ * each: taskcluster-client 230 µs, axios 116 µs, node:http 27 µs; with the options of node that `npm start` had then, axios
+ * 191 µs and node:http 44 µs. undici takes 16 µs, but replaces the global `fetch`, and its last version for Node 20 (7.30)
+ * ends the process where a server closes a connection while the parser is paused (nodejs/undici issue 5360).
  */
 export function openHttpPool(options: HttpPoolOptions): HttpPool {
-  const { responseTimeoutMs = 0, maxTextBytes = Infinity } = options;
-  const pool = new Pool(options.origin, {
-    connections: options.connections,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: responseTimeoutMs,
-    bodyTimeout: responseTimeoutMs,
-    connect: { timeout: options.connectTimeoutMs, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+  const { protocol, hostname, port } = new URL(options.origin);
+  const { request: send, Agent } = protocol === 'https:' ? https : http;
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: options.connections,
+    maxFreeSockets: options.connections,
+    // The last used one: the rest becomes idle, and the server closes it.
+    scheduling: 'lifo',
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
   });
+  const target = { agent, host: hostname.replace(/^\[|\]$/g, ''), port };
+  let isClosed = false;
+
   return {
     start(request) {
-      let aborted: { reason: unknown } | undefined;
-      let controller: Dispatcher.DispatchController | undefined;
+      const receiver = createReceiver(request.onPiece, options.maxTextBytes ?? Infinity);
+      const { method, path, headers, body } = request;
+      let stop: ((reason: unknown) => void) | undefined;
       const response = new Promise<HttpResponse>((resolve, reject) => {
-        const { method, path, headers = {}, body = null } = request;
-        const receiver = createReceiver(request.onPiece, maxTextBytes);
-        pool.dispatch(
-          { method, path, headers, body },
-          {
-            onRequestStart(started) {
-              controller = started;
-              if (aborted !== undefined) started.abort(asError(aborted.reason));
-            },
-            onResponseStart(_started, status, responseHeaders) {
-              receiver.begin(status, responseHeaders);
-            },
-            // An error that is thrown here ends the call.
-            onResponseData: (_started, chunk) => receiver.push(chunk),
-            onResponseEnd() {
-              try {
-                resolve(receiver.end());
-              } catch (error) {
-                reject(error);
-              }
-            },
-            onResponseError(_started, error) {
-              if (aborted !== undefined) reject(aborted.reason);
-              else if (receiver.failure !== undefined) reject(receiver.failure.reason);
-              else reject(faultOf(error, receiver.hasBegun));
-            },
-          },
-        );
+        if (isClosed) throw new HttpFault('POOL_CLOSED');
+        const sent = send({
+          ...target,
+          method,
+          path,
+          headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
+        });
+        stop = (reason) => {
+          reject(reason);
+          sent.destroy();
+        };
+        const onError = (error: NodeJS.ErrnoException): void => {
+          const code = codeOf(error);
+          reject(new HttpFault(code, !receiver.hasBegun && sent.reusedSocket && DROPPED.has(code)));
+        };
+        const guarded = (step: () => void): void => {
+          try {
+            step();
+          } catch (error) {
+            stop?.(error);
+          }
+        };
+        sent.on('error', onError);
+        if (options.pauseTimeoutMs !== undefined) {
+          sent.setTimeout(options.pauseTimeoutMs, () => stop?.(new HttpFault('ETIMEDOUT')));
+        }
+        sent.on('response', (received) => {
+          receiver.begin(received.statusCode ?? 0, received.headers);
+          received.on('data', (chunk: Buffer) => guarded(() => receiver.push(chunk)));
+          received.on('error', onError);
+          received.on('end', () => guarded(() => resolve(receiver.end())));
+        });
+        sent.end(body);
       });
-      return {
-        response,
-        abort(reason) {
-          aborted ??= { reason };
-          controller?.abort(asError(reason));
-        },
-      };
+      return { response, abort: (reason) => stop?.(reason) };
     },
     close() {
-      void pool.destroy();
+      isClosed = true;
+      agent.destroy();
     },
   };
 }
 
 interface Receiver {
   readonly hasBegun: boolean;
-  /** What `push` has thrown. */
-  readonly failure: { readonly reason: unknown } | undefined;
   begin(status: number, headers: HttpResponse['headers']): void;
   push(chunk: Buffer): void;
   end(): HttpResponse;
@@ -147,39 +149,24 @@ interface Receiver {
 function createReceiver(onPiece: HttpRequest['onPiece'], maxTextBytes: number): Receiver {
   let status = 0;
   let headers: HttpResponse['headers'] = {};
-  let chunks: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let bytes = 0;
   let decoder: StringDecoder | undefined;
-  let failure: { reason: unknown } | undefined;
-
-  const add = (chunk: Buffer): void => {
-    if (decoder !== undefined) return onPiece?.(decoder.write(chunk));
-    bytes += chunk.length;
-    if (bytes > maxTextBytes) throw new HttpFault('RESPONSE_TOO_LONG', false);
-    chunks.push(chunk);
-    return undefined;
-  };
   return {
     get hasBegun() {
       return status !== 0;
     },
-    get failure() {
-      return failure;
-    },
     begin(given, givenHeaders) {
-      // After an informational response, the next one counts.
       status = given;
       headers = givenHeaders;
-      chunks = [];
       decoder = onPiece !== undefined && given === 200 ? new StringDecoder('utf8') : undefined;
     },
     push(chunk) {
-      try {
-        add(chunk);
-      } catch (error) {
-        failure = { reason: error };
-        throw error;
-      }
+      if (decoder !== undefined) return onPiece?.(decoder.write(chunk));
+      bytes += chunk.length;
+      if (bytes > maxTextBytes) throw new HttpFault('RESPONSE_TOO_LONG');
+      chunks.push(chunk);
+      return undefined;
     },
     end() {
       if (decoder !== undefined) onPiece?.(decoder.end());
@@ -190,11 +177,8 @@ function createReceiver(onPiece: HttpRequest['onPiece'], maxTextBytes: number): 
   };
 }
 
-function faultOf(error: Error, hasBegun: boolean): HttpFault {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN';
-  return new HttpFault(code, !hasBegun && DROPPED.has(code));
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error('aborted');
+/** An alert of TLS 1.2 that comes while the request is written has the code EPROTO, and its name in the message alone. */
+function codeOf({ code = 'UNKNOWN', message }: NodeJS.ErrnoException): string {
+  const alert = code === 'EPROTO' ? /:\w+ (alert [a-z ]+):/.exec(message)?.[1] : undefined;
+  return alert === undefined ? code : `ERR_SSL_${alert.toUpperCase().replaceAll(' ', '_')}`;
 }

@@ -19,7 +19,7 @@ describe('a pool of HTTP connections', () => {
     const address = server.address();
     assert.ok(address !== null && typeof address === 'object');
     const origin = `http://127.0.0.1:${address.port}`;
-    const pool = openHttpPool({ origin, connections: 2, connectTimeoutMs: 5_000, ...options });
+    const pool = openHttpPool({ origin, connections: 2, ...options });
     open.push(() => {
       pool.close();
       server.closeAllConnections();
@@ -90,28 +90,34 @@ describe('a pool of HTTP connections', () => {
 
   it('ends a response that is too long', async () => {
     const { pool } = await serve((_request, response) => response.end('x'.repeat(2_000)), { maxTextBytes: 1_000 });
-    const { code, isDropped } = await faultOf(pool.start({ method: 'GET', path: '/' }).response);
-    assert.deepEqual([code, isDropped], ['RESPONSE_TOO_LONG', false]);
+    const { code, isDroppedWhenReused } = await faultOf(pool.start({ method: 'GET', path: '/' }).response);
+    assert.deepEqual([code, isDroppedWhenReused], ['RESPONSE_TOO_LONG', false]);
   });
 
-  it('shows whether the connection was dropped before the response began', async () => {
-    const { pool } = await serve((request, response) => {
-      if (request.url === '/before') request.socket.destroy();
-      else {
+  it('shows whether the server dropped a kept-alive connection before it responded', async () => {
+    const used = new WeakSet<object>();
+    const handler: http.RequestListener = (request, response) => {
+      if (request.url === '/within') {
         response.writeHead(200, { 'content-length': 100 });
         response.write('begun');
         setImmediate(() => request.socket.destroy());
-      }
-    });
-    assert.equal((await faultOf(pool.start({ method: 'GET', path: '/before' }).response)).isDropped, true);
-    assert.equal((await faultOf(pool.start({ method: 'GET', path: '/within' }).response)).isDropped, false);
+      } else if (request.url === '/new' || used.has(request.socket)) request.socket.destroy();
+      else response.end('ok');
+      used.add(request.socket);
+    };
+    const { pool } = await serve(handler, { connections: 1 });
+    const call = (path: string): Promise<HttpFault> => faultOf(pool.start({ method: 'GET', path }).response);
+    assert.equal((await call('/new')).isDroppedWhenReused, false);
+    assert.equal((await call('/within')).isDroppedWhenReused, false);
+    await pool.start({ method: 'GET', path: '/ok' }).response;
+    assert.equal((await call('/ok')).isDroppedWhenReused, true);
   });
 
   it('shows the code of the network', async () => {
-    const pool = openHttpPool({ origin: 'http://127.0.0.1:1', connections: 1, connectTimeoutMs: 5_000 });
+    const pool = openHttpPool({ origin: 'http://127.0.0.1:1', connections: 1 });
     open.push(() => pool.close());
-    const { code, isDropped } = await faultOf(pool.start({ method: 'GET', path: '/' }).response);
-    assert.deepEqual([code, isDropped], ['ECONNREFUSED', false]);
+    const { code, isDroppedWhenReused } = await faultOf(pool.start({ method: 'GET', path: '/' }).response);
+    assert.deepEqual([code, isDroppedWhenReused], ['ECONNREFUSED', false]);
   });
 
   it('aborts a call in flight, and one that waits for a connection, with the reason', async () => {
@@ -126,8 +132,8 @@ describe('a pool of HTTP connections', () => {
   });
 
   it('gives up a response that does not come', async () => {
-    const { pool } = await serve(() => undefined, { responseTimeoutMs: 100 });
-    assert.equal((await faultOf(pool.start({ method: 'GET', path: '/' }).response)).code, 'UND_ERR_HEADERS_TIMEOUT');
+    const { pool } = await serve(() => undefined, { pauseTimeoutMs: 100 });
+    assert.equal((await faultOf(pool.start({ method: 'GET', path: '/' }).response)).code, 'ETIMEDOUT');
   });
 
   it('fails its calls when it is closed', async () => {
@@ -135,6 +141,7 @@ describe('a pool of HTTP connections', () => {
     const call = pool.start({ method: 'GET', path: '/' });
     await once(server, 'request');
     pool.close();
-    assert.equal((await faultOf(call.response)).code, 'UND_ERR_DESTROYED');
+    assert.equal((await faultOf(call.response)).code, 'ECONNRESET');
+    assert.equal((await faultOf(pool.start({ method: 'GET', path: '/' }).response)).code, 'POOL_CLOSED');
   });
 });

@@ -6,7 +6,6 @@ import { createArrayReceiver, parseBody } from './response-body.ts';
 import { type Deadline, startDeadline } from '../../util/deadline.ts';
 import { HttpFault, openHttpPool } from '../../util/http-pool.ts';
 import { createSemaphore } from '../../util/semaphore.ts';
-import { tlsAlertOf } from '../../util/tls-alert.ts';
 
 /** Options of every call of the management API. */
 export interface ManagementCallOptions {
@@ -96,8 +95,6 @@ export interface ManagementHttp {
 }
 
 const REASON_CHARACTERS = 300;
-/** How long an alert of TLS may take, in ms. */
-const ALERT_TIMEOUT_MS = 1000;
 
 /**
  * Creates the transport: keep-alive connections, credentials with the first request (a challenge would double the round
@@ -116,7 +113,6 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
   const pool = openHttpPool({
     origin: shownUrl,
     connections: concurrency,
-    connectTimeoutMs: settings.timeoutMs,
     ca: settings.ca,
   });
 
@@ -147,18 +143,10 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       } catch (error) {
         call.abort(error);
         // The server closed an idle connection just when it was reused. All calls here are idempotent.
-        if (attempt === 1 && error instanceof HttpFault && error.isDropped && !deadline.passed) continue;
+        if (attempt === 1 && error instanceof HttpFault && error.isDroppedWhenReused && !deadline.passed) continue;
         throw error;
       }
     }
-  };
-
-  /** The code of a fault; that of the alert if TLS may have ended the connection. */
-  const codeOf = async ({ code, isDropped }: HttpFault): Promise<string> => {
-    if (base.protocol !== 'https:' || !isDropped) return code;
-    const host = base.hostname.replace(/^\[|\]$/g, '');
-    const alert = { host, port: Number(base.port || 443), ca: settings.ca, timeoutMs: ALERT_TIMEOUT_MS };
-    return (await tlsAlertOf(alert)) ?? code;
   };
 
   const send = async (
@@ -191,7 +179,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
           `RabbitMQ's management API at ${shownUrl} did not answer ${what} within ${timeoutMs} ms. Check its load and its alarms.`,
         );
       }
-      throw error instanceof HttpFault ? unreachable(shownUrl, await codeOf(error)) : error;
+      throw error instanceof HttpFault ? unreachable(shownUrl, error.code) : error;
     } finally {
       deadline.clear();
     }
