@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** The time limit of one piece of work. */
 export interface Deadline {
   /** Whether the time is up, or the outer signal aborted. */
@@ -40,7 +42,7 @@ export function startDeadline(timeoutMs: number, signal?: AbortSignal): Deadline
   if (signal?.aborted === true) onAbort();
   else {
     timer = setTimeout(() => pass(new TimeoutError(timeoutMs)), timeoutMs);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal !== undefined) listen(signal, onAbort);
   }
 
   return {
@@ -91,7 +93,13 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
+    listen(signal, onAbort);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
+}
+
+/** Any number of concurrent calls listen to the signal of their job: node warns of a leak at the eleventh. */
+function listen(signal: AbortSignal, onAbort: () => void): void {
+  setMaxListeners(0, signal);
+  signal.addEventListener('abort', onAbort, { once: true });
 }

@@ -1,5 +1,4 @@
 import { amqpLogin, parseAmqpUrl } from '../../contract/url.ts';
-import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { BrokerUser } from '../../broker/management/management.ts';
 import { storesOfTags } from '../../broker/store-tag.ts';
@@ -165,8 +164,6 @@ export function createReconcile(
     );
 
   return async (signal) => {
-    // Many concurrent calls to the broker listen to it.
-    setMaxListeners(0, signal);
     const failures: unknown[] = [];
     /** Counts the effects of one part; its failure does not stop the other parts. */
     const attempt = async (part: () => Promise<number>): Promise<number> => {
