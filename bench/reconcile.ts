@@ -21,7 +21,7 @@ export async function measureReconcile(site: Site, progress: (line: string) => v
     const raw = async (): Promise<void> => {
       await management.listBindingsInto(config.requestVhost, rpcExchange);
       await Promise.all([
-        management.listUsers(),
+        management.visitUsers(() => undefined),
         management.visitPermissions(() => undefined),
         management.listTopicPermissions(),
         management.visitUserLimits(() => undefined),

@@ -35,6 +35,8 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     return written === 'deleted' ? undefined : written;
   };
 
+  const currentOf = (user: BrokerUser): BrokerUser | 'deleted' => users.get(user.name) ?? user;
+
   return {
     getUser,
     async putUser(name, user, options) {
@@ -55,9 +57,15 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     },
     listUsers: async (options) =>
       (await real.listUsers(options)).flatMap((user) => {
-        const current = users.get(user.name) ?? user;
+        const current = currentOf(user);
         return current === 'deleted' ? [] : [current];
       }),
+    async visitUsers(visit, options) {
+      await real.visitUsers((user) => {
+        const current = currentOf(user);
+        if (current !== 'deleted') visit(current);
+      }, options);
+    },
     async putPermissions(vhost, user, _permissions, options) {
       options?.beforeSend?.();
       const isNew = (await real.getPermissions(vhost, user, options)) === undefined;

@@ -60,6 +60,8 @@ export interface Management extends BrokerStateCalls, EffectiveStateCalls {
   getUser(name: string, options?: ManagementCallOptions): Promise<BrokerUser | undefined>;
   deleteUser(name: string, options?: ManagementCallOptions): Promise<boolean>;
   listUsers(options?: ManagementCallOptions): Promise<BrokerUser[]>;
+  /** Visits all users as they arrive; rejects with what `visit` throws. */
+  visitUsers(visit: (user: BrokerUser) => void, options?: ManagementCallOptions): Promise<void>;
   hasVhost(vhost: string, options?: ManagementCallOptions): Promise<boolean>;
   putVhost(vhost: string, description: string, options?: ManagementCallOptions): Promise<PutOutcome>;
   deleteVhost(vhost: string, options?: ManagementCallOptions): Promise<boolean>;
@@ -236,6 +238,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
     getUser: (name, options) => find(userSchema, ['users', name], options),
     deleteUser: (name, options) => remove(['users', name], options),
     listUsers: (options) => list(userSchema, ['users'], options),
+    visitUsers: (visit, options) => visitAll(userSchema, ['users'], visit, options),
     hasVhost: async (vhost, options) => (await find(nameSchema, ['vhosts', vhost], options)) !== undefined,
     putVhost: (vhost, description, options) => put(['vhosts', vhost], { description }, options),
     deleteVhost: (vhost, options) => remove(['vhosts', vhost], options),

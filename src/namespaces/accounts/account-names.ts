@@ -25,13 +25,25 @@ export function accountNames(usernamePrefix: string, namespace: string): SlotPai
  * meaning in a regular expression.
  */
 export function permissionsOf(
-  { id, vhost, requestVhost }: Pick<Config, 'id' | 'vhost' | 'requestVhost'>,
+  config: Pick<Config, 'id' | 'vhost' | 'requestVhost'>,
   namespace: string,
 ): PermissionsByVhost {
-  const own = `^(queue|exchange)/${namespace}/.*$`;
-  return {
-    [vhost]: { configure: own, write: own, read: `^(queue/${namespace}|exchange)/.*$` },
-    [requestVhost]: requesterPermissions(id),
+  return createPermissionsOf(config)(namespace);
+}
+
+/** {@link permissionsOf}, for many namespaces. */
+export function createPermissionsOf({
+  id,
+  vhost,
+  requestVhost,
+}: Pick<Config, 'id' | 'vhost' | 'requestVhost'>): (namespace: string) => PermissionsByVhost {
+  const requester = requesterPermissions(id);
+  return (namespace) => {
+    const own = `^(queue|exchange)/${namespace}/.*$`;
+    return {
+      [vhost]: { configure: own, write: own, read: `^(queue/${namespace}|exchange)/.*$` },
+      [requestVhost]: requester,
+    };
   };
 }
 

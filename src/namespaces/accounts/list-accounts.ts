@@ -1,22 +1,24 @@
-import type {
-  BrokerUser,
-  ListedConnection,
-  ListedPermissions,
-  ListedUserLimits,
-  Management,
+import {
+  type BrokerUser,
+  HASHING_ALGORITHM,
+  type ListedConnection,
+  type ListedPermissions,
+  type ListedUserLimits,
+  type Management,
+  type UserLimits,
 } from '../../broker/management/management.ts';
 import { hasOnlyStoreTag, storeTag } from '../../broker/store-tag.ts';
+import { type PermissionsByVhost, samePermissions } from '../../broker/user-permissions.ts';
 import type { Config } from '../../config/config.ts';
-import { permissionsOf } from './account-names.ts';
 import type { ConnectionAges } from '../connections/connection-ages.ts';
 import { findOldConnections, type OldConnection } from '../connections/close-old-connections.ts';
-import { type PermissionsByVhost, samePermissions } from '../../broker/user-permissions.ts';
+import { createPermissionsOf } from './account-names.ts';
 import { type AccountState, sameLimits } from './account-state.ts';
 
 interface AccountListingParts {
   readonly management: Pick<
     Management,
-    | 'listUsers'
+    | 'visitUsers'
     | 'visitPermissions'
     | 'listTopicPermissions'
     | 'visitUserLimits'
@@ -32,18 +34,39 @@ interface AccountListingParts {
 
 /** All accounts on the broker. */
 export interface ListedAccounts {
-  /** The account-like users, by name. */
-  readonly users: ReadonlyMap<string, BrokerUser>;
   /** Those of their connections that are too old. */
   readonly old: readonly OldConnection[];
+  /** Whether there is such an account. */
+  has(account: string): boolean;
+  /** Notes that an account has a record. */
+  addRecord(account: string): void;
+  /** The accounts, and whether they have a record, as far as that was noted. */
+  users(): Iterable<{ readonly user: BrokerUser; readonly hasRecord: boolean }>;
   /** The state of one account, given the permissions that it should have. */
   stateOf(account: string, expected: PermissionsByVhost): AccountState;
 }
 
 /**
+ * What is listed of one user, in one object for all listings: there may be a hundred thousand, and of most of them nothing
+ * differs from what is expected but the password.
+ */
+interface Entry {
+  /** Undefined: the user itself is not listed. */
+  passwordHash: string | undefined;
+  /** The user, where more than its password is not as expected. */
+  unexpectedUser: BrokerUser | undefined;
+  /** The vhosts in which its permissions are as expected: the sum of their bits. */
+  expectedVhosts: number;
+  unexpectedPermissions: PermissionsByVhost | undefined;
+  /** True: as expected. Undefined: none. */
+  limits: UserLimits | true | undefined;
+  hasRecord: boolean;
+}
+
+/**
  * Lists all accounts on the broker. The listings run concurrently, because RabbitMQ answers each on one core.
- * Permissions and limits are checked as they arrive, and where they are as expected only the name is kept: the full
- * listing of ten thousand accounts is tens of MB, which the process would not release.
+ * Permissions and limits are checked as they arrive, and where they are as expected nothing is kept: the full listing of
+ * ten thousand accounts is tens of MB, which the process would not release.
  *
  * @param instants connections from before `openedBeforeMs` are too old; `seenMs` is now. In ms since the epoch
  * @throws AgentError `BrokerUnavailable`
@@ -55,19 +78,45 @@ export async function listAccounts(
 ): Promise<ListedAccounts> {
   const { accountLimits: limits } = config;
   const options = { signal };
-  const users = new Map<string, BrokerUser>();
+  const entries = new Map<string, Entry>();
+  const entryOf = (user: string): Entry => {
+    let entry = entries.get(user);
+    if (entry === undefined) {
+      entry = {
+        passwordHash: undefined,
+        unexpectedUser: undefined,
+        expectedVhosts: 0,
+        unexpectedPermissions: undefined,
+        limits: undefined,
+        hasRecord: false,
+      };
+      entries.set(user, entry);
+    }
+    return entry;
+  };
   // One list for all accounts, instead of one each.
   const tags = [storeTag(storeId)];
-  const listUsers = async (): Promise<void> => {
-    for (const user of await management.listUsers(options)) {
-      if (namespaceOf(user.name) === undefined) continue;
-      users.set(user.name, hasOnlyStoreTag(user.tags, storeId) ? { ...user, tags } : user);
-    }
+  const addUser = (user: BrokerUser): void => {
+    if (namespaceOf(user.name) === undefined) return;
+    const entry = entryOf(user.name);
+    entry.passwordHash = user.passwordHash;
+    const isExpected = user.hashingAlgorithm === HASHING_ALGORITHM && hasOnlyStoreTag(user.tags, storeId);
+    if (!isExpected) entry.unexpectedUser = user;
   };
-  const permissions = new PermissionsListing();
-  const addPermissions = (listed: ListedPermissions): void => {
-    const namespace = namespaceOf(listed.user);
-    if (namespace !== undefined) permissions.add(listed, permissionsOf(config, namespace));
+  const userOf = (name: string, { passwordHash, unexpectedUser }: Entry): BrokerUser | undefined =>
+    passwordHash === undefined
+      ? undefined
+      : (unexpectedUser ?? { name, passwordHash, hashingAlgorithm: HASHING_ALGORITHM, tags });
+  const permissionsOf = createPermissionsOf(config);
+  const bits: Readonly<Record<string, number>> = { [config.vhost]: 1, [config.requestVhost]: 2 };
+  const addPermissions = ({ user, vhost, ...permissions }: ListedPermissions): void => {
+    const namespace = namespaceOf(user);
+    if (namespace === undefined) return;
+    const entry = entryOf(user);
+    const bit = Object.hasOwn(bits, vhost) ? (bits[vhost] ?? 0) : 0;
+    const isExpected = bit > 0 && samePermissions(permissions, permissionsOf(namespace)[vhost]);
+    if (isExpected) entry.expectedVhosts |= bit;
+    else entry.unexpectedPermissions = { ...entry.unexpectedPermissions, [vhost]: permissions };
   };
   const topicPermissions = new Map<string, string[]>();
   const listTopicPermissions = async (): Promise<void> => {
@@ -75,9 +124,8 @@ export async function listAccounts(
       if (namespaceOf(user) !== undefined) topicPermissions.set(user, [...(topicPermissions.get(user) ?? []), vhost]);
     }
   };
-  const userLimits = new UserListing<ListedUserLimits>();
-  const addLimits = (listed: ListedUserLimits): void => {
-    if (namespaceOf(listed.user) !== undefined) userLimits.add(listed, sameLimits(listed.limits, limits));
+  const addLimits = ({ user, limits: found }: ListedUserLimits): void => {
+    if (namespaceOf(user) !== undefined) entryOf(user).limits = sameLimits(found, limits) ? true : found;
   };
   const listConnections = async (): Promise<ListedConnection[]> => {
     const [inVhost, inRequestVhost, open] = await Promise.all([
@@ -91,63 +139,42 @@ export async function listAccounts(
   };
   const [connections] = await Promise.all([
     listConnections(),
-    listUsers(),
+    management.visitUsers(addUser, options),
     management.visitPermissions(addPermissions, options),
     listTopicPermissions(),
     management.visitUserLimits(addLimits, options),
   ]);
+
+  const permissionsIn = ({ expectedVhosts, unexpectedPermissions }: Entry, expected: PermissionsByVhost) => {
+    const vhosts = Object.keys(expected);
+    const asExpected = vhosts.filter((vhost) => (expectedVhosts & (bits[vhost] ?? 0)) !== 0);
+    if (unexpectedPermissions === undefined && asExpected.length === vhosts.length) return expected;
+    const kept = Object.entries(expected).filter(([vhost]) => asExpected.includes(vhost));
+    return { ...Object.fromEntries(kept), ...unexpectedPermissions };
+  };
   return {
-    users,
     old: findOldConnections(connections, openedBeforeMs, namespaceOf),
+    has: (account) => entries.get(account)?.passwordHash !== undefined,
+    addRecord(account) {
+      const entry = entries.get(account);
+      if (entry !== undefined) entry.hasRecord = true;
+    },
+    *users() {
+      for (const [name, entry] of entries) {
+        const user = userOf(name, entry);
+        if (user !== undefined) yield { user, hasRecord: entry.hasRecord };
+      }
+    },
     stateOf(account, expected) {
-      const user = users.get(account);
-      if (user === undefined) return { permissions: {}, topicPermissions: [], limits: {} };
+      const entry = entries.get(account);
+      const user = entry && userOf(account, entry);
+      if (entry === undefined || user === undefined) return { permissions: {}, topicPermissions: [], limits: {} };
       return {
         user,
-        permissions: permissions.of(account, expected),
+        permissions: permissionsIn(entry, expected),
         topicPermissions: topicPermissions.get(account) ?? [],
-        limits: userLimits.isExpected(account) ? limits : (userLimits.unexpected(account)?.limits ?? {}),
+        limits: entry.limits === true ? limits : (entry.limits ?? {}),
       };
     },
   };
-}
-
-/** The permissions of each account; of those that are as expected only the vhost. */
-class PermissionsListing {
-  readonly #expected = new Map<string, readonly string[]>();
-  readonly #unexpected = new Map<string, PermissionsByVhost>();
-
-  add({ user, vhost, ...permissions }: ListedPermissions, expected: PermissionsByVhost): void {
-    if (vhost in expected && samePermissions(permissions, expected[vhost])) {
-      this.#expected.set(user, [...(this.#expected.get(user) ?? []), vhost]);
-    } else this.#unexpected.set(user, { ...this.#unexpected.get(user), [vhost]: permissions });
-  }
-
-  /** The permissions of an account, given the expected ones. */
-  of(user: string, expected: PermissionsByVhost): PermissionsByVhost {
-    const vhosts = this.#expected.get(user) ?? [];
-    const unexpected = this.#unexpected.get(user);
-    if (unexpected === undefined && vhosts.length === Object.keys(expected).length) return expected;
-    const kept = Object.entries(expected).filter(([vhost]) => vhosts.includes(vhost));
-    return { ...Object.fromEntries(kept), ...unexpected };
-  }
-}
-
-/** What is listed of each user; of those that are as expected only the name. */
-class UserListing<T extends { readonly user: string }> {
-  readonly #expected = new Set<string>();
-  readonly #unexpected = new Map<string, T>();
-
-  add(listed: T, isExpected: boolean): void {
-    if (isExpected) this.#expected.add(listed.user);
-    else this.#unexpected.set(listed.user, listed);
-  }
-
-  isExpected(user: string): boolean {
-    return this.#expected.has(user);
-  }
-
-  unexpected(user: string): T | undefined {
-    return this.#unexpected.get(user);
-  }
 }

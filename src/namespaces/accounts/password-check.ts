@@ -39,20 +39,16 @@ export function createPasswordCheck({
 
 /** A password check with a cache of matches. */
 export interface VerifiedHashes {
-  /**
-   * The check of a record. What matched in this reconciliation or the one before, and is unchanged, is not derived
-   * again.
-   */
+  /** The check of a record. What matched at its last check, and is unchanged, is not derived again. */
   of(record: NamespaceRecord): CheckPassword;
-  /** Ends a reconciliation and forgets what it did not check, so that there is at most one entry for each account. */
-  forgetUnchecked(): void;
+  /** Forgets accounts that are gone. */
+  forget(isGone: (account: string) => boolean): void;
 }
 
 /** Deriving and hashing a password takes far longer than comparing RabbitMQ's hash with the last one. */
 export function createVerifiedHashes(check: (record: NamespaceRecord) => CheckPassword): VerifiedHashes {
   // Digests, which take a third of the memory: there may be tens of thousands.
   const matched = new Map<string, string>();
-  let checked = new Set<string>();
   return {
     of: (record) => (slot, origin, user) => {
       const { name, hashingAlgorithm } = user;
@@ -61,14 +57,12 @@ export function createVerifiedHashes(check: (record: NamespaceRecord) => CheckPa
       );
       const digest = hash('sha256', seen, 'base64url');
       const isMatch = matched.get(name) === digest ? true : check(record)(slot, origin, user);
-      checked.add(name);
       if (isMatch === true) matched.set(name, digest);
       else matched.delete(name);
       return isMatch;
     },
-    forgetUnchecked() {
-      for (const name of matched.keys()) if (!checked.has(name)) matched.delete(name);
-      checked = new Set();
+    forget(isGone) {
+      for (const name of matched.keys()) if (isGone(name)) matched.delete(name);
     },
   };
 }

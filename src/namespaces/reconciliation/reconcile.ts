@@ -1,12 +1,11 @@
 import { amqpLogin, parseAmqpUrl } from '../../contract/url.ts';
 import { setImmediate } from 'node:timers/promises';
-import type { BrokerUser } from '../../broker/management/management.ts';
 import { storesOfTags } from '../../broker/store-tag.ts';
 import { contractNames, namespaceOfAccount } from '../../contract/names.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
-import { accountNames, permissionsOf } from '../accounts/account-names.ts';
+import { accountNames, createPermissionsOf } from '../accounts/account-names.ts';
 import { listAccounts, type ListedAccounts } from '../accounts/list-accounts.ts';
 import type { VerifiedHashes } from '../accounts/password-check.ts';
 import { createConnectionAges } from '../connections/connection-ages.ts';
@@ -69,6 +68,7 @@ export function createReconcile(
   const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
   /** RabbitMQ users of the agent itself, which are no accounts whatever their names are. */
   const ownUsers = new Set([agentUser, contractNames(id).claimantUser]);
+  const permissionsOf = createPermissionsOf(config);
   const ages = createConnectionAges();
   let lastUnknown = '';
 
@@ -87,7 +87,7 @@ export function createReconcile(
   const needsRepair = (record: NamespaceRecord, listed: ListedAccounts, [first, second]: readonly [string, string]) => {
     if (isRecheckDue(record, bounds.earliestMs())) return true;
     if (record.state !== 'active') return false;
-    const permissions = permissionsOf(config, record.namespace);
+    const permissions = permissionsOf(record.namespace);
     const check = parts.verified.of(record);
     const accounts = [listed.stateOf(first, permissions), listed.stateOf(second, permissions)] as const;
     const repairContext = { nowMs: clock.nowMs(), intervals, keyring, permissions, limits, check, storeId };
@@ -100,20 +100,20 @@ export function createReconcile(
     listedAtMs: number,
     signal: AbortSignal,
   ): Promise<ComparedRecords> => {
-    const compared: ComparedRecords = { namespaces: 0, suspects: [], tombstones: new Set(), known: new Set() };
+    const compared: ComparedRecords = { namespaces: 0, suspects: [], tombstones: new Set(), connected: new Set() };
     const withOldConnections = new Set(listed.old.map(({ namespace }) => namespace));
     for await (const record of records(signal)) {
       compared.namespaces += 1;
       const { namespace } = record;
       const accounts = accountNames(usernamePrefix, namespace);
-      const isListed = withOldConnections.has(namespace) || accounts.some((account) => listed.users.has(account));
-      if (isListed) compared.known.add(namespace);
+      for (const account of accounts) listed.addRecord(account);
+      if (withOldConnections.has(namespace)) compared.connected.add(namespace);
       if (isSettled(record, listedAtMs, intervals) && !matchesAny(config.reservedNamespaces, namespace)) {
         compared.tombstones.add(namespace);
       }
       if (needsRepair(record, listed, accounts)) compared.suspects.push({ namespace });
     }
-    parts.verified.forgetUnchecked();
+    parts.verified.forget((account) => !listed.has(account));
     return compared;
   };
 
@@ -130,24 +130,26 @@ export function createReconcile(
     signal: AbortSignal,
   ): Promise<number> => {
     if (tombstones.size === 0) return 0;
-    const users = [...listed.users.values()].filter(({ tags }) => storesOfTags(tags).includes(storeId));
     const owned = await listOwnedObjects(management, vhost, tombstones, signal);
-    const owners = new Set([...users.map(({ name }) => namespaceOf(name)), ...owned.keys()]);
-    const found = [...owners].filter((owner) => owner !== undefined && tombstones.has(owner)) as string[];
-    if (found.length > 0) await parts.leftovers.delete(found, signal);
-    return found.length;
+    const found = new Set(owned.keys());
+    for (const { user } of listed.users()) {
+      const namespace = namespaceOf(user.name);
+      if (namespace === undefined || !tombstones.has(namespace)) continue;
+      if (storesOfTags(user.tags).includes(storeId)) found.add(namespace);
+    }
+    if (found.size > 0) await parts.leftovers.delete([...found], signal);
+    return found.size;
   };
 
   /** The account-like users without a record, and those of tombstones that no agent created; reports changes. */
-  const findUnknownUsers = (listed: ListedAccounts, { known, tombstones }: ComparedRecords): string[] => {
-    const isUnknown = ({ name, tags }: BrokerUser): boolean => {
-      const namespace = namespaceOf(name) ?? '';
-      return !known.has(namespace) || (tombstones.has(namespace) && !storesOfTags(tags).includes(storeId));
-    };
-    const unknown = [...listed.users.values()]
-      .filter(isUnknown)
-      .map(({ name }) => name)
-      .toSorted();
+  const findUnknownUsers = (listed: ListedAccounts, { tombstones }: ComparedRecords): string[] => {
+    const unknown: string[] = [];
+    for (const { user, hasRecord } of listed.users()) {
+      const isForeign = () =>
+        tombstones.has(namespaceOf(user.name) ?? '') && !storesOfTags(user.tags).includes(storeId);
+      if (!hasRecord || isForeign()) unknown.push(user.name);
+    }
+    unknown.sort();
     const joined = unknown.join(' ');
     if (joined !== lastUnknown) reporters.unknownUsersChanged(unknown);
     lastUnknown = joined;
@@ -155,10 +157,10 @@ export function createReconcile(
   };
 
   /** Closes the old connections of namespaces; a user that is no account may stay connected. */
-  const closeOld = async (old: ListedAccounts['old'], known: ReadonlySet<string>, signal: AbortSignal) =>
+  const closeOld = async (old: ListedAccounts['old'], connected: ReadonlySet<string>, signal: AbortSignal) =>
     await closeOldConnections(
       management,
-      old.filter(({ namespace }) => known.has(namespace)),
+      old.filter(({ namespace }) => connected.has(namespace)),
       (closed) => reporters.connectionClosed({ ...closed, reason: 'age' }),
       signal,
     );
@@ -181,11 +183,11 @@ export function createReconcile(
     const instants = { openedBeforeMs, seenMs: bounds.latestMs() };
     const listed = await listAccounts({ management, config, storeId, namespaceOf, ages }, instants, signal);
     const compared = await compareRecords(listed, listedAtMs, signal);
-    const { namespaces, suspects, tombstones, known } = compared;
+    const { namespaces, suspects, tombstones, connected } = compared;
     const unknown = findUnknownUsers(listed, compared);
     const repaired = await attempt(() => repairSuspects(suspects, signal));
     const leftovers = await attempt(() => deleteLeftovers(tombstones, listed, signal));
-    const connections = await attempt(() => closeOld(listed.old, known, signal));
+    const connections = await attempt(() => closeOld(listed.old, connected, signal));
     if (failures.length > 0) throw failures[0];
     return { namespaces, repaired, leftovers, connections, unknown };
   };
@@ -196,6 +198,6 @@ interface ComparedRecords {
   readonly suspects: { readonly namespace: string }[];
   /** Namespaces whose tombstone is settled. */
   readonly tombstones: Set<string>;
-  /** Namespaces with a record, as far as users or old connections of theirs are listed. */
-  readonly known: Set<string>;
+  /** Namespaces with a record and old connections. */
+  readonly connected: Set<string>;
 }

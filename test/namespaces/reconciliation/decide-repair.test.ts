@@ -281,7 +281,7 @@ describe('decideRepair', () => {
 });
 
 describe('createVerifiedHashes', () => {
-  it('checks a hash once and again after any change, and forgets what was not checked', () => {
+  it('checks a hash once and again after any change, and forgets accounts that are gone', () => {
     let checks = 0;
     const verified = createVerifiedHashes((record) => (slot, origin, user) => {
       checks += 1;
@@ -290,16 +290,19 @@ describe('createVerifiedHashes', () => {
     const ask = (record: NamespaceRecord, account: AccountState, generation = 1): boolean | undefined =>
       verified.of(record)(1, { generation, secretId }, account.user ?? assert.fail());
     assert.equal(ask(at(1), holding(1, 1)), true);
-    verified.forgetUnchecked();
+    verified.forget(() => false);
     assert.equal(ask(at(1), holding(1, 1)), true);
     assert.equal(checks, 1);
     assert.equal(ask(at(1), holding(1, 0)), false);
     assert.equal(ask(at(1), holding(1, 1), 3), false);
     assert.equal(ask(at(1, { incarnation: 'other' }), holding(1, 1)), false);
     assert.equal(checks, 4);
-    verified.forgetUnchecked();
-    verified.forgetUnchecked();
     assert.equal(ask(at(1), holding(1, 1)), true);
     assert.equal(checks, 5);
+    const gone: string[] = [];
+    verified.forget((account) => gone.push(account) > 0);
+    assert.deepEqual(gone, [holding(1, 1).user?.name]);
+    assert.equal(ask(at(1), holding(1, 1)), true);
+    assert.equal(checks, 6);
   });
 });

@@ -40,9 +40,9 @@ describe('createReconcile', function () {
         'listConnections',
         'listOpenConnections',
         'listTopicPermissions',
-        'listUsers',
         'visitPermissions',
         'visitUserLimits',
+        'visitUsers',
       ]);
     }
     assert.deepEqual(site.takeEvents(), []);
