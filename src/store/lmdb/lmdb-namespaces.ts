@@ -64,6 +64,7 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
   }
 
   async list({ after, limit, states }: ListOptions): Promise<NamespaceRecord[]> {
+    if (states !== undefined && (await this.#areRare(states))) return await this.#listRare(states, after, limit);
     return await this.listAfter(after, limit, ({ state }) => states === undefined || states.includes(state));
   }
 
@@ -82,6 +83,29 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
 
   async countByState(): Promise<Record<NamespaceState, number>> {
     return await this.gate.run(() => countByState((state) => this.#countIn(state)));
+  }
+
+  /** Whether few records are in these states. Those that are active are not counted: it would take longer than it saves. */
+  async #areRare(states: readonly NamespaceState[]): Promise<boolean> {
+    if (states.includes('active')) return false;
+    return await this.gate.run(() => states.reduce((sum, state) => sum + this.#countIn(state), 0) <= MAX_RARE);
+  }
+
+  /** By the index: a search for some tombstones among 100,000 records would hold up everything else for half a second. */
+  async #listRare(
+    states: readonly NamespaceState[],
+    after: string | undefined,
+    limit: number,
+  ): Promise<NamespaceRecord[]> {
+    return await this.gate.run(() =>
+      [...new Set(states)]
+        .flatMap((state) => this.#dueKeys('expiresMs', state, Infinity, Infinity))
+        .map(([, , namespace]) => namespace)
+        .filter((namespace) => after === undefined || namespace > after)
+        .toSorted((left, right) => (left < right ? -1 : 1))
+        .slice(0, Math.max(0, limit))
+        .flatMap((namespace) => this.items.get(namespace) ?? []),
+    );
   }
 
   async #due(field: InstantField, { states, beforeMs, limit }: DueOptions): Promise<NamespaceRecord[]> {
@@ -111,6 +135,9 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
     return this.#indexes.expiresMs.getKeysCount({ start: [state], end: [state, Infinity, ''] });
   }
 }
+
+/** Up to so many records in some states are listed by the index. */
+const MAX_RARE = 5_000;
 
 /** After every name of a namespace, which begins with a letter, a digit, `-` or `_`. */
 const AFTER_ALL_NAMES = '\u{10ffff}';
