@@ -50,11 +50,6 @@ export function decideReaction(options: ReactionOptions, event: BrokerEvent): Re
       if (event.type === 'queue.deleted') return { kind: 'forget', queue };
       return { kind: 'inspect', queue, isNew: event.type === 'queue.created' };
     }
-    // A new consumer makes no queue grow, and reconciliation lists connections to check their age.
-    case 'consumer.created':
-    case 'connection.created':
-    case 'connection.closed':
-      return NONE;
   }
 }
 

@@ -20,15 +20,11 @@ export const ADMINISTRATION_EVENT_TYPES = [
   'alarm.cleared',
 ] as const;
 
-/** The routing keys of the events that a claimed account can cause, as often as it likes. */
-export const TENANT_EVENT_TYPES = [
-  'queue.created',
-  'queue.deleted',
-  'consumer.created',
-  'consumer.deleted',
-  'connection.created',
-  'connection.closed',
-] as const;
+/**
+ * The routing keys of the events that a claimed account can cause, as often as it likes. Only those that the agent reacts to:
+ * every client pays for an event that is bound. A new consumer makes no queue grow, and reconciliation lists connections.
+ */
+export const TENANT_EVENT_TYPES = ['queue.created', 'queue.deleted', 'consumer.deleted'] as const;
 
 /** The routing keys of the event exchange that the agent binds. */
 export const BROKER_EVENT_TYPES = [...TENANT_EVENT_TYPES, ...ADMINISTRATION_EVENT_TYPES] as const;
@@ -62,27 +58,11 @@ interface QueueEvent extends EventBase {
   readonly queue: string;
 }
 
-/** A queue gained or lost a consumer. */
+/** A queue lost a consumer. */
 interface ConsumerEvent extends EventBase {
-  readonly type: 'consumer.created' | 'consumer.deleted';
+  readonly type: 'consumer.deleted';
   readonly vhost: string;
   readonly queue: string;
-}
-
-/** A connection was opened. */
-interface ConnectionCreated extends EventBase {
-  readonly type: 'connection.created';
-  /** RabbitMQ's name of the connection. */
-  readonly connection: string;
-  readonly vhost: string;
-  readonly user: string;
-}
-
-/** A connection was closed. The event lacks its user. */
-interface ConnectionClosed extends EventBase {
-  readonly type: 'connection.closed';
-  /** RabbitMQ's name of the connection. */
-  readonly connection: string;
 }
 
 /** A user was created, deleted or changed. A password that is set as a hash changes without an event. */
@@ -113,14 +93,7 @@ export interface AlarmEvent extends EventBase {
 }
 
 /** One event of the broker, with the fields that the agent uses. */
-export type BrokerEvent =
-  | QueueEvent
-  | ConsumerEvent
-  | ConnectionCreated
-  | ConnectionClosed
-  | UserEvent
-  | PermissionEvent
-  | AlarmEvent;
+export type BrokerEvent = QueueEvent | ConsumerEvent | UserEvent | PermissionEvent | AlarmEvent;
 
 /** The headers of a message, as amqplib decodes them. */
 export type Headers = Readonly<Record<string, unknown>>;
@@ -143,16 +116,10 @@ export function readBrokerEvent(routingKey: string, headers: Headers): BrokerEve
     case 'queue.created':
     case 'queue.deleted':
       return vhost === undefined || name === undefined ? undefined : { type: routingKey, vhost, queue: name, ...base };
-    case 'consumer.created':
     case 'consumer.deleted': {
       const queue = text(headers['queue']);
       return vhost === undefined || queue === undefined ? undefined : { type: routingKey, vhost, queue, ...base };
     }
-    case 'connection.created':
-      if (name === undefined || vhost === undefined || user === undefined) return undefined;
-      return { type: routingKey, connection: name, vhost, user, ...base };
-    case 'connection.closed':
-      return name === undefined ? undefined : { type: routingKey, connection: name, ...base };
     case 'user.limits.set':
     case 'user.limits.cleared': {
       // `name` is the name of the parameter here: `limits`.
