@@ -12,6 +12,8 @@ interface InspectionScheduleParts {
 export interface InspectionSchedule {
   /** Schedules the inspection of a queue. Scheduled several times, it is inspected once, at the earliest time. */
   add(queue: string, afterMs: number): void;
+  /** The same, up to a second later, together with others: a client may declare thousands of queues in a row. */
+  addToBatch(queue: string, afterMs: number): void;
   cancel(queue: string): void;
   /** How many queues are scheduled. */
   readonly size: number;
@@ -37,6 +39,9 @@ const BATCH_SIZE = 500;
 
 /** The pause between two batches, in ms: the broker has other clients as well. */
 const MIN_PAUSE_MS = 50;
+
+/** Inspections in a batch begin at whole multiples of this, in ms. */
+const BATCH_EVERY_MS = 1_000;
 
 /** How long a replacement is remembered, in ms: longer than anything that follows an observation. */
 const REPLACEMENT_MEMORY_MS = 60_000;
@@ -87,17 +92,20 @@ export function createInspectionSchedule({ clock, inspect, onError }: Inspection
     }
     if (batch.length > 0) await inspect(batch, stopping.signal);
   };
+  const addAt = (queue: string, atMs: number): void => {
+    const scheduledMs = dueMs.get(queue);
+    if (scheduledMs === undefined ? dueMs.size >= MAX_QUEUES : scheduledMs <= atMs) return;
+    dueMs.set(queue, atMs);
+    arm(atMs);
+  };
 
   return {
     get size() {
       return dueMs.size;
     },
-    add(queue, afterMs) {
-      const atMs = clock.monotonicMs() + afterMs;
-      const scheduledMs = dueMs.get(queue);
-      if (scheduledMs === undefined ? dueMs.size >= MAX_QUEUES : scheduledMs <= atMs) return;
-      dueMs.set(queue, atMs);
-      arm(atMs);
+    add: (queue, afterMs) => addAt(queue, clock.monotonicMs() + afterMs),
+    addToBatch(queue, afterMs) {
+      addAt(queue, Math.ceil((clock.monotonicMs() + afterMs) / BATCH_EVERY_MS) * BATCH_EVERY_MS);
     },
     cancel: (queue) => void dueMs.delete(queue),
     recordReplacement: (queue) => replacedMs.set(queue, clock.monotonicMs()),

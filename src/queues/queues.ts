@@ -35,7 +35,7 @@ export interface Queues {
   close(): Promise<void>;
 }
 
-/** A queue that is new or has lost a consumer is inspected after this, in ms: more events may follow. */
+/** A queue that is new or has lost a consumer is inspected after this, in ms, at the earliest: more events may follow. */
 const INSPECT_SOON_MS = 1_000;
 
 /** Wires the parts that watch queues. */
@@ -84,7 +84,7 @@ export function createQueues(context: QueuesContext): Queues {
         schedule.recordReplacement(queue);
         byteCounts.forget(queue);
       }
-      schedule.add(queue, INSPECT_SOON_MS);
+      schedule.addToBatch(queue, INSPECT_SOON_MS);
     },
     forget(queue) {
       schedule.recordReplacement(queue);

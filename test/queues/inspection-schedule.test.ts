@@ -34,6 +34,30 @@ describe('the inspection schedule', () => {
     assert.deepEqual(inspected, ['often', 'last']);
   });
 
+  it('inspects queues together that are added one after the other', async () => {
+    const clock = createManualClock();
+    const batches: (readonly string[])[] = [];
+    await new Promise<void>((resolve) => {
+      const inspect: Inspect = async (queues) => {
+        batches.push(queues);
+        if (batches.length === 1) clock.advance(1_000);
+        else resolve();
+      };
+      const schedule = createInspectionSchedule({ clock, inspect, onError: () => undefined });
+      addCleanup(() => schedule.stop());
+      for (let queue = 0; queue < 90; queue += 1) {
+        schedule.addToBatch(`queue/${queue}`, 10);
+        clock.advance(10);
+      }
+      schedule.addToBatch('later', 200);
+      clock.advance(100);
+    });
+    assert.deepEqual(
+      batches.map(({ length }) => length),
+      [90, 1],
+    );
+  });
+
   it('bounds its memory in a burst, and inspects at most 500 queues at a time', async () => {
     const batches: number[] = [];
     let open = (): void => undefined;
