@@ -23,5 +23,5 @@ VOLUME /var/lib/pulse-agent
 USER node
 # Node is the first process and handles SIGTERM itself: no shell and no npm in between that would swallow it.
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "--max-semi-space-size=2", "--optimize-for-size", "--v8-pool-size=1", "dist/cli/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=50", "--v8-pool-size=1", "dist/cli/main.js"]
 CMD ["serve"]

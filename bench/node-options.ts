@@ -25,15 +25,13 @@ interface Variant {
 /** The options that were considered, besides those of `npm start`. */
 const VARIANTS: readonly Variant[] = [
   { options: [] },
-  ...[1, 2, 4, 8, 16].map((megabytes) => ({
-    options: [`--max-semi-space-size=${megabytes}`, '--v8-pool-size=1'],
-  })),
-  { options: ['--max-semi-space-size=4'] },
-  { options: ['--max-semi-space-size=4', '--v8-pool-size=0'] },
-  { options: ['--max-semi-space-size=4', '--v8-pool-size=1', '--optimize-for-size'] },
-  { options: ['--max-semi-space-size=4', '--v8-pool-size=1', '--max-old-space-size=96'] },
-  { options: ['--max-semi-space-size=4', '--v8-pool-size=1'], environment: { UV_THREADPOOL_SIZE: '1' } },
-  { options: ['--max-semi-space-size=4', '--v8-pool-size=1'], environment: { UV_THREADPOOL_SIZE: '8' } },
+  { options: ['--max-semi-space-size=2', '--v8-pool-size=1', '--optimize-for-size'] },
+  { options: ['--max-semi-space-size=4', '--v8-pool-size=1'] },
+  { options: ['--max-semi-space-size=4', '--v8-pool-size=1', '--heap-growing-percent=20'] },
+  { options: ['--max-semi-space-size=8', '--v8-pool-size=1', '--heap-growing-percent=20'] },
+  { options: ['--max-semi-space-size=16', '--v8-pool-size=1', '--heap-growing-percent=30'] },
+  { options: startOptions(), environment: { UV_THREADPOOL_SIZE: '1' } },
+  { options: startOptions(), environment: { UV_THREADPOOL_SIZE: '8' } },
 ];
 
 const FIGURES = {
