@@ -138,6 +138,9 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
       return counted !== undefined && exists('queue')(counted) ? counted : undefined;
     },
     listQueues: async (vhost, options) => (await real.listQueues(vhost, options)).filter(exists('queue')),
+    async visitQueues(vhost, visit, options) {
+      await real.visitQueues(vhost, (queue) => void (exists('queue')(queue) && visit(queue)), options);
+    },
     listQueueNames: async (vhost, options) =>
       (await real.listQueueNames(vhost, options)).filter((name) => exists('queue')({ name })),
     listExchanges: async (vhost, options) => (await real.listExchanges(vhost, options)).filter(exists('exchange')),

@@ -23,6 +23,7 @@ export interface GrowthTracker {
    * Records what a survey found, in messages or bytes, in place of all that was recorded earlier. What an inspection found
    * stays where the survey may be older and found less.
    *
+   * @param amounts may leave out empty queues
    * @returns the queues to inspect before the next survey, and in how many ms
    */
   recordSurvey(amounts: Iterable<readonly [queue: string, amount: number]>, seenMs: number): Map<string, number>;
@@ -64,9 +65,10 @@ export function createGrowthTracker({ limits, horizonMs, surveyLagMs = 0 }: Grow
       const next: typeof tracks = new Map();
       const inspections = new Map<string, number>();
       const empty: Sample | undefined = surveyedMs === undefined ? undefined : { amount: 0, seenMs: surveyedMs };
+      const isNewer = ({ isInspected, latest }: Track): boolean => isInspected && latest.seenMs > seenMs - surveyLagMs;
       for (const [queue, amount] of amounts) {
         const track = tracks.get(queue);
-        if (track?.isInspected === true && track.latest.seenMs > seenMs - surveyLagMs && track.latest.amount > amount) {
+        if (track !== undefined && isNewer(track) && track.latest.amount > amount) {
           next.set(queue, track);
           continue;
         }
@@ -83,6 +85,10 @@ export function createGrowthTracker({ limits, horizonMs, surveyLagMs = 0 }: Grow
           hasGrown && hasClearlyGrown(earlier, latest, limits) && amount < Math.max(...limits.thresholds);
         if (needsRate) inspections.set(queue, Math.min(predictedMs ?? Infinity, limits.firstInspectionMs));
         else if (predictedMs !== undefined) inspections.set(queue, predictedMs);
+      }
+      for (const [queue, track] of tracks) {
+        if (isNewer(track) && track.latest.amount > 0 && !next.has(queue) && next.size < MAX_QUEUES)
+          next.set(queue, track);
       }
       tracks = next;
       surveyedMs = seenMs;

@@ -12,7 +12,7 @@ import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
 interface SurveyQueuesParts {
-  readonly management: Pick<Management, 'listQueues' | 'listQueueNames'>;
+  readonly management: Pick<Management, 'visitQueues' | 'listQueueNames'>;
   readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'list'> };
   readonly processQueues: ProcessQueues;
   readonly growth: GrowthTracker;
@@ -48,18 +48,30 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
   const { management, store, processQueues, growth, byteCounts, schedule, config, clock } = parts;
   const { vhost, namespacePrefix, surveyIntervalSeconds } = config;
 
-  /** The listed queues that are deep or have an alert. */
-  const observeListed = (
-    managed: readonly ListedQueue[],
+  /** Lists all queues, and keeps only those that are not empty or have an alert: there may be a hundred thousand. */
+  const list = async (
     alerts: ReadonlyMap<string, QueueAlert>,
     seenMs: number,
-  ): ObservedQueue[] =>
-    managed.flatMap(({ name, messages }) => {
+    signal: AbortSignal,
+  ): Promise<ListedQueues> => {
+    const amounts: [string, number][] = [];
+    const observed: ObservedQueue[] = [];
+    const alerted = new Set<string>();
+    let count = 0;
+    const visit = ({ name, messages }: ListedQueue): void => {
       const alert = alerts.get(name);
+      if (alert !== undefined) alerted.add(name);
+      if (namespaceOfQueue(namespacePrefix, name) === undefined) return;
+      count += 1;
+      if (messages !== undefined && messages > 0) amounts.push([name, messages]);
       const bytes = byteCounts.sizeOf(name, messages);
-      if (alert === undefined && !reachesWarning(messages, bytes?.bytes, config)) return [];
-      return [{ queue: name, depth: { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS }, alert }];
-    });
+      if (alert === undefined && !reachesWarning(messages, bytes?.bytes, config)) return;
+      const depth = { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS };
+      observed.push({ queue: name, depth, alert });
+    };
+    await management.visitQueues(vhost, visit, { signal });
+    return { count, amounts, observed, alerted };
+  };
 
   return async (signal) => {
     // The alerts come first: a queue whose alert is removed during the listing must not be taken for one without an alert.
@@ -68,18 +80,17 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     await byteCounts.refresh(alerts, signal);
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
-    const listed = await management.listQueues(vhost, { signal });
+    const listed = await list(alerts, seenMs, signal);
     const listingMs = clock.monotonicMs() - startedMs;
-    const managed = listed.filter(({ name }) => namespaceOfQueue(namespacePrefix, name) !== undefined);
-    for (const [queue, afterMs] of growth.recordSurvey(depthsOf(managed), seenMs)) schedule.add(queue, afterMs);
-    const unlisted = alertsBesides(listed, alerts);
+    for (const [queue, afterMs] of growth.recordSurvey(listed.amounts, seenMs)) schedule.add(queue, afterMs);
+    const unlisted = [...alerts.values()].filter(({ queue }) => !listed.alerted.has(queue));
     // A queue that has crashed is in no listing with depths.
     const names = unlisted.length === 0 ? [] : await management.listQueueNames(vhost, { signal });
-    const observed = [...observeListed(managed, alerts, seenMs), ...observeMissing(unlisted, new Set(names), seenMs)];
+    const observed = [...listed.observed, ...observeMissing(unlisted, new Set(names), seenMs)];
     await processQueues(withoutAlertFirst(observed), signal);
     return {
       seenMs,
-      queues: managed.length,
+      queues: listed.count,
       alerts: countLevels(alerts.values()),
       listingMs,
       nextAfterMs: surveyPauseMs(listingMs, surveyIntervalSeconds * 1000),
@@ -97,15 +108,16 @@ export async function readAlerts(
   return alerts;
 }
 
-function* depthsOf(queues: readonly ListedQueue[]): Iterable<readonly [string, number]> {
-  for (const { name, messages } of queues) if (messages !== undefined) yield [name, messages];
-}
-
-/** The alerts of queues that are not listed. */
-function alertsBesides(listed: readonly ListedQueue[], alerts: ReadonlyMap<string, QueueAlert>): readonly QueueAlert[] {
-  if (alerts.size === 0) return [];
-  const names = new Set(listed.map(({ name }) => name));
-  return [...alerts.values()].filter(({ queue }) => !names.has(queue));
+/** What the listing shows. */
+interface ListedQueues {
+  /** How many queues of namespaces there are. */
+  readonly count: number;
+  /** Those that hold messages, and how many. */
+  readonly amounts: readonly [queue: string, messages: number][];
+  /** Those that are deep or have an alert. */
+  readonly observed: readonly ObservedQueue[];
+  /** The names that have an alert. */
+  readonly alerted: ReadonlySet<string>;
 }
 
 /** The queues without a depth that have an alert, and whether they exist: the alert is older than the listing. */

@@ -48,7 +48,7 @@ describe('broker events', function () {
     await exchange.open(installation);
     const count = async (step: string, call: () => Promise<unknown>): Promise<unknown> => {
       calls += 1;
-      if (areSurveysOff && step === 'management.listQueues') throw new AgentError('BrokerUnavailable', 'By a test.');
+      if (areSurveysOff && step === 'management.visitQueues') throw new AgentError('BrokerUnavailable', 'By a test.');
       return await call();
     };
     agent = await installation.start({

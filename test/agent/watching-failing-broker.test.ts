@@ -64,7 +64,7 @@ describe('watching queues through faults of the broker', function () {
     let areSurveysOff = false;
     const wrapManagement = (management: Management): Management =>
       interceptManagement(management, async (step, call) => {
-        if (areSurveysOff && step === 'management.listQueues') throw new AgentError('BrokerUnavailable', 'By a test.');
+        if (areSurveysOff && step === 'management.visitQueues') throw new AgentError('BrokerUnavailable', 'By a test.');
         return await call();
       });
     await installation.start({ wrapManagement });

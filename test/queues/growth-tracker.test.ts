@@ -103,6 +103,22 @@ describe('the growth tracker', () => {
     assert.deepEqual(growth.recordSurvey([[QUEUE, 3990]], 12_000), new Map());
   });
 
+  it('keeps what an inspection has just found where an older survey leaves the queue out as empty', () => {
+    const inspectedNext = [[], [[QUEUE, 0]]].map((amounts) => {
+      const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS, surveyLagMs: 2_000 });
+      growth.recordInspection(QUEUE, 1000, 10_000);
+      growth.recordSurvey(amounts as [string, number][], 11_000);
+      const soon = growth.recordInspection(QUEUE, 3000, 11_500);
+      growth.recordSurvey(amounts as [string, number][], 60_000);
+      return [soon, growth.recordInspection(QUEUE, 3500, 61_000)];
+    });
+    // Known, then forgotten.
+    assert.deepEqual(inspectedNext, [
+      [750, 2_000],
+      [750, 2_000],
+    ]);
+  });
+
   it('asks for a second inspection of an unknown queue, and not of an empty one', () => {
     const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
     assert.equal(growth.recordInspection(QUEUE, 0, 0), undefined);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CountedBytes, ManagementCallOptions } from '../../src/broker/management/management.ts';
+import type { CountedBytes, ListedQueue, ManagementCallOptions } from '../../src/broker/management/management.ts';
 import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
 import { type ByteCounts, createByteCounts } from '../../src/queues/byte-counts.ts';
 import { createGrowthTracker, type GrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
@@ -83,10 +83,9 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
       queueNotProcessed: (_queue: string, error: unknown) => void errors.push(error),
     },
     management: {
-      async listQueues() {
-        const queues = [...depths].map(([name, messages]) => ({ name, messages: listed.get(name) ?? messages }));
+      async visitQueues(_vhost: string, visit: (queue: ListedQueue) => void) {
+        for (const [name, messages] of depths) visit({ name, messages: listed.get(name) ?? messages });
         await options.afterListing?.();
-        return queues;
       },
       listQueueNames: async () => [...depths.keys(), ...crashed],
       listQueueBytes: async () => [...sizes.values()],

@@ -110,6 +110,8 @@ export interface Management extends BrokerStateCalls, EffectiveStateCalls {
   deleteGlobalParameter(name: string, options?: ManagementCallOptions): Promise<boolean>;
   /** Every queue with its depth, without statistics, which would take ten times as long and are seconds old. */
   listQueues(vhost: string, options?: ManagementCallOptions): Promise<ListedQueue[]>;
+  /** Visits the same queues as they arrive; rejects with what `visit` throws. */
+  visitQueues(vhost: string, visit: (queue: ListedQueue) => void, options?: ManagementCallOptions): Promise<void>;
   /** The sizes of all queues for which RabbitMQ has statistics. It takes two to four times as long as the depths. */
   listQueueBytes(vhost: string, options?: ManagementCallOptions): Promise<CountedBytes[]>;
   /** The size of one queue; undefined where it is unknown. It takes about 1 ms. */
@@ -281,6 +283,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
     putGlobalParameter: (name, value, options) => put(['global-parameters', name], { name, value }, options),
     deleteGlobalParameter: (name, options) => remove(['global-parameters', name], options),
     listQueues: (vhost, options) => list(queueSchema, ['queues', vhost], options, DEPTHS_ONLY),
+    visitQueues: (vhost, visit, options) => visitAll(queueSchema, ['queues', vhost], visit, options, DEPTHS_ONLY),
     listQueueNames: (vhost, options) => list(nameSchema, ['queues', vhost], options, NAMES_ONLY),
     listQueueBytes: async (vhost, options) =>
       (await list(countedBytesSchema, ['queues', vhost], options, BYTES_ONLY)).filter(
