@@ -4,8 +4,8 @@
 //	go run . -once taskcluster-team-a   # until the first message
 //
 // Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path),
-// TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
-// others than pulse-agent.
+// TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, and, for temporary credentials, TASKCLUSTER_CERTIFICATE.
+// PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has others than pulse-agent.
 package main
 
 import (
@@ -32,6 +32,11 @@ func main() {
 	flag.Parse()
 	if flag.NArg() != 1 {
 		log.Fatal("name the namespace")
+	}
+	for _, name := range []string{"PULSE_AGENT_URL", "TASKCLUSTER_CLIENT_ID", "TASKCLUSTER_ACCESS_TOKEN"} {
+		if os.Getenv(name) == "" {
+			log.Fatalf("set the environment variable %s: README.md shows an example", name)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -98,7 +103,7 @@ func claim(ctx context.Context, namespace string) (*pulseagent.Claim, error) {
 
 // work publishes a message to an exchange of the namespace, and takes what comes to a queue of the namespace.
 func work(ctx context.Context, namespace, connectionString string, once bool) error {
-	connection, err := amqp.Dial(connectionString)
+	connection, err := pulseagent.Open(connectionString)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,8 @@ def connect(url, blocked_timeout):
     During an alarm RabbitMQ does not read from connections that publish, so a publish with confirms would wait for ever.
     Raises BrokerRefused, or PulseAgentError when the user has too many connections.
     """
+    if not url.startswith(("amqp://", "amqps://")):
+        raise BrokerRefused("the URL must begin with amqp:// or amqps://")
     parameters = pika.URLParameters(url)
     parameters.blocked_connection_timeout = blocked_timeout
     vhost = parameters.virtual_host

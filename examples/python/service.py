@@ -28,18 +28,24 @@ def reason(error):
     return str(error) or repr(error)
 
 
+def required(name):
+    """The value of an environment variable; an empty URL would lead to RabbitMQ on this machine."""
+    return os.environ.get(name) or sys.exit(f"set the environment variable {name}: README.md shows an example")
+
+
 def claim(namespace):
     """Claims, and retries with growing pauses as long as a retry can succeed."""
+    url = required("PULSE_AGENT_URL")
     credentials = Credentials(
-        os.environ["TASKCLUSTER_CLIENT_ID"],
-        os.environ["TASKCLUSTER_ACCESS_TOKEN"],
+        required("TASKCLUSTER_CLIENT_ID"),
+        required("TASKCLUSTER_ACCESS_TOKEN"),
         os.environ.get("TASKCLUSTER_CERTIFICATE") or None,
     )
-    agent_id = os.environ.get("PULSE_AGENT_ID", "pulse-agent")
-    audience = os.environ.get("PULSE_AGENT_AUDIENCE", "pulse-agent")
+    agent_id = os.environ.get("PULSE_AGENT_ID") or "pulse-agent"
+    audience = os.environ.get("PULSE_AGENT_AUDIENCE") or "pulse-agent"
     for attempt in itertools.count():
         try:
-            with Agent(os.environ["PULSE_AGENT_URL"], credentials, agent_id, audience) as agent:
+            with Agent(url, credentials, agent_id, audience) as agent:
                 return agent.claim(namespace)
         except (PulseAgentError, AMQPError) as error:
             if not getattr(error, "retryable", True):

@@ -74,6 +74,21 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
       }
     });
 
+    it('ends with one sentence for a missing variable, or a URL of another protocol', async () => {
+      for (const [variables, sentence] of [
+        [{ PULSE_AGENT_URL: '' }, /^set the environment variable PULSE_AGENT_URL: /],
+        [{ TASKCLUSTER_CLIENT_ID: '' }, /^set the environment variable TASKCLUSTER_CLIENT_ID: /],
+        [{ TASKCLUSTER_ACCESS_TOKEN: '' }, /^set the environment variable TASKCLUSTER_ACCESS_TOKEN: /],
+        [{ PULSE_AGENT_URL: 'tcp://user:secret@127.0.0.1' }, /^BrokerRefused: the URL must begin with amqp/],
+      ] as const) {
+        const service = run()({ ...environmentOf(TEAM), ...variables }, [onceOption, teamNamespace()]);
+        assert.equal(await service.exited, 1, service.output());
+        assert.match(service.output(), sentence);
+        assert.equal(service.output().trimEnd().split('\n').length, 1, service.output());
+        assert.ok(!service.output().includes('secret'));
+      }
+    });
+
     it('names the alarm that it waits for', async () => {
       const { broker } = installation();
       await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.00001']);

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,11 @@ const directReplyTo = "amq.rabbitmq.reply-to"
 
 // An agent answers within 10 seconds or not at all.
 const defaultTimeout = 15 * time.Second
+
+const (
+	connectTimeout = 30 * time.Second
+	closeTimeout   = 3 * time.Second
+)
 
 var signedMethods = map[string]bool{"claim-namespace": true, "release-namespace": true, "revoke-namespace": true}
 
@@ -42,7 +48,7 @@ type Client struct {
 	Timeout time.Duration
 
 	credentials Credentials
-	connection  *amqp.Connection
+	connection  *Connection
 	channel     *amqp.Channel
 
 	mutex   sync.Mutex
@@ -53,16 +59,39 @@ type Client struct {
 	reason *amqp.Error
 }
 
+// Connection is one that can be closed at any time. During an alarm RabbitMQ does not read from connections that
+// publish: there the library would wait for an answer until the alarm is over.
+type Connection struct {
+	*amqp.Connection
+	socket net.Conn
+}
+
+// Open connects to RabbitMQ. It returns an *Error for what another attempt cannot change.
+func Open(url string) (*Connection, error) {
+	if !strings.HasPrefix(url, "amqp://") && !strings.HasPrefix(url, "amqps://") {
+		return nil, brokerRefused("the URL must begin with amqp:// or amqps://")
+	}
+	var socket net.Conn
+	dial := amqp.DefaultDial(connectTimeout)
+	connection, err := amqp.DialConfig(url, amqp.Config{Locale: "en_US", Dial: func(network, address string) (_ net.Conn, err error) {
+		socket, err = dial(network, address)
+		return socket, err
+	}})
+	if err != nil {
+		return nil, whyNotOpen(err)
+	}
+	return &Connection{connection, socket}, nil
+}
+
+// Close closes the connection, after three seconds without RabbitMQ.
+func (c *Connection) Close() error {
+	defer time.AfterFunc(closeTimeout, func() { c.socket.Close() }).Stop()
+	return c.Connection.Close()
+}
+
 // Dial connects and makes ready for replies.
 func Dial(url string, credentials Credentials) (*Client, error) {
-	connection, err := amqp.Dial(url)
-	if errors.Is(err, amqp.ErrCredentials) {
-		return nil, brokerRefused("RabbitMQ refuses the user or its password: check the URL")
-	}
-	var refused *amqp.Error
-	if errors.As(err, &refused) && refused.Code == amqp.NotAllowed && !strings.Contains(refused.Reason, "limit") {
-		return nil, brokerRefused(fmt.Sprintf("the vhost does not exist, or this user may not use it: check the path of the URL (%s)", refused.Reason))
-	}
+	connection, err := Open(url)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +107,21 @@ func Dial(url string, credentials Credentials) (*Client, error) {
 		return nil, err
 	}
 	return client, nil
+}
+
+// whyNotOpen: what another attempt cannot change. The library reports it with RabbitMQ's reason, or with one of its own.
+func whyNotOpen(err error) error {
+	var refusal *amqp.Error
+	if !errors.As(err, &refusal) || strings.Contains(refusal.Reason, "limit") {
+		return err
+	}
+	switch refusal.Code {
+	case amqp.AccessRefused:
+		return brokerRefused("RabbitMQ refuses the user or its password: check the URL")
+	case amqp.NotAllowed:
+		return brokerRefused(fmt.Sprintf("the vhost does not exist, or this user may not use it: check the path of the URL (%s)", refusal.Reason))
+	}
+	return err
 }
 
 func brokerRefused(message string) *Error { return &Error{Code: "BrokerRefused", Message: message} }
