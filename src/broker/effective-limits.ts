@@ -26,6 +26,12 @@ export interface LimitFindings {
   readonly unknown: readonly string[];
 }
 
+/** All that {@link readLimits} finds. */
+export interface AllLimitFindings extends LimitFindings {
+  /** Operator policies that will take limits from queues which namespaces declare, where these may be none yet. */
+  readonly rivals: readonly string[];
+}
+
 /** The policies of RabbitMQ in one vhost. */
 export interface PolicyFacts {
   readonly queues: readonly PolicedObject[];
@@ -163,7 +169,7 @@ export async function readLimits(
   management: LimitsManagement,
   config: LimitsConfig,
   options?: ManagementCallOptions,
-): Promise<LimitFindings> {
+): Promise<AllLimitFindings> {
   const ofVhost = async (vhost: string, wanted: readonly NamedPolicy[]): Promise<LimitFindings> => {
     const [queues, exchanges, operatorPolicies] = await Promise.all([
       management.listQueuePolicies(vhost, options),
@@ -176,21 +182,25 @@ export async function readLimits(
     const known = effective.filter((one) => one !== undefined);
     return findOverriddenLimits(wanted, { queues, exchanges, effective: known, operatorPolicies });
   };
-  const ofNamespaces = async (): Promise<LimitFindings> => {
-    const { vhost } = config;
+  const ofNamespaces = async (): Promise<AllLimitFindings> => {
+    const { vhost, namespacePrefix } = config;
     const { rabbitmqVersion } = await management.overview(options);
     const all = backstopPolicies(backstopSettings(config), rabbitmqVersion).values();
     const backstop = [...all].filter((policy) => policy !== undefined);
     const rivals = rivalsOfBackstop(backstop, await management.listOperatorPolicies(vhost, options));
-    if (rivals.length === 0) return { overridden: [], unknown: [] };
-    return findUnprotectedQueues(backstop, await management.listEffectivePolicies(vhost, options));
+    if (rivals.length === 0) return { overridden: [], unknown: [], rivals: [] };
+    const found = findUnprotectedQueues(backstop, await management.listEffectivePolicies(vhost, options));
+    const queueToCome = `queue/${namespacePrefix}example/example`;
+    return { ...found, rivals: rivals.filter((rival) => mayMatch(rival, queueToCome)).map(({ name }) => name) };
   };
-  const found = await Promise.all([
+  const [requests, events, namespaces] = await Promise.all([
     ofVhost(config.requestVhost, limitPolicies(config)),
     ofVhost(config.eventVhost, brokerEventsPolicies(config.id)),
     ofNamespaces(),
   ]);
+  const found = [requests, events, namespaces];
   return {
+    rivals: namespaces.rivals,
     overridden: found.flatMap(({ overridden }) => overridden),
     unknown: found.flatMap(({ unknown }) => unknown),
   };

@@ -7,7 +7,7 @@ import {
   differingBackstop,
   streamPolicyName,
 } from '../broker/backstop.ts';
-import { type LimitFindings, readLimits } from '../broker/effective-limits.ts';
+import { type AllLimitFindings, readLimits } from '../broker/effective-limits.ts';
 import { requesterPermissions } from '../broker/request-vhost.ts';
 import { limitPolicies, brokerEventsPolicies, differingPolicies } from '../broker/policies.ts';
 import type {
@@ -149,7 +149,10 @@ const LIMITS_PATIENCE_MS = 25_000;
 const LIMITS_POLL_MS = 2_000;
 
 /** Reads again until the statistics show no fault, or for as long as they may be old. */
-async function readSettledLimits(read: () => Promise<LimitFindings>, signal: AbortSignal): Promise<LimitFindings> {
+async function readSettledLimits(
+  read: () => Promise<AllLimitFindings>,
+  signal: AbortSignal,
+): Promise<AllLimitFindings> {
   for (let waitedMs = 0; ; waitedMs += LIMITS_POLL_MS) {
     const found = await read();
     const isFaultCurrent = found.overridden.some(({ isCurrent }) => isCurrent);
@@ -159,7 +162,7 @@ async function readSettledLimits(read: () => Promise<LimitFindings>, signal: Abo
   }
 }
 
-export function checkLimits({ overridden, unknown }: LimitFindings): StepResult {
+export function checkLimits({ overridden, unknown, rivals }: AllLimitFindings): StepResult {
   const shown = overridden
     .slice(0, MAX_SHOWN)
     .map(
@@ -168,10 +171,11 @@ export function checkLimits({ overridden, unknown }: LimitFindings): StepResult 
     );
   if (overridden.length > 0) {
     const rest = overridden.length - shown.length;
-    return failed(
-      `${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`,
-      "Give that policy a narrower pattern, or a priority below the agent's 1000: RabbitMQ applies one policy and one operator policy to a queue.",
-    );
+    return failed(`${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`, NARROWER_POLICY);
+  }
+  if (rivals.length > 0) {
+    const said = `queues that namespaces declare will lack limits of the backstop (operator policy ${rivals.join(', ')})`;
+    return failed(said, NARROWER_POLICY);
   }
   if (unknown.length === 0) return ok('no other policy takes limits from the queues of the agent or of namespaces');
   return warning(
@@ -179,6 +183,9 @@ export function checkLimits({ overridden, unknown }: LimitFindings): StepResult 
     'An operator policy may match these queues, and RabbitMQ has no statistics that show their limits. Compare both by hand.',
   );
 }
+
+const NARROWER_POLICY =
+  "Give that policy a narrower pattern, or a priority below the agent's 1000: RabbitMQ applies one policy and one operator policy to a queue.";
 
 /** A report names at most this many queues. */
 const MAX_SHOWN = 5;

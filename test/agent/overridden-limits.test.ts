@@ -63,6 +63,16 @@ describe('limits that another policy takes away', function () {
     await untilSample(agent, 'pulse_agent_limits_overridden{of="agent"}', (count) => count === 0);
   });
 
+  it('by an operator policy are found by verify before a namespace has a queue', async () => {
+    const { config } = installation();
+    const rival = { priority: 5000, 'apply-to': 'queues', definition: { 'message-ttl': 86_400_000 } };
+    await withPolicy('operator-policies', config.vhost, rival, async () => {
+      const reports = await verify();
+      assert.deepEqual(outcomes(reports), ['policies ok', 'backstop ok', 'limits failed']);
+      assert.match(reports.at(-1)?.said ?? '', /will lack limits of the backstop \(operator policy greedy\)/);
+    });
+  });
+
   it('by operator policies, of the agent or of namespaces, are found from the effective policies', async () => {
     const { config, names, agent, log, logged } = installation();
     const team = await claimTeam(installation());
