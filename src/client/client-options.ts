@@ -1,5 +1,6 @@
 import { formatInstant } from '../contract/fields.ts';
 import { METHODS, type MethodName } from '../contract/methods.ts';
+import { AGENT_ID_PATTERN, AGENT_ID_RULE, AUDIENCE_PATTERN, AUDIENCE_RULE } from '../contract/names.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
 import { parseBrokerUrl } from './amqp-connection.ts';
 import { AuthenticationFailed, InputError, Unavailable } from './client-errors.ts';
@@ -51,6 +52,13 @@ export function checkedSource(options: ClientOptions): ConnectionSource {
   for (const name of ['id', 'requestVhost', 'audience'] as const) {
     if (options[name] === '') throw invalid(name, `The option ${name} is empty: leave it out for the default.`);
   }
+  const { id, audience } = options;
+  if (id !== undefined && !AGENT_ID_PATTERN.test(id)) {
+    throw invalid('id', `The option id must consist of ${AGENT_ID_RULE}, as the id of an agent.`);
+  }
+  if (audience !== undefined && !AUDIENCE_PATTERN.test(audience)) {
+    throw invalid('audience', `The option audience must be ${AUDIENCE_RULE}, as the audience of an agent.`);
+  }
   if (timeoutMs !== undefined) checkedTimeoutMs(timeoutMs);
   if (url === undefined) return connection as ConnectionSource;
   parseBrokerUrl(url);
@@ -63,7 +71,8 @@ export function checkedSource(options: ClientOptions): ConnectionSource {
  * @throws InputError
  */
 export function checkedTimeoutMs(timeoutMs: number): number {
-  if (!(timeoutMs > 0)) throw invalid('timeoutMs', 'The option timeoutMs must be a number of ms above 0.');
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+    throw invalid('timeoutMs', 'The option timeoutMs must be a number of ms above 0.');
   return Math.min(Math.ceil(timeoutMs), MAX_TIMEOUT_MS);
 }
 

@@ -70,7 +70,8 @@ const CALL_TIMEOUT_MS = 30_000;
  * A client of Pulse Agent. It connects on demand, reconnects by itself, requests sealed results with a new key for each
  * claim, and retries what can succeed later, with a new signature, until the time for the call is up.
  *
- * All methods reject with a {@link PulseAgentError}, which has a `code` and says whether it is `retryable`.
+ * All methods reject with a {@link PulseAgentError}, which has a `code` and says whether it is `retryable`; with the reason
+ * of the caller's own `signal` if that aborts the call.
  *
  * @example
  * const client = new PulseAgentClient({
@@ -88,7 +89,7 @@ export class PulseAgentClient {
   readonly #leases = new Set<Lease>();
 
   /** @throws InputError if an option is invalid, or not exactly one of `url` and `connection` is given. */
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions = {}) {
     const source = checkedSource(options);
     this.#options = options;
     this.#time = options.time ?? systemTime;

@@ -1,5 +1,13 @@
 import * as z from 'zod';
-import { CLIENT_ID_PATTERN, CLIENT_ID_RULE, NAMESPACE_PATTERN } from '../contract/names.ts';
+import {
+  AGENT_ID_PATTERN,
+  AGENT_ID_RULE,
+  AUDIENCE_PATTERN,
+  AUDIENCE_RULE,
+  CLIENT_ID_PATTERN,
+  CLIENT_ID_RULE,
+  NAMESPACE_PATTERN,
+} from '../contract/names.ts';
 import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
 import { isCertificates, isNamePattern, parseable, parseRootUrl, string, vhostName } from './setting-forms.ts';
 import { readStoreUrl } from './store-url.ts';
@@ -32,7 +40,7 @@ function meaning(description: string, more: Omit<SettingMeaning, 'description'> 
 /** The form and the meaning of every setting that a configuration file may hold. Defaults are in `config/default.yml`. */
 export const fileSettings = z.strictObject({
   id: string
-    .regex(/^[a-z0-9-]{1,64}$/, { error: 'must consist of lower-case letters, digits and hyphens, at most 64' })
+    .regex(AGENT_ID_PATTERN, { error: `must consist of ${AGENT_ID_RULE}` })
     .meta(
       meaning(
         'The name of this installation, part of every name on the broker: `rpc/<id>/v1`, `queue/<id>/v1/…`, the user `<id>-claimant`. At most 64 lower-case letters, digits and hyphens; must not begin with `namespacePrefix`. An agent with another id than the others of its store is refused',
@@ -40,7 +48,7 @@ export const fileSettings = z.strictObject({
     ),
   // Taskcluster's auth service refuses a request for anything else, so nothing could be claimed.
   audience: string
-    .regex(z.regexes.hostname, { error: 'must be a host name: letters, digits, dots and hyphens, without a port' })
+    .regex(AUDIENCE_PATTERN, { error: `must be ${AUDIENCE_RULE}` })
     .meta(
       meaning(
         'The host name that clients sign requests for. Each installation has its own, so that a request signed for one is invalid at another. The default is refused with `NODE_ENV=production`',

@@ -47,6 +47,19 @@ export function contractNames(id: string): ContractNames {
 /** The `reply_to` that a client sets for direct reply-to; RabbitMQ replaces it. */
 export const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
 
+/** The form of an agent's id. */
+export const AGENT_ID_PATTERN = /^[a-z0-9-]{1,64}$/;
+
+/** The rule of {@link AGENT_ID_PATTERN}, as part of a sentence. */
+export const AGENT_ID_RULE = 'lower-case letters, digits and hyphens, at most 64';
+
+/** The form of an agent's audience: a host name. */
+export const AUDIENCE_PATTERN =
+  /^(?=.{1,253}\.?$)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\.?$/;
+
+/** The rule of {@link AUDIENCE_PATTERN}, as part of a sentence. */
+export const AUDIENCE_RULE = 'a host name: letters, digits, dots and hyphens, without a port';
+
 /** The form of a namespace's name. It must also begin with the agent's `namespacePrefix`. */
 export const NAMESPACE_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 

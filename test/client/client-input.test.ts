@@ -34,8 +34,11 @@ describe('what callers give to PulseAgentClient', () => {
     ['both a url and a connection', { url: 'amqp://x', connection }, 'url'],
     ['an empty id', { connection, id: '' }, 'id'],
     ['an empty audience', { connection, audience: '' }, 'audience'],
+    ['an id that no agent has', { connection, id: 'Pulse Agent' }, 'id'],
+    ['an audience that is a URL', { connection, audience: 'https://pulse.example.com' }, 'audience'],
     ['an empty vhost', { connection, requestVhost: '' }, 'requestVhost'],
     ['a timeout that is no number', { connection, timeoutMs: Number.NaN }, 'timeoutMs'],
+    ['a timeout that is text', { connection, timeoutMs: '5' as unknown as number }, 'timeoutMs'],
   ];
   for (const [what, options, field] of invalidOptions) {
     it(`${what} is an InputError when the client is made`, () => {
