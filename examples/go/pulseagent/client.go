@@ -163,8 +163,8 @@ func (c *Client) open() (err error) {
 	return nil
 }
 
-// Close closes the connection. During an alarm RabbitMQ does not answer, so it waits no longer than two seconds.
-func (c *Client) Close() error { return c.connection.CloseDeadline(time.Now().Add(2 * time.Second)) }
+// Close closes the connection.
+func (c *Client) Close() error { return c.connection.Close() }
 
 // Request sends one request and puts the JSON of its result into result. It returns an *Error when the agent refuses,
 // and ErrNoReply when no reply comes in time.
