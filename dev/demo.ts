@@ -14,7 +14,7 @@ const whenInterrupted = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     // `on`, not `once`: Ctrl-C arrives twice, from the terminal and from bootstrap.js.
     process.on(signal, () => {
-      interrupted.abort(new Error('The demo was interrupted.'));
+      interrupted.abort(new Error('It was interrupted.'));
       resolve();
     });
   }
@@ -46,7 +46,9 @@ try {
   }
   console.log(`\nThe demo succeeded: all ${steps.done} steps passed.`);
 } catch (error) {
-  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  // What an interrupted step throws says less than the reason.
+  const cause: unknown = interrupted.signal.aborted ? interrupted.signal.reason : error;
+  console.error(`\nThe demo failed: ${cause instanceof Error ? cause.message : String(cause)}`);
   process.exitCode = 1;
 }
 

@@ -178,7 +178,7 @@ function parseUrl(text: string, protocols: readonly string[]): URL {
 
 function unusable(kinds: string): InvalidUrl {
   return new InvalidUrl(
-    `must be a URL with a host that begins with ${kinds}, with special characters of user and password percent-encoded`,
+    `must be a URL with a host that begins with ${kinds}: check its host and port, and percent-encode special characters of a user and a password`,
   );
 }
 
