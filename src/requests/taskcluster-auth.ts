@@ -113,7 +113,7 @@ export function createTaskclusterAuth(options: TaskclusterAuthOptions): Taskclus
   const probePlace = createSemaphore(1);
   const root = new URL(options.rootUrl);
   const pool = openHttpPool({
-    origin: root.origin,
+    server: root,
     // One more, for the probe: the calls never use more than their places.
     connections: concurrency + 1,
     pauseTimeoutMs: timeoutMs,

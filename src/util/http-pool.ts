@@ -45,8 +45,7 @@ export class HttpFault extends Error {
 
 /** Where to connect. */
 export interface HttpPoolOptions {
-  /** `http` or `https`, host and port. */
-  readonly origin: string;
+  readonly server: Pick<URL, 'protocol' | 'hostname' | 'port'>;
   /** Connections at most; more calls than that wait. */
   readonly connections: number;
   /** For each pause in which nothing is sent or received, in ms. No limit when absent. */
@@ -77,7 +76,7 @@ const DROPPED = new Set(['ECONNRESET', 'EPIPE']);
  * ends the process where a server closes a connection while the parser is paused (nodejs/undici issue 5360).
  */
 export function openHttpPool(options: HttpPoolOptions): HttpPool {
-  const { protocol, hostname, port } = new URL(options.origin);
+  const { protocol, hostname, port } = options.server;
   const { request: send, Agent } = protocol === 'https:' ? https : http;
   const agent = new Agent({
     keepAlive: true,

@@ -87,7 +87,10 @@ export function createModelManagement(parts: ModelManagementParts): Management {
       }),
     getUser: (name, options) => call(options, () => users.get(name)?.user),
     deleteUser: (name, options) => write('delete user', name, options, () => broker.deleteUser(name)),
-    listUsers: (options) => call(options, () => [...users.values()].map(({ user }) => user)),
+    visitUsers: (visit, options) =>
+      call(options, () => {
+        for (const { user } of users.values()) visit(user);
+      }),
     putPermissions: (vhost, name, permissions, options) =>
       change(
         'put permissions',

@@ -18,8 +18,8 @@ describe('a pool of HTTP connections', () => {
     await once(server, 'listening');
     const address = server.address();
     assert.ok(address !== null && typeof address === 'object');
-    const origin = `http://127.0.0.1:${address.port}`;
-    const pool = openHttpPool({ origin, connections: 2, ...options });
+    const origin = new URL(`http://127.0.0.1:${address.port}`);
+    const pool = openHttpPool({ server: origin, connections: 2, ...options });
     open.push(() => {
       pool.close();
       server.closeAllConnections();
@@ -114,7 +114,7 @@ describe('a pool of HTTP connections', () => {
   });
 
   it('shows the code of the network', async () => {
-    const pool = openHttpPool({ origin: 'http://127.0.0.1:1', connections: 1 });
+    const pool = openHttpPool({ server: new URL('http://127.0.0.1:1'), connections: 1 });
     open.push(() => pool.close());
     const { code, isDroppedWhenReused } = await faultOf(pool.start({ method: 'GET', path: '/' }).response);
     assert.deepEqual([code, isDroppedWhenReused], ['ECONNREFUSED', false]);

@@ -111,7 +111,7 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
   const headers = { authorization: `Basic ${token}` };
   const headersWithBody = { ...headers, 'content-type': 'application/json' };
   const pool = openHttpPool({
-    origin: shownUrl,
+    server: base,
     connections: concurrency,
     ca: settings.ca,
   });
