@@ -130,9 +130,9 @@ describe('health and metrics of an agent', () => {
       assert.ok(health.parts[part as 'store'].reason, 'a reason is given');
       assert.equal((await healthOf(agent())).status, 503);
       assert.equal((await fetchFrom(agent(), '/healthz')).status, 200);
-      const samples = await scrape(agent());
-      assert.equal(samples.get('pulse_agent_ready'), 0);
-      assert.equal(samples.get(`pulse_agent_part_up{part="${part}"}`), 0);
+      // The metrics are cached for a moment.
+      await untilSample(agent(), 'pulse_agent_ready', (value) => value === 0);
+      await untilSample(agent(), `pulse_agent_part_up{part="${part}"}`, (value) => value === 0);
       storeFault = undefined;
       managementFault = undefined;
       await installation().taskcluster.acceptConnections();
