@@ -4,7 +4,7 @@ import type { Site } from './site.ts';
 
 /** Counts the agent events of one type. */
 export interface EventCounter {
-  /** Resolves when so many have arrived, with the time of the last one, in ms of `performance.now()`. */
+  /** Resolves when this many have arrived, with the time of the last one, in ms of `performance.now()`. */
   until(count: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -37,7 +37,7 @@ export function createConfirmRecovery({
     // A quorum queue without a leader may be listed, and inspected, with no messages.
     const declared = await management.getQueue(config.vhost, queue, { signal });
     if (declared === undefined || declared.isUncounted === true) return undefined;
-    // Nobody but its connection can inspect an exclusive queue. It is a classic one, whose totals are current.
+    // Only its own connection can inspect an exclusive queue. It is a classic one, whose totals are current.
     if (ready === undefined) return declared.type === 'classic' ? listed : undefined;
     return { ...listed, messages: Math.max(ready, listed.messages), seenMs, lagMs: 0 };
   };

@@ -117,7 +117,7 @@ export function decideQueueAlert(
   return messages === 0 || areBytesFew(knownBytes, limits) ? 'recover' : 'none';
 }
 
-/** Whether a queue with so many messages has recovered. */
+/** Whether a queue with this number of messages has recovered. */
 export function isSmall(messages: number, { warnAtMessages }: Pick<AlertLimits, 'warnAtMessages'>): boolean {
   return messages < warnAtMessages / 2;
 }

@@ -16,7 +16,7 @@ export interface NonceEntry {
 /** A nonce to be kept together with a record. */
 export interface NonceWrite {
   readonly entry: NonceEntry;
-  /** Whether the record may be written although the key turns out to be known. A store with two writes makes both at once. */
+  /** Whether the record may be written although the key turns out to be known. A store with two writes makes both at the same time. */
   readonly isOrderFree: boolean;
 }
 

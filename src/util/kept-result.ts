@@ -9,8 +9,8 @@ export interface KeptResult<T> {
 }
 
 /**
- * Keeps the result of `work`. From half of its greatest age on, reading it also starts a run and does not wait for that: so
- * nobody waits while it is read often.
+ * Keeps the result of `work`. From half of its greatest age on, reading it also starts a run and does not wait for that: no
+ * caller waits while it is read often.
  *
  * @param maxAgeMs how old a result may become, counted from the start of its run, given how long that took
  */

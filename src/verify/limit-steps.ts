@@ -65,7 +65,7 @@ export interface VhostUse {
   readonly isForTenants: boolean;
 }
 
-/** Where tenants declare no queues, a limit that is reached stops nobody once an agent has declared its own. */
+/** Where tenants declare no queues, a limit that is reached stops no client once an agent has declared its own. */
 export function checkVhostLimits(uses: readonly VhostUse[]): StepResult {
   const set = uses.flatMap(({ vhost, limits, queues, connections, isForTenants }) => {
     const used = { 'max-queues': queues, 'max-connections': connections };

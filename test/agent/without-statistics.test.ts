@@ -54,7 +54,7 @@ function countListings() {
         }
         return answer;
       }),
-    /** Waits for so many more of them. */
+    /** Waits for this many more of them. */
     async more(count: number): Promise<void> {
       const wanted = listings + count;
       await condition.wait(() => (listings >= wanted ? true : undefined), { failure: () => 'alarms are not listed' });

@@ -50,7 +50,7 @@ export function noncesContract(storeOf: () => Store, another: () => Promise<Stor
 
   for (const isOrderFree of [false, true]) {
     describe(`together with a record, ${isOrderFree ? 'in any order' : 'before it'}`, () => {
-      it('are both written, or the caller is told', async () => {
+      it('are both written, or the result is false', async () => {
         const [entry, other] = [nonceOf(), nonceOf()];
         const first = firstRecord({ namespace: unique('taskcluster') });
         const { namespace } = first;

@@ -136,7 +136,7 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
   }
 }
 
-/** Up to so many records in some states are listed by the index. */
+/** Up to this many records in the wanted states are listed by the index. */
 const MAX_RARE = 5_000;
 
 /** After every name of a namespace, which begins with a letter, a digit, `-` or `_`. */

@@ -45,7 +45,7 @@ describe('a server that is not quite MongoDB', () => {
     }
   });
 
-  it('is told from a server that fails', () => {
+  it('is distinguished from a server that fails', () => {
     const of = (code: number, errmsg: string): string =>
       mongoUnavailable(new MongoServerError({ message: errmsg, code, errmsg }), ['hunter2']).message;
     assert.match(of(20, 'Transaction numbers are only allowed on a replica set member or mongos'), /DocumentDB/);
