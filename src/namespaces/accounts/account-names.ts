@@ -1,6 +1,6 @@
 import { requesterPermissions } from '../../broker/request-vhost.ts';
 import type { Config } from '../../config/config.ts';
-import { formatAmqpUrl, parseAmqpUrl } from '../../contract/url.ts';
+import { type AmqpUrl, formatAmqpUrl, type Login } from '../../contract/url.ts';
 import type { PermissionsByVhost } from '../../broker/user-permissions.ts';
 import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
 
@@ -48,6 +48,6 @@ export function createPermissionsOf({
 }
 
 /** The connection string of an account: the public AMQP URL with the account's credentials. */
-export function connectionString(publicAmqpUrl: string, username: string, password: string): string {
-  return formatAmqpUrl({ ...parseAmqpUrl(publicAmqpUrl), login: { username, password } });
+export function connectionString(publicUrl: AmqpUrl, login: Login): string {
+  return formatAmqpUrl({ ...publicUrl, login });
 }

@@ -2,6 +2,7 @@ import { HASHING_ALGORITHM, type Management } from '../../broker/management/mana
 import { hashPassword } from '../../broker/password-hash.ts';
 import { storeTag } from '../../broker/store-tag.ts';
 import type { Config } from '../../config/config.ts';
+import { parseAmqpUrl } from '../../contract/url.ts';
 import type { RandomBytes } from '../../util/clock.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
@@ -53,6 +54,8 @@ const LAST_GENERATION_WITH_PERMISSIONS = 2;
 
 /** Creates the accounts of an installation. */
 export function createAccounts({ management, keyring, storeId, config, randomBytes }: AccountParts): Accounts {
+  // Once: every claim returns a connection string.
+  const publicUrl = parseAmqpUrl(config.publicAmqpUrl);
   const passwordOf = (record: NamespaceRecord, slot: SlotNumber) => {
     const { generation, secretId } = slotOf(record, slot);
     const username = accountName(config.usernamePrefix, record.namespace, slot);
@@ -95,7 +98,7 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
 
     connectionString(record, slot) {
       const { username, password } = passwordOf(record, slot);
-      return connectionString(config.publicAmqpUrl, username, password.reveal());
+      return connectionString(publicUrl, { username, password: password.reveal() });
     },
   };
 }

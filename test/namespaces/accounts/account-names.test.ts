@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { Permissions } from '../../../src/broker/management/management.ts';
+import { parseAmqpUrl } from '../../../src/contract/url.ts';
 import { accountName, connectionString, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { activeSlot, slotOfGeneration } from '../../../src/namespaces/slots.ts';
 
@@ -121,7 +122,10 @@ describe('accounts', () => {
 describe('connectionString', () => {
   it('is the public AMQP URL with the credentials', () => {
     assert.equal(
-      connectionString('amqps://pulse.example:5671/%2F', 'taskcluster-x-1', 'pass_word-1'),
+      connectionString(parseAmqpUrl('amqps://pulse.example:5671/%2F'), {
+        username: 'taskcluster-x-1',
+        password: 'pass_word-1',
+      }),
       'amqps://taskcluster-x-1:pass_word-1@pulse.example:5671/%2F',
     );
   });
@@ -129,7 +133,7 @@ describe('connectionString', () => {
   it('keeps every name and password unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' }), (user, password) => {
-        const url = new URL(connectionString('amqp://h/vhost', user, password));
+        const url = new URL(connectionString(parseAmqpUrl('amqp://h/vhost'), { username: user, password }));
         assert.equal(decodeURIComponent(url.username), user);
         assert.equal(decodeURIComponent(url.password), password);
         assert.equal(url.host, 'h');
