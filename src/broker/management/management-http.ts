@@ -118,18 +118,18 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
 
   const exchange = async (
     request: ManagementRequest,
+    path: string,
     deadline: Deadline,
     beforeSend?: () => void,
     onElement?: (element: unknown) => void,
   ): Promise<ManagementResponse> => {
-    const path = prefix + encodePath(request.path) + encodeQuery(request.query);
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     for (let attempt = 1; ; attempt += 1) {
       beforeSend?.();
       const receiver = onElement === undefined ? undefined : createArrayReceiver(onElement);
       const call = pool.start({
         method: request.method,
-        path,
+        path: `${prefix}${path}${encodeQuery(request.query)}`,
         headers: { ...(body === undefined ? headers : headersWithBody), ...request.headers },
         ...(body === undefined ? {} : { body }),
         ...(receiver === undefined ? {} : { onPiece: (piece) => receiver.push(piece) }),
@@ -156,12 +156,13 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
   ): Promise<ManagementResponse> => {
     options.signal?.throwIfAborted();
     const timeoutMs = options.timeoutMs ?? settings.timeoutMs;
-    const what = `${request.method} /api${encodePath(request.path)}`;
+    const path = encodePath(request.path);
+    const what = `${request.method} /api${path}`;
     const deadline = startDeadline(timeoutMs, options.signal);
     try {
       const release = semaphore.tryAcquire() ?? (await semaphore.acquire(deadline.signal));
       try {
-        const response = await exchange(request, deadline, options.beforeSend, onElement);
+        const response = await exchange(request, path, deadline, options.beforeSend, onElement);
         if (request.expected?.includes(response.status)) return response;
         return checkStatus(response, `${what} at ${shownUrl}`, [
           token,
