@@ -77,10 +77,10 @@ export async function claimBroker(
   clock: Clock,
   options?: ManagementCallOptions,
 ): Promise<'ours' | 'marked' | 'adopted'> {
-  const { storeId, id, adopt } = settings;
+  const { storeId, id, vhost, requestVhost, usernamePrefix, namespacePrefix, adopt } = settings;
   const markers = await readMarkers(management, settings, options);
   if (!adopt) assertOurs(markers, settings);
-  const names: MarkedNames = Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Record<NameOf, string>;
+  const names: MarkedNames = { id, vhost, requestVhost, usernamePrefix, namespacePrefix };
   const missing = markers.filter(
     ({ value }) => markedStore(value) !== storeId || NAMES.some((name) => namesIn(value)[name] !== settings[name]),
   );
@@ -159,8 +159,6 @@ export function otherNames(marker: unknown, own: MarkedNames): string | undefine
   if (differing.length === 0) return undefined;
   return differing.map((name) => `${name} is "${marked[name]}" there and "${own[name]}" here`).join(', ');
 }
-
-type NameOf = (typeof NAMES)[number];
 
 function namesIn(marker: unknown): Partial<Record<string, string>> {
   return MARKER.safeParse(marker).data?.names ?? {};
