@@ -55,7 +55,8 @@ export function readMongoUrl(url: string): MongoTarget {
   const match = /^(mongodb(?:\+srv)?:\/\/)(?:([^@/?]*)@)?([^@/?]+)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(url);
   if (match === null) throw new InvalidUrl(VALID_FORM);
   const [, scheme = '', credentials, hosts = '', path = '', query = ''] = match;
-  const tls = new URLSearchParams(query).get('tls') ?? new URLSearchParams(query).get('ssl');
+  const parameters = new URLSearchParams(query);
+  const tls = parameters.get('tls') ?? parameters.get('ssl');
   const options = query.split('&').filter((option) => option !== '');
   const kept = options.filter((option) => !FORCED.has(nameOf(option).toLowerCase()));
   return {

@@ -1,4 +1,4 @@
-import { InvalidUrl } from '../contract/url.ts';
+import { assertPrintable, InvalidUrl } from '../contract/url.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { type MongoTarget, readMongoUrl } from './mongodb-url.ts';
 
@@ -28,10 +28,7 @@ export function parseStoreUrl(text: string): StoreTarget {
  * @throws InvalidUrl
  */
 export function readStoreUrl(text: string): StoreTarget {
-  // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]|^ | $/.test(text)) {
-    throw new InvalidUrl('must have no line breaks or other control characters, and no space at either end');
-  }
+  assertPrintable(text);
   if (/^mongodb(\+srv)?:\/\//.test(text)) return { kind: 'mongodb', ...readMongoUrl(text) };
   if (!/^lmdb:./.test(text)) throw new InvalidUrl('must begin with mongodb://, mongodb+srv:// or lmdb:');
   const folder = text.slice('lmdb:'.length);

@@ -155,13 +155,21 @@ export function formatHttpUrl({ url, login }: Pick<HttpUrl, 'url' | 'login'>): s
   return formatted.href;
 }
 
-function parseUrl(text: string, protocols: readonly string[]): URL {
-  const kinds = protocols.map((protocol) => `${protocol}//`).join(' or ');
-  // `URL` drops line breaks, also from the middle of a password.
+/**
+ * Asserts that a URL has no control characters: `URL` drops line breaks, also from the middle of a password.
+ *
+ * @throws InvalidUrl
+ */
+export function assertPrintable(text: string): void {
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]|^ | $/.test(text)) {
     throw new InvalidUrl('must have no line breaks or other control characters, and no space at either end');
   }
+}
+
+function parseUrl(text: string, protocols: readonly string[]): URL {
+  const kinds = protocols.map((protocol) => `${protocol}//`).join(' or ');
+  assertPrintable(text);
   if (!protocols.some((protocol) => text.toLowerCase().startsWith(`${protocol}//`))) {
     throw new InvalidUrl(`must be a URL with a host that begins with ${kinds}`);
   }
