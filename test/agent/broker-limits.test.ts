@@ -11,6 +11,7 @@ import { makeInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { makeFolder } from '../support/folders.ts';
+import { skipBecause } from '../support/skip.ts';
 
 describe('an agent on a broker that has not all it needs', function () {
   this.timeout(120_000);
@@ -56,8 +57,7 @@ describe('an agent on a broker that has not all it needs', function () {
   };
 
   it('names the command for feature flags that are off', async function () {
-    // Newer versions of RabbitMQ do not start without these.
-    if (!flags.includes('quorum_queue')) this.skip();
+    if (!flags.includes('quorum_queue')) skipBecause(this, 'this RabbitMQ does not start without the feature flags');
     const { config } = await makeInstallation({ broker });
     const command = /user_limits feature flag.*rabbitmqctl enable_feature_flag all/;
     await assertStartFails(config, 'BrokerRefused', command);
