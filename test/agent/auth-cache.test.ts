@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { loadConfig } from '../../src/config/config.ts';
-import { systemClock } from '../../src/util/clock.ts';
-import { runSteps } from '../../src/verify/run-steps.ts';
-import { createVerification } from '../../src/verify/verification.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, REVOKER, TEAM, teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
+import { runVerification } from '../support/verification.ts';
 
 const CACHE_SECONDS = 4;
 
@@ -67,10 +65,7 @@ describe('a RabbitMQ that caches logins', function () {
       TASKCLUSTER_CLIENT_ID: clientId,
       TASKCLUSTER_ACCESS_TOKEN: accessToken,
     });
-    const verification = createVerification(config, { endToEnd: true, overgrown: false, isProduction: false });
-    const { signal } = new AbortController();
-    const reports = await runSteps(verification.steps, { clock: systemClock, signal, onReport: () => undefined });
-    await verification.close();
+    const reports = await runVerification(config, { endToEnd: true });
     const about = (name: string) => reports.find(({ step }) => step === name);
     assert.equal(about('auth-cache')?.outcome, 'warning', JSON.stringify(reports));
     assert.equal(about('deleted-credentials')?.outcome, 'warning', JSON.stringify(reports));

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { systemClock } from '../../src/util/clock.ts';
 import { isAgentError } from '../../src/util/agent-errors.ts';
 import type { LogCode } from '../../src/util/log-codes.ts';
-import { runSteps } from '../../src/verify/run-steps.ts';
-import { createVerification } from '../../src/verify/verification.ts';
 import { TEAM, type TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { makeManagementProxy, type ManagementProxy } from '../support/management-proxy.ts';
@@ -15,6 +12,7 @@ import {
   queueExists,
   waitUntil,
 } from '../support/watched-installation.ts';
+import { runVerification } from '../support/verification.ts';
 
 const DECODES = 'decodes %2F';
 
@@ -38,14 +36,7 @@ describe('an agent behind a proxy that decodes %2F', function () {
   it('does not start, and verify says why', async () => {
     proxy.decodeSlashes = true;
     await assert.rejects(installation.start(), lostNames);
-    const verification = createVerification(installation.config, {
-      endToEnd: false,
-      overgrown: false,
-      isProduction: false,
-    });
-    const { signal } = new AbortController();
-    const reports = await runSteps(verification.steps, { clock: systemClock, signal, onReport: () => undefined });
-    await verification.close();
+    const reports = await runVerification(installation.config);
     const names = reports.find(({ step }) => step === 'names');
     assert.equal(names?.outcome, 'failed', JSON.stringify(reports));
     assert.match(`${names.said} ${names.remedy ?? ''}`, new RegExp(DECODES));

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { loadConfig } from '../../src/config/config.ts';
 import { formatAmqpUrl, formatHttpUrl, parseAmqpUrl, parseHttpUrl } from '../../src/contract/url.ts';
-import { systemClock } from '../../src/util/clock.ts';
-import { runSteps } from '../../src/verify/run-steps.ts';
-import { createVerification } from '../../src/verify/verification.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { unique } from '../support/folders.ts';
+import { runVerification } from '../support/verification.ts';
 
 /** Characters of one, two, three and four bytes, and those that mean something in a URL. */
 const ODD = 'pä€𝄞 :@/?#%25+&=';
@@ -46,10 +44,7 @@ describe('an installation in an ordinary environment', function () {
       await agent.printed(`"code":"${code}"`);
     }
 
-    const verification = createVerification(config, { endToEnd: true, overgrown: false, isProduction: false });
-    addCleanup(() => verification.close());
-    const { signal } = new AbortController();
-    const reports = await runSteps(verification.steps, { clock: systemClock, signal, onReport: () => undefined });
+    const reports = await runVerification(config, { endToEnd: true });
     assert.deepEqual(
       reports.filter(({ outcome, step }) => outcome === 'failed' || (step === 'nothing-left' && outcome !== 'ok')),
       [],

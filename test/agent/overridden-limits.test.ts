@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { systemClock } from '../../src/util/clock.ts';
-import { runSteps } from '../../src/verify/run-steps.ts';
 import type { StepReport } from '../../src/verify/step.ts';
-import { createVerification } from '../../src/verify/verification.ts';
 import { useInstallation } from '../support/agent.ts';
 import { untilSample } from '../support/agent-http.ts';
 import { manage } from '../support/broker.ts';
 import { linesWith } from '../support/test-log.ts';
 import { claimTeam } from '../support/watched-installation.ts';
+import { runVerification } from '../support/verification.ts';
 
 describe('limits that another policy takes away', function () {
   this.timeout(180_000);
@@ -15,19 +13,8 @@ describe('limits that another policy takes away', function () {
 
   /** The steps about policies and limits. */
   async function verify(): Promise<StepReport[]> {
-    const verification = createVerification(installation().config, {
-      endToEnd: false,
-      overgrown: false,
-      isProduction: false,
-    });
-    try {
-      const { signal } = new AbortController();
-      const options = { clock: systemClock, signal, onReport: () => undefined };
-      const reports = await runSteps(verification.steps, options);
-      return reports.filter(({ step }) => ['policies', 'backstop', 'limits'].includes(step));
-    } finally {
-      await verification.close();
-    }
+    const reports = await runVerification(installation().config);
+    return reports.filter(({ step }) => ['policies', 'backstop', 'limits'].includes(step));
   }
   const outcomes = (reports: readonly StepReport[]): string[] =>
     reports.map(({ step, outcome }) => `${step} ${outcome}`);

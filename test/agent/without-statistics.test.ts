@@ -6,8 +6,6 @@ import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { measureStatistics } from '../../src/broker/statistics.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
-import { createVerification } from '../../src/verify/verification.ts';
-import { runSteps } from '../../src/verify/run-steps.ts';
 import { scrape, untilHealth } from '../support/agent-http.ts';
 import type { TestInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
@@ -23,6 +21,7 @@ import {
   makeWatchedInstallation,
   waitUntil,
 } from '../support/watched-installation.ts';
+import { runVerification } from '../support/verification.ts';
 
 const MAX_AGE_SECONDS = 3_600;
 
@@ -95,14 +94,7 @@ describe('a RabbitMQ that collects no statistics, as in the official image', fun
   });
 
   it('is reported by verify, with the duties, and nothing else fails there', async () => {
-    const verification = createVerification(installation.config, {
-      endToEnd: false,
-      overgrown: false,
-      isProduction: false,
-    });
-    const { signal } = new AbortController();
-    const reports = await runSteps(verification.steps, { clock: systemClock, signal, onReport: () => undefined });
-    await verification.close();
+    const reports = await runVerification(installation.config);
     assert.deepEqual(
       reports.filter(({ outcome }) => outcome === 'failed'),
       [],

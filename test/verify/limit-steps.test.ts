@@ -1,34 +1,22 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { systemClock } from '../../src/util/clock.ts';
 import { checkFeatureFlags, checkVhostLimits, type VhostUse } from '../../src/verify/limit-steps.ts';
-import { runSteps } from '../../src/verify/run-steps.ts';
-import type { StepReport } from '../../src/verify/step.ts';
-import { createVerification, type VerificationOptions } from '../../src/verify/verification.ts';
+import type { Step, StepReport } from '../../src/verify/step.ts';
+import { type VerificationOptions } from '../../src/verify/verification.ts';
 import { useInstallation } from '../support/agent.ts';
 import { manage } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
+import { runVerification } from '../support/verification.ts';
 
 describe('what no agent can change', function () {
   this.timeout(120_000);
   const installation = useInstallation();
 
   const report = async (name: string, options: Partial<VerificationOptions> = {}): Promise<StepReport> => {
-    const verification = createVerification(installation().config, {
-      endToEnd: false,
-      overgrown: false,
-      isProduction: false,
-      ...options,
-    });
-    try {
-      const steps = verification.steps.filter((step) => step.name === name || step.name === 'management-api');
-      const signal = new AbortController().signal;
-      const reports = await runSteps(steps, { clock: systemClock, signal, onReport: () => undefined });
-      return reports.at(-1) ?? assert.fail('no step ran');
-    } finally {
-      await verification.close();
-    }
+    const isWanted = (step: Step): boolean => step.name === name || step.name === 'management-api';
+    const reports = await runVerification(installation().config, options, isWanted);
+    return reports.at(-1) ?? assert.fail('no step ran');
   };
 
   it('is sound on a new broker', async () => {
