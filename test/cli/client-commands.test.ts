@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
-import { REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { clientEnvironment, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
@@ -15,17 +15,7 @@ interface Exit {
 describe('the commands of a client', () => {
   const installation = useInstallation({ settings: { rotationIntervalSeconds: 4 } });
 
-  function environment(clientId = TEAM): Record<string, string> {
-    const { config, taskcluster, claimantUrl } = installation();
-    const { accessToken } = taskcluster.credentials(clientId);
-    return {
-      PULSE_AGENT_URL: claimantUrl,
-      PULSE_AGENT_ID: config.id,
-      PULSE_AGENT_AUDIENCE: config.audience,
-      TASKCLUSTER_CLIENT_ID: clientId,
-      TASKCLUSTER_ACCESS_TOKEN: accessToken,
-    };
-  }
+  const environment = (clientId = TEAM): Record<string, string> => clientEnvironment(installation(), clientId);
 
   const start = (args: readonly string[], env = environment()): Promise<CommandRun> => runCommandLine(args, env);
 

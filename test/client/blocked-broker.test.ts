@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { Unavailable } from '../../src/client/client-errors.ts';
 import { closeRpcConnection, connectTo } from '../../src/client/amqp-connection.ts';
-import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { clientEnvironment, makeInstallation, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
@@ -38,16 +38,7 @@ describe('clients during a memory alarm', function () {
   const hasAlarm = async (): Promise<boolean> =>
     (await broker.rabbitmqctl(['eval', 'rabbit_alarm:get_alarms().'])).includes('memory');
 
-  function environment(): Record<string, string> {
-    const { config, taskcluster, claimantUrl } = installation;
-    return {
-      PULSE_AGENT_URL: claimantUrl,
-      PULSE_AGENT_ID: config.id,
-      PULSE_AGENT_AUDIENCE: config.audience,
-      TASKCLUSTER_CLIENT_ID: TEAM,
-      TASKCLUSTER_ACCESS_TOKEN: taskcluster.credentials(TEAM).accessToken,
-    };
-  }
+  const environment = (): Record<string, string> => clientEnvironment(installation);
 
   /** How many connections RabbitMQ has of the claimant, whether the client knows of them or not. */
   async function claimantConnections(): Promise<number> {

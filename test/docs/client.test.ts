@@ -4,7 +4,7 @@ import { copyFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { TEAM, useInstallation } from '../support/agent.ts';
+import { clientEnvironment, TEAM, useInstallation } from '../support/agent.ts';
 import { cutConnections, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
 import { INSTALL_MS, type InstalledClient, installClient } from '../support/installed-client.ts';
@@ -49,16 +49,7 @@ describe('docs/client.md, with the package as it is installed', function () {
     service = document.take('await client.lease(');
   });
 
-  function environment(): Record<string, string> {
-    const { config, taskcluster, claimantUrl } = installation();
-    return {
-      PULSE_AGENT_URL: claimantUrl,
-      PULSE_AGENT_ID: config.id,
-      PULSE_AGENT_AUDIENCE: config.audience,
-      TASKCLUSTER_CLIENT_ID: TEAM,
-      TASKCLUSTER_ACCESS_TOKEN: taskcluster.credentials(TEAM).accessToken,
-    };
-  }
+  const environment = (): Record<string, string> => clientEnvironment(installation());
 
   /** The beginning of the service: imports, the client, and the lease. */
   function beginning({ lease }: { readonly lease: boolean }): string {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'yaml';
 import { permissionsOf } from '../../src/namespaces/accounts/account-names.ts';
-import { TEAM, makeInstallation, type TestInstallation } from '../support/agent.ts';
+import { clientEnvironment, TEAM, makeInstallation, type TestInstallation } from '../support/agent.ts';
 import { manage, openConnection, useSharedBroker } from '../support/broker.ts';
 import { builtFile, builtProgram } from '../support/built-agent.ts';
 import { runCommandLine } from '../support/command-line.ts';
@@ -73,17 +73,6 @@ async function listenToEvents({ vhost, names }: TestInstallation): Promise<(rout
   };
 }
 
-function environmentOf({ claimantUrl, config, taskcluster }: TestInstallation): Record<string, string> {
-  const { clientId, accessToken } = taskcluster.credentials(TEAM);
-  return {
-    PULSE_AGENT_URL: claimantUrl,
-    PULSE_AGENT_ID: config.id,
-    PULSE_AGENT_AUDIENCE: config.audience,
-    TASKCLUSTER_CLIENT_ID: clientId,
-    TASKCLUSTER_ACCESS_TOKEN: accessToken,
-  };
-}
-
 async function adopt({ environment }: TestInstallation, namespace: string): Promise<void> {
   const adopted = await runCommandLine(['adopt', namespace], environment);
   assert.equal(await adopted.exited, 0, adopted.stderr());
@@ -106,7 +95,7 @@ describe('docs/migration.md', function () {
 
     await installation.start();
     const untilEvent = await listenToEvents(installation);
-    const env = environmentOf(installation);
+    const env = clientEnvironment(installation);
     const block = blocks.take('npx pulse-agent ping', {
       'amqps://pulse-agent-claimant:…@pulse.example.com/pulse-agent': env['PULSE_AGENT_URL'] ?? '',
       'project/builds/worker': env['TASKCLUSTER_CLIENT_ID'] ?? '',
@@ -139,7 +128,7 @@ describe('docs/migration.md', function () {
     await adopt(installation, old.namespace);
     await installation.start();
 
-    const env = environmentOf(installation);
+    const env = clientEnvironment(installation);
     const claim = blocks.take('npx pulse-agent list', {
       'npx pulse-agent': await commandLine(),
       'taskcluster-builds': old.namespace,
@@ -210,7 +199,7 @@ describe('docs/migration.md', function () {
     const file = join(makeFolder('migration'), 'service.mjs');
     writeFileSync(file, block.text);
     const run: Block = { ...block, text: `${process.execPath} ${file}` };
-    const { stdout } = await runShell(run, { env: environmentOf(installation) });
+    const { stdout } = await runShell(run, { env: clientEnvironment(installation) });
     assert.equal(stdout, `connected as ${installation.config.usernamePrefix}${namespace}-1\n`);
   });
 

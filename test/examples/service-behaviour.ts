@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { NEWCOMER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { clientEnvironment, NEWCOMER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import type { Program } from '../support/program.ts';
 
 /** How to run the example service of a language. */
@@ -10,17 +10,7 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
   describe('the service', () => {
     const installation = useInstallation({ settings: { rotationIntervalSeconds: 2 } });
 
-    const environmentOf = (clientId: string): Record<string, string> => {
-      const { claimantUrl, config, taskcluster } = installation();
-      const credentials = taskcluster.credentials(clientId);
-      return {
-        PULSE_AGENT_URL: claimantUrl,
-        PULSE_AGENT_ID: config.id,
-        PULSE_AGENT_AUDIENCE: config.audience,
-        TASKCLUSTER_CLIENT_ID: credentials.clientId,
-        TASKCLUSTER_ACCESS_TOKEN: credentials.accessToken,
-      };
-    };
+    const environmentOf = (clientId: string): Record<string, string> => clientEnvironment(installation(), clientId);
 
     it('claims with a sealed reply, connects, publishes and consumes', async () => {
       const namespace = teamNamespace();

@@ -227,3 +227,17 @@ async function removeTraces(broker: LocalRabbitMQ, config: Config): Promise<void
     await manage(broker, 'DELETE', `/global-parameters/${encodeURIComponent(name)}`, undefined, [404]);
   }
 }
+
+/** The environment of a command, or of another program of a client, that signs as `clientId`. */
+export function clientEnvironment(
+  { claimantUrl, config, taskcluster }: Pick<TestInstallation, 'claimantUrl' | 'config' | 'taskcluster'>,
+  clientId: string = TEAM,
+): Record<string, string> {
+  return {
+    PULSE_AGENT_URL: claimantUrl,
+    PULSE_AGENT_ID: config.id,
+    PULSE_AGENT_AUDIENCE: config.audience,
+    TASKCLUSTER_CLIENT_ID: clientId,
+    TASKCLUSTER_ACCESS_TOKEN: taskcluster.credentials(clientId).accessToken,
+  };
+}
