@@ -105,6 +105,10 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     },
     closeConnection: async (name) => await Promise.resolve(deleteOnce('closeConnection', 'connection', name)),
     deleteQueue: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteQueue', 'queue', name)),
+    addQueueMember: async (_vhost, name) => {
+      await Promise.resolve();
+      report('addQueueMember', name);
+    },
     deleteExchange: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteExchange', 'exchange', name)),
     deleteBinding: async (_vhost, { source, destination }) =>
       await Promise.resolve(deleteOnce('deleteBinding', 'binding', `${source} → ${destination}`)),
@@ -162,6 +166,7 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     listExchangePolicies: (...call) => real.listExchangePolicies(...call),
     listEffectivePolicies: (...call) => real.listEffectivePolicies(...call),
     getEffectivePolicy: (...call) => real.getEffectivePolicy(...call),
+    getQuorumQueue: (...call) => real.getQuorumQueue(...call),
     listEnabledPlugins: (...call) => real.listEnabledPlugins(...call),
     listOperatorPolicies: (...call) => real.listOperatorPolicies(...call),
     getGlobalParameter: (...call) => real.getGlobalParameter(...call),

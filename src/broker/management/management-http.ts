@@ -36,7 +36,7 @@ export interface ManagementOptions {
 
 /** One request. */
 export interface ManagementRequest {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   /** The segments of the path below `/api`, not encoded. */
   readonly path: readonly string[];
   readonly query?: Readonly<Record<string, string>>;

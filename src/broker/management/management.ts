@@ -41,6 +41,7 @@ import { type BrokerStateCalls, createBrokerStateCalls } from './broker-state.ts
 import { createEffectiveStateCalls, type EffectiveStateCalls } from './effective-state.ts';
 import { confirmMissing, type ProbeQueue } from './confirmed-http.ts';
 import { BrokerRefusal, createManagementHttp } from './management-http.ts';
+import { createQueueMemberCalls, type QueueMemberCalls } from './queue-members.ts';
 import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
 export { HASHING_ALGORITHM } from './management-schemas.ts';
@@ -55,7 +56,7 @@ export type PutOutcome = 'created' | 'updated';
  * The calls of RabbitMQ's management API that the agent makes. All of them throw AgentError `BrokerUnavailable` or a
  * `BrokerRefusal` (see management-http.ts); those that delete return false when there was nothing to delete.
  */
-export interface Management extends BrokerStateCalls, EffectiveStateCalls {
+export interface Management extends BrokerStateCalls, EffectiveStateCalls, QueueMemberCalls {
   putUser(name: string, user: Omit<BrokerUser, 'name'>, options?: ManagementCallOptions): Promise<PutOutcome>;
   getUser(name: string, options?: ManagementCallOptions): Promise<BrokerUser | undefined>;
   deleteUser(name: string, options?: ManagementCallOptions): Promise<boolean>;
@@ -322,6 +323,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
     },
     ...createBrokerStateCalls(transport, get, unreadable),
     ...createEffectiveStateCalls({ find, list }),
+    ...createQueueMemberCalls(transport, find),
     close: () => transport.close(),
   };
 }
