@@ -1,5 +1,5 @@
 import { debuglog } from 'node:util';
-import { type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/client-errors.ts';
+import { BrokerRefused, type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AgentError, HOW_TO_LOCATE } from '../util/agent-errors.ts';
 import { Interrupted, UsageFault } from './define-command.ts';
@@ -58,8 +58,12 @@ const ADVICE: Readonly<Partial<Record<ClientErrorCode, string>>> = {
 
 function withAdvice(error: PulseAgentError | WireError): string {
   const message = error.message.replace(/\.$/, '');
-  const advice = error instanceof ClockSkew ? undefined : ADVICE[error.code];
+  const advice = saysWhatToDo(error) ? undefined : ADVICE[error.code];
   return `${message}${advice === undefined ? '' : `: ${advice}`}.`;
+}
+
+function saysWhatToDo(error: PulseAgentError | WireError): boolean {
+  return error instanceof ClockSkew || (error instanceof BrokerRefused && error.details.refused === 'tls');
 }
 
 function exitCodeOf({ code, retryable }: PulseAgentError | WireError): number {

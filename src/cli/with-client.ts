@@ -1,5 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
 import { PulseAgentClient } from '../client/client.ts';
+import { environmentValue } from '../config/environment.ts';
+import { isCertificates } from '../config/setting-forms.ts';
 import { parseAmqpUrl } from '../contract/url.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
@@ -18,6 +20,8 @@ Environment:
                             is the vhost of the requests (without a path: the agent's id)
   PULSE_AGENT_ID            same as --id
   PULSE_AGENT_AUDIENCE      same as --audience
+  RABBITMQ_CA_FILE          the CA that signed the certificate of RabbitMQ, in place of those of the system;
+                            RABBITMQ_CA has its content. NODE_EXTRA_CA_CERTS=<file> adds a CA to those of the system
   TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, TASKCLUSTER_CERTIFICATE
                             the client that signs requests; not needed by ping, get and list`;
 
@@ -56,10 +60,12 @@ export async function withClient<T>(
   }
   const id = options.id ?? env['PULSE_AGENT_ID'];
   const audience = options.audience ?? env['PULSE_AGENT_AUDIENCE'];
+  const ca = brokerCa(env);
   const client = new PulseAgentClient({
     url,
     ...(id ? { id } : {}),
     ...(audience ? { audience } : {}),
+    ...(ca === undefined ? {} : { ca }),
     ...(options.timeout === undefined ? {} : { timeoutMs: milliseconds(options.timeout) }),
     ...(signed === 'signed' ? { credentials: credentialsIn(env) } : {}),
   });
@@ -68,6 +74,21 @@ export async function withClient<T>(
   } finally {
     await client.close();
   }
+}
+
+/**
+ * The CA certificates for RabbitMQ, in PEM; undefined: those of the system.
+ *
+ * @throws UsageFault
+ */
+export function brokerCa(env: NodeJS.ProcessEnv): string | undefined {
+  const faults: string[] = [];
+  const ca = environmentValue(env, 'RABBITMQ_CA', faults);
+  if (faults.length > 0) throw new UsageFault(faults.join(' '));
+  if (ca !== undefined && !isCertificates(ca)) {
+    throw new UsageFault('RABBITMQ_CA must be certificates in PEM, and RABBITMQ_CA_FILE the path of a file with them.');
+  }
+  return ca;
 }
 
 function credentialsIn(env: NodeJS.ProcessEnv): ClientCredentials {

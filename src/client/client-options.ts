@@ -28,6 +28,8 @@ export interface ClientOptions {
   readonly requestVhost?: string;
   /** The audience that the agent expects in signatures; `pulse-agent` when absent. */
   readonly audience?: string;
+  /** CA certificates in PEM that TLS connections are checked against, instead of those of the system; also by leases. */
+  readonly ca?: string;
   /** How long a call may take with all retries, in ms; 30 s when absent. */
   readonly timeoutMs?: number;
   /** Closes the client when it aborts. */

@@ -175,6 +175,7 @@ export class PulseAgentClient {
       claimWith: (connectionString, signal) => this.#claimWith(connectionString, body(), signal),
       release: () => this.releaseNamespace(rest.namespace),
       onStopped: (stopped) => void this.#leases.delete(stopped),
+      ca: this.#options.ca,
       time: this.#time,
     });
     this.#leases.add(lease);
@@ -190,10 +191,11 @@ export class PulseAgentClient {
   }
 
   #connectionTo(source: ConnectionSource): RpcConnection {
-    const { id, audience } = this.#options;
+    const { id, audience, ca } = this.#options;
     return new RpcConnection(typeof source === 'string' ? this.#requestUrl(source) : source, {
       ...(id === undefined ? {} : { id }),
       ...(audience === undefined ? {} : { audience }),
+      ca,
       nowMs: () => this.#time.nowMs(),
     });
   }

@@ -1,4 +1,5 @@
 import { type CloseReason, closeReasonIn } from '../contract/amqplib-handshake-workaround.ts';
+import { tlsFaultOf } from '../contract/tls-faults.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { BrokerRefused, type PulseAgentError } from './client-errors.ts';
 
@@ -18,28 +19,9 @@ export interface FailedHandshake {
   readonly received: Buffer;
 }
 
-/** What RabbitMQ's plain port sends back to a TLS handshake, in the codes of Node. */
-const NOT_TLS = new Set(['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
-
-const CERTIFICATE_WANTED = new Set([
-  'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
-  'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE',
-  'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
-  'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
-  'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
-]);
-
-const NOT_TRUSTED = new Set([
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
-
+/** For a certificate that is not trusted. */
+const TRUST_ADVICE =
+  'Use a host name of the certificate, and name the CA that signed it: with the option ca of the library, with RABBITMQ_CA_FILE for a command, or with NODE_EXTRA_CA_CERTS for Node itself.';
 /** The first byte of an answer of TLS to a handshake that is none. */
 const ALERT_OF_TLS = 0x15;
 const ACCESS_REFUSED = 403;
@@ -69,19 +51,22 @@ export function connectFault(
     );
   }
   if (reason !== undefined) return unavailable(`RabbitMQ refuses the connection: ${shortened(reason)}.`);
-  const code = codeOf(cause);
   if (protocol === 'amqps') {
-    if (NOT_TLS.has(code)) {
+    const fault = tlsFaultOf(cause);
+    if (fault === 'not-tls') {
       return refused(
         'tls',
         `The port ${port} does not speak TLS: use amqp://, or the port that RabbitMQ has for amqps.`,
       );
     }
-    if (CERTIFICATE_WANTED.has(code)) {
+    if (fault === 'certificate-wanted') {
       return refused('tls', 'RabbitMQ wants a client certificate (verify_peer), which this client does not have.');
     }
-    if (NOT_TRUSTED.has(code)) {
-      return refused('tls', `This machine does not trust the certificate of RabbitMQ: ${messageOf(cause)}.`);
+    if (fault === 'untrusted') {
+      return refused(
+        'tls',
+        `This machine does not trust the certificate of RabbitMQ: ${messageOf(cause)}. ${TRUST_ADVICE}`,
+      );
     }
   } else if (received[0] === ALERT_OF_TLS) {
     return refused('tls', `The port ${port} speaks TLS: use amqps://, or the port that RabbitMQ has for amqp.`);
@@ -103,10 +88,6 @@ function isTemporary({ text }: CloseReason): boolean {
 /** Without the name of the code: "vhost x not found". */
 function shortened({ text }: CloseReason): string {
   return text.replace(/^[A-Z]+[_-][A-Z]+ - /, '').replace(/\.?\s*$/, '');
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 /** The message of an error as a clause. An AggregateError has those of all addresses of a host. */

@@ -13,7 +13,7 @@ export type ConnectionSetup<Session> = (connection: ChannelModel) => Session | P
 
 /** Options of {@link Lease.connect}. */
 export interface LeaseConnectionOptions {
-  /** Opens a connection in place of the library: for certificates, client properties, or a heartbeat. */
+  /** Opens a connection in place of the library: for a client certificate, client properties, or a heartbeat. */
   readonly open?: (connectionString: string) => Promise<ChannelModel>;
   /**
    * Whether the next connection is set up while the one before still consumes; true when absent. With false that one is
@@ -47,6 +47,8 @@ export interface LeaseConnectionParts {
   onClosed(): void;
   /** Aborts when the lease is lost or stopped, with the reason. */
   readonly over: AbortSignal;
+  /** CA certificates in PEM to trust instead of the system's. */
+  readonly ca?: string | undefined;
   readonly time: Time;
 }
 
@@ -212,7 +214,7 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
   async #open(): Promise<Opened<Session>> {
     const { signal } = this.#closing;
     const { connectionString } = await this.#parts.credentials();
-    const { open = connectTo } = this.#options;
+    const { open = (url: string) => connectTo(url, { ca: this.#parts.ca }) } = this.#options;
     const opening = open(connectionString);
     const model = await unlessAborted(opening, signal).catch((error: unknown) => {
       void opening.then(closeRpcConnection, () => undefined);

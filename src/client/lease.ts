@@ -26,6 +26,8 @@ export interface LeaseParts {
   claimWith(connectionString: string, signal: AbortSignal): Promise<Claim>;
   release(): Promise<unknown>;
   onStopped(lease: Lease): void;
+  /** CA certificates in PEM to trust instead of the system's. */
+  readonly ca?: string | undefined;
   readonly time: Time;
 }
 
@@ -181,6 +183,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
         currentCredentials: () => this.#claim.connectionString,
         onClosed: () => void this.#connections.delete(connection),
         over: this.#stopping.signal,
+        ca: this.#parts.ca,
         time: this.#parts.time,
       },
       options,

@@ -8,6 +8,12 @@ import { type AmqpConnection, openRpc, type Rpc, type RpcOptions } from './rpc.t
 /** Where the connection comes from: an AMQP URL, an open connection, or a function that returns one. */
 export type ConnectionSource = string | AmqpConnection | (() => AmqpConnection | Promise<AmqpConnection>);
 
+/** Options of {@link RpcConnection}. */
+export interface RpcConnectionOptions extends RpcOptions {
+  /** CA certificates in PEM to trust instead of the system's. */
+  readonly ca?: string | undefined;
+}
+
 /** How long an unused connection stays open, in ms. Many clients share the claimant's limit of connections. */
 const IDLE_MS = 20_000;
 
@@ -32,13 +38,13 @@ interface Opening {
 /** Requests over a connection that is opened on demand, opened again after it was lost, and closed when it is idle. */
 export class RpcConnection {
   readonly #source: ConnectionSource;
-  readonly #options: RpcOptions;
+  readonly #options: RpcConnectionOptions;
   readonly #idleMs: number;
   #opening: Opening | undefined;
   #users = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(source: ConnectionSource, options: RpcOptions, idleMs = IDLE_MS) {
+  constructor(source: ConnectionSource, options: RpcConnectionOptions, idleMs = IDLE_MS) {
     this.#source = source;
     this.#options = options;
     this.#idleMs = idleMs;
@@ -125,7 +131,7 @@ export class RpcConnection {
 
 async function openConnection(
   source: ConnectionSource,
-  options: RpcOptions,
+  options: RpcConnectionOptions,
   cut: AbortSignal,
 ): Promise<OpenConnection> {
   if (typeof source !== 'string') {
@@ -139,7 +145,7 @@ async function openConnection(
       throw new WireError('Unavailable', message, { cause });
     }
   }
-  const connection = await connectTo(source, { heartbeatSeconds: HEARTBEAT_SECONDS, signal: cut });
+  const connection = await connectTo(source, { ca: options.ca, heartbeatSeconds: HEARTBEAT_SECONDS, signal: cut });
   const close = (): Promise<void> => closeRpcConnection(connection);
   const cutShort = (): void => void close();
   cut.addEventListener('abort', cutShort, { once: true });

@@ -31,7 +31,7 @@ export const AGENT_ERRORS = {
     wire: 'Unavailable',
     meaning: 'RabbitMQ or its management API refuses the agent, or another server answers in its place.',
     remedy:
-      'The message has the reason. Check the credentials, the tag `administrator`, that the vhost exists, feature flags, client certificates that RabbitMQ wants, and redirects and logins in front of the API.',
+      'The message has the reason. Check the credentials, the tag `administrator`, that the vhost exists, feature flags, the CA and the host name of certificates, client certificates that RabbitMQ wants, and redirects and logins in front of the API.',
   },
   BrokerMarked: {
     wire: 'Unavailable',

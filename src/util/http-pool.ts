@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
+import { tlsCodeOf } from '../contract/tls-faults.ts';
 
 /** One request to the pool's server. */
 export interface HttpRequest {
@@ -107,7 +108,7 @@ export function openHttpPool(options: HttpPoolOptions): HttpPool {
           sent.destroy();
         };
         const onError = (error: NodeJS.ErrnoException): void => {
-          const code = codeOf(error);
+          const code = tlsCodeOf(error) || 'UNKNOWN';
           reject(new HttpFault(code, !receiver.hasBegun && sent.reusedSocket && DROPPED.has(code)));
         };
         const guarded = (step: () => void): void => {
@@ -174,10 +175,4 @@ function createReceiver(onPiece: HttpRequest['onPiece'], maxTextBytes: number): 
       return { status, headers, text };
     },
   };
-}
-
-/** An alert of TLS 1.2 that comes while the request is written has the code EPROTO, and its name in the message alone. */
-function codeOf({ code = 'UNKNOWN', message }: NodeJS.ErrnoException): string {
-  const alert = code === 'EPROTO' ? /:\w+ (alert [a-z ]+):/.exec(message)?.[1] : undefined;
-  return alert === undefined ? code : `ERR_SSL_${alert.toUpperCase().replaceAll(' ', '_')}`;
 }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { connect } from 'amqplib';
 import { clientEnvironment, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
 import { linesWith } from '../support/test-log.ts';
+import { makeTlsRelay } from '../support/tls-relay.ts';
 
 interface Exit {
   readonly exitCode: number | NodeJS.Signals | null;
@@ -145,6 +148,45 @@ describe('the commands of a client', () => {
       const { exitCode, stderr } = await run(['ping'], { ...environment(), PULSE_AGENT_URL: url.href });
       assert.equal(exitCode, 3, stderr);
       assert.match(stderr, /^pulse-agent: RabbitMQ refuses the vhost nowhere: .*: check PULSE_AGENT_URL and --id\.\n$/);
+    });
+
+    describe('over TLS with a private CA', () => {
+      /** A RabbitMQ whose certificate is for these names; the variables that lead there. */
+      async function overTls(names?: string): Promise<Record<string, string>> {
+        const certificates = makeCertificates(names);
+        const { claimantUrl, broker } = installation();
+        const url = new URL(claimantUrl.replace('amqp:', 'amqps:').replace('127.0.0.1', 'localhost'));
+        url.port = String(await makeTlsRelay(broker.amqpPort, certificates));
+        return { ...environment(), PULSE_AGENT_URL: url.href, RABBITMQ_CA_FILE: certificates.caFile };
+      }
+
+      it('works with RABBITMQ_CA_FILE, and with its content in RABBITMQ_CA', async () => {
+        const { RABBITMQ_CA_FILE = '', ...env } = await overTls();
+        await runJson(['ping'], { ...env, RABBITMQ_CA_FILE });
+        await runJson(['claim', teamNamespace()], { ...env, RABBITMQ_CA: readFileSync(RABBITMQ_CA_FILE, 'utf8') });
+      });
+
+      it('names the variables for a CA that is unknown', async () => {
+        const { RABBITMQ_CA_FILE: _left, ...env } = await overTls();
+        const { exitCode, stderr } = await run(['ping'], env);
+        assert.equal(exitCode, 3, stderr);
+        assert.match(stderr, /does not trust the certificate.*RABBITMQ_CA_FILE.*NODE_EXTRA_CA_CERTS/);
+        assert.ok(!stderr.includes('check PULSE_AGENT_URL and --id'), stderr);
+      });
+
+      it('names the certificate that is for another host', async () => {
+        const { exitCode, stderr } = await run(['ping'], await overTls('DNS:rabbit.example.com'));
+        assert.equal(exitCode, 3, stderr);
+        assert.match(stderr, /does not trust the certificate.*rabbit\.example\.com.*host name of the certificate/);
+      });
+
+      it('refuses a file that holds no certificate', async () => {
+        const { keyFile } = makeCertificates();
+        const { exitCode, stderr } = await run(['ping'], { ...environment(), RABBITMQ_CA_FILE: keyFile });
+        assert.equal(exitCode, 2, stderr);
+        assert.match(stderr, /RABBITMQ_CA_FILE/);
+        assert.ok(!stderr.includes('PRIVATE KEY'));
+      });
     });
 
     it('as JSON, with the details of the reply', async () => {

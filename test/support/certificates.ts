@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from './folders.ts';
 
-/** A private CA and a certificate that it signed for `localhost` and 127.0.0.1: paths, except `ca`, which is PEM. */
+/** A private CA and a certificate that it signed, for `localhost` and 127.0.0.1 unless said: paths, except `ca` (PEM). */
 export interface Certificates {
   readonly ca: string;
   readonly caFile: string;
@@ -11,8 +11,8 @@ export interface Certificates {
   readonly keyFile: string;
 }
 
-/** Makes a CA with openssl; its files are removed after the test, or after the run. */
-export function makeCertificates(): Certificates {
+/** Makes a CA with openssl; its files are removed after the test, or after the run. `names` are those of the certificate. */
+export function makeCertificates(names: string = 'DNS:localhost,IP:127.0.0.1'): Certificates {
   const folder = makeFolder('certificates');
   const file = (name: string): string => join(folder, name);
   const openssl = (command: string): void => {
@@ -22,7 +22,7 @@ export function makeCertificates(): Certificates {
   const asCa = '-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign';
   openssl(`req -x509 ${newKey} -keyout ca.key -out ca.pem -days 2 -subj /CN=private-ca ${asCa}`);
   openssl(`req ${newKey} -keyout server.key -out server.csr -subj /CN=localhost`);
-  writeFileSync(file('server.ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n');
+  writeFileSync(file('server.ext'), `subjectAltName=${names}\nextendedKeyUsage=serverAuth\n`);
   const signed = '-CA ca.pem -CAkey ca.key -CAcreateserial -extfile server.ext -days 2';
   openssl(`x509 -req -in server.csr ${signed} -out server.pem`);
   return {

@@ -3,7 +3,7 @@ import type { SubscriptionSession, VhostConfig } from 'rascal';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import { brokerEventQueues, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
-import { connectionAdvice } from './connection-advice.ts';
+import { agentConnectionFault } from './agent-connection-fault.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
 export interface BrokerEventsSessionOptions {
@@ -33,7 +33,7 @@ export interface BrokerEventsSession {
  * rascal may consume here, because only the broker publishes to the event exchange. A forged message published directly to
  * a queue can cost a connection; the delivery limit ends that.
  *
- * @throws AgentError `BrokerUnavailable`, also when the signal aborts
+ * @throws AgentError `BrokerUnavailable`, also when the signal aborts; `BrokerRefused`
  */
 export async function openBrokerEventsSession(
   options: BrokerEventsSessionOptions,
@@ -59,11 +59,11 @@ export async function openBrokerEventsSession(
     return { lost, close: connection.close };
   } catch (error) {
     await connection?.close();
+    const fault = agentConnectionFault(error);
+    if (fault !== undefined) throw fault;
     const queues = brokerEventQueues(id).map(({ queue }) => queue);
     const reason = asError(error).message.trim();
-    const advice =
-      connectionAdvice(reason)?.advice ??
-      `In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${queues.join(' and ')}, and read on ${EVENT_EXCHANGE}.`;
+    const advice = `In the vhost "${eventVhost}" the agent's account needs configure, write and read on ${queues.join(' and ')}, and read on ${EVENT_EXCHANGE}.`;
     throw new AgentError(
       'BrokerUnavailable',
       `RabbitMQ does not let the agent consume its events in the vhost "${eventVhost}" (${reason}). ${advice}`,

@@ -3,7 +3,7 @@ import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { PublicationHandle } from './event-publisher.ts';
-import { connectionAdvice } from './connection-advice.ts';
+import { agentConnectionFault } from './agent-connection-fault.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { eventsTopology, requestTopology } from './topology.ts';
 
@@ -77,22 +77,26 @@ function sessionOf(connection: RascalConnection): TopologySession {
 }
 
 function describe(error: unknown): AgentError {
+  const fault = agentConnectionFault(error);
+  if (fault !== undefined) return fault;
   const reason = asError(error).message.trim();
-  const known = connectionAdvice(reason);
-  if (known !== undefined) {
-    const text = `RabbitMQ does not accept the agent's connection or topology (${reason}). ${known.advice}`;
-    return new AgentError(known.code, text, { cause: error });
-  }
   if (/ACCESS[_-]REFUSED/.test(reason)) {
     return new AgentError(
       'BrokerRefused',
-      `RabbitMQ does not let the agent's account declare its topology (${reason}). Check the credentials in RABBITMQ_URL, and give the account the permissions that docs/operations.md lists.`,
+      `RabbitMQ does not let the agent's account declare its topology (${reason}). Give the account the permissions that docs/operations.md lists.`,
       { cause: error },
     );
   }
   return new AgentError(
     'BrokerUnavailable',
-    `RabbitMQ does not accept the agent's topology (${reason}). Check RABBITMQ_URL, and delete an exchange or a queue of the same name that another client declared differently.`,
+    `RabbitMQ does not accept the agent's topology (${reason}). ${adviceOn(reason)}`,
     { cause: error },
   );
+}
+
+/** Only a declaration that RabbitMQ compared with what exists is a reason to delete something. */
+function adviceOn(reason: string): string {
+  return /PRECONDITION[_-]FAILED|inequivalent/i.test(reason)
+    ? 'Delete the exchange or the queue of the same name that another client declared differently.'
+    : "Check RabbitMQ's log.";
 }

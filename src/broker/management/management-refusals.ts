@@ -1,9 +1,5 @@
+import { tlsFaultIn } from '../../contract/tls-faults.ts';
 import { AgentError } from '../../util/agent-errors.ts';
-
-/** Alerts with which a TLS server refuses a client without a certificate, in the codes of OpenSSL. */
-const CERTIFICATE_WANTED = /ALERT_(CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE)/;
-/** Errors of TLS about the server's certificate. */
-const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 
 /**
  * The error for a call without a response. A retry helps, unless TLS fails.
@@ -11,13 +7,14 @@ const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
  * @param code of the network or of TLS
  */
 export function unreachable(shownUrl: string, code: string): AgentError {
-  if (UNTRUSTED.test(code)) {
+  const fault = tlsFaultIn(code);
+  if (fault === 'untrusted') {
     return new AgentError(
       'BrokerRefused',
       `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${code}). Set RABBITMQ_CA or RABBITMQ_CA_FILE to the CA that signed it, and use a host name of the certificate.`,
     );
   }
-  if (CERTIFICATE_WANTED.test(code)) {
+  if (fault === 'certificate-wanted') {
     return new AgentError(
       'BrokerRefused',
       `RabbitMQ's management API at ${shownUrl} wants a client certificate (${code}), and agents have none. Set management.ssl.fail_if_no_peer_cert = false in rabbitmq.conf, or give agents a listener without it.`,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { environmentValue } from '../../config/environment.ts';
 import type { AgentEvent } from '../../contract/events.ts';
-import { addClientOptions, type ClientCommandOptions, withClient } from '../with-client.ts';
+import { addClientOptions, brokerCa, type ClientCommandOptions, withClient } from '../with-client.ts';
 import { type CommandContext, type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import type { Style } from '../output.ts';
 import { printable } from '../table.ts';
@@ -49,13 +49,9 @@ async function watchAsOperator(
 ): Promise<void> {
   const faults: string[] = [];
   const url = environmentValue(context.env, 'RABBITMQ_URL', faults);
-  const ca = environmentValue(context.env, 'RABBITMQ_CA', faults);
   if (faults.length > 0) throw new UsageFault(faults.join(' '));
   if (!url) throw new UsageFault('Give a namespace of yours with --through, or set RABBITMQ_URL.');
-  await watchEvents(
-    { ...eventPrinter(context, options, patterns), queue: '', url: async () => url, ca },
-    context.signal,
-  );
+  await watchEvents({ ...eventPrinter(context, options, patterns), queue: '', url: async () => url }, context.signal);
 }
 
 async function watchThrough(
@@ -84,10 +80,11 @@ function eventPrinter(
   { output, env }: CommandContext,
   { id = env['PULSE_AGENT_ID'] ?? 'pulse-agent' }: ClientCommandOptions,
   patterns: readonly string[],
-): Omit<WatchOptions, 'queue' | 'url' | 'ca'> {
+): Omit<WatchOptions, 'queue' | 'url'> {
   return {
     id,
     patterns,
+    ca: brokerCa(env),
     onReady: () => output.note('Watching; press Ctrl-C to stop.'),
     onEvent: (event) => output.print(event, (style) => eventText(event, style)),
     onLost: () => output.note('The connection was lost; events may be missed until it is open again.'),

@@ -95,7 +95,7 @@ describe("the agent's topology", () => {
     await channel.assertExchange(room.names.rpcExchange, 'fanout');
     await assert.rejects(room.open(), (error) => {
       assert.ok(isAgentError(error, 'BrokerUnavailable'));
-      assert.match(error.message, /delete an exchange or a queue of the same name/);
+      assert.match(error.message, /Delete the exchange or the queue of the same name/);
       assert.ok(!error.message.includes(room.password));
       return true;
     });
