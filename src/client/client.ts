@@ -8,6 +8,7 @@ import {
   expiresFrom,
   instantOf,
 } from './client-options.ts';
+import { connectTo } from './amqp-connection.ts';
 import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
 import { decideRetry, type FailedAttempt } from './decide-retry.ts';
 import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
@@ -175,7 +176,7 @@ export class PulseAgentClient {
       claimWith: (connectionString, signal) => this.#claimWith(connectionString, body(), signal),
       release: () => this.releaseNamespace(rest.namespace),
       onStopped: (stopped) => void this.#leases.delete(stopped),
-      ca: this.#options.ca,
+      connectionDefaults: { open: (url) => connectTo(url, { ca: this.#options.ca }) },
       time: this.#time,
     });
     this.#leases.add(lease);

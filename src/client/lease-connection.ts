@@ -47,8 +47,6 @@ export interface LeaseConnectionParts {
   onClosed(): void;
   /** Aborts when the lease is lost or stopped, with the reason. */
   readonly over: AbortSignal;
-  /** CA certificates in PEM to trust instead of the system's. */
-  readonly ca?: string | undefined;
   readonly time: Time;
 }
 
@@ -214,7 +212,7 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
   async #open(): Promise<Opened<Session>> {
     const { signal } = this.#closing;
     const { connectionString } = await this.#parts.credentials();
-    const { open = (url: string) => connectTo(url, { ca: this.#parts.ca }) } = this.#options;
+    const { open = connectTo } = this.#options;
     const opening = open(connectionString);
     const model = await unlessAborted(opening, signal).catch((error: unknown) => {
       void opening.then(closeRpcConnection, () => undefined);

@@ -26,8 +26,7 @@ export interface LeaseParts {
   claimWith(connectionString: string, signal: AbortSignal): Promise<Claim>;
   release(): Promise<unknown>;
   onStopped(lease: Lease): void;
-  /** CA certificates in PEM to trust instead of the system's. */
-  readonly ca?: string | undefined;
+  readonly connectionDefaults?: LeaseConnectionOptions;
   readonly time: Time;
 }
 
@@ -183,10 +182,9 @@ export class Lease extends EventEmitter<LeaseEvents> {
         currentCredentials: () => this.#claim.connectionString,
         onClosed: () => void this.#connections.delete(connection),
         over: this.#stopping.signal,
-        ca: this.#parts.ca,
         time: this.#parts.time,
       },
-      options,
+      { ...this.#parts.connectionDefaults, ...options },
     );
     this.#connections.add(connection);
     try {

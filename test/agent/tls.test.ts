@@ -99,6 +99,14 @@ describe('an agent with a private CA', function () {
     const client = await connect(connectionString, { ca: [certificates.ca] });
     await client.close();
 
+    const url = new URL(installation.claimantUrl.replace('amqp:', 'amqps:').replace('127.0.0.1', 'localhost'));
+    url.port = String(amqpsPort);
+    const library = installation.client(TEAM, { url: url.href, ca: certificates.ca });
+    const lease = await library.lease({ namespace: teamNamespace() });
+    const ofLease = await lease.connect(async (amqp) => await amqp.createChannel());
+    await ofLease.close();
+    await library.close();
+
     let connections: { user: string; ssl: boolean; user_provided_name?: string }[] = [];
     // A connection is listed after up to five seconds.
     await waitUntil(async () => {
