@@ -173,6 +173,7 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     listBindingsInto: (...call) => real.listBindingsInto(...call),
     hasExchange: (...call) => real.hasExchange(...call),
     listBindingsFrom: (...call) => real.listBindingsFrom(...call),
+    listNodes: (...call) => real.listNodes(...call),
     runningNodes: (...call) => real.runningNodes(...call),
     listAlarms: (...call) => real.listAlarms(...call),
     listUptimes: (...call) => real.listUptimes(...call),

@@ -235,8 +235,6 @@ export interface RunningNode {
   readonly otpRelease: number;
 }
 
-export const nodeSchema = z.object({ name: z.string(), running: z.boolean() });
-
 /** An alarm that is set. */
 export interface NodeAlarm {
   readonly node: string;

@@ -45,6 +45,7 @@ import { createQueueMemberCalls, type QueueMemberCalls } from './queue-members.t
 import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
 
 export { HASHING_ALGORITHM } from './management-schemas.ts';
+export type { ClusterNode } from './cluster-nodes.ts';
 export type * from './management-schemas.ts';
 export { BrokerRefusal } from './management-http.ts';
 export type { ManagementCallOptions, ManagementOptions } from './management-http.ts';

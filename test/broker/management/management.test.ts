@@ -39,6 +39,10 @@ describe('management API', () => {
     assert.deepEqual(await management.runningNodes(), [
       { name: broker().nodeName, otpRelease: Number.parseInt(erlangVersion, 10) },
     ]);
+    const [node, ...others] = await management.listNodes();
+    assert.deepEqual([node?.name, node?.running, others], [broker().nodeName, true, []]);
+    // Right after its start a node has no statistics.
+    assert.ok(node?.partitions === undefined || node.partitions.length === 0);
   });
 
   it('creates, reads, changes and deletes a user, with a password hashed by the agent', async () => {
