@@ -130,6 +130,13 @@ export class ClientClosed extends PulseAgentError {
   }
 }
 
+/** An error that an agent answered. */
+export class AnsweredError extends WireError {
+  constructor({ code, message, retryable, details, cause }: WireError) {
+    super(code, message, { retryable, cause, ...(details === undefined ? {} : { details }) });
+  }
+}
+
 /** No reply arrived. */
 export class NoReply extends WireError {
   /** Whether RabbitMQ confirmed the request, so that the connection was alive. */
@@ -141,6 +148,14 @@ export class NoReply extends WireError {
   ) {
     super('Unavailable', message, { cause });
     this.confirmed = confirmed;
+  }
+
+  /** The same after an agent has answered an earlier attempt of this call: one runs, and says why it cannot serve. */
+  after(answer: AnsweredError): NoReply {
+    const message = this.confirmed
+      ? `An agent answered: ${answer.message} The last attempt got no reply in time.`
+      : `${this.message} An agent answered an earlier attempt: ${answer.message}`;
+    return new NoReply(message, { confirmed: this.confirmed, cause: this.confirmed ? answer : this });
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import { connectTo } from './amqp-connection.ts';
 import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
 import { decideRetry, type FailedAttempt } from './decide-retry.ts';
-import { ClientClosed, toClientError, Unavailable } from './client-errors.ts';
+import { AnsweredError, ClientClosed, NoReply, toClientError, Unavailable } from './client-errors.ts';
 import { Lease } from './lease.ts';
 import { DEFAULT_ID, type RpcInput } from './rpc.ts';
 import { parseAmqpUrl } from '../contract/url.ts';
@@ -227,19 +227,23 @@ export class PulseAgentClient {
   ): Promise<ResultBody<M>> {
     const limits = this.#limitsOf(options);
     let lastError: unknown;
+    let answer: AnsweredError | undefined;
     for (let failures = 1; ; failures += 1) {
       try {
         return await this.#attempt(method, body, limits, connection);
       } catch (error) {
         // A time-out says less than the failure before it.
         if (!limits.late.aborted || error !== limits.late.reason) lastError = error;
+        if (error instanceof AnsweredError) answer = error;
         const nowMs = this.#time.nowMs();
         const isFinal =
           options.conflictsAreFinal === true && error instanceof WireError && error.code === 'RequestConflict';
         const failed = { error, method, failures, leftMs: limits.leftMs(), nowMs, random: this.#time.random() };
         const isRetried = !isFinal && (await this.#pauseBeforeRetry(failed, limits));
         limits.stopped.throwIfAborted();
-        if (!isRetried) throw this.#errorOf(lastError ?? limits.late.reason, nowMs);
+        if (isRetried) continue;
+        const last = lastError instanceof NoReply && answer !== undefined ? lastError.after(answer) : lastError;
+        throw this.#errorOf(last ?? limits.late.reason, nowMs);
       }
     }
   }

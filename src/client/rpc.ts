@@ -7,7 +7,7 @@ import { JSON_CONTENT_TYPE, readReply } from '../contract/reply.ts';
 import { generateReplyKey, type ReplyKeyPair } from '../contract/sealing.ts';
 import { type ClientCredentials, signRequest } from '../contract/signature.ts';
 import { WireError } from '../contract/wire-errors.ts';
-import { BrokerRefused, NoReply } from './client-errors.ts';
+import { AnsweredError, BrokerRefused, NoReply } from './client-errors.ts';
 
 /** The part of an amqplib connection that the library uses. */
 export type AmqpConnection = Pick<ChannelModel, 'createConfirmChannel'>;
@@ -67,6 +67,9 @@ interface ComposedRequest {
 }
 
 const DEFAULT_TIMEOUT_MS = 15_000;
+
+/** An agent answers within this time, in ms, or not at all. */
+const PROMISED_MS = 10_000;
 export const DEFAULT_ID = 'pulse-agent';
 
 /**
@@ -176,7 +179,7 @@ async function exchange(
   let confirmed = false;
   return await new Promise<ConsumeMessage>((resolve, reject) => {
     const onEnded = (): void =>
-      reject(timeout.aborted ? noReplyInTime(confirmed, timeout.reason) : (ended.reason as Error));
+      reject(timeout.aborted ? noReplyInTime(confirmed, timeoutMs, timeout.reason) : (ended.reason as Error));
     ended.addEventListener('abort', onEnded, { once: true });
     pending.set(correlationId, { resolve, reject });
     channel.publish(
@@ -196,10 +199,14 @@ async function exchange(
   }).finally(() => pending.delete(correlationId));
 }
 
-function noReplyInTime(confirmed: boolean, cause: unknown): NoReply {
-  const message = confirmed
-    ? 'No reply arrived in time: no agent runs, or it dead-lettered the request.'
-    : 'RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.';
+function noReplyInTime(confirmed: boolean, timeoutMs: number, cause: unknown): NoReply {
+  if (!confirmed) {
+    const blocked = 'RabbitMQ did not confirm the request in time: it is blocked by an alarm, or cannot be reached.';
+    return new NoReply(blocked, { confirmed, cause });
+  }
+  const reasons = ['no agent runs', 'it dead-lettered the request'];
+  if (timeoutMs < PROMISED_MS) reasons.push('it needs longer, as while its store does not answer');
+  const message = `No reply arrived in ${Math.round(timeoutMs / 100) / 10} s: ${reasons.join(', or ')}.`;
   return new NoReply(message, { confirmed, cause });
 }
 
@@ -211,7 +218,7 @@ function resultOf<M extends MethodName>(
   const reply = readReply(properties, content);
   switch (reply.kind) {
     case 'error':
-      throw reply.error;
+      throw new AnsweredError(reply.error);
     case 'result':
       if (replyKey !== undefined) throw new WireError('InternalServerError', 'The result should be sealed and is not.');
       return parseResult(method, reply.json);

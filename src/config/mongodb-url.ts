@@ -35,6 +35,8 @@ export interface MongoTarget {
   readonly database: string;
   /** Parts of the URL that must not print. */
   readonly secrets: readonly string[];
+  /** Hosts with the ports that the URL names. */
+  readonly servers: readonly string[];
   /** Without ports, and without unix sockets, which are on this machine. */
   readonly hosts: readonly string[];
   /** TLS is on by default for mongodb+srv and off for mongodb. */
@@ -66,6 +68,7 @@ export function readMongoUrl(url: string): MongoTarget {
       ...secretsOf(credentials),
       ...options.filter((option) => SECRET_OPTION.test(nameOf(option))).flatMap((option) => bothForms(valueOf(option))),
     ],
+    servers: hosts.split(',').filter((server) => server !== ''),
     hosts: hosts
       .split(',')
       .map((host) => host.replace(/:\d+$/, ''))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Management } from '../../src/broker/management/management.ts';
+import { Unavailable } from '../../src/client/client-errors.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
@@ -199,4 +200,27 @@ describe('a store in trouble', () => {
       assert.ok(performance.now() - startedMs < PROMISE_MS);
     });
   }
+
+  it('that answers no more: a call ends with the last answer of an agent, and not with that none runs', async () => {
+    const away = new AgentError('StoreUnavailable', 'By a test.');
+    let answers = 0;
+    // As MongoDB without a primary: the first operations fail, later ones wait longer than the client.
+    fault = () => (answers++ < 2 ? Promise.reject(away) : new Promise<never>(() => undefined));
+    const client = installation().client(TEAM);
+    const meaning = /The store does not answer/;
+    for (const call of [
+      () => client.getNamespace(teamNamespace(), { timeoutMs: 3000 }),
+      () => client.claimNamespace({ namespace: teamNamespace() }, { timeoutMs: 3000 }),
+    ]) {
+      answers = 0;
+      await assert.rejects(call(), (error) => {
+        assert.ok(error instanceof Unavailable, String(error));
+        assert.match(error.message, meaning);
+        assert.doesNotMatch(error.message, /no agent runs/);
+        assert.ok(error.mayHaveActed && error.retryable);
+        assert.match((error.cause as Error).message, meaning);
+        return true;
+      });
+    }
+  });
 });

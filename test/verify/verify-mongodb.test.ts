@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { MongoClient } from 'mongodb';
+import { isAgentError } from '../../src/util/agent-errors.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { type MongoInspection, inspectMongoDB } from '../../src/store/mongodb/inspect-mongodb.ts';
 import { openMongoStore } from '../../src/store/mongodb/mongodb-store.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { makeRelay } from '../support/tcp-relay.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { recordOf } from '../support/records.ts';
 
@@ -63,11 +65,33 @@ describe('inspectMongoDB', function () {
     assert.deepEqual(await (await connect(url)).db().listCollections().toArray(), []);
   });
 
-  it('reports an unreachable MongoDB in a sentence', async () => {
-    await assert.rejects(inspectMongoDB('mongodb://user:hunter2@127.0.0.1:1/x', 500), (error: Error) => {
-      assert.equal(error.name, 'StoreUnavailable');
-      assert.ok(!error.message.includes('hunter2'));
-      return true;
+  describe('names servers and reason', () => {
+    const messageOf = async (url: string): Promise<string> => {
+      const error: unknown = await inspectMongoDB(url, 1000).catch((cause: unknown) => cause);
+      assert.ok(isAgentError(error, 'StoreUnavailable'), String(error));
+      assert.ok(!error.message.includes('hunter2'), error.message);
+      assert.doesNotMatch(error.message, /\(Error\)/);
+      return error.message;
+    };
+
+    it('where nothing listens', async () => {
+      const message = await messageOf('mongodb://user:hunter2@127.0.0.1:1,127.0.0.1:2/x');
+      assert.match(message, /^MongoDB at 127\.0\.0\.1:1, 127\.0\.0\.1:2 does not answer .*ECONNREFUSED 127\.0\.0\.1:/);
+      assert.match(message, /Check that it runs, that it has a primary, and that STORE_URL is right\.$/);
+    });
+
+    it('where the host does not exist', async () => {
+      assert.match(
+        await messageOf('mongodb://user:hunter2@mongo.invalid/x'),
+        /^MongoDB at mongo\.invalid .*ENOTFOUND|EAI_AGAIN/,
+      );
+    });
+
+    it('where a server accepts connections and does not answer', async () => {
+      const relay = await makeRelay(Number(new URL(mongoDatabase(mongodb())).port));
+      relay.stall();
+      const message = await messageOf(`mongodb://user:hunter2@127.0.0.1:${relay.port}/x?directConnection=true`);
+      assert.match(message, new RegExp(`^MongoDB at 127\\.0\\.0\\.1:${relay.port} .*(timed out|no answer within)`));
     });
   });
 });

@@ -34,7 +34,7 @@ export interface MongoInspection extends StoreReader {
  */
 export async function inspectMongoDB(url: string, timeoutMs: number): Promise<MongoInspection> {
   const target = parseMongoUrl(url);
-  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
+  const gate = new StoreGate((error) => mongoUnavailable(error, target), timeoutMs);
   const client = createMongoClient(target.url, timeoutMs);
   const db = client.db(target.database);
   try {

@@ -11,6 +11,9 @@ export function createMongoClient(url: string, timeoutMs: number): MongoClient {
   }
 }
 
+/** The part of the time limit in which the driver must have found a server that can be used. */
+const SELECTION_SHARE = 0.8;
+
 /**
  * The options of the driver that no URL can change: reads see what a majority has, writes are answered once a majority has
  * them, and no single step takes longer than `timeoutMs`. The driver's `timeoutMS`, which would limit a whole operation, has
@@ -23,7 +26,8 @@ export function forcedOptions(timeoutMs: number): MongoClientOptions {
     writeConcern: { w: 'majority', journal: true, wtimeoutMS: timeoutMs },
     retryWrites: true,
     retryReads: true,
-    serverSelectionTimeoutMS: timeoutMs,
+    // Sooner than the store gate, whose error would know no reason.
+    serverSelectionTimeoutMS: Math.ceil(timeoutMs * SELECTION_SHARE),
     connectTimeoutMS: timeoutMs,
     socketTimeoutMS: timeoutMs,
     waitQueueTimeoutMS: timeoutMs,

@@ -1,7 +1,7 @@
-import { MongoError } from 'mongodb';
+import { MongoError, MongoServerSelectionError } from 'mongodb';
 import { AgentError } from '../../util/agent-errors.ts';
 import { shorten } from '../../util/shorten.ts';
-import { redact } from '../../config/mongodb-url.ts';
+import { type MongoTarget, redact } from '../../config/mongodb-url.ts';
 
 const DUPLICATE_KEY = 11000;
 /** Codes for something that this server does not have: CommandNotFound, CommandNotSupported, and those of DocumentDB. */
@@ -14,25 +14,44 @@ export function isDuplicateKey(error: unknown): boolean {
 }
 
 /**
- * `StoreUnavailable` for a failure of the driver. Its cause has only name, code and redacted message: the driver's own errors
- * carry the topology and the command.
+ * `StoreUnavailable` for a failure of the driver, with the servers and the reason. Its cause has only name, code and redacted
+ * message: the driver's errors carry the topology and the command.
  */
-export function mongoUnavailable(error: unknown, secrets: readonly string[]): AgentError {
+export function mongoUnavailable(
+  error: unknown,
+  { servers, secrets }: Pick<MongoTarget, 'servers' | 'secrets'>,
+): AgentError {
   const name = error instanceof Error ? error.name : 'Error';
   const code = error instanceof MongoError ? error.code : undefined;
-  const reason = redact(error instanceof Error ? error.message : String(error), secrets);
+  const reason = redact(reasonOf(error), secrets);
   const cause = new Error(reason);
   cause.name = name;
+  const shown = shorten(reason, MAX_REASON_LENGTH);
   if (NOT_SUPPORTED.has(code) || /retryable writes|transaction numbers/i.test(reason)) {
     return new AgentError(
       'StoreUnavailable',
-      `The server of STORE_URL lacks what agents need of MongoDB (${shorten(reason, MAX_REASON_LENGTH)}). Use MongoDB 4.4 or later as a replica set: Amazon DocumentDB and others like it have no retryable writes.`,
+      `The server of STORE_URL lacks what agents need of MongoDB (${shown}). Use MongoDB 4.4 or later as a replica set: Amazon DocumentDB and others like it have no retryable writes.`,
       { cause },
     );
   }
+  const kind = error instanceof MongoError ? `${name}${code === undefined ? '' : ` ${code}`}: ` : '';
   return new AgentError(
     'StoreUnavailable',
-    `MongoDB does not answer as it should (${name}${code === undefined ? '' : ` ${code}`}): check that it runs, that it has a primary, and that STORE_URL is right.`,
+    `MongoDB at ${shorten(servers.join(', '), MAX_REASON_LENGTH)} does not answer as it should (${kind}${shown}). Check that it runs, that it has a primary, and that STORE_URL is right.`,
     { cause },
   );
+}
+
+/** The message on one line. Where no server could be chosen, it says nothing of a reason, and each server has its own. */
+function reasonOf(error: unknown): string {
+  const text = oneLine(error instanceof Error ? error.message : String(error));
+  if (!(error instanceof MongoServerSelectionError) || error.reason === undefined) return text;
+  const ofServers = [...error.reason.servers.values()].map(
+    ({ address, type, error: fault }) => `${address}: ${fault === null ? type : oneLine(fault.message)}`,
+  );
+  return [text, ...ofServers].join('; ');
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim().replace(/\.$/, '');
 }

@@ -44,7 +44,7 @@ interface IdentityDocument {
 export async function openMongoStore(options: MongoOptions): Promise<MongoStore> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const target = parseMongoUrl(options.url);
-  const gate = new StoreGate((error) => mongoUnavailable(error, target.secrets), timeoutMs);
+  const gate = new StoreGate((error) => mongoUnavailable(error, target), timeoutMs);
   const client = createMongoClient(target.url, timeoutMs);
   const stopReconnecting = reconnectWhenMonitorHangs(client, timeoutMs);
   const close = async (): Promise<void> => {

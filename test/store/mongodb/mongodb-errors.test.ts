@@ -47,7 +47,10 @@ describe('a server that is not quite MongoDB', () => {
 
   it('is distinguished from a server that fails', () => {
     const of = (code: number, errmsg: string): string =>
-      mongoUnavailable(new MongoServerError({ message: errmsg, code, errmsg }), ['hunter2']).message;
+      mongoUnavailable(new MongoServerError({ message: errmsg, code, errmsg }), {
+        servers: ['a'],
+        secrets: ['hunter2'],
+      }).message;
     assert.match(of(20, 'Transaction numbers are only allowed on a replica set member or mongos'), /DocumentDB/);
     assert.match(of(303, 'Feature not supported: majority'), /Feature not supported: majority.*DocumentDB/);
     assert.doesNotMatch(of(20, 'Illegal operation'), /DocumentDB/);

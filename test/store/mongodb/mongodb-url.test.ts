@@ -42,7 +42,9 @@ describe('a MongoDB URL', () => {
 
   it('gets time-outs for every step', () => {
     const options = forcedOptions(5000);
-    for (const name of ['serverSelectionTimeoutMS', 'connectTimeoutMS', 'socketTimeoutMS', 'waitQueueTimeoutMS']) {
+    // Sooner than the operation, so that the error has the reason of the driver.
+    assert.equal(options.serverSelectionTimeoutMS, 4000);
+    for (const name of ['connectTimeoutMS', 'socketTimeoutMS', 'waitQueueTimeoutMS']) {
       assert.equal((options as Record<string, unknown>)[name], 5000);
     }
     assert.deepStrictEqual(options.writeConcern, { w: 'majority', journal: true, wtimeoutMS: 5000 });
@@ -67,13 +69,13 @@ describe('a MongoDB URL', () => {
   });
 
   it('has its secrets redacted in the messages of the driver', () => {
-    const { secrets } = parseMongoUrl(`mongodb://${LOGIN}@a/?tlsCertificateKeyFilePassword=c%20d`);
+    const target = parseMongoUrl(`mongodb://${LOGIN}@a/?tlsCertificateKeyFilePassword=c%20d`);
     const text = `mongodb://${LOGIN}@a/: password hunter2-ü or ${LOGIN}; c%20d and c d`;
-    const said = redact(text, secrets);
+    const said = redact(text, target.secrets);
     for (const secret of [...SECRETS, 'c%20d', 'c d']) assert.ok(!said.includes(secret), said);
     const cause = new MongoServerError({ message: text, code: 18, command: LOGIN, uri: `mongodb://${LOGIN}@a` });
-    const error = mongoUnavailable(cause, secrets);
-    assert.match(error.message, /^MongoDB does not answer as it should \(MongoServerError 18\): check .*\.$/);
+    const error = mongoUnavailable(cause, target);
+    assert.match(error.message, /^MongoDB at a does not answer as it should \(MongoServerError 18: .*\)\. Check .*\.$/);
     assertNoSecret(error);
     assert.equal(redact('nothing to hide', parseMongoUrl('mongodb://user:@a/').secrets), 'nothing to hide');
   });
