@@ -198,6 +198,12 @@ export function createReporters({ events, audit, log, clock, onRefused }: Report
       log.info({ code: 'claimant_repaired', claimant, repairs }, 'claimant account repaired');
     },
 
+    /** A replica of one of the agent's own queues was added on a node. */
+    replicaAdded(queue: string, node: string): void {
+      audit.record({ action: 'repair', subject: queue, reason: 'a node had no replica', details: { node } });
+      log.info({ code: 'replica_added', queue, node }, "added a replica of one of the agent's queues");
+    },
+
     async queueWarned(warned: EventData<'queue.warning'>): Promise<void> {
       log.warn({ code: 'queue_warning', ...warned }, 'a queue has grown past the warning threshold');
       await events.emitAndWait('queue.warning', warned);

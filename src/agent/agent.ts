@@ -20,6 +20,7 @@ import { type BrokerGuard, createBrokerGuard } from './broker-guard.ts';
 import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
 import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
+import { createReplicasWatch, type ReplicasWatch } from './replicas-watch.ts';
 import { reportStart } from './start-report.ts';
 import { createAgentStatistics } from './watch-statistics.ts';
 
@@ -78,13 +79,15 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     });
     const limits = createLimitsWatch(context, observation.observeOverriddenLimits);
     const guard = createBrokerGuard(context, { topology, queues, limits });
-    const reconcile = guardedReconcile(guard, namespaces, observation);
+    const replicas = createReplicasWatch(context);
+    const reconcile = guardedReconcile({ guard, namespaces, replicas, observation });
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
     const onEvent = observation.observeBrokerEvent;
     const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
-    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics);
+    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas);
     observation.watchPart('statistics', () => statistics.check());
+    observation.watchReplicas(replicas);
     watchConnections(observation, { topology, server, brokerWatch });
 
     await guard.ensureOwned(signal);
@@ -113,6 +116,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     lifecycle.use(scheduler);
     await scheduler.start();
     jobs.attach(scheduler);
+    replicas.start();
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);
     lifecycle.runInBackground('checking secrets', (until) => reportMissingSecrets(namespaces.rotation, log, until));
@@ -162,16 +166,20 @@ function batchDeletions({ lifecycle, sleep }: AgentContext, namespaces: Namespac
   });
 }
 
+interface ReconcileParts {
+  readonly guard: BrokerGuard;
+  readonly namespaces: Namespaces;
+  readonly replicas: ReplicasWatch;
+  readonly observation: Observation;
+}
+
 /** Reconciles on a broker that has what the agent needs there. */
-function guardedReconcile(
-  guard: BrokerGuard,
-  namespaces: Namespaces,
-  observation: Observation,
-): Namespaces['reconcile'] {
+function guardedReconcile({ guard, namespaces, replicas, observation }: ReconcileParts): Namespaces['reconcile'] {
   return async (signal) => {
     await guard.ensure(signal);
     const outcome = await namespaces.reconcile(signal);
     observation.observeJobSuccess('reconcile-broker');
+    await replicas.addMissing(signal);
     return outcome;
   };
 }

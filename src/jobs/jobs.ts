@@ -50,6 +50,11 @@ function runSoon(jobs: Jobs, name: OnDemandJobName): void {
   jobs.trigger(`${name}-soon`, '', ON_DEMAND_DELAY_MS);
 }
 
+/** Reconciles ahead of schedule, once across all agents. */
+export function reconcileSoon(jobs: Jobs): void {
+  runSoon(jobs, 'reconcile-broker');
+}
+
 /** Reconciles and surveys ahead of schedule: broker events may have been missed. */
 export function reconcileAndSurveySoon(jobs: Jobs): void {
   runSoon(jobs, 'reconcile-broker');

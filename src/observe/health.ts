@@ -2,7 +2,8 @@ import type { Clock } from '../util/clock.ts';
 
 /**
  * The parts of an agent that can fail by themselves, and whether the agent needs them to serve. Without broker events it
- * serves everything, but detects external changes later; without statistics of RabbitMQ it cannot do some duties.
+ * serves everything, but detects external changes later; without statistics of RabbitMQ it cannot do some duties; with few
+ * replicas of its queues the failure of one more node stops it.
  */
 export const PARTS = {
   store: { required: true },
@@ -15,6 +16,7 @@ export const PARTS = {
   jobs: { required: true },
   'broker-events': { required: false },
   statistics: { required: false },
+  replicas: { required: false },
 } as const satisfies Record<string, { required: boolean }>;
 
 /** A part of {@link PARTS}. */

@@ -134,6 +134,18 @@ export function createMetrics() {
       help: 'Queues and exchanges, of the agent or of namespaces, whose limits another policy takes away.',
       labelNames: ['of'],
     }),
+    queueReplicas: new Gauge({
+      registers,
+      name: 'pulse_agent_queue_replicas',
+      help: "Replicas of one of the agent's own queues, wherever they are.",
+      labelNames: ['queue'],
+    }),
+    queueReplicasOnline: new Gauge({
+      registers,
+      name: 'pulse_agent_queue_replicas_online',
+      help: 'Those of the replicas that run; a queue is served while more than half of its replicas do.',
+      labelNames: ['queue'],
+    }),
     brokerAlarms: new Gauge({
       registers,
       name: 'pulse_agent_broker_alarms',

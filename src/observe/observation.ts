@@ -1,4 +1,6 @@
+import type { Gauge } from 'prom-client';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
+import { OWN_QUEUE_LABELS, type QueueReplicas } from '../broker/queue-replicas.ts';
 import type { Config } from '../config/config.ts';
 import type { EventType } from '../contract/event-types.ts';
 import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
@@ -31,6 +33,13 @@ export interface WatchedAlarms {
   refresh(): Promise<void>;
 }
 
+/** The replicas of the agent's own queues. */
+export interface WatchedReplicas {
+  /** Undefined while they are unknown. */
+  current(): readonly Pick<QueueReplicas, 'label' | 'members' | 'online'>[] | undefined;
+  check(): HealthCheck;
+}
+
 /** Health and metrics of one agent. Each part that can fail passes through here once, to be measured and probed. */
 export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'close'> {
   /** The port of the HTTP server, once it listens; undefined without one. */
@@ -61,6 +70,7 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
   /** Replaces the check of a part. */
   readonly watchPart: (part: PartName, check: () => HealthCheck) => void;
   readonly watchAlarms: (alarms: WatchedAlarms) => void;
+  readonly watchReplicas: (replicas: WatchedReplicas) => void;
   /** The agent begins to stop: it is not ready from now on. */
   readonly drain: () => void;
   readonly close: () => Promise<void>;
@@ -92,6 +102,7 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
   const scheduler = createSchedulerHealth(clock);
   health.watch('jobs', scheduler.check);
   let alarms: WatchedAlarms | undefined;
+  let replicas: WatchedReplicas | undefined;
   const parts = createMeasuredParts({ id: config.id, clock, metrics, health, alarms: () => alarms });
 
   const onJob: OnMeasured = (job, outcome, durationMs) => {
@@ -107,6 +118,11 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     for (const alarm of ['memory', 'disk']) {
       if (alarms === undefined || alarms.ageMs() > ALARMS_KEPT_MS) metrics.brokerAlarms.remove({ alarm });
       else metrics.brokerAlarms.set({ alarm }, [...alarms.active.values()].filter((one) => one.alarm === alarm).length);
+    }
+    for (const queue of OWN_QUEUE_LABELS) {
+      const found = replicas?.current()?.find(({ label }) => label === queue);
+      setOrRemove(metrics.queueReplicas, { queue }, found?.members.length);
+      setOrRemove(metrics.queueReplicasOnline, { queue }, found?.online.length);
     }
   };
   const scrape = async (): Promise<string> => {
@@ -177,6 +193,10 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
       alarms = watched;
       health.watch('alarms', () => checkAlarms(watched));
     },
+    watchReplicas(watched) {
+      replicas = watched;
+      health.watch('replicas', () => watched.check());
+    },
     drain: health.drain,
     async close() {
       clearInterval(checking);
@@ -184,6 +204,16 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
       await server.close();
     },
   };
+}
+
+/** An unknown value has no sample. */
+function setOrRemove<Label extends string>(
+  gauge: Gauge<Label>,
+  labels: Record<Label, string>,
+  value: number | undefined,
+): void {
+  if (value === undefined) gauge.remove(labels);
+  else gauge.set(labels, value);
 }
 
 function checkAlarms(alarms: WatchedAlarms): HealthCheck {
@@ -219,6 +249,7 @@ const UNOBSERVED: Observation = {
   observeJobSuccess: nothing,
   watchPart: nothing,
   watchAlarms: nothing,
+  watchReplicas: nothing,
   drain: nothing,
   close: nothingAsync,
 };

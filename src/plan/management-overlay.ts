@@ -106,8 +106,8 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     closeConnection: async (name) => await Promise.resolve(deleteOnce('closeConnection', 'connection', name)),
     deleteQueue: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteQueue', 'queue', name)),
     addQueueMember: async (_vhost, name) => {
-      await Promise.resolve();
       report('addQueueMember', name);
+      return await Promise.resolve(true);
     },
     deleteExchange: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteExchange', 'exchange', name)),
     deleteBinding: async (_vhost, { source, destination }) =>

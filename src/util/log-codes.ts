@@ -225,6 +225,24 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'Another client deleted a request queue; the agent declared it again.',
   },
+  replica_added: {
+    level: 'info',
+    meaning: 'The agent added a replica of one of its `queue`s on a `node` that had none.',
+  },
+  replica_not_added: {
+    level: 'warn',
+    meaning: 'RabbitMQ did not add a replica of a queue of the agent; the next reconciliation tries again.',
+  },
+  replicas_complete: { level: 'info', meaning: 'The queues of the agent have all of their replicas again.' },
+  replicas_reduced: {
+    level: 'warn',
+    meaning:
+      'Queues of the agent have no leader, or would stop with one more failure, or could have more replicas; `advice` says what to do. See docs/recover.md.',
+  },
+  replicas_unknown: {
+    level: 'warn',
+    meaning: "The replicas of the agent's queues could not be read. Logged once until they are.",
+  },
   request_served: {
     level: 'info',
     meaning: 'One request was answered or dead-lettered: method, namespace, client, outcome and duration.',

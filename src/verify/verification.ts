@@ -20,6 +20,7 @@ import { limitSteps } from './limit-steps.ts';
 import { messageSizeStep } from './message-size.ts';
 import { askScopes, pingAuth, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
+import { replicasStep } from './replicas-step.ts';
 import { statisticsStep } from './statistics-step.ts';
 import { storeSteps } from './store-steps.ts';
 import { taskclusterSteps } from './taskcluster-steps.ts';
@@ -98,6 +99,7 @@ export function createVerification(config: Config, options: VerificationOptions)
       }),
       markerStep({ config, management }, () => storeId),
       ...topologySteps({ config, management }),
+      replicasStep({ config, management }),
       statisticsStep({
         config,
         measure: (signal) =>

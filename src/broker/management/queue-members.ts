@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { BrokerRefusal, type ManagementCallOptions, type ManagementHttp } from './management-http.ts';
+import type { ManagementCallOptions, ManagementHttp } from './management-http.ts';
 
 /** Where a quorum queue is: current, and without statistics. */
 export interface QuorumQueue {
@@ -19,10 +19,12 @@ export interface QueueMemberCalls {
   /**
    * Adds a replica on a node, which then catches up with the leader. Done again, it changes nothing.
    *
-   * @throws AgentError `BrokerUnavailable`, also when the node does not run; `BrokerRefused`, also where RabbitMQ has no such
-   *   call (`isReplicaCallMissing`)
+   * @returns false where this RabbitMQ has no such call (before 3.11.19 and 3.12.1), or its setting
+   *   `management.restrictions.quorum_queue_replica_operations.disabled` forbids it
+   * @throws AgentError `BrokerUnavailable`, also when the node does not run or another change of the members is under way;
+   *   `BrokerRefused`, also when there is no such queue
    */
-  addQueueMember(vhost: string, queue: string, node: string, options?: ManagementCallOptions): Promise<void>;
+  addQueueMember(vhost: string, queue: string, node: string, options?: ManagementCallOptions): Promise<boolean>;
 }
 
 /** RabbitMQ writes an absent leader as null, as an empty text, or not at all. */
@@ -37,6 +39,9 @@ const quorumQueueSchema = z
   .transform(({ name, type, leader, members, online }): QuorumQueue | undefined =>
     type === 'quorum' ? { name, leader: leader || undefined, members, online } : undefined,
   );
+
+/** Older versions serve only their pages at paths that they do not know. */
+const METHOD_NOT_ALLOWED = 405;
 
 const MEMBERS_ONLY = { disable_stats: 'true', columns: 'name,type,leader,members,online' };
 
@@ -57,17 +62,10 @@ export function createQueueMemberCalls(
     getQuorumQueue: (vhost, queue, options) => find(quorumQueueSchema, ['queues', vhost, queue], options, MEMBERS_ONLY),
     async addQueueMember(vhost, queue, node, options) {
       const path = ['queues', 'quorum', vhost, queue, 'replicas', 'add'];
-      const request = { method: 'POST', path, body: { node } } as const;
+      const request = { method: 'POST', path, body: { node }, expected: [METHOD_NOT_ALLOWED] } as const;
       const response = await transport.send(request, options);
       if (response.status === 404) throw transport.refusal(request, response);
+      return response.status !== METHOD_NOT_ALLOWED;
     },
   };
-}
-
-/**
- * Whether a refusal says that replicas are not added over this API: before 3.11.19 and 3.12.1 RabbitMQ has no such call, and
- * `management.restrictions.quorum_queue_replica_operations.disabled` switches it off.
- */
-export function isReplicaCallMissing(error: unknown): boolean {
-  return error instanceof BrokerRefusal && error.status === 405;
 }
