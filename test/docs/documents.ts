@@ -52,3 +52,16 @@ export function readPackageScripts(): Readonly<Record<string, string>> {
 export function withoutBlocks(markdown: string): string {
   return markdown.replaceAll(/^ *```[^]*?^ *```/gm, '');
 }
+
+/** The anchors that GitHub gives to the headings of a document. */
+export function anchorsOf(path: string): ReadonlySet<string> {
+  const headings = [...withoutBlocks(readFileSync(path, 'utf8')).matchAll(/^#+ (.*)$/gm)];
+  return new Set(
+    headings.map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}

@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DOCUMENTS, withoutBlocks } from './documents.ts';
+import { anchorsOf, DOCUMENTS, withoutBlocks } from './documents.ts';
 
 const MAX_LINE_LENGTH = 120;
-
-/** The anchors that GitHub gives to the headings of a document. */
-function anchorsOf(path: string): ReadonlySet<string> {
-  const headings = [...withoutBlocks(readFileSync(path, 'utf8')).matchAll(/^#+ (.*)$/gm)];
-  return new Set(
-    headings.map(([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-        .replaceAll(' ', '-'),
-    ),
-  );
-}
 
 describe('documents', () => {
   for (const path of DOCUMENTS) {

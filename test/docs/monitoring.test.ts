@@ -9,13 +9,13 @@ import { PARTS } from '../../src/observe/health.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { fetchFrom, untilSample } from '../support/agent-http.ts';
 import { useBlocks } from './blocks.ts';
-import { readDocument, rowsByName, section } from './documents.ts';
+import { anchorsOf, readDocument, rowsByName, section } from './documents.ts';
 
 interface Rule {
   readonly alert: string;
   readonly expr: string;
   readonly labels: { readonly severity: string };
-  readonly annotations: { readonly summary: string; readonly description: string };
+  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook?: string };
 }
 
 interface Panel {
@@ -140,6 +140,9 @@ describe('docs/monitoring.md, the dashboard and the alert rules', () => {
       assert.match(labels.severity, /^(critical|warning)$/, alert);
       assert.match(annotations.summary, /^[A-Z].*\.$/, alert);
       assert.match(annotations.description, /^[A-Z/].*\.$/, alert);
+      if (annotations.runbook === undefined) continue;
+      const [path = '', anchor = ''] = annotations.runbook.split('#');
+      assert.ok(anchorsOf(path).has(anchor), annotations.runbook);
     }
   });
 
