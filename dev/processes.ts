@@ -10,6 +10,8 @@ export interface TiedProcess {
   /** Resolves after the exit with its cause. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   running(): boolean;
+  /** Sends a signal to the process and its descendants. */
+  signal(name: NodeJS.Signals): void;
   /** Sends SIGTERM, after `graceMs` SIGKILL, and waits until the process and its descendants have exited. */
   stop(graceMs: number): Promise<void>;
   /** Sends SIGKILL to the process and its descendants, and waits until they have exited. */
@@ -102,6 +104,10 @@ class TiedChild implements TiedProcess {
 
   running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    if (this.running()) signalGroup(this.pid, name);
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts, portIsFree } from './processes.ts';
 import type { RabbitMQInstallation } from './rabbitmq-install.ts';
 
-/** What a private broker keeps between starts, in a file of its folder. */
+/** What a private node keeps between starts, in a file of its folder. */
 export interface BrokerIdentity {
   readonly nodeName: string;
+  /** The folder of the Erlang cookie, where nodes share it; otherwise one in the folder of the node. */
+  readonly home?: string;
+  /** Options of the Erlang virtual machine. */
+  readonly erlangArguments?: string;
   readonly user: string;
   readonly password: string;
   readonly ports: { readonly amqp: number; readonly management: number; readonly dist: number; readonly epmd: number };
@@ -17,8 +21,7 @@ const BASE_PLUGINS = ['rabbitmq_management', 'rabbitmq_event_exchange'];
 
 /** Loads the identity in `folder`, with new ports if one of them is taken, or makes a new identity. */
 export async function loadOrMakeIdentity(folder: string): Promise<BrokerIdentity> {
-  const file = join(folder, 'identity.json');
-  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as BrokerIdentity) : undefined;
+  const kept = keptIdentity(folder);
   if (kept !== undefined) {
     const free = await Promise.all(Object.values(kept.ports).map((port) => portIsFree(port)));
     if (free.every(Boolean)) return kept;
@@ -30,18 +33,38 @@ export async function loadOrMakeIdentity(folder: string): Promise<BrokerIdentity
     password: kept?.password ?? randomBytes(18).toString('base64url'),
     ports: { amqp, management, dist, epmd },
   };
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(file, JSON.stringify(identity), { mode: 0o600 });
+  keepIdentity(folder, identity);
   return identity;
 }
 
-/** Writes the files that the broker reads at its start into `folder`. */
+/** Keeps the identity of the node in `folder`. */
+export function keepIdentity(folder: string, identity: BrokerIdentity): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(identityFile(folder), JSON.stringify(identity), { mode: 0o600 });
+}
+
+/** The identity of the node in `folder`, if one was kept. */
+export function keptIdentity(folder: string): BrokerIdentity | undefined {
+  const file = identityFile(folder);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as BrokerIdentity) : undefined;
+}
+
+function identityFile(folder: string): string {
+  return join(folder, 'identity.json');
+}
+
+/** The HOME of the node in `folder`, of its epmd and of its commands. */
+export function homeOf(folder: string, identity: Pick<BrokerIdentity, 'home'>): string {
+  return identity.home ?? join(folder, 'home');
+}
+
+/** Writes the files that a node reads at its start into `folder`. */
 export function writeBrokerFiles(
   folder: string,
   identity: BrokerIdentity,
   options: { plugins: readonly string[]; extraConfig: string },
 ): void {
-  const home = join(folder, 'home');
+  const home = homeOf(folder, identity);
   for (const sub of [home, join(folder, 'log'), join(folder, 'mnesia'), join(folder, 'conf.d')]) {
     mkdirSync(sub, { recursive: true, mode: 0o700 });
   }
@@ -69,7 +92,7 @@ export function writeBrokerFiles(
   );
 }
 
-/** The environment in which the broker, its epmd and its command line find only each other. */
+/** The environment in which a node, its epmd and its commands find only each other. */
 export function brokerEnvironment(
   folder: string,
   identity: BrokerIdentity,
@@ -78,13 +101,11 @@ export function brokerEnvironment(
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(?:RABBITMQ_|ERL_|ERLANG|NODE_OPTIONS$)/.test(name),
   );
-  const libraries = [...installation.libraryFolders, process.env['LD_LIBRARY_PATH'] ?? ''].filter(Boolean).join(':');
   const loopback = '-kernel inet_dist_use_interface {127,0,0,1}';
   return {
     ...Object.fromEntries(inherited),
-    ...(libraries === '' ? {} : { LD_LIBRARY_PATH: libraries }),
-    PATH: `${installation.erlangFolder}:${process.env['PATH'] ?? ''}`,
-    HOME: join(folder, 'home'),
+    ...installation.environment,
+    HOME: homeOf(folder, identity),
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
     RABBITMQ_NODENAME: identity.nodeName,
@@ -95,17 +116,13 @@ export function brokerEnvironment(
     RABBITMQ_ADVANCED_CONFIG_FILE: join(folder, 'advanced.config'),
     RABBITMQ_MNESIA_BASE: join(folder, 'mnesia'),
     RABBITMQ_LOG_BASE: join(folder, 'log'),
-    // Debian's rabbitmq-plugins 4.0 knows this folder only through the script that changes the user.
-    RABBITMQ_PLUGINS_DIR: join(realpathSync(join(installation.binFolder, 'rabbitmq-server')), '../../plugins'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
     RABBITMQ_DIST_PORT: String(identity.ports.dist),
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: loopback,
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: [loopback, identity.erlangArguments ?? ''].join(' ').trim(),
     RABBITMQ_CTL_ERL_ARGS: loopback,
     ERL_EPMD_PORT: String(identity.ports.epmd),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_CRASH_DUMP: join(folder, 'log/erl_crash.dump'),
-    // The scripts fail with spaces in their path; they run in their own folder and need no path.
-    RABBITMQ_SCRIPTS_DIR: '.',
     // Makes the start script `exec` the broker instead of staying its parent; needs no systemd.
     RUNNING_UNDER_SYSTEMD: 'true',
   };

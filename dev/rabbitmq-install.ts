@@ -1,18 +1,24 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { AgentError } from '../src/util/agent-errors.ts';
 import { installWithApt } from './apt-install.ts';
 import { unpackWithApt } from './apt-unpack.ts';
 import { findExecutable } from './processes.ts';
 
+/** The programs of an installation that are run here. */
+export type BrokerProgram = 'epmd' | 'rabbitmq-server' | 'rabbitmqctl' | 'rabbitmq-plugins' | 'rabbitmq-queues';
+
+/** The programs for the command line. */
+export const BROKER_COMMANDS = ['rabbitmqctl', 'rabbitmq-plugins', 'rabbitmq-queues'] as const;
+
 /** A RabbitMQ on this machine that can run as a child process. */
 export interface RabbitMQInstallation {
-  /** Folder of `rabbitmq-server` and `rabbitmqctl`: the scripts that do not change the user. */
-  readonly binFolder: string;
-  /** Folder of `erl` and `epmd`. */
-  readonly erlangFolder: string;
-  /** Folders of shared libraries that the system does not have. */
-  readonly libraryFolders: readonly string[];
+  /** What runs a program; its arguments follow. */
+  command(program: BrokerProgram): readonly [file: string, ...args: string[]];
+  /** Where its programs have to be run; anywhere when absent. */
+  readonly workingFolder?: string;
+  /** Variables that its programs need. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What decides how to get RabbitMQ. */
@@ -57,8 +63,8 @@ export async function ensureRabbitMQ(options: {
   const onProgress = options.onProgress ?? (() => undefined);
   const unpackedFolder = join(options.cacheFolder, 'unpacked');
   const steps = decideInstallSteps({
-    system: isComplete(systemInstallation),
-    unpacked: isComplete(unpackedInstallation(unpackedFolder)),
+    system: isComplete(SYSTEM),
+    unpacked: isComplete(unpackedFolders(unpackedFolder)),
     root: process.getuid?.() === 0,
     apt: findExecutable('apt-get') !== undefined && findExecutable('dpkg-deb') !== undefined,
   });
@@ -69,9 +75,9 @@ export async function ensureRabbitMQ(options: {
       if (step === 'apt-install') await installWithApt({ onProgress, ...pick(options.signal) });
       if (step === 'apt-unpack') await unpackWithApt({ folder: unpackedFolder, onProgress, ...pick(options.signal) });
       const unpacked = step === 'apt-unpack' || step === 'use-unpacked';
-      const installation = unpacked ? unpackedInstallation(unpackedFolder) : systemInstallation;
-      if (isComplete(installation)) return installation;
-      cause = new Error(`${step} did not provide ${installation.binFolder}/rabbitmq-server.`);
+      const folders = unpacked ? unpackedFolders(unpackedFolder) : SYSTEM;
+      if (isComplete(folders)) return debianInstallation(folders);
+      cause = new Error(`${step} did not provide ${folders.bin}/rabbitmq-server.`);
     } catch (error) {
       options.signal?.throwIfAborted();
       cause = error;
@@ -81,27 +87,47 @@ export async function ensureRabbitMQ(options: {
   throw new AgentError('BrokerUnavailable', INSTALL_ADVICE, { cause });
 }
 
-const systemInstallation: RabbitMQInstallation = {
-  // Not /usr/sbin/rabbitmq-server, which changes to the user rabbitmq.
-  binFolder: '/usr/lib/rabbitmq/bin',
-  erlangFolder: '/usr/bin',
-  libraryFolders: [],
-};
+/** The folders of Debian's packages of RabbitMQ and Erlang. */
+interface DebianFolders {
+  /** The scripts that do not change the user. */
+  readonly bin: string;
+  /** `erl` and `epmd`. */
+  readonly erlang: string;
+  /** Shared libraries that the system does not have. */
+  readonly libraries?: string;
+}
 
-function unpackedInstallation(folder: string): RabbitMQInstallation {
+// Not /usr/sbin/rabbitmq-server, which changes to the user rabbitmq.
+const SYSTEM: DebianFolders = { bin: '/usr/lib/rabbitmq/bin', erlang: '/usr/bin' };
+
+function unpackedFolders(folder: string): DebianFolders {
   return {
-    binFolder: join(folder, 'usr/lib/rabbitmq/bin'),
-    erlangFolder: join(folder, 'usr/lib/erlang/bin'),
-    libraryFolders: [join(folder, 'lib-links')],
+    bin: join(folder, 'usr/lib/rabbitmq/bin'),
+    erlang: join(folder, 'usr/lib/erlang/bin'),
+    libraries: join(folder, 'lib-links'),
   };
 }
 
-function isComplete(installation: RabbitMQInstallation): boolean {
-  return (
-    existsSync(join(installation.binFolder, 'rabbitmq-server')) &&
-    existsSync(join(installation.erlangFolder, 'erl')) &&
-    existsSync(join(installation.erlangFolder, 'epmd'))
-  );
+function debianInstallation({ bin, erlang, libraries }: DebianFolders): RabbitMQInstallation {
+  // The scripts in `bin` are links.
+  const scripts = dirname(realpathSync(join(bin, 'rabbitmq-server')));
+  const libraryPath = [libraries ?? '', process.env['LD_LIBRARY_PATH'] ?? ''].filter(Boolean).join(':');
+  return {
+    command: (program) => [join(program === 'epmd' ? erlang : scripts, program)],
+    workingFolder: scripts,
+    environment: {
+      PATH: `${erlang}:${process.env['PATH'] ?? ''}`,
+      ...(libraryPath === '' ? {} : { LD_LIBRARY_PATH: libraryPath }),
+      // The scripts fail with spaces in their path; they run in their own folder and need no path.
+      RABBITMQ_SCRIPTS_DIR: '.',
+      // Debian's rabbitmq-plugins 4.0 knows this folder only through the script that changes the user.
+      RABBITMQ_PLUGINS_DIR: join(scripts, '../plugins'),
+    },
+  };
+}
+
+function isComplete({ bin, erlang }: DebianFolders): boolean {
+  return [join(bin, 'rabbitmq-server'), join(erlang, 'erl'), join(erlang, 'epmd')].every((file) => existsSync(file));
 }
 
 function pick(signal: AbortSignal | undefined): { signal?: AbortSignal } {

@@ -50,7 +50,7 @@ export interface TestInstallation {
   readonly logged: TestLog['logged'];
   readonly found: TestLog['found'];
   /** Starts an agent; it is stopped with the installation. */
-  start(options?: Omit<AgentOptions, 'log'>): Promise<Agent>;
+  start(options?: StartOptions): Promise<Agent>;
   /**
    * An RPC client with the Taskcluster credentials of `clientId`. It connects as the claimant, or with the credentials of
    * `url`, such as a connection string, and always to the vhost of the requests.
@@ -64,6 +64,12 @@ export interface TestInstallation {
   deadLetters(): Promise<DeadLetters>;
   /** Stops and removes everything. */
   remove(): Promise<void>;
+}
+
+/** How to start an agent of an installation. */
+export interface StartOptions extends Omit<AgentOptions, 'log'> {
+  /** The node that it connects to, of the cluster that {@link InstallationOptions.broker} belongs to. */
+  readonly through?: LocalRabbitMQ;
 }
 
 /** Taskcluster clients: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes, an operator. */
@@ -152,8 +158,9 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     log: lines,
     logged,
     found,
-    async start(agentOptions = {}) {
-      const started = await startAgent(config, { log, ...agentOptions });
+    async start({ through, ...agentOptions } = {}) {
+      const its = through === undefined ? config : loadConfig({ ...environment, ...urlsOf(vhost, through) });
+      const started = await startAgent(its, { log, ...agentOptions });
       let stopped: Promise<void> | undefined;
       // A test may stop it too.
       const agent: Agent = { ...started, stop: () => (stopped ??= started.stop()) };
@@ -178,6 +185,14 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     requester: async (url = claimant.href) => await openRequester(await connectForRequests(url), config),
     deadLetters: async () => await openDeadLetters(await openConnection(vhost.requestUrl), names.deadQueue),
     remove,
+  };
+}
+
+/** The variables with which an agent connects to this node. */
+export function urlsOf(vhost: TestVhost, node: LocalRabbitMQ): Record<string, string> {
+  return {
+    RABBITMQ_URL: withPort(vhost.amqpUrl, node.amqpPort),
+    RABBITMQ_MANAGEMENT_URL: withPort(vhost.managementUrl, node.managementPort),
   };
 }
 

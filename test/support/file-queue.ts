@@ -18,6 +18,9 @@ const SLOW_FOLDERS = [
   'namespaces',
 ];
 
+/** Their tests share a cluster, so one process runs them all. */
+export const CLUSTER_FOLDER = 'test/cluster';
+
 /** Matches the files whose tests need the MongoDB server, or Go, with which its stand-in is built. */
 const NEEDS_SERVER = /mongo|support\/go\.ts/i;
 
@@ -54,11 +57,12 @@ export function openFileQueue(folder: string, server: Promise<unknown>): FileQue
   };
 }
 
-/** The slow files first. */
+/** The slow files first; those of the cluster only when `folder` is theirs. */
 function testFiles(folder: string): string[] {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => join(folder, name));
+    .map((name) => join(folder, name))
+    .filter((file) => folder === CLUSTER_FOLDER || !file.startsWith(`${CLUSTER_FOLDER}/`));
   const rank = (file: string): number => {
     const at = SLOW_FOLDERS.indexOf(file.split('/')[1] ?? '');
     return at === -1 ? SLOW_FOLDERS.length : at;

@@ -6,7 +6,7 @@ import { runCommand } from '../../dev/commands.ts';
 import { type LocalMongoDB, NoMongoDB, startMongoDB } from '../../dev/mongodb.ts';
 import { ensureRabbitMQ } from '../../dev/rabbitmq-install.ts';
 import { BUILT_OF_RUN, buildForTests } from './built-agent.ts';
-import { openFileQueue } from './file-queue.ts';
+import { CLUSTER_FOLDER, openFileQueue } from './file-queue.ts';
 import { MONGODB_OF_RUN } from './mongodb.ts';
 import type { RunResult } from './reporter.ts';
 import type { WorkerOrder, WorkerReport } from './run-worker.ts';
@@ -58,10 +58,9 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   // While it is built, the tests that do not need it run.
   let serverEnv: NodeJS.ProcessEnv = {};
   const mongodb = openMongoDB(join(options.folder, 'mongodb'), onProgress, options.signal);
-  const files = openFileQueue(
-    'test',
-    mongodb.then((opened) => (serverEnv = opened.env)),
-  );
+  const available = mongodb.then((opened) => (serverEnv = opened.env));
+  const files = openFileQueue('test', available);
+  const clusterFiles = openFileQueue(CLUSTER_FOLDER, available);
 
   const work = (number: number, nextFile: () => Promise<string | undefined>): Promise<void> =>
     new Promise((resolve) => {
@@ -109,7 +108,10 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
         resolve();
       });
     });
-  await Promise.all(Array.from({ length: options.workers }, (_, number) => work(number, () => files.next())));
+  // The first worker ends, and its cluster with it, before another one takes its place.
+  const first = work(0, () => clusterFiles.next()).then(() => work(0, () => files.next()));
+  const others = Array.from({ length: options.workers - 1 }, (_, index) => work(index + 1, () => files.next()));
+  await Promise.all([first, ...others]);
   const again = failedFiles(results);
   if (again.length > 0 && again.length <= MAX_RUN_AGAIN && !options.signal.aborted) {
     onProgress(`\nThese files have failures and run again, alone: ${again.join(', ')}`);
