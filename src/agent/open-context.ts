@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { type Audit, createAudit } from '../audit/audit.ts';
 import type { Management } from '../broker/management/management.ts';
 import { openManagement } from '../broker/management/open-management.ts';
+import { withoutStaleConnections } from '../broker/management/stale-connections.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import { contractNames } from '../contract/names.ts';
@@ -50,7 +51,8 @@ export async function openContext(config: Config, options: ContextOptions): Prom
     const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
     const observation = lifecycle.use(await createObservation({ config, instance, clock, log }));
     await observation.start();
-    const management = observation.measureManagement(lifecycle.use(openManagement(config, options)));
+    const opened = lifecycle.use(openManagement(config, options));
+    const management = observation.measureManagement(withoutStaleConnections(opened, { clock, log }));
     const openedStore = lifecycle.use(await openStore(config.storeUrl.reveal(), { clock, randomBytes }));
     const store = observation.measureStore(options.wrapStore?.(openedStore) ?? openedStore);
     const audit = lifecycle.use(

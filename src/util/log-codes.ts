@@ -270,6 +270,11 @@ export const LOG_CODES = {
     level: 'info',
     meaning: "RabbitMQ's statistics are up to date again, so the agent can do all of its duties.",
   },
+  stale_connection_ignored: {
+    level: 'warn',
+    meaning:
+      'RabbitMQ still lists a connection long after it has closed it, which 3.10 does until its node restarts. The agent ignores it; it still counts for the limits of the account.',
+  },
   statistics_missing: {
     level: 'warn',
     meaning:
