@@ -18,6 +18,7 @@ import { createBatcher } from '../util/batcher.ts';
 import { VERSION } from '../version.ts';
 import { type BrokerGuard, createBrokerGuard } from './broker-guard.ts';
 import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
+import { createDeletionsWatch } from './deletions-watch.ts';
 import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
 import { createReplicasWatch, type ReplicasWatch } from './replicas-watch.ts';
@@ -80,14 +81,16 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const limits = createLimitsWatch(context, observation.observeOverriddenLimits);
     const guard = createBrokerGuard(context, { topology, queues, limits });
     const replicas = createReplicasWatch(context);
+    const deletions = createDeletionsWatch(context);
     const reconcile = guardedReconcile({ guard, namespaces, replicas, observation });
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
     const onEvent = observation.observeBrokerEvent;
     const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
-    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas);
+    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas, deletions);
     observation.watchPart('statistics', () => statistics.check());
     observation.watchReplicas(replicas);
+    observation.watchPart('deletions', () => deletions.check());
     watchConnections(observation, { topology, server, brokerWatch });
 
     await guard.ensureOwned(signal);
@@ -117,6 +120,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     await scheduler.start();
     jobs.attach(scheduler);
     replicas.start();
+    deletions.start();
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);
     lifecycle.runInBackground('checking secrets', (until) => reportMissingSecrets(namespaces.rotation, log, until));

@@ -11,6 +11,7 @@ import type { AgentContext } from '../context.ts';
 import { reconcileSoon } from '../jobs/jobs.ts';
 import type { HealthCheck } from '../observe/health.ts';
 import { startDeadline } from '../util/deadline.ts';
+import { createPolling } from '../util/polling.ts';
 
 /** Watches the replicas of the agent's own queues, and adds those that are missing. */
 export interface ReplicasWatch {
@@ -55,8 +56,6 @@ export function createReplicasWatch({
   'config' | 'names' | 'management' | 'clock' | 'sleep' | 'log' | 'jobs' | 'reporters'
 >): ReplicasWatch {
   const queues = ownQuorumQueues(names, config);
-  const closing = new AbortController();
-  let running: Promise<void> | undefined;
   let latest: Reading | undefined;
   /** RabbitMQ's configuration forbids to add replicas over its API. */
   let isForbidden = false;
@@ -147,16 +146,7 @@ export function createReplicasWatch({
     }
   };
 
-  const watch = async (signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      try {
-        requestMissing(await read(signal));
-      } catch {
-        // It is logged.
-      }
-      await sleep(PAUSE_MS, signal);
-    }
-  };
+  const polling = createPolling(async (signal) => requestMissing(await read(signal)), PAUSE_MS, sleep);
 
   const ageMs = (): number => (latest === undefined ? Infinity : clock.monotonicMs() - latest.startedMs);
 
@@ -178,13 +168,8 @@ export function createReplicasWatch({
         signal.throwIfAborted();
       }
     },
-    start() {
-      running ??= watch(closing.signal).catch(() => undefined);
-    },
-    async close() {
-      closing.abort(new Error('The agent stops.'));
-      await running;
-    },
+    start: () => polling.start(),
+    close: () => polling.close(),
   };
 }
 

@@ -14,5 +14,8 @@ export function namespaceTable(namespaces: readonly Namespace[], style: Style): 
     { title: 'CREATED', text: ({ created }) => created },
     { title: 'EXPIRES', text: ({ expires }) => expires },
   ];
+  if (namespaces.some(({ blockedBy }) => blockedBy !== undefined)) {
+    columns.push({ title: 'WAITS, BECAUSE', text: ({ blockedBy = '' }) => blockedBy });
+  }
   return table(namespaces, columns, style);
 }

@@ -45,6 +45,14 @@ const namespaceView = z
         'provisioning: its account is being created or its credentials are being replaced; active: its credentials can be used; expiring: it is being deleted.',
       examples: ['active'],
     }),
+    blockedBy: z
+      .string()
+      .meta({
+        description:
+          'What the deletion of an expiring namespace waits for, for people. Absent if it waits for nothing.',
+        examples: ['its queue queue/taskcluster-builds/tasks is on node rabbit@b, which is down'],
+      })
+      .exactOptional(),
   })
   .meta({ id: 'Namespace', description: 'The public view of a namespace.' });
 

@@ -17,6 +17,7 @@ export const PARTS = {
   'broker-events': { required: false },
   statistics: { required: false },
   replicas: { required: false },
+  deletions: { required: false },
 } as const satisfies Record<string, { required: boolean }>;
 
 /** A part of {@link PARTS}. */

@@ -166,6 +166,7 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     listExchangePolicies: (...call) => real.listExchangePolicies(...call),
     listEffectivePolicies: (...call) => real.listEffectivePolicies(...call),
     getEffectivePolicy: (...call) => real.getEffectivePolicy(...call),
+    listDownQueues: (...call) => real.listDownQueues(...call),
     getQuorumQueue: (...call) => real.getQuorumQueue(...call),
     listEnabledPlugins: (...call) => real.listEnabledPlugins(...call),
     listOperatorPolicies: (...call) => real.listOperatorPolicies(...call),

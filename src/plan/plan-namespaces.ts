@@ -1,4 +1,5 @@
 import { decideDeletion, type DeletionContext, RELEASE_TAKEOVER_MS } from '../namespaces/deletion/decide-deletion.ts';
+import { describeBlock } from '../namespaces/deletion/deletion-block.ts';
 import { decideRotation, type RotationContext, slotFreeMs } from '../namespaces/rotation/decide-rotation.ts';
 import { slotOf, standbySlot } from '../namespaces/slots.ts';
 import { deletionStartsMs } from '../namespaces/timing.ts';
@@ -105,12 +106,16 @@ function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, 
       current = decision.record;
       continue;
     }
-    const why =
-      decision.action === 'begin' ? 'it expires without another claim' : `it was ${record.deletionReason ?? 'expired'}`;
-    steps.push({ namespace, action: 'delete', atMs, why });
+    steps.push({ namespace, action: 'delete', atMs, why: whyDelete(record, decision.action) });
     return steps;
   }
   return steps;
+}
+
+function whyDelete({ deletionReason, deletionBlock }: NamespaceRecord, action: 'begin' | 'delete'): string {
+  if (action === 'begin') return 'it expires without another claim';
+  const reason = `it was ${deletionReason ?? 'expired'}`;
+  return deletionBlock === undefined ? reason : `${reason}; the deletion waits: ${describeBlock(deletionBlock)}`;
 }
 
 function planRecheck({ namespace, state, recheckAtMs }: NamespaceRecord, fromMs: number, untilMs: number) {

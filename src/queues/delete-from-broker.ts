@@ -9,7 +9,13 @@ import { isQueueListed } from './is-queue-listed.ts';
 interface DeleteFromBrokerParts {
   readonly management: Pick<
     Management,
-    'deleteQueue' | 'getQueue' | 'listQueueNames' | 'getQueueOwner' | 'listUserConnections' | 'closeConnection'
+    | 'deleteQueue'
+    | 'getQueue'
+    | 'listQueueNames'
+    | 'listDownQueues'
+    | 'getQueueOwner'
+    | 'listUserConnections'
+    | 'closeConnection'
   >;
   readonly config: Pick<Config, 'vhost' | 'usernamePrefix'>;
   readonly sleep: Sleep;
@@ -65,9 +71,12 @@ export function createDeleteFromBroker(parts: DeleteFromBrokerParts): DeleteFrom
 
   const assertMissing = async (queue: string, signal: AbortSignal): Promise<void> => {
     if (!(await isQueueListed(management, vhost, queue, { signal }))) return;
+    const down = (await management.listDownQueues(vhost, { signal })).find(({ name }) => name === queue);
     throw new AgentError(
       'BrokerUnavailable',
-      `RabbitMQ lists the queue ${queue} and answers 404 to its deletion: the node that holds it is down. Start that node.`,
+      down === undefined
+        ? `RabbitMQ lists the queue ${queue} and answers 404 to its deletion, and names no node that is down: see RabbitMQ's log.`
+        : `The queue ${queue} is on node ${down.node}, which is down, and cannot be deleted until that node runs. Start it.`,
     );
   };
 

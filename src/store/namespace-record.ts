@@ -61,10 +61,18 @@ export interface NamespaceRecord {
   readonly deletedAtMs: number | null;
   /** Null unless `expiring` or `deleted`. */
   readonly deletionReason: DeletionReason | null;
+  /** What its deletion waits for, as it was found last; absent: nothing. */
+  readonly deletionBlock?: DeletionBlock;
   /** The `expiresMs` that the latest `namespace.expiring` event announced; 0: none in this incarnation. */
   readonly expiryAnnouncedForMs: number;
   /** When both accounts are compared with this record again, after a revocation; null: never. */
   readonly recheckAtMs: number | null;
+}
+
+/** A queue that cannot be deleted while its node is down. */
+export interface DeletionBlock {
+  readonly queue: string;
+  readonly node: string;
 }
 
 /** `expired`: no client claimed it again in time; `released`: its owner released it. */

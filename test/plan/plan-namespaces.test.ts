@@ -77,6 +77,10 @@ describe('the plan for a namespace', () => {
   it('continues a deletion that has begun, and has nothing for a tombstone', () => {
     const releasing = { state: 'expiring', deletionReason: 'released', expiresMs: NOW - MINUTE } as const;
     assert.deepEqual(plan(active(releasing), HOUR), ['delete +0 it was released']);
+    const deletionBlock = { queue: 'queue/taskcluster-a/b', node: 'rabbit@b' };
+    assert.deepEqual(plan(active({ ...releasing, deletionBlock }), HOUR), [
+      'delete +0 it was released; the deletion waits: its queue queue/taskcluster-a/b is on node rabbit@b, which is down',
+    ]);
     assert.deepEqual(plan(active({ ...releasing, state: 'deleted', deletedAtMs: NOW }), HOUR), []);
   });
 

@@ -146,6 +146,8 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     listConnections: (vhost, options) => call(options, () => (vhost === TENANT_VHOST ? [...connections.values()] : [])),
     closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
     listQueueNames: (_vhost, options) => call(options, () => listObjects('queue').map(({ name }) => name)),
+    // No node of this model is down.
+    listDownQueues: (_vhost, options) => call(options, () => []),
     listExchanges: (_vhost, options) => call(options, () => listObjects('exchange')),
     deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => objects.delete(name)),
     deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => objects.delete(name)),

@@ -36,12 +36,16 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
       recheckAtMs: NOW_MS + 4,
       generation: 2 ** 31 + 7,
       permissionsVersion: 0,
+      deletionBlock: { queue: 'queue/taskcluster-a/ü', node: 'rabbit@b' },
     });
     const empty = firstRecord({ namespace: 'taskcluster-empty', claimedBy: '', nextSecretId: '', expiresMs: 0 });
     for (const record of [full, empty]) {
       assert.equal(await store.namespaces.insert(record), true);
       assert.deepStrictEqual(await store.namespaces.get(record.namespace), record);
     }
+    const { deletionBlock: _, ...unblocked } = { ...full, revision: 2 };
+    assert.equal(await store.namespaces.replace(unblocked, 1), true);
+    assert.deepStrictEqual(await store.namespaces.get(full.namespace), unblocked);
   });
 
   it('has no record of a name that was never written', async () => {

@@ -324,7 +324,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
     },
     ...createBrokerStateCalls(transport, get, unreadable),
     ...createEffectiveStateCalls({ find, list }),
-    ...createQueueMemberCalls(transport, find),
+    ...createQueueMemberCalls(transport, { find, list }),
     close: () => transport.close(),
   };
 }

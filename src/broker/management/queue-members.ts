@@ -12,8 +12,16 @@ export interface QuorumQueue {
   readonly online: readonly string[];
 }
 
-/** The calls about the replicas of quorum queues. */
+/** A classic queue on a node that is down. RabbitMQ lists it, and neither finds nor deletes it by its name. */
+export interface DownQueue {
+  readonly name: string;
+  readonly node: string;
+}
+
+/** The calls about where queues are. */
 export interface QueueMemberCalls {
+  /** Without statistics. It takes as long as a listing of names. */
+  listDownQueues(vhost: string, options?: ManagementCallOptions): Promise<DownQueue[]>;
   /** Undefined when there is no quorum queue of that name. */
   getQuorumQueue(vhost: string, queue: string, options?: ManagementCallOptions): Promise<QuorumQueue | undefined>;
   /**
@@ -40,25 +48,38 @@ const quorumQueueSchema = z
     type === 'quorum' ? { name, leader: leader || undefined, members, online } : undefined,
   );
 
+const downQueueSchema = z
+  .object({ name: z.string(), node: z.string().nullish(), state: z.string().nullish() })
+  .transform(({ name, node, state }): DownQueue | undefined => (state === 'down' && node ? { name, node } : undefined));
+
+const PLACES_ONLY = { disable_stats: 'true', columns: 'name,node,state' };
+
 /** Older versions serve only their pages at paths that they do not know. */
 const METHOD_NOT_ALLOWED = 405;
 
 const MEMBERS_ONLY = { disable_stats: 'true', columns: 'name,type,leader,members,online' };
 
-/** GETs a resource; undefined when it does not exist. */
-type Find = <T>(
+type ReadCall<T> = [
   schema: z.ZodType<T>,
   path: string[],
   options?: ManagementCallOptions,
   query?: Record<string, string>,
-) => Promise<T | undefined>;
+];
+
+/** Reads and parses a resource, or each element of a listing. */
+interface Reading {
+  readonly find: <T>(...call: ReadCall<T>) => Promise<T | undefined>;
+  readonly list: <T>(...call: ReadCall<T>) => Promise<T[]>;
+}
 
 /** Creates the calls over a transport. */
 export function createQueueMemberCalls(
   transport: Pick<ManagementHttp, 'send' | 'refusal'>,
-  find: Find,
+  { find, list }: Reading,
 ): QueueMemberCalls {
   return {
+    listDownQueues: async (vhost, options) =>
+      (await list(downQueueSchema, ['queues', vhost], options, PLACES_ONLY)).filter((queue) => queue !== undefined),
     getQuorumQueue: (vhost, queue, options) => find(quorumQueueSchema, ['queues', vhost, queue], options, MEMBERS_ONLY),
     async addQueueMember(vhost, queue, node, options) {
       const path = ['queues', 'quorum', vhost, queue, 'replicas', 'add'];

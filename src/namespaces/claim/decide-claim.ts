@@ -2,6 +2,7 @@ import { WireError } from '../../contract/wire-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import type { NonceEntry } from '../../store/nonce-records.ts';
 import { PERMISSIONS_VERSION } from '../accounts/account-names.ts';
+import { describeBlock } from '../deletion/deletion-block.ts';
 import { activeSlot, slotOf, withSlot } from '../slots.ts';
 import { type Intervals, reclaimAtMs, nameReusableMs } from '../timing.ts';
 
@@ -79,10 +80,7 @@ export function decideClaim(
   refuseWhileRevoked(record, context.earliestMs);
   switch (record.state) {
     case 'expiring':
-      throw new WireError(
-        'RequestConflict',
-        `Namespace ${claim.namespace} is being deleted. Claim it again when that is done, in about a minute.`,
-      );
+      throw new WireError('RequestConflict', whyExpiring(record));
     case 'deleted': {
       const reusable = nameReusableMs(record.deletedAtMs ?? context.nowMs, context.intervals);
       if (context.earliestMs < reusable) {
@@ -99,6 +97,13 @@ export function decideClaim(
     case 'active':
       return { action: 'renew', record: afterClaim(record, claim, context) };
   }
+}
+
+function whyExpiring({ namespace, deletionBlock }: NamespaceRecord): string {
+  if (deletionBlock === undefined) {
+    return `Namespace ${namespace} is being deleted. Claim it again when that is done, in about a minute.`;
+  }
+  return `Namespace ${namespace} is being deleted, and that waits: ${describeBlock(deletionBlock)}. Claim it again when the node runs, and ask the operators of this broker when that is.`;
 }
 
 /** The next revision of a record whose active account was just provisioned. */

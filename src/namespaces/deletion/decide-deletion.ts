@@ -1,4 +1,5 @@
 import type { DeletionReason, NamespaceRecord } from '../../store/namespace-record.ts';
+import { withBlock } from './deletion-block.ts';
 import { deletionStartsMs, type Intervals } from '../timing.ts';
 
 /** What a deletion depends on besides the record. */
@@ -69,5 +70,5 @@ export function afterDeletionStart(
 
 /** The tombstone of a namespace whose deletion was complete at `nowMs`. */
 export function toTombstone(record: NamespaceRecord, nowMs: number): NamespaceRecord {
-  return { ...record, revision: record.revision + 1, state: 'deleted', deletedAtMs: nowMs, contact: null };
+  return { ...withBlock(record, undefined), state: 'deleted', deletedAtMs: nowMs, contact: null };
 }

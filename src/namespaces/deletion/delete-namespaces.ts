@@ -1,12 +1,14 @@
 import { AgentError } from '../../util/agent-errors.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
 import { momentOf } from '../../util/clock.ts';
+import type { DeletionBlock } from '../../store/namespace-record.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { listOwnedObjects, type OwnedObjects } from '../owned-objects.ts';
 import { toTombstone } from './decide-deletion.ts';
 import { createDeleteAccounts } from './delete-accounts.ts';
 import { createDeleteObjects } from './delete-objects.ts';
 import { createDeletionBatch, type DeletionBatch, type DeletionTarget } from './deletion-batch.ts';
+import { describeBlock, hasBlock, withBlock } from './deletion-block.ts';
 import { guardDeletion } from './deletion-guard.ts';
 
 /**
@@ -60,6 +62,39 @@ export function createDeletion(
     throw new AgentError('Contended', `Another agent changed the record of ${namespace} while it was being deleted.`);
   };
 
+  /** Records what a deletion waits for, for those who read the namespace or claim it. The next attempt does it, too. */
+  const recordBlock = async ({ guard }: DeletionTarget, block: DeletionBlock | undefined): Promise<void> => {
+    if (hasBlock(guard.record, block)) return;
+    try {
+      await guard.permit();
+      const { record } = guard;
+      if (await store.replace(withBlock(record, block), record.revision)) await guard.readAgain();
+    } catch {
+      // Another agent was faster, or the store fails, which the next step finds out.
+    }
+  };
+
+  /** Fails the targets of which nothing is left but what cannot be deleted: its node is down. */
+  const failBlocked = async (
+    batch: DeletionBatch,
+    owned: ReadonlyMap<string, OwnedObjects>,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const stuck = [...batch.targets].filter(({ namespace, notFound }) =>
+      namesIn(owned.get(namespace)).every((name) => notFound.has(name)),
+    );
+    if (stuck.length === 0) return;
+    const down = await management.listDownQueues(config.vhost, { signal });
+    for (const target of stuck) {
+      const queues = new Set(owned.get(target.namespace)?.queues);
+      const found = down.find(({ name }) => queues.has(name));
+      if (found === undefined) continue;
+      const block = { queue: found.name, node: found.node };
+      await recordBlock(target, block);
+      batch.fail(target, blocked(target.namespace, block));
+    }
+  };
+
   /** Deletes what is listed, and writes the tombstones of namespaces of which nothing is listed. */
   const deleteUntilNoneIsListed = async (batch: DeletionBatch, signal: AbortSignal): Promise<void> => {
     for (let listing = 1; batch.targets.size > 0; listing += 1) {
@@ -71,11 +106,18 @@ export function createDeletion(
         await writeTombstone(target);
         batch.complete(target);
       });
+      if (listing > 1) await failBlocked(batch, owned, signal);
       if (listing > MAX_LISTINGS) {
-        for (const target of batch.targets) batch.fail(target, objectsRemain(target, owned.get(target.namespace)));
+        for (const target of batch.targets) {
+          await recordBlock(target, undefined);
+          batch.fail(target, objectsRemain(target, owned.get(target.namespace)));
+        }
         return;
       }
+      const targets = [...batch.targets];
       await deleteObjects(batch, owned);
+      // What it failed for now is not what it waited for before.
+      for (const target of targets) if (!batch.targets.has(target)) await recordBlock(target, undefined);
     }
   };
 
@@ -90,11 +132,22 @@ export function createDeletion(
 
 /** Why objects are listed however often they are deleted: they cannot be deleted, or come back. */
 function objectsRemain({ namespace, notFound }: DeletionTarget, owned: OwnedObjects | undefined): AgentError {
-  const undeletable = [...(owned?.queues ?? []), ...(owned?.exchanges ?? [])].find((name) => notFound.has(name));
+  const undeletable = namesIn(owned).find((name) => notFound.has(name));
   return new AgentError(
     'BrokerUnavailable',
     undeletable === undefined
       ? `Queues or exchanges of ${namespace} exist again whenever they are deleted: find the user that declares them.`
-      : `RabbitMQ lists ${undeletable} and answers 404 to its deletion: the node that holds it is down. Start that node; the deletion of ${namespace} goes on then.`,
+      : `RabbitMQ lists ${undeletable} and answers 404 to its deletion, and names no node that is down: see RabbitMQ's log. The deletion of ${namespace} is tried again.`,
   );
+}
+
+function blocked(namespace: string, block: DeletionBlock): AgentError {
+  return new AgentError(
+    'BrokerUnavailable',
+    `The deletion of ${namespace} waits: ${describeBlock(block)}. Start that node, or, if it is lost for good, run "rabbitmqctl forget_cluster_node ${block.node}" on a node that runs.`,
+  );
+}
+
+function namesIn(owned: OwnedObjects | undefined): string[] {
+  return [...(owned?.queues ?? []), ...(owned?.exchanges ?? [])];
 }

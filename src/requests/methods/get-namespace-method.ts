@@ -1,6 +1,7 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import { formatInstant } from '../../contract/fields.ts';
 import type { ResultBody } from '../../contract/methods.ts';
+import { describeBlock } from '../../namespaces/deletion/deletion-block.ts';
 import { type ReadableNamespace, readNamespace } from '../../namespaces/read-namespaces.ts';
 import type { NamespaceStore } from '../../store/store.ts';
 import type { MethodHandler } from '../method.ts';
@@ -12,6 +13,7 @@ export function viewOf(record: ReadableNamespace): ResultBody<'get-namespace'> {
     created: formatInstant(record.createdMs),
     expires: formatInstant(record.expiresMs),
     state: record.state,
+    ...(record.deletionBlock === undefined ? {} : { blockedBy: describeBlock(record.deletionBlock) }),
   };
 }
 

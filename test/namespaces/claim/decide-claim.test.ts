@@ -225,6 +225,15 @@ describe('decideClaim', () => {
       assert.throws(() => decideClaim(record, claim(), context()), conflict(/is being deleted/));
     });
 
+    it('is a conflict that names the node for which the deletion waits', () => {
+      const deletionBlock = { queue: 'queue/taskcluster-a/b', node: 'rabbit@b' };
+      const record = recordOf(NOW, { state: 'expiring', deletionBlock });
+      assert.throws(
+        () => decideClaim(record, claim(), context()),
+        conflict(/its queue queue\/taskcluster-a\/b is on node rabbit@b, which is down\. Claim it again when/),
+      );
+    });
+
     it('is a conflict until the settlement after the deletion is over', () => {
       const record = recordOf(NOW, { state: 'deleted', deletedAtMs: NOW });
       assert.throws(

@@ -128,7 +128,56 @@ describe('the deletion of namespaces', function () {
     assert.deepEqual(await objectsOf(room, namespace), []);
   });
 
-  it('waits for the node of a queue that is listed and answers 404, and blames no user for it', async () => {
+  it('waits for the node of a queue, names it in log and record, and forgets it when the node runs', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const deletions: string[] = [];
+    let down: { name: string; node: string }[] = [];
+    const agent = room.addAgent({
+      around: async (step, call) => {
+        if (step === 'management.listDownQueues') return down;
+        if (step === 'management.deleteQueue') deletions.push(step);
+        return down.length > 0 && step === 'management.deleteQueue' ? false : await call();
+      },
+    });
+    const namespace = await expiringNamespace(room, agent);
+    down = (await objectsOf(room, namespace))
+      .filter((name) => name.startsWith('queue/'))
+      .map((name) => ({ name, node: 'rabbit@b' }));
+    const queue = down[0]?.name ?? assert.fail();
+    await agent.delete([namespace], never);
+    assert.equal(deletions.length, down.length, 'each is tried once');
+    const failed = agent.log.find((line) => line.includes('namespace_work_failed')) ?? assert.fail();
+    assert.match(failed, new RegExp(`its queue ${queue} is on node rabbit@b, which is down`));
+    assert.deepEqual(room.store.peek(namespace)?.deletionBlock, { queue, node: 'rabbit@b' });
+    await assert.rejects(agent.claim(namespace), {
+      code: 'RequestConflict',
+      retryable: true,
+      message: new RegExp(`its queue ${queue} is on node rabbit@b, which is down`),
+    });
+    down = [];
+    await agent.delete([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'deleted');
+    assert.equal(room.store.peek(namespace)?.deletionBlock, undefined);
+  });
+
+  it('is no longer said to wait for a node when it fails for another reason', async () => {
+    const room = await makeNamespaceRoom(SETTINGS);
+    const agent = room.addAgent();
+    const namespace = await expiringNamespace(room, agent);
+    const record = room.store.peek(namespace) ?? assert.fail();
+    room.store.put({
+      ...record,
+      revision: record.revision + 1,
+      deletionBlock: { queue: `queue/${namespace}/one`, node: 'rabbit@b' },
+    });
+    const holder = await openConnection(room.vhost.amqpUrl);
+    await (await holder.createChannel()).assertQueue(`queue/${namespace}/held`, { exclusive: true });
+    await agent.delete([namespace], never);
+    assert.equal(room.store.peek(namespace)?.state, 'expiring');
+    assert.equal(room.store.peek(namespace)?.deletionBlock, undefined);
+  });
+
+  it('that finds a queue listed which answers 404, with all nodes up, blames no user for it', async () => {
     const room = await makeNamespaceRoom(SETTINGS);
     let isDown = true;
     const agent = room.addAgent({

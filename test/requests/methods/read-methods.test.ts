@@ -46,6 +46,15 @@ describe('ping', () => {
 });
 
 describe('get-namespace', () => {
+  it('says what the deletion waits for', async () => {
+    const store = createMemoryStore();
+    const deletionBlock = { queue: 'queue/taskcluster-x/a', node: 'rabbit@b' };
+    store.put(recordOf(NOW, { state: 'expiring', deletionBlock }));
+    const result = await getNamespaceMethod(store.namespaces)({ namespace: 'taskcluster-x' }, context);
+    assert.equal(result.blockedBy, 'its queue queue/taskcluster-x/a is on node rabbit@b, which is down');
+    assertFits('get-namespace', result);
+  });
+
   it('returns the public fields in every state of an incarnation', async () => {
     for (const state of ['provisioning', 'active', 'expiring'] as const) {
       const store = createMemoryStore();

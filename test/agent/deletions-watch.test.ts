@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { createDeletionsWatch } from '../../src/agent/deletions-watch.ts';
+import type { NamespaceStore, Store } from '../../src/store/store.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { partial } from '../support/partial.ts';
+import { recordOf } from '../support/records.ts';
+
+describe('the watch of deletions', () => {
+  it('names the namespaces that wait, until they do not, and nothing after a minute without an answer', async () => {
+    const clock = createManualClock();
+    const memory = createMemoryStore();
+    let isFailing = false;
+    let endPause = (): void => undefined;
+    let onPause = (): void => undefined;
+    const watch = createDeletionsWatch({
+      clock,
+      store: partial<Store>({
+        namespaces: partial<NamespaceStore>({
+          async dueForExpiry(options) {
+            if (isFailing) throw new Error('no store');
+            return await memory.namespaces.dueForExpiry(options);
+          },
+        }),
+      }),
+      sleep: (_ms, signal) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+          endPause = resolve;
+          onPause();
+        }),
+    });
+    const readNext = async (): Promise<void> => {
+      const paused = new Promise<void>((resolve) => (onPause = resolve));
+      watch.start();
+      endPause();
+      await paused;
+    };
+    assert.equal(watch.check().state, 'starting');
+    const expiresMs = clock.nowMs() - 1000;
+    memory.put(recordOf(0, { namespace: 'taskcluster-fine', state: 'expiring', expiresMs }));
+    await readNext();
+    assert.deepEqual(watch.check(), { state: 'up' });
+
+    const deletionBlock = { queue: 'queue/taskcluster-x/a', node: 'rabbit@b' };
+    for (const name of ['a', 'b', 'c', 'd', 'e']) {
+      memory.put(recordOf(0, { namespace: `taskcluster-${name}`, state: 'expiring', expiresMs, deletionBlock }));
+    }
+    await readNext();
+    const { state, reason = '' } = watch.check();
+    assert.equal(state, 'down');
+    assert.match(reason, /^the deletion of taskcluster-\w waits: its queue .* is on node rabbit@b, which is down; /);
+    assert.match(reason, /; 2 more wait$/);
+
+    isFailing = true;
+    clock.advance(61_000);
+    await readNext();
+    assert.deepEqual(watch.check(), { state: 'down', reason: 'unknown: the deletions were not read for 61 s' });
+    await watch.close();
+  });
+});
