@@ -126,6 +126,11 @@ export function createReplicasWatch({
     return !isForbidden;
   };
 
+  const wasAdded = async ({ queue, node }: ReplicaToAdd, signal: AbortSignal): Promise<boolean> => {
+    const { replicas } = await read(signal);
+    return replicas.some(({ label, members }) => label === queue.label && members.includes(node));
+  };
+
   const addEach = async (signal: AbortSignal): Promise<void> => {
     const tried = new Set<string>();
     for (;;) {
@@ -138,6 +143,8 @@ export function createReplicasWatch({
         report(reading);
       } catch (error) {
         signal.throwIfAborted();
+        // Of two agents that add the same member at a time, RabbitMQ answers one with 500.
+        if (await wasAdded(next, signal)) continue;
         const fields = { queue: next.queue.name, node: next.node };
         log.warn({ code: 'replica_not_added', err: error, ...fields }, 'could not add a replica; will retry');
       }

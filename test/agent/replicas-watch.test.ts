@@ -181,6 +181,19 @@ describe('the watch of replicas', () => {
     assert.equal(scene.added.length, 2);
   });
 
+  it('goes on where another agent added the same replica at the same moment', async () => {
+    const { onAdd } = scene;
+    scene.onAdd = async (queue, node) => {
+      await onAdd(queue, node);
+      if (queue === names.requestQueue) throw new AgentError('BrokerUnavailable', '500');
+      return true;
+    };
+    scene.nodes = running('a', 'b');
+    await scene.watch.addMissing(SIGNAL);
+    assert.deepEqual(scene.added, [`${names.deadQueue} b`]);
+    assert.equal(linesWith(scene.lines, 'replica_not_added').length, 0);
+  });
+
   it('adds no replica twice that RabbitMQ does not list yet', async () => {
     let calls = 0;
     scene.onAdd = async () => {

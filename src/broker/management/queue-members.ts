@@ -4,7 +4,7 @@ import type { ManagementCallOptions, ManagementHttp } from './management-http.ts
 /** Where a quorum queue is: current, and without statistics. */
 export interface QuorumQueue {
   readonly name: string;
-  /** The node that serves it; undefined while none is elected, which is when fewer than a majority are online. */
+  /** The node that serves it; undefined while none is elected, or too few members are online to elect one. */
   readonly leader?: string | undefined;
   /** The nodes with a replica, whether they run or not, and also if they have left the cluster. */
   readonly members: readonly string[];
@@ -44,9 +44,12 @@ const quorumQueueSchema = z
     members: z.array(z.string()).default([]),
     online: z.array(z.string()).default([]),
   })
-  .transform(({ name, type, leader, members, online }): QuorumQueue | undefined =>
-    type === 'quorum' ? { name, leader: leader || undefined, members, online } : undefined,
-  );
+  .transform(({ name, type, leader, members, online }): QuorumQueue | undefined => {
+    if (type !== 'quorum') return undefined;
+    // RabbitMQ 4 names the last leader, also while the members that are online can have none.
+    const isLed = leader && online.includes(leader) && online.length > members.length / 2;
+    return { name, leader: isLed ? leader : undefined, members, online };
+  });
 
 const downQueueSchema = z
   .object({ name: z.string(), node: z.string().nullish(), state: z.string().nullish() })

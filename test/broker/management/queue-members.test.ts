@@ -48,6 +48,16 @@ describe('replicas of a quorum queue (answers of RabbitMQ)', () => {
     });
   });
 
+  for (const [what, online] of [
+    ['a minority is online', ['rabbit@a']],
+    ['its node is down', ['rabbit@b', 'rabbit@c']],
+  ] as const) {
+    it(`has no leader while ${what}, although RabbitMQ 4 names the last one`, async () => {
+      const listed = { name: 'requests', type: 'quorum', leader: 'rabbit@a', members: nodes, online };
+      assert.equal((await (await answering(200, listed)).getQuorumQueue('/', 'requests'))?.leader, undefined);
+    });
+  }
+
   it('says with 405 that replicas are not added over this API', async () => {
     const management = await answering(405, undefined);
     assert.equal(await management.addQueueMember('/', 'requests', 'rabbit@b'), false);
