@@ -116,7 +116,7 @@ async function run(
   extra: object = {},
 ): Promise<Load> {
   const messages = names.map((namespace) => prepareRequest(site, 'claim-namespace', { namespace, ...extra }));
-  return await runClaims(requester, messages, size, agent);
+  return await runClaims(requester, messages, size, { ...agent, brokerCpuMs: site.brokerCpuMs });
 }
 
 /** Sends prepared claims. */
@@ -124,9 +124,10 @@ export async function runClaims(
   requester: Requester,
   messages: readonly Prepared[],
   size: Size,
-  agent: Pick<BuiltAgent, 'cpuMs'>,
+  { cpuMs, brokerCpuMs }: Pick<BuiltAgent, 'cpuMs'> & Partial<Pick<Site, 'brokerCpuMs'>>,
 ): Promise<Load> {
-  return await load(size, async (index) => assertResult(await requester.send(messages[index])), agent.cpuMs);
+  const claim = async (index: number): Promise<void> => assertResult(await requester.send(messages[index]));
+  return await load(size, claim, cpuMs, brokerCpuMs);
 }
 
 /** The parts of any claim: a message to and fro, and the check of its signature. */
@@ -136,7 +137,7 @@ async function measureParts(
 ): Promise<{ echo: Load; auth: Load }> {
   const count = withWarmUp(size.count);
   const echoes = Array.from({ length: count }, () => prepareEcho(echoQueue));
-  const echo = await load(size, (index) => requester.send(echoes[index]));
+  const echo = await load(size, (index) => requester.send(echoes[index]), undefined, site.brokerCpuMs);
   const signed = Array.from({ length: count }, () => prepareRequest(site, 'claim-namespace', { namespace: 'raw' }));
   const auth = await load(size, (index) => raw.authenticate(signed[index] as Prepared));
   return { echo, auth };
@@ -161,7 +162,7 @@ async function measureReclaims(room: Room, names: readonly string[], rounds: num
     const limit = `echo ${p50(parts.map(({ echo }) => echo))} + raw authenticateHawk ${p50(parts.map(({ auth }) => auth))} + one durable write ${p50(parts.flatMap(({ write }) => write ?? []))}`;
     return [
       aloneRow('re-claim, one at a time', plain, sums, limit, ALONE_GOAL),
-      aloneRow('the same, sealed', sealed, sums, 'the same sum'),
+      aloneRow('re-claim, one at a time, sealed', sealed, sums, 'the same sum'),
     ];
   }
   const limits = parts.map(({ echo, auth }) => rateOfParts(echo.perSecond, auth.perSecond));
@@ -171,7 +172,7 @@ async function measureReclaims(room: Room, names: readonly string[], rounds: num
   });
   return [
     rateRow(`re-claims, ${inFlight(size)}`, plain, limits, limit, RECLAIM_GOAL),
-    rateRow('the same, sealed', sealed, limits, 'the same limit', SEALED_GOAL),
+    rateRow(`re-claims, ${inFlight(size)}, sealed`, sealed, limits, 'the same limit', SEALED_GOAL),
   ];
 }
 
@@ -183,7 +184,7 @@ async function measureNewClaims(room: Room, rounds: number, size: Size): Promise
   const ours: Load[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const write = isAlone ? await load(size, () => raw.write()) : undefined;
-    const puts = await load(size, () => raw.provision());
+    const puts = await load(size, () => raw.provision(), undefined, site.brokerCpuMs);
     parts.push({ ...(await measureParts(room, size)), puts, write });
     ours.push(await run(room, newNames(site, withWarmUp(size.count)), size));
   }
@@ -206,17 +207,27 @@ async function measureNewClaims(room: Room, rounds: number, size: Size): Promise
 
 function rateRow(what: string, loads: readonly Load[], limits: readonly number[], limit: string, atLeast: number): Row {
   const ratio = median(loads.map(({ perSecond }, round) => perSecond / (limits[round] ?? Number.NaN)));
-  const { perSecond, cpuMs, p50Ms, p99Ms } = mediansOf(loads);
-  const measured = `${Math.round(perSecond)}/s, CPU ${cpuMs.toFixed(2)} ms, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`;
-  return { what, measured, limit, ratio, atLeast, figures: { perSecond, cpuMs, p50Ms, p99Ms } };
+  const { perSecond, p50Ms, p99Ms } = mediansOf(loads);
+  const measured = `${Math.round(perSecond)}/s, ${cpuText(loads)}, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`;
+  return { what, measured, limit, ratio, atLeast, figures: figuresOf(loads) };
 }
 
 function aloneRow(what: string, loads: readonly Load[], sums: readonly number[], limit: string, atMost?: number): Row {
   const ratio = median(loads.map(({ p50Ms }, round) => p50Ms / (sums[round] ?? Number.NaN)));
-  const { perSecond, cpuMs, p50Ms, p99Ms } = mediansOf(loads);
-  const measured = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(1)} ms, CPU ${cpuMs.toFixed(2)} ms`;
+  const { p50Ms, p99Ms } = mediansOf(loads);
+  const measured = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(1)} ms, ${cpuText(loads)}`;
   const goal = atMost === undefined ? {} : { atMost };
-  return { what, measured, limit, ratio, ...goal, figures: { perSecond, cpuMs, p50Ms, p99Ms } };
+  return { what, measured, limit, ratio, ...goal, figures: figuresOf(loads) };
+}
+
+/** The CPU time of the agent for each claim, and of RabbitMQ. */
+function cpuText(loads: readonly Load[]): string {
+  const { cpuMs, brokerCpuMs } = mediansOf(loads);
+  return `CPU ${cpuMs.toFixed(2)} ms${Number.isNaN(brokerCpuMs) ? '' : ` and ${brokerCpuMs.toFixed(2)} of RabbitMQ`}`;
+}
+
+function figuresOf(loads: readonly Load[]): Record<string, number> {
+  return Object.fromEntries(Object.entries(mediansOf(loads)).filter(([, value]) => !Number.isNaN(value)));
 }
 
 function memoryRows(memory: Readonly<Record<keyof typeof MEMORY_GOALS, Resident>>): Row[] {
@@ -267,7 +278,8 @@ function inFlight({ concurrency }: Size): string {
 
 function mediansOf(loads: readonly Load[]): Load {
   const of = (figure: keyof Load): number => median(loads.map((one) => one[figure]));
-  return { perSecond: of('perSecond'), cpuMs: of('cpuMs'), p50Ms: of('p50Ms'), p99Ms: of('p99Ms') };
+  const [cpuMs, brokerCpuMs] = [of('cpuMs'), of('brokerCpuMs')];
+  return { perSecond: of('perSecond'), cpuMs, brokerCpuMs, p50Ms: of('p50Ms'), p99Ms: of('p99Ms') };
 }
 
 function p50(loads: readonly Load[]): string {
@@ -275,6 +287,9 @@ function p50(loads: readonly Load[]): string {
 }
 
 function limitText(limits: readonly number[], parts: Readonly<Record<string, readonly Load[]>>): string {
-  const rates = Object.entries(parts).map(([part, loads]) => `${part} ${Math.round(mediansOf(loads).perSecond)}/s`);
+  const rates = Object.entries(parts).map(([part, loads]) => {
+    const { perSecond, brokerCpuMs } = mediansOf(loads);
+    return `${part} ${Math.round(perSecond)}/s${Number.isNaN(brokerCpuMs) ? '' : ` (${brokerCpuMs.toFixed(2)} ms of RabbitMQ)`}`;
+  });
   return `${Math.round(median(limits))}/s: ${rates.join(', ')}`;
 }

@@ -63,15 +63,23 @@ export const END: Work = {
 export interface Done {
   readonly seconds: number;
   readonly cpuSeconds: number;
+  /** That of RabbitMQ; NaN where it was not measured. */
+  readonly brokerCpuSeconds: number;
+}
+
+/** The same calls without the agent. */
+interface Raw {
+  readonly ms: number;
+  readonly brokerCpuSeconds: number;
 }
 
 interface Round {
   readonly first: Done;
   readonly later: Done;
   readonly end: Done;
-  readonly rawFirst: number;
-  readonly rawLater: number;
-  readonly rawEnd: number;
+  readonly rawFirst: Raw;
+  readonly rawLater: Raw;
+  readonly rawEnd: Raw;
 }
 
 /**
@@ -94,16 +102,22 @@ export async function measureLifecycle(
     await raw.close();
   }
   const { namespaces, queuesEach } = sizes;
-  const row = (what: string, done: 'first' | 'later' | 'end', of: (round: Round) => number, limit: string): Row => {
-    const seconds = median(rounds.map((round) => round[done].seconds));
-    const cpuSeconds = median(rounds.map((round) => round[done].cpuSeconds));
+  const row = (what: string, done: 'first' | 'later' | 'end', of: (round: Round) => Raw, limit: string): Row => {
+    const medianOf = (figure: keyof Done): number => median(rounds.map((round) => round[done][figure]));
+    const [seconds, cpuSeconds, brokerCpuSeconds] = [
+      medianOf('seconds'),
+      medianOf('cpuSeconds'),
+      medianOf('brokerCpuSeconds'),
+    ];
+    const rawMs = median(rounds.map((round) => of(round).ms));
+    const rawBrokerCpu = median(rounds.map((round) => of(round).brokerCpuSeconds));
     return {
       what,
-      measured: `${seconds.toFixed(2)} s, CPU ${cpuSeconds.toFixed(2)} s`,
-      limit: `${limit}, ${CONCURRENCY} at a time: ${(median(rounds.map(of)) / 1000).toFixed(2)} s`,
-      ratio: median(rounds.map((round) => (round[done].seconds * 1000) / of(round))),
+      measured: `${seconds.toFixed(2)} s, CPU ${cpuSeconds.toFixed(2)} s and ${brokerCpuSeconds.toFixed(2)} of RabbitMQ`,
+      limit: `${limit}, ${CONCURRENCY} at a time: ${(rawMs / 1000).toFixed(2)} s, CPU of RabbitMQ ${rawBrokerCpu.toFixed(2)} s`,
+      ratio: median(rounds.map((round) => (round[done].seconds * 1000) / of(round).ms)),
       atMost: 1.3,
-      figures: { seconds, cpuSeconds },
+      figures: { seconds, cpuSeconds, brokerCpuSeconds },
     };
   };
   return [
@@ -152,12 +166,12 @@ async function measureRound(room: MeasuredRoom, round: number): Promise<Round> {
   progress(`claims of ${names.length} namespaces`);
   await claimAll(room, names);
   progress('first rotation');
-  const rawFirst = await timeOf(() => forEachConcurrently(names, CONCURRENCY, () => raw.provision()));
+  const rawFirst = await measureRaw(site, () => forEachConcurrently(names, CONCURRENCY, () => raw.provision()));
   const first = await letAgentDo(room, ROTATION);
   progress('later rotation');
   const numbers = names.map((_, index) => index);
   await forEachConcurrently(numbers, CONCURRENCY, raw.changePassword);
-  const rawLater = await timeOf(() => forEachConcurrently(numbers, CONCURRENCY, raw.changePassword));
+  const rawLater = await measureRaw(site, () => forEachConcurrently(numbers, CONCURRENCY, raw.changePassword));
   const later = await letAgentDo(room, ROTATION);
   progress('end of the namespaces');
   const queues = (owner: string): string[] =>
@@ -171,11 +185,17 @@ async function measureRound(room: MeasuredRoom, round: number): Promise<Round> {
     names.some((one) => name.includes(`/${one}/`)),
   );
   if (left.length > 0) throw new Error(`${left.length} queues were not deleted.`);
-  const rawEnd = await timeOf(async () => {
+  const rawEnd = await measureRaw(site, async () => {
     await forEachConcurrently(rawUsers, CONCURRENCY, raw.deleteUser);
     await forEachConcurrently(rawNames.flatMap(queues), CONCURRENCY, raw.deleteQueue);
   });
   return { first, later, end, rawFirst, rawLater, rawEnd };
+}
+
+async function measureRaw({ brokerCpuMs }: Pick<Site, 'brokerCpuMs'>, work: () => Promise<unknown>): Promise<Raw> {
+  const cpuBeforeMs = brokerCpuMs();
+  const ms = await timeOf(work);
+  return { ms, brokerCpuSeconds: (brokerCpuMs() - cpuBeforeMs) / 1000 };
 }
 
 /** Claims these namespaces with an agent that is stopped afterwards. */
@@ -216,14 +236,18 @@ export async function letAgentDo(
     const counter = await countEvents(site, event);
     await sleep(dueMs - Date.now() - POLL_EVERY_MS);
     await profiler?.start(agent);
-    const before = await figuresOf(agent, httpPort, job);
+    const before = await figuresOf(site, agent, httpPort, job);
     await counter.until(sizes.namespaces);
     await counter.close();
     // The job ends after its last event.
     for (;;) {
-      const after = await figuresOf(agent, httpPort, job);
+      const after = await figuresOf(site, agent, httpPort, job);
       if (after.seconds > before.seconds + 0.05) {
-        const done = { seconds: after.seconds - before.seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds };
+        const done = {
+          seconds: after.seconds - before.seconds,
+          cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+          brokerCpuSeconds: after.brokerCpuSeconds - before.brokerCpuSeconds,
+        };
         await profiler?.finish(agent, done);
         return done;
       }
@@ -234,9 +258,13 @@ export async function letAgentDo(
   }
 }
 
-async function figuresOf(agent: BuiltAgent, httpPort: number, job: string): Promise<Done> {
+async function figuresOf(site: Site, agent: BuiltAgent, httpPort: number, job: string): Promise<Done> {
   const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
-  return { seconds: jobSecondsOf(metrics, job), cpuSeconds: agent.cpuMs() / 1000 };
+  return {
+    seconds: jobSecondsOf(metrics, job),
+    cpuSeconds: agent.cpuMs() / 1000,
+    brokerCpuSeconds: site.brokerCpuMs() / 1000,
+  };
 }
 
 /** Declares queues as one client does. */

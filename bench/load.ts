@@ -7,6 +7,8 @@ export interface Load {
   readonly p99Ms: number;
   /** The CPU time of the measured process for each operation, in ms; NaN where none was measured. */
   readonly cpuMs: number;
+  /** That of RabbitMQ; NaN where it was not measured. */
+  readonly brokerCpuMs: number;
 }
 
 /** How many operations, and how many at a time. */
@@ -21,17 +23,20 @@ export interface Size {
  * Runs `count` operations, `concurrency` at a time, after `warmUp` that do not count.
  *
  * @param readCpuMs the CPU time that the measured process has used so far, in ms
+ * @param readBrokerCpuMs the same of RabbitMQ
  */
 export async function load(
   { count, concurrency, warmUp = Math.ceil(count / 10) }: Size,
   operation: (index: number) => Promise<unknown>,
   readCpuMs: () => number = () => Number.NaN,
+  readBrokerCpuMs: () => number = () => Number.NaN,
 ): Promise<Load> {
   await run(warmUp, 0, concurrency, operation);
   const startedMs = performance.now();
-  const cpuBeforeMs = readCpuMs();
+  const [cpuBeforeMs, brokerBeforeMs] = [readCpuMs(), readBrokerCpuMs()];
   const durations = await run(count, warmUp, concurrency, operation);
   const cpuMs = readCpuMs() - cpuBeforeMs;
+  const brokerCpuMs = readBrokerCpuMs() - brokerBeforeMs;
   const seconds = (performance.now() - startedMs) / 1000;
   durations.sort((a, b) => a - b);
   return {
@@ -39,6 +44,7 @@ export async function load(
     p50Ms: percentile(durations, 0.5),
     p99Ms: percentile(durations, 0.99),
     cpuMs: cpuMs / count,
+    brokerCpuMs: brokerCpuMs / count,
   };
 }
 

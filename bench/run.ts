@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { WORKING_COPY } from '../dev/working-copy.ts';
 import { startOptions } from './built-agent.ts';
 import { measureClaims } from './claims.ts';
-
+import { type BenchResults, writeFigures } from './figures-document.ts';
+import { fixedRows } from './goals.ts';
 import { measureLifecycle } from './lifecycle.ts';
 import { measureMemoryInUse } from './memory-in-use.ts';
 import { measureNeighbours } from './neighbours.ts';
 import { measureReconcile } from './reconcile.ts';
 import { measureNodeOptions } from './node-options.ts';
 import { measureProfile } from './profile.ts';
+import { measurePredecessor } from './predecessor.ts';
 import { measureScale } from './scale.ts';
 import { openSite, type Site } from './site.ts';
 import { goals, type Row, toTable, verdict } from './table.ts';
@@ -31,12 +33,19 @@ const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
   reconcile: { measure: measureReconcile, isDefault: true },
   scale: { measure: measureScale, isDefault: false },
   'memory-in-use': { measure: measureMemoryInUse, isDefault: false },
+  predecessor: { measure: measurePredecessor, isDefault: false },
   options: { measure: measureNodeOptions, isDefault: false },
   profile: { measure: measureProfile, isDefault: false },
   watching: { measure: measureWatching, isDefault: false },
 };
 
+const RESULTS_FILE = join(WORKING_COPY, '.cache/bench.json');
+
 const wanted = process.argv.slice(2);
+if (wanted.includes('--document')) {
+  writeFigures(RESULTS_FILE);
+  process.exit(0);
+}
 const unknown = wanted.filter((name) => !(name in MEASUREMENTS));
 if (unknown.length > 0) {
   console.error(`Unknown: ${unknown.join(', ')}. Choose from: ${Object.keys(MEASUREMENTS).join(', ')}.`);
@@ -68,16 +77,17 @@ try {
     rabbitmq: `RabbitMQ ${(await site.management.overview()).rabbitmqVersion}`,
     agent: `agent ${commit()}`,
   };
+  rows.push(...fixedRows(rows));
   console.log(`${Object.values(conditions).join(', ')}\n\n${toTable(rows)}\n\n${goals(rows)}`);
-  const results = {
+  const minutes = (performance.now() - startedMs) / 60_000;
+  const results: BenchResults = {
     ...conditions,
     measuredAt: new Date().toISOString(),
+    minutes,
     rows: rows.map((row) => ({ ...row, verdict: verdict(row) })),
   };
-  writeFileSync(join(WORKING_COPY, '.cache/bench.json'), `${JSON.stringify(results, null, 2)}\n`);
-  console.log(
-    `\nAs JSON: .cache/bench.json. It took ${((performance.now() - startedMs) / 60_000).toFixed(1)} minutes.`,
-  );
+  writeFileSync(RESULTS_FILE, `${JSON.stringify(results, null, 2)}\n`);
+  console.log(`\nAs JSON: .cache/bench.json. It took ${minutes.toFixed(1)} minutes.`);
 } finally {
   await site.close();
   rmSync(folder, { recursive: true, force: true });

@@ -12,6 +12,7 @@ import { freePorts } from '../dev/processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../dev/rabbitmq.ts';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { Secret } from '../src/util/secret.ts';
+import { readCpuMs } from './process-figures.ts';
 import { type BenchProcess, startProcess } from './processes.ts';
 
 /** The settings of every agent of the benchmark. */
@@ -61,6 +62,8 @@ export interface Site extends SitePlace {
   readonly requestAmqpUrl: string;
   readonly taskclusterUrl: string;
   readonly folder: string;
+  /** The CPU time that RabbitMQ has used so far, in ms; NaN where it ran already. */
+  readonly brokerCpuMs: () => number;
   /** The built program. */
   readonly program: string;
   /** The Taskcluster client that signs requests; see config/dev-taskcluster.yml. */
@@ -83,6 +86,11 @@ export interface SiteOptions {
   readonly place?: SitePlace;
   /** Default: `dist/` of this working copy. */
   readonly program?: string;
+}
+
+/** The process of a private broker: its folder names that of epmd and its own. */
+function nodePidOf({ folder }: Pick<LocalRabbitMQ, 'folder'>): number {
+  return Number(readFileSync(join(folder, 'pids'), 'utf8').trim().split(' ')[1]);
 }
 
 /** Starts the site in its folder. */
@@ -131,6 +139,7 @@ export async function openSite({ folder, progress, place, program }: SiteOptions
     requestAmqpUrl: requestUrl(amqpUrl, names.requestVhost),
     taskclusterUrl,
     folder,
+    brokerCpuMs: broker === undefined ? () => Number.NaN : () => readCpuMs(nodePidOf(broker)),
     program: program ?? join(WORKING_COPY, PROGRAM),
     credentials: { clientId: 'operator', accessToken: 'for-development-only-operator-00000000001' },
     writeSettings,

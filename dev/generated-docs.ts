@@ -23,7 +23,7 @@ export function documentUrl(name: string): URL {
 }
 
 /** The document with each table between `<!-- marker -->` and `<!-- /marker -->`. */
-function withTables(name: string, tables: Readonly<Record<string, string>>): string {
+export function withTables(name: string, tables: Readonly<Record<string, string>>): string {
   let text = readFileSync(documentUrl(name), 'utf8');
   for (const [marker, table] of Object.entries(tables)) {
     const [begin, end] = [`<!-- ${marker} -->`, `<!-- /${marker} -->`];

@@ -43,9 +43,9 @@ describe('the bench of claims', () => {
       rows.map(({ what }) => what),
       [
         're-claim, one at a time',
-        'the same, sealed',
+        're-claim, one at a time, sealed',
         're-claims, 4 in flight',
-        'the same, sealed',
+        're-claims, 4 in flight, sealed',
         'new claim, one at a time',
         'new claims, 4 in flight',
         'memory of an idle agent',
@@ -60,7 +60,7 @@ describe('the bench of claims', () => {
     // All but the sealed re-claim alone have a goal.
     assert.deepEqual(
       rows.filter((row) => verdict(row) === '').map(({ what }) => what),
-      ['the same, sealed'],
+      ['re-claim, one at a time, sealed'],
     );
   });
 });

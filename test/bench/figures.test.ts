@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { countsOf, jobSecondsOf, lastSuccessMsOf } from '../../bench/agent-metrics.ts';
+import { figuresText } from '../../bench/figures-document.ts';
+import { fixedRows } from '../../bench/goals.ts';
 import { cpuMsIn } from '../../bench/job-windows.ts';
 import { median, medians, percentile, rateOfParts } from '../../bench/limits.ts';
 import { load, withWarmUp } from '../../bench/load.ts';
@@ -112,5 +114,23 @@ describe('the figures of the bench', () => {
     const rows = [{ ...row, atLeast: 0.5 }, { ...row, what: 're-claims', atMost: 0.4 }, row];
     assert.equal(goals(rows), '1 of 2 goals met.\nMissed: re-claims');
     assert.match(toTable(rows), /^\| claims \| 5\/s \| 10\/s \| 0\.50 \| ≥ 0\.5 \| met \|$/m);
+  });
+
+  it('are held against fixed goals as well, as far as they were measured', () => {
+    const row: Row = { what: 're-claims, 32 in flight', measured: '', limit: '', figures: { cpuMs: 0.9, p50Ms: 9 } };
+    const [only, ...more] = fixedRows([row, { ...row, what: 're-claims, 8 in flight' }]);
+    assert.deepEqual(more, []);
+    assert.deepEqual([only?.what, only?.measured, only?.limit], ['CPU of a re-claim', '0.90 ms', '0.45 ms']);
+    assert.equal(verdict(only ?? row), 'missed');
+  });
+
+  it('go into the document with their machine, versions and verdicts', () => {
+    const rows: Row[] = [{ what: 'claims', measured: '5/s', limit: '10/s', ratio: 0.5, atLeast: 0.5 }];
+    const conditions = { machine: '2 × Z80', node: 'Node v20', rabbitmq: 'RabbitMQ 3.10.8', agent: 'agent abc' };
+    const text = figuresText({ ...conditions, measuredAt: '2026-11-30T10:00:00.000Z', minutes: 9.96, rows });
+    for (const one of Object.values(conditions)) assert.ok(text.includes(one), one);
+    assert.match(text, /^- agent abc, 2026-11-30, 10\.0 minutes$/m);
+    assert.match(text, /^\| claims \| 5\/s .* met \|$/m);
+    assert.match(text, /^1 of 1 goals met\.$/m);
   });
 });
