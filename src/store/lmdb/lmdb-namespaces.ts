@@ -59,8 +59,9 @@ export class LmdbNamespaces extends LmdbVersionedCollection<NamespaceRecord> imp
     }
     const [from, to] = [before && heldKey(before), after && heldKey(after)];
     if (from !== undefined && from[0] !== to?.[0]) void this.#held.remove(from);
-    // Also one that should be there: records of a build without this index come in with their next revision.
-    if (to !== undefined) void this.#held.put(to, true);
+    // Looked up first, because a write of what is there already costs pages of the transaction; it may be missing, because
+    // records of a build without this index come in with their next revision.
+    if (to !== undefined && (from?.[0] !== to[0] || !this.#held.doesExist(to))) void this.#held.put(to, true);
   }
 
   async list({ after, limit, states }: ListOptions): Promise<NamespaceRecord[]> {
