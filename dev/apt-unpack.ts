@@ -90,12 +90,18 @@ export function privateAptOptions(work: string): string[] {
   return [`Dir::State::lists=${state}/lists`, `Dir::Cache=${state}/cache`].flatMap((option) => ['-o', option]);
 }
 
-/** Debian's `erl` script contains a fixed path; this replacement derives it from its own location. */
+/** Debian's `erl` scripts contain a fixed path; these replacements derive it from their own location. */
 function makeErlangRelocatable(root: string): void {
-  const script = join(root, 'usr/lib/erlang/bin/erl');
-  const runtime = readdirSync(join(root, 'usr/lib/erlang')).find((name) => name.startsWith('erts-'));
-  if (runtime === undefined || !existsSync(script)) throw new Error('The unpacked Erlang has no erts folder.');
-  const text = readFileSync(script, 'utf8');
+  const erlang = join(root, 'usr/lib/erlang');
+  const runtime = readdirSync(erlang).find((name) => name.startsWith('erts-'));
+  if (runtime === undefined) throw new Error('The unpacked Erlang has no erts folder.');
+  replaceErl(join(erlang, 'bin/erl'), '..', runtime);
+  // Erlang itself starts this one, as RabbitMQ 4 does to find the other nodes of its cluster.
+  replaceErl(join(erlang, runtime, 'bin/erl'), '../..', runtime);
+}
+
+function replaceErl(script: string, toRoot: string, runtime: string): void {
+  const text = existsSync(script) ? readFileSync(script, 'utf8') : '';
   if (!text.includes('ROOTDIR=/usr/lib/erlang') && !text.includes('ROOTDIR="/usr/lib/erlang"')) {
     throw new Error('The erl script of this Erlang has an unknown format.');
   }
@@ -104,7 +110,7 @@ function makeErlangRelocatable(root: string): void {
     script,
     [
       '#!/bin/sh',
-      'ROOTDIR=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)',
+      `ROOTDIR=$(cd "$(dirname "$(readlink -f "$0")")/${toRoot}" && pwd)`,
       `BINDIR="$ROOTDIR/${runtime}/bin"`,
       'EMU=beam',
       'PROGNAME=erl',

@@ -1,5 +1,5 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, constants, existsSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { AgentError } from '../src/util/agent-errors.ts';
 import { installWithApt } from './apt-install.ts';
 import { unpackWithApt } from './apt-unpack.ts';
@@ -50,8 +50,8 @@ export function decideInstallSteps(found: InstallFindings): InstallStep[] {
 }
 
 /**
- * Finds RabbitMQ, or installs it from Debian's packages: as root into the system, without starting its service; as an
- * unprivileged user by unpacking the downloaded packages into `cacheFolder`.
+ * The script that `RABBITMQ_SERVER` names, or else RabbitMQ as it is found, or installed from Debian's packages: as root into
+ * the system, without starting its service; as an unprivileged user by unpacking the downloaded packages into `cacheFolder`.
  *
  * @throws AgentError `BrokerUnavailable` with what to install when neither is possible
  */
@@ -60,6 +60,8 @@ export async function ensureRabbitMQ(options: {
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
 }): Promise<RabbitMQInstallation> {
+  const script = process.env[SERVER_VARIABLE];
+  if (script !== undefined && script !== '') return namedInstallation(script);
   const onProgress = options.onProgress ?? (() => undefined);
   const unpackedFolder = join(options.cacheFolder, 'unpacked');
   const steps = decideInstallSteps({
@@ -85,6 +87,21 @@ export async function ensureRabbitMQ(options: {
     onProgress(`${step} failed: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
   throw new AgentError('BrokerUnavailable', INSTALL_ADVICE, { cause });
+}
+
+/** Names a script that runs the programs of another RabbitMQ; see CONTRIBUTING.md. */
+const SERVER_VARIABLE = 'RABBITMQ_SERVER';
+
+function namedInstallation(script: string): RabbitMQInstallation {
+  const file = resolve(script);
+  try {
+    accessSync(file, constants.X_OK);
+  } catch (cause) {
+    throw new AgentError('BrokerUnavailable', `${SERVER_VARIABLE} names ${script}, which is no executable file.`, {
+      cause,
+    });
+  }
+  return { command: (program) => [file, program], environment: {} };
 }
 
 /** The folders of Debian's packages of RabbitMQ and Erlang. */

@@ -19,6 +19,10 @@ describe('CONTRIBUTING.md', () => {
     }
   });
 
+  it('has a script for another RabbitMQ', () => {
+    contributing.leave('exec "$@"', 'test/dev/rabbitmq-install.test.ts runs it, which takes seconds');
+  });
+
   it('has every directory of src/ in its map, and no other', () => {
     const directories = readdirSync('src', { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isDirectory())
