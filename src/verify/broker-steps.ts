@@ -1,7 +1,6 @@
 import type { Management } from '../broker/management/management.ts';
 import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Config } from '../config/config.ts';
-import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 import {
   agentPermissions,
@@ -20,7 +19,7 @@ const AUTH_CACHE = 'rabbitmq_auth_backend_cache';
 export interface BrokerStepsOptions {
   readonly config: Pick<
     Config,
-    'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl' | 'handshakeTimeoutSeconds'
+    'id' | 'agentUser' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl' | 'handshakeTimeoutSeconds'
   >;
   readonly management: Management;
   /** Opens and closes an AMQP connection. */
@@ -29,7 +28,7 @@ export interface BrokerStepsOptions {
 
 /** Checks that the broker answers, is new enough, has its plugins, and grants the agent what it needs. */
 export function brokerSteps({ config, management, tryConnection }: BrokerStepsOptions): Step[] {
-  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
+  const { agentUser } = config;
   return [
     {
       name: 'management-api',
