@@ -32,10 +32,13 @@ export interface BrokerWatch {
  * surveys, and logs so.
  */
 export function createBrokerWatch(
-  context: Pick<AgentContext, 'config' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'>,
+  context: Pick<
+    AgentContext,
+    'config' | 'addressChoice' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'
+  >,
   parts: BrokerWatchParts,
 ): BrokerWatch {
-  const { config, management, clock, log, jobs, reporters, lifecycle } = context;
+  const { config, addressChoice, management, clock, log, jobs, reporters, lifecycle } = context;
   const { queues } = parts;
   const alarms = createAlarms({
     clock,
@@ -61,6 +64,7 @@ export function createBrokerWatch(
   });
   const consumer = createBrokerEventsConsumer({
     amqpUrl: config.rabbitmqUrl,
+    addressChoice,
     ca: config.rabbitmqCa,
     id: config.id,
     eventVhost: config.eventVhost,

@@ -6,7 +6,9 @@ import { openManagement } from '../broker/management/open-management.ts';
 import { withoutStaleConnections } from '../broker/management/stale-connections.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
+import { createAddressChoice } from '../contract/address-choice.ts';
 import { contractNames } from '../contract/names.ts';
+import { parseAmqpUrls } from '../contract/url.ts';
 import { type AgentEventBus, createAgentEvents } from '../events/agent-events.ts';
 import { createJobQueue, type JobQueue } from '../jobs/job-queue.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
@@ -69,6 +71,10 @@ export async function openContext(config: Config, options: ContextOptions): Prom
       randomBytes,
       random,
       log,
+      addressChoice: createAddressChoice(parseAmqpUrls(config.rabbitmqUrl.reveal()).length, {
+        nowMs: () => clock.monotonicMs(),
+        spread: random(),
+      }),
       store,
       management,
       jobs: createJobQueue(),

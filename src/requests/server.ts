@@ -57,10 +57,10 @@ export interface RequestServer {
 
 /** A server of the requests to this agent. */
 export function createRequestServer(
-  context: Pick<AgentContext, 'config' | 'names' | 'store' | 'management' | 'clock' | 'log'>,
+  context: Pick<AgentContext, 'config' | 'addressChoice' | 'names' | 'store' | 'management' | 'clock' | 'log'>,
   { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
 ): RequestServer {
-  const { config, names, store, management, clock, log } = context;
+  const { config, addressChoice, names, store, management, clock, log } = context;
   const { taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
   const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, concurrency }));
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
@@ -105,7 +105,7 @@ export function createRequestServer(
       return outbox?.connected ?? false;
     },
     async start() {
-      const connection = { url: config.rabbitmqRequestUrl, ca: config.rabbitmqCa, log };
+      const connection = { amqpUrl: config.rabbitmqRequestUrl, addressChoice, ca: config.rabbitmqCa, log };
       // Lists the nodes now: while they are unknown, no request can be answered.
       await nodes.couldHost({ nodeHash: 0, id: 0, serial: 0 });
       outbox = await openOutbox({ ...connection, connectionName: `${config.id} replies` });

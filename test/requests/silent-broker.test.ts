@@ -30,10 +30,10 @@ describe('the connections for requests and replies, when RabbitMQ stops answerin
     const log = createLog({ logLevel: 'fatal', id: 'agent' }, { write: () => undefined });
     const patience = { heartbeatSeconds: 1, connectTimeoutMs: 500 };
     const common = { connectionName: 'silent', log, patience };
-    const outbox = await openOutbox({ ...common, url: replyUrl });
+    const outbox = await openOutbox({ ...common, amqpUrl: replyUrl });
     addCleanup(() => outbox.close());
     const queues = [{ name: 'requests', prefetch: 1 }];
-    const consumer = await startConsumer({ ...common, url: requestUrl, queues, serve: async () => 'ack' });
+    const consumer = await startConsumer({ ...common, amqpUrl: requestUrl, queues, serve: async () => 'ack' });
     addCleanup(() => consumer.close());
     return { relays, consumer, outbox };
   }
@@ -74,7 +74,7 @@ describe('the connection for replies, when RabbitMQ confirms nothing', function 
     const outbox = await openOutbox({
       connectionName: 'replies',
       log,
-      url: new Secret(amqpUrl),
+      amqpUrl: new Secret(amqpUrl),
       sendDeadlineMs: 1_500,
     });
     addCleanup(() => outbox.close());
