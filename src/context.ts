@@ -1,6 +1,7 @@
 import type { Lifecycle } from './agent/lifecycle.ts';
 import type { Reporters } from './reporters.ts';
 import type { Management } from './broker/management/management.ts';
+import type { ManagementReach } from './broker/management/management-reach.ts';
 import type { Config } from './config/config.ts';
 import type { AddressChoice } from './contract/address-choice.ts';
 import type { ContractNames } from './contract/names.ts';
@@ -29,6 +30,7 @@ export interface AgentContext {
   readonly addressChoice: AddressChoice;
   readonly store: Store;
   readonly management: Management;
+  readonly managementReach: ManagementReach;
   readonly jobs: Jobs;
   readonly reporters: Reporters;
   readonly lifecycle: Lifecycle;

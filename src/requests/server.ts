@@ -57,10 +57,13 @@ export interface RequestServer {
 
 /** A server of the requests to this agent. */
 export function createRequestServer(
-  context: Pick<AgentContext, 'config' | 'addressChoice' | 'names' | 'store' | 'management' | 'clock' | 'log'>,
+  context: Pick<
+    AgentContext,
+    'config' | 'addressChoice' | 'names' | 'store' | 'management' | 'managementReach' | 'clock' | 'log'
+  >,
   { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
 ): RequestServer {
-  const { config, addressChoice, names, store, management, clock, log } = context;
+  const { config, addressChoice, names, store, management, managementReach, clock, log } = context;
   const { taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
   const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, concurrency }));
   const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
@@ -88,6 +91,18 @@ export function createRequestServer(
       // While the nodes cannot be listed, no address is trusted: publishing to a forged one costs the connection.
       return await nodes.couldHost(read).catch(() => false);
     },
+  });
+
+  // An agent without the management API serves no first claims: it leaves requests to agents that do.
+  managementReach.onChange((isReachable) => {
+    consumer?.defer(!isReachable);
+    if (isReachable)
+      log.info({ code: 'management_reachable' }, 'the management API answers again; takes its share of requests');
+    else
+      log.warn(
+        { code: 'management_unreachable' },
+        'the management API does not answer; leaves requests to other agents',
+      );
   });
 
   const onServed = (method: string, outcome: string, durationMs: number): void => {
@@ -124,9 +139,11 @@ export function createRequestServer(
           log,
           onServed,
           deadlineMs: REQUEST_DEADLINE_MS,
+          hasOthers: async () => (await consumer?.hasOthers()) ?? false,
         }),
         onQueueGone,
       });
+      if (!managementReach.isReachable) consumer.defer(true);
     },
     async drain(deadlineMs) {
       await consumer?.drain(deadlineMs);
