@@ -47,6 +47,7 @@ const SECRET_FIELDS = new Set([
   'authorization',
   'Authorization',
   'connectionString',
+  'connectionStrings',
   'accessToken',
 ]);
 
