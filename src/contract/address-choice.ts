@@ -48,6 +48,14 @@ export function createAddressChoice(count: number, { nowMs, spread }: AddressCho
   };
 }
 
+/** AMQP's code for a connection that was closed by force: its node stops, or somebody closed it. */
+const CONNECTION_FORCED = 320;
+
+/** Whether the loss of a connection says that its address cannot be used now, and not that RabbitMQ closed this connection. */
+export function isFaultOfAddress({ code, message }: Error & { readonly code?: unknown }): boolean {
+  return typeof code !== 'number' || (code === CONNECTION_FORCED && message.includes("'shutdown'"));
+}
+
 /** The numbers below `count` in one of their orders. The same `spread` gives the same order. */
 export function permutation(count: number, spread: number): number[] {
   const rest = Array.from({ length: count }, (_, index) => index);

@@ -23,7 +23,7 @@ async function serve(
   outcomes: (ReplyOutcome | Error)[],
   input: DeliveryInput = {},
   deadlineMs = 10_000,
-  { others = false, cause = undefined as unknown } = {},
+  { others = false, cause }: { others?: boolean; cause?: unknown } = {},
 ) {
   const sent: OutgoingMessage[] = [];
   const lines: string[] = [];

@@ -1,4 +1,4 @@
-import { type AddressChoice, createAddressChoice } from '../../contract/address-choice.ts';
+import { type AddressChoice, createAddressChoice, isFaultOfAddress } from '../../contract/address-choice.ts';
 import type { AmqpTarget } from '../../contract/url.ts';
 import { asError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
@@ -16,9 +16,9 @@ export interface AmqpAddresses {
 export interface OfferedTarget {
   readonly target: AmqpTarget;
   /** The connection was lost, for this reason. */
-  lost(reason: unknown): void;
-  failed(): void;
-  succeeded(): void;
+  readonly lost: (reason: unknown) => void;
+  readonly failed: () => void;
+  readonly succeeded: () => void;
 }
 
 /** The addresses of a connection. */
@@ -36,7 +36,7 @@ export function openTargets({ amqpUrl, addressChoice }: AmqpAddresses, timeouts?
     (target, address): OfferedTarget => ({
       target,
       lost(reason) {
-        if (isFaultOfAddress(reason)) choice.failed(address);
+        if (isFaultOfAddress(asError(reason))) choice.failed(address);
       },
       failed: () => choice.failed(address),
       succeeded: () => choice.succeeded(address),
@@ -72,15 +72,6 @@ export async function connectInTurn<T>(
     }
   }
   throw errors.find((error) => !isUnreachable(error)) ?? errors.at(-1);
-}
-
-/** AMQP's code for a connection that was closed by force: its node stops, or an operator closed it. */
-const CONNECTION_FORCED = 320;
-
-/** Whether the loss of a connection says that its address cannot be used now, and not that RabbitMQ closed this connection. */
-function isFaultOfAddress(reason: unknown): boolean {
-  const { code, message } = asError(reason) as Error & { readonly code?: unknown };
-  return typeof code !== 'number' || (code === CONNECTION_FORCED && message.includes("'shutdown'"));
 }
 
 function isUnreachable(error: unknown): boolean {
