@@ -34,11 +34,11 @@ async function checkOne(check: CheckedAddress['check']): Promise<StepResult & { 
   try {
     return { ...(await check()), isUnreachable: false };
   } catch (error) {
-    return { ...resultOfError(error), isUnreachable: isUnreachable(error) };
+    return { ...resultOfError(error), isUnreachable: isOutOfReach(error) };
   }
 }
 
-function isUnreachable(error: unknown): boolean {
+function isOutOfReach(error: unknown): boolean {
   if (error instanceof AgentError) return error.code === 'BrokerUnavailable';
   return (error instanceof WireError || error instanceof PulseAgentError) && error.code === 'Unavailable';
 }

@@ -219,9 +219,8 @@ export function createManagement(settings: TransportOptions): Management {
   };
   const put = async (path: string[], body: object, options?: ManagementCallOptions): Promise<PutOutcome> => {
     const response = await transport.send({ method: 'PUT', path, body }, options);
-    if (response.status === 201) return 'created';
-    if (response.status !== 404) return response.isRepeated ? 'created' : 'updated';
-    throw transport.refusal({ method: 'PUT', path }, response);
+    if (response.status === 404) throw transport.refusal({ method: 'PUT', path }, response);
+    return response.status === 201 || response.isRepeated ? 'created' : 'updated';
   };
   /** A repeated call may have deleted it the first time. */
   const remove = async (path: string[], options?: ManagementCallOptions, headers: Record<string, string> = {}) => {
