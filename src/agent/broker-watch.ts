@@ -1,4 +1,4 @@
-import { parseHttpUrls } from '../contract/url.ts';
+import { amqpLogin, parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
@@ -32,13 +32,10 @@ export interface BrokerWatch {
  * surveys, and logs so.
  */
 export function createBrokerWatch(
-  context: Pick<
-    AgentContext,
-    'config' | 'addressChoice' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'
-  >,
+  context: Pick<AgentContext, 'config' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'>,
   parts: BrokerWatchParts,
 ): BrokerWatch {
-  const { config, addressChoice, management, clock, log, jobs, reporters, lifecycle } = context;
+  const { config, management, clock, log, jobs, reporters, lifecycle } = context;
   const { queues } = parts;
   const alarms = createAlarms({
     clock,
@@ -64,7 +61,6 @@ export function createBrokerWatch(
   });
   const consumer = createBrokerEventsConsumer({
     amqpUrl: config.rabbitmqUrl,
-    addressChoice,
     ca: config.rabbitmqCa,
     id: config.id,
     eventVhost: config.eventVhost,
@@ -106,7 +102,7 @@ export function createBrokerWatch(
 
 /** What the agent's own users do is intended: it is no drift. */
 function ownUsersOf(config: Config): ReadonlySet<string> {
-  const { agentUser } = config;
-  const [{ login }] = parseHttpUrls(config.rabbitmqManagementUrl.reveal());
-  return new Set([agentUser, login?.username ?? agentUser, contractNames(config.id).claimantUser]);
+  const { username } = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal()));
+  const { login } = parseHttpUrl(config.rabbitmqManagementUrl.reveal());
+  return new Set([username, login?.username ?? username, contractNames(config.id).claimantUser]);
 }

@@ -23,11 +23,7 @@ export async function runWithLease(
 ): Promise<number> {
   const child = spawn(program, args, {
     stdio: 'inherit',
-    env: {
-      ...env,
-      PULSE_CONNECTION_STRING: lease.connectionString,
-      PULSE_CONNECTION_STRINGS: lease.connectionStrings.join(),
-    },
+    env: { ...env, PULSE_CONNECTION_STRING: lease.connectionString },
   });
   const restore = forwardSignals(child);
   // The program keeps the credentials of its start, whatever the lease gets later.

@@ -2,7 +2,7 @@ import type { Command } from '@commander-js/extra-typings';
 import { PulseAgentClient } from '../client/client.ts';
 import { environmentValue } from '../config/environment.ts';
 import { isCertificates } from '../config/setting-forms.ts';
-import { parseAmqpUrls } from '../contract/url.ts';
+import { parseAmqpUrl } from '../contract/url.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
 
@@ -17,8 +17,7 @@ export interface ClientCommandOptions {
 export const CLIENT_ENVIRONMENT = `
 Environment:
   PULSE_AGENT_URL           amqp:// or amqps:// URL for requests, with the claimant's username and password; its path
-                            is the vhost of the requests (without a path: the agent's id); for a cluster one URL
-                            for each node, with commas between
+                            is the vhost of the requests (without a path: the agent's id)
   PULSE_AGENT_ID            same as --id
   PULSE_AGENT_AUDIENCE      same as --audience
   RABBITMQ_CA_FILE          the CA that signed the certificate of RabbitMQ, in place of those of the system;
@@ -55,7 +54,7 @@ export async function withClient<T>(
     );
   }
   try {
-    parseAmqpUrls(url);
+    parseAmqpUrl(url);
   } catch (error) {
     throw new UsageFault(`PULSE_AGENT_URL ${(error as Error).message}.`);
   }

@@ -1,6 +1,6 @@
 import { WireError } from '../contract/wire-errors.ts';
 import { parseInstant } from '../contract/fields.ts';
-import type { MethodName } from '../contract/methods.ts';
+import { isRepeatable, type MethodName } from '../contract/methods.ts';
 import { NoReply } from './client-errors.ts';
 
 /** The pause before the first retry, in ms. It doubles with each failure, up to {@link MAX_PAUSE_MS}. */
@@ -46,10 +46,6 @@ export function decideRetry({ error, method, failures, leftMs, nowMs, random }: 
 export function jitteredBackoffMs(failures: number, random: number, firstMs: number, maxMs: number): number {
   const fullMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 30));
   return fullMs * (0.5 + random / 2);
-}
-
-function isRepeatable(method: MethodName): boolean {
-  return method !== 'release-namespace' && method !== 'revoke-namespace';
 }
 
 /** How long a retry cannot succeed, according to the agent. */

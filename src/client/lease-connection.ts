@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
-import { closeRpcConnection, connectToOne } from './amqp-connection.ts';
-import { BrokerAddresses } from './broker-addresses.ts';
+import { closeRpcConnection, connectTo } from './amqp-connection.ts';
 import { ClientClosed, toClientError } from './client-errors.ts';
 import { jitteredBackoffMs } from './decide-retry.ts';
 import { OpenedConnection } from './opened-connection.ts';
@@ -14,7 +13,7 @@ export type ConnectionSetup<Session> = (connection: ChannelModel) => Session | P
 
 /** Options of {@link Lease.connect}. */
 export interface LeaseConnectionOptions {
-  /** Opens a connection to one address in place of the library: for a client certificate, client properties, or a heartbeat. */
+  /** Opens a connection in place of the library: for a client certificate, client properties, or a heartbeat. */
   readonly open?: (connectionString: string) => Promise<ChannelModel>;
   /**
    * Whether the next connection is set up while the one before still consumes; true when absent. With false that one is
@@ -40,10 +39,10 @@ export interface LeaseConnectionEvents {
 
 /** What a connection needs of its lease. */
 export interface LeaseConnectionParts {
-  /** Claims before a new connection: the credentials may have been revoked. */
-  claimAgain(): Promise<void>;
-  /** AMQP URLs with the credentials that the lease has now, one for each address of RabbitMQ. */
-  urls(): readonly string[];
+  /** The credentials for a new connection. */
+  credentials(): Promise<{ readonly connectionString: string }>;
+  /** The credentials that the lease has now. */
+  currentCredentials(): string;
   /** Called when the connection is closed. */
   onClosed(): void;
   /** Aborts when the lease is lost or stopped, with the reason. */
@@ -79,7 +78,6 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
   readonly #parts: LeaseConnectionParts;
   readonly #options: LeaseConnectionOptions;
   readonly #closing = new AbortController();
-  #addresses: BrokerAddresses | undefined;
   readonly #retiring = new Set<Promise<void>>();
   readonly #waiters = new Set<() => void>();
   #current: Opened<Session> | undefined;
@@ -185,7 +183,7 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
   /** Whether the next connection has to be opened. */
   #isDue(): boolean {
     if (this.#current === undefined || this.#pauseMs !== undefined) return true;
-    return this.#current.connection.connectionString !== this.#parts.urls()[0];
+    return this.#current.connection.connectionString !== this.#parts.currentCredentials();
   }
 
   async #replace(isPlanned: boolean): Promise<void> {
@@ -213,19 +211,13 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
 
   async #open(): Promise<Opened<Session>> {
     const { signal } = this.#closing;
-    await this.#parts.claimAgain();
-    const urls = this.#parts.urls();
-    const [connectionString = ''] = urls;
-    const { open = connectToOne } = this.#options;
-    this.#addresses ??= new BrokerAddresses(urls.length);
-    const openOne = async (url: string): Promise<ChannelModel> => {
-      const opening = open(url);
-      return await unlessAborted(opening, signal).catch((error: unknown) => {
-        void opening.then(closeRpcConnection, () => undefined);
-        throw toClientError(error, this.#parts.time.nowMs());
-      });
-    };
-    const { connection: model } = await this.#addresses.connect(urls, openOne, signal);
+    const { connectionString } = await this.#parts.credentials();
+    const { open = connectTo } = this.#options;
+    const opening = open(connectionString);
+    const model = await unlessAborted(opening, signal).catch((error: unknown) => {
+      void opening.then(closeRpcConnection, () => undefined);
+      throw toClientError(error, this.#parts.time.nowMs());
+    });
     const connection: OpenedConnection = new OpenedConnection(model, connectionString, {
       onEnded: (error) => this.#lost(connection, error),
       onChannelError: (error) => {

@@ -175,7 +175,6 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     hasExchange: (...call) => real.hasExchange(...call),
     listBindingsFrom: (...call) => real.listBindingsFrom(...call),
     listNodes: (...call) => real.listNodes(...call),
-    runningNodes: (...call) => real.runningNodes(...call),
     listAlarms: (...call) => real.listAlarms(...call),
     listUptimes: (...call) => real.listUptimes(...call),
     overview: (...call) => real.overview(...call),

@@ -1,4 +1,5 @@
-import { METHODS, type MethodName } from '../contract/methods.ts';
+import type { ReplyLocation, RequesterNode } from '../broker/management/requester-nodes.ts';
+import { isRepeatable, METHODS, type MethodName } from '../contract/methods.ts';
 import { errorReply, type Reply, resultReply, sealedReply } from '../contract/reply.ts';
 import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
@@ -16,9 +17,10 @@ import { scopesSatisfy } from './taskcluster-auth.ts';
 
 /** What to do with a delivery. */
 export type Answer =
-  | { readonly kind: 'reply'; readonly address: string; readonly reply: Reply }
+  | { readonly kind: 'reply'; readonly address: string; readonly node: RequesterNode; readonly reply: Reply }
   | { readonly kind: 'dead-letter'; readonly reason: string }
-  | { readonly kind: 'drop'; readonly reason: string };
+  | { readonly kind: 'drop'; readonly reason: string }
+  | { readonly kind: 'requester-gone'; readonly reason: string };
 
 /** An answer, and what the log line of the request says. */
 export interface AnsweredRequest {
@@ -41,9 +43,14 @@ export interface AnswerParts {
   readonly handlers: MethodHandlers;
   readonly authenticate: (request: SignedRequest, signal: AbortSignal) => Promise<Signer>;
   readonly limitRequests: LimitRequests;
-  /** Whether a running node can have written this direct reply-to address. */
-  readonly isLiveReplyAddress: (address: string) => Promise<boolean>;
+  /** Where the process of a direct reply-to address is. */
+  readonly locateReplyAddress: (address: string) => Promise<ReplyLocation>;
+  /** Whether the requester is known to have lost its connection since. */
+  readonly isRequesterGone: (node: RequesterNode) => boolean;
 }
+
+/** Why a request, or its reply, is dropped when the node of the requester's connection is down. */
+export const REQUESTER_GONE = 'the node of its requester is down';
 
 /** How long an error waits for its nonce to be stored, in ms. The deadline of the request may have passed already. */
 const STORE_NONCE_MS = 300;
@@ -61,7 +68,8 @@ interface Progress {
  * letter if the reply address is not usable.
  */
 export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline: Deadline) => Promise<AnsweredRequest> {
-  const { rpcExchange, namespacePrefix, handlers, authenticate, limitRequests, isLiveReplyAddress } = parts;
+  const { rpcExchange, namespacePrefix, handlers, authenticate, limitRequests, locateReplyAddress, isRequesterGone } =
+    parts;
 
   /** Who signed, if the request is signed or its method needs a signature. */
   const signerOf = async <M extends MethodName>(request: Request<M>, signal: AbortSignal): Promise<MethodSigner<M>> => {
@@ -78,8 +86,16 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     return replyKey === undefined ? resultReply(correlationId, json) : sealedReply(correlationId, seal(json, replyKey));
   };
 
-  /** The reply with the result. Notes in `progress` what the answer needs even if a later step fails. */
-  const serve = async (delivery: Delivery, address: string, deadline: Deadline, progress: Progress): Promise<Reply> => {
+  /**
+   * The reply with the result, or undefined if nobody is left who could get it. Notes in `progress` what the answer needs even
+   * if a later step fails.
+   */
+  const serve = async (
+    delivery: Delivery,
+    { address, node }: ReplyAddress & { kind: 'direct' | 'gone' },
+    deadline: Deadline,
+    progress: Progress,
+  ): Promise<Reply | undefined> => {
     const { signal } = deadline;
     const request = readRequest(delivery, address);
     progress.request = request;
@@ -90,6 +106,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     // A redelivered request that was served already gets its answer.
     if (signer !== undefined && signer.nonce.entry.outcome === null) limitRequests(signer.clientId);
     checkScope(request, signer);
+    if (isRepeatable(request.method) && isRequesterGone(node)) return undefined;
     const afterReply = (work: () => void): void => void progress.afterReply.push(work);
     const reply = await deadline.race(callHandler(request, { signer, signal, afterReply }));
     if (signer?.nonce.isStored === false) await deadline.race(signer.nonce.remember());
@@ -104,21 +121,28 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     let address: ReplyAddress;
     try {
       const { replyTo } = delivery.properties;
-      address = await deadline.race(classifyReplyAddress(replyTo, isLiveReplyAddress));
+      address = await deadline.race(classifyReplyAddress(replyTo, locateReplyAddress));
     } catch (cause) {
       // No error reply either: publishing to a forged address would close the connection.
       return unread(delivery, { kind: 'dead-letter', reason: 'the reply_to could not be checked' }, cause);
     }
     if (address.kind === 'refused') return unread(delivery, { kind: 'dead-letter', reason: address.reason });
+    // Its client asks again, over another node; to serve it as well would make those wait who can be answered.
+    if (address.kind === 'gone' && isRepeatable(delivery.routingKey)) {
+      return unread(delivery, { kind: 'requester-gone', reason: REQUESTER_GONE });
+    }
 
     const progress: Progress = { request: undefined, clientId: undefined, nonce: undefined, afterReply: [] };
-    const { reply, outcome, cause } = await serve(delivery, address.address, deadline, progress).then(
-      (result) => ({ reply: result, outcome: 'result', cause: undefined }),
+    const { reply, outcome, cause } = await serve(delivery, address, deadline, progress).then(
+      (result) => ({ reply: result, outcome: result === undefined ? 'requester-gone' : 'result', cause: undefined }),
       async (error: unknown) => failure(delivery, await onceStored(progress.nonce, error)),
     );
     progress.nonce?.end();
     return {
-      answer: { kind: 'reply', address: address.address, reply },
+      answer:
+        reply === undefined
+          ? { kind: 'requester-gone', reason: REQUESTER_GONE }
+          : { kind: 'reply', address: address.address, node: address.node, reply },
       method: delivery.routingKey,
       namespace: progress.request && namespaceOf(progress.request),
       clientId: progress.clientId,
@@ -129,13 +153,19 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
   };
 }
 
+const UNREAD_OUTCOMES = {
+  drop: 'dropped',
+  'dead-letter': 'dead-lettered',
+  'requester-gone': 'requester-gone',
+} as const;
+
 /** The answer to a delivery that was not read as a request. */
 function unread(
   { routingKey }: Delivery,
-  answer: Answer & { kind: 'drop' | 'dead-letter' },
+  answer: Exclude<Answer, { kind: 'reply' }>,
   cause?: unknown,
 ): AnsweredRequest {
-  const outcome = answer.kind === 'drop' ? 'dropped' : 'dead-lettered';
+  const outcome = UNREAD_OUTCOMES[answer.kind];
   return { answer, method: routingKey, namespace: undefined, clientId: undefined, outcome, cause, afterReply: [] };
 }
 

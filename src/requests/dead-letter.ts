@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from './outbox.ts';
+import type { OutgoingMessage } from './outgoing.ts';
 import { type Delivery, headersOf } from './request.ts';
 import { toShortString } from './short-string.ts';
 

@@ -1,30 +1,22 @@
 import type { Duplex } from 'node:stream';
-import type { ChannelModel, ConfirmChannel, Options, RecoveringChannelModel } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, RecoveringChannelModel } from 'amqplib';
 import { closeConnection } from '../broker/amqp/connection.ts';
+import { createOnDemandConnection } from '../broker/amqp/on-demand-connection.ts';
 import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
 import { AgentError } from '../util/agent-errors.ts';
-import type { Log } from '../util/log.ts';
+import { waitAtMost } from '../util/deadline.ts';
+import { type OutgoingMessage, Pending, type ReplyOutcome } from './outgoing.ts';
+import {
+  LISTING_PATIENCE_MS,
+  mayBeOfMessage,
+  NACKED,
+  ReplyIsolation,
+  type ReplyIsolationParts,
+} from './reply-isolation.ts';
 import { isShortString } from './short-string.ts';
 
-/** A reply, or a dead letter. */
-export interface OutgoingMessage {
-  /** `''` for a queue named by the routing key. */
-  readonly exchange: string;
-  readonly routingKey: string;
-  readonly content: Buffer;
-  readonly options: Options.Publish;
-}
-
-/**
- * The outcome of sending a message:
- * - `confirmed`: the broker has it;
- * - `refused`: the broker rejected it (a full queue), or it closed the connection while it was the only one in flight.
- */
-export type ReplyOutcome = 'confirmed' | 'refused';
-
-/** Where {@link openOutbox} connects to. */
-export interface OutboxOptions extends RecoveringConnectionOptions {
-  readonly log: Log;
+/** Where {@link openOutbox} connects to, and what it works with. */
+export interface OutboxOptions extends RecoveringConnectionOptions, Omit<ReplyIsolationParts, 'connection'> {
   /** How long a message may stay unconfirmed, in ms; 30 s when absent. */
   readonly sendDeadlineMs?: number;
 }
@@ -47,26 +39,31 @@ export interface Outbox {
   close(): Promise<void>;
 }
 
-interface Pending extends OutgoingMessage {
-  settle(outcome: ReplyOutcome): void;
-  fail(error: Error): void;
-}
-
-/** AMQP close codes that a message cannot have caused: normal shutdown, and closed by an operator. */
-const NOT_THE_MESSAGE = new Set([200, 320]);
-
-/** amqplib's error message for a nack. Any other error means that the channel is closed. */
-const NACKED = 'message nacked';
-
 /**
- * Opens the outbox. When its connection closes, it sends the unconfirmed messages again, one at a time. A message that
- * closes the connection again is refused; the rest are sent.
+ * Opens the outbox. When a message may have closed its connection, those that were unconfirmed are sent one at a time over
+ * another connection (see {@link ReplyIsolation}), and all others go on. After any other loss they are sent again, without
+ * replies to nodes that are down.
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { connection, sockets } = await openRecoveringConnection(options);
-  const outbox = new ConnectionOutbox(connection, sockets, options);
+  const { url: amqpUrl, ca, connectionName } = options;
+  const isolated = createOnDemandConnection({ amqpUrl, ca, connectionName: `${connectionName}, one at a time` });
+  const isolation = new ReplyIsolation({ ...options, connection: isolated });
+  const outbox = createOutbox({ ...options, connection, isolation, close: () => closeConnection(connection, sockets) });
   await connection.waitForConnect();
   return outbox;
+}
+
+/** What {@link createOutbox} works with. */
+interface OutboxParts extends Pick<OutboxOptions, 'log' | 'nodes' | 'sendDeadlineMs'> {
+  readonly connection: Pick<RecoveringChannelModel, 'on'>;
+  readonly isolation: ReplyIsolation;
+  readonly close: () => Promise<void>;
+}
+
+/** Creates the outbox of a connection that is being opened. */
+export function createOutbox(parts: OutboxParts): Outbox {
+  return new ConnectionOutbox(parts);
 }
 
 /** For text that is too long amqplib throws as it does for a closed channel: the message would be sent again forever. */
@@ -77,29 +74,20 @@ function isSendable({ exchange, routingKey, options }: OutgoingMessage): boolean
 }
 
 class ConnectionOutbox implements Outbox {
-  readonly #connection: RecoveringChannelModel;
-  readonly #sockets: AbortController;
-  readonly #log: Log;
-  readonly #deadlineMs: number;
+  readonly #parts: OutboxParts;
   /** Sent and not confirmed, in the order of sending. */
   readonly #unconfirmed = new Set<Pending>();
-  /** Not sent yet: there is no channel, or unconfirmed messages are sent again first. */
-  readonly #waiting: Pending[] = [];
+  /** Not sent yet: there is no channel. */
+  #waiting: Pending[] = [];
   #channel: ConfirmChannel | undefined;
-  /** The message in flight, while messages are sent one at a time. */
-  #alone: Pending | undefined;
   #closed = false;
   #model: ChannelModel | undefined;
+  /** The listing of the nodes since the last loss. */
+  #listing: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    connection: RecoveringChannelModel,
-    sockets: AbortController,
-    { log, sendDeadlineMs = SEND_DEADLINE_MS }: OutboxOptions,
-  ) {
-    this.#deadlineMs = sendDeadlineMs;
-    this.#connection = connection;
-    this.#sockets = sockets;
-    this.#log = log;
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+    const { connection, log } = parts;
     connection.on('error', (error: Error) =>
       log.warn({ code: 'reply_connection_error', err: error }, 'error on the reply connection'),
     );
@@ -118,94 +106,77 @@ class ConnectionOutbox implements Outbox {
         return;
       }
       if (!isSendable(message)) {
-        this.#log.error(
+        this.#parts.log.error(
           { code: 'reply_unsendable', routingKey: message.routingKey },
           'a reply has a property that AMQP cannot carry',
         );
         settle('refused');
         return;
       }
-      const timer = setTimeout(() => this.#giveUp(pending), this.#deadlineMs);
-      const pending: Pending = {
-        ...message,
-        settle(outcome) {
-          clearTimeout(timer);
-          settle(outcome);
-        },
-        fail(error) {
-          clearTimeout(timer);
-          fail(error);
-        },
-      };
-      if (this.#channel === undefined) this.#waiting.push(pending);
-      else this.#publish(this.#channel, pending);
+      const { sendDeadlineMs = SEND_DEADLINE_MS } = this.#parts;
+      this.#route([new Pending(message, { settle, fail }, sendDeadlineMs, (late) => this.#giveUp(late))]);
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#channel = undefined;
-    const left = [...this.#unconfirmed, ...this.#waiting.splice(0)];
+    const left = [...this.#unconfirmed, ...this.#waiting.splice(0), ...this.#parts.isolation.stop()];
     this.#unconfirmed.clear();
     for (const pending of left) {
       pending.fail(new AgentError('Stopping', 'The agent stopped before the broker confirmed the message.'));
     }
-    await closeConnection(this.#connection, this.#sockets);
+    await Promise.all([this.#parts.isolation.close(), this.#parts.close()]);
   }
 
-  /** Opens a channel, sends the unconfirmed messages again, then the waiting ones. */
+  /** Sends each message as far as it may be sent now. */
+  #route(messages: readonly Pending[]): void {
+    const { isolation } = this.#parts;
+    for (const pending of isolation.withoutGone(messages)) {
+      if (isolation.takes(pending)) continue;
+      if (this.#channel === undefined) this.#waiting.push(pending);
+      else this.#publish(this.#channel, pending);
+    }
+  }
+
+  /** Opens a channel and sends what waits. */
   async #start(model: ChannelModel): Promise<void> {
     this.#model = model;
+    const { log } = this.#parts;
     try {
       const channel = await model.createConfirmChannel();
       channel.on('error', (error: Error) =>
-        this.#log.warn({ code: 'reply_channel_error', err: error }, 'error on the reply channel'),
+        log.warn({ code: 'reply_channel_error', err: error }, 'error on the reply channel'),
       );
       // A channel can close without its connection. Closing the connection, too, leaves one way to recover.
       channel.on('close', () => {
         if (!this.#closed) void model.close().catch(() => undefined);
       });
-      for (const pending of this.#unconfirmed) {
-        if (!(await this.#sendAlone(channel, pending))) return;
-      }
-      if (this.#closed) return;
+      // What waits may be for requesters whose node went down together with the last connection.
+      await this.#listing;
+      if (this.#closed || this.#model !== model) return;
       this.#channel = channel;
-      for (const pending of this.#waiting.splice(0)) this.#publish(channel, pending);
+      this.#route(this.#waiting.splice(0));
     } catch (error) {
-      this.#log.warn(
+      log.warn(
         { code: 'reply_channel_not_opened', err: error },
         'could not open the reply channel; will retry with the next connection',
       );
     }
   }
 
-  /** Resolves with false if the connection closed first. */
-  #sendAlone(channel: ConfirmChannel, pending: Pending): Promise<boolean> {
-    this.#alone = pending;
-    return new Promise((resolve) => {
-      this.#publish(channel, pending, (alive) => {
-        if (alive) this.#alone = undefined;
-        resolve(alive);
-      });
-    });
-  }
-
-  #publish(channel: ConfirmChannel, pending: Pending, onAnswer: (alive: boolean) => void = () => undefined): void {
+  #publish(channel: ConfirmChannel, pending: Pending): void {
     this.#unconfirmed.add(pending);
-    const { exchange, routingKey, content, options } = pending;
+    const { exchange, routingKey, content, options } = pending.message;
     try {
       channel.publish(exchange, routingKey, content, options, (error: Error | null) => {
-        if (error !== null && error.message !== NACKED) {
-          onAnswer(false);
-          return;
-        }
-        this.#settle(pending, error === null ? 'confirmed' : 'refused');
-        onAnswer(true);
+        // Otherwise the channel has closed: the message stays unconfirmed and is sent again.
+        if (error === null) this.#settle(pending, 'confirmed');
+        else if (error.message === NACKED) this.#settle(pending, 'refused');
       });
     } catch (error) {
-      // The channel is closing: the message stays unconfirmed and the next connection sends it.
-      this.#log.debug({ code: 'reply_channel_closed', err: error }, 'could not send a reply on a closed channel');
-      onAnswer(false);
+      // The channel is closing: the message stays unconfirmed and is sent again.
+      this.#parts.log.debug({ code: 'reply_channel_closed', err: error }, 'could not send a reply on a closed channel');
     }
   }
 
@@ -214,14 +185,18 @@ class ConnectionOutbox implements Outbox {
    * and this connection is cut: what it has not sent yet would be sent twice.
    */
   #giveUp(pending: Pending): void {
+    const { isolation, log, sendDeadlineMs = SEND_DEADLINE_MS } = this.#parts;
     const isSent = this.#unconfirmed.delete(pending);
-    if (!isSent) this.#waiting.splice(this.#waiting.indexOf(pending), 1);
     pending.fail(
-      new AgentError('BrokerUnavailable', `RabbitMQ has not confirmed a reply within ${this.#deadlineMs} ms.`),
+      new AgentError('BrokerUnavailable', `RabbitMQ has not confirmed a reply within ${sendDeadlineMs} ms.`),
     );
+    if (!isSent) {
+      if (!isolation.giveUp(pending)) this.#waiting = this.#waiting.filter((waiting) => waiting !== pending);
+      return;
+    }
     const model = this.#model;
-    if (!isSent || model === undefined) return;
-    this.#log.warn(
+    if (model === undefined) return;
+    log.warn(
       { code: 'reply_unconfirmed', unconfirmed: this.#unconfirmed.size },
       'RabbitMQ does not confirm replies; opening the reply connection again',
     );
@@ -232,20 +207,21 @@ class ConnectionOutbox implements Outbox {
   }
 
   #settle(pending: Pending, outcome: ReplyOutcome): void {
-    this.#unconfirmed.delete(pending);
-    pending.settle(outcome);
+    // A message that was given up may still be confirmed.
+    if (this.#unconfirmed.delete(pending)) pending.settle(outcome);
   }
 
   #onDisconnect(error: Error & { code?: number }): void {
+    const { isolation, log, nodes } = this.#parts;
     this.#channel = undefined;
     this.#model = undefined;
-    const suspect = this.#alone;
-    this.#alone = undefined;
-    this.#log.warn(
-      { code: 'reply_connection_lost', err: error, unconfirmed: this.#unconfirmed.size },
-      'lost the reply connection',
-    );
-    if (suspect === undefined || error.code === undefined || NOT_THE_MESSAGE.has(error.code)) return;
-    this.#settle(suspect, 'refused');
+    const lost = [...this.#unconfirmed];
+    this.#unconfirmed.clear();
+    log.warn({ code: 'reply_connection_lost', err: error, unconfirmed: lost.length }, 'lost the reply connection');
+    if (mayBeOfMessage(error)) isolation.suspect(lost);
+    else {
+      this.#waiting.unshift(...lost);
+      this.#listing = waitAtMost(LISTING_PATIENCE_MS, nodes.listAgain());
+    }
   }
 }

@@ -3,7 +3,7 @@ import { isAgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { type Deadline, startDeadline } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
-import type { Answer, AnsweredRequest } from './answer.ts';
+import { type Answer, type AnsweredRequest, REQUESTER_GONE } from './answer.ts';
 import type { Acknowledgement } from './consumer.ts';
 import { deadLetterCopy } from './dead-letter.ts';
 import type { Outbox } from './outbox.ts';
@@ -24,13 +24,13 @@ export interface ServeDeliveryParts {
   readonly onServed: (method: string, outcome: string, durationMs: number) => void;
   /** How long an answer may take, in ms. After that it is the error `Unavailable`. */
   readonly deadlineMs: number;
-  /** Whether another agent takes requests, which may reach what this one does not. */
-  readonly hasOthers: () => Promise<boolean>;
 }
 
 interface Sent {
   readonly acknowledgement: Acknowledgement;
-  readonly sent: 'replied' | 'dead-lettered' | 'dropped';
+  readonly sent: 'replied' | 'dead-lettered' | 'dropped' | 'requester-gone';
+  /** Why there was no reply, where the answer does not say it. */
+  readonly reason?: string;
 }
 
 /**
@@ -39,7 +39,7 @@ interface Sent {
  * answered or dead-lettered, never lost. The function does not throw.
  */
 export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Acknowledgement> {
-  const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs, hasOthers } = parts;
+  const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs } = parts;
 
   const answerInTime = async (delivery: Delivery): Promise<AnsweredRequest> => {
     const deadline = startDeadline(deadlineMs);
@@ -56,21 +56,27 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
     return { acknowledgement: outcome === 'confirmed' ? 'ack' : 'reject', sent: 'dead-lettered' };
   };
 
-  const sendReply = async (delivery: Delivery, { address, reply }: Answer & { kind: 'reply' }): Promise<Sent> => {
+  const sendReply = async (delivery: Delivery, { address, node, reply }: Answer & { kind: 'reply' }): Promise<Sent> => {
     const outcome = await outbox.send({
       exchange: '',
       routingKey: address,
       content: reply.content,
       options: { ...reply.properties, persistent: false },
+      node,
     });
     if (outcome === 'confirmed') return { acknowledgement: 'ack', sent: 'replied' };
-    return await sendDeadLetter(delivery, `the reply could not be delivered to its reply_to (${outcome})`);
+    // The request was served, and nobody is left to read the reply.
+    if (outcome === 'requester-gone') return { acknowledgement: 'ack', sent: outcome, reason: REQUESTER_GONE };
+    const reason = `the reply could not be delivered to its reply_to (${outcome})`;
+    return await sendDeadLetter(delivery, reason);
   };
 
   const send = async (delivery: Delivery, answered: Answer): Promise<Sent> => {
     switch (answered.kind) {
       case 'drop':
         return { acknowledgement: 'ack', sent: 'dropped' };
+      case 'requester-gone':
+        return { acknowledgement: 'ack', sent: answered.kind };
       case 'dead-letter':
         return await sendDeadLetter(delivery, answered.reason);
       case 'reply':
@@ -84,23 +90,14 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
     const startedMs = clock.monotonicMs();
     try {
       const answered = await answerInTime(delivery);
-      if (
-        mayGoToAnother(delivery, answered, clock.monotonicMs() - startedMs) &&
-        (await hasOthers().catch(() => false))
-      ) {
-        const durationMs = clock.monotonicMs() - startedMs;
-        onServed('claim-namespace', 'given-back', durationMs);
-        logGivenBack(log, delivery, answered, durationMs);
-        return 'requeue';
-      }
-      const { acknowledgement, sent } = await send(delivery, answered.answer);
+      const sent = await send(delivery, answered.answer);
       for (const work of answered.afterReply) work();
       const durationMs = clock.monotonicMs() - startedMs;
       // Any text can be a routing key, so unknown ones share one label.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';
-      onServed(method, sent === 'replied' ? answered.outcome : sent, durationMs);
+      onServed(method, sent.sent === 'replied' ? answered.outcome : sent.sent, durationMs);
       logRequest(log, delivery, answered, sent, durationMs);
-      return acknowledgement;
+      return sent.acknowledgement;
     } catch (error) {
       // The reply could not be sent: another agent, or this one, serves the request again.
       if (isAgentError(error, 'Stopping') || isAgentError(error, 'BrokerUnavailable')) return 'requeue';
@@ -111,27 +108,6 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       return 'reject';
     }
   };
-}
-
-/** A client waits 15 s: the other agent needs its share of them. In ms. */
-const GIVE_BACK_WITHIN_MS = 6_000;
-
-/**
- * Whether a claim failed because this agent does not reach RabbitMQ's management API. A claim may be served again at any
- * time. It is given back once: where no agent reaches the API, the second one says so.
- */
-function mayGoToAnother({ redelivered }: Delivery, { method, cause }: AnsweredRequest, elapsedMs: number): boolean {
-  if (redelivered || method !== 'claim-namespace' || elapsedMs > GIVE_BACK_WITHIN_MS) return false;
-  return isAgentError(cause, 'BrokerUnavailable') || isAgentError(cause, 'BrokerRefused');
-}
-
-function logGivenBack(log: Log, delivery: Delivery, answered: AnsweredRequest, durationMs: number): void {
-  const { namespace, clientId, cause } = answered;
-  const correlationId = textOf(delivery.properties.correlationId);
-  log.warn(
-    { code: 'request_given_back', namespace, clientId, correlationId, durationMs: Math.round(durationMs), err: cause },
-    'left a first claim to another agent',
-  );
 }
 
 /** What the line of a request says: never a body, a header or an error. */
@@ -149,7 +125,13 @@ interface RequestLine {
 }
 
 /** One line for each request. */
-function logRequest(log: Log, delivery: Delivery, answered: AnsweredRequest, sent: string, durationMs: number): void {
+function logRequest(
+  log: Log,
+  delivery: Delivery,
+  answered: AnsweredRequest,
+  { sent, reason }: Sent,
+  durationMs: number,
+): void {
   const line: RequestLine = {
     method: answered.method.slice(0, 64),
     namespace: answered.namespace,
@@ -161,6 +143,7 @@ function logRequest(log: Log, delivery: Delivery, answered: AnsweredRequest, sen
     durationMs: Math.round(durationMs * 10) / 10,
     ...(delivery.redelivered ? { redelivered: true } : {}),
     ...(answered.answer.kind === 'reply' ? {} : { reason: answered.answer.reason }),
+    ...(reason === undefined ? {} : { reason }),
   };
   if (answered.cause === undefined) log.info({ code: 'request_served', ...line }, 'request');
   else log.error({ code: 'request_failed', ...line, err: answered.cause }, 'request');

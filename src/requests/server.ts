@@ -1,5 +1,5 @@
 import { readDirectReplyTo } from '../broker/amqp/direct-reply-to.ts';
-import { createRunningNodes } from '../broker/management/running-nodes.ts';
+import { createRequesterNodes } from '../broker/management/requester-nodes.ts';
 import type { AgentContext } from '../context.ts';
 import { createAnswer } from './answer.ts';
 import { createAuthenticate } from './authenticate.ts';
@@ -57,16 +57,21 @@ export interface RequestServer {
 
 /** A server of the requests to this agent. */
 export function createRequestServer(
-  context: Pick<
-    AgentContext,
-    'config' | 'addressChoice' | 'names' | 'store' | 'management' | 'managementReach' | 'clock' | 'log'
-  >,
+  context: Pick<AgentContext, 'config' | 'names' | 'store' | 'management' | 'clock' | 'sleep' | 'log'>,
   { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
 ): RequestServer {
-  const { config, addressChoice, names, store, management, managementReach, clock, log } = context;
+  const { config, names, store, management, clock, sleep, log } = context;
   const { taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
   const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, concurrency }));
-  const nodes = createRunningNodes({ listNodes: () => management.runningNodes(), clock });
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const nodes = createRequesterNodes({
+    listNodes: () => management.listNodes({ signal }),
+    otpRelease: async () => Number.parseInt((await management.overview({ signal })).erlangVersion, 10),
+    clock,
+    sleep,
+    signal,
+  });
   const counts = new Map<string, number>();
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
@@ -85,24 +90,13 @@ export function createRequestServer(
     limitRequests: createRequestLimit(config.requestsPerMinutePerClient, clock, () =>
       observer.observeRefusal('too-many-requests'),
     ),
-    isLiveReplyAddress: async (address) => {
+    locateReplyAddress: async (address) => {
       const read = readDirectReplyTo(address);
-      if (read === undefined) return false;
+      if (read === undefined) return { kind: 'unknown' };
       // While the nodes cannot be listed, no address is trusted: publishing to a forged one costs the connection.
-      return await nodes.couldHost(read).catch(() => false);
+      return await nodes.locate(read).catch(() => ({ kind: 'unknown' }));
     },
-  });
-
-  // An agent without the management API serves no first claims: it leaves requests to agents that do.
-  managementReach.onChange((isReachable) => {
-    consumer?.defer(!isReachable);
-    if (isReachable)
-      log.info({ code: 'management_reachable' }, 'the management API answers again; takes its share of requests');
-    else
-      log.warn(
-        { code: 'management_unreachable' },
-        'the management API does not answer; leaves requests to other agents',
-      );
+    isRequesterGone: (node) => nodes.runs(node) === false,
   });
 
   const onServed = (method: string, outcome: string, durationMs: number): void => {
@@ -120,10 +114,11 @@ export function createRequestServer(
       return outbox?.connected ?? false;
     },
     async start() {
-      const connection = { amqpUrl: config.rabbitmqRequestUrl, addressChoice, ca: config.rabbitmqCa, log };
+      const connection = { url: config.rabbitmqRequestUrl, ca: config.rabbitmqCa, log };
       // Lists the nodes now: while they are unknown, no request can be answered.
-      await nodes.couldHost({ nodeHash: 0, id: 0, serial: 0 });
-      outbox = await openOutbox({ ...connection, connectionName: `${config.id} replies` });
+      await nodes.listAgain();
+      const replies = { ...connection, connectionName: `${config.id} replies` };
+      outbox = await openOutbox({ ...replies, nodes, clock, sleep });
       consumer = await startConsumer({
         ...connection,
         connectionName: `${config.id} requests`,
@@ -139,16 +134,15 @@ export function createRequestServer(
           log,
           onServed,
           deadlineMs: REQUEST_DEADLINE_MS,
-          hasOthers: async () => (await consumer?.hasOthers()) ?? false,
         }),
         onQueueGone,
       });
-      if (!managementReach.isReachable) consumer.defer(true);
     },
     async drain(deadlineMs) {
       await consumer?.drain(deadlineMs);
     },
     async close() {
+      stopped.abort();
       // All at the same time: each may have to wait for an answer that does not come.
       const closing = [async () => auth.close(), async () => outbox?.close(), async () => consumer?.close()];
       const closed = await Promise.allSettled(closing.map(async (close) => await close()));

@@ -126,15 +126,6 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'An operator policy may change the limits of these `queues`, and RabbitMQ has no statistics that show it.',
   },
-  management_reachable: {
-    level: 'info',
-    meaning: 'The management API answers again, and the agent takes its share of requests.',
-  },
-  management_unreachable: {
-    level: 'warn',
-    meaning:
-      'The management API answers at none of its addresses. The agent takes only requests that other agents cannot take.',
-  },
   management_names_lost: {
     level: 'error',
     meaning:
@@ -194,6 +185,10 @@ export const LOG_CODES = {
     meaning:
       'Accounts of many namespaces changed within a short time, so the agent reconciles all instead of repairing each.',
   },
+  replies_dropped: {
+    level: 'warn',
+    meaning: 'So many (`dropped`) replies were not sent, because the node of their requesters went down.',
+  },
   reply_channel_closed: { level: 'debug', meaning: 'A reply is sent again after the reconnect.' },
   reply_channel_error: { level: 'warn', meaning: 'The reply channel reported an error and is opened again.' },
   reply_channel_not_opened: { level: 'warn', meaning: 'The reply channel could not be opened.' },
@@ -203,7 +198,8 @@ export const LOG_CODES = {
   },
   reply_connection_lost: {
     level: 'warn',
-    meaning: 'The reply connection was lost; `unconfirmed` replies are sent again.',
+    meaning:
+      'The reply connection was lost; `unconfirmed` replies are sent again, or dropped if the node of their requester is down. `isolated`: the separate connection on which they are sent one at a time.',
   },
   reply_unconfirmed: {
     level: 'warn',
@@ -228,10 +224,6 @@ export const LOG_CODES = {
   request_failed: {
     level: 'error',
     meaning: 'One request was answered with an error of the agent; `err` is the cause.',
-  },
-  request_given_back: {
-    level: 'warn',
-    meaning: 'A claim went back to the queue for another agent, because this one does not reach the management API.',
   },
   request_handler_threw: { level: 'error', meaning: 'A request handler threw. This is a defect: report it.' },
   request_queue_redeclared: {

@@ -47,7 +47,6 @@ const SECRET_FIELDS = new Set([
   'authorization',
   'Authorization',
   'connectionString',
-  'connectionStrings',
   'accessToken',
 ]);
 

@@ -33,10 +33,10 @@ describe('a reply address that passes the check and kills the reply connection',
   // With the check for a newer Erlang, the agent accepts ids that this broker cannot decode.
   const mistaken = (management: Management): Management => ({
     ...management,
-    async runningNodes(options) {
-      const nodes = await management.runningNodes(options);
-      otpRelease = nodes[0]?.otpRelease ?? 0;
-      return nodes.map(({ name }) => ({ name, otpRelease: 27 }));
+    async overview(options) {
+      const overview = await management.overview(options);
+      otpRelease = Number.parseInt(overview.erlangVersion, 10);
+      return { ...overview, erlangVersion: '27.0' };
     },
   });
   const installation = useInstallation({ agent: { wrapManagement: mistaken } });

@@ -18,6 +18,7 @@ const result = {
   reclaimAt: '2026-11-24T13:30:00.000Z',
   connectionString: 'amqp://taskcluster-x-1:hidden@h/',
 };
+const node = { hash: 1, sinceMs: 0 };
 const signer: Signer = {
   clientId: 'project/x',
   scopes: ['pulse:namespace:taskcluster-x'],
@@ -46,7 +47,8 @@ async function answer(
     namespacePrefix: 'taskcluster-',
     authenticate: async () => signer,
     limitRequests: () => undefined,
-    isLiveReplyAddress: async () => true,
+    locateReplyAddress: async () => ({ kind: 'running', node }),
+    isRequesterGone: () => false,
     ...given,
     handlers: { ...handlers, ...given.handlers },
   };
@@ -86,6 +88,7 @@ describe('answer', () => {
     assert.deepEqual(what, {
       kind: 'reply',
       address: DIRECT_ADDRESS,
+      node,
       reply: {
         properties: { correlationId: 'c-1', type: 'result', contentType: 'application/json' },
         content: Buffer.from('{"alive":true,"uptimeSeconds":1,"version":"1","agent":"a"}'),
@@ -96,7 +99,7 @@ describe('answer', () => {
 
   it('drops a request from another exchange before anything else', async () => {
     for (const exchange of ['', 'exchange/taskcluster-y/e', 'rpc/pulse-agent/v1/dead']) {
-      const answered = await answer({ exchange }, { isLiveReplyAddress: unused, authenticate: unused });
+      const answered = await answer({ exchange }, { locateReplyAddress: unused, authenticate: unused });
       assert.equal(answered.answer.kind, 'drop');
       assert.equal(answered.outcome, 'dropped');
     }
@@ -105,7 +108,7 @@ describe('answer', () => {
   it('drops what RabbitMQ dead-lettered into the request exchange, before anything else', async () => {
     const death = { count: 1n, reason: 'expired', queue: `queue/${namespace}/s`, exchange: '', 'routing-keys': ['x'] };
     const headers: Record<string, unknown> = { 'x-death': [death] };
-    const parts = { isLiveReplyAddress: unused, authenticate: unused };
+    const parts = { locateReplyAddress: unused, authenticate: unused };
     const answered = await answer({ properties: { headers } }, parts);
     assert.equal(answered.answer.kind, 'drop');
     assert.match(answered.answer.reason, /dead-lettered/);
@@ -145,18 +148,68 @@ describe('answer', () => {
     });
 
     it('dead-letters a forged direct reply-to address', async () => {
-      const answered = await answer(claim, { isLiveReplyAddress: async () => false, authenticate: unused });
+      const answered = await answer(claim, {
+        locateReplyAddress: async () => ({ kind: 'unknown' }),
+        authenticate: unused,
+      });
       assert.match(reasonOf(answered), /no running node wrote/);
     });
 
     it('dead-letters an address that cannot be checked in time', async () => {
       const failure = new AgentError('BrokerUnavailable', 'down');
-      const failed = await answer(claim, { isLiveReplyAddress: () => Promise.reject(failure), authenticate: unused });
+      const failed = await answer(claim, { locateReplyAddress: () => Promise.reject(failure), authenticate: unused });
       assert.match(reasonOf(failed), /could not be checked/);
       assert.equal(failed.cause, failure);
-      const hanging = await answer(claim, { isLiveReplyAddress: hang, authenticate: unused }, startDeadline(1));
+      const hanging = await answer(claim, { locateReplyAddress: hang, authenticate: unused }, startDeadline(1));
       assert.match(reasonOf(hanging), /could not be checked/);
     });
+  });
+
+  describe('a requester whose node is down', () => {
+    const release: DeliveryInput = { routingKey: 'release-namespace', content: { namespace } };
+    const atFirst: Given = { locateReplyAddress: async () => ({ kind: 'down', node }), isRequesterGone: () => true };
+    let signed = false;
+    const later: Given = {
+      authenticate: async () => {
+        signed = true;
+        return signer;
+      },
+      isRequesterGone: (where) => signed && where === node,
+    };
+    const served: string[] = [];
+    const noting: Partial<MethodHandlers> = {
+      'claim-namespace': async () => {
+        served.push('claim');
+        return result;
+      },
+      'release-namespace': async () => {
+        served.push('release');
+        return { namespace, state: 'expiring' };
+      },
+    };
+    beforeEach(() => {
+      signed = false;
+      served.length = 0;
+    });
+
+    for (const [when, given] of [
+      ['before its request is served', atFirst],
+      ['while its signature is checked', later],
+    ] as const) {
+      it(`asks again by itself for what can be repeated: it is not served when it goes ${when}`, async () => {
+        const answered = await answer(claim, { ...given, handlers: noting });
+        assert.deepEqual(answered.answer, { kind: 'requester-gone', reason: 'the node of its requester is down' });
+        assert.equal(answered.outcome, 'requester-gone');
+        assert.deepEqual(served, []);
+      });
+
+      it(`may not know about a release: it is served when it goes ${when}`, async () => {
+        const answered = await answer(release, { ...given, handlers: noting });
+        assert.equal(answered.answer.kind, 'reply');
+        assert.equal(answered.outcome, 'result');
+        assert.deepEqual(served, ['release']);
+      });
+    }
   });
 
   describe('an unauthorised request', () => {

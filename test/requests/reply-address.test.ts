@@ -1,23 +1,34 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
+import type { ReplyLocation } from '../../src/broker/management/requester-nodes.ts';
 import { classifyReplyAddress, type ReplyAddress } from '../../src/requests/reply-address.ts';
 
 const DIRECT = 'amq.rabbitmq.reply-to.gAAAA.bbbb';
 
-async function classify(replyTo: unknown, isLive = true): Promise<ReplyAddress> {
-  return await classifyReplyAddress(replyTo, async () => isLive);
+const NODE = { hash: 1, sinceMs: 0 };
+
+function at(kind: ReplyLocation['kind']): ReplyLocation {
+  return kind === 'unknown' ? { kind } : { kind, node: NODE };
+}
+
+async function classify(replyTo: unknown, kind: ReplyLocation['kind'] = 'running'): Promise<ReplyAddress> {
+  return await classifyReplyAddress(replyTo, async () => at(kind));
 }
 
 describe('classifyReplyAddress', () => {
   it('accepts a direct reply-to address that a running node wrote', async () => {
-    assert.deepEqual(await classify(DIRECT), { kind: 'direct', address: DIRECT });
+    assert.deepEqual(await classify(DIRECT), { kind: 'direct', address: DIRECT, node: NODE });
   });
 
   it('refuses one that no running node wrote, with the reason', async () => {
-    assert.deepEqual(await classify(DIRECT, false), {
+    assert.deepEqual(await classify(DIRECT, 'unknown'), {
       kind: 'refused',
       reason: 'the reply_to is a direct reply-to address that no running node wrote',
     });
+  });
+
+  it('recognizes one of a requester whose node is down', async () => {
+    assert.deepEqual(await classify(DIRECT, 'down'), { kind: 'gone', address: DIRECT, node: NODE });
   });
 
   it('checks everything that begins like direct reply-to', async () => {
@@ -25,7 +36,7 @@ describe('classifyReplyAddress', () => {
     for (const address of ['amq.rabbitmq.reply-to', 'amq.rabbitmq.reply-to/queue/a/b', 'amq.rabbitmq.reply-to2']) {
       const classified = await classifyReplyAddress(address, async (it) => {
         checked.push(it);
-        return false;
+        return at('unknown');
       });
       assert.equal(classified.kind, 'refused');
     }
@@ -68,9 +79,11 @@ describe('classifyReplyAddress', () => {
       fc.string().map((rest) => `queue/taskcluster-x/${rest}`),
     );
     await fc.assert(
-      fc.asyncProperty(text, fc.boolean(), async (address, isLive) => {
-        const { kind } = await classify(address, isLive);
-        assert.equal(kind === 'direct', isLive && address.startsWith('amq.rabbitmq.reply-to'));
+      fc.asyncProperty(text, fc.constantFrom('running', 'down', 'unknown'), async (address, location) => {
+        const { kind } = await classify(address, location);
+        const isDirect = address.startsWith('amq.rabbitmq.reply-to');
+        assert.equal(kind === 'direct', isDirect && location === 'running');
+        assert.equal(kind === 'gone', isDirect && location === 'down');
       }),
     );
   });

@@ -6,14 +6,17 @@ import { AgentError } from '../../src/util/agent-errors.ts';
 import { createLog } from '../../src/util/log.ts';
 import type { Answer, AnsweredRequest } from '../../src/requests/answer.ts';
 import type { Acknowledgement } from '../../src/requests/consumer.ts';
-import type { OutgoingMessage, ReplyOutcome } from '../../src/requests/outbox.ts';
+import type { OutgoingMessage, ReplyOutcome } from '../../src/requests/outgoing.ts';
 import { createServeDelivery } from '../../src/requests/serve-delivery.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
+const NODE = { hash: 1, sinceMs: 0 };
+
 const direct: Answer = {
   kind: 'reply',
   address: DIRECT_ADDRESS,
+  node: NODE,
   reply: resultReply('c-1', '{}'),
 };
 
@@ -23,7 +26,6 @@ async function serve(
   outcomes: (ReplyOutcome | Error)[],
   input: DeliveryInput = {},
   deadlineMs = 10_000,
-  { others = false, cause }: { others?: boolean; cause?: unknown } = {},
 ) {
   const sent: OutgoingMessage[] = [];
   const lines: string[] = [];
@@ -33,7 +35,7 @@ async function serve(
     namespace: 'taskcluster-x',
     clientId: 'project/x',
     outcome: 'result',
-    cause,
+    cause: undefined,
     afterReply: [],
   };
   const serveOne = createServeDelivery({
@@ -54,7 +56,6 @@ async function serve(
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
     onServed: (method, outcome) => void counted.push([method, outcome]),
     deadlineMs,
-    hasOthers: async () => others,
   });
   const verdict: Acknowledgement = await serveOne(deliveryOf(input));
   return { verdict, sent, counted, text: lines.join(''), lines };
@@ -77,37 +78,23 @@ describe('serve', () => {
           contentType: 'application/json',
           persistent: false,
         },
+        node: NODE,
       },
     ]);
   });
 
-  describe('a claim that this agent cannot serve, because it does not reach the management API', () => {
-    const unavailable = { others: true, cause: new AgentError('BrokerUnavailable', 'no answer') };
-    const claim = { routingKey: 'claim-namespace' };
+  it('acknowledges a reply whose requester is gone, and counts it as that', async () => {
+    const { verdict, counted, lines } = await serve(direct, ['requester-gone']);
+    assert.equal(verdict, 'ack');
+    assert.deepEqual(counted, [['ping', 'requester-gone']]);
+    const { sent, outcome, reason } = JSON.parse(lines.join('')) as Record<string, unknown>;
+    assert.deepEqual([sent, outcome], ['requester-gone', 'result']);
+    assert.match(String(reason), /node of its requester is down/);
+  });
 
-    it('goes back to the queue for another agent', async () => {
-      const { verdict, sent, counted, lines } = await serve(direct, [], claim, 10_000, unavailable);
-      assert.deepEqual([verdict, sent], ['requeue', []]);
-      assert.deepEqual(counted, [['claim-namespace', 'given-back']]);
-      const [line] = lines.map((text) => JSON.parse(text) as Record<string, unknown>);
-      assert.deepEqual(
-        [line?.['code'], line?.['namespace'], line?.['correlationId']],
-        ['request_given_back', 'taskcluster-x', 'c-1'],
-      );
-    });
-
-    for (const [when, input, about] of [
-      ['no other agent takes requests', claim, { ...unavailable, others: false }],
-      ['it was given back before', { ...claim, redelivered: true }, unavailable],
-      ['it is another method', { routingKey: 'revoke-namespace' }, unavailable],
-      ['the store failed', claim, { others: true, cause: new AgentError('StoreUnavailable', 'no answer') }],
-      ['it succeeded', claim, { others: true }],
-    ] as const) {
-      it(`is answered when ${when}`, async () => {
-        const { verdict, sent } = await serve(direct, ['confirmed'], input, 10_000, about);
-        assert.deepEqual([verdict, sent.length], ['ack', 1]);
-      });
-    }
+  it('acknowledges without a message what was not served, because its requester is gone', async () => {
+    const { verdict, counted, sent } = await serve({ kind: 'requester-gone', reason: 'its node is down' }, []);
+    assert.deepEqual([verdict, sent, counted], ['ack', [], [['ping', 'requester-gone']]]);
   });
 
   it('passes the deadline of the answer', async () => {
@@ -135,7 +122,6 @@ describe('serve', () => {
       }),
       outbox: { send: () => confirmed },
       deadExchange: 'dead',
-      hasOthers: async () => false,
       clock: createManualClock(),
       log: createLog({ id: 'a', logLevel: 'silent' }),
       onServed: () => undefined,

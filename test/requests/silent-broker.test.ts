@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeFolder } from '../support/folders.ts';
 import type { Consumer } from '../../src/requests/consumer.ts';
+import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createLog } from '../../src/util/log.ts';
 import { startConsumer } from '../../src/requests/consumer.ts';
 import { openOutbox, type Outbox } from '../../src/requests/outbox.ts';
@@ -11,6 +12,10 @@ import { BROKER_START_MS, createVhost, openConnection, sharedBroker, useSharedBr
 import { addCleanup } from '../support/cleanup.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { waitUntil } from '../support/watched-installation.ts';
+
+/** Nodes that all run. */
+const nodes = { runs: () => true, listAgain: async () => undefined };
+const outboxParts = { nodes, clock: systemClock, sleep: systemSleep };
 
 describe('the connections for requests and replies, when RabbitMQ stops answering', function () {
   this.timeout(60_000);
@@ -30,10 +35,10 @@ describe('the connections for requests and replies, when RabbitMQ stops answerin
     const log = createLog({ logLevel: 'fatal', id: 'agent' }, { write: () => undefined });
     const patience = { heartbeatSeconds: 1, connectTimeoutMs: 500 };
     const common = { connectionName: 'silent', log, patience };
-    const outbox = await openOutbox({ ...common, amqpUrl: replyUrl });
+    const outbox = await openOutbox({ ...common, ...outboxParts, url: replyUrl });
     addCleanup(() => outbox.close());
     const queues = [{ name: 'requests', prefetch: 1 }];
-    const consumer = await startConsumer({ ...common, amqpUrl: requestUrl, queues, serve: async () => 'ack' });
+    const consumer = await startConsumer({ ...common, url: requestUrl, queues, serve: async () => 'ack' });
     addCleanup(() => consumer.close());
     return { relays, consumer, outbox };
   }
@@ -72,9 +77,10 @@ describe('the connection for replies, when RabbitMQ confirms nothing', function 
     const lines: string[] = [];
     const log = createLog({ logLevel: 'warn', id: 'agent' }, { write: (line: string) => void lines.push(line) });
     const outbox = await openOutbox({
+      ...outboxParts,
       connectionName: 'replies',
       log,
-      amqpUrl: new Secret(amqpUrl),
+      url: new Secret(amqpUrl),
       sendDeadlineMs: 1_500,
     });
     addCleanup(() => outbox.close());

@@ -23,7 +23,7 @@ export interface StepObserver {
 export type Around = (step: string, call: () => Promise<unknown>, args: readonly unknown[]) => Promise<unknown>;
 
 /** Calls that change nothing: a crash there shows no more than a crash at the write before. */
-const READS = /^(get|list|visit|due|has|count)[A-Z]?|^(check|runningNodes|overview|whoAmI)$/;
+const READS = /^(get|list|visit|due|has|count)[A-Z]?|^(check|overview|whoAmI)$/;
 
 /** Writes at times of their own, which nothing waits for. */
 const UNRELATED = /^audit\.|\.prune$/;

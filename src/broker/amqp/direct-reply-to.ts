@@ -24,7 +24,7 @@ const NODE = /^reply@(0|[1-9][0-9]{0,8})$/;
  * `amq.rabbitmq.reply-to.<A>.<B>`: A is base64 of a pid in Erlang's external term format, whose node is named after the
  * hash of the real node's name; B is base64 of a key of 16 bytes. Publishing to an address in which any bit of that is
  * wrong may close the publisher's connection with 541, so every bit is checked, canonical base64 included. The second
- * half of the check depends on the cluster: see running-nodes.ts.
+ * half of the check depends on the cluster: see requester-nodes.ts.
  */
 export function readDirectReplyTo(address: string): DirectReplyTo | undefined {
   const prefix = `${DIRECT_REPLY_TO}.`;

@@ -2,15 +2,14 @@ import { promisify } from 'node:util';
 import { credentials } from 'amqplib';
 import type { BrokerConfig, PublicationConfig, PublicationSession, SubscriptionSession, VhostConfig } from 'rascal';
 import { asError } from '../../util/agent-errors.ts';
-import type { AmqpTarget } from '../../contract/url.ts';
+import type { Secret } from '../../util/secret.ts';
 import { patchAmqplibCallbacks } from './amqplib-callback-workaround.ts';
-import { agentConnectionFault } from './agent-connection-fault.ts';
-import { type AmqpAddresses, connectInTurn, type OfferedTarget, openTargets } from './connect-in-turn.ts';
-import { CLOSE_TIMEOUT_MS, socketOptionsOf } from './connection.ts';
+import { CLOSE_TIMEOUT_MS, socketOptionsOf, targetOf } from './connection.ts';
 import { createRascalBroker, shutDownRascalBroker, withoutReconnect } from './rascal-workarounds.ts';
 
-interface RascalConnectionOptions extends AmqpAddresses {
-  /** In place of the path of the URLs. */
+interface RascalConnectionOptions {
+  /** The agent's own account; its path is not used. */
+  readonly amqpUrl: Secret;
   readonly vhost: string;
   /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
@@ -33,7 +32,7 @@ export interface RascalConnection {
 }
 
 /**
- * Connects to the first address that can be used, without reconnects, and declares `vhostConfig`.
+ * Connects once, without reconnects, and declares `vhostConfig`.
  *
  * @throws the error of rascal, also when the signal aborts; nothing is left open
  */
@@ -42,25 +41,12 @@ export async function connectRascal(
   vhostConfig: VhostConfig,
   signal?: AbortSignal,
 ): Promise<RascalConnection> {
-  return await connectInTurn(
-    openTargets(options),
-    (offered) => connectOnce(options, offered, vhostConfig, signal),
-    (error) => signal?.aborted !== true && agentConnectionFault(error) !== undefined,
-  );
-}
-
-async function connectOnce(
-  options: RascalConnectionOptions,
-  { target, lost: reportLoss }: OfferedTarget,
-  vhostConfig: VhostConfig,
-  signal: AbortSignal | undefined,
-): Promise<RascalConnection> {
   signal?.throwIfAborted();
   patchAmqplibCallbacks();
   const sockets = new AbortController();
   const cut = (): void => sockets.abort();
   signal?.addEventListener('abort', cut, { once: true });
-  const config = withoutReconnect(brokerConfigOf(options, target, vhostConfig, sockets.signal));
+  const config = withoutReconnect(brokerConfigOf(options, vhostConfig, sockets.signal));
   const broker = await createRascalBroker(config, cut, CLOSE_TIMEOUT_MS).finally(() =>
     signal?.removeEventListener('abort', cut),
   );
@@ -68,29 +54,17 @@ async function connectOnce(
     broker.on('error', (error: unknown) => resolve(asError(error)));
     broker.on('close', () => resolve(new Error(`RabbitMQ closed the connection "${options.connectionName}".`)));
   });
-  let isClosing = false;
-  void lost.then((reason) => {
-    if (!isClosing) reportLoss(reason);
-  });
   return {
     publish: promisify<string, Buffer | string, PublicationConfig, PublicationSession>(broker.publish.bind(broker)),
     subscribe: promisify<string, SubscriptionSession>(broker.subscribe.bind(broker)),
     lost,
-    close() {
-      isClosing = true;
-      return shutDownRascalBroker(broker, cut, CLOSE_TIMEOUT_MS);
-    },
+    close: () => shutDownRascalBroker(broker, cut, CLOSE_TIMEOUT_MS),
   };
 }
 
-function brokerConfigOf(
-  options: RascalConnectionOptions,
-  target: AmqpTarget,
-  vhostConfig: VhostConfig,
-  signal: AbortSignal,
-): BrokerConfig {
-  const { vhost } = options;
-  const { protocol, hostname, port, username, password, vhost: _path, ...parameters } = target;
+function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
+  const { amqpUrl, vhost } = options;
+  const { protocol, hostname, port, username, password, vhost: _path, ...parameters } = targetOf(amqpUrl);
   const socketOptions = { ...socketOptionsOf(options, signal), credentials: credentials.plain(username, password) };
   return {
     vhosts: {

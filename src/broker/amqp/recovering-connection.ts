@@ -1,9 +1,10 @@
 import { getEventListeners } from 'node:events';
-import { type ChannelModel, connect, type RecoveringChannelModel } from 'amqplib';
-import { type AmqpAddresses, type OfferedTarget, openTargets } from './connect-in-turn.ts';
-import { type ConnectionTimeouts, destroyAfterClose, socketOptionsOf } from './connection.ts';
+import { connect, type RecoveringChannelModel } from 'amqplib';
+import type { Secret } from '../../util/secret.ts';
+import { type ConnectionTimeouts, destroyAfterClose, socketOptionsOf, targetOf } from './connection.ts';
 
-export interface RecoveringConnectionOptions extends AmqpAddresses {
+export interface RecoveringConnectionOptions {
+  readonly url: Secret;
   /** Trusted certificates in PEM, instead of the system's. */
   readonly ca?: string | undefined;
   /** The name that RabbitMQ shows for the connection. */
@@ -22,25 +23,17 @@ const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;
 
 /**
- * Starts to connect; the caller adds its listeners and then waits for the connection. At the start each address is tried
- * once: a start that cannot connect fails with the reason. After a loss the addresses are tried in turn until one works.
+ * Starts to connect; the caller adds its listeners and then waits for the connection. The first try is the only one: a
+ * start that cannot connect fails with the reason.
  */
 export async function openRecoveringConnection(options: RecoveringConnectionOptions): Promise<RecoveringConnection> {
-  const { timeouts } = options;
+  const { url, timeouts } = options;
   const sockets = new AbortController();
-  const targets = openTargets(options, timeouts);
-  let [current] = targets.inOrder() as [OfferedTarget];
-  // amqplib connects again to the object that it was given: the next address is written into it.
-  const target = { ...current.target };
-  const moveOn = (): void => {
-    [current] = targets.inOrder() as [OfferedTarget];
-    Object.assign(target, current.target);
-  };
-  const connection = await connect(target, {
+  const connection = await connect(targetOf(url, timeouts), {
     recovery: {
       initialDelay: FIRST_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
-      initialMaxRetries: targets.count - 1,
+      initialMaxRetries: 0,
       // Listeners must be added before the first connection is open.
       waitForConnect: false,
     },
@@ -48,20 +41,9 @@ export async function openRecoveringConnection(options: RecoveringConnectionOpti
     ...socketOptionsOf(options, sockets.signal, timeouts),
   });
   const release = (): void => releaseSockets(sockets.signal);
-  connection.on('connect', (model: ChannelModel) => {
-    destroyAfterClose(model);
-    current.succeeded();
-  });
-  connection.on('disconnect', (reason: Error) => {
-    release();
-    current.lost(reason);
-    moveOn();
-  });
-  connection.on('connect-failed', () => {
-    release();
-    current.failed();
-    moveOn();
-  });
+  connection.on('connect', destroyAfterClose);
+  connection.on('disconnect', release);
+  connection.on('connect-failed', release);
   return { connection, sockets };
 }
 

@@ -1,13 +1,15 @@
 import type { PublicationConfig, VhostConfig } from 'rascal';
 import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
+import type { Secret } from '../../util/secret.ts';
 import type { PublicationHandle } from './event-publisher.ts';
 import { agentConnectionFault } from './agent-connection-fault.ts';
-import type { AmqpAddresses } from './connect-in-turn.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { eventsTopology, requestTopology } from './topology.ts';
 
-export interface TopologySessionOptions extends AmqpAddresses {
+export interface TopologySessionOptions {
+  /** The agent's own account. */
+  readonly amqpUrl: Secret;
   /** The vhost of the tenants. */
   readonly vhost: string;
   readonly requestVhost: string;
@@ -40,8 +42,8 @@ export async function openTopologySession(
   options: TopologySessionOptions,
   signal?: AbortSignal,
 ): Promise<TopologySession> {
-  const { amqpUrl, addressChoice, id, vhost, requestVhost, methods, ca } = options;
-  const account = { amqpUrl, addressChoice, ca };
+  const { amqpUrl, id, vhost, requestVhost, methods, ca } = options;
+  const account = { amqpUrl, ca };
   try {
     const requests = { ...account, vhost: requestVhost, connectionName: `${id} topology of requests` };
     await (await connectRascal(requests, { ...requestTopology(id, methods) }, signal)).close();

@@ -14,7 +14,6 @@ import {
   overviewSchema,
   type VhostLimits,
   vhostLimitsSchema,
-  type RunningNode,
   uptimeSchema,
 } from './management-schemas.ts';
 
@@ -22,8 +21,6 @@ import {
 export interface BrokerStateCalls {
   /** All nodes of the cluster, also those that are down. It takes about 2 ms. */
   listNodes(options?: ManagementCallOptions): Promise<ClusterNode[]>;
-  /** The running nodes. The API returns the Erlang/OTP of one; those of a cluster only differ during an upgrade. */
-  runningNodes(options?: ManagementCallOptions): Promise<RunningNode[]>;
   /** The alarms that are set, current and without statistics: those in `/nodes` are old, or missing. */
   listAlarms(options?: ManagementCallOptions): Promise<NodeAlarm[]>;
   /** The uptimes of the running nodes as their statistics have them: their growth shows how old statistics may be. */
@@ -33,8 +30,6 @@ export interface BrokerStateCalls {
   listFeatureFlags(options?: ManagementCallOptions): Promise<FeatureFlag[]>;
   getVhostLimits(vhost: string, options?: ManagementCallOptions): Promise<VhostLimits>;
 }
-
-const uptimesSchema = z.array(uptimeSchema);
 
 /** GETs a resource that always exists. */
 type Get = <T>(
@@ -54,14 +49,6 @@ export function createBrokerStateCalls(
     get(z.array(clusterNodeSchema), ['nodes'], options, CLUSTER_COLUMNS);
   return {
     listNodes,
-    async runningNodes(options) {
-      const [nodes, { erlangVersion }] = await Promise.all([
-        listNodes(options),
-        get(overviewSchema, ['overview'], options),
-      ]);
-      const otpRelease = Number.parseInt(erlangVersion, 10);
-      return nodes.filter(({ running }) => running).map(({ name }) => ({ name, otpRelease }));
-    },
     async listAlarms(options) {
       const request = { method: 'GET', path: ['health', 'checks', 'alarms'], expected: [503] } as const;
       const response = await transport.send(request, options);
@@ -71,14 +58,10 @@ export function createBrokerStateCalls(
       // A proxy answers 503, too, where RabbitMQ is down.
       throw unreadable(request.path);
     },
-    async listUptimes(options) {
-      const request = { method: 'GET', path: ['nodes'], query: { columns: 'name,running,uptime' } } as const;
-      const response = await transport.send(request, options);
-      if (response.status === 404) throw transport.refusal(request, response);
-      const read = uptimesSchema.safeParse(response.body);
-      if (!read.success) throw unreadable(request.path);
-      return read.data.flatMap((uptime) => (uptime === undefined ? [] : [{ ...uptime, readFrom: response.from }]));
-    },
+    listUptimes: async (options) =>
+      (await get(z.array(uptimeSchema), ['nodes'], options, { columns: 'name,running,uptime' })).filter(
+        (uptime) => uptime !== undefined,
+      ),
     overview: (options) => get(overviewSchema, ['overview'], options),
     listFeatureFlags: (options) => get(z.array(featureFlagSchema), ['feature-flags'], options),
     getVhostLimits: (vhost, options) => get(vhostLimitsSchema, ['vhost-limits', vhost], options),

@@ -228,13 +228,6 @@ export const bindingSchema = z
     }),
   );
 
-/** A running node of the cluster. */
-export interface RunningNode {
-  readonly name: string;
-  /** The major version of its Erlang/OTP. */
-  readonly otpRelease: number;
-}
-
 /** An alarm that is set. */
 export interface NodeAlarm {
   readonly node: string;
@@ -265,8 +258,6 @@ export interface NodeUptime {
   readonly node: string;
   /** In ms; undefined where the node has no statistics. */
   readonly uptimeMs?: number | undefined;
-  /** The address that answered. Each node caches statistics by itself: answers of two cannot be compared. */
-  readonly readFrom?: string;
 }
 
 /** Undefined for a node that does not run. */

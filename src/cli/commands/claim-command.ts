@@ -66,21 +66,18 @@ With --keep and a program after --, the program runs with PULSE_CONNECTION_STRIN
 };
 
 /** The claim as JSON: with the connection string only if it was asked for. */
-function claimValue(claim: Claim, showCredentials: boolean): object {
-  if (showCredentials) return claim;
-  const { connectionString: _one, connectionStrings: _all, ...rest } = claim;
-  return rest;
+function claimValue({ connectionString, ...claim }: Claim, showCredentials: boolean): object {
+  return showCredentials ? { ...claim, connectionString } : claim;
 }
 
 /** The claim as text: with the password only if it was asked for. */
-function claimText(claim: Claim, showCredentials: boolean, style: Style): string {
-  const { connectionString, connectionStrings = [connectionString] } = claim;
-  const shown = connectionStrings.map((url) => (showCredentials ? url : url.replace(/:[^:@/]+@/, ':…@')));
+function claimText({ connectionString, ...claim }: Claim, showCredentials: boolean, style: Style): string {
+  const shownUrl = showCredentials ? connectionString : connectionString.replace(/:[^:@/]+@/, ':…@');
   const lines = [
     `${style.good('claimed')} ${claim.namespace}`,
     `  expires         ${claim.expires}`,
     `  claim again at  ${claim.reclaimAt}`,
-    ...shown.map((url, index) => `  ${(index === 0 ? 'connect with' : 'or with').padEnd(14)}  ${url}`),
+    `  connect with    ${shownUrl}`,
   ];
   if (!showCredentials) lines.push(style.quiet('  (--show-credentials prints the password)'));
   return lines.join('\n');

@@ -2,17 +2,11 @@ import { HASHING_ALGORITHM, type Management } from '../../broker/management/mana
 import { hashPassword } from '../../broker/password-hash.ts';
 import { storeTag } from '../../broker/store-tag.ts';
 import type { Config } from '../../config/config.ts';
-import { parseAmqpUrls } from '../../contract/url.ts';
+import { parseAmqpUrl } from '../../contract/url.ts';
 import type { RandomBytes } from '../../util/clock.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import {
-  accountName,
-  type ConnectionStrings,
-  connectionStrings,
-  PERMISSIONS_VERSION,
-  permissionsOf,
-} from './account-names.ts';
+import { accountName, connectionString, PERMISSIONS_VERSION, permissionsOf } from './account-names.ts';
 import { type SlotNumber, slotOf } from '../slots.ts';
 import type { Keyring } from './keyring.ts';
 import type { WriteWindow } from '../write-window.ts';
@@ -27,11 +21,11 @@ export interface Accounts {
    */
   provision(record: NamespaceRecord, slot: SlotNumber, window: WriteWindow, signal: AbortSignal): Promise<void>;
   /**
-   * The connection strings of a slot, one for each public address, without a call.
+   * The connection string of a slot, without a call.
    *
    * @throws AgentError `SecretMissing`
    */
-  connectionStrings(record: NamespaceRecord, slot: SlotNumber): ConnectionStrings;
+  connectionString(record: NamespaceRecord, slot: SlotNumber): string;
   /**
    * The password of a slot by the record, without a call.
    *
@@ -61,7 +55,7 @@ const LAST_GENERATION_WITH_PERMISSIONS = 2;
 /** Creates the accounts of an installation. */
 export function createAccounts({ management, keyring, storeId, config, randomBytes }: AccountParts): Accounts {
   // Once: every claim returns a connection string.
-  const publicUrls = parseAmqpUrls(config.publicAmqpUrl);
+  const publicUrl = parseAmqpUrl(config.publicAmqpUrl);
   const passwordOf = (record: NamespaceRecord, slot: SlotNumber) => {
     const { generation, secretId } = slotOf(record, slot);
     const username = accountName(config.usernamePrefix, record.namespace, slot);
@@ -102,9 +96,9 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
 
     password: (record, slot) => passwordOf(record, slot).password,
 
-    connectionStrings(record, slot) {
+    connectionString(record, slot) {
       const { username, password } = passwordOf(record, slot);
-      return connectionStrings(publicUrls, record.namespace, { username, password: password.reveal() });
+      return connectionString(publicUrl, { username, password: password.reveal() });
     },
   };
 }

@@ -4,7 +4,6 @@ import { isAgentError } from '../../util/agent-errors.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
-import type { ConnectionStrings } from '../accounts/account-names.ts';
 import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import type { Revoker } from '../revocation/revoke.ts';
@@ -24,12 +23,13 @@ import {
 } from './decide-claim.ts';
 
 /** The result of a claim. */
-export interface ClaimResult extends ConnectionStrings {
+export interface ClaimResult {
   /** The record as the last write left it. */
   readonly record: NamespaceRecord;
   /** Until then the credentials open connections, in ms since the epoch. It is stored as `promisedUntilMs`. */
   readonly reclaimAtMs: number;
-
+  /** Secret. */
+  readonly connectionString: string;
   /** Whether these are the first credentials of the incarnation. */
   readonly isNew: boolean;
   /** Whether another client made the previous claim; true for the first one. */
@@ -39,7 +39,7 @@ export interface ClaimResult extends ConnectionStrings {
 }
 
 /** A claim that was written. */
-type WrittenClaim = Omit<ClaimResult, 'reclaimAtMs' | keyof ConnectionStrings>;
+type WrittenClaim = Omit<ClaimResult, 'reclaimAtMs' | 'connectionString'>;
 
 const INCARNATION_BYTES = 16;
 
@@ -163,7 +163,7 @@ export function createClaim(
     return {
       ...written,
       reclaimAtMs: slotOf(record, slot).promisedUntilMs,
-      ...accounts.connectionStrings(record, slot),
+      connectionString: accounts.connectionString(record, slot),
     };
   };
 }

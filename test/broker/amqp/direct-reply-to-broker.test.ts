@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomInt } from 'node:crypto';
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
 import { nodeNameHash, readDirectReplyTo } from '../../../src/broker/amqp/direct-reply-to.ts';
-import { createRunningNodes } from '../../../src/broker/management/running-nodes.ts';
-import { systemClock } from '../../../src/util/clock.ts';
+import { createRequesterNodes } from '../../../src/broker/management/requester-nodes.ts';
+import { systemClock, systemSleep } from '../../../src/util/clock.ts';
 import { DIRECT_REPLY_TO } from '../../../src/contract/names.ts';
 import { type BrokerFixture, openBrokerFixture } from '../../support/broker-fixture.ts';
 import { openConnection, useSharedBroker } from '../../support/broker.ts';
@@ -23,10 +23,16 @@ describe('direct reply-to on the broker', () => {
   beforeEach(async () => {
     room = await openBrokerFixture();
     requester = await openConnection(room.amqpUrl);
-    const nodes = createRunningNodes({ listNodes: () => room.management.runningNodes(), clock: systemClock });
+    const nodes = createRequesterNodes({
+      listNodes: () => room.management.listNodes(),
+      otpRelease: async () => Number.parseInt((await room.management.overview()).erlangVersion, 10),
+      clock: systemClock,
+      sleep: systemSleep,
+      signal: new AbortController().signal,
+    });
     accepts = async (address) => {
       const read = readDirectReplyTo(address);
-      return read !== undefined && (await nodes.couldHost(read));
+      return read !== undefined && (await nodes.locate(read)).kind === 'running';
     };
   });
 

@@ -31,14 +31,12 @@ describe('management API', () => {
     return name;
   };
 
-  it('returns the user, the broker and the running nodes', async () => {
+  it('returns the user, the broker and its nodes', async () => {
     const { management } = room;
     assert.deepEqual(await management.whoAmI(), { name: room.user, tags: ['administrator'] });
     const { erlangVersion, rabbitmqVersion } = await management.overview();
     assert.match(rabbitmqVersion, /^\d+\.\d+/);
-    assert.deepEqual(await management.runningNodes(), [
-      { name: broker().nodeName, otpRelease: Number.parseInt(erlangVersion, 10) },
-    ]);
+    assert.match(erlangVersion, /^\d+/);
     const [node, ...others] = await management.listNodes();
     assert.deepEqual([node?.name, node?.running, others], [broker().nodeName, true, []]);
     // Right after its start a node has no statistics.
