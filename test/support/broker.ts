@@ -73,11 +73,11 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   const user = unique('admin');
   const password = unique('password');
   const path = encodeURIComponent(vhost);
-  await manage(at, 'PUT', `/vhosts/${path}`);
+  await putVhost(at, path);
   await manage(at, 'PUT', `/users/${user}`, { password, tags: 'administrator' });
   const everything = { configure: '.*', write: '.*', read: '.*' };
   const requestVhost = `${vhost}-requests`;
-  await manage(at, 'PUT', `/vhosts/${requestVhost}`);
+  await putVhost(at, requestVhost);
   for (const name of [user, at.user]) {
     for (const where of [path, requestVhost]) await manage(at, 'PUT', `/permissions/${where}/${name}`, everything);
   }
@@ -97,6 +97,11 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
     requestUrl: Object.assign(new URL(at.amqpUrl), { pathname: `/${requestVhost}` }).href,
     managementUrl: `http://${user}:${password}@127.0.0.1:${at.managementPort}`,
   };
+}
+
+/** Creates a vhost. On a busy machine a cluster may not be done with it in ten seconds, and answers 500. */
+async function putVhost(at: LocalRabbitMQ, path: string): Promise<void> {
+  while ((await manage(at, 'PUT', `/vhosts/${path}`, undefined, [500])).status === 500);
 }
 
 /** Opens an AMQP connection that is closed after the test, or after the run. */
