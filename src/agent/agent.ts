@@ -9,6 +9,7 @@ import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
 import { createNotices } from '../notices/send-notices.ts';
 import { checkConnection } from '../observe/health.ts';
 import type { Observation } from '../observe/observation.ts';
+import type { OutageLog } from '../observe/outage-log.ts';
 import type { StartReport } from '../observe/start-summary.ts';
 import { createQueues } from '../queues/queues.ts';
 import { createHandlers } from '../requests/methods/handlers.ts';
@@ -61,7 +62,7 @@ const MIN_FLUSH_MS = 250;
  */
 export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
   const { signal = new AbortController().signal, authenticator } = options;
-  const { context, events, audit, observation, openedStore } = await openContext(config, options);
+  const { context, events, audit, observation, outages, openedStore } = await openContext(config, options);
   const { clock, log, jobs, lifecycle } = context;
   const startedMs = clock.monotonicMs();
   try {
@@ -91,7 +92,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     observation.watchPart('statistics', () => statistics.check());
     observation.watchReplicas(replicas);
     observation.watchPart('deletions', () => deletions.check());
-    watchConnections(observation, { topology, server, brokerWatch });
+    watchConnections(observation, outages, { topology, server, brokerWatch });
 
     await guard.ensureOwned(signal);
     auditConfiguration(audit, config);
@@ -211,13 +212,20 @@ interface Connections {
   readonly brokerWatch: Pick<BrokerWatch, 'consuming'>;
 }
 
-/** Readiness depends on these; each is `starting` until it is there for the first time. */
-function watchConnections(observation: Observation, { topology, server, brokerWatch }: Connections): void {
+/** Readiness and the reports of outages depend on these; each is `starting` until it is there for the first time. */
+function watchConnections(
+  observation: Observation,
+  outages: OutageLog,
+  { topology, server, brokerWatch }: Connections,
+): void {
   const checks = [
     ['topology', () => topology.connected, 'the connection for topology and events is gone'],
     ['requests', () => server.consuming, 'no requests are taken'],
     ['replies', () => server.canReply, 'the reply connection is gone'],
     ['broker-events', () => brokerWatch.consuming, 'no broker events are consumed'],
   ] as const;
-  for (const [part, isThere, reason] of checks) observation.watchPart(part, checkConnection(isThere, reason));
+  for (const [part, isThere, reason] of checks) {
+    observation.watchPart(part, checkConnection(isThere, reason));
+    outages.watch(part, isThere);
+  }
 }

@@ -10,6 +10,7 @@ import { contractNames } from '../contract/names.ts';
 import { type AgentEventBus, createAgentEvents } from '../events/agent-events.ts';
 import { createJobQueue, type JobQueue } from '../jobs/job-queue.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
+import { createOutageLog, type OutageLog } from '../observe/outage-log.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
@@ -34,9 +35,13 @@ export interface OpenedContext {
   readonly events: AgentEventBus;
   readonly audit: Audit;
   readonly observation: Observation;
+  readonly outages: OutageLog;
   /** The store as it was opened, for the jobs: calls to it are not measured. */
   readonly openedStore: Awaited<ReturnType<typeof openStore>>;
 }
+
+/** How long the management API may take to show that it is back, in ms. */
+const PROBE_TIMEOUT_MS = 2_000;
 
 /**
  * Opens what all parts share. The observation is first, so that a start that hangs shows what it waits for; the event bus
@@ -45,15 +50,20 @@ export interface OpenedContext {
  * @throws AgentError when the store cannot be opened, or nothing can listen on the HTTP port
  */
 export async function openContext(config: Config, options: ContextOptions): Promise<OpenedContext> {
-  const { log, clock = systemClock, randomBytes = systemRandomBytes, random = Math.random } = options;
+  const { clock = systemClock, randomBytes = systemRandomBytes, random = Math.random } = options;
+  const outages = createOutageLog(options.log, clock);
+  const { log } = outages;
   const lifecycle = createLifecycle({ log, clock });
+  lifecycle.use(outages);
   try {
     const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
     const observation = lifecycle.use(await createObservation({ config, instance, clock, log }));
     await observation.start();
     const opened = lifecycle.use(openManagement(config, options));
     const management = observation.measureManagement(withoutStaleConnections(opened, { clock, log }));
+    outages.watch('management', () => management.whoAmI({ timeoutMs: PROBE_TIMEOUT_MS }));
     const openedStore = lifecycle.use(await openStore(config.storeUrl.reveal(), { clock, randomBytes }));
+    outages.watch('store', () => openedStore.check());
     const store = observation.measureStore(options.wrapStore?.(openedStore) ?? openedStore);
     const audit = lifecycle.use(
       createAudit({ store: store.audit, log, clock, instance, onSuppressed: observation.observeSuppressedAudit }),
@@ -75,7 +85,7 @@ export async function openContext(config: Config, options: ContextOptions): Prom
       reporters: createReporters({ events, audit, log, clock, onRefused: observation.observeRefusal }),
       lifecycle,
     };
-    return { context, events, audit, observation, openedStore };
+    return { context, events, audit, observation, outages, openedStore };
   } catch (error) {
     await lifecycle.close();
     throw error;

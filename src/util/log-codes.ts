@@ -159,6 +159,21 @@ export const LOG_CODES = {
   },
   notice_sent: { level: 'info', meaning: 'Taskcluster accepted a notice to the owner of a namespace.' },
   notice_withdrawn: { level: 'info', meaning: 'A notice became pointless before it was sent.' },
+  outage_continues: {
+    level: 'warn',
+    meaning:
+      'Logged each minute of an outage: `parts` with the seconds since they went, and how many lines of which code were `suppressed`, which are logged at debug.',
+  },
+  part_down: {
+    level: 'warn',
+    meaning:
+      'A part of the agent went: `part`, as in `/readyz`. `because` is the code of the line that reported it, with its fields. What fails because of it is logged at debug from then on.',
+  },
+  part_up: {
+    level: 'info',
+    meaning:
+      'A part works again. It was down for `seconds`; `jobs` and `namespaces` count what failed and is done again, `events` the agent events that were lost.',
+  },
   queue_deleted: {
     level: 'warn',
     meaning: 'A queue passed `deleteAtMessages` or `deleteAtBytes` and was deleted; its owner was warned.',

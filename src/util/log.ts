@@ -25,7 +25,7 @@ export function createLog(
     base: { agent: config.id, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }), log: redactSecrets },
-    serializers: { err: (error: Error) => redactSecrets(pino.stdSerializers.err(error), OBJECTS_DEEP - 1) },
+    serializers: { err: createErrorSerializer(config.logLevel) },
   };
   const log = destination === undefined ? pino(options) : pino(options, destination);
   const makeChild = Object.getPrototypeOf(log).child as (
@@ -38,6 +38,32 @@ export function createLog(
     return makeChild.call(this, redactSecrets(bindings), childOptions);
   };
   return Object.assign(log, { child });
+}
+
+/** The levels at which each error is logged with its stack; at others only a defect is, whose message alone locates nothing. */
+const LEVELS_WITH_STACKS = new Set(['debug', 'trace']);
+
+function createErrorSerializer(logLevel: string): (error: Error) => object {
+  const withStacks = LEVELS_WITH_STACKS.has(logLevel);
+  return (error) => {
+    const serialized = pino.stdSerializers.err(error);
+    return redactSecrets(withStacks || !isExpected(error) ? serialized : withoutStacks(serialized), OBJECTS_DEEP - 1);
+  };
+}
+
+/** Failures of the agent's own tables, of the network, of AMQP: each has a code. So have some defects. */
+function isExpected(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && !(error instanceof TypeError || error instanceof RangeError);
+}
+
+/** Also of the errors in it. */
+function withoutStacks(serialized: object): object {
+  const inner = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(inner);
+    return typeof value === 'object' && value !== null && 'stack' in value ? withoutStacks(value) : value;
+  };
+  const fields = Object.entries(serialized).filter(([name]) => name !== 'stack');
+  return Object.fromEntries(fields.map(([name, value]) => [name, inner(value)]));
 }
 
 const SECRET_FIELDS = new Set([

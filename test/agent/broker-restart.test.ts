@@ -7,6 +7,7 @@ import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '..
 import { BROKER_START_MS, cutConnections, manage, openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
 import { fetchFrom, scrape, untilHealth } from '../support/agent-http.ts';
+import { linesWith, type LogLine } from '../support/test-log.ts';
 
 describe('an agent whose broker goes down and comes back', function () {
   this.timeout(120_000);
@@ -107,6 +108,27 @@ describe('an agent whose broker goes down and comes back', function () {
       assert.equal((await admin.checkQueue(names.requestQueue)).consumerCount, 1);
     });
   }
+
+  it('has reported each outage of a part once, and what failed because of it at debug', async () => {
+    // The connections were cut, and the broker was restarted and killed; what comes within five seconds is one outage.
+    const outages = 3;
+    for (const part of ['requests', 'replies', 'topology', 'broker-events']) {
+      const { downs, ups } = await installation.found((lines) => {
+        const found = { downs: linesWith(lines, 'part_down', { part }), ups: linesWith(lines, 'part_up', { part }) };
+        return found.downs.length === found.ups.length ? found : undefined;
+      });
+      assert.ok(downs.length >= 1 && downs.length <= outages, `${part}: ${downs.length} outages`);
+      for (const { because, err } of downs) assert.ok(because !== undefined && err !== undefined, part);
+      for (const { seconds, events } of ups) assert.ok(Number(seconds) >= 0 && events !== undefined, part);
+    }
+    const lines = installation.log.map((line) => JSON.parse(line) as LogLine);
+    const repeated = lines.filter(({ code }) => /_connection_(lost|error)$|^broker_events_error$/.test(code));
+    assert.ok(repeated.length > 0);
+    assert.deepEqual(
+      repeated.filter(({ level }) => level !== 'debug'),
+      [],
+    );
+  });
 
   it('works after its request queue was deleted', async () => {
     const admin = await (await openConnection(installation.vhost.requestUrl)).createChannel();
