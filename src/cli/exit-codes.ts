@@ -12,6 +12,8 @@ export const EXIT = {
   refused: 3,
   /** Unavailable: the same command may succeed later. */
   unavailable: 4,
+  /** It works, and something is missing. */
+  limited: 5,
 } as const;
 
 /** One of {@link EXIT}. */

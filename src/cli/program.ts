@@ -16,7 +16,8 @@ export interface Terminal {
 }
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 failed, or a check failed; 2 wrong arguments or configuration; 3 refused; 4 unavailable, try again later.`;
+Exit codes: 0 done; 1 failed, or a check failed; 2 wrong arguments or configuration; 3 refused; 4 unavailable, try again later; 5 an installation works
+with limits.`;
 
 /**
  * Runs `pulse-agent <args>` and resolves with its exit code. It never rejects: a failure is printed to standard error, as

@@ -41,12 +41,14 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsOp
       name: 'broker-version',
       about: 'RabbitMQ version',
       needs: ['management-api'],
+      essential: false,
       run: async (signal) => checkVersion(await management.overview({ signal })),
     },
     {
       name: 'event-exchange',
       about: 'event exchange',
       needs: ['management-api'],
+      essential: false,
       run: async (signal) =>
         checkEventExchange(await management.hasExchange(config.eventVhost, EVENT_EXCHANGE, { signal }), config),
     },
@@ -77,7 +79,11 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsOp
             vhost: config.vhost,
             missing: missingPermissions(inVhost, agentPermissions(config.id, config.namespacePrefix)),
           },
-          { vhost: config.eventVhost, missing: missingPermissions(inEventVhost, brokerEventPermissions(config.id)) },
+          {
+            vhost: config.eventVhost,
+            missing: missingPermissions(inEventVhost, brokerEventPermissions(config.id)),
+            isForEvents: true,
+          },
         ]);
       },
     },
@@ -133,7 +139,12 @@ const SHOWN = 3;
 
 export function checkPermissions(
   user: string,
-  vhosts: readonly { readonly vhost: string; readonly missing: readonly RequiredPermission[] }[],
+  vhosts: readonly {
+    readonly vhost: string;
+    readonly missing: readonly RequiredPermission[];
+    /** For broker events alone, without which an agent serves. */
+    readonly isForEvents?: boolean;
+  }[],
 ): StepResult {
   const lacking = vhosts.filter(({ missing }) => missing.length > 0);
   if (lacking.length === 0) return ok(`${user} has the permissions that the agent needs`);
@@ -142,8 +153,9 @@ export function checkPermissions(
     const more = missing.length > SHOWN ? ` and ${missing.length - SHOWN} more` : '';
     return `in the vhost ${vhost} ${user} lacks ${shown.join(', ')}${more}`;
   });
-  return failed(
+  const result = failed(
     said.join('; '),
     `Set the permissions that docs/operations.md names with "rabbitmqctl set_permissions -p ${lacking[0]?.vhost} ${user} …".`,
   );
+  return { ...result, essential: lacking.some(({ isForEvents }) => isForEvents !== true) };
 }

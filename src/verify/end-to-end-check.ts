@@ -90,6 +90,7 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
       name: 'deleted-credentials',
       about: 'credentials of a deleted namespace',
       needs: ['connect', 'nothing-left'],
+      essential: false,
       run: waitForRefusal,
     },
   ];

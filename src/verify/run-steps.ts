@@ -35,7 +35,8 @@ export async function runSteps(steps: readonly Step[], options: RunStepsOptions)
         : skipped(`needs the step ${missing}, which did not succeed`);
     if (result.outcome === 'failed' || result.outcome === 'skipped') unmet.add(step.name);
     const durationMs = Math.round(clock.monotonicMs() - startedMs);
-    const report: StepReport = { step: step.name, about: step.about, ...result, durationMs };
+    const essential = result.essential ?? step.essential ?? true;
+    const report: StepReport = { step: step.name, about: step.about, ...result, essential, durationMs };
     reports.push(report);
     onReport(report);
   }

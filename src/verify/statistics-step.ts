@@ -13,6 +13,7 @@ export function statisticsStep({ config, measure }: StatisticsStepOptions): Step
     name: 'statistics',
     about: "duties that need RabbitMQ's statistics",
     needs: ['management-api'],
+    essential: false,
     patienceMs: MEASURE_MS,
     run: async (signal) => checkStatistics(await measure(signal), config.warnAtBytes !== null),
   };

@@ -6,6 +6,8 @@ export interface StepResult {
   readonly said: string;
   /** What to do about a warning or a failure, as a sentence. */
   readonly remedy?: string;
+  /** False for a failure without which the installation serves all the same; otherwise as its step. */
+  readonly essential?: boolean;
 }
 
 /** One thing that is checked. */
@@ -16,6 +18,8 @@ export interface Step {
   readonly about: string;
   /** The names of steps that must succeed first. */
   readonly needs: readonly string[];
+  /** Whether the installation does not serve while the step fails; true when absent. */
+  readonly essential?: boolean;
   /** How long it may take, in ms, for steps that take long. */
   readonly patienceMs?: number;
   /** An error that it throws is a failure of the step. */
@@ -26,7 +30,22 @@ export interface Step {
 export interface StepReport extends StepResult {
   readonly step: string;
   readonly about: string;
+  readonly essential: boolean;
   readonly durationMs: number;
+}
+
+/** What a verification says in the end. `limited`: it serves, and something is missing. */
+export type Verdict = 'works' | 'limited' | 'broken';
+
+/** The verdict, and what is missing: what the failed steps are about. */
+export function verdictOn(reports: readonly StepReport[]): {
+  readonly verdict: Verdict;
+  readonly missing: readonly string[];
+} {
+  const failures = reports.filter(({ outcome }) => outcome === 'failed');
+  const missing = failures.map(({ about }) => about);
+  if (failures.some(({ essential }) => essential)) return { verdict: 'broken', missing };
+  return { verdict: failures.length === 0 ? 'works' : 'limited', missing };
 }
 
 export function ok(said: string): StepResult {

@@ -43,6 +43,7 @@ export function storeSteps(options: StoreStepsOptions): Step[] {
       name: 'replica-set',
       about: 'MongoDB replica set',
       needs: ['store'],
+      essential: false,
       run: async () => await ifMongoDB(async (store) => checkReplicaSet(await store.setup(), isProduction)),
     },
     {
@@ -55,12 +56,14 @@ export function storeSteps(options: StoreStepsOptions): Step[] {
       name: 'indexes',
       about: 'MongoDB indexes',
       needs: ['store'],
+      essential: false,
       run: async () => await ifMongoDB(async (store) => checkIndexes(await store.indexFaults())),
     },
     {
       name: 'secrets',
       about: 'agent secrets',
       needs: ['store'],
+      essential: false,
       async run(signal) {
         const { namespaces } = await openStore();
         return checkSecrets(await countMissing(namespaces, keyring, signal));

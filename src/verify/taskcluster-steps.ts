@@ -69,6 +69,7 @@ export function taskclusterSteps(options: TaskclusterStepsOptions): Step[] {
       name: 'notify-scope',
       about: 'scope to send mail',
       needs: ['taskcluster'],
+      essential: false,
       async run(signal) {
         if (config.taskclusterClientId === null || config.taskclusterAccessToken === undefined) {
           return warning(

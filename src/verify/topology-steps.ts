@@ -18,7 +18,6 @@ import type {
   UserLimits,
   VhostPermissions,
 } from '../broker/management/management.ts';
-import { markedStore, markerNames, otherNames } from '../broker/marker.ts';
 import { storesOfTags } from '../broker/store-tag.ts';
 import type { Config } from '../config/config.ts';
 import { METHODS } from '../contract/methods.ts';
@@ -41,6 +40,7 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       name: 'policies',
       about: 'policies',
       needs: ['management-api'],
+      essential: false,
       async run(signal) {
         const differing = [
           ...differingPolicies(await management.listPolicies(requestVhost, { signal }), limitPolicies(config)),
@@ -54,6 +54,7 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       name: 'backstop',
       about: 'limits of queues and streams',
       needs: ['management-api'],
+      essential: false,
       async run(signal) {
         const settings = backstopSettings(config);
         const [overview, present] = await Promise.all([
@@ -115,6 +116,7 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       name: 'limits',
       about: 'limits in effect',
       needs: ['policies', 'topology'],
+      essential: false,
       run: async (signal) =>
         checkLimits(await readSettledLimits(() => readLimits(management, config, { signal }), signal)),
     },
@@ -137,6 +139,7 @@ export function topologySteps({ config, management }: TopologyStepsOptions): Ste
       name: 'reserved-names',
       about: 'no account under a reserved name',
       needs: ['management-api'],
+      essential: false,
       async run(signal) {
         return checkReservedNames(await management.listUsers({ signal }), config);
       },
@@ -311,39 +314,5 @@ export function checkReservedNames(
   return failed(
     `reserved namespaces were claimed: ${[...new Set(found)].join(', ')}`,
     `Find who holds it with "pulse-agent audit --namespace ${namespace}", and have it released: its queues and exchanges stay. If it is no service of your own, correct reservedNamespaces.`,
-  );
-}
-
-/** Checks that the broker is marked for this store. */
-export function markerStep({ config, management }: TopologyStepsOptions, storeId: () => string | undefined): Step {
-  return {
-    name: 'marker',
-    about: 'marker of the broker',
-    needs: ['management-api'],
-    async run(signal) {
-      const read = markerNames(config).map((name) => management.getGlobalParameter(name, { signal }));
-      const marks = await Promise.all(read);
-      const differing = marks.flatMap((mark) => otherNames(mark, config) ?? []).at(0);
-      if (differing !== undefined) {
-        return failed(`agents of this store have other settings: ${differing}`, 'Give all agents the same settings.');
-      }
-      const stores = marks.map((mark) => (mark === undefined ? undefined : (markedStore(mark) ?? 'an unknown value')));
-      const own = storeId();
-      const others = stores.filter((store) => store !== own);
-      return checkMarker(
-        others.length === 0 || (own === undefined && !others.includes(undefined)) ? stores[0] : others[0],
-        own,
-      );
-    },
-  };
-}
-
-export function checkMarker(marked: string | undefined, storeId: string | undefined): StepResult {
-  if (marked === undefined) return failed('the broker is not marked', 'Start an agent: it marks the broker.');
-  if (storeId === undefined) return ok(`the broker is marked for the store ${marked}`);
-  if (marked === storeId) return ok('the broker is marked for this store');
-  return failed(
-    `the broker is marked for the store ${marked}, and this one is ${storeId}`,
-    'Point STORE_URL to that store, or run "pulse-agent adopt" to let this one take over.',
   );
 }

@@ -17,6 +17,7 @@ import { AgentError } from '../util/agent-errors.ts';
 import { brokerSteps } from './broker-steps.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
 import { limitSteps } from './limit-steps.ts';
+import { markerStep } from './marker-step.ts';
 import { messageSizeStep } from './message-size.ts';
 import { askScopes, pingAuth, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
@@ -24,7 +25,7 @@ import { replicasStep } from './replicas-step.ts';
 import { statisticsStep } from './statistics-step.ts';
 import { storeSteps } from './store-steps.ts';
 import { taskclusterSteps } from './taskcluster-steps.ts';
-import { markerStep, topologySteps } from './topology-steps.ts';
+import { topologySteps } from './topology-steps.ts';
 
 /** How to verify an installation. */
 export interface VerificationOptions {

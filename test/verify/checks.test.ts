@@ -8,16 +8,11 @@ import type { StepResult } from '../../src/verify/step.ts';
 import { agentPermissions, brokerEventPermissions, missingPermissions } from '../../src/verify/permissions.ts';
 import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
 import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from '../../src/verify/store-steps.ts';
+import { checkMarker } from '../../src/verify/marker-step.ts';
 import { checkClocks, checkNotifyScope, checkPing, clockOfDateHeader } from '../../src/verify/taskcluster-steps.ts';
 import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { documentedRights } from '../support/documented-rights.ts';
-import {
-  checkBackstop,
-  checkClaimant,
-  checkMarker,
-  checkReservedNames,
-  checkTopology,
-} from '../../src/verify/topology-steps.ts';
+import { checkBackstop, checkClaimant, checkReservedNames, checkTopology } from '../../src/verify/topology-steps.ts';
 
 const ID = 'pulse-agent';
 

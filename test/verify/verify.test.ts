@@ -3,7 +3,7 @@ import { createVerification, type VerificationOptions } from '../../src/verify/v
 import { systemClock } from '../../src/util/clock.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { Secret } from '../../src/util/secret.ts';
-import type { StepReport } from '../../src/verify/step.ts';
+import { type StepReport, verdictOn } from '../../src/verify/step.ts';
 import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from '../../src/verify/forbidden-operations.ts';
 import { runSteps } from '../../src/verify/run-steps.ts';
 import { makeInstallation, NEWCOMER, type TestInstallation, useInstallation } from '../support/agent.ts';
@@ -96,8 +96,9 @@ describe('verify', function () {
 
     const without = await runCommandLine(['verify', '--json'], environment);
     assert.equal(await without.exited, 1);
-    const report = JSON.parse(without.stdout()) as { well: boolean; steps: StepReport[] };
+    const report = JSON.parse(without.stdout()) as { well: boolean; verdict: string; steps: StepReport[] };
     assert.equal(report.well, false);
+    assert.equal(report.verdict, 'broken');
     assertFailed(report.steps, ['claim'], /pulse:namespace:taskcluster-verify-\*/);
     assert.equal(without.stderr(), '');
   });
@@ -188,6 +189,9 @@ describe('verify', function () {
     const step = stepNamed(reports, 'event-exchange');
     assert.equal(step.outcome, 'failed');
     assert.match(step.remedy ?? '', /rabbitmq-plugins enable rabbitmq_event_exchange/);
+    const { verdict, missing } = verdictOn(reports);
+    assert.equal(verdict, 'limited');
+    assert.ok(missing.includes('event exchange'), missing.join());
   });
 
   it('finds permissions that the agent lacks', async () => {
@@ -283,6 +287,16 @@ describe('verify', function () {
     await rpc.request('claim-namespace', { namespace: 'taskcluster-team-needs-secret' });
     const config = { ...verifierConfig(installation()), agentSecret: new Secret('x'.repeat(40)) };
     assertFailed(await verify(config), ['secrets'], /PULSE_AGENT_PREVIOUS_SECRETS/);
+  });
+
+  it('as a command says that the installation works with limits, with an exit code of its own', async () => {
+    const rpc = await installation().rpc('team/service');
+    await rpc.request('claim-namespace', { namespace: 'taskcluster-team-needs-secret' });
+    const environment = { ...installation().environment, PULSE_AGENT_SECRET: 'x'.repeat(40) };
+    const limited = await runCommandLine(['verify', '--no-end-to-end'], environment);
+    assert.equal(await limited.exited, 5, limited.stdout() + limited.stderr());
+    assert.match(limited.stdout(), /^LACK {2}agent secrets: /m);
+    assert.match(limited.stdout(), /\nThe installation works with limits \(agent secrets\): \d+ ok, .* 1 failed/);
   });
 
   it('finds that no agent has run with this store', async () => {

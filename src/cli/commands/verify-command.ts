@@ -2,7 +2,7 @@ import { createVerification } from '../../verify/verification.ts';
 import { loadConfig } from '../../config/config.ts';
 import { serviceLinks } from '../../config/environment.ts';
 import { systemClock } from '../../util/clock.ts';
-import type { StepReport } from '../../verify/step.ts';
+import { type StepReport, verdictOn } from '../../verify/step.ts';
 import { runSteps } from '../../verify/run-steps.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 import { debugError } from '../explain-error.ts';
@@ -11,6 +11,15 @@ import type { Style } from '../output.ts';
 import { printable } from '../table.ts';
 
 const LABELS = { ok: 'ok', warning: 'warn', failed: 'FAIL', skipped: 'skip' } as const;
+
+/** The label of a failed step without which the installation serves. */
+const LACK = 'LACK';
+
+const VERDICTS = {
+  works: { exitCode: EXIT.ok, format: 'good', text: 'The installation works' },
+  limited: { exitCode: EXIT.limited, format: 'doubtful', text: 'The installation works with limits' },
+  broken: { exitCode: EXIT.failed, format: 'bad', text: 'The installation does not work' },
+} as const;
 
 /** Checks an installation step by step. */
 export const verifyCommand: DefineCommand = (command, context) => {
@@ -21,7 +30,7 @@ export const verifyCommand: DefineCommand = (command, context) => {
 
 It needs the configuration of an agent, and a running agent. It is safe in production and can be repeated: it writes one document to MongoDB and removes it, and its end-to-end check claims a namespace of its own, <prefix>verify-<random>, and releases it. For this check TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN need the scope pulse:namespace:<prefix>verify-*.
 
-It exits with 0 if no step failed, even with warnings.`,
+It ends with one of: works (exit code 0, even with warnings), works with limits (5: it serves, and what the failed steps are about is missing), does not work (1).`,
     )
     .option('--no-end-to-end', 'skip the end-to-end check: claim nothing')
     .option('--overgrown', 'in the end-to-end check, fill a queue until the agent deletes it')
@@ -58,12 +67,13 @@ It exits with 0 if no step failed, even with warnings.`,
           },
         });
         const counts = countsOf(steps);
-        if (counts.failed > 0) context.exitCode = EXIT.failed;
-        output.print(
-          { well: counts.failed === 0, ...counts, steps },
-          (style) =>
-            `\n${counts.failed === 0 ? style.good('The installation works') : style.bad('The installation does not work')}: ${counts.ok} ok, ${counts.warnings} warnings, ${counts.failed} failed, ${counts.skipped} skipped.`,
-        );
+        const { verdict, missing } = verdictOn(steps);
+        const { exitCode, format, text } = VERDICTS[verdict];
+        context.exitCode = exitCode;
+        output.print({ well: verdict !== 'broken', verdict, missing, ...counts, steps }, (style) => {
+          const what = missing.length === 0 ? '' : ` (${missing.join(', ')})`;
+          return `\n${style[format](text)}${what}: ${counts.ok} ok, ${counts.warnings} warnings, ${counts.failed} failed, ${counts.skipped} skipped.`;
+        });
       } finally {
         await verification.close();
       }
@@ -75,8 +85,10 @@ function countsOf(steps: readonly StepReport[]) {
   return { ok: count('ok'), warnings: count('warning'), failed: count('failed'), skipped: count('skipped') };
 }
 
-function reportLine({ about, outcome, said, remedy }: StepReport, style: Style): string {
-  const format = { ok: style.good, warning: style.doubtful, failed: style.bad, skipped: style.quiet }[outcome];
-  const line = `${format(LABELS[outcome].padEnd(4))}  ${about}: ${printable(said)}`;
+function reportLine({ about, outcome, essential, said, remedy }: StepReport, style: Style): string {
+  const lacks = outcome === 'failed' && !essential;
+  const failed = lacks ? style.doubtful : style.bad;
+  const format = { ok: style.good, warning: style.doubtful, failed, skipped: style.quiet }[outcome];
+  const line = `${format((lacks ? LACK : LABELS[outcome]).padEnd(4))}  ${about}: ${printable(said)}`;
   return remedy === undefined ? line : `${line}\n      ${style.heading('→')} ${printable(remedy)}`;
 }
