@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
 import {
   type AmqpUrl,
@@ -15,13 +12,8 @@ import {
 import { AgentError } from '../util/agent-errors.ts';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { Secret } from '../util/secret.ts';
-import {
-  ENVIRONMENT_VARIABLES,
-  environmentValue,
-  SECRET_MIN_LENGTH,
-  serviceLinks,
-  unknownVariables,
-} from './environment.ts';
+import { environmentValue, SECRET_MIN_LENGTH, unknownVariables } from './environment.ts';
+import { mergeLayers, readSettingLayers } from './setting-layers.ts';
 import { settingRules } from './setting-rules.ts';
 import { type FileSettings, fileSettings } from './settings.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
@@ -70,29 +62,18 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
 /** What `auto` multiplies a threshold for deletion by: a running agent deletes a queue long before. */
 const BACKSTOP_FACTOR = 10;
 
-const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
+export const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
 
 /**
- * Reads the configuration: `config/default.yml`, `config/<NODE_ENV>.yml` if there is one, the file named by
+ * Reads the configuration: `config/default.yml`, `config/<NODE_ENV>.yml` if there is one, the files named by
  * `PULSE_AGENT_CONFIG`, the environment.
  *
  * @throws AgentError `ConfigurationFault` with one sentence a line, one for each fault
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: string = CONFIG_FOLDER): Config {
   const faults: string[] = [];
-  const settings: Record<string, unknown> = { ...readSettings(resolve(configFolder, 'default.yml'), faults) };
+  const settings = mergeLayers(readSettingLayers(env, configFolder, faults));
   const nodeEnv = env['NODE_ENV'];
-  if (nodeEnv !== undefined && /^[\w-]+$/.test(nodeEnv) && nodeEnv !== 'default') {
-    Object.assign(settings, readSettings(resolve(configFolder, `${nodeEnv}.yml`), faults, { optional: true }));
-  }
-  const extraFile = env['PULSE_AGENT_CONFIG'];
-  if (extraFile) Object.assign(settings, readSettings(resolve(extraFile), faults));
-  const links = serviceLinks(env);
-  for (const { name, setting } of ENVIRONMENT_VARIABLES) {
-    const value = setting === undefined || links.includes(name) ? undefined : environmentValue(env, name, faults);
-    if (setting === undefined || value === undefined) continue;
-    settings[setting] = setting === 'httpPort' && /^\d+$/.test(value) ? Number(value) : value;
-  }
   faults.push(...unknownVariables(env));
 
   const parsed = fileSettings.safeParse(settings);
@@ -159,27 +140,6 @@ function defaultManagementUrl({ protocol, hostname }: AmqpUrl): string {
   const secure = protocol === 'amqps';
   const host = formatAmqpHost({ hostname, port: secure ? 15671 : 15672 });
   return `${secure ? 'https' : 'http'}://${host}`;
-}
-
-function readSettings(path: string, faults: string[], options = { optional: false }): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (options.optional && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    faults.push(`The configuration file ${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
-    return {};
-  }
-  try {
-    // A warning would quote the file on standard error.
-    const settings: unknown = parseYaml(text, { logLevel: 'error' }) ?? {};
-    if (typeof settings === 'object' && !Array.isArray(settings)) return settings as Record<string, unknown>;
-    faults.push(`The configuration file ${path} must have settings as "name: value" lines.`);
-  } catch (error) {
-    // Only the first line: the rest of a YAML error quotes the file, which may have a URL with a password.
-    faults.push(`The configuration file ${path} is not YAML: ${(error as Error).message.split('\n')[0]}`);
-  }
-  return {};
 }
 
 function readSecrets(

@@ -51,7 +51,8 @@ const SECRETS: readonly EnvironmentVariable[] = [
 const FILES: readonly EnvironmentVariable[] = [
   {
     name: 'PULSE_AGENT_CONFIG',
-    description: 'The path of a YAML file with settings',
+    description:
+      'The path of a YAML file with settings, or several with colons between them; later files override earlier ones',
     file: false,
     required: false,
   },

@@ -129,6 +129,17 @@ describe('loadConfig', () => {
     assert.equal(pattern?.test(`queue/${'a'.repeat(250)}`), false);
   });
 
+  it('reads several named files, of which later ones override earlier ones', () => {
+    const files = [file('audience: pulse.example\nlogLevel: warn'), file('dryRun: true\nlogLevel: error')];
+    const config = loadConfig({ ...GOOD_ENV, PULSE_AGENT_CONFIG: files.join(':') });
+    assert.equal(config.audience, 'pulse.example');
+    assert.equal(config.dryRun, true);
+    assert.equal(config.logLevel, 'error');
+    // A variable that is unset, as in "$PULSE_AGENT_CONFIG:dry-run.yml".
+    assert.equal(loadConfig({ ...GOOD_ENV, PULSE_AGENT_CONFIG: `:${files[1]}` }).dryRun, true);
+    assert.equal(faultsOf(() => loadConfig({ ...GOOD_ENV, PULSE_AGENT_CONFIG: `${files[0]}:/absent.yml` })).length, 1);
+  });
+
   it('overrides the default by the NODE_ENV file, that by the named file, and all by the environment', () => {
     const own = mkdtempSync(join(folder(), 'own-'));
     writeFileSync(join(own, 'default.yml'), ALL_DEFAULTS.replace('logLevel: info', 'logLevel: fatal'));

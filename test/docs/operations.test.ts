@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { builtProgram } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
+import { openShell } from '../support/shell-session.ts';
 import { type Block, type BlockRun, runShell, useBlocks } from './blocks.ts';
 
 const VERIFIER = { clientId: 'operator/verifier', accessToken: 'a-token-for-tests-that-is-long-enough-0001' };
@@ -42,6 +43,16 @@ describe('docs/operations.md: commands', function () {
   it('verify', async () => {
     const { stdout } = await run(operations.take('npx pulse-agent verify'));
     assert.match(stdout, /^The installation works: /m);
+  });
+
+  it('a dry run beside the agent, with the settings of the agent', async () => {
+    const { text } = operations.take("echo 'dryRun: true'");
+    const cwd = makeFolder('dry-run');
+    const command = `unset "\${!PULSE_AGENT_TEST_@}"\n${text}`;
+    const session = openShell(command, { env: { ...installation().environment, PATH: path }, cwd });
+    await session.printed('dry_run_started');
+    assert.match(session.output(), new RegExp(`"agent":"${installation().config.id}-dry-run"`));
+    await session.interrupt('SIGTERM');
   });
 
   it('plan', async () => {

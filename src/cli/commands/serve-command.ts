@@ -12,7 +12,7 @@ export const serveCommand: DefineCommand = (command, { env, signal }) => {
     .description(
       `Runs an agent until SIGTERM or SIGINT, then finishes the requests it holds. The log is JSON, one object a line.
 
-The settings come from config/default.yml, config/<NODE_ENV>.yml, the file named by PULSE_AGENT_CONFIG and the environment.`,
+The settings come from config/default.yml, config/<NODE_ENV>.yml, the files named by PULSE_AGENT_CONFIG (with colons between them) and the environment; later ones override earlier ones.`,
     )
     .addHelpText(
       'after',
