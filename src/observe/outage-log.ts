@@ -11,9 +11,9 @@ export interface OutageLog {
    * How to find out whether a part works. It is called when a line says that the part failed, and every second while it is
    * down. A promise that rejects says that it does not work. Until a part is watched, all its lines are logged.
    */
-  watch(part: OutagePart, check: () => boolean | Promise<unknown>): void;
+  readonly watch: (part: OutagePart, check: () => boolean | Promise<unknown>) => void;
   /** Checks nothing any more. */
-  close(): void;
+  readonly close: () => void;
 }
 
 type LogLine = (fields: { readonly code: LogCode } & Readonly<Record<string, unknown>>, message: string) => void;
@@ -34,6 +34,16 @@ const PART_OF_CODE: Partial<Record<LogCode, OutagePart>> = {
   requests_not_consumed: 'requests',
   topology_connection_error: 'topology',
 };
+
+/** The connection is gone when one of these is logged, and the check may learn of it a moment later. */
+const LOST: ReadonlySet<LogCode> = new Set<LogCode>([
+  'broker_events_error',
+  'reply_connection_error',
+  'reply_connection_lost',
+  'request_connection_error',
+  'request_connection_lost',
+  'topology_connection_error',
+]);
 
 /** These are logged whatever is down: each answers a client, is about what the log alone has, or ends the agent. */
 const ALWAYS_LOGGED: ReadonlySet<LogCode> = new Set<LogCode>([
@@ -79,15 +89,14 @@ export function createOutageLog(inner: Log, clock: Pick<Clock, 'monotonicMs'>): 
     if (typeof result === 'boolean') return result;
     if (result === undefined || checking.has(part)) return undefined;
     checking.add(part);
-    result
-      .then(
-        () => true,
-        () => false,
-      )
-      .then((works) => {
-        checking.delete(part);
-        if (!isClosed) onChecked(works);
-      });
+    const answered = (works: boolean): void => {
+      checking.delete(part);
+      if (!isClosed) onChecked(works);
+    };
+    void result.then(
+      () => answered(true),
+      () => answered(false),
+    );
     return undefined;
   };
 
@@ -109,6 +118,10 @@ export function createOutageLog(inner: Log, clock: Pick<Clock, 'monotonicMs'>): 
     if (known !== undefined) {
       if (ALWAYS_LOGGED.has(line.code)) return false;
       outages.count(known, line);
+      return true;
+    }
+    if (LOST.has(line.code) && checks.has(part)) {
+      begin(part, line);
       return true;
     }
     const works = check(part, (result) => {

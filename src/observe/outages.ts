@@ -71,8 +71,6 @@ export function createOutages(): Outages {
   const suppressed = new Map<string, number>();
   let summarizedMs = 0;
 
-  const secondsSince = (sinceMs: number, nowMs: number): number => Math.round((nowMs - sinceMs) / 1000);
-
   return {
     get any() {
       return down.size > 0;
@@ -129,6 +127,10 @@ export function createOutages(): Outages {
       return summary;
     },
   };
+}
+
+function secondsSince(sinceMs: number, nowMs: number): number {
+  return Math.round((nowMs - sinceMs) / 1000);
 }
 
 function increment(counts: Map<string, number>, key: string): void {

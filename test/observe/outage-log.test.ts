@@ -7,9 +7,9 @@ import { createTestLog, type LogLine, type TestLog } from '../support/test-log.t
 
 interface Room extends TestLog, OutageLog {
   /** What has been logged at info and above. */
-  shown(): LogLine[];
+  readonly shown: () => LogLine[];
   /** The time of the clock moves by so many seconds. */
-  pass(seconds: number): void;
+  readonly pass: (seconds: number) => void;
 }
 
 function makeRoom(): Room {
@@ -40,7 +40,7 @@ describe('the log of an agent in an outage', () => {
     const [down] = shown();
     assert.equal(down?.['part'], 'requests');
     assert.equal(down?.['because'], 'request_connection_lost');
-    assert.equal((down?.['err'] as { code: string }).code, 'BrokerUnavailable');
+    assert.equal((down?.['err'] as { code: string } | undefined)?.code, 'BrokerUnavailable');
     assert.equal(lines.length, 102);
     pass(60);
     const { parts, suppressed } = await logged('outage_continues');
@@ -60,16 +60,24 @@ describe('the log of an agent in an outage', () => {
   it('has every line of a part that works, or of which nothing is known', () => {
     const { log, watch, shown } = makeRoom();
     watch('topology', () => true);
-    log.warn({ code: 'topology_connection_error', err: away }, 'a channel failed');
+    log.error({ code: 'event_not_published', err: away }, 'the broker refused it');
     log.warn({ code: 'request_connection_error', err: away }, 'not watched');
     log.warn({ code: 'account_repaired' }, 'no failure');
     log.error({ code: 'http_request_failed', err: new Error('Another.') }, 'no part');
     assert.deepEqual(codes(shown()), [
-      'topology_connection_error',
+      'event_not_published',
       'request_connection_error',
       'account_repaired',
       'http_request_failed',
     ]);
+  });
+
+  it('takes a connection that reports an error for lost, whatever it says of itself at that moment', () => {
+    const { log, watch, shown } = makeRoom();
+    watch('replies', () => true);
+    log.warn({ code: 'reply_connection_error', err: away }, 'error');
+    log.warn({ code: 'reply_connection_lost', err: away, unconfirmed: 2 }, 'lost');
+    assert.deepEqual(codes(shown()), ['part_down']);
   });
 
   it('asks a part that takes time to answer, and has its lines until the answer', async () => {
