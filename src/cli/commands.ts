@@ -54,6 +54,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'show who did what, when and why',
     load: async () => (await import('./commands/audit-command.ts')).auditCommand,
   },
+  config: {
+    summary: 'check or show the configuration of an agent',
+    load: async () => (await import('./commands/config-command.ts')).configCommand,
+  },
   adopt: {
     summary: 'take over a broker that is marked for another store, or names that exist',
     load: async () => (await import('./commands/adopt-command.ts')).adoptCommand,
