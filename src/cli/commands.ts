@@ -1,12 +1,4 @@
-import type { DefineCommand } from './define-command.ts';
-
-/** A command in the list that the help prints. */
-export interface CommandEntry {
-  /** One line, for the list. */
-  readonly summary: string;
-  /** Imports the file of the command and its dependencies: only for the command that runs. */
-  load(): Promise<DefineCommand>;
-}
+import type { CommandEntry } from './define-command.ts';
 
 /** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
@@ -57,6 +49,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   config: {
     summary: 'check or show the configuration of an agent',
     load: async () => (await import('./commands/config-command.ts')).configCommand,
+  },
+  completion: {
+    summary: 'print a script that completes commands and options in a shell',
+    load: async () => (await import('./commands/completion-command.ts')).completionCommand,
   },
   adopt: {
     summary: 'take over a broker that is marked for another store, or names that exist',

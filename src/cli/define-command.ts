@@ -1,10 +1,20 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { Output } from './output.ts';
 
+/** A command in the list that the help prints. */
+export interface CommandEntry {
+  /** One line, for the list. */
+  readonly summary: string;
+  /** Imports the file of the command and its dependencies: only for the command that runs. */
+  load(): Promise<DefineCommand>;
+}
+
 /** What a command works with besides its arguments and options. */
 export interface CommandContext {
   readonly env: NodeJS.ProcessEnv;
   readonly output: Output;
+  /** All commands, by name. */
+  readonly commands: Readonly<Record<string, CommandEntry>>;
   /** Aborted at SIGINT and SIGTERM, with an {@link Interrupted} as the reason. */
   readonly signal: AbortSignal;
   /** The exit code of the process unless the command throws: one of `EXIT`, or that of a program that the command ran. */

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
-import { type CommandContext, type DefineCommand, UsageFault } from './define-command.ts';
-import { COMMANDS, type CommandEntry } from './commands.ts';
+import { type CommandContext, type CommandEntry, type DefineCommand, UsageFault } from './define-command.ts';
+import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Explanation, explainError } from './explain-error.ts';
 import { createOutput, isColourful, type TextStream } from './output.ts';
@@ -33,6 +33,7 @@ export async function runProgram(
   const context: CommandContext = {
     env,
     output: createOutput(stdout, stderr, env, json),
+    commands,
     signal,
     exitCode: EXIT.ok,
   };

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { type DefineCommand, Interrupted } from '../../src/cli/define-command.ts';
-import type { CommandEntry } from '../../src/cli/commands.ts';
+import { type CommandEntry, type DefineCommand, Interrupted } from '../../src/cli/define-command.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { BrokerRefused, RequestConflict } from '../../src/client/client-errors.ts';
