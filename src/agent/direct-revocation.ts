@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { createLog } from '../util/log.ts';
 import { noAudit } from '../audit/audit.ts';
+import { needsRecheck } from '../namespaces/revocation/decide-revocation.ts';
 import { createRevokeDirectly, type RevokeDirectly } from '../namespaces/revocation/revoke-namespaces.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
@@ -17,6 +18,8 @@ import { makeOperatorRecord } from '../audit/operator-audit.ts';
 export interface DirectRevoker extends RevokeDirectly {
   /** How many namespaces have credentials. */
   count(): Promise<number>;
+  /** Does what is left of a revocation and is due; resolves with whether it is complete. */
+  finish(namespace: string, signal: AbortSignal): Promise<boolean>;
   /** Records in the audit who revoked this namespace, and why. */
   record(namespace: string, untilMs: number | undefined): Promise<void>;
   close(): Promise<void>;
@@ -61,6 +64,11 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
         clock: systemClock,
         concurrency: config.managementConcurrency,
       }),
+      async finish(namespace, until) {
+        await revoker.finish(namespace, until);
+        const record = await opened.namespaces.get(namespace);
+        return record === undefined || !needsRecheck(record);
+      },
       async count() {
         const { provisioning, active } = await opened.namespaces.countByState();
         return provisioning + active;

@@ -1,8 +1,10 @@
 import { type DirectRevoker, openDirectRevoker } from '../agent/direct-revocation.ts';
+import { lateRevocation } from './await-revocation.ts';
 import { loadConfig } from '../config/config.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
 import { EXIT } from './exit-codes.ts';
 import { explainError } from './explain-error.ts';
+import { waitFor } from './wait-for.ts';
 
 /** The options of `revoke --direct` and `revoke --all`. */
 export interface DirectRevocationOptions {
@@ -10,6 +12,8 @@ export interface DirectRevocationOptions {
   readonly until: string | undefined;
   /** Confirms the revocation; without it nothing is done. */
   readonly yes: boolean;
+  /** How long to wait until the revocation of one namespace is complete, in ms; undefined: not at all. */
+  readonly waitMs?: number | undefined;
 }
 
 /**
@@ -20,8 +24,8 @@ export interface DirectRevocationOptions {
  */
 export async function revokeOneDirectly(
   namespace: string,
-  { until, yes }: DirectRevocationOptions,
-  { env, signal }: CommandContext,
+  { until, yes, waitMs }: DirectRevocationOptions,
+  { env, output, signal }: CommandContext,
 ): Promise<{ readonly namespace: string; readonly revokedUntil?: string }> {
   const revoker = await openDirectRevoker(loadConfig(env), 'pulse-agent revoke --direct', signal);
   try {
@@ -29,6 +33,11 @@ export async function revokeOneDirectly(
     const untilMs = until === undefined ? undefined : Date.parse(until);
     await revoker.one(namespace, untilMs, signal);
     await revoker.record(namespace, untilMs);
+    if (waitMs !== undefined) {
+      output.note(`The credentials of ${namespace} are revoked; waiting until no old one can open a connection.`);
+      const late = lateRevocation(namespace);
+      await waitFor(() => revoker.finish(namespace, signal), { limitMs: waitMs, late, signal });
+    }
     return { namespace, ...(until === undefined ? {} : { revokedUntil: until }) };
   } finally {
     await revoker.close();

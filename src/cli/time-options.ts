@@ -38,7 +38,8 @@ export function pastTime(option: string, value: string, nowMs: number): number {
   return ms;
 }
 
-function parseDuration(value: string): number | undefined {
+/** `90m` in ms; undefined for text in another form. */
+export function parseDuration(value: string): number | undefined {
   const [, count, unit] = /^([0-9]{1,9})([smhd])$/.exec(value) ?? [];
   return unit === undefined ? undefined : Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS];
 }

@@ -15,7 +15,9 @@ describe('completion', () => {
     const completed = (...words: string[]): string[] => {
       const typed = words.map((word) => `'${word}'`).join(' ');
       const ask = `COMP_WORDS=(pulse-agent ${typed}); COMP_CWORD=${words.length}; _pulse_agent; echo "\${COMPREPLY[@]}"`;
-      return execFileSync('bash', ['-euc', `${script}\n${ask}`], { encoding: 'utf8' }).trim().split(' ');
+      return execFileSync('bash', ['-euc', `${script}\n${ask}`], { encoding: 'utf8' })
+        .trim()
+        .split(' ');
     };
     assert.deepEqual(completed('re'), ['release', 'revoke']);
     assert.deepEqual(completed('config', ''), ['check', 'show', '--json', '--help']);

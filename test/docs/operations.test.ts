@@ -45,6 +45,18 @@ describe('docs/operations.md: commands', function () {
     assert.match(stdout, /^The installation works: /m);
   });
 
+  it('the configuration', async () => {
+    const { stdout } = await run(operations.take('npx pulse-agent config check'));
+    assert.match(stdout, /^The configuration is valid\.$/m);
+    assert.match(stdout, /^rabbitmqUrl +amqp:\/\/127\.0\.0\.1:\d+\/\S+ +RABBITMQ_URL$/m);
+  });
+
+  it('completion', async () => {
+    const { text, ...block } = operations.take('source <(npx pulse-agent completion bash)');
+    const { stdout } = await run({ ...block, text: `${text}complete -p pulse-agent` });
+    assert.match(stdout, /-F _pulse_agent pulse-agent/);
+  });
+
   it('a dry run beside the agent, with the settings of the agent', async () => {
     const { text } = operations.take("echo 'dryRun: true'");
     const cwd = makeFolder('dry-run');
