@@ -1,4 +1,5 @@
 import type { Command } from '@commander-js/extra-typings';
+import { BrokerRefused } from '../client/client-errors.ts';
 import type { Output } from './output.ts';
 
 /** A command in the list that the help prints. */
@@ -34,6 +35,9 @@ export type DefineCommand = (command: Command, context: CommandContext) => void;
 
 /** A fault in the arguments that their types do not show. The message says what to give instead. */
 export class UsageFault extends Error {}
+
+/** RabbitMQ refuses what a command needs besides requests. The message says what to do. */
+export class CommandRefused extends BrokerRefused {}
 
 /** The process received a signal that stops it. */
 export class Interrupted extends Error {

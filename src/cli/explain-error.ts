@@ -2,7 +2,7 @@ import { debuglog } from 'node:util';
 import { BrokerRefused, type ClientErrorCode, ClockSkew, PulseAgentError } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { AgentError, HOW_TO_LOCATE } from '../util/agent-errors.ts';
-import { Interrupted, UsageFault } from './define-command.ts';
+import { CommandRefused, Interrupted, UsageFault } from './define-command.ts';
 import { EXIT, EXIT_OF_AGENT_ERROR } from './exit-codes.ts';
 
 /** What is printed about a failure. */
@@ -63,7 +63,8 @@ function withAdvice(error: PulseAgentError | WireError): string {
 }
 
 function saysWhatToDo(error: PulseAgentError | WireError): boolean {
-  return error instanceof ClockSkew || (error instanceof BrokerRefused && error.details.refused === 'tls');
+  if (error instanceof ClockSkew || error instanceof CommandRefused) return true;
+  return error instanceof BrokerRefused && error.details.refused === 'tls';
 }
 
 function exitCodeOf({ code, retryable }: PulseAgentError | WireError): number {

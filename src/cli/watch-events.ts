@@ -2,12 +2,11 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
 import { closeRpcConnection, connectTo } from '../client/amqp-connection.ts';
-import { BrokerRefused } from '../client/client-errors.ts';
 import { WireError } from '../contract/wire-errors.ts';
 import { EVENT_TYPES, isEventType } from '../contract/event-types.ts';
 import type { AgentEvent } from '../contract/events.ts';
 import { contractNames } from '../contract/names.ts';
-import { UsageFault } from './define-command.ts';
+import { CommandRefused, UsageFault } from './define-command.ts';
 
 /** What to watch, and how. */
 export interface WatchOptions {
@@ -57,7 +56,7 @@ export function eventPatterns(types: readonly string[], namespaces: readonly str
 /**
  * Consumes agent events until the signal is aborted. A lost connection is opened again; the first one must succeed.
  *
- * @throws WireError `Unavailable` or BrokerRefused when the first connection fails
+ * @throws WireError `Unavailable` or CommandRefused when the first connection fails
  */
 export async function watchEvents(options: WatchOptions, signal: AbortSignal): Promise<void> {
   for (let isFirst = true; !signal.aborted; isFirst = false) {
@@ -98,8 +97,12 @@ async function consumeEvents(connection: ChannelModel, { id, queue, patterns, on
   } catch (error) {
     const { code } = error as { code?: unknown };
     if (code === 404) throw new WireError('Unavailable', `No agent with the id ${id} has run in this vhost.`);
-    if (code === 403)
-      throw new BrokerRefused('RabbitMQ does not allow this user to declare a queue and read agent events.');
+    if (code === 403) {
+      throw new CommandRefused(
+        `RabbitMQ does not allow this user to declare a queue and read agent events: give a namespace of yours with --through, or set RABBITMQ_URL to an account that may configure and write queues named amq.gen-… and read exchange/${id}/v1/events. That of an agent may not.`,
+        { cause: error },
+      );
+    }
     throw error;
   }
 }

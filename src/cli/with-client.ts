@@ -1,17 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
 import { PulseAgentClient } from '../client/client.ts';
-import { environmentValue } from '../config/environment.ts';
-import { isCertificates } from '../config/setting-forms.ts';
-import { parseAmqpUrl } from '../contract/url.ts';
-import type { ClientCredentials } from '../contract/signature.ts';
+import { type ClientCommandOptions, clientSettings, credentialsIn } from './client-settings.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
-
-/** The options of every command that sends requests. */
-export interface ClientCommandOptions {
-  readonly id?: string | undefined;
-  readonly audience?: string | undefined;
-  readonly timeout?: string | undefined;
-}
 
 /** The environment variables of client commands, for their help. */
 export const CLIENT_ENVIRONMENT = `
@@ -23,7 +13,9 @@ Environment:
   RABBITMQ_CA_FILE          the CA that signed the certificate of RabbitMQ, in place of those of the system;
                             RABBITMQ_CA has its content. NODE_EXTRA_CA_CERTS=<file> adds a CA to those of the system
   TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, TASKCLUSTER_CERTIFICATE
-                            the client that signs requests; not needed by ping, get and list`;
+                            the client that signs requests; not needed by ping, get and list
+What these leave out comes from the configuration of an agent, if its variables are loaded: its address of RabbitMQ, the
+claimant, id, audience and CA.`;
 
 /** Adds the options of {@link ClientCommandOptions}, and the variables to the help. */
 export function addClientOptions<Args extends unknown[], Options extends Record<string, unknown>>(
@@ -47,58 +39,20 @@ export async function withClient<T>(
   signed: 'signed' | 'unsigned',
   work: (client: PulseAgentClient) => Promise<T>,
 ): Promise<T> {
-  const url = env['PULSE_AGENT_URL'];
-  if (!url) {
-    throw new UsageFault(
-      "Set PULSE_AGENT_URL to the broker's AMQP URL with the claimant's username and password; the operator has it.",
-    );
-  }
-  try {
-    parseAmqpUrl(url);
-  } catch (error) {
-    throw new UsageFault(`PULSE_AGENT_URL ${(error as Error).message}.`);
-  }
-  const id = options.id ?? env['PULSE_AGENT_ID'];
-  const audience = options.audience ?? env['PULSE_AGENT_AUDIENCE'];
-  const ca = brokerCa(env);
+  const { url, id, audience, ca, config } = await clientSettings(env, options);
   const client = new PulseAgentClient({
     url,
     ...(id ? { id } : {}),
     ...(audience ? { audience } : {}),
     ...(ca === undefined ? {} : { ca }),
     ...(options.timeout === undefined ? {} : { timeoutMs: milliseconds(options.timeout) }),
-    ...(signed === 'signed' ? { credentials: credentialsIn(env) } : {}),
+    ...(signed === 'signed' ? { credentials: credentialsIn(env, config) } : {}),
   });
   try {
     return await work(client);
   } finally {
     await client.close();
   }
-}
-
-/**
- * The CA certificates for RabbitMQ, in PEM; undefined: those of the system.
- *
- * @throws UsageFault
- */
-export function brokerCa(env: NodeJS.ProcessEnv): string | undefined {
-  const faults: string[] = [];
-  const ca = environmentValue(env, 'RABBITMQ_CA', faults);
-  if (faults.length > 0) throw new UsageFault(faults.join(' '));
-  if (ca !== undefined && !isCertificates(ca)) {
-    throw new UsageFault('RABBITMQ_CA must be certificates in PEM, and RABBITMQ_CA_FILE the path of a file with them.');
-  }
-  return ca;
-}
-
-function credentialsIn(env: NodeJS.ProcessEnv): ClientCredentials {
-  const clientId = env['TASKCLUSTER_CLIENT_ID'];
-  const accessToken = env['TASKCLUSTER_ACCESS_TOKEN'];
-  const certificate = env['TASKCLUSTER_CERTIFICATE'];
-  if (!clientId || !accessToken) {
-    throw new UsageFault('Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN: the request must be signed.');
-  }
-  return { clientId, accessToken, ...(certificate ? { certificate } : {}) };
 }
 
 function milliseconds(seconds: string): number {

@@ -5,9 +5,9 @@ import { measureStatistics, type StatisticsState } from '../broker/statistics.ts
 import { requestUrl } from '../client/request-url.ts';
 import { closeRpcConnection, connectTo } from '../client/amqp-connection.ts';
 import { openRpc } from '../client/rpc.ts';
+import { claimantUrl } from '../config/claimant-url.ts';
 import type { Config } from '../config/config.ts';
-import { contractNames } from '../contract/names.ts';
-import { formatAmqpUrl, parseAmqpUrl } from '../contract/url.ts';
+import { parseAmqpUrl } from '../contract/url.ts';
 import { createKeyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
@@ -130,17 +130,10 @@ export function createVerification(config: Config, options: VerificationOptions)
 
 /** The AMQP URL for a first claim. Without a path it leads to the vhost of the requests, as for the client library. */
 function firstClaimUrl(given: string | undefined, config: Config): string | undefined {
-  if (given === undefined) return claimantUrl(config);
+  if (given === undefined) return claimantUrl(config, 'publicAmqpUrl')?.reveal();
   try {
     return parseAmqpUrl(given).vhost === undefined ? requestUrl(given, config.requestVhost) : given;
   } catch (error) {
     throw new AgentError('ConfigurationFault', `PULSE_AGENT_URL ${(error as Error).message}.`);
   }
-}
-
-/** The AMQP URL of the claimant; undefined without its password. */
-function claimantUrl({ publicAmqpUrl, requestVhost, claimantPassword, id }: Config): string | undefined {
-  if (claimantPassword === undefined) return undefined;
-  const login = { username: contractNames(id).claimantUser, password: claimantPassword.reveal() };
-  return formatAmqpUrl({ ...parseAmqpUrl(publicAmqpUrl), vhost: requestVhost, login });
 }

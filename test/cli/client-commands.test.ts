@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { clientEnvironment, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
+import { makeFolder } from '../support/folders.ts';
 import { linesWith } from '../support/test-log.ts';
 import { makeTlsRelay } from '../support/tls-relay.ts';
 
@@ -101,6 +103,62 @@ describe('the commands of a client', () => {
     const claim = await run(['claim', namespace]);
     assert.equal(claim.exitCode, 4, claim.stderr);
     assert.match(claim.stderr, /^pulse-agent: .*revoked.*\.\n$/);
+  });
+
+  describe('with the environment of an agent', () => {
+    const agentEnvironment = (): Record<string, string> => ({ ...installation().environment });
+    const signer = (): Record<string, string> => {
+      const { TASKCLUSTER_CLIENT_ID = '', TASKCLUSTER_ACCESS_TOKEN = '' } = environment();
+      return { TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN };
+    };
+
+    it('find address, claimant, id and audience', async () => {
+      await runJson(['ping'], agentEnvironment());
+      const namespace = teamNamespace();
+      await runJson(['claim', namespace], { ...agentEnvironment(), ...signer() });
+      const [found] = await runJson(['get', namespace], agentEnvironment());
+      assert.equal(found?.['state'], 'active');
+    });
+
+    it('read the access token from a file, as an agent does', async () => {
+      const { TASKCLUSTER_ACCESS_TOKEN = '', ...client } = signer();
+      const path = join(makeFolder('token'), 'token');
+      writeFileSync(path, `${TASKCLUSTER_ACCESS_TOKEN}\n`);
+      const env = { ...agentEnvironment(), ...client, TASKCLUSTER_ACCESS_TOKEN_FILE: path };
+      await runJson(['claim', teamNamespace()], env);
+    });
+
+    it('take from it what their own variables leave out', async () => {
+      const { PULSE_AGENT_URL = '' } = environment();
+      await runJson(['claim', teamNamespace()], { ...agentEnvironment(), ...signer(), PULSE_AGENT_URL });
+    });
+
+    it('watch events with its account', async () => {
+      const watching = await start(['watch'], agentEnvironment());
+      await watching.printedAnywhere('Watching');
+      watching.signal('SIGINT');
+      assert.equal(await watching.exited, 0);
+    });
+
+    const faults: readonly (readonly [what: string, missing: string, sentence: RegExp])[] = [
+      ['a claimant', 'PULSE_AGENT_CLAIMANT_PASSWORD', /no claimant.*set PULSE_AGENT_CLAIMANT_PASSWORD/],
+      ['the agent secret', 'PULSE_AGENT_SECRET', /^PULSE_AGENT_URL is not set, and .*: Set PULSE_AGENT_SECRET to/],
+      ['an address', 'RABBITMQ_URL', /^PULSE_AGENT_URL is not set, and .*: Set RABBITMQ_URL/],
+    ];
+    for (const [what, missing, sentence] of faults) {
+      it(`say exactly what is missing without ${what}`, async () => {
+        const { exitCode, stderr } = await run(['ping'], { ...agentEnvironment(), [missing]: '' });
+        assert.equal(exitCode, 2, stderr);
+        assert.match(stderr.slice('pulse-agent: '.length), sentence);
+      });
+    }
+
+    it('say which variable of the signer is missing', async () => {
+      const env = { ...environment(), TASKCLUSTER_ACCESS_TOKEN: '' };
+      const { exitCode, stderr } = await run(['claim', 'taskcluster-team'], env);
+      assert.equal(exitCode, 2, stderr);
+      assert.match(stderr, /^pulse-agent: Set TASKCLUSTER_ACCESS_TOKEN: /);
+    });
   });
 
   describe('errors: one sentence and an exit code', () => {

@@ -103,6 +103,15 @@ describe('config check', () => {
     assert.ok(valid && risks.some(({ choice }) => choice === 'plain-amqp'));
   });
 
+  it('names the URL for first claims, without its password', async () => {
+    const env = { ...GOOD_ENV, PUBLIC_AMQP_URL: 'amqps://pulse.example/vhost' };
+    const without = await run(['config', 'check'], env);
+    assert.match(without.stdout, /^There is no claimant .*PULSE_AGENT_CLAIMANT_PASSWORD is not set\.$/m);
+    const { stdout } = await run(['config', 'check'], { ...env, PULSE_AGENT_CLAIMANT_PASSWORD: 'hidden-claimant' });
+    assert.match(stdout, /first with amqps:\/\/pulse-agent-claimant:…@pulse\.example\/pulse-agent, and/);
+    assert.doesNotMatch(stdout, /hidden/);
+  });
+
   it('has a sentence for each fault', async () => {
     const env = { ...GOOD_ENV, PULSE_AGENT_CONFIG: file('colour: blue\nmaxSkewSeconds: 1000') };
     const { exitCode, stdout, stderr } = await run(['config', 'check'], env);

@@ -1,3 +1,4 @@
+import { shownClaimantUrl } from '../../config/claimant-url.ts';
 import type { Config } from '../../config/config.ts';
 import { loadConfig } from '../../config/config.ts';
 import { showConfiguration, type ShownSetting } from '../../config/shown-settings.ts';
@@ -46,10 +47,14 @@ function check({ env, output }: CommandContext): void {
   const { sources } = showConfiguration(env, config);
   // Whether broker events are consumed is known to a running agent only.
   const risks = riskyChoices(config, { nodeEnv: env['NODE_ENV'], brokerEvents: true });
-  output.print({ valid: true, sources, risks }, (style) =>
+  const claimant = config.claimantPassword === undefined ? undefined : shownClaimantUrl(config);
+  output.print({ valid: true, sources, claimantUrl: claimant ?? null, risks }, (style) =>
     [
       style.good('The configuration is valid.'),
       `Read from ${sources.join(', ')}.`,
+      claimant === undefined
+        ? 'There is no claimant for first claims: PULSE_AGENT_CLAIMANT_PASSWORD is not set.'
+        : `Clients claim first with ${claimant}, and PULSE_AGENT_CLAIMANT_PASSWORD in place of the dots.`,
       ...risks.map(({ choice, sentence }) => `${style.doubtful(choice)}: ${sentence}`),
     ].join('\n'),
   );

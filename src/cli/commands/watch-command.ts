@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { environmentValue } from '../../config/environment.ts';
+import { DEFAULT_ID } from '../../client/rpc.ts';
 import type { AgentEvent } from '../../contract/events.ts';
-import { addClientOptions, brokerCa, type ClientCommandOptions, withClient } from '../with-client.ts';
+import { type AgentSettings, agentSettings, type ClientCommandOptions, valueIn } from '../client-settings.ts';
+import { addClientOptions, withClient } from '../with-client.ts';
 import { type CommandContext, type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import type { Style } from '../output.ts';
 import { printable } from '../table.ts';
@@ -47,12 +48,14 @@ async function watchAsOperator(
   options: ClientCommandOptions,
   patterns: readonly string[],
 ): Promise<void> {
-  const faults: string[] = [];
-  const url = environmentValue(context.env, 'RABBITMQ_URL', faults);
-  if (faults.length > 0) throw new UsageFault(faults.join(' '));
-  if (!url) throw new UsageFault('Give a namespace of yours with --through, or set RABBITMQ_URL.');
-  await watchEvents({ ...eventPrinter(context, options, patterns), queue: '', url: async () => url }, context.signal);
+  const given = valueIn(context.env, 'RABBITMQ_URL');
+  const settings = await agentSettings(context.env, options, given === undefined ? NO_ACCOUNT : undefined);
+  const url = given ?? settings.config?.rabbitmqUrl.reveal();
+  if (url === undefined) throw new UsageFault(`${NO_ACCOUNT}.`);
+  await watchEvents({ ...eventPrinter(context, settings, patterns), queue: '', url: async () => url }, context.signal);
 }
+
+const NO_ACCOUNT = 'Give a namespace of yours with --through, or set RABBITMQ_URL';
 
 async function watchThrough(
   context: CommandContext,
@@ -61,12 +64,13 @@ async function watchThrough(
   namespace: string,
 ): Promise<void> {
   const { signal } = context;
+  const settings = await agentSettings(context.env, options, undefined);
   await withClient(context, options, 'signed', async (client) => {
     const lease = await client.lease({ namespace }, { signal });
     const lost = new AbortController();
     lease.once('lost', (error) => lost.abort(error));
     const watchOptions = {
-      ...eventPrinter(context, options, patterns),
+      ...eventPrinter(context, settings, patterns),
       queue: `queue/${namespace}/watch-${randomUUID()}`,
       url: async () => (await lease.credentials()).connectionString,
     };
@@ -77,14 +81,14 @@ async function watchThrough(
 
 /** The options that both ways to connect share. */
 function eventPrinter(
-  { output, env }: CommandContext,
-  { id = env['PULSE_AGENT_ID'] ?? 'pulse-agent' }: ClientCommandOptions,
+  { output }: CommandContext,
+  { id = DEFAULT_ID, ca }: AgentSettings,
   patterns: readonly string[],
 ): Omit<WatchOptions, 'queue' | 'url'> {
   return {
     id,
     patterns,
-    ca: brokerCa(env),
+    ca,
     onReady: () => output.note('Watching; press Ctrl-C to stop.'),
     onEvent: (event) => output.print(event, (style) => eventText(event, style)),
     onLost: () => output.note('The connection was lost; events may be missed until it is open again.'),
