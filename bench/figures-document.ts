@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { documentUrl, withTables } from '../dev/generated-docs.ts';
-import { goals, type Row, toTable } from './table.ts';
+import { AGAINST_PREDECESSOR, goals, type Row, toTable } from './table.ts';
 
 /** What `npm run bench` writes into `.cache/bench.json`. */
 export interface BenchResults {
@@ -27,9 +27,22 @@ export function figuresText({ machine, node, rabbitmq, agent, measuredAt, minute
   ].join('\n');
 }
 
+/** The texts for the document: one for the rows against taskcluster-pulse and one for all others, as far as there are any. */
+export function documentTables(results: BenchResults): Record<string, string> {
+  const tables: Record<string, string> = {};
+  for (const [marker, isPredecessor] of [
+    ['figures', false],
+    ['predecessor', true],
+  ] as const) {
+    const rows = results.rows.filter(({ what }) => what.endsWith(AGAINST_PREDECESSOR) === isPredecessor);
+    if (rows.length > 0) tables[marker] = `\n${figuresText({ ...results, rows })}\n`;
+  }
+  return tables;
+}
+
 /** Puts the results of a run into `docs/performance.md`. */
 export function writeFigures(resultsFile: string): void {
   const results = JSON.parse(readFileSync(resultsFile, 'utf8')) as BenchResults;
   const name = 'performance.md';
-  writeFileSync(documentUrl(name), withTables(name, { figures: `\n${figuresText(results)}\n` }));
+  writeFileSync(documentUrl(name), withTables(name, documentTables(results)));
 }

@@ -14,7 +14,7 @@ import { readCpuMs } from './process-figures.ts';
 import { type BenchProcess, startProcess } from './processes.ts';
 import { openRequester, prepareRequest } from './requests.ts';
 import type { Site } from './site.ts';
-import type { Row } from './table.ts';
+import { AGAINST_PREDECESSOR, type Row } from './table.ts';
 
 const ROUNDS = 3;
 const CONCURRENCY = 32;
@@ -106,7 +106,7 @@ function claimsRow(kind: Kind, pairs: readonly Pair[]): Row {
     return `${speed}, CPU ${of('cpuMs').toFixed(2)} ms`;
   };
   return {
-    what: `${kind}, against taskcluster-pulse`,
+    what: `${kind}${AGAINST_PREDECESSOR}`,
     measured: text(pairs.map(({ ours }) => ours)),
     limit: text(pairs.map(({ theirs }) => theirs)),
     ratio: median(pairs.map(({ ours, theirs }) => ours.perSecond / theirs.perSecond)),
@@ -133,7 +133,7 @@ async function measureBothRotations(site: Site, folder: string, progress: (line:
   const ours = [await letAgentDo(room, ROTATION), await letAgentDo(room, ROTATION)];
   await site.forgetStore();
   return ['first', 'later'].map((which, turn) => ({
-    what: `${which} rotation of ${NAMESPACES} namespaces, against taskcluster-pulse`,
+    what: `${which} rotation of ${NAMESPACES} namespaces${AGAINST_PREDECESSOR}`,
     measured: doneText(ours[turn]),
     limit: doneText(theirs[turn]),
     ratio: (ours[turn]?.seconds ?? Number.NaN) / (theirs[turn]?.seconds ?? Number.NaN),

@@ -11,6 +11,9 @@ export interface Row {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
+/** How the rows end that are measured against taskcluster-pulse. */
+export const AGAINST_PREDECESSOR = ', against taskcluster-pulse';
+
 /** `met` or `missed`; empty without a goal. */
 export function verdict({ ratio, atLeast, atMost }: Row): '' | 'met' | 'missed' {
   if (ratio === undefined || (atLeast === undefined && atMost === undefined)) return '';

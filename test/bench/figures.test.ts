@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { countsOf, jobSecondsOf, lastSuccessMsOf } from '../../bench/agent-metrics.ts';
-import { figuresText } from '../../bench/figures-document.ts';
+import { documentTables, figuresText } from '../../bench/figures-document.ts';
 import { fixedRows } from '../../bench/goals.ts';
 import { cpuMsIn } from '../../bench/job-windows.ts';
 import { median, medians, percentile, rateOfParts } from '../../bench/limits.ts';
 import { load, withWarmUp } from '../../bench/load.ts';
 import { cpuMsOf, residentOf } from '../../bench/process-figures.ts';
 import { nodeOptionsOf } from '../../bench/start-script.ts';
-import { goals, type Row, toTable, verdict } from '../../bench/table.ts';
+import { AGAINST_PREDECESSOR, goals, type Row, toTable, verdict } from '../../bench/table.ts';
 
 describe('the figures of the bench', () => {
   it('add up the times of parts to the rate of their sum', () => {
@@ -132,5 +132,9 @@ describe('the figures of the bench', () => {
     assert.match(text, /^- agent abc, 2026-11-30, 10\.0 minutes$/m);
     assert.match(text, /^\| claims \| 5\/s .* met \|$/m);
     assert.match(text, /^1 of 1 goals met\.$/m);
+    const results = { ...conditions, measuredAt: '2026-11-30T10:00:00.000Z', minutes: 9, rows };
+    assert.deepEqual(Object.keys(documentTables(results)), ['figures']);
+    const against = rows.map((row) => ({ ...row, what: `${row.what}${AGAINST_PREDECESSOR}` }));
+    assert.deepEqual(Object.keys(documentTables({ ...results, rows: against })), ['predecessor']);
   });
 });
