@@ -61,9 +61,9 @@ cfg.taskcluster = { rootUrl, credentials: {} };
 cfg.rabbit = { username, password, baseUrl: `${managementUrl}/api/` };
 const parts = { ...profile, cfg, Namespace: table };
 const rabbitManager = await load('rabbitManager', parts);
-await load('server', parts);
-
+// Before it serves: its own framework reports to the parent that it is ready.
 process.on('message', () => void rotateAll());
+await load('server', parts);
 
 async function rotateAll(): Promise<void> {
   const [startedMs, before] = [performance.now(), process.cpuUsage()];

@@ -181,8 +181,10 @@ async function openPredecessor(site: Site, folder: string): Promise<RunningPrede
     },
     async rotate() {
       predecessor.process.send('rotate');
-      const [done] = (await once(predecessor.process, 'message')) as [Done];
-      return done;
+      for (;;) {
+        const [message] = (await once(predecessor.process, 'message')) as [Done | string];
+        if (typeof message === 'object' && 'seconds' in message) return message;
+      }
     },
     async stop() {
       connections.destroy();
