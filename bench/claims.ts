@@ -92,6 +92,8 @@ export async function measureClaims(
     progress('memory of the idle agent');
     const idle = await agent.resident(sizes.idleMs);
     const peak = watchPeak(agent);
+    // Also when a claim fails: a reading of an agent that has stopped would hide the failure.
+    closers.push(() => Promise.resolve(void peak.stop()));
     const names = newNames(site, sizes.namespaces);
     progress('first claims and warm-up');
     await run(room, names, { count: names.length, concurrency: 32, warmUp: 0 });

@@ -8,6 +8,7 @@ import { requestUrl } from '../src/client/request-url.ts';
 import { markerNames } from '../src/broker/marker.ts';
 import type { FileSettings } from '../src/config/settings.ts';
 import { WORKING_COPY } from '../dev/working-copy.ts';
+import { recordedPid } from '../dev/left-behind.ts';
 import { freePorts } from '../dev/processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from '../dev/rabbitmq.ts';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
@@ -88,11 +89,6 @@ export interface SiteOptions {
   readonly program?: string;
 }
 
-/** The process of a private broker: its folder names that of epmd and its own. */
-function nodePidOf({ folder }: Pick<LocalRabbitMQ, 'folder'>): number {
-  return Number(readFileSync(join(folder, 'pids'), 'utf8').trim().split(' ')[1]);
-}
-
 /** Starts the site in its folder. */
 export async function openSite({ folder, progress, place, program }: SiteOptions): Promise<Site> {
   const broker =
@@ -139,7 +135,7 @@ export async function openSite({ folder, progress, place, program }: SiteOptions
     requestAmqpUrl: requestUrl(amqpUrl, names.requestVhost),
     taskclusterUrl,
     folder,
-    brokerCpuMs: broker === undefined ? () => Number.NaN : () => readCpuMs(nodePidOf(broker)),
+    brokerCpuMs: broker === undefined ? () => Number.NaN : () => readCpuMs(recordedPid(broker.folder, 'node')),
     program: program ?? join(WORKING_COPY, PROGRAM),
     credentials: { clientId: 'operator', accessToken: 'for-development-only-operator-00000000001' },
     writeSettings,

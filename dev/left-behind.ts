@@ -7,6 +7,11 @@ export function recordPid(folder: string, name: string, pid: number): void {
   writeFileSync(join(folder, `${name}.pid`), String(pid));
 }
 
+/** The process that {@link recordPid} noted. */
+export function recordedPid(folder: string, name: string): number {
+  return Number(readFileSync(join(folder, `${name}.pid`), 'utf8'));
+}
+
 /**
  * Kills the recorded processes that an earlier process, killed before it could clean up, left running.
  *
