@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import scopeLibrary from 'taskcluster-lib-scopes';
 import * as z from 'zod';
+import { tlsFaultIn } from '../contract/tls-faults.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { type Deadline, startDeadline, TimeoutError } from '../util/deadline.ts';
 import { HttpFault, openHttpPool } from '../util/http-pool.ts';
@@ -242,10 +243,19 @@ function unavailable(error: unknown, timeoutMs: number): AgentError {
       `The Taskcluster auth service did not answer in ${timeoutMs} ms. Try again later.`,
     );
   }
+  if (error instanceof HttpFault && tlsFaultIn(error.code) === 'untrusted') return untrustedTaskcluster(error.code);
   const why = reasonOf(error);
   return new AgentError(
     'AuthUnavailable',
     `The Taskcluster auth service cannot be used${why}. Check that it runs and that TASKCLUSTER_ROOT_URL is correct.`,
+  );
+}
+
+/** The error for a certificate of Taskcluster that is not trusted. */
+export function untrustedTaskcluster(code: string): AgentError {
+  return new AgentError(
+    'AuthUnavailable',
+    `The certificate of the Taskcluster auth service is not trusted (${code}). Start the agent with NODE_EXTRA_CA_CERTS=<file>, which names the CA that signed it, and use a host name of the certificate in TASKCLUSTER_ROOT_URL.`,
   );
 }
 

@@ -2,7 +2,8 @@ import taskcluster from 'taskcluster-client';
 import * as z from 'zod';
 import type { Config } from '../config/config.ts';
 import { signedResource, signRequest } from '../contract/signature.ts';
-import { readAuthReply } from '../requests/taskcluster-auth.ts';
+import { tlsFaultIn } from '../contract/tls-faults.ts';
+import { readAuthReply, untrustedTaskcluster } from '../requests/taskcluster-auth.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
@@ -33,7 +34,9 @@ export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<Pi
   } catch (error) {
     signal.throwIfAborted();
     const { cause } = error as { cause?: { code?: unknown } };
-    const why = typeof cause?.code === 'string' ? ` (${cause.code})` : '';
+    const code = typeof cause?.code === 'string' ? cause.code : '';
+    if (tlsFaultIn(code) === 'untrusted') throw untrustedTaskcluster(code);
+    const why = code === '' ? '' : ` (${code})`;
     throw new AgentError(
       'AuthUnavailable',
       `The Taskcluster auth service does not answer${why}: check that it runs and that TASKCLUSTER_ROOT_URL is right. Without it nothing can be claimed.`,
@@ -72,6 +75,7 @@ export async function askScopes(config: Config, clock: Clock, signal: AbortSigna
     signal.throwIfAborted();
     // Not as a cause: the library's error has the request with its authorization header.
     const { code, statusCode } = error as { readonly code?: unknown; readonly statusCode?: unknown };
+    if (typeof code === 'string' && tlsFaultIn(code) === 'untrusted') throw untrustedTaskcluster(code);
     const why = typeof statusCode === 'number' ? `HTTP ${statusCode}` : typeof code === 'string' ? code : 'no response';
     throw new AgentError(
       'AuthUnavailable',

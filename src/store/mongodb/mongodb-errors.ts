@@ -34,10 +34,19 @@ export function mongoUnavailable(
       { cause },
     );
   }
+  const where = `MongoDB at ${shorten(servers.join(', '), MAX_REASON_LENGTH)}`;
+  // The driver keeps no code of TLS.
+  if (/certificate/i.test(reason)) {
+    return new AgentError(
+      'StoreUnavailable',
+      `The certificate of ${where} is not trusted (${shown}). Set tlsCAFile=<file> in STORE_URL to the CA that signed it, and use a host name of the certificate.`,
+      { cause },
+    );
+  }
   const kind = error instanceof MongoError ? `${name}${code === undefined ? '' : ` ${code}`}: ` : '';
   return new AgentError(
     'StoreUnavailable',
-    `MongoDB at ${shorten(servers.join(', '), MAX_REASON_LENGTH)} does not answer as it should (${kind}${shown}). Check that it runs, that it has a primary, and that STORE_URL is right.`,
+    `${where} does not answer as it should (${kind}${shown}). Check that it runs, that it has a primary, and that STORE_URL is right.`,
     { cause },
   );
 }

@@ -1,29 +1,15 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:tls';
 import { freePorts } from '../../../dev/processes.ts';
 import { openBrokerEventsSession } from '../../../src/broker/amqp/broker-events-session.ts';
 import { openTopologySession } from '../../../src/broker/amqp/topology-session.ts';
 import { AgentError } from '../../../src/util/agent-errors.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import { makeCertificates } from '../../support/certificates.ts';
-import { addCleanup } from '../../support/cleanup.ts';
+import { startTlsServer } from '../../support/tls-relay.ts';
 
 interface Broker {
   readonly url: string;
   readonly ca?: string;
-}
-
-/** A server that answers with a certificate for `names`. Returns its port, and the CA. */
-async function tlsServer(names?: string): Promise<{ readonly port: number; readonly ca: string }> {
-  const { ca, certificateFile, keyFile } = makeCertificates(names);
-  const server = createServer({ cert: readFileSync(certificateFile), key: readFileSync(keyFile) }, (socket) => {
-    socket.on('error', () => undefined);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  addCleanup(() => void server.close());
-  return { port: (server.address() as AddressInfo).port, ca };
 }
 
 const SESSIONS = {
@@ -52,7 +38,7 @@ for (const [what, open] of Object.entries(SESSIONS)) {
     }
 
     it('names the certificate that is for another host', async () => {
-      const { port, ca } = await tlsServer('DNS:rabbit.example.com');
+      const { port, ca } = await startTlsServer('DNS:rabbit.example.com');
       const { code, message } = await faultOf({ url: `amqps://u:secret@localhost:${port}/v`, ca });
       assert.equal(code, 'BrokerRefused');
       assert.match(
@@ -64,7 +50,7 @@ for (const [what, open] of Object.entries(SESSIONS)) {
     });
 
     it('names the certificate whose CA is unknown', async () => {
-      const { port } = await tlsServer();
+      const { port } = await startTlsServer();
       const { code, message } = await faultOf({ url: `amqps://u:p@localhost:${port}/v`, ca: makeCertificates().ca });
       assert.equal(code, 'BrokerRefused');
       assert.match(message, /is not trusted \(UNABLE_TO_VERIFY_LEAF_SIGNATURE.*RABBITMQ_CA_FILE/);
@@ -87,7 +73,7 @@ for (const [what, open] of Object.entries(SESSIONS)) {
     });
 
     it('names the port that speaks TLS, or closes every connection', async () => {
-      const { port } = await tlsServer();
+      const { port } = await startTlsServer();
       const { code, message } = await faultOf({ url: `amqp://u:p@127.0.0.1:${port}/v` });
       assert.equal(code, 'BrokerUnavailable');
       assert.match(message, /closed the connection before the handshake.*amqps:\/\//);
