@@ -82,7 +82,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const limits = createLimitsWatch(context, observation.observeOverriddenLimits);
     const guard = createBrokerGuard(context, { topology, queues, limits });
     const replicas = createReplicasWatch(context);
-    const deletions = createDeletionsWatch(context);
+    const deletions = createDeletionsWatch({ ...context, backoff: namespaces.backoff });
     const reconcile = guardedReconcile({ guard, namespaces, replicas, observation });
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });

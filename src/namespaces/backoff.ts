@@ -26,6 +26,8 @@ export interface Backoff {
   ready(work: Work, namespace: string): boolean;
   failed(work: Work, namespace: string, error: unknown): void;
   succeeded(work: Work, namespace: string): void;
+  /** What the work waited for has come: it may be tried now. */
+  retryNow(work: Work, namespace: string): void;
 }
 
 const PAUSES = { firstMs: 1_000, maxMs: 5 * 60_000 } as const;
@@ -48,6 +50,7 @@ export function createBackoff(clock: Clock, onFailure: (failure: NamespaceWorkFa
       onFailure({ namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs });
     },
     succeeded: (work, namespace) => void pauses.delete(keyOf(work, namespace)),
+    retryNow: (work, namespace) => void pauses.delete(keyOf(work, namespace)),
   };
 }
 

@@ -1,28 +1,31 @@
 import assert from 'node:assert/strict';
 import { createDeletionsWatch } from '../../src/agent/deletions-watch.ts';
-import type { NamespaceStore, Store } from '../../src/store/store.ts';
+import type { ClusterNode } from '../../src/broker/management/management.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { partial } from '../support/partial.ts';
 import { recordOf } from '../support/records.ts';
 
 describe('the watch of deletions', () => {
-  it('names the namespaces that wait, until they do not, and nothing after a minute without an answer', async () => {
+  it('names the namespaces that wait, resumes them when their node runs, and knows nothing after a minute', async () => {
     const clock = createManualClock();
     const memory = createMemoryStore();
     let isFailing = false;
+    let nodes: ClusterNode[] = [];
+    const resumed: string[] = [];
     let endPause = (): void => undefined;
     let onPause = (): void => undefined;
     const watch = createDeletionsWatch({
       clock,
-      store: partial<Store>({
-        namespaces: partial<NamespaceStore>({
+      store: {
+        namespaces: {
           async dueForExpiry(options) {
             if (isFailing) throw new Error('no store');
             return await memory.namespaces.dueForExpiry(options);
           },
-        }),
-      }),
+        },
+      },
+      management: { listNodes: async () => nodes },
+      backoff: { retryNow: (work, namespace) => void resumed.push(`${work} ${namespace}`) },
       sleep: (_ms, signal) =>
         new Promise((resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -46,11 +49,19 @@ describe('the watch of deletions', () => {
     for (const name of ['a', 'b', 'c', 'd', 'e']) {
       memory.put(recordOf(0, { namespace: `taskcluster-${name}`, state: 'expiring', expiresMs, deletionBlock }));
     }
+    nodes = [{ name: 'rabbit@b', running: false, partitions: undefined }];
     await readNext();
+    assert.deepEqual(resumed, []);
     const { state, reason = '' } = watch.check();
     assert.equal(state, 'down');
     assert.match(reason, /^the deletion of taskcluster-\w waits: its queue .* is on node rabbit@b, which is down; /);
     assert.match(reason, /; 2 more wait$/);
+
+    for (const returned of [[{ name: 'rabbit@b', running: true, partitions: [] }], []]) {
+      nodes = returned;
+      await readNext();
+      assert.equal(resumed.splice(0).length, 5, 'its node runs, or has left the cluster');
+    }
 
     isFailing = true;
     clock.advance(61_000);
