@@ -1,7 +1,9 @@
 import type { Lifecycle } from './agent/lifecycle.ts';
 import type { Reporters } from './reporters.ts';
 import type { Management } from './broker/management/management.ts';
+import type { ManagementReach } from './broker/management/management-reach.ts';
 import type { Config } from './config/config.ts';
+import type { AddressChoice } from './contract/address-choice.ts';
 import type { ContractNames } from './contract/names.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Store } from './store/store.ts';
@@ -24,8 +26,11 @@ export interface AgentContext {
   /** At least 0, less than 1. */
   readonly random: () => number;
   readonly log: Log;
+  /** Shared by all AMQP connections of the agent: what one learns of an address, the others know. */
+  readonly addressChoice: AddressChoice;
   readonly store: Store;
   readonly management: Management;
+  readonly managementReach: ManagementReach;
   readonly jobs: Jobs;
   readonly reporters: Reporters;
   readonly lifecycle: Lifecycle;

@@ -3,7 +3,8 @@
 //	go run . taskcluster-team-a         # until Ctrl-C
 //	go run . -once taskcluster-team-a   # until the first message
 //
-// Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path),
+// Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path; for a
+// cluster one for each node, with commas between),
 // TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, and, for temporary credentials, TASKCLUSTER_CERTIFICATE.
 // PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has others than pulse-agent.
 package main
@@ -54,7 +55,7 @@ func hold(ctx context.Context, namespace string, once bool) error {
 		fmt.Println("claimed, to be claimed again at", claim.ReclaimAt.Format(time.RFC3339))
 		// Earlier than reclaimAt: clocks differ, and a claim may need retries.
 		until, cancel := context.WithTimeout(ctx, time.Until(claim.ReclaimAt)*9/10)
-		err = work(until, namespace, claim.ConnectionString, once)
+		err = work(until, namespace, claim.Addresses(), once)
 		cancel()
 		if err == nil && once {
 			return nil
@@ -102,8 +103,8 @@ func claim(ctx context.Context, namespace string) (*pulseagent.Claim, error) {
 }
 
 // work publishes a message to an exchange of the namespace, and takes what comes to a queue of the namespace.
-func work(ctx context.Context, namespace, connectionString string, once bool) error {
-	connection, err := pulseagent.Open(connectionString)
+func work(ctx context.Context, namespace string, addresses []string, once bool) error {
+	connection, err := pulseagent.Open(addresses...)
 	if err != nil {
 		return err
 	}

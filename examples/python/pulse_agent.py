@@ -5,6 +5,7 @@ The contract is docs/protocol.md; the vectors of docs/protocol-vectors.json are 
 
 import base64
 import json
+import re
 import secrets
 import time
 import uuid
@@ -50,17 +51,24 @@ class BrokerRefused(PulseAgentError):
         super().__init__("BrokerRefused", message, retryable=False)
 
 
-def connect(url, blocked_timeout):
+def addresses(result):
+    """The connection strings of a claim, one for each address of RabbitMQ, as `connect` takes them."""
+    return ",".join(result.get("connectionStrings", [result["connectionString"]]))
+
+
+def connect(urls, blocked_timeout):
     """A connection to RabbitMQ that ends when an alarm has blocked it for `blocked_timeout` seconds.
 
-    During an alarm RabbitMQ does not read from connections that publish, so a publish with confirms would wait for ever.
+    `urls` is a URL, or one for each address of RabbitMQ with commas between: the first that works is used. During an alarm RabbitMQ does not read from connections that publish, so a publish with confirms would wait for ever.
     Raises BrokerRefused, or PulseAgentError when the user has too many connections.
     """
-    if not url.startswith(("amqp://", "amqps://")):
-        raise BrokerRefused("the URL must begin with amqp:// or amqps://")
-    parameters = pika.URLParameters(url)
-    parameters.blocked_connection_timeout = blocked_timeout
-    vhost = parameters.virtual_host
+    parameters = []
+    for url in re.split(r", *(?=amqps?://)", urls):
+        if not url.startswith(("amqp://", "amqps://")):
+            raise BrokerRefused("the URL must begin with amqp:// or amqps://")
+        parameters.append(pika.URLParameters(url))
+        parameters[-1].blocked_connection_timeout = blocked_timeout
+    vhost = parameters[0].virtual_host
     try:
         return pika.BlockingConnection(parameters)
     except ProbableAuthenticationError:

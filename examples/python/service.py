@@ -3,7 +3,8 @@
     python3 service.py taskcluster-team-a          # until Ctrl-C
     python3 service.py taskcluster-team-a --once   # until the first message
 
-Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path),
+Reads PULSE_AGENT_URL (the address with the claimant's credentials, and the vhost of the requests as its path; for a
+cluster one for each node, with commas between),
 TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN,
 and, for temporary credentials, TASKCLUSTER_CERTIFICATE. PULSE_AGENT_ID and PULSE_AGENT_AUDIENCE where the agent has
 others than pulse-agent.
@@ -18,7 +19,7 @@ from datetime import datetime, timezone
 
 from pika.exceptions import AMQPError, ConnectionBlockedTimeout
 
-from pulse_agent import Agent, Credentials, PulseAgentError, alarm, connect
+from pulse_agent import Agent, Credentials, PulseAgentError, addresses, alarm, connect
 
 BLOCKED_TIMEOUT = 15
 
@@ -54,9 +55,9 @@ def claim(namespace):
         time.sleep(min(60, 2**attempt))
 
 
-def work(namespace, connection_string, until, once):
+def work(namespace, urls, until, once):
     """Publishes a message to an exchange of the namespace and consumes from a queue of the namespace."""
-    connection = connect(connection_string, BLOCKED_TIMEOUT)
+    connection = connect(urls, BLOCKED_TIMEOUT)
     channel = connection.channel()
     channel.confirm_delivery()
     exchange, queue = f"exchange/{namespace}/example", f"queue/{namespace}/example"
@@ -88,7 +89,7 @@ def main():
         # Earlier than reclaimAt: clocks differ, and a claim may need retries.
         until = time.monotonic() + 0.9 * (reclaim_at - datetime.now(timezone.utc)).total_seconds()
         try:
-            work(options.namespace, result["connectionString"], until, options.once)
+            work(options.namespace, addresses(result), until, options.once)
         except ConnectionBlockedTimeout as error:
             print(alarm(error), file=sys.stderr, flush=True)
         except (PulseAgentError, AMQPError) as error:

@@ -157,9 +157,9 @@ async function stopAgent(context: AgentContext, events: AgentEventBus, startedMs
 }
 
 /** What every connection of the agent to RabbitMQ is opened with. */
-function brokerOf({ config }: Pick<AgentContext, 'config'>) {
+function brokerOf({ config, addressChoice }: Pick<AgentContext, 'config' | 'addressChoice'>) {
   const { rabbitmqUrl: amqpUrl, rabbitmqCa: ca, id, vhost, requestVhost } = config;
-  return { amqpUrl, ca, id, vhost, requestVhost };
+  return { amqpUrl, addressChoice, ca, id, vhost, requestVhost };
 }
 
 function batchDeletions({ lifecycle, sleep }: AgentContext, namespaces: Namespaces): (namespace: string) => void {

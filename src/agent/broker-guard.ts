@@ -1,4 +1,3 @@
-import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TopologyConnection } from '../broker/amqp/topology-connection.ts';
 import { ensureClaimant } from '../broker/claimant.ts';
@@ -59,7 +58,6 @@ export function createBrokerGuard(
   { topology, queues, limits }: GuardedParts,
 ): BrokerGuard {
   const { config, names, store, management, clock, randomBytes, reporters, log, jobs, lifecycle } = context;
-  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
   const mustStop = new AbortController();
 
   /** Re-checks ownership: two first starts may have raced, or an operator ran `adopt` for another store. */
@@ -88,7 +86,7 @@ export function createBrokerGuard(
 
   const ensureOwnedOnce = async (signal: AbortSignal): Promise<void> => {
     await ensureMarker(signal);
-    const { id, requestVhost } = config;
+    const { id, requestVhost, agentUser } = config;
     await ensureRequestVhost(management, { id, requestVhost, agentUser }, { signal });
     await ensureClaimantAccount(signal);
   };

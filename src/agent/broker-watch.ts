@@ -1,4 +1,4 @@
-import { amqpLogin, parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { parseHttpUrls } from '../contract/url.ts';
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
@@ -32,10 +32,13 @@ export interface BrokerWatch {
  * surveys, and logs so.
  */
 export function createBrokerWatch(
-  context: Pick<AgentContext, 'config' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'>,
+  context: Pick<
+    AgentContext,
+    'config' | 'addressChoice' | 'management' | 'clock' | 'log' | 'jobs' | 'reporters' | 'lifecycle'
+  >,
   parts: BrokerWatchParts,
 ): BrokerWatch {
-  const { config, management, clock, log, jobs, reporters, lifecycle } = context;
+  const { config, addressChoice, management, clock, log, jobs, reporters, lifecycle } = context;
   const { queues } = parts;
   const alarms = createAlarms({
     clock,
@@ -61,6 +64,7 @@ export function createBrokerWatch(
   });
   const consumer = createBrokerEventsConsumer({
     amqpUrl: config.rabbitmqUrl,
+    addressChoice,
     ca: config.rabbitmqCa,
     id: config.id,
     eventVhost: config.eventVhost,
@@ -102,7 +106,7 @@ export function createBrokerWatch(
 
 /** What the agent's own users do is intended: it is no drift. */
 function ownUsersOf(config: Config): ReadonlySet<string> {
-  const { username } = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal()));
-  const { login } = parseHttpUrl(config.rabbitmqManagementUrl.reveal());
-  return new Set([username, login?.username ?? username, contractNames(config.id).claimantUser]);
+  const { agentUser } = config;
+  const [{ login }] = parseHttpUrls(config.rabbitmqManagementUrl.reveal());
+  return new Set([agentUser, login?.username ?? agentUser, contractNames(config.id).claimantUser]);
 }

@@ -2,11 +2,14 @@ import { randomBytes as systemRandomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Audit, createAudit } from '../audit/audit.ts';
 import type { Management } from '../broker/management/management.ts';
+import { createManagementReach } from '../broker/management/management-reach.ts';
 import { openManagement } from '../broker/management/open-management.ts';
 import { withoutStaleConnections } from '../broker/management/stale-connections.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
+import { createAddressChoice } from '../contract/address-choice.ts';
 import { contractNames } from '../contract/names.ts';
+import { parseAmqpUrls } from '../contract/url.ts';
 import { type AgentEventBus, createAgentEvents } from '../events/agent-events.ts';
 import { createJobQueue, type JobQueue } from '../jobs/job-queue.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
@@ -59,7 +62,11 @@ export async function openContext(config: Config, options: ContextOptions): Prom
     const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
     const observation = lifecycle.use(await createObservation({ config, instance, clock, log }));
     await observation.start();
-    const opened = lifecycle.use(openManagement(config, options));
+    // One order for AMQP and HTTP: where both lists have the same nodes, an agent uses one of them.
+    const spread = random();
+    const managementReach = createManagementReach();
+    const onReachable = (isReachable: boolean): void => managementReach.set(isReachable);
+    const opened = lifecycle.use(openManagement(config, { ...options, spread, onReachable }));
     const management = observation.measureManagement(withoutStaleConnections(opened, { clock, log }));
     outages.watch('management', () => management.whoAmI({ timeoutMs: PROBE_TIMEOUT_MS }));
     const openedStore = lifecycle.use(await openStore(config.storeUrl.reveal(), { clock, randomBytes }));
@@ -79,8 +86,13 @@ export async function openContext(config: Config, options: ContextOptions): Prom
       randomBytes,
       random,
       log,
+      addressChoice: createAddressChoice(parseAmqpUrls(config.rabbitmqUrl.reveal()).length, {
+        nowMs: () => clock.monotonicMs(),
+        spread,
+      }),
       store,
       management,
+      managementReach,
       jobs: createJobQueue(),
       reporters: createReporters({ events, audit, log, clock, onRefused: observation.observeRefusal }),
       lifecycle,

@@ -84,6 +84,10 @@ export function createReplicasWatch({
     }
   };
 
+  const reportLatest = (): void => {
+    if (latest !== undefined) report(latest);
+  };
+
   /** One agent adds them, at a reconciliation. */
   const requestMissing = ({ replicas, hasCall }: Reading): void => {
     const missing = replicas.flatMap(({ label, addable }) => addable.map((node) => `${label} ${node}`)).join();
@@ -104,7 +108,6 @@ export function createReplicasWatch({
       if (latest === undefined || startedMs >= latest.startedMs) {
         latest = reading;
         isUnknownLogged = false;
-        report(reading);
       }
       return reading;
     } catch (error) {
@@ -140,7 +143,6 @@ export function createReplicasWatch({
       tried.add(keyOf(next));
       try {
         if (await add(next, signal)) continue;
-        report(reading);
       } catch (error) {
         signal.throwIfAborted();
         // Of two agents that add the same member at a time, RabbitMQ answers one with 500.
@@ -153,7 +155,15 @@ export function createReplicasWatch({
     }
   };
 
-  const polling = createPolling(async (signal) => requestMissing(await read(signal)), PAUSE_MS, sleep);
+  const polling = createPolling(
+    async (signal) => {
+      const reading = await read(signal);
+      reportLatest();
+      requestMissing(reading);
+    },
+    PAUSE_MS,
+    sleep,
+  );
 
   const ageMs = (): number => (latest === undefined ? Infinity : clock.monotonicMs() - latest.startedMs);
 
@@ -163,6 +173,9 @@ export function createReplicasWatch({
       if (latest === undefined) return { state: 'starting', reason: 'the replicas of the queues are not read yet' };
       if (ageMs() > KEPT_MS) {
         return { state: 'down', reason: `unknown: the replicas were not read for ${Math.round(ageMs() / 1000)} s` };
+      }
+      if (!latest.replicas.some(({ name }) => name === names.requestQueue)) {
+        return { state: 'down', reason: `RabbitMQ has no quorum queue ${names.requestQueue}` };
       }
       if (latest.replicas.every(({ state }) => state === 'complete' || state === 'lacking')) return { state: 'up' };
       return { state: 'down', reason: `${describeReplicas(latest.replicas) ?? ''}. ${adviceFor(latest)}` };
@@ -174,6 +187,7 @@ export function createReplicasWatch({
         // It is logged.
         signal.throwIfAborted();
       }
+      reportLatest();
     },
     start: () => polling.start(),
     close: () => polling.close(),

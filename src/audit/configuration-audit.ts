@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { parseStoreUrl } from '../config/store-url.ts';
-import { formatAmqpHost, parseAmqpUrl } from '../contract/url.ts';
+import { formatAmqpHosts, parseAmqpUrls } from '../contract/url.ts';
 import { VERSION } from '../version.ts';
 import type { Audit } from './audit.ts';
 
@@ -33,7 +33,7 @@ export function auditableSettings(config: Config): Record<string, string | numbe
   return {
     version: VERSION,
     ...Object.fromEntries(plain),
-    broker: formatAmqpHost(parseAmqpUrl(config.rabbitmqUrl.reveal())),
+    broker: formatAmqpHosts(parseAmqpUrls(config.rabbitmqUrl.reveal())),
     store: parseStoreUrl(config.storeUrl.reveal()).kind,
     accountLimits: JSON.stringify(config.accountLimits),
     claimantLimits: JSON.stringify(config.claimantLimits),

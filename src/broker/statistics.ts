@@ -45,9 +45,13 @@ export async function measureStatistics(
   const startedMs = clock.monotonicMs();
   const latest = new Map<string, { readonly uptimeMs: number; readonly readMs: number }>();
   const intervals = new Map<string, number>();
+  let lastReadFrom: string | undefined;
   for (;;) {
     const readMs = clock.monotonicMs();
     const uptimes = await management.listUptimes({ signal });
+    const [{ readFrom } = {}] = uptimes;
+    if (readFrom !== lastReadFrom) latest.clear();
+    lastReadFrom = readFrom;
     for (const { node, uptimeMs } of uptimes) {
       if (uptimeMs === undefined) continue;
       const before = latest.get(node);

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { environmentValue } from '../config/environment.ts';
 import { isCertificates } from '../config/setting-forms.ts';
-import { parseAmqpUrl } from '../contract/url.ts';
+import { parseAmqpUrls } from '../contract/url.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { UsageFault } from './define-command.ts';
@@ -44,7 +44,7 @@ export async function clientSettings(env: NodeJS.ProcessEnv, options: ClientComm
   const settings = await agentSettings(env, options, given === undefined ? 'PULSE_AGENT_URL is not set' : undefined);
   const url = given ?? (await claimantUrlOf(settings.config));
   try {
-    parseAmqpUrl(url);
+    parseAmqpUrls(url);
   } catch (error) {
     throw new UsageFault(`PULSE_AGENT_URL ${(error as Error).message}.`);
   }

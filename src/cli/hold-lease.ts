@@ -14,12 +14,14 @@ export async function holdLease(
   showCredentials: boolean,
 ): Promise<void> {
   const print = (event: string, more: Readonly<Record<string, unknown>>, text: (style: Style) => string): void => {
-    const credentials = showCredentials ? { connectionString: lease.connectionString } : {};
+    const connectionStrings = showCredentials ? lease.connectionStrings : [];
+    const [connectionString] = connectionStrings;
+    const all = connectionStrings.length > 1 ? { connectionStrings } : {};
+    const credentials = showCredentials ? { connectionString, ...all } : {};
     const { namespace } = lease;
     const times = { reclaimAt: lease.reclaimAt.toISOString(), expires: lease.expires.toISOString() };
-    output.print(
-      { event, namespace, ...times, ...more, ...credentials },
-      (style) => `${new Date().toISOString()} ${text(style)}${showCredentials ? `\n  ${lease.connectionString}` : ''}`,
+    output.print({ event, namespace, ...times, ...more, ...credentials }, (style) =>
+      [`${new Date().toISOString()} ${text(style)}`, ...connectionStrings.map((url) => `  ${url}`)].join('\n'),
     );
   };
   const until = (): string => `claim again at ${lease.reclaimAt.toISOString()}, expires ${lease.expires.toISOString()}`;

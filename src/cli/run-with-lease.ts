@@ -23,7 +23,11 @@ export async function runWithLease(
 ): Promise<number> {
   const child = spawn(program, args, {
     stdio: 'inherit',
-    env: { ...env, PULSE_CONNECTION_STRING: lease.connectionString },
+    env: {
+      ...env,
+      PULSE_CONNECTION_STRING: lease.connectionString,
+      PULSE_CONNECTION_STRINGS: lease.connectionStrings.join(),
+    },
   });
   const restore = forwardSignals(child);
   // The program keeps the credentials of its start, whatever the lease gets later.

@@ -7,7 +7,8 @@ import { type CommandContext, UsageFault } from './define-command.ts';
 export const CLIENT_ENVIRONMENT = `
 Environment:
   PULSE_AGENT_URL           amqp:// or amqps:// URL for requests, with the claimant's username and password; its path
-                            is the vhost of the requests (without a path: the agent's id)
+                            is the vhost of the requests (without a path: the agent's id); for a cluster one URL
+                            for each node, with commas between
   PULSE_AGENT_ID            same as --id
   PULSE_AGENT_AUDIENCE      same as --audience
   RABBITMQ_CA_FILE          the CA that signed the certificate of RabbitMQ, in place of those of the system;

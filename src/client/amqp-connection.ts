@@ -1,8 +1,17 @@
 import type { Duplex } from 'node:stream';
 import { type ChannelModel, connect } from 'amqplib';
 import { recordHandshake } from '../contract/amqplib-handshake-workaround.ts';
-import { amqpTarget, type AmqpUrl, InvalidUrl, parseAmqpUrl } from '../contract/url.ts';
+import {
+  amqpTarget,
+  type AmqpUrl,
+  formatAmqpUrl,
+  InvalidUrl,
+  parseAmqpUrl,
+  parseAmqpUrls,
+  type UrlList,
+} from '../contract/url.ts';
 import { watchAlarm } from './broker-alarm.ts';
+import { BrokerAddresses } from './broker-addresses.ts';
 import { InputError } from './client-errors.ts';
 import { connectFault } from './connect-fault.ts';
 
@@ -23,17 +32,29 @@ export interface ConnectOptions {
 }
 
 /**
- * Connects to RabbitMQ.
+ * Connects to RabbitMQ: at the first of several addresses that works.
  *
+ * @param urls one AMQP URL, or several with commas between
  * @throws InputError if the URL is invalid; WireError `Unavailable` if RabbitMQ cannot be reached; BrokerRefused if it refuses
  *   the user or the vhost, or the connection cannot work as the URL says. No message holds the URL, which contains a password.
  */
-export async function connectTo(url: string, options: ConnectOptions = {}): Promise<ChannelModel> {
+export async function connectTo(urls: string, options: ConnectOptions = {}): Promise<ChannelModel> {
+  const all = parseBrokerUrls(urls).map(formatAmqpUrl);
+  const addresses = new BrokerAddresses(all.length);
+  return (await addresses.connect(all, (url) => connectToOne(url, options), options.signal)).connection;
+}
+
+/**
+ * Connects to RabbitMQ at one address.
+ *
+ * @throws as {@link connectTo}
+ */
+export async function connectToOne(url: string, options: ConnectOptions = {}): Promise<ChannelModel> {
   const { ca, heartbeatSeconds, signal } = options;
-  const parsed = parseBrokerUrl(url);
+  const brokerUrl = parseBrokerUrl(url);
   const target = {
     ...(heartbeatSeconds === undefined ? {} : { heartbeat: heartbeatSeconds }),
-    ...amqpTarget(parsed),
+    ...amqpTarget(brokerUrl),
   };
   const opening = new AbortController();
   const cut = (): void => opening.abort();
@@ -56,7 +77,7 @@ export async function connectTo(url: string, options: ConnectOptions = {}): Prom
     return connection;
   } catch (cause) {
     signal?.throwIfAborted();
-    throw connectFault({ cause, received: handshake.received() }, { ...target, vhost: parsed.vhost ?? '/' });
+    throw connectFault({ cause, received: handshake.received() }, { ...target, vhost: brokerUrl.vhost ?? '/' });
   } finally {
     handshake.stop();
     signal?.removeEventListener('abort', cut);
@@ -64,13 +85,21 @@ export async function connectTo(url: string, options: ConnectOptions = {}): Prom
 }
 
 /**
- * Reads the AMQP URL that the caller gave.
+ * Reads the AMQP URLs that the caller gave: one, or several with commas between.
  *
  * @throws InputError
  */
-export function parseBrokerUrl(url: string): AmqpUrl {
+export function parseBrokerUrls(urls: string): UrlList<AmqpUrl> {
+  return parsed(() => parseAmqpUrls(urls));
+}
+
+function parseBrokerUrl(url: string): AmqpUrl {
+  return parsed(() => parseAmqpUrl(url));
+}
+
+function parsed<T>(parse: () => T): T {
   try {
-    return parseAmqpUrl(url);
+    return parse();
   } catch (error) {
     if (!(error instanceof InvalidUrl)) throw error;
     throw new InputError('InputError', `The URL of RabbitMQ ${error.message}.`, {

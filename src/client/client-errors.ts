@@ -213,3 +213,11 @@ function isString(value: unknown): boolean {
 function withKnownTypes(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(details).filter(([name, value]) => IS_OF_TYPE[name]?.(value) !== false));
 }
+
+/** Any error as one of the library's. */
+export function toPulseAgentError(error: unknown): PulseAgentError {
+  if (error instanceof PulseAgentError) return error;
+  // For example an error of the caller's function for credentials.
+  const message = error instanceof Error ? error.message : 'The claim failed for an unknown reason.';
+  return new Unavailable('Unavailable', message, { cause: error });
+}

@@ -2,7 +2,7 @@ import { formatInstant } from '../contract/fields.ts';
 import { METHODS, type MethodName } from '../contract/methods.ts';
 import { AGENT_ID_PATTERN, AGENT_ID_RULE, AUDIENCE_PATTERN, AUDIENCE_RULE } from '../contract/names.ts';
 import type { ClientCredentials } from '../contract/signature.ts';
-import { parseBrokerUrl } from './amqp-connection.ts';
+import { parseBrokerUrls } from './amqp-connection.ts';
 import { AuthenticationFailed, InputError, Unavailable } from './client-errors.ts';
 import { messageOf } from './connect-fault.ts';
 import { type ConnectionSource, unlessAborted } from './rpc-connection.ts';
@@ -12,7 +12,8 @@ import type { Time } from './time.ts';
 export interface ClientOptions {
   /**
    * The AMQP URL for requests, with the name and password of the agent's claimant or of a claimed account. Its path is the
-   * vhost of the requests; without a path that is the agent's id.
+   * vhost of the requests; without a path that is the agent's id. For a cluster: one URL for each node, with commas
+   * between, which differ in host and port only. The client tries them in turn.
    */
   readonly url?: string;
   /**
@@ -63,7 +64,7 @@ export function checkedSource(options: ClientOptions): ConnectionSource {
   }
   if (timeoutMs !== undefined) checkedTimeoutMs(timeoutMs);
   if (url === undefined) return connection as ConnectionSource;
-  parseBrokerUrl(url);
+  parseBrokerUrls(url);
   return url;
 }
 

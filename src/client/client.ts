@@ -8,13 +8,13 @@ import {
   expiresFrom,
   instantOf,
 } from './client-options.ts';
-import { connectTo } from './amqp-connection.ts';
+import { connectToOne } from './amqp-connection.ts';
 import { type ConnectionSource, RpcConnection } from './rpc-connection.ts';
 import { decideRetry, type FailedAttempt } from './decide-retry.ts';
 import { AnsweredError, ClientClosed, NoReply, toClientError, Unavailable } from './client-errors.ts';
 import { Lease } from './lease.ts';
 import { DEFAULT_ID, type RpcInput } from './rpc.ts';
-import { parseAmqpUrl } from '../contract/url.ts';
+import { parseAmqpUrls } from '../contract/url.ts';
 import { requestUrl } from './request-url.ts';
 import { systemTime, type Time } from './time.ts';
 
@@ -173,10 +173,10 @@ export class PulseAgentClient {
     const lease = new Lease(first, {
       // A namespace that is being deleted or is revoked is lost, even if it could be claimed again soon.
       claim: (signal) => this.#call('claim-namespace', body(), { signal, conflictsAreFinal: true }),
-      claimWith: (connectionString, signal) => this.#claimWith(connectionString, body(), signal),
+      claimWith: (urls, signal) => this.#claimWith(urls, body(), signal),
       release: () => this.releaseNamespace(rest.namespace),
       onStopped: (stopped) => void this.#leases.delete(stopped),
-      connectionDefaults: { open: (url) => connectTo(url, { ca: this.#options.ca }) },
+      connectionDefaults: { open: (url) => connectToOne(url, { ca: this.#options.ca }) },
       time: this.#time,
     });
     this.#leases.add(lease);
@@ -197,6 +197,8 @@ export class PulseAgentClient {
       ...(id === undefined ? {} : { id }),
       ...(audience === undefined ? {} : { audience }),
       ca,
+      // Clients of one cluster spread over its nodes.
+      ...(typeof source === 'string' && parseAmqpUrls(source).length > 1 ? { spread: this.#time.random() } : {}),
       nowMs: () => this.#time.nowMs(),
     });
   }
@@ -204,13 +206,13 @@ export class PulseAgentClient {
   /** An AMQP URL with the vhost of the requests. */
   #requestUrl(source: string): string {
     const { url, requestVhost, id = DEFAULT_ID } = this.#options;
-    const vhostOfUrl = url === undefined ? undefined : parseAmqpUrl(url).vhost;
+    const vhostOfUrl = url === undefined ? undefined : parseAmqpUrls(url)[0].vhost;
     return requestUrl(source, requestVhost ?? vhostOfUrl ?? id);
   }
 
   /** One claim over a connection with the credentials of the claimed account. */
-  async #claimWith(connectionString: string, body: RpcInput<'claim-namespace'>, signal: AbortSignal): Promise<Claim> {
-    const connection = this.#connectionTo(connectionString);
+  async #claimWith(urls: string, body: RpcInput<'claim-namespace'>, signal: AbortSignal): Promise<Claim> {
+    const connection = this.#connectionTo(urls);
     try {
       return await this.#call('claim-namespace', body, { signal, conflictsAreFinal: true }, connection);
     } finally {

@@ -1,3 +1,5 @@
+import { parseInstant } from '../contract/fields.ts';
+import type { Claim } from '../contract/methods.ts';
 import type { LossReason } from './client-errors.ts';
 import { jitteredBackoffMs } from './decide-retry.ts';
 
@@ -8,6 +10,15 @@ export interface HeldClaim {
   readonly reclaimMs: number;
   /** When the namespace and everything it owns is deleted. */
   readonly expiresMs: number;
+}
+
+/** What a claim holds. The client reads its instants as those of its own clock. */
+export function heldBy({ reclaimAt, expires }: Pick<Claim, 'reclaimAt' | 'expires'>, claimedMs: number): HeldClaim {
+  return {
+    claimedMs,
+    reclaimMs: parseInstant(reclaimAt) ?? claimedMs,
+    expiresMs: parseInstant(expires) ?? claimedMs,
+  };
 }
 
 /** A failed renewal. */

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
-import { closeRpcConnection, connectTo } from './amqp-connection.ts';
+import { closeRpcConnection, connectToOne } from './amqp-connection.ts';
+import { BrokerAddresses } from './broker-addresses.ts';
 import { ClientClosed, toClientError } from './client-errors.ts';
 import { jitteredBackoffMs } from './decide-retry.ts';
 import { OpenedConnection } from './opened-connection.ts';
@@ -13,7 +14,7 @@ export type ConnectionSetup<Session> = (connection: ChannelModel) => Session | P
 
 /** Options of {@link Lease.connect}. */
 export interface LeaseConnectionOptions {
-  /** Opens a connection in place of the library: for a client certificate, client properties, or a heartbeat. */
+  /** Opens a connection to one address in place of the library: for a client certificate, client properties, or a heartbeat. */
   readonly open?: (connectionString: string) => Promise<ChannelModel>;
   /**
    * Whether the next connection is set up while the one before still consumes; true when absent. With false that one is
@@ -39,10 +40,10 @@ export interface LeaseConnectionEvents {
 
 /** What a connection needs of its lease. */
 export interface LeaseConnectionParts {
-  /** The credentials for a new connection. */
-  credentials(): Promise<{ readonly connectionString: string }>;
-  /** The credentials that the lease has now. */
-  currentCredentials(): string;
+  /** Claims before a new connection: the credentials may have been revoked. */
+  claimAgain(): Promise<void>;
+  /** AMQP URLs with the credentials that the lease has now, one for each address of RabbitMQ. */
+  urls(): readonly string[];
   /** Called when the connection is closed. */
   onClosed(): void;
   /** Aborts when the lease is lost or stopped, with the reason. */
@@ -78,6 +79,7 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
   readonly #parts: LeaseConnectionParts;
   readonly #options: LeaseConnectionOptions;
   readonly #closing = new AbortController();
+  #addresses: BrokerAddresses | undefined;
   readonly #retiring = new Set<Promise<void>>();
   readonly #waiters = new Set<() => void>();
   #current: Opened<Session> | undefined;
@@ -183,7 +185,7 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
   /** Whether the next connection has to be opened. */
   #isDue(): boolean {
     if (this.#current === undefined || this.#pauseMs !== undefined) return true;
-    return this.#current.connection.connectionString !== this.#parts.currentCredentials();
+    return this.#current.connection.connectionString !== this.#parts.urls()[0];
   }
 
   async #replace(isPlanned: boolean): Promise<void> {
@@ -211,13 +213,19 @@ export class LeaseConnection<Session> extends EventEmitter<LeaseConnectionEvents
 
   async #open(): Promise<Opened<Session>> {
     const { signal } = this.#closing;
-    const { connectionString } = await this.#parts.credentials();
-    const { open = connectTo } = this.#options;
-    const opening = open(connectionString);
-    const model = await unlessAborted(opening, signal).catch((error: unknown) => {
-      void opening.then(closeRpcConnection, () => undefined);
-      throw toClientError(error, this.#parts.time.nowMs());
-    });
+    await this.#parts.claimAgain();
+    const urls = this.#parts.urls();
+    const [connectionString = ''] = urls;
+    const { open = connectToOne } = this.#options;
+    this.#addresses ??= new BrokerAddresses(urls.length);
+    const openOne = async (url: string): Promise<ChannelModel> => {
+      const opening = open(url);
+      return await unlessAborted(opening, signal).catch((error: unknown) => {
+        void opening.then(closeRpcConnection, () => undefined);
+        throw toClientError(error, this.#parts.time.nowMs());
+      });
+    };
+    const { connection: model } = await this.#addresses.connect(urls, openOne, signal);
     const connection: OpenedConnection = new OpenedConnection(model, connectionString, {
       onEnded: (error) => this.#lost(connection, error),
       onChannelError: (error) => {

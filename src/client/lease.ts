@@ -1,17 +1,17 @@
 import { EventEmitter } from 'node:events';
-import { parseInstant } from '../contract/fields.ts';
 import type { Claim } from '../contract/methods.ts';
-import { decideAfterFailure, decideRenewal, type HeldClaim } from './decide-lease.ts';
+import { decideAfterFailure, decideRenewal, heldBy, type HeldClaim } from './decide-lease.ts';
 import {
   BrokerRefused,
   ClientClosed,
   ClockSkew,
   LeaseLost,
   type LossReason,
-  PulseAgentError,
-  Unavailable,
+  type PulseAgentError,
+  toPulseAgentError,
 } from './client-errors.ts';
 import { type ConnectionSetup, LeaseConnection, type LeaseConnectionOptions } from './lease-connection.ts';
+import { type DueTime, dueAt, untilDueMs } from './due-time.ts';
 import type { Time } from './time.ts';
 
 /** How a lease claims. */
@@ -21,9 +21,10 @@ export interface LeaseParts {
   /**
    * Claims over a connection with the current credentials.
    *
+   * @param urls those of all addresses, with commas between
    * @throws BrokerRefused if RabbitMQ refuses them.
    */
-  claimWith(connectionString: string, signal: AbortSignal): Promise<Claim>;
+  claimWith(urls: string, signal: AbortSignal): Promise<Claim>;
   release(): Promise<unknown>;
   onStopped(lease: Lease): void;
   readonly connectionDefaults?: LeaseConnectionOptions;
@@ -47,15 +48,6 @@ export interface PulseCredentials {
   readonly connectionString: string;
   /** When to open a new connection. */
   readonly recycleAt: Date;
-}
-
-/**
- * A time on both clocks. It has come when one of them has reached it: the wall clock may be set back, and the monotonic clock
- * may stand still while the machine is suspended.
- */
-interface DueTime {
-  readonly wallMs: number;
-  readonly monotonicMs: number;
 }
 
 /** The longest sleep between two checks of the clocks, in ms: notices a suspended machine and a clock that was set. */
@@ -88,6 +80,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
   #held: HeldClaim;
   #next: DueTime;
   #failures = 0;
+  #handedOut = 0;
   /** Why the credentials no longer work. Those of a lease that was only stopped do. */
   #dead: PulseAgentError | undefined;
   #renewing: Promise<void> | undefined;
@@ -98,8 +91,8 @@ export class Lease extends EventEmitter<LeaseEvents> {
     super();
     this.#parts = parts;
     this.#claim = first;
-    this.#held = this.#heldBy(first);
-    this.#next = this.#dueAt(decideRenewal(this.#held, parts.time.random()));
+    this.#held = heldBy(first, parts.time.nowMs());
+    this.#next = dueAt(decideRenewal(this.#held, parts.time.random()), parts.time);
     this.#running = this.#run();
   }
 
@@ -118,6 +111,20 @@ export class Lease extends EventEmitter<LeaseEvents> {
     return this.#claim.connectionString;
   }
 
+  /**
+   * AMQP URLs with the current credentials, one for each address of RabbitMQ: the first is `connectionString`. Secrets.
+   *
+   * @throws as `connectionString`
+   */
+  get connectionStrings(): readonly string[] {
+    if (this.#dead !== undefined) throw this.#dead;
+    return this.#urls;
+  }
+
+  get #urls(): readonly string[] {
+    return this.#claim.connectionStrings ?? [this.#claim.connectionString];
+  }
+
   /** Until when the current credentials work, at least. */
   get reclaimAt(): Date {
     return new Date(this.#held.reclaimMs);
@@ -131,10 +138,21 @@ export class Lease extends EventEmitter<LeaseEvents> {
   /**
    * The credentials for a new connection. Pass this function to `taskcluster-lib-pulse`. It claims again first, because a
    * revocation may have closed the connection before; if no agent answers within 5 s, it returns the current credentials.
+   * Where RabbitMQ has several addresses, each call returns the next one.
    *
    * @throws LeaseLost, or ClientClosed if the lease was stopped.
    */
   readonly credentials = async (): Promise<PulseCredentials> => {
+    const { time } = this.#parts;
+    await this.#claimAgain();
+    const recycleMs = Math.max(this.#held.reclaimMs, this.#failures === 0 ? 0 : time.nowMs() + RECYCLE_AFTER_MS);
+    const connectionString = this.#urls[this.#handedOut % this.#urls.length] ?? this.#claim.connectionString;
+    this.#handedOut += 1;
+    return { connectionString, recycleAt: new Date(recycleMs) };
+  };
+
+  /** Unless the last claim is a moment old. */
+  async #claimAgain(): Promise<void> {
     const { time } = this.#parts;
     this.#throwIfOver();
     if (this.#failures === 0 && time.nowMs() - this.#held.claimedMs > FRESH_MS) {
@@ -144,9 +162,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       waiting.abort();
       this.#throwIfOver();
     }
-    const recycleMs = Math.max(this.#held.reclaimMs, this.#failures === 0 ? 0 : time.nowMs() + RECYCLE_AFTER_MS);
-    return { connectionString: this.#claim.connectionString, recycleAt: new Date(recycleMs) };
-  };
+  }
 
   /**
    * Opens a connection that lasts as long as the lease. It is replaced when the lease has other credentials, before the
@@ -178,8 +194,8 @@ export class Lease extends EventEmitter<LeaseEvents> {
     const connection: LeaseConnection<Session> = new LeaseConnection(
       setup,
       {
-        credentials: this.credentials,
-        currentCredentials: () => this.#claim.connectionString,
+        claimAgain: () => this.#claimAgain(),
+        urls: () => this.#urls,
         onClosed: () => void this.#connections.delete(connection),
         over: this.#stopping.signal,
         time: this.#parts.time,
@@ -212,7 +228,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const { time } = this.#parts;
-      const leftMs = Math.min(this.#next.wallMs - time.nowMs(), this.#next.monotonicMs - time.monotonicMs());
+      const leftMs = untilDueMs(this.#next, time);
       if (leftMs <= 0) {
         await this.#renew();
         continue;
@@ -246,9 +262,9 @@ export class Lease extends EventEmitter<LeaseEvents> {
     if (this.#stopping.signal.aborted) return;
     const changed = claim.connectionString !== this.#claim.connectionString;
     this.#claim = claim;
-    this.#held = this.#heldBy(claim);
+    this.#held = heldBy(claim, this.#parts.time.nowMs());
     this.#failures = 0;
-    this.#next = this.#dueAt(decideRenewal(this.#held, this.#parts.time.random()));
+    this.#next = dueAt(decideRenewal(this.#held, this.#parts.time.random()), this.#parts.time);
     for (const connection of this.#connections) connection.checkCredentials();
     this.#emitLater('renewed', { changed, reclaimAt: this.reclaimAt, expires: this.expires });
   }
@@ -270,7 +286,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
       this.#lose(decision.reason, attempt.error);
       return;
     }
-    this.#next = this.#dueAt(decision.atMs);
+    this.#next = dueAt(decision.atMs, time);
     this.#emitLater('failing', {
       error: attempt.error,
       failures: this.#failures,
@@ -287,7 +303,7 @@ export class Lease extends EventEmitter<LeaseEvents> {
     const isBeforeReclaim = this.#parts.time.nowMs() < this.#held.reclaimMs;
     if (isFinal(error) || (isBeforeReclaim && !(error instanceof BrokerRefused))) return { error };
     try {
-      this.#renewed(await this.#parts.claimWith(this.#claim.connectionString, this.#stopping.signal));
+      this.#renewed(await this.#parts.claimWith(this.#urls.join(), this.#stopping.signal));
       return 'renewed';
     } catch (own) {
       // Where RabbitMQ refuses the vhost or TLS fails, the credentials may be valid.
@@ -313,11 +329,6 @@ export class Lease extends EventEmitter<LeaseEvents> {
     this.#parts.onStopped(this);
   }
 
-  #dueAt(wallMs: number): DueTime {
-    const { time } = this.#parts;
-    return { wallMs, monotonicMs: time.monotonicMs() + wallMs - time.nowMs() };
-  }
-
   /** In the next tick, so that an exception of a listener is not mistaken for a failed claim. */
   #emitLater<E extends keyof LeaseEvents>(event: E, ...values: LeaseEvents[E]): void {
     process.nextTick(() => (this as EventEmitter).emit(event, ...values));
@@ -326,25 +337,9 @@ export class Lease extends EventEmitter<LeaseEvents> {
   #throwIfOver(): void {
     this.#stopping.signal.throwIfAborted();
   }
-
-  #heldBy({ reclaimAt, expires }: Claim): HeldClaim {
-    const claimedMs = this.#parts.time.nowMs();
-    return {
-      claimedMs,
-      reclaimMs: parseInstant(reclaimAt) ?? claimedMs,
-      expiresMs: parseInstant(expires) ?? claimedMs,
-    };
-  }
 }
 
 /** Whether the agent has taken the namespace away. */
 function isFinal({ code }: PulseAgentError): boolean {
   return code === 'InsufficientScopes' || code === 'RequestConflict';
-}
-
-function toPulseAgentError(error: unknown): PulseAgentError {
-  if (error instanceof PulseAgentError) return error;
-  // For example an error of the caller's function for credentials.
-  const message = error instanceof Error ? error.message : 'The claim failed for an unknown reason.';
-  return new Unavailable('Unavailable', message, { cause: error });
 }

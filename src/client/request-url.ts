@@ -1,12 +1,12 @@
-import { formatAmqpUrl, parseAmqpUrl } from '../contract/url.ts';
+import { formatAmqpUrls, parseAmqpUrls } from '../contract/url.ts';
 
 /**
  * The AMQP URL for requests with the credentials of a connection string: requests have a vhost of their own, and a claimed
  * account may send them there. `amqps://user:password@pulse.example.com/pulse` becomes
- * `amqps://user:password@pulse.example.com/pulse-agent`.
+ * `amqps://user:password@pulse.example.com/pulse-agent`. Of several URLs with commas between, each is changed.
  *
  * @throws InvalidUrl
  */
 export function requestUrl(connectionString: string, requestVhost: string): string {
-  return formatAmqpUrl({ ...parseAmqpUrl(connectionString), vhost: requestVhost });
+  return formatAmqpUrls(parseAmqpUrls(connectionString).map((url) => ({ ...url, vhost: requestVhost })));
 }

@@ -1,17 +1,21 @@
 import { WireError } from '../contract/wire-errors.ts';
 import { alarmText, type BrokerAlarm, watchAlarm } from './broker-alarm.ts';
-import { CLOSE_CONFIRM_TIMEOUT_MS, closeRpcConnection, connectTo } from './amqp-connection.ts';
+import { CLOSE_CONFIRM_TIMEOUT_MS, closeRpcConnection, connectToOne, parseBrokerUrls } from './amqp-connection.ts';
+import { BrokerAddresses, type ReachedConnection } from './broker-addresses.ts';
+import { formatAmqpUrl } from '../contract/url.ts';
 import { NoReply } from './client-errors.ts';
 import { messageOf } from './connect-fault.ts';
 import { type AmqpConnection, openRpc, type Rpc, type RpcOptions } from './rpc.ts';
 
-/** Where the connection comes from: an AMQP URL, an open connection, or a function that returns one. */
+/** Where the connection comes from: an AMQP URL or several with commas between, an open connection, or a function that returns one. */
 export type ConnectionSource = string | AmqpConnection | (() => AmqpConnection | Promise<AmqpConnection>);
 
 /** Options of {@link RpcConnection}. */
 export interface RpcConnectionOptions extends RpcOptions {
   /** CA certificates in PEM to trust instead of the system's. */
   readonly ca?: string | undefined;
+  /** Which order of the addresses is tried; that of the list when absent. At least 0, less than 1. */
+  readonly spread?: number;
 }
 
 /** How long an unused connection stays open, in ms. Many clients share the claimant's limit of connections. */
@@ -25,6 +29,8 @@ interface OpenConnection {
   readonly alarm: BrokerAlarm;
   /** Closes what was opened here; a connection from the caller stays open. */
   close(): Promise<void>;
+  /** RabbitMQ answers nothing on this connection: the next one is opened elsewhere, if it can be. */
+  readonly avoidAddress: () => void;
 }
 
 interface Opening {
@@ -40,6 +46,7 @@ export class RpcConnection {
   readonly #source: ConnectionSource;
   readonly #options: RpcConnectionOptions;
   readonly #idleMs: number;
+  #addresses: BrokerAddresses | undefined;
   #opening: Opening | undefined;
   #users = 0;
   #idle: NodeJS.Timeout | undefined;
@@ -78,6 +85,7 @@ export class RpcConnection {
     const { reason } = open.alarm;
     if (reason !== undefined) return new NoReply(alarmText(reason), { cause: error });
     // Heartbeats would report it only after 20 s.
+    open.avoidAddress();
     this.#forget(open);
     void open.close();
     return error;
@@ -115,12 +123,22 @@ export class RpcConnection {
 
   #begin(): Opening {
     const cut = new AbortController();
-    const opening: Opening = { cut, connection: openConnection(this.#source, this.#options, cut.signal) };
+    const opening: Opening = { cut, connection: this.#connect(cut.signal) };
     opening.connection.then(
       (open) => (opening.open = open),
       () => undefined,
     );
     return opening;
+  }
+
+  async #connect(cut: AbortSignal): Promise<OpenConnection> {
+    const { ca } = this.#options;
+    if (typeof this.#source !== 'string') return await useConnection(this.#source, this.#options);
+    const options = { ca, heartbeatSeconds: HEARTBEAT_SECONDS, signal: cut };
+    const urls = parseBrokerUrls(this.#source).map(formatAmqpUrl);
+    this.#addresses ??= new BrokerAddresses(urls.length, this.#options.spread);
+    const reached = await this.#addresses.connect(urls, (url) => connectToOne(url, options), cut);
+    return await openConnection(reached, this.#options, cut);
   }
 
   /** Unless a newer one has replaced it. */
@@ -129,29 +147,29 @@ export class RpcConnection {
   }
 }
 
+async function useConnection(source: Exclude<ConnectionSource, string>, options: RpcOptions): Promise<OpenConnection> {
+  try {
+    const connection = typeof source === 'function' ? await source() : source;
+    const alarm = watchAlarm(connection);
+    const rpc = await openRpc(connection, options);
+    return { rpc, alarm, close: () => rpc.close().catch(() => undefined), avoidAddress: () => undefined };
+  } catch (cause) {
+    const message = `The connection from the caller cannot be used: ${messageOf(cause)}.`;
+    throw new WireError('Unavailable', message, { cause });
+  }
+}
+
 async function openConnection(
-  source: ConnectionSource,
-  options: RpcConnectionOptions,
+  { connection, avoidAddress }: ReachedConnection,
+  options: RpcOptions,
   cut: AbortSignal,
 ): Promise<OpenConnection> {
-  if (typeof source !== 'string') {
-    try {
-      const connection = typeof source === 'function' ? await source() : source;
-      const alarm = watchAlarm(connection);
-      const rpc = await openRpc(connection, options);
-      return { rpc, alarm, close: () => rpc.close().catch(() => undefined) };
-    } catch (cause) {
-      const message = `The connection from the caller cannot be used: ${messageOf(cause)}.`;
-      throw new WireError('Unavailable', message, { cause });
-    }
-  }
-  const connection = await connectTo(source, { ca: options.ca, heartbeatSeconds: HEARTBEAT_SECONDS, signal: cut });
   const close = (): Promise<void> => closeRpcConnection(connection);
   const cutShort = (): void => void close();
   cut.addEventListener('abort', cutShort, { once: true });
   try {
     const alarm = watchAlarm(connection);
-    return { rpc: await openRpc(connection, options), alarm, close };
+    return { rpc: await openRpc(connection, options), alarm, close, avoidAddress };
   } catch (cause) {
     await close();
     throw new WireError('Unavailable', `The connection to RabbitMQ was lost: ${messageOf(cause)}.`, { cause });

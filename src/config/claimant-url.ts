@@ -1,5 +1,5 @@
 import { contractNames } from '../contract/names.ts';
-import { formatAmqpUrl, parseAmqpUrl } from '../contract/url.ts';
+import { formatAmqpUrls, parseAmqpUrls } from '../contract/url.ts';
 import { Secret } from '../util/secret.ts';
 import type { Config } from './config.ts';
 
@@ -16,12 +16,12 @@ export function claimantUrl(
   if (claimantPassword === undefined) return undefined;
   const base = address === 'publicAmqpUrl' ? publicAmqpUrl : rabbitmqUrl.reveal();
   const login = { username: contractNames(id).claimantUser, password: claimantPassword.reveal() };
-  return new Secret(formatAmqpUrl({ ...parseAmqpUrl(base), vhost, login }));
+  return new Secret(formatAmqpUrls(parseAmqpUrls(base).map((url) => ({ ...url, vhost, login }))));
 }
 
 /** The same for people: with dots in place of the password. */
 export function shownClaimantUrl(config: Pick<Config, 'id' | 'publicAmqpUrl' | 'requestVhost'>): string {
   const { id, publicAmqpUrl, requestVhost: vhost } = config;
-  const url = formatAmqpUrl({ ...parseAmqpUrl(publicAmqpUrl), vhost, login: undefined });
-  return url.replace('://', `://${contractNames(id).claimantUser}:…@`);
+  const url = formatAmqpUrls(parseAmqpUrls(publicAmqpUrl).map((one) => ({ ...one, vhost, login: undefined })));
+  return url.replaceAll('://', `://${contractNames(id).claimantUser}:…@`);
 }

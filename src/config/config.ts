@@ -4,10 +4,11 @@ import {
   type AmqpUrl,
   amqpLogin,
   formatAmqpHost,
-  formatAmqpUrl,
-  formatHttpUrl,
-  parseAmqpUrl,
+  formatAmqpUrls,
+  formatHttpUrls,
+  parseAmqpUrls,
   parseHttpUrl,
+  parseHttpUrls,
 } from '../contract/url.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
@@ -34,7 +35,10 @@ type ConvertedSetting =
 
 /** The whole configuration, checked and frozen. `settings.ts` says what each setting means. */
 export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
+  /** One URL or several, as `parseAmqpUrls` reads them; so are the next three. */
   readonly rabbitmqUrl: Secret;
+  /** The user of rabbitmqUrl. */
+  readonly agentUser: string;
   /** The virtual host of rabbitmqUrl. */
   readonly vhost: string;
   /** The virtual host of the requests. */
@@ -94,24 +98,33 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
 type Secrets = Pick<Config, 'agentSecret' | 'previousAgentSecrets' | 'claimantPassword' | 'taskclusterAccessToken'>;
 
 function assemble(settings: FileSettings, secrets: Secrets): Config {
-  const broker = parseAmqpUrl(settings.rabbitmqUrl ?? '');
+  const brokers = parseAmqpUrls(settings.rabbitmqUrl ?? '');
+  const [broker] = brokers;
   // Named in every URL: without a path some libraries take `/` and some the empty one.
   const vhost = broker.vhost ?? '/';
-  const management = parseHttpUrl(settings.rabbitmqManagementUrl ?? defaultManagementUrl(broker));
+  const managements = parseHttpUrls(settings.rabbitmqManagementUrl ?? defaultManagementUrls(brokers));
   // Query parameters, such as the path of a certificate, are for the agent's own connection only.
-  const publicUrl = settings.publicAmqpUrl === null ? { ...broker, search: '' } : parseAmqpUrl(settings.publicAmqpUrl);
+  const publicUrls =
+    settings.publicAmqpUrl === null
+      ? brokers.map((url) => ({ ...url, search: '' }))
+      : parseAmqpUrls(settings.publicAmqpUrl);
+  const withVhost = (name: string): Secret =>
+    new Secret(formatAmqpUrls(brokers.map((url) => ({ ...url, vhost: name }))));
   const requestVhost = settings.requestVhost ?? settings.id;
   return Object.freeze({
     ...settings,
     ...secrets,
     accountLimits: Object.freeze(settings.accountLimits),
     claimantLimits: Object.freeze(settings.claimantLimits),
-    rabbitmqUrl: new Secret(formatAmqpUrl({ ...broker, vhost })),
+    rabbitmqUrl: withVhost(vhost),
+    agentUser: amqpLogin(broker).username,
     vhost,
     requestVhost,
-    rabbitmqRequestUrl: new Secret(formatAmqpUrl({ ...broker, vhost: requestVhost })),
-    rabbitmqManagementUrl: new Secret(formatHttpUrl({ ...management, login: management.login ?? amqpLogin(broker) })),
-    publicAmqpUrl: formatAmqpUrl({ ...publicUrl, vhost, login: undefined }),
+    rabbitmqRequestUrl: withVhost(requestVhost),
+    rabbitmqManagementUrl: new Secret(
+      formatHttpUrls(managements.map(({ url, login }) => ({ url, login: login ?? amqpLogin(broker) }))),
+    ),
+    publicAmqpUrl: formatAmqpUrls(publicUrls.map((url) => ({ ...url, vhost, login: undefined }))),
     rabbitmqCa: settings.rabbitmqCa ?? undefined,
     storeUrl: new Secret(settings.storeUrl),
     taskclusterRootUrl: parseHttpUrl(settings.taskclusterRootUrl ?? '').url,
@@ -136,10 +149,13 @@ function withoutMalformed(
   return Object.fromEntries(Object.entries(settings).filter(([setting]) => !faulty.has(setting)));
 }
 
-function defaultManagementUrl({ protocol, hostname }: AmqpUrl): string {
-  const secure = protocol === 'amqps';
-  const host = formatAmqpHost({ hostname, port: secure ? 15671 : 15672 });
-  return `${secure ? 'https' : 'http'}://${host}`;
+/** One for each host: nodes on one machine have other ports, which nothing says. */
+function defaultManagementUrls(brokers: readonly AmqpUrl[]): string {
+  const urls = brokers.map(({ protocol, hostname }) => {
+    const secure = protocol === 'amqps';
+    return `${secure ? 'https' : 'http'}://${formatAmqpHost({ hostname, port: secure ? 15671 : 15672 })}`;
+  });
+  return [...new Set(urls)].join(',');
 }
 
 function readSecrets(

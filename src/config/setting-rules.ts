@@ -1,5 +1,5 @@
 import { namespaceOfAccount } from '../contract/names.ts';
-import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
 import { type FileSettings, SETTING_MEANINGS } from './settings.ts';
 
 /**
@@ -20,9 +20,9 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
       `The setting id (${id}) must not begin with the namespacePrefix (${namespacePrefix}): a client could claim the agent's own queues.`,
     );
   }
-  const broker = typeof settings.rabbitmqUrl === 'string' ? parseAmqpUrl(settings.rabbitmqUrl) : undefined;
+  const broker = typeof settings.rabbitmqUrl === 'string' ? parseAmqpUrls(settings.rabbitmqUrl)[0] : undefined;
   const management =
-    typeof settings.rabbitmqManagementUrl === 'string' ? parseHttpUrl(settings.rabbitmqManagementUrl) : undefined;
+    typeof settings.rabbitmqManagementUrl === 'string' ? parseHttpUrls(settings.rabbitmqManagementUrl)[0] : undefined;
   for (const [variable, user] of [
     ['RABBITMQ_URL', broker?.login?.username],
     ['RABBITMQ_MANAGEMENT_URL', management?.login?.username],
@@ -35,7 +35,7 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
   const requestVhost = settings.requestVhost ?? id;
   const vhost = broker === undefined ? undefined : (broker.vhost ?? '/');
   const publicVhost =
-    typeof settings.publicAmqpUrl === 'string' ? parseAmqpUrl(settings.publicAmqpUrl).vhost : undefined;
+    typeof settings.publicAmqpUrl === 'string' ? parseAmqpUrls(settings.publicAmqpUrl)[0].vhost : undefined;
   if (vhost !== undefined && publicVhost !== undefined && publicVhost !== vhost) {
     faults.push(
       `PUBLIC_AMQP_URL must name the vhost of RABBITMQ_URL (${vhost}), or none: accounts have no permissions in the vhost ${publicVhost}.`,

@@ -8,7 +8,7 @@ import {
   CLIENT_ID_RULE,
   NAMESPACE_PATTERN,
 } from '../contract/names.ts';
-import { parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
 import { isCertificates, isNamePattern, parseable, parseRootUrl, string, vhostName } from './setting-forms.ts';
 import { readStoreUrl } from './store-url.ts';
 
@@ -60,27 +60,27 @@ export const fileSettings = z.strictObject({
   usernamePrefix: string
     .regex(/^[A-Za-z0-9_.-]{0,64}$/, { error: 'must be at most 64 letters, digits, dots, hyphens or underscores' })
     .meta(meaning('The prefix of the RabbitMQ users of namespaces: `<usernamePrefix><namespace>-1` and `-2`')),
-  rabbitmqUrl: parseable(parseAmqpUrl)
+  rabbitmqUrl: parseable(parseAmqpUrls)
     .nullable()
     .meta(
       meaning(
-        "The AMQP URL with the agent's own account, which needs the tag `administrator`; the path is the vhost, `/` if absent",
+        "The AMQP URL with the agent's own account, which needs the tag `administrator`; the path is the vhost, `/` if absent. For a cluster: one URL for each node, with commas between, which differ in host and port only. The agent tries them in turn, in an order of its own",
         { variable: 'RABBITMQ_URL', required: true },
       ),
     ),
-  rabbitmqManagementUrl: parseable(parseHttpUrl)
+  rabbitmqManagementUrl: parseable(parseHttpUrls)
     .nullable()
     .meta(
       meaning(
-        'The URL of the management API. If absent: port 15672 on the host of `rabbitmqUrl` (with `amqps`: https and port 15671). Without credentials in it, those of `rabbitmqUrl` are used',
+        'The URL of the management API. If absent: port 15672 on the host of `rabbitmqUrl` (with `amqps`: https and port 15671). Without credentials in it, those of `rabbitmqUrl` are used. For a cluster: one URL for each node, with commas between; if absent, one for each host of `rabbitmqUrl`',
         { variable: 'RABBITMQ_MANAGEMENT_URL' },
       ),
     ),
-  publicAmqpUrl: parseable(parseAmqpUrl)
+  publicAmqpUrl: parseable(parseAmqpUrls)
     .nullable()
     .meta(
       meaning(
-        'Scheme, host and port of the connection strings that clients get, and parameters behind a `?`. If absent: scheme, host and port of `rabbitmqUrl`. The vhost is that of `rabbitmqUrl`; another one is refused, because accounts have permissions in no other',
+        'Scheme, host and port of the connection strings that clients get, and parameters behind a `?`. If absent: scheme, host and port of `rabbitmqUrl`. The vhost is that of `rabbitmqUrl`; another one is refused, because accounts have permissions in no other. Several URLs, with commas between, lead to several nodes: each claim then returns them all, and clients that know only one get one of them, always the same for a namespace',
         { variable: 'PUBLIC_AMQP_URL' },
       ),
     ),

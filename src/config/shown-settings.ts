@@ -1,4 +1,4 @@
-import { formatAmqpUrl, formatHttpUrl, parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { formatAmqpUrls, formatHttpUrls, parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
 import { type Config, CONFIG_FOLDER } from './config.ts';
 import { ENVIRONMENT_VARIABLES, environmentValue } from './environment.ts';
 import { parseMongoUrl } from './mongodb-url.ts';
@@ -90,10 +90,10 @@ function shownSecrets(env: NodeJS.ProcessEnv): ShownSetting[] {
   });
 }
 
-function withoutLogin(kind: 'amqp' | 'http', url: string): string {
+function withoutLogin(kind: 'amqp' | 'http', urls: string): string {
   return kind === 'amqp'
-    ? formatAmqpUrl({ ...parseAmqpUrl(url), login: undefined, search: '' })
-    : formatHttpUrl({ ...parseHttpUrl(url), login: undefined });
+    ? formatAmqpUrls(parseAmqpUrls(urls).map((url) => ({ ...url, login: undefined, search: '' })))
+    : formatHttpUrls(parseHttpUrls(urls).map(({ url }) => ({ url, login: undefined })));
 }
 
 function storeWithoutLogin(url: string): string {

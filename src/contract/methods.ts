@@ -99,8 +99,22 @@ export const METHODS = {
       ),
       connectionString: z.string().meta({
         description: 'The AMQP URL with the credentials, a secret.',
-        examples: ['amqps://taskcluster-builds-1:…@pulse.example.com:5671/%2F'],
+        examples: ['amqps://taskcluster-builds-1:…@pulse-a.example.com:5671/%2F'],
       }),
+      connectionStrings: z
+        .array(z.string())
+        .min(2)
+        .exactOptional()
+        .meta({
+          description:
+            'Present if RabbitMQ has several addresses: a URL for each, which differ in host and port only. Try them in this order. The first is connectionString. Secrets.',
+          examples: [
+            [
+              'amqps://taskcluster-builds-1:…@pulse-a.example.com:5671/%2F',
+              'amqps://taskcluster-builds-1:…@pulse-b.example.com:5671/%2F',
+            ],
+          ],
+        }),
     }),
     signed: true,
     scope: namespaceScope,
@@ -167,7 +181,7 @@ export type RequestInput<M extends MethodName> = z.input<(typeof METHODS)[M]['bo
 /** The body of a result. */
 export type ResultBody<M extends MethodName> = z.output<(typeof METHODS)[M]['result']>;
 
-/** The result of a claim; `connectionString` is a secret. */
+/** The result of a claim; `connectionString` and `connectionStrings` are secrets. */
 export type Claim = ResultBody<'claim-namespace'>;
 
 /** Whether `name` is the name of a method. */

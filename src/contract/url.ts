@@ -87,6 +87,34 @@ export function parseAmqpUrl(text: string): AmqpUrl {
   };
 }
 
+/** URLs that lead to the same RabbitMQ, at least one: to each node of a cluster, for example. */
+export type UrlList<Url> = readonly [Url, ...Url[]];
+
+/**
+ * Reads AMQP URLs with commas between them, which differ in host and port only. One URL is a list of one.
+ *
+ * @throws InvalidUrl
+ * @example
+ * parseAmqpUrls('amqps://me:pw@a.example.com/pulse,amqps://me:pw@b.example.com/pulse').length; // 2
+ */
+export function parseAmqpUrls(text: string): UrlList<AmqpUrl> {
+  const urls = parseList(text, parseAmqpUrl);
+  assertSame(urls, 'the same vhost', ({ vhost }) => vhost);
+  assertSame(urls, 'the same parameters behind a ?', ({ search }) => search);
+  assertOnce(urls, ({ protocol, hostname, port }) => `${hostname}:${port ?? DEFAULT_PORTS[protocol]}`);
+  return urls;
+}
+
+/** The text that {@link parseAmqpUrls} reads. */
+export function formatAmqpUrls(urls: readonly AmqpUrl[]): string {
+  return urls.map(formatAmqpUrl).join(',');
+}
+
+/** The hosts of a list, with the ports that it names, for people. */
+export function formatAmqpHosts(urls: readonly AmqpUrl[]): string {
+  return urls.map(formatAmqpHost).join(', ');
+}
+
 /** The AMQP URL with these parts. */
 export function formatAmqpUrl({ protocol, hostname, port, login, vhost, search }: AmqpUrl): string {
   const user =
@@ -145,6 +173,22 @@ export function parseHttpUrl(text: string): HttpUrl {
   };
 }
 
+/**
+ * Reads HTTP URLs with commas between them, which differ in host, port and path only. One URL is a list of one.
+ *
+ * @throws InvalidUrl
+ */
+export function parseHttpUrls(text: string): UrlList<HttpUrl> {
+  const urls = parseList(text, parseHttpUrl);
+  assertOnce(urls, ({ url }) => url);
+  return urls;
+}
+
+/** The text that {@link parseHttpUrls} reads. */
+export function formatHttpUrls(urls: readonly Pick<HttpUrl, 'url' | 'login'>[]): string {
+  return urls.map(formatHttpUrl).join(',');
+}
+
 /** The HTTP URL with its user and password. */
 export function formatHttpUrl({ url, login }: Pick<HttpUrl, 'url' | 'login'>): string {
   const formatted = new URL(url);
@@ -167,6 +211,35 @@ export function assertPrintable(text: string): void {
   }
 }
 
+/** A comma in front of a scheme separates two URLs. Any other belongs to a user, a password or a vhost. */
+const BETWEEN_URLS = / *, *(?=[a-z][a-z\d+.-]*:\/\/)/i;
+
+function parseList<Url extends Pick<AmqpUrl | HttpUrl, 'protocol' | 'login'>>(
+  text: string,
+  parse: (text: string) => Url,
+): UrlList<Url> {
+  const [first = '', ...others] = text.split(BETWEEN_URLS);
+  if ([first, ...others].some((url) => /[; ][a-z][a-z\d+.-]*:\/\//i.test(url))) {
+    throw new InvalidUrl('must have a comma between two URLs');
+  }
+  if ([first, ...others].some((url) => url.trimEnd().endsWith(',') || (url === '' && others.length > 0))) {
+    throw new InvalidUrl('must have a URL before and behind each comma: write %2C for one that belongs to a vhost');
+  }
+  const urls: UrlList<Url> = [parse(first), ...others.map(parse)];
+  assertSame(urls, 'the same scheme', ({ protocol }) => protocol);
+  assertSame(urls, 'the same user and password', ({ login }) => JSON.stringify(login));
+  return urls;
+}
+
+function assertSame<Url>([first, ...others]: UrlList<Url>, what: string, partOf: (url: Url) => unknown): void {
+  if (others.every((url) => partOf(url) === partOf(first))) return;
+  throw new InvalidUrl(`must have ${what} in each of its URLs: they lead to one RabbitMQ`);
+}
+
+function assertOnce<Url>(urls: UrlList<Url>, hostOf: (url: Url) => string): void {
+  if (new Set(urls.map(hostOf)).size < urls.length) throw new InvalidUrl('must name each host and port once');
+}
+
 function parseUrl(text: string, protocols: readonly string[]): URL {
   const kinds = protocols.map((protocol) => `${protocol}//`).join(' or ');
   assertPrintable(text);
@@ -175,6 +248,11 @@ function parseUrl(text: string, protocols: readonly string[]): URL {
   }
   if (text.includes('#'))
     throw new InvalidUrl('must have no #: write %23 for one that belongs to a user or a password');
+  if (/^[^/]*\/\/(?:[^/?]*@)?[^/?@]*,[^/?@]*(?:[/?]|$)/.test(text)) {
+    throw new InvalidUrl(
+      'must name each host in a whole URL: write a comma and a second URL with user, password and path',
+    );
+  }
   if (!URL.canParse(text)) throw unusable(kinds);
   const url = new URL(text);
   if (hostnameOf(url) === '') throw unusable(kinds);

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { type AmqpUrl, amqpLogin, type HttpUrl, parseAmqpUrl, parseHttpUrl } from '../contract/url.ts';
+import { type AmqpUrl, amqpLogin, type HttpUrl, parseAmqpUrls, parseHttpUrl, parseHttpUrls } from '../contract/url.ts';
 import { parseStoreUrl } from '../config/store-url.ts';
 import { isLoopback } from './addresses.ts';
 
@@ -42,17 +42,17 @@ function addresses(config: Config): Rule[] {
   return [
     [
       'plain-amqp',
-      isPlain(parseAmqpUrl(config.rabbitmqUrl.reveal())),
+      parseAmqpUrls(config.rabbitmqUrl.reveal()).some(isPlain),
       "RABBITMQ_URL is amqp:// to another machine: the agent's password crosses the network in the clear. Use amqps://.",
     ],
     [
       'plain-management',
-      isPlain(parseHttpUrl(config.rabbitmqManagementUrl.reveal())),
+      parseHttpUrls(config.rabbitmqManagementUrl.reveal()).some(isPlain),
       "RABBITMQ_MANAGEMENT_URL is http:// to another machine: the administrator's password crosses the network in the clear. Use https://.",
     ],
     [
       'plain-public-amqp',
-      isPlain(parseAmqpUrl(config.publicAmqpUrl)),
+      parseAmqpUrls(config.publicAmqpUrl).some(isPlain),
       'PUBLIC_AMQP_URL is amqp:// to another machine: the passwords of clients cross the network in the clear. Use amqps://.',
     ],
     [
@@ -112,7 +112,7 @@ function claims(config: Config): Rule[] {
 function secrets(config: Config): Rule[] {
   const agentSecret = config.agentSecret.reveal();
   const claimant = config.claimantPassword?.reveal();
-  const broker = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal()));
+  const broker = amqpLogin(parseAmqpUrls(config.rabbitmqUrl.reveal())[0]);
   const otherPasswords = [claimant, broker.password, config.taskclusterAccessToken?.reveal()];
   return [
     [

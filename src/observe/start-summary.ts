@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { formatAmqpHost, parseAmqpUrl } from '../contract/url.ts';
+import { formatAmqpHost, formatAmqpUrl, parseAmqpUrls } from '../contract/url.ts';
 import { parseStoreUrl } from '../config/store-url.ts';
 import type { RiskyChoice } from './risky-choices.ts';
 
@@ -54,14 +54,13 @@ export interface StartReport {
 
 /** The summary of a start. */
 export function summarize(config: Config, found: StartFindings): StartSummary {
-  const rabbitmq = parseAmqpUrl(config.rabbitmqUrl.reveal());
   const { rabbitmqVersion = 'of unknown version', clusterName } = found.broker ?? {};
   const cluster = clusterName === undefined ? '' : `, cluster ${clusterName}`;
   return {
     version: found.version,
     node: process.versions.node,
     instance: found.instance,
-    broker: `RabbitMQ ${rabbitmqVersion} at ${rabbitmq.protocol}://${formatAmqpHost(rabbitmq)}${cluster}`,
+    broker: `RabbitMQ ${rabbitmqVersion} at ${hostsOf(config.rabbitmqUrl.reveal())}${cluster}`,
     vhost: config.vhost,
     publicAmqp: withoutQuery(config.publicAmqpUrl),
     store: shownStore(config.storeUrl.reveal(), found.storeKind),
@@ -119,6 +118,15 @@ function shownStore(storeUrl: string, kind: string): string {
   return `${kind} at ${store.hosts.join(', ')}${store.isTls ? ' with TLS' : ''}`;
 }
 
-function withoutQuery(url: string): string {
-  return url.split('?', 1)[0] ?? '';
+/** Scheme, host and port of each URL. */
+function hostsOf(amqpUrls: string): string {
+  return parseAmqpUrls(amqpUrls)
+    .map((url) => `${url.protocol}://${formatAmqpHost(url)}`)
+    .join(', ');
+}
+
+function withoutQuery(amqpUrls: string): string {
+  return parseAmqpUrls(amqpUrls)
+    .map((url) => formatAmqpUrl({ ...url, search: '' }))
+    .join(', ');
 }

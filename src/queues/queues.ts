@@ -20,7 +20,8 @@ import { createSurveyQueues, type SurveyQueues } from './survey-queues.ts';
 export type QueuesContext = Pick<
   AgentContext,
   'config' | 'store' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'log' | 'jobs' | 'reporters'
-> & { readonly statistics: Pick<StatisticsWatch, 'lagMs'> };
+> &
+  Partial<Pick<AgentContext, 'addressChoice'>> & { readonly statistics: Pick<StatisticsWatch, 'lagMs'> };
 
 /** The watching of queues: surveys, inspections, alerts and the backstop. */
 export interface Queues {
@@ -40,9 +41,10 @@ const INSPECT_SOON_MS = 1_000;
 
 /** Wires the parts that watch queues. */
 export function createQueues(context: QueuesContext): Queues {
-  const { config, management, log } = context;
+  const { config, addressChoice, management, log } = context;
 
-  const queueDepths = createQueueDepths({ amqpUrl: config.rabbitmqUrl, ca: config.rabbitmqCa, id: config.id });
+  const { rabbitmqUrl: amqpUrl, rabbitmqCa: ca, id } = config;
+  const queueDepths = createQueueDepths({ amqpUrl, addressChoice, ca, id });
   const schedule = createInspectionSchedule({
     ...context,
     inspect: (queues, signal) => inspect(queues, signal),

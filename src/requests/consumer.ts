@@ -14,6 +14,7 @@ export type Acknowledgement = 'ack' | 'reject' | 'requeue';
 
 /** What to consume, over which connection. */
 export interface ConsumerOptions extends RecoveringConnectionOptions {
+  /** The first is the request queue. */
   readonly queues: readonly { readonly name: string; readonly prefetch: number }[];
   /** Serves one delivery. It must not throw. */
   readonly serve: (delivery: Delivery) => Promise<Acknowledgement>;
@@ -26,6 +27,10 @@ export interface ConsumerOptions extends RecoveringConnectionOptions {
 export interface Consumer {
   /** Whether requests are consumed now. */
   readonly consuming: boolean;
+  /** From now on takes what no other agent takes, or, with false, its share again. */
+  defer(isDeferring: boolean): void;
+  /** Whether another agent consumes the request queue. Resolves when `defer` has had its effect. */
+  hasOthers(): Promise<boolean>;
   /** Takes no more requests, and waits at most `deadlineMs` for those in progress. */
   drain(deadlineMs: number): Promise<void>;
   /** Closes the connection, by force if the broker does not answer. The broker requeues unacknowledged requests. */
@@ -58,7 +63,10 @@ class RequestConsumer implements Consumer {
   readonly #inProgress = new Set<Promise<void>>();
   readonly started: Promise<void>;
   #channels: { channel: Channel; consumerTag: string }[] = [];
+  #isDeferring = false;
+  #deferring: Promise<void> = Promise.resolve();
   #stopping = false;
+  #model: ChannelModel | undefined;
   #onStarted: () => void = () => undefined;
   #onRefused: (error: AgentError) => void = () => undefined;
 
@@ -81,6 +89,7 @@ class RequestConsumer implements Consumer {
     );
     connection.on('disconnect', (error: Error) => {
       this.#channels = [];
+      this.#model = undefined;
       options.log.warn({ code: 'request_connection_lost', err: error }, 'lost the request connection');
     });
     // Not in `setup`: a message that closes the connection there would leave it closed forever.
@@ -89,6 +98,19 @@ class RequestConsumer implements Consumer {
 
   get consuming(): boolean {
     return this.#channels.length > 0;
+  }
+
+  defer(isDeferring: boolean): void {
+    this.#isDeferring = isDeferring;
+    this.#deferring = Promise.all([this.#deferring, this.#changePriority()]).then(() => undefined);
+  }
+
+  async hasOthers(): Promise<boolean> {
+    await this.#deferring;
+    const [{ channel } = { channel: undefined }] = this.#channels;
+    if (channel === undefined) return false;
+    const { consumerCount } = await channel.checkQueue(this.#options.queues[0]?.name ?? '');
+    return consumerCount > 1;
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -109,7 +131,36 @@ class RequestConsumer implements Consumer {
     await closeConnection(this.#connection, this.#sockets);
   }
 
+  /** RabbitMQ delivers to a consumer of lower priority only what those of a higher one cannot take. */
+  async #consumeQueue(model: ChannelModel, channel: Channel, name: string): Promise<string> {
+    const isDeferred = this.#isDeferring && name === this.#options.queues[0]?.name;
+    const { consumerTag } = await channel.consume(
+      name,
+      (message) => this.#take(model, channel, message),
+      isDeferred ? { priority: DEFERRED_PRIORITY } : {},
+    );
+    return consumerTag;
+  }
+
+  /** Replaces the consumer. It is cancelled first, so that what goes back to the queue from now on finds it gone. */
+  async #changePriority(): Promise<void> {
+    const [consumed] = this.#channels;
+    const model = this.#model;
+    if (consumed === undefined || model === undefined || this.#stopping) return;
+    const { channel, consumerTag } = consumed;
+    try {
+      const cancelled = channel.cancel(consumerTag);
+      consumed.consumerTag = await this.#consumeQueue(model, channel, this.#options.queues[0]?.name ?? '');
+      await cancelled;
+      if (this.#stopping) await channel.cancel(consumed.consumerTag);
+    } catch (error) {
+      // The channel has closed: the next connection consumes with the present priority.
+      this.#options.log.debug({ code: 'request_channel_closed', err: error }, 'could not change the priority');
+    }
+  }
+
   async #consume(model: ChannelModel): Promise<void> {
+    this.#model = model;
     tolerateUndecodableHeaders(model);
     limitBodies(model, MAX_REQUEST_BYTES);
     try {
@@ -121,7 +172,7 @@ class RequestConsumer implements Consumer {
         );
         channel.on('close', () => this.#reopen(model));
         await channel.prefetch(prefetch);
-        const { consumerTag } = await channel.consume(name, (message) => this.#take(model, channel, message));
+        const consumerTag = await this.#consumeQueue(model, channel, name);
         channels.push({ channel, consumerTag });
       }
       this.#channels = channels;
@@ -170,6 +221,9 @@ class RequestConsumer implements Consumer {
     if (!this.#stopping) void model.close().catch(() => undefined);
   }
 }
+
+/** Less than the default, which is 0. */
+const DEFERRED_PRIORITY = -1;
 
 const ACCESS_REFUSED = 403;
 const NOT_FOUND = 404;

@@ -46,8 +46,13 @@ export interface Outbox {
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { connection, sockets } = await openRecoveringConnection(options);
-  const { url: amqpUrl, ca, connectionName } = options;
-  const isolated = createOnDemandConnection({ amqpUrl, ca, connectionName: `${connectionName}, one at a time` });
+  const { amqpUrl, addressChoice, ca, connectionName } = options;
+  const isolated = createOnDemandConnection({
+    amqpUrl,
+    addressChoice,
+    ca,
+    connectionName: `${connectionName}, one at a time`,
+  });
   const isolation = new ReplyIsolation({ ...options, connection: isolated });
   const outbox = createOutbox({ ...options, connection, isolation, close: () => closeConnection(connection, sockets) });
   await connection.waitForConnect();

@@ -24,6 +24,8 @@ export interface ServeDeliveryParts {
   readonly onServed: (method: string, outcome: string, durationMs: number) => void;
   /** How long an answer may take, in ms. After that it is the error `Unavailable`. */
   readonly deadlineMs: number;
+  /** Whether another agent takes requests, which may reach what this one does not. */
+  readonly hasOthers: () => Promise<boolean>;
 }
 
 interface Sent {
@@ -39,7 +41,7 @@ interface Sent {
  * answered or dead-lettered, never lost. The function does not throw.
  */
 export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Acknowledgement> {
-  const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs } = parts;
+  const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs, hasOthers } = parts;
 
   const answerInTime = async (delivery: Delivery): Promise<AnsweredRequest> => {
     const deadline = startDeadline(deadlineMs);
@@ -90,6 +92,15 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
     const startedMs = clock.monotonicMs();
     try {
       const answered = await answerInTime(delivery);
+      if (
+        mayGoToAnother(delivery, answered, clock.monotonicMs() - startedMs) &&
+        (await hasOthers().catch(() => false))
+      ) {
+        const durationMs = clock.monotonicMs() - startedMs;
+        onServed('claim-namespace', 'given-back', durationMs);
+        logGivenBack(log, delivery, answered, durationMs);
+        return 'requeue';
+      }
       const sent = await send(delivery, answered.answer);
       for (const work of answered.afterReply) work();
       const durationMs = clock.monotonicMs() - startedMs;
@@ -108,6 +119,27 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       return 'reject';
     }
   };
+}
+
+/** A client waits 15 s: the other agent needs its share of them. In ms. */
+const GIVE_BACK_WITHIN_MS = 6_000;
+
+/**
+ * Whether a claim failed because this agent does not reach RabbitMQ's management API. A claim may be served again at any
+ * time. It is given back once: where no agent reaches the API, the second one says so.
+ */
+function mayGoToAnother({ redelivered }: Delivery, { method, cause }: AnsweredRequest, elapsedMs: number): boolean {
+  if (redelivered || method !== 'claim-namespace' || elapsedMs > GIVE_BACK_WITHIN_MS) return false;
+  return isAgentError(cause, 'BrokerUnavailable') || isAgentError(cause, 'BrokerRefused');
+}
+
+function logGivenBack(log: Log, delivery: Delivery, answered: AnsweredRequest, durationMs: number): void {
+  const { namespace, clientId, cause } = answered;
+  const correlationId = textOf(delivery.properties.correlationId);
+  log.warn(
+    { code: 'request_given_back', namespace, clientId, correlationId, durationMs: Math.round(durationMs), err: cause },
+    'left a first claim to another agent',
+  );
 }
 
 /** What the line of a request says: never a body, a header or an error. */

@@ -57,10 +57,13 @@ export interface RequestServer {
 
 /** A server of the requests to this agent. */
 export function createRequestServer(
-  context: Pick<AgentContext, 'config' | 'names' | 'store' | 'management' | 'clock' | 'sleep' | 'log'>,
+  context: Pick<
+    AgentContext,
+    'config' | 'addressChoice' | 'names' | 'store' | 'management' | 'managementReach' | 'clock' | 'sleep' | 'log'
+  >,
   { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
 ): RequestServer {
-  const { config, names, store, management, clock, sleep, log } = context;
+  const { config, addressChoice, names, store, management, managementReach, clock, sleep, log } = context;
   const { taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
   const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, concurrency }));
   const stopped = new AbortController();
@@ -99,6 +102,18 @@ export function createRequestServer(
     isRequesterGone: (node) => nodes.runs(node) === false,
   });
 
+  // An agent without the management API serves no first claims: it leaves requests to agents that do.
+  managementReach.onChange((isReachable) => {
+    consumer?.defer(!isReachable);
+    if (isReachable)
+      log.info({ code: 'management_reachable' }, 'the management API answers again; takes its share of requests');
+    else
+      log.warn(
+        { code: 'management_unreachable' },
+        'the management API does not answer; leaves requests to other agents',
+      );
+  });
+
   const onServed = (method: string, outcome: string, durationMs: number): void => {
     observer.observeRequest(method, outcome, durationMs);
     const key = `${method} ${outcome}`;
@@ -114,7 +129,7 @@ export function createRequestServer(
       return outbox?.connected ?? false;
     },
     async start() {
-      const connection = { url: config.rabbitmqRequestUrl, ca: config.rabbitmqCa, log };
+      const connection = { amqpUrl: config.rabbitmqRequestUrl, addressChoice, ca: config.rabbitmqCa, log };
       // Lists the nodes now: while they are unknown, no request can be answered.
       await nodes.listAgain();
       const replies = { ...connection, connectionName: `${config.id} replies` };
@@ -134,9 +149,11 @@ export function createRequestServer(
           log,
           onServed,
           deadlineMs: REQUEST_DEADLINE_MS,
+          hasOthers: async () => (await consumer?.hasOthers()) ?? false,
         }),
         onQueueGone,
       });
+      if (!managementReach.isReachable) consumer.defer(true);
     },
     async drain(deadlineMs) {
       await consumer?.drain(deadlineMs);

@@ -126,6 +126,15 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'An operator policy may change the limits of these `queues`, and RabbitMQ has no statistics that show it.',
   },
+  management_reachable: {
+    level: 'info',
+    meaning: 'The management API answers again, and the agent takes its share of requests.',
+  },
+  management_unreachable: {
+    level: 'warn',
+    meaning:
+      'The management API answers at none of its addresses. The agent takes only requests that other agents cannot take.',
+  },
   management_names_lost: {
     level: 'error',
     meaning:
@@ -239,6 +248,10 @@ export const LOG_CODES = {
   request_failed: {
     level: 'error',
     meaning: 'One request was answered with an error of the agent; `err` is the cause.',
+  },
+  request_given_back: {
+    level: 'warn',
+    meaning: 'A claim went back to the queue for another agent, because this one does not reach the management API.',
   },
   request_handler_threw: { level: 'error', meaning: 'A request handler threw. This is a defect: report it.' },
   request_queue_redeclared: {

@@ -73,6 +73,7 @@ const SECRET_FIELDS = new Set([
   'authorization',
   'Authorization',
   'connectionString',
+  'connectionStrings',
   'accessToken',
 ]);
 

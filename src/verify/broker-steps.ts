@@ -1,7 +1,8 @@
 import type { Management } from '../broker/management/management.ts';
 import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Config } from '../config/config.ts';
-import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
+import { formatAmqpHost, formatAmqpUrl, parseAmqpUrls } from '../contract/url.ts';
+import { checkEach } from './check-each.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 import {
   agentPermissions,
@@ -20,22 +21,30 @@ const AUTH_CACHE = 'rabbitmq_auth_backend_cache';
 export interface BrokerStepsOptions {
   readonly config: Pick<
     Config,
-    'id' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl' | 'handshakeTimeoutSeconds'
+    'id' | 'agentUser' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl' | 'handshakeTimeoutSeconds'
   >;
   readonly management: Management;
+  /** The management API at each of its addresses. */
+  readonly managementAt: readonly { readonly shown: string; readonly management: Pick<Management, 'whoAmI'> }[];
   /** Opens and closes an AMQP connection. */
   readonly tryConnection: (url: string) => Promise<void>;
 }
 
 /** Checks that the broker answers, is new enough, has its plugins, and grants the agent what it needs. */
-export function brokerSteps({ config, management, tryConnection }: BrokerStepsOptions): Step[] {
-  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
+export function brokerSteps({ config, management, managementAt, tryConnection }: BrokerStepsOptions): Step[] {
+  const { agentUser } = config;
   return [
     {
       name: 'management-api',
       about: 'management API',
       needs: [],
-      run: async (signal) => checkIdentity(await management.whoAmI({ signal })),
+      run: async (signal) =>
+        await checkEach(
+          managementAt.map(({ shown, management: one }) => ({
+            shown,
+            check: async () => checkIdentity(await one.whoAmI({ signal })),
+          })),
+        ),
     },
     {
       name: 'broker-version',
@@ -63,8 +72,15 @@ export function brokerSteps({ config, management, tryConnection }: BrokerStepsOp
       about: "the agent's AMQP connection",
       needs: [],
       async run() {
-        await tryConnection(config.rabbitmqUrl.reveal());
-        return ok(`${agentUser} opens a connection to the vhost ${config.vhost}`);
+        return await checkEach(
+          parseAmqpUrls(config.rabbitmqUrl.reveal()).map((url) => ({
+            shown: formatAmqpHost(url),
+            async check() {
+              await tryConnection(formatAmqpUrl(url));
+              return ok(`${agentUser} opens a connection to the vhost ${config.vhost}`);
+            },
+          })),
+        );
       },
     },
     {

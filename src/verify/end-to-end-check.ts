@@ -12,6 +12,7 @@ import { accountNames } from '../namespaces/accounts/account-names.ts';
 import { credentialSettlementMs, intervalsOf } from '../namespaces/timing.ts';
 import { requestUrl } from '../client/request-url.ts';
 import type { Clock } from '../util/clock.ts';
+import { checkEach } from './check-each.ts';
 import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from './forbidden-operations.ts';
 import { failed, ok, type Step, type StepResult, warning } from './step.ts';
 
@@ -122,10 +123,18 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
   }
 
   async function connectAsClaimed(): Promise<StepResult> {
-    const { connectionString } = assertDefined(claim);
-    claimedConnection = await connect(connectionString);
-    requestConnection = await connect(requestUrl(connectionString, config.requestVhost));
-    return ok(`the credentials open a connection to ${formatAmqpHost(parseAmqpUrl(connectionString))}`);
+    const { connectionString, connectionStrings = [connectionString] } = assertDefined(claim);
+    claimedConnection = await connect(connectionStrings.join());
+    requestConnection = await connect(requestUrl(connectionStrings.join(), config.requestVhost));
+    return await checkEach(
+      connectionStrings.map((url) => ({
+        shown: formatAmqpHost(parseAmqpUrl(url)),
+        async check() {
+          if (connectionStrings.length > 1) await closeRpcConnection(await options.connect(url));
+          return ok(`the credentials open a connection to ${formatAmqpHost(parseAmqpUrl(url))}`);
+        },
+      })),
+    );
   }
 
   async function publish(signal: AbortSignal): Promise<StepResult> {
@@ -193,12 +202,12 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
 
   /** An authentication cache in RabbitMQ accepts deleted credentials until it forgets them. */
   async function waitForRefusal(signal: AbortSignal): Promise<StepResult> {
-    const { connectionString } = assertDefined(claim);
+    const { connectionString, connectionStrings = [connectionString] } = assertDefined(claim);
     const settlementMs = credentialSettlementMs(intervalsOf(config));
     const startedMs = clock.monotonicMs();
     for (let attempt = 1; ; attempt += 1) {
       const elapsedMs = clock.monotonicMs() - startedMs;
-      if (!(await opens(connectionString))) return checkRefusal(attempt === 1 ? 0 : elapsedMs);
+      if (!(await opens(connectionStrings.join()))) return checkRefusal(attempt === 1 ? 0 : elapsedMs);
       if (elapsedMs > settlementMs) return failedRefusal(elapsedMs);
       await sleep(POLL_MS, undefined, { signal });
     }

@@ -50,12 +50,12 @@ async function runStep(step: Step, { signal, onBegin, onError }: RunStepsOptions
   } catch (error) {
     signal.throwIfAborted();
     onError?.(error);
-    return resultOf(error);
+    return resultOfError(error);
   }
 }
 
-/** The messages of the project's own errors say what to do. */
-function resultOf(error: unknown): StepResult {
+/** The result of a step that threw. The messages of the project's own errors say what to do. */
+export function resultOfError(error: unknown): StepResult {
   if (error instanceof AgentError || error instanceof PulseAgentError || error instanceof WireError) {
     return failed(error.code, error.message);
   }

@@ -7,11 +7,12 @@ import { closeRpcConnection, connectTo } from '../client/amqp-connection.ts';
 import { openRpc } from '../client/rpc.ts';
 import { claimantUrl } from '../config/claimant-url.ts';
 import type { Config } from '../config/config.ts';
-import { parseAmqpUrl } from '../contract/url.ts';
+import { formatHttpUrl, parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
 import { createKeyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import type { StoreReader } from '../store/store-reader.ts';
+import { Secret } from '../util/secret.ts';
 import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { brokerSteps } from './broker-steps.ts';
@@ -56,6 +57,7 @@ export interface Verification {
 export function createVerification(config: Config, options: VerificationOptions): Verification {
   const { isProduction, clock = systemClock, randomBytes = systemRandomBytes } = options;
   const management = openManagement(config, options);
+  const managementAt = openEach(config, management);
   let opening: Promise<StoreReader | MongoInspection> | undefined;
   let storeId: string | undefined;
   const openStore = async (): Promise<StoreReader | MongoInspection> => {
@@ -86,6 +88,7 @@ export function createVerification(config: Config, options: VerificationOptions)
       ...brokerSteps({
         config,
         management,
+        managementAt,
         async tryConnection(url) {
           await closeRpcConnection(await connect(url));
         },
@@ -122,17 +125,28 @@ export function createVerification(config: Config, options: VerificationOptions)
     async close() {
       await endToEndCheck.close();
       management.close();
+      for (const { management: one } of managementAt) one.close();
       const store = await opening?.catch(() => undefined);
       await store?.close();
     },
   };
 }
 
+/** The management API at each of its addresses. */
+function openEach(config: Config, management: Management): { shown: string; management: Management }[] {
+  const urls = parseHttpUrls(config.rabbitmqManagementUrl.reveal());
+  if (urls.length === 1) return [{ shown: urls[0].url, management }];
+  return urls.map((url) => ({
+    shown: url.url,
+    management: openManagement({ ...config, rabbitmqManagementUrl: new Secret(formatHttpUrl(url)) }),
+  }));
+}
+
 /** The AMQP URL for a first claim. Without a path it leads to the vhost of the requests, as for the client library. */
 function firstClaimUrl(given: string | undefined, config: Config): string | undefined {
   if (given === undefined) return claimantUrl(config, 'publicAmqpUrl')?.reveal();
   try {
-    return parseAmqpUrl(given).vhost === undefined ? requestUrl(given, config.requestVhost) : given;
+    return parseAmqpUrls(given)[0].vhost === undefined ? requestUrl(given, config.requestVhost) : given;
   } catch (error) {
     throw new AgentError('ConfigurationFault', `PULSE_AGENT_URL ${(error as Error).message}.`);
   }

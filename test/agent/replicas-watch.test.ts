@@ -212,6 +212,15 @@ describe('the watch of replicas', () => {
     assert.equal(scene.watch.check().reason, 'no leader serves requests, dead (0 of 1 replicas online). Start a.');
   });
 
+  it('is down without the request queue', async () => {
+    scene.members.delete(names.requestQueue);
+    await scene.readNext();
+    assert.deepEqual(scene.watch.check(), {
+      state: 'down',
+      reason: `RabbitMQ has no quorum queue ${names.requestQueue}`,
+    });
+  });
+
   it('does not know them a minute after the last reading', async () => {
     await scene.readNext();
     scene.fault = new AgentError('BrokerUnavailable', 'no answer');

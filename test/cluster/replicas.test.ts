@@ -18,10 +18,14 @@ import { waitUntil } from '../support/watched-installation.ts';
 const SETTINGS = { httpPort: 0, reconcileIntervalSeconds: 1, rotationIntervalSeconds: 8 };
 const QUEUES = ['requests', 'unknown-methods', 'dead', 'broker-events', 'tenant-events'];
 
-/** Whether agents cannot add replicas. */
-async function lacksReplicaCall(broker: LocalRabbitMQ): Promise<boolean> {
+async function versionOf(broker: LocalRabbitMQ): Promise<string> {
   const { body } = await manage(broker, 'GET', '/overview');
-  return !hasReplicaCall((body as { rabbitmq_version: string }).rabbitmq_version);
+  return (body as { rabbitmq_version: string }).rabbitmq_version;
+}
+
+/** RabbitMQ 4 deletes a classic queue whose node is down; 3.10 answers 404. */
+async function deletesQueuesOfLostNodes(broker: LocalRabbitMQ): Promise<boolean> {
+  return Number.parseInt(await versionOf(broker), 10) >= 4;
 }
 
 describe('an agent on a cluster', function () {
@@ -64,7 +68,7 @@ describe('an agent on a cluster', function () {
     await cluster().forget(node(2));
     await untilReplicas(2, 2);
     const joined = await cluster().add();
-    if (await lacksReplicaCall(node(0))) {
+    if (!hasReplicaCall(await versionOf(node(0)))) {
       const reason = await untilPart('replicas', /^one more failure stops requests, unknown-methods, dead/);
       const [, command = ''] = /Run "(rabbitmq-queues grow .*)"\./.exec(reason) ?? [];
       assert.match(command, new RegExp(`^rabbitmq-queues grow ${joined.nodeName} all --vhost-pattern `));
@@ -104,6 +108,10 @@ describe('an agent on a cluster', function () {
     await untilReplicas(3, 2);
 
     await rpc.request('release-namespace', { namespace });
+    if (await deletesQueuesOfLostNodes(node(0))) {
+      await installation.logged('namespace_deleted', { namespace });
+      return;
+    }
     const why = new RegExp(`its queue ${queue} is on node ${nodeName}, which is down`);
     await installation.logged('namespace_work_failed', { namespace, err: why });
     await assert.rejects(rpc.request('claim-namespace', { namespace }), { code: 'RequestConflict', message: why });

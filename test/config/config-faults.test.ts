@@ -127,6 +127,33 @@ describe('a configuration with faults', () => {
     ],
     ['{}', { PUBLIC_AMQP_URL: 'amqp://h/other' }, /^PUBLIC_AMQP_URL must name the vhost of RABBITMQ_URL \(vhost\), or/],
     ['{}', { PUBLIC_AMQP_URL: 'amqp://h/%2F' }, /^PUBLIC_AMQP_URL must name the vhost of RABBITMQ_URL \(vhost\), or/],
+    [
+      '{}',
+      { RABBITMQ_URL: 'amqp://a/v,amqp://b/w' },
+      /^The setting rabbitmqUrl must have the same vhost in each of its/,
+    ],
+    ['{}', { RABBITMQ_URL: 'amqp://a/v,amqps://b/v' }, /^The setting rabbitmqUrl must have the same scheme in each of/],
+    [
+      '{}',
+      { RABBITMQ_URL: 'amqp://u:p@a,amqp://u:q@b' },
+      /^The setting rabbitmqUrl must have the same user and password/,
+    ],
+    ['{}', { RABBITMQ_URL: 'amqp://a,amqp://a' }, /^The setting rabbitmqUrl must name each host and port once\.$/],
+    ['{}', { RABBITMQ_URL: 'amqp://a,' }, /^The setting rabbitmqUrl must have a URL before and behind each comma/],
+    ['{}', { RABBITMQ_MANAGEMENT_URL: 'http://a,http://a/' }, /^The setting rabbitmqManagementUrl must name each host/],
+    [
+      '{}',
+      { RABBITMQ_MANAGEMENT_URL: 'http://u:p@a,http://b' },
+      /^The setting rabbitmqManagementUrl must have the same u/,
+    ],
+    ['{}', { PUBLIC_AMQP_URL: 'amqp://a/vhost,amqp://b/w' }, /^The setting publicAmqpUrl must have the same vhost/],
+    ['{}', { PUBLIC_AMQP_URL: 'amqp://a/w,amqp://b/w' }, /^PUBLIC_AMQP_URL must name the vhost of RABBITMQ_URL/],
+    // What Kubernetes sets for a Service has no scheme of AMQP.
+    [
+      '{}',
+      { RABBITMQ_URL: 'tcp://10.0.0.7:5672' },
+      /^The setting rabbitmqUrl must be a URL .* amqp:\/\/ or amqps:\/\/\.$/,
+    ],
     ['{}', { TASKCLUSTER_ROOT_URL: 'https://u:p@h' }, /^The setting taskclusterRootUrl must have no user and no pass/],
     ['{}', { STORE_URL: 'lmdb:~/x' }, /^The setting storeUrl must name the folder behind lmdb: itself/],
     ['{}', { STORE_URL: 'lmdb:$HOME/x' }, /^The setting storeUrl must name the folder behind lmdb: itself/],

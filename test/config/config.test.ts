@@ -203,6 +203,33 @@ describe('loadConfig', () => {
     assert.equal(other.rabbitmqManagementUrl.reveal(), 'http://agent:broker%40password@elsewhere.example:1/');
   });
 
+  it('reads several hosts, and derives the other URLs from all of them', () => {
+    const config = loadConfig({
+      ...GOOD_ENV,
+      RABBITMQ_URL:
+        'amqps://u:p@a:5671/v?heartbeat=7,amqps://u:p@b:5672/v?heartbeat=7, amqps://u:p@b:5673/v?heartbeat=7',
+    });
+    assert.equal(
+      config.rabbitmqUrl.reveal(),
+      'amqps://u:p@a:5671/v?heartbeat=7,amqps://u:p@b:5672/v?heartbeat=7,amqps://u:p@b:5673/v?heartbeat=7',
+    );
+    assert.equal(
+      config.rabbitmqRequestUrl.reveal(),
+      'amqps://u:p@a:5671/pulse-agent?heartbeat=7,amqps://u:p@b:5672/pulse-agent?heartbeat=7,amqps://u:p@b:5673/pulse-agent?heartbeat=7',
+    );
+    assert.equal(config.rabbitmqManagementUrl.reveal(), 'https://u:p@a:15671/,https://u:p@b:15671/');
+    assert.equal(config.publicAmqpUrl, 'amqps://a:5671/v,amqps://b:5672/v,amqps://b:5673/v');
+    assert.deepEqual([config.agentUser, config.vhost], ['u', 'v']);
+    const named = loadConfig({
+      ...GOOD_ENV,
+      RABBITMQ_MANAGEMENT_URL: 'http://a:15672,http://b:15672',
+      PUBLIC_AMQP_URL: 'amqps://x,amqps://y',
+    });
+    const login = 'agent:broker%40password';
+    assert.equal(named.rabbitmqManagementUrl.reveal(), `http://${login}@a:15672/,http://${login}@b:15672/`);
+    assert.equal(named.publicAmqpUrl, 'amqps://x/vhost,amqps://y/vhost');
+  });
+
   it('names the virtual host in every URL; the default is /', () => {
     for (const [given, meant] of [
       ['amqp://h', '/%2F'],

@@ -3,10 +3,13 @@ import {
   amqpLogin,
   amqpTarget,
   formatAmqpUrl,
+  formatAmqpUrls,
   formatHttpUrl,
   InvalidUrl,
   parseAmqpUrl,
+  parseAmqpUrls,
   parseHttpUrl,
+  parseHttpUrls,
 } from '../../src/contract/url.ts';
 
 describe('parseAmqpUrl', () => {
@@ -146,6 +149,84 @@ describe('parseHttpUrl', () => {
     it(`refuses ${url}`, () =>
       assert.throws(
         () => parseHttpUrl(url),
+        (error) => error instanceof InvalidUrl && reason.test(error.message),
+      ));
+  }
+});
+
+describe('parseAmqpUrls', () => {
+  const hostsOf = (text: string) => parseAmqpUrls(text).map(({ hostname }) => hostname);
+
+  it('reads URLs with commas between them', () => {
+    assert.deepEqual(hostsOf('amqps://u:p@a/v,amqps://u:p@b:5673/v, amqps://u:p@[::1]/v'), ['a', 'b', '::1']);
+    assert.deepEqual(hostsOf('amqp://a'), ['a']);
+  });
+
+  it('leaves other commas to users, passwords and vhosts', () => {
+    const [first, second] = parseAmqpUrls('amqp://u,1:p,,2@a/v,3,amqp://u,1:p,,2@b/v,3');
+    assert.deepEqual(first.login, { username: 'u,1', password: 'p,,2' });
+    assert.deepEqual([first.vhost, second?.vhost, second?.hostname], ['v,3', 'v,3', 'b']);
+  });
+
+  it('is reversed by formatting', () => {
+    const text = 'amqps://u:p%2C@a:1/v?heartbeat=7,amqps://u:p%2C@b/v?heartbeat=7';
+    assert.equal(formatAmqpUrls(parseAmqpUrls(text)), text);
+  });
+
+  for (const [text, reason] of [
+    ['', /^must be a URL with a host that begins with amqp/],
+    ['amqp://a,', /^must have a URL before and behind each comma/],
+    ['amqp://a/v,', /^must have a URL before and behind each comma/],
+    [',amqp://a', /^must have a URL before and behind each comma/],
+    ['amqp://a,,amqp://b', /^must have a URL before and behind each comma/],
+    ['amqp://a, ,amqp://b', /^must have a URL before and behind each comma/],
+    ['amqp://u:p@a:5672,b:5672/v', /^must name each host in a whole URL/],
+    ['amqp://a,b', /^must name each host in a whole URL/],
+    ['amqp://a;amqp://b', /^must have a comma between two URLs/],
+    ['amqp://a amqp://b', /^must have a comma between two URLs/],
+    ['amqp://a,ampq://b', /begins with amqp/],
+    ['amqp://a,http://b', /begins with amqp/],
+    ['amqp://u:p@a/v,amqp://u:p%x@b/v', /% in its password/],
+    ['amqp://a/v,amqp://b/w', /^must have the same vhost/],
+    ['amqp://a/v,amqp://b', /^must have the same vhost/],
+    ['amqp://a,amqps://b', /^must have the same scheme/],
+    ['amqp://u:p@a,amqp://u:q@b', /^must have the same user and password/],
+    ['amqp://u:p@a,amqp://b', /^must have the same user and password/],
+    ['amqp://a?heartbeat=1,amqp://b', /^must have the same parameters/],
+    ['amqp://a,amqp://a:5672', /^must name each host and port once/],
+    ['amqp://A,amqp://a', /^must name each host and port once/],
+    ['amqp://u:p@a\n,amqp://u:p@b', /^must have no line breaks/],
+  ] as const) {
+    it(`refuses ${JSON.stringify(text)} with one sentence that shows no part of it`, () => {
+      assert.throws(
+        () => parseAmqpUrls(text),
+        (error) => {
+          assert.ok(error instanceof InvalidUrl);
+          assert.match(error.message, reason);
+          assert.doesNotMatch(error.message, /\. |u:[pq]/);
+          return true;
+        },
+      );
+    });
+  }
+});
+
+describe('parseHttpUrls', () => {
+  it('reads URLs that differ in host, port and path', () => {
+    const urls = parseHttpUrls('https://u:p@a:15671,https://u:p@proxy/b/').map(({ url }) => url);
+    assert.deepEqual(urls, ['https://a:15671', 'https://proxy/b']);
+  });
+
+  for (const [text, reason] of [
+    ['http://a,https://b', /^must have the same scheme/],
+    ['http://u:p@a,http://b', /^must have the same user and password/],
+    ['http://a:80,http://a', /^must name each host and port once/],
+    ['http://a:15672,b:15672', /^must name each host in a whole URL/],
+    ['http://a,', /^must have a URL before and behind each comma/],
+  ] as const) {
+    it(`refuses ${text}`, () =>
+      assert.throws(
+        () => parseHttpUrls(text),
         (error) => error instanceof InvalidUrl && reason.test(error.message),
       ));
   }

@@ -2,14 +2,23 @@ import assert from 'node:assert/strict';
 import { createHmac, createPrivateKey } from 'node:crypto';
 import { compactDecrypt } from 'jose';
 import { parseInstant } from '../../src/contract/fields.ts';
-import { parseRequestBody } from '../../src/contract/messages.ts';
+import { parseRequestBody, parseResult } from '../../src/contract/messages.ts';
 import { open } from '../../src/contract/sealing.ts';
 import { payloadHash, readAuthorization, signedResource, signRequest } from '../../src/contract/signature.ts';
 import { vectors } from './vectors.ts';
 
 describe('the published vectors', () => {
   it('are all used here', () => {
-    const used = ['about', 'requests', 'encodings', 'sealed', 'refusedReplyKeys', 'instants', 'refusedInstants'];
+    const used = [
+      'about',
+      'requests',
+      'encodings',
+      'sealed',
+      'sealedWithSeveralAddresses',
+      'refusedReplyKeys',
+      'instants',
+      'refusedInstants',
+    ];
     assert.deepEqual(Object.keys(vectors), used);
     for (const list of Object.values(vectors)) assert.notEqual(Object.keys(list).length, 0);
   });
@@ -35,13 +44,16 @@ describe('the published vectors', () => {
     }
   });
 
-  it('open a sealed result', async () => {
-    const { privateKey, jwe, plaintext } = vectors.sealed;
-    const key = createPrivateKey({ key: { ...privateKey }, format: 'jwk' });
-    assert.equal(Buffer.from(open(jwe, key)).toString(), plaintext);
-    // The judge shares no code with the agent and the client.
-    assert.equal(Buffer.from((await compactDecrypt(jwe, key)).plaintext).toString(), plaintext);
-  });
+  for (const vector of ['sealed', 'sealedWithSeveralAddresses'] as const) {
+    it(`open a result: ${vector}`, async () => {
+      const { privateKey, jwe, plaintext } = vectors[vector];
+      const key = createPrivateKey({ key: { ...privateKey }, format: 'jwk' });
+      assert.equal(Buffer.from(open(jwe, key)).toString(), plaintext);
+      // The judge shares no code with the agent and the client.
+      assert.equal(Buffer.from((await compactDecrypt(jwe, key)).plaintext).toString(), plaintext);
+      parseResult('claim-namespace', Buffer.from(plaintext));
+    });
+  }
 
   it('accept the reply key', () => {
     const body = { namespace: 'taskcluster-builds', replyKey: vectors.sealed.replyKey };

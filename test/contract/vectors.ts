@@ -23,6 +23,12 @@ interface Vectors {
   about: string;
   requests: RequestVector[];
   encodings: { text: string; encoded: string }[];
+  sealedWithSeveralAddresses: {
+    replyKey: ReplyKey;
+    privateKey: ReplyKey & { d: string };
+    jwe: string;
+    plaintext: string;
+  };
   sealed: { replyKey: ReplyKey; privateKey: ReplyKey & { d: string }; jwe: string; plaintext: string };
   refusedReplyKeys: { why: string; replyKey: Record<string, unknown> }[];
   instants: { text: string; ms: number }[];

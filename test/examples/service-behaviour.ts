@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { clientEnvironment, NEWCOMER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import {
+  clientEnvironment,
+  makeInstallation,
+  NEWCOMER,
+  TEAM,
+  teamNamespace,
+  useInstallation,
+} from '../support/agent.ts';
+import { sharedBroker } from '../support/broker.ts';
 import type { Program } from '../support/program.ts';
 
 /** How to run the example service of a language. */
@@ -23,6 +31,26 @@ export function behavesAsService(run: () => RunService, onceOption: string, gree
         body: { namespace },
       });
       assert.equal(json['state'], 'active');
+    });
+
+    it('tries the addresses of RabbitMQ in turn, for requests and with its credentials', async () => {
+      const { amqpPort } = await sharedBroker();
+      // Nothing listens there.
+      const nowhere = 'amqp://127.0.0.1:1';
+      const several = await makeInstallation({
+        environment: { PUBLIC_AMQP_URL: `${nowhere},amqp://127.0.0.1:${amqpPort}` },
+      });
+      await several.start();
+      const down = new URL(several.claimantUrl);
+      down.port = '1';
+      const environment = {
+        ...clientEnvironment(several, TEAM),
+        PULSE_AGENT_URL: `${down.href},${several.claimantUrl}`,
+      };
+      const service = run()(environment, [onceOption, teamNamespace()]);
+      assert.equal(await service.exited, 0, service.output());
+      assert.ok(service.output().includes(`received: ${greeting}`), service.output());
+      await several.remove();
     });
 
     it('claims again in time, and continues with other credentials', async () => {

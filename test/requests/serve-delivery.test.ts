@@ -26,6 +26,7 @@ async function serve(
   outcomes: (ReplyOutcome | Error)[],
   input: DeliveryInput = {},
   deadlineMs = 10_000,
+  { others = false, cause }: { others?: boolean; cause?: unknown } = {},
 ) {
   const sent: OutgoingMessage[] = [];
   const lines: string[] = [];
@@ -35,7 +36,7 @@ async function serve(
     namespace: 'taskcluster-x',
     clientId: 'project/x',
     outcome: 'result',
-    cause: undefined,
+    cause,
     afterReply: [],
   };
   const serveOne = createServeDelivery({
@@ -56,6 +57,7 @@ async function serve(
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
     onServed: (method, outcome) => void counted.push([method, outcome]),
     deadlineMs,
+    hasOthers: async () => others,
   });
   const verdict: Acknowledgement = await serveOne(deliveryOf(input));
   return { verdict, sent, counted, text: lines.join(''), lines };
@@ -97,6 +99,35 @@ describe('serve', () => {
     assert.deepEqual([verdict, sent, counted], ['ack', [], [['ping', 'requester-gone']]]);
   });
 
+  describe('a claim that this agent cannot serve, because it does not reach the management API', () => {
+    const unavailable = { others: true, cause: new AgentError('BrokerUnavailable', 'no answer') };
+    const claim = { routingKey: 'claim-namespace' };
+
+    it('goes back to the queue for another agent', async () => {
+      const { verdict, sent, counted, lines } = await serve(direct, [], claim, 10_000, unavailable);
+      assert.deepEqual([verdict, sent], ['requeue', []]);
+      assert.deepEqual(counted, [['claim-namespace', 'given-back']]);
+      const [line] = lines.map((text) => JSON.parse(text) as Record<string, unknown>);
+      assert.deepEqual(
+        [line?.['code'], line?.['namespace'], line?.['correlationId']],
+        ['request_given_back', 'taskcluster-x', 'c-1'],
+      );
+    });
+
+    for (const [when, input, about] of [
+      ['no other agent takes requests', claim, { ...unavailable, others: false }],
+      ['it was given back before', { ...claim, redelivered: true }, unavailable],
+      ['it is another method', { routingKey: 'revoke-namespace' }, unavailable],
+      ['the store failed', claim, { others: true, cause: new AgentError('StoreUnavailable', 'no answer') }],
+      ['it succeeded', claim, { others: true }],
+    ] as const) {
+      it(`is answered when ${when}`, async () => {
+        const { verdict, sent } = await serve(direct, ['confirmed'], input, 10_000, about);
+        assert.deepEqual([verdict, sent.length], ['ack', 1]);
+      });
+    }
+  });
+
   it('passes the deadline of the answer', async () => {
     const late = async (signal: AbortSignal): Promise<Answer> => {
       await once(signal, 'abort');
@@ -122,6 +153,7 @@ describe('serve', () => {
       }),
       outbox: { send: () => confirmed },
       deadExchange: 'dead',
+      hasOthers: async () => false,
       clock: createManualClock(),
       log: createLog({ id: 'a', logLevel: 'silent' }),
       onServed: () => undefined,

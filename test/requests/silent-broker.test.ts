@@ -35,10 +35,10 @@ describe('the connections for requests and replies, when RabbitMQ stops answerin
     const log = createLog({ logLevel: 'fatal', id: 'agent' }, { write: () => undefined });
     const patience = { heartbeatSeconds: 1, connectTimeoutMs: 500 };
     const common = { connectionName: 'silent', log, patience };
-    const outbox = await openOutbox({ ...common, ...outboxParts, url: replyUrl });
+    const outbox = await openOutbox({ ...common, ...outboxParts, amqpUrl: replyUrl });
     addCleanup(() => outbox.close());
     const queues = [{ name: 'requests', prefetch: 1 }];
-    const consumer = await startConsumer({ ...common, url: requestUrl, queues, serve: async () => 'ack' });
+    const consumer = await startConsumer({ ...common, amqpUrl: requestUrl, queues, serve: async () => 'ack' });
     addCleanup(() => consumer.close());
     return { relays, consumer, outbox };
   }
@@ -80,7 +80,7 @@ describe('the connection for replies, when RabbitMQ confirms nothing', function 
       ...outboxParts,
       connectionName: 'replies',
       log,
-      url: new Secret(amqpUrl),
+      amqpUrl: new Secret(amqpUrl),
       sendDeadlineMs: 1_500,
     });
     addCleanup(() => outbox.close());

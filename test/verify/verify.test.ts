@@ -184,6 +184,29 @@ describe('verify', function () {
     assertFailed(reports, ['management-api', 'agent-connection'], /RabbitMQ/);
   });
 
+  it('names each address, and warns of one that is unreachable', async () => {
+    const { vhost } = installation();
+    const both = (url: string): Secret => new Secret(`${Object.assign(new URL(url), { port: '1' }).href},${url}`);
+    const reports = await verify({
+      ...verifierConfig(installation()),
+      rabbitmqUrl: both(vhost.amqpUrl),
+      rabbitmqManagementUrl: both(vhost.managementUrl),
+    });
+    for (const [name, port] of [
+      ['management-api', new URL(vhost.managementUrl).port],
+      ['agent-connection', new URL(vhost.amqpUrl).port],
+    ] as const) {
+      const { outcome, said, remedy } = stepNamed(reports, name);
+      assert.equal(outcome, 'warning', name);
+      assert.match(said, new RegExp(`127\\.0\\.0\\.1:1: .*Unavailable; .*127\\.0\\.0\\.1:${port}: `));
+      assert.match(remedy ?? '', /cannot be reached/);
+    }
+    assert.deepEqual(
+      reports.filter(({ outcome }) => outcome === 'failed'),
+      [],
+    );
+  });
+
   it('finds that the event exchange is in another vhost', async () => {
     const reports = await verify({ ...verifierConfig(installation()), eventVhost: installation().vhost.vhost });
     const step = stepNamed(reports, 'event-exchange');

@@ -20,6 +20,16 @@ type Claim struct {
 	Expires          time.Time `json:"expires"`
 	ReclaimAt        time.Time `json:"reclaimAt"`
 	ConnectionString string    `json:"connectionString"`
+	// One for each address of RabbitMQ, if there are several. Secrets, too.
+	ConnectionStrings []string `json:"connectionStrings"`
+}
+
+// Addresses are the connection strings, as Open takes them.
+func (c *Claim) Addresses() []string {
+	if len(c.ConnectionStrings) > 0 {
+		return c.ConnectionStrings
+	}
+	return []string{c.ConnectionString}
 }
 
 // Claim claims a namespace with a sealed reply, for a key that is made for this request alone.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,8 +67,24 @@ type Connection struct {
 	socket net.Conn
 }
 
-// Open connects to RabbitMQ. It returns an *Error for what another attempt cannot change.
-func Open(url string) (*Connection, error) {
+var betweenURLs = regexp.MustCompile(`, *(amqps?://)`)
+
+// Open connects to the first address of RabbitMQ that works. Each is a URL, or several with commas between. It returns
+// an *Error for what another attempt cannot change.
+func Open(addresses ...string) (*Connection, error) {
+	var failed error
+	for _, url := range strings.Split(betweenURLs.ReplaceAllString(strings.Join(addresses, ","), "\n$1"), "\n") {
+		connection, err := openOne(url)
+		var refused *Error
+		if err == nil || errors.As(err, &refused) {
+			return connection, err
+		}
+		failed = err
+	}
+	return nil, failed
+}
+
+func openOne(url string) (*Connection, error) {
 	if !strings.HasPrefix(url, "amqp://") && !strings.HasPrefix(url, "amqps://") {
 		return nil, brokerRefused("the URL must begin with amqp:// or amqps://")
 	}

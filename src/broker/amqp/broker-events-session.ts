@@ -1,13 +1,12 @@
 import type { EventEmitter } from 'node:events';
 import type { SubscriptionSession, VhostConfig } from 'rascal';
 import { AgentError, asError } from '../../util/agent-errors.ts';
-import type { Secret } from '../../util/secret.ts';
 import { brokerEventQueues, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
 import { agentConnectionFault } from './agent-connection-fault.ts';
+import type { AmqpAddresses } from './connect-in-turn.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 
-export interface BrokerEventsSessionOptions {
-  readonly amqpUrl: Secret;
+export interface BrokerEventsSessionOptions extends AmqpAddresses {
   readonly id: string;
   /** The vhost of the event exchange, and so of the queues. */
   readonly eventVhost: string;
@@ -39,11 +38,11 @@ export async function openBrokerEventsSession(
   options: BrokerEventsSessionOptions,
   signal: AbortSignal,
 ): Promise<BrokerEventsSession> {
-  const { amqpUrl, id, eventVhost, ca, onEvent } = options;
+  const { amqpUrl, addressChoice, id, eventVhost, ca, onEvent } = options;
   let connection: RascalConnection | undefined;
   try {
     connection = await connectRascal(
-      { amqpUrl, vhost: eventVhost, connectionName: `${id} broker events`, ca },
+      { amqpUrl, addressChoice, vhost: eventVhost, connectionName: `${id} broker events`, ca },
       vhostConfigOf(options),
       signal,
     );

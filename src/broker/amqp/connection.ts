@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { ChannelModel } from 'amqplib';
 import { waitAtMost } from '../../util/deadline.ts';
-import { type AmqpTarget, amqpTarget, parseAmqpUrl } from '../../contract/url.ts';
+import { type AmqpTarget, amqpTarget, parseAmqpUrls } from '../../contract/url.ts';
 import type { Secret } from '../../util/secret.ts';
 
 /** After how long a connection to RabbitMQ counts as lost. */
@@ -25,9 +25,12 @@ interface ConnectionOptions {
   readonly ca?: string | undefined;
 }
 
-/** What amqplib connects to, with the heartbeat of the URL or else of the time-outs. It holds the password. */
-export function targetOf(amqpUrl: Secret, { heartbeatSeconds }: ConnectionTimeouts = CONNECTION_TIMEOUTS): AmqpTarget {
-  return { heartbeat: heartbeatSeconds, ...amqpTarget(parseAmqpUrl(amqpUrl.reveal())) };
+/** What amqplib connects to, with the heartbeat of the URLs or else of the time-outs. They hold the password. */
+export function targetsOf(
+  amqpUrl: Secret,
+  { heartbeatSeconds }: ConnectionTimeouts = CONNECTION_TIMEOUTS,
+): AmqpTarget[] {
+  return parseAmqpUrls(amqpUrl.reveal()).map((url) => ({ heartbeat: heartbeatSeconds, ...amqpTarget(url) }));
 }
 
 /**

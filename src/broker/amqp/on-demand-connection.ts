@@ -1,10 +1,8 @@
 import { type ChannelModel, connect } from 'amqplib';
-import type { Secret } from '../../util/secret.ts';
-import { closeConnection, destroyAfterClose, socketOptionsOf, targetOf } from './connection.ts';
+import { type AmqpAddresses, connectInTurn, openTargets } from './connect-in-turn.ts';
+import { closeConnection, destroyAfterClose, socketOptionsOf } from './connection.ts';
 
-interface OnDemandConnectionOptions {
-  /** The agent's own account; its path is the vhost. */
-  readonly amqpUrl: Secret;
+interface OnDemandConnectionOptions extends AmqpAddresses {
   /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
   /** Trusted certificates in PEM, instead of the system's. */
@@ -32,14 +30,24 @@ export function createOnDemandConnection(options: OnDemandConnectionOptions): On
   let users = 0;
   let idle: NodeJS.Timeout | undefined;
 
-  const open = async (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> => {
-    const connection = await connect(targetOf(options.amqpUrl), socketOptionsOf(options, signal));
-    // Without a listener an error ends the process; what waits on the connection rejects anyway.
-    connection.on('error', () => undefined);
-    connection.on('close', onClosed);
-    destroyAfterClose(connection);
-    return connection;
-  };
+  const targets = openTargets(options);
+
+  const open = (signal: AbortSignal, onClosed: () => void): Promise<ChannelModel> =>
+    connectInTurn(
+      targets,
+      async ({ target, lost }) => {
+        const connection = await connect(target, socketOptionsOf(options, signal));
+        // Without a listener an error ends the process; what waits on the connection rejects anyway.
+        connection.on('error', () => undefined);
+        connection.on('close', (reason?: Error) => {
+          if (reason !== undefined) lost(reason);
+          onClosed();
+        });
+        destroyAfterClose(connection);
+        return connection;
+      },
+      () => !signal.aborted,
+    );
   const connected = (): Promise<ChannelModel> => {
     if (current !== undefined) return current.connection;
     const forget = (): void => {

@@ -1,12 +1,10 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import { startDeadline } from '../../util/deadline.ts';
-import type { Secret } from '../../util/secret.ts';
+import type { AmqpAddresses } from './connect-in-turn.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
 
-interface QueueDepthsOptions {
-  /** The agent's own account; its path is the vhost. */
-  readonly amqpUrl: Secret;
+interface QueueDepthsOptions extends AmqpAddresses {
   readonly id: string;
   /** How long one call may take, in ms; 10 seconds when absent. */
   readonly timeoutMs?: number;
@@ -40,8 +38,8 @@ const QUEUES_PER_CHANNEL = 20;
  * on demand and never publishes, so no alarm blocks it.
  */
 export function createQueueDepths(options: QueueDepthsOptions): QueueDepths {
-  const { amqpUrl, id, timeoutMs = TIMEOUT_MS, ca } = options;
-  const connection = createOnDemandConnection({ amqpUrl, connectionName: `${id} depths`, ca });
+  const { id, timeoutMs = TIMEOUT_MS } = options;
+  const connection = createOnDemandConnection({ ...options, connectionName: `${id} depths` });
   return {
     async read(queues, signal) {
       signal.throwIfAborted();

@@ -2,14 +2,15 @@ import { promisify } from 'node:util';
 import { credentials } from 'amqplib';
 import type { BrokerConfig, PublicationConfig, PublicationSession, SubscriptionSession, VhostConfig } from 'rascal';
 import { asError } from '../../util/agent-errors.ts';
-import type { Secret } from '../../util/secret.ts';
+import type { AmqpTarget } from '../../contract/url.ts';
 import { patchAmqplibCallbacks } from './amqplib-callback-workaround.ts';
-import { CLOSE_TIMEOUT_MS, socketOptionsOf, targetOf } from './connection.ts';
+import { agentConnectionFault } from './agent-connection-fault.ts';
+import { type AmqpAddresses, connectInTurn, type OfferedTarget, openTargets } from './connect-in-turn.ts';
+import { CLOSE_TIMEOUT_MS, socketOptionsOf } from './connection.ts';
 import { createRascalBroker, shutDownRascalBroker, withoutReconnect } from './rascal-workarounds.ts';
 
-interface RascalConnectionOptions {
-  /** The agent's own account; its path is not used. */
-  readonly amqpUrl: Secret;
+interface RascalConnectionOptions extends AmqpAddresses {
+  /** In place of the path of the URLs. */
   readonly vhost: string;
   /** The name that RabbitMQ shows for the connection. */
   readonly connectionName: string;
@@ -32,7 +33,7 @@ export interface RascalConnection {
 }
 
 /**
- * Connects once, without reconnects, and declares `vhostConfig`.
+ * Connects to the first address that can be used, without reconnects, and declares `vhostConfig`.
  *
  * @throws the error of rascal, also when the signal aborts; nothing is left open
  */
@@ -41,12 +42,25 @@ export async function connectRascal(
   vhostConfig: VhostConfig,
   signal?: AbortSignal,
 ): Promise<RascalConnection> {
+  return await connectInTurn(
+    openTargets(options),
+    (offered) => connectOnce(options, offered, vhostConfig, signal),
+    (error) => signal?.aborted !== true && agentConnectionFault(error) !== undefined,
+  );
+}
+
+async function connectOnce(
+  options: RascalConnectionOptions,
+  { target, lost: reportLoss }: OfferedTarget,
+  vhostConfig: VhostConfig,
+  signal: AbortSignal | undefined,
+): Promise<RascalConnection> {
   signal?.throwIfAborted();
   patchAmqplibCallbacks();
   const sockets = new AbortController();
   const cut = (): void => sockets.abort();
   signal?.addEventListener('abort', cut, { once: true });
-  const config = withoutReconnect(brokerConfigOf(options, vhostConfig, sockets.signal));
+  const config = withoutReconnect(brokerConfigOf(options, target, vhostConfig, sockets.signal));
   const broker = await createRascalBroker(config, cut, CLOSE_TIMEOUT_MS).finally(() =>
     signal?.removeEventListener('abort', cut),
   );
@@ -54,17 +68,29 @@ export async function connectRascal(
     broker.on('error', (error: unknown) => resolve(asError(error)));
     broker.on('close', () => resolve(new Error(`RabbitMQ closed the connection "${options.connectionName}".`)));
   });
+  let isClosing = false;
+  void lost.then((reason) => {
+    if (!isClosing) reportLoss(reason);
+  });
   return {
     publish: promisify<string, Buffer | string, PublicationConfig, PublicationSession>(broker.publish.bind(broker)),
     subscribe: promisify<string, SubscriptionSession>(broker.subscribe.bind(broker)),
     lost,
-    close: () => shutDownRascalBroker(broker, cut, CLOSE_TIMEOUT_MS),
+    close() {
+      isClosing = true;
+      return shutDownRascalBroker(broker, cut, CLOSE_TIMEOUT_MS);
+    },
   };
 }
 
-function brokerConfigOf(options: RascalConnectionOptions, vhostConfig: VhostConfig, signal: AbortSignal): BrokerConfig {
-  const { amqpUrl, vhost } = options;
-  const { protocol, hostname, port, username, password, vhost: _path, ...parameters } = targetOf(amqpUrl);
+function brokerConfigOf(
+  options: RascalConnectionOptions,
+  target: AmqpTarget,
+  vhostConfig: VhostConfig,
+  signal: AbortSignal,
+): BrokerConfig {
+  const { vhost } = options;
+  const { protocol, hostname, port, username, password, vhost: _path, ...parameters } = target;
   const socketOptions = { ...socketOptionsOf(options, signal), credentials: credentials.plain(username, password) };
   return {
     vhosts: {

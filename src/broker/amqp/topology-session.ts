@@ -1,15 +1,13 @@
 import type { PublicationConfig, VhostConfig } from 'rascal';
 import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
-import type { Secret } from '../../util/secret.ts';
 import type { PublicationHandle } from './event-publisher.ts';
 import { agentConnectionFault } from './agent-connection-fault.ts';
+import type { AmqpAddresses } from './connect-in-turn.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
 import { eventsTopology, requestTopology } from './topology.ts';
 
-export interface TopologySessionOptions {
-  /** The agent's own account. */
-  readonly amqpUrl: Secret;
+export interface TopologySessionOptions extends AmqpAddresses {
   /** The vhost of the tenants. */
   readonly vhost: string;
   readonly requestVhost: string;
@@ -42,8 +40,8 @@ export async function openTopologySession(
   options: TopologySessionOptions,
   signal?: AbortSignal,
 ): Promise<TopologySession> {
-  const { amqpUrl, id, vhost, requestVhost, methods, ca } = options;
-  const account = { amqpUrl, ca };
+  const { amqpUrl, addressChoice, id, vhost, requestVhost, methods, ca } = options;
+  const account = { amqpUrl, addressChoice, ca };
   try {
     const requests = { ...account, vhost: requestVhost, connectionName: `${id} topology of requests` };
     await (await connectRascal(requests, { ...requestTopology(id, methods) }, signal)).close();

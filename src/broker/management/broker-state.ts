@@ -31,6 +31,8 @@ export interface BrokerStateCalls {
   getVhostLimits(vhost: string, options?: ManagementCallOptions): Promise<VhostLimits>;
 }
 
+const uptimesSchema = z.array(uptimeSchema);
+
 /** GETs a resource that always exists. */
 type Get = <T>(
   schema: z.ZodType<T>,
@@ -58,10 +60,14 @@ export function createBrokerStateCalls(
       // A proxy answers 503, too, where RabbitMQ is down.
       throw unreadable(request.path);
     },
-    listUptimes: async (options) =>
-      (await get(z.array(uptimeSchema), ['nodes'], options, { columns: 'name,running,uptime' })).filter(
-        (uptime) => uptime !== undefined,
-      ),
+    async listUptimes(options) {
+      const request = { method: 'GET', path: ['nodes'], query: { columns: 'name,running,uptime' } } as const;
+      const response = await transport.send(request, options);
+      if (response.status === 404) throw transport.refusal(request, response);
+      const read = uptimesSchema.safeParse(response.body);
+      if (!read.success) throw unreadable(request.path);
+      return read.data.flatMap((uptime) => (uptime === undefined ? [] : [{ ...uptime, readFrom: response.from }]));
+    },
     overview: (options) => get(overviewSchema, ['overview'], options),
     listFeatureFlags: (options) => get(z.array(featureFlagSchema), ['feature-flags'], options),
     getVhostLimits: (vhost, options) => get(vhostLimitsSchema, ['vhost-limits', vhost], options),

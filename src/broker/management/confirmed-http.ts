@@ -1,4 +1,5 @@
 import { AgentError } from '../../util/agent-errors.ts';
+import { AddressFault } from './management-refusals.ts';
 import { BrokerRefusal } from './management-http.ts';
 import type {
   ManagementCallOptions,
@@ -40,7 +41,7 @@ export function confirmMissing(transport: ManagementHttp, probe: ProbeQueue | un
 
   const assertAnswers = async (request: ManagementRequest, options: ManagementCallOptions): Promise<void> => {
     if (!(await isMissing(WHO_AM_I, options))) return;
-    throw new AgentError(
+    throw new AddressFault(
       'BrokerUnavailable',
       `RabbitMQ's management API at ${transport.shownUrl} answered ${describe(request)} with 404, and /api/whoami, too: its node is stopping, or RABBITMQ_MANAGEMENT_URL leads to something else.`,
     );

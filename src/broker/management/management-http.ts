@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { AgentError } from '../../util/agent-errors.ts';
 import type { Secret } from '../../util/secret.ts';
-import { managementAdvice, pageReceived, unreachable } from './management-refusals.ts';
+import { AddressFault, managementAdvice, pageReceived, unreachable } from './management-refusals.ts';
 import { createArrayReceiver, parseBody } from './response-body.ts';
 import { type Deadline, startDeadline } from '../../util/deadline.ts';
 import { HttpFault, openHttpPool } from '../../util/http-pool.ts';
@@ -50,6 +50,10 @@ export interface ManagementRequest {
 export interface ManagementResponse {
   readonly status: number;
   readonly body: unknown;
+  /** Its server, as in {@link ManagementHttp.shownUrl}. */
+  readonly from: string;
+  /** The request was sent before, and no answer came: the server may have done then what it asks for. */
+  readonly isRepeated?: boolean;
   /** With 404: whether RabbitMQ's handler of the resource answered, rather than a node that is stopping or a proxy. */
   readonly isOfResource?: boolean;
 }
@@ -88,6 +92,8 @@ export interface ManagementHttp {
     onElement: (element: unknown) => void,
     options?: ManagementCallOptions,
   ): Promise<ManagementResponse>;
+  /** Whether the server answers. It waits for no other call. */
+  probe(timeoutMs: number): Promise<boolean>;
   /** The error for a status of 404, where that is one. */
   refusal(request: ManagementRequest, response: ManagementResponse): BrokerRefusal;
   /** Closes the idle connections. */
@@ -112,7 +118,8 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
   const headersWithBody = { ...headers, 'content-type': 'application/json' };
   const pool = openHttpPool({
     server: base,
-    connections: concurrency,
+    // One more for the probe.
+    connections: concurrency + 1,
     ca: settings.ca,
   });
 
@@ -136,10 +143,11 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
       });
       try {
         const { status, headers: received, text } = await deadline.race(call.response);
-        if (receiver !== undefined && status === 200) return { status, body: receiver.end() };
-        if (status >= 300 && status < 400) return { status, body: { reason: destinationOf(received['location']) } };
-        if (status !== 404) return { status, body: parseBody(text) };
-        return { status, body: parseBody(text), isOfResource: negotiatesContent(received['vary']) };
+        const common = { status, from: shownUrl, ...(attempt === 1 ? {} : { isRepeated: true }) };
+        if (receiver !== undefined && status === 200) return { ...common, body: receiver.end() };
+        if (status >= 300 && status < 400) return { ...common, body: { reason: destinationOf(received['location']) } };
+        if (status !== 404) return { ...common, body: parseBody(text) };
+        return { ...common, body: parseBody(text), isOfResource: negotiatesContent(received['vary']) };
       } catch (error) {
         call.abort(error);
         // The server closed an idle connection just when it was reused. All calls here are idempotent.
@@ -190,6 +198,19 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
     shownUrl,
     send: (request, options) => send(request, options),
     sendForList: (request, onElement, options) => send(request, options, onElement),
+    async probe(timeoutMs) {
+      const deadline = startDeadline(timeoutMs);
+      const call = pool.start({ method: 'GET', path: `${prefix}/whoami`, headers });
+      try {
+        const { status } = await deadline.race(call.response);
+        return status !== 404 && status < 500;
+      } catch (error) {
+        call.abort(error);
+        return false;
+      } finally {
+        deadline.clear();
+      }
+    },
     refusal({ method, path }, { status, body }) {
       return refusal(status, reasonOf(body, []), `${method} /api${encodePath(path)} at ${shownUrl}`);
     },
@@ -233,10 +254,11 @@ function checkStatus(response: ManagementResponse, where: string, secrets: strin
   const reason = reasonOf(response.body, secrets);
   // Proxies in front of the API respond with 408 and 429, which a retry resolves, as 5xx.
   if (status >= 500 || status === 408 || status === 429) {
-    throw new AgentError(
-      'BrokerUnavailable',
-      `RabbitMQ's management API answered ${where} with ${status} (${reason}). Check the broker's log.`,
-    );
+    const message = `RabbitMQ's management API answered ${where} with ${status} (${reason}). Check the broker's log.`;
+    // With 500 RabbitMQ answers for one resource; the others are of proxies, and of nodes that start or stop.
+    throw status === 500
+      ? new AgentError('BrokerUnavailable', message)
+      : new AddressFault('BrokerUnavailable', message);
   }
   throw refusal(status, reason, where);
 }

@@ -1,26 +1,29 @@
 import { tlsFaultIn } from '../../contract/tls-faults.ts';
 import { AgentError } from '../../util/agent-errors.ts';
 
+/** The server of one address did not answer, or cannot be RabbitMQ: another address may. */
+export class AddressFault extends AgentError {}
+
 /**
  * The error for a call without a response. A retry helps, unless TLS fails.
  *
  * @param code of the network or of TLS
  */
-export function unreachable(shownUrl: string, code: string): AgentError {
+export function unreachable(shownUrl: string, code: string): AddressFault {
   const fault = tlsFaultIn(code);
   if (fault === 'untrusted') {
-    return new AgentError(
+    return new AddressFault(
       'BrokerRefused',
       `The certificate of RabbitMQ's management API at ${shownUrl} is not trusted (${code}). Set RABBITMQ_CA or RABBITMQ_CA_FILE to the CA that signed it, and use a host name of the certificate.`,
     );
   }
   if (fault === 'certificate-wanted') {
-    return new AgentError(
+    return new AddressFault(
       'BrokerRefused',
       `RabbitMQ's management API at ${shownUrl} wants a client certificate (${code}), and agents have none. Set management.ssl.fail_if_no_peer_cert = false in rabbitmq.conf, or give agents a listener without it.`,
     );
   }
-  return new AgentError(
+  return new AddressFault(
     'BrokerUnavailable',
     `RabbitMQ's management API at ${shownUrl} cannot be reached (${code}). Check RABBITMQ_MANAGEMENT_URL and that the management plugin is on.`,
   );

@@ -258,6 +258,8 @@ export interface NodeUptime {
   readonly node: string;
   /** In ms; undefined where the node has no statistics. */
   readonly uptimeMs?: number | undefined;
+  /** The address that answered. Each node caches statistics by itself: answers of two cannot be compared. */
+  readonly readFrom?: string;
 }
 
 /** Undefined for a node that does not run. */

@@ -39,18 +39,17 @@ import type {
 } from './management-schemas.ts';
 import { type BrokerStateCalls, createBrokerStateCalls } from './broker-state.ts';
 import { createEffectiveStateCalls, type EffectiveStateCalls } from './effective-state.ts';
-import { confirmMissing, type ProbeQueue } from './confirmed-http.ts';
-import { BrokerRefusal, createManagementHttp } from './management-http.ts';
+import { BrokerRefusal, type ManagementCallOptions } from './management-http.ts';
 import { createQueueMemberCalls, type QueueMemberCalls } from './queue-members.ts';
-import type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
+import { openTransport, type TransportOptions } from './open-transport.ts';
 
 export { HASHING_ALGORITHM } from './management-schemas.ts';
 export type { ClusterNode } from './cluster-nodes.ts';
 export type * from './management-schemas.ts';
 export { BrokerRefusal } from './management-http.ts';
-export type { ManagementCallOptions, ManagementOptions } from './management-http.ts';
+export type { ManagementCallOptions } from './management-http.ts';
 
-/** `created` when there was nothing of that name (201), else `updated` (204). */
+/** `created` when there was nothing of that name (201), or this is unknown; else `updated` (204). */
 export type PutOutcome = 'created' | 'updated';
 
 /**
@@ -153,8 +152,8 @@ const LISTING_TIMEOUT_MS = 60_000;
  * const management = createManagement({ url: 'http://localhost:15672', username: 'agent', password, timeoutMs: 10_000 });
  * await management.getUser('pulse-agent-claimant');
  */
-export function createManagement(settings: ManagementOptions & { readonly probe?: ProbeQueue }): Management {
-  const transport = confirmMissing(createManagementHttp(settings), settings.probe);
+export function createManagement(settings: TransportOptions): Management {
+  const transport = openTransport(settings);
 
   /** GETs a resource; undefined when it does not exist. */
   const find = async <T>(
@@ -179,7 +178,7 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
   ) => {
     const found = await find(schema, path, options, query);
     if (found !== undefined) return found;
-    throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined });
+    throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined, from: transport.shownUrl });
   };
   /** Parses each element as it arrives: the whole response for 10,000 accounts would take a lot of memory. */
   const visitAll = async <T>(
@@ -220,12 +219,14 @@ export function createManagement(settings: ManagementOptions & { readonly probe?
   };
   const put = async (path: string[], body: object, options?: ManagementCallOptions): Promise<PutOutcome> => {
     const response = await transport.send({ method: 'PUT', path, body }, options);
-    if (response.status === 201) return 'created';
-    if (response.status !== 404) return 'updated';
-    throw transport.refusal({ method: 'PUT', path }, response);
+    if (response.status === 404) throw transport.refusal({ method: 'PUT', path }, response);
+    return response.status === 201 || response.isRepeated ? 'created' : 'updated';
   };
-  const remove = async (path: string[], options?: ManagementCallOptions, headers: Record<string, string> = {}) =>
-    (await transport.send({ method: 'DELETE', path, headers }, options)).status !== 404;
+  /** A repeated call may have deleted it the first time. */
+  const remove = async (path: string[], options?: ManagementCallOptions, headers: Record<string, string> = {}) => {
+    const { status, isRepeated } = await transport.send({ method: 'DELETE', path, headers }, options);
+    return status !== 404 || isRepeated === true;
+  };
 
   return {
     async putUser(name, { passwordHash, hashingAlgorithm, tags }, options) {

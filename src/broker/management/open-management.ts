@@ -1,11 +1,16 @@
 import { createManagement, type Management } from './management.ts';
 import type { Config } from '../../config/config.ts';
+import { permutation } from '../../contract/address-choice.ts';
 import { contractNames } from '../../contract/names.ts';
-import { parseHttpUrl } from '../../contract/url.ts';
+import { parseHttpUrls } from '../../contract/url.ts';
 import { Secret } from '../../util/secret.ts';
 
 /** What a caller may replace in {@link openManagement}. */
 interface OpenManagementOptions {
+  /** Which order of the addresses is tried, as in `createAddressChoice`; that of the list when absent. */
+  readonly spread?: number;
+  /** Called when no address answers any more, and when one does again. */
+  readonly onReachable?: (isReachable: boolean) => void;
   /** Tests inject faults here. */
   readonly wrapManagement?: (management: Management) => Management;
 }
@@ -15,9 +20,13 @@ const MANAGEMENT_TIMEOUT_MS = 5_000;
 
 /** Creates the client of the configured management API. */
 export function openManagement(config: Config, options: OpenManagementOptions = {}): Management {
-  const { url, login } = parseHttpUrl(config.rabbitmqManagementUrl.reveal());
+  const urls = parseHttpUrls(config.rabbitmqManagementUrl.reveal());
+  const [{ login }] = urls;
+  const [url = '', ...otherUrls] = permutation(urls.length, options.spread ?? 0).map((at) => urls[at]?.url ?? '');
   const management = createManagement({
     url,
+    otherUrls,
+    onReachable: options.onReachable,
     username: login?.username ?? '',
     password: new Secret(login?.password ?? ''),
     ca: config.rabbitmqCa,

@@ -23,7 +23,7 @@ export const claimCommand: DefineCommand = (command, context) => {
     .description(
       `Claims a namespace, or claims it again. Needs the scope pulse:namespace:<namespace>.
 
-With --keep and a program after --, the program runs with PULSE_CONNECTION_STRING in its environment, and signals to this command are forwarded to it. The command exits when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the time that is printed at the start; open connections stay open.`,
+With --keep and a program after --, the program runs with PULSE_CONNECTION_STRING in its environment, and with PULSE_CONNECTION_STRINGS, which has the connection strings for all addresses of RabbitMQ with commas between; signals to this command are forwarded to it. The command exits when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the time that is printed at the start; open connections stay open.`,
     )
     .addHelpText(
       'after',
@@ -66,18 +66,21 @@ With --keep and a program after --, the program runs with PULSE_CONNECTION_STRIN
 };
 
 /** The claim as JSON: with the connection string only if it was asked for. */
-function claimValue({ connectionString, ...claim }: Claim, showCredentials: boolean): object {
-  return showCredentials ? { ...claim, connectionString } : claim;
+function claimValue(claim: Claim, showCredentials: boolean): object {
+  if (showCredentials) return claim;
+  const { connectionString: _one, connectionStrings: _all, ...rest } = claim;
+  return rest;
 }
 
 /** The claim as text: with the password only if it was asked for. */
-function claimText({ connectionString, ...claim }: Claim, showCredentials: boolean, style: Style): string {
-  const shownUrl = showCredentials ? connectionString : connectionString.replace(/:[^:@/]+@/, ':…@');
+function claimText(claim: Claim, showCredentials: boolean, style: Style): string {
+  const { connectionString, connectionStrings = [connectionString] } = claim;
+  const shown = connectionStrings.map((url) => (showCredentials ? url : url.replace(/:[^:@/]+@/, ':…@')));
   const lines = [
     `${style.good('claimed')} ${claim.namespace}`,
     `  expires         ${claim.expires}`,
     `  claim again at  ${claim.reclaimAt}`,
-    `  connect with    ${shownUrl}`,
+    ...shown.map((url, index) => `  ${(index === 0 ? 'connect with' : 'or with').padEnd(14)}  ${url}`),
   ];
   if (!showCredentials) lines.push(style.quiet('  (--show-credentials prints the password)'));
   return lines.join('\n');

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { requesterPermissions } from '../../broker/request-vhost.ts';
 import type { Config } from '../../config/config.ts';
-import { type AmqpUrl, formatAmqpUrl, type Login } from '../../contract/url.ts';
+import { permutation } from '../../contract/address-choice.ts';
+import { type AmqpUrl, formatAmqpUrl, type Login, type UrlList } from '../../contract/url.ts';
 import type { PermissionsByVhost } from '../../broker/user-permissions.ts';
 import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
 
@@ -47,7 +49,22 @@ export function createPermissionsOf({
   };
 }
 
-/** The connection string of an account: the public AMQP URL with the account's credentials. */
-export function connectionString(publicUrl: AmqpUrl, login: Login): string {
-  return formatAmqpUrl({ ...publicUrl, login });
+/** How a client connects: secrets, in the form of the contract. */
+export interface ConnectionStrings {
+  readonly connectionString: string;
+  /** Absent where there is one address. The first is `connectionString`. */
+  readonly connectionStrings?: string[];
+}
+
+/**
+ * The connection strings of an account: the public AMQP URLs with the account's credentials. Each namespace has an order of
+ * its own, always the same: clients that know only the first one spread over all, and keep theirs from claim to claim.
+ */
+export function connectionStrings(publicUrls: UrlList<AmqpUrl>, namespace: string, login: Login): ConnectionStrings {
+  const [first, ...others] = publicUrls;
+  if (others.length === 0) return { connectionString: formatAmqpUrl({ ...first, login }) };
+  const spread = createHash('sha256').update(namespace).digest().readUInt32BE(0) / 2 ** 32;
+  const order = permutation(publicUrls.length, spread).flatMap((at) => publicUrls[at] ?? []);
+  const strings = order.map((url) => formatAmqpUrl({ ...url, login }));
+  return { connectionString: strings[0] ?? '', connectionStrings: strings };
 }

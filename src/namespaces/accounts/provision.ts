@@ -2,11 +2,17 @@ import { HASHING_ALGORITHM, type Management } from '../../broker/management/mana
 import { hashPassword } from '../../broker/password-hash.ts';
 import { storeTag } from '../../broker/store-tag.ts';
 import type { Config } from '../../config/config.ts';
-import { parseAmqpUrl } from '../../contract/url.ts';
+import { parseAmqpUrls } from '../../contract/url.ts';
 import type { RandomBytes } from '../../util/clock.ts';
 import type { Secret } from '../../util/secret.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
-import { accountName, connectionString, PERMISSIONS_VERSION, permissionsOf } from './account-names.ts';
+import {
+  accountName,
+  type ConnectionStrings,
+  connectionStrings,
+  PERMISSIONS_VERSION,
+  permissionsOf,
+} from './account-names.ts';
 import { type SlotNumber, slotOf } from '../slots.ts';
 import type { Keyring } from './keyring.ts';
 import type { WriteWindow } from '../write-window.ts';
@@ -21,11 +27,11 @@ export interface Accounts {
    */
   provision(record: NamespaceRecord, slot: SlotNumber, window: WriteWindow, signal: AbortSignal): Promise<void>;
   /**
-   * The connection string of a slot, without a call.
+   * The connection strings of a slot, one for each public address, without a call.
    *
    * @throws AgentError `SecretMissing`
    */
-  connectionString(record: NamespaceRecord, slot: SlotNumber): string;
+  connectionStrings(record: NamespaceRecord, slot: SlotNumber): ConnectionStrings;
   /**
    * The password of a slot by the record, without a call.
    *
@@ -55,7 +61,7 @@ const LAST_GENERATION_WITH_PERMISSIONS = 2;
 /** Creates the accounts of an installation. */
 export function createAccounts({ management, keyring, storeId, config, randomBytes }: AccountParts): Accounts {
   // Once: every claim returns a connection string.
-  const publicUrl = parseAmqpUrl(config.publicAmqpUrl);
+  const publicUrls = parseAmqpUrls(config.publicAmqpUrl);
   const passwordOf = (record: NamespaceRecord, slot: SlotNumber) => {
     const { generation, secretId } = slotOf(record, slot);
     const username = accountName(config.usernamePrefix, record.namespace, slot);
@@ -96,9 +102,9 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
 
     password: (record, slot) => passwordOf(record, slot).password,
 
-    connectionString(record, slot) {
+    connectionStrings(record, slot) {
       const { username, password } = passwordOf(record, slot);
-      return connectionString(publicUrl, { username, password: password.reveal() });
+      return connectionStrings(publicUrls, record.namespace, { username, password: password.reveal() });
     },
   };
 }

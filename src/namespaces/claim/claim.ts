@@ -4,6 +4,7 @@ import { isAgentError } from '../../util/agent-errors.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../../util/compare-and-set.ts';
+import type { ConnectionStrings } from '../accounts/account-names.ts';
 import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import type { Revoker } from '../revocation/revoke.ts';
@@ -23,13 +24,12 @@ import {
 } from './decide-claim.ts';
 
 /** The result of a claim. */
-export interface ClaimResult {
+export interface ClaimResult extends ConnectionStrings {
   /** The record as the last write left it. */
   readonly record: NamespaceRecord;
   /** Until then the credentials open connections, in ms since the epoch. It is stored as `promisedUntilMs`. */
   readonly reclaimAtMs: number;
-  /** Secret. */
-  readonly connectionString: string;
+
   /** Whether these are the first credentials of the incarnation. */
   readonly isNew: boolean;
   /** Whether another client made the previous claim; true for the first one. */
@@ -39,7 +39,7 @@ export interface ClaimResult {
 }
 
 /** A claim that was written. */
-type WrittenClaim = Omit<ClaimResult, 'reclaimAtMs' | 'connectionString'>;
+type WrittenClaim = Omit<ClaimResult, 'reclaimAtMs' | keyof ConnectionStrings>;
 
 const INCARNATION_BYTES = 16;
 
@@ -163,7 +163,7 @@ export function createClaim(
     return {
       ...written,
       reclaimAtMs: slotOf(record, slot).promisedUntilMs,
-      connectionString: accounts.connectionString(record, slot),
+      ...accounts.connectionStrings(record, slot),
     };
   };
 }

@@ -1,4 +1,3 @@
-import { amqpLogin, parseAmqpUrl } from '../../contract/url.ts';
 import { setImmediate } from 'node:timers/promises';
 import { storesOfTags } from '../../broker/store-tag.ts';
 import { contractNames, namespaceOfAccount } from '../../contract/names.ts';
@@ -64,8 +63,7 @@ export function createReconcile(
   },
 ): Reconcile {
   const { config, store, storeId, management, keyring, clock, bounds, intervals, backoff, reporters } = context;
-  const { id, vhost, usernamePrefix, accountLimits: limits, managementConcurrency: concurrency } = config;
-  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqUrl.reveal())).username;
+  const { id, agentUser, vhost, usernamePrefix, accountLimits: limits, managementConcurrency: concurrency } = config;
   /** RabbitMQ users of the agent itself, which are no accounts whatever their names are. */
   const ownUsers = new Set([agentUser, contractNames(id).claimantUser]);
   const permissionsOf = createPermissionsOf(config);

@@ -31,12 +31,14 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
       context.signal,
     );
     parts.reporters.namespaceClaimed(result, requesterOf(context));
+    const { connectionString, connectionStrings } = result;
     return {
       namespace: result.record.namespace,
       created: formatInstant(result.record.createdMs),
       expires: formatInstant(result.record.expiresMs),
       reclaimAt: formatInstant(result.reclaimAtMs),
-      connectionString: result.connectionString,
+      connectionString,
+      ...(connectionStrings === undefined ? {} : { connectionStrings }),
     };
   };
 }

@@ -19,7 +19,7 @@ describe('a recovering connection', function () {
     const url = new URL((await createVhost()).amqpUrl);
     url.port = String(relay.port);
     const { connection, sockets } = await openRecoveringConnection({
-      url: new Secret(url.href),
+      amqpUrl: new Secret(url.href),
       connectionName: 'recovering',
       timeouts: { heartbeatSeconds: 10, connectTimeoutMs: 100 },
     });
@@ -49,7 +49,7 @@ describe('a recovering connection', function () {
     const url = new URL((await createVhost()).amqpUrl);
     url.port = String(relay.port);
     const { connection, sockets } = await openRecoveringConnection({
-      url: new Secret(url.href),
+      amqpUrl: new Secret(url.href),
       connectionName: 'recovering',
       timeouts: { heartbeatSeconds: 1, connectTimeoutMs: 500 },
     });

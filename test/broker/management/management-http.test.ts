@@ -99,7 +99,7 @@ describe('management transport', () => {
       elements.push(element);
       halfway.emit('element');
     });
-    assert.deepEqual(got, { status: 200, body: undefined });
+    assert.deepEqual(got, { status: 200, from: transport.shownUrl, body: undefined });
     assert.deepEqual(elements, [{ name: 'first' }, { name: 'second' }]);
   });
 
@@ -142,7 +142,7 @@ describe('management transport', () => {
     const refused = await failureOf(list('refused'));
     assert.ok(refused instanceof BrokerRefusal && refused.status === 401);
     assert.match(refused.message, /for \[secret\]/);
-    const missing = { status: 404, body: { error: 'Object Not Found' }, isOfResource: false };
+    const missing = { status: 404, from: transport.shownUrl, body: { error: 'Object Not Found' }, isOfResource: false };
     assert.deepEqual(await list('missing'), missing);
     assert.notEqual((await list('other')).body, undefined);
   });
@@ -158,7 +158,7 @@ describe('management transport', () => {
       path: ['queues', '/', 'queue/a b#/%?'],
       query: { columns: 'name' },
     });
-    assert.deepEqual(got, { status: 200, body: { name: 'agent' } });
+    assert.deepEqual(got, { status: 200, from: transport.shownUrl, body: { name: 'agent' } });
     assert.deepEqual(seen, [
       '/api/queues/%2F/queue%2Fa%20b%23%2F%25%3F?columns=name',
       `Basic ${Buffer.from(`agent:${PASSWORD}`).toString('base64')}`,

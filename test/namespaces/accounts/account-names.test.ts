@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { Permissions } from '../../../src/broker/management/management.ts';
-import { parseAmqpUrl } from '../../../src/contract/url.ts';
-import { accountName, connectionString, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
+import { parseAmqpUrls } from '../../../src/contract/url.ts';
+import { accountName, connectionStrings, permissionsOf } from '../../../src/namespaces/accounts/account-names.ts';
 import { activeSlot, slotOfGeneration } from '../../../src/namespaces/slots.ts';
 
 /** Whether RabbitMQ permits a name: it matches anywhere, and its `$` also matches before one final line break. */
@@ -119,25 +119,44 @@ describe('accounts', () => {
   });
 });
 
-describe('connectionString', () => {
-  it('is the public AMQP URL with the credentials', () => {
-    assert.equal(
-      connectionString(parseAmqpUrl('amqps://pulse.example:5671/%2F'), {
+describe('the connection strings of an account', () => {
+  const stringsOf = (urls: string, namespace = 'taskcluster-x', login = { username: 'u', password: 'p' }) =>
+    connectionStrings(parseAmqpUrls(urls), namespace, login);
+
+  it('are the public AMQP URL with the credentials', () => {
+    assert.deepEqual(
+      stringsOf('amqps://pulse.example:5671/%2F', 'taskcluster-x', {
         username: 'taskcluster-x-1',
         password: 'pass_word-1',
       }),
-      'amqps://taskcluster-x-1:pass_word-1@pulse.example:5671/%2F',
+      { connectionString: 'amqps://taskcluster-x-1:pass_word-1@pulse.example:5671/%2F' },
     );
   });
 
-  it('keeps every name and password unchanged', () => {
+  it('keep every name and password unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' }), (user, password) => {
-        const url = new URL(connectionString(parseAmqpUrl('amqp://h/vhost'), { username: user, password }));
+        const { connectionString } = stringsOf('amqp://h/vhost', 'taskcluster-x', { username: user, password });
+        const url = new URL(connectionString);
         assert.equal(decodeURIComponent(url.username), user);
         assert.equal(decodeURIComponent(url.password), password);
         assert.equal(url.host, 'h');
       }),
     );
+  });
+
+  it('name every address, in an order that a namespace keeps, and that differs between namespaces', () => {
+    const urls = 'amqps://a/v,amqps://b:1/v,amqps://c/v';
+    const { connectionString, connectionStrings: all } = stringsOf(urls);
+    assert.equal(all?.[0], connectionString);
+    assert.deepEqual(all?.toSorted(), ['amqps://u:p@a/v', 'amqps://u:p@b:1/v', 'amqps://u:p@c/v']);
+    assert.deepEqual(stringsOf(urls).connectionStrings, all);
+    const firsts = new Map<string, number>();
+    for (let namespace = 0; namespace < 300; namespace += 1) {
+      const first = stringsOf(urls, `taskcluster-${namespace}`).connectionString;
+      firsts.set(first, (firsts.get(first) ?? 0) + 1);
+    }
+    assert.equal(firsts.size, 3);
+    for (const [first, count] of firsts) assert.ok(count > 60, `${first}: ${count}`);
   });
 });

@@ -120,9 +120,9 @@ describe('provision', () => {
   it('derives a different password for each account and each generation', () => {
     const { accounts } = setUp();
     const passwords = [
-      accounts.connectionString(atGeneration(2), 1),
-      accounts.connectionString(atGeneration(2), 2),
-      accounts.connectionString(atGeneration(3), 1),
+      accounts.connectionStrings(atGeneration(2), 1).connectionString,
+      accounts.connectionStrings(atGeneration(2), 2).connectionString,
+      accounts.connectionStrings(atGeneration(3), 1).connectionString,
     ].map((text) => new URL(text).password);
     assert.equal(new Set(passwords).size, 3);
   });

@@ -57,6 +57,15 @@ describe('claim-namespace', () => {
     assert.deepEqual(reported, [result]);
   });
 
+  it('returns every connection string where there are several', async () => {
+    const connectionStrings = ['amqp://taskcluster-x-1:pw@h/%2F', 'amqp://taskcluster-x-1:pw@i/%2F'];
+    const { method } = setUp({ claimNamespace: async () => ({ ...result, connectionStrings }) });
+    const context = { signer, userId: undefined, correlationId: 'c-1', signal, afterReply };
+    const answer = await method({ namespace: 'taskcluster-x' }, context);
+    assert.deepEqual([answer.connectionString, answer.connectionStrings], [connectionStrings[0], connectionStrings]);
+    assert.deepEqual(parseResult('claim-namespace', Buffer.from(JSON.stringify(answer))), answer);
+  });
+
   it('passes on that contact and expires are absent', async () => {
     const { claims, method } = setUp();
     await method(

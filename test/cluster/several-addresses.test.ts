@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { type Agent, startAgent } from '../../src/agent/agent.ts';
+import type { PulseAgentClient } from '../../src/client/client.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq-node.ts';
+import { createLog } from '../../src/util/log.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { BROKER_START_MS, openConnection } from '../support/broker.ts';
+import { addCleanup } from '../support/cleanup.ts';
+import { useCluster } from '../support/cluster.ts';
+import { createTestLog } from '../support/test-log.ts';
+
+describe('the addresses of a cluster', function () {
+  this.timeout(BROKER_START_MS);
+  const cluster = useCluster();
+
+  /** The URL with the ports of all nodes, beginning with `first`. */
+  function atAll(url: string, portOf: (node: LocalRabbitMQ) => number, first: LocalRabbitMQ): string {
+    const nodes = [first, ...cluster().nodes.filter((node) => node !== first)];
+    return nodes.map((node) => Object.assign(new URL(url), { port: String(portOf(node)) }).href).join(',');
+  }
+
+  /** An agent that uses this node first, and a client that does, too. */
+  async function start(first: LocalRabbitMQ): Promise<{
+    agent: Agent;
+    client: PulseAgentClient;
+    installation: TestInstallation;
+  }> {
+    const installation = await makeInstallation({ broker: first });
+    const { vhost, environment, claimantUrl } = installation;
+    const amqpPort = (node: LocalRabbitMQ): number => node.amqpPort;
+    const config = loadConfig({
+      ...environment,
+      RABBITMQ_URL: atAll(vhost.amqpUrl, amqpPort, first),
+      RABBITMQ_MANAGEMENT_URL: atAll(vhost.managementUrl, (node) => node.managementPort, first),
+    });
+    const log = createLog(config, { write: createTestLog().write });
+    const agent = await startAgent(config, { log, random: () => 0 });
+    addCleanup(() => agent.stop());
+    const client = installation.client(TEAM, { url: atAll(claimantUrl, amqpPort, first), timeoutMs: 60_000 });
+    return { agent, client, installation };
+  }
+
+  /** A first claim, with credentials that open a connection to a node that runs. */
+  async function claim(client: PulseAgentClient): Promise<void> {
+    const { connectionStrings = [] } = await client.claimNamespace({ namespace: teamNamespace() });
+    assert.equal(connectionStrings.length, cluster().nodes.length);
+    const opened = await Promise.any(connectionStrings.map((url) => openConnection(url)));
+    await opened.close();
+  }
+
+  it('keep first claims, and the connection of a lease, when the node in use is killed', async () => {
+    const [first] = cluster().nodes;
+    assert.ok(first !== undefined);
+    const { client } = await start(first);
+    const lease = await client.lease({ namespace: teamNamespace() });
+    const connection = await lease.connect(async (opened) => await opened.createConfirmChannel());
+    await claim(client);
+    await first.kill();
+    await claim(client);
+    await connection.use(async (channel) => await channel.checkExchange('amq.topic'));
+    await lease.stop();
+  });
+
+  it('keep first claims when the node in use stops answering', async () => {
+    const [, second] = cluster().nodes;
+    assert.ok(second !== undefined);
+    const { client } = await start(second);
+    await claim(client);
+    second.pause();
+    await claim(client);
+    second.resume();
+  });
+
+  it('let an agent start while the first node is down', async () => {
+    const [, , last] = cluster().nodes;
+    const [first] = cluster().nodes;
+    assert.ok(first !== undefined && last !== undefined);
+    const installation = await makeInstallation({ broker: first });
+    await last.kill();
+    const { vhost, environment } = installation;
+    const config = loadConfig({
+      ...environment,
+      RABBITMQ_URL: atAll(vhost.amqpUrl, (node) => node.amqpPort, last),
+      RABBITMQ_MANAGEMENT_URL: atAll(vhost.managementUrl, (node) => node.managementPort, last),
+    });
+    const agent = await startAgent(config, {
+      log: createLog(config, { write: createTestLog().write }),
+      random: () => 0,
+    });
+    addCleanup(() => agent.stop());
+    assert.equal((await installation.client().ping()).alive, true);
+  });
+});
