@@ -10,10 +10,12 @@ import { createOverlay } from '../plan/overlay.ts';
 import { planSurvey } from '../plan/plan-survey.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import type { StoreReader } from '../store/store-reader.ts';
+import { createOutageLog } from '../observe/outage-log.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { PROBE_TIMEOUT_MS } from './open-context.ts';
 
 /** A running dry run. */
 export interface DryRun {
@@ -35,11 +37,16 @@ export interface DryRunOptions {
  * @throws AgentError when the store cannot be read, or the broker belongs to another store
  */
 export async function startDryRun(config: Config, options: DryRunOptions): Promise<DryRun> {
-  const { log, signal, clock = systemClock } = options;
+  const { signal, clock = systemClock } = options;
+  const outages = createOutageLog(options.log, clock);
+  const { log } = outages;
   const lifecycle = createLifecycle({ log, clock });
+  lifecycle.use(outages);
   try {
     const management = lifecycle.use(openManagement(config));
+    outages.watch('management', () => management.whoAmI({ timeoutMs: PROBE_TIMEOUT_MS }));
     const store = lifecycle.use(await openStoreToRead(config.storeUrl.reveal()));
+    outages.watch('store', () => store.namespaces.list({ limit: 1 }));
     const { kind, storeId } = store;
     if (storeId === undefined) {
       throw new AgentError('StoreUnavailable', 'No agent has used this store: check STORE_URL, or start an agent.');

@@ -44,7 +44,7 @@ export interface OpenedContext {
 }
 
 /** How long the management API may take to show that it is back, in ms. */
-const PROBE_TIMEOUT_MS = 2_000;
+export const PROBE_TIMEOUT_MS = 2_000;
 
 /**
  * Opens what all parts share. The observation is first, so that a start that hangs shows what it waits for; the event bus
