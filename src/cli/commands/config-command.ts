@@ -8,9 +8,17 @@ import { table } from '../table.ts';
 
 /** Checks and shows the configuration of an agent. */
 export const configCommand: DefineCommand = (command, context) => {
-  command.description(
-    'Checks or shows the configuration that an agent with this environment would start with. Nothing is connected to.',
-  );
+  command
+    .description(
+      'Checks or shows the configuration that an agent with this environment would start with. Nothing is connected to.',
+    )
+    .addHelpText(
+      'after',
+      examples([
+        ['what is wrong or risky', 'pulse-agent config check'],
+        ['what differs from the defaults', 'pulse-agent config show --changed'],
+      ]),
+    );
   command
     .command('check')
     .summary('say what is wrong, or that nothing is')
