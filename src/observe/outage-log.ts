@@ -32,6 +32,8 @@ const PART_OF_CODE: Partial<Record<LogCode, OutagePart>> = {
   request_connection_error: 'requests',
   request_connection_lost: 'requests',
   requests_not_consumed: 'requests',
+  // Its polls are all that an idle agent asks of MongoDB.
+  scheduler_error: 'store',
   topology_connection_error: 'topology',
 };
 

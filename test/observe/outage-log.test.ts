@@ -93,6 +93,13 @@ describe('the log of an agent in an outage', () => {
     assert.deepEqual(codes(shown()), ['job_failed', 'request_failed', 'part_down', 'request_failed']);
   });
 
+  it('notices the outage of a store by the polls of the scheduler', async () => {
+    const { log, watch, logged } = makeRoom();
+    watch('store', () => Promise.reject(new Error('gone')));
+    log.warn({ code: 'scheduler_error', reason: 'MongoNetworkError' }, 'job scheduler error');
+    await logged('part_down', { part: 'store', because: 'scheduler_error', reason: 'MongoNetworkError' });
+  });
+
   it('blames the management API only when it does not answer', async () => {
     const { log, watch, shown } = makeRoom();
     const asked = new Promise<void>((resolve) => {
