@@ -1,6 +1,5 @@
 import type { AgentContext } from '../context.ts';
 import type { Backoff } from '../namespaces/backoff.ts';
-import { describeBlock } from '../namespaces/deletion/deletion-block.ts';
 import type { HealthCheck } from '../observe/health.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { createPolling } from '../util/polling.ts';
@@ -19,8 +18,6 @@ const PAUSE_MS = 5_000;
 const KEPT_MS = 60_000;
 /** Of more namespaces that are being deleted at a time, only so many are read. */
 const MAX_READ = 1_000;
-/** The reason names at most this many namespaces. */
-const MAX_NAMED = 3;
 
 interface DeletionsWatchParts extends Pick<AgentContext, 'clock' | 'sleep'> {
   readonly store: { readonly namespaces: Pick<AgentContext['store']['namespaces'], 'dueForExpiry'> };
@@ -72,10 +69,16 @@ export function createDeletionsWatch(parts: DeletionsWatchParts): DeletionsWatch
   };
 }
 
+/** Without the names of namespaces and queues: no credentials are needed to read the health. */
 function whyBlocked(blocked: readonly NamespaceRecord[]): string {
-  const named = blocked.slice(0, MAX_NAMED).flatMap(({ namespace, deletionBlock }) => {
-    return deletionBlock === undefined ? [] : [`the deletion of ${namespace} waits: ${describeBlock(deletionBlock)}`];
-  });
-  const more = blocked.length - named.length;
-  return [...named, ...(more > 0 ? [`${more} more wait`] : [])].join('; ');
+  const counts = new Map<string, number>();
+  for (const { deletionBlock } of blocked) {
+    if (deletionBlock !== undefined) counts.set(deletionBlock.node, (counts.get(deletionBlock.node) ?? 0) + 1);
+  }
+  return [...counts]
+    .map(
+      ([node, count]) =>
+        `${count === 1 ? 'a deletion waits' : `${count} deletions wait`} for node ${node}, which is down`,
+    )
+    .join('; ');
 }

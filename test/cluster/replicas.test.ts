@@ -116,7 +116,7 @@ describe('an agent on a cluster', function () {
     await installation.logged('namespace_work_failed', { namespace, err: why });
     await assert.rejects(rpc.request('claim-namespace', { namespace }), { code: 'RequestConflict', message: why });
     assert.match((await rpc.request('get-namespace', { namespace })).blockedBy ?? '', why);
-    await untilPart('deletions', why);
+    await untilPart('deletions', new RegExp(`^a deletion waits for node ${nodeName}, which is down$`));
     const plan = await runCommandLine(['plan', '--json'], installation.environment);
     assert.equal(await plan.exited, 0, plan.stderr());
     assert.match(plan.stdout(), why);
