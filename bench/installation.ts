@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import { systemClock, systemSleep } from '../src/util/clock.ts';
+import { UNGUARDED } from '../src/broker/cluster.ts';
 import { createReporters } from '../src/reporters.ts';
 import { createNamespaces, type Namespaces, type NamespacesParts } from '../src/namespaces/namespaces.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
@@ -58,6 +59,7 @@ export async function openInstallation(
     config,
     store,
     management,
+    cluster: UNGUARDED,
     clock,
     randomBytes,
     sleep: systemSleep,

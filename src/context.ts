@@ -1,5 +1,6 @@
 import type { Lifecycle } from './agent/lifecycle.ts';
 import type { Reporters } from './reporters.ts';
+import type { ClusterGate } from './broker/cluster.ts';
 import type { Management } from './broker/management/management.ts';
 import type { ManagementReach } from './broker/management/management-reach.ts';
 import type { Config } from './config/config.ts';
@@ -29,8 +30,10 @@ export interface AgentContext {
   /** Shared by all AMQP connections of the agent: what one learns of an address, the others know. */
   readonly addressChoice: AddressChoice;
   readonly store: Store;
+  /** It sends changes only while `cluster` permits them. */
   readonly management: Management;
   readonly managementReach: ManagementReach;
+  readonly cluster: ClusterGate;
   readonly jobs: Jobs;
   readonly reporters: Reporters;
   readonly lifecycle: Lifecycle;

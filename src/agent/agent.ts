@@ -1,4 +1,5 @@
 import { auditConfiguration } from '../audit/configuration-audit.ts';
+import type { ClusterWatch } from '../broker/cluster.ts';
 import { createTopologyConnection, type TopologyConnection } from '../broker/amqp/topology-connection.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
@@ -16,6 +17,7 @@ import { createHandlers } from '../requests/methods/handlers.ts';
 import { createRequestServer, type RequestServer } from '../requests/server.ts';
 import type { TaskclusterAuth } from '../requests/taskcluster-auth.ts';
 import { createBatcher } from '../util/batcher.ts';
+import { type Clock, momentOf } from '../util/clock.ts';
 import { VERSION } from '../version.ts';
 import { type BrokerGuard, createBrokerGuard } from './broker-guard.ts';
 import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
@@ -24,6 +26,7 @@ import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
 import { createReplicasWatch, type ReplicasWatch } from './replicas-watch.ts';
 import { reportStart } from './start-report.ts';
+import { checkCluster, reactToCluster } from './watch-cluster.ts';
 import { createAgentStatistics } from './watch-statistics.ts';
 
 /** What a caller may replace in an agent; tests inject faults there. */
@@ -62,7 +65,7 @@ const MIN_FLUSH_MS = 250;
  */
 export async function startAgent(config: Config, options: AgentOptions): Promise<Agent> {
   const { signal = new AbortController().signal, authenticator } = options;
-  const { context, events, audit, observation, outages, openedStore } = await openContext(config, options);
+  const { context, events, audit, observation, outages, openedStore, cluster } = await openContext(config, options);
   const { clock, log, jobs, lifecycle } = context;
   const startedMs = clock.monotonicMs();
   try {
@@ -83,7 +86,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const guard = createBrokerGuard(context, { topology, queues, limits });
     const replicas = createReplicasWatch(context);
     const deletions = createDeletionsWatch({ ...context, backoff: namespaces.backoff });
-    const reconcile = guardedReconcile({ guard, namespaces, replicas, observation });
+    const reconcile = guardedReconcile({ guard, namespaces, replicas, observation, cluster, clock });
+    reactToCluster(context, { cluster, reconcile });
+    observation.watchCluster(cluster);
+    observation.watchPart('cluster', () => checkCluster(cluster));
+    cluster.start();
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
     const onEvent = observation.observeBrokerEvent;
@@ -176,13 +183,20 @@ interface ReconcileParts {
   readonly namespaces: Namespaces;
   readonly replicas: ReplicasWatch;
   readonly observation: Observation;
+  readonly cluster: ClusterWatch;
+  readonly clock: Clock;
 }
 
 /** Reconciles on a broker that has what the agent needs there. */
-function guardedReconcile({ guard, namespaces, replicas, observation }: ReconcileParts): Namespaces['reconcile'] {
+function guardedReconcile(parts: ReconcileParts): Namespaces['reconcile'] {
+  const { guard, namespaces, replicas, observation, cluster, clock } = parts;
   return async (signal) => {
+    // What one side of a split has is no drift.
+    await cluster.permit(signal);
+    const beganAt = momentOf(clock);
     await guard.ensure(signal);
     const outcome = await namespaces.reconcile(signal);
+    cluster.reconciled(beganAt);
     observation.observeJobSuccess('reconcile-broker');
     await replicas.addMissing(signal);
     return outcome;

@@ -145,7 +145,8 @@ export function createBrokerGuard(
     async ensureOwned(signal) {
       const deadline = startDeadline(START_TIMEOUT_MS, signal);
       const pause = async (error: unknown): Promise<void> => {
-        if (!isAgentError(error, 'BrokerUnavailable') || deadline.passed) throw error;
+        const isPassing = isAgentError(error, 'BrokerUnavailable') || isAgentError(error, 'BrokerSplit');
+        if (!isPassing || deadline.passed) throw error;
         log.warn({ code: 'broker_not_ready', err: error }, 'RabbitMQ does not answer yet');
         await sleep(START_RETRY_MS, undefined, { signal });
       };

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { guardByCluster } from '../broker/management/guarded-changes.ts';
 import { openManagement } from '../broker/management/open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
 import { systemClock, systemSleep } from '../util/clock.ts';
@@ -31,7 +32,7 @@ export interface DirectRevoker extends RevokeDirectly {
  * @throws AgentError when the store or the management API cannot be used, or the broker belongs to another store
  */
 export async function openDirectRevoker(config: Config, reason: string, signal: AbortSignal): Promise<DirectRevoker> {
-  const management = openManagement(config);
+  const { management, cluster } = guardByCluster(openManagement(config), { clock: systemClock, sleep: systemSleep });
   let store: Store | undefined;
   const close = async (): Promise<void> => {
     management.close();
@@ -45,6 +46,7 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
       // Without a request there is no signature to remember an outcome with.
       store: { ...ofStore(opened), nonces: { ...NO_NONCES } },
       management,
+      cluster,
       clock: systemClock,
       sleep: systemSleep,
       randomBytes,

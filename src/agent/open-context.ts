@@ -1,6 +1,8 @@
 import { randomBytes as systemRandomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Audit, createAudit } from '../audit/audit.ts';
+import type { ClusterWatch } from '../broker/cluster.ts';
+import { guardByCluster } from '../broker/management/guarded-changes.ts';
 import type { Management } from '../broker/management/management.ts';
 import { createManagementReach } from '../broker/management/management-reach.ts';
 import { openManagement } from '../broker/management/open-management.ts';
@@ -39,6 +41,7 @@ export interface OpenedContext {
   readonly audit: Audit;
   readonly observation: Observation;
   readonly outages: OutageLog;
+  readonly cluster: ClusterWatch;
   /** The store as it was opened, for the jobs: calls to it are not measured. */
   readonly openedStore: Awaited<ReturnType<typeof openStore>>;
 }
@@ -67,8 +70,10 @@ export async function openContext(config: Config, options: ContextOptions): Prom
     const managementReach = createManagementReach();
     const onReachable = (isReachable: boolean): void => managementReach.set(isReachable);
     const opened = lifecycle.use(openManagement(config, { ...options, spread, onReachable }));
-    const management = observation.measureManagement(withoutStaleConnections(opened, { clock, log }));
+    const measured = observation.measureManagement(withoutStaleConnections(opened, { clock, log }));
+    const { management, cluster } = guardByCluster(measured, { clock, sleep: systemSleep });
     outages.watch('management', () => management.whoAmI({ timeoutMs: PROBE_TIMEOUT_MS }));
+    lifecycle.use(cluster);
     const openedStore = lifecycle.use(await openStore(config.storeUrl.reveal(), { clock, randomBytes }));
     outages.watch('store', () => openedStore.check());
     const store = observation.measureStore(options.wrapStore?.(openedStore) ?? openedStore);
@@ -93,11 +98,12 @@ export async function openContext(config: Config, options: ContextOptions): Prom
       store,
       management,
       managementReach,
+      cluster,
       jobs: createJobQueue(),
       reporters: createReporters({ events, audit, log, clock, onRefused: observation.observeRefusal }),
       lifecycle,
     };
-    return { context, events, audit, observation, outages, openedStore };
+    return { context, events, audit, observation, outages, openedStore, cluster };
   } catch (error) {
     await lifecycle.close();
     throw error;

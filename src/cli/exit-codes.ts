@@ -25,6 +25,7 @@ export const EXIT_OF_AGENT_ERROR: Readonly<Record<AgentErrorCode, ExitCode>> = {
   StoreUnavailable: EXIT.unavailable,
   StoreInUse: EXIT.unavailable,
   BrokerUnavailable: EXIT.unavailable,
+  BrokerSplit: EXIT.unavailable,
   BrokerRefused: EXIT.refused,
   BrokerMarked: EXIT.refused,
   AuthUnavailable: EXIT.unavailable,

@@ -1,3 +1,4 @@
+import type { ClusterGate } from '../broker/cluster.ts';
 import { createRequestVhostSweep } from '../broker/sweep-request-vhost.ts';
 import type { AgentContext } from '../context.ts';
 import type { Backoff } from '../namespaces/backoff.ts';
@@ -45,8 +46,9 @@ export function createJobTable(
     store,
     log,
     management,
+    cluster,
     reporters,
-  }: Pick<AgentContext, 'config' | 'store' | 'log' | 'management' | 'reporters'>,
+  }: Pick<AgentContext, 'config' | 'store' | 'log' | 'management' | 'cluster' | 'reporters'>,
   parts: JobTableParts,
 ): JobTable {
   const { rotation, revoker, repair, reconcile, survey, inspect, notices, backoff, bounds } = parts;
@@ -67,6 +69,7 @@ export function createJobTable(
         name: 'sweep-request-vhost',
         everyMs: config.reconcileIntervalSeconds * SECOND_MS,
         run: async (signal) => {
+          if (!(await cluster.isOpen(signal))) return;
           const result = await sweepRequestVhost(signal);
           if (result.sources.length > 0) reporters.requestVhostSwept(result);
         },
@@ -79,7 +82,7 @@ export function createJobTable(
       },
     ],
     triggered: triggeredJobs({
-      'repair-account': withBackoff(backoff, 'repair', repair),
+      'repair-account': whenOpen(cluster, withBackoff(backoff, 'repair', repair)),
       'finish-revocation': withBackoff(backoff, 'revocation', (namespace, signal) => revoker.finish(namespace, signal)),
       'inspect-queue': (queue, signal) => inspect([queue], signal),
       'reconcile-broker-soon': onDemand(reconcile),
@@ -142,6 +145,13 @@ function triggeredJobs(runs: Readonly<Record<TriggeredJobName, TriggeredJob['run
 /** The on-demand form of a recurring job. It has no subject, so that the requests of several agents are one run. */
 function onDemand(work: (signal: AbortSignal) => Promise<unknown>): TriggeredJob['run'] {
   return async (_subject, signal) => void (await work(signal));
+}
+
+/** Work that the reconciliation after a split does in its place. */
+function whenOpen(cluster: Pick<ClusterGate, 'isOpen'>, run: TriggeredJob['run']): TriggeredJob['run'] {
+  return async (subject, signal) => {
+    if (await cluster.isOpen(signal)) await run(subject, signal);
+  };
 }
 
 /** Work for one namespace whose failure is reported. The next reconciliation does what failed. */

@@ -1,3 +1,4 @@
+import { isAgentError } from '../util/agent-errors.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Backoff, Work } from './backoff.ts';
@@ -46,7 +47,8 @@ export async function forEachWithBackoff<T extends { readonly namespace: string 
       failuresInARow = 0;
       backoff.succeeded(work, item.namespace);
     } catch (error) {
-      if (signal.aborted) throw error;
+      // A split of RabbitMQ is no failure of a namespace.
+      if (signal.aborted || isAgentError(error, 'BrokerSplit')) throw error;
       backoff.failed(work, item.namespace, error);
       failuresInARow += 1;
       if (failuresInARow >= concurrency) throw error;

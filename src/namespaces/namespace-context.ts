@@ -9,7 +9,10 @@ import type { NonceStore } from '../store/nonce-records.ts';
 
 /** What the parts of this room share. A part takes the fields it needs: `Pick<NamespaceContext, 'store' | 'clock'>`. */
 export interface NamespaceContext
-  extends Pick<AgentContext, 'config' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'> {
+  extends Pick<
+    AgentContext,
+    'config' | 'management' | 'cluster' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
+  > {
   readonly store: NamespaceStore;
   readonly storeId: string;
   readonly nonces: Pick<NonceStore, 'recordOutcome'>;

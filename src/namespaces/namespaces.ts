@@ -35,7 +35,7 @@ export interface Namespaces
 /** What {@link createNamespaces} takes of the agent, and of its store only what concerns namespaces. */
 export type NamespacesParts = Pick<
   AgentContext,
-  'config' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
+  'config' | 'management' | 'cluster' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
 > & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces'> };
 
 /** Creates the parts of this room. Makes no call. */

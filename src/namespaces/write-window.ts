@@ -1,4 +1,5 @@
 import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
+import type { ManagementCallOptions } from '../broker/management/management.ts';
 import { AgentError } from '../util/agent-errors.ts';
 
 /**
@@ -9,8 +10,19 @@ import { AgentError } from '../util/agent-errors.ts';
 export interface WriteWindow {
   /** The time-out of each write in it, in ms. */
   readonly timeoutMs: number;
+  /** Whether its writes are sent also while RabbitMQ is split. */
+  readonly evenWhenSplit: boolean;
   /** @throws AgentError `WindowClosed` */
   assertOpen(): void;
+}
+
+/** The options of a write in the window. */
+export function writeOptions(
+  window: WriteWindow,
+  signal: AbortSignal,
+): ManagementCallOptions & { readonly signal: AbortSignal } {
+  const { timeoutMs, evenWhenSplit } = window;
+  return { signal, timeoutMs, evenWhenSplit, beforeSend: () => window.assertOpen() };
 }
 
 /**
@@ -18,9 +30,15 @@ export interface WriteWindow {
  *
  * @param readAt when the reading of the record began.
  */
-export function openWindow(clock: Clock, readAt: Moment, fenceMs: number): WriteWindow {
+export function openWindow(
+  clock: Clock,
+  readAt: Moment,
+  fenceMs: number,
+  { evenWhenSplit = false }: Partial<Pick<WriteWindow, 'evenWhenSplit'>> = {},
+): WriteWindow {
   return {
     timeoutMs: fenceMs,
+    evenWhenSplit,
     assertOpen() {
       const elapsedMs = elapsedSinceMs(clock, readAt);
       if (elapsedMs > fenceMs) {

@@ -14,6 +14,8 @@ export const PARTS = {
   auth: { required: true },
   alarms: { required: true },
   jobs: { required: true },
+  // Changes wait meanwhile; claims of holders are served, and another agent could serve no more.
+  cluster: { required: false },
   'broker-events': { required: false },
   statistics: { required: false },
   replicas: { required: false },

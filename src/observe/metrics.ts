@@ -39,6 +39,18 @@ export function createMetrics() {
       help: '1 when this part works, as in /readyz.',
       labelNames: ['part'],
     }),
+    cluster: new Gauge({
+      registers,
+      name: 'pulse_agent_cluster',
+      help: 'What this agent knows of the nodes of RabbitMQ: 1 for the state that holds, 0 for the others.',
+      labelNames: ['state'],
+    }),
+    brokerNodes: new Gauge({
+      registers,
+      name: 'pulse_agent_broker_nodes',
+      help: 'Nodes of RabbitMQ by state, as the management API lists them; none while they are unknown.',
+      labelNames: ['state'],
+    }),
     requestDuration: new Histogram({
       registers,
       name: 'pulse_agent_request_duration_seconds',

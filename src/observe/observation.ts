@@ -1,6 +1,7 @@
 import type { Gauge } from 'prom-client';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
 import { OWN_QUEUE_LABELS, type QueueReplicas } from '../broker/queue-replicas.ts';
+import type { ClusterStatus } from '../broker/cluster-state.ts';
 import type { Config } from '../config/config.ts';
 import type { EventType } from '../contract/event-types.ts';
 import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
@@ -40,6 +41,13 @@ export interface WatchedReplicas {
   check(): HealthCheck;
 }
 
+/** What is known of the cluster. */
+export interface WatchedCluster {
+  readonly status: { readonly is: ClusterStatus['is'] };
+  /** Undefined while unknown. */
+  readonly nodes: readonly { readonly running: boolean }[] | undefined;
+}
+
 /** Health and metrics of one agent. Each part that can fail passes through here once, to be measured and probed. */
 export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'close'> {
   /** The port of the HTTP server, once it listens; undefined without one. */
@@ -71,10 +79,19 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
   readonly watchPart: (part: PartName, check: () => HealthCheck) => void;
   readonly watchAlarms: (alarms: WatchedAlarms) => void;
   readonly watchReplicas: (replicas: WatchedReplicas) => void;
+  readonly watchCluster: (cluster: WatchedCluster) => void;
   /** The agent begins to stop: it is not ready from now on. */
   readonly drain: () => void;
   readonly close: () => Promise<void>;
 }
+
+const CLUSTER_STATES = [
+  'whole',
+  'incomplete',
+  'split',
+  'restoring',
+  'unknown',
+] as const satisfies readonly ClusterStatus['is'][];
 
 const LIMITS_OWNERS = ['agent', 'namespaces'] as const;
 type LimitsOwner = (typeof LIMITS_OWNERS)[number];
@@ -103,6 +120,7 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
   health.watch('jobs', scheduler.check);
   let alarms: WatchedAlarms | undefined;
   let replicas: WatchedReplicas | undefined;
+  let cluster: WatchedCluster | undefined;
   const parts = createMeasuredParts({ id: config.id, clock, metrics, health, alarms: () => alarms });
 
   const onJob: OnMeasured = (job, outcome, durationMs) => {
@@ -125,9 +143,20 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
       setOrRemove(metrics.queueReplicasOnline, { queue }, found?.online.length);
     }
   };
+  const setClusterMetrics = (): void => {
+    const now = cluster?.status.is ?? 'unknown';
+    for (const state of CLUSTER_STATES) metrics.cluster.set({ state }, state === now ? 1 : 0);
+    metrics.brokerNodes.reset();
+    const nodes = cluster?.nodes;
+    if (nodes === undefined) return;
+    const running = nodes.filter((node) => node.running).length;
+    metrics.brokerNodes.set({ state: 'running' }, running);
+    metrics.brokerNodes.set({ state: 'missing' }, nodes.length - running);
+  };
   const scrape = async (): Promise<string> => {
     await parts.refreshCounts();
     setHealthMetrics();
+    setClusterMetrics();
     return await metrics.registry.metrics();
   };
   const cachedScrape = createCoalesced(scrape, SCRAPE_KEEP_MS, clock);
@@ -197,6 +226,7 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
       replicas = watched;
       health.watch('replicas', () => watched.check());
     },
+    watchCluster: (watched) => void (cluster = watched),
     drain: health.drain,
     async close() {
       clearInterval(checking);
@@ -250,6 +280,7 @@ const UNOBSERVED: Observation = {
   watchPart: nothing,
   watchAlarms: nothing,
   watchReplicas: nothing,
+  watchCluster: nothing,
   drain: nothing,
   close: nothingAsync,
 };

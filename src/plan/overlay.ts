@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { UNGUARDED } from '../broker/cluster.ts';
 import type { Management } from '../broker/management/management.ts';
 import { type Clock, systemSleep } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
@@ -34,6 +35,8 @@ export function createOverlay({ config, clock, log, events, audit, onChange, ...
     config,
     store: createStoreOverlay(real.store, clock, onChange),
     management: createManagementOverlay(real.management, clock, onChange),
+    // Nothing is changed.
+    cluster: UNGUARDED,
     clock,
     sleep: systemSleep,
     randomBytes,

@@ -7,7 +7,7 @@ import { byteLimitsOf, bytesOf } from './event-bytes.ts';
 import type { QueueDeletion } from './queue-deletion.ts';
 import type { QueueNotices } from './queue-notices.ts';
 
-interface ApplyAlertActionParts extends Pick<AgentContext, 'clock' | 'randomBytes' | 'jobs'> {
+interface ApplyAlertActionParts extends Pick<AgentContext, 'cluster' | 'clock' | 'randomBytes' | 'jobs'> {
   readonly store: { readonly queueAlerts: QueueAlertStore };
   readonly notices: QueueNotices;
   readonly deletion: QueueDeletion;
@@ -37,7 +37,7 @@ const INSPECT_WHILE_WAITING_MS = 2_000;
 
 /** Each action is a list of steps. An agent that resumes it repeats the last step that was not written. */
 export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
-  const { notices, deletion, confirmRecovery, clock, randomBytes, jobs, reporters } = parts;
+  const { notices, deletion, confirmRecovery, cluster, clock, randomBytes, jobs, reporters } = parts;
   const { queueAlerts } = parts.store;
   const { warnAtMessages, deleteAtMessages, deleteAtBytes } = parts.config;
 
@@ -135,9 +135,14 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
         return;
       case 'done': {
         const over = await replaceAlert(alert, 'over', depth);
-        if (over !== undefined) await deletion.execute(record, over, signal);
+        if (over !== undefined) await executeDeletion(record, over, signal);
       }
     }
+  };
+
+  /** While RabbitMQ is split the queue stays, and what is known of its depth is that of one side. */
+  const executeDeletion = async (record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void> => {
+    if (await cluster.isOpen(signal)) await deletion.execute(record, alert, signal);
   };
 
   /** Takes over from an agent that is presumed dead; of several agents one continues. */
@@ -153,7 +158,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
         return await finishRecovery(record, taken);
       case 'over':
       case 'deleting':
-        return await deletion.execute(record, taken, signal);
+        return await executeDeletion(record, taken, signal);
       case 'deleted':
         return await deletion.finish(taken);
       case 'warned':

@@ -19,7 +19,7 @@ import { createSurveyQueues, type SurveyQueues } from './survey-queues.ts';
 /** What {@link createQueues} takes. */
 export type QueuesContext = Pick<
   AgentContext,
-  'config' | 'store' | 'management' | 'clock' | 'sleep' | 'randomBytes' | 'log' | 'jobs' | 'reporters'
+  'config' | 'store' | 'management' | 'cluster' | 'clock' | 'sleep' | 'randomBytes' | 'log' | 'jobs' | 'reporters'
 > &
   Partial<Pick<AgentContext, 'addressChoice'>> & { readonly statistics: Pick<StatisticsWatch, 'lagMs'> };
 

@@ -39,6 +39,11 @@ export const AGENT_ERRORS = {
     remedy:
       'Point `STORE_URL` to the store of this broker, give all agents of the store the same names, or run `pulse-agent adopt`.',
   },
+  BrokerSplit: {
+    wire: 'Unavailable',
+    meaning: 'The nodes of RabbitMQ are split, so that a change would reach some of them only.',
+    remedy: 'The message names the nodes. Heal the cluster as recover.md says; the agent then goes on by itself.',
+  },
   AuthUnavailable: {
     wire: 'Unavailable',
     meaning: 'The Taskcluster auth service does not answer in time.',

@@ -65,6 +65,29 @@ export const LOG_CODES = {
     level: 'info',
     meaning: 'The claimant account differed from the configuration and was repaired.',
   },
+  cluster_incomplete: {
+    level: 'warn',
+    meaning: 'Nodes of RabbitMQ are missing, less than half. Rotations wait for one interval at most.',
+  },
+  cluster_not_restored: {
+    level: 'error',
+    meaning: 'The reconciliation after a split failed; it is tried five times, then rotations and deletions go on.',
+  },
+  cluster_restored: { level: 'info', meaning: 'Reconciled after a split; rotations and deletions go on.' },
+  cluster_restoring: {
+    level: 'info',
+    meaning: 'RabbitMQ is one cluster again after a split; the agent reconciles before it rotates or deletes.',
+  },
+  cluster_split: {
+    level: 'error',
+    meaning:
+      'Nodes of RabbitMQ are separated, or half of them or more are missing. The agent changes nothing until they are one cluster; `reason` names them.',
+  },
+  cluster_unknown: {
+    level: 'warn',
+    meaning: 'The nodes of RabbitMQ could not be listed for 10 s; until they are, the agent changes nothing.',
+  },
+  cluster_whole: { level: 'info', meaning: 'All nodes of RabbitMQ run in one cluster again.' },
   clock_stepped: { level: 'error', meaning: 'The system clock jumped by `byMs`. Find what sets it.' },
   drift_repaired: {
     level: 'info',

@@ -1,4 +1,5 @@
-import type { Management } from '../broker/management/management.ts';
+import { viewCluster } from '../broker/cluster-state.ts';
+import type { ClusterNode, Management } from '../broker/management/management.ts';
 import { EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Config } from '../config/config.ts';
 import { formatAmqpHost, formatAmqpUrl, parseAmqpUrls } from '../contract/url.ts';
@@ -52,6 +53,12 @@ export function brokerSteps({ config, management, managementAt, tryConnection }:
       needs: ['management-api'],
       essential: false,
       run: async (signal) => checkVersion(await management.overview({ signal })),
+    },
+    {
+      name: 'cluster',
+      about: 'nodes of RabbitMQ',
+      needs: ['management-api'],
+      run: async (signal) => checkNodes(await management.listNodes({ signal })),
     },
     {
       name: 'event-exchange',
@@ -127,6 +134,29 @@ export function checkVersion(overview: {
     return warning(said, `Plan an upgrade to RabbitMQ ${SUPPORTED_MAJOR}: this version is no longer supported.`);
   }
   return ok(said);
+}
+
+/** Checks that the nodes are one cluster: while they are not, agents change nothing. */
+export function checkNodes(nodes: readonly ClusterNode[]): StepResult {
+  const view = viewCluster(nodes);
+  switch (view.is) {
+    case 'whole': {
+      if (nodes.length === 1) return ok('one node');
+      const isShown = nodes.every(({ partitions }) => partitions !== undefined);
+      const shown = isShown ? '' : '; whether nodes are separated is not in the statistics of all of them';
+      return ok(`${nodes.length} nodes run in one cluster${shown}`);
+    }
+    case 'incomplete':
+      return warning(
+        view.reason,
+        'Start the nodes that do not run; one that is gone for good is removed with "rabbitmqctl forget_cluster_node". Rotations wait for them, for one interval at most.',
+      );
+    case 'split':
+      return failed(
+        view.reason,
+        'Heal the cluster as docs/recover.md says: until then agents make no first claims, and rotate, repair and delete nothing.',
+      );
+  }
 }
 
 /** @param plugins undefined: RabbitMQ does not list them without statistics */

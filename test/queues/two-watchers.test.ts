@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { UNGUARDED } from '../../src/broker/cluster.ts';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createReporters } from '../../src/reporters.ts';
@@ -61,6 +62,7 @@ describe('two agents that watch the same queues at the same time', function () {
         config,
         store,
         management,
+        cluster: UNGUARDED,
         statistics: { lagMs: () => 8_000 },
         clock: systemClock,
         sleep: systemSleep,

@@ -10,6 +10,8 @@ export interface Credential {
   readonly generation: number;
   readonly account: string;
   readonly password: string;
+  /** When it was handed out for the first time. */
+  readonly firstMs: number;
   /** Until when they must open a connection, in true time, by the slowest clock that a client may have. */
   untilMs: number;
 }
@@ -19,7 +21,7 @@ export interface Credentials {
   readonly all: readonly Credential[];
   of(account: string): readonly Credential[];
   /** Adds the result of a claim. */
-  add(result: ClaimResult): Credential;
+  add(result: ClaimResult, nowMs: number): Credential;
 }
 
 /** @param slowestMs by how much the clock of a client may be behind the true time. */
@@ -29,7 +31,7 @@ export function createCredentials(slowestMs: number): Credentials {
   return {
     all,
     of: (account) => byAccount.get(account) ?? [],
-    add({ record, connectionString, reclaimAtMs }) {
+    add({ record, connectionString, reclaimAtMs }, nowMs) {
       const account = accountName('', record.namespace, activeSlot(record));
       const password = new URL(connectionString).password;
       const untilMs = reclaimAtMs - EPOCH_MS + slowestMs;
@@ -39,7 +41,7 @@ export function createCredentials(slowestMs: number): Credentials {
         return known;
       }
       const { namespace, incarnation, generation } = record;
-      const credential: Credential = { namespace, incarnation, generation, account, password, untilMs };
+      const credential: Credential = { namespace, incarnation, generation, account, password, firstMs: nowMs, untilMs };
       all.push(credential);
       byAccount.set(account, [...(byAccount.get(account) ?? []), credential]);
       return credential;

@@ -7,7 +7,7 @@ import { race } from './races.ts';
 import { raceForStandby, raceToDelete } from './directed-races.ts';
 import { claim, connect, declare, release, revoke } from './requests.ts';
 import { SECRETS } from './simulated-agent.ts';
-import { changeAccountByHand, armMishap, restart, rollSecret, setClock } from './mishaps.ts';
+import { changeAccountByHand, armMishap, restart, rollSecret, setClock, splitOrHeal } from './mishaps.ts';
 import { createWorld, REST_STEP_MS, Violation } from './world.ts';
 
 /** The result of a history. */
@@ -30,6 +30,7 @@ const ACTIONS = {
   rollSecret,
   runJob,
   setClock,
+  splitOrHeal,
   race,
   raceToDelete: raceToDelete,
   mishap: (play: Play) => armMishap(play, [claim, release, revoke, JOBS.repair, JOBS.repair, runJob, runJob, runJob]),
@@ -46,11 +47,15 @@ const WEIGHTS: Readonly<Record<keyof typeof ACTIONS, number>> = {
   mishap: 14,
   restart: 3,
   setClock: 2,
+  splitOrHeal: 0,
   changeAccountByHand: 6,
   rollSecret: 2,
   race: 10,
   raceToDelete: 3,
 };
+
+/** The same where RabbitMQ is a cluster. */
+const CLUSTER_WEIGHTS = { ...WEIGHTS, splitOrHeal: 6 };
 
 const MIN_ACTIONS = 8;
 const MAX_ACTIONS = 24;
@@ -69,7 +74,7 @@ export async function playHistory(seed: number, { traced = false } = {}): Promis
     }
     const actions = random.between(MIN_ACTIONS, MAX_ACTIONS);
     for (let action = 0; action < actions; action += 1) {
-      await ACTIONS[random.weighted(WEIGHTS)](play);
+      await ACTIONS[random.weighted(world.isCluster ? CLUSTER_WEIGHTS : WEIGHTS)](play);
       await timeline.advanceTo(timeline.nowMs() + choosePause(play));
     }
     await settle(play);
@@ -106,6 +111,7 @@ async function settle(play: Play): Promise<void> {
   const { timeline, intervals, random } = world;
   world.log(() => 'from now on there are no faults');
   world.faultRate = 0;
+  world.broker.heal();
   for (const { agent } of hosts) agent.machine.crash();
   const [host] = hosts;
   if (host === undefined) return;

@@ -99,11 +99,17 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const describe = ({ account, generation, untilMs }: Credential): string =>
     `the credentials of ${account}, generation ${generation}, promised until ${Math.round(untilMs)}`;
 
+  /** What was handed out before a cut works on both sides; what is handed out during one works where it is kept. */
+  const isAdmitted = (credential: Credential): boolean => {
+    const { cutOff, cutMs } = broker;
+    const isOlder = credential.firstMs < cutMs;
+    return broker.admits(credential) && (cutOff === undefined || !isOlder || cutOff.admits(credential));
+  };
+
   const checkAccount = (account: string, why: string): void => {
     for (const credential of credentials.of(account)) {
       if (isPromised(credential)) {
-        if (!isExcused(credential) && !broker.admits(credential))
-          violate(`${why}: ${describe(credential)}, do not work`);
+        if (!isExcused(credential) && !isAdmitted(credential)) violate(`${why}: ${describe(credential)}, do not work`);
       } else if (isDead(credential) && !isPromised(credential) && broker.admits(credential)) {
         violate(`${why}: ${describe(credential)}, which are dead, work again`);
       }
@@ -134,7 +140,7 @@ export function createInvariants(parts: InvariantParts): Invariants {
       if (reclaimAtMs > record.expiresMs) violateAlways(`${by} promised more than the lifetime of the namespace`);
       if (reclaimAtMs > slotOf(record, activeSlot(record)).promisedUntilMs)
         violateAlways(`${by} promised unrecorded time`);
-      const credential = credentials.add(result);
+      const credential = credentials.add(result, timeline.nowMs());
       if (credential.incarnation !== record.incarnation)
         violateAlways(`${by} handed out a password of a former incarnation`);
       checkAccount(credential.account, `right after ${by} answered a claim`);

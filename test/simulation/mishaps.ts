@@ -47,6 +47,19 @@ export function rollSecret(play: Play): void {
   play.restart(host);
 }
 
+/** RabbitMQ splits, or is healed: one node of three is cut off from the others, or each from each. */
+export function splitOrHeal({ world }: Play): void {
+  const { broker, random, log } = world;
+  if (broker.cutOff !== undefined) {
+    log(() => 'RabbitMQ is one cluster again');
+    broker.heal();
+    return;
+  }
+  const cut = random.pick(['one', 'one', 'all'] as const);
+  log(() => `RabbitMQ is split: ${cut}`);
+  broker.split(cut);
+}
+
 /** The wall clock of a machine is set, within the allowed difference. */
 export function setClock({ world, servingAgent }: Play): void {
   const machine = servingAgent()?.machine;

@@ -1,4 +1,4 @@
-import type { BrokerUser, ListedConnection, UserLimits } from '../../src/broker/management/management.ts';
+import type { BrokerUser, ClusterNode, ListedConnection, UserLimits } from '../../src/broker/management/management.ts';
 import type { PermissionsByVhost } from '../../src/broker/user-permissions.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { Secret } from '../../src/util/secret.ts';
@@ -32,8 +32,8 @@ export interface ModelObject {
   readonly incarnation: string | undefined;
 }
 
-/** A RabbitMQ in memory, as far as accounts and their use go. */
-export interface ModelBroker {
+/** The nodes of RabbitMQ that run in one cluster, as far as accounts and their use go. */
+export interface ModelSide {
   readonly users: Map<string, ModelUser>;
   readonly connections: Map<string, ModelConnection>;
   readonly objects: Map<string, ModelObject>;
@@ -50,62 +50,127 @@ export interface ModelBroker {
   closeConnections(user: string): void;
 }
 
+/** Of three nodes one is cut off from the others, or each from each. */
+export type Cut = 'one' | 'all';
+
+/** A RabbitMQ in memory. While it is split this is the side whose state is kept. */
+export interface ModelBroker extends ModelSide {
+  /** The side whose state is lost when the split ends; undefined: there is no split. */
+  readonly cutOff: ModelSide | undefined;
+  /** When the latest split began; -Infinity: none did. */
+  readonly cutMs: number;
+  /** What the process with this name reaches. */
+  sideOf(machine: string): ModelSide;
+  /** The nodes as that process sees them. */
+  nodesFor(machine: string): ClusterNode[];
+  /** Splits it: from now on each host (by the first letter of its processes) reaches one side. */
+  split(cut: Cut): void;
+  /** Ends the split: the nodes that were cut off take over the state of the others. */
+  heal(): void;
+}
+
 /** How long a connection may take from its opening until it is listed and can be closed. Measured: 5 to 12 ms. */
 const UNLISTED_MS = 12;
 
 /** How long a declaration may take from the check of the permissions until the queue exists. */
 const DECLARING_MS = 30;
 
-/** Creates an empty broker. `onOpened` receives each connection that opens. */
+/** Creates an empty broker. `onOpened` receives each connection that opens, except on a side that is lost. */
 export function createModelBroker(
   timeline: Timeline,
   random: Random,
   onOpened: (connection: ModelConnection) => void,
 ): ModelBroker {
-  const users = new Map<string, ModelUser>();
-  const connections = new Map<string, ModelConnection>();
-  const objects = new Map<string, ModelObject>();
   let connected = 0;
+  const createSide = (from?: ModelSide): ModelSide => {
+    const users = new Map<string, ModelUser>([...(from?.users ?? [])].map(([name, user]) => [name, { ...user }]));
+    const connections = new Map<string, ModelConnection>();
+    const objects = new Map<string, ModelObject>(from?.objects);
+    const isKept = from === undefined;
 
-  const admits = ({ account, password }: Credential): boolean => {
-    const found = users.get(account);
-    return found?.permissions[TENANT_VHOST] !== undefined && hashMatches(found.user.passwordHash, new Secret(password));
-  };
-  const closeConnections = (user: string): void => {
-    for (const [name, connection] of connections) if (connection.user === user) connections.delete(name);
-  };
+    const admits = ({ account, password }: Credential): boolean => {
+      const found = users.get(account);
+      return (
+        found?.permissions[TENANT_VHOST] !== undefined && hashMatches(found.user.passwordHash, new Secret(password))
+      );
+    };
+    const closeConnections = (user: string): void => {
+      for (const [name, connection] of connections) if (connection.user === user) connections.delete(name);
+    };
 
-  return {
-    users,
-    connections,
-    objects,
-    admits,
-    closeConnections,
-    connect(credential, waitMs = 0) {
-      if (!admits(credential)) return;
-      connected += 1;
-      const name = `connection ${connected}`;
-      const connection = { name, user: credential.account, connectedAtMs: EPOCH_MS + timeline.nowMs(), credential };
-      const unlistedMs = random.between(0, UNLISTED_MS);
-      const open = (): void => {
-        if (users.get(credential.account)?.permissions[TENANT_VHOST] === undefined) return;
-        timeline.after(unlistedMs, () => {
-          connections.set(name, connection);
-          onOpened(connection);
+    return {
+      users,
+      connections,
+      objects,
+      admits,
+      closeConnections,
+      connect(credential, waitMs = 0) {
+        if (!admits(credential)) return;
+        connected += 1;
+        const name = `connection ${connected}`;
+        const connection = { name, user: credential.account, connectedAtMs: EPOCH_MS + timeline.nowMs(), credential };
+        const unlistedMs = random.between(0, UNLISTED_MS);
+        const open = (): void => {
+          if (users.get(credential.account)?.permissions[TENANT_VHOST] === undefined) return;
+          timeline.after(unlistedMs, () => {
+            connections.set(name, connection);
+            if (isKept) onOpened(connection);
+          });
+        };
+        if (waitMs === 0) open();
+        else timeline.after(waitMs, open);
+      },
+      declare({ user, credential }, kind, name) {
+        if (users.get(user)?.permissions[TENANT_VHOST] === undefined) return;
+        timeline.after(random.between(0, DECLARING_MS), () => {
+          if (!objects.has(name)) objects.set(name, { kind, name, incarnation: credential.incarnation });
         });
+      },
+      deleteUser(name) {
+        closeConnections(name);
+        return users.delete(name);
+      },
+    };
+  };
+
+  const kept = createSide();
+  let cutOff: ModelSide | undefined;
+  let cutMs = -Infinity;
+  let cutHosts = new Set<string>();
+  let kind: Cut = 'one';
+  const isCutOff = (machine: string): boolean => cutHosts.has(machine.charAt(0));
+  return {
+    ...kept,
+    get cutOff() {
+      return cutOff;
+    },
+    get cutMs() {
+      return cutMs;
+    },
+    sideOf: (machine) => (cutOff !== undefined && isCutOff(machine) ? cutOff : kept),
+    nodesFor(machine) {
+      const own = isCutOff(machine) ? 2 : 0;
+      const reaches = (node: number): boolean => {
+        if (cutOff === undefined || node === own) return true;
+        return kind === 'one' && own === 0 && node === 1;
       };
-      if (waitMs === 0) open();
-      else timeline.after(waitMs, open);
+      return [0, 1, 2].map((node) => ({ name: `node-${node}`, running: reaches(node), partitions: undefined }));
     },
-    declare({ user, credential }, kind, name) {
-      if (users.get(user)?.permissions[TENANT_VHOST] === undefined) return;
-      timeline.after(random.between(0, DECLARING_MS), () => {
-        if (!objects.has(name)) objects.set(name, { kind, name, incarnation: credential.incarnation });
-      });
+    split(cut) {
+      cutOff = createSide(kept);
+      cutMs = timeline.nowMs();
+      cutHosts = new Set(['A', 'B', 'C'].filter(() => random.chance(0.5)));
+      kind = cut;
+      // These connections are to the node that is cut off.
+      for (const [name, connection] of kept.connections) {
+        if (!random.chance(1 / 3)) continue;
+        kept.connections.delete(name);
+        cutOff.connections.set(name, connection);
+      }
     },
-    deleteUser(name) {
-      closeConnections(name);
-      return users.delete(name);
+    heal() {
+      cutOff = undefined;
+      cutHosts = new Set();
     },
   };
 }

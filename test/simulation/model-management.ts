@@ -23,7 +23,9 @@ const TIMEOUT_MS = 10_000;
 /** The management API as one process sees it, with the calls that the code under test makes. */
 export function createModelManagement(parts: ModelManagementParts): Management {
   const { timeline, random, faultRate, broker, machine } = parts;
-  const { users, connections, objects } = broker;
+  const users = () => broker.sideOf(machine.name).users;
+  const connections = () => broker.sideOf(machine.name).connections;
+  const objects = () => broker.sideOf(machine.name).objects;
 
   const call = <T>(options: ManagementCallOptions | undefined, effect: () => T, isWrite = false): Promise<T> => {
     const timeoutMs = options?.timeoutMs ?? TIMEOUT_MS;
@@ -61,7 +63,7 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     effect: (found: ModelUser) => void,
   ): Promise<PutOutcome> =>
     write(what, name, options, () => {
-      const found = users.get(name);
+      const found = users().get(name);
       if (found !== undefined) effect(found);
       return 'updated';
     });
@@ -72,24 +74,26 @@ export function createModelManagement(parts: ModelManagementParts): Management {
     effect: (found: ModelUser) => boolean,
   ): Promise<boolean> =>
     write(what, name, options, () => {
-      const found = users.get(name);
+      const found = users().get(name);
       return found !== undefined && effect(found);
     });
   const listObjects = (kind: ModelObject['kind']): { name: string; type: string }[] =>
-    [...objects.values()].filter((object) => object.kind === kind).map(({ name }) => ({ name, type: 'topic' }));
+    [...objects().values()].filter((object) => object.kind === kind).map(({ name }) => ({ name, type: 'topic' }));
 
   const calls: Partial<Management> = {
+    listNodes: (options) => call(options, () => broker.nodesFor(machine.name)),
     putUser: (name, user, options) =>
       write('put user', name, options, () => {
-        const found = users.get(name);
-        users.set(name, { permissions: {}, topicPermissions: [], limits: {}, ...found, user: { name, ...user } });
+        const found = users().get(name);
+        users().set(name, { permissions: {}, topicPermissions: [], limits: {}, ...found, user: { name, ...user } });
         return found === undefined ? 'created' : 'updated';
       }),
-    getUser: (name, options) => call(options, () => users.get(name)?.user),
-    deleteUser: (name, options) => write('delete user', name, options, () => broker.deleteUser(name)),
+    getUser: (name, options) => call(options, () => users().get(name)?.user),
+    deleteUser: (name, options) =>
+      write('delete user', name, options, () => broker.sideOf(machine.name).deleteUser(name)),
     visitUsers: (visit, options) =>
       call(options, () => {
-        for (const { user } of users.values()) visit(user);
+        for (const { user } of users().values()) visit(user);
       }),
     putPermissions: (vhost, name, permissions, options) =>
       change(
@@ -112,45 +116,47 @@ export function createModelManagement(parts: ModelManagementParts): Management {
       }),
     listUserPermissions: (name, options) =>
       call(options, () =>
-        Object.entries(users.get(name)?.permissions ?? {}).map(([vhost, granted]) => ({ vhost, ...granted })),
+        Object.entries(users().get(name)?.permissions ?? {}).map(([vhost, granted]) => ({ vhost, ...granted })),
       ),
-    listUserTopicPermissions: (name, options) => call(options, () => [...(users.get(name)?.topicPermissions ?? [])]),
+    listUserTopicPermissions: (name, options) => call(options, () => [...(users().get(name)?.topicPermissions ?? [])]),
     visitPermissions: (visit, options) =>
       call(options, () => {
-        for (const [user, { permissions }] of users) {
+        for (const [user, { permissions }] of users()) {
           for (const [vhost, granted] of Object.entries(permissions)) visit({ user, vhost, ...granted });
         }
       }),
     listTopicPermissions: (options) =>
       call(options, () =>
-        [...users].flatMap(([user, { topicPermissions }]) => topicPermissions.map((vhost) => ({ user, vhost }))),
+        [...users()].flatMap(([user, { topicPermissions }]) => topicPermissions.map((vhost) => ({ user, vhost }))),
       ),
     async putUserLimit(name, limit, value, options) {
       await change('put limit', name, options, (found) => void (found.limits = { ...found.limits, [limit]: value }));
     },
     deleteUserLimit: (name, limit, options) =>
       write('delete limit', name, options, () => {
-        const found = users.get(name);
+        const found = users().get(name);
         if (found !== undefined) found.limits = { ...found.limits, [limit]: undefined };
         return found !== undefined;
       }),
-    getUserLimits: (name, options) => call(options, () => users.get(name)?.limits ?? {}),
+    getUserLimits: (name, options) => call(options, () => users().get(name)?.limits ?? {}),
     visitUserLimits: (visit, options) =>
       call(options, () => {
-        for (const [user, { limits }] of users) visit({ user, limits });
+        for (const [user, { limits }] of users()) visit({ user, limits });
       }),
-    closeUserConnections: (user, _reason, options) => call(options, () => broker.closeConnections(user)),
+    closeUserConnections: (user, _reason, options) =>
+      call(options, () => broker.sideOf(machine.name).closeConnections(user)),
     listUserConnections: (user, options) =>
-      call(options, () => [...connections.values()].filter((connection) => connection.user === user)),
-    listOpenConnections: (options) => call(options, () => [...connections.values()]),
-    listConnections: (vhost, options) => call(options, () => (vhost === TENANT_VHOST ? [...connections.values()] : [])),
-    closeConnection: (name, _reason, options) => call(options, () => connections.delete(name)),
+      call(options, () => [...connections().values()].filter((connection) => connection.user === user)),
+    listOpenConnections: (options) => call(options, () => [...connections().values()]),
+    listConnections: (vhost, options) =>
+      call(options, () => (vhost === TENANT_VHOST ? [...connections().values()] : [])),
+    closeConnection: (name, _reason, options) => call(options, () => connections().delete(name)),
     listQueueNames: (_vhost, options) => call(options, () => listObjects('queue').map(({ name }) => name)),
     // No node of this model is down.
     listDownQueues: (_vhost, options) => call(options, () => []),
     listExchanges: (_vhost, options) => call(options, () => listObjects('exchange')),
-    deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => objects.delete(name)),
-    deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => objects.delete(name)),
+    deleteQueue: (_vhost, name, options) => write('delete queue', name, options, () => objects().delete(name)),
+    deleteExchange: (_vhost, name, options) => write('delete exchange', name, options, () => objects().delete(name)),
   };
   return calls as Management;
 }

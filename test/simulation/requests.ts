@@ -121,7 +121,8 @@ function logIn({ broker, intervals, random, log }: World, credential: Credential
   const waitMs = random.chance(waitingRate) ? lateMs : 0;
   const how = waitMs === 0 ? '' : ` and opens ${Math.round(waitMs)} ms later`;
   log(() => `a client logs in to ${credential.account}, generation ${credential.generation}${how}`);
-  broker.connect(credential, waitMs);
+  const side = broker.cutOff !== undefined && random.chance(1 / 3) ? broker.cutOff : broker;
+  side.connect(credential, waitMs);
 }
 
 /** A client logs in before it loses its credentials, and opens its connection afterwards. */

@@ -1,5 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { noAudit } from '../../src/audit/audit.ts';
+import { UNGUARDED } from '../../src/broker/cluster.ts';
+import { guardByCluster } from '../../src/broker/management/guarded-changes.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { createReporters } from '../../src/reporters.ts';
 import { createNamespaces, type Namespaces } from '../../src/namespaces/namespaces.ts';
@@ -7,6 +9,7 @@ import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
 import { createUseNonce, type UseNonce } from '../../src/requests/nonce-use.ts';
+import { momentOf } from '../../src/util/clock.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
@@ -58,6 +61,7 @@ export function startSimulatedAgent({
   config,
   random,
   secrets,
+  isCluster,
 }: {
   readonly machine: Machine;
   readonly store: Store;
@@ -66,11 +70,15 @@ export function startSimulatedAgent({
   readonly random: Random;
   /** The last one is the current one. */
   readonly secrets: readonly Secret[];
+  readonly isCluster: boolean;
 }): SimulatedAgent {
+  const guarded = isCluster ? guardByCluster(management, machine) : { management, cluster: undefined };
+  const { cluster } = guarded;
   const context = {
     config: { ...config, agentSecret: secrets.at(-1) as Secret, previousAgentSecrets: secrets.slice(0, -1) },
     store,
-    management,
+    management: guarded.management,
+    cluster: cluster ?? UNGUARDED,
     clock: machine.clock,
     sleep: machine.sleep,
     randomBytes: (size: number) => random.bytes(size),
@@ -92,6 +100,14 @@ export function startSimulatedAgent({
     useNonce: createUseNonce(store.nonces),
     signal,
     ...namespaces,
+    // As an agent does it.
+    async reconcile(until) {
+      await cluster?.permit(until);
+      const beganAt = momentOf(machine.clock);
+      const outcome = await namespaces.reconcile(until);
+      cluster?.reconciled(beganAt);
+      return outcome;
+    },
     prune: () => prune(signal),
   };
 }

@@ -48,6 +48,9 @@ export const REST_STEP_MS = 3_000;
 const SKEWED_RATE = 0.05;
 const SKEWS = [2, 10, 100, 1000];
 
+/** In one of so many histories RabbitMQ is a cluster. */
+const CLUSTER_EVERY = 4;
+
 /** An invariant was violated. */
 export class Violation extends Error {}
 
@@ -60,6 +63,8 @@ export interface World {
   readonly store: ModelStore;
   readonly credentials: Credentials;
   readonly invariants: Invariants;
+  /** Whether RabbitMQ has three nodes, which may split. */
+  readonly isCluster: boolean;
   /** How often a call is slow or lost. */
   faultRate: number;
   /** Starts a process with these secrets, of which the last is the current one. */
@@ -113,6 +118,8 @@ export function createWorld(seed: number, trace?: string[]): World {
     broker,
     store,
     credentials,
+    // Not by chance, so that the other histories stay as they are.
+    isCluster: seed % CLUSTER_EVERY === 0,
     faultRate: random.pick([0, 0.03, 0.1, 0.3]),
     invariants: createInvariants({
       timeline,
@@ -149,7 +156,15 @@ export function createWorld(seed: number, trace?: string[]): World {
           world.invariants.afterBrokerWrite(what, on, by);
         },
       });
-      return startSimulatedAgent({ machine, store: store.viewFrom(machine), management, config, random, secrets });
+      return startSimulatedAgent({
+        machine,
+        store: store.viewFrom(machine),
+        management,
+        config,
+        random,
+        secrets,
+        isCluster: world.isCluster,
+      });
     },
 
     attempt(agent, what, work) {

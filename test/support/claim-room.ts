@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { UNGUARDED } from '../../src/broker/cluster.ts';
 import { hashMatches } from '../../src/broker/password-hash.ts';
 import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import type { Reporters } from '../../src/reporters.ts';
@@ -97,7 +98,17 @@ export function openClaimRoom(
   };
   const bounds = createClockBounds(clock, intervals, () => undefined);
   const claimNamespace = createClaim(
-    { config: partial<Config>(config), store: traced, accounts, clock, bounds, randomBytes, intervals, keyring },
+    {
+      config: partial<Config>(config),
+      store: traced,
+      accounts,
+      cluster: UNGUARDED,
+      clock,
+      bounds,
+      randomBytes,
+      intervals,
+      keyring,
+    },
     {
       revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
       leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },

@@ -1,5 +1,6 @@
 import { noAudit } from '../../src/audit/audit.ts';
 import { randomBytes } from 'node:crypto';
+import { type ClusterGate, UNGUARDED } from '../../src/broker/cluster.ts';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { type Clock, systemClock, systemSleep } from '../../src/util/clock.ts';
@@ -36,6 +37,8 @@ export interface NamespaceAgentOptions {
   /** Stands between it and every call to the store and to the broker. */
   readonly around?: Around;
   readonly config?: Partial<Config>;
+  /** Permits all changes when absent. */
+  readonly cluster?: ClusterGate;
 }
 
 /** A broker and a store that several agents share. */
@@ -67,6 +70,7 @@ function makeAgent(base: Config, store: Store, options: NamespaceAgentOptions = 
     config,
     store: interceptStore(store, around),
     management,
+    cluster: options.cluster ?? UNGUARDED,
     clock,
     sleep: systemSleep,
     randomBytes,

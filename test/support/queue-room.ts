@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { UNGUARDED } from '../../src/broker/cluster.ts';
 import type { CountedBytes, ListedQueue, ManagementCallOptions } from '../../src/broker/management/management.ts';
 import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
 import { type ByteCounts, createByteCounts } from '../../src/queues/byte-counts.ts';
@@ -122,7 +123,13 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     ...options.deletion,
   });
   const confirmRecovery = createConfirmRecovery({ ...context, queueDepths });
-  const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion, confirmRecovery });
+  const applyAlertAction = createApplyAlertAction({
+    ...context,
+    cluster: UNGUARDED,
+    notices,
+    deletion,
+    confirmRecovery,
+  });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
   const growth = createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 });
   const byteCounts = createByteCounts({

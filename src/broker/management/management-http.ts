@@ -18,6 +18,8 @@ export interface ManagementCallOptions {
    * prevents the request, and the call rejects with it.
    */
   readonly beforeSend?: () => void;
+  /** Sends a change also while RabbitMQ is split; see guarded-changes.ts. */
+  readonly evenWhenSplit?: boolean;
 }
 
 /** Where the management API is, and how to call it. */

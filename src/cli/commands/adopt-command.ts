@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { guardByCluster } from '../../broker/management/guarded-changes.ts';
 import { openManagement } from '../../broker/management/open-management.ts';
 import { assertNotForeign, claimBroker } from '../../broker/marker.ts';
-import { systemClock } from '../../util/clock.ts';
+import { systemClock, systemSleep } from '../../util/clock.ts';
 import { loadConfig } from '../../config/config.ts';
 import { makeOperatorRecord } from '../../audit/operator-audit.ts';
 import { createNamespaceAdoption } from '../../namespaces/claim/adopt-namespace.ts';
@@ -39,7 +40,7 @@ With namespaces: the first claim of a name is refused while queues or exchanges 
     )
     .action(async (namespaces) => {
       const config = loadConfig(env);
-      const management = openManagement(config);
+      const { management } = guardByCluster(openManagement(config), { clock: systemClock, sleep: systemSleep });
       const store = await openStore(config.storeUrl.reveal(), { clock: systemClock, randomBytes });
       const { storeId } = store;
       const record = async (outcome: string, about: { readonly namespace?: string } = {}): Promise<void> => {

@@ -15,7 +15,7 @@ import {
 } from './account-names.ts';
 import { type SlotNumber, slotOf } from '../slots.ts';
 import type { Keyring } from './keyring.ts';
-import type { WriteWindow } from '../write-window.ts';
+import { type WriteWindow, writeOptions } from '../write-window.ts';
 
 /** Provisions accounts and derives their credentials. */
 export interface Accounts {
@@ -74,7 +74,7 @@ export function createAccounts({ management, keyring, storeId, config, randomByt
   return {
     async provision(record, slot, window, signal) {
       const { username, password } = passwordOf(record, slot);
-      const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+      const options = writeOptions(window, signal);
       const outcome = await management.putUser(
         username,
         {

@@ -61,7 +61,7 @@ export type ClaimNamespace = (claim: SignedClaim, signal: AbortSignal) => Promis
 export function createClaim(
   context: Pick<
     NamespaceContext,
-    'config' | 'store' | 'accounts' | 'clock' | 'bounds' | 'randomBytes' | 'intervals' | 'keyring'
+    'config' | 'store' | 'accounts' | 'cluster' | 'clock' | 'bounds' | 'randomBytes' | 'intervals' | 'keyring'
   >,
   parts: {
     readonly revoker: Pick<Revoker, 'finish'>;
@@ -70,7 +70,7 @@ export function createClaim(
     readonly limitFirstClaims: LimitFirstClaims;
   },
 ): ClaimNamespace {
-  const { config, store, accounts, clock, bounds, randomBytes, intervals, keyring } = context;
+  const { config, store, accounts, cluster, clock, bounds, randomBytes, intervals, keyring } = context;
   const { revoker, leftovers, checkFirstClaim, limitFirstClaims } = parts;
   const fence = fenceMs(intervals);
 
@@ -106,6 +106,7 @@ export function createClaim(
   ): Promise<Attempt<NamespaceRecord>> => {
     try {
       await accounts.provision(record, activeSlot(record), openWindow(clock, readAt, fence), signal);
+      await cluster.confirm(signal);
     } catch (error) {
       if (isAgentError(error, 'WindowClosed')) return CONFLICT;
       throw error;
@@ -139,6 +140,8 @@ export function createClaim(
       );
       return isWritten ? { record: decision.record, ...changes } : CONFLICT;
     }
+    // Before anything is written: an account on one side of a split is none for the clients of the other.
+    await cluster.permit(signal);
     if (decision.action === 'begin') {
       const check = checkFirstClaim(claim, stored, signal);
       // The check only reads, so both take no longer than the longer one.

@@ -31,10 +31,10 @@ const MAX_LISTINGS = 10;
 export function createDeletion(
   context: Pick<
     NamespaceContext,
-    'config' | 'store' | 'management' | 'clock' | 'bounds' | 'sleep' | 'intervals' | 'backoff' | 'reporters'
+    'config' | 'store' | 'management' | 'cluster' | 'clock' | 'bounds' | 'sleep' | 'intervals' | 'backoff' | 'reporters'
   >,
 ): DeleteNamespaces {
-  const { config, store, management, clock, bounds, backoff, reporters } = context;
+  const { config, store, management, cluster, clock, bounds, backoff, reporters } = context;
   const deleteAccounts = createDeleteAccounts(context);
   const deleteObjects = createDeleteObjects(context);
 
@@ -51,8 +51,12 @@ export function createDeletion(
     };
   };
 
-  const writeTombstone = async ({ guard, namespace, queues, exchanges }: DeletionTarget): Promise<void> => {
+  const writeTombstone = async (
+    { guard, namespace, queues, exchanges }: DeletionTarget,
+    signal: AbortSignal,
+  ): Promise<void> => {
     await guard.permit();
+    await cluster.confirm(signal);
     const record = toTombstone(guard.record, bounds.latestMs());
     if (await store.replace(record, guard.record.revision)) {
       reporters.namespaceDeleted(record, queues.size, exchanges.size);
@@ -103,7 +107,7 @@ export function createDeletion(
       const owned = await listOwnedObjects(management, config.vhost, namespaces, signal);
       await batch.forEach(async (target) => {
         if (owned.has(target.namespace)) return;
-        await writeTombstone(target);
+        await writeTombstone(target, signal);
         batch.complete(target);
       });
       if (listing > 1) await failBlocked(batch, owned, signal);
@@ -122,6 +126,7 @@ export function createDeletion(
   };
 
   return async (namespaces, signal) => {
+    await cluster.permit(signal);
     const batch = createDeletionBatch(backoff, config.managementConcurrency, signal);
     await batch.open(namespaces, (namespace) => openTarget(namespace, signal));
     if (batch.targets.size === 0) return;

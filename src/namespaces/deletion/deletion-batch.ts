@@ -1,3 +1,4 @@
+import { isAgentError } from '../../util/agent-errors.ts';
 import { forEachConcurrently } from '../../util/concurrency.ts';
 import type { Backoff } from '../backoff.ts';
 import { DeletedByOtherAgent, type DeletionGuard } from './deletion-guard.ts';
@@ -39,7 +40,8 @@ export function createDeletionBatch(backoff: Backoff, concurrency: number, signa
 
   const recordFailure = (namespace: string, error: unknown): void => {
     if (error instanceof DeletedByOtherAgent) return;
-    if (signal.aborted) throw error;
+    // A split of RabbitMQ is no failure of a namespace.
+    if (signal.aborted || isAgentError(error, 'BrokerSplit')) throw error;
     backoff.failed('deletion', namespace, error);
     failuresInARow += 1;
     if (failuresInARow >= concurrency) throw error;

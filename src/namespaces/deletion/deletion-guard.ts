@@ -4,7 +4,7 @@ import { isAgentError } from '../../util/agent-errors.ts';
 import { elapsedSinceMs, type Moment, momentOf } from '../../util/clock.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { fenceMs } from '../timing.ts';
-import { openWindow } from '../write-window.ts';
+import { openWindow, writeOptions } from '../write-window.ts';
 
 /** The namespace is no longer being deleted: another agent has finished its deletion. */
 export class DeletedByOtherAgent extends Error {
@@ -79,8 +79,7 @@ export function guardDeletion(
       });
       await reading;
     }
-    const window = openWindow(clock, latest.readAt, fence);
-    return { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    return writeOptions(openWindow(clock, latest.readAt, fence), signal);
   };
 
   return {

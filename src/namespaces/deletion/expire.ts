@@ -20,10 +20,10 @@ const BATCH_SIZE = 1000;
 
 /** Creates the expiry of an installation. */
 export function createExpiry(
-  context: Pick<NamespaceContext, 'config' | 'store' | 'bounds' | 'intervals' | 'backoff' | 'reporters'>,
+  context: Pick<NamespaceContext, 'config' | 'store' | 'cluster' | 'bounds' | 'intervals' | 'backoff' | 'reporters'>,
   deleteNamespaces: DeleteNamespaces,
 ): Expiry {
-  const { config, store, bounds, intervals, backoff, reporters } = context;
+  const { config, store, cluster, bounds, intervals, backoff, reporters } = context;
   const announceBeforeMs = config.expiryAnnouncementSeconds * 1000;
   const concurrency = config.managementConcurrency;
   const contextNow = (): DeletionContext => ({ nowMs: bounds.earliestMs(), intervals, announceBeforeMs });
@@ -58,7 +58,7 @@ export function createExpiry(
         const nowMs = bounds.earliestMs();
         await writeSteps(await findDue(['provisioning', 'active'], nowMs, 'begin'), signal);
         const expiring = await findDue(['expiring'], nowMs, 'delete');
-        if (expiring.length === 0) return;
+        if (expiring.length === 0 || !(await cluster.isOpen(signal))) return;
         for (let from = 0; from < expiring.length; from += BATCH_SIZE) {
           const batch = expiring.slice(from, from + BATCH_SIZE);
           await deleteNamespaces(

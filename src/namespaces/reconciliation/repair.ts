@@ -13,7 +13,7 @@ import { isRecheckDue, needsRecheck } from '../revocation/decide-revocation.ts';
 import type { Revoker } from '../revocation/revoke.ts';
 import { forSlot, type SlotNumber, slotOf, type SlotPair } from '../slots.ts';
 import { fenceMs, type Intervals, settlementMs } from '../timing.ts';
-import { openWindow, type WriteWindow } from '../write-window.ts';
+import { openWindow, type WriteWindow, writeOptions } from '../write-window.ts';
 import { beforeRotation, decideRepair, type RepairDecision } from './decide-repair.ts';
 import type { RepairableFault } from './find-faults.ts';
 
@@ -44,6 +44,7 @@ export function createRepair(
     | 'store'
     | 'storeId'
     | 'management'
+    | 'cluster'
     | 'accounts'
     | 'keyring'
     | 'clock'
@@ -59,8 +60,8 @@ export function createRepair(
     readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
   },
 ): Repair {
-  const { config, store, storeId, management, accounts, keyring, clock, bounds, sleep, random, intervals, reporters } =
-    context;
+  const { config, store, storeId, management, cluster, accounts, keyring, clock, bounds, sleep, random } = context;
+  const { intervals, reporters } = context;
   const { checkPassword, revoker, leftovers } = parts;
   const { usernamePrefix, accountLimits: limits } = config;
   const fence = fenceMs(intervals);
@@ -98,7 +99,7 @@ export function createRepair(
     signal: AbortSignal,
   ): Promise<void> => {
     const account = accountName(usernamePrefix, record.namespace, slot);
-    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    const options = writeOptions(window, signal);
     if (drift.some((what) => what === 'account' || what === 'password' || what === 'tags')) {
       await accounts.provision(kind === 'stray' ? beforeRotation(record, slot) : record, slot, window, signal);
     }
@@ -162,6 +163,8 @@ export function createRepair(
         throw error;
       }
     }
+    // What one side of a split has says nothing about the record.
+    cluster.assertPermitted();
     const isWritten = await store.replace(decision.record, record.revision);
     if (isWritten && decision.action === 'advance') {
       reporters.recordAdvanced(namespace, record.generation, decision.record.generation);
@@ -185,6 +188,7 @@ export function createRepair(
         const readAt = momentOf(clock);
         const record = await store.get(namespace);
         if (record === undefined) return false;
+        await cluster.permit(signal);
         if (needsRecheck(record)) return await finishRevocation(record, signal);
         switch (record.state) {
           case 'active':

@@ -10,7 +10,7 @@ import { closeConnections, closeOpenConnections } from '../connections/close-con
 import type { NamespaceContext } from '../namespace-context.ts';
 import { forSlot, SLOT_NUMBERS, type SlotNumber } from '../slots.ts';
 import { clockDifferenceMs, fenceMs } from '../timing.ts';
-import { openWindow, type WriteWindow } from '../write-window.ts';
+import { openWindow, type WriteWindow, writeOptions } from '../write-window.ts';
 import {
   afterSettlement,
   checkRevokedUntil,
@@ -66,6 +66,7 @@ export function createRevoker(
     | 'nonces'
     | 'accounts'
     | 'management'
+    | 'cluster'
     | 'keyring'
     | 'clock'
     | 'bounds'
@@ -74,7 +75,7 @@ export function createRevoker(
     | 'reporters'
   >,
 ): Revoker {
-  const { store, nonces, accounts, management, keyring, clock, bounds, sleep, intervals, reporters } = context;
+  const { store, nonces, accounts, management, cluster, keyring, clock, bounds, sleep, intervals, reporters } = context;
   const { usernamePrefix } = context.config;
   const fence = fenceMs(intervals);
 
@@ -126,7 +127,7 @@ export function createRevoker(
     signal: AbortSignal,
   ): Promise<void> => {
     // An agent that was suspended in between must not close what clients opened since then with other passwords.
-    const options = { signal, timeoutMs: window.timeoutMs, beforeSend: () => window.assertOpen() };
+    const options = writeOptions(window, signal);
     await Promise.all(wrong.map((slot) => accounts.provision(record, slot, window, signal)));
     // After both passwords, so that no old one can open another connection while the open ones are closed.
     await Promise.all(
@@ -149,7 +150,8 @@ export function createRevoker(
     closedFor: Set<number | null>,
     signal: AbortSignal,
   ): Promise<Attempt<void>> => {
-    const window = openWindow(clock, readAt, fence);
+    // Half revoked is better than not: what this side of a split refuses can do no harm there.
+    const window = openWindow(clock, readAt, fence, { evenWhenSplit: true });
     // Taken once: what becomes due while the accounts are checked was checked too early.
     const earliestMs = bounds.earliestMs();
     const isDue = isRecheckDue(read, earliestMs);
@@ -160,6 +162,8 @@ export function createRevoker(
       if (record === CONFLICT) return CONFLICT;
       await writeAndClose(record, wrong, isDue && !closedFor.has(record.recheckAtMs), window, signal);
       if (isDue) closedFor.add(record.recheckAtMs);
+      // It is finished, and new credentials are handed out, when it holds on every node.
+      await cluster.confirm(signal);
       const next = afterSettlement(record, isWritten, { earliestMs, latestMs: bounds.latestMs(), intervals });
       if (next !== undefined && !(await store.replace(next, record.revision))) return CONFLICT;
     } catch (error) {

@@ -10,16 +10,19 @@ export interface RotationContext {
   readonly intervals: Intervals;
   /** The secrets of the agent that decides. */
   readonly keyring: Pick<Keyring, 'currentSecretId' | 'has'>;
+  /** Whether a node of RabbitMQ is missing: down, or cut off and serving clients all the same. */
+  readonly isNodeMissing?: boolean;
 }
 
 /**
  * Why a namespace is not rotated now:
  * - `state`: it is not active, or a revocation is not finished;
  * - `early`: the rotation is not due;
+ * - `node`: a node is missing, whose clients would be refused with the new password;
  * - `promised`: a client may rely on the standby account;
  * - `foreign`: only another agent has the next secret.
  */
-type NoRotation = 'state' | 'early' | 'promised' | 'foreign';
+type NoRotation = 'state' | 'early' | 'node' | 'promised' | 'foreign';
 
 /**
  * What to do about the rotation of a namespace:
@@ -43,6 +46,7 @@ export function decideRotation(record: NamespaceRecord, context: RotationContext
   const { nowMs, intervals, keyring } = context;
   if (record.state !== 'active' || record.recheckAtMs !== null) return wait('state');
   if (!isDue(record, context)) return wait('early');
+  if (context.isNodeMissing === true && !isOverdue(record, context)) return wait('node');
   const slot = standbySlot(record);
   if (nowMs < slotFreeMs(slotOf(record, slot), intervals)) return wait('promised');
   if (keyring.has(record.nextSecretId)) return { action: 'rotate', slot };
@@ -77,6 +81,14 @@ export function slotFreeMs({ promisedUntilMs }: Slot, intervals: Intervals): num
 
 function isDue(record: NamespaceRecord, context: RotationContext): boolean {
   return record.nextRotationMs <= context.nowMs || isStranded(record, context);
+}
+
+/**
+ * A rotation is not urgent: it waits one interval for a missing node, and not for ever for one that is gone for good. A secret
+ * that leaked is revoked, which does not wait.
+ */
+function isOverdue(record: NamespaceRecord, context: RotationContext): boolean {
+  return context.nowMs >= record.nextRotationMs + context.intervals.rotationMs || isStranded(record, context);
 }
 
 /**

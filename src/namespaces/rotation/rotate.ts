@@ -34,12 +34,27 @@ export interface Rotation {
 export function createRotation(
   context: Pick<
     NamespaceContext,
-    'config' | 'store' | 'accounts' | 'keyring' | 'clock' | 'bounds' | 'random' | 'intervals' | 'backoff' | 'reporters'
+    | 'config'
+    | 'store'
+    | 'accounts'
+    | 'cluster'
+    | 'keyring'
+    | 'clock'
+    | 'bounds'
+    | 'random'
+    | 'intervals'
+    | 'backoff'
+    | 'reporters'
   >,
 ): Rotation {
-  const { config, store, accounts, keyring, clock, bounds, random, intervals, backoff, reporters } = context;
+  const { config, store, accounts, cluster, keyring, clock, bounds, random, intervals, backoff, reporters } = context;
   const fence = fenceMs(intervals);
-  const contextNow = (): RotationContext => ({ nowMs: clock.nowMs(), intervals, keyring });
+  const contextNow = (): RotationContext => ({
+    nowMs: clock.nowMs(),
+    intervals,
+    keyring,
+    isNodeMissing: cluster.status.is === 'incomplete',
+  });
   /** For decisions, which must not come too early. */
   const dueContext = (): RotationContext => ({ ...contextNow(), nowMs: bounds.earliestMs() });
 
@@ -52,11 +67,14 @@ export function createRotation(
       const { permissionsVersion } = record;
       const standby = { ...afterRotation(record, contextNow(), random), permissionsVersion };
       await accounts.provision(standby, decision.slot, openWindow(clock, readAt, fence), signal);
+      await cluster.confirm(signal);
     } catch (error) {
       // It stays due.
       if (isAgentError(error, 'WindowClosed')) return false;
       throw error;
     }
+    // A node went missing meanwhile.
+    if (decideRotation(record, dueContext()).action !== 'rotate') return false;
     const next = afterRotation(record, contextNow(), random);
     if (!(await store.replace(next, record.revision))) return false;
     reporters.namespaceRotated(next, accountName(config.usernamePrefix, next.namespace, activeSlot(next)));
@@ -77,6 +95,7 @@ export function createRotation(
   return {
     async sweep(signal) {
       for (;;) {
+        if (!(await cluster.isOpen(signal))) return;
         signal.throwIfAborted();
         const readAt = momentOf(clock);
         const now = dueContext();
@@ -90,9 +109,11 @@ export function createRotation(
 
     async checkSecrets(signal) {
       const missing = new Map<string, number>();
+      const mayRotate = await cluster.isOpen(signal);
       let readAt = momentOf(clock);
       for await (const page of namespacePages(store, signal, { states: ['provisioning', 'active'] })) {
         addMissingSecrets(missing, page, keyring);
+        if (!mayRotate) continue;
         const stranded = page.filter((record) => !keyring.has(slotOf(record, activeSlot(record)).secretId));
         await rotateAll(stranded, readAt, signal);
         readAt = momentOf(clock);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { UNGUARDED } from '../../../src/broker/cluster.ts';
 import { noAudit } from '../../../src/audit/audit.ts';
 import { openManagement } from '../../../src/broker/management/open-management.ts';
 import { systemClock, systemSleep } from '../../../src/util/clock.ts';
@@ -39,6 +40,7 @@ describe('rotation, repair and reconciliation in a tight loop on three agents', 
         config,
         store,
         management,
+        cluster: UNGUARDED,
         clock: systemClock,
         sleep: systemSleep,
         randomBytes,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { UNGUARDED } from '../../../src/broker/cluster.ts';
 import type { Config } from '../../../src/config/config.ts';
 import { createKeyring } from '../../../src/namespaces/accounts/keyring.ts';
 import { createClockBounds } from '../../../src/namespaces/clock-bounds.ts';
@@ -24,6 +25,7 @@ function setUp() {
       store: store.namespaces,
       storeId: store.storeId,
       management: partial({}),
+      cluster: UNGUARDED,
       accounts: partial({}),
       keyring: createKeyring(new Secret('s'.repeat(32)), []),
       clock,

@@ -13,8 +13,8 @@ function keyringOf(...ids: string[]) {
   return { currentSecretId: ids[0] ?? '', has: (id: string) => ids.includes(id) };
 }
 
-function decide(given: Partial<NamespaceRecord>, keyring = keyringOf('secret-1'), nowMs = NOW) {
-  return decideRotation(recordOf(NOW - HOUR, given), { nowMs, intervals, keyring });
+function decide(given: Partial<NamespaceRecord>, keyring = keyringOf('secret-1'), nowMs = NOW, isNodeMissing = false) {
+  return decideRotation(recordOf(NOW - HOUR, given), { nowMs, intervals, keyring, isNodeMissing });
 }
 
 describe('decideRotation', () => {
@@ -42,6 +42,19 @@ describe('decideRotation', () => {
 
   it('waits until a revocation is finished, whose recheck may still write the account', () => {
     assert.deepEqual(decide({ recheckAtMs: 1, nextRotationMs: NOW - HOUR }), { action: 'wait', reason: 'state' });
+  });
+
+  it('waits for a missing node, whose clients would be refused, for one interval at most', () => {
+    const due = { nextRotationMs: NOW };
+    const keyring = keyringOf('secret-1');
+    assert.deepEqual(decide(due, keyring, NOW, true), { action: 'wait', reason: 'node' });
+    assert.deepEqual(decide(due, keyring, NOW + HOUR - 1, true), { action: 'wait', reason: 'node' });
+    assert.deepEqual(decide(due, keyring, NOW + HOUR, true), { action: 'rotate', slot: 2 });
+  });
+
+  it('does not wait for a missing node when it cannot hand out the active account', () => {
+    const lost = { slots: slotsOf(NOW, 0, 'lost'), nextRotationMs: NOW + HOUR / 2 };
+    assert.deepEqual(decide(lost, keyringOf('secret-1'), NOW, true), { action: 'rotate', slot: 2 });
   });
 
   it('leaves the rotation to agents that have the next secret, and takes it over after half an interval', () => {

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { connect } from 'amqplib';
+import type { Agent } from '../../src/agent/agent.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { untilHealth, untilSample } from '../support/agent-http.ts';
+import { BROKER_START_MS } from '../support/broker.ts';
+import type { Claimed } from '../support/claim-assertions.ts';
+import { useCluster } from '../support/cluster.ts';
+import { createMemoryStore, type MemoryStore } from '../support/memory-store.ts';
+import { linesWith } from '../support/test-log.ts';
+
+const NAMESPACES = 6;
+
+describe('agents of a cluster that is split', function () {
+  this.timeout(2 * BROKER_START_MS);
+  const cluster = useCluster();
+
+  /** Two agents with one store: one on the node that is cut off, one on the others. */
+  const open = async (node: LocalRabbitMQ, cutOff: LocalRabbitMQ) => {
+    const settings = { httpPort: 0, rotationIntervalSeconds: 16, reconcileIntervalSeconds: 3 };
+    const installation = await makeInstallation({ broker: node, settings });
+    const store = createMemoryStore();
+    const agent = await installation.start({ wrapStore: () => store });
+    const other = await installation.start({ through: cutOff, wrapStore: () => store });
+    for (const each of [agent, other]) await untilHealth(each, ({ ready, degraded }) => ready && !degraded);
+    return { installation, store, agent, other };
+  };
+
+  /** Asserts that the credentials open a connection at this node. */
+  const assertOpensAt = async ({ connectionString }: Claimed, { amqpPort }: LocalRabbitMQ): Promise<void> => {
+    const url = Object.assign(new URL(connectionString), { port: amqpPort });
+    await (await connect(url.href)).close();
+  };
+
+  const isNot = (state: 'whole'): ((agent: Agent) => Promise<unknown>) => {
+    return (agent) => untilSample(agent, `pulse_agent_cluster{state="${state}"}`, (value) => value === 0);
+  };
+
+  const due = (store: MemoryStore, claims: readonly Claimed[]): number =>
+    Math.max(...claims.map(({ namespace }) => store.peek(namespace)?.nextRotationMs ?? Infinity));
+
+  /** Waits until the wall clock has passed this instant. */
+  const pass = async (untilMs: number): Promise<void> => {
+    while (Date.now() <= untilMs) await new Promise((resolve) => setTimeout(resolve, 100));
+  };
+
+  const repairs = ({ log }: TestInstallation): unknown[] => [
+    ...linesWith(log, 'account_repaired'),
+    ...linesWith(log, 'record_advanced'),
+  ];
+
+  it('change nothing on either side, answer holders, and go on after a reconciliation', async () => {
+    const [first, second, cutOff] = cluster().nodes;
+    assert.ok(first !== undefined && second !== undefined && cutOff !== undefined);
+    const { installation, store, agent, other } = await open(first, cutOff);
+    const rpc = await installation.rpc(TEAM);
+    const claimed: Claimed[] = await Promise.all(
+      Array.from({ length: NAMESPACES }, () => rpc.request('claim-namespace', { namespace: teamNamespace() })),
+    );
+    const [one] = claimed;
+    assert.ok(one !== undefined);
+
+    await cluster().partition([cutOff]);
+    for (const each of [agent, other]) await isNot('whole')(each);
+    await pass(due(store, claimed) + 2000);
+    for (const { namespace } of claimed) assert.equal(store.peek(namespace)?.generation, 1, 'nothing is rotated');
+    for (const each of claimed) await assertOpensAt(each, cutOff);
+    const again: Claimed = await rpc.request('claim-namespace', { namespace: one.namespace });
+    assert.equal(again.connectionString, one.connectionString);
+
+    // The network works again, and Mnesia stays split.
+    await cluster().heal();
+    for (const each of [agent, other]) {
+      const { parts, ready } = await untilHealth(
+        each,
+        ({ parts: { cluster: part } }) => part.reason?.startsWith('split') === true,
+      );
+      assert.deepEqual([ready, parts.cluster.required], [true, false], 'degraded');
+    }
+    const refused = rpc.request('claim-namespace', { namespace: teamNamespace() });
+    await assert.rejects(refused, { code: 'Unavailable', retryable: true });
+    assert.deepEqual(repairs(installation), []);
+
+    await cluster().restore();
+    for (const each of [agent, other]) await untilHealth(each, ({ ready, degraded }) => ready && !degraded);
+    for (const code of ['cluster_split', 'cluster_restoring', 'cluster_restored'] as const) {
+      assert.ok(linesWith(installation.log, code).length > 0, code);
+    }
+    for (const { namespace } of claimed) {
+      await installation.found(() => ((store.peek(namespace)?.generation ?? 0) > 1 ? true : undefined));
+    }
+    assert.deepEqual(repairs(installation), [], 'no false repair');
+    const renewed: Claimed = await rpc.request('claim-namespace', { namespace: one.namespace });
+    for (const node of cluster().nodes) await assertOpensAt(renewed, node);
+  });
+});
