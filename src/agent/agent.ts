@@ -97,6 +97,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
     lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas, deletions);
     observation.watchPart('statistics', () => statistics.check());
+    observation.watchPart('round-trip', () => server.checkRoundTrip());
     observation.watchReplicas(replicas);
     observation.watchPart('deletions', () => deletions.check());
     watchConnections(observation, outages, { topology, server, brokerWatch });

@@ -10,6 +10,7 @@ export const PARTS = {
   management: { required: true },
   topology: { required: true },
   requests: { required: true },
+  'round-trip': { required: true },
   replies: { required: true },
   auth: { required: true },
   alarms: { required: true },

@@ -58,6 +58,12 @@ export function createMetrics() {
       labelNames: ['method', 'outcome'],
       buckets: REQUEST_BUCKETS,
     }),
+    probeDuration: new Histogram({
+      registers,
+      name: 'pulse_agent_request_probe_duration_seconds',
+      help: 'From a request of this agent to itself, sent every two seconds, until its answer; any agent may answer it.',
+      buckets: REQUEST_BUCKETS,
+    }),
     authDuration: new Histogram({
       registers,
       name: 'pulse_agent_auth_duration_seconds',

@@ -65,6 +65,8 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'clos
   readonly observeRequest: (method: string, outcome: string, durationMs: number) => void;
   /** A request in order was refused. */
   readonly observeRefusal: (reason: RefusalReason) => void;
+  /** A request of the agent to itself was answered. */
+  readonly observeProbe: (durationMs: number) => void;
   /** An audit record was left out of the store, because one namespace caused too many. */
   readonly observeSuppressedAudit: () => void;
   /** A broker event was consumed. */
@@ -205,6 +207,7 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     observeRequest: (method, outcome, durationMs) =>
       metrics.requestDuration.observe({ method, outcome }, durationMs / 1000),
     observeRefusal: (reason) => metrics.refusals.inc({ reason }),
+    observeProbe: (durationMs) => metrics.probeDuration.observe(durationMs / 1000),
     observeSuppressedAudit: () => metrics.suppressedAudit.inc(),
     observeBrokerEvent({ type, atMs }) {
       metrics.brokerEvents.inc({ type });
@@ -272,6 +275,7 @@ const UNOBSERVED: Observation = {
   schedulerObserver: { recordPoll: nothing, recordStart: nothing },
   observeRequest: nothing,
   observeRefusal: nothing,
+  observeProbe: nothing,
   observeSuppressedAudit: nothing,
   observeBrokerEvent: nothing,
   observeAgentEvent: nothing,

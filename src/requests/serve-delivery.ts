@@ -14,6 +14,8 @@ export interface ServeDeliveryParts {
   readonly answer: (delivery: Delivery, deadline: Deadline) => Promise<AnsweredRequest>;
   readonly outbox: Pick<Outbox, 'send'>;
   readonly deadExchange: string;
+  /** Whether an agent sent it to find out whether requests are answered. */
+  readonly isProbe: (delivery: Delivery) => boolean;
   readonly clock: Clock;
   readonly log: Log;
   /**
@@ -41,7 +43,7 @@ interface Sent {
  * answered or dead-lettered, never lost. The function does not throw.
  */
 export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Delivery) => Promise<Acknowledgement> {
-  const { answer, outbox, deadExchange, clock, log, onServed, deadlineMs, hasOthers } = parts;
+  const { answer, outbox, deadExchange, isProbe, clock, log, onServed, deadlineMs, hasOthers } = parts;
 
   const answerInTime = async (delivery: Delivery): Promise<AnsweredRequest> => {
     const deadline = startDeadline(deadlineMs);
@@ -53,6 +55,8 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
   };
 
   const sendDeadLetter = async (delivery: Delivery, reason: string): Promise<Sent> => {
+    // Its agent has stopped or reconnected, and nobody waits for the answer.
+    if (isProbe(delivery)) return { acknowledgement: 'ack', sent: 'dropped' };
     const outcome = await outbox.send(deadLetterCopy(deadExchange, delivery, reason));
     // If the copy cannot be sent, the original goes: the queue's own dead-lettering needs no publishing.
     return { acknowledgement: outcome === 'confirmed' ? 'ack' : 'reject', sent: 'dead-lettered' };
@@ -103,6 +107,8 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       }
       const sent = await send(delivery, answered.answer);
       for (const work of answered.afterReply) work();
+      // Each agent sends one every two seconds: they are no traffic.
+      if (isProbe(delivery)) return sent.acknowledgement;
       const durationMs = clock.monotonicMs() - startedMs;
       // Any text can be a routing key, so unknown ones share one label.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';

@@ -1,5 +1,7 @@
 import { readDirectReplyTo } from '../broker/amqp/direct-reply-to.ts';
 import { createRequesterNodes } from '../broker/management/requester-nodes.ts';
+import { isMethodName } from '../contract/methods.ts';
+import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
 import type { AgentContext } from '../context.ts';
 import { createAnswer } from './answer.ts';
 import { createAuthenticate } from './authenticate.ts';
@@ -7,11 +9,16 @@ import { type Consumer, startConsumer } from './consumer.ts';
 import { createRequestLimit } from './limit-requests.ts';
 import type { MethodHandlers } from './method.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
+import { isProbe, type RequestProbe, startRequestProbe } from './request-probe.ts';
+import type { RoundTripCheck } from './round-trip.ts';
 import { createServeDelivery } from './serve-delivery.ts';
 import { createTaskclusterAuth, type TaskclusterAuth } from './taskcluster-auth.ts';
 
 /** The time within which a request is answered, in ms: the contract promises 10 s, and the reply has to travel. */
 const REQUEST_DEADLINE_MS = 9_000;
+
+/** Outcomes of requests without a reply. */
+const NO_REPLY: ReadonlySet<string> = new Set(['dropped', 'dead-lettered', 'requester-gone', 'given-back']);
 
 /** Requests with an unknown method are rare. */
 const UNKNOWN_METHODS_PREFETCH = 16;
@@ -33,6 +40,8 @@ export interface RequestObserver {
   /** A request was served. */
   readonly observeRequest: (method: string, outcome: string, durationMs: number) => void;
   readonly observeRefusal: (reason: 'too-many-requests') => void;
+  /** A request of the agent to itself was answered. */
+  readonly observeProbe: (durationMs: number) => void;
 }
 
 /** Serves requests: consumes, authenticates, answers, replies, acknowledges. */
@@ -41,6 +50,8 @@ export interface RequestServer {
   readonly consuming: boolean;
   /** Whether it can send replies now. */
   readonly canReply: boolean;
+  /** Whether a request that is sent now would be answered, by requests of this agent to itself. */
+  checkRoundTrip(): RoundTripCheck;
   /** How many requests had which outcome so far, by `<method> <outcome>`. */
   readonly counts: ReadonlyMap<string, number>;
   /**
@@ -78,6 +89,8 @@ export function createRequestServer(
   const counts = new Map<string, number>();
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
+  let probe: RequestProbe | undefined;
+  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqRequestUrl.reveal())).username;
 
   const answer = createAnswer({
     rpcExchange: names.rpcExchange,
@@ -115,6 +128,7 @@ export function createRequestServer(
   });
 
   const onServed = (method: string, outcome: string, durationMs: number): void => {
+    if (!NO_REPLY.has(outcome)) probe?.recordReplied();
     observer.observeRequest(method, outcome, durationMs);
     const key = `${method} ${outcome}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -128,12 +142,25 @@ export function createRequestServer(
     get canReply() {
       return outbox?.connected ?? false;
     },
+    checkRoundTrip: () =>
+      probe?.check() ?? { state: 'starting', reason: 'the agent has not sent itself a request yet' },
     async start() {
       const connection = { amqpUrl: config.rabbitmqRequestUrl, addressChoice, ca: config.rabbitmqCa, log };
       // Lists the nodes now: while they are unknown, no request can be answered.
       await nodes.listAgain();
       const replies = { ...connection, connectionName: `${config.id} replies` };
       outbox = await openOutbox({ ...replies, nodes, clock, sleep });
+      const serveDelivery = createServeDelivery({
+        answer,
+        outbox,
+        deadExchange: names.deadExchange,
+        isProbe: (delivery) => isProbe(delivery, agentUser),
+        clock,
+        log,
+        onServed,
+        deadlineMs: REQUEST_DEADLINE_MS,
+        hasOthers: async () => (await consumer?.hasOthers()) ?? false,
+      });
       consumer = await startConsumer({
         ...connection,
         connectionName: `${config.id} requests`,
@@ -141,27 +168,34 @@ export function createRequestServer(
           { name: names.requestQueue, prefetch: config.requestPrefetch },
           { name: names.unknownMethodsQueue, prefetch: UNKNOWN_METHODS_PREFETCH },
         ],
-        serve: createServeDelivery({
-          answer,
-          outbox,
-          deadExchange: names.deadExchange,
-          clock,
-          log,
-          onServed,
-          deadlineMs: REQUEST_DEADLINE_MS,
-          hasOthers: async () => (await consumer?.hasOthers()) ?? false,
-        }),
+        serve(delivery) {
+          if (isMethodName(delivery.routingKey)) probe?.recordTaken();
+          return serveDelivery(delivery);
+        },
         onQueueGone,
       });
       if (!managementReach.isReachable) consumer.defer(true);
+      // Nobody asks for it without health and metrics.
+      if (config.httpPort === null) return;
+      probe = await startRequestProbe({
+        ...connection,
+        connectionName: `${config.id} probe`,
+        rpcExchange: names.rpcExchange,
+        agentUser,
+        clock,
+        isConsuming: () => consumer?.consuming ?? false,
+        onAnswered: observer.observeProbe,
+      });
     },
     async drain(deadlineMs) {
+      await probe?.stop();
       await consumer?.drain(deadlineMs);
     },
     async close() {
       stopped.abort();
       // All at the same time: each may have to wait for an answer that does not come.
-      const closing = [async () => auth.close(), async () => outbox?.close(), async () => consumer?.close()];
+      const parts = [outbox, consumer, probe];
+      const closing = [async () => auth.close(), ...parts.map((part) => async () => part?.close())];
       const closed = await Promise.allSettled(closing.map(async (close) => await close()));
       for (const result of closed) if (result.status === 'rejected') throw result.reason;
     },

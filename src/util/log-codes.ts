@@ -1,8 +1,11 @@
+import { CLUSTER_LOG_CODES } from './cluster-log-codes.ts';
+
 /**
  * The one table of log lines: every line has a code that stays the same from version to version, the level at which it is
  * logged, and what it means for an operator. `docs/monitoring.md` lists them from here.
  */
 export const LOG_CODES = {
+  ...CLUSTER_LOG_CODES,
   account_repaired: {
     level: 'warn',
     meaning:
@@ -37,6 +40,7 @@ export const LOG_CODES = {
     meaning: 'The store takes audit records again; `lost` counts those that are only in the log.',
   },
   background_task_failed: { level: 'warn', meaning: 'A background task failed; periodic jobs do its work.' },
+  probe_channel_error: { level: 'warn', meaning: 'A request of the agent to itself cannot be sent; it will retry.' },
   queue_bytes_not_listed: { level: 'warn', meaning: 'The sizes of queues could not be listed.' },
   queue_bytes_unknown: {
     level: 'warn',
@@ -65,29 +69,6 @@ export const LOG_CODES = {
     level: 'info',
     meaning: 'The claimant account differed from the configuration and was repaired.',
   },
-  cluster_incomplete: {
-    level: 'warn',
-    meaning: 'Nodes of RabbitMQ are missing, less than half. Rotations wait for one interval at most.',
-  },
-  cluster_not_restored: {
-    level: 'error',
-    meaning: 'The reconciliation after a split failed; it is tried five times, then rotations and deletions go on.',
-  },
-  cluster_restored: { level: 'info', meaning: 'Reconciled after a split; rotations and deletions go on.' },
-  cluster_restoring: {
-    level: 'info',
-    meaning: 'RabbitMQ is one cluster again after a split; the agent reconciles before it rotates or deletes.',
-  },
-  cluster_split: {
-    level: 'error',
-    meaning:
-      'Nodes of RabbitMQ are separated, or half of them or more are missing. The agent changes nothing until they are one cluster; `reason` names them.',
-  },
-  cluster_unknown: {
-    level: 'warn',
-    meaning: 'The nodes of RabbitMQ could not be listed for 10 s; until they are, the agent changes nothing.',
-  },
-  cluster_whole: { level: 'info', meaning: 'All nodes of RabbitMQ run in one cluster again.' },
   clock_stepped: { level: 'error', meaning: 'The system clock jumped by `byMs`. Find what sets it.' },
   drift_repaired: {
     level: 'info',
@@ -148,15 +129,6 @@ export const LOG_CODES = {
   limits_unknown: {
     level: 'warn',
     meaning: 'An operator policy may change the limits of these `queues`, and RabbitMQ has no statistics that show it.',
-  },
-  management_reachable: {
-    level: 'info',
-    meaning: 'The management API answers again, and the agent takes its share of requests.',
-  },
-  management_unreachable: {
-    level: 'warn',
-    meaning:
-      'The management API answers at none of its addresses. The agent takes only requests that other agents cannot take.',
   },
   management_names_lost: {
     level: 'error',
@@ -281,24 +253,6 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'Another client deleted a request queue; the agent declared it again.',
   },
-  replica_added: {
-    level: 'info',
-    meaning: 'The agent added a replica of one of its `queue`s on a `node` that had none.',
-  },
-  replica_not_added: {
-    level: 'warn',
-    meaning: 'RabbitMQ did not add a replica of a queue of the agent; the next reconciliation tries again.',
-  },
-  replicas_complete: { level: 'info', meaning: 'The queues of the agent have all of their replicas again.' },
-  replicas_reduced: {
-    level: 'warn',
-    meaning:
-      'Queues of the agent have no leader, or would stop with one more failure, or could have more replicas; `advice` says what to do. See docs/recover.md.',
-  },
-  replicas_unknown: {
-    level: 'warn',
-    meaning: "The replicas of the agent's queues could not be read. Logged once until they are.",
-  },
   request_served: {
     level: 'info',
     meaning: 'One request was answered or dead-lettered: method, namespace, client, outcome and duration.',
@@ -325,11 +279,6 @@ export const LOG_CODES = {
   statistics_available: {
     level: 'info',
     meaning: "RabbitMQ's statistics are up to date again, so the agent can do all of its duties.",
-  },
-  stale_connection_ignored: {
-    level: 'warn',
-    meaning:
-      'RabbitMQ still lists a connection long after it has closed it, which 3.10 does until its node restarts. The agent ignores it; it still counts for the limits of the account.',
   },
   statistics_missing: {
     level: 'warn',

@@ -7,6 +7,7 @@ import { createLog } from '../../src/util/log.ts';
 import type { Answer, AnsweredRequest } from '../../src/requests/answer.ts';
 import type { Acknowledgement } from '../../src/requests/consumer.ts';
 import type { OutgoingMessage, ReplyOutcome } from '../../src/requests/outgoing.ts';
+import { isProbe } from '../../src/requests/request-probe.ts';
 import { createServeDelivery } from '../../src/requests/serve-delivery.ts';
 import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
 import { createManualClock } from '../support/manual-clock.ts';
@@ -53,6 +54,7 @@ async function serve(
       },
     },
     deadExchange: 'rpc/pulse-agent/v1/dead',
+    isProbe: (delivery) => isProbe(delivery, 'agent'),
     clock: createManualClock(),
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
     onServed: (method, outcome) => void counted.push([method, outcome]),
@@ -154,6 +156,7 @@ describe('serve', () => {
       outbox: { send: () => confirmed },
       deadExchange: 'dead',
       hasOthers: async () => false,
+      isProbe: () => false,
       clock: createManualClock(),
       log: createLog({ id: 'a', logLevel: 'silent' }),
       onServed: () => undefined,
@@ -179,6 +182,27 @@ describe('serve', () => {
     assert.match(String(headers['x-pulse-agent-reason']), /\(refused\)/);
     assert.doesNotMatch(JSON.stringify(sent[1]), /Hawk/);
     assert.deepEqual(counted, [['ping', 'dead-lettered']]);
+  });
+
+  describe('of a probe of an agent', () => {
+    const probe: DeliveryInput = { properties: { correlationId: 'probe/1', userId: 'agent' } };
+
+    it('is answered, and neither counted nor logged', async () => {
+      const { verdict, sent, counted, lines } = await serve(direct, ['confirmed'], probe);
+      assert.deepEqual([verdict, sent.length, counted, lines], ['ack', 1, [], []]);
+    });
+
+    it('makes no dead letter when that agent waits no more', async () => {
+      const refused = await serve(direct, ['refused'], probe);
+      assert.deepEqual([refused.verdict, refused.sent.length], ['ack', 1]);
+      const unusable = await serve({ kind: 'dead-letter', reason: 'no node' }, [], probe);
+      assert.deepEqual([unusable.verdict, unusable.sent.length], ['ack', 0]);
+    });
+
+    it('is an ordinary request when another user sent it', async () => {
+      const { counted } = await serve(direct, ['confirmed'], { properties: { correlationId: 'probe/1', userId: 'a' } });
+      assert.deepEqual(counted, [['ping', 'result']]);
+    });
   });
 
   it('dead-letters a request without an allowed reply address', async () => {

@@ -14,6 +14,7 @@ import { type ContractNames, contractNames } from '../../src/contract/names.ts';
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
 import { createLog, type Log } from '../../src/util/log.ts';
+import type { Store } from '../../src/store/store.ts';
 import type { FileSettings } from '../../src/config/settings.ts';
 import { createVhost, manage, openConnection, sharedBroker, type TestVhost } from './broker.ts';
 import { addCleanup } from './cleanup.ts';
@@ -70,6 +71,8 @@ export interface TestInstallation {
 export interface StartOptions extends Omit<AgentOptions, 'log'> {
   /** The node that it connects to, of the cluster that {@link InstallationOptions.broker} belongs to. */
   readonly through?: LocalRabbitMQ;
+  /** A store that agents of this process share. */
+  readonly store?: Store;
 }
 
 /** Taskcluster clients: the owner of `taskcluster-team*`, that of `taskcluster-other*`, one without scopes, an operator. */
@@ -158,9 +161,14 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     log: lines,
     logged,
     found,
-    async start({ through, ...agentOptions } = {}) {
-      const its = through === undefined ? config : loadConfig({ ...environment, ...urlsOf(vhost, through) });
-      const started = await startAgent(its, { log, ...agentOptions });
+    async start({ through, store, ...agentOptions } = {}) {
+      const own = {
+        ...(through === undefined ? {} : urlsOf(vhost, through)),
+        ...(store === undefined ? {} : { STORE_URL: `lmdb:${join(folder, `store-${agents.length}`)}` }),
+      };
+      const its = through === undefined && store === undefined ? config : loadConfig({ ...environment, ...own });
+      const shared = store === undefined ? {} : { wrapStore: () => store };
+      const started = await startAgent(its, { log, ...shared, ...agentOptions });
       let stopped: Promise<void> | undefined;
       // A test may stop it too.
       const agent: Agent = { ...started, stop: () => (stopped ??= started.stop()) };
