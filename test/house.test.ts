@@ -77,6 +77,14 @@ describe('the source', () => {
     assert.deepEqual(others, []);
   });
 
+  it('reads the URLs of RabbitMQ in the configuration as lists', () => {
+    const single = /\bparse(?:Amqp|Http)Url\((?:this\.|settings\.|config\.)*(?:rabbitmq|publicAmqp)/;
+    assert.deepEqual(
+      [...graph.keys()].filter((file) => hasCode(file, single)),
+      [],
+    );
+  });
+
   it(`has no file of more than ${MAX_LINES} lines`, () => {
     const long = [...graph.keys()].filter((file) => readFileSync(file, 'utf8').split('\n').length - 1 > MAX_LINES);
     assert.deepEqual(long, []);

@@ -1,7 +1,6 @@
 import { readDirectReplyTo } from '../broker/amqp/direct-reply-to.ts';
 import { createRequesterNodes } from '../broker/management/requester-nodes.ts';
 import { isMethodName } from '../contract/methods.ts';
-import { amqpLogin, parseAmqpUrl } from '../contract/url.ts';
 import type { AgentContext } from '../context.ts';
 import { createAnswer } from './answer.ts';
 import { createAuthenticate } from './authenticate.ts';
@@ -75,7 +74,7 @@ export function createRequestServer(
   { handlers, authenticator, observer, onQueueGone }: RequestServerOptions,
 ): RequestServer {
   const { config, addressChoice, names, store, management, managementReach, clock, sleep, log } = context;
-  const { taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
+  const { agentUser, taskclusterRootUrl: rootUrl, authConcurrency: concurrency } = config;
   const auth = observer.measureAuthenticator(authenticator ?? createTaskclusterAuth({ rootUrl, concurrency }));
   const stopped = new AbortController();
   const { signal } = stopped;
@@ -90,7 +89,6 @@ export function createRequestServer(
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
   let probe: RequestProbe | undefined;
-  const agentUser = amqpLogin(parseAmqpUrl(config.rabbitmqRequestUrl.reveal())).username;
 
   const answer = createAnswer({
     rpcExchange: names.rpcExchange,
