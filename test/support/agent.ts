@@ -204,7 +204,8 @@ export function urlsOf(vhost: TestVhost, node: LocalRabbitMQ): Record<string, st
   };
 }
 
-function withPort(href: string, port: number | undefined): string {
+/** The same URL with another port. */
+export function withPort(href: string, port: number | undefined): string {
   if (port === undefined) return href;
   const url = new URL(href);
   url.port = String(port);
