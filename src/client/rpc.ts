@@ -38,7 +38,7 @@ export interface Rpc {
    * Sends one request and waits for its reply. Results with credentials are sealed. A request that no agent has taken
    * before the time-out expires in the queue.
    *
-   * @throws WireError the agent's error; `Unavailable` if the request queue is full; NoReply if no reply arrives in time or
+   * @throws WireError the agent's error; `Unavailable` if the request queue is full or has no leader; NoReply if no reply arrives in time or
    *   the channel closes. BrokerRefused if RabbitMQ does not let this user send requests.
    */
   request<M extends MethodName>(
@@ -82,14 +82,68 @@ export const DEFAULT_ID = 'pulse-agent';
  */
 export async function openRpc(connection: AmqpConnection, options: RpcOptions = {}): Promise<Rpc> {
   const id = options.id ?? DEFAULT_ID;
+  let current = await openRequestChannel(connection, id);
+  let replacement: Promise<RequestChannel> | undefined;
+  /** Closes a channel that was replaced, after its last request. */
+  const retire = async (used: RequestChannel): Promise<void> => {
+    if (used !== current && used.isOpen && used.pending.size === 0) await used.channel.close().catch(() => undefined);
+  };
+  const replace = async (refused: RequestChannel): Promise<RequestChannel> => {
+    try {
+      current = await openRequestChannel(connection, id);
+    } catch (cause) {
+      throw new WireError('Unavailable', 'The channel closed before the request was sent.', { cause });
+    } finally {
+      replacement = undefined;
+    }
+    void retire(refused);
+    return current;
+  };
+  const channelForNext = async (): Promise<RequestChannel> => {
+    if (!current.isOpen || !current.hasRefused) return current;
+    return await (replacement ??= replace(current));
+  };
+  return {
+    async request(method, body, signal, own) {
+      const request = compose(method, body, { ...options, ...own });
+      const timeoutMs = Math.max(1, Math.ceil(own?.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
+      signal?.throwIfAborted();
+      const used = await channelForNext();
+      if (!used.isOpen) throw new WireError('Unavailable', 'The channel closed before the request was sent.');
+      try {
+        const message = await exchange(used, contractNames(id).rpcExchange, request, timeoutMs, signal);
+        return resultOf(method, message, request.replyKey);
+      } finally {
+        void retire(used);
+      }
+    },
+    get isOpen() {
+      return current.isOpen;
+    },
+    close: () => current.channel.close(),
+  };
+}
+
+/** A channel and the requests that wait for their replies on it. */
+interface RequestChannel {
+  readonly channel: ConfirmChannel;
+  readonly pending: Map<string, PendingReply>;
+  isOpen: boolean;
+  /**
+   * RabbitMQ has refused a request on it. The request queue is full, or had no leader, and in the second case RabbitMQ 3.10
+   * refuses everything on this channel from then on, also when there is a leader again.
+   */
+  hasRefused: boolean;
+}
+
+async function openRequestChannel(connection: AmqpConnection, id: string): Promise<RequestChannel> {
   // With publisher confirms, a full request queue is reported immediately instead of by a time-out.
   const channel = await connection.createConfirmChannel();
-  const pending = new Map<string, PendingReply>();
-  let isOpen = true;
+  const opened: RequestChannel = { channel, pending: new Map(), isOpen: true, hasRefused: false };
   const failAll = (error: Error): void => {
-    isOpen = false;
-    for (const { reject } of pending.values()) reject(error);
-    pending.clear();
+    opened.isOpen = false;
+    for (const { reject } of opened.pending.values()) reject(error);
+    opened.pending.clear();
   };
   channel.on('error', (error: Error & { code?: number }) => failAll(channelFault(error, id)));
   channel.on('close', () => failAll(new NoReply('The channel closed before the reply arrived.')));
@@ -97,24 +151,11 @@ export async function openRpc(connection: AmqpConnection, options: RpcOptions = 
   await channel.consume(
     DIRECT_REPLY_TO,
     (message) => {
-      if (message !== null) pending.get(String(message.properties.correlationId))?.resolve(message);
+      if (message !== null) opened.pending.get(String(message.properties.correlationId))?.resolve(message);
     },
     { noAck: true },
   );
-  return {
-    async request(method, body, signal, own) {
-      const request = compose(method, body, { ...options, ...own });
-      const timeoutMs = Math.max(1, Math.ceil(own?.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
-      signal?.throwIfAborted();
-      if (!isOpen) throw new WireError('Unavailable', 'The channel closed before the request was sent.');
-      const message = await exchange(channel, pending, contractNames(id).rpcExchange, request, timeoutMs, signal);
-      return resultOf(method, message, request.replyKey);
-    },
-    get isOpen() {
-      return isOpen;
-    },
-    close: () => channel.close(),
-  };
+  return opened;
 }
 
 function channelFault(error: Error & { code?: number }, id: string): Error {
@@ -167,13 +208,13 @@ function sign(
 
 /** Publishes a request and waits for its reply. */
 async function exchange(
-  channel: ConfirmChannel,
-  pending: Map<string, PendingReply>,
+  used: RequestChannel,
   rpcExchange: string,
   { method, content, headers, correlationId }: ComposedRequest,
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<ConsumeMessage> {
+  const { channel, pending } = used;
   const timeout = AbortSignal.timeout(timeoutMs);
   const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
   let confirmed = false;
@@ -188,12 +229,14 @@ async function exchange(
       content,
       { contentType: JSON_CONTENT_TYPE, replyTo: DIRECT_REPLY_TO, correlationId, expiration: timeoutMs, headers },
       (refusal: unknown) => {
+        if (!refusal) {
+          confirmed = true;
+          return;
+        }
+        used.hasRefused = true;
+        const message = "The agent's request queue is full, or has no leader. Nothing was done.";
         // A closing channel also refuses what it has not confirmed. Its own error, which says more, comes first.
-        const full = new WireError('Unavailable', "The agent's request queue is full. Nothing was done.", {
-          cause: refusal,
-        });
-        if (refusal) setImmediate(() => reject(full));
-        else confirmed = true;
+        setImmediate(() => reject(new WireError('Unavailable', message, { cause: refusal })));
       },
     );
   }).finally(() => pending.delete(correlationId));
