@@ -53,7 +53,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { passed, failed, skipped, complaints } =
     args.length === 0 ? await runAll(files, mark, env) : await runSome(mochaArgs, graceMs, folder, mark, env);
   for (const left of await killMarked(mark, 3000)) complaints.push(`Left running: ${left.pid} ${left.command}`);
-  if (complaints.length === 0 && passed + failed === 0) complaints.push('No test was run.');
+  if (complaints.length === 0 && passed + failed + skipped === 0) complaints.push('No test was run.');
   complaints.push(...leftFiles(files, temporary, before));
   rmSync(folder, { recursive: true, force: true });
 
