@@ -47,7 +47,9 @@ export interface LocalCluster {
   readonly folder: string;
   /** Starts another node, which joins. */
   add(signal?: AbortSignal): Promise<LocalRabbitMQ>;
-  /** Kills a node, has the others forget it, and removes its data. */
+  /** Starts another node, which is alone: until it has joined, by hand, the cluster is not whole. */
+  addAlone(signal?: AbortSignal): Promise<LocalRabbitMQ>;
+  /** Kills a node, has the others forget it unless they have, and removes its data. */
   forget(node: LocalRabbitMQ, signal?: AbortSignal): Promise<void>;
   /**
    * Cuts the connections between these nodes and the others, as a fault of the network does. Clients reach all of them. Each
@@ -157,15 +159,23 @@ class PrivateCluster implements LocalCluster {
   }
 
   async add(signal?: AbortSignal): Promise<LocalRabbitMQ> {
-    if (this.#epmd === undefined) throw new Error('The cluster was not started.');
-    const node = this.#make(
+    const node = await this.#add(
       this.#nodes.map(({ nodeName: name }) => name),
-      this.#epmd.port,
-      await freePorts(3),
+      signal,
     );
+    await this.#untilWhole(signal);
+    return node;
+  }
+
+  async addAlone(signal?: AbortSignal): Promise<LocalRabbitMQ> {
+    return await this.#add([], signal);
+  }
+
+  async #add(peers: readonly string[], signal: AbortSignal | undefined): Promise<LocalRabbitMQ> {
+    if (this.#epmd === undefined) throw new Error('The cluster was not started.');
+    const node = this.#make(peers, this.#epmd.port, await freePorts(3));
     this.#nodes = [...this.#nodes, node];
     await node.start(signal);
-    await this.#untilWhole(signal);
     return node;
   }
 
@@ -173,7 +183,8 @@ class PrivateCluster implements LocalCluster {
     await node.kill();
     const other = this.#nodes.find((each) => each !== node && each.running());
     if (other === undefined) throw new Error('No other node runs, so none can forget this one.');
-    await other.rabbitmqctl(['forget_cluster_node', node.nodeName], signal);
+    const isKnown = (await this.viewOf(other)).some(({ name }) => name === node.nodeName);
+    if (isKnown) await other.rabbitmqctl(['forget_cluster_node', node.nodeName], signal);
     this.#nodes = this.#nodes.filter((each) => each !== node);
     rmSync(node.folder, { recursive: true, force: true });
   }

@@ -6,10 +6,10 @@ import { unpackWithApt } from './apt-unpack.ts';
 import { findExecutable } from './processes.ts';
 
 /** The programs of an installation that are run here. */
-export type BrokerProgram = 'epmd' | 'rabbitmq-server' | 'rabbitmqctl' | 'rabbitmq-plugins' | 'rabbitmq-queues';
+export type BrokerProgram = 'epmd' | 'rabbitmq-server' | (typeof BROKER_COMMANDS)[number];
 
 /** The programs for the command line. */
-export const BROKER_COMMANDS = ['rabbitmqctl', 'rabbitmq-plugins', 'rabbitmq-queues'] as const;
+export const BROKER_COMMANDS = ['rabbitmqctl', 'rabbitmq-diagnostics', 'rabbitmq-plugins', 'rabbitmq-queues'] as const;
 
 /** A RabbitMQ on this machine that can run as a child process. */
 export interface RabbitMQInstallation {
