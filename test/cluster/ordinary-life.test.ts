@@ -57,9 +57,9 @@ describe('two agents on a cluster of three nodes', function () {
     const clients = cluster().nodes.map(clientAt);
     const counts = { claims: 0, opened: 0, unreachable: 0 };
     const generations = new Set<string>();
-    let isOver = false;
+    const restarted = new AbortController();
     const useIt = async (namespace: string, index: number): Promise<void> => {
-      for (let turn = index; !isOver; turn++) {
+      for (let turn = index; !restarted.signal.aborted; turn++) {
         // The library sends a request again, also through a node that is away for a while.
         const claimed = await claim(clients[turn % clients.length] ?? assert.fail(), namespace);
         counts.claims++;
@@ -72,7 +72,7 @@ describe('two agents on a cluster of three nodes', function () {
     const using = Promise.all(namespaces.map(useIt));
     const restarting = (async () => {
       for (const each of cluster().nodes) await each.restart();
-    })().finally(() => (isOver = true));
+    })().finally(() => restarted.abort());
     await Promise.all([using, restarting]);
     assert.ok(generations.size > NAMESPACES, 'credentials were rotated meanwhile');
     assert.ok(counts.opened > counts.unreachable, JSON.stringify(counts));
