@@ -77,12 +77,12 @@ describe('an agent on a cluster', function () {
       assert.deepEqual([outcome, remedy], ['warning', `Run "${command}".`]);
       const env = { ...process.env, PATH: await pathWithCommandsOf(node(0)) };
       await promisify(execFile)('bash', ['-ec', command], { env });
+      await installation.logged('replicas_complete');
     } else {
       await installation.logged('replica_added', { queue: installation.names.requestQueue, node: joined.nodeName });
     }
     await untilReplicas(3, 3);
     await untilPart('replicas', undefined);
-    await installation.logged('replicas_complete');
     assert.equal((await verify()).outcome, 'ok');
   });
 
