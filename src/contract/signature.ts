@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import hawk from 'hawk';
 import { WireError } from './wire-errors.ts';
 import type { MethodName } from './methods.ts';
@@ -74,35 +74,34 @@ export function signedResource(method: MethodName, replyTo: string, correlationI
   }
 }
 
+const [BEFORE_BODY, AFTER_BODY] = [Buffer.from(`hawk.1.payload\n${REQUEST_CONTENT_TYPE}\n`), Buffer.from('\n')];
+
 /** Hawk's payload hash of the exact bytes of a body, in base64. */
 export function payloadHash(body: Uint8Array): string {
   // The hawk package takes text and would hash other bytes if the body is not UTF-8.
-  return createHash('sha256')
-    .update(`hawk.1.payload\n${REQUEST_CONTENT_TYPE}\n`)
-    .update(body)
-    .update('\n')
-    .digest('base64');
+  return hash('sha256', Buffer.concat([BEFORE_BODY, body, AFTER_BODY]), 'base64');
 }
 
 /** Compares two hashes in constant time. A missing hash equals nothing. */
 export function hashesEqual(a: string | undefined, b: string | undefined): boolean {
   if (a === undefined || b === undefined) return false;
-  // Of their digests, because timingSafeEqual throws for different lengths.
-  return timingSafeEqual(sha256(a), sha256(b));
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  // timingSafeEqual throws for different lengths, and that of a hash is no secret.
+  return left.length === right.length && timingSafeEqual(left, right);
 }
 
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+function sha256(text: string): string {
+  return hash('sha256', text, 'base64url');
 }
 
 /** The key under which a nonce is stored. JSON keeps different pairs of id and nonce apart. */
 export function nonceKey(id: string, nonce: string): string {
-  return sha256(JSON.stringify([id, nonce])).toString('base64url');
+  return sha256(JSON.stringify([id, nonce]));
 }
 
 /** Distinguishes requests of one signer that have the same nonce. */
 export function requestDigest(method: MethodName, hashOfBody: string): string {
-  return sha256(JSON.stringify([method, hashOfBody])).toString('base64url');
+  return sha256(JSON.stringify([method, hashOfBody]));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { AgentError } from '../../util/agent-errors.ts';
 import { Secret } from '../../util/secret.ts';
 
@@ -35,31 +35,44 @@ const SECRET_ID_BYTES = 8;
  * @param previous derive passwords of generations made with them.
  */
 export function createKeyring(current: Secret, previous: readonly Secret[]): Keyring {
-  const secrets = new Map<string, Secret>();
-  for (const secret of [...previous, current]) secrets.set(secretIdOf(secret), secret);
-  const currentSecretId = secretIdOf(current);
+  const keys = new Map<string, KeyObject>();
+  for (const key of [...previous, current].map(extract)) keys.set(secretIdOf(key), key);
+  const currentSecretId = secretIdOf(extract(current));
   return {
     currentSecretId,
-    has: (secretId) => secrets.has(secretId),
+    has: (secretId) => keys.has(secretId),
     derive({ secretId, storeId, incarnation, username, generation }) {
-      const secret = secrets.get(secretId);
-      if (secret === undefined) {
+      const key = keys.get(secretId);
+      if (key === undefined) {
         throw new AgentError(
           'SecretMissing',
           `This agent does not have secret ${secretId}, from which the password of ${username} is derived: add it to PULSE_AGENT_PREVIOUS_SECRETS.`,
         );
       }
       const info = JSON.stringify(['pulse-agent/v1', storeId, incarnation, username, generation]);
-      return new Secret(expand(secret, info, PASSWORD_BYTES));
+      return new Secret(expand(key, info, PASSWORD_BYTES));
     },
   };
 }
 
 /** Names a secret without revealing it. */
-function secretIdOf(secret: Secret): string {
-  return expand(secret, JSON.stringify(['pulse-agent/v1', 'key id']), SECRET_ID_BYTES);
+function secretIdOf(key: KeyObject): string {
+  return expand(key, JSON.stringify(['pulse-agent/v1', 'key id']), SECRET_ID_BYTES);
 }
 
-function expand(secret: Secret, info: string, bytes: number): string {
-  return Buffer.from(hkdfSync('sha256', secret.reveal(), '', info, bytes)).toString('base64url');
+/**
+ * The first step of HKDF with SHA-256 and no salt (RFC 5869), which depends on the secret alone. Node's `hkdfSync` would do
+ * both steps for each password: 8 µs of CPU instead of 1.5, and every claim derives one. A KeyObject does not print its key.
+ */
+function extract(secret: Secret): KeyObject {
+  return createSecretKey(createHmac('sha256', '').update(secret.reveal()).digest());
+}
+
+/**
+ * The second step of HKDF, in base64url.
+ *
+ * @param bytes 32 at most, the first block
+ */
+function expand(key: KeyObject, info: string, bytes: number): string {
+  return createHmac('sha256', key).update(info).update('\x01').digest().subarray(0, bytes).toString('base64url');
 }
