@@ -1,4 +1,4 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash as digest, randomBytes, timingSafeEqual } from 'node:crypto';
 import hawk from 'hawk';
 import { WireError } from './wire-errors.ts';
 import type { MethodName } from './methods.ts';
@@ -79,7 +79,7 @@ const [BEFORE_BODY, AFTER_BODY] = [Buffer.from(`hawk.1.payload\n${REQUEST_CONTEN
 /** Hawk's payload hash of the exact bytes of a body, in base64. */
 export function payloadHash(body: Uint8Array): string {
   // The hawk package takes text and would hash other bytes if the body is not UTF-8.
-  return hash('sha256', Buffer.concat([BEFORE_BODY, body, AFTER_BODY]), 'base64');
+  return digest('sha256', Buffer.concat([BEFORE_BODY, body, AFTER_BODY]), 'base64');
 }
 
 /** Compares two hashes in constant time. A missing hash equals nothing. */
@@ -91,7 +91,7 @@ export function hashesEqual(a: string | undefined, b: string | undefined): boole
 }
 
 function sha256(text: string): string {
-  return hash('sha256', text, 'base64url');
+  return digest('sha256', text, 'base64url');
 }
 
 /** The key under which a nonce is stored. JSON keeps different pairs of id and nonce apart. */

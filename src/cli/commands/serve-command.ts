@@ -3,6 +3,7 @@ import { loadConfig } from '../../config/config.ts';
 import { serviceLinks } from '../../config/environment.ts';
 import { type DryRun, startDryRun } from '../../agent/dry-run.ts';
 import { createLog } from '../../util/log.ts';
+import { openLogOutput } from '../../util/log-output.ts';
 import { formatReport } from '../../observe/start-summary.ts';
 import { type DefineCommand, examples, Interrupted } from '../define-command.ts';
 
@@ -29,7 +30,8 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the files name
     )
     .action(async () => {
       const config = loadConfig(env);
-      const log = createLog(config.dryRun ? { ...config, id: `${config.id}-dry-run` } : config);
+      const output = openLogOutput();
+      const log = createLog(config.dryRun ? { ...config, id: `${config.id}-dry-run` } : config, output);
       const variables = serviceLinks(env);
       if (variables.length > 0)
         log.info({ code: 'service_links_ignored', variables }, 'ignored service links of Kubernetes');
@@ -41,6 +43,7 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the files name
       });
       // On a terminal only: elsewhere a program reads one log line at a time.
       if (agent !== undefined && 'report' in agent && process.stdout.isTTY) {
+        output.flush();
         process.stdout.write(`${formatReport(agent.report)}\n`);
       }
       const mustStop = agent !== undefined && 'mustStop' in agent ? agent.mustStop : undefined;
@@ -53,7 +56,7 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the files name
       );
       await agent?.stop();
       mustStop?.throwIfAborted();
-      // Agenda's timers would keep the process alive for seconds. The log is written synchronously.
+      // Agenda's timers would keep the process alive for seconds. The rest of the log is written at the exit.
       process.exit(0);
     });
 };
