@@ -226,6 +226,16 @@ describe('the scheduler', function () {
         assert.ok(lines.some((line) => line.includes('scheduler_error')));
       });
 
+      it('fails to start while the store does not answer, and leaves no rejection behind that ends the process', async () => {
+        const store = makeStore();
+        const mongodb = new URL(server().url);
+        const relay = await makeRelay(Number(mongodb.port), mongodb.hostname);
+        mongodb.port = String(relay.port);
+        relay.cut();
+        const failed = { code: 'StoreUnavailable', message: /^MongoDB did not store a recurring job \(\w+\)\. Check/ };
+        await assert.rejects(start(new Work(), { store: store(mongodb.href) }), failed);
+      });
+
       it('recovers from the times of a wrong clock and from the loss of the collection', async () => {
         const store = makeStore();
         const { db } = store();
