@@ -18,6 +18,7 @@ export type FaultKind =
   | {
       readonly kind: 'store-late' | 'management-late';
       readonly agent: number | undefined;
+      /** In each direction: an answer comes twice as late. */
       readonly lateMs: number;
       readonly forMs: number;
     };
@@ -73,13 +74,13 @@ export function planFaults({ seed, minutes, agents, nodes }: PlanInput): Lane[] 
     lane(103, MANAGEMENT_EVERY_MS, (random) => {
       const kind = random.weighted({ 'management-cut': 3, 'management-stall': 2, 'management-late': 3 });
       const about = { agent: oneOrAll(random), forMs: ms(random, 3_000, 30_000) };
-      return kind === 'management-late' ? { kind, ...about, lateMs: ms(random, 100, 4_000) } : { kind, ...about };
+      return kind === 'management-late' ? { kind, ...about, lateMs: ms(random, 20, 600) } : { kind, ...about };
     }),
     lane(104, STORE_EVERY_MS, (random) => {
       const kind = random.weighted({ 'store-late': 4, 'store-cut': 1 });
       const agent = oneOrAll(random);
       if (kind === 'store-cut') return { kind, agent, forMs: ms(random, 2_000, 12_000) };
-      return { kind, agent, lateMs: ms(random, 50, 2_500), forMs: ms(random, 5_000, 25_000) };
+      return { kind, agent, lateMs: ms(random, 10, 500), forMs: ms(random, 5_000, 25_000) };
     }),
   ];
 }

@@ -39,9 +39,11 @@ export class Figures {
     const names = [...this.#counts.keys()].toSorted();
     const width = Math.max(...names.map((name) => name.length), 'longest gap without a served claim'.length);
     const line = (name: string, value: string): string => `${name.padEnd(width)}  ${value}`;
+    const seconds = (this.#longestGapMs / 1000).toFixed(1);
+    const until = new Date(this.#longestGapEndedMs).toISOString().slice(11, 19);
     return [
       ...names.map((name) => line(name, this.of(name).toLocaleString('en-US'))),
-      line('longest gap without a served claim', `${(this.#longestGapMs / 1000).toFixed(1)} s`),
+      line('longest gap without a served claim', `${seconds} s, until ${until}`),
     ];
   }
 }

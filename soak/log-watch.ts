@@ -7,8 +7,8 @@ import type { SoakAgent } from './soak-agent.ts';
 const EVERY_MS = 1_000;
 const MAX_READ_BYTES = 2 ** 24;
 
-/** Error lines of pino begin at this level. */
-const ERROR_LEVEL = 50;
+const ERRORS = ['error', 'fatal'];
+const TROUBLE = [...ERRORS, 'warn'];
 
 /** Reads the logs of the agents as they grow: no secret may be in them. It counts what agents log as errors, by code. */
 export async function watchLogs(
@@ -23,9 +23,8 @@ export async function watchLogs(
       if (text === '') continue;
       scan.check(text, `The log of ${reader.agent.name}`);
       for (const line of text.split('\n')) {
-        if (!/"level":(?:5|6)0/.test(line)) continue;
-        const { level, code } = parseLine(line);
-        if (level >= ERROR_LEVEL) figures.count(`logged: ${code}`);
+        const { level, code } = ERRORS.some((name) => line.includes(name)) ? parseLine(line) : NOTHING;
+        if (ERRORS.includes(level)) figures.count(`logged: ${code}`);
       }
     }
   };
@@ -59,13 +58,21 @@ function createReader(agent: SoakAgent): { readonly agent: SoakAgent; read(): st
   };
 }
 
-function parseLine(line: string): { readonly level: number; readonly code: string; readonly atMs: number } {
+interface ParsedLine {
+  readonly level: string;
+  readonly code: string;
+  readonly atMs: number;
+}
+
+/** What Node itself prints, for example before it exits. */
+const NOTHING: ParsedLine = { level: '', code: '', atMs: Number.NaN };
+
+function parseLine(line: string): ParsedLine {
   try {
-    const { level = 0, code = 'no code', time = 0 } = JSON.parse(line) as Record<string, number | string | undefined>;
-    return { level: Number(level), code: String(code), atMs: new Date(time).getTime() };
+    const { level = '', code = '', time = '' } = JSON.parse(line) as Partial<Record<string, string>>;
+    return { level, code, atMs: Date.parse(time) };
   } catch {
-    // What Node itself prints, for example before it exits.
-    return { level: 0, code: '', atMs: Number.NaN };
+    return NOTHING;
   }
 }
 
@@ -86,7 +93,7 @@ export function logAround(logFile: string, atMs: number, about: readonly string[
       const isAbout = about.some((text) => line.includes(text));
       // What belongs to the subject may be older: the promise was given minutes ago.
       if (isAbout) return loggedMs > atMs - 20 * aroundMs && loggedMs < atMs + aroundMs;
-      return level >= 40 && Math.abs(loggedMs - atMs) < aroundMs;
+      return TROUBLE.includes(level) && Math.abs(loggedMs - atMs) < aroundMs;
     });
   return lines.slice(-MAX_LINES);
 }

@@ -84,7 +84,6 @@ export async function soak(
     if (violation !== undefined) await showViolation(violation, world, journal, print);
     await world.close();
   }
-  figures.gapUntil(Date.now());
   print(['', `Seed ${seed}, ${minutes} minutes, ${size}`, ...figures.lines()].join('\n'));
   const verdict = violation === undefined ? 'No invariant was violated.' : `VIOLATION ${violation.message}`;
   print(`\n${verdict}\nTo run it again: ${again}`);
@@ -99,14 +98,8 @@ interface PhasesInput extends Pick<RunContext, 'world' | 'journal' | 'figures' |
 
 async function runPhases({ options, world, journal, figures, report, stop }: PhasesInput): Promise<void> {
   const { seed, namespaces } = options;
-  const [living, faulting, watching] = [0, 1, 2].map(() => new AbortController());
-  if (living === undefined || faulting === undefined || watching === undefined) return;
-  const signalOf = ({ signal }: AbortController): AbortSignal => {
-    const either = AbortSignal.any([signal, stop]);
-    setMaxListeners(0, either);
-    return either;
-  };
-  const [life, faults, watch] = [signalOf(living), signalOf(faulting), signalOf(watching)];
+  const [living, faulting, watching] = [new AbortController(), new AbortController(), new AbortController()];
+  const [life, faults, watch] = [until(living, stop), until(faulting, stop), until(watching, stop)];
 
   const client = (clientId: string): PulseAgentClient =>
     new PulseAgentClient({
@@ -166,12 +159,14 @@ async function runPhases({ options, world, journal, figures, report, stop }: Pha
 
   journal.say('the faults begin');
   const broken = runFaults(planFaults(options), { world, journal, figures, seed, signal: faults });
-  await Promise.race([pause(options.minutes * 60_000, stop), broken.then(() => pause(options.minutes * 60_000, stop))]);
+  await pause(options.minutes * 60_000, stop);
   faulting.abort();
   await broken;
   if (stop.aborted) return;
   journal.say('the faults are over');
-  await untilReady(world.agents, READY_WITHIN_MS);
+  await untilReady(world.agents, READY_WITHIN_MS).catch(({ message }: Error) =>
+    report(new Violation('agents', message)),
+  );
   living.abort();
   await Promise.all([tenants, operating]);
   if (!stop.aborted) await settle({ context, probe, scan, operator, signal: stop });
@@ -179,6 +174,13 @@ async function runPhases({ options, world, journal, figures, report, stop }: Pha
   watching.abort();
   await watchers;
   for (const one of [...holders, operator]) await one.close();
+}
+
+/** Aborts at the end of a phase, or of the run. */
+function until(phase: AbortController, stop: AbortSignal): AbortSignal {
+  const signal = AbortSignal.any([phase.signal, stop]);
+  setMaxListeners(0, signal);
+  return signal;
 }
 
 async function showProgress({ figures, journal, ledger, world }: RunContext, signal: AbortSignal): Promise<void> {

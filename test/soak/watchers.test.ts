@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { foreignChange } from '../../soak/broker-event-watch.ts';
 import { Figures } from '../../soak/figures.ts';
 import { Ledger } from '../../soak/ledger.ts';
 import { leftovers, ofAccount, ofObject } from '../../soak/leftover-watch.ts';
+import { logAround } from '../../soak/log-watch.ts';
 import { readNotice, repeatedNotice } from '../../soak/notice-watch.ts';
 import { createSecretScan } from '../../soak/secret-scan.ts';
 import type { Violation } from '../../soak/violation.ts';
 import { mailOf } from '../../src/notices/notice-mail.ts';
 import { newNotice } from '../../src/notices/decide-notice.ts';
+import { addCleanup } from '../support/cleanup.ts';
 
 describe('the watchers of the soak', () => {
   it('see what the agent changes outside of its prefixes', () => {
@@ -82,6 +87,23 @@ describe('the watchers of the soak', () => {
     scan.check(`{"url":"amqp://u:${password}@h"}`, 'A log');
     scan.check('this is the agent secret.', 'An event');
     assert.deepEqual(found, ['secrets: A log holds a password of taskcluster-a.', 'secrets: An event holds a secret.']);
+  });
+
+  it('show what an agent logged about the subject of a violation, and what went wrong around it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pulse-soak-'));
+    addCleanup(() => rmSync(folder, { recursive: true }));
+    const line = (level: string, at: string, msg: string): string =>
+      JSON.stringify({ level, time: `2026-11-24T12:${at}.000Z`, code: 'any', msg });
+    const lines = {
+      aboutIt: line('info', '00:30', 'taskcluster-a rotated'),
+      other: line('info', '01:30', 'taskcluster-b rotated'),
+      trouble: line('warn', '01:25', 'the store is late'),
+      earlier: line('error', '00:10', 'the broker is gone'),
+    };
+    const file = join(folder, 'agent.log');
+    writeFileSync(file, `${Object.values(lines).join('\n')}\nno JSON\n`);
+    const found = logAround(file, Date.parse('2026-11-24T12:01:30Z'), ['taskcluster-a'], 15_000);
+    assert.deepEqual(found, [lines.aboutIt, lines.trouble]);
   });
 
   it('count the longest time without a served claim', () => {
