@@ -164,7 +164,9 @@ async function openConnection(
   options: RpcOptions,
   cut: AbortSignal,
 ): Promise<OpenConnection> {
-  const close = (): Promise<void> => closeRpcConnection(connection);
+  let closed: Promise<void> | undefined;
+  // Each request that finds the connection lost closes it.
+  const close = (): Promise<void> => (closed ??= closeRpcConnection(connection));
   const cutShort = (): void => void close();
   cut.addEventListener('abort', cutShort, { once: true });
   try {

@@ -177,6 +177,21 @@ describe('PulseAgentClient', () => {
     await patient;
   });
 
+  it('closes a connection once, however many requests found that it is lost', async () => {
+    const relay = await makeRelay(installation().broker.amqpPort);
+    const client = makeClient(TEAM, { url: through(relay.port) });
+    await client.ping();
+    relay.freeze();
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const lost = Array.from({ length: 20 }, () => assert.rejects(client.ping({ timeoutMs: 300 }), errors.Unavailable));
+    await Promise.all(lost);
+    await client.close();
+    process.off('warning', onWarning);
+    assert.deepEqual(warnings, []);
+  });
+
   it('does not wait for a dead connection that was not closed', async () => {
     const relay = await makeRelay(installation().broker.amqpPort);
     const urls = [through(relay.port), installation().claimantUrl];
