@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
@@ -8,6 +8,7 @@ import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { makeFolder } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
+import { folderWithNpx } from '../support/npx.ts';
 import { openShell, type ShellSession } from '../support/shell-session.ts';
 import { blocksOf, runShell, useBlocks } from './blocks.ts';
 
@@ -36,7 +37,7 @@ describe('docs/install.md, from the first block to the last', function () {
     });
     addCleanup(() => taskcluster.close());
     etc = makeFolder('etc');
-    path = await pathWithCommandsOf(broker);
+    path = `${await folderWithNpx()}${delimiter}${await pathWithCommandsOf(broker)}`;
   });
 
   const shell = (text: string, place = 'docs/install.md') =>
@@ -64,7 +65,6 @@ describe('docs/install.md, from the first block to the last', function () {
       'NODE_ENV=production': 'NODE_ENV=staging',
     });
     await shell([known, rabbitmq, settings].map(({ text }) => text).join('\n'));
-    assert.ok(existsSync('dist/cli/main.js') || (await runShell({ ...known, text: 'npm run build' })));
     const agent = await start(document.take('npx pulse-agent serve', { '/etc/pulse-agent': etc }).text);
     const { stdout } = await shell(document.take('npx pulse-agent verify\n', { '/etc/pulse-agent': etc }).text);
     assert.match(stdout, /^ok +deletion of the namespace:/m);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { builtProgram } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
+import { folderWithNpx } from '../support/npx.ts';
 import { openShell } from '../support/shell-session.ts';
 import { type Block, type BlockRun, runShell, useBlocks } from './blocks.ts';
 
@@ -17,11 +16,7 @@ describe('docs/operations.md: commands', function () {
   let path = '';
 
   before('put the built command line in place of npx, and claim a namespace', async () => {
-    const folder = makeFolder('bin');
-    const npx = join(folder, 'npx');
-    writeFileSync(npx, `#!/bin/sh\nshift\nexec '${process.execPath}' '${await builtProgram()}' "$@"\n`);
-    chmodSync(npx, 0o755);
-    path = `${folder}${delimiter}${process.env['PATH']}`;
+    path = `${await folderWithNpx()}${delimiter}${process.env['PATH']}`;
     installation().taskcluster.setClient({
       ...VERIFIER,
       scopes: ['pulse:namespace:taskcluster-verify-*', 'notify:email:*'],
