@@ -87,12 +87,13 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const replicas = createReplicasWatch(context);
     const deletions = createDeletionsWatch({ ...context, backoff: namespaces.backoff });
     const reconcile = guardedReconcile({ guard, namespaces, replicas, observation, cluster, clock });
-    reactToCluster(context, { cluster, reconcile });
+    const onQueueGone = (): void => guard.redeclareSoon();
+    const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
+    const setOnSmallerSide = (isIt: boolean): void => server.setOnSmallerSide(isIt);
+    reactToCluster(context, { cluster, reconcile, setOnSmallerSide });
     observation.watchCluster(cluster);
     observation.watchPart('cluster', () => checkCluster(cluster));
     cluster.start();
-    const onQueueGone = (): void => guard.redeclareSoon();
-    const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
     const onEvent = observation.observeBrokerEvent;
     const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
     lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas, deletions);

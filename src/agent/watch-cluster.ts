@@ -18,8 +18,14 @@ const RECONCILE_PAUSE_MS = 2_000;
  */
 export function reactToCluster(
   { clock, sleep, log, jobs, lifecycle }: Pick<AgentContext, 'clock' | 'sleep' | 'log' | 'jobs' | 'lifecycle'>,
-  { cluster, reconcile }: { readonly cluster: ClusterWatch; readonly reconcile: Namespaces['reconcile'] },
+  parts: {
+    readonly cluster: ClusterWatch;
+    readonly reconcile: Namespaces['reconcile'];
+    /** Called after each listing with whether the agent's node is on the smaller side of a split. */
+    readonly setOnSmallerSide: (isIt: boolean) => void;
+  },
 ): void {
+  const { cluster, reconcile, setOnSmallerSide } = parts;
   let last: ClusterStatus | undefined;
   let isRestoring = false;
 
@@ -46,6 +52,7 @@ export function reactToCluster(
     if (status.is !== last?.is) logChange(log, status, last);
     if (last?.is === 'incomplete' && status.is === 'whole') reconcileAndSurveySoon(jobs);
     last = status;
+    setOnSmallerSide(status.is === 'split' && status.isSmaller);
     if (status.is !== 'restoring' || isRestoring) return;
     isRestoring = true;
     lifecycle.runInBackground('reconciling after a split', async (signal) => {

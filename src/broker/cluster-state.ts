@@ -7,7 +7,11 @@ import type { ClusterNode } from './management/management.ts';
  * - `incomplete`: some do not, and those that do are more than half of all. They are down, or cut off with less than half;
  * - `split`: nodes are separated, or no more than half of them run here: the others may go on without these.
  */
-export type ClusterView = { readonly is: 'whole' } | { readonly is: 'incomplete' | 'split'; readonly reason: string };
+export type ClusterView =
+  | { readonly is: 'whole' }
+  | { readonly is: 'incomplete'; readonly reason: string }
+  /** `isSmaller`: the node that was asked is separated from at least half of them. */
+  | { readonly is: 'split'; readonly reason: string; readonly isSmaller: boolean };
 
 /** What is known of the cluster, from all listings. */
 export interface ClusterMemory {
@@ -26,7 +30,8 @@ export interface ClusterMemory {
  */
 export type ClusterStatus =
   | { readonly is: 'whole' }
-  | { readonly is: 'incomplete' | 'split' | 'restoring' | 'unknown'; readonly reason: string };
+  | { readonly is: 'split'; readonly reason: string; readonly isSmaller: boolean }
+  | { readonly is: 'incomplete' | 'restoring' | 'unknown'; readonly reason: string };
 
 /** A listing older than this shows nothing any more, in ms. As long as the longest write window. */
 export const CLUSTER_TRUST_MS = 10_000;
@@ -39,17 +44,18 @@ const SETTLED_MS = 5_000;
 
 /** Judges one listing. */
 export function viewCluster(nodes: readonly ClusterNode[]): ClusterView {
+  const missing = nodes.filter(({ running }) => !running).map(({ name }) => name);
+  const running = nodes.length - missing.length;
   const separated = nodes.filter(({ partitions = [] }) => partitions.length > 0);
   if (separated.length > 0) {
     const pairs = separated.map(({ name, partitions = [] }) => `${name} from ${partitions.join(' and ')}`);
-    return { is: 'split', reason: `RabbitMQ says that nodes are separated: ${pairs.join(', ')}` };
+    const reason = `RabbitMQ says that nodes are separated: ${pairs.join(', ')}`;
+    return { is: 'split', reason, isSmaller: 2 * running <= nodes.length };
   }
-  const missing = nodes.filter(({ running }) => !running).map(({ name }) => name);
-  const running = nodes.length - missing.length;
   if (running > 0 && missing.length === 0) return { is: 'whole' };
   const counted = `${running} of ${nodes.length} nodes run; not running: ${missing.join(', ')}`;
   if (2 * running > nodes.length) return { is: 'incomplete', reason: counted };
-  return { is: 'split', reason: `${counted}. These may be down, or go on without the others` };
+  return { is: 'split', reason: `${counted}. These may be down, or go on without the others`, isSmaller: false };
 }
 
 /** What is known after another listing. Of two concurrent ones the older one may arrive later. */
@@ -81,7 +87,7 @@ export function clusterStatus(memory: ClusterMemory | undefined, clock: Clock): 
   const { view, splitAt } = memory;
   if (view.is === 'split' || splitAt === undefined) return view;
   if (elapsedSinceMs(clock, splitAt) < SETTLED_MS) {
-    return { is: 'split', reason: 'nodes of RabbitMQ were separated a moment ago' };
+    return { is: 'split', reason: 'nodes of RabbitMQ were separated a moment ago', isSmaller: false };
   }
   return { is: 'restoring', reason: 'nodes of RabbitMQ were separated, and their accounts are not reconciled yet' };
 }

@@ -63,6 +63,7 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
   let waitingSinceMs: number | undefined;
   let isAccepted = false;
   let answeredMs: number | undefined;
+  let wasAnswered = false;
   let takenMs: number | undefined;
   let repliedMs: number | undefined;
   let onLastAnswer: (() => void) | undefined;
@@ -70,6 +71,7 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
   /** Late answers count too: they show that requests are answered now. */
   const onReply = ({ correlationId }: Pick<MessageProperties, 'correlationId'>): void => {
     answeredMs = clock.monotonicMs();
+    wasAnswered = true;
     waitingSinceMs = undefined;
     if (sent === undefined || sent.correlationId !== correlationId) return;
     onAnswered(answeredMs - sent.sentMs);
@@ -126,8 +128,9 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
   const tick = (): void => {
     const nowMs = clock.monotonicMs();
     if (!isConsuming()) {
-      // Another part says so.
+      // Another part says so. When it takes requests again, that has to be proved again.
       waitingSinceMs = undefined;
+      answeredMs = undefined;
       sent = undefined;
       return;
     }
@@ -154,7 +157,8 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
   const timer = setInterval(tick, PROBE_EVERY_MS).unref();
 
   return {
-    check: () => checkRoundTrip({ waitingSinceMs, isAccepted, answeredMs, takenMs, repliedMs }, clock.monotonicMs()),
+    check: () =>
+      checkRoundTrip({ waitingSinceMs, isAccepted, answeredMs, wasAnswered, takenMs, repliedMs }, clock.monotonicMs()),
     recordTaken: () => void (takenMs = clock.monotonicMs()),
     recordReplied: () => void (repliedMs = clock.monotonicMs()),
     async stop() {

@@ -4,8 +4,10 @@ export interface RoundTripFacts {
   readonly waitingSinceMs: number | undefined;
   /** Whether the broker has answered for that probe: it is in the request queue, or refused because that is full. */
   readonly isAccepted: boolean;
-  /** When a probe was answered last. */
+  /** When a probe was answered last, since this agent takes requests without interruption. */
   readonly answeredMs: number | undefined;
+  /** Whether one ever was. */
+  readonly wasAnswered: boolean;
   /** When the broker delivered a request last. */
   readonly takenMs: number | undefined;
   /** When a reply was confirmed last. */
@@ -35,25 +37,25 @@ const OVERLOAD_PATIENCE_MS = 10_000;
  * unready at the same time, and nobody could serve it.
  */
 export function checkRoundTrip(facts: RoundTripFacts, nowMs: number): RoundTripCheck {
-  const { waitingSinceMs, isAccepted, answeredMs, takenMs, repliedMs } = facts;
+  const { waitingSinceMs, isAccepted, answeredMs, wasAnswered, takenMs, repliedMs } = facts;
   const since = (atMs: number | undefined): number => nowMs - (atMs ?? -Infinity);
   const waitedMs = waitingSinceMs === undefined ? 0 : nowMs - waitingSinceMs;
   if (waitedMs <= PROBE_PATIENCE_MS) {
     if (since(answeredMs) <= PROBE_EVERY_MS + 2 * PROBE_PATIENCE_MS) return { state: 'up' };
-    return failing(answeredMs, 'no request of the agent to itself was answered yet');
+    return failing(wasAnswered, 'no request of the agent to itself was answered since it takes requests');
   }
   // Without a leader nothing is delivered. Within the patience, so that what was delivered before does not count for long.
   const takenWithinMs = isAccepted ? OVERLOAD_PATIENCE_MS : PROBE_PATIENCE_MS;
   if (since(takenMs) <= takenWithinMs && since(repliedMs) <= OVERLOAD_PATIENCE_MS) return { state: 'up' };
   const waited = `for ${Math.round(waitedMs / 1000)} s`;
   return failing(
-    answeredMs,
+    wasAnswered,
     isAccepted
       ? `a request of the agent to itself is not answered ${waited}`
       : `the request queue has not taken a request ${waited}: it has no leader, or RabbitMQ takes no messages`,
   );
 }
 
-function failing(answeredMs: number | undefined, reason: string): RoundTripCheck {
-  return { state: answeredMs === undefined ? 'starting' : 'down', reason };
+function failing(wasAnswered: boolean, reason: string): RoundTripCheck {
+  return { state: wasAnswered ? 'down' : 'starting', reason };
 }

@@ -16,6 +16,10 @@ import { createTaskclusterAuth, type TaskclusterAuth } from './taskcluster-auth.
 /** The time within which a request is answered, in ms: the contract promises 10 s, and the reply has to travel. */
 const REQUEST_DEADLINE_MS = 9_000;
 
+/** RabbitMQ delivers direct replies to nodes of the own side only. */
+const SMALLER_SIDE =
+  'its node is on the smaller side of a split, and replies do not reach the clients of the other side';
+
 /** Outcomes of requests without a reply. */
 const NO_REPLY: ReadonlySet<string> = new Set(['dropped', 'dead-lettered', 'requester-gone', 'given-back']);
 
@@ -51,6 +55,8 @@ export interface RequestServer {
   readonly canReply: boolean;
   /** Whether a request that is sent now would be answered, by requests of this agent to itself. */
   checkRoundTrip(): RoundTripCheck;
+  /** Whether its node is on the smaller side of a split: replies reach clients of that side only, so others go first. */
+  setOnSmallerSide(isIt: boolean): void;
   /** How many requests had which outcome so far, by `<method> <outcome>`. */
   readonly counts: ReadonlyMap<string, number>;
   /**
@@ -113,10 +119,13 @@ export function createRequestServer(
     isRequesterGone: (node) => nodes.runs(node) === false,
   });
 
+  let isOnSmallerSide = false;
+  const deferIfNeeded = (): void => consumer?.defer(!managementReach.isReachable || isOnSmallerSide);
+
   // An agent without the management API serves no first claims: it leaves requests to agents that do.
-  managementReach.onChange((isReachable) => {
-    consumer?.defer(!isReachable);
-    if (isReachable)
+  managementReach.onChange((reaches) => {
+    deferIfNeeded();
+    if (reaches)
       log.info({ code: 'management_reachable' }, 'the management API answers again; takes its share of requests');
     else
       log.warn(
@@ -140,8 +149,15 @@ export function createRequestServer(
     get canReply() {
       return outbox?.connected ?? false;
     },
-    checkRoundTrip: () =>
-      probe?.check() ?? { state: 'starting', reason: 'the agent has not sent itself a request yet' },
+    checkRoundTrip() {
+      if (isOnSmallerSide) return { state: 'down', reason: SMALLER_SIDE };
+      return probe?.check() ?? { state: 'starting', reason: 'the agent has not sent itself a request yet' };
+    },
+    setOnSmallerSide(isIt) {
+      if (isIt === isOnSmallerSide) return;
+      isOnSmallerSide = isIt;
+      deferIfNeeded();
+    },
     async start() {
       const connection = { amqpUrl: config.rabbitmqRequestUrl, addressChoice, ca: config.rabbitmqCa, log };
       // Lists the nodes now: while they are unknown, no request can be answered.
@@ -172,7 +188,7 @@ export function createRequestServer(
         },
         onQueueGone,
       });
-      if (!managementReach.isReachable) consumer.defer(true);
+      deferIfNeeded();
       // Nobody asks for it without health and metrics.
       if (config.httpPort === null) return;
       probe = await startRequestProbe({

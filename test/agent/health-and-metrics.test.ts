@@ -98,6 +98,9 @@ describe('health and metrics of an agent', () => {
       ['pulse_agent_notices_waiting', 0],
       ['pulse_agent_queue_alerts{level="warning"}', 0],
       ['pulse_agent_broker_alarms{alarm="memory"}', 0],
+      ['pulse_agent_cluster{state="whole"}', 1],
+      ['pulse_agent_broker_nodes{state="running"}', 1],
+      ['pulse_agent_request_probe_duration_seconds_count', 1],
     ] as const) {
       assert.ok((before.get(name) ?? -1) >= least, `${name} is ${before.get(name)}`);
     }

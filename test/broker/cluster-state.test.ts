@@ -40,6 +40,18 @@ describe('viewCluster', () => {
     });
   }
 
+  it('says whether the node that was asked is on the smaller side, once RabbitMQ names the sides', () => {
+    const sides = { a: ['c'], b: ['c'], c: ['a', 'b'] };
+    const seen = [nodes([true, true, false], sides), nodes([false, false, true], sides), nodes([false, false, true])];
+    assert.deepEqual(
+      seen.map((listed) => {
+        const view = viewCluster(listed);
+        return view.is === 'split' && view.isSmaller;
+      }),
+      [false, true, false],
+    );
+  });
+
   it('names the nodes', () => {
     const missing = viewCluster(nodes([true, false, false]));
     assert.match(missing.is === 'whole' ? '' : missing.reason, /1 of 3 nodes run; not running: b, c/);

@@ -11,6 +11,7 @@ const FACTS: RoundTripFacts = {
   waitingSinceMs: undefined,
   isAccepted: false,
   answeredMs: NOW - PROBE_EVERY_MS,
+  wasAnswered: true,
   takenMs: undefined,
   repliedMs: undefined,
 };
@@ -22,8 +23,13 @@ function check(given: Partial<RoundTripFacts>) {
 
 describe('checkRoundTrip', () => {
   const cases: readonly (readonly [string, Partial<RoundTripFacts>, 'starting' | 'up' | 'down'])[] = [
-    ['before the first probe', { answeredMs: undefined }, 'starting'],
-    ['while the first probe is never answered', { answeredMs: undefined, waitingSinceMs: LATE }, 'starting'],
+    ['before the first probe', { answeredMs: undefined, wasAnswered: false }, 'starting'],
+    ['after an interruption, until a probe is answered', { answeredMs: undefined }, 'down'],
+    [
+      'while the first probe is never answered',
+      { answeredMs: undefined, wasAnswered: false, waitingSinceMs: LATE },
+      'starting',
+    ],
     ['after an answer', {}, 'up'],
     ['while a probe is not late yet', { waitingSinceMs: NOW - PROBE_PATIENCE_MS }, 'up'],
     ['when the queue does not take a probe', { waitingSinceMs: LATE }, 'down'],

@@ -3,7 +3,13 @@ import { type BackstopSettings, backstopPolicies } from '../../src/broker/backst
 import { requesterPermissions } from '../../src/broker/request-vhost.ts';
 import { METHODS } from '../../src/contract/methods.ts';
 import { contractNames } from '../../src/contract/names.ts';
-import { checkEventExchange, checkIdentity, checkPermissions, checkVersion } from '../../src/verify/broker-steps.ts';
+import {
+  checkEventExchange,
+  checkIdentity,
+  checkNodes,
+  checkPermissions,
+  checkVersion,
+} from '../../src/verify/broker-steps.ts';
 import type { StepResult } from '../../src/verify/step.ts';
 import { agentPermissions, brokerEventPermissions, missingPermissions } from '../../src/verify/permissions.ts';
 import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
@@ -29,6 +35,18 @@ function assertRemedy(result: StepResult, outcome: 'failed' | 'warning', remedy:
 }
 
 describe('the checks of verify', () => {
+  it('the nodes of RabbitMQ', () => {
+    const nodes = (...running: boolean[]) =>
+      running.map((isRunning, index) => ({ name: `node-${index}`, running: isRunning, partitions: [] }));
+    assert.deepEqual(outcomes([checkNodes(nodes(true)), checkNodes(nodes(true, true, true))]), ['ok', 'ok']);
+    const unknown = nodes(true, true).map((node) => ({ ...node, partitions: undefined }));
+    assert.match(checkNodes(unknown).said, /separated is not in the statistics/);
+    assertRemedy(checkNodes(nodes(true, true, false)), 'warning', /forget_cluster_node/);
+    assertRemedy(checkNodes(nodes(true, false, false)), 'failed', /Heal the cluster/);
+    const separated = nodes(true, true, true).map((node) => ({ ...node, partitions: ['node-2'] }));
+    assertRemedy(checkNodes(separated), 'failed', /Heal the cluster/);
+  });
+
   it('the limits of queues and streams', () => {
     const check = (given: Partial<BackstopSettings>, version = '4.0.5') => {
       const limits = { maxMessages: 80_000, maxBytes: 2_000, streamMaxBytes: 1_000 };
