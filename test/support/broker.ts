@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { rmSync } from 'node:fs';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
@@ -99,9 +100,18 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   };
 }
 
-/** Creates a vhost. On a busy machine a cluster may not be done with it in ten seconds, and answers 500. */
+/**
+ * Creates a vhost, and waits until it runs on every node. On a busy machine a cluster may not be done with it in ten seconds,
+ * and answers 500.
+ */
 async function putVhost(at: LocalRabbitMQ, path: string): Promise<void> {
   while ((await manage(at, 'PUT', `/vhosts/${path}`, undefined, [500])).status === 500);
+  for (;;) {
+    const { body } = await manage(at, 'GET', `/vhosts/${path}`);
+    const { cluster_state: states = {} } = body as { cluster_state?: Record<string, string> };
+    if (Object.values(states).every((state) => state === 'running')) return;
+    await delay(100);
+  }
 }
 
 /** Opens an AMQP connection that is closed after the test, or after the run. */
