@@ -87,9 +87,9 @@ export function createOutageLog(inner: Log, clock: Pick<Clock, 'monotonicMs'>): 
 
   /** Resolves a check that takes time with `onChecked`; the result of any other is returned. */
   const check = (part: OutagePart, onChecked: (works: boolean) => void): boolean | undefined => {
+    if (checking.has(part)) return undefined;
     const result = checks.get(part)?.();
-    if (typeof result === 'boolean') return result;
-    if (result === undefined || checking.has(part)) return undefined;
+    if (typeof result === 'boolean' || result === undefined) return result;
     checking.add(part);
     const answered = (works: boolean): void => {
       checking.delete(part);

@@ -80,6 +80,22 @@ describe('the log of an agent in an outage', () => {
     assert.deepEqual(codes(shown()), ['part_down']);
   });
 
+  it('asks a part once while its answer is awaited, and leaves no rejection that ends the process', async () => {
+    const { log, watch, logged } = makeRoom();
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', onUnhandled);
+    addCleanup(() => void process.off('unhandledRejection', onUnhandled));
+    const answers: ((error: Error) => void)[] = [];
+    watch('management', () => new Promise((_, reject) => answers.push(reject)));
+    for (let line = 0; line < 3; line += 1) log.warn({ code: 'replicas_unknown', err: away }, 'failed');
+    for (const answer of answers) answer(away);
+    await logged('part_down', { part: 'management' });
+    // Node reports rejections when the microtasks are done.
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([answers.length, unhandled], [1, []]);
+  });
+
   it('asks a part that takes time to answer, and has its lines until the answer', async () => {
     const { log, watch, shown, logged } = makeRoom();
     watch('store', () => Promise.reject(new Error('gone')));
