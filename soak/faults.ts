@@ -5,7 +5,7 @@ import { describeFault, type Fault, type Lane } from './fault-plan.ts';
 import type { Figures } from './figures.ts';
 import type { Journal } from './journal.ts';
 import { CLOCK_OFF_MS, REQUEST_VHOST } from './settings.ts';
-import type { World } from './world.ts';
+import type { AgentRelay, World } from './world.ts';
 
 /** How long the request queue may take to have all its members again after a node has started, in ms. */
 const MEMBERS_MS = 60_000;
@@ -50,8 +50,8 @@ export function createClocks(seed: number): () => number {
   return () => (random.chance(0.25) ? 0 : random.between(-0.95, 0.95) * CLOCK_OFF_MS);
 }
 
-function chosen(relays: readonly TcpRelay[], agent: number | undefined): TcpRelay[] {
-  return relays.filter((_, index) => agent === undefined || agent === index);
+function chosen(relays: readonly AgentRelay[], agent: number | undefined): TcpRelay[] {
+  return relays.filter((each) => agent === undefined || agent === each.agent).map(({ relay }) => relay);
 }
 
 function createBreaker({ world, journal, seed, signal }: FaultsParts): (fault: Fault) => Promise<void> {
@@ -59,7 +59,7 @@ function createBreaker({ world, journal, seed, signal }: FaultsParts): (fault: F
   const clockMs = createClocks(seed + 1);
   const lasting = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined);
   const broken = async (
-    relays: readonly TcpRelay[],
+    relays: readonly AgentRelay[],
     { agent, forMs }: { agent: number | undefined; forMs: number },
     spoil: (relay: TcpRelay) => void,
   ): Promise<void> => {
@@ -69,7 +69,7 @@ function createBreaker({ world, journal, seed, signal }: FaultsParts): (fault: F
     for (const relay of those) relay.restore();
   };
   const late = async (
-    relays: readonly TcpRelay[],
+    relays: readonly AgentRelay[],
     { agent, lateMs, forMs }: { agent: number | undefined; lateMs: number; forMs: number },
   ): Promise<void> => {
     const those = chosen(relays, agent);

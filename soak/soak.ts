@@ -103,7 +103,7 @@ async function runPhases({ options, world, journal, figures, report, stop }: Pha
 
   const client = (clientId: string): PulseAgentClient =>
     new PulseAgentClient({
-      url: world.claimantUrl,
+      url: world.claimantUrls,
       id: ID,
       audience: world.audience,
       credentials: world.taskcluster.credentials(clientId),

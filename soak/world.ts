@@ -22,13 +22,15 @@ export interface World {
   readonly mongodb: LocalMongoDB;
   readonly taskcluster: LocalTaskcluster;
   readonly agents: readonly SoakAgent[];
-  /** For each agent, the way to its management API and to its store. */
-  readonly managementRelays: readonly TcpRelay[];
-  readonly storeRelays: readonly TcpRelay[];
+  /** The ways of the agents to the management API of each node, and to the store. */
+  readonly managementRelays: readonly AgentRelay[];
+  readonly storeRelays: readonly AgentRelay[];
   readonly names: ContractNames;
   readonly audience: string;
   /** An AMQP URL that leads to a node that is up, in the vhost of the requests, as the claimant. */
   readonly claimantUrl: string;
+  /** The same for the client library: the addresses of all nodes. */
+  readonly claimantUrls: string;
   /** The same as the administrator, in the vhost of the tenants. */
   readonly adminUrl: string;
   /** The same in the vhost of the requests. */
@@ -37,6 +39,18 @@ export interface World {
   readonly secrets: readonly string[];
   readonly storeUrl: string;
   close(): Promise<void>;
+}
+
+/** A way of one agent to something that it depends on. */
+export interface AgentRelay {
+  /** The index of the agent. */
+  readonly agent: number;
+  readonly relay: TcpRelay;
+}
+
+/** The same URL for several ports. `login` ends in @ unless it is empty. */
+function listOf(ports: readonly number[], scheme: string, login: string, path = ''): string {
+  return ports.map((port) => `${scheme}://${login}127.0.0.1:${port}${path}`).join(',');
 }
 
 /** Starts broker, store and Taskcluster, and makes the agents, which do not run yet. */
@@ -101,25 +115,38 @@ export async function openWorld(
     const settingsFile = join(folder, 'settings.yml');
     writeFileSync(settingsFile, stringify(SETTINGS));
     const httpPorts = await freePorts(options.agents);
-    const [managementRelays, storeRelays, agents]: [TcpRelay[], TcpRelay[], SoakAgent[]] = [[], [], []];
+    const everyNode = [...brokers.nodes.keys()];
+    const amqpPorts = everyNode.map((node) => brokers.amqpPort(node));
+    const publicUrls = listOf(amqpPorts, 'amqp', '');
+    const [managementRelays, storeRelays, agents]: [AgentRelay[], AgentRelay[], SoakAgent[]] = [[], [], []];
     for (let index = 0; index < options.agents; index += 1) {
+      // The first agent has one address with health checks behind it, the others know those of all nodes.
+      const isBalanced = index === 0;
+      const targets = isBalanced ? [() => nodeFor(index)] : everyNode.map((node) => () => node);
+      const management = await Promise.all(
+        targets.map((target) =>
+          relay(() => {
+            const node = target();
+            return node === undefined ? undefined : brokers.managementPort(node);
+          }),
+        ),
+      );
       const amqp = await relay(() => {
         const node = nodeFor(index);
         return node === undefined ? undefined : brokers.amqpPort(node);
       });
-      const management = await relay(() => {
-        const node = nodeFor(index);
-        return node === undefined ? undefined : brokers.managementPort(node);
-      });
       const store = await relay(() => Number(storeUrl.port));
-      const login = `${AGENT_USER}:${agentPassword}`;
-      managementRelays.push(management);
-      storeRelays.push(store);
+      managementRelays.push(...management.map((each) => ({ agent: index, relay: each })));
+      storeRelays.push({ agent: index, relay: store });
       const environment = {
         PULSE_AGENT_CONFIG: settingsFile,
-        RABBITMQ_URL: `amqp://${login}@127.0.0.1:${amqp.port}`,
-        RABBITMQ_MANAGEMENT_URL: `http://127.0.0.1:${management.port}`,
-        PUBLIC_AMQP_URL: `amqp://127.0.0.1:${balancer.port}`,
+        RABBITMQ_URL: listOf(isBalanced ? [amqp.port] : amqpPorts, 'amqp', `${AGENT_USER}:${agentPassword}@`),
+        RABBITMQ_MANAGEMENT_URL: listOf(
+          management.map(({ port }) => port),
+          'http',
+          '',
+        ),
+        PUBLIC_AMQP_URL: publicUrls,
         STORE_URL: Object.assign(new URL(storeUrl), { port: String(store.port) }).href,
         TASKCLUSTER_ROOT_URL: taskcluster.rootUrl,
         TASKCLUSTER_ACCESS_TOKEN: agentToken,
@@ -147,6 +174,7 @@ export async function openWorld(
       names,
       audience: AUDIENCE,
       claimantUrl: through(names.claimantUser, claimantPassword, REQUEST_VHOST),
+      claimantUrls: listOf(amqpPorts, 'amqp', `${names.claimantUser}:${claimantPassword}@`, `/${REQUEST_VHOST}`),
       adminUrl: through(brokers.user, brokers.password, '%2F'),
       adminRequestUrl: through(brokers.user, brokers.password, REQUEST_VHOST),
       secrets: [agentPassword, agentSecret, claimantPassword, brokers.password, ...accessTokens],
