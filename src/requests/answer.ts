@@ -47,10 +47,15 @@ export interface AnswerParts {
   readonly locateReplyAddress: (address: string) => Promise<ReplyLocation>;
   /** Whether the requester is known to have lost its connection since. */
   readonly isRequesterGone: (node: RequesterNode) => boolean;
+  /** Calls `check` whenever a requester may be known to be gone. */
+  readonly onRequestersGone: (check: () => void) => void;
 }
 
 /** Why a request, or its reply, is dropped when the node of the requester's connection is down. */
 export const REQUESTER_GONE = 'the node of its requester is down';
+
+/** Ends the work on a request that its client repeats: nobody is left who could get the reply. */
+const GONE = new Error(REQUESTER_GONE);
 
 /** How long an error waits for its nonce to be stored, in ms. The deadline of the request may have passed already. */
 const STORE_NONCE_MS = 300;
@@ -71,6 +76,12 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
   const { rpcExchange, namespacePrefix, handlers, authenticate, limitRequests, locateReplyAddress, isRequesterGone } =
     parts;
 
+  /** What is served now, and would be for nobody if its requester went. */
+  const inProgress = new Set<{ readonly node: RequesterNode; readonly deadline: Deadline }>();
+  parts.onRequestersGone(() => {
+    for (const { node, deadline } of inProgress) if (isRequesterGone(node)) deadline.end(GONE);
+  });
+
   /** Who signed, if the request is signed or its method needs a signature. */
   const signerOf = async <M extends MethodName>(request: Request<M>, signal: AbortSignal): Promise<MethodSigner<M>> => {
     if (!METHODS[request.method].signed && request.authorization === undefined) return undefined as MethodSigner<M>;
@@ -87,15 +98,14 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
   };
 
   /**
-   * The reply with the result, or undefined if nobody is left who could get it. Notes in `progress` what the answer needs even
-   * if a later step fails.
+   * The reply with the result. Notes in `progress` what the answer needs even if a later step fails.
    */
   const serve = async (
     delivery: Delivery,
-    { address, node }: ReplyAddress & { kind: 'direct' | 'gone' },
+    { address }: ReplyAddress & { kind: 'direct' | 'gone' },
     deadline: Deadline,
     progress: Progress,
-  ): Promise<Reply | undefined> => {
+  ): Promise<Reply> => {
     const { signal } = deadline;
     const request = readRequest(delivery, address);
     progress.request = request;
@@ -106,7 +116,6 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     // A redelivered request that was served already gets its answer.
     if (signer !== undefined && signer.nonce.entry.outcome === null) limitRequests(signer.clientId);
     checkScope(request, signer);
-    if (isRepeatable(request.method) && isRequesterGone(node)) return undefined;
     const afterReply = (work: () => void): void => void progress.afterReply.push(work);
     const reply = await deadline.race(callHandler(request, { signer, signal, afterReply }));
     if (signer?.nonce.isStored === false) await deadline.race(signer.nonce.remember());
@@ -133,10 +142,16 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     }
 
     const progress: Progress = { request: undefined, clientId: undefined, nonce: undefined, afterReply: [] };
+    const entry = { node: address.node, deadline };
+    if (isRepeatable(delivery.routingKey)) inProgress.add(entry);
     const { reply, outcome, cause } = await serve(delivery, address, deadline, progress).then(
-      (result) => ({ reply: result, outcome: result === undefined ? 'requester-gone' : 'result', cause: undefined }),
-      async (error: unknown) => failure(delivery, await onceStored(progress.nonce, error)),
+      (result) => ({ reply: result, outcome: 'result', cause: undefined }),
+      async (error: unknown) => {
+        if (error === GONE) return { reply: undefined, outcome: 'requester-gone', cause: undefined };
+        return failure(delivery, await onceStored(progress.nonce, error));
+      },
     );
+    inProgress.delete(entry);
     progress.nonce?.end();
     return {
       answer:

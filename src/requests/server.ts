@@ -117,6 +117,7 @@ export function createRequestServer(
       return await nodes.locate(read).catch(() => ({ kind: 'unknown' }));
     },
     isRequesterGone: (node) => nodes.runs(node) === false,
+    onRequestersGone: (check) => nodes.onListed(check),
   });
 
   let isOnSmallerSide = false;

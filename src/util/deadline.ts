@@ -8,6 +8,8 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** The outcome of `work`, or a rejection when the time is up first; `work` itself goes on. One at a time. */
   race<T>(work: Promise<T>): Promise<T>;
+  /** Ends the time now, with this reason. */
+  end(reason: Error): void;
   /** To be called when the work is done. */
   clear(): void;
 }
@@ -63,6 +65,7 @@ export function startDeadline(timeoutMs: number, signal?: AbortSignal): Deadline
         work.then(resolve, reject);
       });
     },
+    end: pass,
     clear() {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

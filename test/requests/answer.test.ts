@@ -49,6 +49,7 @@ async function answer(
     limitRequests: () => undefined,
     locateReplyAddress: async () => ({ kind: 'running', node }),
     isRequesterGone: () => false,
+    onRequestersGone: () => undefined,
     ...given,
     handlers: { ...handlers, ...given.handlers },
   };
@@ -168,13 +169,22 @@ describe('answer', () => {
   describe('a requester whose node is down', () => {
     const release: DeliveryInput = { routingKey: 'release-namespace', content: { namespace } };
     const atFirst: Given = { locateReplyAddress: async () => ({ kind: 'down', node }), isRequesterGone: () => true };
-    let signed = false;
+    let isGone = false;
+    let check = (): void => undefined;
+    const go = (): void => {
+      isGone = true;
+      check();
+    };
+    const watched: Given = {
+      isRequesterGone: (where) => isGone && where === node,
+      onRequestersGone: (given) => (check = given),
+    };
     const later: Given = {
+      ...watched,
       authenticate: async () => {
-        signed = true;
+        go();
         return signer;
       },
-      isRequesterGone: (where) => signed && where === node,
     };
     const served: string[] = [];
     const noting: Partial<MethodHandlers> = {
@@ -188,7 +198,7 @@ describe('answer', () => {
       },
     };
     beforeEach(() => {
-      signed = false;
+      isGone = false;
       served.length = 0;
     });
 
@@ -210,6 +220,21 @@ describe('answer', () => {
         assert.deepEqual(served, ['release']);
       });
     }
+
+    it('has the work for it aborted', async () => {
+      const aborted: unknown[] = [];
+      const hanging: Partial<MethodHandlers> = {
+        'claim-namespace': (_body, { signal }) => {
+          signal.addEventListener('abort', () => aborted.push(signal.reason));
+          setImmediate(go);
+          return new Promise(() => undefined);
+        },
+      };
+      const answered = await answer(claim, { ...watched, handlers: hanging });
+      assert.equal(answered.answer.kind, 'requester-gone');
+      assert.equal(aborted.length, 1);
+      assert.deepEqual([answered.clientId, answered.namespace], [signer.clientId, namespace]);
+    });
   });
 
   describe('an unauthorised request', () => {

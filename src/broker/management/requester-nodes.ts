@@ -58,6 +58,8 @@ export interface RequesterNodes {
    * @throws AgentError `BrokerUnavailable` when the nodes cannot be listed
    */
   listAgain(): Promise<void>;
+  /** Calls `listener` after each listing. */
+  onListed(listener: () => void): void;
 }
 
 /** A listing that does not answer is not waited for before another one begins, after this time, in ms. */
@@ -76,6 +78,7 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
   let running: ReadonlyMap<number, boolean> = new Map();
   let otpRelease: { readonly value: number; readonly readAtMs: number } | undefined;
   let listedAtMs = -Infinity;
+  const listeners: (() => void)[] = [];
   let latest: Listing | undefined;
   let next: Promise<void> | undefined;
 
@@ -94,6 +97,7 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
     if (startedMs < listedAtMs) return;
     running = new Map(members.map((member) => [nodeNameHash(member.name), member.running]));
     listedAtMs = startedMs;
+    for (const listener of listeners) listener();
   };
   const begin = (): Promise<void> => {
     const startedMs = clock.monotonicMs();
@@ -139,5 +143,6 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
     },
     runs: ({ hash, sinceMs }) => (listedAtMs < sinceMs ? undefined : (running.get(hash) ?? false)),
     listAgain: () => listSince(clock.monotonicMs()),
+    onListed: (listener) => void listeners.push(listener),
   };
 }
