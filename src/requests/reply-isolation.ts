@@ -264,7 +264,7 @@ export class ReplyIsolation {
   /** Whether the nodes were listed in time. */
   async #listAgain(): Promise<boolean> {
     let isListed = false;
-    const listed = this.#parts.nodes.listAgain().then(() => (isListed = true));
+    const listed = this.#parts.nodes.listAgain().then((isKnown) => (isListed = isKnown));
     await waitAtMost(LISTING_PATIENCE_MS, listed);
     return isListed;
   }

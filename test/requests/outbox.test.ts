@@ -9,7 +9,7 @@ import { addCleanup } from '../support/cleanup.ts';
 import { FakeReplyBroker, type Reaction } from '../support/fake-reply-broker.ts';
 import { replyAddress } from '../support/reply-address.ts';
 
-const NODES = ['rabbit@a', 'rabbit@b'] as const;
+const NODES = ['rabbit@a', 'rabbit@b', 'rabbit@c'] as const;
 type NodeName = (typeof NODES)[number];
 
 /** An address of this number on a node. */
@@ -26,7 +26,7 @@ interface Room {
   otherwise: Reaction;
 }
 
-/** An outbox at a fake broker with two nodes, of which both run. */
+/** An outbox at a fake broker with three nodes, which all run. */
 function openRoom(sendDeadlineMs = 20_000) {
   const room: Room = { running: new Set(NODES), deadly: new Set(), otherwise: 'confirm' };
   const nodeOf = new Map(NODES.map((name) => [`reply@${nodeNameHash(name)}`, name]));

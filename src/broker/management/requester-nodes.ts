@@ -50,14 +50,17 @@ export interface RequesterNodes {
    * @throws AgentError `BrokerUnavailable` when the node does not run, as far as is known, and the nodes cannot be listed
    */
   locate(address: DirectReplyTo): Promise<ReplyLocation>;
-  /** Whether a node runs by the latest listing that began at `sinceMs` or later; undefined: there is none. */
+  /**
+   * Whether a node runs by the latest listing that began at `sinceMs` or later. Undefined if there is none, or if at most half
+   * of the nodes run by it: a node that is cut off from the others sees them as down.
+   */
   runs(node: RequesterNode): boolean | undefined;
   /**
-   * Resolves when a listing that began after the call has ended. All callers share it.
+   * Lists the nodes after the call; all callers share the listing. Returns whether it shows which nodes are down.
    *
    * @throws AgentError `BrokerUnavailable` when the nodes cannot be listed
    */
-  listAgain(): Promise<void>;
+  listAgain(): Promise<boolean>;
   /** Calls `listener` after each listing. */
   onListed(listener: () => void): void;
 }
@@ -78,6 +81,7 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
   let running: ReadonlyMap<number, boolean> = new Map();
   let otpRelease: { readonly value: number; readonly readAtMs: number } | undefined;
   let listedAtMs = -Infinity;
+  let isOfMajority = false;
   const listeners: (() => void)[] = [];
   let latest: Listing | undefined;
   let next: Promise<void> | undefined;
@@ -97,6 +101,7 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
     if (startedMs < listedAtMs) return;
     running = new Map(members.map((member) => [nodeNameHash(member.name), member.running]));
     listedAtMs = startedMs;
+    isOfMajority = members.filter((member) => member.running).length * 2 > members.length;
     for (const listener of listeners) listener();
   };
   const begin = (): Promise<void> => {
@@ -138,11 +143,17 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
       const isRunning = running.get(address.nodeHash);
       if (isRunning === undefined || otpRelease === undefined) return { kind: 'unknown' };
       const node = { hash: address.nodeHash, sinceMs: askedMs };
-      if (!isRunning) return { kind: 'down', node };
+      if (!isRunning) return isOfMajority ? { kind: 'down', node } : { kind: 'unknown' };
       return fitsPid(address, otpRelease.value) ? { kind: 'running', node } : { kind: 'unknown' };
     },
-    runs: ({ hash, sinceMs }) => (listedAtMs < sinceMs ? undefined : (running.get(hash) ?? false)),
-    listAgain: () => listSince(clock.monotonicMs()),
+    runs({ hash, sinceMs }) {
+      if (listedAtMs < sinceMs) return undefined;
+      return running.get(hash) === true ? true : isOfMajority ? false : undefined;
+    },
+    async listAgain() {
+      await listSince(clock.monotonicMs());
+      return isOfMajority;
+    },
     onListed: (listener) => void listeners.push(listener),
   };
 }

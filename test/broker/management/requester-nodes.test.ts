@@ -112,7 +112,7 @@ describe('the nodes of requesters', () => {
   describe('a member that is down', () => {
     it('is down only by a listing that began after the call, as it may run again', async () => {
       const { nodes, state } = make();
-      state.nodes = [node('a@host', false)];
+      state.nodes = [node('a@host', false), node('b@host'), node('c@host')];
       assert.equal(await kindAt(nodes, at('a@host')), 'down');
       assert.equal(state.calls, 1);
       state.nodes = [node('a@host')];
@@ -123,7 +123,7 @@ describe('the nodes of requesters', () => {
 
     it('is listed once for all calls of a fifth of a second', async () => {
       const { nodes, state } = make();
-      state.nodes = [node('a@host', false)];
+      state.nodes = [node('a@host', false), node('b@host'), node('c@host')];
       await nodes.listAgain();
       for (let second = 0; second < 5; second += 1) {
         state.nowMs += 1;
@@ -133,9 +133,27 @@ describe('the nodes of requesters', () => {
       assert.deepEqual([state.calls, state.nowMs], [6, 1000]);
     });
 
+    it('is unknown to a node that sees at most half of the nodes: it may be cut off itself', async () => {
+      const { nodes, state } = make();
+      const hash = nodeNameHash('a@host');
+      for (const names of [['b@host'], ['b@host', 'c@host', 'd@host']]) {
+        const ran = state.calls;
+        state.nodes = [node('a@host', false), node('b@host'), ...names.slice(1).map((name) => node(name, false))];
+        assert.equal(await nodes.listAgain(), false);
+        assert.ok(state.calls > ran);
+        assert.equal(await kindAt(nodes, at('a@host')), 'unknown');
+        assert.equal(nodes.runs({ hash, sinceMs: 0 }), undefined);
+        assert.equal(await kindAt(nodes, at('b@host')), 'running');
+        state.nowMs += 1;
+      }
+      state.nodes = [node('a@host', false), node('b@host'), node('c@host')];
+      assert.equal(await nodes.listAgain(), true);
+      assert.equal(nodes.runs({ hash, sinceMs: 0 }), false);
+    });
+
     it('is unknown while the nodes cannot be listed', async () => {
       const { nodes, state } = make();
-      state.nodes = [node('a@host', false)];
+      state.nodes = [node('a@host', false), node('b@host'), node('c@host')];
       await nodes.listAgain();
       state.down = true;
       state.nowMs = 1;
@@ -151,7 +169,7 @@ describe('the nodes of requesters', () => {
     assert.equal(nodes.runs({ hash, sinceMs: 0 }), true);
     assert.equal(nodes.runs({ hash, sinceMs: 1 }), undefined);
     state.nowMs = 200;
-    state.nodes = [node('a@host', false)];
+    state.nodes = [node('a@host', false), node('b@host'), node('c@host')];
     await nodes.listAgain();
     assert.equal(nodes.runs({ hash, sinceMs: 1 }), false);
     assert.equal(nodes.runs({ hash: nodeNameHash('unknown@host'), sinceMs: 1 }), false, 'it has left the cluster');
