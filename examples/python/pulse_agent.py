@@ -59,7 +59,8 @@ def addresses(result):
 def connect(urls, blocked_timeout):
     """A connection to RabbitMQ that ends when an alarm has blocked it for `blocked_timeout` seconds.
 
-    `urls` is a URL, or one for each address of RabbitMQ with commas between: the first that works is used. During an alarm RabbitMQ does not read from connections that publish, so a publish with confirms would wait for ever.
+    `urls` is a URL, or one for each address of RabbitMQ with commas between: the first that works is used. During an
+    alarm RabbitMQ does not read from connections that publish, so a publish with confirms would wait for ever.
     Raises BrokerRefused, or PulseAgentError when the user has too many connections.
     """
     parameters = []
