@@ -4,7 +4,7 @@ import { createRandom } from '../test/simulation/random.ts';
 import { describeFault, type Fault, type Lane } from './fault-plan.ts';
 import type { Figures } from './figures.ts';
 import type { Journal } from './journal.ts';
-import { CLOCK_OFF_MS, REQUEST_VHOST } from './settings.ts';
+import { REQUEST_VHOST } from './settings.ts';
 import type { AgentRelay, World } from './world.ts';
 
 /** How long the request queue may take to have all its members again after a node has started, in ms. */
@@ -18,6 +18,8 @@ export interface FaultsParts {
   readonly journal: Journal;
   readonly figures: Figures;
   readonly seed: number;
+  /** By how much the clock of an agent may be off, in ms. */
+  readonly clockOffMs: number;
   /** Ends the faults: what is broken then is healed. */
   readonly signal: AbortSignal;
 }
@@ -43,20 +45,24 @@ export async function runFaults(lanes: readonly Lane[], parts: FaultsParts): Pro
   );
 }
 
-/** Starts an agent with a clock that is off within the tolerance. */
-export function createClocks(seed: number): () => number {
+/**
+ * Draws by how many ms the clock of an agent is off at its next start.
+ *
+ * @param offMs by how much at most
+ */
+export function createClocks(seed: number, offMs: number): () => number {
   const random = createRandom(seed + 17);
   // Two clocks differ by at most twice this, and the difference is within the tolerance.
-  return () => (random.chance(0.25) ? 0 : random.between(-0.95, 0.95) * CLOCK_OFF_MS);
+  return () => (random.chance(0.25) ? 0 : random.between(-0.95, 0.95) * offMs);
 }
 
 function chosen(relays: readonly AgentRelay[], agent: number | undefined): TcpRelay[] {
   return relays.filter((each) => agent === undefined || agent === each.agent).map(({ relay }) => relay);
 }
 
-function createBreaker({ world, journal, seed, signal }: FaultsParts): (fault: Fault) => Promise<void> {
+function createBreaker({ world, journal, seed, clockOffMs, signal }: FaultsParts): (fault: Fault) => Promise<void> {
   const { agents, brokers, admin, names } = world;
-  const clockMs = createClocks(seed + 1);
+  const clockMs = createClocks(seed + 1, clockOffMs);
   const lasting = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined);
   const broken = async (
     relays: readonly AgentRelay[],

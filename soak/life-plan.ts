@@ -22,15 +22,24 @@ export interface Work {
   readonly flood: 'none' | 'warned' | 'deleted';
 }
 
-/** Most namespaces are held for minutes, some for less than a rotation. */
+/** Longer than any run, in ms. */
+const TO_THE_END_MS = 24 * 3_600_000;
+
+/** Most namespaces are held for minutes, some for less than a rotation, and some to the end. */
 export function drawLife(random: Random, isWorking: boolean): Life {
   const end = random.weighted({ release: 5, expire: 3 } as const);
   return {
-    holdMs: Math.round(random.chance(0.2) ? random.between(5_000, 60_000) : random.between(90_000, 480_000)),
+    holdMs: drawHoldMs(random),
     end,
     lifetimeMs: end === 'expire' ? Math.round(random.between(60_000, 150_000)) : undefined,
     work: isWorking ? drawWork(random) : undefined,
   };
+}
+
+function drawHoldMs(random: Random): number {
+  const kind = random.weighted({ short: 2, long: 4, 'to-the-end': 4 } as const);
+  if (kind === 'to-the-end') return TO_THE_END_MS;
+  return Math.round(kind === 'short' ? random.between(5_000, 60_000) : random.between(90_000, 480_000));
 }
 
 function drawWork(random: Random): Work {

@@ -11,7 +11,7 @@ export interface Registry {
   run(signal: AbortSignal): Promise<void>;
 }
 
-const EVERY_MS = 3_000;
+const EVERY_MS = 4_000;
 const TIMEOUT_MS = 20_000;
 
 /** One listing serves all who wait for the end of a namespace. */

@@ -19,8 +19,6 @@ export const SETTINGS = {
   requestVhost: REQUEST_VHOST,
   audience: AUDIENCE,
   namespacePrefix: PREFIX,
-  rotationIntervalSeconds: 60,
-  defaultLifetimeSeconds: 180,
   maxLifetimeSeconds: 3600,
   expiryAnnouncementSeconds: 30,
   reconcileIntervalSeconds: 60,
@@ -34,8 +32,26 @@ export const SETTINGS = {
   taskclusterClientId: NOTIFIER,
 } as const satisfies Partial<FileSettings>;
 
-/** Half of what the clocks of two agents may differ, in ms: the fence is an eighth of the rotation interval. */
-export const CLOCK_OFF_MS = (SETTINGS.rotationIntervalSeconds * 1000) / 8 / 2;
+/** Rotations a second, at most: each is also a claim, and a stand-in for MongoDB serves them all on two cores. */
+const ROTATIONS_PER_SECOND = 8;
+
+/** The settings of a run with so many namespaces. */
+export function settingsFor(namespaces: number): Partial<FileSettings> {
+  const rotationIntervalSeconds = rotationSeconds(namespaces);
+  return { ...SETTINGS, rotationIntervalSeconds, defaultLifetimeSeconds: 3 * rotationIntervalSeconds };
+}
+
+/**
+ * How far the clock of an agent may be off, in ms. The clocks of two agents may differ by the fence, which is an eighth of the
+ * rotation interval, or 10 s.
+ */
+export function clockOffMs(namespaces: number): number {
+  return Math.min(10_000, (rotationSeconds(namespaces) * 1000) / 8) / 2;
+}
+
+function rotationSeconds(namespaces: number): number {
+  return Math.max(60, Math.ceil(namespaces / ROTATIONS_PER_SECOND));
+}
 
 /** The longest time after a revocation or deletion for which a credential may open a connection, in ms, with a reserve. */
 export const SETTLEMENT_MS = 40_000;

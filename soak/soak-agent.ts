@@ -15,7 +15,7 @@ const STOP_GRACE_MS = 30_000;
 const POLL_EVERY_MS = 100;
 
 /** The pause before an agent that ended during its start is started again, as a supervisor does, in ms. */
-const RESTART_PAUSE_MS = 2_000;
+const RESTART_PAUSE_MS = 5_000;
 
 /** How much of a log the start of an agent can fill, in bytes. */
 const START_BYTES = 2 ** 21;

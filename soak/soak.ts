@@ -23,7 +23,7 @@ import { settle } from './settle.ts';
 import { untilReady } from './soak-agent.ts';
 import { runTenants } from './tenants.ts';
 import { Violation } from './violation.ts';
-import { HOLDER, ID, OPERATOR, SETTLEMENT_MS } from './settings.ts';
+import { clockOffMs, HOLDER, ID, OPERATOR, SETTLEMENT_MS } from './settings.ts';
 import { openWorld, type World } from './world.ts';
 
 /** Clients that hold the namespaces: each has one connection for its requests. */
@@ -128,7 +128,8 @@ async function runPhases({ options, world, journal, figures, report, stop }: Pha
   await foreign.settle();
 
   journal.say('starting the agents');
-  const clockMs = createClocks(seed);
+  const offMs = clockOffMs(namespaces);
+  const clockMs = createClocks(seed, offMs);
   for (const agent of world.agents) await agent.start(clockMs());
   await untilReady(world.agents, READY_WITHIN_MS);
 
@@ -158,7 +159,7 @@ async function runPhases({ options, world, journal, figures, report, stop }: Pha
   await pause(rampUpMs, stop);
 
   journal.say('the faults begin');
-  const broken = runFaults(planFaults(options), { world, journal, figures, seed, signal: faults });
+  const broken = runFaults(planFaults(options), { world, journal, figures, seed, clockOffMs: offMs, signal: faults });
   await pause(options.minutes * 60_000, stop);
   faulting.abort();
   await broken;

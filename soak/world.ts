@@ -11,7 +11,17 @@ import { type ContractNames, contractNames } from '../src/contract/names.ts';
 import { type AdminApi, createAdminApi } from './admin-api.ts';
 import { type BrokerNodes, startBrokerNodes } from './broker-nodes.ts';
 import type { SoakOptions } from './options.ts';
-import { AGENT_USER, AUDIENCE, HOLDER, ID, NOTIFIER, OPERATOR, PREFIX, REQUEST_VHOST, SETTINGS } from './settings.ts';
+import {
+  AGENT_USER,
+  AUDIENCE,
+  HOLDER,
+  ID,
+  NOTIFIER,
+  OPERATOR,
+  PREFIX,
+  REQUEST_VHOST,
+  settingsFor,
+} from './settings.ts';
 import { type AgentListener, createSoakAgent, type SoakAgent } from './soak-agent.ts';
 
 /** Everything that faults break and watchers look at. */
@@ -113,7 +123,7 @@ export async function openWorld(
     const agentSecret = randomBytes(33).toString('base64');
     const claimantPassword = randomBytes(18).toString('base64url');
     const settingsFile = join(folder, 'settings.yml');
-    writeFileSync(settingsFile, stringify(SETTINGS));
+    writeFileSync(settingsFile, stringify(settingsFor(options.namespaces)));
     const httpPorts = await freePorts(options.agents);
     const everyNode = [...brokers.nodes.keys()];
     const amqpPorts = everyNode.map((node) => brokers.amqpPort(node));
