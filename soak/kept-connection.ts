@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
-import { connectTo } from '../src/client/amqp-connection.ts';
+import { closeRpcConnection, connectTo } from '../src/client/amqp-connection.ts';
 
 const RETRY_MS = 500;
 const HEARTBEAT_SECONDS = 5;
@@ -33,7 +33,7 @@ export async function keepConnection(
       onEnd(error);
     } catch {
       // It cannot be opened or set up now, or the signal aborted.
-      await connection?.close().catch(() => undefined);
+      if (connection !== undefined) await closeRpcConnection(connection);
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectTo } from '../src/client/amqp-connection.ts';
+import { closeRpcConnection, connectTo } from '../src/client/amqp-connection.ts';
 import { BrokerRefused } from '../src/client/client-errors.ts';
 import { createRandom, type Random } from '../test/simulation/random.ts';
 import type { Credential, LoginOutcome } from './ledger.ts';
@@ -69,7 +69,7 @@ async function login({ username, password }: Credential, port: number): Promise<
     const connection = await connectTo(`amqp://${username}:${encodeURIComponent(password)}@127.0.0.1:${port}/%2F`);
     // RabbitMQ 3.10 may list a connection for ever that is closed right after it has opened.
     await sleep(HELD_MS);
-    await connection.close().catch(() => undefined);
+    await closeRpcConnection(connection);
     return 'opened';
   } catch (error) {
     return error instanceof BrokerRefused ? 'refused' : 'unreachable';

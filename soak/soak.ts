@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PulseAgentClient } from '../src/client/client.ts';
 import { watchAgentEvents } from './agent-event-watch.ts';
@@ -77,7 +77,9 @@ export async function soak(
   });
   const stop = AbortSignal.any([over.signal, interrupted]);
   try {
-    await runPhases({ options, world, journal, figures, report, stop });
+    const phases = runPhases({ options, world, journal, figures, report, stop });
+    // Nothing is cleared away in order after a violation: what was found is still there to look at.
+    await Promise.race([phases, once(stop, 'abort')]);
     if (interrupted.aborted) journal.say('interrupted');
   } finally {
     over.abort();

@@ -53,8 +53,10 @@ async function liveOn(context: RunContext, options: TenantsOptions, name: string
     context.figures.count('lives');
     const work = plan.work && startWork(context, lease, plan.work, `${life}`);
     const wasLost = await held(lease, plan.holdMs, signal);
-    await work?.stop();
+    // The connections are open until the lease is stopped, and what waits for a node ends with them.
+    const worked = work?.stop();
     if (!wasLost) await end(context, client, lease, plan, signal);
+    await worked;
   }
 }
 
