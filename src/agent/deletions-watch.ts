@@ -16,7 +16,7 @@ export interface DeletionsWatch {
 const PAUSE_MS = 5_000;
 /** What was read longer ago, in ms, is unknown. */
 const KEPT_MS = 60_000;
-/** Of more namespaces that are being deleted at a time, only so many are read. */
+/** The most namespaces that are read of those that are being deleted. */
 const MAX_READ = 1_000;
 
 interface DeletionsWatchParts extends Pick<AgentContext, 'clock' | 'sleep'> {

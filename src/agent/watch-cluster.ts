@@ -77,7 +77,7 @@ function logChange(log: AgentContext['log'], status: ClusterStatus, last: Cluste
       log.warn({ code: 'cluster_incomplete', reason: status.reason }, 'nodes of RabbitMQ are missing');
       return;
     case 'unknown':
-      log.warn({ code: 'cluster_unknown', reason: status.reason }, 'cannot tell whether RabbitMQ is one cluster');
+      log.warn({ code: 'cluster_unknown', reason: status.reason }, 'whether RabbitMQ is one cluster is unknown');
       return;
     case 'restoring':
       log.info({ code: 'cluster_restoring' }, 'RabbitMQ is one cluster again; reconciling first');

@@ -60,7 +60,7 @@ const NOISE = 2 ** 20;
 /** The ordinary step by which a queue grows, in bytes. */
 const STEP = 2 ** 16;
 
-/** After so many listings without any size, sizes are reported as unknown. */
+/** The number of listings without any size after which sizes are reported as unknown. */
 const EMPTY_LISTINGS = 3;
 
 const NO_BYTES: ByteCounts = {

@@ -64,7 +64,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
     is: (await isQueueListed(management, vhost, name, { signal })) ? 'unknown' : 'missing',
   });
 
-  /** The queue with so many ready messages that it is too deep by them alone. */
+  /** The queue whose ready messages alone make it too deep. */
   const confirmReady = async (
     name: string,
     confirmed: Omit<Extract<ConfirmedDepth, { is: 'present' }>, 'is' | 'isTooDeep'>,

@@ -13,7 +13,7 @@ export const LISTING_PATIENCE_MS = 1000;
 const RETRY_MS = 1000;
 
 /**
- * After so many messages in a row that closed the separate connection their node counts as gone, while the nodes cannot be
+ * The messages in a row that close the separate connection before their node counts as gone, while the nodes cannot be
  * listed: one forged address must not cost other clients of its node their replies.
  */
 const MAX_DEATHS = 3;
@@ -130,7 +130,7 @@ export class ReplyIsolation {
         if (next !== undefined) await this.#sendAlone(next);
       }
     } finally {
-      // In the same turn as the last look at the queue: what comes later starts another run.
+      // In the same turn as the queue was found empty: what comes later starts another run.
       this.#isRunning = false;
     }
   }
@@ -161,7 +161,7 @@ export class ReplyIsolation {
   }
 
   /**
-   * A message to a node with at most so many deaths: the oldest one. After a death it is the newest one, because one sender
+   * A message to a node with at most `maxDeaths` deaths: the oldest one. After a death it is the newest one, because one sender
    * has its messages side by side.
    */
   #next(maxDeaths: number): Pending | undefined {

@@ -206,7 +206,7 @@ export const LOG_CODES = {
   },
   replies_dropped: {
     level: 'warn',
-    meaning: 'So many (`dropped`) replies were not sent, because the node of their requesters went down.',
+    meaning: 'Replies (their number: `dropped`) were not sent, because the node of their requesters went down.',
   },
   reply_channel_closed: { level: 'debug', meaning: 'A reply is sent again after the reconnect.' },
   reply_channel_error: { level: 'warn', meaning: 'The reply channel reported an error and is opened again.' },
