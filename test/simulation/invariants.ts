@@ -99,10 +99,13 @@ export function createInvariants(parts: InvariantParts): Invariants {
   const describe = ({ account, generation, untilMs }: Credential): string =>
     `the credentials of ${account}, generation ${generation}, promised until ${Math.round(untilMs)}`;
 
-  /** What was handed out before a cut works on both sides; what is handed out during one works where it is kept. */
+  /**
+   * What was handed out before a cut, and worked then, works on both sides; what is handed out during one works where it is
+   * kept.
+   */
   const isAdmitted = (credential: Credential): boolean => {
     const { cutOff, cutMs } = broker;
-    const isOlder = credential.firstMs < cutMs;
+    const isOlder = credential.firstMs < cutMs && broker.admittedAtCut(credential);
     return broker.admits(credential) && (cutOff === undefined || !isOlder || cutOff.admits(credential));
   };
 

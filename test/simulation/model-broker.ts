@@ -57,6 +57,8 @@ export type Cut = 'one' | 'all';
 export interface ModelBroker extends ModelSide {
   /** The side whose state is lost when the split ends; undefined: there is no split. */
   readonly cutOff: ModelSide | undefined;
+  /** Whether these credentials opened a connection when the latest split began. */
+  admittedAtCut(credential: Credential): boolean;
   /** When the latest split began; -Infinity: none did. */
   readonly cutMs: number;
   /** What the process with this name reaches. */
@@ -135,6 +137,7 @@ export function createModelBroker(
 
   const kept = createSide();
   let cutOff: ModelSide | undefined;
+  let atCut: ModelSide | undefined;
   let cutMs = -Infinity;
   let cutHosts = new Set<string>();
   let kind: Cut = 'one';
@@ -144,6 +147,7 @@ export function createModelBroker(
     get cutOff() {
       return cutOff;
     },
+    admittedAtCut: (credential) => atCut?.admits(credential) ?? false,
     get cutMs() {
       return cutMs;
     },
@@ -158,6 +162,7 @@ export function createModelBroker(
     },
     split(cut) {
       cutOff = createSide(kept);
+      atCut = createSide(kept);
       cutMs = timeline.nowMs();
       cutHosts = new Set(['A', 'B', 'C'].filter(() => random.chance(0.5)));
       kind = cut;
