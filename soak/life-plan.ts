@@ -22,14 +22,21 @@ export interface Work {
   readonly flood: 'none' | 'warned' | 'deleted';
 }
 
+/** Up to this many namespaces, lives are as short as below. */
+const NAMESPACES_AT_FULL_SPEED = 200;
+
 /** Longer than any run, in ms. */
 const TO_THE_END_MS = 24 * 3_600_000;
 
-/** Most namespaces are held for minutes, some for less than a rotation, and some to the end. */
-export function drawLife(random: Random, isWorking: boolean): Life {
+/**
+ * Lives are longer where there are more namespaces, so that as many begin and end in a minute.
+ *
+ * Most namespaces are held for minutes, some for less than a rotation, and some to the end.
+ */
+export function drawLife(random: Random, isWorking: boolean, namespaces = 1): Life {
   const end = random.weighted({ release: 5, expire: 3 } as const);
   return {
-    holdMs: drawHoldMs(random),
+    holdMs: drawHoldMs(random) * Math.max(1, namespaces / NAMESPACES_AT_FULL_SPEED),
     end,
     lifetimeMs: end === 'expire' ? Math.round(random.between(60_000, 150_000)) : undefined,
     work: isWorking ? drawWork(random) : undefined,

@@ -32,8 +32,11 @@ export const SETTINGS = {
   taskclusterClientId: NOTIFIER,
 } as const satisfies Partial<FileSettings>;
 
-/** Rotations a second, at most: each is also a claim, and a stand-in for MongoDB serves them all on two cores. */
-const ROTATIONS_PER_SECOND = 8;
+/**
+ * Rotations a second, at most. Each is also a claim, and FerretDB, the stand-in for MongoDB, reads a whole collection for a
+ * compare-and-set: among a thousand documents it makes about 50 a second.
+ */
+const ROTATIONS_PER_SECOND = 2;
 
 /** The settings of a run with so many namespaces. */
 export function settingsFor(namespaces: number): Partial<FileSettings> {

@@ -30,8 +30,8 @@ import { openWorld, type World } from './world.ts';
 const HOLDERS = 4;
 
 /** How long the first claims take, in ms for each namespace, and at most. */
-const RAMP_UP_MS = 60;
-const MAX_RAMP_UP_MS = 90_000;
+const RAMP_UP_MS = 200;
+const MAX_RAMP_UP_MS = 240_000;
 
 /** How long the agents may take to be ready, in ms. */
 const READY_WITHIN_MS = 180_000;

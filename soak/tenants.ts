@@ -47,7 +47,7 @@ async function liveOn(context: RunContext, options: TenantsOptions, name: string
   const client = holders[index % holders.length] as PulseAgentClient;
   await pause((rampUpMs * index) / namespaces, signal);
   for (let life = 0; !signal.aborted; life += 1) {
-    const plan = drawLife(random, isWorking);
+    const plan = drawLife(random, isWorking, namespaces);
     const lease = await claimLease(context, client, name, plan, signal);
     if (lease === undefined) return;
     context.figures.count('lives');
