@@ -62,6 +62,7 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
   let probes = 0;
   let waitingSinceMs: number | undefined;
   let isAccepted = false;
+  let isRefused = false;
   let answeredMs: number | undefined;
   let wasAnswered = false;
   let takenMs: number | undefined;
@@ -103,6 +104,7 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
     sent = probe;
     waitingSinceMs ??= probe.sentMs;
     isAccepted = false;
+    isRefused = false;
     try {
       through.publish(
         rpcExchange,
@@ -115,9 +117,11 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
           userId: agentUser,
           persistent: false,
         },
-        // A nack means that the queue is full. Any other error is that of a closed channel.
+        // A nack means that the queue is full, or has no leader. Any other error is that of a closed channel.
         (error: Error | null) => {
-          if (sent === probe && (error === null || error.message === NACKED)) isAccepted = true;
+          if (sent !== probe || (error !== null && error.message !== NACKED)) return;
+          isAccepted = true;
+          isRefused = error !== null;
         },
       );
     } catch {
@@ -138,8 +142,8 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
     if (channel === undefined) return;
     if (sent === undefined) return send(channel);
     if (nowMs - sent.sentMs < GIVE_UP_MS) return;
-    if (isAccepted) return send(channel);
-    // Nothing is confirmed on it any more.
+    if (isAccepted && !isRefused) return send(channel);
+    // Nothing is confirmed on it any more; or, where the queue had no leader, RabbitMQ 3.10 refuses everything on it.
     channel = undefined;
     void model?.close().catch(() => undefined);
   };

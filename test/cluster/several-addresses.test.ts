@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import type { LocalRabbitMQ } from '../../dev/rabbitmq-node.ts';
 import { createLog } from '../../src/util/log.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { scrape, untilHealth, untilSample } from '../support/agent-http.ts';
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { useCluster } from '../support/cluster.ts';
@@ -26,7 +27,7 @@ describe('the addresses of a cluster', function () {
     client: PulseAgentClient;
     installation: TestInstallation;
   }> {
-    const installation = await makeInstallation({ broker: first });
+    const installation = await makeInstallation({ broker: first, settings: { httpPort: 0 } });
     const { vhost, environment, claimantUrl } = installation;
     const amqpPort = (node: LocalRabbitMQ): number => node.amqpPort;
     const config = loadConfig({
@@ -60,6 +61,20 @@ describe('the addresses of a cluster', function () {
     await claim(client);
     await connection.use(async (channel) => await channel.checkExchange('amq.topic'));
     await lease.stop();
+  });
+
+  it('make an agent without clients ready again when the node in use, which leads its queues, is killed', async () => {
+    const [first] = cluster().nodes;
+    assert.ok(first !== undefined);
+    const { agent } = await start(first);
+    await untilHealth(agent, ({ ready }) => ready);
+    await first.kill();
+    // The first request of the agent to itself over its new connection may meet a queue that has no leader yet.
+    await untilHealth(agent, ({ parts: { cluster: seen } }) => seen.state === 'down');
+    const sample = 'pulse_agent_request_probe_duration_seconds_count';
+    const answered = (await scrape(agent)).get(sample) ?? 0;
+    await untilSample(agent, sample, (count = 0) => count > answered);
+    await untilHealth(agent, ({ ready }) => ready);
   });
 
   it('keep first claims when the node in use stops answering', async () => {
