@@ -25,6 +25,9 @@ export interface Work {
 /** Up to this many namespaces, lives are as short as below. */
 const NAMESPACES_AT_FULL_SPEED = 200;
 
+/** The longest time of a timer, in ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Longer than any run, in ms. */
 const TO_THE_END_MS = 24 * 3_600_000;
 
@@ -36,7 +39,7 @@ const TO_THE_END_MS = 24 * 3_600_000;
 export function drawLife(random: Random, isWorking: boolean, namespaces = 1): Life {
   const end = random.weighted({ release: 5, expire: 3 } as const);
   return {
-    holdMs: drawHoldMs(random) * Math.max(1, namespaces / NAMESPACES_AT_FULL_SPEED),
+    holdMs: Math.min(MAX_TIMER_MS, drawHoldMs(random) * Math.max(1, namespaces / NAMESPACES_AT_FULL_SPEED)),
     end,
     lifetimeMs: end === 'expire' ? Math.round(random.between(60_000, 150_000)) : undefined,
     work: isWorking ? drawWork(random) : undefined,
