@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter, once, setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type Behaviour, type BehaviourInput, behaviourSchema, SERVICES, type ServiceName } from './behaviour.ts';
 import {
@@ -70,6 +70,8 @@ export async function startTaskcluster(options: TaskclusterOptions = {}): Promis
     for (const name of service === undefined ? SERVICES : [service]) behaviours[name] = behaviour;
   };
   const stopping = new AbortController();
+  // Any number of slow answers wait with it.
+  setMaxListeners(0, stopping.signal);
   const called = new EventEmitter();
   const state: RouteState = {
     hawk: { client: (clientId) => clients.get(clientId), expandScopes: createExpandScopes(directory.roles) },

@@ -105,7 +105,10 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
  * and answers 500.
  */
 async function putVhost(at: LocalRabbitMQ, path: string): Promise<void> {
-  while ((await manage(at, 'PUT', `/vhosts/${path}`, undefined, [500])).status === 500);
+  while ((await manage(at, 'PUT', `/vhosts/${path}`, undefined, [500])).status === 500) {
+    // A node that missed its creation never starts it, and the same call fails for ever.
+    await manage(at, 'DELETE', `/vhosts/${path}`, undefined, [404]);
+  }
   for (;;) {
     const { body } = await manage(at, 'GET', `/vhosts/${path}`);
     const { cluster_state: states = {} } = body as { cluster_state?: Record<string, string> };
