@@ -27,6 +27,8 @@ export const SETTINGS = {
   warnAtMessages: 200,
   deleteAtMessages: 400,
   stopDeadlineSeconds: 10,
+  // FerretDB goes on with what nobody waits for any more: with more at a time, all of it would come too late.
+  requestPrefetch: 8,
   maxNamespacesPerClient: null,
   requestsPerMinutePerClient: null,
   taskclusterClientId: NOTIFIER,

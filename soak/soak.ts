@@ -87,9 +87,11 @@ export async function soak(
     await world.close();
   }
   print(['', `Seed ${seed}, ${minutes} minutes, ${size}`, ...figures.lines()].join('\n'));
-  const verdict = violation === undefined ? 'No invariant was violated.' : `VIOLATION ${violation.message}`;
+  const isGreen = violation === undefined && !interrupted.aborted;
+  const held = isGreen ? 'No invariant was violated.' : 'Interrupted; no invariant had been violated.';
+  const verdict = violation === undefined ? held : `VIOLATION ${violation.message}`;
   print(`\n${verdict}\nTo run it again: ${again}`);
-  return violation === undefined && !interrupted.aborted;
+  return isGreen;
 }
 
 interface PhasesInput extends Pick<RunContext, 'world' | 'journal' | 'figures' | 'report'> {
