@@ -1,9 +1,10 @@
 import type { Sleep } from './clock.ts';
+import { untilAborted } from './deadline.ts';
 
 /** Something that is read again and again. */
 export interface Polling {
   start(): void;
-  /** Aborts a reading and resolves when it has ended. */
+  /** Aborts a reading. One that takes no signal, as a call to the store, goes on and is not waited for. */
   close(): Promise<void>;
 }
 
@@ -18,7 +19,7 @@ export function createPolling(read: (signal: AbortSignal) => Promise<unknown>, p
   let running: Promise<void> | undefined;
   const poll = async (): Promise<void> => {
     while (!signal.aborted) {
-      await read(signal).catch(() => undefined);
+      await untilAborted(read(signal), signal).catch(() => undefined);
       await sleep(pauseMs, signal);
     }
   };
