@@ -10,7 +10,9 @@ import type { SecretScan } from './secret-scan.ts';
 import { Violation } from './violation.ts';
 
 /** How long things may take after the last fault, in ms. */
-const GONE_WITHIN_MS = 240_000;
+const GONE_WITHIN_MS = 180_000;
+/** The same for each namespace: FerretDB takes a while for a thousand. */
+const GONE_EACH_MS = 500;
 const CLEAN_WITHIN_MS = 30_000;
 const ANSWERED_WITHIN_MS = 60_000;
 const MAILED_WITHIN_MS = 120_000;
@@ -25,11 +27,13 @@ export interface SettleParts {
   readonly probe: Pick<Probe, 'open'>;
   readonly scan: SecretScan;
   readonly operator: PulseAgentClient;
+  /** How many there were. */
+  readonly namespaces: number;
   readonly signal: AbortSignal;
 }
 
 /** Releases everything and waits until nothing is left, all requests are answered and all notices mailed. */
-export async function settle({ context, probe, scan, operator, signal }: SettleParts): Promise<void> {
+export async function settle({ context, probe, scan, operator, namespaces, signal }: SettleParts): Promise<void> {
   const { registry, journal, report, ledger } = context;
 
   journal.say('releasing all namespaces');
@@ -52,7 +56,7 @@ export async function settle({ context, probe, scan, operator, signal }: SettleP
     });
     return left.size === 0;
   };
-  if (!(await until(areGone, GONE_WITHIN_MS, signal))) {
+  if (!(await until(areGone, GONE_WITHIN_MS + namespaces * GONE_EACH_MS, signal))) {
     const names = [...(left ?? [])].slice(0, SHOWN);
     report(new Violation('deletion', `${left?.size} namespaces are not deleted in time: ${names.join(', ')}.`, names));
     return;

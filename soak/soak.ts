@@ -174,7 +174,7 @@ async function runPhases({ options, world, journal, figures, report, stop }: Pha
   );
   living.abort();
   await Promise.all([tenants, operating]);
-  if (!stop.aborted) await settle({ context, probe, scan, operator, signal: stop });
+  if (!stop.aborted) await settle({ context, probe, scan, operator, namespaces, signal: stop });
   await foreign.check();
   watching.abort();
   await watchers;
