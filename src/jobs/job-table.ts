@@ -11,6 +11,7 @@ import type { Rotation } from '../namespaces/rotation/rotate.ts';
 import type { Notices } from '../notices/send-notices.ts';
 import type { InspectQueues } from '../queues/inspect-queues.ts';
 import type { SurveyQueues } from '../queues/survey-queues.ts';
+import { isAgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
 import type { JobTable, RecurringJob, TriggeredJob, TriggeredJobName } from './jobs.ts';
 import { createPrune } from './prune.ts';
@@ -82,7 +83,7 @@ export function createJobTable(
       },
     ],
     triggered: triggeredJobs({
-      'repair-account': whenOpen(cluster, withBackoff(backoff, 'repair', repair)),
+      'repair-account': withBackoff(backoff, 'repair', unlessSplit(cluster, repair)),
       'finish-revocation': withBackoff(backoff, 'revocation', (namespace, signal) => revoker.finish(namespace, signal)),
       'inspect-queue': (queue, signal) => inspect([queue], signal),
       'reconcile-broker-soon': onDemand(reconcile),
@@ -147,10 +148,19 @@ function onDemand(work: (signal: AbortSignal) => Promise<unknown>): TriggeredJob
   return async (_subject, signal) => void (await work(signal));
 }
 
-/** Work that the reconciliation after a split does in its place. */
-function whenOpen(cluster: Pick<ClusterGate, 'isOpen'>, run: TriggeredJob['run']): TriggeredJob['run'] {
+/**
+ * Work that the reconciliation after a split does in its place. Where the nodes cannot be listed it fails, which is reported,
+ * as no reconciliation follows.
+ */
+function unlessSplit(cluster: ClusterGate, work: Repair): (subject: string, signal: AbortSignal) => Promise<void> {
   return async (subject, signal) => {
-    if (await cluster.isOpen(signal)) await run(subject, signal);
+    try {
+      await cluster.permit(signal);
+    } catch (error) {
+      if (isAgentError(error, 'BrokerSplit')) return;
+      throw error;
+    }
+    if (cluster.status.is !== 'restoring') await work(subject, signal);
   };
 }
 
