@@ -96,7 +96,7 @@ describe('the consumer of broker events', () => {
       addCleanup(() => consumer.close());
       void consumer.start();
     });
-    assert.equal(error.name, 'BrokerUnavailable');
+    assert.equal(error.name, 'BrokerRefused');
     assert.ok(error.cause instanceof Error && error.message.includes(error.cause.message));
     assert.ok(!error.cause.message.includes('wrong'));
   });
