@@ -97,7 +97,8 @@ describe('the consumer of broker events', () => {
       void consumer.start();
     });
     assert.equal(error.name, 'BrokerRefused');
-    assert.ok(error.cause instanceof Error && error.message.includes(error.cause.message));
+    assert.ok(error.cause instanceof Error);
+    assert.match(error.message, /ACCESS_REFUSED|ACCESS-REFUSED/);
     assert.ok(!error.cause.message.includes('wrong'));
   });
 });
