@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { AgentError } from '../../util/agent-errors.ts';
 import { CLUSTER_COLUMNS, type ClusterNode, clusterNodeSchema } from './cluster-nodes.ts';
 import type { ManagementCallOptions, ManagementHttp } from './management-http.ts';
+import type { ManagementReads } from './management-reads.ts';
 import {
   alarmsSchema,
   type Identity,
@@ -33,18 +34,10 @@ export interface BrokerStateCalls {
 
 const uptimesSchema = z.array(uptimeSchema);
 
-/** GETs a resource that always exists. */
-type Get = <T>(
-  schema: z.ZodType<T>,
-  path: string[],
-  options?: ManagementCallOptions,
-  query?: Record<string, string>,
-) => Promise<T>;
-
 /** Creates the calls over a transport. */
 export function createBrokerStateCalls(
   transport: Pick<ManagementHttp, 'send' | 'refusal'>,
-  get: Get,
+  get: ManagementReads['get'],
   unreadable: (path: readonly string[]) => AgentError,
 ): BrokerStateCalls {
   const listNodes: BrokerStateCalls['listNodes'] = (options) =>

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { ManagementCallOptions } from './management-http.ts';
+import type { ManagementReads } from './management-reads.ts';
 
 /** A queue or an exchange, and the name of the policy that RabbitMQ applies to it. */
 export interface PolicedObject {
@@ -33,19 +34,6 @@ export interface EffectiveStateCalls {
   ): Promise<EffectivePolicy | undefined>;
   /** The plugins that any node has switched on; undefined where RabbitMQ does not say. */
   listEnabledPlugins(options?: ManagementCallOptions): Promise<string[] | undefined>;
-}
-
-type ReadCall<T> = [
-  schema: z.ZodType<T>,
-  path: string[],
-  options?: ManagementCallOptions,
-  query?: Record<string, string>,
-];
-
-/** Reads and parses a resource, or each element of a listing. */
-interface Reading {
-  readonly find: <T>(...call: ReadCall<T>) => Promise<T | undefined>;
-  readonly list: <T>(...call: ReadCall<T>) => Promise<T[]>;
 }
 
 /** RabbitMQ writes an absent name as null, as an empty text, or not at all. */
@@ -83,7 +71,7 @@ const pluginsSchema = z.array(z.object({ enabled_plugins: z.array(z.string()).op
 const POLICIES_ONLY = { disable_stats: 'true', columns: 'name,policy' };
 const EFFECTIVE_ONLY = { columns: 'name,type,operator_policy,effective_policy_definition' };
 
-export function createEffectiveStateCalls({ find, list }: Reading): EffectiveStateCalls {
+export function createEffectiveStateCalls({ find, list }: Pick<ManagementReads, 'find' | 'list'>): EffectiveStateCalls {
   return {
     listQueuePolicies: (vhost, options) => list(policedSchema, ['queues', vhost], options, POLICIES_ONLY),
     listExchangePolicies: (vhost, options) => list(policedSchema, ['exchanges', vhost], options, POLICIES_ONLY),

@@ -40,6 +40,7 @@ import type {
 import { type BrokerStateCalls, createBrokerStateCalls } from './broker-state.ts';
 import { createEffectiveStateCalls, type EffectiveStateCalls } from './effective-state.ts';
 import { BrokerRefusal, type ManagementCallOptions } from './management-http.ts';
+import type { ManagementReads, ReadCall } from './management-reads.ts';
 import { createQueueMemberCalls, type QueueMemberCalls } from './queue-members.ts';
 import { openTransport, type TransportOptions } from './open-transport.ts';
 
@@ -156,12 +157,7 @@ export function createManagement(settings: TransportOptions): Management {
   const transport = openTransport(settings);
 
   /** GETs a resource; undefined when it does not exist. */
-  const find = async <T>(
-    schema: z.ZodType<T>,
-    path: string[],
-    options?: ManagementCallOptions,
-    query?: Record<string, string>,
-  ) => {
+  const find: ManagementReads['find'] = async (schema, path, options, query) => {
     const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
     const response = await transport.send(request, options);
     if (response.status === 404) return undefined;
@@ -170,12 +166,7 @@ export function createManagement(settings: TransportOptions): Management {
     throw unreadable(path);
   };
   /** GETs a resource that always exists: a wrong address must not look like an empty broker. */
-  const get = async <T>(
-    schema: z.ZodType<T>,
-    path: string[],
-    options?: ManagementCallOptions,
-    query?: Record<string, string>,
-  ) => {
+  const get: ManagementReads['get'] = async (schema, path, options, query) => {
     const found = await find(schema, path, options, query);
     if (found !== undefined) return found;
     throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined, from: transport.shownUrl });
@@ -207,12 +198,7 @@ export function createManagement(settings: TransportOptions): Management {
     if (response.status === 404) throw transport.refusal(request, response);
     if (!isValid || response.body !== undefined) throw unreadable(path);
   };
-  const list = async <T>(
-    schema: z.ZodType<T>,
-    path: string[],
-    options?: ManagementCallOptions,
-    query?: Record<string, string>,
-  ) => {
+  const list = async <T>(...[schema, path, options, query]: ReadCall<T>): Promise<T[]> => {
     const found: T[] = [];
     await visitAll(schema, path, (listed) => void found.push(listed), options, query);
     return found;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { ManagementCallOptions, ManagementHttp } from './management-http.ts';
+import type { ManagementReads } from './management-reads.ts';
 
 /** Where a quorum queue is: current, and without statistics. */
 export interface QuorumQueue {
@@ -62,23 +63,10 @@ const METHOD_NOT_ALLOWED = 405;
 
 const MEMBERS_ONLY = { disable_stats: 'true', columns: 'name,type,leader,members,online' };
 
-type ReadCall<T> = [
-  schema: z.ZodType<T>,
-  path: string[],
-  options?: ManagementCallOptions,
-  query?: Record<string, string>,
-];
-
-/** Reads and parses a resource, or each element of a listing. */
-interface Reading {
-  readonly find: <T>(...call: ReadCall<T>) => Promise<T | undefined>;
-  readonly list: <T>(...call: ReadCall<T>) => Promise<T[]>;
-}
-
 /** Creates the calls over a transport. */
 export function createQueueMemberCalls(
   transport: Pick<ManagementHttp, 'send' | 'refusal'>,
-  { find, list }: Reading,
+  { find, list }: Pick<ManagementReads, 'find' | 'list'>,
 ): QueueMemberCalls {
   return {
     listDownQueues: async (vhost, options) =>
