@@ -51,7 +51,7 @@ export function createDeletionsWatch(parts: DeletionsWatchParts): DeletionsWatch
       latest = { startedMs, blocked };
       if (blocked.length > 0) await resume(blocked, signal);
     },
-    PAUSE_MS,
+    () => PAUSE_MS,
     sleep,
   );
 

@@ -161,7 +161,7 @@ export function createReplicasWatch({
       reportLatest();
       requestMissing(reading);
     },
-    PAUSE_MS,
+    () => PAUSE_MS,
     sleep,
   );
 

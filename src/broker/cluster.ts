@@ -1,6 +1,7 @@
 import { AgentError } from '../util/agent-errors.ts';
 import { type Clock, elapsedSinceMs, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import { untilAborted } from '../util/deadline.ts';
+import { createPolling } from '../util/polling.ts';
 import {
   type ClusterMemory,
   type ClusterStatus,
@@ -63,11 +64,9 @@ const FRESH_MS = 2 * PAUSE_MS;
 
 /** Creates the watch. Before the first listing the cluster is unknown. */
 export function createClusterWatch({ management, clock, sleep }: ClusterWatchOptions): ClusterWatch {
-  const closing = new AbortController();
   let memory: ClusterMemory | undefined;
   let current: Promise<void> | undefined;
   let next: Promise<void> | undefined;
-  let running: Promise<void> | undefined;
   let react: ((status: ClusterStatus) => void) | undefined;
 
   const status = (): ClusterStatus => clusterStatus(memory, clock);
@@ -109,12 +108,7 @@ export function createClusterWatch({ management, clock, sleep }: ClusterWatchOpt
     if (!isFresh()) await (signal === undefined ? list() : untilAborted(list(), signal));
     assertPermitted();
   };
-  const watch = async (signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      await untilAborted(list(), signal).catch(() => undefined);
-      await sleep(PAUSE_MS, signal);
-    }
-  };
+  const polling = createPolling(list, () => PAUSE_MS, sleep);
 
   return {
     get status() {
@@ -145,13 +139,8 @@ export function createClusterWatch({ management, clock, sleep }: ClusterWatchOpt
     onListed(reaction) {
       react = reaction;
     },
-    start() {
-      running ??= watch(closing.signal).catch(() => undefined);
-    },
-    async close() {
-      closing.abort(new Error('The agent stops.'));
-      await running;
-    },
+    start: () => polling.start(),
+    close: () => polling.close(),
   };
 }
 

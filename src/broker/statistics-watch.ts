@@ -1,5 +1,6 @@
 import type { Clock, Sleep } from '../util/clock.ts';
 import { startDeadline } from '../util/deadline.ts';
+import { createPolling } from '../util/polling.ts';
 import { measureStatistics, type StatisticsCalls, statisticsLagMs, type StatisticsState } from './statistics.ts';
 
 interface StatisticsWatchOptions {
@@ -34,9 +35,7 @@ const RETRY_PAUSE_MS = 30_000;
 /** Creates the watch. Until the first measurement the statistics are unknown. */
 export function createStatisticsWatch(options: StatisticsWatchOptions): StatisticsWatch {
   const { management, onChange, onError } = options;
-  const closing = new AbortController();
   let state: StatisticsState = { is: 'unknown' };
-  let running: Promise<void> | undefined;
 
   const measure = async (signal: AbortSignal): Promise<void> => {
     const before = state;
@@ -53,24 +52,14 @@ export function createStatisticsWatch(options: StatisticsWatchOptions): Statisti
       deadline.clear();
     }
   };
-  const watch = async (signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      await measure(signal);
-      await options.sleep(state.is === 'on' ? PAUSE_MS : RETRY_PAUSE_MS, signal);
-    }
-  };
+  const polling = createPolling(measure, () => (state.is === 'on' ? PAUSE_MS : RETRY_PAUSE_MS), options.sleep);
 
   return {
     get state() {
       return state;
     },
     lagMs: () => statisticsLagMs(state),
-    start() {
-      running ??= watch(closing.signal).catch(() => undefined);
-    },
-    async close() {
-      closing.abort(new Error('The agent stops.'));
-      await running;
-    },
+    start: () => polling.start(),
+    close: () => polling.close(),
   };
 }

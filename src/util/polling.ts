@@ -12,15 +12,21 @@ export interface Polling {
  * Reads until it is closed, with a pause between two readings.
  *
  * @param read reports its own failures: the next reading comes after a failure, too
+ * @param pauseMs asked after each reading
  */
-export function createPolling(read: (signal: AbortSignal) => Promise<unknown>, pauseMs: number, sleep: Sleep): Polling {
+export function createPolling(
+  read: (signal: AbortSignal) => Promise<unknown>,
+  pauseMs: () => number,
+  sleep: Sleep,
+): Polling {
   const closing = new AbortController();
   const { signal } = closing;
   let running: Promise<void> | undefined;
   const poll = async (): Promise<void> => {
-    while (!signal.aborted) {
+    for (;;) {
       await untilAborted(read(signal), signal).catch(() => undefined);
-      await sleep(pauseMs, signal);
+      signal.throwIfAborted();
+      await sleep(pauseMs(), signal);
     }
   };
   return {

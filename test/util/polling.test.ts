@@ -12,7 +12,7 @@ describe('a polling', () => {
           if (readings === 1) throw new Error('By a test.');
           resolve(polling.close());
         },
-        1,
+        () => 1,
         systemSleep,
       );
       polling.start();
@@ -28,7 +28,7 @@ describe('a polling', () => {
           setImmediate(() => resolve(polling.close()));
           return new Promise<never>(() => undefined);
         },
-        1,
+        () => 1,
         systemSleep,
       );
       polling.start();
