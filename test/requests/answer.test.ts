@@ -1,87 +1,28 @@
 import assert from 'node:assert/strict';
 import { generateReplyKey } from '../../src/contract/sealing.ts';
-import { WireError, type WireErrorBody, type WireErrorCode } from '../../src/contract/wire-errors.ts';
+import { WireError } from '../../src/contract/wire-errors.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { startDeadline } from '../../src/util/deadline.ts';
-import { type AnsweredRequest, type AnswerParts, createAnswer } from '../../src/requests/answer.ts';
-import type { Signer } from '../../src/requests/authenticate.ts';
+import type { AnswerParts } from '../../src/requests/answer.ts';
 import type { MethodHandlers } from '../../src/requests/method.ts';
 import type { NonceUse } from '../../src/requests/nonce-use.ts';
-import { DIRECT_ADDRESS, type DeliveryInput, deliveryOf } from '../support/deliveries.ts';
-import { storedNonceUse } from '../support/nonces.ts';
-
-const namespace = 'taskcluster-x';
-const result = {
+import {
+  answer,
+  claim,
+  errorIn,
+  fails,
+  type Given,
+  handlers,
+  hang,
   namespace,
-  created: '2026-11-24T12:00:00.000Z',
-  expires: '2026-11-24T16:00:00.000Z',
-  reclaimAt: '2026-11-24T13:30:00.000Z',
-  connectionString: 'amqp://taskcluster-x-1:hidden@h/',
-};
-const node = { hash: 1, sinceMs: 0 };
-const signer: Signer = {
-  clientId: 'project/x',
-  scopes: ['pulse:namespace:taskcluster-x'],
-  nonce: storedNonceUse({ replyAddress: DIRECT_ADDRESS }),
-};
-const handlers: MethodHandlers = {
-  ping: async () => ({ alive: true, uptimeSeconds: 1, version: '1', agent: 'a' }),
-  'claim-namespace': async () => result,
-  'get-namespace': async () => ({ ...result, state: 'active' }),
-  'list-namespaces': async () => ({ namespaces: [] }),
-  'release-namespace': async () => ({ namespace, state: 'expiring' }),
-  'revoke-namespace': async () => ({ namespace }),
-};
-
-/** Parts that differ from good ones, and handlers that replace good ones. */
-type Given = Omit<Partial<AnswerParts>, 'handlers'> & { handlers?: Partial<MethodHandlers> };
-
-/** Answers one delivery with good parts, except those given. */
-async function answer(
-  input: DeliveryInput = {},
-  given: Given = {},
-  deadline = startDeadline(10_000),
-): Promise<AnsweredRequest> {
-  const parts: AnswerParts = {
-    rpcExchange: 'rpc/pulse-agent/v1',
-    namespacePrefix: 'taskcluster-',
-    authenticate: async () => signer,
-    limitRequests: () => undefined,
-    locateReplyAddress: async () => ({ kind: 'running', node }),
-    isRequesterGone: () => false,
-    onRequestersGone: () => undefined,
-    ...given,
-    handlers: { ...handlers, ...given.handlers },
-  };
-  return await createAnswer(parts)(deliveryOf(input), deadline).finally(() => deadline.clear());
-}
-
-const claim: DeliveryInput = { routingKey: 'claim-namespace', content: { namespace } };
-
-/** The error in a reply. */
-function errorIn({ answer: what }: AnsweredRequest): WireErrorBody {
-  assert.equal(what.kind, 'reply');
-  assert.equal(what.reply.properties.type, 'error');
-  assert.equal(what.reply.properties.contentType, 'application/json');
-  return JSON.parse(what.reply.content.toString()) as WireErrorBody;
-}
-
-function reasonOf({ answer: what }: AnsweredRequest): string {
-  assert.equal(what.kind, 'dead-letter');
-  return what.reason;
-}
-
-/** Makes a part that always fails with this error. */
-function fails(code: WireErrorCode): () => Promise<never> {
-  return () => Promise.reject(new WireError(code, 'No.'));
-}
-
-/** A part that never answers. */
-function hang(): Promise<never> {
-  return new Promise(() => undefined);
-}
-
-const unused = async (): Promise<never> => assert.fail('must not be called');
+  node,
+  reasonOf,
+  result,
+  signer,
+  unused,
+} from '../support/answers.ts';
+import { DIRECT_ADDRESS, type DeliveryInput } from '../support/deliveries.ts';
+import { storedNonceUse } from '../support/nonces.ts';
 
 describe('answer', () => {
   it('returns the result for the reply address', async () => {
@@ -163,77 +104,6 @@ describe('answer', () => {
       assert.equal(failed.cause, failure);
       const hanging = await answer(claim, { locateReplyAddress: hang, authenticate: unused }, startDeadline(1));
       assert.match(reasonOf(hanging), /could not be checked/);
-    });
-  });
-
-  describe('a requester whose node is down', () => {
-    const release: DeliveryInput = { routingKey: 'release-namespace', content: { namespace } };
-    const atFirst: Given = { locateReplyAddress: async () => ({ kind: 'down', node }), isRequesterGone: () => true };
-    let isGone = false;
-    let check = (): void => undefined;
-    const go = (): void => {
-      isGone = true;
-      check();
-    };
-    const watched: Given = {
-      isRequesterGone: (where) => isGone && where === node,
-      onRequestersGone: (given) => (check = given),
-    };
-    const later: Given = {
-      ...watched,
-      authenticate: async () => {
-        go();
-        return signer;
-      },
-    };
-    const served: string[] = [];
-    const noting: Partial<MethodHandlers> = {
-      'claim-namespace': async () => {
-        served.push('claim');
-        return result;
-      },
-      'release-namespace': async () => {
-        served.push('release');
-        return { namespace, state: 'expiring' };
-      },
-    };
-    beforeEach(() => {
-      isGone = false;
-      served.length = 0;
-    });
-
-    for (const [when, given] of [
-      ['before its request is served', atFirst],
-      ['while its signature is checked', later],
-    ] as const) {
-      it(`asks again by itself for what can be repeated: it is not served when it goes ${when}`, async () => {
-        const answered = await answer(claim, { ...given, handlers: noting });
-        assert.deepEqual(answered.answer, { kind: 'requester-gone', reason: 'the node of its requester is down' });
-        assert.equal(answered.outcome, 'requester-gone');
-        assert.deepEqual(served, []);
-      });
-
-      it(`may not know about a release: it is served when it goes ${when}`, async () => {
-        const answered = await answer(release, { ...given, handlers: noting });
-        assert.equal(answered.answer.kind, 'reply');
-        assert.equal(answered.outcome, 'result');
-        assert.deepEqual(served, ['release']);
-      });
-    }
-
-    it('has the work for it aborted', async () => {
-      const aborted: unknown[] = [];
-      const hanging: Partial<MethodHandlers> = {
-        'claim-namespace': (_body, { signal }) => {
-          signal.addEventListener('abort', () => aborted.push(signal.reason));
-          setImmediate(go);
-          return new Promise(() => undefined);
-        },
-      };
-      const answered = await answer(claim, { ...watched, handlers: hanging });
-      assert.equal(answered.answer.kind, 'requester-gone');
-      assert.equal(aborted.length, 1);
-      assert.deepEqual([answered.clientId, answered.namespace], [signer.clientId, namespace]);
     });
   });
 
