@@ -6,6 +6,7 @@ import type { Figures } from './figures.ts';
 import type { Journal } from './journal.ts';
 import { REQUEST_VHOST } from './settings.ts';
 import type { AgentRelay, World } from './world.ts';
+import { pause } from './pause.ts';
 
 /** How long the request queue may take to have all its members again after a node has started, in ms. */
 const MEMBERS_MS = 60_000;
@@ -32,9 +33,7 @@ export async function runFaults(lanes: readonly Lane[], parts: FaultsParts): Pro
   await Promise.all(
     lanes.map(async (lane) => {
       for (const fault of lane) {
-        await sleep(Math.max(0, fault.atMs - (performance.now() - startedMs)), undefined, { signal }).catch(
-          () => undefined,
-        );
+        await pause(Math.max(0, fault.atMs - (performance.now() - startedMs)), signal);
         if (signal.aborted) return;
         journal.say(describeFault(fault));
         figures.count('faults');
@@ -63,7 +62,7 @@ function chosen(relays: readonly AgentRelay[], agent: number | undefined): TcpRe
 function createBreaker({ world, journal, seed, clockOffMs, signal }: FaultsParts): (fault: Fault) => Promise<void> {
   const { agents, brokers, admin, names } = world;
   const clockMs = createClocks(seed + 1, clockOffMs);
-  const lasting = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined);
+  const lasting = (ms: number): Promise<void> => pause(ms, signal);
   const broken = async (
     relays: readonly AgentRelay[],
     { agent, forMs }: { agent: number | undefined; forMs: number },

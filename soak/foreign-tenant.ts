@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from 'node:crypto';
 import type { ConfirmChannel } from 'amqplib';
 import { keepConnection } from './kept-connection.ts';
@@ -7,6 +6,7 @@ import { ofAccount, ofObject } from './leftover-watch.ts';
 import type { RunContext } from './run-context.ts';
 import { Violation } from './violation.ts';
 import { ID } from './settings.ts';
+import { pause } from './pause.ts';
 
 const USER = 'foreign-tenant';
 const EVERY_MS = 10_000;
@@ -88,7 +88,7 @@ export function createForeignTenant(context: Pick<RunContext, 'world' | 'report'
     while (!signal.aborted && !ended()) {
       channel.publish('foreign/exchange', 'any', Buffer.from('foreign'), { persistent: true });
       figures.count('messages of the foreign tenant');
-      await sleep(PUBLISH_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await pause(PUBLISH_EVERY_MS, signal);
     }
   };
 
@@ -136,7 +136,7 @@ export function createForeignTenant(context: Pick<RunContext, 'world' | 'report'
       );
       while (!signal.aborted) {
         await check();
-        await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+        await pause(EVERY_MS, signal);
       }
       await connected;
     },

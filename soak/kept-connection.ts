@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import { closeRpcConnection, connectTo } from '../src/client/amqp-connection.ts';
+import { pause } from './pause.ts';
 
 const RETRY_MS = 500;
 const HEARTBEAT_SECONDS = 5;
@@ -35,6 +35,6 @@ export async function keepConnection(
       // It cannot be opened or set up now, or the signal aborted.
       if (connection !== undefined) await closeRpcConnection(connection);
     }
-    await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(RETRY_MS, signal);
   }
 }

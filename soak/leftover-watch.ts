@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { namespaceOfAccount } from '../src/contract/names.ts';
 import type { RunContext } from './run-context.ts';
 import { Violation } from './violation.ts';
 import { PREFIX } from './settings.ts';
+import { pause } from './pause.ts';
 
 /** Longer than the statistics of RabbitMQ may be old, in ms: a closed connection stays in the listing for so long. */
 const EVERY_MS = 8_000;
@@ -79,7 +79,7 @@ export function leftovers(all: readonly Owned[], before: ReadonlySet<string>, af
 export async function watchLeftovers(context: RunContext, signal: AbortSignal): Promise<void> {
   let suspects = new Set<string>();
   while (!signal.aborted) {
-    await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(EVERY_MS, signal);
     if (signal.aborted) return;
     const found = await look(context);
     if (found === undefined) continue;

@@ -1,8 +1,8 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunContext } from './run-context.ts';
 import type { SecretScan } from './secret-scan.ts';
 import type { SoakAgent } from './soak-agent.ts';
+import { pause } from './pause.ts';
 
 const EVERY_MS = 1_000;
 const MAX_READ_BYTES = 2 ** 24;
@@ -30,7 +30,7 @@ export async function watchLogs(
   };
   while (!signal.aborted) {
     readAll();
-    await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(EVERY_MS, signal);
   }
   readAll();
 }

@@ -5,6 +5,7 @@ import { createRandom, type Random } from '../test/simulation/random.ts';
 import type { Credential, LoginOutcome } from './ledger.ts';
 import type { RunContext } from './run-context.ts';
 import { Violation } from './violation.ts';
+import { pause } from './pause.ts';
 
 /** Logins at the same time, and the pause of each between two. */
 const WORKERS = 4;
@@ -21,7 +22,7 @@ export async function watchLogins(context: RunContext, seed: number, signal: Abo
   const workers = Array.from({ length: WORKERS }, async (_, index) => {
     const random = createRandom(seed * 17 + index);
     while (!signal.aborted) {
-      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      await pause(PAUSE_MS, signal);
       await checkOne(context, random);
     }
   });

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Email } from '../dev/taskcluster/email.ts';
 import type { RunContext } from './run-context.ts';
 import { Violation } from './violation.ts';
+import { pause } from './pause.ts';
 
 /** A mail to an owner. */
 export interface SeenNotice {
@@ -47,7 +47,7 @@ export function mailedNotices({ world }: Pick<RunContext, 'world'>): SeenNotice[
 export async function watchNotices(context: RunContext, signal: AbortSignal): Promise<void> {
   let checked = 0;
   while (!signal.aborted) {
-    await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(EVERY_MS, signal);
     const notices = mailedNotices(context);
     context.figures.count('notices mailed', notices.length - checked);
     checked = notices.length;

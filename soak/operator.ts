@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PulseAgentClient } from '../src/client/client.ts';
 import { createRandom } from '../test/simulation/random.ts';
 import type { RunContext } from './run-context.ts';
 import { namespaceNames, release } from './tenants.ts';
+import { pause } from './pause.ts';
 
 /** The mean time between two acts, in ms. */
 const EVERY_MS = 4_000;
@@ -16,7 +16,7 @@ export async function runOperator(
   const names = namespaceNames(namespaces);
   const releases = new Set<Promise<void>>();
   while (!signal.aborted) {
-    await sleep(random.between(0.2, 1.8) * EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(random.between(0.2, 1.8) * EVERY_MS, signal);
     if (signal.aborted) break;
     const namespace = random.pick(names);
     const act = random.weighted({ revoke: 4, 'revoke-until': 1, release: 2 } as const);

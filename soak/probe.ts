@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ConfirmChannel } from 'amqplib';
 import { DIRECT_REPLY_TO } from '../src/contract/names.ts';
 import { signRequest } from '../src/contract/signature.ts';
@@ -8,6 +7,7 @@ import { keepConnection } from './kept-connection.ts';
 import type { SecretScan } from './secret-scan.ts';
 import { Violation } from './violation.ts';
 import { HOLDER, PREFIX } from './settings.ts';
+import { pause } from './pause.ts';
 
 const EVERY_MS = 250;
 
@@ -103,7 +103,7 @@ export function createProbe(context: RunContext, scan: SecretScan): Probe {
           void (async () => {
             while (!closed.signal.aborted && !signal.aborted) {
               if (!sending.aborted) send(channel, NAMESPACES[(next += 1) % NAMESPACES.length] as string);
-              await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+              await pause(EVERY_MS, signal);
               const found = lost(Date.now());
               if (found === undefined) continue;
               report(

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PulseAgentClient } from '../src/client/client.ts';
+import { pause } from './pause.ts';
 
 /** Which namespaces exist, as the agents list them. */
 export interface Registry {
@@ -50,7 +50,7 @@ export function createRegistry(client: Pick<PulseAgentClient, 'listNamespaces'>)
     async run(signal) {
       while (!signal.aborted) {
         await list();
-        await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+        await pause(EVERY_MS, signal);
       }
       for (const wake of waiting) wake();
     },

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { forEachConcurrently } from '../src/util/concurrency.ts';
 import type { PulseAgentClient } from '../src/client/client.ts';
@@ -8,6 +7,7 @@ import type { Probe } from './probe.ts';
 import type { RunContext } from './run-context.ts';
 import type { SecretScan } from './secret-scan.ts';
 import { Violation } from './violation.ts';
+import { pause } from './pause.ts';
 
 /** How long things may take after the last fault, in ms. */
 const GONE_WITHIN_MS = 180_000;
@@ -96,7 +96,7 @@ async function until(isTrue: () => Promise<boolean>, withinMs: number, signal: A
   while (!signal.aborted) {
     if (await isTrue()) return true;
     if (performance.now() > lateMs) return false;
-    await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(EVERY_MS, signal);
   }
   return true;
 }

@@ -25,6 +25,7 @@ import { runTenants } from './tenants.ts';
 import { Violation } from './violation.ts';
 import { clockOffMs, HOLDER, ID, OPERATOR, SETTLEMENT_MS } from './settings.ts';
 import { openWorld, type World } from './world.ts';
+import { pause } from './pause.ts';
 
 /** Clients that hold the namespaces: each has one connection for its requests. */
 const HOLDERS = 4;
@@ -212,8 +213,4 @@ async function showViolation(
     print(`\nThe log of ${name} around it, and about ${about.join(', ') || 'nothing in particular'}:`);
     for (const line of logAround(logFile, atMs, about, AROUND_MS)) print(line);
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

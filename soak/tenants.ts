@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestConflict } from '../src/client/client-errors.ts';
 import type { PulseAgentClient } from '../src/client/client.ts';
 import type { Lease } from '../src/client/lease.ts';
@@ -7,6 +6,7 @@ import { drawLife, type Life } from './life-plan.ts';
 import { bookClaim, type RunContext } from './run-context.ts';
 import { startWork } from './work.ts';
 import { PREFIX } from './settings.ts';
+import { pause } from './pause.ts';
 
 /** How many namespaces at most have publishers and consumers. */
 const MAX_WORKING = 50;
@@ -135,7 +135,3 @@ export async function release(
 
 /** How long a deletion is waited for, in ms: the management API may be cut. */
 const GONE_WITHIN_MS = 90_000;
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
-}

@@ -5,6 +5,7 @@ import type { Lease } from '../src/client/lease.ts';
 import type { Work } from './life-plan.ts';
 import type { RunContext } from './run-context.ts';
 import { SETTINGS } from './settings.ts';
+import { pause } from './pause.ts';
 
 /** The publisher and the consumer of a namespace. */
 export interface RunningWork {
@@ -49,7 +50,7 @@ export function startWork(context: RunContext, lease: Lease, work: Work, life: s
     connection.on('disconnected', () => figures.count('connections lost and opened again'));
     const flooding = flood(context, connection, lease.namespace, work, life, signal).catch(() => undefined);
     while (!signal.aborted) {
-      await sleep(work.publishEveryMs, undefined, { signal }).catch(() => undefined);
+      await pause(work.publishEveryMs, signal);
       await publish(connection, 1, signal, (channel, done) =>
         channel.publish(exchange, 'soak', Buffer.from('work'), { persistent: true }, done),
       ).then(
@@ -81,7 +82,7 @@ async function connect(
       return connection;
     } catch {
       // A node that is down may have the queue.
-      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      await pause(RETRY_MS, signal);
     }
   }
   return undefined;
