@@ -56,17 +56,25 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   return consumer;
 }
 
+/** A queue that is consumed from. */
+interface Consumed {
+  readonly model: ChannelModel;
+  readonly channel: Channel;
+  consumerTag: string;
+  /** Whether it takes only what no other agent takes. */
+  isDeferred: boolean;
+}
+
 class RequestConsumer implements Consumer {
   readonly #connection: RecoveringChannelModel;
   readonly #sockets: AbortController;
   readonly #options: ConsumerOptions;
   readonly #inProgress = new Set<Promise<void>>();
   readonly started: Promise<void>;
-  #channels: { channel: Channel; consumerTag: string }[] = [];
+  #channels: Consumed[] = [];
   #isDeferring = false;
   #deferring: Promise<void> = Promise.resolve();
   #stopping = false;
-  #model: ChannelModel | undefined;
   #onStarted: () => void = () => undefined;
   #onRefused: (error: AgentError) => void = () => undefined;
 
@@ -89,7 +97,6 @@ class RequestConsumer implements Consumer {
     );
     connection.on('disconnect', (error: Error) => {
       this.#channels = [];
-      this.#model = undefined;
       options.log.warn({ code: 'request_connection_lost', err: error }, 'lost the request connection');
     });
     // Not in `setup`: a message that closes the connection there would leave it closed forever.
@@ -102,14 +109,15 @@ class RequestConsumer implements Consumer {
 
   defer(isDeferring: boolean): void {
     this.#isDeferring = isDeferring;
-    this.#deferring = Promise.all([this.#deferring, this.#changePriority()]).then(() => undefined);
+    // One change after the other: of two at the same time, one would leave its consumer to the broker.
+    this.#deferring = this.#deferring.then(() => this.#changePriority());
   }
 
   async hasOthers(): Promise<boolean> {
     await this.#deferring;
-    const [{ channel } = { channel: undefined }] = this.#channels;
-    if (channel === undefined) return false;
-    const { consumerCount } = await channel.checkQueue(this.#options.queues[0]?.name ?? '');
+    const [consumed] = this.#channels;
+    if (consumed === undefined) return false;
+    const { consumerCount } = await consumed.channel.checkQueue(this.#requestQueue);
     return consumerCount > 1;
   }
 
@@ -131,26 +139,32 @@ class RequestConsumer implements Consumer {
     await closeConnection(this.#connection, this.#sockets);
   }
 
+  get #requestQueue(): string {
+    return this.#options.queues[0]?.name ?? '';
+  }
+
   /** RabbitMQ delivers to a consumer of lower priority only what those of a higher one cannot take. */
-  async #consumeQueue(model: ChannelModel, channel: Channel, name: string): Promise<string> {
-    const isDeferred = this.#isDeferring && name === this.#options.queues[0]?.name;
+  async #consumeQueue(model: ChannelModel, channel: Channel, name: string): Promise<Consumed> {
+    const isDeferred = this.#isDeferring && name === this.#requestQueue;
     const { consumerTag } = await channel.consume(
       name,
       (message) => this.#take(model, channel, message),
       isDeferred ? { priority: DEFERRED_PRIORITY } : {},
     );
-    return consumerTag;
+    return { model, channel, consumerTag, isDeferred };
   }
 
-  /** Replaces the consumer. It is cancelled first, so that what goes back to the queue from now on finds it gone. */
+  /**
+   * Replaces the consumer if it has the other priority. It is cancelled first, so that what goes back to the queue from now on
+   * finds it gone.
+   */
   async #changePriority(): Promise<void> {
     const [consumed] = this.#channels;
-    const model = this.#model;
-    if (consumed === undefined || model === undefined || this.#stopping) return;
-    const { channel, consumerTag } = consumed;
+    if (consumed === undefined || consumed.isDeferred === this.#isDeferring || this.#stopping) return;
+    const { model, channel, consumerTag } = consumed;
     try {
       const cancelled = channel.cancel(consumerTag);
-      consumed.consumerTag = await this.#consumeQueue(model, channel, this.#options.queues[0]?.name ?? '');
+      Object.assign(consumed, await this.#consumeQueue(model, channel, this.#requestQueue));
       await cancelled;
       if (this.#stopping) await channel.cancel(consumed.consumerTag);
     } catch (error) {
@@ -160,7 +174,6 @@ class RequestConsumer implements Consumer {
   }
 
   async #consume(model: ChannelModel): Promise<void> {
-    this.#model = model;
     tolerateUndecodableHeaders(model);
     limitBodies(model, MAX_REQUEST_BYTES);
     try {
@@ -172,10 +185,11 @@ class RequestConsumer implements Consumer {
         );
         channel.on('close', () => this.#reopen(model));
         await channel.prefetch(prefetch);
-        const consumerTag = await this.#consumeQueue(model, channel, name);
-        channels.push({ channel, consumerTag });
+        channels.push(await this.#consumeQueue(model, channel, name));
       }
       this.#channels = channels;
+      // It may have changed since the request queue is consumed.
+      this.defer(this.#isDeferring);
       this.#onStarted();
     } catch (error) {
       // Fails the start only; later on, the permission may be granted again.

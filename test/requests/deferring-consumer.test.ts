@@ -73,6 +73,15 @@ describe('a consumer that defers to others', function () {
     await waitUntil(() => taken.length === 10, 'all are delivered');
   });
 
+  it('is one consumer, however often it changes', async () => {
+    const { amqpUrl, channel } = await make();
+    const { consumer } = await take(amqpUrl);
+    for (const isDeferring of [true, false, true, true, false]) consumer.defer(isDeferring);
+    assert.equal(await consumer.hasOthers(), false);
+    await consumer.drain(5000);
+    assert.equal((await channel.checkQueue(QUEUE)).consumerCount, 0);
+  });
+
   it('leaves what it gives back to another one', async () => {
     const { amqpUrl, channel } = await make();
     const first = await take(amqpUrl);
