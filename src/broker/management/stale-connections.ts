@@ -13,7 +13,7 @@ interface StaleConnectionsParts {
 
 /** A connection that was listed. */
 interface SeenConnection {
-  /** When RabbitMQ first said that it has closed it; undefined: nobody asked. */
+  /** When RabbitMQ first said that it has closed it; undefined: it was not asked to. */
   closedMs: number | undefined;
   isReported: boolean;
 }

@@ -29,7 +29,6 @@ export interface ClaimResult extends ConnectionStrings {
   readonly record: NamespaceRecord;
   /** Until then the credentials open connections, in ms since the epoch. It is stored as `promisedUntilMs`. */
   readonly reclaimAtMs: number;
-
   /** Whether these are the first credentials of the incarnation. */
   readonly isNew: boolean;
   /** Whether another client made the previous claim; true for the first one. */
