@@ -71,7 +71,6 @@ const PATIENCE_MS = 1000;
 interface Listing {
   readonly startedMs: number;
   readonly ended: Promise<void>;
-  readonly isRunning: () => boolean;
 }
 
 /** Creates an empty cache; the first call lists the nodes. */
@@ -106,10 +105,9 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
   };
   const begin = (): Promise<void> => {
     const startedMs = clock.monotonicMs();
-    let isRunning = true;
-    const ended = list(startedMs).finally(() => (isRunning = false));
+    const ended = list(startedMs);
     ended.catch(() => undefined);
-    latest = { startedMs, ended, isRunning: () => isRunning };
+    latest = { startedMs, ended };
     return ended;
   };
   /** Lists the nodes, or returns the outcome of the listing within the last `minRefreshMs`, its failure included. */
@@ -120,9 +118,9 @@ export function createRequesterNodes(options: RequesterNodesOptions): RequesterN
   /** Until another listing may begin. */
   const pause = async (): Promise<void> => {
     if (latest === undefined) return;
-    const { startedMs, ended, isRunning } = latest;
+    const { startedMs, ended } = latest;
     const left = (ms: number): number => Math.max(0, startedMs + ms - clock.monotonicMs());
-    if (isRunning()) await waitAtMost(left(PATIENCE_MS), ended);
+    await waitAtMost(left(PATIENCE_MS), ended);
     if (left(repeatMs) > 0) await sleep(left(repeatMs), signal);
   };
   const listSince = (sinceMs: number): Promise<void> => {
