@@ -27,7 +27,10 @@ const MAX_AVOIDED_MS = 60_000;
  * that counts as one failure.
  */
 export function createAddressChoice(count: number, { nowMs, spread }: AddressChoiceOptions): AddressChoice {
-  const preferred = permutation(count, spread);
+  const preferred = permuted(
+    Array.from({ length: count }, (_, address) => address),
+    spread,
+  );
   const failures = new Map<number, { readonly count: number; readonly untilMs: number }>();
   const avoidedUntilMs = (address: number): number => failures.get(address)?.untilMs ?? -Infinity;
   return {
@@ -56,14 +59,14 @@ export function isFaultOfAddress({ code, message }: Error & { readonly code?: un
   return typeof code !== 'number' || (code === CONNECTION_FORCED && message.includes("'shutdown'"));
 }
 
-/** The numbers below `count` in one of their orders. The same `spread` gives the same order. */
-export function permutation(count: number, spread: number): number[] {
-  const rest = Array.from({ length: count }, (_, index) => index);
+/** The items in one of their orders. The same `spread` gives the same order. */
+export function permuted<T>(items: readonly T[], spread: number): T[] {
+  const rest = [...items];
   let left = spread;
-  return Array.from({ length: count }, () => {
+  return items.map(() => {
     left *= rest.length;
     const at = Math.floor(left);
     left -= at;
-    return rest.splice(at, 1)[0] as number;
+    return rest.splice(at, 1)[0] as T;
   });
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createAddressChoice, permutation } from '../../src/contract/address-choice.ts';
+import { createAddressChoice, permuted } from '../../src/contract/address-choice.ts';
 
 describe('the choice of an address', () => {
   const choiceOf = (count: number, spread = 0) => {
@@ -69,8 +69,8 @@ describe('the choice of an address', () => {
   });
 
   it('has one order for each number', () => {
-    assert.deepEqual(permutation(4, 0), [0, 1, 2, 3]);
-    assert.deepEqual(permutation(4, 1 - 2 ** -53), [3, 2, 1, 0]);
-    assert.deepEqual(permutation(1, 0.7), [0]);
+    assert.deepEqual(permuted([0, 1, 2, 3], 0), [0, 1, 2, 3]);
+    assert.deepEqual(permuted([0, 1, 2, 3], 1 - 2 ** -53), [3, 2, 1, 0]);
+    assert.deepEqual(permuted([0], 0.7), [0]);
   });
 });

@@ -1,6 +1,6 @@
 import { createManagement, type Management } from './management.ts';
 import type { Config } from '../../config/config.ts';
-import { permutation } from '../../contract/address-choice.ts';
+import { permuted } from '../../contract/address-choice.ts';
 import { contractNames } from '../../contract/names.ts';
 import { parseHttpUrls } from '../../contract/url.ts';
 import { Secret } from '../../util/secret.ts';
@@ -22,7 +22,7 @@ const MANAGEMENT_TIMEOUT_MS = 5_000;
 export function openManagement(config: Config, options: OpenManagementOptions = {}): Management {
   const urls = parseHttpUrls(config.rabbitmqManagementUrl.reveal());
   const [{ login }] = urls;
-  const [url = '', ...otherUrls] = permutation(urls.length, options.spread ?? 0).map((at) => urls[at]?.url ?? '');
+  const [url = '', ...otherUrls] = permuted(urls, options.spread ?? 0).map((one) => one.url);
   const management = createManagement({
     url,
     otherUrls,

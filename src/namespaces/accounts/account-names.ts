@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { requesterPermissions } from '../../broker/request-vhost.ts';
 import type { Config } from '../../config/config.ts';
-import { permutation } from '../../contract/address-choice.ts';
+import { permuted } from '../../contract/address-choice.ts';
 import { type AmqpUrl, formatAmqpUrl, type Login, type UrlList } from '../../contract/url.ts';
 import type { PermissionsByVhost } from '../../broker/user-permissions.ts';
 import { SLOT_NUMBERS, type SlotNumber, type SlotPair } from '../slots.ts';
@@ -64,7 +64,6 @@ export function connectionStrings(publicUrls: UrlList<AmqpUrl>, namespace: strin
   const [first, ...others] = publicUrls;
   if (others.length === 0) return { connectionString: formatAmqpUrl({ ...first, login }) };
   const spread = createHash('sha256').update(namespace).digest().readUInt32BE(0) / 2 ** 32;
-  const order = permutation(publicUrls.length, spread).flatMap((at) => publicUrls[at] ?? []);
-  const strings = order.map((url) => formatAmqpUrl({ ...url, login }));
+  const strings = permuted(publicUrls, spread).map((url) => formatAmqpUrl({ ...url, login }));
   return { connectionString: strings[0] ?? '', connectionStrings: strings };
 }
