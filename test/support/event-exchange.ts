@@ -4,6 +4,7 @@ import { EVENT_EXCHANGE, type Headers } from '../../src/broker/amqp/broker-event
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import type { TestInstallation } from './agent.ts';
 import { createVhost, manage, openConnection } from './broker.ts';
+import { addCleanup } from './cleanup.ts';
 
 /** An event as a broker sent it. */
 export interface SentEvent {
@@ -25,8 +26,19 @@ export interface EventExchange {
   waiting(installation: TestInstallation): Promise<number>;
 }
 
+/**
+ * RabbitMQ takes the end of the last binding of any exchange with this name, in any vhost, for the end of the last one of
+ * its own, and sends no events from then on until that gets a first binding.
+ */
+async function resumeBrokerEvents(broker: LocalRabbitMQ): Promise<void> {
+  if (!broker.running()) return;
+  await broker.rabbitmqctl(['eval', 'rabbit_event ! {event_exchange, added_first_binding}.']);
+}
+
 /** Creates the vhost and its event exchange. */
 export async function makeEventExchange(broker: LocalRabbitMQ): Promise<EventExchange> {
+  // Runs after the vhost is deleted.
+  addCleanup(() => resumeBrokerEvents(broker));
   const { vhost, amqpUrl } = await createVhost(broker);
   const inVhost = encodeURIComponent(vhost);
   // Clients may not declare exchanges named `amq.…`.
