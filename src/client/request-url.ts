@@ -1,4 +1,4 @@
-import { formatAmqpUrls, parseAmqpUrls } from '../contract/url.ts';
+import { changeAmqpUrls } from '../contract/url.ts';
 
 /**
  * The AMQP URL for requests with the credentials of a connection string: requests have a vhost of their own, and a claimed
@@ -8,5 +8,5 @@ import { formatAmqpUrls, parseAmqpUrls } from '../contract/url.ts';
  * @throws InvalidUrl
  */
 export function requestUrl(connectionString: string, requestVhost: string): string {
-  return formatAmqpUrls(parseAmqpUrls(connectionString).map((url) => ({ ...url, vhost: requestVhost })));
+  return changeAmqpUrls(connectionString, { vhost: requestVhost });
 }

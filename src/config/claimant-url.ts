@@ -1,5 +1,5 @@
 import { contractNames } from '../contract/names.ts';
-import { formatAmqpUrls, parseAmqpUrls } from '../contract/url.ts';
+import { changeAmqpUrls } from '../contract/url.ts';
 import { Secret } from '../util/secret.ts';
 import type { Config } from './config.ts';
 
@@ -16,12 +16,12 @@ export function claimantUrl(
   if (claimantPassword === undefined) return undefined;
   const base = address === 'publicAmqpUrl' ? publicAmqpUrl : rabbitmqUrl.reveal();
   const login = { username: contractNames(id).claimantUser, password: claimantPassword.reveal() };
-  return new Secret(formatAmqpUrls(parseAmqpUrls(base).map((url) => ({ ...url, vhost, login }))));
+  return new Secret(changeAmqpUrls(base, { vhost, login }));
 }
 
 /** The same for people: with dots in place of the password. */
 export function shownClaimantUrl(config: Pick<Config, 'id' | 'publicAmqpUrl' | 'requestVhost'>): string {
   const { id, publicAmqpUrl, requestVhost: vhost } = config;
-  const url = formatAmqpUrls(parseAmqpUrls(publicAmqpUrl).map((one) => ({ ...one, vhost, login: undefined })));
+  const url = changeAmqpUrls(publicAmqpUrl, { vhost, login: undefined });
   return url.replaceAll('://', `://${contractNames(id).claimantUser}:…@`);
 }

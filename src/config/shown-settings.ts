@@ -1,4 +1,4 @@
-import { formatAmqpUrls, formatHttpUrls, parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
+import { changeAmqpUrls, formatHttpUrls, parseHttpUrls } from '../contract/url.ts';
 import { type Config, CONFIG_FOLDER } from './config.ts';
 import { ENVIRONMENT_VARIABLES, environmentValue } from './environment.ts';
 import { parseMongoUrl } from './mongodb-url.ts';
@@ -92,7 +92,7 @@ function shownSecrets(env: NodeJS.ProcessEnv): ShownSetting[] {
 
 function withoutLogin(kind: 'amqp' | 'http', urls: string): string {
   return kind === 'amqp'
-    ? formatAmqpUrls(parseAmqpUrls(urls).map((url) => ({ ...url, login: undefined, search: '' })))
+    ? changeAmqpUrls(urls, { login: undefined, search: '' })
     : formatHttpUrls(parseHttpUrls(urls).map(({ url }) => ({ url, login: undefined })));
 }
 

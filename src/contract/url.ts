@@ -110,6 +110,17 @@ export function formatAmqpUrls(urls: readonly AmqpUrl[]): string {
   return urls.map(formatAmqpUrl).join(',');
 }
 
+/**
+ * The AMQP URLs of a text with other parts, such as another vhost: each of them is changed.
+ *
+ * @throws InvalidUrl
+ * @example
+ * changeAmqpUrls('amqps://me:pw@a.example.com/pulse', { vhost: 'pulse-agent' }); // 'amqps://me:pw@a.example.com/pulse-agent'
+ */
+export function changeAmqpUrls(text: string, parts: Partial<Pick<AmqpUrl, 'login' | 'vhost' | 'search'>>): string {
+  return formatAmqpUrls(parseAmqpUrls(text).map((url) => ({ ...url, ...parts })));
+}
+
 /** The hosts of a list, with the ports that it names, for people. */
 export function formatAmqpHosts(urls: readonly AmqpUrl[]): string {
   return urls.map(formatAmqpHost).join(', ');
