@@ -198,7 +198,7 @@ export class PulseAgentClient {
       ...(audience === undefined ? {} : { audience }),
       ca,
       // Clients of one cluster spread over its nodes.
-      ...(typeof source === 'string' && parseAmqpUrls(source).length > 1 ? { spread: this.#time.random() } : {}),
+      spread: this.#time.random(),
       nowMs: () => this.#time.nowMs(),
     });
   }
