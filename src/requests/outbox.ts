@@ -5,14 +5,8 @@ import { createOnDemandConnection } from '../broker/amqp/on-demand-connection.ts
 import { openRecoveringConnection, type RecoveringConnectionOptions } from '../broker/amqp/recovering-connection.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { waitAtMost } from '../util/deadline.ts';
-import { type OutgoingMessage, Pending, type ReplyOutcome } from './outgoing.ts';
-import {
-  LISTING_PATIENCE_MS,
-  mayBeOfMessage,
-  NACKED,
-  ReplyIsolation,
-  type ReplyIsolationParts,
-} from './reply-isolation.ts';
+import { NACKED, type OutgoingMessage, Pending, type ReplyOutcome } from './outgoing.ts';
+import { LISTING_PATIENCE_MS, mayBeOfMessage, ReplyIsolation, type ReplyIsolationParts } from './reply-isolation.ts';
 import { isShortString } from './short-string.ts';
 
 /** Where {@link openOutbox} connects to, and what it works with. */

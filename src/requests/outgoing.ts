@@ -20,6 +20,9 @@ export interface OutgoingMessage {
  */
 export type ReplyOutcome = 'confirmed' | 'refused' | 'requester-gone';
 
+/** amqplib's error message for a nack. Any other error means that the channel is closed. */
+export const NACKED = 'message nacked';
+
 /** A message whose outcome is not known yet. */
 export class Pending {
   readonly message: OutgoingMessage;

@@ -4,7 +4,7 @@ import type { RequesterNodes } from '../broker/management/requester-nodes.ts';
 import type { Clock, Sleep } from '../util/clock.ts';
 import { waitAtMost } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
-import type { Pending } from './outgoing.ts';
+import { NACKED, type Pending } from './outgoing.ts';
 
 /** How long a listing of the nodes is waited for, in ms. */
 export const LISTING_PATIENCE_MS = 1000;
@@ -20,9 +20,6 @@ const MAX_DEATHS = 3;
 
 /** AMQP close codes that a message cannot have caused: normal shutdown, and closed by an operator. */
 const NOT_THE_MESSAGE = new Set([200, 320]);
-
-/** amqplib's error message for a nack. Any other error means that the channel is closed. */
-export const NACKED = 'message nacked';
 
 /** Whether a message may have closed the connection, given what amqplib says about its end. */
 export function mayBeOfMessage(error: Partial<Error & { readonly code: unknown }> | undefined): boolean {

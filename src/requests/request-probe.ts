@@ -6,6 +6,7 @@ import { REQUEST_CONTENT_TYPE } from '../contract/signature.ts';
 import type { Clock } from '../util/clock.ts';
 import { waitAtMost } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
+import { NACKED } from './outgoing.ts';
 import { checkRoundTrip, PROBE_EVERY_MS, PROBE_PATIENCE_MS, type RoundTripCheck } from './round-trip.ts';
 
 /** How long a stop waits for the last answer, in ms. */
@@ -13,9 +14,6 @@ const LAST_ANSWER_MS = 500;
 
 /** The correlation ids of probes begin with this. */
 const CORRELATION_PREFIX = 'probe/';
-
-/** amqplib's error message for a nack. */
-const NACKED = 'message nacked';
 
 /** A probe that is lost is followed by another one after this, in ms. The connection is opened again then. */
 const GIVE_UP_MS = 2 * PROBE_PATIENCE_MS;
@@ -117,7 +115,7 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
           userId: agentUser,
           persistent: false,
         },
-        // A nack means that the queue is full, or has no leader. Any other error is that of a closed channel.
+        // A nack means that the queue is full, or has no leader.
         (error: Error | null) => {
           if (sent !== probe || (error !== null && error.message !== NACKED)) return;
           isAccepted = true;
