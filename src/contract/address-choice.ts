@@ -51,7 +51,7 @@ export function createAddressChoice(count: number, { nowMs, spread }: AddressCho
   };
 }
 
-/** AMQP's code for a connection that was closed by force: its node stops, or somebody closed it. */
+/** AMQP's code for a connection that was closed by force: its node stops, or an operator closed it. */
 const CONNECTION_FORCED = 320;
 
 /** Whether the loss of a connection says that its address cannot be used now, and not that RabbitMQ closed this connection. */

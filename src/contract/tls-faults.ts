@@ -1,4 +1,4 @@
-/** Why a TLS handshake failed, as far as somebody can act on it. */
+/** Why a TLS handshake failed, as far as an operator can act on it. */
 export type TlsFault = 'untrusted' | 'certificate-wanted' | 'not-tls';
 
 const BY_CODE: readonly (readonly [code: RegExp, fault: TlsFault])[] = [

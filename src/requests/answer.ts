@@ -54,7 +54,7 @@ export interface AnswerParts {
 /** Why a request, or its reply, is dropped when the node of the requester's connection is down. */
 export const REQUESTER_GONE = 'the node of its requester is down';
 
-/** Ends the work on a request that its client repeats: nobody is left who could get the reply. */
+/** Ends the work on a request that its client repeats: no process is left that could get the reply. */
 const GONE = new Error(REQUESTER_GONE);
 
 /** How long an error waits for its nonce to be stored, in ms. The deadline of the request may have passed already. */
@@ -76,7 +76,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
   const { rpcExchange, namespacePrefix, handlers, authenticate, limitRequests, locateReplyAddress, isRequesterGone } =
     parts;
 
-  /** What is served now, and would be for nobody if its requester went. */
+  /** What is served now, and need not be if its requester goes. */
   const inProgress = new Set<{ readonly node: RequesterNode; readonly deadline: Deadline }>();
   parts.onRequestersGone(() => {
     for (const { node, deadline } of inProgress) if (isRequesterGone(node)) deadline.end(GONE);

@@ -173,7 +173,7 @@ export class ReplyIsolation {
     return this.#parts.nodes.runs({ hash, sinceMs: suspicion.sinceMs }) === false ? MAX_DEATHS : suspicion.deaths;
   }
 
-  /** Nobody can say whether these nodes run, and one message after the other closes the connection. */
+  /** It cannot be known whether these nodes run, and one message after the other closes the connection. */
   #refuseConvicted(): void {
     for (const message of this.#queue) {
       if (this.#deathsOf(hashOf(message)) < MAX_DEATHS) continue;

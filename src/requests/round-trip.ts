@@ -34,7 +34,7 @@ const OVERLOAD_PATIENCE_MS = 10_000;
  *
  * Under overload a probe waits in a long queue, or is refused by a full one. Then it would be answered as long as this agent is
  * given requests and replies to them: the queue has a leader, and clients wait in turn. Otherwise a flood would make all agents
- * unready at the same time, and nobody could serve it.
+ * unready at the same time, and none could serve it.
  */
 export function checkRoundTrip(facts: RoundTripFacts, nowMs: number): RoundTripCheck {
   const { waitingSinceMs, isAccepted, answeredMs, wasAnswered, takenMs, repliedMs } = facts;

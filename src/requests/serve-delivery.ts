@@ -55,7 +55,7 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
   };
 
   const sendDeadLetter = async (delivery: Delivery, reason: string): Promise<Sent> => {
-    // Its agent has stopped or reconnected, and nobody waits for the answer.
+    // Its agent has stopped or reconnected, and does not wait for the answer.
     if (isProbe(delivery)) return { acknowledgement: 'ack', sent: 'dropped' };
     const outcome = await outbox.send(deadLetterCopy(deadExchange, delivery, reason));
     // If the copy cannot be sent, the original goes: the queue's own dead-lettering needs no publishing.
@@ -71,7 +71,7 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       node,
     });
     if (outcome === 'confirmed') return { acknowledgement: 'ack', sent: 'replied' };
-    // The request was served, and nobody is left to read the reply.
+    // The request was served, and no process is left to read the reply.
     if (outcome === 'requester-gone') return { acknowledgement: 'ack', sent: outcome, reason: REQUESTER_GONE };
     const reason = `the reply could not be delivered to its reply_to (${outcome})`;
     return await sendDeadLetter(delivery, reason);

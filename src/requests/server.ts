@@ -190,7 +190,7 @@ export function createRequestServer(
         onQueueGone,
       });
       deferIfNeeded();
-      // Nobody asks for it without health and metrics.
+      // Only health and metrics show its result.
       if (config.httpPort === null) return;
       probe = await startRequestProbe({
         ...connection,

@@ -10,7 +10,7 @@ export const releaseCommand: DefineCommand = (command, context) => {
   addClientOptions(
     command
       .argument('<namespace>', 'the namespace')
-      .option(WAIT_FLAG, 'wait until it is deleted, at most so long (default: 5m)'),
+      .option(WAIT_FLAG, 'wait until it is deleted, at most this long (default: 5m)'),
   )
     .description(
       'Deletes a namespace now, with its accounts, connections, queues and exchanges. Needs the scope pulse:namespace:<namespace>.',

@@ -16,7 +16,7 @@ export const revokeCommand: DefineCommand = (command, context) => {
       .option('--yes', 'with --direct or --all: confirm')
       .option(
         WAIT_FLAG,
-        'wait until clients that had logged in before are cut off, too, at most so long (default: 5m); reads the store',
+        'wait until clients that had logged in before are cut off, too, at most this long (default: 5m); reads the store',
       ),
   )
     .description(
