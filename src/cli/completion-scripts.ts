@@ -32,15 +32,8 @@ function bashScript(commands: readonly CompletedCommand[]): string {
   });
   return `# Completion of pulse-agent for bash. In ~/.bashrc: source <(pulse-agent completion bash)
 _pulse_agent() {
-  local path='' words='' word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "\${path:+$path }$word" in
-      ${patternOfPaths(commands)}) path="\${path:+$path }$word" ;;
-    esac
-  done
-  case "$path" in
-${cases.join('\n')}
-  esac
+  local at='' words='' word
+${casesOfPaths(commands, '${COMP_WORDS[@]:1:COMP_CWORD-1}', cases)}
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _pulse_agent pulse-agent`;
@@ -57,14 +50,7 @@ function zshScript(commands: readonly CompletedCommand[]): string {
 _pulse_agent() {
   local at='' word
   local -a found others
-  for word in "\${(@)words[2,CURRENT-1]}"; do
-    case "\${at:+$at }$word" in
-      ${patternOfPaths(commands)}) at="\${at:+$at }$word" ;;
-    esac
-  done
-  case "$at" in
-${cases.join('\n')}
-  esac
+${casesOfPaths(commands, '${(@)words[2,CURRENT-1]}', cases)}
   (( \${#found} )) && _describe command found
   compadd -- $others
   _files
@@ -99,11 +85,17 @@ function seen(path: string, others: readonly string[]): string {
   return conditions.join('; and ');
 }
 
-function patternOfPaths(commands: readonly CompletedCommand[]): string {
-  return commands
-    .filter(({ path }) => path !== '')
-    .map(({ path }) => quoted(path))
-    .join(' | ');
+/** What bash and zsh share: the path that the words before the cursor make, and the case for it. */
+function casesOfPaths(commands: readonly CompletedCommand[], wordsBefore: string, cases: readonly string[]): string {
+  const paths = commands.filter(({ path }) => path !== '').map(({ path }) => quoted(path));
+  return `  for word in "${wordsBefore}"; do
+    case "\${at:+$at }$word" in
+      ${paths.join(' | ')}) at="\${at:+$at }$word" ;;
+    esac
+  done
+  case "$at" in
+${cases.join('\n')}
+  esac`;
 }
 
 function quoted(text: string): string {
