@@ -97,15 +97,8 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     return replyKey === undefined ? resultReply(correlationId, json) : sealedReply(correlationId, seal(json, replyKey));
   };
 
-  /**
-   * The reply with the result. Notes in `progress` what the answer needs even if a later step fails.
-   */
-  const serve = async (
-    delivery: Delivery,
-    { address }: ReplyAddress & { kind: 'direct' | 'gone' },
-    deadline: Deadline,
-    progress: Progress,
-  ): Promise<Reply> => {
+  /** The reply with the result. Notes in `progress` what the answer needs even if a later step fails. */
+  const serve = async (delivery: Delivery, address: string, deadline: Deadline, progress: Progress): Promise<Reply> => {
     const { signal } = deadline;
     const request = readRequest(delivery, address);
     progress.request = request;
@@ -144,7 +137,7 @@ export function createAnswer(parts: AnswerParts): (delivery: Delivery, deadline:
     const progress: Progress = { request: undefined, clientId: undefined, nonce: undefined, afterReply: [] };
     const entry = { node: address.node, deadline };
     if (isRepeatable(delivery.routingKey)) inProgress.add(entry);
-    const { reply, outcome, cause } = await serve(delivery, address, deadline, progress).then(
+    const { reply, outcome, cause } = await serve(delivery, address.address, deadline, progress).then(
       (result) => ({ reply: result, outcome: 'result', cause: undefined }),
       async (error: unknown) => {
         if (error === GONE) return { reply: undefined, outcome: 'requester-gone', cause: undefined };

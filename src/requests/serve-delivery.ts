@@ -73,8 +73,7 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
     if (outcome === 'confirmed') return { acknowledgement: 'ack', sent: 'replied' };
     // The request was served, and no process is left to read the reply.
     if (outcome === 'requester-gone') return { acknowledgement: 'ack', sent: outcome, reason: REQUESTER_GONE };
-    const reason = `the reply could not be delivered to its reply_to (${outcome})`;
-    return await sendDeadLetter(delivery, reason);
+    return await sendDeadLetter(delivery, `the reply could not be delivered to its reply_to (${outcome})`);
   };
 
   const send = async (delivery: Delivery, answered: Answer): Promise<Sent> => {
