@@ -22,8 +22,9 @@ export interface ServeDeliveryParts {
    * A request was served.
    *
    * @param durationMs from the delivery until the broker confirmed what was sent
+   * @param isReplied whether that was a reply
    */
-  readonly onServed: (method: string, outcome: string, durationMs: number) => void;
+  readonly onServed: (method: string, outcome: string, durationMs: number, isReplied: boolean) => void;
   /** How long an answer may take, in ms. After that it is the error `Unavailable`. */
   readonly deadlineMs: number;
   /** Whether another agent takes requests, which may reach what this one does not. */
@@ -100,7 +101,7 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
         (await hasOthers().catch(() => false))
       ) {
         const durationMs = clock.monotonicMs() - startedMs;
-        onServed('claim-namespace', 'given-back', durationMs);
+        onServed('claim-namespace', 'given-back', durationMs, false);
         logGivenBack(log, delivery, answered, durationMs);
         return 'requeue';
       }
@@ -111,7 +112,8 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
       const durationMs = clock.monotonicMs() - startedMs;
       // Any text can be a routing key, so unknown ones share one label.
       const method = isMethodName(answered.method) ? answered.method : 'unknown';
-      onServed(method, sent.sent === 'replied' ? answered.outcome : sent.sent, durationMs);
+      const isReplied = sent.sent === 'replied';
+      onServed(method, isReplied ? answered.outcome : sent.sent, durationMs, isReplied);
       logRequest(log, delivery, answered, sent, durationMs);
       return sent.acknowledgement;
     } catch (error) {

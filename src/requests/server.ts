@@ -20,9 +20,6 @@ const REQUEST_DEADLINE_MS = 9_000;
 const SMALLER_SIDE =
   'its node is on the smaller side of a split, and replies do not reach the clients of the other side';
 
-/** Outcomes of requests without a reply. */
-const NO_REPLY: ReadonlySet<string> = new Set(['dropped', 'dead-lettered', 'requester-gone', 'given-back']);
-
 /** Requests with an unknown method are rare. */
 const UNKNOWN_METHODS_PREFETCH = 16;
 
@@ -135,8 +132,8 @@ export function createRequestServer(
       );
   });
 
-  const onServed = (method: string, outcome: string, durationMs: number): void => {
-    if (!NO_REPLY.has(outcome)) probe?.recordReplied();
+  const onServed = (method: string, outcome: string, durationMs: number, isReplied: boolean): void => {
+    if (isReplied) probe?.recordReplied();
     observer.observeRequest(method, outcome, durationMs);
     const key = `${method} ${outcome}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);

@@ -32,6 +32,7 @@ async function serve(
   const sent: OutgoingMessage[] = [];
   const lines: string[] = [];
   const counted: string[][] = [];
+  const replied: boolean[] = [];
   const answered: Omit<AnsweredRequest, 'answer'> = {
     method: input.routingKey ?? 'ping',
     namespace: 'taskcluster-x',
@@ -57,12 +58,15 @@ async function serve(
     isProbe: (delivery) => isProbe(delivery, 'agent'),
     clock: createManualClock(),
     log: createLog({ id: 'pulse-agent', logLevel: 'info' }, { write: (line) => void lines.push(line) }),
-    onServed: (method, outcome) => void counted.push([method, outcome]),
+    onServed(method, outcome, _durationMs, isReplied) {
+      counted.push([method, outcome]);
+      replied.push(isReplied);
+    },
     deadlineMs,
     hasOthers: async () => others,
   });
   const verdict: Acknowledgement = await serveOne(deliveryOf(input));
-  return { verdict, sent, counted, text: lines.join(''), lines };
+  return { verdict, sent, counted, replied, text: lines.join(''), lines };
 }
 
 const stopping = new AgentError('Stopping', 'The agent is stopping.');
@@ -85,6 +89,13 @@ describe('serve', () => {
         node: NODE,
       },
     ]);
+  });
+
+  it('says whether the broker has confirmed a reply', async () => {
+    assert.deepEqual((await serve(direct, ['confirmed'])).replied, [true]);
+    assert.deepEqual((await serve(direct, ['requester-gone'])).replied, [false]);
+    assert.deepEqual((await serve(direct, ['refused', 'confirmed'])).replied, [false]);
+    assert.deepEqual((await serve({ kind: 'drop', reason: 'dead-lettered' }, [])).replied, [false]);
   });
 
   it('acknowledges a reply whose requester is gone, and counts it as that', async () => {
