@@ -9,8 +9,7 @@ export interface OwnQueue {
   readonly name: string;
 }
 
-export const OWN_QUEUE_LABELS = ['requests', 'unknown-methods', 'dead', 'broker-events', 'tenant-events'] as const;
-export type OwnQueueLabel = (typeof OWN_QUEUE_LABELS)[number];
+type OwnQueueLabel = 'requests' | 'unknown-methods' | 'dead' | 'broker-events' | 'tenant-events';
 
 /**
  * How well the replicas of a queue carry the loss of a node:

@@ -1,4 +1,3 @@
-import type { Gauge } from 'prom-client';
 import type { Management } from '../broker/management/management.ts';
 import { SIGNED_PORT } from '../contract/signature.ts';
 import type { AuthOutcome, TaskclusterAuth } from '../requests/taskcluster-auth.ts';
@@ -12,6 +11,7 @@ import type { Health, PartName } from './health.ts';
 import { measure, type OnMeasured } from './measure.ts';
 import type { Metrics } from './metrics.ts';
 import { type Reachability, watchReachability } from './reachability.ts';
+import { setEach } from './set-each.ts';
 
 /** `timeoutMs` is as long as a call of the store or of the management API may take. */
 const PROBES = { everyMs: 5_000, soonMs: 1_000, timeoutMs: 5_000 } as const;
@@ -129,18 +129,6 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
       for (const reachability of probed) reachability.close();
     },
   };
-}
-
-/** Sets one value for each label, and removes the labels that have none. */
-function setEach<Label extends string>(
-  gauge: Gauge<Label>,
-  label: Label,
-  counts: Readonly<Record<string, number>> | undefined,
-): void {
-  gauge.reset();
-  for (const [value, count] of Object.entries(counts ?? {})) {
-    gauge.set({ [label]: value } as Partial<Record<Label, string>>, count);
-  }
 }
 
 /** Beyond this, the exact number of alerts does not matter. */

@@ -1,6 +1,5 @@
-import type { Gauge } from 'prom-client';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
-import { OWN_QUEUE_LABELS, type QueueReplicas } from '../broker/queue-replicas.ts';
+import type { QueueReplicas } from '../broker/queue-replicas.ts';
 import type { ClusterStatus } from '../broker/cluster-state.ts';
 import type { Config } from '../config/config.ts';
 import type { EventType } from '../contract/event-types.ts';
@@ -16,6 +15,7 @@ import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from '.
 import { createMeasuredParts, type MeasuredParts } from './measured-parts.ts';
 import type { Metrics } from './metrics.ts';
 import type { RefusalReason } from './refusal-reasons.ts';
+import { setEach } from './set-each.ts';
 
 /** What an {@link Observation} is about. */
 export interface ObservationOptions {
@@ -135,25 +135,17 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     const { ready, parts: reports } = health.report();
     metrics.ready.set(ready ? 1 : 0);
     for (const [part, { state }] of Object.entries(reports)) metrics.partUp.set({ part }, state === 'up' ? 1 : 0);
-    for (const alarm of ['memory', 'disk']) {
-      if (alarms === undefined || alarms.ageMs() > ALARMS_KEPT_MS) metrics.brokerAlarms.remove({ alarm });
-      else metrics.brokerAlarms.set({ alarm }, [...alarms.active.values()].filter((one) => one.alarm === alarm).length);
-    }
-    for (const queue of OWN_QUEUE_LABELS) {
-      const found = replicas?.current()?.find(({ label }) => label === queue);
-      setOrRemove(metrics.queueReplicas, { queue }, found?.members.length);
-      setOrRemove(metrics.queueReplicasOnline, { queue }, found?.online.length);
-    }
+    setEach(metrics.brokerAlarms, 'alarm', countAlarms(alarms));
+    const queues = replicas?.current() ?? [];
+    const members = queues.map((queue) => [queue.label, queue.members.length]);
+    const online = queues.map((queue) => [queue.label, queue.online.length]);
+    setEach(metrics.queueReplicas, 'queue', Object.fromEntries(members));
+    setEach(metrics.queueReplicasOnline, 'queue', Object.fromEntries(online));
   };
   const setClusterMetrics = (): void => {
     const now = cluster?.status.is ?? 'unknown';
     for (const state of CLUSTER_STATES) metrics.cluster.set({ state }, state === now ? 1 : 0);
-    metrics.brokerNodes.reset();
-    const nodes = cluster?.nodes;
-    if (nodes === undefined) return;
-    const running = nodes.filter((node) => node.running).length;
-    metrics.brokerNodes.set({ state: 'running' }, running);
-    metrics.brokerNodes.set({ state: 'missing' }, nodes.length - running);
+    setEach(metrics.brokerNodes, 'state', cluster?.nodes && countNodes(cluster.nodes));
   };
   const scrape = async (): Promise<string> => {
     await parts.refreshCounts();
@@ -239,14 +231,17 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
   };
 }
 
-/** An unknown value has no sample. */
-function setOrRemove<Label extends string>(
-  gauge: Gauge<Label>,
-  labels: Record<Label, string>,
-  value: number | undefined,
-): void {
-  if (value === undefined) gauge.remove(labels);
-  else gauge.set(labels, value);
+/** Undefined while they are unknown. */
+function countAlarms(alarms: WatchedAlarms | undefined): Record<'memory' | 'disk', number> | undefined {
+  if (alarms === undefined || alarms.ageMs() > ALARMS_KEPT_MS) return undefined;
+  const set = [...alarms.active.values()];
+  const count = (alarm: string): number => set.filter((one) => one.alarm === alarm).length;
+  return { memory: count('memory'), disk: count('disk') };
+}
+
+function countNodes(nodes: NonNullable<WatchedCluster['nodes']>): Record<'running' | 'missing', number> {
+  const running = nodes.filter((node) => node.running).length;
+  return { running, missing: nodes.length - running };
 }
 
 function checkAlarms(alarms: WatchedAlarms): HealthCheck {
