@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import type { ConfirmChannel } from 'amqplib';
-import { type Agent, startAgent } from '../../src/agent/agent.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import type { Lease } from '../../src/client/lease.ts';
 import { requestUrl } from '../../src/client/request-url.ts';
-import { loadConfig } from '../../src/config/config.ts';
 import { forEachConcurrently } from '../../src/util/concurrency.ts';
 import { createLog } from '../../src/util/log.ts';
-import { clientEnvironment, makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import {
+  clientEnvironment,
+  makeInstallation,
+  TEAM,
+  teamNamespace,
+  type TestInstallation,
+  withPort,
+} from '../support/agent.ts';
 import { BROKER_START_MS, openConnection, useSharedBroker } from '../support/broker.ts';
-import { addCleanup } from '../support/cleanup.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeRelay, type TcpRelay } from '../support/tcp-relay.ts';
@@ -24,19 +29,18 @@ describe('several addresses of one RabbitMQ', function () {
 
   /** The same URL, through each relay. */
   const through = (url: string, relays: readonly TcpRelay[]): string =>
-    relays.map(({ port }) => Object.assign(new URL(url), { port: String(port) }).href).join(',');
+    relays.map(({ port }) => withPort(url, port)).join(',');
 
   const makeRelays = async (port: number): Promise<Relays> => [await makeRelay(port), await makeRelay(port)];
 
   /** Starts an agent of the installation that has other URLs. It begins with the first of each. */
   async function start(
-    { environment }: TestInstallation,
+    installation: TestInstallation,
     urls: Readonly<Record<string, string>>,
   ): Promise<{ agent: Agent } & Pick<TestLog, 'logged'>> {
-    const config = loadConfig({ ...environment, ...urls });
     const { write, logged } = createTestLog();
-    const agent = await startAgent(config, { log: createLog(config, { write }), random: () => 0 });
-    addCleanup(() => agent.stop());
+    const log = createLog(installation.config, { write });
+    const agent = await installation.start({ environment: urls, log, random: () => 0 });
     return { agent, logged };
   }
 

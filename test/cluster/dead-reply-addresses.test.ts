@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
-import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation, withPort } from '../support/agent.ts';
 import { useCluster } from '../support/cluster.ts';
 import type { Requester, SentRequest } from '../support/requester.ts';
 import { linesWith } from '../support/test-log.ts';
@@ -37,7 +37,7 @@ describe('clients of a node that dies', function () {
     await installation.start();
     const { taskcluster, claimantUrl } = installation;
     const clientAt = async ({ amqpPort }: LocalRabbitMQ): Promise<Requester> =>
-      await installation.requester(Object.assign(new URL(claimantUrl), { port: amqpPort }).href);
+      await installation.requester(withPort(claimantUrl, amqpPort));
     const namespaces = Array.from({ length: 10 }, teamNamespace);
     const claimOf = (index: number) => ({
       method: 'claim-namespace',

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { type Agent, startAgent } from '../../src/agent/agent.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import type { PulseAgentClient } from '../../src/client/client.ts';
-import { loadConfig } from '../../src/config/config.ts';
 import type { LocalRabbitMQ } from '../../dev/rabbitmq-node.ts';
-import { createLog } from '../../src/util/log.ts';
-import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation, withPort } from '../support/agent.ts';
 import { scrape, untilHealth, untilSample } from '../support/agent-http.ts';
 import { BROKER_START_MS, openConnection } from '../support/broker.ts';
-import { addCleanup } from '../support/cleanup.ts';
 import { useCluster } from '../support/cluster.ts';
-import { createTestLog } from '../support/test-log.ts';
 
 describe('the addresses of a cluster', function () {
   this.timeout(BROKER_START_MS);
@@ -18,7 +14,19 @@ describe('the addresses of a cluster', function () {
   /** The URL with the ports of all nodes, beginning with `first`. */
   function atAll(url: string, portOf: (node: LocalRabbitMQ) => number, first: LocalRabbitMQ): string {
     const nodes = [first, ...cluster().nodes.filter((node) => node !== first)];
-    return nodes.map((node) => Object.assign(new URL(url), { port: String(portOf(node)) }).href).join(',');
+    return nodes.map((node) => withPort(url, portOf(node))).join(',');
+  }
+
+  const amqpPort = (node: LocalRabbitMQ): number => node.amqpPort;
+
+  /** Starts an agent that uses this node first. */
+  async function startAt(first: LocalRabbitMQ, installation: TestInstallation): Promise<Agent> {
+    const { vhost } = installation;
+    const environment = {
+      RABBITMQ_URL: atAll(vhost.amqpUrl, amqpPort, first),
+      RABBITMQ_MANAGEMENT_URL: atAll(vhost.managementUrl, (node) => node.managementPort, first),
+    };
+    return await installation.start({ environment, random: () => 0 });
   }
 
   /** An agent that uses this node first, and a client that does, too. */
@@ -28,17 +36,9 @@ describe('the addresses of a cluster', function () {
     installation: TestInstallation;
   }> {
     const installation = await makeInstallation({ broker: first, settings: { httpPort: 0 } });
-    const { vhost, environment, claimantUrl } = installation;
-    const amqpPort = (node: LocalRabbitMQ): number => node.amqpPort;
-    const config = loadConfig({
-      ...environment,
-      RABBITMQ_URL: atAll(vhost.amqpUrl, amqpPort, first),
-      RABBITMQ_MANAGEMENT_URL: atAll(vhost.managementUrl, (node) => node.managementPort, first),
-    });
-    const log = createLog(config, { write: createTestLog().write });
-    const agent = await startAgent(config, { log, random: () => 0 });
-    addCleanup(() => agent.stop());
-    const client = installation.client(TEAM, { url: atAll(claimantUrl, amqpPort, first), timeoutMs: 60_000 });
+    const agent = await startAt(first, installation);
+    const url = atAll(installation.claimantUrl, amqpPort, first);
+    const client = installation.client(TEAM, { url, timeoutMs: 60_000 });
     return { agent, client, installation };
   }
 
@@ -93,17 +93,7 @@ describe('the addresses of a cluster', function () {
     assert.ok(first !== undefined && last !== undefined);
     const installation = await makeInstallation({ broker: first });
     await last.kill();
-    const { vhost, environment } = installation;
-    const config = loadConfig({
-      ...environment,
-      RABBITMQ_URL: atAll(vhost.amqpUrl, (node) => node.amqpPort, last),
-      RABBITMQ_MANAGEMENT_URL: atAll(vhost.managementUrl, (node) => node.managementPort, last),
-    });
-    const agent = await startAgent(config, {
-      log: createLog(config, { write: createTestLog().write }),
-      random: () => 0,
-    });
-    addCleanup(() => agent.stop());
+    await startAt(last, installation);
     assert.equal((await installation.client().ping()).alive, true);
   });
 });

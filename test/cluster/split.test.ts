@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'amqplib';
 import type { Agent } from '../../src/agent/agent.ts';
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
-import { makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
+import { makeInstallation, TEAM, teamNamespace, type TestInstallation, withPort } from '../support/agent.ts';
 import { untilHealth, untilSample } from '../support/agent-http.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import type { Claimed } from '../support/claim-assertions.ts';
@@ -35,8 +35,7 @@ describe('agents of a cluster that is split', function () {
 
   /** Asserts that the credentials open a connection at this node. */
   const assertOpensAt = async ({ connectionString }: Claimed, { amqpPort }: LocalRabbitMQ): Promise<void> => {
-    const url = Object.assign(new URL(connectionString), { port: amqpPort });
-    await (await connect(url.href)).close();
+    await (await connect(withPort(connectionString, amqpPort))).close();
   };
 
   const isNot = (state: 'whole'): ((agent: Agent) => Promise<unknown>) => {

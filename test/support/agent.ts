@@ -68,7 +68,9 @@ export interface TestInstallation {
 }
 
 /** How to start an agent of an installation. */
-export interface StartOptions extends Omit<AgentOptions, 'log'> {
+export interface StartOptions extends Omit<AgentOptions, 'log'>, Partial<Pick<AgentOptions, 'log'>> {
+  /** Variables that it has instead of those of the installation. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** The node that it connects to, of the cluster that {@link InstallationOptions.broker} belongs to. */
   readonly through?: LocalRabbitMQ;
   /** A store that agents of this process share. */
@@ -161,12 +163,13 @@ export async function makeInstallation(options: InstallationOptions = {}): Promi
     log: lines,
     logged,
     found,
-    async start({ through, store, ...agentOptions } = {}) {
+    async start({ through, store, environment: given = {}, ...agentOptions } = {}) {
       const own = {
         ...(through === undefined ? {} : urlsOf(vhost, through)),
         ...(store === undefined ? {} : { STORE_URL: `lmdb:${join(folder, `store-${agents.length}`)}` }),
+        ...given,
       };
-      const its = through === undefined && store === undefined ? config : loadConfig({ ...environment, ...own });
+      const its = Object.keys(own).length === 0 ? config : loadConfig({ ...environment, ...own });
       const shared = store === undefined ? {} : { wrapStore: () => store };
       const started = await startAgent(its, { log, ...shared, ...agentOptions });
       let stopped: Promise<void> | undefined;
