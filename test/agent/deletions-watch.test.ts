@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createDeletionsWatch } from '../../src/agent/deletions-watch.ts';
 import type { ClusterNode } from '../../src/broker/management/management.ts';
 import { createManualClock } from '../support/manual-clock.ts';
+import { createManualSleep } from '../support/manual-sleep.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { recordOf } from '../support/records.ts';
 
@@ -12,8 +13,7 @@ describe('the watch of deletions', () => {
     let isFailing = false;
     let nodes: ClusterNode[] = [];
     const resumed: string[] = [];
-    let endPause = (): void => undefined;
-    let onPause = (): void => undefined;
+    const { sleep, readNext } = createManualSleep();
     const watch = createDeletionsWatch({
       clock,
       store: {
@@ -26,23 +26,12 @@ describe('the watch of deletions', () => {
       },
       management: { listNodes: async () => nodes },
       backoff: { retryNow: (work, namespace) => void resumed.push(`${work} ${namespace}`) },
-      sleep: (_ms, signal) =>
-        new Promise((resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-          endPause = resolve;
-          onPause();
-        }),
+      sleep,
     });
-    const readNext = async (): Promise<void> => {
-      const paused = new Promise<void>((resolve) => (onPause = resolve));
-      watch.start();
-      endPause();
-      await paused;
-    };
     assert.equal(watch.check().state, 'starting');
     const expiresMs = clock.nowMs() - 1000;
     memory.put(recordOf(0, { namespace: 'taskcluster-fine', state: 'expiring', expiresMs }));
-    await readNext();
+    await readNext(watch);
     assert.deepEqual(watch.check(), { state: 'up' });
 
     const deletionBlock = { queue: 'queue/taskcluster-x/a', node: 'rabbit@b' };
@@ -50,19 +39,19 @@ describe('the watch of deletions', () => {
       memory.put(recordOf(0, { namespace: `taskcluster-${name}`, state: 'expiring', expiresMs, deletionBlock }));
     }
     nodes = [{ name: 'rabbit@b', running: false, partitions: undefined }];
-    await readNext();
+    await readNext(watch);
     assert.deepEqual(resumed, []);
     assert.deepEqual(watch.check(), { state: 'down', reason: '5 deletions wait for node rabbit@b, which is down' });
 
     for (const returned of [[{ name: 'rabbit@b', running: true, partitions: [] }], []]) {
       nodes = returned;
-      await readNext();
+      await readNext(watch);
       assert.equal(resumed.splice(0).length, 5, 'its node runs, or has left the cluster');
     }
 
     isFailing = true;
     clock.advance(61_000);
-    await readNext();
+    await readNext(watch);
     assert.deepEqual(watch.check(), { state: 'down', reason: 'unknown: the deletions were not read for 61 s' });
     await watch.close();
   });

@@ -7,6 +7,7 @@ import type { Reporters } from '../../src/reporters.ts';
 import { AgentError } from '../../src/util/agent-errors.ts';
 import { createLog } from '../../src/util/log.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
+import { createManualSleep } from '../support/manual-sleep.ts';
 import { partial } from '../support/partial.ts';
 import { createTestLog, linesWith } from '../support/test-log.ts';
 
@@ -34,8 +35,7 @@ interface Scene {
 function makeScene(): Scene {
   const clock = createManualClock();
   const { lines, write } = createTestLog();
-  let endPause = (): void => undefined;
-  let onPause = (): void => undefined;
+  const { sleep, readNext } = createManualSleep();
   const scene = {
     clock,
     lines,
@@ -52,24 +52,14 @@ function makeScene(): Scene {
       scene.members.get(queue)?.push(node);
       return true;
     },
-    readNext: async (): Promise<void> => {
-      const paused = new Promise<void>((resolve) => (onPause = resolve));
-      scene.watch.start();
-      endPause();
-      await paused;
-    },
+    readNext: () => readNext(scene.watch),
   } as Scene;
   const runs = (name: string): boolean => scene.nodes.some((node) => node.name === name && node.running);
   const watch = createReplicasWatch({
     config: partial<Config>({ id: 'pulse-agent', requestVhost: 'pulse-agent', eventVhost: '/' }),
     names,
     clock,
-    sleep: (_ms, signal) =>
-      new Promise((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-        endPause = resolve;
-        onPause();
-      }),
+    sleep,
     log: createLog({ logLevel: 'trace', id: 'pulse-agent' }, { write }),
     jobs: { trigger: (job) => void scene.requested.push(job) },
     reporters: partial<Reporters>({ replicaAdded: (queue, node) => void scene.added.push(`${queue} ${node}`) }),

@@ -4,7 +4,7 @@ import type { Sleep } from '../../src/util/clock.ts';
 export interface ManualSleep {
   readonly sleep: Sleep;
   /** Starts it unless it runs, or ends its pause; resolves at the next one, when a reading is done. */
-  readNext(polled: { start(): void }): Promise<void>;
+  readonly readNext: (polled: { start(): void }) => Promise<void>;
 }
 
 /** Makes a sleep that never ends by itself. */
@@ -18,7 +18,7 @@ export function createManualSleep(): ManualSleep {
         endPause = resolve;
         onPause();
       }),
-    async readNext(polled) {
+    readNext: async (polled) => {
       const paused = new Promise<void>((resolve) => (onPause = resolve));
       polled.start();
       endPause();
