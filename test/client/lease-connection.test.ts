@@ -9,6 +9,7 @@ import { cutConnections, manage } from '../support/broker.ts';
 import { createCondition } from '../support/condition.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 /** A service that publishes numbers and keeps those that it receives. */
 interface Numbers {
@@ -106,7 +107,7 @@ describe('the connection of a lease', function () {
   async function untilNoneOpen(lease: Lease): Promise<void> {
     const list = async (): Promise<unknown> =>
       (await manage(ordinary().broker, 'GET', `/connections/username/${userOf(lease)}`)).body;
-    while (((await list()) as unknown[]).length > 0);
+    await waitUntil(async () => ((await list()) as unknown[]).length === 0, 'no connection is listed');
   }
 
   concurrentTests((it) => {

@@ -5,6 +5,7 @@ import { contractNames } from '../../src/contract/names.ts';
 import { manage, openConnection, createVhost, useSharedBroker, type TestVhost } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { unique } from '../support/folders.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 describe('requests on one connection', () => {
   const broker = useSharedBroker();
@@ -40,7 +41,7 @@ describe('requests on one connection', () => {
     for (const request of [last, filled, first]) answer(request);
     await Promise.all([waiting, filling, again]);
     // The channel that RabbitMQ refused a request on is closed, and its address with it.
-    while ((await channelsOf(vhost)) > 2);
+    await waitUntil(async () => (await channelsOf(vhost)) <= 2, 'its channel is closed');
   });
 
   async function untilRefused(): Promise<never> {

@@ -3,6 +3,7 @@ import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { useCluster } from '../support/cluster.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 import { runShell, useBlocks } from '../docs/blocks.ts';
 
 describe('docs/cluster.md', function () {
@@ -46,9 +47,10 @@ describe('docs/cluster.md', function () {
   });
 
   async function untilMembers(node: LocalRabbitMQ, count: number): Promise<void> {
-    for (;;) {
+    const areThere = async (): Promise<boolean> => {
       const view = await cluster().viewOf(node);
-      if (view.length === count && view.every(({ running }) => running)) return;
-    }
+      return view.length === count && view.every(({ running }) => running);
+    };
+    await waitUntil(areThere, `${count} members that run`);
   }
 });

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { NodeView } from '../../dev/rabbitmq-cluster.ts';
 import { findExecutable } from '../../dev/processes.ts';
@@ -13,6 +12,7 @@ import { useCluster } from '../support/cluster.ts';
 import { makeFolder } from '../support/folders.ts';
 import { killMarked, markedProcesses } from '../support/leftovers.ts';
 import { skipBecause } from '../support/skip.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 describe('a private cluster', function () {
   this.timeout(BROKER_START_MS);
@@ -62,17 +62,16 @@ describe('a private cluster', function () {
     }
   });
 
-  it('pauses the smaller side of a partition when it is told to', async () => {
+  it('pauses the smaller side of a partition when it is set to', async () => {
     const [first, , last] = cluster().nodes;
     assert.ok(first !== undefined && last !== undefined);
     await cluster().handlePartitions('pause_minority');
     await cluster().partition([last]);
-    while (
-      (await cluster()
+    const seen = (): Promise<unknown> =>
+      cluster()
         .viewOf(last)
-        .catch(() => 'paused')) !== 'paused'
-    )
-      await delay(50);
+        .catch(() => 'paused');
+    await waitUntil(async () => (await seen()) === 'paused', 'the smaller side pauses');
     await cluster().heal();
     await last.ready();
     await untilSeen(first, (view) => isRunning(view, last.nodeName));
@@ -107,7 +106,7 @@ describe('a private cluster', function () {
     node: Parameters<ReturnType<typeof cluster>['viewOf']>[0],
     isSeen: (view: NodeView[]) => boolean,
   ): Promise<void> {
-    while (!isSeen(await cluster().viewOf(node))) await delay(100);
+    await waitUntil(async () => isSeen(await cluster().viewOf(node)), `what ${node.nodeName} has to see`);
   }
 });
 
