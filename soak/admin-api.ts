@@ -1,6 +1,6 @@
 import type { BrokerNodes } from './broker-nodes.ts';
 
-/** The broker's management API, for what the run itself sets up and looks at. It shares no code with the agent. */
+/** The broker's management API, for what the run itself sets up and checks. It shares no code with the agent. */
 export interface AdminApi {
   /**
    * One call to a node that is up.

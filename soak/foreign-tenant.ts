@@ -76,7 +76,7 @@ export function createForeignTenant(context: Pick<RunContext, 'world' | 'report'
   const check = async (): Promise<void> => {
     const found = await snapshot();
     if (found === undefined || expected === undefined) return;
-    figures.count('looks at the foreign tenant');
+    figures.count('checks of the foreign tenant');
     for (const [what, before] of Object.entries(expected)) {
       if (isDeepStrictEqual(found[what], before)) continue;
       const change = `${what} were ${JSON.stringify(before)} and are ${JSON.stringify(found[what])}`;

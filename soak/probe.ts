@@ -87,7 +87,7 @@ export function createProbe(context: RunContext, scan: SecretScan): Probe {
           channel.on('error', () => undefined);
           channel.once('close', () => {
             closed.abort();
-            // An answer has no way any more: nobody can say whether there was one.
+            // An answer has no way any more: it is not known whether there was one.
             figures.count('probe: requests cut off with their connection', requests.size);
             requests.clear();
           });

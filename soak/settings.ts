@@ -27,7 +27,7 @@ export const SETTINGS = {
   warnAtMessages: 200,
   deleteAtMessages: 400,
   stopDeadlineSeconds: 10,
-  // FerretDB goes on with what nobody waits for any more: with more at a time, all of it would come too late.
+  // FerretDB goes on with what is not waited for any more: with more at a time, all of it would come too late.
   requestPrefetch: 8,
   maxNamespacesPerClient: null,
   requestsPerMinutePerClient: null,
@@ -40,7 +40,7 @@ export const SETTINGS = {
  */
 const ROTATIONS_PER_SECOND = 2;
 
-/** The settings of a run with so many namespaces. */
+/** The settings of a run with this many namespaces. */
 export function settingsFor(namespaces: number): Partial<FileSettings> {
   const rotationIntervalSeconds = rotationSeconds(namespaces);
   return { ...SETTINGS, rotationIntervalSeconds, defaultLifetimeSeconds: 3 * rotationIntervalSeconds };

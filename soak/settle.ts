@@ -21,7 +21,7 @@ const EVERY_MS = 2_000;
 const RELEASES_AT_ONCE = 8;
 const SHOWN = 10;
 
-/** What the end of a run looks at. */
+/** What the end of a run needs. */
 export interface SettleParts {
   readonly context: RunContext;
   readonly probe: Pick<Probe, 'open'>;

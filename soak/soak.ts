@@ -79,7 +79,7 @@ export async function soak(
   const stop = AbortSignal.any([over.signal, interrupted]);
   try {
     const phases = runPhases({ options, world, journal, figures, report, stop });
-    // Nothing is cleared away in order after a violation: what was found is still there to look at.
+    // Nothing is cleared away in order after a violation: what was found is still there to be inspected.
     await Promise.race([phases, once(stop, 'abort')]);
     if (interrupted.aborted) journal.say('interrupted');
   } finally {

@@ -122,7 +122,7 @@ export async function release(
     await client.releaseNamespace(namespace);
     ending.released(Date.now());
     figures.count(figure);
-    // Whoever claims it meanwhile ends this wait at the end of the run only.
+    // Where it is claimed again meanwhile, only the time limit ends this wait.
     const late = AbortSignal.timeout(GONE_WITHIN_MS);
     await registry.untilAbsent(namespace, late);
     if (!late.aborted) ending.gone(Date.now());

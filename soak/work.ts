@@ -109,7 +109,7 @@ async function publish(
   );
 }
 
-/** Fills a queue that nobody consumes, so that its owner gets notices. */
+/** Fills a queue without a consumer, so that its owner gets notices. */
 async function flood(
   { overgrown, figures }: Pick<RunContext, 'overgrown' | 'figures'>,
   connection: LeaseConnection<ConfirmChannel>,

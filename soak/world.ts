@@ -24,7 +24,7 @@ import {
 } from './settings.ts';
 import { type AgentListener, createSoakAgent, type SoakAgent } from './soak-agent.ts';
 
-/** Everything that faults break and watchers look at. */
+/** Everything that faults break and watchers check. */
 export interface World {
   readonly folder: string;
   readonly brokers: BrokerNodes;

@@ -8,7 +8,7 @@ import { createTestLog, type LogLine, type TestLog } from '../support/test-log.t
 interface Room extends TestLog, OutageLog {
   /** What has been logged at info and above. */
   readonly shown: () => LogLine[];
-  /** The time of the clock moves by so many seconds. */
+  /** The time of the clock moves by this many seconds. */
   readonly pass: (seconds: number) => void;
 }
 

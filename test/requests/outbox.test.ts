@@ -103,7 +103,7 @@ describe('the outbox', () => {
     while (broker.deaths.shared === 0) await new Promise(setImmediate);
     const later = sendMany('rabbit@a', 10);
     while (!outbox.connected) await new Promise(setImmediate);
-    // Nobody waits for the listing whose node is not under suspicion.
+    // Without a suspicion about its node, a reply does not wait for the listing.
     assert.deepEqual(countOf(await sendMany('rabbit@b', 10)), { confirmed: 10 });
     delete room.listNodes;
     list();
@@ -152,7 +152,7 @@ describe('the outbox', () => {
     });
   }
 
-  it('does not list the nodes more often than allowed, whoever closes the connection', async () => {
+  it('does not list the nodes more often than allowed, whichever side closes the connection', async () => {
     const { room, broker, send } = openRoom();
     let listings = 0;
     room.listNodes = async () => {

@@ -33,7 +33,7 @@ describe('checkRoundTrip', () => {
     ['after an answer', {}, 'up'],
     ['while a probe is not late yet', { waitingSinceMs: NOW - PROBE_PATIENCE_MS }, 'up'],
     ['when the queue does not take a probe', { waitingSinceMs: LATE }, 'down'],
-    ['when nobody answers a probe', { waitingSinceMs: LATE, isAccepted: true }, 'down'],
+    ['when no probe is answered', { waitingSinceMs: LATE, isAccepted: true }, 'down'],
     ['when no probe was sent for long', { answeredMs: NOW - 60_000 }, 'down'],
     [
       'under overload, while it is given requests and replies to them',

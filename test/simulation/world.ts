@@ -48,7 +48,7 @@ export const REST_STEP_MS = 3_000;
 const SKEWED_RATE = 0.05;
 const SKEWS = [2, 10, 100, 1000];
 
-/** In one of so many histories RabbitMQ is a cluster. */
+/** In one of this many histories RabbitMQ is a cluster. */
 const CLUSTER_EVERY = 4;
 
 /** An invariant was violated. */

@@ -61,7 +61,7 @@ describe('a connection that RabbitMQ lists although it has ended', () => {
     await log.logged('stale_connection_ignored', { account: room.user, connection: stale });
   });
 
-  it('is listed while nobody has asked to close it', async () => {
+  it('is listed until its closing has been asked for', async () => {
     assert.deepEqual(await listed(), [stale]);
     clock.advance(3_600_000);
     assert.deepEqual([await listed(), await listedAmongAll()], [[stale], [stale]]);
