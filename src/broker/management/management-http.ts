@@ -213,8 +213,8 @@ export function createManagementHttp(settings: ManagementOptions): ManagementHtt
         deadline.clear();
       }
     },
-    refusal({ method, path }, { status, body }) {
-      return refusal(status, reasonOf(body, []), `${method} /api${encodePath(path)} at ${shownUrl}`);
+    refusal({ method, path }, { status, body, from }) {
+      return refusal(status, reasonOf(body, []), `${method} /api${encodePath(path)} at ${from}`);
     },
     close() {
       pool.close();

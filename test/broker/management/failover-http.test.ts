@@ -114,6 +114,17 @@ describe('the management API at several addresses', function () {
     assert.equal(first.calls().length, 1);
   });
 
+  it('names in a refusal the one that answered, whichever answered last', async () => {
+    const [first, second] = [await makeNode('first'), await makeNode('second')];
+    const transport = transportTo([first, second]);
+    const missing = { method: 'GET', path: ['status', '404'] } as const;
+    const response = await transport.send(missing);
+    await first.set('down');
+    await transport.send(GET);
+    const { message } = transport.refusal(missing, response);
+    assert.ok(message.includes(`GET /api/status/404 at ${first.url} `), message);
+  });
+
   for (const request of [GET, PUT]) {
     it(`sends a ${request.method} to the next one within its time-out, where the first accepts and never answers`, async () => {
       const [first, second] = [await makeNode('first'), await makeNode('second')];
