@@ -35,9 +35,9 @@ const SECRET_ID_BYTES = 8;
  * @param previous derive passwords of generations made with them.
  */
 export function createKeyring(current: Secret, previous: readonly Secret[]): Keyring {
-  const keys = new Map<string, KeyObject>();
-  for (const key of [...previous, current].map(extract)) keys.set(secretIdOf(key), key);
-  const currentSecretId = secretIdOf(extract(current));
+  const currentKey = extract(current);
+  const currentSecretId = secretIdOf(currentKey);
+  const keys = new Map([...previous.map(extract), currentKey].map((key) => [secretIdOf(key), key]));
   return {
     currentSecretId,
     has: (secretId) => keys.has(secretId),
