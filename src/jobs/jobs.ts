@@ -57,6 +57,6 @@ export function reconcileSoon(jobs: Jobs): void {
 
 /** Reconciles and surveys ahead of schedule: broker events may have been missed. */
 export function reconcileAndSurveySoon(jobs: Jobs): void {
-  runSoon(jobs, 'reconcile-broker');
+  reconcileSoon(jobs);
   runSoon(jobs, 'survey-queues');
 }

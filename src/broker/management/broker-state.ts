@@ -40,10 +40,8 @@ export function createBrokerStateCalls(
   get: ManagementReads['get'],
   unreadable: (path: readonly string[]) => AgentError,
 ): BrokerStateCalls {
-  const listNodes: BrokerStateCalls['listNodes'] = (options) =>
-    get(z.array(clusterNodeSchema), ['nodes'], options, CLUSTER_COLUMNS);
   return {
-    listNodes,
+    listNodes: (options) => get(z.array(clusterNodeSchema), ['nodes'], options, CLUSTER_COLUMNS),
     async listAlarms(options) {
       const request = { method: 'GET', path: ['health', 'checks', 'alarms'], expected: [503] } as const;
       const response = await transport.send(request, options);
