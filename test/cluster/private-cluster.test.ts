@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import type { NodeView } from '../../dev/rabbitmq-cluster.ts';
 import { findExecutable } from '../../dev/processes.ts';
-import { BROKER_START_MS, manage } from '../support/broker.ts';
+import { BROKER_START_MS, manage, putVhost } from '../support/broker.ts';
 import { builtFile } from '../support/built-agent.ts';
 import { useCluster } from '../support/cluster.ts';
 import { makeFolder } from '../support/folders.ts';
@@ -21,7 +21,7 @@ describe('a private cluster', function () {
   it('has nodes that share vhosts and users', async () => {
     const [first, , last] = cluster().nodes;
     assert.ok(first !== undefined && last !== undefined);
-    await manage(first, 'PUT', '/vhosts/shared');
+    await putVhost(first, 'shared');
     await manage(last, 'DELETE', '/vhosts/shared');
     assert.equal(new Set(cluster().nodes.map(({ amqpPort }) => amqpPort)).size, 3);
   });

@@ -104,7 +104,7 @@ export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
  * Creates a vhost, and waits until it runs on every node. On a busy machine a cluster may not be done with it in ten seconds,
  * and answers 500.
  */
-async function putVhost(at: LocalRabbitMQ, path: string): Promise<void> {
+export async function putVhost(at: LocalRabbitMQ, path: string): Promise<void> {
   while ((await manage(at, 'PUT', `/vhosts/${path}`, undefined, [500])).status === 500) {
     // A node that missed its creation never starts it, and the same call fails for ever.
     await manage(at, 'DELETE', `/vhosts/${path}`, undefined, [404]);
