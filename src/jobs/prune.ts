@@ -1,4 +1,5 @@
 import type { Log } from '../util/log.ts';
+import { prunableAgents } from '../store/agent-records.ts';
 import type { ClockBounds } from '../namespaces/clock-bounds.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages } from '../store/paged-listing.ts';
@@ -13,14 +14,14 @@ export function isPrunable({ state, deletedAtMs, revokedUntilMs }: NamespaceReco
   return state === 'deleted' && deletedAtMs !== null && Math.max(deletedAtMs, revokedUntilMs ?? 0) + DAY_MS <= nowMs;
 }
 
-/** Creates the job that removes expired nonces, tombstones, settled notices and audit records. */
+/** Creates the job that removes expired nonces, tombstones, settled notices, audit records, and records of agents that are gone. */
 export function createPrune({
   store,
   bounds,
   log,
   auditRetentionDays,
 }: {
-  readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices' | 'audit'>;
+  readonly store: Pick<Store, 'namespaces' | 'nonces' | 'notices' | 'audit' | 'agents'>;
   /** A nonce that is removed while another agent still accepts its signature would allow a replay. */
   readonly bounds: Pick<ClockBounds, 'earliestMs'>;
   readonly log: Log;
@@ -32,7 +33,8 @@ export function createPrune({
     const tombstones = await pruneTombstones(store.namespaces, bounds, signal);
     const notices = await store.notices.prune(bounds.earliestMs() - NOTICE_KEPT_MS);
     const audit = await store.audit.prune(bounds.earliestMs() - auditRetentionDays * DAY_MS);
-    const pruned = { nonces, tombstones, notices, audit };
+    const agents = await pruneAgents(store.agents, bounds);
+    const pruned = { nonces, tombstones, notices, audit, agents };
     if (Object.values(pruned).some((count) => count > 0)) {
       log.debug({ code: 'records_pruned', ...pruned }, 'pruned expired records');
     }
@@ -50,6 +52,14 @@ async function pruneTombstones(
       if (!isPrunable(record, bounds.earliestMs())) continue;
       if (await store.remove(record.namespace, record.revision)) pruned += 1;
     }
+  }
+  return pruned;
+}
+
+async function pruneAgents(agents: Store['agents'], bounds: Pick<ClockBounds, 'earliestMs'>): Promise<number> {
+  let pruned = 0;
+  for (const { instance, revision } of prunableAgents(await agents.list(), bounds.earliestMs())) {
+    if (await agents.remove(instance, revision)) pruned += 1;
   }
   return pruned;
 }

@@ -95,6 +95,7 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
       nonces: measured('nonces', store.nonces),
       notices,
       queueAlerts,
+      agents: measured('agents', store.agents),
       audit: measured('audit', store.audit),
       check: () => store.check(),
       close: () => store.close(),

@@ -1,4 +1,6 @@
+import type { AgentRecordStore } from './agent-records.ts';
 import type { AuditStore } from './audit-records.ts';
+import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
 import type { NamespaceStore } from './store.ts';
 
@@ -13,5 +15,7 @@ export interface StoreReader {
   >;
   readonly audit: Pick<AuditStore, 'list'>;
   readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
+  readonly notices: Pick<NoticeStore, 'countWaiting'>;
+  readonly agents: Pick<AgentRecordStore, 'list'>;
   close(): Promise<void>;
 }

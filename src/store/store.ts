@@ -1,3 +1,4 @@
+import type { AgentRecordStore } from './agent-records.ts';
 import type { AuditStore } from './audit-records.ts';
 import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
@@ -58,6 +59,7 @@ export interface Store {
   readonly notices: NoticeStore;
   readonly audit: AuditStore;
   readonly queueAlerts: QueueAlertStore;
+  readonly agents: AgentRecordStore;
   /** Resolves when the store answers; throws `StoreUnavailable` otherwise. */
   check(): Promise<void>;
   close(): Promise<void>;

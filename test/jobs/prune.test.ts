@@ -4,7 +4,7 @@ import { createLog } from '../../src/util/log.ts';
 import { createClockBounds } from '../../src/namespaces/clock-bounds.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { noticeOf, recordOf } from '../support/records.ts';
+import { agentOf, noticeOf, recordOf } from '../support/records.ts';
 import { auditOf } from '../store/audit-contract.ts';
 
 const DAY = 86_400_000;
@@ -22,7 +22,7 @@ describe('prune', () => {
     assert.equal(isPrunable({ ...deleted, state: 'expiring' }, 100 * DAY), false);
   });
 
-  it('removes old tombstones, nonces, notices and audit records, and nothing else', async () => {
+  it('removes old tombstones, nonces, notices, audit records and records of agents, and nothing else', async () => {
     const clock = createManualClock();
     const store = createMemoryStore();
     store.put(recordOf(clock.nowMs(), { namespace: 'alive' }));
@@ -39,6 +39,12 @@ describe('prune', () => {
       auditOf({ id: 'old', atMs: clock.nowMs() - 7 * DAY - 1 }),
       auditOf({ id: 'young', atMs: clock.nowMs() - 7 * DAY }),
     ]);
+    for (const [instance, seenMs] of [
+      ['gone', clock.nowMs() - DAY - 1],
+      ['lost', clock.nowMs() - DAY],
+    ] as const) {
+      await store.agents.insert(agentOf({ instance, seenMs }));
+    }
     const bounds = { earliestMs: () => clock.nowMs() };
     const prune = createPrune({ store, bounds, log: LOG, auditRetentionDays: 7 });
     await prune(new AbortController().signal);
@@ -50,6 +56,10 @@ describe('prune', () => {
     assert.equal(await store.nonces.recordOutcome('young', 'x'), 'x');
     assert.equal(await store.notices.get('old'), undefined);
     for (const id of ['young', 'waits']) assert.equal((await store.notices.get(id))?.id, id);
+    assert.deepEqual(
+      (await store.agents.list()).map(({ instance }) => instance),
+      ['lost'],
+    );
     assert.deepEqual(
       (await store.audit.list({ limit: 9 })).map(({ id }) => id),
       ['young'],

@@ -105,6 +105,7 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
       nonces: noncesOf(nonces, areWrittenWithRecord, call),
       notices: nothing,
       audit: nothing,
+      agents: { list: async () => [] },
     };
     return seen as unknown as Store;
   };

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { AgentRecord, AgentRecordStore } from '../../src/store/agent-records.ts';
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
 import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
@@ -27,6 +28,7 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
     notices: memoryNotices(),
     audit: memoryAudit(),
     queueAlerts: memoryQueueAlerts(),
+    agents: memoryAgents(),
     async check() {},
     async close() {},
     put: (record) => void records.set(record.namespace, structuredClone(record)),
@@ -148,6 +150,14 @@ function memoryQueueAlerts(): QueueAlertStore {
         .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
         .filter(({ queue }) => after === undefined || queue > after)
         .slice(0, limit),
+  };
+}
+
+function memoryAgents(): AgentRecordStore {
+  const agents = new Map<string, AgentRecord>();
+  return {
+    ...versionedCollection(agents, ({ instance }) => instance),
+    list: async () => structuredClone([...agents.values()]),
   };
 }
 

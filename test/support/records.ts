@@ -1,3 +1,4 @@
+import type { AgentRecord } from '../../src/store/agent-records.ts';
 import type { Notice } from '../../src/store/notice-records.ts';
 import type { QueueAlert } from '../../src/store/queue-alert-records.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
@@ -73,6 +74,25 @@ export function alertOf(given: Partial<QueueAlert> = {}): QueueAlert {
     bytes: null,
     seenMs: Date.parse('2026-11-24T12:00:00.123Z'),
     changedMs: Date.parse('2026-11-24T12:00:00.456Z'),
+    ...given,
+  };
+}
+
+/** The record of an agent that serves, but for what is given. */
+export function agentOf(given: Partial<AgentRecord> = {}): AgentRecord {
+  const seenMs = Date.parse('2026-11-24T12:00:00.123Z');
+  return {
+    instance: 'host-1',
+    revision: 1,
+    version: '0.1.0',
+    startedMs: seenMs - 3_600_000,
+    seenMs,
+    ready: true,
+    degraded: false,
+    stopping: false,
+    parts: { store: { state: 'up', since: '2026-11-24T11:00:00.000Z', required: true } },
+    jobs: { prune: { everyMs: 60_000, succeeded: '2026-11-24T11:59:30.000Z' } },
+    secretIds: ['secret-1'],
     ...given,
   };
 }

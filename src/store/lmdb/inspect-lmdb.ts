@@ -3,8 +3,10 @@ import { join, resolve } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { AgentError } from '../../util/agent-errors.ts';
 import { StoreGate } from '../store-gate.ts';
+import { LmdbAgents } from './lmdb-agents.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
+import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
 import type { StoreReader } from '../store-reader.ts';
 
@@ -31,6 +33,8 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
       namespaces: new LmdbNamespaces(root, gate, NO_NONCES),
       audit: new LmdbAudit(root, gate),
       queueAlerts: new LmdbQueueAlerts(root, gate),
+      notices: new LmdbNotices(root, gate),
+      agents: new LmdbAgents(root, gate),
       async close() {
         if (gate.close()) await root.close();
       },

@@ -6,6 +6,7 @@ import { AgentError } from '../../util/agent-errors.ts';
 import { StoreGate } from '../store-gate.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
+import { LmdbAgents } from './lmdb-agents.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbOwner } from './lmdb-owner.ts';
@@ -94,6 +95,7 @@ class LmdbStore implements Store {
   readonly notices: LmdbNotices;
   readonly audit: LmdbAudit;
   readonly queueAlerts: LmdbQueueAlerts;
+  readonly agents: LmdbAgents;
   readonly #root: RootDatabase;
   readonly #owners: Database<string, string>;
   readonly #owner: LmdbOwner;
@@ -112,6 +114,7 @@ class LmdbStore implements Store {
     this.notices = new LmdbNotices(root, gate);
     this.audit = new LmdbAudit(root, gate);
     this.queueAlerts = new LmdbQueueAlerts(root, gate);
+    this.agents = new LmdbAgents(root, gate);
     this.#root = root;
     this.#owners = owners;
     this.#owner = owner;

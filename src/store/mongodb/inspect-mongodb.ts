@@ -1,10 +1,12 @@
 import type { Db } from 'mongodb';
 import { StoreGate } from '../store-gate.ts';
+import { MongoAgents } from './mongodb-agents.ts';
 import { MongoAudit } from './mongodb-audit.ts';
 import { createMongoClient } from './mongodb-client.ts';
 import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
 import { mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
+import { MongoNotices } from './mongodb-notices.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { parseMongoUrl } from '../../config/mongodb-url.ts';
 import type { StoreReader } from '../store-reader.ts';
@@ -45,6 +47,8 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
       namespaces: new MongoNamespaces(db, gate, NO_NONCES),
       audit: new MongoAudit(db, gate),
       queueAlerts: new MongoQueueAlerts(db, gate),
+      notices: new MongoNotices(db, gate),
+      agents: new MongoAgents(db, gate),
       setup: () => gate.run(() => readSetup(db)),
       indexFaults: () => gate.run(() => findIndexFaults(db)),
       tryMajorityWrite: (id, monotonicMs) => gate.run(() => tryWrite(db, id, monotonicMs)),

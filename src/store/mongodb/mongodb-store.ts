@@ -4,6 +4,7 @@ import { StoreGate } from '../store-gate.ts';
 import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
+import { MongoAgents } from './mongodb-agents.ts';
 import { MongoAudit } from './mongodb-audit.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { createMongoClient } from './mongodb-client.ts';
@@ -90,6 +91,7 @@ export class MongoStore implements Store {
   readonly notices: MongoNotices;
   readonly audit: MongoAudit;
   readonly queueAlerts: MongoQueueAlerts;
+  readonly agents: MongoAgents;
   // Private, because an inspector that shows it shows the client, and with it the password.
   readonly #db: Db;
   readonly #gate: StoreGate;
@@ -102,6 +104,7 @@ export class MongoStore implements Store {
     this.notices = new MongoNotices(db, gate);
     this.audit = new MongoAudit(db, gate);
     this.queueAlerts = new MongoQueueAlerts(db, gate);
+    this.agents = new MongoAgents(db, gate);
     this.#db = db;
     this.#gate = gate;
     this.#close = close;

@@ -4,6 +4,7 @@ import { openLmdbStore } from '../../../src/store/lmdb/lmdb-store.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { addCleanup } from '../../support/cleanup.ts';
 import { makeFolder } from '../../support/folders.ts';
+import { agentsContract } from '../agents-contract.ts';
 import { queueAlertsContract } from '../queue-alerts-contract.ts';
 import { type MakeStore, storeContract } from '../store-contract.ts';
 import { storeModel } from '../store-model.ts';
@@ -31,5 +32,6 @@ const makeStore: MakeStore = async () => {
 describe('the store in LMDB', () => {
   storeContract(makeStore, 200);
   queueAlertsContract(makeStore);
+  agentsContract(makeStore);
   storeModel(makeStore, 60);
 });

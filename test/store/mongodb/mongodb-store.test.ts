@@ -7,6 +7,7 @@ import { type MongoStore, openMongoStore } from '../../../src/store/mongodb/mong
 import { addCleanup } from '../../support/cleanup.ts';
 import { mongoDatabase, useSharedMongoDB } from '../../support/mongodb.ts';
 import { makeRelay, type TcpRelay } from '../../support/tcp-relay.ts';
+import { agentsContract } from '../agents-contract.ts';
 import { queueAlertsContract } from '../queue-alerts-contract.ts';
 import { firstRecord } from '../namespaces-contract.ts';
 import { assertUnavailable, type MakeStore, storeContract } from '../store-contract.ts';
@@ -39,6 +40,7 @@ describe('the store in MongoDB', function () {
   };
   storeContract(makeStore, 25);
   queueAlertsContract(makeStore);
+  agentsContract(makeStore);
   storeModel(makeStore, 15);
 
   it('has one id when several agents open an empty database concurrently', async () => {
