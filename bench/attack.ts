@@ -3,8 +3,8 @@ import { randomInt } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { type ChannelModel, connect, type ConsumeMessage } from 'amqplib';
+import { Command } from 'commander';
 import { requestUrl } from '../src/client/request-url.ts';
 import { openRpc } from '../src/client/rpc.ts';
 import { isMethodName, METHODS } from '../src/contract/methods.ts';
@@ -15,18 +15,13 @@ import { startBuiltAgent } from './built-agent.ts';
 import { createHostileRequests, seededRandom } from './hostile-requests.ts';
 import { openSite, type Site } from './site.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-    requests: { type: 'string', default: '200000' },
-  },
-});
-const seed = Number(values.seed);
-const total = Number(values.requests);
-if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(total) || total < 1) {
-  console.error('Usage: npm run attack [-- --seed <integer> --requests <count>]');
-  process.exit(2);
-}
+const command = new Command('npm run attack --')
+  .description('Sends hostile requests to a built agent, and checks what it does with them.')
+  .option('--seed <integer>', 'repeats the requests of a run; random when absent', Number)
+  .option('--requests <count>', 'how many', Number, 200_000)
+  .parse();
+const { seed = randomInt(2 ** 31), requests: total } = command.opts<{ seed?: number; requests: number }>();
+if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(total) || total < 1) command.help({ error: true });
 
 const ID = 'pulse-agent';
 const NAMES = contractNames(ID);

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { Argument, Command } from 'commander';
 import { WORKING_COPY } from '../dev/working-copy.ts';
 import { startOptions } from './built-agent.ts';
 import { measureClaims } from './claims.ts';
@@ -41,15 +42,15 @@ const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
 
 const RESULTS_FILE = join(WORKING_COPY, '.cache/bench.json');
 
-const wanted = process.argv.slice(2);
-if (wanted.includes('--document')) {
+const command = new Command('npm run bench --')
+  .description('Measures the agent on this machine.')
+  .addArgument(new Argument('[measurement...]', 'those by default when absent').choices(Object.keys(MEASUREMENTS)))
+  .option('--document', 'write the figures of the latest run into docs/performance.md', false)
+  .parse();
+const wanted = command.args;
+if (command.opts<{ document: boolean }>().document) {
   writeFigures(RESULTS_FILE);
   process.exit(0);
-}
-const unknown = wanted.filter((name) => !(name in MEASUREMENTS));
-if (unknown.length > 0) {
-  console.error(`Unknown: ${unknown.join(', ')}. Choose from: ${Object.keys(MEASUREMENTS).join(', ')}.`);
-  process.exit(2);
 }
 const startedMs = performance.now();
 const progress = (line: string): void => {

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { Command } from 'commander';
 import { type LocalInstallation, startLocalInstallation } from './local-installation.ts';
 import { createSteps } from './steps.ts';
 import { demoClaim } from './demo-claim.ts';
@@ -7,7 +8,11 @@ import { demoLifecycle } from './demo-lifecycle.ts';
 import { demoQueues } from './demo-queues.ts';
 import { WORKING_COPY } from './working-copy.ts';
 
-const keep = process.argv.includes('--keep');
+const { keep } = new Command('npm run demo --')
+  .description('Starts a broker, a Taskcluster and an agent on this machine, and shows what clients and owners see.')
+  .option('--keep', 'keep all of it running afterwards', false)
+  .parse()
+  .opts<{ keep: boolean }>();
 const steps = createSteps((line) => console.log(line));
 const interrupted = new AbortController();
 const whenInterrupted = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError, type OutputConfiguration } from 'commander';
 
 /** What `npm run soak` is asked for. */
 export interface SoakOptions {
@@ -12,8 +12,6 @@ export interface SoakOptions {
   readonly keep: boolean;
 }
 
-const DEFAULTS = { minutes: '10', namespaces: '1000', nodes: '3', agents: '3' } as const;
-
 /** Seeds of the random generator are 32 bits long. */
 const SEEDS = 2 ** 32;
 
@@ -21,39 +19,42 @@ const SEEDS = 2 ** 32;
  * Reads the arguments of `npm run soak`.
  *
  * @param randomSeed the seed when the arguments name none
- * @throws Error with one sentence that says what is wrong
+ * @param output where help and the sentence that says what is wrong go; the terminal when absent
+ * @throws CommanderError after either, with its exit code
  */
-export function parseSoakOptions(args: readonly string[], randomSeed: () => number): SoakOptions {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      minutes: { ...text, default: DEFAULTS.minutes },
-      seed: text,
-      namespaces: { ...text, default: DEFAULTS.namespaces },
-      nodes: { ...text, default: DEFAULTS.nodes },
-      agents: { ...text, default: DEFAULTS.agents },
-      keep: { type: 'boolean', default: false },
-    },
-  });
-  return {
-    minutes: positive('minutes', values.minutes, 0.1),
-    seed: values.seed === undefined ? randomSeed() % SEEDS : whole('seed', values.seed, 0),
-    namespaces: whole('namespaces', values.namespaces, 1),
-    nodes: whole('nodes', values.nodes, 1),
-    agents: whole('agents', values.agents, 1),
-    keep: values.keep,
+export function parseSoakOptions(
+  args: readonly string[],
+  randomSeed: () => number,
+  output: OutputConfiguration = {},
+): SoakOptions {
+  const command = new Command('npm run soak --')
+    .description('Runs the whole system with faults, and checks from outside what must always hold.')
+    .option('--minutes <number>', 'how long faults happen', number(0.1), 10)
+    .option('--seed <number>', 'repeats the faults of a run; random when absent', wholeNumber(0))
+    .option('--namespaces <number>', 'take fewer on a machine that does other work', wholeNumber(1), 1000)
+    .option('--nodes <number>', 'nodes of RabbitMQ', wholeNumber(1), 3)
+    .option('--agents <number>', 'built agents', wholeNumber(1), 3)
+    .option('--keep', 'keep the logs of a run without a violation', false)
+    .addHelpText('after', '\nExample: npm run soak -- --minutes 3 --namespaces 100 --seed 1')
+    .configureOutput(output)
+    .exitOverride()
+    .parse([...args], { from: 'user' });
+  const { seed = randomSeed() % SEEDS, ...options } = command.opts<Omit<SoakOptions, 'seed'> & { seed?: number }>();
+  return { ...options, seed };
+}
+
+function number(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isFinite(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a number of at least ${least}.`);
   };
 }
 
-function positive(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value >= least) return value;
-  throw new Error(`--${name} must be a number of at least ${least}, not "${text}".`);
-}
-
-function whole(name: string, text: string, least: number): number {
-  const value = positive(name, text, least);
-  if (Number.isInteger(value) && value < SEEDS) return value;
-  throw new Error(`--${name} must be a whole number below 2^32, not "${text}".`);
+function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = number(least)(text);
+    if (Number.isInteger(value) && value < SEEDS) return value;
+    throw new InvalidArgumentError('It must be a whole number below 2^32.');
+  };
 }

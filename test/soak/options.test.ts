@@ -4,7 +4,9 @@ import { drawLife } from '../../soak/life-plan.ts';
 import { createRandom } from '../simulation/random.ts';
 
 describe('the options of the soak', () => {
-  const parse = (...args: string[]) => parseSoakOptions(args, () => 2 ** 32 + 5);
+  const said: string[] = [];
+  const say = (text: string): void => void said.push(text);
+  const parse = (...args: string[]) => parseSoakOptions(args, () => 2 ** 32 + 5, { writeOut: say, writeErr: say });
 
   it('have defaults, and a seed that is printed so that the run can be repeated', () => {
     const defaults = { minutes: 10, seed: 5, namespaces: 1000, nodes: 3, agents: 3, keep: false };
@@ -19,10 +21,21 @@ describe('the options of the soak', () => {
   });
 
   it('refuse what is no number, or too small, and unknown ones', () => {
-    assert.throws(() => parse('--minutes', 'ten'), /--minutes must be a number of at least 0\.1, not "ten"/);
-    assert.throws(() => parse('--agents', '0'), /--agents must be a number of at least 1/);
-    assert.throws(() => parse('--seed', '1.5'), /--seed must be a whole number/);
-    assert.throws(() => parse('--agent', '1'), /Unknown option '--agent'/);
+    assert.throws(
+      () => parse('--minutes', 'ten'),
+      /--minutes .* 'ten' is invalid\. It must be a number of at least 0\.1\./,
+    );
+    assert.throws(() => parse('--agents', '0'), /--agents .* It must be a number of at least 1\./);
+    assert.throws(() => parse('--seed', '1.5'), /--seed .* It must be a whole number/);
+    assert.throws(() => parse('--agent', '1'), /unknown option '--agent'/);
+  });
+
+  it('are listed by --help, which is no failure', () => {
+    said.length = 0;
+    assert.throws(() => parse('--help'), { exitCode: 0 });
+    for (const option of ['--minutes', '--seed', '--namespaces', '--nodes', '--agents', '--keep']) {
+      assert.match(said.join(''), new RegExp(option));
+    }
   });
 });
 
