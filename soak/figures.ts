@@ -14,6 +14,11 @@ export class Figures {
     return this.#counts.get(name) ?? 0;
   }
 
+  /** Those of these names that were never counted. */
+  missing(names: readonly string[]): string[] {
+    return names.filter((name) => this.of(name) === 0);
+  }
+
   /** A claim was answered with credentials. */
   served(nowMs: number): void {
     this.count('claims served');

@@ -49,7 +49,7 @@ export async function watchNotices(context: RunContext, signal: AbortSignal): Pr
   while (!signal.aborted) {
     await pause(EVERY_MS, signal);
     const notices = mailedNotices(context);
-    context.figures.count('notices mailed', notices.length - checked);
+    for (const { kind } of notices.slice(checked)) context.figures.count(`notices mailed: ${kind}`);
     checked = notices.length;
     const repeated = repeatedNotice(notices);
     if (repeated === undefined) continue;

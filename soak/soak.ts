@@ -39,6 +39,19 @@ const READY_WITHIN_MS = 180_000;
 
 const PROGRESS_EVERY_MS = 30_000;
 
+/** What has to happen in a run, or its invariants were checked without it. */
+const EXPECTED = [
+  'faults',
+  'logins opened',
+  'released by their holder',
+  'events: namespace.rotated',
+  'events: namespace.expired',
+  'events: namespace.revoked',
+  'notices mailed: warning',
+  'notices mailed: recovery',
+  'notices mailed: deletion',
+];
+
 /** How much of the logs before and after a violation is shown, in ms. */
 const AROUND_MS = 15_000;
 
@@ -88,6 +101,8 @@ export async function soak(
     await world.close();
   }
   print(['', `Seed ${seed}, ${minutes} minutes, ${size}`, ...figures.lines()].join('\n'));
+  const missing = figures.missing(EXPECTED);
+  if (missing.length > 0) print(`\nThis did not happen, and was not checked: ${missing.join(', ')}.`);
   const isGreen = violation === undefined && !interrupted.aborted;
   const held = isGreen ? 'No invariant was violated.' : 'Interrupted; no invariant had been violated.';
   const verdict = violation === undefined ? held : `VIOLATION ${violation.message}`;

@@ -48,16 +48,26 @@ export function startWork(context: RunContext, lease: Lease, work: Work, life: s
     const connection = await connect(lease, setUp, signal);
     if (connection === undefined) return;
     connection.on('disconnected', () => figures.count('connections lost and opened again'));
-    const flooding = flood(context, connection, lease.namespace, work, life, signal).catch(() => undefined);
+    const flooding = flood(context, connection, lease.namespace, work, life, signal).catch((error: unknown) => {
+      if (signal.aborted || isOver(lease)) return;
+      figures.count('queues whose growth a fault ended');
+      context.journal.note(`the growth of a queue of ${lease.namespace} ended: ${String(error)}`);
+    });
     while (!signal.aborted) {
       await pause(work.publishEveryMs, signal);
-      await publish(connection, 1, signal, (channel, done) =>
-        channel.publish(exchange, 'soak', Buffer.from('work'), { persistent: true }, done),
-      ).then(
-        () => figures.count('messages published'),
-        // The lease is over, or the work is.
-        () => undefined,
-      );
+      await connection
+        .use(
+          async (channel) =>
+            await publishAll(1, (done) =>
+              channel.publish(exchange, 'soak', Buffer.from('work'), { persistent: true }, done),
+            ),
+          { signal },
+        )
+        .then(
+          () => figures.count('messages published'),
+          // The lease is over, or the work is.
+          () => undefined,
+        );
       if (isOver(lease)) break;
     }
     await flooding;
@@ -88,25 +98,16 @@ async function connect(
   return undefined;
 }
 
-async function publish(
-  connection: LeaseConnection<ConfirmChannel>,
-  count: number,
-  signal: AbortSignal,
-  send: (channel: ConfirmChannel, done: (refusal: unknown) => void) => unknown,
-): Promise<void> {
-  await connection.use(
-    async (channel) => {
-      const sent = Array.from(
-        { length: count },
-        () =>
-          new Promise<void>((resolve, reject) => {
-            send(channel, (refusal) => (refusal ? reject(new Error('The message was refused.')) : resolve()));
-          }),
-      );
-      await Promise.all(sent);
-    },
-    { signal },
+/** Sends this many messages, and waits until RabbitMQ has confirmed all. */
+async function publishAll(count: number, send: (done: (refusal: unknown) => void) => unknown): Promise<void> {
+  const sent = Array.from(
+    { length: Math.max(0, count) },
+    () =>
+      new Promise<void>((resolve, reject) => {
+        send((refusal) => (refusal ? reject(new Error('The message was refused.')) : resolve()));
+      }),
   );
+  await Promise.all(sent);
 }
 
 /** Fills a queue without a consumer, so that its owner gets notices. */
@@ -121,17 +122,33 @@ async function flood(
   if (kind === 'none') return;
   // A name of its own for each growth: then there is one notice of each kind for a name.
   const queue = `queue/${namespace}/flood-${life}`;
-  await connection.use((channel) => channel.assertQueue(queue, { durable: true }), { signal });
+  // Accounts have no right to the default exchange, which would route to it by its name.
+  const exchange = `exchange/${namespace}/flood-${life}`;
+  await connection.use(
+    async (channel) => {
+      await channel.assertExchange(exchange, 'fanout', { durable: true });
+      await channel.assertQueue(queue, { durable: true });
+      await channel.bindQueue(queue, exchange, '');
+    },
+    { signal },
+  );
+  /** Also over another connection, after one that was lost: what has arrived is counted. */
   const fill = (count: number): Promise<void> =>
-    publish(connection, count, signal, (channel, done) =>
-      channel.sendToQueue(queue, Buffer.from('flood'), { persistent: true }, done),
+    connection.use(
+      async (channel) => {
+        const { messageCount } = await channel.checkQueue(queue);
+        await publishAll(count - messageCount, (done) =>
+          channel.publish(exchange, '', Buffer.from('flood'), { persistent: true }, done),
+        );
+      },
+      { signal },
     );
   await fill(SETTINGS.warnAtMessages + 50);
   figures.count('queues grown beyond the warning');
   await sleep(LARGE_MS, undefined, { signal });
   if (kind === 'deleted') {
     overgrown.add(queue);
-    await fill(SETTINGS.deleteAtMessages);
+    await fill(SETTINGS.deleteAtMessages + 50);
     figures.count('queues grown beyond the deletion');
     return;
   }

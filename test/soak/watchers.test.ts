@@ -113,5 +113,6 @@ describe('the watchers of the soak', () => {
     figures.gapUntil(20_000);
     assert.equal(figures.longestGap.ms, 10_900);
     assert.equal(figures.of('claims served'), 4);
+    assert.deepEqual(figures.missing(['claims served', 'faults']), ['faults']);
   });
 });
