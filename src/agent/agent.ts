@@ -225,7 +225,7 @@ async function reconcileFirst(
 interface Connections {
   readonly topology: Pick<TopologyConnection, 'connected'>;
   readonly server: Pick<RequestServer, 'consuming' | 'canReply'>;
-  readonly brokerWatch: Pick<BrokerWatch, 'consuming'>;
+  readonly brokerWatch: Pick<BrokerWatch, 'consuming' | 'check'>;
 }
 
 /** Readiness and the reports of outages depend on these; each is `starting` until it is there for the first time. */
@@ -238,10 +238,11 @@ function watchConnections(
     ['topology', () => topology.connected, 'the connection for topology and events is gone'],
     ['requests', () => server.consuming, 'no requests are taken'],
     ['replies', () => server.canReply, 'the reply connection is gone'],
-    ['broker-events', () => brokerWatch.consuming, 'no broker events are consumed'],
   ] as const;
   for (const [part, isThere, reason] of checks) {
     observation.watchPart(part, checkConnection(isThere, reason));
     outages.watch(part, isThere);
   }
+  observation.watchPart('broker-events', () => brokerWatch.check());
+  outages.watch('broker-events', () => brokerWatch.consuming);
 }

@@ -1,6 +1,8 @@
 import { parseHttpUrls } from '../contract/url.ts';
 import { type Alarms, createAlarms } from '../broker/alarms.ts';
 import type { BrokerEvent } from '../broker/amqp/broker-events.ts';
+import { type ProofView, SILENCE_CURE } from '../broker/event-proof.ts';
+import type { HealthCheck } from '../observe/health.ts';
 import { createBrokerEventsConsumer } from '../broker/amqp/broker-events-consumer.ts';
 import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
@@ -20,12 +22,23 @@ export interface BrokerWatchParts {
 /** The agent's reaction to RabbitMQ's own events. */
 export interface BrokerWatch {
   readonly alarms: Pick<Alarms, 'active' | 'refresh' | 'ageMs'>;
-  /** Whether events arrive now. */
+  /** Whether the queues of events are bound and consumed now. */
   readonly consuming: boolean;
+  /** Whether events arrive, for the report about the agent's health. */
+  check(): HealthCheck;
   /** Resolves when the first try to consume events is over; it goes on trying. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
+
+const SILENCE = 'RabbitMQ sends no broker events, although the queues for them are bound and consumed';
+
+const UNPROVEN_REASONS = {
+  'not-consumed': 'no broker events are consumed',
+  proving: 'no broker event has arrived yet',
+  silent: `${SILENCE}: none that the agent caused has arrived. ${SILENCE_CURE}`,
+  unknown: 'whether broker events arrive is unknown: RabbitMQ takes no other consumer of a queue for them',
+} as const satisfies Record<Exclude<ProofView, 'arriving'> | 'not-consumed', string>;
 
 /**
  * Creates the part that reacts to RabbitMQ's own events. Without them the agent relies on periodic reconciliation and
@@ -62,6 +75,22 @@ export function createBrokerWatch(
     alarms,
     queues,
   });
+  let isSilent = false;
+  let haveArrived = false;
+  const reactToProof = (view: ProofView): void => {
+    if (view === 'silent') {
+      if (!isSilent) log.error({ code: 'broker_events_silent', cure: SILENCE_CURE }, SILENCE);
+      isSilent = true;
+    } else if (view === 'arriving') {
+      haveArrived = true;
+      if (!isSilent) return;
+      isSilent = false;
+      log.info({ code: 'broker_events_resumed' }, 'broker events arrive again');
+      // Those in between are lost.
+      refreshAlarms();
+      reconcileAndSurveySoon(jobs);
+    }
+  };
   const consumer = createBrokerEventsConsumer({
     amqpUrl: config.rabbitmqUrl,
     addressChoice,
@@ -69,6 +98,8 @@ export function createBrokerWatch(
     id: config.id,
     eventVhost: config.eventVhost,
     management,
+    clock,
+    onProof: reactToProof,
     onEvent(event) {
       parts.onEvent?.(event);
       return react(event);
@@ -98,6 +129,11 @@ export function createBrokerWatch(
     alarms,
     get consuming() {
       return consumer.consuming;
+    },
+    check() {
+      const { proof = 'not-consumed' } = consumer;
+      if (proof === 'arriving') return { state: 'up' };
+      return { state: haveArrived || proof === 'silent' ? 'down' : 'starting', reason: UNPROVEN_REASONS[proof] };
     },
     start: () => consumer.start(),
     close: () => consumer.close(),

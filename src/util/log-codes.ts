@@ -53,6 +53,14 @@ export const LOG_CODES = {
     meaning: 'Handling one broker event failed; the next reconciliation or survey finds what it was about.',
   },
   broker_events_error: { level: 'warn', meaning: 'Consuming broker events failed; the agent tries again.' },
+  broker_events_resumed: {
+    level: 'info',
+    meaning: 'RabbitMQ sends broker events again; what was missed is reconciled.',
+  },
+  broker_events_silent: {
+    level: 'error',
+    meaning: 'RabbitMQ sends no broker events although its queues are bound; `cure` says what to do.',
+  },
   broker_events_started: { level: 'info', meaning: 'Broker events are consumed.' },
   broker_events_unavailable: {
     level: 'error',

@@ -15,6 +15,8 @@ import type { StoreReader } from '../store/store-reader.ts';
 import { Secret } from '../util/secret.ts';
 import { type Clock, type RandomBytes, systemClock, systemSleep } from '../util/clock.ts';
 import { AgentError } from '../util/agent-errors.ts';
+import { contractNames } from '../contract/names.ts';
+import { brokerEventsStep } from './broker-events-step.ts';
 import { brokerSteps } from './broker-steps.ts';
 import { createEndToEndCheck } from './end-to-end-check.ts';
 import { limitSteps } from './limit-steps.ts';
@@ -104,6 +106,10 @@ export function createVerification(config: Config, options: VerificationOptions)
       markerStep({ config, management }, () => storeId),
       ...topologySteps({ config, management }),
       replicasStep({ config, management }),
+      brokerEventsStep({
+        connect: () => connect(requestUrl(config.rabbitmqUrl.reveal(), config.eventVhost)),
+        queue: contractNames(config.id).tenantEventsQueue,
+      }),
       statisticsStep({
         config,
         measure: (signal) =>

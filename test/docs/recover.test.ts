@@ -3,10 +3,13 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'amqplib';
 import { startRabbitMQ } from '../../dev/rabbitmq.ts';
 import { makeInstallation, TEAM, teamNamespace } from '../support/agent.ts';
-import { BROKER_START_MS, manage } from '../support/broker.ts';
+import { brokerEventsStep } from '../../src/verify/broker-events-step.ts';
+import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { silenceBrokerEvents } from '../support/event-exchange.ts';
 import { makeFolder } from '../support/folders.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 import { runCommandLine } from '../support/command-line.ts';
 import { runShell, useBlocks } from './blocks.ts';
 import { readDocument } from './documents.ts';
@@ -81,10 +84,11 @@ describe('docs/recover.md', function () {
     await (await connect(fresh.connectionString)).close();
   });
 
-  it('broker_events_unavailable: the agent consumes events once the plugin is on; rabbitmqctl shows the waiting requests', async () => {
+  it('broker_events_unavailable, broker_events_silent: the agent gets events afterwards; rabbitmqctl shows the waiting requests', async () => {
     const broker = await startRabbitMQ({ folder: makeFolder('no-events') });
     addCleanup(() => broker.kill());
     const PATH = await pathWithCommandsOf(broker);
+    const cure = recover.take('rabbitmq-plugins disable');
     const enable = recover.take('rabbitmq-plugins enable');
     await runShell({ ...enable, text: 'rabbitmq-plugins disable rabbitmq_event_exchange\n' }, { env: { PATH } });
     const installation = await makeInstallation({ broker });
@@ -92,6 +96,15 @@ describe('docs/recover.md', function () {
     await installation.logged('broker_events_unavailable');
     await runShell(enable, { env: { PATH } });
     await installation.logged('broker_events_started');
+    const queue = installation.names.tenantEventsQueue;
+    const connectAsAgent = () => openConnection(broker.amqpUrl);
+    const step = brokerEventsStep({ connect: connectAsAgent, queue, withinMs: 3_000 });
+    const prove = async () => (await step.run(new AbortController().signal)).outcome;
+    assert.equal(await prove(), 'ok');
+    await silenceBrokerEvents(broker);
+    assert.equal(await prove(), 'failed');
+    await runShell(cure, { env: { PATH } });
+    await waitUntil(async () => (await prove()) === 'ok', 'RabbitMQ sends events to the agent again');
     const { requestVhost } = installation.config;
     for (const [command, shown] of [
       ['rabbitmqctl list_queues -p pulse-agent name messages consumers', /\/v1\/requests\t0\t1$/m],

@@ -35,6 +35,21 @@ async function resumeBrokerEvents(broker: LocalRabbitMQ): Promise<void> {
   await broker.rabbitmqctl(['eval', 'rabbit_event ! {event_exchange, added_first_binding}.']);
 }
 
+/**
+ * Makes RabbitMQ send no events any more, as an operator does by accident who changes `event_exchange.vhost` and removes
+ * what was bound to the exchange in the vhost before.
+ *
+ * @returns what makes it send them again
+ */
+export async function silenceBrokerEvents(broker: LocalRabbitMQ): Promise<() => Promise<void>> {
+  const { amqpUrl } = await makeEventExchange(broker);
+  const channel = await (await openConnection(amqpUrl)).createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, EVENT_EXCHANGE, '#');
+  await channel.unbindQueue(queue, EVENT_EXCHANGE, '#');
+  return () => resumeBrokerEvents(broker);
+}
+
 /** Creates the vhost and its event exchange. */
 export async function makeEventExchange(broker: LocalRabbitMQ): Promise<EventExchange> {
   // Runs after the vhost is deleted.

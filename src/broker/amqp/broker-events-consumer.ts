@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import type { Management } from '../management/management.ts';
+import type { Clock } from '../../util/clock.ts';
+import { PROOF_TIMES, type ProofTimes, type ProofView } from '../event-proof.ts';
 import { brokerEventsPolicies, ensurePolicies } from '../policies.ts';
 import { type BrokerEvent, brokerEventQueues, EVENT_EXCHANGE, type Headers, readBrokerEvent } from './broker-events.ts';
 import {
@@ -8,6 +10,7 @@ import {
   type BrokerEventsSessionOptions,
   openBrokerEventsSession,
 } from './broker-events-session.ts';
+import { type EventProver, startEventProver } from './event-prover.ts';
 
 interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, 'onEvent' | 'prefetch'> {
   readonly management: Pick<Management, 'listPolicies' | 'putPolicy' | 'listBindingsFrom' | 'hasExchange'>;
@@ -17,6 +20,9 @@ interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, '
   readonly checkEveryMs?: number;
   /** The longest pause between two tries to connect, in ms; 30 seconds when absent. */
   readonly maxReconnectDelayMs?: number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Only tests give any. */
+  readonly proofTimes?: ProofTimes;
   /** Takes one event, which is acknowledged when this has returned or settled. */
   readonly onEvent: (event: BrokerEvent) => Promise<void> | void;
   /** Events are consumed, for the first time or again. Those since the last time may be lost. */
@@ -25,14 +31,18 @@ interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, '
   readonly onMissing: (error: AgentError) => void;
   /** Connecting or consuming failed for another reason; the consumer retries. */
   readonly onError: (error: Error) => void;
+  /** Whether events arrive has changed. */
+  readonly onProof?: (view: ProofView) => void;
   /** Handling one event failed. It is acknowledged nevertheless. */
   readonly onEventFailed: (type: string, error: Error) => void;
 }
 
 /** Consumes broker events, with reconnects. */
 interface BrokerEventsConsumer {
-  /** Whether events arrive now. */
+  /** Whether the queues of events are bound and consumed now. */
   readonly consuming: boolean;
+  /** Whether RabbitMQ sends events to them; undefined while they are not consumed. */
+  readonly proof: ProofView | undefined;
   /** Resolves when the first try is over, whether events arrive or not. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -49,7 +59,7 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   const maxDelayMs = options.maxReconnectDelayMs ?? MAX_DELAY_MS;
   const closing = new AbortController();
   const call = { signal: closing.signal };
-  let consuming = false;
+  let prover: EventProver | undefined;
   let isMissingReported = false;
   let running: Promise<void> | undefined;
 
@@ -58,9 +68,20 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
     if (!(await management.hasExchange(eventVhost, EVENT_EXCHANGE, call))) return undefined;
     await ensurePolicies(management, eventVhost, brokerEventsPolicies(id), call);
     closing.signal.throwIfAborted();
-    const onEvent = (routingKey: string, headers: Headers) => handleEvent(options, routingKey, headers);
+    const onEvent = (routingKey: string, headers: Headers) => {
+      prover?.recordArrival();
+      return handleEvent(options, routingKey, headers);
+    };
     return await openBrokerEventsSession({ ...options, prefetch, onEvent }, closing.signal);
   };
+
+  const startProver = (session: BrokerEventsSession): EventProver =>
+    startEventProver({
+      clock: options.clock,
+      times: options.proofTimes ?? PROOF_TIMES,
+      cause: () => session.causeEvent(),
+      onView: (view) => options.onProof?.(view),
+    });
 
   /** Resolves with the reason when no more events can arrive. */
   const untilLost = async (session: BrokerEventsSession): Promise<Error> => {
@@ -78,14 +99,15 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   };
 
   const consumeUntilLost = async (session: BrokerEventsSession, onStarted: () => void): Promise<void> => {
-    consuming = true;
+    prover = startProver(session);
     try {
       options.onConsuming();
       onStarted();
       const reason = await untilLost(session);
       if (!closing.signal.aborted) options.onError(reason);
     } finally {
-      consuming = false;
+      prover.stop();
+      prover = undefined;
       await session.close();
     }
   };
@@ -122,7 +144,10 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
 
   return {
     get consuming() {
-      return consuming;
+      return prover !== undefined;
+    },
+    get proof() {
+      return prover?.view;
     },
     async start() {
       await new Promise<void>((resolve) => {

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import type { BrokerEvent } from '../../../src/broker/amqp/broker-events.ts';
+import type { ProofView } from '../../../src/broker/event-proof.ts';
+import { contractNames } from '../../../src/contract/names.ts';
+import { brokerEventsStep } from '../../../src/verify/broker-events-step.ts';
 import { createBrokerEventsConsumer } from '../../../src/broker/amqp/broker-events-consumer.ts';
+import { systemClock } from '../../../src/util/clock.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import { openBrokerFixture } from '../../support/broker-fixture.ts';
-import { sharedBroker, useSharedBroker } from '../../support/broker.ts';
+import { manage, openConnection, sharedBroker, useSharedBroker } from '../../support/broker.ts';
 import { addCleanup } from '../../support/cleanup.ts';
-import { eventAbout, makeEventExchange } from '../../support/event-exchange.ts';
+import { eventAbout, makeEventExchange, silenceBrokerEvents } from '../../support/event-exchange.ts';
 import { unique } from '../../support/folders.ts';
+import { waitUntil } from '../../support/watched-installation.ts';
 
 describe('the consumer of broker events', () => {
   useSharedBroker();
@@ -29,6 +34,7 @@ describe('the consumer of broker events', () => {
         id: unique('agent'),
         eventVhost: exchange.vhost,
         management,
+        clock: systemClock,
         prefetch: 1,
         onEvent,
         onConsuming: () =>
@@ -63,6 +69,7 @@ describe('the consumer of broker events', () => {
         id: unique('agent'),
         eventVhost: exchange.vhost,
         management,
+        clock: systemClock,
         prefetch: 10,
         onEvent,
         onConsuming: () => void exchange.publish([...flood, eventAbout('4.0.5', 'permission.deleted', { user })]),
@@ -87,6 +94,7 @@ describe('the consumer of broker events', () => {
         id: unique('agent'),
         eventVhost: exchange.vhost,
         management,
+        clock: systemClock,
         onEvent: () => undefined,
         onConsuming: () => assert.fail('It must not consume.'),
         onMissing: resolve,
@@ -100,5 +108,54 @@ describe('the consumer of broker events', () => {
     assert.ok(error.cause instanceof Error);
     assert.match(error.message, /ACCESS_REFUSED|ACCESS-REFUSED/);
     assert.ok(!error.cause.message.includes('wrong'));
+  });
+
+  it('proves that RabbitMQ sends events, and finds, as verify does, that it has stopped', async () => {
+    const broker = await sharedBroker();
+    const { management } = await openBrokerFixture();
+    const id = unique('agent');
+    const queue = contractNames(id).tenantEventsQueue;
+    const views: ProofView[] = [];
+    const isSeen = (view: ProofView) => (): boolean => views.at(-1) === view;
+    const consumer = createBrokerEventsConsumer({
+      amqpUrl: new Secret(broker.amqpUrl),
+      id,
+      eventVhost: '/',
+      management,
+      clock: systemClock,
+      proofTimes: { quietMs: 500, retryMs: 200, silentMs: 3_000 },
+      onEvent: () => undefined,
+      onConsuming: () => undefined,
+      onMissing: (error) => assert.fail(error),
+      onError: () => undefined,
+      onEventFailed: (_type, error) => assert.fail(error),
+      onProof: (view) => void views.push(view),
+    });
+    addCleanup(async () => {
+      await consumer.close();
+      for (const name of Object.values(contractNames(id)).filter((one) => one.endsWith('-events'))) {
+        await manage(broker, 'DELETE', `/queues/%2F/${encodeURIComponent(name)}`, undefined, [404]);
+      }
+      for (const { name } of await management.listPolicies('/')) {
+        if (name.startsWith(id)) await management.deletePolicy('/', name);
+      }
+    });
+    const step = brokerEventsStep({ connect: () => openConnection(broker.amqpUrl), queue, withinMs: 3_000 });
+    const { signal } = new AbortController();
+    assert.equal((await step.run(signal)).outcome, 'skipped');
+    await consumer.start();
+    await waitUntil(isSeen('arriving'), 'an event arrives');
+    assert.equal((await step.run(signal)).outcome, 'ok');
+
+    const resume = await silenceBrokerEvents(broker);
+    await waitUntil(isSeen('silent'), 'the consumer finds that no event arrives');
+    const { outcome, remedy } = await step.run(signal);
+    assert.equal(outcome, 'failed');
+    assert.match(remedy ?? '', /rabbitmq-plugins disable rabbitmq_event_exchange/);
+    assert.equal(consumer.consuming, true);
+
+    await resume();
+    await waitUntil(isSeen('arriving'), 'events arrive again');
+    assert.equal((await step.run(signal)).outcome, 'ok');
   });
 });
