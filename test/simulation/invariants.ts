@@ -245,9 +245,12 @@ export function createInvariants(parts: InvariantParts): Invariants {
           checkDead(namespace, 'at rest');
         } else if (record === undefined || record.state === 'deleted') {
           const objects = [...broker.objects.keys()].filter((name) => ownerOf(name) === namespace);
-          const open = [...broker.connections.values()].filter(({ credential }) => credential.namespace === namespace);
-          // A user that was changed by hand, too, is not the agent's any more.
-          const own = users.filter((user) => broker.users.get(user)?.user.tags.includes(TAG));
+          // A user whose tags were changed by hand is not the agent's any more, nor are its connections.
+          const isOwn = (user: string): boolean => broker.users.get(user)?.user.tags.includes(TAG) ?? true;
+          const open = [...broker.connections.values()].filter(
+            ({ user, credential }) => credential.namespace === namespace && isOwn(user),
+          );
+          const own = users.filter(isOwn);
           const left = [...own, ...objects, ...open.map(({ name }) => name)];
           if (left.length > 0) violate(`${namespace} is deleted and left behind: ${left.join(', ')}`);
         } else violate(`${namespace} stays ${record.state}`);
