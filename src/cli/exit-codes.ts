@@ -24,6 +24,7 @@ export const EXIT_OF_AGENT_ERROR: Readonly<Record<AgentErrorCode, ExitCode>> = {
   ConfigurationFault: EXIT.usage,
   StoreUnavailable: EXIT.unavailable,
   StoreInUse: EXIT.unavailable,
+  StoreRefused: EXIT.refused,
   BrokerUnavailable: EXIT.unavailable,
   BrokerSplit: EXIT.unavailable,
   BrokerRefused: EXIT.refused,

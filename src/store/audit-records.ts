@@ -10,7 +10,10 @@ export type AuditAction =
   | 'connection-closing'
   | 'queue-deletion'
   | 'notice'
-  | 'adoption';
+  | 'adoption'
+  | 'export'
+  | 'import'
+  | 'uninstallation';
 
 /** Who decided: a Taskcluster client by a request, an agent by itself, or an operator at the command line. */
 export type AuditActor = 'client' | 'agent' | 'operator';

@@ -18,8 +18,15 @@ export const AGENT_ERRORS = {
   },
   StoreInUse: {
     wire: 'Unavailable',
-    meaning: 'Another agent holds the embedded store.',
-    remedy: 'The message has the process id. Stop that agent, use another folder, or use MongoDB.',
+    meaning: 'An agent holds the embedded store, or runs where none may.',
+    remedy:
+      'The message has the process id, or says how to find the agent. Stop it; for a second agent use another folder, or MongoDB.',
+  },
+  StoreRefused: {
+    wire: 'Unavailable',
+    meaning:
+      'The store, or the file of an export, must not be used as it is: an import did not end, the store was retired or is not empty, or the file is damaged.',
+    remedy: 'The message says which, and what to do.',
   },
   BrokerUnavailable: {
     wire: 'Unavailable',

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { AgentError } from '../../util/agent-errors.ts';
 import { StoreGate } from '../store-gate.ts';
 import { LmdbAgents } from './lmdb-agents.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
+import { hasLmdbStore, lmdbFile, readLmdbIdentity } from './lmdb-database.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
@@ -19,17 +19,11 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
   const folder = resolve(path);
   const gate = new StoreGate((error) => unreadable(folder, error));
   return await gate.run(() => {
-    const file = join(folder, 'store.mdb');
-    if (!existsSync(file)) throw unreadable(folder, new Error('there is no store'));
-    const root: RootDatabase = open({ path: file, readOnly: true, maxDbs: 32 });
-    const identity = root.openDB<{ storeId: string }, string>({
-      name: 'store',
-      encoding: 'json',
-      useVersions: true,
-    });
+    if (!hasLmdbStore(folder)) throw unreadable(folder, new Error('there is no store'));
+    const root: RootDatabase = open({ path: lmdbFile(folder), readOnly: true, maxDbs: 32 });
     return {
       kind: 'lmdb',
-      storeId: identity.get('identity')?.storeId,
+      storeId: readLmdbIdentity(root)?.storeId,
       namespaces: new LmdbNamespaces(root, gate, NO_NONCES),
       audit: new LmdbAudit(root, gate),
       queueAlerts: new LmdbQueueAlerts(root, gate),

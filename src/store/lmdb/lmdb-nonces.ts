@@ -73,6 +73,15 @@ export class LmdbNonces implements NonceStore {
     });
   }
 
+  /** Writes entries as they are: for an import. */
+  async restore(entries: readonly NonceEntry[]): Promise<void> {
+    await this.#gate.run(() =>
+      this.#entries.batch(() => {
+        for (const entry of entries) this.#put(entry);
+      }),
+    );
+  }
+
   #put(entry: NonceEntry): void {
     void this.#entries.put(entry.key, entry, entry.outcome === null ? WITHOUT_OUTCOME : WITH_OUTCOME);
     void this.#byEnd.put([entry.acceptableUntilMs, entry.key], true);

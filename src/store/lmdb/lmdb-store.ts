@@ -1,15 +1,20 @@
-import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { resolve } from 'node:path';
+import type { RootDatabase } from 'lmdb';
 import type { Clock, RandomBytes } from '../../util/clock.ts';
-import { AgentError } from '../../util/agent-errors.ts';
-import { StoreGate } from '../store-gate.ts';
+import type { StoreGate } from '../store-gate.ts';
+import { assertUsable, type StoreIdentity } from '../store-identity.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
 import { LmdbAgents } from './lmdb-agents.ts';
 import { LmdbAudit } from './lmdb-audit.ts';
+import {
+  createLmdbGate,
+  type LmdbDatabase,
+  openLmdbDatabase,
+  readLmdbIdentity,
+  writeLmdbIdentity,
+} from './lmdb-database.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
-import { LmdbOwner } from './lmdb-owner.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
 import type { Store } from '../store.ts';
 
@@ -19,12 +24,6 @@ export interface LmdbOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
-}
-
-/** The identity of the store. */
-interface StoreIdentity {
-  readonly storeId: string;
-  readonly createdMs: number;
 }
 
 /**
@@ -38,52 +37,26 @@ interface StoreIdentity {
  */
 export async function openLmdbStore(options: LmdbOptions): Promise<Store> {
   const folder = resolve(options.folder);
-  const gate = new StoreGate((error) => unavailable(folder, error));
+  const gate = createLmdbGate(folder);
   return await gate.run(async () => {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const owner = await LmdbOwner.announce(folder, options.randomBytes);
-    let root: RootDatabase | undefined;
+    const database = await openLmdbDatabase(folder, options.randomBytes);
     try {
-      root = openDatabase(folder);
-      const owners = root.openDB<string, string>({ name: 'owner', encoding: 'string' });
-      await settle(owner, owners);
-      return new LmdbStore(root, owners, owner, await identity(root, options), gate);
+      return new LmdbStore(database, await identity(database.root, options), gate);
     } catch (error) {
-      await root?.close();
-      await owner.leave();
+      await database.close();
       throw error;
     }
   });
 }
 
-function openDatabase(folder: string): RootDatabase {
-  return open({
-    path: join(folder, 'store.mdb'),
-    maxDbs: 32,
-    // With overlapping sync, the default, a write is answered before it is on disk, and `flushed` may resolve before
-    // fdatasync was called.
-    overlappingSync: false,
-  });
-}
-
-async function settle(owner: LmdbOwner, owners: Database<string, string>): Promise<void> {
-  await owner.settle(
-    () => owners.get('socket'),
-    (seen) =>
-      owners.transactionSync(() => {
-        if (owners.get('socket') !== seen) return false;
-        owners.putSync('socket', owner.socketName);
-        return true;
-      }),
-  );
-}
-
 async function identity(root: RootDatabase, { clock, randomBytes }: LmdbOptions): Promise<StoreIdentity> {
-  const identities = root.openDB<StoreIdentity, string>({ name: 'store', encoding: 'json', useVersions: true });
-  const known = identities.get('identity');
-  if (known !== undefined) return known;
+  const known = readLmdbIdentity(root);
+  if (known !== undefined) {
+    assertUsable(known);
+    return known;
+  }
   const made = { storeId: randomBytes(16).toString('base64url'), createdMs: clock.nowMs() };
-  await identities.put('identity', made, 1);
+  await writeLmdbIdentity(root, made);
   return made;
 }
 
@@ -96,18 +69,11 @@ class LmdbStore implements Store {
   readonly audit: LmdbAudit;
   readonly queueAlerts: LmdbQueueAlerts;
   readonly agents: LmdbAgents;
-  readonly #root: RootDatabase;
-  readonly #owners: Database<string, string>;
-  readonly #owner: LmdbOwner;
+  readonly #database: LmdbDatabase;
   readonly #gate: StoreGate;
 
-  constructor(
-    root: RootDatabase,
-    owners: Database<string, string>,
-    owner: LmdbOwner,
-    { storeId }: StoreIdentity,
-    gate: StoreGate,
-  ) {
+  constructor(database: LmdbDatabase, { storeId }: StoreIdentity, gate: StoreGate) {
+    const { root } = database;
     this.storeId = storeId;
     this.nonces = new LmdbNonces(root, gate);
     this.namespaces = new LmdbNamespaces(root, gate, this.nonces);
@@ -115,32 +81,15 @@ class LmdbStore implements Store {
     this.audit = new LmdbAudit(root, gate);
     this.queueAlerts = new LmdbQueueAlerts(root, gate);
     this.agents = new LmdbAgents(root, gate);
-    this.#root = root;
-    this.#owners = owners;
-    this.#owner = owner;
+    this.#database = database;
     this.#gate = gate;
   }
 
   async check(): Promise<void> {
-    await this.#gate.run(() => void this.#owners.get('socket'));
+    await this.#gate.run(() => this.#database.check());
   }
 
   async close(): Promise<void> {
-    if (!this.#gate.close()) return;
-    try {
-      // Waits for the writes in progress; the folder is free only after them.
-      await this.#root.close();
-    } finally {
-      await this.#owner.leave();
-    }
+    if (this.#gate.close()) await this.#database.close();
   }
-}
-
-function unavailable(folder: string, error: unknown): AgentError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new AgentError(
-    'StoreUnavailable',
-    `The store in ${folder} cannot be used (${reason}): check that the folder is writable and the disk has room.`,
-    { cause: error },
-  );
 }

@@ -5,6 +5,7 @@ import { MongoAudit } from './mongodb-audit.ts';
 import { createMongoClient } from './mongodb-client.ts';
 import { type IndexFault, findIndexFaults } from './mongodb-indexes.ts';
 import { mongoUnavailable } from './mongodb-errors.ts';
+import { readMongoIdentity } from './mongodb-identity.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
@@ -40,7 +41,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
   const client = createMongoClient(target.url, timeoutMs);
   const db = client.db(target.database);
   try {
-    const identity = await gate.run(() => db.collection<StoreIdentity>('store').findOne({ _id: 'identity' }));
+    const identity = await gate.run(() => readMongoIdentity(db));
     return {
       kind: 'mongodb',
       storeId: identity?.storeId,
@@ -60,11 +61,6 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
     await client.close();
     throw error;
   }
-}
-
-interface StoreIdentity {
-  readonly _id: 'identity';
-  readonly storeId: string;
 }
 
 async function readSetup(db: Db): Promise<MongoSetup> {

@@ -1,13 +1,14 @@
-import { type Collection, type Db, type Filter, MongoBulkWriteError } from 'mongodb';
+import type { Collection, Db, Filter } from 'mongodb';
 import type { AuditQuery, AuditRecord, AuditStore } from '../audit-records.ts';
 import type { StoreGate } from '../store-gate.ts';
 import { createDocumentMapping, type DocumentOf } from './mongodb-documents.ts';
-import { isDuplicateKey } from './mongodb-errors.ts';
+import { areDuplicates } from './mongodb-errors.ts';
 import { makeIndexes } from './mongodb-indexes.ts';
 
 type AuditDocument = DocumentOf<AuditRecord, 'id'>;
 
-const MAPPING = createDocumentMapping<AuditRecord, 'id'>('id', ['atMs']);
+/** Audit records as documents. */
+export const AUDIT_DOCUMENTS = createDocumentMapping<AuditRecord, 'id'>('id', ['atMs']);
 
 /** The audit in MongoDB. */
 export class MongoAudit implements AuditStore {
@@ -29,7 +30,7 @@ export class MongoAudit implements AuditStore {
     if (records.length === 0) return;
     await this.#gate.run(async () => {
       try {
-        await this.#documents.insertMany(records.map(MAPPING.toDocument), { ordered: false });
+        await this.#documents.insertMany(records.map(AUDIT_DOCUMENTS.toDocument), { ordered: false });
       } catch (error) {
         if (!areDuplicates(error)) throw error;
       }
@@ -45,7 +46,7 @@ export class MongoAudit implements AuditStore {
         .sort({ at: -1, _id: -1 })
         .limit(query.limit)
         .toArray();
-      return documents.map(MAPPING.toItem).toReversed();
+      return documents.map(AUDIT_DOCUMENTS.toItem).toReversed();
     });
   }
 
@@ -67,12 +68,4 @@ function filterOf({ namespace, sinceMs, untilMs, before }: AuditQuery): Filter<A
     conditions.push({ $or: [{ at: { $lt: at } }, { at, _id: { $lt: before.id } }] });
   }
   return conditions.length === 0 ? {} : { $and: conditions };
-}
-
-/** Whether the only failures are records that exist already. */
-function areDuplicates(error: unknown): boolean {
-  if (!(error instanceof MongoBulkWriteError)) return isDuplicateKey(error);
-  const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-  const isAnswered = error.result.getWriteConcernError() === undefined;
-  return isAnswered && failures.length > 0 && failures.every(({ code }) => code === 11000);
 }

@@ -1,4 +1,4 @@
-import { MongoError, MongoServerSelectionError } from 'mongodb';
+import { MongoBulkWriteError, MongoError, MongoServerSelectionError } from 'mongodb';
 import { AgentError } from '../../util/agent-errors.ts';
 import { shorten } from '../../util/shorten.ts';
 import { type MongoTarget, redact } from '../../config/mongodb-url.ts';
@@ -11,6 +11,14 @@ const MAX_REASON_LENGTH = 200;
 /** Whether `error` means that a document with this `_id` exists. */
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoError && error.code === DUPLICATE_KEY;
+}
+
+/** Whether the only failures of an insertion are documents that exist already. */
+export function areDuplicates(error: unknown): boolean {
+  if (!(error instanceof MongoBulkWriteError)) return isDuplicateKey(error);
+  const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  const isAnswered = error.result.getWriteConcernError() === undefined;
+  return isAnswered && failures.length > 0 && failures.every(({ code }) => code === DUPLICATE_KEY);
 }
 
 /**

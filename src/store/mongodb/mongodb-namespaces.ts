@@ -27,7 +27,7 @@ export class MongoNamespaces
   readonly #nonces: Pick<MongoNonces, 'keep'>;
 
   constructor(db: Db, gate: StoreGate, nonces: Pick<MongoNonces, 'keep'>) {
-    super(db, 'namespaces', gate, MAPPING);
+    super(db, 'namespaces', gate, NAMESPACE_DOCUMENTS);
     this.#nonces = nonces;
   }
 
@@ -91,7 +91,8 @@ const FIELDS = createDocumentMapping<NamespaceRecord, 'namespace'>('namespace', 
   'recheckAtMs',
 ]);
 
-const MAPPING: DocumentMapping<NamespaceRecord, NamespaceDocument> = {
+/** Namespaces as documents. */
+export const NAMESPACE_DOCUMENTS: DocumentMapping<NamespaceRecord, NamespaceDocument> = {
   toDocument: ({ slots: [first, second], ...record }) => ({
     ...FIELDS.toDocument({ ...record, slots: [first, second] }),
     slots: [toSlotDocument(first), toSlotDocument(second)],

@@ -7,7 +7,8 @@ import type { NonceEntry, NonceStore } from '../nonce-records.ts';
 
 type NonceDocument = DocumentOf<NonceEntry, 'key'>;
 
-const MAPPING = createDocumentMapping<NonceEntry, 'key'>('key', ['firstSeenMs', 'acceptableUntilMs']);
+/** Used signatures as documents. */
+export const NONCE_DOCUMENTS = createDocumentMapping<NonceEntry, 'key'>('key', ['firstSeenMs', 'acceptableUntilMs']);
 
 /** Used signatures in MongoDB. The agent that inserts the `_id` was first. */
 export class MongoNonces implements NonceStore {
@@ -28,7 +29,7 @@ export class MongoNonces implements NonceStore {
   async get(key: string): Promise<NonceEntry | undefined> {
     return await this.#gate.run(async () => {
       const known = await this.#documents.findOne({ _id: key });
-      return known === null ? undefined : MAPPING.toItem(known);
+      return known === null ? undefined : NONCE_DOCUMENTS.toItem(known);
     });
   }
 
@@ -36,7 +37,7 @@ export class MongoNonces implements NonceStore {
   async keep(entry: NonceEntry): Promise<boolean> {
     return await this.#gate.run(async () => {
       try {
-        await this.#documents.insertOne(MAPPING.toDocument(entry));
+        await this.#documents.insertOne(NONCE_DOCUMENTS.toDocument(entry));
         return true;
       } catch (error) {
         if (isDuplicateKey(error)) return false;

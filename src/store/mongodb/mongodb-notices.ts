@@ -7,10 +7,13 @@ import { MongoVersionedCollection } from './mongodb-versioned-collection.ts';
 
 type NoticeDocument = DocumentOf<Notice, 'id'>;
 
+/** Notices as documents. */
+export const NOTICE_DOCUMENTS = createDocumentMapping<Notice, 'id'>('id', ['seenMs', 'nextAttemptMs', 'settledMs']);
+
 /** The outbox of notices in MongoDB. */
 export class MongoNotices extends MongoVersionedCollection<Notice, NoticeDocument> implements NoticeStore {
   constructor(db: Db, gate: StoreGate) {
-    super(db, 'notices', gate, createDocumentMapping<Notice, 'id'>('id', ['seenMs', 'nextAttemptMs', 'settledMs']));
+    super(db, 'notices', gate, NOTICE_DOCUMENTS);
   }
 
   async add(notice: Notice): Promise<Notice> {

@@ -6,13 +6,16 @@ import { MongoVersionedCollection } from './mongodb-versioned-collection.ts';
 
 type QueueAlertDocument = DocumentOf<QueueAlert, 'queue'>;
 
+/** Queue alerts as documents. */
+export const QUEUE_ALERT_DOCUMENTS = createDocumentMapping<QueueAlert, 'queue'>('queue', ['seenMs', 'changedMs']);
+
 /** Queue alerts in MongoDB. */
 export class MongoQueueAlerts
   extends MongoVersionedCollection<QueueAlert, QueueAlertDocument>
   implements QueueAlertStore
 {
   constructor(db: Db, gate: StoreGate) {
-    super(db, 'queueAlerts', gate, createDocumentMapping<QueueAlert, 'queue'>('queue', ['seenMs', 'changedMs']));
+    super(db, 'queueAlerts', gate, QUEUE_ALERT_DOCUMENTS);
   }
 
   async list({ after, limit }: AlertPage): Promise<QueueAlert[]> {

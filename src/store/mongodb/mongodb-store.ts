@@ -1,7 +1,9 @@
 import type { Db } from 'mongodb';
 import type { Clock, RandomBytes } from '../../util/clock.ts';
 import { StoreGate } from '../store-gate.ts';
+import { assertUsable, type StoreIdentity } from '../store-identity.ts';
 import { isDuplicateKey, mongoUnavailable } from './mongodb-errors.ts';
+import { identitiesIn, identityDocument, readMongoIdentity } from './mongodb-identity.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNonces } from './mongodb-nonces.ts';
 import { MongoAgents } from './mongodb-agents.ts';
@@ -23,13 +25,6 @@ export interface MongoOptions {
   readonly randomBytes: RandomBytes;
   /** How long one operation may take, finding the server included, in ms; default 5000. */
   readonly timeoutMs?: number;
-}
-
-/** The document with the identity of the store. */
-interface IdentityDocument {
-  readonly _id: 'identity';
-  readonly storeId: string;
-  readonly created: Date;
 }
 
 /**
@@ -67,14 +62,16 @@ export async function openMongoStore(options: MongoOptions): Promise<MongoStore>
   }
 }
 
-async function identity(db: Db, { clock, randomBytes }: MongoOptions): Promise<IdentityDocument> {
-  const identities = db.collection<IdentityDocument>('store');
+async function identity(db: Db, { clock, randomBytes }: MongoOptions): Promise<StoreIdentity> {
   for (;;) {
-    const known = await identities.findOne({ _id: 'identity' });
-    if (known !== null) return known;
+    const known = await readMongoIdentity(db);
+    if (known !== undefined) {
+      assertUsable(known);
+      return known;
+    }
     try {
-      const storeId = randomBytes(16).toString('base64url');
-      await identities.insertOne({ _id: 'identity', storeId, created: new Date(clock.nowMs()) });
+      const made = { storeId: randomBytes(16).toString('base64url'), createdMs: clock.nowMs() };
+      await identitiesIn(db).insertOne(identityDocument(made));
     } catch (error) {
       // Another agent created it at the same time: its document counts.
       if (!isDuplicateKey(error)) throw error;

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import { openLmdbStore } from '../../../src/store/lmdb/lmdb-store.ts';
+import { openLmdbTransfer } from '../../../src/store/lmdb/transfer-lmdb.ts';
+import { openMongoStore } from '../../../src/store/mongodb/mongodb-store.ts';
+import { openMongoTransfer } from '../../../src/store/mongodb/transfer-mongodb.ts';
+import { systemClock } from '../../../src/util/clock.ts';
+import { makeFolder } from '../../support/folders.ts';
+import { mongoDatabase, useSharedMongoDB } from '../../support/mongodb.ts';
+import { transferContract, type TransferPlace } from '../transfer-contract.ts';
+
+describe('a copy of the store in MongoDB', function () {
+  this.timeout(60_000);
+  const mongodb = useSharedMongoDB();
+  const inMongoDB = (): TransferPlace => {
+    const url = mongoDatabase(mongodb());
+    return {
+      open: () => openMongoStore({ url, clock: systemClock, randomBytes, timeoutMs: 30_000 }),
+      transfer: (mayCreate = true) => openMongoTransfer(url, { mayCreate }),
+    };
+  };
+  const inLmdb = (): TransferPlace => {
+    const folder = makeFolder('lmdb');
+    return {
+      open: () => openLmdbStore({ folder, clock: systemClock, randomBytes }),
+      transfer: (mayCreate = true) => openLmdbTransfer(folder, { mayCreate, randomBytes }),
+    };
+  };
+
+  describe('into MongoDB', () => transferContract(inMongoDB, inMongoDB));
+  describe('into LMDB', () => transferContract(inMongoDB, inLmdb));
+  describe('of LMDB', () => transferContract(inLmdb, inMongoDB));
+});
