@@ -50,6 +50,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'check or show the configuration of an agent',
     load: async () => (await import('./commands/config-command.ts')).configCommand,
   },
+  export: {
+    summary: 'write all that the store has to a file, for another store',
+    load: async () => (await import('./commands/export-command.ts')).exportCommand,
+  },
+  import: {
+    summary: 'put an export into an empty store',
+    load: async () => (await import('./commands/import-command.ts')).importCommand,
+  },
   completion: {
     summary: 'print a script that completes commands and options in a shell',
     load: async () => (await import('./commands/completion-command.ts')).completionCommand,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { delimiter } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { folderWithNpx } from '../support/npx.ts';
@@ -95,5 +95,25 @@ describe('docs/operations.md: commands', function () {
     const adopt = operations.take('npx pulse-agent adopt taskcluster-builds', { 'taskcluster-builds': name });
     assert.match((await run(adopt)).stdout, RegExp(`${name}: its next claim takes over`));
     assert.match((await run(operations.take('npx pulse-agent adopt\n'))).stdout, /belong/);
+  });
+
+  it('moving the store, and back over a pipe', async () => {
+    const { environment } = installation();
+    const moved = `lmdb:${join(makeFolder('moved'), 'store')}`;
+    const file = join(makeFolder('export'), 'pulse-agent.export');
+    const move = operations.take('pulse-agent export /var', {
+      '/var/backups/pulse-agent.export': file,
+      'mongodb://pulse-agent:password@db.example.com/pulse-agent': moved,
+    });
+    const { stdout } = await run(move);
+    assert.match(stdout, /It is retired: [^]*Imported the store [^]*marked for this store: start the agents/);
+    const counts = [...stdout.matchAll(/^namespaces +([1-9]\d*) +([0-9a-f]{64})$/gm)].map(([line]) => line);
+    assert.deepEqual([counts.length, counts[0]], [2, counts[1]]);
+    const pipe = operations.take('npx pulse-agent export - |', {
+      'npx pulse-agent export -': `STORE_URL='${moved}' npx pulse-agent export -`,
+      'lmdb:/var/lib/pulse-agent-new': environment['STORE_URL'] ?? '',
+      'import -': 'import - --replace',
+    });
+    assert.match((await run(pipe)).stdout, /Imported the store/);
   });
 });

@@ -167,6 +167,10 @@ export const countedBytesSchema = z
   );
 
 /** A listing of names only. */
+export const descriptionSchema = z
+  .object({ description: z.string().optional() })
+  .transform(({ description }) => description);
+
 export const nameSchema = z.object({ name: z.string() }).transform(({ name }) => name);
 
 /** A queue as it was declared. */

@@ -5,6 +5,7 @@ import {
   connectionSchema,
   countedBytesSchema,
   declaredQueueSchema,
+  descriptionSchema,
   exchangeSchema,
   globalParameterSchema,
   listedPermissionsSchema,
@@ -65,6 +66,8 @@ export interface Management extends BrokerStateCalls, EffectiveStateCalls, Queue
   /** Visits all users as they arrive; rejects with what `visit` throws. */
   visitUsers(visit: (user: BrokerUser) => void, options?: ManagementCallOptions): Promise<void>;
   hasVhost(vhost: string, options?: ManagementCallOptions): Promise<boolean>;
+  /** The description that the vhost was created with; undefined also when there is no such vhost. */
+  getVhostDescription(vhost: string, options?: ManagementCallOptions): Promise<string | undefined>;
   putVhost(vhost: string, description: string, options?: ManagementCallOptions): Promise<PutOutcome>;
   deleteVhost(vhost: string, options?: ManagementCallOptions): Promise<boolean>;
   putPermissions(
@@ -231,6 +234,7 @@ export function createManagement(settings: TransportOptions): Management {
     listUsers: (options) => list(userSchema, ['users'], options),
     visitUsers: (visit, options) => visitAll(userSchema, ['users'], visit, options),
     hasVhost: async (vhost, options) => (await find(nameSchema, ['vhosts', vhost], options)) !== undefined,
+    getVhostDescription: async (vhost, options) => await find(descriptionSchema, ['vhosts', vhost], options),
     putVhost: (vhost, description, options) => put(['vhosts', vhost], { description }, options),
     deleteVhost: (vhost, options) => remove(['vhosts', vhost], options),
     putPermissions: (vhost, user, permissions, options) => put(['permissions', vhost, user], permissions, options),
