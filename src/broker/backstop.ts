@@ -68,7 +68,7 @@ const STREAM_POLICIES_SINCE = [3, 12] as const;
  */
 export function backstopPolicies(settings: BackstopSettings, rabbitmqVersion: string): BackstopPolicies {
   const { id, maxMessages, maxBytes } = settings;
-  const queues = `${id}-v1-backstop`;
+  const queues = queuePolicyName(id);
   const pattern = namespacePattern(settings);
   const policies: NamedPolicy[] = [];
   if (maxMessages !== null || maxBytes !== null) {
@@ -81,7 +81,7 @@ export function backstopPolicies(settings: BackstopSettings, rabbitmqVersion: st
   const streams = streamPolicy(settings, rabbitmqVersion);
   if (streams !== undefined) policies.push({ ...streams, name: streamPolicyName(id), pattern });
   const byName = new Map(policies.map((policy) => [policy.name, policy]));
-  return new Map([queues, streamPolicyName(id)].map((name) => [name, byName.get(name)]));
+  return new Map(backstopNames(id).map((name) => [name, byName.get(name)]));
 }
 
 /**
@@ -170,6 +170,15 @@ export function backstopCommands(vhost: string, names: readonly string[], wanted
 /** A word of a shell. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** The names of the policies. */
+export function backstopNames(id: string): readonly string[] {
+  return [queuePolicyName(id), streamPolicyName(id)];
+}
+
+function queuePolicyName(id: string): string {
+  return `${id}-v1-backstop`;
 }
 
 /** The name of the policy that limits streams. */

@@ -13,6 +13,11 @@ export interface RequestVhostOptions {
 /** What {@link ensureRequestVhost} wrote. */
 export type RequestVhostRepair = 'vhost' | 'permissions';
 
+/** The description of a vhost of requests that agents with this id created. */
+export function requestVhostDescription(id: string): string {
+  return `Requests to Pulse Agent ${id}`;
+}
+
 /**
  * What the agent's account may do in the vhost of the requests. `amq.default` lets it write into every queue there, which
  * is how it replies: so no other user has a queue in this vhost.
@@ -43,7 +48,7 @@ export async function ensureRequestVhost(
 ): Promise<RequestVhostRepair[]> {
   const written: RequestVhostRepair[] = [];
   if (!(await management.hasVhost(requestVhost, options))) {
-    await management.putVhost(requestVhost, `Requests to Pulse Agent ${id}`, options);
+    await management.putVhost(requestVhost, requestVhostDescription(id), options);
     written.push('vhost');
   }
   const expected = agentRequestPermissions(id);

@@ -62,6 +62,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'print a script that completes commands and options in a shell',
     load: async () => (await import('./commands/completion-command.ts')).completionCommand,
   },
+  uninstall: {
+    summary: 'show and remove what the agents made on the broker',
+    load: async () => (await import('./commands/uninstall-command.ts')).uninstallCommand,
+  },
   adopt: {
     summary: 'take over a broker that is marked for another store, or names that exist',
     load: async () => (await import('./commands/adopt-command.ts')).adoptCommand,

@@ -96,7 +96,8 @@ function withoutLogin(kind: 'amqp' | 'http', urls: string): string {
     : formatHttpUrls(parseHttpUrls(urls).map(({ url }) => ({ url, login: undefined })));
 }
 
-function storeWithoutLogin(url: string): string {
+/** The URL of a store without credentials and parameters. */
+export function storeWithoutLogin(url: string): string {
   if (!/^mongodb/i.test(url)) return url;
   const { servers, database } = parseMongoUrl(url);
   return `${url.slice(0, url.indexOf('://'))}://${servers.join(',')}/${database}`;

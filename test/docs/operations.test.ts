@@ -116,4 +116,10 @@ describe('docs/operations.md: commands', function () {
     });
     assert.match((await run(pipe)).stdout, /Imported the store/);
   });
+
+  it('uninstalling', async () => {
+    const shown = await run(operations.take('npx pulse-agent uninstall --namespaces\n'));
+    assert.match(shown.stdout, /This would be removed:[^]*add --yes/);
+    assert.match((await run(operations.take('uninstall --namespaces --yes'))).stdout, /All of it is removed/);
+  });
 });

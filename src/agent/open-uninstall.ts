@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { makeOperatorRecord } from '../audit/operator-audit.ts';
+import { guardByCluster } from '../broker/management/guarded-changes.ts';
+import { openManagement } from '../broker/management/open-management.ts';
+import { assertNotForeign } from '../broker/marker.ts';
+import type { Config } from '../config/config.ts';
+import { storeWithoutLogin } from '../config/shown-settings.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
+import { openTransfer } from '../store/open-transfer.ts';
+import { assertUsable } from '../store/store-identity.ts';
+import type { StoreTransfer } from '../store/store-transfer.ts';
+import { findInstallation } from '../uninstall/installation-on-broker.ts';
+import { planUninstall, type UninstallOptions, type UninstallPlan } from '../uninstall/plan-uninstall.ts';
+import { removeInstallation, type StepOutcome } from '../uninstall/remove-installation.ts';
+import { AgentError } from '../util/agent-errors.ts';
+import { systemClock, systemSleep } from '../util/clock.ts';
+import { assertNoneInStore, assertNoneOnBroker } from './running-agents.ts';
+
+/** The uninstallation of a store's agents. */
+export interface Uninstall {
+  /** What would be removed now, and what stays. */
+  plan(): Promise<UninstallPlan>;
+  /**
+   * Removes what a plan says, then what a client declared meanwhile.
+   *
+   * @returns the outcome of each step, and the steps whose things are there all the same
+   */
+  remove(
+    plan: UninstallPlan,
+    onOutcome: (outcome: StepOutcome) => void,
+  ): Promise<{ readonly outcomes: readonly StepOutcome[]; readonly remaining: UninstallPlan['steps'] }>;
+  close(): Promise<void>;
+}
+
+/** How often what appeared meanwhile is removed, too. */
+const MAX_ROUNDS = 3;
+
+/**
+ * Opens store and management API, once it is certain that no agent runs.
+ *
+ * @param onWait called before a wait of some seconds
+ * @throws AgentError `StoreInUse` when an agent runs; `BrokerMarked` when the broker belongs to another store;
+ *   `StoreUnavailable`, `BrokerUnavailable`, `BrokerRefused`
+ */
+export async function openUninstall(
+  config: Config,
+  options: UninstallOptions,
+  onWait: () => void,
+  signal: AbortSignal,
+): Promise<Uninstall> {
+  const { management } = guardByCluster(openManagement(config), { clock: systemClock, sleep: systemSleep });
+  let store: StoreTransfer | undefined;
+  const close = async (): Promise<void> => {
+    management.close();
+    await store?.close();
+  };
+  try {
+    const opened = (store = await openTransfer(config.storeUrl.reveal(), { mayCreate: false, randomBytes }));
+    const { identity } = opened;
+    if (identity === undefined) {
+      throw new AgentError(
+        'StoreUnavailable',
+        'No agent has used the store: point STORE_URL to the store of the agents.',
+      );
+    }
+    assertUsable(identity);
+    const { storeId } = identity;
+    await assertNotForeign(management, { ...config, storeId }, { signal });
+    await assertNoneOnBroker(management, config, signal);
+    if (opened.kind === 'mongodb') onWait();
+    await assertNoneInStore(opened, { clock: systemClock, sleep: systemSleep }, signal);
+    const recorded = await heldNamespaces(opened, signal);
+    const storeUrl = storeWithoutLogin(config.storeUrl.reveal());
+    const plan = async (): Promise<UninstallPlan> =>
+      planUninstall(
+        await findInstallation(management, config, { storeId, recorded }, signal),
+        config,
+        options,
+        storeUrl,
+      );
+    return {
+      plan,
+      async remove(first, onOutcome) {
+        const outcomes: StepOutcome[] = [];
+        const concurrency = config.managementConcurrency;
+        let { steps } = first;
+        for (let round = 1; ; round += 1) {
+          const done = await removeInstallation(management, steps, { concurrency, onOutcome }, signal);
+          outcomes.push(...done);
+          ({ steps } = await plan());
+          if (steps.length === 0 || round >= MAX_ROUNDS || done.some(({ faults }) => faults.length > 0)) break;
+        }
+        const details = {
+          removed: outcomes.reduce((sum, { removed }) => sum + removed, 0),
+          failed: outcomes.reduce((sum, { faults }) => sum + faults.length, 0),
+          namespaces: options.namespaces,
+        };
+        await opened.audit(makeOperatorRecord({ action: 'uninstallation', reason: 'pulse-agent uninstall', details }));
+        return { outcomes, remaining: steps };
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The namespaces with a record that is no tombstone: what tombstones are about is deleted. */
+async function heldNamespaces(store: StoreTransfer, signal: AbortSignal): Promise<string[]> {
+  const names: string[] = [];
+  for await (const page of store.pages('namespaces', signal)) {
+    for (const { namespace, state } of page as readonly NamespaceRecord[]) {
+      if (state !== 'deleted') names.push(namespace);
+    }
+  }
+  return names;
+}
