@@ -15,7 +15,7 @@ import { waitUntil } from '../support/watched-installation.ts';
 import { CommandFailed, type Driver } from './driver.ts';
 import { mismatch } from './matching.ts';
 import type { ClientSettings, JsonObject, Situation, Step } from './situations.ts';
-import type { Trace } from './traced-requests.ts';
+import type { Trace, TracedRequest } from './traced-requests.ts';
 
 /** With what a situation is played. */
 export interface Stage {
@@ -128,6 +128,7 @@ class Play {
     else if (step.scopes !== undefined) this.#setScopes(step.client ?? '', step.scopes);
     else if (step.connect !== undefined) await this.#connect(String(this.#filled(step.connect)), step.opens ?? true);
     else if (step.requests !== undefined) await this.#requests(step.requests, step);
+    else if (step.renewalOf !== undefined) await this.#renewal(step.renewalOf, step.notBefore ?? 0);
     else if (step.connections !== undefined) await this.#connections(step.connections);
     else if (step.let !== undefined) this.#let(step.let);
     else if (step.passed !== undefined) this.#passed(String(this.#filled(step.passed)));
@@ -181,7 +182,7 @@ class Play {
       const taken = this.#taken.get(lease) ?? 0;
       const event = await this.#stage.driver.nextEvent(this.#prefix + lease, taken);
       this.#taken.set(lease, taken + 1);
-      if (event.event === step.event) {
+      if (event.event === step.event && mismatch(event, this.#filled(step.where ?? {})) === undefined) {
         this.#expect(step, event, step.gives ?? {});
         return;
       }
@@ -239,14 +240,11 @@ class Play {
     assert.ok(opens, 'RabbitMQ accepts the connection.');
   }
 
-  async #requests(method: string, { count, atLeast = count ?? 1, differ = [], notBefore }: Step): Promise<void> {
+  async #requests(method: string, { count, atLeast = count ?? 1, differ = [] }: Step): Promise<void> {
     const { trace } = this.#stage;
-    const namespace = this.#filled('$namespace');
-    const find = (): typeof trace.requests =>
-      trace.requests.filter((request) => request.method === method && request.body['namespace'] === namespace);
     const requests = await trace.until(
-      () => (find().length < atLeast ? undefined : find()),
-      () => `RabbitMQ got ${find().length} requests, and not ${atLeast}.`,
+      () => (this.#requestsOf(method).length < atLeast ? undefined : this.#requestsOf(method)),
+      () => `RabbitMQ got ${this.#requestsOf(method).length} requests, and not ${atLeast}.`,
     );
     assert.equal(requests.length, count ?? requests.length);
     for (const field of differ) {
@@ -256,12 +254,29 @@ class Play {
         inspect(values),
       );
     }
-    if (notBefore === undefined) return;
-    const { reclaimAt } = this.#saved.get(notBefore.of) as { reclaimAt: string };
-    const leasedMs = this.#leasedMs.get(notBefore.of) ?? NaN;
-    const earliestMs = leasedMs + notBefore.share * (Date.parse(reclaimAt) - leasedMs);
-    const earlyMs = earliestMs - (requests.at(-1)?.seenMs ?? NaN);
-    assert.ok(earlyMs <= 0, `The request came ${earlyMs} ms early.`);
+  }
+
+  #requestsOf(method: string): TracedRequest[] {
+    const namespace = this.#filled('$namespace');
+    const { requests } = this.#stage.trace;
+    return requests.filter((request) => request.method === method && request.body['namespace'] === namespace);
+  }
+
+  async #renewal(lease: string, share: number): Promise<void> {
+    const { trace } = this.#stage;
+    const find = (): TracedRequest | undefined => {
+      const claims = this.#requestsOf('claim-namespace');
+      const ids = new Set(claims.map(({ correlationId }) => correlationId));
+      const answered = trace.replies.findIndex(
+        ({ correlationId, type }) => type === 'result' && ids.has(correlationId),
+      );
+      return answered === -1 ? undefined : claims.find(({ repliesBefore }) => repliesBefore > answered);
+    };
+    const { seenMs } = await trace.until(find, () => `The lease ${lease} is not renewed.`);
+    const { reclaimAt } = this.#saved.get(lease) as { reclaimAt: string };
+    const leasedMs = this.#leasedMs.get(lease) ?? NaN;
+    const earliestMs = leasedMs + share * (Date.parse(reclaimAt) - leasedMs);
+    assert.ok(seenMs >= earliestMs, `The renewal came ${earliestMs - seenMs} ms early.`);
   }
 
   async #connections(count: number): Promise<void> {

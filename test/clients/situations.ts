@@ -31,10 +31,11 @@ export interface Decision {
 export interface Situation {
   readonly title: string;
   /**
-   * `own`: an agent of its own, which the steps may stop, and a network of its own between the client and RabbitMQ for
-   * connection strings, too. Otherwise all situations share an agent.
+   * Situations share an agent whose credentials stay for the time of a situation; with `rotating`, another one, whose
+   * leases last a few seconds. With `own` the same, but an agent of this situation alone, which the steps may stop, and
+   * whose connection strings lead through the network of the situation.
    */
-  readonly installation?: 'own';
+  readonly installation?: 'rotating' | 'own';
   /** `own`: a driver process of its own. */
   readonly driver?: 'own';
   /** The clients of the situation, opened before the first step. */
@@ -83,6 +84,8 @@ export interface Step {
 
   /** Waits for the next event of `lease` of this type. Skips others, except `lost`, which fails the step. */
   readonly event?: 'renewed' | 'failing' | 'lost';
+  /** With `event`: skips those that do not match this. */
+  readonly where?: JsonObject;
 
   /** Waits until the agent has stopped, or serves requests. */
   readonly agent?: 'stop' | 'start';
@@ -107,8 +110,10 @@ export interface Step {
   /** Instead of `count`: there may be more. */
   readonly atLeast?: number;
   readonly differ?: readonly ('nonce' | 'correlationId' | 'replyKey')[];
-  /** With `requests`: the last of them was not sent before this share of the time from the lease to its `reclaimAt`. */
-  readonly notBefore?: { readonly share: number; readonly of: string };
+  /** Waits for the second claim of this lease. */
+  readonly renewalOf?: string;
+  /** With `renewalOf`: fails if it came before this share of the time until `reclaimAt`. */
+  readonly notBefore?: number;
   /** Waits until the clients of the situation have this many connections. */
   readonly connections?: number;
   /** Saves these values by their names. */

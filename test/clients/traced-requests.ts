@@ -12,13 +12,22 @@ export interface TracedRequest {
   readonly nonce: string | undefined;
   readonly replyKey: string | undefined;
   readonly seenMs: number;
+  /** How many replies RabbitMQ had got before. */
+  readonly repliesBefore: number;
+}
+
+/** A reply as RabbitMQ got it. */
+export interface TracedReply {
+  readonly correlationId: string;
+  /** `result` or `error`. */
+  readonly type: string;
+  readonly text: string;
 }
 
 /** All messages that are published in the vhost of the requests: RabbitMQ's firehose shows them. */
 export interface Trace {
   readonly requests: readonly TracedRequest[];
-  /** What agents replied, as text. */
-  readonly replies: readonly string[];
+  readonly replies: readonly TracedReply[];
   /** Waits until `find` finds something. */
   until<Found>(find: () => Found | undefined, failure: () => string): Promise<Found>;
 }
@@ -26,6 +35,7 @@ export interface Trace {
 interface TracedProperties {
   readonly headers?: Readonly<Record<string, unknown>>;
   readonly correlation_id?: string;
+  readonly type?: string;
 }
 
 /** Traces the requests of an installation until the end of the test, or of the run. */
@@ -36,15 +46,19 @@ export async function traceRequests({ broker, vhost, names }: TestInstallation):
   await channel.bindQueue(queue, 'amq.rabbitmq.trace', 'publish.#');
   const condition = createCondition();
   const requests: TracedRequest[] = [];
-  const replies: string[] = [];
+  const replies: TracedReply[] = [];
   await channel.consume(
     queue,
     (message) => {
       if (message === null) return;
       const { exchange_name: exchange, routing_keys: keys, properties } = message.properties.headers ?? {};
       const method = String((keys as unknown[])[0]);
-      if (exchange === names.rpcExchange) requests.push(requestOf(method, message.content, properties));
-      else replies.push(message.content.toString());
+      if (exchange === names.rpcExchange) {
+        requests.push({ ...requestOf(method, message.content, properties), repliesBefore: replies.length });
+      } else {
+        const { correlation_id: correlationId = '', type = '' } = properties as TracedProperties;
+        replies.push({ correlationId, type, text: message.content.toString() });
+      }
       condition.notify();
     },
     { noAck: true },
@@ -52,7 +66,11 @@ export async function traceRequests({ broker, vhost, names }: TestInstallation):
   return { requests, replies, until: (find, failure) => condition.wait(find, { failure }) };
 }
 
-function requestOf(method: string, content: Buffer, { headers, correlation_id }: TracedProperties): TracedRequest {
+function requestOf(
+  method: string,
+  content: Buffer,
+  { headers, correlation_id }: TracedProperties,
+): Omit<TracedRequest, 'repliesBefore'> {
   const body = JSON.parse(content.toString()) as Record<string, unknown>;
   const authorization = headers?.['authorization'];
   return {
