@@ -121,7 +121,9 @@ describe('docs/recover.md', function () {
 
   it('leaves the blocks that another test runs, or that no test can run', () => {
     recover.leave('rabbitmqctl change_password', 'test/docs/install.test.ts runs it with the whole of docs/install.md');
-    recover.leave('forget_cluster_node rabbit@c', 'test/cluster/recover-document.test.ts runs it on a cluster');
+    for (const command of ['forget_cluster_node rabbit@c', 'force_boot', 'force_all_queues_shrink', 'delete_queue']) {
+      recover.leave(command, 'test/cluster/recover-document.test.ts runs it on a cluster');
+    }
     for (const tool of ['mongodump', 'mongorestore']) {
       recover.leave(`${tool} --uri`, 'no package registry has these tools; the options are from their manual');
     }
