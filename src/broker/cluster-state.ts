@@ -20,6 +20,11 @@ export interface ClusterMemory {
   readonly viewedAt: Moment;
   /** When the latest listing that showed a split was requested; undefined: none, or all was reconciled after it. */
   readonly splitAt: Moment | undefined;
+  /**
+   * Since when the same nodes have run as one cluster, by listings that follow each other closely: what was changed since
+   * then is not lost. It is when the first of them was requested; undefined: the latest one failed, or showed a split.
+   */
+  readonly steadySince: Moment | undefined;
   readonly nodes: readonly ClusterNode[];
 }
 
@@ -42,6 +47,12 @@ export const CLUSTER_TRUST_MS = 10_000;
  */
 const SETTLED_MS = 5_000;
 
+/**
+ * How long after the request of a listing the next one has to be answered to show that nothing was lost in between, in ms. A
+ * node loses changes only by a restart, and is missing in listings for longer than this.
+ */
+const STEADY_GAP_MS = 5_000;
+
 /** Judges one listing. */
 export function viewCluster(nodes: readonly ClusterNode[]): ClusterView {
   const missing = nodes.filter(({ running }) => !running).map(({ name }) => name);
@@ -63,11 +74,25 @@ export function rememberListing(
   memory: ClusterMemory | undefined,
   nodes: readonly ClusterNode[],
   requestedAt: Moment,
+  answeredAt: Moment,
 ): ClusterMemory {
   const view = viewCluster(nodes);
   const splitAt = view.is === 'split' ? later(memory?.splitAt, requestedAt) : memory?.splitAt;
   const isOlder = memory !== undefined && requestedAt.monotonicMs < memory.viewedAt.monotonicMs;
-  return isOlder ? { ...memory, splitAt } : { view, viewedAt: requestedAt, splitAt, nodes };
+  if (isOlder) return { ...memory, splitAt, steadySince: view.is === 'split' ? undefined : memory.steadySince };
+  const isSteady = memory !== undefined && isSoonAfter(answeredAt, memory.viewedAt) && runsAsIn(memory, nodes);
+  const steadySince = view.is === 'split' ? undefined : ((isSteady ? memory.steadySince : undefined) ?? requestedAt);
+  return { view, viewedAt: requestedAt, splitAt, steadySince, nodes };
+}
+
+/** What is known after a listing that failed. */
+export function rememberFailure(memory: ClusterMemory): ClusterMemory {
+  return { ...memory, steadySince: undefined };
+}
+
+/** Whether nothing was lost that was changed at this moment or later, as far as listings show. */
+export function isSteadySince({ steadySince }: ClusterMemory, moment: Moment): boolean {
+  return steadySince !== undefined && steadySince.monotonicMs <= moment.monotonicMs;
 }
 
 /** What is known after a reconciliation that began at this moment. */
@@ -90,6 +115,22 @@ export function clusterStatus(memory: ClusterMemory | undefined, clock: Clock): 
     return { is: 'split', reason: 'nodes of RabbitMQ were separated a moment ago', isSmaller: false };
   }
   return { is: 'restoring', reason: 'nodes of RabbitMQ were separated, and their accounts are not reconciled yet' };
+}
+
+function runsAsIn(memory: ClusterMemory, nodes: readonly ClusterNode[]): boolean {
+  const before = namesOfRunning(memory.nodes);
+  const now = namesOfRunning(nodes);
+  return before.size === now.size && [...now].every((name) => before.has(name));
+}
+
+function namesOfRunning(nodes: readonly ClusterNode[]): ReadonlySet<string> {
+  return new Set(nodes.filter(({ running }) => running).map(({ name }) => name));
+}
+
+/** By both clocks: for a process that was suspended the monotonic one may have stood still. */
+function isSoonAfter(moment: Moment, earlier: Moment): boolean {
+  const elapsedMs = Math.max(moment.wallMs - earlier.wallMs, moment.monotonicMs - earlier.monotonicMs);
+  return elapsedMs <= STEADY_GAP_MS;
 }
 
 function later(one: Moment | undefined, other: Moment): Moment {

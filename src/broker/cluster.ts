@@ -6,6 +6,8 @@ import {
   type ClusterMemory,
   type ClusterStatus,
   clusterStatus,
+  isSteadySince,
+  rememberFailure,
   rememberListing,
   rememberReconciliation,
 } from './cluster-state.ts';
@@ -17,9 +19,10 @@ export interface ClusterGate {
   /**
    * Resolves when changes are safe now, by a listing of the nodes that is some seconds old at most.
    *
+   * @returns the present moment, for {@link confirm}
    * @throws AgentError `BrokerSplit`; `BrokerUnavailable` when the nodes cannot be listed; the signal's reason
    */
-  permit(signal?: AbortSignal): Promise<void>;
+  permit(signal?: AbortSignal): Promise<Moment>;
   /**
    * Asserts the same by what is known.
    *
@@ -27,12 +30,13 @@ export interface ClusterGate {
    */
   assertPermitted(): void;
   /**
-   * Resolves when what was changed before this call was changed for every client: the nodes are listed after it, unless there
-   * is but one. Without it, a change right after a cut could be recorded although it is on the smaller side.
+   * Whether what was changed from `since`, the moment of a {@link permit}, until this call was changed for every client: the
+   * nodes are listed after it, unless there is but one. Without it, a change right after a cut could be recorded although it
+   * is on the smaller side. False: a side may have come and gone since then, with the change, so do it again.
    *
    * @throws as {@link permit}
    */
-  confirm(signal: AbortSignal): Promise<void>;
+  confirm(since: Moment, signal: AbortSignal): Promise<boolean>;
   /** As {@link permit}; false while changes are unsafe, or wait for the reconciliation after a split. */
   isOpen(signal: AbortSignal): Promise<boolean>;
 }
@@ -73,7 +77,11 @@ export function createClusterWatch({ management, clock, sleep }: ClusterWatchOpt
   const request = async (): Promise<void> => {
     try {
       const requestedAt = momentOf(clock);
-      memory = rememberListing(memory, await management.listNodes(), requestedAt);
+      const nodes = await management.listNodes();
+      memory = rememberListing(memory, nodes, requestedAt, momentOf(clock));
+    } catch (error) {
+      if (memory !== undefined) memory = rememberFailure(memory);
+      throw error;
     } finally {
       react?.(status());
     }
@@ -104,9 +112,10 @@ export function createClusterWatch({ management, clock, sleep }: ClusterWatchOpt
       );
     }
   };
-  const permit = async (signal?: AbortSignal): Promise<void> => {
+  const permit = async (signal?: AbortSignal): Promise<Moment> => {
     if (!isFresh()) await (signal === undefined ? list() : untilAborted(list(), signal));
     assertPermitted();
+    return momentOf(clock);
   };
   const polling = createPolling(list, () => PAUSE_MS, sleep);
 
@@ -119,10 +128,11 @@ export function createClusterWatch({ management, clock, sleep }: ClusterWatchOpt
     },
     permit,
     assertPermitted,
-    async confirm(signal) {
-      const isOneNode = memory?.nodes.length === 1 && isFresh();
-      if (!isOneNode) await untilAborted(listAfterNow(), signal);
+    async confirm(since, signal) {
+      const isOneNode = (): boolean => memory?.nodes.length === 1 && isFresh();
+      if (!isOneNode()) await untilAborted(listAfterNow(), signal);
       assertPermitted();
+      return isOneNode() || (memory !== undefined && isSteadySince(memory, since));
     },
     async isOpen(signal) {
       try {
@@ -147,9 +157,9 @@ export function createClusterWatch({ management, clock, sleep }: ClusterWatchOpt
 /** For work that changes nothing, such as a dry run. */
 export const UNGUARDED: ClusterGate = {
   status: { is: 'whole' },
-  permit: async () => await Promise.resolve(),
+  permit: async () => await Promise.resolve({ wallMs: 0, monotonicMs: 0 }),
   assertPermitted: () => undefined,
-  confirm: async () => await Promise.resolve(),
+  confirm: async () => await Promise.resolve(true),
   isOpen: async () => await Promise.resolve(true),
 };
 

@@ -3,12 +3,14 @@ import {
   CLUSTER_TRUST_MS,
   clusterStatus,
   type ClusterMemory,
+  isSteadySince,
+  rememberFailure,
   rememberListing,
   rememberReconciliation,
   viewCluster,
 } from '../../src/broker/cluster-state.ts';
 import type { ClusterNode } from '../../src/broker/management/management.ts';
-import { momentOf } from '../../src/util/clock.ts';
+import { type Moment, momentOf } from '../../src/util/clock.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 /** Nodes `a`, `b` … of which these run, and what their statistics say. */
@@ -63,13 +65,17 @@ describe('viewCluster', () => {
 describe('what is known of the cluster', () => {
   const WHOLE = nodes([true, true, true]);
   const CUT_OFF = nodes([true, false, false]);
+  const ONE_DOWN = nodes([true, true, false]);
 
   const make = () => {
     const clock = createManualClock();
     let memory: ClusterMemory | undefined;
     return {
       clock,
-      list: (listed: readonly ClusterNode[], at = momentOf(clock)) => (memory = rememberListing(memory, listed, at)),
+      list: (listed: readonly ClusterNode[], at = momentOf(clock)) =>
+        (memory = rememberListing(memory, listed, at, momentOf(clock))),
+      failed: () => memory && (memory = rememberFailure(memory)),
+      isSteadySince: (moment: Moment) => memory !== undefined && isSteadySince(memory, moment),
       reconciled: (at = momentOf(clock)) => memory && (memory = rememberReconciliation(memory, at)),
       is: () => clusterStatus(memory, clock).is,
     };
@@ -136,5 +142,61 @@ describe('what is known of the cluster', () => {
     assert.equal(cluster.is(), 'incomplete');
     cluster.list(CUT_OFF, earlier);
     assert.equal(cluster.is(), 'split');
+  });
+
+  describe('keeps what was changed from a moment on', () => {
+    const changes: readonly (readonly [string, boolean, (cluster: ReturnType<typeof make>) => void])[] = [
+      ['while the same nodes run', true, ({ list }) => list(WHOLE)],
+      ['not when a listing has shown a split', false, ({ list }) => list(CUT_OFF)],
+      ['not when a listing failed', false, ({ failed }) => failed()],
+      ['not when a node went away: it may have been changed there', false, ({ list }) => list(ONE_DOWN)],
+      [
+        'not when nothing was listed for as long as a node takes to lose it',
+        false,
+        ({ clock }) => clock.advance(3_001),
+      ],
+    ];
+    for (const [title, isKept, happens] of changes) {
+      it(title, () => {
+        const cluster = make();
+        cluster.list(WHOLE);
+        const changedAt = momentOf(cluster.clock);
+        cluster.clock.advance(1_000);
+        happens(cluster);
+        cluster.clock.advance(1_000);
+        cluster.list(WHOLE);
+        assert.equal(cluster.isSteadySince(changedAt), isKept);
+        assert.equal(cluster.isSteadySince(momentOf(cluster.clock)), true);
+      });
+    }
+
+    it('not when that was before the first listing', () => {
+      const cluster = make();
+      const changedAt = momentOf(cluster.clock);
+      cluster.clock.advance(1);
+      cluster.list(WHOLE);
+      assert.equal(cluster.isSteadySince(changedAt), false);
+    });
+
+    it('not when the next listing took so long that it may have been made after a split', () => {
+      const cluster = make();
+      cluster.list(WHOLE);
+      const changedAt = momentOf(cluster.clock);
+      cluster.clock.advance(2_000);
+      const requestedAt = momentOf(cluster.clock);
+      cluster.clock.advance(3_001);
+      cluster.list(WHOLE, requestedAt);
+      assert.equal(cluster.isSteadySince(changedAt), false);
+    });
+
+    it('not for a process that was suspended, whose monotonic clock stood still', () => {
+      const cluster = make();
+      cluster.list(WHOLE);
+      const changedAt = momentOf(cluster.clock);
+      cluster.clock.advance(1);
+      cluster.clock.setWall(cluster.clock.nowMs() + 5_000);
+      cluster.list(WHOLE);
+      assert.equal(cluster.isSteadySince(changedAt), false);
+    });
   });
 });

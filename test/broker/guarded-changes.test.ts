@@ -82,28 +82,46 @@ describe('changes while the cluster may be split', () => {
   it('are confirmed by a listing after them, which shows a cut right before them', async () => {
     const { state, cluster, management } = make();
     const { signal } = new AbortController();
+    const since = await cluster.permit();
     await management.deleteUser('x');
-    await cluster.confirm(signal);
+    assert.equal(await cluster.confirm(since, signal), true);
     assert.equal(state.listings, 2);
     state.nodes = CUT_OFF;
     await management.deleteUser('y');
-    await assert.rejects(cluster.confirm(signal), { code: 'BrokerSplit' });
+    await assert.rejects(cluster.confirm(since, signal), { code: 'BrokerSplit' });
+  });
+
+  it('are not confirmed when a side may have come and gone since the moment before them', async () => {
+    const { clock, state, cluster, management } = make();
+    const { signal } = new AbortController();
+    const since = await cluster.permit();
+    await management.deleteUser('x');
+    state.nodes = CUT_OFF;
+    await assert.rejects(cluster.confirm(since, signal), { code: 'BrokerSplit' });
+    state.nodes = WHOLE;
+    clock.advance(5_000);
+    assert.equal(await cluster.confirm(since, signal), false);
+    const again = await cluster.permit();
+    await management.deleteUser('x');
+    assert.equal(await cluster.confirm(again, signal), true);
   });
 
   it('share the listing that confirms them, which none of them began before', async () => {
     const { state, cluster } = make();
     const { signal } = new AbortController();
-    const first = cluster.confirm(signal);
-    const others = [cluster.confirm(signal), cluster.confirm(signal), cluster.confirm(signal)];
-    await Promise.all([first, ...others]);
-    assert.equal(state.listings, 2);
+    const since = await cluster.permit();
+    const confirm = (): Promise<boolean> => cluster.confirm(since, signal);
+    const first = confirm();
+    const others = [confirm(), confirm(), confirm()];
+    assert.deepEqual(await Promise.all([first, ...others]), [true, true, true, true]);
+    assert.equal(state.listings, 3);
   });
 
   it('need no confirmation on a single node', async () => {
     const { state, cluster } = make();
     state.nodes = WHOLE.slice(0, 1);
-    await cluster.permit();
-    await cluster.confirm(new AbortController().signal);
+    const since = await cluster.permit();
+    assert.equal(await cluster.confirm(since, new AbortController().signal), true);
     assert.equal(state.listings, 1);
   });
 });

@@ -14,11 +14,16 @@ function makeGate() {
   const assertPermitted = (): void => {
     if (state.isSplit) throw new AgentError('BrokerSplit', 'By a test.');
   };
-  const permit = async (): Promise<void> => await Promise.resolve().then(assertPermitted);
   const cluster: ClusterGate = {
     ...UNGUARDED,
-    permit,
-    confirm: permit,
+    async permit(until) {
+      assertPermitted();
+      return await UNGUARDED.permit(until);
+    },
+    async confirm(since, until) {
+      assertPermitted();
+      return await UNGUARDED.confirm(since, until);
+    },
     assertPermitted,
     isOpen: async () => await Promise.resolve(!state.isSplit),
   };

@@ -47,10 +47,14 @@ export function rollSecret(play: Play): void {
   play.restart(host);
 }
 
+/** The nodes that lose their changes restart: whatever the network does, they are not back earlier. */
+const SHORTEST_SPLIT_MS = 5_000;
+
 /** RabbitMQ splits, or is healed: one node of three is cut off from the others, or each from each. */
 export function splitOrHeal({ world }: Play): void {
-  const { broker, random, log } = world;
+  const { broker, random, log, timeline } = world;
   if (broker.cutOff !== undefined) {
+    if (timeline.nowMs() - broker.cutMs < SHORTEST_SPLIT_MS) return;
     log(() => 'RabbitMQ is one cluster again');
     broker.heal();
     return;

@@ -9,7 +9,7 @@ import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createPrune } from '../../src/jobs/prune.ts';
 import { createLog } from '../../src/util/log.ts';
 import { createUseNonce, type UseNonce } from '../../src/requests/nonce-use.ts';
-import { momentOf } from '../../src/util/clock.ts';
+import { momentOf, type Sleep } from '../../src/util/clock.ts';
 import { Secret } from '../../src/util/secret.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Machine } from './machine.ts';
@@ -53,6 +53,38 @@ export function configOf(rotationMs: number): Config {
   };
 }
 
+/** For how long after its last call to the broker a process lists the nodes: longer than a call takes. */
+const LISTING_MS = 12_000;
+
+/**
+ * Guards changes as a real agent, which lists the nodes every 2 s. Listings that concern no change are left out: in an hour
+ * without work there would be thousands.
+ */
+function watchNodes(management: Management, machine: Machine): ReturnType<typeof guardByCluster> {
+  const { clock } = machine;
+  let calledMs = -Infinity;
+  let wake: (() => void) | undefined;
+  const sleep: Sleep = (ms) =>
+    new Promise((resolve) => {
+      if (clock.monotonicMs() - calledMs < LISTING_MS) machine.after(ms, resolve);
+      else wake = () => machine.after(ms, resolve);
+    });
+  const watched = Object.entries(management).map(([name, call]) => [
+    name,
+    (...given: never[]): unknown => {
+      if (name !== 'listNodes') {
+        calledMs = clock.monotonicMs();
+        wake?.();
+        wake = undefined;
+      }
+      return (call as (...all: never[]) => unknown)(...given);
+    },
+  ]);
+  const guarded = guardByCluster(Object.fromEntries(watched) as Management, { clock, sleep });
+  guarded.cluster.start();
+  return guarded;
+}
+
 /** Starts a process. */
 export function startSimulatedAgent({
   machine,
@@ -72,7 +104,7 @@ export function startSimulatedAgent({
   readonly secrets: readonly Secret[];
   readonly isCluster: boolean;
 }): SimulatedAgent {
-  const guarded = isCluster ? guardByCluster(management, machine) : { management, cluster: undefined };
+  const guarded = isCluster ? watchNodes(management, machine) : { management, cluster: undefined };
   const { cluster } = guarded;
   const context = {
     config: { ...config, agentSecret: secrets.at(-1) as Secret, previousAgentSecrets: secrets.slice(0, -1) },

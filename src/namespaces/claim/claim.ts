@@ -104,8 +104,9 @@ export function createClaim(
     signal: AbortSignal,
   ): Promise<Attempt<NamespaceRecord>> => {
     try {
+      const since = await cluster.permit(signal);
       await accounts.provision(record, activeSlot(record), openWindow(clock, readAt, fence), signal);
-      await cluster.confirm(signal);
+      if (!(await cluster.confirm(since, signal))) return CONFLICT;
     } catch (error) {
       if (isAgentError(error, 'WindowClosed')) return CONFLICT;
       throw error;

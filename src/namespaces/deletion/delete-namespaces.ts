@@ -1,6 +1,6 @@
 import { AgentError } from '../../util/agent-errors.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
-import { momentOf } from '../../util/clock.ts';
+import { type Moment, momentOf } from '../../util/clock.ts';
 import type { DeletionBlock } from '../../store/namespace-record.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { listOwnedObjects, type OwnedObjects } from '../owned-objects.ts';
@@ -53,10 +53,11 @@ export function createDeletion(
 
   const writeTombstone = async (
     { guard, namespace, queues, exchanges }: DeletionTarget,
+    since: Moment,
     signal: AbortSignal,
   ): Promise<void> => {
     await guard.permit();
-    await cluster.confirm(signal);
+    if (!(await cluster.confirm(since, signal))) throw mayBeLost(namespace);
     const record = toTombstone(guard.record, bounds.latestMs());
     if (await store.replace(record, guard.record.revision)) {
       reporters.namespaceDeleted(record, queues.size, exchanges.size);
@@ -100,14 +101,14 @@ export function createDeletion(
   };
 
   /** Deletes what is listed, and writes the tombstones of namespaces of which nothing is listed. */
-  const deleteUntilNoneIsListed = async (batch: DeletionBatch, signal: AbortSignal): Promise<void> => {
+  const deleteUntilNoneIsListed = async (batch: DeletionBatch, since: Moment, signal: AbortSignal): Promise<void> => {
     for (let listing = 1; batch.targets.size > 0; listing += 1) {
       const names = [...batch.targets].map(({ namespace }) => namespace);
       const namespaces = new Set(names.filter((name) => !matchesAny(config.reservedNamespaces, name)));
       const owned = await listOwnedObjects(management, config.vhost, namespaces, signal);
       await batch.forEach(async (target) => {
         if (owned.has(target.namespace)) return;
-        await writeTombstone(target, signal);
+        await writeTombstone(target, since, signal);
         batch.complete(target);
       });
       if (listing > 1) await failBlocked(batch, owned, signal);
@@ -126,12 +127,12 @@ export function createDeletion(
   };
 
   return async (namespaces, signal) => {
-    await cluster.permit(signal);
+    const since = await cluster.permit(signal);
     const batch = createDeletionBatch(backoff, config.managementConcurrency, signal);
     await batch.open(namespaces, (namespace) => openTarget(namespace, signal));
     if (batch.targets.size === 0) return;
     await deleteAccounts(batch, signal);
-    await deleteUntilNoneIsListed(batch, signal);
+    await deleteUntilNoneIsListed(batch, since, signal);
   };
 }
 
@@ -143,6 +144,13 @@ function objectsRemain({ namespace, notFound }: DeletionTarget, owned: OwnedObje
     undeletable === undefined
       ? `Queues or exchanges of ${namespace} exist again whenever they are deleted: find the user that declares them.`
       : `RabbitMQ lists ${undeletable} and answers 404 to its deletion, and names no node that is down: see RabbitMQ's log. The deletion of ${namespace} is tried again.`,
+  );
+}
+
+function mayBeLost(namespace: string): AgentError {
+  return new AgentError(
+    'BrokerUnavailable',
+    `Nodes of RabbitMQ stopped, started or did not answer while ${namespace} was deleted, and may not have all of that. The deletion is repeated.`,
   );
 }
 

@@ -145,6 +145,7 @@ export function createRepair(
   const repairActive = async (
     record: NamespaceRecord,
     readAt: Moment,
+    since: Moment,
     signal: AbortSignal,
   ): Promise<Attempt<boolean>> => {
     const window = openWindow(clock, readAt, fence);
@@ -164,7 +165,7 @@ export function createRepair(
       }
     }
     // What one side of a split has says nothing about the record.
-    cluster.assertPermitted();
+    if (!(await cluster.confirm(since, signal))) return CONFLICT;
     const isWritten = await store.replace(decision.record, record.revision);
     if (isWritten && decision.action === 'advance') {
       reporters.recordAdvanced(namespace, record.generation, decision.record.generation);
@@ -188,11 +189,11 @@ export function createRepair(
         const readAt = momentOf(clock);
         const record = await store.get(namespace);
         if (record === undefined) return false;
-        await cluster.permit(signal);
+        const since = await cluster.permit(signal);
         if (needsRecheck(record)) return await finishRevocation(record, signal);
         switch (record.state) {
           case 'active':
-            return await repairActive(record, readAt, signal);
+            return await repairActive(record, readAt, since, signal);
           case 'deleted':
             return (
               isSettled(record, clock.nowMs(), intervals) && (await leftovers.deleteIfAccountExists(record, signal))

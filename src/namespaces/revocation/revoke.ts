@@ -151,6 +151,8 @@ export function createRevoker(
     signal: AbortSignal,
   ): Promise<Attempt<void>> => {
     // Half revoked is better than not: what this side of a split refuses can do no harm there.
+    await cluster.isOpen(signal);
+    const since = momentOf(clock);
     const window = openWindow(clock, readAt, fence, { evenWhenSplit: true });
     // Taken once: what becomes due while the accounts are checked was checked too early.
     const earliestMs = bounds.earliestMs();
@@ -163,7 +165,7 @@ export function createRevoker(
       await writeAndClose(record, wrong, isDue && !closedFor.has(record.recheckAtMs), window, signal);
       if (isDue) closedFor.add(record.recheckAtMs);
       // It is finished, and new credentials are handed out, when it holds on every node.
-      await cluster.confirm(signal);
+      if (!(await cluster.confirm(since, signal))) return CONFLICT;
       const next = afterSettlement(record, isWritten, { earliestMs, latestMs: bounds.latestMs(), intervals });
       if (next !== undefined && !(await store.replace(next, record.revision))) return CONFLICT;
     } catch (error) {

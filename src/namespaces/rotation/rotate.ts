@@ -64,10 +64,12 @@ export function createRotation(
     if (decision.action === 'wait') return false;
     if (decision.action === 'replace-secret') return await store.replace(decision.record, record.revision);
     try {
+      const since = await cluster.permit(signal);
       const { permissionsVersion } = record;
       const standby = { ...afterRotation(record, contextNow(), random), permissionsVersion };
       await accounts.provision(standby, decision.slot, openWindow(clock, readAt, fence), signal);
-      await cluster.confirm(signal);
+      // Otherwise it stays due.
+      if (!(await cluster.confirm(since, signal))) return false;
     } catch (error) {
       // It stays due.
       if (isAgentError(error, 'WindowClosed')) return false;
