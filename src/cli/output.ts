@@ -1,12 +1,6 @@
 import { inspect } from 'node:util';
-
-/** Standard output, standard error, or a stand-in. */
-export interface TextStream {
-  write(text: string): unknown;
-  readonly isTTY?: boolean;
-  /** On a terminal: respects NO_COLOR and FORCE_COLOR. */
-  hasColors?(count?: number, env?: NodeJS.ProcessEnv): boolean;
-}
+import { openScreen, type Screen } from './screen.ts';
+import type { TextStream } from './text-stream.ts';
 
 /** Formats text on a terminal with colours; elsewhere the text stays as it is. */
 export interface Style {
@@ -21,22 +15,28 @@ export interface Style {
 export interface Output {
   /** Whether `--json` was given. */
   readonly json: boolean;
+  /** Whether standard output is a terminal, and the text on it may be redrawn. */
+  readonly isTerminal: boolean;
   readonly style: Style;
   /** Prints one result to standard output: with `--json` the value as one line of JSON, else the text. */
   print(value: unknown, text: (style: Style) => string): void;
   /** Prints progress to standard error; not with `--json`. */
   note(text: string): void;
+  /** Takes the terminal, to redraw a text on it. */
+  openScreen(): Screen;
 }
 
 export function createOutput(stdout: TextStream, stderr: TextStream, env: NodeJS.ProcessEnv, json: boolean): Output {
   const style = createStyle(!json && isColourful(stdout, env));
   return {
     json,
+    isTerminal: !json && stdout.isTTY === true,
     style,
     print: (value, text) => void stdout.write(`${json ? JSON.stringify(value) : text(style)}\n`),
     note(text) {
       if (!json) stderr.write(`${text}\n`);
     },
+    openScreen: () => openScreen(stdout),
   };
 }
 

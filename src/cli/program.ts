@@ -4,7 +4,8 @@ import { type CommandContext, type CommandEntry, type DefineCommand, UsageFault 
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Explanation, explainError } from './explain-error.ts';
-import { createOutput, isColourful, type TextStream } from './output.ts';
+import { createOutput, isColourful } from './output.ts';
+import type { TextStream } from './text-stream.ts';
 
 /** The environment of a command line. */
 export interface Terminal {
