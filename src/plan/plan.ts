@@ -1,15 +1,15 @@
-import { openManagement } from '../broker/management/open-management.ts';
-import { assertNotForeign } from '../broker/marker.ts';
-import { type Clock, systemClock } from '../util/clock.ts';
+import { type Clock, type Sleep, systemClock, systemSleep } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
-import { AgentError } from '../util/agent-errors.ts';
+import { MEASURE_GROWTH_MS } from '../queues/measure-growth.ts';
+import { type QueueReport, sortQueueReports } from '../queues/queue-report.ts';
 import { createLog } from '../util/log.ts';
 import { type PlannedStep, planNamespaces } from './plan-namespaces.ts';
 import type { PlannedQueue } from './plan-queues.ts';
 import type { Change } from './overlay-entries.ts';
-import { openStoreToRead } from '../store/open-store-to-read.ts';
 import { planSurvey } from './plan-survey.ts';
 import { createOverlay } from './overlay.ts';
+import { type Installation, readInstallation } from './read-installation.ts';
+import { startReportOnAlerts } from './report-queues.ts';
 
 /** What the agents will do next, and why. */
 export interface Plan {
@@ -20,6 +20,8 @@ export interface Plan {
   readonly namespaces: readonly PlannedStep[];
   /** What a survey of the queues would do now. */
   readonly queues: readonly PlannedQueue[];
+  /** The queues whose owners were warned, and when they are deleted at their present rate; the nearest first. */
+  readonly warned: readonly QueueReport[];
   /** What a reconciliation would repair now. */
   readonly broker: BrokerPlan;
 }
@@ -48,6 +50,11 @@ export interface PlanOptions {
   readonly namespace?: string | undefined;
   readonly signal: AbortSignal;
   readonly clock?: Clock;
+  readonly sleep?: Sleep;
+  /** How long to measure the growth of queues with an alert, in ms; {@link MEASURE_GROWTH_MS} when absent. */
+  readonly measureMs?: number;
+  /** Called before the plan waits for that. */
+  readonly onMeasuring?: (queues: number, overMs: number) => void;
 }
 
 /**
@@ -56,64 +63,70 @@ export interface PlanOptions {
  * @throws AgentError when the store or the broker cannot be read
  */
 export async function makePlan(config: Config, options: PlanOptions): Promise<Plan> {
-  const { namespace, signal } = options;
-  const clock = options.clock ?? systemClock;
-  const management = openManagement(config);
-  const store = await openStoreToRead(config.storeUrl.reveal());
-  try {
-    if (store.storeId === undefined) {
-      throw new AgentError('StoreUnavailable', 'No agent has used this store: check STORE_URL, or start an agent.');
-    }
-    await assertNotForeign(management, { ...config, storeId: store.storeId }, { signal });
-    const repairs: BrokerPlan['repairs'][number][] = [];
-    const connections: BrokerPlan['connections'][number][] = [];
-    const changes: Change[] = [];
-    const overlay = createOverlay({
-      config,
-      store,
-      management,
-      clock,
-      log: createLog({ logLevel: 'silent', id: config.id }),
-      events: {
-        emit(type, data) {
-          if (type === 'account.repaired' && 'repaired' in data) {
-            repairs.push({ namespace: data.namespace, account: data.account, why: data.repaired });
-          }
-        },
+  return await readInstallation(config, options.signal, (installation) =>
+    planInstallation(config, installation, options),
+  );
+}
+
+async function planInstallation(
+  config: Config,
+  { store, management }: Installation,
+  options: PlanOptions,
+): Promise<Plan> {
+  const { namespace, signal, measureMs = MEASURE_GROWTH_MS } = options;
+  const { clock = systemClock, sleep = systemSleep } = options;
+  const repairs: BrokerPlan['repairs'][number][] = [];
+  const connections: BrokerPlan['connections'][number][] = [];
+  const changes: Change[] = [];
+  const overlay = createOverlay({
+    config,
+    store,
+    management,
+    clock,
+    log: createLog({ logLevel: 'silent', id: config.id }),
+    events: {
+      emit(type, data) {
+        if (type === 'account.repaired' && 'repaired' in data) {
+          repairs.push({ namespace: data.namespace, account: data.account, why: data.repaired });
+        }
       },
-      audit: {
-        record({ action, namespace: owner, subject, reason }) {
-          if (action !== 'connection-closing' || reason !== 'age' || !owner || !subject) return;
-          connections.push({ namespace: owner, connection: subject });
-        },
+    },
+    audit: {
+      record({ action, namespace: owner, subject, reason }) {
+        if (action !== 'connection-closing' || reason !== 'age' || !owner || !subject) return;
+        connections.push({ namespace: owner, connection: subject });
       },
-      onChange: (change) => changes.push(change),
-    });
-    const fromMs = clock.nowMs();
-    const span = { fromMs, untilMs: options.untilMs };
-    const context = {
-      intervals: overlay.intervals,
-      keyring: overlay.keyring,
-      announceBeforeMs: config.expiryAnnouncementSeconds * 1000,
-    };
-    const namespaces = await planNamespaces(store, span, context, { namespace, signal });
-    const queues = await planSurvey(config, store, management, fromMs, signal);
-    const { unknown } = await overlay.reconcile(signal);
-    const concerns = (one: { readonly namespace: string }): boolean =>
-      namespace === undefined || one.namespace === namespace;
-    return {
-      ...span,
-      namespaces,
-      queues: queues.filter(concerns),
-      broker: {
-        repairs: repairs.filter(concerns),
-        connections: connections.filter(concerns),
-        changes: namespace === undefined ? changes : [],
-        unknown: namespace === undefined ? unknown : [],
-      },
-    };
-  } finally {
-    management.close();
-    await store.close();
-  }
+    },
+    onChange: (change) => changes.push(change),
+  });
+  const fromMs = clock.nowMs();
+  const span = { fromMs, untilMs: options.untilMs };
+  const context = {
+    intervals: overlay.intervals,
+    keyring: overlay.keyring,
+    announceBeforeMs: config.expiryAnnouncementSeconds * 1000,
+  };
+  const alerted = await startReportOnAlerts({ config, store, management, clock, sleep }, { namespace, signal });
+  const namespaces = await planNamespaces(store, span, context, { namespace, signal });
+  const queues = await planSurvey(config, store, management, fromMs, signal);
+  const { unknown } = await overlay.reconcile(signal);
+  if (alerted.size > 0) options.onMeasuring?.(alerted.size, measureMs);
+  const reports = await alerted.finish(measureMs);
+  const concerns = (one: { readonly namespace: string }): boolean =>
+    namespace === undefined || one.namespace === namespace;
+  return {
+    ...span,
+    namespaces,
+    queues: queues.filter(concerns),
+    warned: sortQueueReports(
+      reports.filter(({ state }) => state === 'warned'),
+      'next',
+    ),
+    broker: {
+      repairs: repairs.filter(concerns),
+      connections: connections.filter(concerns),
+      changes: namespace === undefined ? changes : [],
+      unknown: namespace === undefined ? unknown : [],
+    },
+  };
 }

@@ -20,7 +20,7 @@ export interface GrowthLimits {
 }
 
 /** Two samples closer together than this give no rate, in ms. */
-const MIN_INTERVAL_MS = 500;
+export const MIN_INTERVAL_MS = 500;
 
 /** No queue is inspected again sooner, in ms. */
 const MIN_PAUSE_MS = 250;

@@ -1,0 +1,135 @@
+import type { CountedBytes, Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock, Sleep } from '../util/clock.ts';
+import type { AlertLimits } from './decide-alert.ts';
+import type { Growth, QueueGrowth } from './forecast-queue.ts';
+import { namespaceOfQueue } from './queue-names.ts';
+
+/** What {@link startGrowthMeasurement} works with. */
+export interface MeasureGrowthParts {
+  readonly management: Pick<Management, 'visitQueues' | 'listQueueBytes'>;
+  readonly config: Pick<AlertLimits, 'warnAtBytes'> & Pick<Config, 'vhost' | 'namespacePrefix'>;
+  readonly clock: Clock;
+  readonly sleep: Sleep;
+}
+
+/** A measurement that has begun. */
+export interface GrowthMeasurement {
+  /**
+   * Lists the queues again, when `overMs` have passed since the first listing. With 0 it does not: the rates are unknown.
+   *
+   * @returns the queues of the latest listing
+   * @throws AgentError `BrokerUnavailable`; the signal's reason
+   */
+  finish(overMs: number): Promise<Map<string, QueueGrowth>>;
+}
+
+/**
+ * How long to measure, in ms. A quorum queue publishes its depth every 5 s: over twice that time two listings differ by what
+ * came and went in two such periods.
+ */
+export const MEASURE_GROWTH_MS = 10_000;
+
+interface Listing {
+  readonly amounts: ReadonlyMap<string, Amounts>;
+  /** When the depths and the sizes were requested, by both clocks. */
+  readonly depthsAt: Instant;
+  readonly sizesAt: Instant;
+}
+
+interface Amounts {
+  readonly messages: number | undefined;
+  readonly counted: CountedBytes | undefined;
+}
+
+interface Instant {
+  readonly seenMs: number;
+  readonly monotonicMs: number;
+}
+
+/**
+ * Lists the queues of namespaces, for the first of two times: growth is known from two observations only.
+ *
+ * @param isWanted which of them to measure; all when absent
+ * @throws AgentError `BrokerUnavailable`; the signal's reason
+ */
+export async function startGrowthMeasurement(
+  parts: MeasureGrowthParts,
+  signal: AbortSignal,
+  isWanted: (queue: string) => boolean = () => true,
+): Promise<GrowthMeasurement> {
+  const first = await listAmounts(parts, isWanted, signal);
+  return {
+    async finish(overMs) {
+      if (overMs === 0) return compareListings(undefined, first);
+      const passedMs = parts.clock.monotonicMs() - first.sizesAt.monotonicMs;
+      if (passedMs < overMs) await parts.sleep(overMs - passedMs, signal);
+      return compareListings(first, await listAmounts(parts, isWanted, signal));
+    },
+  };
+}
+
+async function listAmounts(
+  { management, config, clock }: MeasureGrowthParts,
+  isWanted: (queue: string) => boolean,
+  signal: AbortSignal,
+): Promise<Listing> {
+  const { vhost, namespacePrefix, warnAtBytes } = config;
+  const instant = (): Instant => ({ seenMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+  const sizes = new Map<string, CountedBytes>();
+  const amounts = new Map<string, Amounts>();
+  // The sizes come before the depths, as in a survey.
+  const sizesAt = instant();
+  if (warnAtBytes !== null) {
+    for (const counted of await management.listQueueBytes(vhost, { signal })) {
+      if (isWanted(counted.name)) sizes.set(counted.name, counted);
+    }
+  }
+  const depthsAt = instant();
+  await management.visitQueues(
+    vhost,
+    ({ name, messages }) => {
+      if (namespaceOfQueue(namespacePrefix, name) === undefined || !isWanted(name)) return;
+      amounts.set(name, { messages, counted: sizes.get(name) });
+    },
+    { signal },
+  );
+  return { amounts, sizesAt, depthsAt };
+}
+
+function compareListings(first: Listing | undefined, latest: Listing): Map<string, QueueGrowth> {
+  const growth = new Map<string, QueueGrowth>();
+  for (const [queue, amounts] of latest.amounts) {
+    const earlier = first?.amounts.get(queue);
+    growth.set(queue, {
+      messages: growthOf(earlier?.messages, first?.depthsAt, amounts.messages, latest.depthsAt),
+      bytes: growthOf(earlierBytes(earlier, amounts), first?.sizesAt, currentBytes(amounts), latest.sizesAt),
+    });
+  }
+  return growth;
+}
+
+function growthOf(
+  before: number | undefined,
+  beforeAt: Instant | undefined,
+  amount: number | undefined,
+  at: Instant,
+): Growth | undefined {
+  if (amount === undefined) return undefined;
+  const latest = { amount, seenMs: at.seenMs };
+  if (before === undefined || beforeAt === undefined) return { latest };
+  // By the monotonic clock: the wall clock may be set between two listings.
+  return { latest, earlier: { amount: before, seenMs: at.seenMs - (at.monotonicMs - beforeAt.monotonicMs) } };
+}
+
+/** A queue that has become smaller since its size was counted has another one. */
+function currentBytes({ messages, counted }: Amounts): number | undefined {
+  return counted === undefined || messages === undefined || messages < counted.messages ? undefined : counted.bytes;
+}
+
+/** Undefined where the statistics have not been collected again since, so that both listings show one count. */
+function earlierBytes(earlier: Amounts | undefined, latest: Amounts): number | undefined {
+  const isSameCount = earlier?.counted?.messages === latest.counted?.messages;
+  if (earlier === undefined || (isSameCount && earlier.messages !== latest.messages)) return undefined;
+  return currentBytes(earlier);
+}
