@@ -38,6 +38,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'check an installation step by step',
     load: async () => (await import('./commands/verify-command.ts')).verifyCommand,
   },
+  queues: {
+    summary: 'show which queues are deep, grow, and reach a threshold next',
+    load: async () => (await import('./commands/queues-command.ts')).queuesCommand,
+  },
   plan: {
     summary: 'show what the agents will do next, and why',
     load: async () => (await import('./commands/plan-command.ts')).planCommand,

@@ -20,7 +20,10 @@ export interface Plan {
   readonly namespaces: readonly PlannedStep[];
   /** What a survey of the queues would do now. */
   readonly queues: readonly PlannedQueue[];
-  /** The queues whose owners were warned, and when they are deleted at their present rate; the nearest first. */
+  /**
+   * The other queues whose owners were warned, and when they are deleted at their present rate: what reaches that first comes
+   * first.
+   */
   readonly warned: readonly QueueReport[];
   /** What a reconciliation would repair now. */
   readonly broker: BrokerPlan;
@@ -119,7 +122,7 @@ async function planInstallation(
     namespaces,
     queues: queues.filter(concerns),
     warned: sortQueueReports(
-      reports.filter(({ state }) => state === 'warned'),
+      reports.filter(({ queue, state }) => state === 'warned' && !queues.some((planned) => planned.queue === queue)),
       'next',
     ),
     broker: {

@@ -39,6 +39,7 @@ export async function reportQueues(config: Config, options: QueueReportOptions):
     const measurement = await startGrowthMeasurement(parts, signal, (queue) => isOf(config, namespace, queue));
     const growth = await measurement.finish(measureMs);
     const alerts = await readAlerts(store.queueAlerts, signal);
+    for (const queue of alerts.keys()) if (!isOf(config, namespace, queue)) alerts.delete(queue);
     return combine(config, growth, alerts, await readRecords(store, namespace, signal));
   });
 }
@@ -107,10 +108,14 @@ function combine(
   alerts: ReadonlyMap<string, QueueAlert>,
   records: Records,
 ): QueueReport[] {
-  return [...growth].flatMap(([queue, grown]) => {
+  // A queue that has crashed, or whose node is down, is in no listing with depths.
+  const unlisted = [...alerts.keys()].filter((queue) => !growth.has(queue));
+  return [...growth.keys(), ...unlisted].flatMap((queue) => {
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
     if (namespace === undefined) return [];
     const known = { namespace, record: records.get(namespace), alert: alerts.get(queue) };
-    return [reportQueue(queue, grown, known, config)];
+    const report = reportQueue(queue, growth.get(queue) ?? {}, known, config);
+    const isInAlert = report.state === 'warned' || report.state === 'deleting';
+    return growth.has(queue) || isInAlert ? [report] : [];
   });
 }

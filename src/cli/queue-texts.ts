@@ -1,0 +1,73 @@
+import { formatInstant } from '../contract/fields.ts';
+import type { NextThreshold } from '../queues/forecast-queue.ts';
+import type { QueueReport } from '../queues/queue-report.ts';
+import { bytesText, durationText, instantToSecond } from './amounts.ts';
+
+/** A report on a queue as JSON; what is unknown is absent. `reachedAt` null: not at the present rate. */
+export function queueValue(report: QueueReport) {
+  const { queue, namespace, state, messages, bytes, messagesPerMinute, bytesPerMinute, warnedMs, next } = report;
+  return {
+    queue,
+    namespace,
+    state,
+    ...(messages === undefined ? {} : { messages }),
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(messagesPerMinute === undefined ? {} : { messagesPerMinute: rounded(messagesPerMinute) }),
+    ...(bytesPerMinute === undefined ? {} : { bytesPerMinute: rounded(bytesPerMinute) }),
+    ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
+    ...(next === undefined ? {} : { next: nextValue(next) }),
+  };
+}
+
+function nextValue({ action, unit, at, reachedMs }: NextThreshold) {
+  if (reachedMs === undefined) return { action, unit, at };
+  return { action, unit, at, reachedAt: reachedMs === null ? null : formatInstant(reachedMs) };
+}
+
+/** `delete at 8000 messages`, or why there is no next threshold. */
+export function nextText({ state, next }: Pick<QueueReport, 'state' | 'next'>): string {
+  if (next !== undefined) return `${next.action} at ${amountText(next.at, next.unit)}`;
+  switch (state) {
+    case 'deleting':
+      return 'being deleted';
+    case 'exempt':
+      return 'exempt';
+    case 'unclaimed':
+      return 'not claimed';
+    case 'watched':
+    case 'warned':
+      return 'unknown';
+  }
+}
+
+/** When the next threshold is reached: `now`, an instant with the time until then, or why there is none. */
+export function whenText({ next }: Pick<QueueReport, 'next'>, nowMs: number): string {
+  if (next === undefined) return '';
+  const { reachedMs } = next;
+  if (reachedMs === undefined) return 'unknown';
+  if (reachedMs === null) return 'not at this rate';
+  if (reachedMs <= nowMs) return 'now';
+  return `in ${durationText(reachedMs - nowMs)}, at ${instantToSecond(reachedMs)}`;
+}
+
+/** `+120`, `-5`, `0`; `unknown`. */
+export function perMinuteText(perMinute: number | undefined): string {
+  if (perMinute === undefined) return 'unknown';
+  const amount = rounded(perMinute);
+  return amount > 0 ? `+${amount}` : String(amount);
+}
+
+/** The messages of a queue and, where it is known, their size. */
+export function amountsText({ messages, bytes }: Pick<QueueReport, 'messages' | 'bytes'>): string {
+  if (messages === undefined) return 'an unknown number of messages';
+  return `${messages} messages${bytes === undefined ? '' : ` of ${bytesText(bytes)}`}`;
+}
+
+/** An amount of messages or of bytes. */
+export function amountText(amount: number, unit: NextThreshold['unit']): string {
+  return unit === 'bytes' ? bytesText(amount) : `${amount} messages`;
+}
+
+function rounded(perMinute: number): number {
+  return Number(perMinute.toFixed(Math.abs(perMinute) < 10 ? 1 : 0));
+}
