@@ -106,18 +106,21 @@ export function expiresFrom(expires: () => Date | string): Date | string {
 /**
  * The credentials that sign a request of this method; none if it needs no signature.
  *
+ * @param isSigned whether the request is signed although the method does not need it
  * @throws AuthenticationFailed if there are none; Unavailable if the caller's function fails, or the signal aborts first.
  */
 export async function credentialsFor(
   method: MethodName,
   source: ClientOptions['credentials'],
   signal: AbortSignal,
+  isSigned = false,
 ): Promise<ClientCredentials | undefined> {
-  if (!METHODS[method].signed) return undefined;
+  if (!METHODS[method].signed && !isSigned) return undefined;
   const credentials = typeof source === 'function' ? await credentialsFrom(source, signal) : source;
   const { clientId, accessToken, certificate, ...rest } = credentials ?? { clientId: '', accessToken: '' };
   if (!isText(clientId) || !isText(accessToken)) {
-    const message = `The method ${method} needs a signature, but there are no credentials: clientId and accessToken must not be empty.`;
+    const need = METHODS[method].signed ? `The method ${method} needs` : 'Details of namespaces need';
+    const message = `${need} a signature, but there are no credentials: clientId and accessToken must not be empty.`;
     throw new AuthenticationFailed('AuthenticationFailed', message);
   }
   // An unset variable is often passed on as an empty text.

@@ -26,7 +26,18 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of a call that reads namespaces. */
+export interface ReadOptions extends CallOptions {
+  /**
+   * Whether to sign the request, so that the agent returns the details of the namespaces that the client may claim or
+   * describe. An older agent returns none.
+   */
+  readonly details?: boolean;
+}
+
 interface InternalCallOptions extends CallOptions {
+  /** Whether the request is signed although its method does not need it. */
+  readonly isSigned?: boolean;
   /** Whether `RequestConflict` is not retried. */
   readonly conflictsAreFinal?: boolean;
 }
@@ -111,13 +122,13 @@ export class PulseAgentClient {
   }
 
   /** Returns one namespace. */
-  async getNamespace(namespace: string, options: CallOptions = {}): Promise<Namespace> {
-    return await this.#call('get-namespace', { namespace }, options);
+  async getNamespace(namespace: string, options: ReadOptions = {}): Promise<Namespace> {
+    return await this.#call('get-namespace', { namespace }, { ...options, isSigned: options.details === true });
   }
 
   /** Returns all namespaces, sorted by name. Requests a page when it is needed. */
-  async *listNamespaces(options: CallOptions & { readonly pageSize?: number } = {}): AsyncGenerator<Namespace> {
-    const { pageSize: limit } = options;
+  async *listNamespaces(options: ReadOptions & { readonly pageSize?: number } = {}): AsyncGenerator<Namespace> {
+    const { pageSize: limit, details: isSigned = false } = options;
     let continuationToken: string | undefined;
     do {
       const page = await this.#call(
@@ -126,7 +137,7 @@ export class PulseAgentClient {
           ...(limit === undefined ? {} : { limit }),
           ...(continuationToken === undefined ? {} : { continuationToken }),
         },
-        options,
+        { ...options, isSigned },
       );
       yield* page.namespaces;
       continuationToken = page.continuationToken;
@@ -232,7 +243,7 @@ export class PulseAgentClient {
     let answer: AnsweredError | undefined;
     for (let failures = 1; ; failures += 1) {
       try {
-        return await this.#attempt(method, body, limits, connection);
+        return await this.#attempt(method, body, limits, connection, options.isSigned);
       } catch (error) {
         // A time-out says less than the failure before it.
         if (!limits.late.aborted || error !== limits.late.reason) lastError = error;
@@ -268,8 +279,9 @@ export class PulseAgentClient {
     body: RpcInput<M>,
     { stopped, ended, leftMs }: CallLimits,
     connection: RpcConnection,
+    isSigned: boolean | undefined,
   ): Promise<ResultBody<M>> {
-    const credentials = await credentialsFor(method, this.#options.credentials, ended);
+    const credentials = await credentialsFor(method, this.#options.credentials, ended, isSigned);
     return await connection.use((rpc) => {
       // Its own time-out instead of `ended`, because it reports whether the request was sent.
       const timeoutMs = Math.min(ATTEMPT_TIMEOUT_MS, leftMs());

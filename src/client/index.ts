@@ -20,6 +20,7 @@ export {
   type LeaseRequest,
   type Namespace,
   PulseAgentClient,
+  type ReadOptions,
 } from './client.ts';
 export type { ClientOptions } from './client-options.ts';
 export type { AmqpConnection } from './rpc.ts';

@@ -33,7 +33,45 @@ export function revokeScope(namespace: string): string {
   return `pulse:revoke:${namespace}`;
 }
 
+/** The scope to see the details of a namespace. Who may claim it may see them, too. */
+export function describeScope(namespace: string): string {
+  return `pulse:describe:${namespace}`;
+}
+
 const namespaceOnly = z.strictObject({ namespace: namespaceField });
+
+const amount = (description: string, example: number): z.ZodInt =>
+  z
+    .int()
+    .nonnegative()
+    .meta({ description, examples: [example] });
+
+const namespaceDetails = z
+  .object({
+    holder: z.string().meta({ description: 'The clientId of the latest claim.', examples: ['project/builds/worker'] }),
+    lastClaim: instantText('When that claim was made. Absent if no agent recorded it.').exactOptional(),
+    nextRotation: instantText(
+      'When its credentials change. Absent if it is being deleted.',
+      '2026-11-24T13:00:00.000Z',
+    ).exactOptional(),
+    counts: z
+      .object({
+        at: instantText('When they were counted.'),
+        queues: amount('The number of its queues.', 3),
+        messages: amount('The number of messages in these queues, without those of `uncountedQueues`.', 1200),
+        uncountedQueues: amount(
+          'The number of queues whose depth is unknown: streams, and queues whose node is down. Absent if there is none.',
+          1,
+        ).exactOptional(),
+        connections: amount('The number of open connections of its accounts.', 2),
+      })
+      .meta({ description: 'What the namespace has on the broker. Absent while it is unknown.' })
+      .exactOptional(),
+  })
+  .meta({
+    description:
+      'Present if the request is signed by a client with the scope `pulse:describe:<namespace>` or `pulse:namespace:<namespace>`.',
+  });
 
 const namespaceView = z
   .object({
@@ -53,6 +91,7 @@ const namespaceView = z
         examples: ['its queue queue/taskcluster-builds/tasks is on node rabbit@b, which is down'],
       })
       .exactOptional(),
+    details: namespaceDetails.exactOptional(),
   })
   .meta({ id: 'Namespace', description: 'The public view of a namespace.' });
 
@@ -120,14 +159,14 @@ export const METHODS = {
     scope: namespaceScope,
   },
   'get-namespace': {
-    meaning: 'Returns one namespace.',
+    meaning: 'Returns one namespace, with details for a client that may see them.',
     body: namespaceOnly,
     result: namespaceView,
     signed: false,
     scope: null,
   },
   'list-namespaces': {
-    meaning: 'Lists all namespaces, sorted by name, page by page.',
+    meaning: 'Lists all namespaces, sorted by name, page by page, with details for a client that may see them.',
     body: z.strictObject({ limit: limitField, continuationToken: continuationTokenField.exactOptional() }),
     result: z.object({
       namespaces: z.array(namespaceView).meta({ description: 'The namespaces of this page.' }),

@@ -51,6 +51,8 @@ export interface NamespaceRecord {
   readonly contact: string | null;
   /** The Taskcluster clientId of the latest claim. */
   readonly claimedBy: string;
+  /** When that claim was made; absent: by an agent that did not record it. */
+  readonly claimedMs?: number;
   /** Until when claims are refused; null when they are not. */
   readonly revokedUntilMs: number | null;
   /** When it was last revoked; null: not in this incarnation. */

@@ -159,6 +159,10 @@ export const LOG_CODES = {
     meaning:
       'A rotation, deletion, repair or revocation of one namespace failed; `retryAt` says when it is tried again.',
   },
+  namespaces_not_counted: {
+    level: 'debug',
+    meaning: 'Queues and connections could not be counted for `get-namespace` and `list-namespaces`.',
+  },
   no_drift: { level: 'debug', meaning: 'Reconciliation found no difference between the broker and the store.' },
   no_unknown_users: { level: 'info', meaning: 'Every user that matches the account naming scheme has a record again.' },
   notice_delayed: {

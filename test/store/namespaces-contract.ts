@@ -27,6 +27,7 @@ export function namespacesContract(storeOf: () => Store, another: () => Promise<
     const full = firstRecord({
       namespace: 'taskcluster-Ünïcode-✓',
       contact: 'søren+пульс@exämple.org "🐇" \u0000 end',
+      claimedMs: NOW_MS + 6,
       revokedUntilMs: NOW_MS + 1,
       revokedMs: NOW_MS + 5,
       deletedAtMs: NOW_MS + 2,

@@ -133,6 +133,7 @@ function firstRecord(
     nextRotationMs: nowMs + intervals.rotationMs,
     contact: claim.contact ?? null,
     claimedBy: claim.claimedBy,
+    claimedMs: nowMs,
     revokedUntilMs,
     revokedMs: null,
     permissionsVersion: PERMISSIONS_VERSION,
@@ -156,6 +157,7 @@ function afterClaim(record: NamespaceRecord, claim: ClaimInput, { nowMs, interva
     expiresMs,
     contact: claim.contact === undefined ? record.contact : claim.contact,
     claimedBy: claim.claimedBy,
+    claimedMs: Math.max(record.claimedMs ?? 0, nowMs),
     slots: withSlot(record, active, { promisedUntilMs }),
   };
 }

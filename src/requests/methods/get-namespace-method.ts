@@ -1,27 +1,16 @@
 import { WireError } from '../../contract/wire-errors.ts';
-import { formatInstant } from '../../contract/fields.ts';
-import type { ResultBody } from '../../contract/methods.ts';
-import { describeBlock } from '../../namespaces/deletion/deletion-block.ts';
-import { type ReadableNamespace, readNamespace } from '../../namespaces/read-namespaces.ts';
+import { readNamespace } from '../../namespaces/read-namespaces.ts';
+import type { NamespaceCounts } from '../../queues/namespace-counts.ts';
 import type { NamespaceStore } from '../../store/store.ts';
 import type { MethodHandler } from '../method.ts';
-
-/** The public view of a namespace. */
-export function viewOf(record: ReadableNamespace): ResultBody<'get-namespace'> {
-  return {
-    namespace: record.namespace,
-    created: formatInstant(record.createdMs),
-    expires: formatInstant(record.expiresMs),
-    state: record.state,
-    ...(record.deletionBlock === undefined ? {} : { blockedBy: describeBlock(record.deletionBlock) }),
-  };
-}
+import { viewsFor } from './namespace-views.ts';
 
 /** Returns one namespace. */
-export function getNamespaceMethod(store: NamespaceStore): MethodHandler<'get-namespace'> {
-  return async ({ namespace }) => {
+export function getNamespaceMethod(store: NamespaceStore, readCounts: NamespaceCounts): MethodHandler<'get-namespace'> {
+  return async ({ namespace }, { signer }) => {
     const record = await readNamespace(store, namespace);
-    if (record === undefined) throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
-    return viewOf(record);
+    const [view] = record === undefined ? [] : await viewsFor(signer, [record], readCounts);
+    if (view === undefined) throw new WireError('ResourceNotFound', `There is no namespace ${namespace}.`);
+    return view;
   };
 }

@@ -1,5 +1,6 @@
 import type { AgentContext } from '../../context.ts';
 import { credentialSettlementMs, type Intervals } from '../../namespaces/timing.ts';
+import { createNamespaceCounts } from '../../queues/namespace-counts.ts';
 import { VERSION } from '../../version.ts';
 import type { MethodHandlers } from '../method.ts';
 import { type ClaimMethodParts, claimNamespaceMethod } from './claim-namespace-method.ts';
@@ -21,9 +22,11 @@ export interface HandlersOptions {
 
 /** A handler for each method of the contract. */
 export function createHandlers(
-  { config, clock, store, jobs, reporters }: Pick<AgentContext, 'config' | 'clock' | 'store' | 'jobs' | 'reporters'>,
+  context: Pick<AgentContext, 'config' | 'clock' | 'store' | 'management' | 'log' | 'jobs' | 'reporters'>,
   { claim, release, revoker, intervals, startDeletion }: HandlersOptions,
 ): MethodHandlers {
+  const { config, clock, store, jobs, reporters } = context;
+  const readCounts = createNamespaceCounts(context);
   return {
     ping: pingMethod({ id: config.id, version: VERSION }, clock),
     'claim-namespace': claimNamespaceMethod({
@@ -31,8 +34,8 @@ export function createHandlers(
       requireSealedReplies: config.requireSealedReplies,
       reporters,
     }),
-    'get-namespace': getNamespaceMethod(store.namespaces),
-    'list-namespaces': listNamespacesMethod(store.namespaces),
+    'get-namespace': getNamespaceMethod(store.namespaces, readCounts),
+    'list-namespaces': listNamespacesMethod(store.namespaces, readCounts),
     'release-namespace': releaseNamespaceMethod({ releaseNamespace: release, startDeletion, reporters }),
     'revoke-namespace': revokeNamespaceMethod({
       revoker,

@@ -1,17 +1,21 @@
 import { WireError } from '../../contract/wire-errors.ts';
 import { NAMESPACE_PATTERN } from '../../contract/names.ts';
 import { listNamespaces } from '../../namespaces/read-namespaces.ts';
+import type { NamespaceCounts } from '../../queues/namespace-counts.ts';
 import type { NamespaceStore } from '../../store/store.ts';
 import type { MethodHandler } from '../method.ts';
-import { viewOf } from './get-namespace-method.ts';
+import { viewsFor } from './namespace-views.ts';
 
 /** Returns namespaces page by page, without state: the token is the last name of the previous page. */
-export function listNamespacesMethod(store: NamespaceStore): MethodHandler<'list-namespaces'> {
-  return async ({ limit, continuationToken }) => {
+export function listNamespacesMethod(
+  store: NamespaceStore,
+  readCounts: NamespaceCounts,
+): MethodHandler<'list-namespaces'> {
+  return async ({ limit, continuationToken }, { signer }) => {
     const after = continuationToken === undefined ? undefined : nameIn(continuationToken);
     const page = await listNamespaces(store, { after, limit });
     return {
-      namespaces: page.namespaces.map(viewOf),
+      namespaces: await viewsFor(signer, page.namespaces, readCounts),
       ...(page.lastName === undefined ? {} : { continuationToken: Buffer.from(page.lastName).toString('base64url') }),
     };
   };

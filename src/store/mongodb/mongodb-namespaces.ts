@@ -82,6 +82,7 @@ export class MongoNamespaces
 
 const FIELDS = createDocumentMapping<NamespaceRecord, 'namespace'>('namespace', [
   'createdMs',
+  'claimedMs',
   'expiresMs',
   'nextRotationMs',
   'revokedUntilMs',

@@ -70,6 +70,7 @@ describe('decideClaim', () => {
           nextRotationMs: NOW + HOUR,
           contact: 'a@example.com',
           claimedBy: 'project/x',
+          claimedMs: NOW,
           revokedUntilMs: null,
           revokedMs: null,
           permissionsVersion: 1,
@@ -110,6 +111,16 @@ describe('decideClaim', () => {
         assert.deepEqual(written[field], record[field], field);
       }
       assert.deepEqual(written.slots[1], record.slots[1]);
+    });
+
+    it('notes when it was made, also after a claim by an older agent, and never earlier than the claim before', () => {
+      assert.equal(renewed(record).claimedMs, NOW);
+      assert.equal(renewed(recordOf(NOW, { claimedMs: NOW - HOUR })).claimedMs, NOW);
+      assert.equal(
+        renewed(recordOf(NOW, { claimedMs: NOW + 5 })).claimedMs,
+        NOW + 5,
+        'the clock of its agent is ahead',
+      );
     });
 
     it('keeps the contact when it is omitted, clears it for null, replaces it otherwise', () => {
@@ -212,6 +223,7 @@ describe('decideClaim', () => {
       assert.equal(written.revision, 2);
       assert.equal(written.permissionsVersion, 1);
       assert.equal(written.slots[0].promisedUntilMs, NOW + HOUR + HOUR / 2);
+      assert.equal(written.claimedMs, NOW + 5);
       assert.deepEqual(
         { contact: written.contact, claimedBy: written.claimedBy, expiresMs: written.expiresMs },
         wishes,
