@@ -128,6 +128,17 @@ export function credentialsIn(env: NodeJS.ProcessEnv, config: Config | undefined
 }
 
 /**
+ * The Taskcluster client that signs requests which need no signature; undefined where there is none.
+ *
+ * @throws UsageFault
+ */
+export function optionalCredentials(env: NodeJS.ProcessEnv, config: Config | undefined): ClientCredentials | undefined {
+  const clientId = valueIn(env, 'TASKCLUSTER_CLIENT_ID') ?? config?.taskclusterClientId ?? undefined;
+  const accessToken = valueIn(env, 'TASKCLUSTER_ACCESS_TOKEN');
+  return clientId === undefined || accessToken === undefined ? undefined : credentialsIn(env, config);
+}
+
+/**
  * The value of a variable, or the content of the file that `<variable>_FILE` names.
  *
  * @throws UsageFault

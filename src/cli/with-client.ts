@@ -1,6 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import { PulseAgentClient } from '../client/client.ts';
-import { type ClientCommandOptions, clientSettings, credentialsIn } from './client-settings.ts';
+import { type ClientCommandOptions, clientSettings, credentialsIn, optionalCredentials } from './client-settings.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
 
 /** The environment variables of client commands, for their help. */
@@ -14,7 +14,7 @@ Environment:
   RABBITMQ_CA_FILE          the CA that signed the certificate of RabbitMQ, in place of those of the system;
                             RABBITMQ_CA has its content. NODE_EXTRA_CA_CERTS=<file> adds a CA to those of the system
   TASKCLUSTER_CLIENT_ID, TASKCLUSTER_ACCESS_TOKEN, TASKCLUSTER_CERTIFICATE
-                            the client that signs requests; not needed by ping, get and list
+                            the client that signs requests; ping does not need it, get and list show more with it
 What these leave out comes from the configuration of an agent, if its variables are loaded: its address of RabbitMQ, the
 claimant, id, audience and CA.`;
 
@@ -32,25 +32,28 @@ export function addClientOptions<Args extends unknown[], Options extends Record<
 /**
  * Runs `work` with a client that is configured by the options and the environment, and closes the client.
  *
+ * @param signed whether its requests are signed; `if-possible`: where the environment has credentials
  * @throws UsageFault when a variable is missing
  */
 export async function withClient<T>(
   { env }: CommandContext,
   options: ClientCommandOptions,
-  signed: 'signed' | 'unsigned',
-  work: (client: PulseAgentClient) => Promise<T>,
+  signed: 'signed' | 'unsigned' | 'if-possible',
+  work: (client: PulseAgentClient, signer: string | undefined) => Promise<T>,
 ): Promise<T> {
   const { url, id, audience, ca, config } = await clientSettings(env, options);
+  const find = { signed: credentialsIn, 'if-possible': optionalCredentials, unsigned: () => undefined }[signed];
+  const credentials = find(env, config);
   const client = new PulseAgentClient({
     url,
     ...(id ? { id } : {}),
     ...(audience ? { audience } : {}),
     ...(ca === undefined ? {} : { ca }),
     ...(options.timeout === undefined ? {} : { timeoutMs: milliseconds(options.timeout) }),
-    ...(signed === 'signed' ? { credentials: credentialsIn(env, config) } : {}),
+    ...(credentials === undefined ? {} : { credentials }),
   });
   try {
-    return await work(client);
+    return await work(client, credentials?.clientId);
   } finally {
     await client.close();
   }
