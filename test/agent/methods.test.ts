@@ -3,7 +3,7 @@ import type { ConsumeMessage } from 'amqplib';
 import { compactDecrypt, exportJWK, generateKeyPair } from 'jose';
 import { parseInstant } from '../../src/contract/fields.ts';
 import { generateReplyKey } from '../../src/contract/sealing.ts';
-import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { NEWCOMER, OTHER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 import { unique } from '../support/folders.ts';
 import type { RawReply } from '../support/requester.ts';
@@ -125,6 +125,24 @@ describe('methods over AMQP', () => {
     const missing = await requester.request({ method: 'get-namespace', body: { namespace: `${namespace}-no` } });
     assert.equal(missing.json['code'], 'ResourceNotFound');
     assert.equal(missing.json['retryable'], false);
+  });
+
+  it('get-namespace: with details for a signer that may claim it', async () => {
+    const namespace = teamNamespace();
+    await claim(namespace);
+    const requester = await installation().requester();
+    const get = async (clientId: string): Promise<Record<string, unknown>> => {
+      const signer = installation().taskcluster.credentials(clientId);
+      const sent = requester.compose({ method: 'get-namespace', body: { namespace }, credentials: signer });
+      return resultOf(await requester.request(sent), sent.correlationId);
+    };
+    const details = (await get(TEAM))['details'] as Record<string, unknown>;
+    assert.equal(details['holder'], TEAM);
+    const { at, ...counts } = details['counts'] as Record<string, unknown>;
+    assert.deepEqual(counts, { queues: 0, messages: 0, connections: 0 });
+    for (const instant of [at, details['lastClaim'], details['nextRotation']])
+      assert.match(String(instant), /^20\S+Z$/);
+    for (const clientId of [OTHER, NEWCOMER]) assert.ok(!('details' in (await get(clientId))));
   });
 
   it('list-namespaces: sorted, in pages, without contacts', async () => {

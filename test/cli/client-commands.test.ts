@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { connect } from 'amqplib';
-import { clientEnvironment, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { clientEnvironment, NEWCOMER, REVOKER, TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { openConnection } from '../support/broker.ts';
 import { listenForBrokerEvent } from '../support/broker-event-listener.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
 import { makeCertificates } from '../support/certificates.ts';
@@ -10,6 +12,7 @@ import { concurrentTests } from '../support/concurrent-tests.ts';
 import { makeFolder } from '../support/folders.ts';
 import { linesWith } from '../support/test-log.ts';
 import { makeTlsRelay } from '../support/tls-relay.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 interface Exit {
   readonly exitCode: number | NodeJS.Signals | null;
@@ -81,10 +84,15 @@ describe('the commands of a client', () => {
     const got = await run(['get', namespace]);
     assert.match(
       got.stdout,
-      new RegExp(`^NAMESPACE +STATE +CREATED +EXPIRES\n${namespace} +active +20\\S+Z +20\\S+Z\n$`),
+      new RegExp(
+        `^${namespace}\n {2}state +active\n {2}holder +${TEAM}\n {2}last claim +20\\S+Z\n {2}created +20\\S+Z\n`,
+      ),
     );
+    assert.match(got.stdout, /\n {2}queues +0\n {2}messages +0\n {2}connections +0\n {2}counted at +20\S+Z\n$/);
+    assert.equal(got.stderr, '');
     assert.ok(!got.stdout.includes('\u001b'), 'no colours where there is no terminal');
     const listed = await run(['list']);
+    assert.match(listed.stdout, /^NAMESPACE +STATE +HOLDER +LAST CLAIM +EXPIRES +NEXT ROTATION +QUEUES +MESSAGES/);
     assert.ok(
       listed.stdout.split('\n').some((line) => line.startsWith(`${namespace} `)),
       listed.stdout,
@@ -92,6 +100,102 @@ describe('the commands of a client', () => {
     const rows = await runJson(['list']);
     assert.ok(rows.some((row) => row['namespace'] === namespace && row['state'] === 'active'));
     assert.deepEqual(await runJson(['release', namespace]), [{ namespace, state: 'expiring' }]);
+  });
+
+  describe('the details of namespaces', () => {
+    const names = [teamNamespace(), teamNamespace()].toSorted();
+    const [first = '', second = ''] = names;
+    before('claim two namespaces, with queues and a connection in one', async () => {
+      await runJson(['claim', first]);
+      const [{ connectionString } = {}] = await runJson(['claim', second, '--show-credentials']);
+      const channel = await (await openConnection(String(connectionString))).createConfirmChannel();
+      for (const name of ['a', 'b']) await channel.assertQueue(`queue/${second}/${name}`);
+      await channel.assertExchange(`exchange/${second}/x`, 'fanout');
+      await channel.bindQueue(`queue/${second}/a`, `exchange/${second}/x`, '');
+      for (let sent = 0; sent < 3; sent += 1) channel.publish(`exchange/${second}/x`, '', Buffer.from('m'));
+      await channel.waitForConfirms();
+    });
+
+    const countsOf = async (namespace: string): Promise<unknown> => {
+      const [{ details } = {}] = await runJson(['get', namespace]);
+      const { at: _at, ...counts } = (details as { counts?: Record<string, unknown> }).counts ?? {};
+      return counts;
+    };
+
+    it('are the holder, and what the namespace has on the broker', async () => {
+      const expected = { queues: 2, messages: 3, connections: 1 };
+      // Counts are up to 5 s old.
+      await waitUntil(async () => isDeepStrictEqual(await countsOf(second), expected), 'the counts of now');
+      const [{ details } = {}] = await runJson(['get', first]);
+      assert.equal((details as { holder: string }).holder, TEAM);
+      assert.deepEqual(await countsOf(first), { queues: 0, messages: 0, connections: 0 });
+    });
+
+    it('are for those who may claim the namespace', async () => {
+      for (const env of [environment(NEWCOMER), { ...environment(), TASKCLUSTER_CLIENT_ID: '' }]) {
+        const { exitCode, stdout, stderr } = await run(['get', first], env);
+        assert.equal(exitCode, 0, stderr);
+        assert.ok(!stdout.includes(TEAM), stdout);
+        assert.match(stderr, /pulse:describe:<namespace>/);
+        const rows = await runJson(['list'], env);
+        assert.ok(rows.length >= 2 && rows.every((row) => !('details' in row)));
+      }
+    });
+
+    it('are left out where the signature is refused: what is public is shown', async () => {
+      const env = { ...environment(), TASKCLUSTER_ACCESS_TOKEN: 'x' };
+      const { exitCode, stdout, stderr } = await run(['list'], env);
+      assert.equal(exitCode, 0, stderr);
+      assert.match(stdout, new RegExp(`^${first} +active +20`, 'm'));
+      assert.match(stderr, /^Only what is public is shown: .*signature/);
+    });
+
+    it('select, sort and arrange the list', async () => {
+      const listed = async (...args: string[]): Promise<unknown[]> =>
+        (await runJson(['list', ...args]))
+          .map((row) => row['namespace'])
+          .filter((name) => names.includes(String(name)));
+      assert.deepEqual(await listed('--holder', TEAM), names);
+      assert.deepEqual(await listed('--holder', 'team/*', '--state', 'active', 'expiring'), names);
+      assert.deepEqual(await listed('--holder', 'another'), []);
+      assert.deepEqual(await listed('--state', 'expiring'), []);
+      assert.deepEqual(await listed('--sort', 'messages'), [second, first]);
+      assert.deepEqual(await listed('--reverse'), [second, first]);
+      const { stdout } = await run(['list', '--columns', 'messages,namespace', '--sort', 'messages']);
+      assert.match(stdout, new RegExp(`^MESSAGES +NAMESPACE\n3 +${second}\n`));
+    });
+
+    it('are watched: first the whole, then what changes', async () => {
+      const namespace = teamNamespace();
+      await runJson(['claim', namespace]);
+      const watching = await start(['list', '--state', 'active', '--watch', '1s']);
+      const values = await start(['list', '--state', 'active', '--watch', '1s', '--json']);
+      await watching.printed(`${namespace} `);
+      await values.printed(`"${namespace}"`);
+      await runJson(['release', namespace]);
+      await watching.printed(`${namespace}  no longer listed`);
+      await values.printed(`{"namespace":"${namespace}","listed":false}`);
+      for (const { signal, exited } of [watching, values]) {
+        signal('SIGINT');
+        assert.equal(await exited, 0);
+      }
+    });
+
+    const faults: readonly (readonly [string, string[], Record<string, string>, RegExp])[] = [
+      ['a column', ['--columns', 'namespace,size'], {}, /no column size: give --columns as one of namespace, state/],
+      ['an order', ['--sort', 'size'], {}, /no column size: give --sort as one of/],
+      ['a state', ['--state', 'deleted'], {}, /no state deleted: give --state as provisioning, active, expiring/],
+      ['an interval', ['--watch', 'often'], {}, /--watch alone, or with an interval/],
+      ['a holder without a signer', ['--holder', TEAM], { TASKCLUSTER_CLIENT_ID: '' }, /set TASKCLUSTER_CLIENT_ID/],
+    ];
+    for (const [what, args, env, sentence] of faults) {
+      it(`refuse ${what} that cannot be`, async () => {
+        const { exitCode, stdout, stderr } = await run(['list', ...args], { ...environment(), ...env });
+        assert.equal(exitCode, 2, stderr);
+        assert.match(stderr, sentence);
+        assert.equal(stdout, '');
+      });
+    }
   });
 
   it('revoke: by an operator, with a duration from now', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { delimiter, join } from 'node:path';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
+import { openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
 import { folderWithNpx } from '../support/npx.ts';
 import { openShell } from '../support/shell-session.ts';
@@ -19,7 +20,7 @@ describe('docs/operations.md: commands', function () {
     path = `${await folderWithNpx()}${delimiter}${process.env['PATH']}`;
     installation().taskcluster.setClient({
       ...VERIFIER,
-      scopes: ['pulse:namespace:taskcluster-verify-*', 'notify:email:*'],
+      scopes: ['pulse:namespace:taskcluster-verify-*', 'pulse:describe:*', 'notify:email:*'],
     });
     await (await installation().rpc(TEAM)).request('claim-namespace', { namespace });
   });
@@ -60,6 +61,26 @@ describe('docs/operations.md: commands', function () {
     await session.printed('dry_run_started');
     assert.match(session.output(), new RegExp(`"agent":"${installation().config.id}-dry-run"`));
     await session.interrupt('SIGTERM');
+  });
+
+  it('namespaces and their counts', async () => {
+    const { stdout } = await run(operations.take('npx pulse-agent list', { 'taskcluster-builds': namespace }));
+    assert.match(stdout, new RegExp(`^${namespace} +active +${TEAM} +20`, 'm'));
+    assert.match(stdout, /^Counted at 20/m);
+    assert.match(stdout, /^ {2}connections +0$/m);
+  });
+
+  it('queues', async () => {
+    const queue = `queue/${namespace}/jobs`;
+    await (await (await openConnection(installation().vhost.amqpUrl)).createChannel()).assertQueue(queue);
+    // Each of the two commands would measure for 10 s.
+    const block = operations.take('npx pulse-agent queues', {
+      'npx pulse-agent queues\n': 'npx pulse-agent queues --over 1s\n',
+      'taskcluster-builds': `${namespace} --over 1s`,
+    });
+    const { stdout } = await run(block);
+    assert.equal(stdout.split(`${queue} `).length - 1, 2, stdout);
+    assert.match(stdout, /^QUEUE +MESSAGES +SIZE +PER MINUTE +WARNED SINCE +NEXT +WHEN$/m);
   });
 
   it('plan', async () => {

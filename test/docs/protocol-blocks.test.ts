@@ -80,6 +80,13 @@ describe(`the blocks of ${DOCUMENT}`, () => {
     parseResult('claim-namespace', Buffer.from(JSON.stringify({ ...result, ...several, connectionString })));
   });
 
+  it('the details of a namespace are those that a client reads', () => {
+    const { details } = JSON.parse(blocks.take('"lastClaim"').text) as { details: object };
+    const instant = '2026-11-24T12:00:00.000Z';
+    const view = { namespace: 'taskcluster-builds', created: instant, expires: instant, state: 'active', details };
+    assert.deepEqual(parseResult('get-namespace', Buffer.from(JSON.stringify(view))), view);
+  });
+
   it('the errors are those that the agent answers', () => {
     const unknownField = errorOf(() => parseRequestBody('ping', Buffer.from('{"a":1}')));
     assert.deepEqual(readError(blocks.take('leave it out')), unknownField);
