@@ -106,7 +106,7 @@ function warnedText(report: QueueReport, nowMs: number): string {
   const facts = [
     ...(warnedMs === undefined ? [] : [`since ${instantToSecond(warnedMs)}`]),
     amountsText(report),
-    `${perMinuteText(messagesPerMinute)} a minute`,
+    messagesPerMinute === undefined ? 'growth unknown' : `${perMinuteText(messagesPerMinute)} a minute`,
   ].join(', ');
   if (next === undefined) return facts;
   return `${facts}; deleted at ${amountText(next.at, next.unit)}: ${whenText(report, nowMs)}`;

@@ -88,7 +88,7 @@ describe('a plan as text', () => {
     const unknown = textOf({
       warned: [{ ...warned, messages: undefined, messagesPerMinute: undefined, next: undefined }],
     });
-    assert.match(unknown, /an unknown number of messages, unknown a minute$/m);
+    assert.match(unknown, /an unknown number of messages, growth unknown$/m);
   });
 
   it('says that nothing is to be done', () => {
