@@ -1,6 +1,15 @@
 import { inspect } from 'node:util';
-import { openScreen, type Screen } from './screen.ts';
-import type { TextStream } from './text-stream.ts';
+import { createScreen, type Screen } from './screen.ts';
+
+/** Standard output, standard error, or a stand-in. */
+export interface TextStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  /** The lines of a terminal. */
+  readonly rows?: number;
+  /** On a terminal: respects NO_COLOR and FORCE_COLOR. */
+  hasColors?(count?: number, env?: NodeJS.ProcessEnv): boolean;
+}
 
 /** Formats text on a terminal with colours; elsewhere the text stays as it is. */
 export interface Style {
@@ -15,28 +24,25 @@ export interface Style {
 export interface Output {
   /** Whether `--json` was given. */
   readonly json: boolean;
-  /** Whether standard output is a terminal, and the text on it may be redrawn. */
-  readonly isTerminal: boolean;
   readonly style: Style;
   /** Prints one result to standard output: with `--json` the value as one line of JSON, else the text. */
   print(value: unknown, text: (style: Style) => string): void;
+  /** A screen that is drawn again and again; undefined with `--json`, and where standard output is no terminal. */
+  screen(): Screen | undefined;
   /** Prints progress to standard error; not with `--json`. */
   note(text: string): void;
-  /** Takes the terminal, to redraw a text on it. */
-  openScreen(): Screen;
 }
 
 export function createOutput(stdout: TextStream, stderr: TextStream, env: NodeJS.ProcessEnv, json: boolean): Output {
   const style = createStyle(!json && isColourful(stdout, env));
   return {
     json,
-    isTerminal: !json && stdout.isTTY === true,
     style,
     print: (value, text) => void stdout.write(`${json ? JSON.stringify(value) : text(style)}\n`),
+    screen: () => (json || stdout.isTTY !== true ? undefined : createScreen(stdout)),
     note(text) {
       if (!json) stderr.write(`${text}\n`);
     },
-    openScreen: () => openScreen(stdout),
   };
 }
 

@@ -4,7 +4,8 @@ import type { PlannedStep } from '../plan/plan-namespaces.ts';
 import type { PlannedQueue } from '../plan/plan-queues.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { QueueReport } from '../queues/queue-report.ts';
-import { durationText, instantToSecond } from './amounts.ts';
+import { instantToSecond } from './amounts.ts';
+import { formatDuration } from './format-duration.ts';
 import type { Style } from './output.ts';
 import { amountsText, amountText, perMinuteText, whenText } from './queue-texts.ts';
 import { table } from './table.ts';
@@ -41,7 +42,7 @@ export function planText(plan: Plan, all: boolean, style: Style): string {
 function namespacesText({ namespaces, fromMs, untilMs }: Plan, all: boolean, style: Style): string {
   if (namespaces.length === 0) return `No namespace needs work until ${formatInstant(untilMs)}.`;
   const { single, groups } = all ? { single: namespaces, groups: [] } : groupSteps(namespaces, fromMs);
-  const within = durationText(untilMs - fromMs);
+  const within = formatDuration(untilMs - fromMs);
   const parts = groups.map((group) => groupText(group, within));
   if (groups.length > 0) parts.push(style.quiet('--all lists each of them.'));
   if (single.length === 0) return parts.join('\n');

@@ -4,8 +4,7 @@ import { type CommandContext, type CommandEntry, type DefineCommand, UsageFault 
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Explanation, explainError } from './explain-error.ts';
-import { createOutput, isColourful } from './output.ts';
-import type { TextStream } from './text-stream.ts';
+import { createOutput, isColourful, type TextStream } from './output.ts';
 
 /** The environment of a command line. */
 export interface Terminal {

@@ -1,7 +1,8 @@
 import { formatInstant } from '../contract/fields.ts';
 import type { NextThreshold } from '../queues/forecast-queue.ts';
 import type { QueueReport } from '../queues/queue-report.ts';
-import { bytesText, durationText, instantToSecond } from './amounts.ts';
+import { bytesText, instantToSecond } from './amounts.ts';
+import { formatDuration } from './format-duration.ts';
 
 /** A report on a queue as JSON; what is unknown is absent. `reachedAt` null: not at the present rate. */
 export function queueValue(report: QueueReport) {
@@ -47,7 +48,7 @@ export function whenText({ next }: Pick<QueueReport, 'next'>, nowMs: number): st
   if (reachedMs === undefined) return 'unknown';
   if (reachedMs === null) return 'not at this rate';
   if (reachedMs <= nowMs) return 'now';
-  return `in ${durationText(reachedMs - nowMs)}, at ${instantToSecond(reachedMs)}`;
+  return `in ${formatDuration(reachedMs - nowMs)}, at ${instantToSecond(reachedMs)}`;
 }
 
 /** `+120`, `-5`, `0`; `unknown`. */

@@ -1,50 +1,49 @@
-import type { TextStream } from './text-stream.ts';
-
-/** A terminal on which each text replaces the one before. */
+/** A terminal that shows one text at a time. */
 export interface Screen {
+  /** Shows the text in place of the previous one. What does not fit is cut off. */
   draw(text: string): void;
-  /** Gives the terminal back; the latest text stays in it. */
+  /** Leaves the last text, with the cursor below it. */
   close(): void;
 }
 
-const ESCAPE = '\u001b';
-/** The alternate screen, without cursor; what is wider than the terminal is cut. */
-const ENTER = `${ESCAPE}[?1049h${ESCAPE}[?25l${ESCAPE}[?7l`;
-const LEAVE = `${ESCAPE}[?7h${ESCAPE}[?25h${ESCAPE}[?1049l`;
-/** Between these a terminal shows nothing new, if it knows them. */
-const BEGIN = `${ESCAPE}[?2026h${ESCAPE}[H`;
-const END = `${ESCAPE}[J${ESCAPE}[?2026l`;
-const CLEAR_REST_OF_LINE = `${ESCAPE}[K`;
-
-/** Draws over what is there, with one write for each text: nothing flickers. */
-export function openScreen(stdout: TextStream): Screen {
-  let latest = '';
-  let isOpen = true;
-  const leave = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    stdout.write(LEAVE);
-  };
-  // Also where a second signal ends the process.
-  process.once('exit', leave);
-  stdout.write(ENTER);
-  return {
-    draw(text) {
-      latest = text;
-      const lines = fittingLines(text, stdout.rows);
-      stdout.write(`${BEGIN}${lines.join(`${CLEAR_REST_OF_LINE}\r\n`)}${CLEAR_REST_OF_LINE}${END}`);
-    },
-    close() {
-      process.removeListener('exit', leave);
-      leave();
-      if (latest !== '') stdout.write(`${latest}\n`);
-    },
-  };
+/** The terminal, or a stand-in. */
+interface ScreenStream {
+  write(text: string): unknown;
+  readonly rows?: number;
 }
 
-/** The lines that fit into this many rows; the last one then says how many do not. */
-function fittingLines(text: string, rows: number | undefined): string[] {
-  const lines = text.split('\n');
-  if (rows === undefined || rows < 1 || lines.length <= rows) return lines;
-  return [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];
+const DEFAULT_ROWS = 24;
+
+const [HIDE_CURSOR, SHOW_CURSOR] = ['\u001b[?25l', '\u001b[?25h'];
+const [NO_WRAP, WRAP] = ['\u001b[?7l', '\u001b[?7h'];
+/** Terminals that know it show all between them at one time; others ignore it. */
+const [BEGIN_UPDATE, END_UPDATE] = ['\u001b[?2026h', '\u001b[?2026l'];
+const CLEAR = '\u001b[2J';
+const HOME = '\u001b[H';
+const ERASE_LINE = '\u001b[K';
+const ERASE_BELOW = '\u001b[J';
+
+/**
+ * A screen on a terminal. It writes over the previous text and erases only what is left of it, in one write: a cleared screen
+ * would flicker.
+ */
+export function createScreen(stream: ScreenStream): Screen {
+  let isOpen = false;
+  return {
+    draw(text) {
+      const lines = text.split('\n');
+      // The last line stays free: a line end there would scroll.
+      const room = Math.max(2, (stream.rows ?? DEFAULT_ROWS) - 1);
+      const shown =
+        lines.length <= room ? lines : [...lines.slice(0, room - 1), `… ${lines.length - room + 1} more lines`];
+      const drawn = shown.map((line) => `${line}${ERASE_LINE}\n`).join('');
+      const start = isOpen ? '' : `${HIDE_CURSOR}${CLEAR}`;
+      isOpen = true;
+      stream.write(`${BEGIN_UPDATE}${start}${HOME}${NO_WRAP}${drawn}${WRAP}${ERASE_BELOW}${END_UPDATE}`);
+    },
+    close() {
+      if (isOpen) stream.write(SHOW_CURSOR);
+      isOpen = false;
+    },
+  };
 }

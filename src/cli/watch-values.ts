@@ -3,6 +3,7 @@ import { formatInstant } from '../contract/fields.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
 import { explainError } from './explain-error.ts';
 import type { Style } from './output.ts';
+import type { Screen } from './screen.ts';
 import { parseDuration } from './time-options.ts';
 
 /** The option of commands that can show the same again and again. */
@@ -54,7 +55,8 @@ export async function watchValue<T>(
   watched: WatchedValue<T>,
 ): Promise<void> {
   const first = await watched.read(signal);
-  const show = output.isTerminal ? drawing(output, watched) : printing(output, watched);
+  const screen = output.screen();
+  const show = screen === undefined ? printing(output, watched) : drawing(screen, output.style, watched);
   try {
     show.value(first);
     while (!signal.aborted) {
@@ -78,9 +80,7 @@ interface Shown<T> {
   close(): void;
 }
 
-function drawing<T>(output: CommandContext['output'], watched: WatchedValue<T>): Shown<T> {
-  const { style } = output;
-  const screen = output.openScreen();
+function drawing<T>(screen: Screen, style: Style, watched: WatchedValue<T>): Shown<T> {
   let latest = '';
   let seenMs = Date.now();
   return {

@@ -8,7 +8,7 @@ import type { PlannedQueue } from './plan-queues.ts';
 import type { Change } from './overlay-entries.ts';
 import { planSurvey } from './plan-survey.ts';
 import { createOverlay } from './overlay.ts';
-import { type Installation, readInstallation } from './read-installation.ts';
+import { type Installation, withInstallation } from './with-installation.ts';
 import { startReportOnAlerts } from './report-queues.ts';
 
 /** What the agents will do next, and why. */
@@ -66,7 +66,7 @@ export interface PlanOptions {
  * @throws AgentError when the store or the broker cannot be read
  */
 export async function makePlan(config: Config, options: PlanOptions): Promise<Plan> {
-  return await readInstallation(config, options.signal, (installation) =>
+  return await withInstallation(config, options.signal, (installation) =>
     planInstallation(config, installation, options),
   );
 }

@@ -9,7 +9,7 @@ import { namespacePages } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { systemClock, systemSleep } from '../util/clock.ts';
-import { readInstallation } from './read-installation.ts';
+import { withInstallation } from './with-installation.ts';
 
 /** Which queues to report on, and how. */
 export interface QueueReportOptions {
@@ -34,7 +34,7 @@ type Records = ReadonlyMap<string, Pick<NamespaceRecord, 'state' | 'incarnation'
  */
 export async function reportQueues(config: Config, options: QueueReportOptions): Promise<QueueReport[]> {
   const { namespace, measureMs, signal } = options;
-  return await readInstallation(config, signal, async ({ store, management }) => {
+  return await withInstallation(config, signal, async ({ store, management }) => {
     const parts = { config, store, management, clock: systemClock, sleep: systemSleep };
     const measurement = await startGrowthMeasurement(parts, signal, (queue) => isOf(config, namespace, queue));
     const growth = await measurement.finish(measureMs);

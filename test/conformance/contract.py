@@ -141,6 +141,8 @@ def anybody_may_look_and_nobody_sees_a_contact(c):
         c.request("claim-namespace", {"namespace": name, "contact": CONTACT}, TEAM)
     got = c.request("get-namespace", {"namespace": names[0]}).json
     assert set(got) == {"namespace", "created", "expires", "state"} and got["state"] == "active"
+    details = c.request("get-namespace", {"namespace": names[0]}, TEAM).json["details"]
+    assert details["holder"] == TEAM[0] and ms(details["lastClaim"]) and ms(details["nextRotation"])
     seen, token = [], None
     while True:
         page = c.request("list-namespaces", {"limit": 2, **({"continuationToken": token} if token else {})})

@@ -18,7 +18,7 @@ export interface Installation {
  * @throws AgentError when the store or the broker cannot be read, no agent has used the store, or the broker belongs to
  *   another one
  */
-export async function readInstallation<T>(
+export async function withInstallation<T>(
   config: Config,
   signal: AbortSignal,
   work: (installation: Installation) => Promise<T>,
