@@ -26,7 +26,7 @@ export interface RpcOptions {
   readonly nowMs?: () => number;
 }
 
-/** Options of one request, in place of those of all requests. */
+/** Options of one request, in place of those of all requests. Its own credentials sign it, whatever its method needs. */
 export type RequestOptions = Pick<RpcOptions, 'credentials' | 'timeoutMs'>;
 
 /** The body of a request as the caller writes it. The library adds a new reply key to each claim. */
@@ -105,7 +105,8 @@ export async function openRpc(connection: AmqpConnection, options: RpcOptions = 
   };
   return {
     async request(method, body, signal, own) {
-      const request = compose(method, body, { ...options, ...own });
+      const isSigned = METHODS[method].signed || own?.credentials !== undefined;
+      const request = compose(method, body, isSigned, { ...options, ...own });
       const timeoutMs = Math.max(1, Math.ceil(own?.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
       signal?.throwIfAborted();
       const used = await channelForNext();
@@ -175,11 +176,16 @@ function channelFault(error: Error & { code?: number }, id: string): Error {
   return new NoReply(`The channel closed: ${error.message}.`, { cause: error });
 }
 
-function compose<M extends MethodName>(method: M, body: RpcInput<M>, options: RpcOptions): ComposedRequest {
+function compose<M extends MethodName>(
+  method: M,
+  body: RpcInput<M>,
+  isSigned: boolean,
+  options: RpcOptions,
+): ComposedRequest {
   const correlationId = randomUUID();
   const replyKey = method === 'claim-namespace' ? generateReplyKey() : undefined;
   const content = Buffer.from(JSON.stringify(replyKey ? { ...body, replyKey: replyKey.publicKey } : body));
-  const headers = METHODS[method].signed ? sign(method, content, correlationId, options) : {};
+  const headers = isSigned ? sign(method, content, correlationId, options) : {};
   return { method, content, headers, correlationId, replyKey };
 }
 

@@ -101,13 +101,8 @@ function perMinute({ earlier, latest }: Partial<Growth> = {}): number | undefine
   return tookMs < MIN_INTERVAL_MS ? undefined : ((latest.amount - earlier.amount) / tookMs) * MINUTE_MS;
 }
 
-/** The one that comes first; of those without a time, what could come first, then what is nearer. */
+/** The one that comes first; of those without a time, the one that the queue is nearer to. */
 function byTime(one: Reach, other: Reach): number {
-  const [a, b] = [timeOf(one), timeOf(other)];
+  const [a, b] = [one.threshold.reachedMs ?? Infinity, other.threshold.reachedMs ?? Infinity];
   return a === b ? other.share - one.share : a - b;
-}
-
-function timeOf({ threshold: { reachedMs: ms } }: Reach): number {
-  if (ms === undefined) return Number.MAX_VALUE;
-  return ms ?? Infinity;
 }

@@ -3,13 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { runCommandLine } from '../support/command-line.ts';
-import {
-  claimTeam,
-  collectEvents,
-  makeWatchedInstallation,
-  type Team,
-  waitUntil,
-} from '../support/watched-installation.ts';
+import { claimTeam, collectEvents, makeWatchedInstallation, type Team } from '../support/watched-installation.ts';
 
 interface Row {
   readonly queue: string;
@@ -53,10 +47,6 @@ describe('pulse-agent queues', function () {
     await team.fill(name('exempt'), 40);
     await team.fill(name('warned'), 30);
     await events.of('queue.warning', name('warned'));
-    await waitUntil(
-      async () => (await list('--over', '0s', '--warned')).some(({ queue }) => queue === name('warned')),
-      'the alert',
-    );
   });
   after('remove the installation', async () => installation.remove());
 
@@ -124,10 +114,16 @@ describe('pulse-agent queues', function () {
   it('sorts, and shows the first ones', async () => {
     const names = async (...args: string[]): Promise<string[]> =>
       (await list(team.namespace, '--over', '0s', ...args)).map(({ queue }) => queue);
-    const [deepest = '', second] = await names('--limit', '2');
-    assert.deepEqual(new Set([deepest, second]), new Set([name('warned'), name('exempt')]));
+    const depths = (await list(team.namespace, '--over', '0s')).map(({ messages }) => messages ?? -1);
+    assert.deepEqual(
+      depths,
+      depths.toSorted((a, b) => b - a),
+    );
+    assert.equal(depths.length, 5);
+    assert.deepEqual(await names('--limit', '2'), (await names()).slice(0, 2));
     assert.deepEqual(await names('--sort', 'warned', '--limit', '1'), [name('warned')]);
-    assert.deepEqual(await names('--warned'), [name('warned')]);
+    const warned = await names('--warned');
+    assert.ok(warned.includes(name('warned')) && !warned.includes(name('small')), warned.join());
     assert.deepEqual((await names('--sort', 'queue')).toSorted(), await names('--sort', 'queue'));
   });
 
@@ -148,11 +144,9 @@ describe('pulse-agent queues', function () {
     );
     const { warned, queues } = JSON.parse(json) as { readonly warned: Row[]; readonly queues: unknown[] };
     assert.deepEqual(queues, []);
-    assert.deepEqual(
-      warned.map(({ queue, next }) => [queue, next?.at]),
-      [[name('warned'), DELETE_AT]],
-    );
-    assert.ok(Date.parse(warned[0]?.next?.reachedAt ?? '') > Date.now());
+    const [{ next } = {}] = warned.filter(({ queue }) => queue === name('warned'));
+    assert.equal(next?.at, DELETE_AT);
+    assert.ok(Date.parse(next.reachedAt ?? '') > Date.now(), next.reachedAt ?? 'null');
     assert.match(
       text,
       new RegExp(

@@ -52,6 +52,26 @@ describe('PulseAgentClient', () => {
     assert.deepEqual(await client.releaseNamespace(namespace), { namespace, state: 'expiring' });
   });
 
+  it('signs a request for details, and no other that need not be signed', async () => {
+    const namespace = teamNamespace();
+    const client = makeClient();
+    await client.claimNamespace({ namespace });
+    assert.equal((await client.getNamespace(namespace)).details, undefined);
+    const { details } = await client.getNamespace(namespace, { details: true });
+    assert.equal(details?.holder, TEAM);
+    const holders = new Map<string, string | undefined>();
+    for await (const one of client.listNamespaces({ details: true, pageSize: 1 })) {
+      holders.set(one.namespace, one.details?.holder);
+    }
+    assert.equal(holders.get(namespace), TEAM);
+    const other = await makeClient(NEWCOMER).getNamespace(namespace, { details: true });
+    assert.equal(other.details, undefined);
+    await assert.rejects(
+      makeClient(TEAM, { credentials: { clientId: '', accessToken: '' } }).getNamespace(namespace, { details: true }),
+      { code: 'AuthenticationFailed', message: /^Details of namespaces need a signature/ },
+    );
+  });
+
   it('sends every field of a lease request with its claims', async () => {
     const client = makeClient();
     const expires = new Date(Date.now() + 10 * HOUR_MS);

@@ -69,7 +69,8 @@ describe('the forecast of a queue', () => {
     assert.equal(next(growth(0, 100), growth(0, 500_000)), 'bytes');
     assert.equal(next(growth(0, 2000), growth(0, 1000)), 'messages');
     assert.equal(next(growth(100, 100), growth(999_000, 999_000)), 'bytes', 'neither grows: the nearer one');
-    assert.equal(next(growth(100, 100), once(10)), 'bytes', 'only this one could come first');
+    assert.equal(next(growth(100, 100), once(10)), 'messages', 'the nearer one, although the rate of bytes is unknown');
+    assert.equal(next(growth(100, 100), once(999_000)), 'bytes');
     assert.equal(next(growth(0, 100), undefined), 'messages');
     const withoutBytes = { ...LIMITS, warnAtBytes: null, deleteAtBytes: null };
     assert.equal(next(growth(0, 100), growth(0, 999_999), withoutBytes), 'messages');
