@@ -175,9 +175,9 @@ describe('the commands of a client', () => {
       await runJson(['release', namespace]);
       await watching.printed(`${namespace}  no longer listed`);
       await values.printed(`{"namespace":"${namespace}","listed":false}`);
-      for (const { signal, exited } of [watching, values]) {
-        signal('SIGINT');
-        assert.equal(await exited, 0);
+      for (const command of [watching, values]) {
+        command.signal('SIGINT');
+        assert.equal(await command.exited, 0);
       }
     });
 
