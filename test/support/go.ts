@@ -5,10 +5,10 @@ import { goEnvironment } from '../../dev/go-environment.ts';
 import { findExecutable } from '../../dev/processes.ts';
 import { skipBecause } from './skip.ts';
 
-/** The folder of the Go example. */
-export const GO_EXAMPLE = resolve('examples/go');
+/** The folder of the client module for Go. */
+export const GO_CLIENT = resolve('clients/go');
 
-/** The Go command and the environment that build the example. */
+/** The Go command and the environment that build the module. */
 export interface Go {
   readonly command: string;
   readonly env: NodeJS.ProcessEnv;
@@ -21,18 +21,10 @@ export function prepareGo(context: Mocha.Context): Go {
   return { command, env: goEnvironment(resolve('.cache/ferretdb/go')) };
 }
 
-/** Builds the example and returns the path of the program. */
-export async function buildGo({ command, env }: Go, folder: string, name: string): Promise<string> {
-  mkdirSync(folder, { recursive: true });
-  const program = join(folder, name);
-  await runCommand(command, ['build', '-o', program, '.'], { cwd: GO_EXAMPLE, env });
-  return program;
-}
-
-/** Builds the example's tests and returns the path of the program, which `go test` would build at each run. */
+/** Builds the module's tests and returns the path of the program, which `go test` would build at each run. */
 export async function buildGoTests({ command, env }: Go, folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, 'tests');
-  await runCommand(command, ['test', '-c', '-o', program, './pulseagent'], { cwd: GO_EXAMPLE, env });
+  await runCommand(command, ['test', '-c', '-o', program, '.'], { cwd: GO_CLIENT, env });
   return program;
 }

@@ -1,0 +1,126 @@
+package pulseagent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Pong is what an agent says about itself.
+type Pong struct {
+	Alive         bool    `json:"alive"`
+	UptimeSeconds float64 `json:"uptimeSeconds"`
+	Version       string  `json:"version"`
+	// Agent is the agent's id.
+	Agent string `json:"agent"`
+}
+
+// ClaimRequest is what to claim.
+type ClaimRequest struct {
+	Namespace string
+	// Expires is when the namespace may be deleted; when zero, at least the agent's default lifetime from now. A claim
+	// never shortens it.
+	Expires time.Time
+	// Contact is the email address for notices about overgrown queues. When empty, the stored one stays.
+	Contact string
+	// ClearContact removes the stored contact.
+	ClearContact bool
+}
+
+func (r ClaimRequest) body() map[string]any {
+	body := map[string]any{"namespace": r.Namespace}
+	if !r.Expires.IsZero() {
+		body["expires"] = formatInstant(r.Expires)
+	}
+	if r.Contact != "" {
+		body["contact"] = r.Contact
+	} else if r.ClearContact {
+		body["contact"] = nil
+	}
+	return body
+}
+
+// Claim is the result of a claim. It prints without its connection strings, which are secrets.
+type Claim struct {
+	Namespace string
+	Created   time.Time
+	// Expires is when the namespace and everything it owns is deleted, unless it is claimed again.
+	Expires time.Time
+	// ReclaimAt is when to claim again. The credentials work until then, at least.
+	ReclaimAt time.Time
+	// ConnectionString is the AMQP URL with the credentials.
+	ConnectionString string
+	// ConnectionStrings has a URL for each address of RabbitMQ, in the order to try them: the first is ConnectionString.
+	// It is never empty.
+	ConnectionStrings []string
+}
+
+// String has no secrets.
+func (c Claim) String() string {
+	return fmt.Sprintf("claim of %s until %s", c.Namespace, formatInstant(c.ReclaimAt))
+}
+
+// GoString has no secrets, either.
+func (c Claim) GoString() string { return c.String() }
+
+// LogValue has no secrets, either.
+func (c Claim) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// UnmarshalJSON reads the result of a claim.
+func (c *Claim) UnmarshalJSON(text []byte) error {
+	var fields struct {
+		Namespace, Created, Expires, ReclaimAt, ConnectionString string
+		ConnectionStrings                                        []string
+	}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	c.Namespace, c.ConnectionString, c.ConnectionStrings = fields.Namespace, fields.ConnectionString, fields.ConnectionStrings
+	if c.ConnectionString == "" {
+		return errors.New("there is no connectionString")
+	}
+	if len(c.ConnectionStrings) == 0 {
+		c.ConnectionStrings = []string{c.ConnectionString}
+	}
+	return parseInstants(map[*time.Time]string{&c.Created: fields.Created, &c.Expires: fields.Expires, &c.ReclaimAt: fields.ReclaimAt})
+}
+
+func parseInstants(texts map[*time.Time]string) (err error) {
+	for into, text := range texts {
+		if *into, err = parseInstant(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Namespace is the public view of a namespace.
+type Namespace struct {
+	Namespace string
+	// Created is when it was first claimed in this incarnation.
+	Created time.Time
+	// Expires is when it and everything it owns is deleted.
+	Expires time.Time
+	// State is provisioning, active or expiring.
+	State string
+	// BlockedBy is what the deletion of an expiring namespace waits for, for people. Empty if it waits for nothing.
+	BlockedBy string
+}
+
+// UnmarshalJSON reads a namespace.
+func (n *Namespace) UnmarshalJSON(text []byte) error {
+	var fields struct{ Namespace, Created, Expires, State, BlockedBy string }
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	n.Namespace, n.State, n.BlockedBy = fields.Namespace, fields.State, fields.BlockedBy
+	return parseInstants(map[*time.Time]string{&n.Created: fields.Created, &n.Expires: fields.Expires})
+}
+
+// ListRequest is how to list namespaces.
+type ListRequest struct {
+	// PageSize is how many namespaces a request asks for; 100 when 0.
+	PageSize int
+}
