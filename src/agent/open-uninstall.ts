@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { makeOperatorRecord } from '../audit/operator-audit.ts';
 import { guardByCluster } from '../broker/management/guarded-changes.ts';
+import type { Management } from '../broker/management/management.ts';
 import { openManagement } from '../broker/management/open-management.ts';
 import { assertNotForeign } from '../broker/marker.ts';
 import type { Config } from '../config/config.ts';
@@ -16,24 +17,29 @@ import { AgentError } from '../util/agent-errors.ts';
 import { systemClock, systemSleep } from '../util/clock.ts';
 import { assertNoneInStore, assertNoneOnBroker } from './running-agents.ts';
 
+/** What became of an uninstallation. */
+export interface Uninstalled {
+  readonly outcomes: readonly StepOutcome[];
+  /** What is there all the same, and what stays. */
+  readonly rest: UninstallPlan;
+  /** Why the broker could not be asked what is there; undefined: it was. */
+  readonly fault: unknown;
+}
+
 /** The uninstallation of a store's agents. */
 export interface Uninstall {
   /** What would be removed now, and what stays. */
   plan(): Promise<UninstallPlan>;
-  /**
-   * Removes what a plan says, then what a client declared meanwhile.
-   *
-   * @returns the outcome of each step, and the steps whose things are there all the same
-   */
-  remove(
-    plan: UninstallPlan,
-    onOutcome: (outcome: StepOutcome) => void,
-  ): Promise<{ readonly outcomes: readonly StepOutcome[]; readonly remaining: UninstallPlan['steps'] }>;
+  /** Removes what a plan says, then what a client declared meanwhile. */
+  remove(plan: UninstallPlan, onOutcome: (outcome: StepOutcome) => void): Promise<Uninstalled>;
   close(): Promise<void>;
 }
 
 /** How often what appeared meanwhile is removed, too. */
 const MAX_ROUNDS = 3;
+
+/** A connection that was being opened while its user was deleted may be listed only after this, in ms. */
+const LATE_CONNECTION_MS = 600;
 
 /**
  * Opens store and management API, once it is certain that no agent runs.
@@ -83,12 +89,21 @@ export async function openUninstall(
       async remove(first, onOutcome) {
         const outcomes: StepOutcome[] = [];
         const concurrency = config.managementConcurrency;
-        let { steps } = first;
-        for (let round = 1; ; round += 1) {
-          const done = await removeInstallation(management, steps, { concurrency, onOutcome }, signal);
+        let rest = first;
+        let fault: unknown;
+        for (let round = 1; fault === undefined && round <= MAX_ROUNDS && rest.steps.length > 0; round += 1) {
+          const done = await removeInstallation(management, rest.steps, { concurrency, onOutcome }, signal);
           outcomes.push(...done);
-          ({ steps } = await plan());
-          if (steps.length === 0 || round >= MAX_ROUNDS || done.some(({ faults }) => faults.length > 0)) break;
+          const failed = done.filter(({ faults, isKept }) => isKept || faults.length > 0);
+          try {
+            await closeLateConnections(management, done, signal);
+            rest = await plan();
+          } catch (error) {
+            signal.throwIfAborted();
+            fault = error;
+            rest = { ...rest, steps: failed.map(({ step }) => step) };
+          }
+          if (failed.length > 0) break;
         }
         const details = {
           removed: outcomes.reduce((sum, { removed }) => sum + removed, 0),
@@ -96,13 +111,27 @@ export async function openUninstall(
           namespaces: options.namespaces,
         };
         await opened.audit(makeOperatorRecord({ action: 'uninstallation', reason: 'pulse-agent uninstall', details }));
-        return { outcomes, remaining: steps };
+        return { outcomes, rest, fault };
       },
       close,
     };
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Closes what RabbitMQ leaves open of deleted users: those connections could declare something again. */
+async function closeLateConnections(
+  management: Pick<Management, 'listOpenConnections' | 'closeConnection'>,
+  outcomes: readonly StepOutcome[],
+  signal: AbortSignal,
+): Promise<void> {
+  const users = new Set(outcomes.flatMap(({ step }) => (step.kind === 'user' ? step.names : [])));
+  if (users.size === 0) return;
+  await systemSleep(LATE_CONNECTION_MS, signal);
+  for (const { name, user } of await management.listOpenConnections({ signal })) {
+    if (users.has(user)) await management.closeConnection(name, 'The agents were uninstalled.', { signal });
   }
 }
 

@@ -1,9 +1,12 @@
+import { countConsumers } from '../broker/amqp/count-consumers.ts';
 import type { Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
 import { ACTIVITY_INTERVAL_MS, type StoreTransfer } from '../store/store-transfer.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Clock, Sleep } from '../util/clock.ts';
+
+type RequestSettings = Pick<Config, 'id' | 'requestVhost' | 'rabbitmqRequestUrl' | 'rabbitmqCa'>;
 
 /** The pause between two readings of the store, in ms. */
 const PAUSE_MS = 500;
@@ -14,21 +17,19 @@ const PAUSE_MS = 500;
  * @throws AgentError `StoreInUse` when one does; `BrokerUnavailable`, `BrokerRefused` when that cannot be found out
  */
 export async function assertNoneOnBroker(
-  management: Pick<Management, 'listConsumers' | 'hasVhost'>,
-  { id, requestVhost }: Pick<Config, 'id' | 'requestVhost'>,
+  management: Pick<Management, 'hasVhost' | 'getQueue'>,
+  { id, requestVhost, rabbitmqRequestUrl: amqpUrl, rabbitmqCa: ca }: RequestSettings,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!(await management.hasVhost(requestVhost, { signal }))) return;
   const { requestQueue } = contractNames(id);
-  const consumers = (await management.listConsumers(requestVhost, { signal })).filter(
-    ({ queue }) => queue === requestQueue,
-  );
-  if (consumers.length === 0) return;
-  const from = consumers.flatMap(({ connection }) => (connection === undefined ? [] : [connection]));
-  const where = from.length === 0 ? '' : ` (${from.join(', ')})`;
+  // Where it is missing, the account of the agent may have no rights to connect.
+  if (!(await management.hasVhost(requestVhost, { signal }))) return;
+  if ((await management.getQueue(requestVhost, requestQueue, { signal })) === undefined) return;
+  const count = await countConsumers({ amqpUrl, ca, connectionName: `${id} check` }, requestQueue, signal);
+  if (count === 0) return;
   throw new AgentError(
     'StoreInUse',
-    `An agent runs: ${requestQueue} has ${consumers.length === 1 ? 'a consumer' : `${consumers.length} consumers`}${where}. Stop all agents; "rabbitmqctl list_connections user_provided_name peer_host" lists each as "${id} requests".`,
+    `An agent runs: ${requestQueue} has ${count === 1 ? 'a consumer' : `${count} consumers`}. Stop all agents; "rabbitmqctl list_connections user_provided_name peer_host" lists each as "${id} requests".`,
   );
 }
 

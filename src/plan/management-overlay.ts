@@ -155,7 +155,6 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     getQueueOwner: (...call) => real.getQueueOwner(...call),
     hasVhost: (...call) => real.hasVhost(...call),
     getVhostDescription: (...call) => real.getVhostDescription(...call),
-    listConsumers: (...call) => real.listConsumers(...call),
     getPermissions: (...call) => real.getPermissions(...call),
     listTopicPermissions: (...call) => real.listTopicPermissions(...call),
     listUserTopicPermissions: (...call) => real.listUserTopicPermissions(...call),

@@ -93,6 +93,33 @@ describe('an uninstallation', function () {
     assert.equal((await manage(broker, 'GET', `/vhosts/${requestVhost}`, undefined, [404])).status, 404);
   });
 
+  it('goes on after a failure, exits with 1 and keeps the marker; the next run removes the rest', async () => {
+    const installation = await makeInstallation();
+    const { broker, config, names, vhost } = installation;
+    await (await installation.start()).stop();
+    const rights = `/permissions/${encodeURIComponent(vhost.vhost)}/${vhost.user}`;
+    // RabbitMQ lets no one delete an exchange who may not configure it.
+    await manage(broker, 'PUT', rights, { configure: '^$', write: '.*', read: '.*' });
+    const failed = await uninstall(installation, '--yes', '--json');
+    assert.equal(failed.exit, 1, failed.stderr);
+    const { removed, steps, remaining } = JSON.parse(failed.stdout);
+    assert.equal(removed, false);
+    const outcomes = new Map(steps.map((step: { about: string; outcome: string }) => [step.about, step.outcome]));
+    assert.equal(outcomes.get('the exchange of agent events'), 'failed');
+    assert.equal(outcomes.get('the marker'), 'kept');
+    assert.equal(outcomes.get('the queues of broker events'), 'removed');
+    assert.deepEqual(
+      remaining.flatMap((step: { names: string[] }) => step.names),
+      [names.eventsExchange, ...markerNames(config)],
+    );
+    const [fault] = steps.flatMap((step: { failed: object[] }) => step.failed);
+    assert.equal(fault.code, 'BrokerRefused');
+    await manage(broker, 'PUT', rights, { configure: '.*', write: '.*', read: '.*' });
+    assert.equal((await uninstall(installation, '--yes')).exit, 0);
+    const left = await traces(installation);
+    assert.deepEqual(left, [`/vhosts/${config.requestVhost}`], 'which no agent created');
+  });
+
   it('refuses while an agent with another store runs, and a broker of another store', async () => {
     const installation = await makeInstallation();
     const { environment } = installation;

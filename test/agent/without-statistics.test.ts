@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import type { Agent } from '../../src/agent/agent.ts';
+import { assertNoneOnBroker } from '../../src/agent/running-agents.ts';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import type { Management } from '../../src/broker/management/management.ts';
 import { measureStatistics } from '../../src/broker/statistics.ts';
+import { isAgentError } from '../../src/util/agent-errors.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { scrape, untilHealth } from '../support/agent-http.ts';
 import type { TestInstallation } from '../support/agent.ts';
@@ -102,6 +104,15 @@ describe('a RabbitMQ that collects no statistics, as in the official image', fun
     const report = reports.find(({ step }) => step === 'statistics');
     assert.equal(report?.outcome, 'warning');
     assert.match(report.said, /queue-bytes: .*exclusive-queues: .*connection-age: /);
+  });
+
+  it('shows that an agent runs, to the commands that refuse then', async () => {
+    const { config } = installation;
+    const management = openManagement(config);
+    addCleanup(async () => management.close());
+    await assert.rejects(assertNoneOnBroker(management, config, new AbortController().signal), (error) => {
+      return isAgentError(error, 'StoreInUse') && /requests has a consumer/.test(error.message);
+    });
   });
 
   it('shows its alarms all the same: the agent is not ready while one is set', async () => {

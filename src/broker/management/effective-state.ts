@@ -18,19 +18,10 @@ export interface EffectivePolicy {
   readonly definition?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** A consumer of a queue. */
-export interface ListedConsumer {
-  readonly queue: string;
-  /** Where its connection comes from, as `10.0.0.7:53122 -> 10.0.0.2:5672`; undefined without statistics. */
-  readonly connection?: string | undefined;
-}
-
 /** The calls that read what RabbitMQ does, and not what was declared. */
 export interface EffectiveStateCalls {
   /** The policies of all queues, current. */
   listQueuePolicies(vhost: string, options?: ManagementCallOptions): Promise<PolicedObject[]>;
-  /** All consumers of the queues of a vhost, current. */
-  listConsumers(vhost: string, options?: ManagementCallOptions): Promise<ListedConsumer[]>;
   /** The policies of all exchanges, current. */
   listExchangePolicies(vhost: string, options?: ManagementCallOptions): Promise<PolicedObject[]>;
   /** The effective policies of all queues, from the statistics: up to 20 s old were measured. Costs as much as sizes. */
@@ -75,19 +66,6 @@ const effectiveSchema = z
     }),
   );
 
-const consumerSchema = z
-  .object({
-    queue: z.object({ name: z.string() }),
-    // Without statistics an empty list.
-    channel_details: z.union([z.object({ connection_name: z.string().optional() }), z.array(z.unknown())]).optional(),
-  })
-  .transform(
-    ({ queue, channel_details: channel }): ListedConsumer => ({
-      queue: queue.name,
-      connection: channel === undefined || Array.isArray(channel) ? undefined : channel.connection_name,
-    }),
-  );
-
 const pluginsSchema = z.array(z.object({ enabled_plugins: z.array(z.string()).optional() }));
 
 const POLICIES_ONLY = { disable_stats: 'true', columns: 'name,policy' };
@@ -96,7 +74,6 @@ const EFFECTIVE_ONLY = { columns: 'name,type,operator_policy,effective_policy_de
 export function createEffectiveStateCalls({ find, list }: Pick<ManagementReads, 'find' | 'list'>): EffectiveStateCalls {
   return {
     listQueuePolicies: (vhost, options) => list(policedSchema, ['queues', vhost], options, POLICIES_ONLY),
-    listConsumers: (vhost, options) => list(consumerSchema, ['consumers', vhost], options),
     listExchangePolicies: (vhost, options) => list(policedSchema, ['exchanges', vhost], options, POLICIES_ONLY),
     listEffectivePolicies: (vhost, options) => list(effectiveSchema, ['queues', vhost], options, EFFECTIVE_ONLY),
     getEffectivePolicy: (vhost, queue, options) =>

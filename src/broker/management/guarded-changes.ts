@@ -63,7 +63,6 @@ const OPTIONS_OF_CHANGES: Readonly<Record<keyof Management, number | undefined>>
   listFeatureFlags: undefined,
   getVhostLimits: undefined,
   listQueuePolicies: undefined,
-  listConsumers: undefined,
   listExchangePolicies: undefined,
   listEffectivePolicies: undefined,
   getEffectivePolicy: undefined,

@@ -44,22 +44,23 @@ It leaves whatever no agent of this store made, the store itself, and the agent'
           output.print({ removed: false, ...plan }, (style) => planText(plan, style));
           return;
         }
-        const { outcomes, remaining } = await uninstall.remove(plan, (outcome) => {
+        const { outcomes, rest, fault } = await uninstall.remove(plan, (outcome) => {
           for (const { error } of outcome.faults) debugError(error);
           if (!output.json) output.print(outcome, (style) => outcomeLine(outcome, style));
         });
-        const isDone = remaining.length === 0;
+        const { steps: remaining, left } = rest;
+        const isDone = remaining.length === 0 && fault === undefined;
         if (!isDone) context.exitCode = EXIT.failed;
-        const { left } = await uninstall.plan();
         output.print({ removed: isDone, steps: outcomes.map(outcomeJson), remaining, left }, (style) =>
           [
             isDone
               ? style.good(outcomes.length === 0 ? 'There was nothing to remove.' : 'All of it is removed.')
               : style.bad('Not all of it is removed: run the command again.'),
             ...remaining.map((step) => `  still there: ${stepText(step)}`),
-            ...leftLines({ left }),
+            ...leftLines(rest),
           ].join('\n'),
         );
+        if (fault !== undefined) throw fault;
       } finally {
         await uninstall.close();
       }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { openLmdbStore } from '../../../src/store/lmdb/lmdb-store.ts';
 import { openLmdbTransfer } from '../../../src/store/lmdb/transfer-lmdb.ts';
@@ -29,4 +30,18 @@ describe('a copy of the store in MongoDB', function () {
   describe('into MongoDB', () => transferContract(inMongoDB, inMongoDB));
   describe('into LMDB', () => transferContract(inMongoDB, inLmdb));
   describe('of LMDB', () => transferContract(inLmdb, inMongoDB));
+
+  it('ends as one import, when two into one database overlap', async () => {
+    const place = inMongoDB();
+    const [first, second] = [await place.transfer(), await place.transfer()];
+    const identity = { storeId: 'c3RvcmU', createdMs: 1 };
+    await first.beginImport({ ...identity, unfinishedImport: 'first' });
+    await second.beginImport({ ...identity, unfinishedImport: 'second' });
+    assert.equal(await first.finishImport(identity), false);
+    await assert.rejects(place.open(), /did not end/);
+    assert.equal(await second.finishImport(identity), true);
+    await first.close();
+    await second.close();
+    await (await place.open()).close();
+  });
 });
