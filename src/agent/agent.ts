@@ -25,6 +25,7 @@ import { createDeletionsWatch } from './deletions-watch.ts';
 import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
 import { createReplicasWatch, type ReplicasWatch } from './replicas-watch.ts';
+import { createSecretWatch } from './secret-watch.ts';
 import { reportStart } from './start-report.ts';
 import { checkCluster, reactToCluster } from './watch-cluster.ts';
 import { createAgentStatistics } from './watch-statistics.ts';
@@ -86,6 +87,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const guard = createBrokerGuard(context, { topology, queues, limits });
     const replicas = createReplicasWatch(context);
     const deletions = createDeletionsWatch({ ...context, backoff: namespaces.backoff });
+    const secretWatch = createSecretWatch(context, namespaces);
     const reconcile = guardedReconcile({ guard, namespaces, replicas, observation, cluster, clock });
     const onQueueGone = (): void => guard.redeclareSoon();
     const server = createRequestServer(context, { handlers, authenticator, observer: observation, onQueueGone });
@@ -96,7 +98,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     cluster.start();
     const onEvent = observation.observeBrokerEvent;
     const brokerWatch = createBrokerWatch(context, { queues, reconcile, onEvent });
-    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas, deletions);
+    lifecycle.useTogether(queues, topology, server, brokerWatch, statistics, replicas, deletions, secretWatch);
     observation.watchPart('statistics', () => statistics.check());
     observation.watchPart('round-trip', () => server.checkRoundTrip());
     observation.watchReplicas(replicas);
@@ -131,6 +133,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     jobs.attach(scheduler);
     replicas.start();
     deletions.start();
+    secretWatch.start();
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);
     lifecycle.runInBackground('checking secrets', (until) => reportMissingSecrets(namespaces.rotation, log, until));

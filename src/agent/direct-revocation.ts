@@ -87,8 +87,9 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
   }
 }
 
-function ofStore({ storeId, namespaces }: Store): Pick<Store, 'storeId' | 'namespaces'> {
-  return { storeId, namespaces };
+function ofStore(store: Store): Pick<Store, 'storeId' | 'namespaces' | 'secretSightings'> {
+  const { storeId, namespaces, secretSightings } = store;
+  return { storeId, namespaces, secretSightings };
 }
 
 const NO_NONCES: Store['nonces'] = {

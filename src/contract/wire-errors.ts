@@ -21,7 +21,7 @@ export const WIRE_ERRORS = {
   RequestConflict: {
     retryable: true,
     meaning:
-      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked; or, not retryable: a first claim would take over what exists, and an operator has to act, or the client holds as many namespaces as it may.',
+      'The state of the namespace does not allow this now: it is being deleted, was just deleted, or is revoked; or, not retryable: a first claim would take over what exists, or no agent has the secret of the namespace any more (`details.secretId`), and an operator has to act; or the client holds as many namespaces as it may.',
   },
   ReplayDetected: {
     retryable: false,

@@ -1,6 +1,7 @@
 import type { ClusterGate } from '../broker/cluster.ts';
 import { createRequestVhostSweep } from '../broker/sweep-request-vhost.ts';
 import type { AgentContext } from '../context.ts';
+import { formatInstant } from '../contract/fields.ts';
 import type { Backoff } from '../namespaces/backoff.ts';
 import type { ClockBounds } from '../namespaces/clock-bounds.ts';
 import type { Expiry } from '../namespaces/deletion/expire.ts';
@@ -121,10 +122,12 @@ export async function reportMissingSecrets(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const [secretId, namespaces] of await rotation.checkSecrets(signal)) {
+  for (const [secretId, { namespaces, lostSinceMs }] of await rotation.checkSecrets(signal)) {
+    const lost = lostSinceMs === undefined ? {} : { lostSince: formatInstant(lostSinceMs) };
+    const who = lostSinceMs === undefined ? 'this agent does not have' : 'no agent has';
     log.warn(
-      { code: 'secret_missing', secretId, namespaces },
-      `this agent does not have secret ${secretId}, which ${namespaces} namespaces need; add it to PULSE_AGENT_PREVIOUS_SECRETS`,
+      { code: 'secret_missing', secretId, namespaces, ...lost },
+      `${who} secret ${secretId}, which ${namespaces} namespaces need; add it to PULSE_AGENT_PREVIOUS_SECRETS, or, if it is lost, revoke those namespaces`,
     );
   }
 }

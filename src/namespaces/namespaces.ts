@@ -3,6 +3,7 @@ import type { Store } from '../store/store.ts';
 import { createKeyring } from './accounts/keyring.ts';
 import { createPasswordCheck, createVerifiedHashes } from './accounts/password-check.ts';
 import { createAccounts } from './accounts/provision.ts';
+import { createSecretSightings, type SecretSightings } from './accounts/secret-sightings.ts';
 import { createBackoff } from './backoff.ts';
 import { createFirstClaimCheck } from './claim/check-first-claim.ts';
 import { type ClaimNamespace, createClaim } from './claim/claim.ts';
@@ -24,6 +25,7 @@ export interface Namespaces
   extends Pick<NamespaceContext, 'intervals' | 'keyring' | 'accounts' | 'backoff' | 'bounds'> {
   readonly claim: ClaimNamespace;
   readonly release: ReleaseNamespace;
+  readonly secrets: SecretSightings;
   readonly revoker: Revoker;
   readonly rotation: Rotation;
   readonly expiry: Expiry;
@@ -36,7 +38,7 @@ export interface Namespaces
 export type NamespacesParts = Pick<
   AgentContext,
   'config' | 'management' | 'cluster' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
-> & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces'> };
+> & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces' | 'secretSightings'> };
 
 /** Creates the parts of this room. Makes no call. */
 export function createNamespaces(agent: NamespacesParts): Namespaces {
@@ -57,6 +59,7 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
     bounds: createClockBounds(clock, intervals, (byMs) => reporters.clockStepped(byMs)),
   };
 
+  const secrets = createSecretSightings({ ...context, sightings: store.secretSightings });
   const deleteNamespaces = createDeletion(context);
   const leftovers = createLeftovers(context, deleteNamespaces);
   const revoker = createRevoker(context);
@@ -73,10 +76,12 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
       leftovers,
       checkFirstClaim: createFirstClaimCheck(context),
       limitFirstClaims: createFirstClaimLimit(context),
+      secrets,
     }),
     release: createRelease(context),
+    secrets,
     revoker,
-    rotation: createRotation(context),
+    rotation: createRotation(context, secrets),
     expiry: createExpiry(context, deleteNamespaces),
     delete: deleteNamespaces,
     repair,

@@ -10,7 +10,7 @@ import type { NonceStore } from '../store/nonce-records.ts';
 const LASTS_MS = 60_000;
 
 /** The part of a store that namespaces need. */
-export type NamespaceStoreOverlay = Pick<Store, 'storeId' | 'namespaces' | 'nonces'>;
+export type NamespaceStoreOverlay = Pick<Store, 'storeId' | 'namespaces' | 'nonces' | 'secretSightings'>;
 
 /**
  * An overlay of the store. Writes are reported to `onChange` instead of made, and for a while reads answer as if they had
@@ -93,5 +93,12 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
     recordOutcome: async () => await Promise.resolve(undefined),
     prune: async () => await Promise.resolve(0),
   };
-  return { storeId: real.storeId ?? '', namespaces, nonces };
+  // Which secrets an overlay has says nothing about the agents.
+  const secretSightings: Store['secretSightings'] = {
+    get: (secretId) => real.secretSightings.get(secretId),
+    insert: async () => await Promise.resolve(false),
+    replace: async () => await Promise.resolve(false),
+    remove: async () => await Promise.resolve(false),
+  };
+  return { storeId: real.storeId ?? '', namespaces, nonces, secretSightings };
 }

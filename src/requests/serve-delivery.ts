@@ -132,12 +132,12 @@ export function createServeDelivery(parts: ServeDeliveryParts): (delivery: Deliv
 const GIVE_BACK_WITHIN_MS = 6_000;
 
 /**
- * Whether a claim failed because this agent does not reach RabbitMQ's management API. A claim may be served again at any
- * time. It is given back once: where no agent reaches the API, the second one says so.
+ * Whether a claim failed because this agent does not reach RabbitMQ's management API, or lacks a secret. A claim may be
+ * served again at any time. It is given back once: where no agent can serve it, the second one says so.
  */
 function mayGoToAnother({ redelivered }: Delivery, { method, cause }: AnsweredRequest, elapsedMs: number): boolean {
   if (redelivered || method !== 'claim-namespace' || elapsedMs > GIVE_BACK_WITHIN_MS) return false;
-  return isAgentError(cause, 'BrokerUnavailable') || isAgentError(cause, 'BrokerRefused');
+  return (['BrokerUnavailable', 'BrokerRefused', 'SecretMissing'] as const).some((code) => isAgentError(cause, code));
 }
 
 function logGivenBack(log: Log, delivery: Delivery, answered: AnsweredRequest, durationMs: number): void {

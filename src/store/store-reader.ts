@@ -2,6 +2,7 @@ import type { AgentRecordStore } from './agent-records.ts';
 import type { AuditStore } from './audit-records.ts';
 import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
+import type { SecretSightingStore } from './secret-records.ts';
 import type { NamespaceStore } from './store.ts';
 
 /** A store that is opened for reading. */
@@ -17,5 +18,6 @@ export interface StoreReader {
   readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
   readonly notices: Pick<NoticeStore, 'countWaiting'>;
   readonly agents: Pick<AgentRecordStore, 'list'>;
+  readonly secretSightings: Pick<SecretSightingStore, 'get'>;
   close(): Promise<void>;
 }

@@ -18,8 +18,8 @@ export interface StoreContents {
 /** The name of a collection of {@link StoreContents}. */
 export type StoreCollection = keyof StoreContents;
 
-/** What an export leaves out: the records of agents, which say how those run now. */
-type LeftOut = 'agents';
+/** What an export leaves out: what agents say of themselves and of their secrets now. */
+type LeftOut = 'agents' | 'secretSightings';
 
 /** The collections, in the order of the file. Each of a store is here or left out by name, so that none is forgotten. */
 export const STORE_COLLECTIONS = Object.keys({

@@ -4,6 +4,7 @@ import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
 import type { NamespaceRecord, NamespaceState } from './namespace-record.ts';
 import type { NonceStore, NonceWrite } from './nonce-records.ts';
+import type { SecretSightingStore } from './secret-records.ts';
 import type { VersionedCollection } from './versioned-collection.ts';
 
 /** Which records to list, in ascending order of their names, by code unit. */
@@ -60,6 +61,7 @@ export interface Store {
   readonly audit: AuditStore;
   readonly queueAlerts: QueueAlertStore;
   readonly agents: AgentRecordStore;
+  readonly secretSightings: SecretSightingStore;
   /** Resolves when the store answers; throws `StoreUnavailable` otherwise. */
   check(): Promise<void>;
   close(): Promise<void>;

@@ -63,8 +63,10 @@ export const AGENT_ERRORS = {
   },
   SecretMissing: {
     wire: 'Unavailable',
-    meaning: 'The agent lacks the secret that a password is derived from.',
-    remedy: 'Add the secret to `PULSE_AGENT_PREVIOUS_SECRETS`.',
+    meaning:
+      'This agent lacks the secret that a password is derived from. Another agent may have it; otherwise agents rotate the namespace to another secret within two rotation intervals.',
+    remedy:
+      'Add the secret to `PULSE_AGENT_PREVIOUS_SECRETS`, or, if no copy of it is left, revoke the namespace: see recover.md.',
   },
   Contended: {
     wire: 'Unavailable',
@@ -85,14 +87,21 @@ export const HOW_TO_LOCATE =
 /** A code of {@link AGENT_ERRORS}. */
 export type AgentErrorCode = keyof typeof AGENT_ERRORS;
 
-/** A failure of the agent or of something it depends on. Its message and cause hold no secret. */
+/** A failure of the agent or of something it depends on. Its message, cause and details hold no secret. */
 export class AgentError extends Error {
   readonly code: AgentErrorCode;
+  /** For the client, too. */
+  readonly details: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(code: AgentErrorCode, message: string, options: { cause?: unknown } = {}) {
+  constructor(
+    code: AgentErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Readonly<Record<string, unknown>> } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = code;
     this.code = code;
+    this.details = options.details;
   }
 }
 

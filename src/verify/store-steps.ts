@@ -1,9 +1,11 @@
+import { formatInstant } from '../contract/fields.ts';
 import type { Clock, RandomBytes } from '../util/clock.ts';
 import { addMissingSecrets } from '../namespaces/accounts/needed-secrets.ts';
 import type { Keyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection, MongoSetup } from '../store/mongodb/inspect-mongodb.ts';
 import type { IndexFault } from '../store/mongodb/mongodb-indexes.ts';
 import { namespacePages } from '../store/paged-listing.ts';
+import type { SecretSighting } from '../store/secret-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
 
@@ -65,8 +67,14 @@ export function storeSteps(options: StoreStepsOptions): Step[] {
       needs: ['store'],
       essential: false,
       async run(signal) {
-        const { namespaces } = await openStore();
-        return checkSecrets(await countMissing(namespaces, keyring, signal));
+        const store = await openStore();
+        const missing = await countMissing(store.namespaces, keyring, signal);
+        const sightings = new Map<string, SecretSighting>();
+        for (const secretId of missing.keys()) {
+          const sighting = await store.secretSightings.get(secretId);
+          if (sighting !== undefined) sightings.set(secretId, sighting);
+        }
+        return checkSecrets(missing, sightings);
       },
     },
   ];
@@ -114,11 +122,18 @@ async function countMissing(
   return missing;
 }
 
-export function checkSecrets(missing: ReadonlyMap<string, number>): StepResult {
+export function checkSecrets(
+  missing: ReadonlyMap<string, number>,
+  sightings: ReadonlyMap<string, Pick<SecretSighting, 'missingMs'>> = new Map(),
+): StepResult {
   if (missing.size === 0) return ok('every secret that the namespaces need is configured');
-  const said = [...missing].map(([secretId, count]) => `${count} namespaces need the secret with the id ${secretId}`);
+  const said = [...missing].map(([secretId, count]) => {
+    const sinceMs = sightings.get(secretId)?.missingMs ?? null;
+    const since = sinceMs === null ? '' : `, which agents miss since ${formatInstant(sinceMs)}`;
+    return `${count} namespaces need the secret with the id ${secretId}${since}`;
+  });
   return failed(
-    said.join(', '),
-    'Add it to PULSE_AGENT_PREVIOUS_SECRETS until these namespaces are rotated; without it they cannot be claimed.',
+    said.join('; '),
+    'Add it to PULSE_AGENT_PREVIOUS_SECRETS until these namespaces are rotated ("pulse-agent secret-id" prints the id of a secret that you have). If no copy of it is left, agents rotate active namespaces to another secret within two rotation intervals; revoke what still cannot be claimed then, with "pulse-agent revoke --direct".',
   );
 }

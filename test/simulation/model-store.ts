@@ -1,5 +1,6 @@
 import { HELD_STATES, type NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
+import type { SecretSighting } from '../../src/store/secret-records.ts';
 import type { Machine } from './machine.ts';
 import type { Random } from './random.ts';
 import { callRemotely, chooseJourney } from './remote-call.ts';
@@ -29,6 +30,7 @@ const TIMEOUT_MS = 5_000;
 export function createModelStore({ timeline, random, faultRate, onWrite }: ModelStoreParts): ModelStore {
   const records = new Map<string, NamespaceRecord>();
   const nonces = new Map<string, NonceEntry>();
+  const sightings = new Map<string, SecretSighting>();
   /** As LMDB, or as MongoDB. */
   const areWrittenWithRecord = random.chance(0.5);
 
@@ -103,6 +105,7 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
       storeId: 'simulated',
       namespaces,
       nonces: noncesOf(nonces, areWrittenWithRecord, call),
+      secretSightings: sightingsOf(sightings, call),
       notices: nothing,
       audit: nothing,
       agents: { list: async () => [] },
@@ -111,6 +114,25 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
   };
 
   return { records, viewFrom: seenBy };
+}
+
+function sightingsOf(
+  sightings: Map<string, SecretSighting>,
+  call: <T>(effect: () => T, isWrite?: boolean) => Promise<T>,
+): Store['secretSightings'] {
+  const revisionOf = (secretId: string): number => sightings.get(secretId)?.revision ?? 0;
+  const write = (sighting: SecretSighting, expectedRevision: number): Promise<boolean> =>
+    call(() => {
+      if (revisionOf(sighting.secretId) !== expectedRevision) return false;
+      sightings.set(sighting.secretId, sighting);
+      return true;
+    }, true);
+  return {
+    get: (secretId) => call(() => sightings.get(secretId)),
+    insert: (sighting) => write(sighting, 0),
+    replace: write,
+    remove: (secretId, revision) => call(() => revisionOf(secretId) === revision && sightings.delete(secretId), true),
+  };
 }
 
 function noncesOf(

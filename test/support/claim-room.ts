@@ -90,10 +90,12 @@ export function openClaimRoom(
   const parts: {
     finishRevocation(namespace: string): Promise<void>;
     deleteLeftovers(record: NamespaceRecord): Promise<boolean>;
+    recordMissing(secretId: string): Promise<number | undefined>;
     checkFirstClaim(): Promise<void>;
   } = {
     finishRevocation: async () => assert.fail('There is no revocation to be finished.'),
     deleteLeftovers: async () => false,
+    recordMissing: async () => undefined,
     checkFirstClaim: async () => undefined,
   };
   const bounds = createClockBounds(clock, intervals, () => undefined);
@@ -111,6 +113,7 @@ export function openClaimRoom(
     },
     {
       revoker: { finish: (namespace) => parts.finishRevocation(namespace) },
+      secrets: { recordMissing: (secretId) => parts.recordMissing(secretId) },
       leftovers: { deleteIfAccountExists: (record) => parts.deleteLeftovers(record) },
       async checkFirstClaim() {
         steps.push('check');

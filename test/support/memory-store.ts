@@ -3,6 +3,7 @@ import type { AgentRecord, AgentRecordStore } from '../../src/store/agent-record
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
 import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
+import type { SecretSighting } from '../../src/store/secret-records.ts';
 import { countByState, HELD_STATES, type NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
 import { insertOrGet, requireRevision, type VersionedCollection } from '../../src/store/versioned-collection.ts';
@@ -29,6 +30,7 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
     audit: memoryAudit(),
     queueAlerts: memoryQueueAlerts(),
     agents: memoryAgents(),
+    secretSightings: versionedCollection(new Map<string, SecretSighting>(), ({ secretId }) => secretId),
     async check() {},
     async close() {},
     put: (record) => void records.set(record.namespace, structuredClone(record)),

@@ -26,7 +26,7 @@ export type Around = (step: string, call: () => Promise<unknown>, args: readonly
 const READS = /^(get|list|visit|due|has|count)[A-Z]?|^(check|overview|whoAmI)$/;
 
 /** Writes at times of their own, which nothing waits for. */
-const UNRELATED = /^(audit|agents)\.|\.prune$/;
+const UNRELATED = /^(audit|agents|secretSightings)\.|\.prune$/;
 
 /** Wraps every call of a store, also those that are added to its port later. */
 export function interceptStore(store: Store, around: Around): Store {
@@ -37,6 +37,7 @@ export function interceptStore(store: Store, around: Around): Store {
     nonces: intercept('nonces', store.nonces, around),
     notices: intercept('notices', store.notices, around),
     audit: intercept('audit', store.audit, around),
+    secretSightings: intercept('secretSightings', store.secretSightings, around),
     queueAlerts: intercept('queueAlerts', store.queueAlerts, around),
     agents: intercept('agents', store.agents, around),
     check: () => store.check(),

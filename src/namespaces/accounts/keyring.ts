@@ -15,6 +15,8 @@ export interface PasswordOrigin {
 export interface Keyring {
   /** Of the secret that new generations use. */
   readonly currentSecretId: string;
+  /** Of all secrets, that of new generations first. */
+  readonly secretIds: readonly string[];
   has(secretId: string): boolean;
   /**
    * The password of an account. Every agent that has the secret derives the same one, so that it need not be stored and
@@ -23,6 +25,20 @@ export interface Keyring {
    * @throws AgentError `SecretMissing` when this agent lacks the secret.
    */
   derive(origin: PasswordOrigin): Secret;
+}
+
+/** The agent lacks a secret; another agent may have it. */
+export class SecretMissing extends AgentError {
+  readonly secretId: string;
+
+  constructor(secretId: string, username: string) {
+    super(
+      'SecretMissing',
+      `This agent does not have secret ${secretId}, from which the password of ${username} is derived: add it to PULSE_AGENT_PREVIOUS_SECRETS, or revoke the namespace if no copy of it is left.`,
+      { details: { secretId } },
+    );
+    this.secretId = secretId;
+  }
 }
 
 const PASSWORD_BYTES = 32;
@@ -37,18 +53,14 @@ const SECRET_ID_BYTES = 8;
 export function createKeyring(current: Secret, previous: readonly Secret[]): Keyring {
   const currentKey = extract(current);
   const currentSecretId = secretIdOf(currentKey);
-  const keys = new Map([...previous.map(extract), currentKey].map((key) => [secretIdOf(key), key]));
+  const keys = new Map([currentKey, ...previous.map(extract)].map((key) => [secretIdOf(key), key]));
   return {
     currentSecretId,
+    secretIds: [...keys.keys()],
     has: (secretId) => keys.has(secretId),
     derive({ secretId, storeId, incarnation, username, generation }) {
       const key = keys.get(secretId);
-      if (key === undefined) {
-        throw new AgentError(
-          'SecretMissing',
-          `This agent does not have secret ${secretId}, from which the password of ${username} is derived: add it to PULSE_AGENT_PREVIOUS_SECRETS.`,
-        );
-      }
+      if (key === undefined) throw new SecretMissing(secretId, username);
       const info = JSON.stringify(['pulse-agent/v1', storeId, incarnation, username, generation]);
       return new Secret(expand(key, info, PASSWORD_BYTES));
     },
@@ -56,6 +68,10 @@ export function createKeyring(current: Secret, previous: readonly Secret[]): Key
 }
 
 /** Names a secret without revealing it. */
+export function idOfSecret(secret: Secret): string {
+  return secretIdOf(extract(secret));
+}
+
 function secretIdOf(key: KeyObject): string {
   return expand(key, JSON.stringify(['pulse-agent/v1', 'key id']), SECRET_ID_BYTES);
 }

@@ -9,6 +9,8 @@ import type { Leftovers } from '../deletion/delete-leftovers.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import type { Revoker } from '../revocation/revoke.ts';
 import { activeSlot, slotOf } from '../slots.ts';
+import { SecretMissing } from '../accounts/keyring.ts';
+import type { SecretSightings } from '../accounts/secret-sightings.ts';
 import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
 import type { CheckFirstClaim } from './check-first-claim.ts';
@@ -38,7 +40,7 @@ export interface ClaimResult extends ConnectionStrings {
 }
 
 /** A claim that was written. */
-type WrittenClaim = Omit<ClaimResult, 'reclaimAtMs' | keyof ConnectionStrings>;
+type WrittenClaim = Omit<ClaimResult, 'reclaimAtMs'>;
 
 const INCARNATION_BYTES = 16;
 
@@ -50,6 +52,9 @@ const INCARNATION_BYTES = 16;
  * Record first, then the account, then `active`, then the answer, made from the record that the last write left: no
  * credentials leave before the account works and `reclaimAt` is stored. A re-claim makes no call to the broker, so that
  * it works while the management API is down.
+ *
+ * A claim that fails promises nothing: what an answer needs is there before `expires`, `reclaimAt` or contact are written.
+ * Only where the last write itself gets no answer may it have taken effect.
  *
  * @throws WireError `InputError` or `RequestConflict`; AgentError when the store or the broker is unavailable. The
  *   claim may be repeated after any of them.
@@ -67,10 +72,11 @@ export function createClaim(
     readonly leftovers: Pick<Leftovers, 'deleteIfAccountExists'>;
     readonly checkFirstClaim: CheckFirstClaim;
     readonly limitFirstClaims: LimitFirstClaims;
+    readonly secrets: Pick<SecretSightings, 'recordMissing'>;
   },
 ): ClaimNamespace {
   const { config, store, accounts, cluster, clock, bounds, randomBytes, intervals, keyring } = context;
-  const { revoker, leftovers, checkFirstClaim, limitFirstClaims } = parts;
+  const { revoker, leftovers, checkFirstClaim, limitFirstClaims, secrets } = parts;
   const fence = fenceMs(intervals);
 
   const contextNow = (): ClaimContext => ({
@@ -80,6 +86,12 @@ export function createClaim(
     secretId: keyring.currentSecretId,
     newIncarnation: () => randomBytes(INCARNATION_BYTES).toString('base64url'),
   });
+
+  /** An agent that has the secret, or a rotation, may serve the next attempt; after a long time neither will. */
+  const explainMissing = async (missing: SecretMissing, namespace: string): Promise<Error> => {
+    const sinceMs = await secrets.recordMissing(missing.secretId).catch(() => undefined);
+    return sinceMs === undefined ? missing : secretLost(namespace, missing, sinceMs);
+  };
 
   /** Writes the first record of an incarnation. */
   const begin = async (
@@ -111,6 +123,7 @@ export function createClaim(
       if (isAgentError(error, 'WindowClosed')) return CONFLICT;
       throw error;
     }
+    signal.throwIfAborted();
     const active = afterProvisioning(record, claim, contextNow());
     return (await store.replace(active, record.revision)) ? active : CONFLICT;
   };
@@ -119,11 +132,16 @@ export function createClaim(
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
+    // Before anything is written: without the secret there is no answer.
+    const strings =
+      decision.action === 'finish'
+        ? undefined
+        : accounts.connectionStrings(decision.record, activeSlot(decision.record));
     const { nonce } = claim;
     // These begin with other effects than one write.
     const isOneWrite = decision.action === 'renew' || (decision.action === 'begin' && stored === undefined);
     if (!isOneWrite) await nonce.remember();
-    if (decision.action === 'finish') {
+    if (decision.action === 'finish' || strings === undefined) {
       await revoker.finish(claim.namespace, signal);
       return CONFLICT;
     }
@@ -131,8 +149,10 @@ export function createClaim(
     const isNew = decision.action !== 'renew' && decision.record.generation === 1;
     const isNewHolder = isNew || stored?.claimedBy !== claim.claimedBy;
     const isNewContact = !isNew && stored?.contact !== decision.record.contact;
-    const changes = { isNew, isNewHolder, isNewContact };
+    const changes = { isNew, isNewHolder, isNewContact, ...strings };
     if (decision.action === 'renew') {
+      // The client has its error already if the record was read too slowly.
+      signal.throwIfAborted();
       // A renewal by the same client only makes times later, so it does no harm if the nonce turns out to be used.
       const isOrderFree = !isNewHolder && !isNewContact;
       const isWritten = await nonce.writeWith((entry) =>
@@ -160,13 +180,22 @@ export function createClaim(
       });
     }
     checkExpires(claim.expiresMs, clock.nowMs(), intervals);
-    const written = await compareAndSet(`namespace ${claim.namespace}`, signal, () => attempt(claim, signal));
+    const written = await compareAndSet(`namespace ${claim.namespace}`, signal, () => attempt(claim, signal)).catch(
+      async (error: unknown) => {
+        throw error instanceof SecretMissing ? await explainMissing(error, claim.namespace) : error;
+      },
+    );
     const { record } = written;
-    const slot = activeSlot(record);
-    return {
-      ...written,
-      reclaimAtMs: slotOf(record, slot).promisedUntilMs,
-      ...accounts.connectionStrings(record, slot),
-    };
+    return { ...written, reclaimAtMs: slotOf(record, activeSlot(record)).promisedUntilMs };
   };
+}
+
+function secretLost(namespace: string, cause: SecretMissing, sinceMs: number): WireError {
+  const { secretId } = cause;
+  const missingSince = new Date(sinceMs).toISOString();
+  return new WireError(
+    'RequestConflict',
+    `No agent has had the secret ${secretId} since ${missingSince}, from which the credentials of ${namespace} are derived. Ask the operators of this broker to give the secret back to the agents, or to revoke ${namespace} ("pulse-agent revoke --direct ${namespace}"): it can be claimed again after that.`,
+    { retryable: false, details: { secretId, missingSince }, cause },
+  );
 }

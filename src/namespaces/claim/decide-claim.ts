@@ -129,9 +129,10 @@ function firstRecord(
     ],
     nextSecretId: secretId,
     createdMs: nowMs,
-    expiresMs: claim.expiresMs ?? nowMs + intervals.defaultLifetimeMs,
+    // What the claim asks for is written when its account works: until then it may fail, and must promise nothing.
+    expiresMs: Math.min(claim.expiresMs ?? Infinity, nowMs + intervals.defaultLifetimeMs),
     nextRotationMs: nowMs + intervals.rotationMs,
-    contact: claim.contact ?? null,
+    contact: null,
     claimedBy: claim.claimedBy,
     claimedMs: nowMs,
     revokedUntilMs,

@@ -4,12 +4,21 @@ import { isAgentError } from '../../util/agent-errors.ts';
 import { elapsedSinceMs, type Moment, momentOf } from '../../util/clock.ts';
 import { accountName } from '../accounts/account-names.ts';
 import { addMissingSecrets } from '../accounts/needed-secrets.ts';
+import type { SecretSightings } from '../accounts/secret-sightings.ts';
 import { findDueNamespaces, forEachWithBackoff } from '../due-namespaces.ts';
 import type { NamespaceContext } from '../namespace-context.ts';
 import { activeSlot, slotOf } from '../slots.ts';
 import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
 import { afterRotation, decideRotation, type RotationContext } from './decide-rotation.ts';
+
+/** A secret that namespaces need and this agent lacks. */
+export interface MissingSecret {
+  /** How many namespaces need it. */
+  readonly namespaces: number;
+  /** Since when no agent has had it, in ms since the epoch, once that is two rotation intervals ago. */
+  readonly lostSinceMs: number | undefined;
+}
 
 /** Rotates namespaces. */
 export interface Rotation {
@@ -19,9 +28,9 @@ export interface Rotation {
    * Searches all namespaces for secrets that this agent lacks, and rotates those whose active account perhaps no agent
    * can hand out.
    *
-   * @returns how many namespaces need each missing secret, by secretId.
+   * @returns the missing secrets, by secretId.
    */
-  checkSecrets(signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+  checkSecrets(signal: AbortSignal): Promise<ReadonlyMap<string, MissingSecret>>;
 }
 
 /**
@@ -46,6 +55,7 @@ export function createRotation(
     | 'backoff'
     | 'reporters'
   >,
+  secrets: Pick<SecretSightings, 'recordMissing'>,
 ): Rotation {
   const { config, store, accounts, cluster, keyring, clock, bounds, random, intervals, backoff, reporters } = context;
   const fence = fenceMs(intervals);
@@ -120,7 +130,11 @@ export function createRotation(
         await rotateAll(stranded, readAt, signal);
         readAt = momentOf(clock);
       }
-      return missing;
+      const reported = new Map<string, MissingSecret>();
+      for (const [secretId, count] of missing) {
+        reported.set(secretId, { namespaces: count, lostSinceMs: await secrets.recordMissing(secretId) });
+      }
+      return reported;
     },
   };
 }

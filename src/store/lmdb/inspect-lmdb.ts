@@ -8,6 +8,7 @@ import { hasLmdbStore, lmdbFile, readLmdbIdentity } from './lmdb-database.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
+import { LmdbSecretSightings } from './lmdb-secret-sightings.ts';
 import type { StoreReader } from '../store-reader.ts';
 
 /**
@@ -29,6 +30,7 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
       queueAlerts: new LmdbQueueAlerts(root, gate),
       notices: new LmdbNotices(root, gate),
       agents: new LmdbAgents(root, gate),
+      secretSightings: new LmdbSecretSightings(root, gate),
       async close() {
         if (gate.close()) await root.close();
       },

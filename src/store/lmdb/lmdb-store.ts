@@ -16,6 +16,7 @@ import {
 } from './lmdb-database.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
+import { LmdbSecretSightings } from './lmdb-secret-sightings.ts';
 import type { Store } from '../store.ts';
 
 /** How to open the embedded store. */
@@ -69,6 +70,7 @@ class LmdbStore implements Store {
   readonly audit: LmdbAudit;
   readonly queueAlerts: LmdbQueueAlerts;
   readonly agents: LmdbAgents;
+  readonly secretSightings: LmdbSecretSightings;
   readonly #database: LmdbDatabase;
   readonly #gate: StoreGate;
 
@@ -81,6 +83,7 @@ class LmdbStore implements Store {
     this.audit = new LmdbAudit(root, gate);
     this.queueAlerts = new LmdbQueueAlerts(root, gate);
     this.agents = new LmdbAgents(root, gate);
+    this.secretSightings = new LmdbSecretSightings(root, gate);
     this.#database = database;
     this.#gate = gate;
   }

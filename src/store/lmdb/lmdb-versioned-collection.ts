@@ -2,6 +2,9 @@ import type { Database, RootDatabase } from 'lmdb';
 import type { StoreGate } from '../store-gate.ts';
 import { requireRevision, type VersionedCollection } from '../versioned-collection.ts';
 
+/** What is read of a database that does not exist. */
+const EMPTY = { get: () => undefined, getRange: () => [] };
+
 /**
  * Records with a revision in LMDB. The version of an entry is the record's revision, so that LMDB itself compares it when it
  * writes, many writes to a transaction. Indexes are written under the same condition in the same transaction.
@@ -14,7 +17,9 @@ export abstract class LmdbVersionedCollection<Item extends { readonly revision: 
 
   constructor(root: RootDatabase, name: string, gate: StoreGate) {
     this.gate = gate;
-    this.items = root.openDB({ name, encoding: 'json', useVersions: true });
+    // When it is opened for reading, LMDB has no database that is not there yet: an agent of an earlier version made the store.
+    const opened: Database<Item, string> | undefined = root.openDB({ name, encoding: 'json', useVersions: true });
+    this.items = opened ?? (EMPTY as unknown as Database<Item, string>);
   }
 
   protected abstract idOf(item: Item): string;

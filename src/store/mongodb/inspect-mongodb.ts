@@ -9,6 +9,7 @@ import { readMongoIdentity } from './mongodb-identity.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
+import { MongoSecretSightings } from './mongodb-secret-sightings.ts';
 import { parseMongoUrl } from '../../config/mongodb-url.ts';
 import type { StoreReader } from '../store-reader.ts';
 
@@ -50,6 +51,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
       queueAlerts: new MongoQueueAlerts(db, gate),
       notices: new MongoNotices(db, gate),
       agents: new MongoAgents(db, gate),
+      secretSightings: new MongoSecretSightings(db, gate),
       setup: () => gate.run(() => readSetup(db)),
       indexFaults: () => gate.run(() => findIndexFaults(db)),
       tryMajorityWrite: (id, monotonicMs) => gate.run(() => tryWrite(db, id, monotonicMs)),

@@ -26,7 +26,7 @@ const TIMEOUT_MS = 30_000;
 const JOBS = 'jobs';
 
 /** What running agents keep; an import removes it, and agents create it again. */
-const OF_RUNNING_AGENTS = [JOBS, 'agents'];
+const OF_RUNNING_AGENTS = [JOBS, 'agents', 'secretSightings'];
 
 type KeptDocument = Document & { readonly _id: string };
 

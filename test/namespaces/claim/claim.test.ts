@@ -300,10 +300,68 @@ describe('createClaim', () => {
     assert.equal(tries, 3);
   });
 
-  it('fails with SecretMissing for an account whose secret this agent lacks', async () => {
+  for (const state of ['active', 'provisioning'] as const) {
+    it(`fails with SecretMissing for an account that is ${state} and whose secret this agent lacks, and writes nothing`, async () => {
+      const agent = openClaimRoom();
+      const record = recordOf(agent.clock.nowMs(), { state });
+      agent.store.put(record);
+      const input = claimInput({ contact: 'a@example.com', expiresMs: agent.clock.nowMs() + 100 * HOUR_MS });
+      await assert.rejects(agent.claimNamespace(input, never), (error) => isAgentError(error, 'SecretMissing'));
+      assert.deepEqual(agent.steps, []);
+      assert.deepEqual(agent.store.peek('taskcluster-x'), record);
+    });
+  }
+
+  it('is not retryable, and says the cure, once no agent has had the secret for two rotation intervals', async () => {
     const agent = openClaimRoom();
-    agent.store.put(recordOf(agent.clock.nowMs()));
+    const record = recordOf(agent.clock.nowMs());
+    agent.store.put(record);
+    const asked: string[] = [];
+    agent.parts.recordMissing = async (secretId) => {
+      asked.push(secretId);
+      return 1_000;
+    };
+    await assert.rejects(agent.claimNamespace(claimInput(), never), (error) => {
+      assert.ok(error instanceof WireError);
+      const details = { secretId: 'secret-1', missingSince: '1970-01-01T00:00:01.000Z' };
+      assert.deepEqual([error.code, error.retryable, error.details], ['RequestConflict', false, details]);
+      assert.match(error.message, /pulse-agent revoke --direct taskcluster-x/);
+      assert.ok(isAgentError(error.cause, 'SecretMissing'));
+      return true;
+    });
+    assert.deepEqual(asked, ['secret-1']);
+    assert.deepEqual(agent.store.peek('taskcluster-x'), record);
+    // What cannot be recorded changes nothing about the fault.
+    agent.parts.recordMissing = async () => {
+      throw new AgentError('StoreUnavailable', 'down');
+    };
     await assert.rejects(agent.claimNamespace(claimInput(), never), (error) => isAgentError(error, 'SecretMissing'));
+  });
+
+  it('writes nothing after its signal was aborted, when the client has got an error', async () => {
+    for (const state of ['active', 'provisioning'] as const) {
+      const controller = new AbortController();
+      const abort = () => controller.abort(new Error('too late'));
+      const { store } = openClaimRoom();
+      const slow: MemoryStore = {
+        ...store,
+        namespaces: {
+          ...store.namespaces,
+          async get(namespace) {
+            const record = await store.namespaces.get(namespace);
+            if (state === 'active') abort();
+            return record;
+          },
+        },
+      };
+      const agent = openClaimRoom(slow);
+      agent.scripted.onCall = abort;
+      const own = { generation: 1, secretId: keyring.currentSecretId, promisedUntilMs: 0 };
+      const record = recordOf(agent.clock.nowMs(), { state, slots: [own, { ...own, generation: 0 }] });
+      store.put(record);
+      await assert.rejects(agent.claimNamespace(claimInput(), controller.signal), /too late/);
+      assert.deepEqual(store.peek('taskcluster-x'), record);
+    }
   });
 
   it('answers 16 concurrent claims on two agents with the same working credentials, one of them as the first', async () => {

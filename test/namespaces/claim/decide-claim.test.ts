@@ -68,7 +68,7 @@ describe('decideClaim', () => {
           createdMs: NOW,
           expiresMs: NOW + 4 * HOUR,
           nextRotationMs: NOW + HOUR,
-          contact: 'a@example.com',
+          contact: null,
           claimedBy: 'project/x',
           claimedMs: NOW,
           revokedUntilMs: null,
@@ -80,6 +80,17 @@ describe('decideClaim', () => {
           recheckAtMs: null,
         },
       });
+    });
+
+    it('promises a late `expires` and takes the contact when the account works, and not before: it may fail', () => {
+      const wanted = claim({ expiresMs: NOW + 30 * 24 * HOUR, contact: 'a@example.com' });
+      const first = begun(undefined, wanted, context());
+      assert.deepEqual([first.expiresMs, first.contact], [NOW + 4 * HOUR, null]);
+      const active = afterProvisioning(first, wanted, context());
+      assert.deepEqual([active.expiresMs, active.contact], [wanted.expiresMs, wanted.contact]);
+      // Another claim finishes what that one began.
+      const other = afterProvisioning(first, claim({}), context());
+      assert.deepEqual([other.expiresMs, other.contact], [NOW + 4 * HOUR, null]);
     });
 
     it('takes the requested `expires`, also one earlier than the default', () => {

@@ -9,6 +9,7 @@ import { mongoDatabase, useSharedMongoDB } from '../../support/mongodb.ts';
 import { makeRelay, type TcpRelay } from '../../support/tcp-relay.ts';
 import { agentsContract } from '../agents-contract.ts';
 import { queueAlertsContract } from '../queue-alerts-contract.ts';
+import { secretSightingsContract } from '../secret-sightings-contract.ts';
 import { firstRecord } from '../namespaces-contract.ts';
 import { assertUnavailable, type MakeStore, storeContract } from '../store-contract.ts';
 import { storeModel } from '../store-model.ts';
@@ -41,6 +42,7 @@ describe('the store in MongoDB', function () {
   storeContract(makeStore, 25);
   queueAlertsContract(makeStore);
   agentsContract(makeStore);
+  secretSightingsContract(makeStore);
   storeModel(makeStore, 15);
 
   it('has one id when several agents open an empty database concurrently', async () => {
