@@ -62,6 +62,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'put an export into an empty store',
     load: async () => (await import('./commands/import-command.ts')).importCommand,
   },
+  'secret-id': {
+    summary: 'print the id of an agent secret from standard input',
+    load: async () => (await import('./commands/secret-id-command.ts')).secretIdCommand,
+  },
   completion: {
     summary: 'print a script that completes commands and options in a shell',
     load: async () => (await import('./commands/completion-command.ts')).completionCommand,

@@ -22,16 +22,21 @@ const PATIENCE_MS = 120_000;
 /**
  * Starts `pulse-agent <args>`, built from the current sources, with this environment, PATH and TMPDIR only. It is killed
  * after the test at the latest.
+ *
+ * @param input what it reads from standard input
  */
 export async function runCommandLine(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
+  input?: string,
 ): Promise<CommandRun> {
   const { PATH, TMPDIR } = process.env;
   const child = spawn(process.execPath, [await builtProgram(), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: { PATH, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...environment },
   });
+  // A program that refuses its arguments does not read it.
+  child.stdin?.on('error', () => undefined).end(input);
   const { stdout, stderr, hasExited, exited, waitFor } = collectOutput(child);
   addCleanup(async () => {
     if (!hasExited()) child.kill('SIGKILL');
