@@ -55,7 +55,7 @@ export async function openInstallation(
   const store = await openStore(config.storeUrl.reveal(), { clock, randomBytes });
   const log = createLog(config, { write: progress });
   const events = { emit: () => undefined, emitAndWait: async () => undefined };
-  const settings: BenchContext = {
+  const settings: Omit<BenchContext, 'exempt'> = {
     config,
     store,
     management,
@@ -75,7 +75,7 @@ export async function openInstallation(
   return {
     ...namespaces,
     config,
-    context: settings,
+    context: { ...settings, exempt: namespaces.exempt },
     signal,
     advance(ms) {
       aheadMs += ms;

@@ -10,6 +10,7 @@ import type { RefusalReason } from './observe/refusal-reasons.ts';
 import type { Requester } from './requests/method.ts';
 import type { NamespaceRecord } from './store/namespace-record.ts';
 import type { Notice } from './store/notice-records.ts';
+import type { QueueExemption } from './store/queue-exemption-records.ts';
 import { AgentError } from './util/agent-errors.ts';
 import type { Clock } from './util/clock.ts';
 import type { Log } from './util/log.ts';
@@ -225,6 +226,18 @@ export function createReporters({ events, audit, log, clock, onRefused }: Report
       });
       log.warn({ code: 'queue_deleted', ...deleted }, 'deleted an overgrown queue');
       await events.emitAndWait('queue.deleted', deleted);
+    },
+
+    async queueExempted({ namespace, queue, untilMs }: QueueExemption): Promise<void> {
+      const until = formatInstant(untilMs);
+      log.info({ code: 'queue_exempted', namespace, queue, until }, 'an operator exempted a queue from deletion');
+      await events.emitAndWait('queue.exempted', { namespace, queue, until });
+    },
+
+    async queueExemptionEnded({ namespace, queue, untilMs }: QueueExemption): Promise<void> {
+      const reason = untilMs === 0 ? 'ended' : 'expired';
+      log.info({ code: 'queue_exemption_ended', namespace, queue, reason }, 'a queue may be deleted again');
+      await events.emitAndWait('queue.exemption-ended', { namespace, queue, reason });
     },
 
     queueNotProcessed(queue: string, error: unknown): void {

@@ -72,7 +72,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   try {
     const namespaces = createNamespaces(context);
     const statistics = createAgentStatistics(context);
-    const queues = createQueues({ ...context, statistics });
+    const queues = createQueues({ ...context, statistics, exempt: namespaces.exempt });
     const startDeletion = batchDeletions(context, namespaces);
     const handlers = createHandlers(context, { ...namespaces, startDeletion });
     const topology = createTopologyConnection({

@@ -34,8 +34,9 @@ export function createDeletionsWatch(parts: DeletionsWatchParts): DeletionsWatch
   const resume = async (blocked: readonly NamespaceRecord[], signal: AbortSignal): Promise<void> => {
     const nodes = await management.listNodes({ signal });
     const down = new Set(nodes.filter(({ running }) => !running).map(({ name }) => name));
-    for (const { namespace, deletionBlock } of blocked) {
-      if (deletionBlock !== undefined && !down.has(deletionBlock.node)) backoff.retryNow('deletion', namespace);
+    for (const record of blocked) {
+      const node = blockingNode(record);
+      if (node !== undefined && !down.has(node)) backoff.retryNow('deletion', record.namespace);
     }
   };
 
@@ -47,7 +48,7 @@ export function createDeletionsWatch(parts: DeletionsWatchParts): DeletionsWatch
         beforeMs: clock.nowMs(),
         limit: MAX_READ,
       });
-      const blocked = expiring.filter(({ deletionBlock }) => deletionBlock !== undefined);
+      const blocked = expiring.filter((record) => blockingNode(record) !== undefined);
       latest = { startedMs, blocked };
       if (blocked.length > 0) await resume(blocked, signal);
     },
@@ -69,11 +70,17 @@ export function createDeletionsWatch(parts: DeletionsWatchParts): DeletionsWatch
   };
 }
 
+/** The node that is down, for which a deletion waits. One that waits for the end of an exemption is as it should be. */
+function blockingNode({ deletionBlock }: NamespaceRecord): string | undefined {
+  return deletionBlock !== undefined && 'node' in deletionBlock ? deletionBlock.node : undefined;
+}
+
 /** Without the names of namespaces and queues: no credentials are needed to read the health. */
 function whyBlocked(blocked: readonly NamespaceRecord[]): string {
   const counts = new Map<string, number>();
-  for (const { deletionBlock } of blocked) {
-    if (deletionBlock !== undefined) counts.set(deletionBlock.node, (counts.get(deletionBlock.node) ?? 0) + 1);
+  for (const record of blocked) {
+    const node = blockingNode(record);
+    if (node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1);
   }
   return [...counts]
     .map(

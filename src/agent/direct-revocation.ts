@@ -87,9 +87,9 @@ export async function openDirectRevoker(config: Config, reason: string, signal: 
   }
 }
 
-function ofStore(store: Store): Pick<Store, 'storeId' | 'namespaces' | 'secretSightings'> {
-  const { storeId, namespaces, secretSightings } = store;
-  return { storeId, namespaces, secretSightings };
+function ofStore(store: Store): Pick<Store, 'storeId' | 'namespaces' | 'secretSightings' | 'queueExemptions'> {
+  const { storeId, namespaces, secretSightings, queueExemptions } = store;
+  return { storeId, namespaces, secretSightings, queueExemptions };
 }
 
 const NO_NONCES: Store['nonces'] = {

@@ -70,6 +70,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'print a script that completes commands and options in a shell',
     load: async () => (await import('./commands/completion-command.ts')).completionCommand,
   },
+  exempt: {
+    summary: 'keep agents from deleting a queue for a while',
+    load: async () => (await import('./commands/exempt-command.ts')).exemptCommand,
+  },
   uninstall: {
     summary: 'show and remove what the agents made on the broker',
     load: async () => (await import('./commands/uninstall-command.ts')).uninstallCommand,

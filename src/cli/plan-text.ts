@@ -32,6 +32,7 @@ const QUEUE_ACTIONS: Readonly<Record<PlannedQueue['action'], string>> = {
   delete: 'delete',
   resume: 'continue',
   discard: 'drop old alert',
+  keep: 'keep',
 };
 
 /** A plan for people. Steps of one kind are grouped unless `all`. */
@@ -70,10 +71,18 @@ function at({ atMs, namespace }: PlannedStep): string {
   return `${instantToSecond(atMs)} (${namespace})`;
 }
 
-function repairsText({ queues, warned, broker, fromMs }: Plan, style: Style): string {
+function repairsText({ queues, warned, exemptions, broker, fromMs }: Plan, style: Style): string {
+  const kept = new Set(queues.filter(({ action }) => action === 'keep').map(({ queue }) => queue));
   const rows = [
     ...queues.map(({ queue, action, why }) => ({ what: QUEUE_ACTIONS[action], subject: queue, why })),
     ...warned.map((report) => ({ what: 'owner is warned', subject: report.queue, why: warnedText(report, fromMs) })),
+    ...exemptions
+      .filter(({ queue }) => !kept.has(queue))
+      .map(({ queue, untilMs }) => ({
+        what: QUEUE_ACTIONS.keep,
+        subject: queue,
+        why: `an operator exempted it from deletion until ${formatInstant(untilMs)}`,
+      })),
     ...broker.repairs.map(({ account, why }) => ({ what: 'repair', subject: account, why: why.join(', ') })),
     ...broker.connections.map(({ connection, namespace }) => ({
       what: 'close',

@@ -259,7 +259,7 @@ export const fileSettings = z.strictObject({
     ),
   exemptQueues: namePatterns.meta(
     meaning(
-      'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted, and have no backstop; matching streams have no limit',
+      'Regular expressions, matched against the whole name of a queue, without look-around and back-references. Matching queues are neither warned of nor deleted for their size, and have no backstop; matching streams have no limit. They are deleted all the same with a namespace that expires or is released, and, until the last agent has the setting, by agents without it: see `pulse-agent exempt`',
     ),
   ),
   reservedNamespaces: namePatterns.meta(

@@ -162,6 +162,25 @@ export const EVENT_TYPES = {
         .exactOptional(),
     }),
   },
+  'queue.exempted': {
+    meaning:
+      'An operator exempted a queue from deletion for a while. It is not deleted until then, however deep it grows, also if its namespace is released; the namespace does not expire.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      until: instantText('When the exemption ends by itself.', '2026-11-24T14:00:00.000Z'),
+    }),
+  },
+  'queue.exemption-ended': {
+    meaning: 'The exemption of a queue from deletion has ended.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      reason: z
+        .enum(['expired', 'ended'])
+        .meta({ description: 'expired: its time was over; ended: an operator ended it.', examples: ['expired'] }),
+    }),
+  },
   'notice.failed': {
     meaning:
       'A notice to the owner of a namespace could not be delivered by mail and was abandoned. A namespace without a contact gets no notices.',

@@ -4,6 +4,7 @@ import type { AgentContext } from '../context.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { Backoff } from '../namespaces/backoff.ts';
 import type { ClockBounds } from '../namespaces/clock-bounds.ts';
+import type { AnnounceExemptions } from '../namespaces/deletion/announce-exemptions.ts';
 import type { Expiry } from '../namespaces/deletion/expire.ts';
 import type { Reconcile } from '../namespaces/reconciliation/reconcile.ts';
 import type { Repair } from '../namespaces/reconciliation/repair.ts';
@@ -32,6 +33,7 @@ interface NamespaceJobsParts {
 
 interface JobTableParts extends NamespaceJobsParts {
   readonly rotation: Pick<Rotation, 'sweep' | 'checkSecrets'>;
+  readonly announceExemptions: AnnounceExemptions;
   readonly revoker: Pick<Revoker, 'finish'>;
   readonly repair: Repair;
   readonly survey: SurveyQueues;
@@ -76,6 +78,7 @@ export function createJobTable(
           if (result.sources.length > 0) reporters.requestVhostSwept(result);
         },
       },
+      { name: 'announce-exemptions', everyMs: SECOND_MS, run: (signal) => parts.announceExemptions(signal) },
       { name: 'send-notices', everyMs: SECOND_MS, run: (signal) => notices.sweep(signal) },
       {
         name: 'prune',

@@ -4,6 +4,7 @@ import type { Keyring } from './accounts/keyring.ts';
 import type { Accounts } from './accounts/provision.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClockBounds } from './clock-bounds.ts';
+import type { ExemptQueues } from './deletion/exempt-queues.ts';
 import type { Intervals } from './timing.ts';
 import type { NonceStore } from '../store/nonce-records.ts';
 
@@ -19,6 +20,7 @@ export interface NamespaceContext
   readonly intervals: Intervals;
   readonly keyring: Keyring;
   readonly accounts: Accounts;
+  readonly exempt: ExemptQueues;
   readonly backoff: Backoff;
   readonly bounds: ClockBounds;
 }

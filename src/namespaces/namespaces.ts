@@ -10,6 +10,8 @@ import { type ClaimNamespace, createClaim } from './claim/claim.ts';
 import { createFirstClaimLimit } from './claim/limit-first-claims.ts';
 import { createClockBounds } from './clock-bounds.ts';
 import { createLeftovers } from './deletion/delete-leftovers.ts';
+import { type AnnounceExemptions, createExemptionAnnouncer } from './deletion/announce-exemptions.ts';
+import { createExemptQueues } from './deletion/exempt-queues.ts';
 import { createDeletion, type DeleteNamespaces } from './deletion/delete-namespaces.ts';
 import { createExpiry, type Expiry } from './deletion/expire.ts';
 import { createRelease, type ReleaseNamespace } from './deletion/release.ts';
@@ -22,13 +24,14 @@ import { intervalsOf } from './timing.ts';
 
 /** Everything that is done for namespaces, by request or by the agent itself. */
 export interface Namespaces
-  extends Pick<NamespaceContext, 'intervals' | 'keyring' | 'accounts' | 'backoff' | 'bounds'> {
+  extends Pick<NamespaceContext, 'intervals' | 'keyring' | 'accounts' | 'exempt' | 'backoff' | 'bounds'> {
   readonly claim: ClaimNamespace;
   readonly release: ReleaseNamespace;
   readonly secrets: SecretSightings;
   readonly revoker: Revoker;
   readonly rotation: Rotation;
   readonly expiry: Expiry;
+  readonly announceExemptions: AnnounceExemptions;
   readonly delete: DeleteNamespaces;
   readonly repair: Repair;
   readonly reconcile: Reconcile;
@@ -38,7 +41,7 @@ export interface Namespaces
 export type NamespacesParts = Pick<
   AgentContext,
   'config' | 'management' | 'cluster' | 'clock' | 'sleep' | 'randomBytes' | 'random' | 'reporters'
-> & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces' | 'secretSightings'> };
+> & { readonly store: Pick<Store, 'storeId' | 'namespaces' | 'nonces' | 'secretSightings' | 'queueExemptions'> };
 
 /** Creates the parts of this room. Makes no call. */
 export function createNamespaces(agent: NamespacesParts): Namespaces {
@@ -47,6 +50,7 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
   const { usernamePrefix } = config;
   const keyring = createKeyring(config.agentSecret, config.previousAgentSecrets);
   const intervals = intervalsOf(config);
+  const bounds = createClockBounds(clock, intervals, (byMs) => reporters.clockStepped(byMs));
   const context: NamespaceContext = {
     ...agent,
     store: store.namespaces,
@@ -56,7 +60,8 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
     keyring,
     accounts: createAccounts({ ...agent, storeId, keyring }),
     backoff: createBackoff(clock, (failure) => reporters.namespaceWorkFailed(failure)),
-    bounds: createClockBounds(clock, intervals, (byMs) => reporters.clockStepped(byMs)),
+    bounds,
+    exempt: createExemptQueues(store.queueExemptions, bounds),
   };
 
   const secrets = createSecretSightings({ ...context, sightings: store.secretSightings });
@@ -70,7 +75,8 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
     keyring,
     accounts: context.accounts,
     backoff: context.backoff,
-    bounds: context.bounds,
+    bounds,
+    exempt: context.exempt,
     claim: createClaim(context, {
       revoker,
       leftovers,
@@ -83,6 +89,7 @@ export function createNamespaces(agent: NamespacesParts): Namespaces {
     revoker,
     rotation: createRotation(context, secrets),
     expiry: createExpiry(context, deleteNamespaces),
+    announceExemptions: createExemptionAnnouncer(store.queueExemptions, context),
     delete: deleteNamespaces,
     repair,
     reconcile: createReconcile(context, {

@@ -96,6 +96,7 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
       notices,
       queueAlerts,
       agents: measured('agents', store.agents),
+      queueExemptions: measured('queueExemptions', store.queueExemptions),
       secretSightings: measured('secretSightings', store.secretSightings),
       audit: measured('audit', store.audit),
       check: () => store.check(),

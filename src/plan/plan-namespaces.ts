@@ -4,6 +4,7 @@ import { decideRotation, type RotationContext, slotFreeMs } from '../namespaces/
 import { slotOf, standbySlot } from '../namespaces/slots.ts';
 import { deletionStartsMs } from '../namespaces/timing.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
+import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 
@@ -22,7 +23,10 @@ export interface PlannedStep {
 }
 
 /** What a plan depends on besides the records. */
-export type PlanContext = Omit<RotationContext, 'nowMs'> & Pick<DeletionContext, 'announceBeforeMs'>;
+export interface PlanContext extends Omit<RotationContext, 'nowMs'>, Pick<DeletionContext, 'announceBeforeMs'> {
+  /** The exemptions of queues from deletion that end last, by namespace. */
+  readonly exemptions?: ReadonlyMap<string, Pick<QueueExemption, 'queue' | 'untilMs'>>;
+}
 
 /** Plans all namespaces, or one, from their records alone. */
 export async function planNamespaces(
@@ -106,7 +110,11 @@ function planDeletion(record: NamespaceRecord, fromMs: number, untilMs: number, 
       current = decision.record;
       continue;
     }
-    steps.push({ namespace, action: 'delete', atMs, why: whyDelete(record, decision.action) });
+    const exemption = decision.action === 'begin' ? context.exemptions?.get(namespace) : undefined;
+    const deletedMs = Math.max(atMs, exemption?.untilMs ?? 0);
+    const why = whyDelete(record, decision.action);
+    const after = exemption === undefined ? '' : `, and the exemption of its queue ${exemption.queue} has ended`;
+    if (deletedMs <= untilMs) steps.push({ namespace, action: 'delete', atMs: deletedMs, why: `${why}${after}` });
     return steps;
   }
   return steps;

@@ -1,17 +1,22 @@
 import type { CountedBytes, ListedQueue } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { type AlertAction, type AlertLimits, decideQueueAlert, LISTING_LAG_MS } from '../queues/decide-alert.ts';
+import { formatInstant } from '../contract/fields.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import { matchesAny, type NamePattern } from '../util/name-pattern.ts';
 
 /** What the next survey would do about a queue. */
 export interface PlannedQueue {
   readonly queue: string;
   readonly namespace: string;
-  /** `delete` only if its owner was warned, and if the confirmed depth is still above the threshold. */
-  readonly action: Exclude<AlertAction, 'none'>;
+  /**
+   * `delete` only if its owner was warned, and if the confirmed depth is still above the threshold; `keep` where an operator's
+   * exemption prevents it.
+   */
+  readonly action: Exclude<AlertAction, 'none'> | 'keep';
   readonly messages: number | undefined;
   /** The size of its messages in bytes; undefined: unknown. */
   readonly bytes: number | undefined;
@@ -37,6 +42,7 @@ export function planQueues(
   config: SurveyConfig,
   nowMs: number,
   sizes: ReadonlyMap<string, CountedBytes> = new Map(),
+  exemptions: ReadonlyMap<string, Pick<QueueExemption, 'untilMs'>> = new Map(),
 ): PlannedQueue[] {
   return queues.flatMap(({ name: queue, messages }): PlannedQueue[] => {
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
@@ -50,7 +56,13 @@ export function planQueues(
     const depth = { messages, bytes: observed, isExact: true, ...when };
     const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, config, nowMs);
     if (action === 'none') return [];
-    return [{ queue, namespace, action, messages, bytes, why: explain(action, messages, bytes, config) }];
+    const why = explain(action, messages, bytes, config);
+    const exemption = exemptions.get(queue);
+    if (exemption === undefined || action !== 'delete') return [{ queue, namespace, action, messages, bytes, why }];
+    const until = formatInstant(exemption.untilMs);
+    return [
+      { queue, namespace, action: 'keep', messages, bytes, why: `${why}; an operator exempted it until ${until}` },
+    ];
   });
 }
 
@@ -60,7 +72,7 @@ export function currentBytes(counted: CountedBytes | undefined, messages: number
 }
 
 function explain(
-  action: PlannedQueue['action'],
+  action: Exclude<AlertAction, 'none'>,
   messages: number | undefined,
   bytes: number | undefined,
   { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: AlertLimits,

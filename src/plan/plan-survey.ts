@@ -4,6 +4,8 @@ import { reachesWarning } from '../queues/decide-alert.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
+import { readExemptions } from '../store/paged-listing.ts';
+import { isInForce } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { currentBytes, type PlannedQueue, planQueues } from './plan-queues.ts';
 
@@ -33,5 +35,7 @@ export async function planSurvey(
     const record = await store.namespaces.get(namespace);
     if (record !== undefined) records.set(namespace, record);
   }
-  return planQueues(queues, alerts, records, config, nowMs, sizes);
+  const exemptions = await readExemptions(store.queueExemptions);
+  const inForce = new Map(exemptions.filter((one) => isInForce(one, nowMs)).map((one) => [one.queue, one]));
+  return planQueues(queues, alerts, records, config, nowMs, sizes, inForce);
 }

@@ -6,6 +6,8 @@ import { createLog } from '../util/log.ts';
 import { type PlannedStep, planNamespaces } from './plan-namespaces.ts';
 import type { PlannedQueue } from './plan-queues.ts';
 import type { Change } from './overlay-entries.ts';
+import { readExemptions } from '../store/paged-listing.ts';
+import { isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import { planSurvey } from './plan-survey.ts';
 import { createOverlay } from './overlay.ts';
 import { type Installation, withInstallation } from './with-installation.ts';
@@ -25,6 +27,8 @@ export interface Plan {
    * first.
    */
   readonly warned: readonly QueueReport[];
+  /** The queues that an operator exempted from deletion. */
+  readonly exemptions: readonly QueueExemption[];
   /** What a reconciliation would repair now. */
   readonly broker: BrokerPlan;
 }
@@ -104,10 +108,13 @@ async function planInstallation(
   });
   const fromMs = clock.nowMs();
   const span = { fromMs, untilMs: options.untilMs };
+  const exemptions = (await readExemptions(store.queueExemptions)).filter((one) => isInForce(one, fromMs));
   const context = {
     intervals: overlay.intervals,
     keyring: overlay.keyring,
     announceBeforeMs: config.expiryAnnouncementSeconds * 1000,
+    // In this order the latest of a namespace stays in the map.
+    exemptions: new Map(exemptions.toSorted((a, b) => a.untilMs - b.untilMs).map((one) => [one.namespace, one])),
   };
   const alerted = await startReportOnAlerts({ config, store, management, clock, sleep }, { namespace, signal });
   const namespaces = await planNamespaces(store, span, context, { namespace, signal });
@@ -121,6 +128,7 @@ async function planInstallation(
     ...span,
     namespaces,
     queues: queues.filter(concerns),
+    exemptions: exemptions.filter(concerns),
     warned: sortQueueReports(
       reports.filter(({ queue, state }) => state === 'warned' && !queues.some((planned) => planned.queue === queue)),
       'next',

@@ -10,7 +10,10 @@ import type { NonceStore } from '../store/nonce-records.ts';
 const LASTS_MS = 60_000;
 
 /** The part of a store that namespaces need. */
-export type NamespaceStoreOverlay = Pick<Store, 'storeId' | 'namespaces' | 'nonces' | 'secretSightings'>;
+export type NamespaceStoreOverlay = Pick<
+  Store,
+  'storeId' | 'namespaces' | 'nonces' | 'secretSightings' | 'queueExemptions'
+>;
 
 /**
  * An overlay of the store. Writes are reported to `onChange` instead of made, and for a while reads answer as if they had
@@ -94,11 +97,19 @@ export function createStoreOverlay(real: StoreReader, clock: Clock, onChange: On
     prune: async () => await Promise.resolve(0),
   };
   // Which secrets an overlay has says nothing about the agents.
-  const secretSightings: Store['secretSightings'] = {
-    get: (secretId) => real.secretSightings.get(secretId),
+  const writesNothing = {
     insert: async () => await Promise.resolve(false),
     replace: async () => await Promise.resolve(false),
     remove: async () => await Promise.resolve(false),
   };
-  return { storeId: real.storeId ?? '', namespaces, nonces, secretSightings };
+  const secretSightings: Store['secretSightings'] = {
+    get: (secretId) => real.secretSightings.get(secretId),
+    ...writesNothing,
+  };
+  const queueExemptions: Store['queueExemptions'] = {
+    get: (queue) => real.queueExemptions.get(queue),
+    list: (page) => real.queueExemptions.list(page),
+    ...writesNothing,
+  };
+  return { storeId: real.storeId ?? '', namespaces, nonces, secretSightings, queueExemptions };
 }

@@ -1,4 +1,5 @@
 import type { AgentContext } from '../context.ts';
+import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { ConfirmRecovery } from './confirm-recovery.ts';
@@ -12,6 +13,7 @@ interface ApplyAlertActionParts extends Pick<AgentContext, 'cluster' | 'clock' |
   readonly notices: QueueNotices;
   readonly deletion: QueueDeletion;
   readonly confirmRecovery: ConfirmRecovery;
+  readonly exempt: ExemptQueues;
   readonly config: AlertLimits;
   readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered'>;
 }
@@ -37,7 +39,7 @@ const INSPECT_WHILE_WAITING_MS = 2_000;
 
 /** Each action is a list of steps. An agent that resumes it repeats the last step that was not written. */
 export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
-  const { notices, deletion, confirmRecovery, cluster, clock, randomBytes, jobs, reporters } = parts;
+  const { notices, deletion, confirmRecovery, exempt, cluster, clock, randomBytes, jobs, reporters } = parts;
   const { queueAlerts } = parts.store;
   const { warnAtMessages, deleteAtMessages, deleteAtBytes } = parts.config;
 
@@ -122,6 +124,8 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     signal: AbortSignal,
   ): Promise<void> => {
     if (record.state !== 'active') return;
+    // The alert stays `warned`: the survey after the end of the exemption deletes the queue.
+    if ((await exempt.read()).has(alert.queue)) return;
     const { messages = alert.messages, bytes, seenMs } = depth;
     // A warning that is stored only now, because the contact is new, states the depth of now.
     switch (await notices.ensureWarning(record, { ...alert, messages, bytes: bytes?.bytes ?? alert.bytes, seenMs })) {

@@ -1,5 +1,6 @@
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
 import type { AgentContext } from '../context.ts';
+import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { NamespaceStore } from '../store/store.ts';
@@ -23,6 +24,7 @@ export interface QueueDeletionParts {
   readonly queueDepths: Pick<QueueDepths, 'read'>;
   readonly deleteFromBroker: DeleteFromBroker;
   readonly schedule: Pick<InspectionSchedule, 'wasReplacedSince'>;
+  readonly exempt: ExemptQueues;
   readonly config: AlertLimits;
   readonly clock: Clock;
   readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted'>;
@@ -32,7 +34,7 @@ export interface QueueDeletionParts {
 export interface QueueDeletion {
   /**
    * Deletes the queue of an alert that is `over` or `deleting`: holds the notice, confirms the depth, deletes, reports. It
-   * stops where another agent has changed the alert, and cancels where the queue is no longer too deep.
+   * stops where another agent has changed the alert, and cancels where the queue is no longer too deep, or is exempt.
    *
    * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason. The agent that next finds the alert
    *   resumes the deletion.
@@ -52,7 +54,7 @@ type DeleteOutcome = 'deleted' | 'was-missing' | 'window-closed';
 
 /** Each step is written before the next one, so that another agent can resume the deletion after any of them. */
 export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
-  const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, clock, reporters } = parts;
+  const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, exempt, clock, reporters } = parts;
   const { deleteAtMessages, deleteAtBytes } = parts.config;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
@@ -162,6 +164,9 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
       if (enoughReady !== undefined && (await cancelUnlessStillDeep(deleting, enoughReady, signal)) === 'cancelled') {
         return;
       }
+
+      // Last of all, and after `deleting` is stored: either an operator's exemption is seen here, or its command sees `deleting`.
+      if ((await exempt.read()).has(alert.queue)) return await cancel(deleting, messages, bytes, seenAt.wallMs);
 
       const outcome = await sendDelete(deleting, seenAt, signal);
       if (outcome === 'window-closed') return;

@@ -2,6 +2,7 @@ import { createQueueDepths } from '../broker/amqp/queue-depths.ts';
 import { backstopSettings, ensureBackstop } from '../broker/backstop.ts';
 import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { AgentContext } from '../context.ts';
+import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import { createApplyAlertAction } from './apply-alert-action.ts';
 import { createConfirmDepth } from './confirm-depth.ts';
 import { createConfirmRecovery } from './confirm-recovery.ts';
@@ -21,7 +22,10 @@ export type QueuesContext = Pick<
   AgentContext,
   'config' | 'store' | 'management' | 'cluster' | 'clock' | 'sleep' | 'randomBytes' | 'log' | 'jobs' | 'reporters'
 > &
-  Partial<Pick<AgentContext, 'addressChoice'>> & { readonly statistics: Pick<StatisticsWatch, 'lagMs'> };
+  Partial<Pick<AgentContext, 'addressChoice'>> & {
+    readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
+    readonly exempt: ExemptQueues;
+  };
 
 /** The watching of queues: surveys, inspections, alerts and the backstop. */
 export interface Queues {

@@ -9,6 +9,7 @@ export type AuditAction =
   | 'repair'
   | 'connection-closing'
   | 'queue-deletion'
+  | 'exemption'
   | 'notice'
   | 'adoption'
   | 'export'

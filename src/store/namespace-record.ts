@@ -71,11 +71,10 @@ export interface NamespaceRecord {
   readonly recheckAtMs: number | null;
 }
 
-/** A queue that cannot be deleted while its node is down. */
-export interface DeletionBlock {
-  readonly queue: string;
-  readonly node: string;
-}
+/** A queue that is not deleted now: its node is down, or an operator exempted it until an instant, in ISO 8601. */
+export type DeletionBlock =
+  | { readonly queue: string; readonly node: string }
+  | { readonly queue: string; readonly exemptUntil: string };
 
 /** `expired`: no client claimed it again in time; `released`: its owner released it. */
 export type DeletionReason = 'expired' | 'released';

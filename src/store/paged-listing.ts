@@ -1,6 +1,7 @@
 import type { AuditQuery, AuditRecord, AuditStore } from './audit-records.ts';
 import type { NamespaceRecord } from './namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from './queue-alert-records.ts';
+import type { QueueExemption, QueueExemptionStore } from './queue-exemption-records.ts';
 import type { ListOptions, NamespaceStore } from './store.ts';
 
 /** How many records are read with one call, and are in memory at a time. */
@@ -47,6 +48,23 @@ export function queueAlertPages(
     (last) => alerts.list({ limit: PAGE_SIZE, ...(last && { after: last.queue }) }),
     (page) => page.at(-1),
   );
+}
+
+/**
+ * All exemptions of queues, in the order of their queues. There are few: operators make them one by one.
+ *
+ * @throws AgentError `StoreUnavailable`
+ */
+export async function readExemptions(exemptions: Pick<QueueExemptionStore, 'list'>): Promise<QueueExemption[]> {
+  const all: QueueExemption[] = [];
+  const pages = readPages(
+    PAGE_SIZE,
+    undefined,
+    (last: QueueExemption | undefined) => exemptions.list({ limit: PAGE_SIZE, ...(last && { after: last.queue }) }),
+    (page) => page.at(-1),
+  );
+  for await (const page of pages) all.push(...page);
+  return all;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { AgentRecordStore } from './agent-records.ts';
 import type { AuditStore } from './audit-records.ts';
 import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
+import type { QueueExemptionStore } from './queue-exemption-records.ts';
 import type { SecretSightingStore } from './secret-records.ts';
 import type { NamespaceStore } from './store.ts';
 
@@ -18,6 +19,13 @@ export interface StoreReader {
   readonly queueAlerts: Pick<QueueAlertStore, 'get' | 'list'>;
   readonly notices: Pick<NoticeStore, 'countWaiting'>;
   readonly agents: Pick<AgentRecordStore, 'list'>;
+  readonly queueExemptions: Pick<QueueExemptionStore, 'get' | 'list'>;
   readonly secretSightings: Pick<SecretSightingStore, 'get'>;
   close(): Promise<void>;
+}
+
+/** A store that is opened to exempt queues, beside the agents that use it: nothing else can be written. */
+export interface ExemptionWriter extends StoreReader {
+  readonly audit: Pick<AuditStore, 'list' | 'append'>;
+  readonly queueExemptions: QueueExemptionStore;
 }

@@ -3,6 +3,7 @@ import type { NamespaceRecord } from './namespace-record.ts';
 import type { NonceEntry } from './nonce-records.ts';
 import type { Notice } from './notice-records.ts';
 import type { QueueAlert } from './queue-alert-records.ts';
+import type { QueueExemption } from './queue-exemption-records.ts';
 import type { StoreIdentity } from './store-identity.ts';
 import type { Store } from './store.ts';
 
@@ -10,6 +11,7 @@ import type { Store } from './store.ts';
 export interface StoreContents {
   readonly namespaces: NamespaceRecord;
   readonly queueAlerts: QueueAlert;
+  readonly queueExemptions: QueueExemption;
   readonly notices: Notice;
   readonly nonces: NonceEntry;
   readonly audit: AuditRecord;
@@ -25,6 +27,7 @@ type LeftOut = 'agents' | 'secretSightings';
 export const STORE_COLLECTIONS = Object.keys({
   namespaces: true,
   queueAlerts: true,
+  queueExemptions: true,
   notices: true,
   nonces: true,
   audit: true,

@@ -2,6 +2,7 @@ import type { AgentRecordStore } from './agent-records.ts';
 import type { AuditStore } from './audit-records.ts';
 import type { NoticeStore } from './notice-records.ts';
 import type { QueueAlertStore } from './queue-alert-records.ts';
+import type { QueueExemptionStore } from './queue-exemption-records.ts';
 import type { NamespaceRecord, NamespaceState } from './namespace-record.ts';
 import type { NonceStore, NonceWrite } from './nonce-records.ts';
 import type { SecretSightingStore } from './secret-records.ts';
@@ -61,6 +62,7 @@ export interface Store {
   readonly audit: AuditStore;
   readonly queueAlerts: QueueAlertStore;
   readonly agents: AgentRecordStore;
+  readonly queueExemptions: QueueExemptionStore;
   readonly secretSightings: SecretSightingStore;
   /** Resolves when the store answers; throws `StoreUnavailable` otherwise. */
   check(): Promise<void>;

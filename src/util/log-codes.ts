@@ -194,6 +194,11 @@ export const LOG_CODES = {
     level: 'warn',
     meaning: 'A queue passed `deleteAtMessages` or `deleteAtBytes` and was deleted; its owner was warned.',
   },
+  queue_exempted: { level: 'info', meaning: 'An operator exempted a queue from deletion until `until`.' },
+  queue_exemption_ended: {
+    level: 'info',
+    meaning: 'The exemption of a queue ended, by the clock or by an operator (`reason`).',
+  },
   queue_not_processed: {
     level: 'warn',
     meaning: 'Warning of, or deleting, a queue failed; the next survey or inspection does it.',
@@ -258,7 +263,8 @@ export const LOG_CODES = {
   },
   request_given_back: {
     level: 'warn',
-    meaning: 'A claim went back to the queue for another agent, because this one does not reach the management API.',
+    meaning:
+      'A claim went back to the queue for another agent, because this one does not reach the management API or lacks a secret.',
   },
   request_handler_threw: { level: 'error', meaning: 'A request handler threw. This is a defect: report it.' },
   request_queue_redeclared: {
@@ -286,7 +292,7 @@ export const LOG_CODES = {
   secret_missing: {
     level: 'warn',
     meaning:
-      'Namespaces need an agent secret that this agent does not have; `secretId` and `namespaces` say which and how many.',
+      'Namespaces need an agent secret that this agent does not have; `secretId` and `namespaces` say which and how many. `lostSince`: no agent has had it since then.',
   },
   statistics_available: {
     level: 'info',

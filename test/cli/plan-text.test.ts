@@ -3,6 +3,7 @@ import { createOutput } from '../../src/cli/output.ts';
 import { planText } from '../../src/cli/plan-text.ts';
 import type { PlannedStep } from '../../src/plan/plan-namespaces.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { exemptionOf } from '../support/records.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const HOUR_MS = 3_600_000;
@@ -16,6 +17,7 @@ function textOf(given: Partial<Plan>, all = false): string {
     namespaces: [],
     queues: [],
     warned: [],
+    exemptions: [],
     broker: { repairs: [], connections: [], changes: [], unknown: [] },
     ...given,
   };
@@ -89,6 +91,22 @@ describe('a plan as text', () => {
       warned: [{ ...warned, messages: undefined, messagesPerMinute: undefined, next: undefined }],
     });
     assert.match(unknown, /an unknown number of messages, growth unknown$/m);
+  });
+
+  it('names each exempt queue once', () => {
+    const of = (name: string) => exemptionOf({ queue: `queue/taskcluster-x/${name}` });
+    const deep = { ...of('deep'), action: 'keep', messages: 9000, bytes: undefined, why: 'it is deep' } as const;
+    const [, table] = textOf({ queues: [deep], exemptions: [of('deep'), of('small')] }).split('\n\n');
+    assert.deepEqual(
+      table
+        ?.split('\n')
+        .map((row) => row.trim().split(/ {2,}/))
+        .slice(1),
+      [
+        ['keep', 'queue/taskcluster-x/deep', 'it is deep'],
+        ['keep', 'queue/taskcluster-x/small', 'an operator exempted it from deletion until 2026-11-24T14:00:00.000Z'],
+      ],
+    );
   });
 
   it('says that nothing is to be done', () => {

@@ -29,8 +29,8 @@ function active(given: Partial<NamespaceRecord> = {}): NamespaceRecord {
   });
 }
 
-function plan(record: NamespaceRecord, forMs: number): string[] {
-  return planRecord(record, NOW, NOW + forMs, context).map(
+function plan(record: NamespaceRecord, forMs: number, given: Partial<PlanContext> = {}): string[] {
+  return planRecord(record, NOW, NOW + forMs, { ...context, ...given }).map(
     ({ action, atMs, why }) => `${action} +${Math.round((atMs - NOW) / MINUTE)} ${why}`,
   );
 }
@@ -71,6 +71,20 @@ describe('the plan for a namespace', () => {
     assert.deepEqual(plan(active({ expiresMs: NOW + 90 * MINUTE, nextRotationMs: NOW + 2 * HOUR }), 5 * HOUR), [
       'announce +30 it expires at 2026-01-01T01:30:00.000Z',
       'delete +91 it expires without another claim',
+    ]);
+  });
+
+  it('has no deletion before the exemption of a queue ends', () => {
+    const exemption = { queue: 'queue/taskcluster-x/a', untilMs: NOW + 3 * HOUR };
+    const exemptions = new Map([['taskcluster-x', exemption]]);
+    const record = active({
+      expiresMs: NOW - MINUTE,
+      expiryAnnouncedForMs: NOW - MINUTE,
+      nextRotationMs: NOW + 9 * HOUR,
+    });
+    assert.deepEqual(plan(record, HOUR, { exemptions }), []);
+    assert.deepEqual(plan(record, 3 * HOUR, { exemptions }), [
+      'delete +180 it expires without another claim, and the exemption of its queue queue/taskcluster-x/a has ended',
     ]);
   });
 

@@ -42,6 +42,41 @@ describe('the plan for queues', () => {
     assert.deepEqual(actions(undefined), []);
   });
 
+  it('keeps a queue that an operator exempted from deletion, and warns as always', () => {
+    const exemptions = new Map([[queue, { untilMs: Date.parse('2026-11-24T14:00:00Z') }]]);
+    const planned = planQueues(
+      [{ name: queue, messages: 200 }],
+      new Map([[queue, warned]]),
+      records,
+      config,
+      NOW,
+      new Map(),
+      exemptions,
+    );
+    assert.deepEqual(
+      planned.map(({ action, why }) => [action, why]),
+      [
+        [
+          'keep',
+          'it has 200 messages, its owner was warned, and queues are deleted at 200; an operator exempted it until 2026-11-24T14:00:00.000Z',
+        ],
+      ],
+    );
+    const warning = planQueues(
+      [{ name: queue, messages: 200 }],
+      new Map(),
+      records,
+      config,
+      NOW,
+      new Map(),
+      exemptions,
+    );
+    assert.deepEqual(
+      warning.map(({ action }) => action),
+      ['warn'],
+    );
+  });
+
   it('counts bytes as well, unless the queue has become smaller since they were counted', () => {
     const sizes = new Map([[queue, { name: queue, bytes: 2500, messages: 10 }]]);
     const plan = (messages: number, alerts = new Map([[queue, warned]])) =>

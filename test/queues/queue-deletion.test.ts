@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { ManagementCallOptions } from '../../src/broker/management/management.ts';
 import { momentOf } from '../../src/util/clock.ts';
 import { DELETE_WINDOW_MS } from '../../src/queues/decide-alert.ts';
+import { createExemptQueues } from '../../src/namespaces/deletion/exempt-queues.ts';
 import { createQueueDeletion } from '../../src/queues/queue-deletion.ts';
 import type { ConfirmedDepth } from '../../src/queues/confirm-depth.ts';
 import { createQueueNotices } from '../../src/queues/queue-notices.ts';
@@ -11,7 +12,7 @@ import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { QUEUE_CONFIG } from '../support/queue-room.ts';
-import { alertOf, recordOf } from '../support/records.ts';
+import { alertOf, exemptionOf, recordOf } from '../support/records.ts';
 
 /** A queue that is about to be deleted, and what each step of the deletion finds. */
 async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRecord> = {}) {
@@ -71,6 +72,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     clock,
     config: QUEUE_CONFIG,
     schedule: { wasReplacedSince: () => hooks.wasReplaced },
+    exempt: createExemptQueues(store.queueExemptions, { earliestMs: () => clock.nowMs() }),
     reporters: { queueDeleted: async (event) => void reported.push(event) },
   });
   return {
@@ -81,7 +83,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     deleted,
     notice: () => notices.get('queue-deletion'),
     level: async () => (await store.queueAlerts.get(alert.queue))?.level,
-    execute: () => deletion.execute(record, alert, new AbortController().signal),
+    execute: (of: QueueAlert = alert) => deletion.execute(record, of, new AbortController().signal),
   };
 }
 
@@ -127,6 +129,27 @@ describe('the deletion of a queue', () => {
       const cancelled = await store.queueAlerts.get(alertOf().queue);
       assert.deepEqual([cancelled?.level, cancelled?.messages], ['warned', ready ?? 0]);
       assert.equal(notice(), 'held');
+    }
+  });
+
+  it('is cancelled when an operator exempted the queue, also right before the call, and goes on when that has ended', async () => {
+    for (const level of ['over', 'deleting'] as const) {
+      const { clock, store, hooks, deleted, reported, notice, execute, level: levelNow } = await scene({ level });
+      const exemption = exemptionOf({ untilMs: clock.nowMs() + 1_000 });
+      hooks.readReady = () => {
+        // The exemption is written while the deletion is under way.
+        void store.queueExemptions.insert(exemption);
+        return 9001;
+      };
+      await execute();
+      assert.deepEqual([deleted, reported], [[], []]);
+      assert.equal(await levelNow(), 'warned');
+      assert.equal(notice(), 'held');
+      clock.advance(1_000);
+      const alert = await store.queueAlerts.get(exemption.queue);
+      assert.ok(alert);
+      await execute(alert);
+      assert.deepEqual(deleted, [exemption.queue]);
     }
   });
 

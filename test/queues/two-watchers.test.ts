@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { UNGUARDED } from '../../src/broker/cluster.ts';
 import { openManagement } from '../../src/broker/management/open-management.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
+import { createExemptQueues } from '../../src/namespaces/deletion/exempt-queues.ts';
 import { createReporters } from '../../src/reporters.ts';
 import { createQueues, type Queues } from '../../src/queues/queues.ts';
 import { createLog } from '../../src/util/log.ts';
@@ -64,6 +65,7 @@ describe('two agents that watch the same queues at the same time', function () {
         management,
         cluster: UNGUARDED,
         statistics: { lagMs: () => 8_000 },
+        exempt: createExemptQueues(store.queueExemptions, { earliestMs: Date.now }),
         clock: systemClock,
         sleep: systemSleep,
         randomBytes,

@@ -106,6 +106,8 @@ export function createModelStore({ timeline, random, faultRate, onWrite }: Model
       namespaces,
       nonces: noncesOf(nonces, areWrittenWithRecord, call),
       secretSightings: sightingsOf(sightings, call),
+      // No operator exempts a queue.
+      queueExemptions: { list: () => call(() => []) },
       notices: nothing,
       audit: nothing,
       agents: { list: async () => [] },

@@ -4,7 +4,7 @@ import { type ExportSummary, readExport, writeExport } from '../../src/store/exp
 import { exportedRecord, RecordDigest } from '../../src/store/record-digest.ts';
 import type { StoreCollection } from '../../src/store/store-transfer.ts';
 import { isAgentError } from '../../src/util/agent-errors.ts';
-import { alertOf, noticeOf, recordOf } from '../support/records.ts';
+import { alertOf, exemptionOf, noticeOf, recordOf } from '../support/records.ts';
 import { auditOf } from './audit-contract.ts';
 import { nonceOf } from './nonces-contract.ts';
 
@@ -24,6 +24,7 @@ const RECORDS: Readonly<Record<StoreCollection, readonly object[]>> = {
     recordOf(NOW_MS, { namespace: 'taskcluster-b', state: 'deleted', deletedAtMs: NOW_MS, deletionReason: 'released' }),
   ],
   queueAlerts: [alertOf()],
+  queueExemptions: [exemptionOf()],
   notices: [noticeOf(NOW_MS)],
   nonces: [nonceOf()],
   audit: [auditOf(), auditOf()],

@@ -4,7 +4,7 @@ import { checkExport, exportStore, importStore } from '../../src/store/copy-stor
 import type { Store } from '../../src/store/store.ts';
 import type { StoreTransfer } from '../../src/store/store-transfer.ts';
 import { isAgentError } from '../../src/util/agent-errors.ts';
-import { alertOf, noticeOf, recordOf } from '../support/records.ts';
+import { alertOf, exemptionOf, noticeOf, recordOf } from '../support/records.ts';
 import { auditOf } from './audit-contract.ts';
 import { nonceOf } from './nonces-contract.ts';
 
@@ -156,12 +156,13 @@ async function using<Opened extends { close(): Promise<void> }, Result>(
 /** Puts records of every kind and state into a store. */
 async function fill(place: TransferPlace): Promise<string> {
   return await using(await place.open(), async (store) => {
-    const { namespaces, queueAlerts, notices, nonces, audit, storeId } = store;
+    const { namespaces, queueAlerts, queueExemptions, notices, nonces, audit, storeId } = store;
     for (const record of RECORDS) {
       await namespaces.insert({ ...record, revision: 1 });
       await namespaces.replace({ ...record, revision: 2 }, 1);
     }
     for (const alert of ALERTS) await queueAlerts.insert(alert);
+    for (const exemption of EXEMPTIONS) await queueExemptions.insert(exemption);
     for (const notice of NOTICES) await notices.add(notice);
     for (const nonce of NONCES) await nonces.remember(nonce);
     await nonces.recordOutcome(NONCES[0]?.key ?? '', '{"done":true}');
@@ -187,6 +188,7 @@ const RECORDS = [
   recordOf(NOW_MS, { namespace: 'taskcluster-d', state: 'deleted', deletedAtMs: NOW_MS, deletionReason: 'released' }),
 ];
 const ALERTS = [alertOf(), alertOf({ queue: 'queue/taskcluster-a/Ünï ✓ 🐇', level: 'over', bytes: 2 ** 40 })];
+const EXEMPTIONS = [exemptionOf(), exemptionOf({ queue: 'queue/taskcluster-a/Ünï', reason: '✓ wanted' })];
 const NOTICES = (['held', 'waiting', 'sent', 'failed', 'withdrawn'] as const).map((state) =>
   noticeOf(NOW_MS, { id: `notice-${state}`, state, settledMs: state === 'sent' ? NOW_MS : null }),
 );
@@ -195,7 +197,7 @@ const AUDIT = [auditOf({ namespace: 'taskcluster-a' }), auditOf({ namespace: nul
 
 /** What agents see of a store. */
 async function contentsOf(store: Store) {
-  const { namespaces, queueAlerts, notices, nonces, audit } = store;
+  const { namespaces, queueAlerts, queueExemptions, notices, nonces, audit } = store;
   const due = { beforeMs: NOW_MS + 10 ** 9, limit: 99 };
   return {
     namespaces: await namespaces.list({ limit: 99 }),
@@ -205,6 +207,7 @@ async function contentsOf(store: Store) {
     held: await namespaces.countHeldBy('project/a'),
     states: await namespaces.countByState(),
     alerts: new Map((await queueAlerts.list({ limit: 99 })).map((alert) => [alert.queue, alert])),
+    exemptions: new Map((await queueExemptions.list({ limit: 99 })).map((one) => [one.queue, one])),
     notices: await Promise.all(NOTICES.map(({ id }) => notices.get(id))),
     waiting: await notices.countWaiting(),
     due: await notices.due(due),

@@ -3,6 +3,7 @@ import type { AgentRecord, AgentRecordStore } from '../../src/store/agent-record
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
 import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
+import type { QueueExemption, QueueExemptionStore } from '../../src/store/queue-exemption-records.ts';
 import type { SecretSighting } from '../../src/store/secret-records.ts';
 import { countByState, HELD_STATES, type NamespaceRecord } from '../../src/store/namespace-record.ts';
 import type { DueOptions, NamespaceStore, Store } from '../../src/store/store.ts';
@@ -30,6 +31,7 @@ export function createMemoryStore(storeId: string = randomBytes(8).toString('hex
     audit: memoryAudit(),
     queueAlerts: memoryQueueAlerts(),
     agents: memoryAgents(),
+    queueExemptions: memoryQueueExemptions(),
     secretSightings: versionedCollection(new Map<string, SecretSighting>(), ({ secretId }) => secretId),
     async check() {},
     async close() {},
@@ -140,6 +142,18 @@ function memoryNotices(): NoticeStore {
       for (const { id } of old) notices.delete(id);
       return old.length;
     },
+  };
+}
+
+function memoryQueueExemptions(): QueueExemptionStore {
+  const exemptions = new Map<string, QueueExemption>();
+  return {
+    ...versionedCollection(exemptions, ({ queue }) => queue),
+    list: async ({ after, limit }) =>
+      structuredClone([...exemptions.values()])
+        .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+        .filter(({ queue }) => after === undefined || queue > after)
+        .slice(0, limit),
   };
 }
 

@@ -1,3 +1,4 @@
+import { createExemptQueues } from '../../src/namespaces/deletion/exempt-queues.ts';
 import { randomBytes } from 'node:crypto';
 import { UNGUARDED } from '../../src/broker/cluster.ts';
 import type { CountedBytes, ListedQueue, ManagementCallOptions } from '../../src/broker/management/management.ts';
@@ -99,6 +100,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     read: async (queues: readonly string[]) => new Map([...depths].filter(([queue]) => queues.includes(queue))),
   };
   const notices = createQueueNotices(context);
+  const exempt = createExemptQueues(store.queueExemptions, { earliestMs: () => clock.nowMs() });
   const deletion = createQueueDeletion({
     ...context,
     notices,
@@ -115,6 +117,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
           };
     },
     queueDepths,
+    exempt,
     async deleteFromBroker(_namespace: string, queue: string, call: ManagementCallOptions) {
       await options.beforeDelete?.();
       call.beforeSend?.();
@@ -126,6 +129,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const applyAlertAction = createApplyAlertAction({
     ...context,
     cluster: UNGUARDED,
+    exempt,
     notices,
     deletion,
     confirmRecovery,

@@ -1,6 +1,7 @@
 import type { AgentRecord } from '../../src/store/agent-records.ts';
 import type { Notice } from '../../src/store/notice-records.ts';
 import type { QueueAlert } from '../../src/store/queue-alert-records.ts';
+import type { QueueExemption } from '../../src/store/queue-exemption-records.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
 
 /** A namespace that is active and was claimed at `nowMs`, but for what is given. */
@@ -28,6 +29,19 @@ export function recordOf(nowMs: number, given: Partial<NamespaceRecord> = {}): N
     deletionReason: null,
     expiryAnnouncedForMs: 0,
     recheckAtMs: null,
+    ...given,
+  };
+}
+
+/** The exemption of a queue that a written alert has, too, but for what is given. */
+export function exemptionOf(given: Partial<QueueExemption> = {}): QueueExemption {
+  return {
+    queue: alertOf().queue,
+    revision: 1,
+    namespace: 'taskcluster-x',
+    untilMs: Date.parse('2026-11-24T14:00:00Z'),
+    reason: null,
+    announcedUntilMs: 0,
     ...given,
   };
 }

@@ -37,6 +37,7 @@ export function interceptStore(store: Store, around: Around): Store {
     nonces: intercept('nonces', store.nonces, around),
     notices: intercept('notices', store.notices, around),
     audit: intercept('audit', store.audit, around),
+    queueExemptions: intercept('queueExemptions', store.queueExemptions, around),
     secretSightings: intercept('secretSightings', store.secretSightings, around),
     queueAlerts: intercept('queueAlerts', store.queueAlerts, around),
     agents: intercept('agents', store.agents, around),

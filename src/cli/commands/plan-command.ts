@@ -37,13 +37,19 @@ It reads the store and the broker with the configuration of an agent, and makes 
     });
 };
 
-function planValue({ fromMs, untilMs, namespaces, queues, warned, broker }: Plan) {
+function planValue({ fromMs, untilMs, namespaces, queues, warned, exemptions, broker }: Plan) {
   return {
     from: formatInstant(fromMs),
     until: formatInstant(untilMs),
     namespaces: namespaces.map(({ atMs, ...step }) => ({ ...step, at: formatInstant(atMs) })),
     queues,
     warned: warned.map(queueValue),
+    exemptions: exemptions.map(({ queue, namespace, untilMs: until, reason }) => ({
+      queue,
+      namespace,
+      until: formatInstant(until),
+      reason,
+    })),
     broker,
   };
 }

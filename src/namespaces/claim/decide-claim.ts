@@ -103,7 +103,11 @@ function whyExpiring({ namespace, deletionBlock }: NamespaceRecord): string {
   if (deletionBlock === undefined) {
     return `Namespace ${namespace} is being deleted. Claim it again when that is done, in about a minute.`;
   }
-  return `Namespace ${namespace} is being deleted, and that waits: ${describeBlock(deletionBlock)}. Claim it again when the node runs, and ask the operators of this broker when that is.`;
+  const advice =
+    'node' in deletionBlock
+      ? 'Claim it again when the node runs, and ask the operators of this broker when that is.'
+      : 'Claim it again after that, or ask the operators of this broker to end the exemption.';
+  return `Namespace ${namespace} is being deleted, and that waits: ${describeBlock(deletionBlock)}. ${advice}`;
 }
 
 /** The next revision of a record whose active account was just provisioned. */

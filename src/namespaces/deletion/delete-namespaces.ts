@@ -1,3 +1,4 @@
+import { formatInstant } from '../../contract/fields.ts';
 import { AgentError } from '../../util/agent-errors.ts';
 import { matchesAny } from '../../util/name-pattern.ts';
 import { type Moment, momentOf } from '../../util/clock.ts';
@@ -26,15 +27,25 @@ const MAX_LISTINGS = 10;
 /**
  * Creates the deletion of an installation. It deletes in an order in which nothing can come back: accounts, their
  * connections, queues and exchanges until none is listed any more, tombstone. Queues and exchanges of a namespace that
- * was reserved since its claim stay.
+ * was reserved since its claim stay. While an operator exempts a queue, it stays and the tombstone is not written.
  */
 export function createDeletion(
   context: Pick<
     NamespaceContext,
-    'config' | 'store' | 'management' | 'cluster' | 'clock' | 'bounds' | 'sleep' | 'intervals' | 'backoff' | 'reporters'
+    | 'config'
+    | 'store'
+    | 'management'
+    | 'cluster'
+    | 'clock'
+    | 'bounds'
+    | 'sleep'
+    | 'intervals'
+    | 'exempt'
+    | 'backoff'
+    | 'reporters'
   >,
 ): DeleteNamespaces {
-  const { config, store, management, cluster, clock, bounds, backoff, reporters } = context;
+  const { config, store, management, cluster, clock, bounds, exempt, backoff, reporters } = context;
   const deleteAccounts = createDeleteAccounts(context);
   const deleteObjects = createDeleteObjects(context);
 
@@ -100,6 +111,37 @@ export function createDeletion(
     }
   };
 
+  /**
+   * Postpones the targets of which nothing is left but queues that an operator exempted.
+   *
+   * @returns what may be deleted
+   */
+  const postponeExempt = async (
+    batch: DeletionBatch,
+    owned: ReadonlyMap<string, OwnedObjects>,
+  ): Promise<ReadonlyMap<string, OwnedObjects>> => {
+    if (owned.size === 0) return owned;
+    const exemptions = await exempt.read();
+    if (exemptions.size === 0) return owned;
+    const deletable = new Map(
+      [...owned].map(([namespace, { queues, exchanges }]) => [
+        namespace,
+        { queues: queues.filter((name) => !exemptions.has(name)), exchanges },
+      ]),
+    );
+    for (const target of batch.targets) {
+      const exemption = owned
+        .get(target.namespace)
+        ?.queues.map((name) => exemptions.get(name))
+        .find(Boolean);
+      if (exemption === undefined || namesIn(deletable.get(target.namespace)).length > 0) continue;
+      const { queue, untilMs } = exemption;
+      await recordBlock(target, { queue, exemptUntil: formatInstant(untilMs) });
+      batch.postpone(target);
+    }
+    return deletable;
+  };
+
   /** Deletes what is listed, and writes the tombstones of namespaces of which nothing is listed. */
   const deleteUntilNoneIsListed = async (batch: DeletionBatch, since: Moment, signal: AbortSignal): Promise<void> => {
     for (let listing = 1; batch.targets.size > 0; listing += 1) {
@@ -111,16 +153,17 @@ export function createDeletion(
         await writeTombstone(target, since, signal);
         batch.complete(target);
       });
-      if (listing > 1) await failBlocked(batch, owned, signal);
+      const deletable = await postponeExempt(batch, owned);
+      if (listing > 1) await failBlocked(batch, deletable, signal);
       if (listing > MAX_LISTINGS) {
         for (const target of batch.targets) {
           await recordBlock(target, undefined);
-          batch.fail(target, objectsRemain(target, owned.get(target.namespace)));
+          batch.fail(target, objectsRemain(target, deletable.get(target.namespace)));
         }
         return;
       }
       const targets = [...batch.targets];
-      await deleteObjects(batch, owned);
+      await deleteObjects(batch, deletable);
       // What it failed for now is not what it waited for before.
       for (const target of targets) if (!batch.targets.has(target)) await recordBlock(target, undefined);
     }
@@ -154,7 +197,7 @@ function mayBeLost(namespace: string): AgentError {
   );
 }
 
-function blocked(namespace: string, block: DeletionBlock): AgentError {
+function blocked(namespace: string, block: DeletionBlock & { readonly node: string }): AgentError {
   return new AgentError(
     'BrokerUnavailable',
     `The deletion of ${namespace} waits: ${describeBlock(block)}. Start that node, or, if it is lost for good, run "rabbitmqctl forget_cluster_node ${block.node}" on a node that runs.`,

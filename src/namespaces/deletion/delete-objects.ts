@@ -13,18 +13,20 @@ interface ObjectToDelete {
 
 /**
  * Creates the function that deletes the queues and exchanges of a batch. A failure does not stop the rest of the same
- * namespace; when all objects were tried, it fails the target.
+ * namespace; when all objects were tried, it fails the target. A queue that an operator exempted stays.
  */
 export function createDeleteObjects({
   config,
   management,
-}: Pick<NamespaceContext, 'config' | 'management'>): (
+  exempt,
+}: Pick<NamespaceContext, 'config' | 'management' | 'exempt'>): (
   batch: DeletionBatch,
   owned: ReadonlyMap<string, OwnedObjects>,
 ) => Promise<void> {
   const { vhost, managementConcurrency: concurrency } = config;
 
   const deleteObject = async ({ target, kind, name }: ObjectToDelete): Promise<void> => {
+    if (kind === 'queue' && (await exempt.read()).has(name)) return;
     const isDeleted = await target.guard.call((options) =>
       kind === 'queue' ? management.deleteQueue(vhost, name, options) : management.deleteExchange(vhost, name, options),
     );

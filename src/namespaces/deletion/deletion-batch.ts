@@ -24,6 +24,8 @@ export interface DeletionBatch {
   forEach(step: (target: DeletionTarget) => Promise<void>): Promise<void>;
   /** The namespace is deleted. */
   complete(target: DeletionTarget): void;
+  /** The deletion goes on later, which is no failure. */
+  postpone(target: DeletionTarget): void;
   /**
    * The deletion failed and is tried again later.
    *
@@ -77,6 +79,7 @@ export function createDeletionBatch(backoff: Backoff, concurrency: number, signa
       targets.delete(target);
       backoff.succeeded('deletion', target.namespace);
     },
+    postpone: (target) => void targets.delete(target),
     fail,
   };
 }

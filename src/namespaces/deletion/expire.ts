@@ -4,7 +4,10 @@ import type { NamespaceContext } from '../namespace-context.ts';
 import { decideDeletion, type DeletionContext, type DeletionDecision } from './decide-deletion.ts';
 import type { DeleteNamespaces } from './delete-namespaces.ts';
 
-/** Announces expiry, and deletes namespaces that expired or were released. */
+/**
+ * Announces expiry, and deletes namespaces that expired or were released. A namespace does not expire while an operator
+ * exempts one of its queues from deletion.
+ */
 export interface Expiry {
   /** Deletes everything that is due. Rejects when the store or the broker does not work. */
   sweep(signal: AbortSignal): Promise<void>;
@@ -20,10 +23,13 @@ const BATCH_SIZE = 1000;
 
 /** Creates the expiry of an installation. */
 export function createExpiry(
-  context: Pick<NamespaceContext, 'config' | 'store' | 'cluster' | 'bounds' | 'intervals' | 'backoff' | 'reporters'>,
+  context: Pick<
+    NamespaceContext,
+    'config' | 'store' | 'cluster' | 'bounds' | 'intervals' | 'exempt' | 'backoff' | 'reporters'
+  >,
   deleteNamespaces: DeleteNamespaces,
 ): Expiry {
-  const { config, store, cluster, bounds, intervals, backoff, reporters } = context;
+  const { config, store, cluster, bounds, intervals, exempt, backoff, reporters } = context;
   const announceBeforeMs = config.expiryAnnouncementSeconds * 1000;
   const concurrency = config.managementConcurrency;
   const contextNow = (): DeletionContext => ({ nowMs: bounds.earliestMs(), intervals, announceBeforeMs });
@@ -32,11 +38,13 @@ export function createExpiry(
     states: readonly NamespaceRecord['state'][],
     beforeMs: number,
     action: DeletionDecision['action'],
+    isHeld: (record: NamespaceRecord) => boolean = () => false,
   ): Promise<NamespaceRecord[]> => {
     const now = contextNow();
     return findDueNamespaces(
       (limit) => store.dueForExpiry({ states, beforeMs, limit }),
-      (record) => decideDeletion(record, now).action === action && backoff.ready('deletion', record.namespace),
+      (record) =>
+        decideDeletion(record, now).action === action && backoff.ready('deletion', record.namespace) && !isHeld(record),
     );
   };
 
@@ -53,11 +61,19 @@ export function createExpiry(
 
   return {
     async sweep(signal) {
+      const tried = new Set<string>();
       for (;;) {
         signal.throwIfAborted();
         const nowMs = bounds.earliestMs();
-        await writeSteps(await findDue(['provisioning', 'active'], nowMs, 'begin'), signal);
-        const expiring = await findDue(['expiring'], nowMs, 'delete');
+        const exemptions = await exempt.read();
+        const exemptNamespaces = new Set([...exemptions.values()].map(({ namespace }) => namespace));
+        // Its client may claim it again: a deletion would lock the client out until the exemption ends.
+        const isKept = ({ namespace }: NamespaceRecord): boolean => exemptNamespaces.has(namespace);
+        await writeSteps(await findDue(['provisioning', 'active'], nowMs, 'begin', isKept), signal);
+        const waits = ({ namespace, deletionBlock }: NamespaceRecord): boolean =>
+          tried.has(namespace) || (deletionBlock !== undefined && exemptions.has(deletionBlock.queue));
+        const expiring = await findDue(['expiring'], nowMs, 'delete', waits);
+        for (const { namespace } of expiring) tried.add(namespace);
         if (expiring.length === 0 || !(await cluster.isOpen(signal))) return;
         for (let from = 0; from < expiring.length; from += BATCH_SIZE) {
           const batch = expiring.slice(from, from + BATCH_SIZE);

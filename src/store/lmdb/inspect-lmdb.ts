@@ -8,8 +8,9 @@ import { hasLmdbStore, lmdbFile, readLmdbIdentity } from './lmdb-database.ts';
 import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
+import { LmdbQueueExemptions } from './lmdb-queue-exemptions.ts';
 import { LmdbSecretSightings } from './lmdb-secret-sightings.ts';
-import type { StoreReader } from '../store-reader.ts';
+import type { ExemptionWriter, StoreReader } from '../store-reader.ts';
 
 /**
  * Opens the embedded store for reading, also beside the agent that holds it: LMDB allows any number of readers.
@@ -17,11 +18,25 @@ import type { StoreReader } from '../store-reader.ts';
  * @throws AgentError `StoreUnavailable` when the folder has no store, or it cannot be read
  */
 export async function inspectLmdb(path: string): Promise<StoreReader> {
+  return await openBeside(path, true);
+}
+
+/**
+ * Opens the embedded store to exempt queues, also beside the agent that holds it: LMDB lets one process at a time write, and
+ * what an agent keeps in memory does not depend on exemptions.
+ *
+ * @throws AgentError as {@link inspectLmdb}
+ */
+export async function openLmdbToExempt(path: string): Promise<ExemptionWriter> {
+  return await openBeside(path, false);
+}
+
+async function openBeside(path: string, readOnly: boolean): Promise<ExemptionWriter> {
   const folder = resolve(path);
   const gate = new StoreGate((error) => unreadable(folder, error));
   return await gate.run(() => {
     if (!hasLmdbStore(folder)) throw unreadable(folder, new Error('there is no store'));
-    const root: RootDatabase = open({ path: lmdbFile(folder), readOnly: true, maxDbs: 32 });
+    const root: RootDatabase = open({ path: lmdbFile(folder), readOnly, maxDbs: 32, overlappingSync: false });
     return {
       kind: 'lmdb',
       storeId: readLmdbIdentity(root)?.storeId,
@@ -30,6 +45,7 @@ export async function inspectLmdb(path: string): Promise<StoreReader> {
       queueAlerts: new LmdbQueueAlerts(root, gate),
       notices: new LmdbNotices(root, gate),
       agents: new LmdbAgents(root, gate),
+      queueExemptions: new LmdbQueueExemptions(root, gate),
       secretSightings: new LmdbSecretSightings(root, gate),
       async close() {
         if (gate.close()) await root.close();

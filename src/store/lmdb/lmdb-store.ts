@@ -16,6 +16,7 @@ import {
 } from './lmdb-database.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
+import { LmdbQueueExemptions } from './lmdb-queue-exemptions.ts';
 import { LmdbSecretSightings } from './lmdb-secret-sightings.ts';
 import type { Store } from '../store.ts';
 
@@ -70,6 +71,7 @@ class LmdbStore implements Store {
   readonly audit: LmdbAudit;
   readonly queueAlerts: LmdbQueueAlerts;
   readonly agents: LmdbAgents;
+  readonly queueExemptions: LmdbQueueExemptions;
   readonly secretSightings: LmdbSecretSightings;
   readonly #database: LmdbDatabase;
   readonly #gate: StoreGate;
@@ -83,6 +85,7 @@ class LmdbStore implements Store {
     this.audit = new LmdbAudit(root, gate);
     this.queueAlerts = new LmdbQueueAlerts(root, gate);
     this.agents = new LmdbAgents(root, gate);
+    this.queueExemptions = new LmdbQueueExemptions(root, gate);
     this.secretSightings = new LmdbSecretSightings(root, gate);
     this.#database = database;
     this.#gate = gate;

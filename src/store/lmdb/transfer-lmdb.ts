@@ -7,6 +7,7 @@ import type { NamespaceRecord } from '../namespace-record.ts';
 import type { NonceEntry } from '../nonce-records.ts';
 import type { Notice } from '../notice-records.ts';
 import type { QueueAlert } from '../queue-alert-records.ts';
+import type { QueueExemption } from '../queue-exemption-records.ts';
 import type { StoreGate } from '../store-gate.ts';
 import type { StoreIdentity } from '../store-identity.ts';
 import { STORE_COLLECTIONS, type StoreCollection, type StoreTransfer } from '../store-transfer.ts';
@@ -23,6 +24,7 @@ import { LmdbNamespaces } from './lmdb-namespaces.ts';
 import { LmdbNonces } from './lmdb-nonces.ts';
 import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
+import { LmdbQueueExemptions } from './lmdb-queue-exemptions.ts';
 
 /** How many records are read in one step. */
 const PAGE_SIZE = 1000;
@@ -31,6 +33,7 @@ const PAGE_SIZE = 1000;
 const DATABASES: Readonly<Record<StoreCollection, { readonly name: string; readonly useVersions: boolean }>> = {
   namespaces: { name: 'namespaces', useVersions: true },
   queueAlerts: { name: 'queue-alerts', useVersions: true },
+  queueExemptions: { name: 'queue-exemptions', useVersions: true },
   notices: { name: 'notices', useVersions: true },
   nonces: { name: 'nonces', useVersions: true },
   audit: { name: 'audit', useVersions: false },
@@ -72,11 +75,13 @@ class LmdbTransfer implements StoreTransfer {
     const nonces = new LmdbNonces(root, gate);
     const namespaces = new LmdbNamespaces(root, gate, nonces);
     const queueAlerts = new LmdbQueueAlerts(root, gate);
+    const queueExemptions = new LmdbQueueExemptions(root, gate);
     const notices = new LmdbNotices(root, gate);
     const audit = new LmdbAudit(root, gate);
     this.#add = {
       namespaces: (records) => namespaces.restore(records as readonly NamespaceRecord[]),
       queueAlerts: (records) => queueAlerts.restore(records as readonly QueueAlert[]),
+      queueExemptions: (records) => queueExemptions.restore(records as readonly QueueExemption[]),
       notices: (records) => notices.restore(records as readonly Notice[]),
       nonces: (records) => nonces.restore(records as readonly NonceEntry[]),
       audit: (records) => audit.append(records as readonly AuditRecord[]),

@@ -9,9 +9,10 @@ import { readMongoIdentity } from './mongodb-identity.ts';
 import { MongoNamespaces } from './mongodb-namespaces.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
+import { MongoQueueExemptions } from './mongodb-queue-exemptions.ts';
 import { MongoSecretSightings } from './mongodb-secret-sightings.ts';
 import { parseMongoUrl } from '../../config/mongodb-url.ts';
-import type { StoreReader } from '../store-reader.ts';
+import type { ExemptionWriter } from '../store-reader.ts';
 
 /** The set-up of a MongoDB server. */
 export interface MongoSetup {
@@ -22,8 +23,8 @@ export interface MongoSetup {
   readonly timeMs: number | undefined;
 }
 
-/** A MongoDB that is opened for reading; only {@link MongoInspection.tryMajorityWrite} writes. */
-export interface MongoInspection extends StoreReader {
+/** A MongoDB that is opened for reading; only {@link MongoInspection.tryMajorityWrite} and an exemption write. */
+export interface MongoInspection extends ExemptionWriter {
   readonly kind: 'mongodb';
   setup(): Promise<MongoSetup>;
   indexFaults(): Promise<IndexFault[]>;
@@ -51,6 +52,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
       queueAlerts: new MongoQueueAlerts(db, gate),
       notices: new MongoNotices(db, gate),
       agents: new MongoAgents(db, gate),
+      queueExemptions: new MongoQueueExemptions(db, gate),
       secretSightings: new MongoSecretSightings(db, gate),
       setup: () => gate.run(() => readSetup(db)),
       indexFaults: () => gate.run(() => findIndexFaults(db)),

@@ -11,6 +11,7 @@ import { MongoAudit } from './mongodb-audit.ts';
 import { MongoNotices } from './mongodb-notices.ts';
 import { createMongoClient } from './mongodb-client.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
+import { MongoQueueExemptions } from './mongodb-queue-exemptions.ts';
 import { MongoSecretSightings } from './mongodb-secret-sightings.ts';
 import { parseMongoUrl } from '../../config/mongodb-url.ts';
 import { reconnectWhenMonitorHangs } from './mongodb-heartbeat-workaround.ts';
@@ -90,6 +91,7 @@ export class MongoStore implements Store {
   readonly audit: MongoAudit;
   readonly queueAlerts: MongoQueueAlerts;
   readonly agents: MongoAgents;
+  readonly queueExemptions: MongoQueueExemptions;
   readonly secretSightings: MongoSecretSightings;
   // Private, because an inspector that shows it shows the client, and with it the password.
   readonly #db: Db;
@@ -104,6 +106,7 @@ export class MongoStore implements Store {
     this.audit = new MongoAudit(db, gate);
     this.queueAlerts = new MongoQueueAlerts(db, gate);
     this.agents = new MongoAgents(db, gate);
+    this.queueExemptions = new MongoQueueExemptions(db, gate);
     this.secretSightings = new MongoSecretSightings(db, gate);
     this.#db = db;
     this.#gate = gate;

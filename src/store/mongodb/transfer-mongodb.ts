@@ -15,6 +15,7 @@ import { NAMESPACE_DOCUMENTS } from './mongodb-namespaces.ts';
 import { NONCE_DOCUMENTS } from './mongodb-nonces.ts';
 import { NOTICE_DOCUMENTS } from './mongodb-notices.ts';
 import { QUEUE_ALERT_DOCUMENTS } from './mongodb-queue-alerts.ts';
+import { QUEUE_EXEMPTION_DOCUMENTS } from './mongodb-queue-exemptions.ts';
 
 /** How many documents are read in one step. */
 const PAGE_SIZE = 1000;
@@ -34,6 +35,7 @@ type KeptDocument = Document & { readonly _id: string };
 const MAPPINGS = {
   namespaces: NAMESPACE_DOCUMENTS,
   queueAlerts: QUEUE_ALERT_DOCUMENTS,
+  queueExemptions: QUEUE_EXEMPTION_DOCUMENTS,
   notices: NOTICE_DOCUMENTS,
   nonces: NONCE_DOCUMENTS,
   audit: AUDIT_DOCUMENTS,

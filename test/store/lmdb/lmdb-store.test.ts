@@ -6,6 +6,7 @@ import { addCleanup } from '../../support/cleanup.ts';
 import { makeFolder } from '../../support/folders.ts';
 import { agentsContract } from '../agents-contract.ts';
 import { queueAlertsContract } from '../queue-alerts-contract.ts';
+import { queueExemptionsContract } from '../queue-exemptions-contract.ts';
 import { secretSightingsContract } from '../secret-sightings-contract.ts';
 import { type MakeStore, storeContract } from '../store-contract.ts';
 import { storeModel } from '../store-model.ts';
@@ -34,6 +35,7 @@ describe('the store in LMDB', () => {
   storeContract(makeStore, 200);
   queueAlertsContract(makeStore);
   agentsContract(makeStore);
+  queueExemptionsContract(makeStore);
   secretSightingsContract(makeStore);
   storeModel(makeStore, 60);
 });

@@ -9,6 +9,7 @@ import { mongoDatabase, useSharedMongoDB } from '../../support/mongodb.ts';
 import { makeRelay, type TcpRelay } from '../../support/tcp-relay.ts';
 import { agentsContract } from '../agents-contract.ts';
 import { queueAlertsContract } from '../queue-alerts-contract.ts';
+import { queueExemptionsContract } from '../queue-exemptions-contract.ts';
 import { secretSightingsContract } from '../secret-sightings-contract.ts';
 import { firstRecord } from '../namespaces-contract.ts';
 import { assertUnavailable, type MakeStore, storeContract } from '../store-contract.ts';
@@ -42,6 +43,7 @@ describe('the store in MongoDB', function () {
   storeContract(makeStore, 25);
   queueAlertsContract(makeStore);
   agentsContract(makeStore);
+  queueExemptionsContract(makeStore);
   secretSightingsContract(makeStore);
   storeModel(makeStore, 15);
 
