@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { idOfSecret } from '../../src/namespaces/accounts/keyring.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
 import { makeFolder } from '../support/folders.ts';
@@ -91,6 +94,29 @@ describe('docs/operations.md: commands', function () {
   it('audit', async () => {
     const { stdout } = await run(operations.take('npx pulse-agent audit', { 'taskcluster-builds': namespace }));
     assert.ok(stdout.includes(TEAM), stdout);
+  });
+
+  it('the id of a secret', async () => {
+    const file = join(makeFolder('secret'), 'old');
+    const secret = 'an old agent secret of the operators of this broker';
+    writeFileSync(file, `${secret}\n`);
+    const { stdout } = await run(operations.take('npx pulse-agent secret-id', { '/root/old-agent-secret': file }));
+    assert.equal(stdout, `${idOfSecret(new Secret(secret))}\n`);
+  });
+
+  it('an exemption of a queue, beside the agent', async () => {
+    const admin = await (await openConnection(installation().vhost.amqpUrl)).createChannel();
+    const queue = `queue/${namespace}/jobs`;
+    await admin.assertQueue(queue);
+    const exempted = await run(
+      operations.take('npx pulse-agent exempt queue/taskcluster-builds/jobs --until', {
+        'taskcluster-builds': namespace,
+      }),
+    );
+    assert.match(exempted.stdout, new RegExp(`^No agent deletes ${queue} until `, 'm'));
+    assert.match(exempted.stdout, new RegExp(`^${queue} +\\S+Z +its consumer is down$`, 'm'));
+    const ended = await run(operations.take('jobs --end', { 'taskcluster-builds': namespace }));
+    assert.match(ended.stdout, /is deleted again when/);
   });
 
   it('the dead letters', async () => {
