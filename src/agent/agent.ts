@@ -24,6 +24,7 @@ import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
 import { createDeletionsWatch } from './deletions-watch.ts';
 import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
+import { createPresence } from './presence.ts';
 import { createReplicasWatch, type ReplicasWatch } from './replicas-watch.ts';
 import { createSecretWatch } from './secret-watch.ts';
 import { reportStart } from './start-report.ts';
@@ -71,6 +72,9 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const startedMs = clock.monotonicMs();
   try {
     const namespaces = createNamespaces(context);
+    const { health, jobRuns } = observation;
+    const { secretIds } = namespaces.keyring;
+    lifecycle.use(createPresence(context, { health, jobRuns, secretIds })).start();
     const statistics = createAgentStatistics(context);
     const queues = createQueues({ ...context, statistics, exempt: namespaces.exempt });
     const startDeletion = batchDeletions(context, namespaces);

@@ -49,7 +49,8 @@ export interface HealthReport {
   readonly degraded: boolean;
   /** The agent takes no more requests and is about to exit. */
   readonly stopping: boolean;
-  readonly parts: Readonly<Record<PartName, PartReport>>;
+  /** Those that are watched. */
+  readonly parts: Readonly<Partial<Record<PartName, PartReport>>>;
 }
 
 /** The health of one agent. */
@@ -64,9 +65,11 @@ export interface Health {
 
 const STARTING: HealthCheck = { state: 'starting', reason: 'the agent has not started it yet' };
 
-/** The health of an agent whose parts are all `starting` until they are watched. */
-export function createHealth(clock: Clock): Health {
-  const names = Object.keys(PARTS) as PartName[];
+/** All parts. */
+export const PART_NAMES = Object.keys(PARTS) as readonly PartName[];
+
+/** The health of an agent with these parts, which are all `starting` until they are watched. */
+export function createHealth(clock: Clock, names: readonly PartName[] = PART_NAMES): Health {
   const checks = new Map<PartName, () => HealthCheck>();
   const states = new Map<PartName, { state: PartState; sinceMs: number }>();
   const createdMs = clock.nowMs();
@@ -84,7 +87,8 @@ export function createHealth(clock: Clock): Health {
   return {
     watch: (part, check) => void checks.set(part, check),
     report() {
-      const parts = Object.fromEntries(names.map((part) => [part, checkPart(part)])) as Record<PartName, PartReport>;
+      const parts: Partial<Record<PartName, PartReport>> = {};
+      for (const part of names) parts[part] = checkPart(part);
       const reports = Object.values(parts);
       const ready = !stopping && reports.every(({ state, required }) => state === 'up' || !required);
       return { ready, degraded: ready && reports.some(({ state }) => state !== 'up'), stopping, parts };

@@ -17,6 +17,9 @@ interface MeasureOptions {
 /** A call that succeeded. */
 export const OK = 'ok';
 
+/** A run whose deadline passed, or whose agent stopped. */
+export const STOPPED = 'aborted';
+
 /**
  * The same part with each call that returns a promise measured. A call that returns immediately, such as `close`, is not.
  *
@@ -102,6 +105,6 @@ async function measureRun<Result>(
  */
 function outcomeOfError(error: unknown, signal?: AbortSignal): string {
   if (error instanceof AgentError) return error.code;
-  if (signal?.aborted === true) return 'aborted';
-  return error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name) ? 'aborted' : 'error';
+  if (signal?.aborted === true) return STOPPED;
+  return error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name) ? STOPPED : 'error';
 }

@@ -1,31 +1,23 @@
 import type { Management } from '../broker/management/management.ts';
-import { SIGNED_PORT } from '../contract/signature.ts';
 import type { AuthOutcome, TaskclusterAuth } from '../requests/taskcluster-auth.ts';
+import { type AgentRecord, isCurrent, lostAgents } from '../store/agent-records.ts';
 import { queueAlertPages } from '../store/paged-listing.ts';
 import { QUEUE_ALERT_LEVELS, type QueueAlertLevel, type QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../util/clock.ts';
 import { VERSION } from '../version.ts';
 import { createCachedCounts } from './cached-counts.ts';
-import type { Health, PartName } from './health.ts';
 import { measure, type OnMeasured } from './measure.ts';
 import type { Metrics } from './metrics.ts';
-import { type Reachability, watchReachability } from './reachability.ts';
 import { setEach } from './set-each.ts';
+import type { VitalSigns } from './vital-signs.ts';
 
-/** `timeoutMs` is as long as a call of the store or of the management API may take. */
-const PROBES = { everyMs: 5_000, soonMs: 1_000, timeoutMs: 5_000 } as const;
 const COUNTS = { keepMs: 15_000, patienceMs: 1_000, limitMs: 10_000 } as const;
-/** Taskcluster refuses it without looking up a client: it needs no credentials, and the refusal is an answer. */
-const NO_SIGNATURE = 'Hawk';
 
 interface MeasuredPartsOptions {
-  readonly id: string;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly health: Pick<Health, 'watch'>;
-  /** The alarms of the broker, once they are watched: the probe of the management API lists them. */
-  readonly alarms: () => { refresh(): Promise<void> } | undefined;
+  readonly vitalSigns: Pick<VitalSigns, 'probeManagement' | 'probeStore' | 'probeAuthenticator'>;
 }
 
 /** Each function returns the same part with its calls measured, and probes it from then on. */
@@ -35,26 +27,17 @@ export interface MeasuredParts {
   readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
   /** Counts what the store holds, as far as the latest counts are too old. */
   readonly refreshCounts: () => Promise<void>;
-  /** Stops all probes. */
-  readonly close: () => void;
 }
 
 /** Measures and probes what the agent depends on: the management API, the store and Taskcluster's auth service. */
-export function createMeasuredParts({ id, clock, metrics, health, alarms }: MeasuredPartsOptions): MeasuredParts {
-  const probed: Reachability[] = [];
+export function createMeasuredParts({ clock, metrics, vitalSigns }: MeasuredPartsOptions): MeasuredParts {
   const counters: (() => Promise<void>)[] = [];
 
-  const probePart = (part: PartName, probe: (signal: AbortSignal) => Promise<unknown>): Reachability => {
-    const reachability = watchReachability({ probe, ...PROBES });
-    probed.push(reachability);
-    health.watch(part, reachability.check);
-    return reachability;
-  };
   const addCounts = <T>(count: () => Promise<T>, set: (counts: T | undefined) => void): void =>
     void counters.push(createCachedCounts({ ...COUNTS, count, set, clock }));
 
   const measureManagement = (management: Management): Management => {
-    const reachability = probePart('management', (signal) => alarms()?.refresh() ?? management.whoAmI({ signal }));
+    const reachability = vitalSigns.probeManagement(management);
     return measure(management, {
       clock,
       onCall(operation, outcome, durationMs) {
@@ -66,7 +49,7 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
 
   const measureStore = (store: Store): Store => {
     metrics.info.set({ version: VERSION, store: store.kind }, 1);
-    const reachability = probePart('store', () => store.check());
+    const reachability = vitalSigns.probeStore(store);
     const onCall: OnMeasured = (operation, outcome, durationMs) => {
       metrics.storeDuration.observe({ operation, outcome }, durationMs / 1000);
       if (outcome === 'StoreUnavailable') reachability.suspect();
@@ -88,6 +71,10 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
       () => notices.countWaiting(),
       (waiting) => (waiting === undefined ? metrics.noticesWaiting.remove() : metrics.noticesWaiting.set(waiting)),
     );
+    addCounts(
+      async () => countAgents(await store.agents.list(), clock.nowMs()),
+      (counts) => setEach(metrics.agents, 'state', counts),
+    );
     return {
       kind: store.kind,
       storeId: store.storeId,
@@ -105,9 +92,7 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
   };
 
   const measureAuthenticator = (authenticator: TaskclusterAuth): TaskclusterAuth => {
-    const resource = '/v1/health';
-    const request = { method: 'post', resource, host: id, port: SIGNED_PORT, authorization: NO_SIGNATURE } as const;
-    const reachability = probePart('auth', (signal) => authenticator.probe(request, signal));
+    const reachability = vitalSigns.probeAuthenticator(authenticator);
     const measured = measure(authenticator, {
       clock,
       onCall(_operation, outcome, durationMs) {
@@ -128,10 +113,12 @@ export function createMeasuredParts({ id, clock, metrics, health, alarms }: Meas
     measureStore,
     measureAuthenticator,
     refreshCounts: async () => void (await Promise.all(counters.map((refresh) => refresh()))),
-    close() {
-      for (const reachability of probed) reachability.close();
-    },
   };
+}
+
+function countAgents(records: readonly AgentRecord[], nowMs: number): Record<'running' | 'lost', number> {
+  const running = records.filter((record) => isCurrent(record, nowMs)).length;
+  return { running, lost: lostAgents(records, nowMs).length };
 }
 
 /** Beyond this, the exact number of alerts does not matter. */

@@ -102,6 +102,12 @@ export function createMetrics() {
       name: 'pulse_agent_notices_waiting',
       help: 'Notices to owners that are still to be sent; the same for every agent of an installation.',
     }),
+    agents: new Gauge({
+      registers,
+      name: 'pulse_agent_agents',
+      help: 'Agents of this installation by their records in the store: running, or lost and not replaced.',
+      labelNames: ['state'],
+    }),
     jobDuration: new Histogram({
       registers,
       name: 'pulse_agent_job_duration_seconds',

@@ -9,13 +9,15 @@ import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { VERSION } from '../version.ts';
 import { createCoalesced } from '../util/coalesced.ts';
-import { createHealth, createSchedulerHealth, type HealthCheck, type PartName } from './health.ts';
+import { type Health, type HealthCheck, PART_NAMES, type PartName } from './health.ts';
 import { createHttpServer, json } from './http-server.ts';
+import type { JobRuns } from './job-runs.ts';
 import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from './measure.ts';
 import { createMeasuredParts, type MeasuredParts } from './measured-parts.ts';
 import type { Metrics } from './metrics.ts';
 import type { RefusalReason } from './refusal-reasons.ts';
 import { setEach } from './set-each.ts';
+import { createVitalSigns, type VitalSigns, type WatchedAlarms } from './vital-signs.ts';
 
 /** What an {@link Observation} is about. */
 export interface ObservationOptions {
@@ -23,15 +25,6 @@ export interface ObservationOptions {
   readonly instance: string;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** The alarms of the broker that this agent knows of. */
-export interface WatchedAlarms {
-  readonly active: ReadonlyMap<string, { readonly alarm: string; readonly node: string }>;
-  /** How long ago they were listed, in ms; infinite before the first listing. */
-  ageMs(): number;
-  /** Lists them again. */
-  refresh(): Promise<void>;
 }
 
 /** The replicas of the agent's own queues. */
@@ -49,9 +42,11 @@ export interface WatchedCluster {
 }
 
 /** Health and metrics of one agent. Each part that can fail passes through here once, to be measured and probed. */
-export interface Observation extends Omit<MeasuredParts, 'refreshCounts' | 'close'> {
+export interface Observation extends Omit<MeasuredParts, 'refreshCounts'> {
   /** The port of the HTTP server, once it listens; undefined without one. */
   readonly port: number | undefined;
+  readonly health: Pick<Health, 'report'>;
+  readonly jobRuns: Pick<JobRuns, 'byName'>;
   /**
    * Serves health and metrics if a port is configured.
    *
@@ -98,44 +93,50 @@ const CLUSTER_STATES = [
 const LIMITS_OWNERS = ['agent', 'namespaces'] as const;
 type LimitsOwner = (typeof LIMITS_OWNERS)[number];
 
-/** How often health is checked without a request, in ms: `since` is exact to this. */
-const CHECK_EVERY_MS = 1_000;
-/** Alarms that were listed longer ago, in ms, are unknown: they are listed every 5 s. */
-const ALARMS_KEPT_MS = 30_000;
 /** How long the text of the metrics is reused, in ms, however often it is requested. */
 const SCRAPE_KEEP_MS = 1_000;
 
 /** The observation of one agent. Start it before every other part, so that a start that hangs shows what it waits for. */
 export async function createObservation(options: ObservationOptions): Promise<Observation> {
-  const { httpPort } = options.config;
-  if (httpPort === null) return UNOBSERVED;
+  const { config, clock } = options;
+  const { id, httpPort } = config;
+  if (httpPort === null) {
+    const parts = PART_NAMES.filter((part) => part !== 'round-trip');
+    return observeWithoutMetrics(createVitalSigns({ id, clock, parts }), clock);
+  }
   // The metrics library takes 13 MB: an agent without a port does not load it.
   const { createMetrics } = await import('./metrics.ts');
-  return createHttpObservation(options, httpPort, createMetrics());
+  const vitalSigns = createVitalSigns({ id, clock, parts: PART_NAMES });
+  return createHttpObservation(options, httpPort, createMetrics(), vitalSigns);
 }
 
-function createHttpObservation(options: ObservationOptions, httpPort: number, metrics: Metrics): Observation {
+function createHttpObservation(
+  options: ObservationOptions,
+  httpPort: number,
+  metrics: Metrics,
+  vitalSigns: VitalSigns,
+): Observation {
   const { config, instance, clock, log } = options;
   const createdMs = clock.monotonicMs();
-  const health = createHealth(clock);
-  const scheduler = createSchedulerHealth(clock);
-  health.watch('jobs', scheduler.check);
-  let alarms: WatchedAlarms | undefined;
+  const { health, jobRuns } = vitalSigns;
   let replicas: WatchedReplicas | undefined;
   let cluster: WatchedCluster | undefined;
-  const parts = createMeasuredParts({ id: config.id, clock, metrics, health, alarms: () => alarms });
+  const parts = createMeasuredParts({ clock, metrics, vitalSigns });
 
   const onJob: OnMeasured = (job, outcome, durationMs) => {
     metrics.jobDuration.observe({ job_name: job, outcome }, durationMs / 1000);
-    if (outcome === OK) observeJobSuccess(job);
+    observeJob(job, outcome);
   };
-  const observeJobSuccess = (job: string): void => metrics.jobLastSuccess.set({ job_name: job }, clock.nowMs() / 1000);
+  const observeJob = (job: string, outcome: string): void => {
+    jobRuns.observe(job, outcome);
+    if (outcome === OK) metrics.jobLastSuccess.set({ job_name: job }, clock.nowMs() / 1000);
+  };
 
   const setHealthMetrics = (): void => {
     const { ready, parts: reports } = health.report();
     metrics.ready.set(ready ? 1 : 0);
     for (const [part, { state }] of Object.entries(reports)) metrics.partUp.set({ part }, state === 'up' ? 1 : 0);
-    setEach(metrics.brokerAlarms, 'alarm', countAlarms(alarms));
+    setEach(metrics.brokerAlarms, 'alarm', countAlarms(vitalSigns.currentAlarms()));
     const queues = replicas?.current() ?? [];
     const members = queues.map((queue) => [queue.label, queue.members.length]);
     const online = queues.map((queue) => [queue.label, queue.online.length]);
@@ -176,24 +177,28 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
       }),
     },
   });
-  let checking: NodeJS.Timeout | undefined;
 
   return {
     get port() {
       return server.port;
     },
+    health,
+    jobRuns,
     async start() {
       await server.start();
-      checking = setInterval(() => health.report(), CHECK_EVERY_MS).unref();
+      vitalSigns.start();
       log.info({ code: 'http_server_started', host: config.httpHost, port: server.port }, 'serving health and metrics');
     },
     measureManagement: parts.measureManagement,
     measureStore: parts.measureStore,
     measureAuthenticator: parts.measureAuthenticator,
-    measureRecurringJobs: (jobs) => jobs.map((job) => measureRecurringJob(job, clock, onJob)),
+    measureRecurringJobs(jobs) {
+      jobRuns.define(jobs);
+      return jobs.map((job) => measureRecurringJob(job, clock, onJob));
+    },
     measureTriggeredJobs: (jobs) => jobs.map((job) => measureTriggeredJob(job, clock, onJob)),
     schedulerObserver: {
-      recordPoll: scheduler.recordPoll,
+      recordPoll: vitalSigns.scheduler.recordPoll,
       recordStart: (job, lagMs) => metrics.jobLag.observe({ job_name: job }, lagMs / 1000),
     },
     observeRequest: (method, outcome, durationMs) =>
@@ -211,12 +216,9 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
         metrics.overriddenLimits.set({ of: owner }, overridden.filter((one) => one.of === owner).length);
       }
     },
-    observeJobSuccess,
+    observeJobSuccess: (job) => observeJob(job, OK),
     watchPart: health.watch,
-    watchAlarms(watched) {
-      alarms = watched;
-      health.watch('alarms', () => checkAlarms(watched));
-    },
+    watchAlarms: vitalSigns.watchAlarms,
     watchReplicas(watched) {
       replicas = watched;
       health.watch('replicas', () => watched.check());
@@ -224,8 +226,7 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
     watchCluster: (watched) => void (cluster = watched),
     drain: health.drain,
     async close() {
-      clearInterval(checking);
-      parts.close();
+      vitalSigns.close();
       await server.close();
     },
   };
@@ -233,7 +234,7 @@ function createHttpObservation(options: ObservationOptions, httpPort: number, me
 
 /** Undefined while they are unknown. */
 function countAlarms(alarms: WatchedAlarms | undefined): Record<'memory' | 'disk', number> | undefined {
-  if (alarms === undefined || alarms.ageMs() > ALARMS_KEPT_MS) return undefined;
+  if (alarms === undefined) return undefined;
   const set = [...alarms.active.values()];
   const count = (alarm: string): number => set.filter((one) => one.alarm === alarm).length;
   return { memory: count('memory'), disk: count('disk') };
@@ -244,42 +245,51 @@ function countNodes(nodes: NonNullable<WatchedCluster['nodes']>): Record<'runnin
   return { running, missing: nodes.length - running };
 }
 
-function checkAlarms(alarms: WatchedAlarms): HealthCheck {
-  const { active } = alarms;
-  if (active.size === 0) {
-    const ageMs = alarms.ageMs();
-    if (ageMs <= ALARMS_KEPT_MS) return { state: 'up' };
-    if (ageMs === Infinity) return { state: 'starting', reason: 'the alarms of RabbitMQ are not listed yet' };
-    return { state: 'down', reason: `unknown: RabbitMQ has listed no alarms for ${Math.round(ageMs / 1000)} s` };
-  }
-  const set = [...active.values()].map(({ alarm, node }) => `${alarm} on ${node || 'a node'}`);
-  return { state: 'down', reason: `RabbitMQ takes no messages: ${set.join(', ')}` };
-}
-
 const nothing = (): void => undefined;
-const nothingAsync = async (): Promise<void> => undefined;
 
-const UNOBSERVED: Observation = {
-  port: undefined,
-  start: nothingAsync,
-  measureManagement: (management) => management,
-  measureStore: (store) => store,
-  measureAuthenticator: (authenticator) => authenticator,
-  measureRecurringJobs: (jobs) => jobs,
-  measureTriggeredJobs: (jobs) => jobs,
-  schedulerObserver: { recordPoll: nothing, recordStart: nothing },
-  observeRequest: nothing,
-  observeRefusal: nothing,
-  observeProbe: nothing,
-  observeSuppressedAudit: nothing,
-  observeBrokerEvent: nothing,
-  observeAgentEvent: nothing,
-  observeOverriddenLimits: nothing,
-  observeJobSuccess: nothing,
-  watchPart: nothing,
-  watchAlarms: nothing,
-  watchReplicas: nothing,
-  watchCluster: nothing,
-  drain: nothing,
-  close: nothingAsync,
-};
+/** Health and the runs of jobs alone, for the record of the agent. */
+function observeWithoutMetrics(vitalSigns: VitalSigns, clock: Clock): Observation {
+  const { health, jobRuns } = vitalSigns;
+  return {
+    port: undefined,
+    health,
+    jobRuns,
+    async start() {
+      vitalSigns.start();
+    },
+    measureManagement(management) {
+      vitalSigns.probeManagement(management);
+      return management;
+    },
+    measureStore(store) {
+      vitalSigns.probeStore(store);
+      return store;
+    },
+    measureAuthenticator(authenticator) {
+      vitalSigns.probeAuthenticator(authenticator);
+      return authenticator;
+    },
+    measureRecurringJobs(jobs) {
+      jobRuns.define(jobs);
+      return jobs.map((job) => measureRecurringJob(job, clock, jobRuns.observe));
+    },
+    measureTriggeredJobs: (jobs) => jobs,
+    schedulerObserver: { recordPoll: vitalSigns.scheduler.recordPoll, recordStart: nothing },
+    observeRequest: nothing,
+    observeRefusal: nothing,
+    observeProbe: nothing,
+    observeSuppressedAudit: nothing,
+    observeBrokerEvent: nothing,
+    observeAgentEvent: nothing,
+    observeOverriddenLimits: nothing,
+    observeJobSuccess: (job) => jobRuns.observe(job, OK),
+    watchPart: health.watch,
+    watchAlarms: vitalSigns.watchAlarms,
+    watchReplicas: (replicas) => health.watch('replicas', () => replicas.check()),
+    watchCluster: nothing,
+    drain: health.drain,
+    async close() {
+      vitalSigns.close();
+    },
+  };
+}

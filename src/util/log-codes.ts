@@ -13,6 +13,10 @@ export const LOG_CODES = {
   },
   agent_must_stop: { level: 'fatal', meaning: 'The broker belongs to another store now; the agent stops.' },
   agent_not_started: { level: 'info', meaning: 'The process was asked to stop during its start.' },
+  agent_record_not_written: {
+    level: 'warn',
+    meaning: 'The record by which `status` and other agents see this agent could not be written; it tries again.',
+  },
   agent_started: { level: 'info', meaning: 'The agent serves requests; the fields are its configuration in short.' },
   agent_stopped: { level: 'info', meaning: 'The agent stopped in order.' },
   agent_stopping: { level: 'info', meaning: 'The process was asked to stop; `signal` says how.' },

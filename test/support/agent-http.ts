@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../../src/agent/agent.ts';
-import type { HealthReport } from '../../src/observe/health.ts';
+import type { HealthReport, PartName, PartReport } from '../../src/observe/health.ts';
 
 /** How long a change may take to show, in ms: probes come every few seconds, and the machine may be busy. */
 const PATIENCE_MS = 60_000;
@@ -15,14 +15,19 @@ export async function fetchFrom(agent: Agent, path: string): Promise<{ status: n
   return { status: response.status, body: await response.text() };
 }
 
+/** The health of an agent with an HTTP port: it watches every part. */
+export interface WholeHealth extends HealthReport {
+  readonly parts: Readonly<Record<PartName, PartReport>>;
+}
+
 /** The answer of `/readyz`. */
-export async function healthOf(agent: Agent): Promise<HealthReport & { readonly status: number }> {
+export async function healthOf(agent: Agent): Promise<WholeHealth & { readonly status: number }> {
   const { status, body } = await fetchFrom(agent, '/readyz');
-  return { ...(JSON.parse(body) as HealthReport), status };
+  return { ...(JSON.parse(body) as WholeHealth), status };
 }
 
 /** Waits until the answer of `/readyz` is wanted, and returns it. */
-export async function untilHealth(agent: Agent, wanted: (health: HealthReport) => boolean): Promise<HealthReport> {
+export async function untilHealth(agent: Agent, wanted: (health: WholeHealth) => boolean): Promise<WholeHealth> {
   const deadlineMs = performance.now() + PATIENCE_MS;
   for (;;) {
     const health = await healthOf(agent);
