@@ -130,7 +130,7 @@ function partsOf(parts: HealthReport['parts']): Record<string, RecordedPart> {
 /** What has to be written soon when it changes. The reasons change every second. */
 function stateOf(health: Pick<Health, 'report'>): string {
   const { stopping, parts } = health.report();
-  return `${stopping} ${Object.values(parts).map(({ state }) => state)}`;
+  return [stopping, ...Object.values(parts).map(({ state }) => state)].join(' ');
 }
 
 /** The latest runs of each job, on this agent or, by the records of all, on any: one of the agents does each run. */
@@ -152,10 +152,12 @@ function latestRuns(run: JobRun, name: string, records: readonly Pick<AgentRecor
 }
 
 /** Instants in ISO 8601 sort as text. */
+function isLater(one: string | undefined, than: string | undefined): one is string {
+  return one !== undefined && one > (than ?? '');
+}
+
 function laterOf(known: RecordedJob, other: RecordedJob | undefined): RecordedJob {
   const { succeeded, failed, error } = other ?? {};
-  const isLater = (one: string | undefined, than: string | undefined): one is string =>
-    one !== undefined && one > (than ?? '');
   return {
     ...known,
     ...(isLater(succeeded, known.succeeded) ? { succeeded } : {}),

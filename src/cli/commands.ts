@@ -38,6 +38,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'check an installation step by step',
     load: async () => (await import('./commands/verify-command.ts')).verifyCommand,
   },
+  status: {
+    summary: 'show how the installation is, and what does not work since when',
+    load: async () => (await import('./commands/status-command.ts')).statusCommand,
+  },
   queues: {
     summary: 'show which queues are deep, grow, and reach a threshold next',
     load: async () => (await import('./commands/queues-command.ts')).queuesCommand,

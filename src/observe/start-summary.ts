@@ -60,7 +60,7 @@ export function summarize(config: Config, found: StartFindings): StartSummary {
     version: found.version,
     node: process.versions.node,
     instance: found.instance,
-    broker: `RabbitMQ ${rabbitmqVersion} at ${hostsOf(config.rabbitmqUrl.reveal())}${cluster}`,
+    broker: `RabbitMQ ${rabbitmqVersion} at ${shownHosts(config.rabbitmqUrl.reveal())}${cluster}`,
     vhost: config.vhost,
     publicAmqp: withoutQuery(config.publicAmqpUrl),
     store: shownStore(config.storeUrl.reveal(), found.storeKind),
@@ -112,14 +112,14 @@ function offOf(config: Config, found: StartFindings): string[] {
 }
 
 /** Only the folder, or the hosts: other parts of a URL may hold credentials. */
-function shownStore(storeUrl: string, kind: string): string {
+export function shownStore(storeUrl: string, kind: string): string {
   const store = parseStoreUrl(storeUrl);
   if (store.kind === 'lmdb') return `LMDB in ${store.folder}`;
   return `${kind} at ${store.hosts.join(', ')}${store.isTls ? ' with TLS' : ''}`;
 }
 
 /** Scheme, host and port of each URL. */
-function hostsOf(amqpUrls: string): string {
+export function shownHosts(amqpUrls: string): string {
   return parseAmqpUrls(amqpUrls)
     .map((url) => `${url.protocol}://${formatAmqpHost(url)}`)
     .join(', ');

@@ -86,6 +86,12 @@ describe('docs/operations.md: commands', function () {
     assert.match(stdout, /^QUEUE +MESSAGES +SIZE +PER MINUTE +WARNED SINCE +NEXT +WHEN$/m);
   });
 
+  it('status', async () => {
+    const { stdout } = await run(operations.take('npx pulse-agent status'));
+    assert.match(stdout, /^\S+ works at /);
+    assert.ok(stdout.includes(installation().agent.instance), stdout);
+  });
+
   it('plan', async () => {
     const { stdout } = await run(operations.take('npx pulse-agent plan', { 'taskcluster-builds': namespace }));
     assert.ok(stdout.includes(namespace), stdout);

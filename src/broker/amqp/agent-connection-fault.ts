@@ -45,6 +45,19 @@ const RASCAL_CONNECT = /^Failed to connect to: (?<origin>\w+:\/\/[^/?]+)\S* Orig
 export function agentConnectionFault(error: unknown): AgentError | undefined {
   const message = asError(error).message.trim();
   const { origin, reason = message } = RASCAL_CONNECT.exec(message)?.groups ?? {};
+  return faultOf(error, origin, reason);
+}
+
+/** The same for a connection that amqplib could not open, at one of these addresses, which have no credentials. */
+export function connectionFaultAt(origin: string, error: unknown): AgentError {
+  const reason = asError(error).message.trim();
+  return (
+    faultOf(error, origin, reason) ??
+    new AgentError('BrokerUnavailable', `RabbitMQ at ${origin} cannot be reached (${reason}).`, { cause: error })
+  );
+}
+
+function faultOf(error: unknown, origin: string | undefined, reason: string): AgentError | undefined {
   const broker = origin === undefined ? 'RabbitMQ' : `RabbitMQ at ${origin}`;
   const fault = (code: FaultCode, text: string): AgentError => new AgentError(code, text, { cause: error });
 

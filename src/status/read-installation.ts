@@ -1,0 +1,264 @@
+import type { ChannelModel } from 'amqplib';
+import { createOnDemandConnection } from '../broker/amqp/on-demand-connection.ts';
+import { connectionFaultAt } from '../broker/amqp/agent-connection-fault.ts';
+import type { ClusterNode, Management, NodeAlarm, Overview } from '../broker/management/management.ts';
+import { openManagement } from '../broker/management/open-management.ts';
+import type { QuorumQueue } from '../broker/management/queue-members.ts';
+import type { Config } from '../config/config.ts';
+import { contractNames } from '../contract/names.ts';
+import { neededSecretIds } from '../namespaces/accounts/needed-secrets.ts';
+import { shownHosts } from '../observe/start-summary.ts';
+import type { AgentRecord } from '../store/agent-records.ts';
+import type { NamespaceState } from '../store/namespace-record.ts';
+import { openStoreToRead } from '../store/open-store-to-read.ts';
+import { namespacePages, queueAlertPages } from '../store/paged-listing.ts';
+import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { StoreReader } from '../store/store-reader.ts';
+import { AgentError, asError } from '../util/agent-errors.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { startDeadline } from '../util/deadline.ts';
+
+/** What one part of the installation answered, or why it did not. */
+export type PartAnswer<T> = { readonly value: T } | { readonly error: AgentError };
+
+/** How many namespaces need which agent secret. */
+export interface NeededSecrets {
+  /** When they were counted. */
+  readonly atMs: number;
+  /** How many namespaces need each secret, by its id. */
+  readonly namespaces: ReadonlyMap<string, number>;
+}
+
+/** What the store holds about an installation. */
+export interface StoreReading {
+  readonly kind: StoreReader['kind'];
+  /** Undefined if no agent has used it yet. */
+  readonly storeId: string | undefined;
+  readonly agents: readonly AgentRecord[];
+  readonly namespaces: Readonly<Record<NamespaceState, number>>;
+  readonly secrets: NeededSecrets;
+  readonly noticesWaiting: number;
+  /** The alerts, ten thousand at most. */
+  readonly alerts: readonly QueueAlert[];
+}
+
+/** What RabbitMQ's management API says. */
+export interface BrokerReading {
+  readonly overview: Overview;
+  readonly nodes: readonly ClusterNode[];
+  readonly alarms: readonly NodeAlarm[];
+  /** Undefined when there is no quorum queue of that name. */
+  readonly requestQueue: QuorumQueue | undefined;
+}
+
+/** What RabbitMQ says over AMQP; a queue that is missing is undefined. */
+export interface AmqpReading {
+  readonly requests: QueueCounts | undefined;
+  readonly dead: QueueCounts | undefined;
+}
+
+/** What a queue has: messages that wait, and consumers. */
+interface QueueCounts {
+  readonly messages: number;
+  readonly consumers: number;
+}
+
+/** One reading of an installation. Each part is read by itself, so that one that is away hides no other. */
+export interface InstallationReading {
+  readonly atMs: number;
+  readonly store: PartAnswer<StoreReading>;
+  readonly broker: PartAnswer<BrokerReading>;
+  readonly amqp: PartAnswer<AmqpReading>;
+}
+
+/** Reads an installation from outside of its agents, again and again. It writes nothing. */
+export interface InstallationReader {
+  /** @throws the reason of the signal, and nothing else */
+  read(signal: AbortSignal): Promise<InstallationReading>;
+  close(): Promise<void>;
+}
+
+/** The time limit of all answers of RabbitMQ together, in ms: a host that is off answers nothing. */
+const LIMIT_MS = 8_000;
+
+/** To count the secrets, all records are read. So they are counted at most so often, in ms, and rarely where it takes long. */
+const COUNT_EVERY_MS = 15_000;
+const COUNT_SHARE = 20;
+
+/** Beyond this, the exact number of alerts does not matter. */
+const MAX_ALERTS = 10_000;
+
+/** Something that is read again and again. */
+interface Source<T> {
+  read(signal: AbortSignal): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Creates the reader with the configuration of an agent. Nothing is opened before it reads. */
+export function createInstallationReader(config: Config, clock: Clock = systemClock): InstallationReader {
+  const store = createStoreSource(config, clock);
+  const management = openManagement(config);
+  const amqp = createAmqpSource(config);
+  return {
+    async read(signal) {
+      signal.throwIfAborted();
+      const [ofStore, ofBroker, ofAmqp] = await Promise.all([
+        answerOf(store.read(signal), 'StoreUnavailable'),
+        answerOf(
+          withinLimit("RabbitMQ's management API", signal, (limited) => readBroker(management, config, limited)),
+          'BrokerUnavailable',
+        ),
+        answerOf(amqp.read(signal), 'BrokerUnavailable'),
+      ]);
+      signal.throwIfAborted();
+      return { atMs: clock.nowMs(), store: ofStore, broker: ofBroker, amqp: ofAmqp };
+    },
+    async close() {
+      management.close();
+      await amqp.close();
+      await store.close();
+    },
+  };
+}
+
+/** The store, opened by the first reading, and again after one that failed. */
+function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock): Source<StoreReading> {
+  let store: StoreReader | undefined;
+  let counted: (NeededSecrets & { readonly untilMs: number }) | undefined;
+
+  const countSecrets = async ({ namespaces }: StoreReader, signal: AbortSignal): Promise<NeededSecrets> => {
+    const startedMs = clock.monotonicMs();
+    if (counted !== undefined && startedMs < counted.untilMs) return counted;
+    const atMs = clock.nowMs();
+    const needed = new Map<string, number>();
+    for await (const page of namespacePages(namespaces, signal, { states: ['provisioning', 'active'] })) {
+      for (const id of page.flatMap((record) => [...neededSecretIds(record)])) {
+        needed.set(id, (needed.get(id) ?? 0) + 1);
+      }
+    }
+    const tookMs = clock.monotonicMs() - startedMs;
+    counted = { atMs, namespaces: needed, untilMs: startedMs + Math.max(COUNT_EVERY_MS, COUNT_SHARE * tookMs) };
+    return counted;
+  };
+
+  return {
+    async read(signal) {
+      store ??= await openStoreToRead(storeUrl.reveal());
+      const opened = store;
+      try {
+        const { kind, storeId } = opened;
+        const [agents, namespaces, noticesWaiting, alerts] = await Promise.all([
+          opened.agents.list(),
+          opened.namespaces.countByState(),
+          opened.notices.countWaiting(),
+          listAlerts(opened, signal),
+        ]);
+        const secrets = await countSecrets(opened, signal);
+        return { kind, storeId, agents, namespaces, secrets, noticesWaiting, alerts };
+      } catch (error) {
+        // A driver whose connections hang never sees the server again.
+        store = undefined;
+        await opened.close();
+        throw error;
+      }
+    },
+    close: async () => await store?.close(),
+  };
+}
+
+async function readBroker(
+  management: Management,
+  { id, requestVhost }: Pick<Config, 'id' | 'requestVhost'>,
+  signal: AbortSignal,
+): Promise<BrokerReading> {
+  const [overview, nodes, alarms, requestQueue] = await Promise.all([
+    management.overview({ signal }),
+    management.listNodes({ signal }),
+    management.listAlarms({ signal }),
+    management.getQuorumQueue(requestVhost, contractNames(id).requestQueue, { signal }),
+  ]);
+  return { overview, nodes, alarms, requestQueue };
+}
+
+/** Passive declarations, which are current. Their connection never publishes, so no alarm blocks it. */
+function createAmqpSource({
+  id,
+  rabbitmqRequestUrl: amqpUrl,
+  rabbitmqCa: ca,
+}: Pick<Config, 'id' | 'rabbitmqRequestUrl' | 'rabbitmqCa'>): Source<AmqpReading> {
+  const { requestQueue, deadQueue } = contractNames(id);
+  const origin = shownHosts(amqpUrl.reveal());
+  const connection = createOnDemandConnection({ amqpUrl, connectionName: `${id} status`, ca });
+  const readQueues = async (): Promise<AmqpReading> => {
+    try {
+      return await connection.use(async (opened) => ({
+        requests: await countQueue(opened, requestQueue),
+        dead: await countQueue(opened, deadQueue),
+      }));
+    } catch (error) {
+      throw connectionFaultAt(origin, error);
+    }
+  };
+  return {
+    // One without answers must not be used again.
+    read: (signal) => withinLimit(`RabbitMQ at ${origin}`, signal, readQueues, () => connection.close()),
+    close: () => connection.close(),
+  };
+}
+
+const NOT_FOUND = 404;
+
+async function countQueue(connection: ChannelModel, queue: string): Promise<QueueCounts | undefined> {
+  const channel = await connection.createChannel();
+  // Without a listener an error ends the process; the pending call rejects anyway.
+  channel.on('error', () => undefined);
+  try {
+    const { messageCount, consumerCount } = await channel.checkQueue(queue);
+    await channel.close();
+    return { messages: messageCount, consumers: consumerCount };
+  } catch (error) {
+    // RabbitMQ has closed the channel.
+    if ((error as { readonly code?: unknown }).code === NOT_FOUND) return undefined;
+    throw error;
+  }
+}
+
+/** @param onLate called when the limit has passed, to give up what hangs */
+async function withinLimit<T>(
+  what: string,
+  signal: AbortSignal,
+  read: (limited: AbortSignal) => Promise<T>,
+  onLate: () => Promise<void> = async () => undefined,
+): Promise<T> {
+  const deadline = startDeadline(LIMIT_MS, signal);
+  try {
+    return await deadline.race(read(deadline.signal));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!deadline.passed) throw error;
+    await onLate();
+    const late = `${what} does not answer within ${LIMIT_MS / 1000} s. Check that it runs and can be reached.`;
+    throw new AgentError('BrokerUnavailable', late, { cause: error });
+  } finally {
+    deadline.clear();
+  }
+}
+
+async function listAlerts({ queueAlerts }: StoreReader, signal: AbortSignal): Promise<QueueAlert[]> {
+  const alerts: QueueAlert[] = [];
+  for await (const page of queueAlertPages(queueAlerts, signal)) {
+    alerts.push(...page);
+    if (alerts.length >= MAX_ALERTS) break;
+  }
+  return alerts;
+}
+
+/** An error that is not the project's own may hold a secret: it becomes the cause of one that says what did not answer. */
+async function answerOf<T>(work: Promise<T>, code: 'StoreUnavailable' | 'BrokerUnavailable'): Promise<PartAnswer<T>> {
+  try {
+    return { value: await work };
+  } catch (error) {
+    if (error instanceof AgentError) return { error };
+    return { error: new AgentError(code, `It failed unexpectedly (${asError(error).name}).`, { cause: error }) };
+  }
+}
