@@ -75,10 +75,10 @@ export function isCurrent({ seenMs }: Pick<AgentRecord, 'seenMs'>, nowMs: number
  * another agent started after it was last seen. In the order in which they were last seen.
  */
 export function lostAgents(records: readonly AgentRecord[], nowMs: number): AgentRecord[] {
-  const starts = records.map(({ startedMs }) => startedMs).toSorted((a, b) => a - b);
+  const starts = records.toSorted((a, b) => a.startedMs - b.startedMs);
   const gone = records.filter((record) => !isCurrent(record, nowMs)).toSorted((a, b) => a.seenMs - b.seenMs);
-  return gone.filter(({ seenMs }) => {
-    const next = starts.findIndex((startedMs) => startedMs > seenMs);
+  return gone.filter(({ instance, seenMs }) => {
+    const next = starts.findIndex((other) => other.startedMs > seenMs && other.instance !== instance);
     if (next !== -1) starts.splice(next, 1);
     return next === -1;
   });

@@ -33,6 +33,8 @@ describe('records of agents', () => {
     assert.deepEqual(lost(agent('a', 4), agent('b', 60, 5)), []);
     // One replaces one.
     assert.deepEqual(lost(agent('a', 4), agent('b', 60, 5), agent('c', 60, 5)).length, 1);
+    // Its own start is none, even if its clock was set back since.
+    assert.deepEqual(lost(agent('a', 60), agent('b', 3, 5)), ['b']);
     // One that started before is none.
     assert.deepEqual(lost(agent('a', 6), agent('b', 60, 5)), ['b']);
   });
