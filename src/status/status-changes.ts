@@ -23,10 +23,13 @@ export interface StatusChange {
 }
 
 /** The facts after another status, and what has changed since the previous one. */
-export function followChanges(
-  known: StatusFacts,
-  status: InstallationStatus,
-): { readonly facts: StatusFacts; readonly changes: readonly StatusChange[] } {
+export interface FollowedChanges {
+  readonly facts: StatusFacts;
+  readonly changes: readonly StatusChange[];
+}
+
+/** Takes another status to the facts that are known; empty at first. */
+export function followChanges(known: StatusFacts, status: InstallationStatus): FollowedChanges {
   const answering = sourcesOf(status);
   const facts = new Map(factsOf(status));
   for (const [what, last] of known) if (!answering.has(last.source)) facts.set(what, last);

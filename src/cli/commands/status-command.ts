@@ -3,23 +3,19 @@ import { shownHosts, shownStore } from '../../observe/start-summary.ts';
 import { assessInstallation } from '../../status/assess-installation.ts';
 import type { InstallationState, InstallationStatus } from '../../status/installation-status.ts';
 import { createInstallationReader } from '../../status/read-installation.ts';
-import { followChanges, type StatusFacts } from '../../status/status-changes.ts';
-import { systemSleep } from '../../util/clock.ts';
-import { type CommandContext, type DefineCommand, examples, UsageFault } from '../define-command.ts';
+import { type FollowedChanges, followChanges, type StatusChange } from '../../status/status-changes.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
 import { debugError } from '../explain-error.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
+import type { Style } from '../output.ts';
 import { changeLine, installationText, type StatusPlaces } from '../status-text.ts';
-import { parseDuration } from '../time-options.ts';
+import { type ValueChange, WATCH_FLAG, watchIntervalMs, watchValue } from '../watch-values.ts';
 
 const EXIT_CODES: Readonly<Record<InstallationState, ExitCode>> = {
   well: EXIT.ok,
   degraded: EXIT.limited,
   down: EXIT.failed,
 };
-
-/** The pause of `--watch` without a duration, and the shortest one, in ms. */
-const WATCH_EVERY_MS = 2_000;
-const SHORTEST_PAUSE_MS = 1_000;
 
 /** Shows how an installation is. */
 export const statusCommand: DefineCommand = (command, context) => {
@@ -32,8 +28,8 @@ It reads the store and the broker with the configuration of an agent, and change
 It ends with one of: works (exit code 0), works with limits (5: it serves, and something is missing), does not work (1).`,
     )
     .option(
-      '--watch [duration]',
-      'show it again and again, every 2s or as often as given; where standard output is no terminal, print what changes',
+      WATCH_FLAG,
+      'show it again and again, every 5s or as often as given; where standard output is no terminal, print what changes',
     )
     .addHelpText(
       'after',
@@ -44,68 +40,40 @@ It ends with one of: works (exit code 0), works with limits (5: it serves, and s
       ]),
     )
     .action(async ({ watch }) => {
-      const everyMs = watchPauseMs(watch);
-      const config = loadConfig(context.env);
-      const storeUrl = config.storeUrl.reveal();
+      const intervalMs = watchIntervalMs(watch);
+      const { env, output, signal } = context;
+      const config = loadConfig(env);
       const places: StatusPlaces = {
         broker: shownHosts(config.rabbitmqUrl.reveal()),
-        store: shownStore(storeUrl, 'MongoDB'),
+        store: shownStore(config.storeUrl.reveal(), 'MongoDB'),
       };
       const reader = createInstallationReader(config);
-      const read = async (): Promise<InstallationStatus> => {
-        const reading = await reader.read(context.signal);
-        for (const answer of [reading.store, reading.broker, reading.amqp])
+      let followed: FollowedChanges = { facts: new Map(), changes: [] };
+      const read = async (until: AbortSignal): Promise<InstallationStatus> => {
+        const reading = await reader.read(until);
+        for (const answer of [reading.store, reading.broker, reading.amqp]) {
           if ('error' in answer) debugError(answer.error);
+        }
         const status = assessInstallation(config.id, reading);
         context.exitCode = EXIT_CODES[status.state];
+        followed = followChanges(followed.facts, status);
         return status;
       };
+      const text = (status: InstallationStatus, style: Style): string => installationText(status, places, style);
+      /** With `--json` the whole status each time. */
+      const changes = (_before: unknown, status: InstallationStatus): ValueChange[] => {
+        if (output.json) return [{ value: status, text: () => '' }];
+        const lineOf = (change: StatusChange) => (style: Style) => changeLine(change, status.at, style);
+        return followed.changes.map((change) => ({ value: change, text: lineOf(change) }));
+      };
       try {
-        if (everyMs === undefined) {
-          const status = await read();
-          context.output.print(status, (style) => installationText(status, places, style));
-        } else await watchStatus(context, { read, places, everyMs });
+        if (intervalMs !== undefined) await watchValue(context, { intervalMs, read, text, changes });
+        else {
+          const status = await read(signal);
+          output.print(status, (style) => text(status, style));
+        }
       } finally {
         await reader.close();
       }
     });
 };
-
-function watchPauseMs(watch: string | true | undefined): number | undefined {
-  if (watch === undefined) return undefined;
-  const pauseMs = watch === true ? WATCH_EVERY_MS : parseDuration(watch);
-  if (pauseMs === undefined || pauseMs < SHORTEST_PAUSE_MS) {
-    throw new UsageFault('Give --watch alone, or with a duration of at least 1s, such as 10s.');
-  }
-  return pauseMs;
-}
-
-interface StatusWatch {
-  readonly read: () => Promise<InstallationStatus>;
-  readonly places: StatusPlaces;
-  readonly everyMs: number;
-}
-
-/** Until the signal aborts: on a terminal the whole status, with `--json` a document each time, else what changes. */
-async function watchStatus({ output, signal }: CommandContext, { read, places, everyMs }: StatusWatch): Promise<void> {
-  const screen = output.screen();
-  let facts: StatusFacts | undefined;
-  const show = (status: InstallationStatus): void => {
-    if (screen !== undefined) return screen.draw(installationText(status, places, output.style));
-    const followed = followChanges(facts ?? new Map(), status);
-    const isFirst = facts === undefined;
-    facts = followed.facts;
-    if (output.json || isFirst) output.print(status, (style) => installationText(status, places, style));
-    else for (const change of followed.changes) output.print(change, (style) => changeLine(change, status.at, style));
-  };
-  try {
-    for (;;) {
-      show(await read());
-      await systemSleep(everyMs, signal);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    screen?.close();
-  }
-}
