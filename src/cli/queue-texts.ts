@@ -6,7 +6,8 @@ import { formatDuration } from './format-duration.ts';
 
 /** A report on a queue as JSON; what is unknown is absent. `reachedAt` null: not at the present rate. */
 export function queueValue(report: QueueReport) {
-  const { queue, namespace, state, messages, bytes, messagesPerMinute, bytesPerMinute, warnedMs, next } = report;
+  const { queue, namespace, state, messages, bytes, messagesPerMinute, bytesPerMinute, warnedMs, exemptUntilMs, next } =
+    report;
   return {
     queue,
     namespace,
@@ -16,6 +17,7 @@ export function queueValue(report: QueueReport) {
     ...(messagesPerMinute === undefined ? {} : { messagesPerMinute: rounded(messagesPerMinute) }),
     ...(bytesPerMinute === undefined ? {} : { bytesPerMinute: rounded(bytesPerMinute) }),
     ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
+    ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
     ...(next === undefined ? {} : { next: nextValue(next) }),
   };
 }
@@ -26,7 +28,12 @@ function nextValue({ action, unit, at, reachedMs }: NextThreshold) {
 }
 
 /** `delete at 8000 messages`, or why there is no next threshold. */
-export function nextText({ state, next }: Pick<QueueReport, 'state' | 'next'>): string {
+export function nextText({
+  state,
+  next,
+  exemptUntilMs,
+}: Pick<QueueReport, 'state' | 'next' | 'exemptUntilMs'>): string {
+  if (state === 'warned' && exemptUntilMs !== undefined) return `exempt until ${instantToSecond(exemptUntilMs)}`;
   if (next !== undefined) return `${next.action} at ${amountText(next.at, next.unit)}`;
   switch (state) {
     case 'deleting':

@@ -5,8 +5,9 @@ import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { type QueueReport, reportQueue } from '../queues/queue-report.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import { namespacePages } from '../store/paged-listing.ts';
+import { namespacePages, readExemptions } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
+import { isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { systemClock, systemSleep } from '../util/clock.ts';
 import { withInstallation } from './with-installation.ts';
@@ -22,10 +23,12 @@ export interface QueueReportOptions {
 
 type ReportParts = MeasureGrowthParts & {
   readonly config: Config;
-  readonly store: Pick<StoreReader, 'namespaces' | 'queueAlerts'>;
+  readonly store: Pick<StoreReader, 'namespaces' | 'queueAlerts' | 'queueExemptions'>;
 };
 
 type Records = ReadonlyMap<string, Pick<NamespaceRecord, 'state' | 'incarnation'>>;
+
+type Exemptions = ReadonlyMap<string, QueueExemption>;
 
 /**
  * Reports on all queues of namespaces, as listings show them now, with the configuration of an agent.
@@ -40,7 +43,10 @@ export async function reportQueues(config: Config, options: QueueReportOptions):
     const growth = await measurement.finish(measureMs);
     const alerts = await readAlerts(store.queueAlerts, signal);
     for (const queue of alerts.keys()) if (!isOf(config, namespace, queue)) alerts.delete(queue);
-    return combine(config, growth, alerts, await readRecords(store, namespace, signal));
+    return combine(config, growth, alerts, {
+      namespaces: await readRecords(store, namespace, signal),
+      exemptions: await readExempt(parts),
+    });
   });
 }
 
@@ -76,7 +82,7 @@ export async function startReportOnAlerts(
         const record = await store.namespaces.get(owner);
         if (record !== undefined) records.set(owner, record);
       }
-      return combine(config, growth, alerts, records);
+      return combine(config, growth, alerts, { namespaces: records, exemptions: await readExempt(parts) });
     },
   };
 }
@@ -102,18 +108,29 @@ async function readRecords(
   return records;
 }
 
+/** The exemptions that hold, by queue. */
+async function readExempt({ store, clock }: Pick<ReportParts, 'store' | 'clock'>): Promise<Exemptions> {
+  const exemptions = await readExemptions(store.queueExemptions);
+  return new Map(exemptions.filter((one) => isInForce(one, clock.nowMs())).map((one) => [one.queue, one]));
+}
+
 function combine(
   config: Config,
   growth: ReadonlyMap<string, QueueGrowth>,
   alerts: ReadonlyMap<string, QueueAlert>,
-  records: Records,
+  { namespaces, exemptions }: { readonly namespaces: Records; readonly exemptions: Exemptions },
 ): QueueReport[] {
   // A queue that has crashed, or whose node is down, is in no listing with depths.
   const unlisted = [...alerts.keys()].filter((queue) => !growth.has(queue));
   return [...growth.keys(), ...unlisted].flatMap((queue) => {
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
     if (namespace === undefined) return [];
-    const known = { namespace, record: records.get(namespace), alert: alerts.get(queue) };
+    const known = {
+      namespace,
+      record: namespaces.get(namespace),
+      alert: alerts.get(queue),
+      exemption: exemptions.get(queue),
+    };
     const report = reportQueue(queue, growth.get(queue) ?? {}, known, config);
     const isInAlert = report.state === 'warned' || report.state === 'deleting';
     return growth.has(queue) || isInAlert ? [report] : [];

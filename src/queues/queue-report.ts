@@ -1,12 +1,13 @@
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import { matchesAny, type NamePattern } from '../util/name-pattern.ts';
 import type { AlertLimits } from './decide-alert.ts';
 import { forecastQueue, type NextThreshold, type QueueForecast, type QueueGrowth } from './forecast-queue.ts';
 
 /**
  * - `watched`: its owner is warned when it grows too large.
- * - `warned`: its owner was warned; it is deleted when it grows further.
+ * - `warned`: its owner was warned; it is deleted when it grows further, unless an operator exempted it.
  * - `deleting`: the agents delete it now.
  * - `exempt`: a setting excludes it.
  * - `unclaimed`: no client holds its namespace, so it is not watched.
@@ -22,6 +23,8 @@ export interface QueueReport extends QueueForecast {
   readonly bytes: number | undefined;
   /** Since when its owner is warned, in ms since the epoch; undefined unless `warned`. */
   readonly warnedMs: number | undefined;
+  /** Until when an operator exempted it from deletion, in ms since the epoch; absent: not. */
+  readonly exemptUntilMs?: number;
 }
 
 /** The settings on which a report depends. */
@@ -36,6 +39,8 @@ export interface QueueRecords {
   /** The record of that namespace. */
   readonly record: Pick<NamespaceRecord, 'state' | 'incarnation'> | undefined;
   readonly alert: QueueAlert | undefined;
+  /** The exemption that holds. */
+  readonly exemption?: Pick<QueueExemption, 'untilMs'> | undefined;
 }
 
 const NEXT_ACTIONS: Readonly<Record<QueueState, NextThreshold['action'] | undefined>> = {
@@ -50,7 +55,7 @@ const NEXT_ACTIONS: Readonly<Record<QueueState, NextThreshold['action'] | undefi
 export function reportQueue(
   queue: string,
   growth: QueueGrowth,
-  { namespace, record, alert }: QueueRecords,
+  { namespace, record, alert, exemption }: QueueRecords,
   config: QueueReportConfig,
 ): QueueReport {
   const state = stateOf(queue, { namespace, record, alert }, config);
@@ -61,7 +66,8 @@ export function reportQueue(
     messages: growth.messages?.latest.amount,
     bytes: growth.bytes?.latest.amount,
     warnedMs: state === 'warned' ? alert?.changedMs : undefined,
-    ...forecastQueue(growth, NEXT_ACTIONS[state], config),
+    ...(exemption === undefined ? {} : { exemptUntilMs: exemption.untilMs }),
+    ...forecastQueue(growth, state === 'warned' && exemption !== undefined ? undefined : NEXT_ACTIONS[state], config),
   };
 }
 

@@ -44,6 +44,13 @@ describe('the report on a queue', () => {
     });
   });
 
+  it('is not deleted while an operator exempted it, but its owner is warned', () => {
+    const exemption = { untilMs: NOW + 60_000 };
+    const warned = report({ alert: alertOf({ level: 'warned' }), exemption });
+    assert.deepEqual([warned.state, warned.next, warned.exemptUntilMs], ['warned', undefined, NOW + 60_000]);
+    assert.equal(report({ exemption }).next?.action, 'warn');
+  });
+
   it('has the state that follows from its alert and its namespace', () => {
     const cases: readonly (readonly [QueueReport, string, string | undefined])[] = [
       [report(), 'watched', 'warn'],
