@@ -24,10 +24,11 @@ const COLLECTION = 'github.com/FerretDB/FerretDB/internal/backends/sqlite/collec
 
 /**
  * FerretDB looks a document up by its `_id` only if the filter names nothing else, and reads all documents otherwise:
- * 35 ms for a compare-and-set among a thousand. It filters what it found afterwards in either case.
+ * 35 ms for a compare-and-set among a thousand. It filters what it found afterwards in either case. Without a filter there
+ * is no document to ask: only its length may be.
  */
 const ID_ALONE = 'if params.Filter.Len() == 1 {';
-const ID_AMONG_OTHERS = 'if params.Filter.Has("_id") {';
+const ID_AMONG_OTHERS = 'if params.Filter.Len() > 0 && params.Filter.Has("_id") {';
 
 const PROGRESS_EVERY_MS = 5000;
 
