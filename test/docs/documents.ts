@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 export const DOCUMENTS: readonly string[] = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),
   ...readdirSync('docs').flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
-  ...readdirSync('examples').map((name) => `examples/${name}/README.md`),
+  ...readdirSync('clients').map((name) => `clients/${name}/README.md`),
 ];
 
 /** The text of a document in docs/. */

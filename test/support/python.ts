@@ -6,19 +6,21 @@ import { runCommand } from '../../dev/commands.ts';
 import { findExecutable } from '../../dev/processes.ts';
 import { skipBecause } from './skip.ts';
 
-/** The folder of the Python example. */
-export const PYTHON_EXAMPLE = resolve('examples/python');
+/** The folder of the client library in Python. */
+export const PYTHON_CLIENT = resolve('clients/python');
 
-/** The Python command and the environment that run the example. */
+/** The Python command and the environment that run the library. */
 export interface Python {
   readonly command: string;
+  /** The folder of the packages that it needs. */
+  readonly packages: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
 const OLDEST = [3, 10] as const;
 
 /**
- * Finds Python, or skips, and installs what the example needs into the working copy's cache, once for each version of
+ * Finds Python, or skips, and installs what the library needs into the working copy's cache, once for each version of
  * Python and of the requirements.
  */
 export async function preparePython(context: Mocha.Context): Promise<Python> {
@@ -31,14 +33,21 @@ export async function preparePython(context: Mocha.Context): Promise<Python> {
   const [major = 0, minor = 0] = version.split(' ').map(Number);
   if (major !== OLDEST[0] || minor < OLDEST[1]) skipBecause(context, `python3 is ${major}.${minor}, older than 3.10`);
 
-  const requirements = join(PYTHON_EXAMPLE, 'requirements.txt');
+  const requirements = join(PYTHON_CLIENT, 'requirements-test.txt');
   const hash = createHash('sha256').update(version).update(command).update(readFileSync(requirements));
   const packages = resolve('.cache/python', hash.digest('hex').slice(0, 16));
   if (!existsSync(packages)) await install(command, requirements, packages);
   const { PATH, TMPDIR } = process.env;
   return {
     command,
-    env: { PATH, ...(TMPDIR && { TMPDIR }), PYTHONPATH: packages, PYTHONDONTWRITEBYTECODE: '1', PYTHONUTF8: '1' },
+    packages,
+    env: {
+      PATH,
+      ...(TMPDIR && { TMPDIR }),
+      PYTHONPATH: `${join(PYTHON_CLIENT, 'src')}:${packages}`,
+      PYTHONDONTWRITEBYTECODE: '1',
+      PYTHONUTF8: '1',
+    },
   };
 }
 

@@ -1,0 +1,50 @@
+"""A client of Pulse Agent, which hands out RabbitMQ credentials for Taskcluster namespaces."""
+
+from ._contract import Credentials
+from .client import PulseAgentClient
+from .errors import (
+    AuthenticationFailed,
+    BrokerRefused,
+    ClientClosed,
+    ClockSkew,
+    InputError,
+    InsufficientScopes,
+    InternalServerError,
+    LeaseLost,
+    MethodNotServed,
+    PulseAgentError,
+    ReplayDetected,
+    RequestConflict,
+    ResourceNotFound,
+    Unavailable,
+)
+from .lease import Failing, Lease, PulseCredentials, Renewed
+from .results import Claim, Namespace, Ping, Release, Revocation
+
+__all__ = [
+    "AuthenticationFailed",
+    "BrokerRefused",
+    "Claim",
+    "ClientClosed",
+    "ClockSkew",
+    "Credentials",
+    "Failing",
+    "InputError",
+    "InsufficientScopes",
+    "InternalServerError",
+    "Lease",
+    "LeaseLost",
+    "MethodNotServed",
+    "Namespace",
+    "Ping",
+    "PulseAgentClient",
+    "PulseAgentError",
+    "PulseCredentials",
+    "Release",
+    "ReplayDetected",
+    "RequestConflict",
+    "ResourceNotFound",
+    "Renewed",
+    "Revocation",
+    "Unavailable",
+]
