@@ -22,21 +22,21 @@ func (c *Client) claimWith(ctx context.Context, connectionStrings string, body m
 // claimForLease: a namespace that is being deleted or is revoked is lost, even if it could be claimed again soon.
 func (c *Client) claimForLease(ctx context.Context, connection *rpcConnection, body map[string]any) (*Claim, error) {
 	claim := &Claim{}
-	if err := c.callOver(ctx, connection, "claim-namespace", body, claim, true); err != nil {
+	if err := c.callOver(ctx, connection, call{method: "claim-namespace", body: body, conflictsAreFinal: true}, claim); err != nil {
 		return nil, err
 	}
 	return claim, nil
 }
 
 func (c *Client) call(ctx context.Context, method string, body map[string]any, result any) error {
-	return c.callOver(ctx, c.connection, method, body, result, false)
+	return c.callOver(ctx, c.connection, call{method: method, body: body}, result)
 }
 
 // errLate ends the context of a call whose own time is up.
 var errLate = errors.New("the time for the call is up")
 
 // callOver sends a request until it succeeds, cannot succeed, or the time for the call is up.
-func (c *Client) callOver(ctx context.Context, connection *rpcConnection, method string, body map[string]any, result any, conflictsAreFinal bool) error {
+func (c *Client) callOver(ctx context.Context, connection *rpcConnection, request call, result any) error {
 	limited, cancel := context.WithTimeoutCause(ctx, c.options.Timeout, errLate)
 	defer cancel()
 	ended, end := context.WithCancelCause(limited)
@@ -48,7 +48,7 @@ func (c *Client) callOver(ctx context.Context, connection *rpcConnection, method
 
 	var last, answer *Error
 	for failures := 1; ; failures++ {
-		err := c.attempt(ended, connection, method, body, result, left)
+		err := c.attempt(ended, connection, request, result, left)
 		if err == nil {
 			return nil
 		}
@@ -60,9 +60,9 @@ func (c *Client) callOver(ctx context.Context, connection *rpcConnection, method
 			}
 		}
 		now := c.clock.wall()
-		final := failed == nil || conflictsAreFinal && failed.Code == RequestConflict
+		final := failed == nil || request.conflictsAreFinal && failed.Code == RequestConflict
 		if !final && ended.Err() == nil {
-			pause, retried := decideRetry(failedAttempt{failed, method, failures, left(), now, c.clock.random()})
+			pause, retried := decideRetry(failedAttempt{failed, request.method, failures, left(), now, c.clock.random()})
 			if retried && sleep(ended, pause) == nil {
 				continue
 			}
@@ -87,10 +87,9 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-func (c *Client) attempt(ctx context.Context, connection *rpcConnection, method string, body map[string]any, result any, left func() time.Duration) error {
-	request := call{method: method, body: body}
-	if signedMethods[method] {
-		credentials, err := c.credentials(ctx, method)
+func (c *Client) attempt(ctx context.Context, connection *rpcConnection, request call, result any, left func() time.Duration) error {
+	if request.isSigned() {
+		credentials, err := c.credentials(ctx, request.method)
 		if err != nil {
 			return err
 		}

@@ -108,6 +108,17 @@ func (c *Client) Get(ctx context.Context, namespace string) (*Namespace, error) 
 	return found, nil
 }
 
+// Describe returns one namespace, with its details if the client may claim it, or has the scope
+// pulse:describe:<namespace>. An older agent returns none.
+func (c *Client) Describe(ctx context.Context, namespace string) (*Namespace, error) {
+	found := &Namespace{}
+	body := map[string]any{"namespace": namespace}
+	if err := c.callOver(ctx, c.connection, call{method: "get-namespace", body: body, signed: true}, found); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
 // List returns all namespaces, sorted by name. It asks for a page when that is needed, and ends after an error.
 //
 //	for namespace, err := range client.List(ctx, pulseagent.ListRequest{}) { … }
@@ -122,7 +133,7 @@ func (c *Client) List(ctx context.Context, request ListRequest) iter.Seq2[*Names
 				Namespaces        []*Namespace
 				ContinuationToken string
 			}
-			if err := c.call(ctx, "list-namespaces", body, &page); err != nil {
+			if err := c.callOver(ctx, c.connection, call{method: "list-namespaces", body: body, signed: request.Details}, &page); err != nil {
 				yield(nil, err)
 				return
 			}

@@ -227,6 +227,21 @@ func TestLiveLeavesNothing(t *testing.T) {
 		}
 	}
 	connection.Close()
+	described, err := client.Describe(t.Context(), lease.Namespace())
+	if err != nil || described.Details == nil || described.Details.Holder != os.Getenv("TASKCLUSTER_CLIENT_ID") || described.Details.NextRotation.IsZero() {
+		t.Errorf("%+v, %v", described, err)
+	}
+	if got, err := client.Get(t.Context(), lease.Namespace()); err != nil || got.Details != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for namespace, err := range client.List(t.Context(), ListRequest{Details: true, PageSize: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if namespace.Namespace == lease.Namespace() && namespace.Details == nil {
+			t.Errorf("%+v", namespace)
+		}
+	}
 	begin := time.Now()
 	client.Close()
 	if took := time.Since(begin); took > 3*time.Second {

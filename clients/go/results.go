@@ -107,15 +107,66 @@ type Namespace struct {
 	State string
 	// BlockedBy is what the deletion of an expiring namespace waits for, for people. Empty if it waits for nothing.
 	BlockedBy string
+	// Details are nil unless they were asked for, the client may see them, and the agent knows them.
+	Details *Details
+}
+
+// Details are what a client that may claim or describe a namespace sees of it.
+type Details struct {
+	// Holder is the clientId of the latest claim.
+	Holder string
+	// LastClaim and NextRotation are zero where they are unknown.
+	LastClaim, NextRotation time.Time
+	// Counts are nil while they are unknown.
+	Counts *Counts
+}
+
+// Counts are what a namespace had on RabbitMQ at an instant.
+type Counts struct {
+	At     time.Time
+	Queues int
+	// Messages leaves out those of UncountedQueues, whose depth is unknown: streams, and queues whose node is down.
+	Messages, UncountedQueues int
+	Connections               int
+}
+
+// UnmarshalJSON reads details.
+func (d *Details) UnmarshalJSON(text []byte) error {
+	var fields struct {
+		Holder, LastClaim, NextRotation string
+		Counts                          *struct {
+			At                                             string
+			Queues, Messages, UncountedQueues, Connections int
+		}
+	}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	d.Holder = fields.Holder
+	texts := map[*time.Time]string{}
+	if fields.LastClaim != "" {
+		texts[&d.LastClaim] = fields.LastClaim
+	}
+	if fields.NextRotation != "" {
+		texts[&d.NextRotation] = fields.NextRotation
+	}
+	if c := fields.Counts; c != nil {
+		d.Counts = &Counts{Queues: c.Queues, Messages: c.Messages, UncountedQueues: c.UncountedQueues, Connections: c.Connections}
+		texts[&d.Counts.At] = c.At
+	}
+	return parseInstants(texts)
 }
 
 // UnmarshalJSON reads a namespace.
 func (n *Namespace) UnmarshalJSON(text []byte) error {
-	var fields struct{ Namespace, Created, Expires, State, BlockedBy string }
+	var fields struct {
+		Namespace, Created, Expires, State, BlockedBy string
+		Details                                       *Details
+	}
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return err
 	}
-	n.Namespace, n.State, n.BlockedBy = fields.Namespace, fields.State, fields.BlockedBy
+	n.Namespace, n.State, n.BlockedBy, n.Details = fields.Namespace, fields.State, fields.BlockedBy, fields.Details
 	return parseInstants(map[*time.Time]string{&n.Created: fields.Created, &n.Expires: fields.Expires})
 }
 
@@ -123,4 +174,6 @@ func (n *Namespace) UnmarshalJSON(text []byte) error {
 type ListRequest struct {
 	// PageSize is how many namespaces a request asks for; 100 when 0.
 	PageSize int
+	// Details: asks for the details of each namespace, as Describe does.
+	Details bool
 }

@@ -238,10 +238,16 @@ type call struct {
 	method string
 	// body is a JSON object. A claim gets a new reply key.
 	body map[string]any
-	// credentials of methods that need a signature.
+	// signed: it is signed although its method does not need that.
+	signed bool
+	// conflictsAreFinal: a RequestConflict ends the call.
+	conflictsAreFinal bool
+	// credentials of a request that is signed.
 	credentials Credentials
 	timeout     time.Duration
 }
+
+func (c call) isSigned() bool { return c.signed || signedMethods[c.method] }
 
 // request sends a request and returns the JSON of its result. A request that no agent has taken before the time-out expires
 // in the queue.
@@ -271,7 +277,7 @@ func (r *rpc) request(ctx context.Context, request call) ([]byte, error) {
 		Headers:       amqp.Table{},
 		Body:          content,
 	}
-	if signedMethods[request.method] {
+	if request.isSigned() {
 		header, err := request.credentials.sign(signedText{
 			method: request.method, body: content, replyTo: directReplyTo, correlationID: message.CorrelationId,
 			audience: r.options.audience, time: r.options.wall(), nonce: newNonce(),

@@ -167,7 +167,7 @@ describe('the client module for Go', function () {
         const output = await runCommand(go.command, ['run', '.'], { cwd: folder, env: environment() });
         assert.match(
           output,
-          /^opened amqp:.*\n\d.* true\n(?:\S+ \w+\n)+needed: pulse:namespace:taskcluster-of-others$/,
+          /^opened amqp:.*\n\d.* true\n(?:\S+ \w+\n)+held by \S+\nneeded: pulse:namespace:taskcluster-of-others$/,
         );
       });
 
