@@ -274,3 +274,59 @@ func TestLiveNamesTheAlarm(t *testing.T) {
 		t.Error(left)
 	}
 }
+
+// No agent runs.
+func TestLiveSendsOnAnotherChannelAfterAFullQueue(t *testing.T) {
+	client := liveClient(t)
+	urls, err := parseURLs(os.Getenv("PULSE_AGENT_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filling, err := dial(t.Context(), urls[0], dialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filling.Close()
+	channel, err := filling.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := channel.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	// RabbitMQ refuses requests a moment after the queue is full.
+	for sent, refused := 0, false; !refused; sent++ {
+		if sent == 20_000 {
+			t.Fatal("the queue is never full")
+		}
+		request := amqp.Publishing{Body: []byte("{}"), CorrelationId: "1", Expiration: "1000"}
+		confirm, err := channel.PublishWithDeferredConfirm("rpc/"+os.Getenv("PULSE_AGENT_ID")+"/v1", "ping", false, false, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused = sent%500 == 0 && !confirm.Wait()
+	}
+	open, err := client.connection.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ping := func() *Error {
+		_, err := open.rpc.request(t.Context(), call{method: "ping", body: map[string]any{}, timeout: 2 * time.Second})
+		return asError(err)
+	}
+	first := open.rpc.channel()
+	if err := ping(); err.Code != Unavailable || err.MayHaveActed || !strings.Contains(err.Message, "queue is full") {
+		t.Error(err)
+	}
+	// Once the requests have expired, there is room.
+	until(t, "a request is confirmed", func() bool { return ping().confirmed })
+	if open.rpc.channel() == first {
+		t.Error("it is the same channel")
+	}
+	until(t, "the first channel is closed", first.IsClosed)
+	client.Close()
+	filling.Close()
+	if left := goroutinesLeft(""); left != "" {
+		t.Error(left)
+	}
+}

@@ -59,6 +59,8 @@ type requestChannel struct {
 	// refused: RabbitMQ has refused a request on it. The request queue is full, or had no leader, and in the second case
 	// RabbitMQ 3.10 refuses everything on this channel from then on, also when there is a leader again.
 	refused bool
+	// replaced: requests are sent on another channel from now on.
+	replaced bool
 
 	// ended is closed when the channel has ended; reason may be read from then on.
 	ended  chan struct{}
@@ -209,6 +211,9 @@ func (r *rpc) replaceChannel(before *requestChannel) error {
 	r.mutex.Lock()
 	r.current = next
 	r.mutex.Unlock()
+	before.mutex.Lock()
+	before.replaced = true
+	before.mutex.Unlock()
 	before.closeIfIdle()
 	return nil
 }
@@ -219,11 +224,11 @@ func (c *requestChannel) isRefused() bool {
 	return c.refused && !c.IsClosed()
 }
 
-// closeIfIdle closes a channel that was refused, after its last request.
+// closeIfIdle closes a channel that was replaced, after its last request.
 func (c *requestChannel) closeIfIdle() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	if c.refused && len(c.waiting) == 0 && !c.IsClosed() {
+	if c.replaced && len(c.waiting) == 0 && !c.IsClosed() {
 		go c.Close()
 	}
 }

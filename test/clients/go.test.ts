@@ -187,6 +187,11 @@ describe('the client module for Go', function () {
         await broker.rabbitmqctl(['set_vm_memory_high_watermark', '0.6']);
       }
     });
+
+    it('sends on another channel after a full queue', async () => {
+      await installation().agent.stop();
+      await live('SendsOnAnotherChannelAfterAFullQueue');
+    });
   });
 
   behavesAsClient(() => ({ command: tests, args: [], cwd: GO_CLIENT, env: { ...go.env, PULSEAGENT_DRIVER: '1' } }));
