@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel } from 'amqplib';
 import { SILENCE_CURE } from '../broker/event-proof.ts';
+import type { ContractNames } from '../contract/names.ts';
 import { closeRpcConnection } from '../client/amqp-connection.ts';
 import { failed, ok, skipped, type Step, type StepResult } from './step.ts';
 
 interface BrokerEventsStepOptions {
   /** Connects as the agent to the vhost of the event exchange. */
   readonly connect: () => Promise<ChannelModel>;
-  /** The queue to which consumers that go are reported. */
-  readonly queue: string;
+  readonly names: Pick<ContractNames, 'brokerEventsQueue' | 'tenantEventsQueue'>;
   /** How long an event may take, in ms; 10 seconds when absent. */
   readonly withinMs?: number;
 }
@@ -34,7 +34,7 @@ const PREFETCH = 100;
  * Checks that RabbitMQ sends events to the queue of the agents: one that this step causes, `consumer.deleted`, has to come
  * back. What it takes from the agents meanwhile goes back into the queue.
  */
-export function brokerEventsStep({ connect, queue, withinMs = ARRIVES_WITHIN_MS }: BrokerEventsStepOptions): Step {
+export function brokerEventsStep({ connect, names, withinMs = ARRIVES_WITHIN_MS }: BrokerEventsStepOptions): Step {
   return {
     name: 'broker-events',
     about: 'broker events',
@@ -44,7 +44,7 @@ export function brokerEventsStep({ connect, queue, withinMs = ARRIVES_WITHIN_MS 
     async run(signal) {
       const connection = await connect();
       try {
-        return checkEvents(await causeEvents(connection, queue, withinMs, signal));
+        return checkEvents(await causeEvents(connection, names, withinMs, signal));
       } finally {
         await closeRpcConnection(connection);
       }
@@ -65,17 +65,20 @@ export function checkEvents(seen: EventsSeen | undefined): StepResult {
   );
 }
 
-/** Consumes the queue before the agents do, and makes consumers come and go until RabbitMQ reports one. */
+/**
+ * Consumes the queue to which RabbitMQ reports consumers that have gone, before the agents do; and makes consumers of the
+ * other one come and go until one is reported.
+ */
 async function causeEvents(
   connection: ChannelModel,
-  queue: string,
+  { brokerEventsQueue, tenantEventsQueue }: BrokerEventsStepOptions['names'],
   withinMs: number,
   signal: AbortSignal,
 ): Promise<EventsSeen | undefined> {
   const taking = await connection.createChannel();
   const causing = await connection.createChannel();
   for (const channel of [taking, causing]) channel.on('error', () => undefined);
-  const consumers = await countConsumers(taking, queue);
+  const consumers = await countConsumers(taking, tenantEventsQueue);
   if (consumers === undefined) return undefined;
   const done = new AbortController();
   const until = AbortSignal.any([signal, done.signal, AbortSignal.timeout(withinMs)]);
@@ -85,7 +88,7 @@ async function causeEvents(
   let others = 0;
   await taking.prefetch(PREFETCH);
   await taking.consume(
-    queue,
+    tenantEventsQueue,
     (message) => {
       if (tags.has(message?.properties.headers?.['consumer_tag'])) {
         arrivedAfterMs ??= performance.now() - beganMs;
@@ -98,7 +101,7 @@ async function causeEvents(
   while (!until.aborted) {
     const consumerTag = `verify-${tags.size}-${process.pid}`;
     tags.add(consumerTag);
-    await causing.consume(queue, () => undefined, { priority: -10, consumerTag });
+    await causing.consume(brokerEventsQueue, () => undefined, { priority: -10, consumerTag });
     await causing.cancel(consumerTag);
     await sleep(CAUSE_EVERY_MS, undefined, { signal: until }).catch(() => undefined);
   }

@@ -108,7 +108,7 @@ export function createVerification(config: Config, options: VerificationOptions)
       replicasStep({ config, management }),
       brokerEventsStep({
         connect: () => connect(requestUrl(config.rabbitmqUrl.reveal(), config.eventVhost)),
-        queue: contractNames(config.id).tenantEventsQueue,
+        names: contractNames(config.id),
       }),
       statisticsStep({
         config,

@@ -96,9 +96,9 @@ describe('docs/recover.md', function () {
     await installation.logged('broker_events_unavailable');
     await runShell(enable, { env: { PATH } });
     await installation.logged('broker_events_started');
-    const queue = installation.names.tenantEventsQueue;
+    const { names } = installation;
     const connectAsAgent = () => openConnection(broker.amqpUrl);
-    const step = brokerEventsStep({ connect: connectAsAgent, queue, withinMs: 3_000 });
+    const step = brokerEventsStep({ connect: connectAsAgent, names, withinMs: 3_000 });
     const prove = async () => (await step.run(new AbortController().signal)).outcome;
     assert.equal(await prove(), 'ok');
     await silenceBrokerEvents(broker);

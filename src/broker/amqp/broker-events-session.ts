@@ -28,8 +28,8 @@ export interface BrokerEventsSession {
   /** Resolves with the reason when no more events arrive. */
   readonly lost: Promise<Error>;
   /**
-   * Makes RabbitMQ send an event, `consumer.deleted`: another consumer of a queue of broker events comes and goes. It takes
-   * no events while those of the agents can. Resolves when it is gone; of several agents any may get the event.
+   * Makes RabbitMQ send an event, `consumer.deleted`: another consumer of the queue that no tenant can fill comes and goes.
+   * Resolves when it is gone; of several agents any may get the event.
    */
   causeEvent(): Promise<void>;
   close(): Promise<void>;
@@ -99,7 +99,7 @@ function vhostConfigOf({ id, prefetch }: BrokerEventsSessionOptions): VhostConfi
     ),
     subscriptions: {
       ...Object.fromEntries(queues.map(({ queue }) => [queue, { queue, prefetch, retry: false }])),
-      [BRIEF]: { queue: contractNames(id).tenantEventsQueue, prefetch: 1, retry: false, options: { priority: -1 } },
+      [BRIEF]: { queue: contractNames(id).brokerEventsQueue, prefetch: 1, retry: false, options: { priority: -1 } },
     },
   };
 }

@@ -114,7 +114,7 @@ describe('the consumer of broker events', () => {
     const broker = await sharedBroker();
     const { management } = await openBrokerFixture();
     const id = unique('agent');
-    const queue = contractNames(id).tenantEventsQueue;
+    const names = contractNames(id);
     const views: ProofView[] = [];
     const isSeen = (view: ProofView) => (): boolean => views.at(-1) === view;
     const consumer = createBrokerEventsConsumer({
@@ -133,14 +133,14 @@ describe('the consumer of broker events', () => {
     });
     addCleanup(async () => {
       await consumer.close();
-      for (const name of Object.values(contractNames(id)).filter((one) => one.endsWith('-events'))) {
+      for (const name of Object.values(names).filter((one) => one.endsWith('-events'))) {
         await manage(broker, 'DELETE', `/queues/%2F/${encodeURIComponent(name)}`, undefined, [404]);
       }
       for (const { name } of await management.listPolicies('/')) {
         if (name.startsWith(id)) await management.deletePolicy('/', name);
       }
     });
-    const step = brokerEventsStep({ connect: () => openConnection(broker.amqpUrl), queue, withinMs: 3_000 });
+    const step = brokerEventsStep({ connect: () => openConnection(broker.amqpUrl), names, withinMs: 3_000 });
     const { signal } = new AbortController();
     assert.equal((await step.run(signal)).outcome, 'skipped');
     await consumer.start();
