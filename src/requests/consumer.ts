@@ -164,6 +164,8 @@ class RequestConsumer implements Consumer {
     const { model, channel, consumerTag } = consumed;
     try {
       const cancelled = channel.cancel(consumerTag);
+      // When the channel closes, the next call fails first, and this one is not awaited.
+      cancelled.catch(() => undefined);
       Object.assign(consumed, await this.#consumeQueue(model, channel, this.#requestQueue));
       await cancelled;
       if (this.#stopping) await channel.cancel(consumed.consumerTag);

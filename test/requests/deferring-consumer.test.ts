@@ -3,8 +3,10 @@ import type { ConfirmChannel } from 'amqplib';
 import { type Acknowledgement, type Consumer, startConsumer } from '../../src/requests/consumer.ts';
 import { createLog } from '../../src/util/log.ts';
 import { Secret } from '../../src/util/secret.ts';
+import { withPort } from '../support/agent.ts';
 import { createVhost, openConnection, useSharedBroker } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { makeRelay } from '../support/tcp-relay.ts';
 import { waitUntil } from '../support/watched-installation.ts';
 
 describe('a consumer that defers to others', function () {
@@ -110,5 +112,26 @@ describe('a consumer that defers to others', function () {
     await waitUntil(() => first.consumer.consuming && second.consumer.consuming, 'both consume again');
     await publish(channel, 20);
     await waitUntil(() => second.taken.length === 20, 'the other one gets all');
+  });
+
+  it('survives a connection that is lost while it changes', async () => {
+    const { amqpUrl, channel } = await make();
+    const relay = await makeRelay(Number(new URL(amqpUrl).port));
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', onUnhandled);
+    addCleanup(() => void process.off('unhandledRejection', onUnhandled));
+    const { consumer, taken } = await take(withPort(amqpUrl, relay.port));
+    // Neither the end of the old consumer nor the new one is answered any more.
+    relay.stall();
+    consumer.defer(true);
+    await new Promise(setImmediate);
+    relay.cut();
+    await waitUntil(() => !consumer.consuming, 'the connection is lost');
+    relay.restore();
+    await waitUntil(() => consumer.consuming, 'it consumes again');
+    await publish(channel, 1);
+    await waitUntil(() => taken.length === 1, 'it gets a request');
+    assert.deepEqual(unhandled, [], 'they would end an agent');
   });
 });
