@@ -9,6 +9,7 @@ export interface Screen {
 /** The terminal, or a stand-in. */
 interface ScreenStream {
   write(text: string): unknown;
+  /** 0 where the terminal does not say. */
   readonly rows?: number;
 }
 
@@ -33,7 +34,7 @@ export function createScreen(stream: ScreenStream): Screen {
     draw(text) {
       const lines = text.split('\n');
       // The last line stays free: a line end there would scroll.
-      const room = Math.max(2, (stream.rows ?? DEFAULT_ROWS) - 1);
+      const room = Math.max(2, (stream.rows || DEFAULT_ROWS) - 1);
       const shown =
         lines.length <= room ? lines : [...lines.slice(0, room - 1), `… ${lines.length - room + 1} more lines`];
       const drawn = shown.map((line) => `${line}${ERASE_LINE}\n`).join('');

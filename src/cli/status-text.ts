@@ -147,7 +147,7 @@ function secretTable(secrets: readonly SecretStatus[], running: number, style: S
       { title: 'NEEDED BY', text: ({ namespaces }) => `${namespaces} namespaces` },
       {
         title: 'HELD BY',
-        text: ({ heldBy }) => holdersText(heldBy, running),
+        text: (secret) => holdersText(secret, running),
         style: (cell, { heldBy }) => (running > 0 && heldBy.length < running ? style.doubtful(cell) : cell),
       },
     ],
@@ -155,8 +155,8 @@ function secretTable(secrets: readonly SecretStatus[], running: number, style: S
   );
 }
 
-function holdersText(heldBy: readonly string[], running: number): string {
-  if (heldBy.length === 0) return 'no running agent';
+function holdersText({ heldBy, lastHeld }: SecretStatus, running: number): string {
+  if (heldBy.length === 0) return `no running agent${lastHeld === null ? '' : `; last at ${lastHeld}`}`;
   return heldBy.length === running ? `all ${running} agents` : heldBy.join(', ');
 }
 

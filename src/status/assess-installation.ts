@@ -1,7 +1,7 @@
 import { formatInstant } from '../contract/fields.ts';
 import { type AgentRecord, isCurrent, lostAgents } from '../store/agent-records.ts';
 import type { QueueAlert, QueueAlertLevel } from '../store/queue-alert-records.ts';
-import { findingsOf } from './status-findings.ts';
+import { type AssessedParts, findingsOf } from './status-findings.ts';
 import type {
   AgentState,
   AgentStatus,
@@ -27,9 +27,7 @@ export function assessInstallation(id: string, reading: InstallationReading): In
   const read = 'value' in store ? store.value : undefined;
   const records = read?.agents ?? [];
   const running = records.filter((record) => isCurrent(record, atMs));
-  const status: Omit<InstallationStatus, 'state' | 'findings'> = {
-    at: formatInstant(atMs),
-    id,
+  const status: AssessedParts = {
     agents: read === undefined ? null : agentsOf(records, atMs),
     broker: { management: managementOf(broker), amqp: 'error' in amqp ? noAnswer(amqp) : { answers: true } },
     store: storeOf(store),
@@ -42,7 +40,7 @@ export function assessInstallation(id: string, reading: InstallationReading): In
   };
   const findings = findingsOf(status, reading);
   const state = findings.some(({ level }) => level === 'down') ? 'down' : findings.length > 0 ? 'degraded' : 'well';
-  return { state, ...status, findings };
+  return { state, at: formatInstant(atMs), id, findings, ...status };
 }
 
 function noAnswer({ error: { code, message } }: { readonly error: NoAnswer['error'] }): NoAnswer {
@@ -102,10 +100,15 @@ function requestQueueOf(broker: PartAnswer<BrokerReading>, amqp: PartAnswer<Amqp
   };
 }
 
-function secretsOf({ secrets }: StoreReading, running: readonly AgentRecord[]): InstallationStatus['secrets'] {
+function secretsOf(
+  { secrets, sightings }: StoreReading,
+  running: readonly AgentRecord[],
+): InstallationStatus['secrets'] {
   const needed = [...secrets.namespaces].map(([secretId, namespaces]): SecretStatus => {
     const holders = running.filter(({ secretIds }) => secretIds.includes(secretId));
-    return { secretId, namespaces, heldBy: holders.map(({ instance }) => instance) };
+    const { heldMs = null, missingMs = null } = sightings.get(secretId) ?? {};
+    const heldBy = holders.map(({ instance }) => instance);
+    return { secretId, namespaces, heldBy, lastHeld: instantOf(heldMs), missingSince: instantOf(missingMs) };
   });
   return { at: formatInstant(secrets.atMs), needed: needed.toSorted((a, b) => b.namespaces - a.namespaces) };
 }
@@ -127,6 +130,10 @@ function jobsOf(records: readonly AgentRecord[], running: readonly AgentRecord[]
     const late = running.length > 0 && nowMs - sinceMs > 2 * everyMs + JOB_GRACE_MS;
     return { job, everySeconds: everyMs / 1000, succeeded, failed, error: failed === null ? null : error, late };
   });
+}
+
+function instantOf(ms: number | null): string | null {
+  return ms === null ? null : formatInstant(ms);
 }
 
 /** Instants in ISO 8601 sort as text. */

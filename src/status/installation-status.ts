@@ -90,6 +90,10 @@ export interface SecretStatus {
   readonly namespaces: number;
   /** The running agents that have it. */
   readonly heldBy: readonly string[];
+  /** When an agent recorded last that it has it, in ISO 8601; null: never. It is recorded four times in a rotation interval. */
+  readonly lastHeld: string | null;
+  /** Since when agents have needed and missed it, in ISO 8601; null: they have not. */
+  readonly missingSince: string | null;
 }
 
 /** A recurring job. Instants are in ISO 8601; null: unknown. */

@@ -13,6 +13,7 @@ import type { NamespaceState } from '../store/namespace-record.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import { namespacePages, queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { SecretSighting } from '../store/secret-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError, asError } from '../util/agent-errors.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
@@ -37,6 +38,8 @@ export interface StoreReading {
   readonly agents: readonly AgentRecord[];
   readonly namespaces: Readonly<Record<NamespaceState, number>>;
   readonly secrets: NeededSecrets;
+  /** When agents saw the needed secrets last, or began to miss them, by secretId. */
+  readonly sightings: ReadonlyMap<string, Pick<SecretSighting, 'heldMs' | 'missingMs'>>;
   readonly noticesWaiting: number;
   /** The alerts, ten thousand at most. */
   readonly alerts: readonly QueueAlert[];
@@ -154,7 +157,8 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
           listAlerts(opened, signal),
         ]);
         const secrets = await countSecrets(opened, signal);
-        return { kind, storeId, agents, namespaces, secrets, noticesWaiting, alerts };
+        const sightings = await readSightings(opened, [...secrets.namespaces.keys()]);
+        return { kind, storeId, agents, namespaces, secrets, sightings, noticesWaiting, alerts };
       } catch (error) {
         // A driver whose connections hang never sees the server again.
         store = undefined;
@@ -164,6 +168,15 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
     },
     close: async () => await store?.close(),
   };
+}
+
+async function readSightings({ secretSightings }: StoreReader, secretIds: readonly string[]) {
+  const sightings = new Map<string, SecretSighting>();
+  for (const secretId of secretIds) {
+    const sighting = await secretSightings.get(secretId);
+    if (sighting !== undefined) sightings.set(secretId, sighting);
+  }
+  return sightings;
 }
 
 async function readBroker(

@@ -2,8 +2,8 @@ import { viewCluster } from '../broker/cluster-state.ts';
 import type { AgentStatus, Finding, InstallationStatus, JobStatus } from './installation-status.ts';
 import type { InstallationReading } from './read-installation.ts';
 
-/** The status without its verdict. */
-export type Assessed = Omit<InstallationStatus, 'state' | 'findings'>;
+/** The parts of a status, before the verdict on them. */
+export type AssessedParts = Omit<InstallationStatus, 'state' | 'at' | 'id' | 'findings'>;
 
 const START_AN_AGENT = 'Start an agent, or find in the log of the last one why it ended.';
 
@@ -18,7 +18,7 @@ interface Cause {
 }
 
 /** What an operator should know about an installation, the worst first. One cause is named once. */
-export function findingsOf(status: Assessed, reading: InstallationReading): Finding[] {
+export function findingsOf(status: AssessedParts, reading: InstallationReading): Finding[] {
   const running = (status.agents ?? []).filter(({ state }) => state !== 'lost' && state !== 'replaced');
   const isServed = running.some(({ state }) => state === 'ready' || state === 'degraded');
   const causes = [
@@ -38,7 +38,8 @@ export function findingsOf(status: Assessed, reading: InstallationReading): Find
 }
 
 function finding(given: Pick<Finding, 'level' | 'about' | 'said'> & Partial<Finding>): Finding {
-  return { since: null, remedy: null, agents: [], ...given };
+  const { level, about, since = null, said, remedy = null, agents = [] } = given;
+  return { level, about, since, said, remedy, agents };
 }
 
 /** The finding with the instant since which an agent has seen it. */
@@ -50,7 +51,7 @@ function withCovered({ finding: found, covers = [] }: Cause, running: readonly A
 }
 
 /** What does not answer here. Its error says what to do. */
-function ofDependencies({ store, broker }: Assessed, isServed: boolean): Cause[] {
+function ofDependencies({ store, broker }: AssessedParts, isServed: boolean): Cause[] {
   const causes: Cause[] = [];
   if (!store.answers) {
     const said = `${store.error.message} Which agents run is unknown`;
@@ -69,7 +70,7 @@ function ofDependencies({ store, broker }: Assessed, isServed: boolean): Cause[]
 }
 
 function ofAgents(
-  { store, agents, requestQueue }: Assessed,
+  { store, agents, requestQueue }: AssessedParts,
   running: readonly AgentStatus[],
   isServed: boolean,
 ): Finding[] {
@@ -138,7 +139,7 @@ function ofParts(running: readonly AgentStatus[], isServed: boolean, covered: Re
 }
 
 function ofRequestQueue(
-  { requestQueue }: Assessed,
+  { requestQueue }: AssessedParts,
   { amqp, broker }: InstallationReading,
   running: readonly AgentStatus[],
 ): Cause[] {
@@ -186,15 +187,17 @@ function ofBroker({ broker }: InstallationReading): Cause[] {
   return causes;
 }
 
-function ofSecrets({ secrets }: Assessed, running: readonly AgentStatus[]): Finding[] {
+function ofSecrets({ secrets }: AssessedParts, running: readonly AgentStatus[]): Finding[] {
   if (running.length === 0) return [];
-  return (secrets?.needed ?? []).flatMap(({ secretId, namespaces, heldBy }): Finding[] => {
+  return (secrets?.needed ?? []).flatMap(({ secretId, namespaces, heldBy, missingSince }): Finding[] => {
     if (heldBy.length === running.length) return [];
     const lacking = running.map(({ instance }) => instance).filter((instance) => !heldBy.includes(instance));
     const whose = heldBy.length === 0 ? 'no running agent has' : `${lacking.length} of ${running.length} agents lack`;
-    const said = `${whose} the secret ${secretId}, which ${namespaces} namespaces need`;
-    const remedy = 'Add it to PULSE_AGENT_PREVIOUS_SECRETS of each agent; docs/operations.md says for how long.';
-    return [finding({ level: 'degraded', about: 'secrets', said, remedy, agents: lacking })];
+    const need = namespaces === 1 ? '1 namespace needs' : `${namespaces} namespaces need`;
+    const said = `${whose} the secret ${secretId}, which ${need}`;
+    const add = 'Add it to PULSE_AGENT_PREVIOUS_SECRETS of each agent';
+    const remedy = heldBy.length === 0 ? `${add}; docs/operations.md says what to do if no copy is left.` : `${add}.`;
+    return [finding({ level: 'degraded', about: 'secrets', since: missingSince, said, remedy, agents: lacking })];
   });
 }
 

@@ -36,6 +36,12 @@ describe('a screen', () => {
     ]);
   });
 
+  it('takes a usual height where the terminal does not say its own', () => {
+    const { screen, written } = makeScreen(0);
+    screen.draw('1\n2\n3\n4\n5');
+    assert.deepEqual(written.map(linesOf), [['1', '2', '3', '4', '5']]);
+  });
+
   it('shows the cursor again when it is closed', () => {
     const { screen, written } = makeScreen(5);
     screen.close();

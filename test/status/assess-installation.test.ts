@@ -55,6 +55,7 @@ function reading(
             agents: [running('a')],
             namespaces: { provisioning: 0, active: 1, expiring: 0, deleted: 2 },
             secrets: { atMs: NOW_MS, namespaces: new Map([['secret-1', 1]]) },
+            sightings: new Map([['secret-1', { heldMs: NOW_MS - MINUTE, missingMs: null }]]),
             noticesWaiting: 0,
             alerts: [],
             ...given.store,
@@ -93,7 +94,9 @@ describe('the status of an installation', () => {
     const status = assess();
     assert.equal(status.state, 'well');
     assert.deepEqual(status.findings, []);
-    assert.deepEqual(status.secrets?.needed, [{ secretId: 'secret-1', namespaces: 1, heldBy: ['a'] }]);
+    assert.deepEqual(status.secrets?.needed, [
+      { secretId: 'secret-1', namespaces: 1, heldBy: ['a'], lastHeld: at(1), missingSince: null },
+    ]);
     assert.equal(status.agents?.[0]?.state, 'ready');
   });
 
@@ -219,12 +222,13 @@ describe('the status of an installation', () => {
   it('says how many namespaces need a secret that agents lack', () => {
     const secrets = { atMs: NOW_MS, namespaces: new Map(Object.entries({ 'secret-1': 7, old: 3, lost: 1 })) };
     const agents = [running('a', { secretIds: ['secret-1', 'old'] }), running('b')];
-    const status = assess({ store: { agents, secrets } });
+    const sightings = new Map([['lost', { heldMs: NOW_MS - 90 * MINUTE, missingMs: NOW_MS - 80 * MINUTE }]]);
+    const status = assess({ store: { agents, secrets, sightings } });
     assert.deepEqual(
-      status.findings.map(({ said, agents: whose }) => [said, whose]),
+      status.findings.map(({ said, agents: whose, since }) => [said, whose, since]),
       [
-        ['1 of 2 agents lack the secret old, which 3 namespaces need', ['b']],
-        ['no running agent has the secret lost, which 1 namespaces need', ['a', 'b']],
+        ['1 of 2 agents lack the secret old, which 3 namespaces need', ['b'], null],
+        ['no running agent has the secret lost, which 1 namespace needs', ['a', 'b'], at(80)],
       ],
     );
     assert.equal(status.state, 'degraded');
