@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
-import { type LocalTaskcluster, startTaskcluster } from '../../dev/taskcluster/server.ts';
+import { freePorts } from '../../dev/processes.ts';
 import { BROKER_START_MS } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -12,9 +12,6 @@ import { folderWithNpx } from '../support/npx.ts';
 import { openShell, type ShellSession } from '../support/shell-session.ts';
 import { blocksOf, runShell, useBlocks } from './blocks.ts';
 
-const TOKEN = 'a-token-for-tests-that-is-long-enough-0001';
-const CLIENT = 'project/pulse/agent';
-
 /** Removes the variables of the test run, which an agent would reject as unknown. */
 const WITHOUT_TESTS = 'unset ${!PULSE_AGENT_@}\n';
 
@@ -23,7 +20,8 @@ describe('docs/install.md, from the first block to the last', function () {
   const mongodb = useSharedMongoDB();
   const document = useBlocks('docs/install.md');
   let broker: LocalRabbitMQ;
-  let taskcluster: LocalTaskcluster;
+  /** What the stand-in for Taskcluster prints. */
+  let taskcluster: Readonly<Record<string, string>>;
   let etc: string;
   let path: string;
 
@@ -31,12 +29,11 @@ describe('docs/install.md, from the first block to the last', function () {
     broker = await startRabbitMQ({ folder: makeFolder('install-broker') });
     addCleanup(() => broker.kill());
     await broker.rabbitmqctl(['delete_user', broker.user]);
-    const scopes = ['notify:email:*', 'pulse:namespace:taskcluster-verify-*'];
-    taskcluster = await startTaskcluster({
-      directory: { clients: [{ clientId: CLIENT, accessToken: TOKEN, scopes }] },
-    });
-    addCleanup(() => taskcluster.close());
     etc = makeFolder('etc');
+    const standIn = openShell(`exec npm run --silent taskcluster -- --port 0 --env '${join(etc, 'taskcluster.env')}'`);
+    await standIn.printed(/^export TASKCLUSTER_ACCESS_TOKEN=.*$/m);
+    const printed = [...standIn.output().matchAll(/^export (\w+)=(.*)$/gm)];
+    taskcluster = Object.fromEntries(printed.map(([, name = '', value = '']) => [name, value]));
     path = `${await folderWithNpx()}${delimiter}${await pathWithCommandsOf(broker)}`;
   });
 
@@ -54,22 +51,31 @@ describe('docs/install.md, from the first block to the last', function () {
       'http://rabbit.example.com:15672': broker.managementUrl,
       'mongodb://pulse-agent:password@mongo1.example.com,mongo2.example.com,mongo3.example.com/pulse-agent?replicaSet=rs0':
         mongoDatabase(mongodb()),
-      'https://tc.example.com': taskcluster.rootUrl,
-      'its-access-token': TOKEN,
+      'https://tc.example.com': taskcluster['TASKCLUSTER_ROOT_URL'] ?? '',
+      'project/pulse/agent': taskcluster['TASKCLUSTER_CLIENT_ID'] ?? '',
+      'its-access-token': taskcluster['TASKCLUSTER_ACCESS_TOKEN'] ?? '',
     });
+    const [port = 0, otherPort = 0] = await freePorts(2);
     const rabbitmq = document.take('rabbitmqctl add_vhost');
     document.leave('npm ci\n', 'npm ci would delete the packages that this test uses');
     const settings = document.take('agent.env <<EOF', {
       '/etc/pulse-agent': etc,
       // The server of tests is no replica set, and in production that is a failure.
       'NODE_ENV=production': 'NODE_ENV=staging',
+      'HTTP_PORT=8080': `HTTP_PORT=${port}`,
     });
     await shell([known, rabbitmq, settings].map(({ text }) => text).join('\n'));
     const agent = await start(document.take('npx pulse-agent serve', { '/etc/pulse-agent': etc }).text);
     const { stdout } = await shell(document.take('npx pulse-agent verify\n', { '/etc/pulse-agent': etc }).text);
     assert.match(stdout, /^ok +deletion of the namespace:/m);
+    // The stand-in has all that the steps of Taskcluster need.
+    for (const step of ['Taskcluster auth service', 'clocks', 'scope to send mail']) {
+      assert.match(stdout, new RegExp(`^ok +${step}:`, 'm'));
+    }
     assert.match(stdout, /The installation works/);
-    assert.ok(!stdout.includes(TOKEN));
+    assert.ok(!stdout.includes(taskcluster['TASKCLUSTER_ACCESS_TOKEN'] ?? ''));
+    const ready = await shell(document.take('/readyz', { 'localhost:8080': `localhost:${port}` }).text);
+    assert.equal(JSON.parse(ready.stdout).ready, true);
     const commands = await shell(document.take('npx pulse-agent config check', { '/etc/pulse-agent': etc }).text);
     assert.match(commands.stdout, /first with amqp:\/\/pulse-agent-claimant:…@127\.0\.0\.1:\d+\/pulse-agent, and/);
     assert.match(commands.stdout, /^There are no namespaces\.$/m);
@@ -78,7 +84,7 @@ describe('docs/install.md, from the first block to the last', function () {
     const changing = blocksOf('docs/recover.md').find(({ text }) => text.includes('change_password'));
     await shell((changing?.text ?? '').replaceAll('/etc/pulse-agent', etc), changing?.place);
     const again = `set -a; . ${etc}/agent.env; set +a\nexec npx pulse-agent`;
-    const second = await start(`${again} serve`);
+    const second = await start(`set -a; . ${etc}/agent.env; set +a\nHTTP_PORT=${otherPort} exec npx pulse-agent serve`);
     await agent.interrupt('SIGTERM');
     assert.match((await shell(`${again} verify`)).stdout, /The installation works/);
     await second.interrupt('SIGTERM');
