@@ -6,6 +6,7 @@ import { SETTING_MEANINGS } from '../src/config/settings.ts';
 import { AGENT_ERRORS, type AgentErrorCode } from '../src/util/agent-errors.ts';
 import { LOG_CODES } from '../src/util/log-codes.ts';
 import { asyncApiText } from './asyncapi/document.ts';
+import { METRIC_LABELS } from './metric-labels.ts';
 
 const ROOT = new URL('../', import.meta.url);
 
@@ -14,7 +15,12 @@ export const GENERATED_DOCUMENTS: Readonly<Record<string, () => string>> = {
   'asyncapi.yaml': asyncApiText,
   'configuration.md': () => withTables('configuration.md', { settings: settingsTable(), variables: variablesTable() }),
   'monitoring.md': () =>
-    withTables('monitoring.md', { 'log-codes': logCodesTable(), 'agent-errors': agentErrorsTable() }),
+    withTables('monitoring.md', {
+      'metric-labels': metricLabelsTable(),
+      'alert-rules': alertRulesTable(),
+      'log-codes': logCodesTable(),
+      'agent-errors': agentErrorsTable(),
+    }),
 };
 
 /** The URL of a document in docs/. */
@@ -56,6 +62,43 @@ function variablesTable(): string {
       return [`\`${name}\``, file ? 'yes' : 'no', required ? `${description}; required` : description];
     }),
   );
+}
+
+function metricLabelsTable(): string {
+  return markdownTable(
+    ['label', 'of the metrics', 'values', 'meaning'],
+    METRIC_LABELS.map(({ label, metrics, values = [], meaning }) => {
+      const names = metrics.map((name) => `\`pulse_agent_${name}\``);
+      return [`\`${label}\``, names.join(', '), values.map((value) => `\`${value}\``).join(', ') || 'open', meaning];
+    }),
+  );
+}
+
+interface AlertRule {
+  readonly alert?: string;
+  readonly labels: { readonly severity?: string };
+  readonly annotations: { readonly summary: string; readonly runbook: string };
+}
+
+function alertRulesTable(): string {
+  const text = readFileSync(new URL('config/monitoring/prometheus-alerts.yml', ROOT), 'utf8');
+  const { groups } = parse(text) as { groups: { rules: AlertRule[] }[] };
+  return markdownTable(
+    ['alert', 'severity', 'summary', 'runbook'],
+    groups
+      .flatMap(({ rules }) => rules)
+      .flatMap(({ alert, labels: { severity = '' }, annotations }) => {
+        if (alert === undefined) return [];
+        const { summary, runbook } = annotations;
+        const [, anchor = ''] = runbook.split('#');
+        return [[`\`${alert}\``, severity, plainSummary(summary), `[recover](recover.md#${anchor})`]];
+      }),
+  );
+}
+
+/** Without what Prometheus fills in. */
+function plainSummary(summary: string): string {
+  return summary.replaceAll(/\{\{ \$[\w.]+ \}\}/g, '…');
 }
 
 function logCodesTable(): string {

@@ -6,6 +6,7 @@ import type { AgentContext } from '../context.ts';
 import type { AgentEventBus } from '../events/agent-events.ts';
 import { reportMissingSecrets, createJobTable } from '../jobs/job-table.ts';
 import { createScheduler } from '../jobs/scheduler.ts';
+import { countNeededSecrets } from '../namespaces/accounts/needed-secrets.ts';
 import { createNamespaces, type Namespaces } from '../namespaces/namespaces.ts';
 import { createNotices } from '../notices/send-notices.ts';
 import { checkConnection } from '../observe/health.ts';
@@ -106,6 +107,11 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     observation.watchPart('statistics', () => statistics.check());
     observation.watchPart('round-trip', () => server.checkRoundTrip());
     observation.watchReplicas(replicas);
+    observation.watchQueueCounts(server);
+    observation.watchSecrets({
+      count: () => countNeededSecrets(context.store.namespaces),
+      has: (secretId) => namespaces.keyring.has(secretId),
+    });
     observation.watchPart('deletions', () => deletions.check());
     watchConnections(observation, outages, { topology, server, brokerWatch });
 

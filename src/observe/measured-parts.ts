@@ -13,6 +13,8 @@ import { setEach } from './set-each.ts';
 import type { VitalSigns } from './vital-signs.ts';
 
 const COUNTS = { keepMs: 15_000, patienceMs: 1_000, limitMs: 10_000 } as const;
+/** Every namespace is read for them: 10,000 of LMDB in 60 ms of CPU. */
+const SECRET_COUNTS = { keepMs: 300_000, patienceMs: 1_000, limitMs: 60_000 } as const;
 
 interface MeasuredPartsOptions {
   readonly clock: Clock;
@@ -20,11 +22,21 @@ interface MeasuredPartsOptions {
   readonly vitalSigns: Pick<VitalSigns, 'probeManagement' | 'probeStore' | 'probeAuthenticator'>;
 }
 
-/** Each function returns the same part with its calls measured, and probes it from then on. */
+/** The agent secrets that namespaces need. */
+export interface WatchedSecrets {
+  /** How many namespaces need each secret, by secretId. */
+  count(): Promise<ReadonlyMap<string, number>>;
+  /** Whether this agent has it. */
+  has(secretId: string): boolean;
+}
+
+/** Each function that measures returns the same part with its calls measured, and probes it from then on. */
 export interface MeasuredParts {
   readonly measureManagement: (management: Management) => Management;
   readonly measureStore: (store: Store) => Store;
   readonly measureAuthenticator: (authenticator: TaskclusterAuth) => TaskclusterAuth;
+  /** Counts the namespaces that need each agent secret, every five minutes. */
+  readonly watchSecrets: (secrets: WatchedSecrets) => void;
   /** Counts what the store holds, as far as the latest counts are too old. */
   readonly refreshCounts: () => Promise<void>;
 }
@@ -108,10 +120,22 @@ export function createMeasuredParts({ clock, metrics, vitalSigns }: MeasuredPart
     };
   };
 
+  const setSecrets = (secrets: WatchedSecrets, counts: ReadonlyMap<string, number> | undefined): void => {
+    metrics.secretNamespaces.reset();
+    for (const [secretId, namespaces] of counts ?? []) {
+      metrics.secretNamespaces.set({ secret_id: secretId, held: String(secrets.has(secretId)) }, namespaces);
+    }
+  };
+  const watchSecrets = (secrets: WatchedSecrets): void => {
+    const set = (counts: ReadonlyMap<string, number> | undefined): void => setSecrets(secrets, counts);
+    counters.push(createCachedCounts({ ...SECRET_COUNTS, count: () => secrets.count(), set, clock }));
+  };
+
   return {
     measureManagement,
     measureStore,
     measureAuthenticator,
+    watchSecrets,
     refreshCounts: async () => void (await Promise.all(counters.map((refresh) => refresh()))),
   };
 }

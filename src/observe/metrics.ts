@@ -1,4 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { BROKER_EVENT_TYPES } from '../broker/amqp/broker-events.ts';
+import { EVENT_TYPES } from '../contract/event-types.ts';
+import { METHODS } from '../contract/methods.ts';
 import { REFUSAL_REASONS } from './refusal-reasons.ts';
 
 /** Upper bounds in seconds, up to the ten seconds in which the contract promises an answer. */
@@ -10,8 +13,10 @@ const JOB_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /**
  * Creates all metrics in a registry of their own. The values of every label come from a closed set: methods, operations, jobs,
- * states. Names of namespaces or queues would let clients create any number of series. Jobs are labelled `job_name`, as
- * Prometheus itself uses `job`.
+ * states; ids of secrets are as few as an operator's changes of the secret. Names of namespaces or queues would let clients
+ * create any number of series. Jobs are labelled `job_name`, as Prometheus itself uses `job`.
+ *
+ * Counters begin at 0: of one that begins at 1, Prometheus does not see the first increase.
  */
 export function createMetrics() {
   const registry = new Registry();
@@ -24,6 +29,28 @@ export function createMetrics() {
     labelNames: ['reason'],
   });
   for (const reason of REFUSAL_REASONS) refusals.inc({ reason }, 0);
+  const agentEvents = new Counter({
+    registers,
+    name: 'pulse_agent_events_total',
+    help: 'Agent events that this agent has emitted.',
+    labelNames: ['type'],
+  });
+  for (const type of Object.keys(EVENT_TYPES)) agentEvents.inc({ type }, 0);
+  const brokerEvents = new Counter({
+    registers,
+    name: 'pulse_agent_broker_events_total',
+    help: 'Broker events that this agent has consumed.',
+    labelNames: ['type'],
+  });
+  for (const type of BROKER_EVENT_TYPES) brokerEvents.inc({ type }, 0);
+  const requestDuration = new Histogram({
+    registers,
+    name: 'pulse_agent_request_duration_seconds',
+    help: 'From the delivery of a request until the broker has confirmed what was sent for it.',
+    labelNames: ['method', 'outcome'],
+    buckets: REQUEST_BUCKETS,
+  });
+  for (const method of Object.keys(METHODS)) requestDuration.zero({ method, outcome: 'result' });
   return {
     registry,
     info: new Gauge({
@@ -51,13 +78,7 @@ export function createMetrics() {
       help: 'Nodes of RabbitMQ by state, as the management API lists them; none while they are unknown.',
       labelNames: ['state'],
     }),
-    requestDuration: new Histogram({
-      registers,
-      name: 'pulse_agent_request_duration_seconds',
-      help: 'From the delivery of a request until the broker has confirmed what was sent for it.',
-      labelNames: ['method', 'outcome'],
-      buckets: REQUEST_BUCKETS,
-    }),
+    requestDuration,
     probeDuration: new Histogram({
       registers,
       name: 'pulse_agent_request_probe_duration_seconds',
@@ -134,18 +155,8 @@ export function createMetrics() {
       name: 'pulse_agent_audit_suppressed_total',
       help: 'Audit records that are only in the log, because one namespace caused too many.',
     }),
-    agentEvents: new Counter({
-      registers,
-      name: 'pulse_agent_events_total',
-      help: 'Agent events that this agent has emitted.',
-      labelNames: ['type'],
-    }),
-    brokerEvents: new Counter({
-      registers,
-      name: 'pulse_agent_broker_events_total',
-      help: 'Broker events that this agent has consumed.',
-      labelNames: ['type'],
-    }),
+    agentEvents,
+    brokerEvents,
     brokerEventLag: new Histogram({
       registers,
       name: 'pulse_agent_broker_event_lag_seconds',
@@ -157,6 +168,24 @@ export function createMetrics() {
       name: 'pulse_agent_limits_overridden',
       help: 'Queues and exchanges, of the agent or of namespaces, whose limits another policy takes away.',
       labelNames: ['of'],
+    }),
+    queueMessages: new Gauge({
+      registers,
+      name: 'pulse_agent_queue_messages',
+      help: 'Messages that wait in a queue of the agents; the same for every agent of an installation.',
+      labelNames: ['queue'],
+    }),
+    queueConsumers: new Gauge({
+      registers,
+      name: 'pulse_agent_queue_consumers',
+      help: 'Agents that take messages from a queue of theirs; the same for every agent of an installation.',
+      labelNames: ['queue'],
+    }),
+    secretNamespaces: new Gauge({
+      registers,
+      name: 'pulse_agent_secret_namespaces',
+      help: 'Namespaces that need an agent secret, by its id, and whether this agent has it.',
+      labelNames: ['secret_id', 'held'],
     }),
     queueReplicas: new Gauge({
       registers,

@@ -34,6 +34,12 @@ export interface WatchedReplicas {
   check(): HealthCheck;
 }
 
+/** What waits in the agent's own queues. */
+export interface WatchedQueueCounts {
+  /** By the label of each queue; undefined while unknown. */
+  queueCounts(): ReadonlyMap<string, { readonly messages: number; readonly consumers: number }> | undefined;
+}
+
 /** What is known of the cluster. */
 export interface WatchedCluster {
   readonly status: { readonly is: ClusterStatus['is'] };
@@ -76,6 +82,7 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts'> {
   readonly watchPart: (part: PartName, check: () => HealthCheck) => void;
   readonly watchAlarms: (alarms: WatchedAlarms) => void;
   readonly watchReplicas: (replicas: WatchedReplicas) => void;
+  readonly watchQueueCounts: (watched: WatchedQueueCounts) => void;
   readonly watchCluster: (cluster: WatchedCluster) => void;
   /** The agent begins to stop: it is not ready from now on. */
   readonly drain: () => void;
@@ -120,6 +127,7 @@ function createHttpObservation(
   const createdMs = clock.monotonicMs();
   const { health, jobRuns } = vitalSigns;
   let replicas: WatchedReplicas | undefined;
+  let queueCounts: WatchedQueueCounts | undefined;
   let cluster: WatchedCluster | undefined;
   const parts = createMeasuredParts({ clock, metrics, vitalSigns });
 
@@ -142,6 +150,17 @@ function createHttpObservation(
     const online = queues.map((queue) => [queue.label, queue.online.length]);
     setEach(metrics.queueReplicas, 'queue', Object.fromEntries(members));
     setEach(metrics.queueReplicasOnline, 'queue', Object.fromEntries(online));
+    const counts = [...(queueCounts?.queueCounts() ?? [])];
+    setEach(
+      metrics.queueMessages,
+      'queue',
+      Object.fromEntries(counts.map(([label, { messages }]) => [label, messages])),
+    );
+    setEach(
+      metrics.queueConsumers,
+      'queue',
+      Object.fromEntries(counts.map(([label, { consumers }]) => [label, consumers])),
+    );
   };
   const setClusterMetrics = (): void => {
     const now = cluster?.status.is ?? 'unknown';
@@ -192,6 +211,7 @@ function createHttpObservation(
     measureManagement: parts.measureManagement,
     measureStore: parts.measureStore,
     measureAuthenticator: parts.measureAuthenticator,
+    watchSecrets: parts.watchSecrets,
     measureRecurringJobs(jobs) {
       jobRuns.define(jobs);
       return jobs.map((job) => measureRecurringJob(job, clock, onJob));
@@ -223,6 +243,7 @@ function createHttpObservation(
       replicas = watched;
       health.watch('replicas', () => watched.check());
     },
+    watchQueueCounts: (watched) => void (queueCounts = watched),
     watchCluster: (watched) => void (cluster = watched),
     drain: health.drain,
     async close() {
@@ -286,6 +307,8 @@ function observeWithoutMetrics(vitalSigns: VitalSigns, clock: Clock): Observatio
     watchPart: health.watch,
     watchAlarms: vitalSigns.watchAlarms,
     watchReplicas: (replicas) => health.watch('replicas', () => replicas.check()),
+    watchQueueCounts: nothing,
+    watchSecrets: nothing,
     watchCluster: nothing,
     drain: health.drain,
     async close() {

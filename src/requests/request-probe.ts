@@ -40,6 +40,8 @@ interface RequestProbeOptions extends RecoveringConnectionOptions {
   readonly isConsuming: () => boolean;
   /** A probe was answered after this many ms. */
   readonly onAnswered: (durationMs: number) => void;
+  /** The connection was opened, or opened again. */
+  readonly onConnected: (opened: ChannelModel) => void;
 }
 
 interface Probe {
@@ -52,7 +54,7 @@ interface Probe {
  * right that the agent does not have for its replies.
  */
 export async function startRequestProbe(options: RequestProbeOptions): Promise<RequestProbe> {
-  const { rpcExchange, agentUser, clock, log, isConsuming, onAnswered } = options;
+  const { rpcExchange, agentUser, clock, log, isConsuming, onAnswered, onConnected } = options;
   const { connection, sockets } = await openRecoveringConnection(options);
   let channel: ConfirmChannel | undefined;
   let model: ChannelModel | undefined;
@@ -79,6 +81,7 @@ export async function startRequestProbe(options: RequestProbeOptions): Promise<R
   };
   const open = async (opened: ChannelModel): Promise<void> => {
     model = opened;
+    onConnected(opened);
     try {
       const made = await opened.createConfirmChannel();
       made.on('error', (error: Error) =>

@@ -9,6 +9,7 @@ import { createRequestLimit } from './limit-requests.ts';
 import type { MethodHandlers } from './method.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
 import { isProbe, type RequestProbe, startRequestProbe } from './request-probe.ts';
+import { createRequestQueuesWatch, type RequestQueuesWatch } from './request-queues-watch.ts';
 import type { RoundTripCheck } from './round-trip.ts';
 import { createServeDelivery } from './serve-delivery.ts';
 import { createTaskclusterAuth, type TaskclusterAuth } from './taskcluster-auth.ts';
@@ -56,6 +57,8 @@ export interface RequestServer {
   setOnSmallerSide(isIt: boolean): void;
   /** How many requests had which outcome so far, by `<method> <outcome>`. */
   readonly counts: ReadonlyMap<string, number>;
+  /** What waits in the queues of the requests; undefined while that is unknown. */
+  queueCounts(): ReturnType<RequestQueuesWatch['current']>;
   /**
    * Connects and begins to consume.
    *
@@ -92,6 +95,7 @@ export function createRequestServer(
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
   let probe: RequestProbe | undefined;
+  const queuesWatch = createRequestQueuesWatch({ names, clock, sleep });
 
   const answer = createAnswer({
     rpcExchange: names.rpcExchange,
@@ -141,6 +145,7 @@ export function createRequestServer(
 
   return {
     counts,
+    queueCounts: () => queuesWatch.current(),
     get consuming() {
       return consumer?.consuming ?? false;
     },
@@ -197,7 +202,9 @@ export function createRequestServer(
         clock,
         isConsuming: () => consumer?.consuming ?? false,
         onAnswered: observer.observeProbe,
+        onConnected: (opened) => queuesWatch.readOver(opened),
       });
+      queuesWatch.start();
     },
     async drain(deadlineMs) {
       await probe?.stop();
@@ -206,7 +213,7 @@ export function createRequestServer(
     async close() {
       stopped.abort();
       // All at the same time: each may have to wait for an answer that does not come.
-      const parts = [outbox, consumer, probe];
+      const parts = [queuesWatch, outbox, consumer, probe];
       const closing = [async () => auth.close(), ...parts.map((part) => async () => part?.close())];
       const closed = await Promise.allSettled(closing.map(async (close) => await close()));
       for (const result of closed) if (result.status === 'rejected') throw result.reason;

@@ -3,19 +3,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parser } from '@prometheus-io/lezer-promql';
 import { parse as parseYaml } from 'yaml';
-import { EVENT_TYPES } from '../../src/contract/event-types.ts';
-import { METHODS } from '../../src/contract/methods.ts';
-import { PARTS } from '../../src/observe/health.ts';
+import { METRIC_LABELS } from '../../dev/metric-labels.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
-import { fetchFrom, untilSample } from '../support/agent-http.ts';
+import { fetchFrom, scrape, untilSample } from '../support/agent-http.ts';
+import { evaluateRules, promtoolOrSkip } from '../support/prometheus-rules.ts';
 import { useBlocks } from './blocks.ts';
 import { anchorsOf, readDocument, rowsByName, section } from './documents.ts';
 
 interface Rule {
-  readonly alert: string;
+  /** Absent for what is only recorded. */
+  readonly alert?: string;
+  readonly record?: string;
   readonly expr: string;
   readonly labels: { readonly severity: string };
-  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook?: string };
+  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
 }
 
 interface Panel {
@@ -26,12 +28,19 @@ interface Panel {
 
 const read = (name: string): string =>
   readFileSync(new URL(`../../config/monitoring/${name}`, import.meta.url), 'utf8');
-const rules = (parseYaml(read('prometheus-alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+const allRules = (parseYaml(read('prometheus-alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
   (group) => group.rules,
+);
+const rules = allRules.filter(({ alert }) => alert !== undefined);
+/** What the rules record, with its labels. */
+const RECORDED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  allRules.flatMap(({ record }) => (record === undefined ? [] : [[record, new Set(['cause'])]])),
 );
 const { panels } = JSON.parse(read('grafana-dashboard.json')) as { panels: Panel[] };
 const expressions = [
-  ...rules.map(({ alert, expr }) => ({ where: alert, expr })),
+  ...allRules.map(({ alert, record, labels, expr }) => {
+    return { where: alert ?? `${record} ${JSON.stringify(labels)}`, expr };
+  }),
   ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ where: title, expr }))),
 ];
 
@@ -68,12 +77,20 @@ function parseQuery(expr: string): Query {
   return { metrics, matchers, groupings };
 }
 
+/** The values that the documentation gives for a label of a metric of the agent; undefined where they are open. */
+function documentedValues(metric: string, label: string): readonly string[] | undefined {
+  const name = metric.replace(/^pulse_agent_/, '').replace(/_(?:bucket|sum|count)$/, '');
+  const known = METRIC_LABELS.filter((one) => one.label === label && one.metrics.includes(name));
+  if (RECORDED.has(metric) || !metric.startsWith('pulse_agent_')) return undefined;
+  assert.equal(known.length, 1, `the documentation says nothing of the label ${label} of ${metric}`);
+  return known[0]?.values;
+}
+
 describe('docs/monitoring.md, the dashboard and the alert rules', () => {
   const monitoring = useBlocks('docs/monitoring.md');
   const installation = useInstallation({ settings: { httpPort: 0 } });
   /** The labels of every metric of a real agent, by the name of its samples. */
   let labelsOf: ReadonlyMap<string, ReadonlySet<string>>;
-  let jobNames: ReadonlySet<string>;
   let scraped: string;
 
   before('scrape an agent after it has served requests and run each job', async function () {
@@ -86,41 +103,37 @@ describe('docs/monitoring.md, the dashboard and the alert rules', () => {
       const sample = `pulse_agent_job_last_success_timestamp_seconds{job_name="${job}"}`;
       await untilSample(agent, sample, (value) => value !== undefined);
     }
-    await untilSample(agent, 'pulse_agent_broker_events_total{type="user.created"}', (value) => value !== undefined);
+    await untilSample(agent, 'pulse_agent_broker_events_total{type="user.created"}', (value) => (value ?? 0) > 0);
+    await untilEveryGauge(agent);
     scraped = (await fetchFrom(agent, '/metrics')).body;
     const found = new Map<string, Set<string>>();
-    const jobs = new Set<string>();
     for (const line of scraped.split('\n')) {
       const [, name, labels = ''] = /^([a-z]\w*)(?:\{(.*)\})? \S+$/.exec(line) ?? [];
       if (name === undefined) continue;
       const known = found.get(name) ?? new Set();
-      for (const [, label = '', value = ''] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
-        known.add(label);
-        if (label === 'job_name') jobs.add(value);
-      }
+      for (const [, label = ''] of labels.matchAll(/(\w+)="[^"]*"/g)) known.add(label);
       found.set(name, known);
     }
     labelsOf = found;
-    jobNames = jobs;
   });
+
+  /** The labels of a metric, or of what the rules record. */
+  const labelsOfMetric = (metric: string): ReadonlySet<string> => {
+    const labels = labelsOf.get(metric) ?? RECORDED.get(metric);
+    assert.ok(labels !== undefined, `there is no ${metric}`);
+    return labels;
+  };
 
   for (const { where, expr } of expressions) {
     it(`${where}: asks for metrics and labels that exist`, () => {
       const { metrics, matchers, groupings } = parseQuery(expr);
       assert.ok(metrics.length > 0);
-      for (const metric of metrics) assert.ok(labelsOf.has(metric), `there is no ${metric}`);
-      const labels = new Set([...OF_PROMETHEUS, ...metrics.flatMap((metric) => [...(labelsOf.get(metric) ?? [])])]);
+      const labels = new Set([...OF_PROMETHEUS, ...metrics.flatMap((metric) => [...labelsOfMetric(metric)])]);
       for (const label of groupings) assert.ok(labels.has(label), `there is no label ${label}`);
-      const known: Readonly<Record<string, Iterable<string>>> = {
-        method: Object.keys(METHODS),
-        part: Object.keys(PARTS),
-        type: Object.keys(EVENT_TYPES),
-        job_name: jobNames,
-      };
       for (const { metric, label, values } of matchers) {
-        assert.ok(labelsOf.get(metric)?.has(label), `${metric} has no label ${label}`);
-        const closed = known[label];
-        if (closed !== undefined) for (const value of values) assert.ok([...closed].includes(value), value);
+        assert.ok(labelsOfMetric(metric).has(label), `${metric} has no label ${label}`);
+        const closed = documentedValues(metric, label);
+        if (closed !== undefined) for (const value of values) assert.ok(closed.includes(value), value);
       }
     });
   }
@@ -136,12 +149,13 @@ describe('docs/monitoring.md, the dashboard and the alert rules', () => {
 
   it('alerts have names of their own, a severity, and say what to do', () => {
     assert.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length);
+    assert.ok(rules.length > 30);
     for (const { alert, labels, annotations } of rules) {
       assert.match(labels.severity, /^(critical|warning)$/, alert);
       assert.match(annotations.summary, /^[A-Z].*\.$/, alert);
       assert.match(annotations.description, /^[A-Z/].*\.$/, alert);
-      if (annotations.runbook === undefined) continue;
       const [path = '', anchor = ''] = annotations.runbook.split('#');
+      assert.equal(path, 'docs/recover.md', alert);
       assert.ok(anchorsOf(path).has(anchor), annotations.runbook);
     }
   });
@@ -154,7 +168,7 @@ describe('docs/monitoring.md, the dashboard and the alert rules', () => {
       taken.add(place);
       for (const { expr, legendFormat } of targets) {
         const { metrics } = parseQuery(expr);
-        const labels = new Set([...OF_PROMETHEUS, ...metrics.flatMap((metric) => [...(labelsOf.get(metric) ?? [])])]);
+        const labels = new Set([...OF_PROMETHEUS, ...metrics.flatMap((metric) => [...labelsOfMetric(metric)])]);
         for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) assert.ok(labels.has(label), title);
       }
     }
@@ -178,4 +192,59 @@ describe('docs/monitoring.md, the dashboard and the alert rules', () => {
       assert.deepEqual(shown.toSorted(), [...labels].toSorted(), name);
     }
   });
+
+  it('the documentation has the values of every label', () => {
+    for (const [, metric = '', labels = ''] of scraped.matchAll(/^(pulse_agent_\w+)\{(.*)\} \S+$/gm)) {
+      for (const [, label = '', value = ''] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
+        if (label !== 'le') assert.ok(documentedValues(metric, label)?.includes(value) ?? true, `${metric} ${value}`);
+      }
+    }
+    const names = new Set([...scraped.matchAll(/^# TYPE pulse_agent_(\w+) /gm)].map(([, name = '']) => name));
+    for (const { metrics } of METRIC_LABELS) for (const name of metrics) assert.ok(names.has(name), name);
+  });
+
+  it('every panel of the dashboard has a number while an agent is idle, and none shows NaN', async function () {
+    this.timeout(120_000);
+    const promtool = await promtoolOrSkip(this);
+    const served = await scrape(installation().agent);
+    await installation().agent.stop();
+    // It has served nothing since its start.
+    const idle = await installation().start();
+    await untilEveryGauge(idle);
+    const minutes = 30;
+    for (const samples of [await scrape(idle), served]) {
+      const series = [...samples].map(([name, value]) => {
+        const [, metric = '', labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(name) ?? [];
+        const all = [labels, 'job="pulse-agent"', 'instance="a:8080"'].filter(Boolean).join(',');
+        return [`${metric}{${all}}`, Array.from({ length: minutes }, () => value)] as const;
+      });
+      const expected = panels.flatMap(({ targets }) =>
+        targets.flatMap(({ expr }) => {
+          const asked = `(${expr.replaceAll('$__rate_interval', '5m')})`;
+          const minute = minutes - 1;
+          return [
+            { expr: `count(${asked}) > bool 0`, minute, samples: { '{}': 1 } },
+            // Nothing but NaN differs from itself.
+            { expr: `${asked} != ${asked}`, minute, samples: {} },
+          ];
+        }),
+      );
+      await evaluateRules(promtool, 'config/monitoring/prometheus-alerts.yml', Object.fromEntries(series), expected);
+    }
+  });
 });
+
+/** Waits until the agent has read everything that its gauges show. */
+async function untilEveryGauge(agent: Agent): Promise<void> {
+  for (const name of [
+    'pulse_agent_queue_replicas{queue="dead"}',
+    'pulse_agent_queue_messages{queue="dead"}',
+    'pulse_agent_broker_alarms{alarm="memory"}',
+    'pulse_agent_broker_nodes{state="running"}',
+    'pulse_agent_namespaces{state="active"}',
+    'pulse_agent_notices_waiting',
+    'pulse_agent_job_last_success_timestamp_seconds{job_name="survey-queues"}',
+  ]) {
+    await untilSample(agent, name, (value) => value !== undefined);
+  }
+}

@@ -124,6 +124,8 @@ describe('docs/recover.md', function () {
     for (const command of ['forget_cluster_node rabbit@c', 'force_boot', 'force_all_queues_shrink', 'delete_queue']) {
       recover.leave(command, 'test/cluster/recover-document.test.ts runs it on a cluster');
     }
+    recover.leave('rabbitmq-diagnostics alarms', 'test/docs/recover-outages.test.ts runs it during an alarm');
+    recover.leave('set_disk_free_limit', 'test/docs/recover-outages.test.ts ends that alarm with it');
     for (const tool of ['mongodump', 'mongorestore']) {
       recover.leave(`${tool} --uri`, 'no package registry has these tools; the options are from their manual');
     }

@@ -1,4 +1,6 @@
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
+import { namespacePages } from '../../store/paged-listing.ts';
+import type { NamespaceStore } from '../../store/store.ts';
 import { activeSlot, slotOf } from '../slots.ts';
 import { needsRecheck } from '../revocation/decide-revocation.ts';
 import type { Keyring } from './keyring.ts';
@@ -11,6 +13,21 @@ export function neededSecretIds(record: NamespaceRecord): ReadonlySet<string> {
   const active = slotOf(record, activeSlot(record));
   const slots = needsRecheck(record) ? record.slots : [active];
   return new Set([...slots.map(({ secretId }) => secretId), record.nextSecretId]);
+}
+
+/**
+ * How many namespaces need each secret, by secretId.
+ *
+ * @throws AgentError `StoreUnavailable`
+ */
+export async function countNeededSecrets(
+  namespaces: Pick<NamespaceStore, 'list'>,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for await (const page of namespacePages(namespaces, undefined, { states: ['provisioning', 'active'] })) {
+    for (const id of page.flatMap((record) => [...neededSecretIds(record)])) counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** Counts, by secretId, how many of these namespaces need each secret that the keyring lacks. */
