@@ -78,7 +78,7 @@ describe('docs/install.md, from the first block to the last', function () {
     assert.equal(JSON.parse(ready.stdout).ready, true);
     const commands = await shell(document.take('npx pulse-agent config check', { '/etc/pulse-agent': etc }).text);
     assert.match(commands.stdout, /first with amqp:\/\/pulse-agent-claimant:…@127\.0\.0\.1:\d+\/pulse-agent, and/);
-    assert.match(commands.stdout, /^There are no namespaces\.$/m);
+    assert.match(commands.stdout, /^There are no namespaces to show\.$/m);
 
     // With another agent while the first is stopped, and with a new password of the broker.
     const changing = blocksOf('docs/recover.md').find(({ text }) => text.includes('change_password'));

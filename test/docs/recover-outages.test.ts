@@ -6,7 +6,7 @@ import { type LocalRabbitMQ, startRabbitMQ } from '../../dev/rabbitmq.ts';
 import type { HealthReport } from '../../src/observe/health.ts';
 import { clientEnvironment, makeInstallation, TEAM, teamNamespace, type TestInstallation } from '../support/agent.ts';
 import { healthOf, untilHealth, untilSample } from '../support/agent-http.ts';
-import { BROKER_START_MS, manage } from '../support/broker.ts';
+import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { runCommandLine } from '../support/command-line.ts';
@@ -214,7 +214,7 @@ describe('docs/recover.md: outages', function () {
     const namespace = teamNamespace();
     const expires = new Date(Date.now() + 5_000).toISOString();
     const { connectionString } = await short.client(TEAM).claimNamespace({ namespace, expires });
-    const owner = await (await connect(connectionString)).createChannel();
+    const owner = await (await openConnection(connectionString)).createChannel();
     await owner.assertQueue(`queue/${namespace}/kept`, { durable: true });
     await agentOfIt.stop();
     await waitUntil(() => Date.now() > Date.parse(expires), 'the namespace has expired');
