@@ -119,7 +119,7 @@ describe('docs/recover.md: outages', function () {
     await taskcluster.refuseConnections();
     const namespace = teamNamespace();
     await assert.rejects(client.claimNamespace({ namespace }, { timeoutMs: 3000 }), { code: 'Unavailable' });
-    await client.listNamespaces();
+    await (await installation.rpc()).request('list-namespaces', {});
     await untilHealth(agent, ({ ready, parts: { auth } }) => !ready && auth.state === 'down');
     assert.equal((await verify(installation)).get('taskcluster')?.outcome, 'failed');
     await taskcluster.acceptConnections();
