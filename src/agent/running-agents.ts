@@ -51,7 +51,7 @@ export async function assertNoneInStore(
     if ((await store.activity()) === before) continue;
     throw new AgentError(
       'StoreInUse',
-      'An agent uses the store: its jobs run. Stop all agents; each is a connection "<id> requests" in RabbitMQ.',
+      'An agent uses the store: its jobs run. Stop all agents; "pulse-agent status" lists them.',
     );
   }
 }

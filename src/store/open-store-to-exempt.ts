@@ -8,7 +8,7 @@ const TIMEOUT_MS = 5000;
  * Opens the store at `storeUrl` to exempt queues, beside the agents that use it, also beside one on LMDB.
  *
  * @throws AgentError `ConfigurationFault` for any other URL; `StoreUnavailable` when the store does not exist or does not
- *   answer
+ *   answer; `StoreRefused` when it is retired, or an import into it did not end
  */
 export async function openStoreToExempt(storeUrl: string): Promise<ExemptionWriter> {
   const target = parseStoreUrl(storeUrl);

@@ -12,7 +12,7 @@ export interface StoreIdentity {
 }
 
 /**
- * Asserts that agents may use the store.
+ * Asserts that agents may use the store, and commands may read it: what it has is incomplete, or of the past.
  *
  * @throws AgentError `StoreRefused`
  */

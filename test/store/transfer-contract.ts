@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ExportHeader } from '../../src/store/export-file.ts';
 import { checkExport, exportStore, importStore } from '../../src/store/copy-store.ts';
 import type { Store } from '../../src/store/store.ts';
+import type { StoreReader } from '../../src/store/store-reader.ts';
 import type { StoreTransfer } from '../../src/store/store-transfer.ts';
 import { isAgentError } from '../../src/util/agent-errors.ts';
 import { alertOf, exemptionOf, noticeOf, recordOf } from '../support/records.ts';
@@ -14,6 +15,8 @@ const signal = new AbortController().signal;
 /** One place for a store, which is empty at first. */
 export interface TransferPlace {
   open(): Promise<Store>;
+  /** Opens it for the commands that read it. */
+  read(): Promise<StoreReader>;
   transfer(mayCreate?: boolean): Promise<StoreTransfer>;
 }
 
@@ -92,7 +95,9 @@ export function transferContract(makeSource: () => TransferPlace, makeTarget: ()
       await using(await target.transfer(), async (store) => {
         await assert.rejects(importInto(store, file.slice(0, cut)), isRefused(/truncated/));
       });
-      await assert.rejects(target.open(), isRefused(/did not end: run "pulse-agent import" again/));
+      for (const open of [() => target.open(), () => target.read()]) {
+        await assert.rejects(open(), isRefused(/did not end: run "pulse-agent import" again/));
+      }
     }
     await using(await target.transfer(), (store) => importInto(store, file));
     assert.deepEqual(await using(await target.open(), contentsOf), before);
@@ -121,7 +126,9 @@ export function transferContract(makeSource: () => TransferPlace, makeTarget: ()
     const storeId = await fill(source);
     const [file] = await exportOf(source);
     await using(await source.transfer(), (store) => store.retire(NOW_MS));
-    await assert.rejects(source.open(), isRefused(/retired by an export on 2026-11-30T12:00:00.123Z/));
+    for (const open of [() => source.open(), () => source.read()]) {
+      await assert.rejects(open(), isRefused(/retired by an export on 2026-11-30T12:00:00.123Z/));
+    }
     await using(await source.transfer(), (store) => importInto(store, file, { replace: true }));
     assert.equal(await using(await source.open(), async (store) => store.storeId), storeId);
   });

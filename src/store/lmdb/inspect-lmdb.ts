@@ -10,12 +10,13 @@ import { LmdbNotices } from './lmdb-notices.ts';
 import { LmdbQueueAlerts } from './lmdb-queue-alerts.ts';
 import { LmdbQueueExemptions } from './lmdb-queue-exemptions.ts';
 import { LmdbSecretSightings } from './lmdb-secret-sightings.ts';
+import { assertUsable } from '../store-identity.ts';
 import type { ExemptionWriter, StoreReader } from '../store-reader.ts';
 
 /**
  * Opens the embedded store for reading, also beside the agent that holds it: LMDB allows any number of readers.
  *
- * @throws AgentError `StoreUnavailable` when the folder has no store, or it cannot be read
+ * @throws AgentError `StoreUnavailable` when the folder has no store, or it cannot be read; `StoreRefused`
  */
 export async function inspectLmdb(path: string): Promise<StoreReader> {
   return await openBeside(path, true);
@@ -34,12 +35,19 @@ export async function openLmdbToExempt(path: string): Promise<ExemptionWriter> {
 async function openBeside(path: string, readOnly: boolean): Promise<ExemptionWriter> {
   const folder = resolve(path);
   const gate = new StoreGate((error) => unreadable(folder, error));
-  return await gate.run(() => {
+  return await gate.run(async () => {
     if (!hasLmdbStore(folder)) throw unreadable(folder, new Error('there is no store'));
     const root: RootDatabase = open({ path: lmdbFile(folder), readOnly, maxDbs: 32, overlappingSync: false });
+    const identity = readLmdbIdentity(root);
+    try {
+      if (identity !== undefined) assertUsable(identity);
+    } catch (error) {
+      await root.close();
+      throw error;
+    }
     return {
       kind: 'lmdb',
-      storeId: readLmdbIdentity(root)?.storeId,
+      storeId: identity?.storeId,
       namespaces: new LmdbNamespaces(root, gate, NO_NONCES),
       audit: new LmdbAudit(root, gate),
       queueAlerts: new LmdbQueueAlerts(root, gate),

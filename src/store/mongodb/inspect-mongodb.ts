@@ -12,6 +12,7 @@ import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { MongoQueueExemptions } from './mongodb-queue-exemptions.ts';
 import { MongoSecretSightings } from './mongodb-secret-sightings.ts';
 import { parseMongoUrl } from '../../config/mongodb-url.ts';
+import { assertUsable } from '../store-identity.ts';
 import type { ExemptionWriter } from '../store-reader.ts';
 
 /** The set-up of a MongoDB server. */
@@ -35,7 +36,7 @@ export interface MongoInspection extends ExemptionWriter {
 /**
  * Connects to the MongoDB of a store as an agent does, but creates nothing.
  *
- * @throws AgentError `ConfigurationFault`, `StoreUnavailable`; its methods throw the latter as well
+ * @throws AgentError `ConfigurationFault`, `StoreRefused`, `StoreUnavailable`; its methods throw the last as well
  */
 export async function inspectMongoDB(url: string, timeoutMs: number): Promise<MongoInspection> {
   const target = parseMongoUrl(url);
@@ -44,6 +45,7 @@ export async function inspectMongoDB(url: string, timeoutMs: number): Promise<Mo
   const db = client.db(target.database);
   try {
     const identity = await gate.run(() => readMongoIdentity(db));
+    if (identity !== undefined) assertUsable(identity);
     return {
       kind: 'mongodb',
       storeId: identity?.storeId,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { inspectLmdb } from '../../../src/store/lmdb/inspect-lmdb.ts';
 import { openLmdbStore } from '../../../src/store/lmdb/lmdb-store.ts';
 import { openLmdbTransfer } from '../../../src/store/lmdb/transfer-lmdb.ts';
 import { isAgentError } from '../../../src/util/agent-errors.ts';
@@ -11,6 +12,7 @@ function makePlace(): TransferPlace {
   const folder = makeFolder('lmdb');
   return {
     open: () => openLmdbStore({ folder, clock: systemClock, randomBytes }),
+    read: () => inspectLmdb(folder),
     transfer: (mayCreate = true) => openLmdbTransfer(folder, { mayCreate, randomBytes }),
   };
 }

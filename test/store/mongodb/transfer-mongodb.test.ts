@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { inspectLmdb } from '../../../src/store/lmdb/inspect-lmdb.ts';
 import { openLmdbStore } from '../../../src/store/lmdb/lmdb-store.ts';
 import { openLmdbTransfer } from '../../../src/store/lmdb/transfer-lmdb.ts';
+import { inspectMongoDB } from '../../../src/store/mongodb/inspect-mongodb.ts';
 import { openMongoStore } from '../../../src/store/mongodb/mongodb-store.ts';
 import { openMongoTransfer } from '../../../src/store/mongodb/transfer-mongodb.ts';
 import { systemClock } from '../../../src/util/clock.ts';
@@ -16,6 +18,7 @@ describe('a copy of the store in MongoDB', function () {
     const url = mongoDatabase(mongodb());
     return {
       open: () => openMongoStore({ url, clock: systemClock, randomBytes, timeoutMs: 30_000 }),
+      read: () => inspectMongoDB(url, 30_000),
       transfer: (mayCreate = true) => openMongoTransfer(url, { mayCreate }),
     };
   };
@@ -23,6 +26,7 @@ describe('a copy of the store in MongoDB', function () {
     const folder = makeFolder('lmdb');
     return {
       open: () => openLmdbStore({ folder, clock: systemClock, randomBytes }),
+      read: () => inspectLmdb(folder),
       transfer: (mayCreate = true) => openLmdbTransfer(folder, { mayCreate, randomBytes }),
     };
   };
