@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import { storeWithoutLogin } from '../config/shown-settings.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { openTransfer } from '../store/open-transfer.ts';
+import { isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import { assertUsable } from '../store/store-identity.ts';
 import type { StoreTransfer } from '../store/store-transfer.ts';
 import { findInstallation } from '../uninstall/installation-on-broker.ts';
@@ -76,14 +77,11 @@ export async function openUninstall(
     if (opened.kind === 'mongodb') onWait();
     await assertNoneInStore(opened, { clock: systemClock, sleep: systemSleep }, signal);
     const recorded = await heldNamespaces(opened, signal);
+    const exempt = await exemptQueues(opened, signal);
+    const ofStore = { storeId, recorded, isExempt: (queue: string) => exempt.has(queue) };
     const storeUrl = storeWithoutLogin(config.storeUrl.reveal());
     const plan = async (): Promise<UninstallPlan> =>
-      planUninstall(
-        await findInstallation(management, config, { storeId, recorded }, signal),
-        config,
-        options,
-        storeUrl,
-      );
+      planUninstall(await findInstallation(management, config, ofStore, signal), config, options, storeUrl);
     return {
       plan,
       async remove(first, onOutcome) {
@@ -141,6 +139,17 @@ async function heldNamespaces(store: StoreTransfer, signal: AbortSignal): Promis
   for await (const page of store.pages('namespaces', signal)) {
     for (const { namespace, state } of page as readonly NamespaceRecord[]) {
       if (state !== 'deleted') names.push(namespace);
+    }
+  }
+  return names;
+}
+
+/** The queues that an operator wants to stay now. */
+async function exemptQueues(store: StoreTransfer, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for await (const page of store.pages('queueExemptions', signal)) {
+    for (const exemption of page as readonly QueueExemption[]) {
+      if (isInForce(exemption, systemClock.nowMs())) names.add(exemption.queue);
     }
   }
   return names;

@@ -65,21 +65,31 @@ export interface InstallationOnBroker {
   readonly markers: readonly string[];
   readonly accounts: readonly string[];
   readonly namespaceQueues: readonly string[];
+  /** Other queues of namespaces, which an operator wants to stay. */
+  readonly exemptQueues: readonly string[];
   readonly namespaceExchanges: readonly string[];
   /** Users with a name that agents use, which no agent of this store made. */
   readonly foreignUsers: readonly string[];
+}
+
+/** What the store says of the broker. */
+export interface StoreFindings {
+  readonly storeId: string;
+  readonly recorded: Iterable<string>;
+  readonly isExempt: (queue: string) => boolean;
 }
 
 /**
  * Finds what the agents of a store made. Things of another installation have other names, or the tag of another store.
  *
  * @param recorded the namespaces that the store has, without tombstones
+ * @param isExempt whether an operator wants a queue to stay now
  * @throws AgentError `BrokerUnavailable`, `BrokerRefused`
  */
 export async function findInstallation(
   management: InstallationReads,
   settings: InstallationSettings,
-  { storeId, recorded }: { readonly storeId: string; readonly recorded: Iterable<string> },
+  { storeId, recorded, isExempt }: StoreFindings,
   signal: AbortSignal,
 ): Promise<InstallationOnBroker> {
   const { id, vhost, eventVhost, reservedNamespaces } = settings;
@@ -92,6 +102,7 @@ export async function findInstallation(
   const hasTenants = await management.hasVhost(vhost, options);
   const hasEvents = await management.hasVhost(eventVhost, options);
   const owned = hasTenants ? [...(await listOwnedObjects(management, vhost, held, signal)).values()] : [];
+  const queues = owned.flatMap((objects) => objects.queues).toSorted();
   const operatorPolicies = hasTenants ? await management.listOperatorPolicies(vhost, options) : [];
   const exchanges = hasTenants ? await management.listExchanges(vhost, options) : [];
   const eventQueues = hasEvents ? await management.listQueueNames(eventVhost, options) : [];
@@ -106,7 +117,8 @@ export async function findInstallation(
     claimant,
     markers: await findMarkers(management, settings, storeId, signal),
     accounts: accounts.toSorted(),
-    namespaceQueues: owned.flatMap(({ queues }) => queues).toSorted(),
+    namespaceQueues: queues.filter((name) => !isExempt(name)),
+    exemptQueues: queues.filter(isExempt),
     namespaceExchanges: owned.flatMap((objects) => objects.exchanges).toSorted(),
     foreignUsers: foreignUsers.toSorted(),
   };

@@ -58,6 +58,7 @@ export function planUninstall(
 ): UninstallPlan {
   const { vhost, eventVhost, requestVhost, agentUser } = settings;
   const { accounts, namespaceQueues, namespaceExchanges, foreignUsers, requestVhost: requests } = found;
+  const queueCount = namespaceQueues.length + found.exemptQueues.length;
   const claimants = found.claimant === undefined ? [] : [found.claimant];
   const isVhostRemoved = requests !== undefined && (withVhost || (requests.isOwn && requests.foreign.length === 0));
   const steps: RemovalStep[] = [
@@ -107,15 +108,21 @@ export function planUninstall(
       why: `${whyKept(requests)}; --request-vhost removes it all the same`,
     });
   }
-  if (!namespaces && accounts.length + namespaceQueues.length + namespaceExchanges.length > 0) {
+  if (!namespaces && accounts.length + queueCount + namespaceExchanges.length > 0) {
     const counts = [
       `${accounts.length} accounts`,
-      `${namespaceQueues.length} queues`,
+      `${queueCount} queues`,
       `${namespaceExchanges.length} exchanges`,
     ].join(', ');
     left.push({
       what: `${counts} of namespaces`,
       why: 'they stay usable and are watched no more; --namespaces removes them',
+    });
+  }
+  if (namespaces && found.exemptQueues.length > 0) {
+    left.push({
+      what: `queues ${some(found.exemptQueues)}`,
+      why: 'they are exempt now; "pulse-agent exempt <queue> --end" ends that',
     });
   }
   if (foreignUsers.length > 0) {

@@ -49,11 +49,20 @@ describe('an uninstallation', function () {
     assert.deepEqual(await traces(installation), []);
     await assertCredentialsWork(claimed);
 
+    const wanted = `queue/${namespace}/one`;
+    const exempt = async (...options: readonly string[]): Promise<unknown> =>
+      await (await runCommandLine(['exempt', wanted, ...options], installation.environment)).exited;
+    assert.equal(await exempt('--until', '2h'), 0);
+    const partly = await uninstall(installation, '--namespaces', '--yes');
+    assert.equal(partly.exit, 0, partly.stderr);
+    assert.match(partly.stdout, RegExp(`queues ${wanted}: they are exempt now`));
+    assert.equal((await manage(broker, 'GET', `/queues/${inVhost}/${encodeURIComponent(wanted)}`)).status, 200);
+    assert.equal(await exempt('--end'), 0);
+    await assertLoginRefused(claimed.connectionString);
     const withNamespaces = await uninstall(installation, '--namespaces', '--yes', '--json');
     assert.equal(withNamespaces.exit, 0, withNamespaces.stderr);
     const { removed: isDone, steps } = JSON.parse(withNamespaces.stdout);
-    assert.deepEqual([isDone, steps.map((step: { kind: string }) => step.kind)], [true, ['user', 'queue', 'exchange']]);
-    await assertLoginRefused(claimed.connectionString);
+    assert.deepEqual([isDone, steps.flatMap((step: { names: string[] }) => step.names)], [true, [wanted]]);
     const { body: queues } = await manage(broker, 'GET', `/queues/${inVhost}`);
     assert.deepEqual(
       (queues as { name: string }[]).map(({ name }) => name).filter((name) => name.includes('taskcluster-')),

@@ -24,6 +24,7 @@ const ALL: InstallationOnBroker = {
   markers: ['pulse-agent-id.pulse-agent'],
   accounts: ['taskcluster-a-1'],
   namespaceQueues: ['queue/taskcluster-a/x'],
+  exemptQueues: [],
   namespaceExchanges: ['exchange/taskcluster-a/x'],
   foreignUsers: [],
 };
@@ -64,6 +65,14 @@ describe('the plan of an uninstallation', () => {
       'queue queue/taskcluster-a/x',
       'exchange exchange/taskcluster-a/x',
     ]);
+  });
+
+  it('leaves queues that are exempt, and says how to end that', () => {
+    const exemptQueues = ['queue/taskcluster-a/wanted'];
+    const plan = planOf({ exemptQueues }, { namespaces: true });
+    assert.ok(!namesOf(plan).some((name) => name.includes('wanted')));
+    assert.match(JSON.stringify(plan.left), /queues queue\/taskcluster-a\/wanted.*exempt <queue> --end/);
+    assert.match(JSON.stringify(planOf({ exemptQueues }).left), /1 accounts, 2 queues, 1 exchanges/);
   });
 
   it('keeps a vhost of requests that agents did not create, or that has foreign things, and empties it of their own', () => {
