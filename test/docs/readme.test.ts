@@ -34,7 +34,10 @@ describe('README.md', function () {
     assert.match(stdout, /^alive: pulse-agent /m);
     assert.match(stdout, /^claimed taskcluster-team-a$/m);
     assert.match(stdout, /^taskcluster-team-a +active /m);
-    assert.match(stdout, /^\{"namespace":"taskcluster-team-a".*"state":"active"\}$/m);
+    assert.match(
+      stdout,
+      /^\{"namespace":"taskcluster-team-a".*"state":"active","details":\{"holder":"team-a\/service",.*\}$/m,
+    );
   });
 
   it('claim --keep runs a program with credentials', async () => {
