@@ -95,6 +95,7 @@ describe('docs/install.md, from the first block to the last', function () {
     const [, command = ''] = /^ExecStart=\S+ (.*)$/m.exec(text) ?? [];
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
     assert.equal(`exec node ${command}`, scripts['start']);
+    document.leave('useradd --system', 'it needs systemd, and adds a user to the machine');
   });
 
   it('sets every variable that docker-compose.yml requires', async () => {
