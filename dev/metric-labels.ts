@@ -70,6 +70,7 @@ export const METRIC_LABELS: readonly MetricLabel[] = [
       'reconcile-broker',
       'check-secrets',
       'survey-queues',
+      'announce-exemptions',
       'sweep-request-vhost',
       'send-notices',
       'prune',
