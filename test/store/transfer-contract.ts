@@ -121,6 +121,23 @@ export function transferContract(makeSource: () => TransferPlace, makeTarget: ()
     });
   });
 
+  it('compares what an import wrote with what the store has then, and ends only if both are the same', async () => {
+    const [source, target] = [makeSource(), makeTarget()];
+    await fill(source);
+    const [file] = await exportOf(source);
+    await using(await target.transfer(), async (store) => {
+      const add = store.add.bind(store);
+      store.add = (collection, records) => add(collection, records.slice(1));
+      await assert.rejects(importInto(store, file), isRefused(/does not have what was written.*namespaces/));
+    });
+    await assert.rejects(target.open(), isRefused(/did not end/));
+    await using(await target.transfer(), async (store) => {
+      const beforeEnd = async (): Promise<void> => await Promise.reject(new Error('an agent has started'));
+      await assert.rejects(importInto(store, file, { beforeEnd }), /an agent has started/);
+    });
+    await assert.rejects(target.open(), isRefused(/did not end/));
+  });
+
   it('refuses agents once it is retired; the import of its export makes it usable again', async () => {
     const source = makeSource();
     const storeId = await fill(source);
@@ -241,13 +258,17 @@ async function exportOf(place: TransferPlace) {
   });
 }
 
-async function importInto(store: StoreTransfer, file: string, { replace = false } = {}) {
+async function importInto(
+  store: StoreTransfer,
+  file: string,
+  { replace = false, beforeEnd = async (): Promise<void> => undefined } = {},
+) {
   const options = {
     importId: 'import',
     replace,
     assertFits: async () => undefined,
     onBegin: () => undefined,
-    beforeEnd: async () => undefined,
+    beforeEnd,
   };
   return await importStore(store, piecesOf(file), options, signal);
 }
