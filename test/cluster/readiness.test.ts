@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { makeInstallation } from '../support/agent.ts';
 import { healthOf, untilHealth } from '../support/agent-http.ts';
-import { BROKER_START_MS } from '../support/broker.ts';
+import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
+import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { useCluster } from '../support/cluster.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { linesWith } from '../support/test-log.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 describe('readiness of agents of a cluster', function () {
   this.timeout(2 * BROKER_START_MS);
@@ -13,11 +15,13 @@ describe('readiness of agents of a cluster', function () {
   it('ends while the request queue has no leader, and returns with the majority of its nodes', async () => {
     const [first, second, third] = cluster().nodes;
     assert.ok(first !== undefined && second !== undefined && third !== undefined);
-    const installation = await makeInstallation({ broker: third, settings: { httpPort: 0 } });
+    // The first agent to start makes the queues, and their leaders are on its node.
+    const installation = await makeInstallation({ broker: first, settings: { httpPort: 0 } });
     const store = createMemoryStore();
-    const agents = [await installation.start({ store }), await installation.start({ through: second, store })];
-    const [agent, other] = agents;
-    assert.ok(agent !== undefined && other !== undefined);
+    await (await installation.start({ store })).stop();
+    const agent = await installation.start({ through: third, store });
+    const other = await installation.start({ through: second, store });
+    const agents = [agent, other];
     for (const each of agents) await untilHealth(each, ({ ready, degraded }) => ready && !degraded);
 
     // A node that stops takes its agent with it; the other one is served on.
@@ -32,7 +36,17 @@ describe('readiness of agents of a cluster', function () {
     await untilHealth(agent, ({ parts }) => parts['round-trip'].state === 'down');
     assert.ok(unready.parts.management.state === 'up', 'the management API of its node answers');
 
-    await Promise.all([first.start(), second.start()]);
+    // A new connection of the agent to itself meets a queue without a leader. It is ready again although the node of the
+    // leader stays away.
+    const probe = `${installation.config.id} probe`;
+    const probes = async (): Promise<string[]> => await connectionsNamed(third, probe);
+    const before = await probes();
+    for (const name of before) await manage(third, 'DELETE', `/connections/${encodeURIComponent(name)}`);
+    await waitUntil(async () => (await probes()).some((name) => !before.includes(name)), 'the agent connects again');
+    await second.start();
+    await untilHealth(agent, ({ ready }) => ready);
+
+    await first.start();
     for (const each of agents) await untilHealth(each, ({ ready, degraded }) => ready && !degraded);
     assert.equal((await healthOf(agent)).status, 200);
     const dead = await installation.deadLetters();
@@ -40,3 +54,10 @@ describe('readiness of agents of a cluster', function () {
     assert.ok(linesWith(installation.log, 'cluster_split').length > 0);
   });
 });
+
+/** The open connections of clients that call them so, as RabbitMQ names them. */
+async function connectionsNamed(node: LocalRabbitMQ, wanted: string): Promise<string[]> {
+  const { body } = await manage(node, 'GET', '/connections');
+  const listed = body as { name: string; client_properties?: { connection_name?: string } }[];
+  return listed.filter((one) => one.client_properties?.connection_name === wanted).map(({ name }) => name);
+}
