@@ -46,7 +46,7 @@ describe('commands within sentences', () => {
 
 describe('blocks of documents', () => {
   it('are run by a test, in every document that has some', () => {
-    const tests = ['test/docs', 'test/examples', 'test/cluster'].flatMap((folder) =>
+    const tests = ['test/docs', 'test/clients', 'test/cluster'].flatMap((folder) =>
       readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`, 'utf8')),
     );
     for (const path of DOCUMENTS) {

@@ -205,29 +205,32 @@ describe('docs/recover.md: outages', function () {
     await untilHealth(agent, ({ ready }) => ready);
   });
 
-  it('RabbitMQ was away for hours: with the agents stopped, plan shows what they will delete', async () => {
-    const short = await makeInstallation({
-      broker,
-      settings: { rotationIntervalSeconds: 40, defaultLifetimeSeconds: 60 },
-    });
+  it('RabbitMQ was away for hours: with the agents stopped, plan shows what they will delete, and what is exempt stays', async () => {
+    const settings = { rotationIntervalSeconds: 40, defaultLifetimeSeconds: 60 };
+    const short = await makeInstallation({ broker, settings });
     const agentOfIt = await short.start();
-    const namespace = teamNamespace();
-    const expires = new Date(Date.now() + 5_000).toISOString();
-    const { connectionString } = await short.client(TEAM).claimNamespace({ namespace, expires });
-    const owner = await (await openConnection(connectionString)).createChannel();
-    await owner.assertQueue(`queue/${namespace}/kept`, { durable: true });
+    const expires = new Date(Date.now() + 8_000).toISOString();
+    const [kept, other] = [teamNamespace(), teamNamespace()];
+    const client = short.client(TEAM);
+    for (const namespace of [kept, other]) {
+      const { connectionString } = await client.claimNamespace({ namespace, expires });
+      const owner = await (await openConnection(connectionString)).createChannel();
+      await owner.assertQueue(`queue/${namespace}/work`, { durable: true });
+    }
     await agentOfIt.stop();
-    await waitUntil(() => Date.now() > Date.parse(expires), 'the namespace has expired');
-    const plan = await runCommandLine(['plan', '--horizon', '10m', '--json'], short.environment);
+    await waitUntil(() => Date.now() > Date.parse(expires), 'the namespaces have expired');
+    const plan = await runCommandLine(['plan', '--horizon', '10m', '--all', '--json'], short.environment);
     assert.equal(await plan.exited, 0, plan.stderr());
     const { namespaces } = JSON.parse(plan.stdout()) as { namespaces: { namespace: string; action: string }[] };
-    assert.ok(
-      namespaces.some((step) => step.namespace === namespace && step.action === 'delete'),
-      plan.stdout(),
-    );
-    // The owner can still use it.
-    await owner.checkQueue(`queue/${namespace}/kept`);
+    const deleted = namespaces.filter(({ action }) => action === 'delete').map(({ namespace }) => namespace);
+    assert.deepEqual(deleted.toSorted(), [kept, other].toSorted(), plan.stdout());
+
+    const exempt = await runCommandLine(['exempt', `queue/${kept}/work`, '--until', '1h'], short.environment);
+    assert.equal(await exempt.exited, 0, exempt.stderr());
     await short.start();
-    await short.logged('namespace_deleted', { namespace });
+    await short.logged('namespace_deleted', { namespace: other });
+    await client.claimNamespace({ namespace: kept });
+    const admin = await (await openConnection(short.vhost.amqpUrl)).createChannel();
+    await admin.checkQueue(`queue/${kept}/work`);
   });
 });
