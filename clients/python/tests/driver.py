@@ -211,7 +211,10 @@ def main() -> None:
         each.close()
     for thread in running:
         thread.join()
-    # The threads of the library do not hold the process; they must be over nevertheless.
+    # The threads of the library do not hold the process; they must end soon nevertheless.
+    late = time.monotonic() + 5
+    while threading.active_count() > 1 and time.monotonic() < late:
+        time.sleep(0.01)
     left = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
     if left:
         print(f"Threads that are left: {left}", file=sys.stderr)

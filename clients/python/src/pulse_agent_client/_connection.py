@@ -1,12 +1,8 @@
-"""Connections for requests. pika's connections belong to one thread, so each has a thread, and callers wait for it."""
+"""A connection for requests. pika's connections belong to one thread, so each has a thread, and callers wait for it."""
 
 from __future__ import annotations
 
-import json
-import random
 import threading
-import uuid
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -15,9 +11,9 @@ from typing import Any
 import pika
 
 from ._addresses import connect_fault
-from ._contract import REPLY_TO, SIGNED_METHODS, Credentials, ReplyKey, read_reply, sign
+from ._contract import REPLY_TO
 from ._stop import Stop
-from .errors import BrokerRefused, ClientClosed, PulseAgentError, Unavailable
+from .errors import BrokerRefused, PulseAgentError, Unavailable
 
 IDLE_SECONDS = 20.0
 """How long an unused connection stays open. Many clients share the claimant's limit of connections."""
@@ -30,7 +26,7 @@ Reply = tuple[Any, bytes]
 
 
 @dataclass(eq=False)
-class _Pending:
+class Pending:
     """A request that waits for its reply."""
 
     method: str
@@ -82,7 +78,7 @@ def wait_for(shared: Future[Any], seconds: float, stop: Stop) -> Any:
         stop.remove(stopped)
 
 
-class _OpenConnection:
+class OpenConnection:
     """A connection to one address. Everything that touches pika runs in its thread."""
 
     def __init__(self, parameters: Any, agent_id: str):
@@ -92,8 +88,8 @@ class _OpenConnection:
         self._agent_id = agent_id
         self._parameters = parameters
         self._lock = threading.Lock()
-        self._pending: dict[str, _Pending] = {}
-        self._unconfirmed: dict[int, _Pending] = {}
+        self._pending: dict[str, Pending] = {}
+        self._unconfirmed: dict[int, Pending] = {}
         self._published = 0
         self._alarm: str | None = None
         self._unblocked = threading.Event()
@@ -115,10 +111,6 @@ class _OpenConnection:
     def is_usable(self) -> bool:
         return not (self._over or self._closing)
 
-    @property
-    def alarm(self) -> str | None:
-        return self._alarm
-
     def wait_for_alarm(self, seconds: float, stop: Stop) -> None:
         """Waits until RabbitMQ has no alarm."""
         stop.add(self._wake)
@@ -132,7 +124,7 @@ class _OpenConnection:
     def _wake(self, _reason: PulseAgentError) -> None:
         self._unblocked.set()
 
-    def request(self, pending: _Pending, seconds: float, stop: Stop) -> Reply:
+    def request(self, pending: Pending, seconds: float, stop: Stop) -> Reply:
         correlation_id = pending.properties.correlation_id
         with self._lock:
             if not self.is_usable:
@@ -148,7 +140,7 @@ class _OpenConnection:
             with self._lock:
                 self._pending.pop(correlation_id, None)
 
-    def _no_reply(self, pending: _Pending, seconds: float) -> Unavailable:
+    def _no_reply(self, pending: Pending, seconds: float) -> Unavailable:
         if self._alarm is not None:
             return Unavailable(alarm_text(self._alarm), may_have_acted=True)
         if not pending.confirmed:
@@ -260,7 +252,7 @@ class _OpenConnection:
         self._alarm = None
         self._unblocked.set()
 
-    def _publish(self, pending: _Pending) -> None:
+    def _publish(self, pending: Pending) -> None:
         if pending.reply.done():
             return
         try:
@@ -334,114 +326,3 @@ class _OpenConnection:
 
 def alarm_text(reason: str | None) -> str:
     return f"RabbitMQ has an alarm and takes no messages until it is over: {reason or 'for an unknown reason'}."
-
-
-class RequestSender:
-    """Requests over a connection that is opened on demand, again after it was lost, and closed when it is idle."""
-
-    def __init__(self, addresses: list[Any], agent_id: str, audience: str, now: Callable[[], float]):
-        self._agent_id = agent_id
-        self._audience = audience
-        self._now = now
-        self._lock = threading.Lock()
-        self._current: _OpenConnection | None = None
-        self._is_closed = False
-        # Clients of one cluster spread over its nodes; an address that failed is tried after the others.
-        first = random.randrange(len(addresses))
-        self._addresses = addresses[first:] + addresses[:first]
-
-    def request(
-        self,
-        method: str,
-        fields: Mapping[str, Any],
-        credentials: Credentials | None,
-        left: Callable[[], float],
-        longest: float,
-        stop: Stop,
-    ) -> dict[str, Any]:
-        """Sends a request once and returns its result. Raises PulseAgentError."""
-        connection = self._use(left, stop)
-        try:
-            connection.wait_for_alarm(left(), stop)
-            key = ReplyKey() if method == "claim-namespace" else None
-            body = json.dumps({**fields, "replyKey": key.public()} if key else fields).encode()
-            seconds = min(longest, max(0.001, left()))
-            pending = self._compose(method, body, credentials, seconds)
-            properties, reply = connection.request(pending, seconds, stop)
-            return read_reply(properties.type, properties.content_type, reply, key, self._now())
-        finally:
-            self._release(connection)
-
-    def close(self) -> None:
-        with self._lock:
-            self._is_closed = True
-            current, self._current = self._current, None
-        if current is not None:
-            current.close()
-
-    def _compose(self, method: str, body: bytes, credentials: Credentials | None, seconds: float) -> _Pending:
-        correlation_id = str(uuid.uuid4())
-        headers = {}
-        if method in SIGNED_METHODS and credentials is not None:
-            now = int(self._now())
-            headers["authorization"] = sign(method, body, correlation_id, credentials, self._audience, seconds=now)
-        properties = pika.BasicProperties(
-            content_type="application/json",
-            reply_to=REPLY_TO,
-            correlation_id=correlation_id,
-            headers=headers,
-            # A request that waits longer than this in the queue has no recipient for its reply.
-            expiration=str(max(1, int(seconds * 1000))),
-        )
-        return _Pending(method, body, properties)
-
-    def _use(self, left: Callable[[], float], stop: Stop) -> _OpenConnection:
-        """An open connection, at the first address that works."""
-        fault: PulseAgentError | None = None
-        for _ in range(len(self._addresses)):
-            connection, parameters = self._current_or_new()
-            try:
-                wait_for(connection.opened, left(), stop)
-                return connection
-            except FutureTimeout:
-                error: PulseAgentError = fault or Unavailable("RabbitMQ did not answer in time.")
-                self._abandon(connection, parameters)
-                raise error from None
-            except PulseAgentError as refused:
-                if stop.is_set:
-                    self._release(connection)
-                    raise
-                self._abandon(connection, parameters)
-                # The users and the vhosts of all addresses are the same; their certificates are not.
-                if isinstance(refused, BrokerRefused) and refused.details["refused"] != "tls":
-                    raise
-                fault = fault if isinstance(fault, BrokerRefused) else refused
-        raise fault or Unavailable("RabbitMQ cannot be reached.")
-
-    def _current_or_new(self) -> tuple[_OpenConnection, Any]:
-        with self._lock:
-            if self._is_closed:
-                raise ClientClosed("The client is closed.")
-            parameters = self._addresses[0]
-            if self._current is None or not self._current.is_usable:
-                self._current = _OpenConnection(parameters, self._agent_id)
-                self._current.start()
-            self._current.users += 1
-            return self._current, parameters
-
-    def _abandon(self, connection: _OpenConnection, parameters: Any) -> None:
-        """The next connection is opened at another address, if there is one."""
-        connection.close(wait=False)
-        with self._lock:
-            connection.users -= 1
-            if self._current is connection:
-                self._current = None
-            if self._addresses[0] is parameters:
-                self._addresses.append(self._addresses.pop(0))
-
-    def _release(self, connection: _OpenConnection) -> None:
-        with self._lock:
-            connection.users -= 1
-            is_last = connection.users == 0
-        if is_last:
-            connection.close_when_unused()

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from . import _decide
 from ._addresses import HEARTBEAT_SECONDS, parameters_of, vhost_of
-from ._connection import RequestSender
 from ._contract import SIGNED_METHODS, Credentials, format_instant
+from ._sender import RequestSender
 from ._stop import Stop
 from .errors import (
     AuthenticationFailed,
@@ -115,7 +115,7 @@ class PulseAgentClient:
     ) -> Claim:
         """Claims a namespace, or claims it again.
 
-        expires: when it may be deleted; None: at least the agent's default lifetime from now. A claim never shortens it.
+        expires: when it may be deleted; None: at least the agent's default lifetime from now. It never gets earlier.
         contact: the email address for notices about overgrown queues; None clears it, and unset the stored one stays.
         """
         return claim_of(self._call("claim-namespace", _claim_fields(namespace, expires, contact), timeout))

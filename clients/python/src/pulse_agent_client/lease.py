@@ -216,7 +216,7 @@ class Lease:
         self._due_monotonic = time.monotonic() + at - self._parts.now()
 
     def _left(self) -> float:
-        """It is due when one of the clocks says so: one may be set back, the other stand still in a suspended machine."""
+        """It is due when either clock says so: one may be set, the other may stand still while suspended."""
         return min(self._due_wall - self._parts.now(), self._due_monotonic - time.monotonic())
 
     def _renew(self) -> None:
