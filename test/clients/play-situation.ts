@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import * as amqp from 'amqplib';
 import type { Agent } from '../../src/agent/agent.ts';
@@ -11,7 +12,6 @@ import { makeCertificates } from '../support/certificates.ts';
 import { unique } from '../support/folders.ts';
 import type { TcpRelay } from '../support/tcp-relay.ts';
 import { makeTlsRelay } from '../support/tls-relay.ts';
-import { waitUntil } from '../support/watched-installation.ts';
 import { CommandFailed, type Driver } from './driver.ts';
 import { mismatch } from './matching.ts';
 import type { ClientSettings, JsonObject, Situation, Step } from './situations.ts';
@@ -27,6 +27,9 @@ export interface Stage {
   /** Between the clients of this situation and RabbitMQ. */
   readonly relay: TcpRelay;
 }
+
+/** Sooner than an idle connection closes. */
+const CLOSED_WITHIN_MS = 15_000;
 
 type Ended = { readonly result: unknown } | { readonly error: unknown };
 
@@ -240,11 +243,11 @@ class Play {
     assert.ok(opens, 'RabbitMQ accepts the connection.');
   }
 
-  async #requests(method: string, { count, atLeast = count ?? 1, differ = [] }: Step): Promise<void> {
+  async #requests(method: string, { of, count, atLeast = count ?? 1, differ = [] }: Step): Promise<void> {
     const { trace } = this.#stage;
     const requests = await trace.until(
-      () => (this.#requestsOf(method).length < atLeast ? undefined : this.#requestsOf(method)),
-      () => `RabbitMQ got ${this.#requestsOf(method).length} requests, and not ${atLeast}.`,
+      () => (this.#requestsOf(method, of).length < atLeast ? undefined : this.#requestsOf(method, of)),
+      () => `RabbitMQ got ${this.#requestsOf(method, of).length} requests, and not ${atLeast}.`,
     );
     assert.equal(requests.length, count ?? requests.length);
     for (const field of differ) {
@@ -256,8 +259,8 @@ class Play {
     }
   }
 
-  #requestsOf(method: string): TracedRequest[] {
-    const namespace = this.#filled('$namespace');
+  #requestsOf(method: string, of = '$namespace'): TracedRequest[] {
+    const namespace = this.#filled(of);
     const { requests } = this.#stage.trace;
     return requests.filter((request) => request.method === method && request.body['namespace'] === namespace);
   }
@@ -281,7 +284,11 @@ class Play {
 
   async #connections(count: number): Promise<void> {
     const { relay } = this.#stage;
-    await waitUntil(() => relay.open() === count, `the clients have ${count} connections`);
+    const lateMs = performance.now() + CLOSED_WITHIN_MS;
+    while (relay.open() !== count) {
+      if (performance.now() > lateMs) throw new Error(`The clients have ${relay.open()} connections.`);
+      await delay(20);
+    }
   }
 
   #let(values: JsonObject): void {

@@ -106,6 +106,8 @@ export interface Step {
   readonly opens?: boolean;
   /** Waits for `count` requests of this method for `$namespace`, which are not equal in `differ`. More of them are a failure. */
   readonly requests?: string;
+  /** With `requests`: another namespace. */
+  readonly of?: string;
   readonly count?: number;
   /** Instead of `count`: there may be more. */
   readonly atLeast?: number;
