@@ -8,7 +8,7 @@ export interface ProofTimes {
   readonly silentMs: number;
 }
 
-export const PROOF_TIMES: ProofTimes = { quietMs: 60_000, retryMs: 2_000, silentMs: 30_000 };
+export const PROOF_TIMES: ProofTimes = { quietMs: 120_000, retryMs: 2_000, silentMs: 30_000 };
 
 /** What ends it when RabbitMQ sends no events: it takes its exchange for one without bindings. */
 export const SILENCE_CURE =

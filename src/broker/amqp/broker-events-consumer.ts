@@ -10,6 +10,7 @@ import {
   type BrokerEventsSessionOptions,
   openBrokerEventsSession,
 } from './broker-events-session.ts';
+import { createEventCause } from './cause-broker-event.ts';
 import { type EventProver, startEventProver } from './event-prover.ts';
 
 interface BrokerEventsConsumerOptions extends Omit<BrokerEventsSessionOptions, 'onEvent' | 'prefetch'> {
@@ -59,6 +60,7 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   const maxDelayMs = options.maxReconnectDelayMs ?? MAX_DELAY_MS;
   const closing = new AbortController();
   const call = { signal: closing.signal };
+  const eventCause = createEventCause(options);
   let prover: EventProver | undefined;
   let isMissingReported = false;
   let running: Promise<void> | undefined;
@@ -75,11 +77,11 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
     return await openBrokerEventsSession({ ...options, prefetch, onEvent }, closing.signal);
   };
 
-  const startProver = (session: BrokerEventsSession): EventProver =>
+  const startProver = (): EventProver =>
     startEventProver({
       clock: options.clock,
       times: options.proofTimes ?? PROOF_TIMES,
-      cause: () => session.causeEvent(),
+      cause: () => eventCause.cause(),
       onView: (view) => options.onProof?.(view),
     });
 
@@ -99,7 +101,7 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
   };
 
   const consumeUntilLost = async (session: BrokerEventsSession, onStarted: () => void): Promise<void> => {
-    prover = startProver(session);
+    prover = startProver();
     try {
       options.onConsuming();
       onStarted();
@@ -157,6 +159,7 @@ export function createBrokerEventsConsumer(options: BrokerEventsConsumerOptions)
     async close() {
       closing.abort(new Error('The agent stops consuming broker events.'));
       await running;
+      await eventCause.close();
     },
   };
 }

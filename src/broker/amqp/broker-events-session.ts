@@ -1,15 +1,10 @@
 import type { EventEmitter } from 'node:events';
-import { promisify } from 'node:util';
 import type { SubscriptionSession, VhostConfig } from 'rascal';
-import { contractNames } from '../../contract/names.ts';
 import { AgentError, asError } from '../../util/agent-errors.ts';
 import { brokerEventQueues, EVENT_EXCHANGE, type Headers } from './broker-events.ts';
 import { agentConnectionFault } from './agent-connection-fault.ts';
 import type { AmqpAddresses } from './connect-in-turn.ts';
 import { connectRascal, type RascalConnection } from './rascal-connection.ts';
-
-/** The subscription of a consumer that comes and goes. */
-const BRIEF = 'brief';
 
 export interface BrokerEventsSessionOptions extends AmqpAddresses {
   readonly id: string;
@@ -27,11 +22,6 @@ export interface BrokerEventsSessionOptions extends AmqpAddresses {
 export interface BrokerEventsSession {
   /** Resolves with the reason when no more events arrive. */
   readonly lost: Promise<Error>;
-  /**
-   * Makes RabbitMQ send an event, `consumer.deleted`: another consumer of the queue that no tenant can fill comes and goes.
-   * Resolves when it is gone; of several agents any may get the event.
-   */
-  causeEvent(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,8 +55,7 @@ export async function openBrokerEventsSession(
     const allStarted = Promise.all(consumers.map(({ started }) => started)).then(() => undefined);
     const lostEarly = await Promise.race([allStarted, lost, aborted]);
     if (lostEarly !== undefined) throw lostEarly;
-    const { subscribe, close } = connection;
-    return { lost, close, causeEvent: () => comeAndGo(subscribe, onEvent) };
+    return { lost, close: connection.close };
   } catch (error) {
     await connection?.close();
     const fault = agentConnectionFault(error);
@@ -97,22 +86,8 @@ function vhostConfigOf({ id, prefetch }: BrokerEventsSessionOptions): VhostConfi
         { source: EVENT_EXCHANGE, destination: queue, bindingKeys: [...types] },
       ]),
     ),
-    subscriptions: {
-      ...Object.fromEntries(queues.map(({ queue }) => [queue, { queue, prefetch, retry: false }])),
-      [BRIEF]: { queue: contractNames(id).brokerEventsQueue, prefetch: 1, retry: false, options: { priority: -1 } },
-    },
+    subscriptions: Object.fromEntries(queues.map(({ queue }) => [queue, { queue, prefetch, retry: false }])),
   };
-}
-
-async function comeAndGo(
-  subscribe: RascalConnection['subscribe'],
-  onEvent: BrokerEventsSessionOptions['onEvent'],
-): Promise<void> {
-  const session = await subscribe(BRIEF);
-  const { started, stopped } = consume(session, onEvent);
-  const failure = await Promise.race([started, stopped]);
-  if (failure !== undefined) throw failure;
-  await promisify(session.cancel.bind(session))();
 }
 
 function rejectOnAbort(signal: AbortSignal): Promise<never> {
