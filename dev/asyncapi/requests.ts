@@ -1,4 +1,4 @@
-import { METHODS, type MethodName } from '../../src/contract/methods.ts';
+import { acceptedScopes, METHODS, type MethodName } from '../../src/contract/methods.ts';
 import type { ContractNames } from '../../src/contract/names.ts';
 import { errorMessage, otherMessage, requestMessage, resultMessage, sealedMessage } from './messages.ts';
 import type { Part, SchemaComponents } from './schemas.ts';
@@ -86,10 +86,11 @@ export function reference(messages: readonly string[]): Record<string, { $ref: s
 
 function methodOperation(method: MethodName, results: readonly string[]): Part {
   const { meaning, signed, scope } = METHODS[method];
+  const scopes = acceptedScopes(method, '<namespace>');
   const needs =
     scope === null
       ? 'It needs no signature; an invalid signature is an error.'
-      : `A Taskcluster client with the scope ${scope('<namespace>')} signs it.`;
+      : `A Taskcluster client with the scope ${scopes.join(' or ')} signs it.`;
   return {
     action: 'receive',
     title: method,

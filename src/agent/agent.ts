@@ -79,7 +79,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const statistics = createAgentStatistics(context);
     const queues = createQueues({ ...context, statistics, exempt: namespaces.exempt });
     const startDeletion = batchDeletions(context, namespaces);
-    const handlers = createHandlers(context, { ...namespaces, startDeletion });
+    const handlers = createHandlers(context, { ...namespaces, ...queues, startDeletion });
     const topology = createTopologyConnection({
       ...brokerOf(context),
       methods: Object.keys(handlers),

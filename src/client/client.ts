@@ -74,6 +74,9 @@ export interface LeaseRequest extends Omit<ClaimRequest, 'expires'> {
 /** The public view of a namespace. */
 export type Namespace = ResultBody<'get-namespace'>;
 
+/** A namespace as those see it who may claim or describe it. */
+export type NamespaceDescription = ResultBody<'describe-namespace'>;
+
 /** An agent answers within 10 s or not at all. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
 const CALL_TIMEOUT_MS = 30_000;
@@ -124,6 +127,15 @@ export class PulseAgentClient {
   /** Returns one namespace. */
   async getNamespace(namespace: string, options: ReadOptions = {}): Promise<Namespace> {
     return await this.#call('get-namespace', { namespace }, { ...options, isSigned: options.details === true });
+  }
+
+  /**
+   * Describes a namespace that the client may claim or describe: its queues, how they grow and when they reach their next
+   * threshold, its alerts, and what was done. Growth is known from the second request on, some 10 s after the first one. An
+   * older agent does not serve it: `MethodNotServed`.
+   */
+  async describeNamespace(namespace: string, options: CallOptions = {}): Promise<NamespaceDescription> {
+    return await this.#call('describe-namespace', { namespace }, options);
   }
 
   /** Returns all namespaces, sorted by name. Requests a page when it is needed. */

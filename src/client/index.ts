@@ -19,6 +19,7 @@ export {
   type ClaimRequest,
   type LeaseRequest,
   type Namespace,
+  type NamespaceDescription,
   PulseAgentClient,
   type ReadOptions,
 } from './client.ts';

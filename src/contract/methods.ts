@@ -7,6 +7,7 @@ import {
   limitField,
   namespaceField,
 } from './fields.ts';
+import { namespaceDescription, namespaceView } from './namespace-results.ts';
 import { replyKeyField } from './reply-key.ts';
 
 /** A method of the wire contract: its input, its result and the authorisation it needs. */
@@ -19,7 +20,7 @@ export interface MethodContract {
   readonly result: z.ZodType;
   /** Whether a request needs a signature. An invalid signature is an error even if none is needed. */
   readonly signed: boolean;
-  /** The Taskcluster scope that the signer needs; null if the method needs none. */
+  /** The Taskcluster scope that the signer needs, or one of {@link acceptedScopes}; null if the method needs none. */
   readonly scope: ((namespace: string) => string) | null;
 }
 
@@ -39,61 +40,6 @@ export function describeScope(namespace: string): string {
 }
 
 const namespaceOnly = z.strictObject({ namespace: namespaceField });
-
-const amount = (description: string, example: number): z.ZodInt =>
-  z
-    .int()
-    .nonnegative()
-    .meta({ description, examples: [example] });
-
-const namespaceDetails = z
-  .object({
-    holder: z.string().meta({ description: 'The clientId of the latest claim.', examples: ['project/builds/worker'] }),
-    lastClaim: instantText('When that claim was made. Absent if no agent recorded it.').exactOptional(),
-    nextRotation: instantText(
-      'When its credentials change. Absent if it is being deleted.',
-      '2026-11-24T13:00:00.000Z',
-    ).exactOptional(),
-    counts: z
-      .object({
-        at: instantText('When they were counted.'),
-        queues: amount('The number of its queues.', 3),
-        messages: amount('The number of messages in these queues, without those of `uncountedQueues`.', 1200),
-        uncountedQueues: amount(
-          'The number of queues whose depth is unknown: streams, and queues whose node is down. Absent if there is none.',
-          1,
-        ).exactOptional(),
-        connections: amount('The number of open connections of its accounts.', 2),
-      })
-      .meta({ description: 'What the namespace has on the broker. Absent while it is unknown.' })
-      .exactOptional(),
-  })
-  .meta({
-    description:
-      'Present if the request is signed by a client with the scope `pulse:describe:<namespace>` or `pulse:namespace:<namespace>`.',
-  });
-
-const namespaceView = z
-  .object({
-    namespace: namespaceField,
-    created: instantText('When the namespace was first claimed in this incarnation.'),
-    expires: instantText('When the namespace and everything it owns is deleted.', '2026-11-24T16:00:00.000Z'),
-    state: z.enum(['provisioning', 'active', 'expiring']).meta({
-      description:
-        'provisioning: its account is being created or its credentials are being replaced; active: its credentials can be used; expiring: it is being deleted.',
-      examples: ['active'],
-    }),
-    blockedBy: z
-      .string()
-      .meta({
-        description:
-          'What the deletion of an expiring namespace waits for, for people. Absent if it waits for nothing.',
-        examples: ['its queue queue/taskcluster-builds/tasks is on node rabbit@b, which is down'],
-      })
-      .exactOptional(),
-    details: namespaceDetails.exactOptional(),
-  })
-  .meta({ id: 'Namespace', description: 'The public view of a namespace.' });
 
 /** The methods of the wire contract, by name. The name is the routing key of a request. */
 export const METHODS = {
@@ -165,6 +111,14 @@ export const METHODS = {
     signed: false,
     scope: null,
   },
+  'describe-namespace': {
+    meaning:
+      'Describes a namespace to those who may claim or describe it: its queues, how they grow, and what was done.',
+    body: namespaceOnly,
+    result: namespaceDescription,
+    signed: true,
+    scope: describeScope,
+  },
   'list-namespaces': {
     meaning: 'Lists all namespaces, sorted by name, page by page, with details for a client that may see them.',
     body: z.strictObject({ limit: limitField, continuationToken: continuationTokenField.exactOptional() }),
@@ -222,6 +176,13 @@ export type ResultBody<M extends MethodName> = z.output<(typeof METHODS)[M]['res
 
 /** The result of a claim; `connectionString` and `connectionStrings` are secrets. */
 export type Claim = ResultBody<'claim-namespace'>;
+
+/** The scopes of which the signer needs one; none if the method needs none. Who may claim a namespace may describe it. */
+export function acceptedScopes(method: MethodName, namespace: string): readonly string[] {
+  const { scope } = METHODS[method];
+  if (scope === null) return [];
+  return scope === describeScope ? [describeScope(namespace), namespaceScope(namespace)] : [scope(namespace)];
+}
 
 /** Whether `name` is the name of a method. */
 export function isMethodName(name: string): name is MethodName {

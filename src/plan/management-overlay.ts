@@ -145,6 +145,14 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     async visitQueues(vhost, visit, options) {
       await real.visitQueues(vhost, (queue) => void (exists('queue')(queue) && visit(queue)), options);
     },
+    async findQueues(...call) {
+      const { queues, isComplete } = await real.findQueues(...call);
+      return { queues: queues.filter(exists('queue')), isComplete };
+    },
+    async findQueueStatistics(...call) {
+      const { queues, isComplete } = await real.findQueueStatistics(...call);
+      return { queues: queues.filter(exists('queue')), isComplete };
+    },
     listQueueNames: async (vhost, options) =>
       (await real.listQueueNames(vhost, options)).filter((name) => exists('queue')({ name })),
     listExchanges: async (vhost, options) => (await real.listExchanges(vhost, options)).filter(exists('exchange')),

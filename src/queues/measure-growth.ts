@@ -30,19 +30,22 @@ export interface GrowthMeasurement {
  */
 export const MEASURE_GROWTH_MS = 10_000;
 
-interface Listing {
-  readonly amounts: ReadonlyMap<string, Amounts>;
+/** What one listing showed of queues. */
+export interface QueueListing {
+  readonly amounts: ReadonlyMap<string, ObservedAmounts>;
   /** When the depths and the sizes were requested, by both clocks. */
   readonly depthsAt: Instant;
   readonly sizesAt: Instant;
 }
 
-interface Amounts {
+/** Amounts of one queue. What is undefined is unknown, which is not 0. */
+export interface ObservedAmounts {
   readonly messages: number | undefined;
   readonly counted: CountedBytes | undefined;
 }
 
-interface Instant {
+/** An instant by both clocks. */
+export interface Instant {
   readonly seenMs: number;
   readonly monotonicMs: number;
 }
@@ -73,11 +76,11 @@ async function listAmounts(
   { management, config, clock }: MeasureGrowthParts,
   isWanted: (queue: string) => boolean,
   signal: AbortSignal,
-): Promise<Listing> {
+): Promise<QueueListing> {
   const { vhost, namespacePrefix, warnAtBytes } = config;
   const instant = (): Instant => ({ seenMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
   const sizes = new Map<string, CountedBytes>();
-  const amounts = new Map<string, Amounts>();
+  const amounts = new Map<string, ObservedAmounts>();
   // The sizes come before the depths, as in a survey.
   const sizesAt = instant();
   if (warnAtBytes !== null) {
@@ -97,16 +100,27 @@ async function listAmounts(
   return { amounts, sizesAt, depthsAt };
 }
 
-function compareListings(first: Listing | undefined, latest: Listing): Map<string, QueueGrowth> {
+function compareListings(first: QueueListing | undefined, latest: QueueListing): Map<string, QueueGrowth> {
   const growth = new Map<string, QueueGrowth>();
-  for (const [queue, amounts] of latest.amounts) {
-    const earlier = first?.amounts.get(queue);
-    growth.set(queue, {
-      messages: growthOf(earlier?.messages, first?.depthsAt, amounts.messages, latest.depthsAt),
-      bytes: growthOf(earlierBytes(earlier, amounts), first?.sizesAt, currentBytes(amounts), latest.sizesAt),
-    });
+  for (const queue of latest.amounts.keys()) {
+    growth.set(queue, compareQueue(queue, { messages: first, bytes: first }, latest));
   }
   return growth;
+}
+
+/** How a queue that the latest listing shows has grown since an earlier one, in messages and in bytes. */
+export function compareQueue(
+  queue: string,
+  earlier: { readonly messages: QueueListing | undefined; readonly bytes: QueueListing | undefined },
+  latest: QueueListing,
+): QueueGrowth {
+  const amounts = latest.amounts.get(queue);
+  if (amounts === undefined) return {};
+  const [before, counted] = [earlier.messages?.amounts.get(queue), earlier.bytes?.amounts.get(queue)];
+  return {
+    messages: growthOf(before?.messages, earlier.messages?.depthsAt, amounts.messages, latest.depthsAt),
+    bytes: growthOf(earlierBytes(counted, amounts), earlier.bytes?.sizesAt, currentBytes(amounts), latest.sizesAt),
+  };
 }
 
 function growthOf(
@@ -123,12 +137,12 @@ function growthOf(
 }
 
 /** A queue that has become smaller since its size was counted has another one. */
-function currentBytes({ messages, counted }: Amounts): number | undefined {
+function currentBytes({ messages, counted }: ObservedAmounts): number | undefined {
   return counted === undefined || messages === undefined || messages < counted.messages ? undefined : counted.bytes;
 }
 
 /** Undefined where the statistics have not been collected again since, so that both listings show one count. */
-function earlierBytes(earlier: Amounts | undefined, latest: Amounts): number | undefined {
+function earlierBytes(earlier: ObservedAmounts | undefined, latest: ObservedAmounts): number | undefined {
   const isSameCount = earlier?.counted?.messages === latest.counted?.messages;
   if (earlier === undefined || (isSameCount && earlier.messages !== latest.messages)) return undefined;
   return currentBytes(earlier);

@@ -1,5 +1,5 @@
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { QueueAlert, QueueAlertLevel } from '../store/queue-alert-records.ts';
 import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import { matchesAny, type NamePattern } from '../util/name-pattern.ts';
 import type { AlertLimits } from './decide-alert.ts';
@@ -80,7 +80,12 @@ function stateOf(
   if (record?.state !== 'active' && record?.state !== 'provisioning') return 'unclaimed';
   // An alert of another incarnation is of another queue.
   if (alert?.incarnation !== record.incarnation) return 'watched';
-  switch (alert.level) {
+  return alertState(alert.level);
+}
+
+/** The state of a queue with an alert of this level. */
+export function alertState(level: QueueAlertLevel): 'watched' | 'warned' | 'deleting' {
+  switch (level) {
     case 'warning':
     case 'warned':
       return 'warned';

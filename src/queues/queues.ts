@@ -12,8 +12,11 @@ import { createByteCounts } from './byte-counts.ts';
 import { createGrowthTracker, messageGrowthLimits } from './growth-tracker.ts';
 import { createInspectQueues, type InspectQueues } from './inspect-queues.ts';
 import { createInspectionSchedule } from './inspection-schedule.ts';
+import { createObserveNamespace, type ObserveNamespace } from './observe-namespace.ts';
 import { createProcessQueues } from './process-queues.ts';
 import { createQueueDeletion } from './queue-deletion.ts';
+import { createQueueHistory } from './queue-history.ts';
+import { namespaceOfQueue } from './queue-names.ts';
 import { createQueueNotices } from './queue-notices.ts';
 import { createSurveyQueues, type SurveyQueues } from './survey-queues.ts';
 
@@ -33,6 +36,7 @@ export interface Queues {
   readonly inspect: InspectQueues;
   /** Schedules the inspection of a queue that is new or has lost a consumer. */
   inspectSoon(queue: string, isNew: boolean): void;
+  readonly observeNamespace: ObserveNamespace;
   /** Forgets what is known of a queue that was deleted. */
   forget(queue: string): void;
   /** Applies the backstop policy as configured. A failure is logged: the agent works without it. */
@@ -61,6 +65,11 @@ export function createQueues(context: QueuesContext): Queues {
     surveyLagMs: LISTING_LAG_MS,
   });
   const byteCounts = createByteCounts({ ...context, schedule });
+  const history = createQueueHistory(context.clock);
+  const forgetHistory = (queue: string): void => {
+    const namespace = namespaceOfQueue(config.namespacePrefix, queue);
+    if (namespace !== undefined) history.forget(namespace, queue);
+  };
   const notices = createQueueNotices(context);
   const confirmDepth = createConfirmDepth({ ...context, queueDepths });
   const deleteFromBroker = createDeleteFromBroker(context);
@@ -76,10 +85,11 @@ export function createQueues(context: QueuesContext): Queues {
   const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion, confirmRecovery });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
   const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, byteCounts, schedule });
-  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, schedule });
+  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, schedule, history });
 
   return {
     inspect,
+    observeNamespace: createObserveNamespace({ ...context, history }),
     async survey(signal) {
       const result = await survey(signal);
       log.debug({ code: 'survey_done', ...result }, 'survey done');
@@ -89,6 +99,7 @@ export function createQueues(context: QueuesContext): Queues {
       if (isNew) {
         schedule.recordReplacement(queue);
         byteCounts.forget(queue);
+        forgetHistory(queue);
       }
       schedule.addToBatch(queue, INSPECT_SOON_MS);
     },
@@ -97,6 +108,7 @@ export function createQueues(context: QueuesContext): Queues {
       schedule.cancel(queue);
       growth.forget(queue);
       byteCounts.forget(queue);
+      forgetHistory(queue);
     },
     async applyBackstop(signal) {
       const settings = backstopSettings(config);

@@ -8,6 +8,8 @@ import { type AlertLimits, LISTING_LAG_MS, type ObservedQueue, reachesWarning } 
 import type { GrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { ProcessQueues } from './process-queues.ts';
+import type { ObservedAmounts } from './measure-growth.ts';
+import type { QueueHistory } from './queue-history.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
@@ -18,6 +20,7 @@ interface SurveyQueuesParts {
   readonly growth: GrowthTracker;
   readonly byteCounts: Pick<ByteCounts, 'refresh' | 'sizeOf'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
+  readonly history: Pick<QueueHistory, 'watched' | 'add'>;
   readonly config: AlertLimits & Pick<Config, 'vhost' | 'namespacePrefix' | 'surveyIntervalSeconds'>;
   readonly clock: Clock;
 }
@@ -45,7 +48,7 @@ export type SurveyQueues = (signal: AbortSignal) => Promise<SurveyResult>;
 
 /** Costs one read of all alerts and one or two listings, and after that something only for queues that are deep or have an alert. */
 export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
-  const { management, store, processQueues, growth, byteCounts, schedule, config, clock } = parts;
+  const { management, store, processQueues, growth, byteCounts, schedule, history, config, clock } = parts;
   const { vhost, namespacePrefix, surveyIntervalSeconds } = config;
 
   /** Lists all queues, and keeps only those that are not empty or have an alert: there may be a hundred thousand. */
@@ -57,12 +60,15 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     const amounts: [string, number][] = [];
     const observed: ObservedQueue[] = [];
     const alerted = new Set<string>();
+    const described = new Map([...history.watched()].map((each) => [each, new Map<string, ObservedAmounts>()]));
     let count = 0;
     const visit = ({ name, messages }: ListedQueue): void => {
       const alert = alerts.get(name);
       if (alert !== undefined) alerted.add(name);
-      if (namespaceOfQueue(namespacePrefix, name) === undefined) return;
+      const namespace = namespaceOfQueue(namespacePrefix, name);
+      if (namespace === undefined) return;
       count += 1;
+      described.get(namespace)?.set(name, { messages, counted: undefined });
       if (messages !== undefined && messages > 0) amounts.push([name, messages]);
       const bytes = byteCounts.sizeOf(name, messages);
       if (alert === undefined && !reachesWarning(messages, bytes?.bytes, config)) return;
@@ -70,7 +76,7 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
       observed.push({ queue: name, depth, alert });
     };
     await management.visitQueues(vhost, visit, { signal });
-    return { count, amounts, observed, alerted };
+    return { count, amounts, observed, alerted, described };
   };
 
   return async (signal) => {
@@ -81,6 +87,10 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     const startedMs = clock.monotonicMs();
     const seenMs = clock.nowMs();
     const listed = await list(alerts, seenMs, signal);
+    const at = { seenMs, monotonicMs: startedMs };
+    for (const [namespace, amounts] of listed.described) {
+      history.add(namespace, { amounts, sizesAt: at, depthsAt: at });
+    }
     const listingMs = clock.monotonicMs() - startedMs;
     for (const [queue, afterMs] of growth.recordSurvey(listed.amounts, seenMs)) schedule.add(queue, afterMs);
     const unlisted = [...alerts.values()].filter(({ queue }) => !listed.alerted.has(queue));
@@ -118,6 +128,8 @@ interface ListedQueues {
   readonly observed: readonly ObservedQueue[];
   /** The names that have an alert. */
   readonly alerted: ReadonlySet<string>;
+  /** All queues of the namespaces that clients have asked about lately. */
+  readonly described: ReadonlyMap<string, ReadonlyMap<string, ObservedAmounts>>;
 }
 
 /** The queues without a depth that have an alert, and whether they exist: the alert is older than the listing. */

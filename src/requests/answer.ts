@@ -1,5 +1,5 @@
 import type { ReplyLocation, RequesterNode } from '../broker/management/requester-nodes.ts';
-import { isRepeatable, METHODS, type MethodName } from '../contract/methods.ts';
+import { acceptedScopes, isRepeatable, METHODS, type MethodName } from '../contract/methods.ts';
 import { errorReply, type Reply, resultReply, sealedReply } from '../contract/reply.ts';
 import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
@@ -231,9 +231,12 @@ function checkPrefix(request: Request, prefix: string): void {
 
 function checkScope(request: Request, signer: Signer | undefined): void {
   const namespace = namespaceOf(request);
-  const required = namespace === undefined ? undefined : METHODS[request.method].scope?.(namespace);
-  if (required === undefined || signer === undefined || scopesSatisfy(signer.scopes, required)) return;
-  throw new WireError('InsufficientScopes', `The client ${signer.clientId} needs the scope ${required}.`, {
+  const accepted = namespace === undefined ? [] : acceptedScopes(request.method, namespace);
+  const [required] = accepted;
+  if (required === undefined || signer === undefined) return;
+  if (accepted.some((scope) => scopesSatisfy(signer.scopes, scope))) return;
+  const needs = accepted.join(' or ');
+  throw new WireError('InsufficientScopes', `The client ${signer.clientId} needs the scope ${needs}.`, {
     details: { required, clientId: signer.clientId },
   });
 }

@@ -42,6 +42,11 @@ export class BoundedMap<Key, Value> {
   }
 
   /** From the oldest on. */
+  keys(): IterableIterator<Key> {
+    return this.#entries.keys();
+  }
+
+  /** From the oldest on. */
   values(): IterableIterator<Value> {
     return this.#entries.values();
   }

@@ -152,6 +152,10 @@ export const LOG_CODES = {
     meaning: 'A namespace is deleted, with its accounts, queues and exchanges. `reason` says why.',
   },
   namespace_expiring: { level: 'info', meaning: 'A namespace expires soon, or its deletion begins.' },
+  namespace_not_observed: {
+    level: 'debug',
+    meaning: 'Queues or connections of a namespace could not be observed in time for `describe-namespace`.',
+  },
   namespace_refused: {
     level: 'warn',
     meaning:

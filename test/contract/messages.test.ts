@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { WireError } from '../../src/contract/wire-errors.ts';
 import { parseRequestBody, parseResult } from '../../src/contract/messages.ts';
-import { METHODS, type MethodName, isMethodName, type RequestBody } from '../../src/contract/methods.ts';
+import {
+  acceptedScopes,
+  METHODS,
+  type MethodName,
+  isMethodName,
+  type RequestBody,
+} from '../../src/contract/methods.ts';
 import { MAX_REQUEST_BYTES } from '../../src/contract/names.ts';
 
 function parse<M extends MethodName>(method: M, body: unknown): RequestBody<M> {
@@ -199,10 +205,17 @@ describe('the table of methods', () => {
       ['ping', false, null],
       ['claim-namespace', true, 'pulse:namespace:x'],
       ['get-namespace', false, null],
+      ['describe-namespace', true, 'pulse:describe:x'],
       ['list-namespaces', false, null],
       ['release-namespace', true, 'pulse:namespace:x'],
       ['revoke-namespace', true, 'pulse:revoke:x'],
     ]);
+  });
+
+  it('lets who may claim a namespace describe it', () => {
+    assert.deepEqual(acceptedScopes('describe-namespace', 'x'), ['pulse:describe:x', 'pulse:namespace:x']);
+    assert.deepEqual(acceptedScopes('claim-namespace', 'x'), ['pulse:namespace:x']);
+    assert.deepEqual(acceptedScopes('get-namespace', 'x'), []);
   });
 
   it('has no inherited names', () => {

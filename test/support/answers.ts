@@ -30,6 +30,7 @@ export const handlers: MethodHandlers = {
   ping: async () => ({ alive: true, uptimeSeconds: 1, version: '1', agent: 'a' }),
   'claim-namespace': async () => result,
   'get-namespace': async () => ({ ...result, state: 'active' }),
+  'describe-namespace': async () => ({ ...result, state: 'active', holder: 'project/x', alerts: [], audit: [] }),
   'list-namespaces': async () => ({ namespaces: [] }),
   'release-namespace': async () => ({ namespace, state: 'expiring' }),
   'revoke-namespace': async () => ({ namespace }),

@@ -8,6 +8,7 @@ import { createGrowthTracker, type GrowthTracker, messageGrowthLimits } from '..
 import { createConfirmRecovery } from '../../src/queues/confirm-recovery.ts';
 import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
 import { createQueueDeletion, type QueueDeletionParts } from '../../src/queues/queue-deletion.ts';
+import { createQueueHistory, type QueueHistory } from '../../src/queues/queue-history.ts';
 import { createQueueNotices, type QueueNotices } from '../../src/queues/queue-notices.ts';
 import { createSurveyQueues, type SurveyQueues } from '../../src/queues/survey-queues.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -40,6 +41,7 @@ export interface QueueRoom {
   readonly notices: QueueNotices;
   readonly growth: GrowthTracker;
   readonly byteCounts: ByteCounts;
+  readonly history: QueueHistory;
   readonly processQueues: ProcessQueues;
   readonly survey: SurveyQueues;
   /** `warned <queue>`, `recovered <queue>` or `deleted <queue>` for each report. */
@@ -141,7 +143,8 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     statistics: { lagMs: () => 8_000 },
     log: { warn: () => undefined },
   });
-  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts });
+  const history = createQueueHistory(clock);
+  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, history });
   return {
     clock,
     depths,
@@ -151,6 +154,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     notices,
     growth,
     byteCounts,
+    history,
     processQueues,
     survey,
     reported,

@@ -43,6 +43,8 @@ const OPTIONS_OF_CHANGES: Readonly<Record<keyof Management, number | undefined>>
   listQueueBytes: undefined,
   getQueueBytes: undefined,
   listQueueNames: undefined,
+  findQueues: undefined,
+  findQueueStatistics: undefined,
   getQueue: undefined,
   getQueueOwner: undefined,
   deleteQueue: 2,

@@ -134,7 +134,8 @@ export interface ListedQueue {
  */
 const UNCOUNTED_STATES = new Set(['down', 'minority', 'recovering', 'crashed', 'stopped']);
 
-function isUncounted(state: string | undefined): boolean {
+/** Whether a queue in this state has no valid depth. */
+export function isUncounted(state: string | undefined): boolean {
   return state !== undefined && UNCOUNTED_STATES.has(state);
 }
 

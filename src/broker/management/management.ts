@@ -43,6 +43,7 @@ import { createEffectiveStateCalls, type EffectiveStateCalls } from './effective
 import { BrokerRefusal, type ManagementCallOptions } from './management-http.ts';
 import type { ManagementReads, ReadCall } from './management-reads.ts';
 import { createQueueMemberCalls, type QueueMemberCalls } from './queue-members.ts';
+import { createQueueSearchCalls, type QueueSearchCalls } from './queue-search.ts';
 import { openTransport, type TransportOptions } from './open-transport.ts';
 
 export { HASHING_ALGORITHM } from './management-schemas.ts';
@@ -58,7 +59,7 @@ export type PutOutcome = 'created' | 'updated';
  * The calls of RabbitMQ's management API that the agent makes. All of them throw AgentError `BrokerUnavailable` or a
  * `BrokerRefusal` (see management-http.ts); those that delete return false when there was nothing to delete.
  */
-export interface Management extends BrokerStateCalls, EffectiveStateCalls, QueueMemberCalls {
+export interface Management extends BrokerStateCalls, EffectiveStateCalls, QueueMemberCalls, QueueSearchCalls {
   putUser(name: string, user: Omit<BrokerUser, 'name'>, options?: ManagementCallOptions): Promise<PutOutcome>;
   getUser(name: string, options?: ManagementCallOptions): Promise<BrokerUser | undefined>;
   deleteUser(name: string, options?: ManagementCallOptions): Promise<boolean>;
@@ -316,6 +317,7 @@ export function createManagement(settings: TransportOptions): Management {
     ...createBrokerStateCalls(transport, get, unreadable),
     ...createEffectiveStateCalls({ find, list }),
     ...createQueueMemberCalls(transport, { find, list }),
+    ...createQueueSearchCalls({ get }),
     close: () => transport.close(),
   };
 }

@@ -40,7 +40,8 @@ function detailsRule(signer: Pick<Signer, 'scopes'> | undefined): (namespace: st
     scopesSatisfy(scopes, describeScope(namespace)) || scopesSatisfy(scopes, namespaceScope(namespace));
 }
 
-function publicView(record: ReadableNamespace): NamespaceView {
+/** What everyone sees. */
+export function publicView(record: ReadableNamespace): NamespaceView {
   return {
     namespace: record.namespace,
     created: formatInstant(record.createdMs),
@@ -51,14 +52,17 @@ function publicView(record: ReadableNamespace): NamespaceView {
 }
 
 function detailsOf(record: ReadableNamespace, listed: ListedCounts | undefined): NonNullable<NamespaceView['details']> {
-  const { claimedBy, claimedMs, nextRotationMs, createdMs, state } = record;
   // Counts from before the first claim say nothing about the namespace.
-  const counts = listed === undefined || listed.seenMs < createdMs ? undefined : listed;
+  const counts = listed === undefined || listed.seenMs < record.createdMs ? undefined : listed;
+  return { ...holdingOf(record), ...(counts === undefined ? {} : { counts: countsOf(record.namespace, counts) }) };
+}
+
+/** Who holds a namespace, for those who may see it. */
+export function holdingOf({ claimedBy, claimedMs, nextRotationMs, state }: ReadableNamespace) {
   return {
     holder: claimedBy,
     ...(claimedMs === undefined ? {} : { lastClaim: formatInstant(claimedMs) }),
     ...(state === 'expiring' ? {} : { nextRotation: formatInstant(nextRotationMs) }),
-    ...(counts === undefined ? {} : { counts: countsOf(record.namespace, counts) }),
   };
 }
 

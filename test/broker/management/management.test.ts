@@ -219,6 +219,31 @@ describe('management API', () => {
     assert.deepEqual(await Promise.all(single), [...expected, undefined, undefined]);
   });
 
+  it('finds the queues whose names begin alike, with their depths and statistics', async () => {
+    const { management, vhost } = room;
+    const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
+    for (const name of ['a.b/1', 'a.b/2', 'axb/3', 'A.B/4', 'x/a.b/5']) await channel.assertQueue(name);
+    await channel.assertQueue('a.b/stream', { arguments: { 'x-queue-type': 'stream' } });
+    for (let sent = 0; sent < 3; sent += 1) channel.sendToQueue('a.b/2', Buffer.alloc(1000));
+    await channel.waitForConfirms();
+    await channel.prefetch(1);
+    await channel.consume('a.b/2', () => undefined);
+    const find = async () => await management.findQueues(vhost, 'a.b/');
+    await waitUntil(async () => (await find()).queues.some(({ ready }) => ready === 2), 'a message is delivered');
+    assert.deepEqual(await find(), {
+      queues: [
+        { name: 'a.b/1', messages: 0, ready: 0, unacknowledged: 0 },
+        { name: 'a.b/2', messages: 3, ready: 2, unacknowledged: 1 },
+        { name: 'a.b/stream' },
+      ],
+      isComplete: true,
+    });
+    const statistics = async () => (await management.findQueueStatistics(vhost, 'a.b/')).queues;
+    await waitUntil(async () => (await statistics())[1]?.consumers === 1, 'the statistics of a queue');
+    assert.deepEqual((await statistics())[1], { name: 'a.b/2', messages: 3, bytes: 3000, consumers: 1 });
+    assert.deepEqual(await management.findQueues(vhost, 'nothing'), { queues: [], isComplete: true });
+  });
+
   it('has no depth for a quorum queue that is down, although RabbitMQ returns one', async () => {
     const { management, vhost } = room;
     const channel = await (await openConnection(room.amqpUrl)).createConfirmChannel();
