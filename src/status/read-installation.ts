@@ -6,12 +6,12 @@ import { openManagement } from '../broker/management/open-management.ts';
 import type { QuorumQueue } from '../broker/management/queue-members.ts';
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
-import { neededSecretIds } from '../namespaces/accounts/needed-secrets.ts';
+import { countNeededSecrets } from '../namespaces/accounts/needed-secrets.ts';
 import { shownHosts } from '../observe/start-summary.ts';
 import type { AgentRecord } from '../store/agent-records.ts';
 import type { NamespaceState } from '../store/namespace-record.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
-import { namespacePages, queueAlertPages } from '../store/paged-listing.ts';
+import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { SecretSighting } from '../store/secret-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
@@ -133,12 +133,7 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
     const startedMs = clock.monotonicMs();
     if (counted !== undefined && startedMs < counted.untilMs) return counted;
     const atMs = clock.nowMs();
-    const needed = new Map<string, number>();
-    for await (const page of namespacePages(namespaces, signal, { states: ['provisioning', 'active'] })) {
-      for (const id of page.flatMap((record) => [...neededSecretIds(record)])) {
-        needed.set(id, (needed.get(id) ?? 0) + 1);
-      }
-    }
+    const needed = await countNeededSecrets(namespaces, signal);
     const tookMs = clock.monotonicMs() - startedMs;
     counted = { atMs, namespaces: needed, untilMs: startedMs + Math.max(COUNT_EVERY_MS, COUNT_SHARE * tookMs) };
     return counted;

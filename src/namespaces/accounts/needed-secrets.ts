@@ -18,13 +18,14 @@ export function neededSecretIds(record: NamespaceRecord): ReadonlySet<string> {
 /**
  * How many namespaces need each secret, by secretId.
  *
- * @throws AgentError `StoreUnavailable`
+ * @throws AgentError `StoreUnavailable`; the signal's reason
  */
 export async function countNeededSecrets(
   namespaces: Pick<NamespaceStore, 'list'>,
+  signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
-  for await (const page of namespacePages(namespaces, undefined, { states: ['provisioning', 'active'] })) {
+  for await (const page of namespacePages(namespaces, signal, { states: ['provisioning', 'active'] })) {
     for (const id of page.flatMap((record) => [...neededSecretIds(record)])) counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   return counts;
