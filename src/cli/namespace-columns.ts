@@ -3,7 +3,7 @@ import { parseInstant } from '../contract/fields.ts';
 import { instantToSecond } from './amounts.ts';
 import { UsageFault } from './define-command.ts';
 import type { Style } from './output.ts';
-import { type Column, table } from './table.ts';
+import { type Column, printable, table } from './table.ts';
 
 /** What a column shows where nothing is known. */
 const UNKNOWN = '-';
@@ -138,11 +138,11 @@ export function namespaceText(namespace: Namespace, areDetailsWanted: boolean, s
   const lines = COLUMNS.filter(({ name, key }) => {
     if (name === 'blockedBy' || name === 'countedAt') return key(namespace) !== undefined;
     return !hidden.has(name);
-  }).map((column) => [column.title.toLowerCase(), column.text(namespace), column.name] as const);
+  }).map((column) => [column.title.toLowerCase(), printable(column.text(namespace)), column.name] as const);
   const width = Math.max(...lines.map(([title]) => title.length));
   const [first] = COLUMNS;
   return [
-    style.heading(first?.text(namespace) ?? ''),
+    style.heading(printable(first?.text(namespace) ?? '')),
     ...lines.map(([title, text, name]) => {
       const shown = name === 'state' ? stateStyle(namespace, style)(text) : text;
       return `  ${title.padEnd(width)}  ${shown}`;
@@ -160,7 +160,7 @@ export function differenceText(before: Namespace, after: Namespace, names: reado
     .map((name) => columnOf('--columns', name))
     .flatMap(({ title, text }) => {
       const [was, is] = [text(before), text(after)];
-      return was === is ? [] : [`${title.toLowerCase()} ${was} → ${is}`];
+      return was === is ? [] : [printable(`${title.toLowerCase()} ${was} → ${is}`)];
     })
     .join(', ');
 }

@@ -21,12 +21,14 @@ const HOW_TO_SEE =
  * public: that needs neither Taskcluster nor right credentials.
  *
  * @param signer the clientId; undefined: requests are not signed
+ * @param areDetailsNeeded with a signer: what is public does not serve in their place
  */
 export async function readNamespacesFor(
   client: PulseAgentClient,
   signer: string | undefined,
   signal: AbortSignal,
   read: (client: PulseAgentClient, options: ReadOptions) => Promise<Namespace[]>,
+  areDetailsNeeded = false,
 ): Promise<NamespacesRead> {
   let missing = `Holders, claims, rotations and counts are not shown: ${HOW_TO_SEE}.`;
   if (signer !== undefined) {
@@ -35,7 +37,7 @@ export async function readNamespacesFor(
       const hasDetails = namespaces.length === 0 || namespaces.some(({ details }) => details !== undefined);
       return { namespaces, isSigned: true, missing: hasDetails ? undefined : noScope(signer) };
     } catch (error) {
-      if (!(error instanceof AuthenticationFailed || error instanceof Unavailable)) throw error;
+      if (areDetailsNeeded || !(error instanceof AuthenticationFailed || error instanceof Unavailable)) throw error;
       missing = `Only what is public is shown: ${error.message}`;
     }
   }

@@ -100,6 +100,16 @@ describe('namespaces as text', () => {
     assert.doesNotMatch(namespaceText(OLD, false, style), /holder|messages/);
   });
 
+  it('without control characters, which could change what a terminal shows', () => {
+    const strange: Namespace = { ...FULL, details: { ...FULL.details, holder: 'x\u001b[2Jy' } };
+    const texts = [
+      namespacesTable([strange], ['holder'], style),
+      namespaceText(strange, true, style),
+      differenceText(FULL, strange, ['holder']),
+    ];
+    for (const text of texts) assert.ok(text.includes(String.raw`x\u{1b}[2Jy`), text);
+  });
+
   it('what differs between two views', () => {
     const later: Namespace = {
       ...FULL,

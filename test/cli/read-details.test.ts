@@ -15,7 +15,11 @@ const OPEN: Namespace = {
 const DETAILED: Namespace = { ...OPEN, details: { holder: 'project/x' } };
 
 /** Reads from an agent that gives these answers to a signed and to an unsigned request. */
-async function read(signer: string | undefined, signed: Namespace[] | Error, unsigned: Namespace[] | Error = [OPEN]) {
+async function read(
+  signer: string | undefined,
+  signed: Namespace[] | Error,
+  { unsigned = [OPEN], areDetailsNeeded }: { unsigned?: Namespace[] | Error; areDetailsNeeded?: boolean } = {},
+) {
   const asked: (boolean | undefined)[] = [];
   const answer = async (_client: PulseAgentClient, { details }: ReadOptions): Promise<Namespace[]> => {
     asked.push(details);
@@ -23,7 +27,7 @@ async function read(signer: string | undefined, signed: Namespace[] | Error, uns
     if (its instanceof Error) throw its;
     return its;
   };
-  return { ...(await readNamespacesFor(client, signer, signal, answer)), asked };
+  return { ...(await readNamespacesFor(client, signer, signal, answer, areDetailsNeeded)), asked };
 }
 
 describe('reading namespaces with their details', () => {
@@ -58,9 +62,15 @@ describe('reading namespaces with their details', () => {
     }
   });
 
+  it('fails where the signature cannot be checked, and what is public would not do', async () => {
+    const gone = new Unavailable('Unavailable', 'Taskcluster does not answer.');
+    await assert.rejects(read('a-client', gone, { areDetailsNeeded: true }), gone);
+    assert.equal((await read(undefined, gone, { areDetailsNeeded: true })).isSigned, false, 'there is no signer');
+  });
+
   it('fails where the unsigned request fails, too, and for any other reason', async () => {
     const gone = new Unavailable('Unavailable', 'No agent answered.');
-    await assert.rejects(read('a-client', gone, gone), gone);
+    await assert.rejects(read('a-client', gone, { unsigned: gone }), gone);
     const absent = new ResourceNotFound('ResourceNotFound', 'There is no namespace.');
     await assert.rejects(read('a-client', absent), absent);
   });

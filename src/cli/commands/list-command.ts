@@ -53,8 +53,13 @@ With --watch a terminal shows the present list. Elsewhere it is printed once, an
         if (holder !== undefined && signer === undefined) {
           throw new UsageFault('To list by --holder, set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN.');
         }
-        const read = async (): Promise<NamespacesRead> =>
-          selected(await readNamespacesFor(client, signer, signal, readAll), selection);
+        // Without details no namespace would have this holder, and --watch would show that holders and counts are gone.
+        let areDetailsNeeded = holder !== undefined;
+        const read = async (): Promise<NamespacesRead> => {
+          const found = await readNamespacesFor(client, signer, signal, readAll, areDetailsNeeded);
+          areDetailsNeeded ||= found.isSigned;
+          return selected(found, selection);
+        };
         if (intervalMs === undefined) printOnce(await read(), selection, output);
         else await watchList(context, intervalMs, read, selection);
       });
