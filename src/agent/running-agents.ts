@@ -17,7 +17,7 @@ const PAUSE_MS = 500;
  * @throws AgentError `StoreInUse` when one does; `BrokerUnavailable`, `BrokerRefused` when that cannot be found out
  */
 export async function assertNoneOnBroker(
-  management: Pick<Management, 'hasVhost' | 'getQueue'>,
+  management: Pick<Management, 'hasVhost' | 'getQueue' | 'getQuorumQueue'>,
   { id, requestVhost, rabbitmqRequestUrl: amqpUrl, rabbitmqCa: ca }: RequestSettings,
   signal: AbortSignal,
 ): Promise<void> {
@@ -25,6 +25,14 @@ export async function assertNoneOnBroker(
   // Where it is missing, the account of the agent may have no rights to connect.
   if (!(await management.hasVhost(requestVhost, { signal }))) return;
   if ((await management.getQueue(requestVhost, requestQueue, { signal })) === undefined) return;
+  const places = await management.getQuorumQueue(requestVhost, requestQueue, { signal });
+  // RabbitMQ says then that it has no consumers.
+  if (places !== undefined && places.leader === undefined) {
+    throw new AgentError(
+      'BrokerUnavailable',
+      `Whether an agent runs is unknown: ${requestQueue} has no leader, as ${places.online.length} of ${places.members.length} replicas are online. Start the nodes of RabbitMQ that are down.`,
+    );
+  }
   const count = await countConsumers({ amqpUrl, ca, connectionName: `${id} check` }, requestQueue, signal);
   if (count === 0) return;
   throw new AgentError(
