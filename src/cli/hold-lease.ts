@@ -2,16 +2,19 @@ import { once } from 'node:events';
 import type { Lease } from '../client/lease.ts';
 import type { CommandContext } from './define-command.ts';
 import type { Style } from './output.ts';
+import type { PublishedLease } from './publish-lease.ts';
 
 /**
  * Holds a lease until the command is interrupted, and prints each of its events.
  *
- * @throws LeaseLost
+ * @param published starts when the claim was printed
+ * @throws LeaseLost; what the start of `published` throws
  */
 export async function holdLease(
   lease: Lease,
   { output, signal }: CommandContext,
   showCredentials: boolean,
+  published?: Pick<PublishedLease, 'start'>,
 ): Promise<void> {
   const print = (event: string, more: Readonly<Record<string, unknown>>, text: (style: Style) => string): void => {
     const connectionStrings = showCredentials ? lease.connectionStrings : [];
@@ -42,6 +45,8 @@ export async function holdLease(
   });
   print('claimed', {}, ({ good }) => `${good('claimed')} ${lease.namespace}; ${until()}`);
   if (signal.aborted) return;
-  const [lost] = await Promise.race([once(lease, 'lost'), once(signal, 'abort').then(() => [])]);
+  const over = Promise.race([once(lease, 'lost'), once(signal, 'abort').then(() => [])]);
+  await published?.start();
+  const [lost] = await over;
   if (lost !== undefined) throw lost;
 }

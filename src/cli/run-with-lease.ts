@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Lease } from '../client/lease.ts';
 import { type CommandContext, UsageFault } from './define-command.ts';
+import type { PublishedLease } from './publish-lease.ts';
 
 /** The signals that are forwarded. SIGUSR1 is not: it starts Node's debugger. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const;
@@ -14,21 +15,27 @@ const KILL_AFTER_MS = 10_000;
  * number of the signal that killed it, as a shell does. When the lease is lost, the program gets SIGTERM, and SIGKILL ten
  * seconds later.
  *
+ * @param published its file is there when the program starts
  * @throws UsageFault when the program cannot be started; LeaseLost
  */
 export async function runWithLease(
   lease: Lease,
   [program = '', ...args]: readonly string[],
-  { env, output }: CommandContext,
+  { env, output, signal }: CommandContext,
+  published?: PublishedLease,
 ): Promise<number> {
+  await published?.start();
+  signal.throwIfAborted();
   const child = spawn(program, args, {
     stdio: 'inherit',
     env: {
       ...env,
       PULSE_CONNECTION_STRING: lease.connectionString,
       PULSE_CONNECTION_STRINGS: lease.connectionStrings.join(),
+      ...published?.variables,
     },
   });
+  published?.notifies(child);
   const restore = forwardSignals(child);
   // The program keeps the credentials of its start, whatever the lease gets later.
   const opensUntil = lease.reclaimAt.toISOString();

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFileSync, readdirSync } from 'node:fs';
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { clientEnvironment, TEAM, useInstallation } from '../support/agent.ts';
 import { cutConnections, openConnection } from '../support/broker.ts';
+import { builtProgram } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { INSTALL_MS, type InstalledClient, installClient } from '../support/installed-client.ts';
 import { openShell } from '../support/shell-session.ts';
@@ -127,6 +128,39 @@ describe('docs/client.md, with the package as it is installed', function () {
     assert.equal(listed, 'taskcluster-team-docs');
     assert.match(lines[0] ?? '', RegExp(`^${TEAM} (0|unknown)$`));
     assert.match(lines.slice(1).join('\n'), /^0\.\d+\.\d+\nneeded: pulse:namespace:taskcluster-other\n$/);
+  });
+
+  describe('a program that cannot be changed', () => {
+    const program = async (): Promise<string> => `${process.execPath} ${await builtProgram()}`;
+
+    it('gets a signal after each change of the file', async () => {
+      const block = document.take('-- ./consumer', { 'npx pulse-agent': await program() });
+      const folder = makeFolder('consumer');
+      const consumer = `#!/bin/sh
+trap 'test "$(cat amqp-url)" != "$first" && grep -c ^amqp: "$PULSE_CONNECTION_FILE" && exit 0' HUP
+first=$(cat amqp-url)
+while :; do sleep 0.1; done
+`;
+      writeFileSync(join(folder, 'consumer'), consumer, { mode: 0o700 });
+      assert.equal((await runShell(block, { env: environment(), cwd: folder })).stdout, '1\n');
+      assert.deepEqual(readdirSync(folder), ['consumer']);
+    });
+
+    it('that something else has started is notified by a command', async () => {
+      const { text } = document.take('--on-change', { 'npx pulse-agent': await program() });
+      const folder = makeFolder('consumer');
+      const onSignal = '. ./amqp.env; echo "read ${PULSE_CONNECTION_STRINGS%%:*}"';
+      const consumer = openShell(
+        `trap '${onSignal}' HUP; echo $$ > consumer.pid; echo up; while :; do sleep 0.1; done`,
+        { cwd: folder },
+      );
+      await consumer.printed('up');
+      const running = openShell(`exec ${text}`, { env: environment(), cwd: folder });
+      await consumer.printed('read amqp');
+      await running.printed('ran the command');
+      assert.equal(await running.interrupt('SIGTERM'), 0, running.output());
+      assert.deepEqual(readdirSync(folder), ['consumer.pid']);
+    });
   });
 
   it('compiles as TypeScript, strictly', async () => {
