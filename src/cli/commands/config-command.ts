@@ -86,8 +86,9 @@ function show({ env, output }: CommandContext, changedOnly: boolean): void {
           wanted,
           [
             { title: 'SETTING', text: ({ name }) => name },
-            { title: 'VALUE', text: ({ value }) => (typeof value === 'string' ? value : JSON.stringify(value)) },
             { title: 'FROM', text: ({ from }) => from },
+            // Last, because lists are long.
+            { title: 'VALUE', text: ({ value }) => (typeof value === 'string' ? value : JSON.stringify(value)) },
           ],
           style,
         ),
