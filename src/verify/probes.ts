@@ -36,10 +36,12 @@ export async function pingAuth(rootUrl: string, signal: AbortSignal): Promise<Pi
     const { cause } = error as { cause?: { code?: unknown } };
     const code = typeof cause?.code === 'string' ? cause.code : '';
     if (tlsFaultIn(code) === 'untrusted') throw untrustedTaskcluster(code);
-    const why = code === '' ? '' : ` (${code})`;
+    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+    const reason = isLate ? `no answer in ${PING_TIMEOUT_MS / 1000} s` : code;
+    const why = reason === '' ? '' : ` (${reason})`;
     throw new AgentError(
       'AuthUnavailable',
-      `The Taskcluster auth service does not answer${why}: check that it runs and that TASKCLUSTER_ROOT_URL is right. Without it nothing can be claimed.`,
+      `The Taskcluster auth service at ${rootUrl} does not answer${why}: check that it runs and that TASKCLUSTER_ROOT_URL is right. Without it nothing can be claimed.`,
     );
   }
 }

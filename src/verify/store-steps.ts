@@ -130,7 +130,7 @@ export function checkSecrets(
   const said = [...missing].map(([secretId, count]) => {
     const sinceMs = sightings.get(secretId)?.missingMs ?? null;
     const since = sinceMs === null ? '' : `, which agents miss since ${formatInstant(sinceMs)}`;
-    return `${count} namespaces need the secret with the id ${secretId}${since}`;
+    return `${count === 1 ? '1 namespace needs' : `${count} namespaces need`} the secret with the id ${secretId}${since}`;
   });
   return failed(
     said.join('; '),
