@@ -128,7 +128,10 @@ function storeText(store: StoreStatus, place: string): string {
 }
 
 function queueText({ messages, consumers, leader, members, online }: RequestQueueStatus): string {
-  const counts = messages === null ? 'depth unknown' : `${messages} messages, ${consumers} consumers`;
+  const counts =
+    messages === null
+      ? 'depth unknown'
+      : `${messages} ${messages === 1 ? 'message' : 'messages'}, ${consumers} ${consumers === 1 ? 'consumer' : 'consumers'}`;
   if (members === null) return `${counts}; leader unknown`;
   return `${counts}; leader ${leader ?? 'none'}; ${online?.length ?? 0} of ${members.length} replicas online`;
 }
@@ -144,7 +147,10 @@ function secretTable(secrets: readonly SecretStatus[], running: number, style: S
     secrets,
     [
       { title: 'SECRET', text: ({ secretId }) => secretId },
-      { title: 'NEEDED BY', text: ({ namespaces }) => `${namespaces} namespaces` },
+      {
+        title: 'NEEDED BY',
+        text: ({ namespaces }) => `${namespaces} ${namespaces === 1 ? 'namespace' : 'namespaces'}`,
+      },
       {
         title: 'HELD BY',
         text: (secret) => holdersText(secret, running),

@@ -80,7 +80,9 @@ function printExempted({ exemption, is }: ExemptedQueue, config: Config, context
 
 function printEnd(queue: string, isEnded: boolean, { output }: CommandContext): void {
   output.print({ queue, ended: isEnded }, () =>
-    isEnded ? `${queue} is deleted again when it is too large or its namespace ends.` : `${queue} was not exempt.`,
+    isEnded
+      ? `${queue} is no longer exempt: agents delete it when it is too large, or when its namespace ends.`
+      : `${queue} was not exempt.`,
   );
 }
 

@@ -31,7 +31,7 @@ It reads the store and the broker with the configuration of an agent, and makes 
         untilMs,
         signal,
         onMeasuring: (queues, overMs) =>
-          output.note(`Measuring for ${overMs / 1000} s how fast ${queues} queues with an alert grow.`),
+          output.note(`Measuring for ${overMs / 1000} s how fast the queues with an alert grow: ${queues}.`),
       });
       output.print(planValue(plan), (style) => planText(plan, all === true, style));
     });

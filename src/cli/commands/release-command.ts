@@ -32,7 +32,7 @@ export const releaseCommand: DefineCommand = (command, context) => {
           return;
         }
         output.note(what);
-        const late = `${namespace} is not deleted yet. The agents go on with it; the log lines namespace_work_failed of the agents say what keeps it`;
+        const late = `${namespace} is not deleted yet. The agents go on with it; "pulse-agent get ${namespace}" says what it waits for, the log lines namespace_work_failed of the agents what failed`;
         await waitFor(() => isDeleted(client, namespace, signal), { limitMs, late, signal });
         output.print({ ...result, state: 'deleted' }, () => `${namespace} is deleted.`);
       });
