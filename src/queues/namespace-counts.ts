@@ -1,8 +1,8 @@
-import type { Management } from '../broker/management/management.ts';
+import type { ListedQueue, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
 import type { Clock } from '../util/clock.ts';
-import { rejectAfter, waitAtMost } from '../util/deadline.ts';
+import { startDeadline, waitAtMost } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
@@ -59,14 +59,16 @@ export function createNamespaceCounts(parts: NamespaceCountsParts): NamespaceCou
   let failedMs = -Infinity;
 
   const count = async (startedMs: number): Promise<void> => {
+    const deadline = startDeadline(LIMIT_MS);
     try {
-      const counts = await rejectAfter(LIMIT_MS, listCounts(parts));
+      const counts = await deadline.race(listCounts(parts, deadline.signal));
       const keptMs = Math.max(MIN_KEPT_MS, surveyPauseMs(clock.monotonicMs() - startedMs, MAX_KEPT_MS));
       latest = { counts, startedMs, keptMs };
     } catch (error) {
       failedMs = clock.monotonicMs();
       log.debug({ code: 'namespaces_not_counted', err: error }, 'could not count queues and connections');
     } finally {
+      deadline.clear();
       running = undefined;
     }
   };
@@ -86,11 +88,14 @@ export function createNamespaceCounts(parts: NamespaceCountsParts): NamespaceCou
   };
 }
 
-async function listCounts({ management, config, clock }: NamespaceCountsParts): Promise<ListedCounts> {
+async function listCounts(
+  { management, config, clock }: NamespaceCountsParts,
+  signal: AbortSignal,
+): Promise<ListedCounts> {
   const { vhost, namespacePrefix, usernamePrefix } = config;
   const seenMs = clock.nowMs();
   const queues = new Map<string, { queues: number; messages: number; uncountedQueues: number }>();
-  await management.visitQueues(vhost, ({ name, messages }) => {
+  const add = ({ name, messages }: ListedQueue): void => {
     const namespace = namespaceOfQueue(namespacePrefix, name);
     if (namespace === undefined) return;
     let counted = queues.get(namespace);
@@ -98,9 +103,10 @@ async function listCounts({ management, config, clock }: NamespaceCountsParts): 
     counted.queues += 1;
     if (messages === undefined) counted.uncountedQueues += 1;
     else counted.messages += messages;
-  });
+  };
+  await management.visitQueues(vhost, add, { signal });
   const connections = new Map<string, number>();
-  for (const { user } of await management.listOpenConnections()) {
+  for (const { user } of await management.listOpenConnections({ signal })) {
     connections.set(user, (connections.get(user) ?? 0) + 1);
   }
   return {

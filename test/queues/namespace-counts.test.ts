@@ -126,11 +126,15 @@ describe('the counts of namespaces', () => {
   it('do not delay requests while a listing hangs', async function () {
     this.timeout(20_000);
     const { clock, state, read } = makeRoom();
-    state.held = new Promise(() => undefined);
+    let release = (): void => undefined;
+    state.held = new Promise((resolve) => (release = resolve));
     const first = read();
     clock.advance(2_000);
     assert.equal(await read(), undefined, 'the patience is that of the listing, not of each request');
     assert.equal(await first, undefined);
     assert.equal(state.listings, 1);
+    release();
+    await settled();
+    assert.notEqual(await read(), undefined);
   });
 });
