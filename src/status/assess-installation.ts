@@ -1,3 +1,4 @@
+import type { QuorumQueue } from '../broker/management/queue-members.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { type AgentRecord, isCurrent, lostAgents } from '../store/agent-records.ts';
 import type { QueueAlert, QueueAlertLevel } from '../store/queue-alert-records.ts';
@@ -32,7 +33,7 @@ export function assessInstallation(id: string, reading: InstallationReading): In
     broker: { management: managementOf(broker), amqp: 'error' in amqp ? noAnswer(amqp) : { answers: true } },
     store: storeOf(store),
     requestQueue: requestQueueOf(broker, amqp),
-    deadLetters: 'value' in amqp ? (amqp.value.dead?.messages ?? null) : null,
+    deadLetters: deadLettersOf(broker, amqp),
     secrets: read === undefined ? null : secretsOf(read, running),
     jobs: read === undefined ? null : jobsOf(running.length === 0 ? records : running, running, atMs),
     notices: read === undefined ? null : { waiting: read.noticesWaiting },
@@ -89,8 +90,8 @@ function managementOf(answer: PartAnswer<BrokerReading>): ManagementStatus {
 }
 
 function requestQueueOf(broker: PartAnswer<BrokerReading>, amqp: PartAnswer<AmqpReading>): RequestQueueStatus {
-  const counts = 'value' in amqp ? amqp.value.requests : undefined;
   const places = 'value' in broker ? broker.value.requestQueue : undefined;
+  const counts = 'value' in amqp && hasCounts(places) ? amqp.value.requests : undefined;
   return {
     messages: counts?.messages ?? null,
     consumers: counts?.consumers ?? null,
@@ -98,6 +99,16 @@ function requestQueueOf(broker: PartAnswer<BrokerReading>, amqp: PartAnswer<Amqp
     members: places?.members ?? null,
     online: places?.online ?? null,
   };
+}
+
+function deadLettersOf(broker: PartAnswer<BrokerReading>, amqp: PartAnswer<AmqpReading>): number | null {
+  const places = 'value' in broker ? broker.value.deadQueue : undefined;
+  return 'value' in amqp && hasCounts(places) ? (amqp.value.dead?.messages ?? null) : null;
+}
+
+/** Of a quorum queue without a leader RabbitMQ says that it has no messages and no consumers. */
+function hasCounts(places: QuorumQueue | undefined): boolean {
+  return places === undefined || places.leader !== undefined;
 }
 
 function secretsOf(

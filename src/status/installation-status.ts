@@ -73,7 +73,7 @@ export type ManagementStatus =
       readonly alarms: readonly { readonly alarm: string; readonly node: string }[];
     };
 
-/** The queue of the requests. Each null: unknown, because what would say it does not answer. */
+/** The queue of the requests. Each null: unknown, because what would say it does not answer, or does not know. */
 export interface RequestQueueStatus {
   readonly messages: number | null;
   readonly consumers: number | null;

@@ -52,6 +52,8 @@ export interface BrokerReading {
   readonly alarms: readonly NodeAlarm[];
   /** Undefined when there is no quorum queue of that name. */
   readonly requestQueue: QuorumQueue | undefined;
+  /** The queue of the dead letters, likewise. */
+  readonly deadQueue: QuorumQueue | undefined;
 }
 
 /** What RabbitMQ says over AMQP; a queue that is missing is undefined. */
@@ -179,13 +181,15 @@ async function readBroker(
   { id, requestVhost }: Pick<Config, 'id' | 'requestVhost'>,
   signal: AbortSignal,
 ): Promise<BrokerReading> {
-  const [overview, nodes, alarms, requestQueue] = await Promise.all([
+  const names = contractNames(id);
+  const [overview, nodes, alarms, requestQueue, deadQueue] = await Promise.all([
     management.overview({ signal }),
     management.listNodes({ signal }),
     management.listAlarms({ signal }),
-    management.getQuorumQueue(requestVhost, contractNames(id).requestQueue, { signal }),
+    management.getQuorumQueue(requestVhost, names.requestQueue, { signal }),
+    management.getQuorumQueue(requestVhost, names.deadQueue, { signal }),
   ]);
-  return { overview, nodes, alarms, requestQueue };
+  return { overview, nodes, alarms, requestQueue, deadQueue };
 }
 
 /** Passive declarations, which are current. Their connection never publishes, so no alarm blocks it. */

@@ -80,8 +80,8 @@ function* factsOf(status: InstallationStatus): Generator<[what: string, fact: Fa
     yield ['leader of the request queue', fact('management', requestQueue.leader ?? 'none')];
   }
   if (broker.amqp.answers) {
-    yield ['consumers of the request queue', fact('amqp', String(requestQueue.consumers ?? 'no queue'))];
-    yield ['dead letters', fact('amqp', String(deadLetters ?? 'no queue'))];
+    yield ['consumers of the request queue', fact('amqp', String(requestQueue.consumers ?? 'unknown'))];
+    yield ['dead letters', fact('amqp', String(deadLetters ?? 'unknown'))];
   }
   for (const { secretId, namespaces, heldBy } of secrets?.needed ?? []) {
     const value = heldBy.length === 0 ? 'held by no agent' : `held by ${heldBy.length}`;

@@ -74,6 +74,7 @@ function reading(
             nodes: [{ name: 'rabbit@one', running: true, partitions: [] }],
             alarms: [],
             requestQueue: { name: 'q', leader: 'rabbit@one', members: ['rabbit@one'], online: ['rabbit@one'] },
+            deadQueue: { name: 'd', leader: 'rabbit@one', members: ['rabbit@one'], online: ['rabbit@one'] },
             ...given.broker,
           },
         },
@@ -203,6 +204,14 @@ describe('the status of an installation', () => {
     const status = assess({ broker: { requestQueue }, store: { agents } });
     assert.deepEqual(found(status), ['down request-queue']);
     assert.deepEqual(status.findings[0]?.since, at(5));
+  });
+
+  it('knows no counts of a queue without a leader, for which RabbitMQ says 0', () => {
+    const queue = { name: 'q', leader: undefined, members: ['1', '2', '3'], online: ['1'] };
+    const { requestQueue } = assess({ broker: { requestQueue: queue } });
+    assert.deepEqual([requestQueue.messages, requestQueue.consumers], [null, null]);
+    assert.equal(assess().deadLetters, 0);
+    assert.equal(assess({ broker: { deadQueue: queue } }).deadLetters, null);
   });
 
   it('names alarms and missing nodes once, although agents see them too', () => {
