@@ -1,7 +1,7 @@
 import { Secret } from '../util/secret.ts';
 import { Interrupted } from './define-command.ts';
 
-/** Standard input: a pipe, a file, or a terminal, which can be told not to show what is typed. */
+/** Standard input: a pipe, a file, or a terminal, which can hide what is typed. */
 export interface SecretInput extends AsyncIterable<Buffer | string> {
   readonly isTTY?: boolean;
   setRawMode?(isRaw: boolean): unknown;

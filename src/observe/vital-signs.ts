@@ -31,7 +31,7 @@ export interface VitalSigns {
   /** Undefined before they are watched, and while they are unknown. */
   readonly currentAlarms: () => WatchedAlarms | undefined;
   readonly watchAlarms: (alarms: WatchedAlarms) => void;
-  /** Each probes its part from then on; of a failed call the result is to be told. */
+  /** Each probes its part from then on; a call that failed is to be reported to the result. */
   readonly probeManagement: (management: Pick<Management, 'whoAmI'>) => Reachability;
   readonly probeStore: (store: Pick<Store, 'check'>) => Reachability;
   readonly probeAuthenticator: (authenticator: Pick<TaskclusterAuth, 'probe'>) => Reachability;

@@ -17,7 +17,7 @@ export interface GroupedSteps {
   readonly groups: readonly StepGroup[];
 }
 
-/** So many steps of one kind are shown one by one. What is lost matters: deletions are grouped only where there are many. */
+/** How many steps of one kind are shown one by one. What is lost matters: deletions are grouped only where there are many. */
 const SHOWN_SINGLY: Readonly<Record<PlannedStep['action'], number>> = {
   rotate: 3,
   'replace-secret': 3,

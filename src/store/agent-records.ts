@@ -84,7 +84,7 @@ export function lostAgents(records: readonly AgentRecord[], nowMs: number): Agen
   });
 }
 
-/** The records that nobody needs any more: of agents that are gone for a day, or too many of them. */
+/** The records that are of no use any more: of agents that are gone for a day, or too many of them. */
 export function prunableAgents(records: readonly AgentRecord[], nowMs: number): AgentRecord[] {
   const gone = records.filter((record) => !isCurrent(record, nowMs)).toSorted((a, b) => b.seenMs - a.seenMs);
   return gone.filter(({ seenMs }, index) => index >= MAX_LOST || nowMs - seenMs > LOST_KEPT_MS);

@@ -58,7 +58,7 @@ export function checkEvents(seen: EventsSeen | undefined): StepResult {
   const { consumers, arrivedAfterMs, others } = seen;
   if (arrivedAfterMs !== undefined) return ok(`one arrived after ${Math.round(arrivedAfterMs)} ms`);
   if (consumers === 0) return skipped('no agent consumes them');
-  if (others >= PREFETCH) return skipped('so many wait for the agents that a new one did not arrive in time');
+  if (others >= PREFETCH) return skipped('too many wait for the agents: a new one did not arrive in time');
   return failed(
     'RabbitMQ sends none, although agents consume them: external changes are found at the next reconciliation only',
     SILENCE_CURE,
