@@ -15,8 +15,11 @@ const LEVELS = [
   ['cli'],
 ];
 
-/** The client library is packed by itself; only the command line and the end-to-end check of `verify` use it. */
-const CLIENT = { imports: ['contract'], importedBy: ['cli', 'verify'] };
+/** The client library is packed by itself; only the command line, the proxy and the end-to-end check of `verify` use it. */
+const CLIENT = { imports: ['contract'], importedBy: ['proxy', 'cli', 'verify'] };
+
+/** The proxy is a client, and knows nothing of an agent. */
+const PROXY = { imports: ['client', 'contract'], importedBy: ['cli'] };
 
 /** What an agent gives to its rooms. Every room above broker, store, events and audit may import it. */
 const CONTEXT = ['src/context.ts', 'src/reporters.ts'];
@@ -111,6 +114,8 @@ function mayImport(file: string, from: string): boolean {
   if (CONTEXT.includes(from)) return levelOf(room) >= levelOf('namespaces');
   if (other === '' || room === other) return true;
   if (room === 'client') return CLIENT.imports.includes(other);
+  if (room === 'proxy') return PROXY.imports.includes(other);
+  if (other === 'proxy') return PROXY.importedBy.includes(room);
   if (other === 'client') return CLIENT.importedBy.includes(room);
   return levelOf(other) !== -1 && levelOf(other) <= levelOf(room);
 }
