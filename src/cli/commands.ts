@@ -14,6 +14,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'claim a namespace, once or for as long as a program runs',
     load: async () => (await import('./commands/claim-command.ts')).claimCommand,
   },
+  proxy: {
+    summary: 'hold a namespace for programs that cannot claim: an AMQP proxy on this machine',
+    load: async () => (await import('./commands/proxy-command.ts')).proxyCommand,
+  },
   get: {
     summary: 'show a namespace',
     load: async () => (await import('./commands/get-command.ts')).getCommand,

@@ -39,7 +39,7 @@ export async function withClient<T>(
   { env }: CommandContext,
   options: ClientCommandOptions,
   signed: 'signed' | 'unsigned' | 'if-possible',
-  work: (client: PulseAgentClient, signer: string | undefined) => Promise<T>,
+  work: (client: PulseAgentClient, signer: string | undefined, ca: string | undefined) => Promise<T>,
 ): Promise<T> {
   const { url, id, audience, ca, config } = await clientSettings(env, options);
   const find = { signed: credentialsIn, 'if-possible': optionalCredentials, unsigned: () => undefined }[signed];
@@ -53,7 +53,7 @@ export async function withClient<T>(
     ...(credentials === undefined ? {} : { credentials }),
   });
   try {
-    return await work(client, credentials?.clientId);
+    return await work(client, credentials?.clientId, ca);
   } finally {
     await client.close();
   }

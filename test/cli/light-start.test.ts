@@ -17,7 +17,7 @@ describe('the imports of the command line', () => {
     assert.deepEqual([...packages], ['commander']);
   });
 
-  for (const command of ['ping', 'claim', 'get', 'list', 'release', 'revoke', 'watch']) {
+  for (const command of ['ping', 'claim', 'proxy', 'get', 'list', 'release', 'revoke', 'watch']) {
     it(`for ${command} are those of a client, and none of an agent`, () => {
       const packages = packagesOf(`src/cli/commands/${command}-command.ts`);
       assert.ok(packages.has('amqplib'));

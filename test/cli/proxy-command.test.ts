@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'amqplib';
+import { proxyListeners } from '../../src/cli/proxy-listeners.ts';
+import { UsageFault } from '../../src/cli/define-command.ts';
+import { clientEnvironment, REVOKER, teamNamespace, useInstallation } from '../support/agent.ts';
+import { openConnection } from '../support/broker.ts';
+import { type CommandRun, runCommandLine } from '../support/command-line.ts';
+import { makeFolder } from '../support/folders.ts';
+
+/** A program that prints the URL it was given, connects to it and says how that ends. */
+const CLIENT = `
+  const amqplib = require('amqplib');
+  amqplib.connect(process.env.AMQP_URL).then((connection) => {
+    connection.on('close', (reason) => { console.log('closed:', reason.message); process.exit(0); });
+    connection.on('error', () => undefined);
+    console.log('connected', process.env.PULSE_CONNECTION_STRING === process.env.AMQP_URL);
+  });
+  process.on('SIGTERM', () => process.exit(7));
+`;
+
+describe('the command proxy', function () {
+  this.timeout(60_000);
+  const installation = useInstallation({ settings: { rotationIntervalSeconds: 3 } });
+  const free = ['--listen', '127.0.0.1:0'];
+  const start = (...args: readonly string[]): Promise<CommandRun> =>
+    runCommandLine(['proxy', ...args], clientEnvironment(installation()));
+
+  function urlsIn(run: CommandRun): string[] {
+    return [...run.stdout().matchAll(/listening on (\S+) for/g)].map(([, url = '']) => url);
+  }
+
+  it('serves several namespaces until Ctrl-C, each on a port of its own', async () => {
+    const [one, other] = [teamNamespace(), teamNamespace()];
+    const run = await start('--namespace', `${one}@0`, '--namespace', `${other}@0`, ...free);
+    await run.printed(`for ${other}`);
+    const urls = urlsIn(run);
+    assert.equal(urls.length, 2);
+    const connections = await Promise.all(urls.map((url) => openConnection(url)));
+    for (const [index, namespace] of [one, other].entries()) {
+      await (await connections[index]?.createChannel())?.assertQueue(`queue/${namespace}/a`);
+    }
+    const [first] = connections;
+    assert.ok(first !== undefined);
+    const closed = once(first, 'close') as Promise<[Error]>;
+    run.signal('SIGINT');
+    assert.match((await closed)[0].message, /320.*The proxy of Pulse Agent stops\./);
+    assert.equal(await run.exited, 0, run.stderr());
+  });
+
+  it('runs a program with its URL, passes signals on, and ends with its exit code', async () => {
+    const namespace = teamNamespace();
+    const run = await start('--namespace', namespace, ...free, '--', process.execPath, '-e', CLIENT);
+    await run.printed('connected true');
+    run.signal('SIGTERM');
+    assert.equal(await run.exited, 7, run.stderr());
+  });
+
+  it('ends with the error when a lease is lost; until then it prints what happens', async () => {
+    const namespace = teamNamespace();
+    const run = await start('--namespace', namespace, ...free, '--json');
+    await run.printed('"event":"listening"');
+    const [line = ''] = run.stdout().split('\n');
+    const connection = await openConnection((JSON.parse(line) as { url: string }).url);
+    const closed = once(connection, 'close') as Promise<[Error]>;
+    await run.printed('"event":"renewed"');
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    await (await installation().rpc(REVOKER)).request('revoke-namespace', { namespace, until });
+    assert.match((await closed)[0].message, /320|CONNECTION_FORCED/);
+    assert.equal(await run.exited, 3);
+    const { error } = JSON.parse(run.stderr()) as { error: { code: string; details: object } };
+    assert.deepEqual([error.code, error.details], ['LeaseLost', { reason: 'taken-away', namespace }]);
+  });
+
+  it('asks for the password of its file', async () => {
+    const file = join(makeFolder('password'), 'password');
+    writeFileSync(file, 'local\n');
+    const run = await start('--namespace', teamNamespace(), ...free, '--password-file', file);
+    await run.printed('listening on');
+    const [url = ''] = urlsIn(run);
+    assert.ok(!url.includes('local@'), url);
+    await openConnection(url.replace('//', '//me:local@'));
+    await assert.rejects(connect(url.replace('//', '//me:other@')), /403/);
+    run.signal('SIGINT');
+    assert.equal(await run.exited, 0);
+  });
+
+  it('refuses a port that another program uses', async () => {
+    const { amqpPort } = installation().broker;
+    const run = await start('--namespace', teamNamespace(), '--listen', `127.0.0.1:${amqpPort}`);
+    assert.equal(await run.exited, 2);
+    assert.match(run.stderr(), new RegExp(`cannot listen on 127.0.0.1:${amqpPort}, another program uses it`));
+  });
+});
+
+describe('the options of the command proxy', () => {
+  const refused: readonly (readonly [string, Parameters<typeof proxyListeners>, RegExp])[] = [
+    ['all addresses without a password', [['a'], '0.0.0.0:5673'], /--password-file/],
+    ['an address without a port', [['a'], '127.0.0.1'], /--listen as an address and a port/],
+    ['a port beyond the last', [['a'], '127.0.0.1:65536'], /at most 65535/],
+    ['a port of a namespace that is none', [['a@x']], /at most 65535/],
+    ['two namespaces on one port', [['a', 'b']], /a port of its own/],
+    ['one namespace twice', [['a@1', 'a@2']], /a namespace of its own/],
+    ['no name', [['@5673']], /as a name/],
+    ['a file that is not there', [['a'], undefined, '/no/such/file'], /--password-file cannot be read/],
+  ];
+  for (const [what, args, sentence] of refused) {
+    it(`refuse ${what}`, async () => {
+      await assert.rejects(proxyListeners(...args), (error: Error) => {
+        assert.ok(error instanceof UsageFault);
+        assert.match(error.message, sentence);
+        return true;
+      });
+    });
+  }
+
+  it('have each namespace on 127.0.0.1:5673, or its own port', async () => {
+    const [one, other] = await proxyListeners(['a', 'b@6000'], '[::1]:5673');
+    assert.deepEqual(one, { namespace: 'a', host: '::1', port: 5673, password: undefined });
+    assert.deepEqual(other, { namespace: 'b', host: '::1', port: 6000, password: undefined });
+    assert.equal((await proxyListeners(['a']))[0]?.host, '127.0.0.1');
+  });
+});
