@@ -198,6 +198,62 @@ describe('the commands of a client', () => {
     }
   });
 
+  describe('status of a namespace', () => {
+    const claimWithMessages = async (): Promise<{ namespace: string; queue: string; publish: () => Promise<void> }> => {
+      const namespace = teamNamespace();
+      const { connectionString } = await installation().client(TEAM).claimNamespace({ namespace });
+      const channel = await (await openConnection(connectionString)).createConfirmChannel();
+      const [queue, exchange] = [`queue/${namespace}/tasks`, `exchange/${namespace}/tasks`];
+      await channel.assertQueue(queue);
+      await channel.assertExchange(exchange, 'fanout');
+      await channel.bindQueue(queue, exchange, '');
+      const publish = async (): Promise<void> => {
+        channel.publish(exchange, '', Buffer.from('message'));
+        await channel.waitForConfirms();
+      };
+      await publish();
+      return { namespace, queue, publish };
+    };
+
+    it('shows its queues, and says that growth is not known yet', async () => {
+      const { namespace, queue } = await claimWithMessages();
+      const { exitCode, stdout, stderr } = await run(['status', namespace]);
+      assert.equal(exitCode, 0, stderr);
+      assert.match(stdout, new RegExp(`^${namespace} is active at 20.*Z\n\nholder +${TEAM}\n`));
+      assert.match(stdout, new RegExp(`^${queue} +watched +1 +0 .* █ +unknown +warn at \\d+ messages +unknown$`, 'm'));
+      assert.match(stderr, /ask again in 10 s/);
+      const [value] = await runJson(['status', namespace]);
+      assert.equal(value?.['holder'], TEAM);
+    });
+
+    it('is watched: first the whole, then what changes', async () => {
+      const { namespace, queue, publish } = await claimWithMessages();
+      const watching = await start(['status', namespace, '--watch', '1s']);
+      const values = await start(['status', namespace, '--watch', '1s', '--json']);
+      await watching.printed(`${queue}  watched`);
+      await values.printed('"messages":1,');
+      await publish();
+      await watching.printed(`${queue} is watched: 2 messages`);
+      await values.printed('"messages":2,');
+      for (const command of [watching, values]) {
+        command.signal('SIGINT');
+        assert.equal(await command.exited, 0);
+      }
+    });
+
+    it('is refused to others, without a signer, and its options without a namespace', async () => {
+      const { namespace } = await claimWithMessages();
+      const foreign = await run(['status', namespace], environment(NEWCOMER));
+      assert.match(foreign.stderr, /needs the scope pulse:describe:\S+ or pulse:namespace:/);
+      assert.notEqual(foreign.exitCode, 0);
+      const unsigned = await run(['status', namespace], { ...environment(), TASKCLUSTER_CLIENT_ID: '' });
+      assert.equal(unsigned.exitCode, 2, unsigned.stderr);
+      const without = await run(['status', '--timeout', '3']);
+      assert.equal(without.exitCode, 2);
+      assert.match(without.stderr, /Give a namespace/);
+    });
+  });
+
   it('revoke: by an operator, with a duration from now', async () => {
     const namespace = teamNamespace();
     await runJson(['claim', namespace]);

@@ -146,7 +146,8 @@ describe('docs/client.md, with the package as it is installed', function () {
     const [listed, ...lines] = stdout.slice(stdout.indexOf('taskcluster-team-docs\n')).split('\n');
     assert.equal(listed, 'taskcluster-team-docs');
     assert.match(lines[0] ?? '', RegExp(`^${TEAM} (0|unknown)$`));
-    assert.match(lines.slice(1).join('\n'), /^0\.\d+\.\d+\nneeded: pulse:namespace:taskcluster-other\n$/);
+    assert.match(lines[1] ?? '', /^\[ 'queue\/taskcluster-team-docs\/greetings: 0' \] 20\S+Z$/);
+    assert.match(lines.slice(2).join('\n'), /^0\.\d+\.\d+\nneeded: pulse:namespace:taskcluster-other\n$/);
   });
 
   describe('a program that cannot be changed', () => {

@@ -87,9 +87,16 @@ describe('docs/operations.md: commands', function () {
   });
 
   it('status', async () => {
-    const { stdout } = await run(operations.take('npx pulse-agent status'));
+    const { stdout } = await run(operations.take('npx pulse-agent status\n'));
     assert.match(stdout, /^\S+ works at /);
     assert.ok(stdout.includes(installation().agent.instance), stdout);
+  });
+
+  it('status of a namespace', async () => {
+    const block = operations.take('npx pulse-agent status taskcluster-builds', { 'taskcluster-builds': namespace });
+    const { stdout } = await run(block);
+    assert.match(stdout, new RegExp(`^${namespace} is active at 20`));
+    assert.match(stdout, /^QUEUE +STATE +READY +UNACKED +SIZE +CONSUMERS +TREND +PER MINUTE/m);
   });
 
   it('plan', async () => {

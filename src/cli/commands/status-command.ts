@@ -4,12 +4,14 @@ import { assessInstallation } from '../../status/assess-installation.ts';
 import type { InstallationState, InstallationStatus } from '../../status/installation-status.ts';
 import { createInstallationReader } from '../../status/read-installation.ts';
 import { type FollowedChanges, followChanges, type StatusChange } from '../../status/status-changes.ts';
-import { type DefineCommand, examples } from '../define-command.ts';
+import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { debugError } from '../explain-error.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { Style } from '../output.ts';
+import { showNamespaceStatus } from '../show-namespace-status.ts';
 import { changeLine, installationText, type StatusPlaces } from '../status-text.ts';
 import { type ValueChange, WATCH_FLAG, watchIntervalMs, watchValue } from '../watch-values.ts';
+import { addClientOptions } from '../with-client.ts';
 
 const EXIT_CODES: Readonly<Record<InstallationState, ExitCode>> = {
   well: EXIT.ok,
@@ -17,15 +19,17 @@ const EXIT_CODES: Readonly<Record<InstallationState, ExitCode>> = {
   down: EXIT.failed,
 };
 
-/** Shows how an installation is. */
+/** Shows how an installation is, or, to its owner, how a namespace is. */
 export const statusCommand: DefineCommand = (command, context) => {
-  command
+  addClientOptions(command.argument('[namespace]', 'this namespace, for its owner; without it, the whole installation'))
     .description(
       `Shows how the installation is now: agents, broker, store, request queue, agent secrets, jobs, notices and queue alerts, and what does not work since when.
 
 It reads the store and the broker with the configuration of an agent, and changes nothing; agents may run or not. What an agent says of itself is in the store, and at most ten seconds old. What does not answer is named, and the rest is shown.
 
-It ends with one of: works (exit code 0), works with limits (5: it serves, and something is missing), does not work (1).`,
+It ends with one of: works (exit code 0), works with limits (5: it serves, and something is missing), does not work (1).
+
+With a namespace it asks an agent, as a client that has the scope pulse:describe:<namespace> or pulse:namespace:<namespace>: state, holder, each queue with its trend, its growth and when it reaches its next threshold at that rate, alerts, and what was done lately. Growth is known from two observations only.`,
     )
     .option(
       WATCH_FLAG,
@@ -36,11 +40,19 @@ It ends with one of: works (exit code 0), works with limits (5: it serves, and s
       examples([
         ['is everything well?', 'pulse-agent status'],
         ['during an update of all agents', 'pulse-agent status --watch'],
+        ['for an owner: how do my queues grow?', 'pulse-agent status taskcluster-builds --watch'],
         ['for a script: what is wrong', "pulse-agent status --json | jq -r '.findings[].said'"],
       ]),
     )
-    .action(async ({ watch }) => {
+    .action(async (namespace, { watch, ...client }) => {
       const intervalMs = watchIntervalMs(watch);
+      if (namespace !== undefined) {
+        await showNamespaceStatus(context, namespace, client, intervalMs);
+        return;
+      }
+      if (Object.keys(client).length > 0) {
+        throw new UsageFault('Give a namespace: --id, --audience and --timeout are for asking an agent about one.');
+      }
       const { env, output, signal } = context;
       const config = loadConfig(env);
       const places: StatusPlaces = {
