@@ -108,9 +108,20 @@ func (c *Client) Get(ctx context.Context, namespace string) (*Namespace, error) 
 	return found, nil
 }
 
-// Describe returns one namespace, with its details if the client may claim it, or has the scope
+// Describe returns what an owner wants to know of a namespace: its queues, how they grow and when they reach their next
+// threshold, its alerts, and what was done. It needs the scope pulse:namespace:<namespace> or pulse:describe:<namespace>. An
+// agent that is older than the method answers [MethodNotServed].
+func (c *Client) Describe(ctx context.Context, namespace string) (*Description, error) {
+	description := &Description{}
+	if err := c.call(ctx, "describe-namespace", map[string]any{"namespace": namespace}, description); err != nil {
+		return nil, err
+	}
+	return description, nil
+}
+
+// GetDetails returns one namespace, with its details if the client may claim it, or has the scope
 // pulse:describe:<namespace>. An older agent returns none.
-func (c *Client) Describe(ctx context.Context, namespace string) (*Namespace, error) {
+func (c *Client) GetDetails(ctx context.Context, namespace string) (*Namespace, error) {
 	found := &Namespace{}
 	body := map[string]any{"namespace": namespace}
 	if err := c.callOver(ctx, c.connection, call{method: "get-namespace", body: body, signed: true}, found); err != nil {

@@ -129,6 +129,12 @@ func (d *driver) do(ctx context.Context, c command) (object, error) {
 			return nil, err
 		}
 		return namespaceObject(namespace), nil
+	case "describe":
+		description, err := client.Describe(ctx, c.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		return descriptionObject(description), nil
 	case "list":
 		namespaces := []object{}
 		for namespace, err := range client.List(ctx, ListRequest{PageSize: c.PageSize}) {
@@ -251,6 +257,27 @@ func heldObject(lease *Lease) (object, error) {
 
 func namespaceObject(n *Namespace) object {
 	return object{"namespace": n.Namespace, "created": text(n.Created), "expires": text(n.Expires), "state": n.State}
+}
+
+func descriptionObject(d *Description) object {
+	queues, audit := []object{}, []object{}
+	for _, q := range d.Queues {
+		queues = append(queues, object{
+			"queue": q.Queue, "state": q.State, "messages": q.Messages, "ready": q.Ready, "unacknowledged": q.Unacknowledged, "next": q.Next != nil,
+		})
+	}
+	for _, entry := range d.Audit {
+		audit = append(audit, object{"action": entry.Action, "by": entry.By, "clientId": entry.ClientID})
+	}
+	observedAt := ""
+	if len(d.ObservedAt) > 0 {
+		observedAt = text(d.ObservedAt[len(d.ObservedAt)-1])
+	}
+	return object{
+		"namespace": d.Namespace, "state": d.State, "holder": d.Holder, "created": text(d.Created), "expires": text(d.Expires),
+		"nextRotation": text(d.NextRotation), "connections": d.Connections, "observedAt": observedAt, "queues": queues,
+		"moreQueues": d.MoreQueues, "alerts": []object{}, "audit": audit,
+	}
 }
 
 func errorObject(err error) object {

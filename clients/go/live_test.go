@@ -227,7 +227,7 @@ func TestLiveLeavesNothing(t *testing.T) {
 		}
 	}
 	connection.Close()
-	described, err := client.Describe(t.Context(), lease.Namespace())
+	described, err := client.GetDetails(t.Context(), lease.Namespace())
 	if err != nil || described.Details == nil || described.Details.Holder != os.Getenv("TASKCLUSTER_CLIENT_ID") || described.Details.NextRotation.IsZero() {
 		t.Errorf("%+v, %v", described, err)
 	}

@@ -174,6 +174,6 @@ func (n *Namespace) UnmarshalJSON(text []byte) error {
 type ListRequest struct {
 	// PageSize is how many namespaces a request asks for; 100 when 0.
 	PageSize int
-	// Details: asks for the details of each namespace, as Describe does.
+	// Details: asks for the details of each namespace, as GetDetails does.
 	Details bool
 }

@@ -23,7 +23,7 @@ const (
 	promisedTime = 10 * time.Second
 )
 
-var signedMethods = map[string]bool{"claim-namespace": true, "release-namespace": true, "revoke-namespace": true}
+var signedMethods = map[string]bool{"claim-namespace": true, "describe-namespace": true, "release-namespace": true, "revoke-namespace": true}
 
 // rpcOptions name the agent, and how to sign.
 type rpcOptions struct {

@@ -16,6 +16,7 @@ import type { JsonObject } from './situations.ts';
  * | `ping` | `client` | as in the contract |
  * | `claim` | `client`, `namespace`, `expires`, `contact` | as in the contract |
  * | `get` | `client`, `namespace` | as in the contract |
+ * | `describe` | `client`, `namespace` | as in the contract; some fields may be left out |
  * | `list` | `client`, `pageSize` | `{"namespaces": […]}`, of all pages |
  * | `release` | `client`, `namespace` | as in the contract |
  * | `revoke` | `client`, `namespace`, `until` | as in the contract |

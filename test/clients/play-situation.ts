@@ -129,7 +129,7 @@ class Play {
     else if (step.deleteAccounts !== undefined) await this.#deleteAccounts(String(this.#filled(step.deleteAccounts)));
     else if (step.deleteClaimant !== undefined) await this.#deleteClaimant(step.deleteClaimant);
     else if (step.scopes !== undefined) this.#setScopes(step.client ?? '', step.scopes);
-    else if (step.connect !== undefined) await this.#connect(String(this.#filled(step.connect)), step.opens ?? true);
+    else if (step.connect !== undefined) await this.#connect(String(this.#filled(step.connect)), step);
     else if (step.requests !== undefined) await this.#requests(step.requests, step);
     else if (step.renewalOf !== undefined) await this.#renewal(step.renewalOf, step.notBefore ?? 0);
     else if (step.connections !== undefined) await this.#connections(step.connections);
@@ -232,9 +232,13 @@ class Play {
     await cutConnections(broker, claimant);
   }
 
-  async #connect(connectionString: string, opens: boolean): Promise<void> {
+  async #connect(connectionString: string, { opens = true, queue }: Step): Promise<void> {
     try {
       const connection = await amqp.connect(connectionString);
+      if (queue !== undefined) {
+        const channel = await connection.createChannel();
+        await channel.assertQueue(String(this.#filled(queue)));
+      }
       await connection.close();
     } catch (error) {
       if (!opens && /ACCESS.REFUSED/.test(String(error))) return;

@@ -102,6 +102,8 @@ export interface Step {
 
   /** Opens a connection with this connection string. */
   readonly connect?: string;
+  /** With `connect`: declares this queue. */
+  readonly queue?: string;
   /** With `connect`: whether RabbitMQ accepts it. */
   readonly opens?: boolean;
   /** Waits for `count` requests of this method for `$namespace`, which are not equal in `differ`. More of them are a failure. */

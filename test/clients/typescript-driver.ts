@@ -51,6 +51,7 @@ const COMMANDS: Readonly<Record<string, (fields: Fields) => unknown>> = {
   ping: (fields) => clientOf(fields).ping(callOf(fields)),
   claim: (fields) => clientOf(fields).claimNamespace(requestOf(fields), callOf(fields)),
   get: (fields) => clientOf(fields).getNamespace(fields.namespace, callOf(fields)),
+  describe: (fields) => clientOf(fields).describeNamespace(fields.namespace, callOf(fields)),
   async list({ pageSize, ...fields }) {
     const options = { ...callOf(fields), ...(pageSize === undefined ? {} : { pageSize }) };
     const namespaces = [];

@@ -178,6 +178,7 @@ COMMANDS = {
         client(given).claim(given["namespace"], **chosen(given, "expires", "contact"), **timeout_of(given))
     ),
     "get": lambda given: plain(client(given).get(given["namespace"], **timeout_of(given))),
+    "describe": lambda given: plain(client(given).describe(given["namespace"], **timeout_of(given))),
     "list": list_all,
     "release": lambda given: plain(client(given).release(given["namespace"], **timeout_of(given))),
     "revoke": lambda given: plain(

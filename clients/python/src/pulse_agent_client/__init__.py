@@ -2,6 +2,7 @@
 
 from ._contract import Credentials
 from .client import PulseAgentClient
+from .description import AuditEntry, DescribedQueue, Description, QueueAlert, Threshold
 from .errors import (
     AuthenticationFailed,
     BrokerRefused,
@@ -22,12 +23,15 @@ from .lease import Failing, Lease, PulseCredentials, Renewed
 from .results import Claim, Namespace, Ping, Release, Revocation
 
 __all__ = [
+    "AuditEntry",
     "AuthenticationFailed",
     "BrokerRefused",
     "Claim",
     "ClientClosed",
     "ClockSkew",
     "Credentials",
+    "DescribedQueue",
+    "Description",
     "Failing",
     "InputError",
     "InsufficientScopes",
@@ -40,11 +44,13 @@ __all__ = [
     "PulseAgentClient",
     "PulseAgentError",
     "PulseCredentials",
+    "QueueAlert",
     "Release",
     "ReplayDetected",
     "RequestConflict",
     "ResourceNotFound",
     "Renewed",
     "Revocation",
+    "Threshold",
     "Unavailable",
 ]

@@ -21,7 +21,7 @@ from jwcrypto.common import JWException
 from . import errors
 
 REPLY_TO = "amq.rabbitmq.reply-to"
-SIGNED_METHODS = frozenset({"claim-namespace", "release-namespace", "revoke-namespace"})
+SIGNED_METHODS = frozenset({"claim-namespace", "describe-namespace", "release-namespace", "revoke-namespace"})
 NOT_REPEATABLE = frozenset({"release-namespace", "revoke-namespace"})
 """A second one could hit a namespace that another client claimed after the first one was served."""
 

@@ -15,6 +15,7 @@ from ._addresses import HEARTBEAT_SECONDS, parameters_of, vhost_of
 from ._contract import SIGNED_METHODS, Credentials, format_instant
 from ._sender import RequestSender
 from ._stop import Stop
+from .description import Description, description_of
 from .errors import (
     AuthenticationFailed,
     ClientClosed,
@@ -123,6 +124,14 @@ class PulseAgentClient:
     def get(self, namespace: str, *, timeout: float | None = None) -> Namespace:
         """Returns one namespace."""
         return namespace_of(self._call("get-namespace", {"namespace": namespace}, timeout))
+
+    def describe(self, namespace: str, *, timeout: float | None = None) -> Description:
+        """Returns what an owner wants to know of a namespace: queues and how they grow, alerts, what was done.
+
+        It needs the scope `pulse:namespace:<namespace>` or `pulse:describe:<namespace>`. Growth is known from the second
+        request on, 10 s after the first one. An agent that is older than the method answers `MethodNotServed`.
+        """
+        return description_of(self._call("describe-namespace", {"namespace": namespace}, timeout))
 
     def list(self, *, page_size: int | None = None, timeout: float | None = None) -> Iterator[Namespace]:
         """Returns all namespaces, sorted by name. Requests a page when it is needed."""

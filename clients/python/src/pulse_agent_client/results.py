@@ -62,7 +62,7 @@ class Revocation:
     """Until when claims are refused; None: they are not."""
 
 
-def _read(read: Callable[[Mapping[str, Any]], _Result]) -> Callable[[Mapping[str, Any]], _Result]:
+def read_result(read: Callable[[Mapping[str, Any]], _Result]) -> Callable[[Mapping[str, Any]], _Result]:
     def checked(body: Mapping[str, Any]) -> _Result:
         try:
             return read(body)
@@ -72,52 +72,52 @@ def _read(read: Callable[[Mapping[str, Any]], _Result]) -> Callable[[Mapping[str
     return checked
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("This is no text.")
     return value
 
 
-@_read
+@read_result
 def ping_of(body: Mapping[str, Any]) -> Ping:
-    return Ping(bool(body["alive"]), float(body["uptimeSeconds"]), _text(body["version"]), _text(body["agent"]))
+    return Ping(bool(body["alive"]), float(body["uptimeSeconds"]), text(body["version"]), text(body["agent"]))
 
 
-@_read
+@read_result
 def claim_of(body: Mapping[str, Any]) -> Claim:
-    connection_string = _text(body["connectionString"])
+    connection_string = text(body["connectionString"])
     return Claim(
-        _text(body["namespace"]),
+        text(body["namespace"]),
         parse_instant(body["created"]),
         parse_instant(body["expires"]),
         parse_instant(body["reclaimAt"]),
         connection_string,
-        tuple(_text(each) for each in body.get("connectionStrings") or [connection_string]),
+        tuple(text(each) for each in body.get("connectionStrings") or [connection_string]),
     )
 
 
-@_read
+@read_result
 def namespace_of(body: Mapping[str, Any]) -> Namespace:
     return Namespace(
-        _text(body["namespace"]),
+        text(body["namespace"]),
         parse_instant(body["created"]),
         parse_instant(body["expires"]),
-        _text(body["state"]),
+        text(body["state"]),
         body.get("blockedBy"),
     )
 
 
-@_read
+@read_result
 def page_of(body: Mapping[str, Any]) -> tuple[list[Namespace], str | None]:
     return [namespace_of(each) for each in body["namespaces"]], body.get("continuationToken")
 
 
-@_read
+@read_result
 def release_of(body: Mapping[str, Any]) -> Release:
-    return Release(_text(body["namespace"]), _text(body["state"]))
+    return Release(text(body["namespace"]), text(body["state"]))
 
 
-@_read
+@read_result
 def revocation_of(body: Mapping[str, Any]) -> Revocation:
     until = body.get("revokedUntil")
-    return Revocation(_text(body["namespace"]), None if until is None else parse_instant(until))
+    return Revocation(text(body["namespace"]), None if until is None else parse_instant(until))
