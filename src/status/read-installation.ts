@@ -1,5 +1,5 @@
-import type { ChannelModel } from 'amqplib';
 import { createOnDemandConnection } from '../broker/amqp/on-demand-connection.ts';
+import { countQueue, type QueueCounts } from '../broker/amqp/queue-counts.ts';
 import { connectionFaultAt } from '../broker/amqp/agent-connection-fault.ts';
 import type { ClusterNode, Management, NodeAlarm, Overview } from '../broker/management/management.ts';
 import { openManagement } from '../broker/management/open-management.ts';
@@ -60,12 +60,6 @@ export interface BrokerReading {
 export interface AmqpReading {
   readonly requests: QueueCounts | undefined;
   readonly dead: QueueCounts | undefined;
-}
-
-/** What a queue has: messages that wait, and consumers. */
-interface QueueCounts {
-  readonly messages: number;
-  readonly consumers: number;
 }
 
 /** One reading of an installation. Each part is read by itself, so that one that is away hides no other. */
@@ -216,23 +210,6 @@ function createAmqpSource({
     read: (signal) => withinLimit(`RabbitMQ at ${origin}`, signal, readQueues, () => connection.close()),
     close: () => connection.close(),
   };
-}
-
-const NOT_FOUND = 404;
-
-async function countQueue(connection: ChannelModel, queue: string): Promise<QueueCounts | undefined> {
-  const channel = await connection.createChannel();
-  // Without a listener an error ends the process; the pending call rejects anyway.
-  channel.on('error', () => undefined);
-  try {
-    const { messageCount, consumerCount } = await channel.checkQueue(queue);
-    await channel.close();
-    return { messages: messageCount, consumers: consumerCount };
-  } catch (error) {
-    // RabbitMQ has closed the channel.
-    if ((error as { readonly code?: unknown }).code === NOT_FOUND) return undefined;
-    throw error;
-  }
 }
 
 /** @param onLate called when the limit has passed, to give up what hangs */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Channel, ChannelModel } from 'amqplib';
+import type { ChannelModel } from 'amqplib';
+import { countQueue } from '../broker/amqp/queue-counts.ts';
 import { SILENCE_CURE } from '../broker/event-proof.ts';
 import type { ContractNames } from '../contract/names.ts';
 import { closeRpcConnection } from '../client/amqp-connection.ts';
@@ -75,11 +76,11 @@ async function causeEvents(
   withinMs: number,
   signal: AbortSignal,
 ): Promise<EventsSeen | undefined> {
+  const consumers = (await countQueue(connection, tenantEventsQueue))?.consumers;
+  if (consumers === undefined) return undefined;
   const taking = await connection.createChannel();
   const causing = await connection.createChannel();
   for (const channel of [taking, causing]) channel.on('error', () => undefined);
-  const consumers = await countConsumers(taking, tenantEventsQueue);
-  if (consumers === undefined) return undefined;
   const done = new AbortController();
   const until = AbortSignal.any([signal, done.signal, AbortSignal.timeout(withinMs)]);
   const tags = new Set<unknown>();
@@ -109,14 +110,4 @@ async function causeEvents(
   // Closing puts back what was not acknowledged.
   await Promise.all([taking.close(), causing.close()]);
   return { consumers, arrivedAfterMs, others };
-}
-
-async function countConsumers(channel: Channel, queue: string): Promise<number | undefined> {
-  try {
-    return (await channel.checkQueue(queue)).consumerCount;
-  } catch (error) {
-    // NOT_FOUND
-    if ((error as { code?: unknown }).code === 404) return undefined;
-    throw error;
-  }
 }

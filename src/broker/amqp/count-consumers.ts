@@ -3,6 +3,7 @@ import { startDeadline } from '../../util/deadline.ts';
 import { agentConnectionFault } from './agent-connection-fault.ts';
 import type { AmqpAddresses } from './connect-in-turn.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
+import { countQueue } from './queue-counts.ts';
 
 interface ConsumerCountOptions extends AmqpAddresses {
   /** The name that RabbitMQ shows for the connection. */
@@ -29,18 +30,9 @@ export async function countConsumers(
   const connection = createOnDemandConnection(options);
   const deadline = startDeadline(TIMEOUT_MS, signal);
   try {
-    return await deadline.race(
-      connection.use(async (opened) => {
-        const channel = await opened.createChannel();
-        // Without a listener an error ends the process; the pending call rejects anyway.
-        channel.on('error', () => undefined);
-        return (await channel.checkQueue(queue)).consumerCount;
-      }),
-    );
+    return await deadline.race(connection.use(async (opened) => (await countQueue(opened, queue))?.consumers ?? 0));
   } catch (error) {
     signal.throwIfAborted();
-    // NOT_FOUND
-    if (error instanceof Error && 'code' in error && error.code === 404) return 0;
     throw (
       agentConnectionFault(error) ??
       new AgentError(

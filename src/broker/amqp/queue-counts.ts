@@ -46,6 +46,25 @@ export async function readQueueCounts(
   return counts;
 }
 
+/** Reads the counts of one queue over a channel of its own; undefined: there is no such queue. */
+export async function countQueue(
+  connection: Pick<ChannelModel, 'createChannel'>,
+  queue: string,
+): Promise<QueueCounts | undefined> {
+  const channel = await openChannel(connection);
+  try {
+    const { messageCount, consumerCount } = await channel.checkQueue(queue);
+    await channel.close();
+    return { messages: messageCount, consumers: consumerCount };
+  } catch (error) {
+    // RabbitMQ has closed the channel.
+    if (error instanceof Error && 'code' in error && error.code === NOT_FOUND) return undefined;
+    throw error;
+  }
+}
+
+const NOT_FOUND = 404;
+
 async function openChannel(connection: Pick<ChannelModel, 'createChannel'>): Promise<Channel> {
   const channel = await connection.createChannel();
   // Without a listener an error ends the process; the pending call rejects anyway.
