@@ -43,7 +43,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/verify-command.ts')).verifyCommand,
   },
   status: {
-    summary: 'show how the installation is, and what does not work since when',
+    summary: 'show how the installation is, what does not work since when; or how a namespace is',
     load: async () => (await import('./commands/status-command.ts')).statusCommand,
   },
   queues: {
