@@ -146,3 +146,33 @@ describe('a queue with an alert that crashes', () => {
     assert.equal(await store.queueAlerts.get(QUEUE), undefined, 'its alert ends when it is deleted');
   });
 });
+
+describe('a survey of described namespaces', () => {
+  it('remembers their queues, and no others', async () => {
+    const { clock, depths, history, survey } = createQueueRoom(createMemoryStore());
+    depths.set(QUEUE, 7);
+    depths.set('queue/taskcluster-x/empty', 0);
+    depths.set('queue/taskcluster-y/other', 9);
+    await survey(signal);
+    history.watch('taskcluster-x');
+    const seenMs = clock.nowMs();
+    await survey(signal);
+    const listings = history.of('taskcluster-x');
+    assert.deepEqual(
+      listings.map(({ amounts, depthsAt }) => [
+        depthsAt.seenMs,
+        [...amounts].map(([name, { messages }]) => [name, messages]),
+      ]),
+      [
+        [
+          seenMs,
+          [
+            [QUEUE, 7],
+            ['queue/taskcluster-x/empty', 0],
+          ],
+        ],
+      ],
+    );
+    assert.deepEqual(history.of('taskcluster-y'), []);
+  });
+});
