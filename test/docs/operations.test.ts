@@ -47,7 +47,7 @@ describe('docs/operations.md: commands', function () {
   it('the configuration', async () => {
     const { stdout } = await run(operations.take('npx pulse-agent config check'));
     assert.match(stdout, /^The configuration is valid\.$/m);
-    assert.match(stdout, /^rabbitmqUrl +amqp:\/\/127\.0\.0\.1:\d+\/\S+ +RABBITMQ_URL$/m);
+    assert.match(stdout, /^rabbitmqUrl +RABBITMQ_URL +amqp:\/\/127\.0\.0\.1:\d+\/\S+$/m);
   });
 
   it('completion', async () => {
