@@ -208,7 +208,8 @@ export function toWireError(error: unknown): WireError {
   if (error instanceof AgentError) {
     const { wire, meaning } = AGENT_ERRORS[error.code];
     const details = error.details === undefined ? {} : { details: { ...error.details } };
-    return new WireError(wire, `${meaning} Try again in a few seconds.`, { cause: error, ...details });
+    const when = error.code === 'SecretMissing' ? 'then' : 'in a few seconds';
+    return new WireError(wire, `${meaning} Try again ${when}.`, { cause: error, ...details });
   }
   if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) {
     return new WireError('Unavailable', 'The agent could not finish in time. Try again in a few seconds.', {

@@ -110,9 +110,9 @@ export function planUninstall(
   }
   if (!namespaces && accounts.length + queueCount + namespaceExchanges.length > 0) {
     const counts = [
-      `${accounts.length} accounts`,
-      `${queueCount} queues`,
-      `${namespaceExchanges.length} exchanges`,
+      counted(accounts.length, 'account'),
+      counted(queueCount, 'queue'),
+      counted(namespaceExchanges.length, 'exchange'),
     ].join(', ');
     left.push({
       what: `${counts} of namespaces`,
@@ -142,4 +142,8 @@ function whyKept({ isOwn, foreign }: NonNullable<InstallationOnBroker['requestVh
 function some(names: readonly string[]): string {
   const more = names.length - MAX_NAMED;
   return names.slice(0, MAX_NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

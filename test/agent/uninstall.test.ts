@@ -45,7 +45,7 @@ describe('an uninstallation', function () {
 
     const removed = await uninstall(installation, '--yes');
     assert.equal(removed.exit, 0, `${removed.stdout}${removed.stderr}`);
-    assert.match(removed.stdout, /All of it is removed\.[^]*accounts, 2 queues, 1 exchanges of namespaces/);
+    assert.match(removed.stdout, /All of it is removed\.[^]*accounts?, 2 queues, 1 exchange of namespaces/);
     assert.deepEqual(await traces(installation), []);
     await assertCredentialsWork(claimed);
 

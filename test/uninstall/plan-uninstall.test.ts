@@ -54,7 +54,7 @@ describe('the plan of an uninstallation', () => {
       'the store lmdb:/var/lib/pulse-agent',
       'settings, secrets and variables of the agents',
       'the user agent',
-      '1 accounts, 1 queues, 1 exchanges of namespaces',
+      '1 account, 1 queue, 1 exchange of namespaces',
     ]);
   });
 
@@ -72,7 +72,7 @@ describe('the plan of an uninstallation', () => {
     const plan = planOf({ exemptQueues }, { namespaces: true });
     assert.ok(!namesOf(plan).some((name) => name.includes('wanted')));
     assert.match(JSON.stringify(plan.left), /queues queue\/taskcluster-a\/wanted.*exempt <queue> --end/);
-    assert.match(JSON.stringify(planOf({ exemptQueues }).left), /1 accounts, 2 queues, 1 exchanges/);
+    assert.match(JSON.stringify(planOf({ exemptQueues }).left), /1 account, 2 queues, 1 exchange/);
   });
 
   it('keeps a vhost of requests that agents did not create, or that has foreign things, and empties it of their own', () => {
