@@ -87,6 +87,22 @@ describe(`the blocks of ${DOCUMENT}`, () => {
     assert.deepEqual(parseResult('get-namespace', Buffer.from(JSON.stringify(view))), view);
   });
 
+  it('the description of a namespace is one that a client reads', () => {
+    const described = JSON.parse(blocks.take('"observedAt"').text) as object;
+    const instant = '2026-11-24T12:00:00.000Z';
+    const view = {
+      namespace: 'taskcluster-builds',
+      created: instant,
+      expires: instant,
+      state: 'active',
+      holder: 'project/builds/worker',
+      lastClaim: instant,
+      nextRotation: instant,
+      ...described,
+    };
+    assert.deepEqual(parseResult('describe-namespace', Buffer.from(JSON.stringify(view))), view);
+  });
+
   it('the errors are those that the agent answers', () => {
     const unknownField = errorOf(() => parseRequestBody('ping', Buffer.from('{"a":1}')));
     assert.deepEqual(readError(blocks.take('leave it out')), unknownField);
