@@ -191,8 +191,9 @@ describe('the AMQP proxy', function () {
       const begins = {
         'AMQP 0-10': Buffer.from('AMQP\x01\x01\0\x0a', 'latin1'),
         'AMQP 7': Buffer.from('AMQP\0\x07\0\0', 'latin1'),
-        TLS: Buffer.from('160301020001000001fc0303', 'hex'),
-        HTTP: Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+        // Eight bytes as well: a socket that is closed with unread bytes is reset, and its answer may be lost.
+        TLS: Buffer.from('1603010200010000', 'hex'),
+        HTTP: Buffer.from('GET / HT'),
       };
       for (const [what, bytes] of Object.entries(begins)) {
         const answers = [portOf(proxy), installation().broker.amqpPort].map(async (port) => {

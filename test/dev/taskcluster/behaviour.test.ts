@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import taskcluster from 'taskcluster-client';
 import { type LocalTaskcluster, startTaskcluster } from '../../../dev/taskcluster/server.ts';
@@ -109,22 +106,5 @@ describe('behaviour of the Taskcluster stand-in', () => {
 
   it('refuses a port that is in use', async () => {
     await assert.rejects(startTaskcluster({ port: service.port }), { code: 'EADDRINUSE' });
-  });
-
-  it('runs as a program', async () => {
-    const args = ['--import', 'tsx', 'dev/taskcluster/main.ts'];
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    const exited = once(child, 'exit');
-    try {
-      let rootUrl = '';
-      for await (const line of createInterface(child.stdout)) {
-        [, rootUrl = ''] = /^TASKCLUSTER_ROOT_URL=(.*)$/.exec(line) ?? [];
-        if (rootUrl !== '') break;
-      }
-      assert.equal((await fetch(`${rootUrl}/api/auth/v1/ping`)).status, 200);
-    } finally {
-      child.kill('SIGTERM');
-    }
-    assert.deepEqual(await exited, [0, null]);
   });
 });
