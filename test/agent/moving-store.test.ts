@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { openStoreToRead } from '../../src/store/open-store-to-read.ts';
@@ -10,7 +10,7 @@ import { makeInstallation, teamNamespace, type TestInstallation } from '../suppo
 import { BROKER_START_MS } from '../support/broker.ts';
 import { builtProgram } from '../support/built-agent.ts';
 import { assertCredentialsWork, assertHonoured, openPatientRpc } from '../support/claim-assertions.ts';
-import { runCommandLine } from '../support/command-line.ts';
+import { runToEnd } from '../support/command-line.ts';
 import { makeFolder } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { objectsOf, untilDeleted } from '../support/namespace-lifecycle.ts';
@@ -52,13 +52,13 @@ describe('moving an installation to another store', function () {
     await rpc.request('release-namespace', { namespace: released });
     await untilDeleted(installation, rpc, released);
 
-    const busy = await run(['export', file], environment);
-    assert.deepEqual([busy.exit, statSync(file, { throwIfNoEntry: false })], [4, undefined]);
+    const busy = await runToEnd(['export', file], environment);
+    assert.deepEqual([busy.exitCode, statSync(file, { throwIfNoEntry: false })], [4, undefined]);
     assert.match(busy.stderr, /held by process \d+: stop that agent/);
     await first.stop();
 
-    const exported = await run(['export', file, '--retire', '--json'], environment);
-    assert.equal(exported.exit, 0, exported.stderr);
+    const exported = await runToEnd(['export', file, '--retire', '--json'], environment);
+    assert.equal(exported.exitCode, 0, exported.stderr);
     assert.equal(statSync(file).mode & 0o777, 0o600);
     const secrets = [
       environment['PULSE_AGENT_SECRET'] ?? '',
@@ -67,15 +67,15 @@ describe('moving an installation to another store', function () {
       ...Object.values(taskcluster.credentials('team/service')).filter((value) => value !== 'team/service'),
     ];
     for (const secret of secrets) assert.ok(!readFileSync(file, 'utf8').includes(secret));
-    const again = await run(['export', file], environment);
-    assert.equal(again.exit, 2);
+    const again = await runToEnd(['export', file], environment);
+    assert.equal(again.exitCode, 2);
     assert.match(again.stderr, /cannot be created \(EEXIST\)/);
-    const retired = await run(['serve'], environment);
-    assert.equal(retired.exit, 3);
+    const retired = await runToEnd(['serve'], environment);
+    assert.equal(retired.exitCode, 3);
     assert.match(retired.stderr, /was retired by an export/);
 
-    const imported = await run(['import', file, '--json'], { ...environment, STORE_URL: inMongoDB });
-    assert.equal(imported.exit, 0, imported.stderr);
+    const imported = await runToEnd(['import', file, '--json'], { ...environment, STORE_URL: inMongoDB });
+    assert.equal(imported.exitCode, 0, imported.stderr);
     const [from, to] = [JSON.parse(exported.stdout), JSON.parse(imported.stdout)];
     assert.deepEqual([to.storeId, to.collections, to.marker], [from.storeId, from.collections, 'this']);
     assert.ok(from.collections.namespaces.count === 3 && from.collections.nonces.count >= 4);
@@ -96,13 +96,13 @@ describe('moving an installation to another store', function () {
       ['export', join(folder, 'busy'), '--without-broker'],
       ['import', file, '--without-broker', '--replace'],
     ]) {
-      const { exit, stderr } = await run(command, { ...environment, STORE_URL: inMongoDB });
-      assert.equal(exit, 4, stderr);
+      const { exitCode, stderr } = await runToEnd(command, { ...environment, STORE_URL: inMongoDB });
+      assert.equal(exitCode, 4, stderr);
       assert.match(stderr, /An agent uses the store/);
     }
     // An agent on another store, which neither a lock nor the jobs of this one show.
-    const elsewhere = await run(['import', file, '--replace'], environment);
-    assert.equal(elsewhere.exit, 4);
+    const elsewhere = await runToEnd(['import', file, '--replace'], environment);
+    assert.equal(elsewhere.exitCode, 4);
     assert.match(elsewhere.stderr, RegExp(`An agent runs: .* has a consumer.*"${installation.config.id} requests"`));
     await second.stop();
 
@@ -136,28 +136,21 @@ describe('moving an installation to another store', function () {
       [['export', '-'], { RABBITMQ_MANAGEMENT_URL: 'http://127.0.0.1:9' }, 4, /127\.0\.0\.1:9/],
     ];
     for (const [args, given, code, message] of refusals) {
-      const { exit, stderr } = await run(args, { ...environment, ...given });
-      assert.equal(exit, code, `${args.join(' ')}: ${stderr}`);
+      const { exitCode, stderr } = await runToEnd(args, { ...environment, ...given });
+      assert.equal(exitCode, code, `${args.join(' ')}: ${stderr}`);
       assert.match(stderr, message);
       assert.match(stderr.split('\n').findLast((line) => line !== '') ?? '', /^pulse-agent: [A-Z].*\.$/);
     }
-    assert.equal((await run(['export', file, '--without-broker'], environment)).exit, 0);
-    const used = await run(['import', file], environment);
-    assert.deepEqual([used.exit, /not empty.*--replace/.test(used.stderr)], [3, true]);
+    assert.equal((await runToEnd(['export', file, '--without-broker'], environment)).exitCode, 0);
+    const used = await runToEnd(['import', file], environment);
+    assert.deepEqual([used.exitCode, /not empty.*--replace/.test(used.stderr)], [3, true]);
     const settings = join(makeFolder('other-id'), 'other.yml');
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(settings, JSON.stringify({ id: 'another', requestVhost: installation.config.requestVhost }));
     const config = `${environment['PULSE_AGENT_CONFIG']}:${settings}`;
-    const other = await run(['import', file], { ...environment, PULSE_AGENT_CONFIG: config, STORE_URL: fresh });
-    assert.deepEqual([other.exit, /configuration has the id "another"/.test(other.stderr)], [3, true]);
+    const other = await runToEnd(['import', file], { ...environment, PULSE_AGENT_CONFIG: config, STORE_URL: fresh });
+    assert.deepEqual([other.exitCode, /configuration has the id "another"/.test(other.stderr)], [3, true]);
   });
 });
-
-async function run(args: readonly string[], environment: Readonly<Record<string, string>>) {
-  const command = await runCommandLine(args, environment);
-  const exit = await command.exited;
-  return { exit, stdout: command.stdout(), stderr: command.stderr() };
-}
 
 /** Runs `export - | import -`. */
 async function runPiped(environment: Readonly<Record<string, string>>, from: string, to: string) {

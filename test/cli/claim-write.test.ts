@@ -6,7 +6,7 @@ import { connect } from 'amqplib';
 import { clientEnvironment, REVOKER, teamNamespace, useInstallation } from '../support/agent.ts';
 import { cutConnections, openConnection } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
-import { type CommandRun, runCommandLine } from '../support/command-line.ts';
+import { type CommandResult, type CommandRun, runCommandLine, runToEnd } from '../support/command-line.ts';
 import { concurrentTests } from '../support/concurrent-tests.ts';
 import { makeFolder } from '../support/folders.ts';
 import { skipBecause } from '../support/skip.ts';
@@ -71,10 +71,8 @@ describe('claim --keep --write', function () {
   const start = (...args: string[]): Promise<CommandRun> =>
     runCommandLine(['claim', ...args], clientEnvironment(installation()));
 
-  async function run(args: readonly string[], clientId?: string): Promise<{ exitCode: unknown; stderr: string }> {
-    const { exited, stderr } = await runCommandLine(args, clientEnvironment(installation(), clientId));
-    return { exitCode: await exited, stderr: stderr() };
-  }
+  const run = (args: readonly string[], clientId?: string): Promise<CommandResult> =>
+    runToEnd(args, clientEnvironment(installation(), clientId));
 
   const place = (): { folder: string; file: string } => {
     const folder = makeFolder('written');

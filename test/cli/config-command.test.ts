@@ -1,19 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommandLine } from '../support/command-line.ts';
+import { runToEnd } from '../support/command-line.ts';
 import { GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
-
-interface Outcome {
-  readonly exitCode: number | NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Outcome> {
-  const { exited, stdout, stderr } = await runCommandLine(args, env);
-  return { exitCode: await exited, stdout: stdout(), stderr: stderr() };
-}
 
 const SECRETS = {
   RABBITMQ_URL: 'amqps://agent:hidden%2Fbroker@broker.example:5673/vhost?heartbeat=5',
@@ -28,7 +17,7 @@ describe('config show', () => {
   const { folder, file } = useConfigFiles();
 
   const settingsOf = async (env: Record<string, string>): Promise<Record<string, { value: unknown; from: string }>> => {
-    const { exitCode, stdout, stderr } = await run(['config', 'show', '--json'], env);
+    const { exitCode, stdout, stderr } = await runToEnd(['config', 'show', '--json'], env);
     assert.equal(exitCode, 0, stderr);
     return (JSON.parse(stdout) as { settings: Record<string, { value: unknown; from: string }> }).settings;
   };
@@ -67,13 +56,13 @@ describe('config show', () => {
       from: 'PULSE_AGENT_CLAIMANT_PASSWORD_FILE',
     });
     assert.deepEqual(settings['PULSE_AGENT_PREVIOUS_SECRETS'], { value: 'not set', from: '' });
-    const { stdout } = await run(['config', 'show'], env);
+    const { stdout } = await runToEnd(['config', 'show'], env);
     assert.doesNotMatch(stdout + JSON.stringify(settings), /hidden/);
   });
 
   it('--changed leaves out the defaults', async () => {
     const env = { ...GOOD_ENV, PULSE_AGENT_CONFIG: file('surveyIntervalSeconds: 30') };
-    const { stdout } = await run(['config', 'show', '--changed'], env);
+    const { stdout } = await runToEnd(['config', 'show', '--changed'], env);
     assert.match(stdout, /^SETTING +FROM +VALUE\n/);
     assert.match(stdout, /^surveyIntervalSeconds +\/.*\.yml +30$/m);
     assert.doesNotMatch(stdout, /logLevel|requestVhost/);
@@ -81,7 +70,7 @@ describe('config show', () => {
 
   it('shows a configuration with faults, and then the faults', async () => {
     const env = { ...GOOD_ENV, PULSE_AGENT_CONFIG: file('logLevel: loud'), RABBITMQ_URL: 'http://agent:hidden@x' };
-    const { exitCode, stdout, stderr } = await run(['config', 'show'], env);
+    const { exitCode, stdout, stderr } = await runToEnd(['config', 'show'], env);
     assert.equal(exitCode, 2, stderr);
     assert.match(stdout, /^logLevel +\/.*\.yml +loud$/m);
     assert.match(stdout, /^rabbitmqUrl +RABBITMQ_URL +set, and malformed$/m);
@@ -94,35 +83,38 @@ describe('config check', () => {
   const { file } = useConfigFiles();
 
   it('says that a configuration is valid, what was read, and what is risky', async () => {
-    const { exitCode, stdout, stderr } = await run(['config', 'check'], GOOD_ENV);
+    const { exitCode, stdout, stderr } = await runToEnd(['config', 'check'], GOOD_ENV);
     assert.equal(exitCode, 0, stderr);
     assert.match(stdout, /^The configuration is valid\.\nRead from \S+default\.yml, .*RABBITMQ_URL.*\.\n/);
     assert.match(stdout, /^plain-amqp: RABBITMQ_URL is amqp:\/\//m);
-    const [json] = (await run(['config', 'check', '--json'], GOOD_ENV)).stdout.split('\n');
+    const [json] = (await runToEnd(['config', 'check', '--json'], GOOD_ENV)).stdout.split('\n');
     const { valid, risks } = JSON.parse(json ?? '') as { valid: boolean; risks: { choice: string }[] };
     assert.ok(valid && risks.some(({ choice }) => choice === 'plain-amqp'));
   });
 
   it('names the URL for first claims, without its password', async () => {
     const env = { ...GOOD_ENV, PUBLIC_AMQP_URL: 'amqps://pulse.example/vhost' };
-    const without = await run(['config', 'check'], env);
+    const without = await runToEnd(['config', 'check'], env);
     assert.match(without.stdout, /^There is no claimant .*PULSE_AGENT_CLAIMANT_PASSWORD is not set\.$/m);
-    const { stdout } = await run(['config', 'check'], { ...env, PULSE_AGENT_CLAIMANT_PASSWORD: 'hidden-claimant' });
+    const { stdout } = await runToEnd(['config', 'check'], {
+      ...env,
+      PULSE_AGENT_CLAIMANT_PASSWORD: 'hidden-claimant',
+    });
     assert.match(stdout, /first with amqps:\/\/pulse-agent-claimant:…@pulse\.example\/pulse-agent, and/);
     assert.doesNotMatch(stdout, /hidden/);
   });
 
   it('has a sentence for each fault', async () => {
     const env = { ...GOOD_ENV, PULSE_AGENT_CONFIG: file('colour: blue\nmaxSkewSeconds: 1000') };
-    const { exitCode, stdout, stderr } = await run(['config', 'check'], env);
+    const { exitCode, stdout, stderr } = await runToEnd(['config', 'check'], env);
     assert.equal(exitCode, 2);
     assert.equal(stdout, '');
     assert.equal(stderr.trim().split('\n').length, 2, stderr);
   });
 
   it('needs a subcommand', async () => {
-    assert.equal((await run(['config'], GOOD_ENV)).exitCode, 2);
-    assert.match((await run(['config', '--help'], GOOD_ENV)).stdout, /check.*\n.*show/);
-    assert.match((await run(['config', 'show', '--help'], GOOD_ENV)).stdout, /Examples:/);
+    assert.equal((await runToEnd(['config'], GOOD_ENV)).exitCode, 2);
+    assert.match((await runToEnd(['config', '--help'], GOOD_ENV)).stdout, /check.*\n.*show/);
+    assert.match((await runToEnd(['config', 'show', '--help'], GOOD_ENV)).stdout, /Examples:/);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
-import { runCommandLine } from '../support/command-line.ts';
+import { type CommandResult, jsonLines, runToEnd } from '../support/command-line.ts';
 import { claimTeam, collectEvents, makeWatchedInstallation, type Team } from '../support/watched-installation.ts';
 
 interface Row {
@@ -50,18 +50,12 @@ describe('pulse-agent queues', function () {
   });
   after('remove the installation', async () => installation.remove());
 
-  async function run(...args: string[]): Promise<{ exitCode: unknown; stdout: string; stderr: string }> {
-    const { exited, stdout, stderr } = await runCommandLine(args, installation.environment);
-    return { exitCode: await exited, stdout: stdout(), stderr: stderr() };
-  }
+  const run = (...args: string[]): Promise<CommandResult> => runToEnd(args, installation.environment);
 
   async function list(...args: string[]): Promise<Row[]> {
     const { exitCode, stdout, stderr } = await run('queues', '--json', ...args);
     assert.equal(exitCode, 0, stderr);
-    return stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Row);
+    return jsonLines<Row>(stdout);
   }
 
   /** Publishes until `work` is done. */

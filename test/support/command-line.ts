@@ -17,6 +17,13 @@ export interface CommandRun {
   readonly exited: Promise<ExitStatus>;
 }
 
+/** How a run ended, and what it printed. */
+export interface CommandResult {
+  readonly exitCode: ExitStatus;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 const PATIENCE_MS = 120_000;
 
 /**
@@ -50,4 +57,21 @@ export async function runCommandLine(
     printed: (text) => waitFor(text, { stream: 'stdout', patienceMs: PATIENCE_MS }),
     printedAnywhere: (text) => waitFor(text, { stream: 'output', patienceMs: PATIENCE_MS }),
   };
+}
+
+/** Runs `pulse-agent <args>` as {@link runCommandLine} does, to its end. */
+export async function runToEnd(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<CommandResult> {
+  const { exited, stdout, stderr } = await runCommandLine(args, environment);
+  return { exitCode: await exited, stdout: stdout(), stderr: stderr() };
+}
+
+/** The documents of `--json`, one a line. */
+export function jsonLines<Value = Record<string, unknown>>(text: string): Value[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Value);
 }
