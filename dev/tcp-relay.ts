@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /** A relay to a server, which can be cut or made slow while the server runs. */
@@ -5,6 +6,8 @@ export interface TcpRelay {
   readonly port: number;
   /** How many connections are open. */
   readonly open: () => number;
+  /** Emits `change` when a connection was opened or closed. */
+  readonly connections: EventEmitter<{ change: [] }>;
   /** How many connections it has accepted so far. */
   readonly accepted: () => number;
   /** Closes all connections and refuses new ones, like a server that is down. */
@@ -29,6 +32,7 @@ export interface TcpRelay {
 export async function startRelay(target: () => number | undefined, host = '127.0.0.1'): Promise<TcpRelay> {
   const sockets = new Set<Socket>();
   const open = new Set<Socket>();
+  const connections = new EventEmitter<{ change: [] }>();
   let accepted = 0;
   let delayMs = 0;
   let mode: 'pass' | 'stall' | 'refuse' | 'frozen' = 'pass';
@@ -54,7 +58,14 @@ export async function startRelay(target: () => number | undefined, host = '127.0
     sockets.add(near);
     accepted += 1;
     open.add(near);
-    near.on('error', () => undefined).on('close', () => sockets.delete(near) && open.delete(near));
+    connections.emit('change');
+    near
+      .on('error', () => undefined)
+      .on('close', () => {
+        sockets.delete(near);
+        open.delete(near);
+        connections.emit('change');
+      });
     const port = target();
     if (mode === 'refuse' || (mode === 'pass' && port === undefined)) near.destroy();
     // A socket that is not read does not notice that the other side has closed.
@@ -75,6 +86,7 @@ export async function startRelay(target: () => number | undefined, host = '127.0
   return {
     port: (server.address() as AddressInfo).port,
     open: () => open.size,
+    connections,
     accepted: () => accepted,
     cut() {
       mode = 'refuse';

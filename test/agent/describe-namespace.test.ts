@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ConfirmChannel } from 'amqplib';
 import type { NamespaceDescription } from '../../src/client/client.ts';
 import { InsufficientScopes, ResourceNotFound } from '../../src/client/client-errors.ts';
@@ -58,7 +57,6 @@ describe('describe-namespace', () => {
     await channel.cancel(consumer.consumerTag);
     await send(channel, queue, 6);
     await waitUntil(async () => {
-      await delay(500);
       described = await describeIt();
       return (described.queues?.[0]?.messagesPerMinute ?? 0) > 0;
     }, 'the growth is known');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { once } from 'node:events';
 import { inspect } from 'node:util';
 import * as amqp from 'amqplib';
 import type { Agent } from '../../src/agent/agent.ts';
@@ -288,10 +288,11 @@ class Play {
 
   async #connections(count: number): Promise<void> {
     const { relay } = this.#stage;
-    const lateMs = performance.now() + CLOSED_WITHIN_MS;
+    const late = { signal: AbortSignal.timeout(CLOSED_WITHIN_MS) };
     while (relay.open() !== count) {
-      if (performance.now() > lateMs) throw new Error(`The clients have ${relay.open()} connections.`);
-      await delay(20);
+      await once(relay.connections, 'change', late).catch(() =>
+        assert.fail(`The clients have ${relay.open()} connections.`),
+      );
     }
   }
 
