@@ -113,7 +113,7 @@ describe('docs/operations.md: commands', function () {
     const file = join(makeFolder('secret'), 'old');
     const secret = 'an old agent secret of the operators of this broker';
     writeFileSync(file, `${secret}\n`);
-    const { stdout } = await run(operations.take('npx pulse-agent secret-id', { '/root/old-agent-secret': file }));
+    const { stdout } = await run(operations.take('npx pulse-agent secret-id', { 'old-agent-secret': file }));
     assert.equal(stdout, `${idOfSecret(new Secret(secret))}\n`);
   });
 

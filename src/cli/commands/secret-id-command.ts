@@ -14,7 +14,7 @@ It needs no configuration and connects to nothing. The id does not reveal the se
     .addHelpText(
       'after',
       examples([
-        ['whether a file has the secret that is missing', 'pulse-agent secret-id < /root/old-secret'],
+        ['whether a file has the secret that is missing', 'pulse-agent secret-id < old-secret'],
         [
           'of the secret in this environment',
           `printf %s "$PULSE_AGENT_SECRET" | pulse-agent secret-id --json | jq -r .secretId`,
