@@ -82,8 +82,30 @@ async function neededPackages(apt: readonly string[], signal: AbortSignal | unde
   return [...new Set(['rabbitmq-server', ...erlang, ...missing])];
 }
 
+/**
+ * Downloads one of Debian's packages and unpacks it into `root`, as an unprivileged user can. `work` is a folder of the
+ * caller for what comes in between.
+ *
+ * @throws Error with the last lines of the tool that failed
+ */
+export async function unpackPackage(name: string, work: string, root: string): Promise<void> {
+  const download = (apt: readonly string[]): Promise<string> =>
+    runCommand('apt-get', [...apt, 'download', name], { cwd: work });
+  try {
+    await download([]);
+  } catch {
+    // The system's package lists are missing or too old.
+    const apt = privateAptOptions(work);
+    await runCommand('apt-get', [...apt, 'update']);
+    await download(apt);
+  }
+  const file = readdirSync(work).find((each) => each.endsWith('.deb'));
+  if (file === undefined) throw new Error(`apt-get has downloaded no package ${name}.`);
+  await runCommand('dpkg-deb', ['-x', join(work, file), root]);
+}
+
 /** Options with which apt keeps its lists and caches in `work`; it still reads the system's list of installed packages. */
-export function privateAptOptions(work: string): string[] {
+function privateAptOptions(work: string): string[] {
   const state = join(work, 'apt');
   mkdirSync(join(state, 'lists/partial'), { recursive: true });
   mkdirSync(join(state, 'cache/archives/partial'), { recursive: true });

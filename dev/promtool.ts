@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { privateAptOptions } from './apt-unpack.ts';
-import { runCommand } from './commands.ts';
+import { unpackPackage } from './apt-unpack.ts';
 import { findExecutable } from './processes.ts';
 
 /** Where Debian's package has it. */
@@ -26,20 +25,8 @@ async function unpackPromtool(target: string): Promise<void> {
   const work = `${dirname(target)}-${process.pid}`;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  const download = (apt: readonly string[]): Promise<string> =>
-    runCommand('apt-get', [...apt, 'download', 'prometheus'], { cwd: work });
   try {
-    try {
-      await download([]);
-    } catch {
-      // The system's package lists are missing or too old.
-      const apt = privateAptOptions(work);
-      await runCommand('apt-get', [...apt, 'update']);
-      await download(apt);
-    }
-    const file = readdirSync(work).find((name) => name.endsWith('.deb'));
-    if (file === undefined) throw new Error('apt-get has downloaded no package.');
-    await runCommand('dpkg-deb', ['-x', join(work, file), join(work, 'root')]);
+    await unpackPackage('prometheus', work, join(work, 'root'));
     mkdirSync(dirname(target), { recursive: true });
     renameSync(join(work, 'root', IN_PACKAGE), target);
   } finally {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { privateAptOptions } from '../../dev/apt-unpack.ts';
+import { unpackPackage } from '../../dev/apt-unpack.ts';
 import { runCommand } from '../../dev/commands.ts';
 import { findExecutable } from '../../dev/processes.ts';
 import { skipBecause } from './skip.ts';
@@ -83,18 +83,7 @@ async function findPip(command: string, work: string): Promise<string[]> {
     () => false,
   );
   if (has) return own;
-  const download = (apt: readonly string[]): Promise<string> =>
-    runCommand('apt-get', [...apt, 'download', 'python3-pip-whl'], { cwd: work });
-  try {
-    await download([]);
-  } catch {
-    const apt = privateAptOptions(work);
-    await runCommand('apt-get', [...apt, 'update']);
-    await download(apt);
-  }
-  for (const file of readdirSync(work).filter((name) => name.endsWith('.deb'))) {
-    await runCommand('dpkg-deb', ['-x', join(work, file), join(work, 'pip')]);
-  }
+  await unpackPackage('python3-pip-whl', work, join(work, 'pip'));
   const wheels = join(work, 'pip/usr/share/python-wheels');
   const wheel = readdirSync(wheels).find((name) => /^pip-.*\.whl$/.test(name));
   if (wheel === undefined) throw new Error('Debian has no pip among its wheels: install python3-pip and try again.');
