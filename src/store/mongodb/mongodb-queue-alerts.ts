@@ -19,6 +19,6 @@ export class MongoQueueAlerts
   }
 
   async list({ after, limit }: AlertPage): Promise<QueueAlert[]> {
-    return await this.find(after === undefined ? {} : { _id: { $gt: after } }, { _id: 1 }, limit);
+    return await this.findAfter(after, limit);
   }
 }

@@ -22,6 +22,6 @@ export class MongoQueueExemptions
   }
 
   async list({ after, limit }: ExemptionPage): Promise<QueueExemption[]> {
-    return await this.find(after === undefined ? {} : { _id: { $gt: after } }, { _id: 1 }, limit);
+    return await this.findAfter(after, limit);
   }
 }

@@ -72,6 +72,12 @@ export class MongoVersionedCollection<Item extends { readonly revision: number }
     });
   }
 
+  /** Returns the items in the order of their ids, those after `after` only. */
+  protected async findAfter(after: string | undefined, limit: number): Promise<Item[]> {
+    const filter = after === undefined ? {} : { _id: { $gt: after } };
+    return await this.find(filter as Filter<Document>, { _id: 1 }, limit);
+  }
+
   protected async find(filter: Filter<Document>, sort: Sort, limit: number): Promise<Item[]> {
     return await this.gate.run(async () => {
       // To MongoDB a limit of 0 is none at all.
