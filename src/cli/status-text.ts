@@ -9,6 +9,7 @@ import type {
   StoreStatus,
 } from '../status/installation-status.ts';
 import type { StatusChange } from '../status/status-changes.ts';
+import { counted } from '../util/counted.ts';
 import { formatDuration } from './format-duration.ts';
 import type { Style } from './output.ts';
 import { printable, table } from './table.ts';
@@ -129,9 +130,9 @@ function storeText(store: StoreStatus, place: string): string {
 
 function queueText({ messages, consumers, leader, members, online }: RequestQueueStatus): string {
   const counts =
-    messages === null
+    messages === null || consumers === null
       ? 'depth unknown'
-      : `${messages} ${messages === 1 ? 'message' : 'messages'}, ${consumers} ${consumers === 1 ? 'consumer' : 'consumers'}`;
+      : `${counted(messages, 'message')}, ${counted(consumers, 'consumer')}`;
   if (members === null) return `${counts}; leader unknown`;
   return `${counts}; leader ${leader ?? 'none'}; ${online?.length ?? 0} of ${members.length} replicas online`;
 }
@@ -149,7 +150,7 @@ function secretTable(secrets: readonly SecretStatus[], running: number, style: S
       { title: 'SECRET', text: ({ secretId }) => secretId },
       {
         title: 'NEEDED BY',
-        text: ({ namespaces }) => `${namespaces} ${namespaces === 1 ? 'namespace' : 'namespaces'}`,
+        text: ({ namespaces }) => counted(namespaces, 'namespace'),
       },
       {
         title: 'HELD BY',

@@ -1,3 +1,4 @@
+import { counted } from '../util/counted.ts';
 import type { InstallationOnBroker, InstallationSettings } from './installation-on-broker.ts';
 
 /** The kinds of things that are removed. */
@@ -142,8 +143,4 @@ function whyKept({ isOwn, foreign }: NonNullable<InstallationOnBroker['requestVh
 function some(names: readonly string[]): string {
   const more = names.length - MAX_NAMED;
   return names.slice(0, MAX_NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
