@@ -4,7 +4,7 @@ import { errorReply, type Reply, resultReply, sealedReply } from '../contract/re
 import type { ReplyKey } from '../contract/reply-key.ts';
 import { seal } from '../contract/sealing.ts';
 import { WireError } from '../contract/wire-errors.ts';
-import { AGENT_ERRORS, AgentError } from '../util/agent-errors.ts';
+import { AGENT_ERRORS, type AgentErrorEntry, AgentError } from '../util/agent-errors.ts';
 import { type Deadline, rejectAfter } from '../util/deadline.ts';
 import type { SignedRequest, Signer } from './authenticate.ts';
 import type { MethodContext, MethodHandlers, MethodSigner } from './method.ts';
@@ -206,10 +206,9 @@ function failure({ properties }: Delivery, error: unknown): { reply: Reply; outc
 export function toWireError(error: unknown): WireError {
   if (error instanceof WireError) return error;
   if (error instanceof AgentError) {
-    const { wire, meaning } = AGENT_ERRORS[error.code];
+    const { wire, meaning, tryAgain = 'in a few seconds' }: AgentErrorEntry = AGENT_ERRORS[error.code];
     const details = error.details === undefined ? {} : { details: { ...error.details } };
-    const when = error.code === 'SecretMissing' ? 'then' : 'in a few seconds';
-    return new WireError(wire, `${meaning} Try again ${when}.`, { cause: error, ...details });
+    return new WireError(wire, `${meaning} Try again ${tryAgain}.`, { cause: error, ...details });
   }
   if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) {
     return new WireError('Unavailable', 'The agent could not finish in time. Try again in a few seconds.', {

@@ -1,5 +1,14 @@
 import type { WireErrorCode } from '../contract/wire-errors.ts';
 
+/** A row of {@link AGENT_ERRORS}. */
+export interface AgentErrorEntry {
+  readonly wire: WireErrorCode;
+  readonly meaning: string;
+  readonly remedy: string;
+  /** When the client tries again, if not in a few seconds: the end of a sentence. */
+  readonly tryAgain?: string;
+}
+
 /**
  * The one table of the agent's own failures: the error that a client gets, the meaning, and what an operator can do.
  * `docs/monitoring.md` has it too. The message of an error is more specific, and says what to do next.
@@ -65,6 +74,7 @@ export const AGENT_ERRORS = {
     wire: 'Unavailable',
     meaning:
       'This agent lacks the secret that a password is derived from. Another agent may have it; otherwise agents rotate the namespace to another secret within two rotation intervals.',
+    tryAgain: 'then',
     remedy:
       'Add the secret to `PULSE_AGENT_PREVIOUS_SECRETS`, or, if no copy of it is left, revoke the namespace: see recover.md.',
   },
@@ -78,7 +88,7 @@ export const AGENT_ERRORS = {
     meaning: 'The agent is stopping.',
     remedy: 'Nothing: the broker gives the request to another agent.',
   },
-} as const satisfies Record<string, { wire: WireErrorCode; meaning: string; remedy: string }>;
+} as const satisfies Record<string, AgentErrorEntry>;
 
 /** How an operator finds the source line of an unexpected error; part of a sentence. */
 export const HOW_TO_LOCATE =
