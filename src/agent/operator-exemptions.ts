@@ -9,7 +9,7 @@ import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { isQueueListed } from '../queues/is-queue-listed.ts';
 import { openStoreToExempt } from '../store/open-store-to-exempt.ts';
 import { readExemptions } from '../store/paged-listing.ts';
-import { isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
+import { exemptionsInForce, isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import type { ExemptionWriter } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { systemClock, systemSleep } from '../util/clock.ts';
@@ -129,7 +129,7 @@ export async function openOperatorExemptions(config: Config): Promise<OperatorEx
       if (ended !== undefined) await record(ended);
       return ended !== undefined;
     },
-    list: async () => (await readExemptions(queueExemptions)).filter((one) => isInForce(one, systemClock.nowMs())),
+    list: async () => [...exemptionsInForce(await readExemptions(queueExemptions), systemClock.nowMs()).values()],
     async close() {
       management.close();
       await store.close();

@@ -5,7 +5,7 @@ import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { readExemptions } from '../store/paged-listing.ts';
-import { isInForce } from '../store/queue-exemption-records.ts';
+import { exemptionsInForce } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { currentBytes, type PlannedQueue, planQueues } from './plan-queues.ts';
 
@@ -35,7 +35,6 @@ export async function planSurvey(
     const record = await store.namespaces.get(namespace);
     if (record !== undefined) records.set(namespace, record);
   }
-  const exemptions = await readExemptions(store.queueExemptions);
-  const inForce = new Map(exemptions.filter((one) => isInForce(one, nowMs)).map((one) => [one.queue, one]));
-  return planQueues(queues, alerts, records, config, nowMs, sizes, inForce);
+  const exemptions = exemptionsInForce(await readExemptions(store.queueExemptions), nowMs);
+  return planQueues(queues, alerts, records, config, nowMs, sizes, exemptions);
 }

@@ -7,7 +7,7 @@ import { type PlannedStep, planNamespaces } from './plan-namespaces.ts';
 import type { PlannedQueue } from './plan-queues.ts';
 import type { Change } from './overlay-entries.ts';
 import { readExemptions } from '../store/paged-listing.ts';
-import { isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
+import { exemptionsInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import { planSurvey } from './plan-survey.ts';
 import { createOverlay } from './overlay.ts';
 import { type Installation, withInstallation } from './with-installation.ts';
@@ -108,7 +108,7 @@ async function planInstallation(
   });
   const fromMs = clock.nowMs();
   const span = { fromMs, untilMs: options.untilMs };
-  const exemptions = (await readExemptions(store.queueExemptions)).filter((one) => isInForce(one, fromMs));
+  const exemptions = [...exemptionsInForce(await readExemptions(store.queueExemptions), fromMs).values()];
   const context = {
     intervals: overlay.intervals,
     keyring: overlay.keyring,

@@ -7,7 +7,7 @@ import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages, readExemptions } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import { isInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
+import { exemptionsInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { systemClock, systemSleep } from '../util/clock.ts';
 import { withInstallation } from './with-installation.ts';
@@ -110,8 +110,7 @@ async function readRecords(
 
 /** The exemptions that hold, by queue. */
 async function readExempt({ store, clock }: Pick<ReportParts, 'store' | 'clock'>): Promise<Exemptions> {
-  const exemptions = await readExemptions(store.queueExemptions);
-  return new Map(exemptions.filter((one) => isInForce(one, clock.nowMs())).map((one) => [one.queue, one]));
+  return exemptionsInForce(await readExemptions(store.queueExemptions), clock.nowMs());
 }
 
 function combine(

@@ -33,3 +33,8 @@ export interface QueueExemptionStore extends VersionedCollection<QueueExemption>
 export function isInForce({ untilMs }: Pick<QueueExemption, 'untilMs'>, nowMs: number): boolean {
   return nowMs < untilMs;
 }
+
+/** The exemptions that hold at an instant, in ms since the epoch, by queue. */
+export function exemptionsInForce(exemptions: readonly QueueExemption[], nowMs: number): Map<string, QueueExemption> {
+  return new Map(exemptions.filter((one) => isInForce(one, nowMs)).map((one) => [one.queue, one]));
+}

@@ -1,5 +1,5 @@
 import { readExemptions } from '../../store/paged-listing.ts';
-import { isInForce, type QueueExemption } from '../../store/queue-exemption-records.ts';
+import { exemptionsInForce, type QueueExemption } from '../../store/queue-exemption-records.ts';
 import type { Store } from '../../store/store.ts';
 import type { ClockBounds } from '../clock-bounds.ts';
 
@@ -20,10 +20,8 @@ export function createExemptQueues(
 ): ExemptQueues {
   let running: Promise<unknown> = Promise.resolve();
   let next: Promise<ReadonlyMap<string, QueueExemption>> | undefined;
-  const readNow = async (): Promise<ReadonlyMap<string, QueueExemption>> => {
-    const all = await readExemptions(exemptions);
-    return new Map(all.filter((one) => isInForce(one, bounds.earliestMs())).map((one) => [one.queue, one]));
-  };
+  const readNow = async (): Promise<ReadonlyMap<string, QueueExemption>> =>
+    exemptionsInForce(await readExemptions(exemptions), bounds.earliestMs());
   const begin = async (previous: Promise<unknown>): Promise<ReadonlyMap<string, QueueExemption>> => {
     await previous.catch(() => undefined);
     next = undefined;
