@@ -1,5 +1,6 @@
 import type { CountedBytes, ListedQueue } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
+import { currentCount } from '../queues/current-count.ts';
 import { type AlertAction, type AlertLimits, decideQueueAlert, LISTING_LAG_MS } from '../queues/decide-alert.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
@@ -50,7 +51,7 @@ export function planQueues(
     if (namespace === undefined || record === undefined) return [];
     if (record.state !== 'active' && record.state !== 'provisioning') return [];
     if (matchesAny(config.exemptQueues, queue) || matchesAny(config.reservedNamespaces, namespace)) return [];
-    const bytes = currentBytes(sizes.get(queue), messages);
+    const bytes = currentCount(sizes.get(queue), messages)?.bytes;
     const when = { seenMs: nowMs, lagMs: LISTING_LAG_MS };
     const observed = bytes === undefined ? undefined : { bytes, ...when };
     const depth = { messages, bytes: observed, isExact: true, ...when };
@@ -64,11 +65,6 @@ export function planQueues(
       { queue, namespace, action: 'keep', messages, bytes, why: `${why}; an operator exempted it until ${until}` },
     ];
   });
-}
-
-/** The size of a queue; undefined where it is unknown, or where the queue has become smaller since it was counted. */
-export function currentBytes(counted: CountedBytes | undefined, messages: number | undefined): number | undefined {
-  return counted === undefined || messages === undefined || messages < counted.messages ? undefined : counted.bytes;
 }
 
 function explain(

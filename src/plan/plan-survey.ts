@@ -1,5 +1,6 @@
 import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
+import { currentCount } from '../queues/current-count.ts';
 import { reachesWarning } from '../queues/decide-alert.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
@@ -7,7 +8,7 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { readExemptions } from '../store/paged-listing.ts';
 import { exemptionsInForce } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
-import { currentBytes, type PlannedQueue, planQueues } from './plan-queues.ts';
+import { type PlannedQueue, planQueues } from './plan-queues.ts';
 
 /**
  * What a survey would do now. It changes nothing.
@@ -30,7 +31,8 @@ export async function planSurvey(
   const records = new Map<string, NamespaceRecord>();
   for (const { name, messages } of queues) {
     const namespace = namespaceOfQueue(config.namespacePrefix, name);
-    const isRelevant = alerts.has(name) || reachesWarning(messages, currentBytes(sizes.get(name), messages), config);
+    const isRelevant =
+      alerts.has(name) || reachesWarning(messages, currentCount(sizes.get(name), messages)?.bytes, config);
     if (namespace === undefined || records.has(namespace) || !isRelevant) continue;
     const record = await store.namespaces.get(namespace);
     if (record !== undefined) records.set(namespace, record);

@@ -3,6 +3,7 @@ import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
+import { currentCount } from './current-count.ts';
 import type { AlertLimits, ObservedBytes } from './decide-alert.ts';
 import { createGrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
@@ -159,9 +160,8 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
       }
     },
     sizeOf(queue, messages) {
-      const size = sizes.get(queue);
-      if (size === undefined || messages === undefined || messages < size.messages) return undefined;
-      return { bytes: size.bytes, seenMs: size.seenMs, lagMs: size.lagMs };
+      const size = currentCount(sizes.get(queue), messages);
+      return size === undefined ? undefined : { bytes: size.bytes, seenMs: size.seenMs, lagMs: size.lagMs };
     },
     forget(queue) {
       sizes.delete(queue);

@@ -1,6 +1,7 @@
 import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock, Sleep } from '../util/clock.ts';
+import { currentCount } from './current-count.ts';
 import type { AlertLimits } from './decide-alert.ts';
 import type { Growth, QueueGrowth } from './forecast-queue.ts';
 import { namespaceOfQueue } from './queue-names.ts';
@@ -136,9 +137,8 @@ function growthOf(
   return { latest, earlier: { amount: before, seenMs: at.seenMs - (at.monotonicMs - beforeAt.monotonicMs) } };
 }
 
-/** A queue that has become smaller since its size was counted has another one. */
 function currentBytes({ messages, counted }: ObservedAmounts): number | undefined {
-  return counted === undefined || messages === undefined || messages < counted.messages ? undefined : counted.bytes;
+  return currentCount(counted, messages)?.bytes;
 }
 
 /** Undefined where the statistics have not been collected again since, so that both listings show one count. */
