@@ -1,8 +1,7 @@
 import type { NamespaceDescription } from '../client/client.ts';
 import { bytesText, instantToSecond } from './amounts.ts';
-import { formatDuration } from './format-duration.ts';
 import type { Style } from './output.ts';
-import { amountText, perMinuteText } from './queue-texts.ts';
+import { amountsText, perMinuteText, reachedText, thresholdText } from './queue-texts.ts';
 import type { QueueTrends } from './queue-trends.ts';
 import { sparkline } from './sparkline.ts';
 import { printable, table } from './table.ts';
@@ -101,32 +100,29 @@ function queueTable(queues: readonly DescribedQueue[], trends: QueueTrends, nowM
       { title: 'CONSUMERS', text: ({ consumers }) => String(consumers ?? 'unknown') },
       { title: 'TREND', text: ({ queue }) => sparkline(trends.of(queue)) },
       { title: 'PER MINUTE', text: ({ messagesPerMinute }) => perMinuteText(messagesPerMinute) },
-      { title: 'NEXT', text: (queue) => thresholdText(queue) },
-      { title: 'WHEN', text: (queue) => reachedText(queue, nowMs) },
+      { title: 'NEXT', text: (queue) => nextText(queue) },
+      { title: 'WHEN', text: (queue) => whenText(queue, nowMs) },
     ],
     style,
   );
 }
 
-function thresholdText({ next, exemptUntil }: DescribedQueue): string {
-  if (next !== undefined) return `${next.action} at ${amountText(next.at, next.unit)}`;
+function nextText({ next, exemptUntil }: DescribedQueue): string {
+  if (next !== undefined) return thresholdText(next);
   return exemptUntil === undefined ? '' : `exempt until ${instantToSecond(Date.parse(exemptUntil))}`;
 }
 
-function reachedText({ next }: DescribedQueue, nowMs: number): string {
+function whenText({ next }: DescribedQueue, nowMs: number): string {
   if (next === undefined) return '';
   const { reachedAt } = next;
-  if (reachedAt === undefined) return 'unknown';
-  if (reachedAt === null) return 'not at this rate';
-  const reachedMs = Date.parse(reachedAt);
-  return reachedMs <= nowMs ? 'now' : `in ${formatDuration(reachedMs - nowMs)}, at ${instantToSecond(reachedMs)}`;
+  return reachedText(typeof reachedAt === 'string' ? Date.parse(reachedAt) : reachedAt, nowMs);
 }
 
 function queueLine(queue: DescribedQueue, nowMs: number): string {
   const { queue: name, messages, messagesPerMinute, state } = queue;
-  const depth = messages === undefined ? 'an unknown number of messages' : `${messages} messages`;
+  const depth = amountsText({ messages, bytes: undefined });
   const rate = messagesPerMinute === undefined ? '' : `, ${perMinuteText(messagesPerMinute)} a minute`;
-  const next = queue.next === undefined ? '' : `; ${thresholdText(queue)}: ${reachedText(queue, nowMs)}`;
+  const next = queue.next === undefined ? '' : `; ${nextText(queue)}: ${whenText(queue, nowMs)}`;
   return `${printable(name)} is ${state}: ${depth}${rate}${next}`;
 }
 

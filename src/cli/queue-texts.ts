@@ -1,6 +1,6 @@
 import { formatInstant } from '../contract/fields.ts';
 import type { NextThreshold } from '../queues/forecast-queue.ts';
-import type { QueueReport } from '../queues/queue-report.ts';
+import { type QueueReport, thresholdView } from '../queues/queue-report.ts';
 import { bytesText, instantToSecond } from './amounts.ts';
 import { formatDuration } from './format-duration.ts';
 
@@ -18,13 +18,13 @@ export function queueValue(report: QueueReport) {
     ...(bytesPerMinute === undefined ? {} : { bytesPerMinute: rounded(bytesPerMinute) }),
     ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
     ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
-    ...(next === undefined ? {} : { next: nextValue(next) }),
+    ...(next === undefined ? {} : { next: thresholdView(next) }),
   };
 }
 
-function nextValue({ action, unit, at, reachedMs }: NextThreshold) {
-  if (reachedMs === undefined) return { action, unit, at };
-  return { action, unit, at, reachedAt: reachedMs === null ? null : formatInstant(reachedMs) };
+/** `delete at 8000 messages`. */
+export function thresholdText({ action, unit, at }: Pick<NextThreshold, 'action' | 'unit' | 'at'>): string {
+  return `${action} at ${amountText(at, unit)}`;
 }
 
 /** `delete at 8000 messages`, or why there is no next threshold. */
@@ -34,7 +34,7 @@ export function nextText({
   exemptUntilMs,
 }: Pick<QueueReport, 'state' | 'next' | 'exemptUntilMs'>): string {
   if (state === 'warned' && exemptUntilMs !== undefined) return `exempt until ${instantToSecond(exemptUntilMs)}`;
-  if (next !== undefined) return `${next.action} at ${amountText(next.at, next.unit)}`;
+  if (next !== undefined) return thresholdText(next);
   switch (state) {
     case 'deleting':
       return 'being deleted';
@@ -50,8 +50,11 @@ export function nextText({
 
 /** When the next threshold is reached: `now`, an instant with the time until then, or why there is none. */
 export function whenText({ next }: Pick<QueueReport, 'next'>, nowMs: number): string {
-  if (next === undefined) return '';
-  const { reachedMs } = next;
+  return next === undefined ? '' : reachedText(next.reachedMs, nowMs);
+}
+
+/** When a threshold is reached; null: not at the present rate; undefined: the rate is unknown. */
+export function reachedText(reachedMs: NextThreshold['reachedMs'], nowMs: number): string {
   if (reachedMs === undefined) return 'unknown';
   if (reachedMs === null) return 'not at this rate';
   if (reachedMs <= nowMs) return 'now';

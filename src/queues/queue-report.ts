@@ -1,3 +1,4 @@
+import { formatInstant } from '../contract/fields.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertLevel } from '../store/queue-alert-records.ts';
 import type { QueueExemption } from '../store/queue-exemption-records.ts';
@@ -96,6 +97,12 @@ export function alertState(level: QueueAlertLevel): 'watched' | 'warned' | 'dele
     case 'recovering':
       return 'watched';
   }
+}
+
+/** A threshold as clients and scripts get it; without `reachedAt` the rate is unknown. */
+export function thresholdView({ action, unit, at, reachedMs }: NextThreshold) {
+  if (reachedMs === undefined) return { action, unit, at };
+  return { action, unit, at, reachedAt: reachedMs === null ? null : formatInstant(reachedMs) };
 }
 
 /** How to sort reports. */

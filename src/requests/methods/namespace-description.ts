@@ -2,9 +2,8 @@ import { formatInstant } from '../../contract/fields.ts';
 import type { ResultBody } from '../../contract/methods.ts';
 import { accountNames } from '../../namespaces/accounts/account-names.ts';
 import type { ReadableNamespace } from '../../namespaces/read-namespaces.ts';
-import type { QueueForecast } from '../../queues/forecast-queue.ts';
 import type { DescribedQueue, DescribedQueues, NamespaceObservation } from '../../queues/observe-namespace.ts';
-import { alertState, type QueueReportConfig, reportQueue } from '../../queues/queue-report.ts';
+import { alertState, type QueueReportConfig, reportQueue, thresholdView } from '../../queues/queue-report.ts';
 import type { AuditRecord } from '../../store/audit-records.ts';
 import type { QueueAlert } from '../../store/queue-alert-records.ts';
 import { isInForce, type QueueExemption } from '../../store/queue-exemption-records.ts';
@@ -94,16 +93,6 @@ function queueView(
     ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
     trend: trend.map((amount) => amount ?? null),
   };
-}
-
-function thresholdView({
-  action,
-  unit,
-  at,
-  reachedMs,
-}: NonNullable<QueueForecast['next']>): NonNullable<QueueView['next']> {
-  if (reachedMs === undefined) return { action, unit, at };
-  return { action, unit, at, reachedAt: reachedMs === null ? null : formatInstant(reachedMs) };
 }
 
 function rounded(perMinute: number | undefined): number | undefined {
