@@ -6,7 +6,7 @@ import { openManagement } from '../broker/management/open-management.ts';
 import type { QuorumQueue } from '../broker/management/queue-members.ts';
 import type { Config } from '../config/config.ts';
 import { contractNames } from '../contract/names.ts';
-import { countNeededSecrets } from '../namespaces/accounts/needed-secrets.ts';
+import { countNeededSecrets, readSightings } from '../namespaces/accounts/needed-secrets.ts';
 import { shownHosts } from '../observe/start-summary.ts';
 import type { AgentRecord } from '../store/agent-records.ts';
 import type { NamespaceState } from '../store/namespace-record.ts';
@@ -148,7 +148,7 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
           listAlerts(opened, signal),
         ]);
         const secrets = await countSecrets(opened, signal);
-        const sightings = await readSightings(opened, [...secrets.namespaces.keys()]);
+        const sightings = await readSightings(opened.secretSightings, secrets.namespaces.keys());
         return { kind, storeId, agents, namespaces, secrets, sightings, noticesWaiting, alerts };
       } catch (error) {
         // A driver whose connections hang never sees the server again.
@@ -159,15 +159,6 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
     },
     close: async () => await store?.close(),
   };
-}
-
-async function readSightings({ secretSightings }: StoreReader, secretIds: readonly string[]) {
-  const sightings = new Map<string, SecretSighting>();
-  for (const secretId of secretIds) {
-    const sighting = await secretSightings.get(secretId);
-    if (sighting !== undefined) sightings.set(secretId, sighting);
-  }
-  return sightings;
 }
 
 async function readBroker(

@@ -1,10 +1,9 @@
 import { formatInstant } from '../contract/fields.ts';
 import type { Clock, RandomBytes } from '../util/clock.ts';
-import { addMissingSecrets } from '../namespaces/accounts/needed-secrets.ts';
+import { countNeededSecrets, readSightings } from '../namespaces/accounts/needed-secrets.ts';
 import type { Keyring } from '../namespaces/accounts/keyring.ts';
 import type { MongoInspection, MongoSetup } from '../store/mongodb/inspect-mongodb.ts';
 import type { IndexFault } from '../store/mongodb/mongodb-indexes.ts';
-import { namespacePages } from '../store/paged-listing.ts';
 import type { SecretSighting } from '../store/secret-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
@@ -68,13 +67,9 @@ export function storeSteps(options: StoreStepsOptions): Step[] {
       essential: false,
       async run(signal) {
         const store = await openStore();
-        const missing = await countMissing(store.namespaces, keyring, signal);
-        const sightings = new Map<string, SecretSighting>();
-        for (const secretId of missing.keys()) {
-          const sighting = await store.secretSightings.get(secretId);
-          if (sighting !== undefined) sightings.set(secretId, sighting);
-        }
-        return checkSecrets(missing, sightings);
+        const needed = await countNeededSecrets(store.namespaces, signal);
+        const missing = new Map([...needed].filter(([secretId]) => !keyring.has(secretId)));
+        return checkSecrets(missing, await readSightings(store.secretSightings, missing.keys()));
       },
     },
   ];
@@ -107,19 +102,6 @@ export function checkIndexes(faults: readonly IndexFault[]): StepResult {
     said,
     `Drop it with db.${stale.collection}.dropIndex("${stale.index}") and start an agent, which creates it.`,
   );
-}
-
-/** The number of namespaces for each missing agent secret, by its id. */
-async function countMissing(
-  namespaces: StoreReader['namespaces'],
-  keyring: Pick<Keyring, 'has'>,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, number>> {
-  const missing = new Map<string, number>();
-  for await (const page of namespacePages(namespaces, signal, { states: ['provisioning', 'active'] })) {
-    addMissingSecrets(missing, page, keyring);
-  }
-  return missing;
 }
 
 export function checkSecrets(

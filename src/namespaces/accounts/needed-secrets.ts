@@ -1,5 +1,6 @@
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import { namespacePages } from '../../store/paged-listing.ts';
+import type { SecretSighting, SecretSightingStore } from '../../store/secret-records.ts';
 import type { NamespaceStore } from '../../store/store.ts';
 import { activeSlot, slotOf } from '../slots.ts';
 import { needsRecheck } from '../revocation/decide-revocation.ts';
@@ -29,6 +30,23 @@ export async function countNeededSecrets(
     for (const id of page.flatMap((record) => [...neededSecretIds(record)])) counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   return counts;
+}
+
+/**
+ * What agents recorded about these secrets, by secretId.
+ *
+ * @throws AgentError `StoreUnavailable`
+ */
+export async function readSightings(
+  sightings: Pick<SecretSightingStore, 'get'>,
+  secretIds: Iterable<string>,
+): Promise<ReadonlyMap<string, SecretSighting>> {
+  const found = new Map<string, SecretSighting>();
+  for (const secretId of secretIds) {
+    const sighting = await sightings.get(secretId);
+    if (sighting !== undefined) found.set(secretId, sighting);
+  }
+  return found;
 }
 
 /** Counts, by secretId, how many of these namespaces need each secret that the keyring lacks. */
