@@ -1,12 +1,13 @@
-import type {
-  AgentStatus,
-  Finding,
-  InstallationStatus,
-  JobStatus,
-  ManagementStatus,
-  RequestQueueStatus,
-  SecretStatus,
-  StoreStatus,
+import {
+  type AgentStatus,
+  type Finding,
+  type InstallationStatus,
+  isRunning,
+  type JobStatus,
+  type ManagementStatus,
+  type RequestQueueStatus,
+  type SecretStatus,
+  type StoreStatus,
 } from '../status/installation-status.ts';
 import type { StatusChange } from '../status/status-changes.ts';
 import { counted } from '../util/counted.ts';
@@ -27,6 +28,7 @@ const STATE_TEXTS = { well: 'works', degraded: 'works with limits', down: 'does 
 export function installationText(status: InstallationStatus, places: StatusPlaces, style: Style): string {
   const { state, id, at, findings, agents, secrets, jobs } = status;
   const nowMs = Date.parse(at);
+  const running = (agents ?? []).filter(isRunning).length;
   const parts = [
     `${style[STATE_STYLES[state]](`${id} ${STATE_TEXTS[state]}`)} ${style.quiet(`at ${at}`)}`,
     findings.map((finding) => findingLines(finding, style)).join('\n'),
@@ -36,7 +38,7 @@ export function installationText(status: InstallationStatus, places: StatusPlace
         ? 'No agent has a record in this store.'
         : agentTable(agents, nowMs, style),
     summaryLines(status, places, style).join('\n'),
-    secrets === null || secrets.needed.length === 0 ? '' : secretTable(secrets.needed, runningOf(agents ?? []), style),
+    secrets === null || secrets.needed.length === 0 ? '' : secretTable(secrets.needed, running, style),
     jobs === null || jobs.length === 0 ? '' : jobTable(jobs, nowMs, style),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
@@ -55,10 +57,6 @@ function findingLines({ level, about, since, said, remedy }: Finding, style: Sty
   return remedy === null
     ? line
     : `${line}\n${' '.repeat('degraded  '.length)}${style.heading('→')} ${printable(remedy)}`;
-}
-
-function runningOf(agents: readonly AgentStatus[]): number {
-  return agents.filter(({ state }) => state !== 'lost' && state !== 'replaced').length;
 }
 
 const AGENT_STATES = {
@@ -84,14 +82,14 @@ function agentTable(agents: readonly AgentStatus[], nowMs: number, style: Style)
         style: (cell, { state }) => style[AGENT_STATES[state]](cell),
       },
       { title: 'SEEN', text: (agent) => seenText(agent, nowMs) },
-      { title: 'NOT UP', text: ({ state, parts }) => (state === 'lost' || state === 'replaced' ? '' : notUp(parts)) },
+      { title: 'NOT UP', text: (agent) => (isRunning(agent) ? notUp(agent.parts) : '') },
     ],
     style,
   );
 }
 
-function seenText({ state, seen }: AgentStatus, nowMs: number): string {
-  return state === 'lost' || state === 'replaced' ? `not since ${seen}` : agoText(seen, nowMs);
+function seenText(agent: AgentStatus, nowMs: number): string {
+  return isRunning(agent) ? agoText(agent.seen, nowMs) : `not since ${agent.seen}`;
 }
 
 function notUp(parts: AgentStatus['parts']): string {

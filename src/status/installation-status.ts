@@ -46,6 +46,11 @@ export interface AgentStatus {
   readonly secretIds: readonly string[];
 }
 
+/** Whether an agent runs, as far as its record says. */
+export function isRunning({ state }: AgentStatus): boolean {
+  return state !== 'lost' && state !== 'replaced';
+}
+
 /** Why something did not answer. */
 export interface NoAnswer {
   readonly answers: false;

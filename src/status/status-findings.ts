@@ -1,5 +1,11 @@
 import { viewCluster } from '../broker/cluster-state.ts';
-import type { AgentStatus, Finding, InstallationStatus, JobStatus } from './installation-status.ts';
+import {
+  type AgentStatus,
+  type Finding,
+  type InstallationStatus,
+  isRunning,
+  type JobStatus,
+} from './installation-status.ts';
 import type { InstallationReading } from './read-installation.ts';
 
 /** The parts of a status, before the verdict on them. */
@@ -19,7 +25,7 @@ interface Cause {
 
 /** What an operator should know about an installation, the worst first. One cause is named once. */
 export function findingsOf(status: AssessedParts, reading: InstallationReading): Finding[] {
-  const running = (status.agents ?? []).filter(({ state }) => state !== 'lost' && state !== 'replaced');
+  const running = (status.agents ?? []).filter(isRunning);
   const isServed = running.some(({ state }) => state === 'ready' || state === 'degraded');
   const causes = [
     ...ofDependencies(status, isServed),
