@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
 import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
+import { createCoalesced } from '../util/coalesced.ts';
 import { rejectAfter } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 import { createSemaphore } from '../util/semaphore.ts';
@@ -52,7 +53,7 @@ interface ObserveNamespaceParts {
   readonly log: Pick<Log, 'debug'>;
 }
 
-/** Requests about one namespace share an observation for so long, in ms. */
+/** Requests about one namespace share an observation while it goes on, and from its start for so long, in ms. */
 const KEPT_MS = 2_000;
 
 /** Each walks over all queues of the broker; the rest waits. */
@@ -85,9 +86,7 @@ const UNKNOWN: Observed = { connections: undefined, listing: undefined, depths: 
 export function createObserveNamespace(parts: ObserveNamespaceParts): ObserveNamespace {
   const { history, clock, log } = parts;
   const places = createSemaphore(CONCURRENCY);
-  const shared = new BoundedMap<string, { readonly startedMs: number; readonly observed: Promise<Observed> }>({
-    maxSize: MAX_NAMESPACES,
-  });
+  const shared = new BoundedMap<string, () => Promise<Observed>>({ maxSize: MAX_NAMESPACES });
 
   const start = async (namespace: string): Promise<Observed> => {
     const release = await places.acquire();
@@ -101,14 +100,10 @@ export function createObserveNamespace(parts: ObserveNamespaceParts): ObserveNam
     }
   };
   const observeShared = async (namespace: string): Promise<Observed> => {
-    const nowMs = clock.monotonicMs();
-    let latest = shared.get(namespace);
-    if (latest === undefined || nowMs - latest.startedMs >= KEPT_MS) {
-      latest = { startedMs: nowMs, observed: start(namespace) };
-      shared.set(namespace, latest);
-    }
+    const observeOnce = shared.get(namespace) ?? createCoalesced(() => start(namespace), KEPT_MS, clock);
+    shared.set(namespace, observeOnce);
     try {
-      return await rejectAfter(PATIENCE_MS, latest.observed);
+      return await rejectAfter(PATIENCE_MS, observeOnce());
     } catch (error) {
       log.debug({ code: 'namespace_not_observed', err: error, namespace }, 'could not observe a namespace in time');
       return UNKNOWN;

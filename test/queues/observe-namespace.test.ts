@@ -153,6 +153,22 @@ describe('the observation of a namespace', () => {
     assert.equal(first?.queues?.hasMore, true);
   });
 
+  it('shares an observation that goes on, however long it takes', async () => {
+    const { clock, state, observe } = makeRoom();
+    let goOn = (): void => undefined;
+    state.held = new Promise((resolve) => (goOn = resolve));
+    const first = observe();
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(5_000);
+    const second = observe();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(state.listings, 1);
+    goOn();
+    assert.deepEqual(await second, await first);
+    await observe();
+    assert.equal(state.listings, 2);
+  });
+
   it('does not show what was there before the namespace', async () => {
     const { clock, holds, history } = makeRoom();
     holds(5);
