@@ -110,7 +110,7 @@ func (c *Client) Get(ctx context.Context, namespace string) (*Namespace, error) 
 
 // Describe returns what an owner wants to know of a namespace: its queues, how they grow and when they reach their next
 // threshold, its alerts, and what was done. It needs the scope pulse:namespace:<namespace> or pulse:describe:<namespace>. An
-// agent that is older than the method answers [MethodNotServed].
+// agent that is older than the method answers an [InputError] for the field method.
 func (c *Client) Describe(ctx context.Context, namespace string) (*Description, error) {
 	description := &Description{}
 	if err := c.call(ctx, "describe-namespace", map[string]any{"namespace": namespace}, description); err != nil {

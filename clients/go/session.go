@@ -25,7 +25,7 @@ const (
 // ends or the connection is lost, and anything may be left to the next session.
 type Session func(ctx context.Context, connection *amqp.Connection) error
 
-// stopped is the error of Stop.
+// stopped is the error of StopSessions.
 type stopped struct{ err error }
 
 func (s stopped) Error() string { return fmt.Sprintf("the session ends KeepConnected: %v", s.err) }
