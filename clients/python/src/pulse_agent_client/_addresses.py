@@ -77,7 +77,7 @@ def _parameters(
 def connect_fault(cause: object, parameters: Any) -> PulseAgentError:
     """Why a connection could not be opened: BrokerRefused if another attempt has the same end, or else Unavailable."""
     errors = list(_causes(cause))
-    text = ", ".join(dict.fromkeys(_reason(error) for error in errors[-1:])) or "for an unknown reason"
+    text = _reason(errors[-1]) if errors else "for an unknown reason"
     fault = _refusal(errors, parameters) or Unavailable(f"RabbitMQ cannot be reached: {text}.")
     fault.__cause__ = errors[0] if errors else None
     return fault
@@ -128,5 +128,3 @@ def _causes(error: object) -> Iterator[BaseException]:
 def _reason(error: BaseException) -> str:
     """Many errors of pika have no text."""
     return (str(error) or repr(error)).strip().rstrip(".")
-
-

@@ -8,7 +8,6 @@ import hmac
 import json
 import re
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -66,12 +65,12 @@ def sign(
     credentials: Credentials,
     audience: str,
     *,
+    seconds: int,
     reply_to: str = REPLY_TO,
-    seconds: int | None = None,
     nonce: str | None = None,
 ) -> str:
     """The header `authorization` of a request with exactly this body: Hawk, as docs/protocol.md has it."""
-    timestamp = str(int(time.time()) if seconds is None else seconds)
+    timestamp = str(seconds)
     nonce = nonce or secrets.token_urlsafe(16)
     ext = credentials.ext()
     payload = _base64(hashlib.sha256(b"hawk.1.payload\napplication/json\n" + body + b"\n").digest())

@@ -17,6 +17,9 @@ from ._contract import REPLY_TO, SIGNED_METHODS, Credentials, ReplyKey, read_rep
 from ._stop import Stop
 from .errors import BrokerRefused, ClientClosed, PulseAgentError, Unavailable
 
+_ATTEMPT_SECONDS = 15.0
+"""An agent answers within 10 s, or not at all."""
+
 
 class RequestSender:
     """Requests over a connection that is opened on demand, again after it was lost, and closed when it is idle."""
@@ -38,7 +41,6 @@ class RequestSender:
         fields: Mapping[str, Any],
         credentials: Credentials | None,
         left: Callable[[], float],
-        longest: float,
         stop: Stop,
     ) -> dict[str, Any]:
         """Sends a request once and returns its result. Raises PulseAgentError."""
@@ -47,7 +49,7 @@ class RequestSender:
             connection.wait_for_alarm(left(), stop)
             key = ReplyKey() if method == "claim-namespace" else None
             body = json.dumps({**fields, "replyKey": key.public()} if key else fields).encode()
-            seconds = min(longest, max(0.001, left()))
+            seconds = min(_ATTEMPT_SECONDS, max(0.001, left()))
             pending = self._compose(method, body, credentials, seconds)
             properties, reply = connection.request(pending, seconds, stop)
             return read_reply(properties.type, properties.content_type, reply, key, self._now())

@@ -42,8 +42,6 @@ from .results import (
 
 __all__ = ["PulseAgentClient"]
 
-_ATTEMPT_SECONDS = 15.0
-"""An agent answers within 10 s, or not at all."""
 _CALL_SECONDS = 30.0
 _AGENT_ID = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -247,7 +245,7 @@ class PulseAgentClient:
             stop.raise_if_set()
             try:
                 credentials = self._current_credentials() if method in SIGNED_METHODS else None
-                return sender.request(method, fields, credentials, left, _ATTEMPT_SECONDS, stop)
+                return sender.request(method, fields, credentials, left, stop)
             except PulseAgentError as error:
                 stop.raise_if_set()
                 failures += 1

@@ -242,9 +242,9 @@ class Lease:
             self._settled()
         self._call(self._parts.on_renewed, Renewed(changed, self.reclaim_at, self.expires))
 
-    def _failed(self, error: PulseAgentError) -> None:
-        error, refused = self._claim_as_holder(error)
-        if self._stop.is_set or error is _NONE:
+    def _failed(self, reason: PulseAgentError) -> None:
+        error, refused = self._claim_as_holder(reason)
+        if self._stop.is_set or error is None:
             return
         failed = _decide.FailedRenewal(
             code=error.code,
@@ -265,9 +265,9 @@ class Lease:
         retry_at = _instant(decision.at)
         self._call(self._parts.on_failing, Failing(error, self._failures, retry_at, self.reclaim_at))
 
-    def _claim_as_holder(self, error: PulseAgentError) -> tuple[PulseAgentError, bool | None]:
+    def _claim_as_holder(self, error: PulseAgentError) -> tuple[PulseAgentError | None, bool | None]:
         """Claims with the current credentials if those of the client do not work, or, after `reclaim_at`, to see
-        whether the current ones still work. Returns `_NONE` if that renewed the lease."""
+        whether the current ones still work. Returns no error if that renewed the lease."""
         is_before = self._parts.now() < self._held.reclaim
         if error.code in ("InsufficientScopes", "RequestConflict"):
             return error, None
@@ -280,7 +280,7 @@ class Lease:
             refused = isinstance(own, BrokerRefused) and own.details["refused"] not in ("vhost", "tls")
             return (own if isinstance(error, BrokerRefused) and not refused else error), refused
         self._renewed(claim)
-        return _NONE, None
+        return None, None
 
     def _lose(self, reason: LossReason, cause: PulseAgentError) -> None:
         lost = LeaseLost(reason, self.namespace, cause)
@@ -303,9 +303,6 @@ class Lease:
             callback(value)
         except Exception:
             _log.exception("A callback of the lease of %s failed.", self.namespace)
-
-
-_NONE = PulseAgentError("None", "")
 
 
 def _unknown(error: Exception) -> PulseAgentError:
