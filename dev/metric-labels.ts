@@ -3,6 +3,7 @@ import { EVENT_TYPES } from '../src/contract/event-types.ts';
 import { METHODS } from '../src/contract/methods.ts';
 import { WIRE_ERRORS } from '../src/contract/wire-errors.ts';
 import { PARTS } from '../src/observe/health.ts';
+import { CLUSTER_STATES, LIMITS_OWNERS } from '../src/observe/observation.ts';
 import { REFUSAL_REASONS } from '../src/observe/refusal-reasons.ts';
 import { NAMESPACE_STATES } from '../src/store/namespace-record.ts';
 import { QUEUE_ALERT_LEVELS } from '../src/store/queue-alert-records.ts';
@@ -85,7 +86,7 @@ export const METRIC_LABELS: readonly MetricLabel[] = [
   {
     label: 'state',
     metrics: ['cluster'],
-    values: ['whole', 'incomplete', 'split', 'restoring', 'unknown'],
+    values: CLUSTER_STATES,
     meaning: 'of the nodes of RabbitMQ: less than half missing is `incomplete`',
   },
   { label: 'state', metrics: ['broker_nodes'], values: ['running', 'missing'], meaning: 'of a node' },
@@ -110,7 +111,7 @@ export const METRIC_LABELS: readonly MetricLabel[] = [
     meaning: 'of an [event](protocol.md#events)',
   },
   { label: 'type', metrics: ['broker_events_total'], values: BROKER_EVENT_TYPES, meaning: 'of an event of RabbitMQ' },
-  { label: 'of', metrics: ['limits_overridden'], values: ['agent', 'namespaces'], meaning: 'whose queues they are' },
+  { label: 'of', metrics: ['limits_overridden'], values: LIMITS_OWNERS, meaning: 'whose queues they are' },
   {
     label: 'queue',
     metrics: ['queue_replicas', 'queue_replicas_online'],

@@ -89,7 +89,8 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts'> {
   readonly close: () => Promise<void>;
 }
 
-const CLUSTER_STATES = [
+/** The states of RabbitMQ's cluster, as the metric has them. */
+export const CLUSTER_STATES = [
   'whole',
   'incomplete',
   'split',
@@ -97,7 +98,8 @@ const CLUSTER_STATES = [
   'unknown',
 ] as const satisfies readonly ClusterStatus['is'][];
 
-const LIMITS_OWNERS = ['agent', 'namespaces'] as const;
+/** Whose queues another policy may take limits from. */
+export const LIMITS_OWNERS = ['agent', 'namespaces'] as const;
 type LimitsOwner = (typeof LIMITS_OWNERS)[number];
 
 /** How long the text of the metrics is reused, in ms, however often it is requested. */
