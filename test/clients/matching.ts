@@ -8,7 +8,6 @@ import { inspect, isDeepStrictEqual } from 'node:util';
  * - `$differs`: any value but this one
  * - `$about`: `[number, tolerance]`
  * - `$includes`: a list that has an element for each of these
- * - `$notBefore`: an instant, this one or later
  * - `$present`: whether there is a value
  */
 export function mismatch(value: unknown, expected: unknown, path = 'it'): string | undefined {
@@ -42,8 +41,6 @@ function obeys(value: unknown, rule: string, operand: unknown): boolean {
       return (operand as unknown[]).every(
         (wanted) => Array.isArray(value) && value.some((each) => mismatch(each, wanted) === undefined),
       );
-    case '$notBefore':
-      return typeof value === 'string' && Date.parse(value) >= Date.parse(String(operand));
     case '$present':
       return (value !== undefined && value !== null) === operand;
     default:

@@ -19,7 +19,7 @@ export interface Behaviour {
   readonly situations: readonly Situation[];
 }
 
-/** An input of a pure decision, and what has to be decided. Numbers may differ by half a millisecond. */
+/** An input of a pure decision, and what has to be decided: see {@link mismatch}. */
 export interface Decision {
   readonly title: string;
   readonly do: 'decide-renewal' | 'decide-after-failure' | 'decide-retry';
@@ -75,7 +75,7 @@ export interface Step {
   readonly begin?: string;
   /** Waits for the end of a command that was begun. */
   readonly finish?: string;
-  /** With `do`, `finish` and `event`: the result, or the data of the event. See {@link matches}. */
+  /** With `do`, `finish` and `event`: the result, or the data of the event. See {@link mismatch}. */
   readonly gives?: unknown;
   /** With `do` and `finish`: the command fails, and this is its error. */
   readonly fails?: unknown;
