@@ -3,7 +3,8 @@ import { formatInstant } from '../../contract/fields.ts';
 import type { AuditRecord } from '../../store/audit-records.ts';
 import { openStoreToRead } from '../../store/open-store-to-read.ts';
 import { readAuditRecords } from '../../store/paged-listing.ts';
-import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
+import { type DefineCommand, examples } from '../define-command.ts';
+import { readLimit } from '../limit-option.ts';
 import { pastTime } from '../time-options.ts';
 import { table } from '../table.ts';
 
@@ -24,12 +25,10 @@ export const auditCommand: DefineCommand = (command, { env, output, signal }) =>
         ['what operators did this week', 'pulse-agent audit --since 7d --json | jq \'select(.actor == "operator")\''],
       ]),
     )
-    .action(async ({ namespace, since, until, limit: limitText }) => {
+    .action(async ({ namespace, since, until, limit }) => {
       const nowMs = Date.now();
-      const limit = Number(limitText);
-      if (!Number.isInteger(limit) || limit < 1) throw new UsageFault('Give --limit as a whole number, at least 1.');
       const query = {
-        limit,
+        limit: readLimit(limit),
         sinceMs: pastTime('--since', since, nowMs),
         ...(until === undefined ? {} : { untilMs: pastTime('--until', until, nowMs) }),
         ...(namespace === undefined ? {} : { namespace }),

@@ -4,6 +4,7 @@ import { MEASURE_GROWTH_MS } from '../../queues/measure-growth.ts';
 import { QUEUE_ORDERS, type QueueOrder, type QueueReport, sortQueueReports } from '../../queues/queue-report.ts';
 import { bytesText, instantToSecond } from '../amounts.ts';
 import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
+import { readLimit } from '../limit-option.ts';
 import type { Style } from '../output.ts';
 import { nextText, perMinuteText, queueValue, whenText } from '../queue-texts.ts';
 import { table } from '../table.ts';
@@ -34,7 +35,7 @@ It reads the store and the broker with the configuration of an agent, and change
     )
     .action(async (namespace, { sort, warned, limit: limitText, all, over }) => {
       const order = orderOf(sort);
-      const limit = all === true ? Infinity : limitOf(limitText);
+      const limit = all === true ? Infinity : readLimit(limitText);
       const measureMs = parseDuration(over);
       if (measureMs === undefined) throw new UsageFault('Give --over as a duration such as 10s, or 0s.');
       const config = loadConfig(env);
@@ -54,12 +55,6 @@ function orderOf(text: string): QueueOrder {
   const order = QUEUE_ORDERS.find((name) => name === text);
   if (order === undefined) throw new UsageFault(`Give --sort as one of ${QUEUE_ORDERS.join(', ')}.`);
   return order;
-}
-
-function limitOf(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1) throw new UsageFault('Give --limit as a whole number, at least 1.');
-  return limit;
 }
 
 function queuesText(shown: readonly QueueReport[], found: number, style: Style): string {
