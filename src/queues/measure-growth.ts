@@ -1,6 +1,6 @@
 import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
-import type { Clock, Sleep } from '../util/clock.ts';
+import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import { currentCount } from './current-count.ts';
 import type { AlertLimits } from './decide-alert.ts';
 import type { Growth, QueueGrowth } from './forecast-queue.ts';
@@ -34,21 +34,15 @@ export const MEASURE_GROWTH_MS = 10_000;
 /** What one listing showed of queues. */
 export interface QueueListing {
   readonly amounts: ReadonlyMap<string, ObservedAmounts>;
-  /** When the depths and the sizes were requested, by both clocks. */
-  readonly depthsAt: Instant;
-  readonly sizesAt: Instant;
+  /** When the depths and the sizes were requested. */
+  readonly depthsAt: Moment;
+  readonly sizesAt: Moment;
 }
 
 /** Amounts of one queue. What is undefined is unknown, which is not 0. */
 export interface ObservedAmounts {
   readonly messages: number | undefined;
   readonly counted: CountedBytes | undefined;
-}
-
-/** An instant by both clocks. */
-export interface Instant {
-  readonly seenMs: number;
-  readonly monotonicMs: number;
 }
 
 /**
@@ -79,17 +73,16 @@ async function listAmounts(
   signal: AbortSignal,
 ): Promise<QueueListing> {
   const { vhost, namespacePrefix, warnAtBytes } = config;
-  const instant = (): Instant => ({ seenMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
   const sizes = new Map<string, CountedBytes>();
   const amounts = new Map<string, ObservedAmounts>();
   // The sizes come before the depths, as in a survey.
-  const sizesAt = instant();
+  const sizesAt = momentOf(clock);
   if (warnAtBytes !== null) {
     for (const counted of await management.listQueueBytes(vhost, { signal })) {
       if (isWanted(counted.name)) sizes.set(counted.name, counted);
     }
   }
-  const depthsAt = instant();
+  const depthsAt = momentOf(clock);
   await management.visitQueues(
     vhost,
     ({ name, messages }) => {
@@ -126,15 +119,15 @@ export function compareQueue(
 
 function growthOf(
   before: number | undefined,
-  beforeAt: Instant | undefined,
+  beforeAt: Moment | undefined,
   amount: number | undefined,
-  at: Instant,
+  at: Moment,
 ): Growth | undefined {
   if (amount === undefined) return undefined;
-  const latest = { amount, seenMs: at.seenMs };
+  const latest = { amount, seenMs: at.wallMs };
   if (before === undefined || beforeAt === undefined) return { latest };
   // By the monotonic clock: the wall clock may be set between two listings.
-  return { latest, earlier: { amount: before, seenMs: at.seenMs - (at.monotonicMs - beforeAt.monotonicMs) } };
+  return { latest, earlier: { amount: before, seenMs: at.wallMs - (at.monotonicMs - beforeAt.monotonicMs) } };
 }
 
 function currentBytes({ messages, counted }: ObservedAmounts): number | undefined {

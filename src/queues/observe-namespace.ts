@@ -3,19 +3,13 @@ import type { Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
 import { BoundedMap } from '../util/bounded-map.ts';
-import type { Clock } from '../util/clock.ts';
+import { type Clock, momentOf } from '../util/clock.ts';
 import { createCoalesced } from '../util/coalesced.ts';
 import { rejectAfter } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 import { createSemaphore } from '../util/semaphore.ts';
 import type { QueueGrowth } from './forecast-queue.ts';
-import {
-  compareQueue,
-  type Instant,
-  MEASURE_GROWTH_MS,
-  type ObservedAmounts,
-  type QueueListing,
-} from './measure-growth.ts';
+import { compareQueue, MEASURE_GROWTH_MS, type ObservedAmounts, type QueueListing } from './measure-growth.ts';
 import { byDepth, type QueueHistory } from './queue-history.ts';
 
 /** A queue as it was observed now, with what this agent remembers of it. What is undefined is unknown. */
@@ -113,7 +107,7 @@ export function createObserveNamespace(parts: ObserveNamespaceParts): ObserveNam
   return async (namespace, createdMs) => {
     const { connections, listing, depths, statistics } = await observeShared(namespace);
     // What was seen before the first claim says nothing about the namespace.
-    if (listing === undefined || depths === undefined || listing.depthsAt.seenMs < createdMs) {
+    if (listing === undefined || depths === undefined || listing.depthsAt.wallMs < createdMs) {
       return { connections, queues: undefined };
     }
     const earlier = history.of(namespace).filter((known) => {
@@ -138,15 +132,14 @@ async function observe(
       return undefined;
     }
   };
-  const instant = (): Instant => ({ seenMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
   const counting = orUnknown(
     'connections',
     Promise.all(accountNames(usernamePrefix, namespace).map((account) => management.listUserConnections(account))),
   );
   // The sizes come before the depths, as in a survey.
-  const sizesAt = instant();
+  const sizesAt = momentOf(clock);
   const counted = await orUnknown('statistics', management.findQueueStatistics(vhost, start));
-  const depthsAt = instant();
+  const depthsAt = momentOf(clock);
   const depths = await orUnknown('queues', management.findQueues(vhost, start));
   const statistics = new Map((counted?.queues ?? []).map((queue) => [queue.name, queue]));
   const connections = (await counting)?.reduce((count, { length }) => count + length, 0);
@@ -187,7 +180,7 @@ function describeQueues(
     };
   });
   return {
-    seenMs: [...earlier.map((known) => seenMsOf(known, listing)), listing.depthsAt.seenMs],
+    seenMs: [...earlier.map((known) => seenMsOf(known, listing)), listing.depthsAt.wallMs],
     queues,
     hasMore: all.length > MAX_QUEUES || !depths.isComplete,
   };
@@ -208,5 +201,5 @@ function baseOf(
 
 /** By the monotonic clock: the wall clock may be set between two listings. */
 function seenMsOf({ depthsAt }: QueueListing, { depthsAt: latest }: QueueListing): number {
-  return latest.seenMs - (latest.monotonicMs - depthsAt.monotonicMs);
+  return latest.wallMs - (latest.monotonicMs - depthsAt.monotonicMs);
 }

@@ -2,7 +2,7 @@ import type { ListedQueue, Management } from '../broker/management/management.ts
 import type { Config } from '../config/config.ts';
 import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
-import type { Clock } from '../util/clock.ts';
+import { type Clock, momentOf } from '../util/clock.ts';
 import type { ByteCounts } from './byte-counts.ts';
 import { type AlertLimits, LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
@@ -84,14 +84,13 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     const alerts = await readAlerts(store.queueAlerts, signal);
     // The sizes come before the depths: those show whether a queue has become smaller since it was counted.
     await byteCounts.refresh(alerts, signal);
-    const startedMs = clock.monotonicMs();
-    const seenMs = clock.nowMs();
+    const startedAt = momentOf(clock);
+    const seenMs = startedAt.wallMs;
     const listed = await list(alerts, seenMs, signal);
-    const at = { seenMs, monotonicMs: startedMs };
     for (const [namespace, amounts] of listed.described) {
-      history.add(namespace, { amounts, sizesAt: at, depthsAt: at });
+      history.add(namespace, { amounts, sizesAt: startedAt, depthsAt: startedAt });
     }
-    const listingMs = clock.monotonicMs() - startedMs;
+    const listingMs = clock.monotonicMs() - startedAt.monotonicMs;
     for (const [queue, afterMs] of growth.recordSurvey(listed.amounts, seenMs)) schedule.add(queue, afterMs);
     const unlisted = [...alerts.values()].filter(({ queue }) => !listed.alerted.has(queue));
     // A queue that has crashed is in no listing with depths.

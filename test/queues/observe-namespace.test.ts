@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { FoundQueue, QueueStatistics } from '../../src/broker/management/queue-search.ts';
 import { createObserveNamespace, type NamespaceObservation } from '../../src/queues/observe-namespace.ts';
 import { createQueueHistory } from '../../src/queues/queue-history.ts';
+import { momentOf } from '../../src/util/clock.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const NAMESPACE = 'taskcluster-x';
@@ -196,7 +197,7 @@ describe('the history of queues', () => {
     const clock = createManualClock();
     const history = createQueueHistory(clock);
     const listing = (queues: number) => {
-      const at = { seenMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+      const at = momentOf(clock);
       const amounts = new Map(
         Array.from({ length: queues }, (_, index) => [`q${index}`, { messages: index, counted: undefined }] as const),
       );
@@ -225,7 +226,7 @@ describe('the history of queues', () => {
     const clock = createManualClock();
     const history = createQueueHistory(clock);
     history.watch('n');
-    const at = { seenMs: 0, monotonicMs: clock.monotonicMs() };
+    const at = momentOf(clock);
     history.add('n', { amounts: new Map([['q', { messages: 1, counted: undefined }]]), sizesAt: at, depthsAt: at });
     for (let index = 0; index < 1_000; index += 1) history.forget('n', `other${index}`);
     assert.equal(history.of('n').length, 1);

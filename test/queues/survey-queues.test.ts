@@ -160,7 +160,7 @@ describe('a survey of described namespaces', () => {
     const listings = history.of('taskcluster-x');
     assert.deepEqual(
       listings.map(({ amounts, depthsAt }) => [
-        depthsAt.seenMs,
+        depthsAt.wallMs,
         [...amounts].map(([name, { messages }]) => [name, messages]),
       ]),
       [
