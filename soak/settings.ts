@@ -25,7 +25,7 @@ export const SETTINGS = {
   connectionMaxAgeSeconds: 240,
   surveyIntervalSeconds: 15,
   warnAtMessages: 200,
-  // Twice what a queue that shall only be warned of gets: a message whose confirmation was lost is sent again.
+  // More than twice what a queue that shall only be warned of gets: a message whose confirmation was lost is sent again.
   deleteAtMessages: 600,
   stopDeadlineSeconds: 10,
   // FerretDB goes on with what is not waited for any more: with more at a time, all of it would come too late.
