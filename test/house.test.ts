@@ -10,7 +10,7 @@ const LEVELS = [
   ['config'],
   ['broker', 'store', 'events', 'audit'],
   ['namespaces', 'queues', 'notices'],
-  ['requests', 'jobs', 'observe', 'verify', 'plan', 'status', 'uninstall'],
+  ['requests', 'jobs', 'observe', 'verify', 'plan', 'status', 'uninstall', 'operator-api'],
   ['agent'],
   ['cli'],
 ];

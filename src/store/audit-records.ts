@@ -1,20 +1,24 @@
 /** The kinds of decisions that are recorded. */
-export type AuditAction =
-  | 'configuration'
-  | 'claim'
-  | 'release'
-  | 'revocation'
-  | 'rotation'
-  | 'deletion'
-  | 'repair'
-  | 'connection-closing'
-  | 'queue-deletion'
-  | 'exemption'
-  | 'notice'
-  | 'adoption'
-  | 'export'
-  | 'import'
-  | 'uninstallation';
+export const AUDIT_ACTIONS = [
+  'configuration',
+  'claim',
+  'release',
+  'revocation',
+  'rotation',
+  'deletion',
+  'repair',
+  'connection-closing',
+  'queue-deletion',
+  'exemption',
+  'notice',
+  'adoption',
+  'export',
+  'import',
+  'uninstallation',
+] as const;
+
+/** One of {@link AUDIT_ACTIONS}. */
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 /** Who decided: a Taskcluster client by a request, an agent by itself, or an operator at the command line. */
 export type AuditActor = 'client' | 'agent' | 'operator';
