@@ -1,14 +1,39 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Log } from '../util/log.ts';
+import { waitAtMost } from '../util/deadline.ts';
+import { limitConnections, type PendingRequest } from './http-connections.ts';
+
+/** A request to the server. */
+export interface HttpRequest {
+  readonly method: string;
+  /** As it was sent, without the query. */
+  readonly path: string;
+  /** What follows the first `?`; undefined without one. */
+  readonly query: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  /** Whether the client announces a body. Nobody reads it. */
+  readonly hasBody: boolean;
+  /** The address of this machine that the client reached. */
+  readonly localAddress: string | undefined;
+  /** Aborted when the client has gone, or when its answer is complete. */
+  readonly signal: AbortSignal;
+}
 
 /** An answer of the server. */
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  /** Parts are asked for as fast as the client reads; it should end when the signal of the request is aborted. */
+  readonly body: string | Uint8Array | AsyncIterable<string>;
+  /** Others than the type and the length, and instead of the defaults. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Answers a request. */
+export type HttpHandler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
 interface HttpServerOptions {
   readonly host: string;
@@ -17,6 +42,8 @@ interface HttpServerOptions {
   /** Exact paths. */
   readonly routes: Readonly<Record<string, () => HttpAnswer | Promise<HttpAnswer>>>;
   readonly log: Log;
+  /** How long a client may read nothing of an answer in parts, in ms; 20,000 when absent. */
+  readonly stallMs?: number;
 }
 
 /** An HTTP server. */
@@ -25,37 +52,57 @@ export interface HttpServer {
   readonly port: number | undefined;
   /** @throws AgentError `ConfigurationFault` when the port cannot be listened on. */
   start(): Promise<void>;
+  /** From now on this answers all other paths. */
+  mount(handler: HttpHandler): void;
   close(): Promise<void>;
 }
 
 /** The port may be open to strangers: these limits keep them from taking all connections. */
-const MAX_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 128;
 const REQUEST_TIMEOUT_MS = 5_000;
 const KEEP_ALIVE_MS = 10_000;
+/** After this time without a byte in either direction a connection is cut. */
+const IDLE_MS = 30_000;
+const STALL_MS = 20_000;
 
-/** A server that answers GET and HEAD of these paths. */
-export function createHttpServer({ host, port, routes, log }: HttpServerOptions): HttpServer {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 });
-  server.headersTimeout = REQUEST_TIMEOUT_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    answer(request, routes)
-      .catch((error: unknown): HttpAnswer => {
-        log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
-        return textAnswer(500, 'See the log of the agent.');
-      })
-      .then(
-        ({ status, contentType, body }) => {
-          response.writeHead(status, {
-            'content-type': contentType,
-            'content-length': Buffer.byteLength(body),
-            'cache-control': 'no-store',
-          });
-          response.end(request.method === 'HEAD' ? undefined : body);
-        },
-        () => undefined,
-      );
+/** A server that answers GET and HEAD of these paths, and of those of a mounted handler. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { host, port, routes, log, stallMs = STALL_MS } = options;
+  let mounted: HttpHandler | undefined;
+  const server = createServer({
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 1000,
+  });
+  server.timeout = IDLE_MS;
+  const connections = limitConnections(server, MAX_CONNECTIONS);
+
+  const answerTo: HttpHandler = async (request) => {
+    const route = Object.hasOwn(routes, request.path) ? routes[request.path] : undefined;
+    if (route === undefined && mounted !== undefined) return await mounted(request);
+    if (route === undefined) return textAnswer(404, `The paths are ${Object.keys(routes).join(', ')}.`);
+    if (request.method !== 'GET' && request.method !== 'HEAD') return textAnswer(405, 'Only GET and HEAD are served.');
+    return await route();
+  };
+  const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const pending = connections.begin(incoming.socket);
+    if (pending === undefined) return;
+    response.once('close', () => pending.end());
+    const request = requestOf(incoming, pending.signal);
+    const answer = await Promise.resolve(answerTo(request)).catch((error: unknown): HttpAnswer => {
+      log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
+      return textAnswer(500, 'See the log of the agent.');
+    });
+    await send(answer, { request, response, pending, stallMs });
+  };
+  server.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
+    serve(incoming, response).catch((error: unknown) => {
+      if (!response.destroyed) {
+        log.error({ code: 'http_request_failed', err: error }, 'could not complete the answer to an HTTP request');
+      }
+      incoming.socket.destroy();
+    });
   });
   const listen = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -73,6 +120,9 @@ export function createHttpServer({ host, port, routes, log }: HttpServerOptions)
       );
       server.unref();
     },
+    mount(handler) {
+      mounted = handler;
+    },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
@@ -88,12 +138,55 @@ function cannotListen(host: string, port: number, { code }: NodeJS.ErrnoExceptio
   );
 }
 
-async function answer({ method, url }: IncomingMessage, routes: HttpServerOptions['routes']): Promise<HttpAnswer> {
-  const [path = ''] = (url ?? '').split('?', 1);
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) return textAnswer(404, `The paths are ${Object.keys(routes).join(', ')}.`);
-  if (method !== 'GET' && method !== 'HEAD') return textAnswer(405, 'Only GET and HEAD are served.');
-  return await route();
+function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest {
+  const { method = '', url = '', headers, socket } = incoming;
+  const question = url.indexOf('?');
+  return {
+    method,
+    path: question === -1 ? url : url.slice(0, question),
+    query: question === -1 ? undefined : url.slice(question + 1),
+    headers,
+    hasBody: headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0,
+    localAddress: socket.localAddress,
+    signal,
+  };
+}
+
+interface Sending {
+  readonly request: HttpRequest;
+  readonly response: ServerResponse;
+  readonly pending: PendingRequest;
+  readonly stallMs: number;
+}
+
+/** Rejects when a client stops reading an answer in parts, and as the body does. */
+async function send({ status, contentType, body, headers }: HttpAnswer, sending: Sending): Promise<void> {
+  const { request, response, pending, stallMs } = sending;
+  const isWhole = typeof body === 'string' || body instanceof Uint8Array;
+  response.writeHead(status, {
+    'content-type': contentType,
+    ...(isWhole ? { 'content-length': Buffer.byteLength(body) } : {}),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+    // What a client sends after its headers is not read.
+    ...(request.hasBody ? { connection: 'close' } : {}),
+  });
+  if (request.method === 'HEAD' || isWhole) {
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  pending.hold();
+  response.flushHeaders();
+  for await (const part of body) {
+    if (request.signal.aborted) return;
+    if (response.write(part)) continue;
+    const drained = once(response, 'drain', { signal: request.signal });
+    if (await waitAtMost(stallMs, drained)) continue;
+    response.destroy();
+    return;
+  }
+  response.end();
 }
 
 /** An answer in plain text. */
