@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './commands.ts';
+import type { AptOptions } from './debian-program.ts';
 import { findExecutable } from './processes.ts';
 
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -18,11 +19,24 @@ const FORBIDDEN_BY_POLICY = 101;
  *
  * @throws Error with apt-get's last lines when it fails
  */
-export async function installWithApt(options: {
-  onProgress: (line: string) => void;
-  signal?: AbortSignal;
-}): Promise<void> {
-  const { onProgress, signal } = options;
+export async function installWithApt(options: AptOptions): Promise<void> {
+  const hadErlang = findExecutable('epmd') !== undefined;
+  options.onProgress('Installing rabbitmq-server with apt-get, once; this takes about a minute.');
+  const restore = await forbidServices();
+  try {
+    await installPackages(['rabbitmq-server'], options);
+  } finally {
+    restore();
+  }
+  await disableServices(hadErlang ? OUR_UNITS.slice(0, 1) : OUR_UNITS, options.onProgress);
+}
+
+/**
+ * Installs Debian's packages as root.
+ *
+ * @throws Error with apt-get's last lines when it fails
+ */
+export async function installPackages(names: readonly string[], { onProgress, signal }: AptOptions): Promise<void> {
   const run = async (args: readonly string[]): Promise<void> => {
     await runCommand('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
@@ -32,24 +46,15 @@ export async function installWithApt(options: {
       ...(signal === undefined ? {} : { signal }),
     });
   };
-  const install = ['install', '--yes', '--no-install-recommends', 'rabbitmq-server'];
-
-  const hadErlang = findExecutable('epmd') !== undefined;
-  onProgress('Installing rabbitmq-server with apt-get, once; this takes about a minute.');
-  const restore = await forbidServices();
+  const install = ['install', '--yes', '--no-install-recommends', ...names];
   try {
-    try {
-      await run(install);
-    } catch {
-      signal?.throwIfAborted();
-      onProgress("Updating apt's package lists and trying again.");
-      await run(['update']);
-      await run(install);
-    }
-  } finally {
-    restore();
+    await run(install);
+  } catch {
+    signal?.throwIfAborted();
+    onProgress("Updating apt's package lists and trying again.");
+    await run(['update']);
+    await run(install);
   }
-  await disableServices(hadErlang ? OUR_UNITS.slice(0, 1) : OUR_UNITS, onProgress);
 }
 
 /** Disables the services, which the packages enable for the next boot. */

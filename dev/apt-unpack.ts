@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { runCommand } from './commands.ts';
+import type { AptOptions } from './debian-program.ts';
 
 /**
  * Downloads Debian's packages of RabbitMQ and Erlang and unpacks them into `folder`, where an unprivileged user can run
@@ -18,11 +19,39 @@ import { runCommand } from './commands.ts';
  *
  * @throws Error with the last lines of the tool that failed
  */
-export async function unpackWithApt(options: {
-  folder: string;
-  onProgress: (line: string) => void;
-  signal?: AbortSignal;
-}): Promise<void> {
+export async function unpackWithApt({ folder, ...options }: { folder: string } & AptOptions): Promise<void> {
+  options.onProgress("Downloading Debian's packages of RabbitMQ and Erlang, once; about 50 MB.");
+  await unpackPackages({
+    folder,
+    ...options,
+    async list(apt) {
+      // All of Erlang, also what is installed, because Erlang loads all its parts from one folder.
+      const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+        (kind) => `--no-${kind}`,
+      );
+      const tree = await runCommand('apt-cache', [...apt, 'depends', '--recurse', ...without, 'rabbitmq-server']);
+      const erlang = tree.split('\n').filter((line) => /^erlang-[a-z0-9-]+$/.test(line));
+      return ['rabbitmq-server', ...erlang, ...(await missingPackages(apt, ['rabbitmq-server']))];
+    },
+    afterwards: makeErlangRelocatable,
+  });
+}
+
+/**
+ * Downloads Debian's packages and unpacks them into `folder`, with their shared libraries in its folder `lib-links`.
+ * Nothing outside `folder` and its siblings changes.
+ *
+ * @throws Error with the last lines of the tool that failed
+ */
+export async function unpackPackages(
+  options: AptOptions & {
+    readonly folder: string;
+    /** The packages; `apt` are options for each call of apt. */
+    list(apt: readonly string[]): Promise<readonly string[]>;
+    /** Changes what was unpacked, before it is used. */
+    afterwards?(root: string): void;
+  },
+): Promise<void> {
   const { folder, onProgress, signal } = options;
   const abort = signal === undefined ? {} : { signal };
   // Several processes may do this at the same time: each uses its own folder and renames it at the end.
@@ -33,9 +62,9 @@ export async function unpackWithApt(options: {
   mkdirSync(packages, { recursive: true });
   mkdirSync(root);
   try {
-    onProgress("Downloading Debian's packages of RabbitMQ and Erlang, once; about 50 MB.");
     const download = async (apt: readonly string[]): Promise<void> => {
-      const names = await neededPackages(apt, signal);
+      const names = [...new Set(await options.list(apt))];
+      signal?.throwIfAborted();
       await runCommand('apt-get', [...apt, 'download', ...names], {
         cwd: packages,
         onLine: (line) => onProgress(`  ${line}`),
@@ -55,7 +84,7 @@ export async function unpackWithApt(options: {
     for (const file of readdirSync(packages).filter((name) => name.endsWith('.deb'))) {
       await runCommand('dpkg-deb', ['-x', join(packages, file), root], abort);
     }
-    makeErlangRelocatable(root);
+    options.afterwards?.(root);
     linkLibraries(root);
     rmSync(folder, { recursive: true, force: true });
     renameSync(root, folder);
@@ -64,22 +93,11 @@ export async function unpackWithApt(options: {
   }
 }
 
-/**
- * The packages to unpack: RabbitMQ, all of Erlang (also what is installed, because Erlang loads all its parts from one
- * folder), and what apt would have to install for them.
- */
-async function neededPackages(apt: readonly string[], signal: AbortSignal | undefined): Promise<string[]> {
-  const abort = signal === undefined ? {} : { signal };
-  const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
-    (kind) => `--no-${kind}`,
-  );
-  const tree = await runCommand('apt-cache', [...apt, 'depends', '--recurse', ...without, 'rabbitmq-server'], abort);
-  const erlang = tree.split('\n').filter((line) => /^erlang-[a-z0-9-]+$/.test(line));
-  const simulation = ['-s', '-o', 'Debug::NoLocking=1', 'install', '--no-install-recommends', 'rabbitmq-server'];
-  const missing = (await runCommand('apt-get', [...apt, ...simulation], abort))
-    .split('\n')
-    .flatMap((line) => /^Inst (\S+)/.exec(line)?.[1] ?? []);
-  return [...new Set(['rabbitmq-server', ...erlang, ...missing])];
+/** The packages that apt would have to install for these, themselves included. */
+export async function missingPackages(apt: readonly string[], names: readonly string[]): Promise<string[]> {
+  const simulation = ['-s', '-o', 'Debug::NoLocking=1', 'install', '--no-install-recommends', ...names];
+  const lines = (await runCommand('apt-get', [...apt, ...simulation])).split('\n');
+  return lines.flatMap((line) => /^Inst (\S+)/.exec(line)?.[1] ?? []);
 }
 
 /**

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { AgentError } from '../src/util/agent-errors.ts';
 import { installWithApt } from './apt-install.ts';
 import { unpackWithApt } from './apt-unpack.ts';
-import { findExecutable } from './processes.ts';
+import { type DebianProgram, ensureDebianProgram } from './debian-program.ts';
 
 /** The programs of an installation that are run here. */
 export type BrokerProgram = 'epmd' | 'rabbitmq-server' | (typeof BROKER_COMMANDS)[number];
@@ -21,33 +21,9 @@ export interface RabbitMQInstallation {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** What decides how to get RabbitMQ. */
-export interface InstallFindings {
-  /** RabbitMQ is installed in the system. */
-  readonly system: boolean;
-  /** The cache folder holds an unpacked RabbitMQ. */
-  readonly unpacked: boolean;
-  /** This process runs as root. */
-  readonly root: boolean;
-  /** The machine has `apt-get` and `dpkg-deb`. */
-  readonly apt: boolean;
-}
-
-/** A way to get RabbitMQ. */
-export type InstallStep = 'use-system' | 'use-unpacked' | 'apt-install' | 'apt-unpack';
-
 /** The message where RabbitMQ can be neither found nor installed. */
 export const INSTALL_ADVICE =
   'RabbitMQ is not installed and cannot be installed from here: install the package rabbitmq-server (3.10 or newer, with Erlang) and try again.';
-
-/** Decides which ways to try, in this order; none: a person has to install RabbitMQ. An existing one takes precedence. */
-export function decideInstallSteps(found: InstallFindings): InstallStep[] {
-  if (found.system) return ['use-system'];
-  if (found.unpacked) return ['use-unpacked'];
-  if (!found.apt) return [];
-  // Root may be unable to install, for example where /usr is read-only; unpacking needs no privileges.
-  return found.root ? ['apt-install', 'apt-unpack'] : ['apt-unpack'];
-}
 
 /**
  * The script that `RABBITMQ_SERVER` names, or else RabbitMQ as it is found, or installed from Debian's packages: as root into
@@ -62,31 +38,12 @@ export async function ensureRabbitMQ(options: {
 }): Promise<RabbitMQInstallation> {
   const script = process.env[SERVER_VARIABLE];
   if (script !== undefined && script !== '') return namedInstallation(script);
-  const onProgress = options.onProgress ?? (() => undefined);
-  const unpackedFolder = join(options.cacheFolder, 'unpacked');
-  const steps = decideInstallSteps({
-    system: isComplete(SYSTEM),
-    unpacked: isComplete(unpackedFolders(unpackedFolder)),
-    root: process.getuid?.() === 0,
-    apt: findExecutable('apt-get') !== undefined && findExecutable('dpkg-deb') !== undefined,
-  });
-
-  let cause: unknown;
-  for (const step of steps) {
-    try {
-      if (step === 'apt-install') await installWithApt({ onProgress, ...pick(options.signal) });
-      if (step === 'apt-unpack') await unpackWithApt({ folder: unpackedFolder, onProgress, ...pick(options.signal) });
-      const unpacked = step === 'apt-unpack' || step === 'use-unpacked';
-      const folders = unpacked ? unpackedFolders(unpackedFolder) : SYSTEM;
-      if (isComplete(folders)) return debianInstallation(folders);
-      cause = new Error(`${step} did not provide ${folders.bin}/rabbitmq-server.`);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      cause = error;
-    }
-    onProgress(`${step} failed: ${cause instanceof Error ? cause.message : String(cause)}`);
+  try {
+    return await ensureDebianProgram(RABBITMQ, join(options.cacheFolder, 'unpacked'), options);
+  } catch (cause) {
+    options.signal?.throwIfAborted();
+    throw new AgentError('BrokerUnavailable', INSTALL_ADVICE, { cause });
   }
-  throw new AgentError('BrokerUnavailable', INSTALL_ADVICE, { cause });
 }
 
 /** Names a script that runs the programs of another RabbitMQ; see CONTRIBUTING.md. */
@@ -117,6 +74,14 @@ interface DebianFolders {
 // Not /usr/sbin/rabbitmq-server, which changes to the user rabbitmq.
 const SYSTEM: DebianFolders = { bin: '/usr/lib/rabbitmq/bin', erlang: '/usr/bin' };
 
+const RABBITMQ: DebianProgram<RabbitMQInstallation> = {
+  name: 'rabbitmq-server',
+  inSystem: () => debianInstallation(SYSTEM),
+  unpackedIn: (folder) => debianInstallation(unpackedFolders(folder)),
+  install: installWithApt,
+  unpack: (folder, options) => unpackWithApt({ folder, ...options }),
+};
+
 function unpackedFolders(folder: string): DebianFolders {
   return {
     bin: join(folder, 'usr/lib/rabbitmq/bin'),
@@ -125,7 +90,9 @@ function unpackedFolders(folder: string): DebianFolders {
   };
 }
 
-function debianInstallation({ bin, erlang, libraries }: DebianFolders): RabbitMQInstallation {
+function debianInstallation(folders: DebianFolders): RabbitMQInstallation | undefined {
+  if (!isComplete(folders)) return undefined;
+  const { bin, erlang, libraries } = folders;
   // The scripts in `bin` are links.
   const scripts = dirname(realpathSync(join(bin, 'rabbitmq-server')));
   const libraryPath = [libraries ?? '', process.env['LD_LIBRARY_PATH'] ?? ''].filter(Boolean).join(':');
@@ -145,8 +112,4 @@ function debianInstallation({ bin, erlang, libraries }: DebianFolders): RabbitMQ
 
 function isComplete({ bin, erlang }: DebianFolders): boolean {
   return [join(bin, 'rabbitmq-server'), join(erlang, 'erl'), join(erlang, 'epmd')].every((file) => existsSync(file));
-}
-
-function pick(signal: AbortSignal | undefined): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
 }
