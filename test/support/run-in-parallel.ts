@@ -3,6 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../../dev/commands.ts';
+import { ensureChromium } from '../../dev/chromium.ts';
 import { type LocalMongoDB, NoMongoDB, startMongoDB } from '../../dev/mongodb.ts';
 import { ensureRabbitMQ } from '../../dev/rabbitmq-install.ts';
 import { BUILT_OF_RUN, buildForTests } from './built-agent.ts';
@@ -53,7 +54,12 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
     await buildForTests(built);
   };
   // Here, because workers would install and build the same things at the same time.
-  await Promise.all([build(), ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal })]);
+  const install = async (): Promise<void> => {
+    await ensureRabbitMQ({ cacheFolder: '.cache/rabbitmq', onProgress, signal: options.signal });
+    // Each test that needs a browser reports that there is none.
+    await ensureChromium({ cacheFolder: '.cache/chromium', onProgress, signal: options.signal }).catch(() => undefined);
+  };
+  await Promise.all([build(), install()]);
   const env = { ...options.env, [BUILT_OF_RUN]: built };
   // While it is built, the tests that do not need it run.
   let serverEnv: NodeJS.ProcessEnv = {};
