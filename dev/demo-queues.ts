@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { openRpc } from '../src/client/rpc.ts';
 import { contractNames } from '../src/contract/names.ts';
+import { watchQueue } from './demo-status.ts';
 import type { LocalInstallation } from './local-installation.ts';
 import type { Steps } from './steps.ts';
 
@@ -16,6 +17,9 @@ const POLL_EVERY_MS = 100;
 /** How many messages are published together while a queue is filled. */
 const BATCH_SIZE = 50;
 const BATCH_EVERY_MS = 50;
+
+/** How often one message is published while its owner watches. */
+const TRICKLE_EVERY_MS = 40;
 
 /** The fields of an agent event that the demo prints. */
 interface ShownEvent {
@@ -69,14 +73,28 @@ export async function demoQueues(installation: LocalInstallation, steps: Steps, 
       return await seen;
     };
 
-    await steps.run(
-      `Fill a queue without a consumer; its owner is warned at ${warnAtMessages} messages`,
-      async (print) => {
-        const { data } = await fillUntil('queue.warning');
-        print(`event queue.warning: ${QUEUE} held ${data.messages} messages`);
-        await untilMail(1, print);
-      },
-    );
+    await steps.run(`Watch a queue grow: pulse-agent status ${NAMESPACE} --watch`, async (print) => {
+      const { clientId, accessToken } = taskcluster.credentials('team-a/service');
+      const environment = {
+        PULSE_AGENT_URL: installation.claimantUrl,
+        TASKCLUSTER_CLIENT_ID: clientId,
+        TASKCLUSTER_ACCESS_TOKEN: accessToken,
+      };
+      // Growth is known after ten seconds, and the warning is for the next step.
+      const trickle = setInterval(() => {
+        if (published < 0.8 * warnAtMessages) channel.publish(EXCHANGE, '', Buffer.from(String(published++)));
+      }, TRICKLE_EVERY_MS);
+      try {
+        await watchQueue({ namespace: NAMESPACE, queue: QUEUE, environment }, hasForecast, print, signal);
+      } finally {
+        clearInterval(trickle);
+      }
+    });
+    await steps.run(`Fill it faster; its owner is warned at ${warnAtMessages} messages`, async (print) => {
+      const { data } = await fillUntil('queue.warning');
+      print(`event queue.warning: ${QUEUE} held ${data.messages} messages`);
+      await untilMail(1, print);
+    });
     await steps.run(`Fill it further; it is deleted at ${deleteAtMessages} messages`, async (print) => {
       const { data } = await fillUntil('queue.deleted');
       print(`event queue.deleted: it held ${data.messages} messages`);
@@ -91,6 +109,11 @@ export async function demoQueues(installation: LocalInstallation, steps: Steps, 
   } finally {
     for (const connection of connections) await connection.close().catch(() => undefined);
   }
+}
+
+/** Whether a row of the status says when the queue reaches its next threshold. */
+function hasForecast(row: string): boolean {
+  return / {2}in [0-9]/.test(row);
 }
 
 /** Consumes the events about the queue with the credentials of the namespace, as its owner may. */

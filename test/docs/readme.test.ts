@@ -27,6 +27,8 @@ describe('README.md', function () {
     for (const line of shape(readme.take('• Claim taskcluster-team-a').text).trimEnd().split('\n')) {
       assert.ok(shown.includes(line), line);
     }
+    const watched = /^ +queue\/taskcluster-team-a-watched\/jobs +watched +\d+ .*\+\d+ +warn at 500 messages +in \d+ s/m;
+    assert.match(demo?.output() ?? '', watched);
   });
 
   it('commands of clients', async () => {
