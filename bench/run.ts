@@ -15,6 +15,7 @@ import { measureReconcile } from './reconcile.ts';
 import { measureNodeOptions } from './node-options.ts';
 import { measureProfile } from './profile.ts';
 import { measurePredecessor } from './predecessor.ts';
+import { measureProxy } from './proxy.ts';
 import { measureScale } from './scale.ts';
 import { openSite, type Site } from './site.ts';
 import { goals, type Row, toTable, verdict } from './table.ts';
@@ -37,6 +38,7 @@ const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
   predecessor: { measure: measurePredecessor, isDefault: false },
   options: { measure: measureNodeOptions, isDefault: false },
   profile: { measure: measureProfile, isDefault: false },
+  proxy: { measure: measureProxy, isDefault: false },
   watching: { measure: measureWatching, isDefault: false },
 };
 
