@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
 import { skipReason } from './skip.ts';
+import { watchRejections } from './unhandled-rejections.ts';
 
 /** The counts of a run, written as JSON to the file that `PULSE_AGENT_TEST_RESULT` names. */
 export interface RunResult {
@@ -23,6 +24,7 @@ export default class Reporter extends Mocha.reporters.Base {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
     const result: RunResult = { passed: 0, failed: 0, skipped: 0 };
+    watchRejections(runner);
     runner.on(constants.EVENT_SUITE_BEGIN, (suite) => {
       if (suite.root) return;
       this.#print(suite.title);

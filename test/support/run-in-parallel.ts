@@ -107,7 +107,8 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
         clearTimeout(ending);
         options.signal.removeEventListener('abort', interrupt);
         if (file !== undefined) complaints.push(`A test process exited in ${file}, by ${signal ?? `code ${code}`}.`);
-        else if (code !== 0 && ending === undefined) complaints.push(`A test process exited with ${signal ?? code}.`);
+        // One that is killed because it does not exit is reported already.
+        else if (code !== 0 && signal !== 'SIGKILL') complaints.push(`A test process exited with ${signal ?? code}.`);
         if (existsSync(folder))
           complaints.push(...readdirSync(folder).map((name) => `Left in the folder for tests: ${name}`));
         rmSync(folder, { recursive: true, force: true });
