@@ -49,6 +49,9 @@ export interface BrokerGuard {
 const START_TIMEOUT_MS = 60_000;
 const START_RETRY_MS = 1_000;
 
+/** For so long after a declaration, in ms, a queue that was found missing was so before it. */
+const REDECLARED_MS = 1_000;
+
 /** Creates the guard of one agent. After each reconnect it ensures the ownership again, reconciles and surveys soon. */
 export function createBrokerGuard(
   context: Pick<
@@ -59,6 +62,8 @@ export function createBrokerGuard(
 ): BrokerGuard {
   const { config, names, store, management, clock, randomBytes, reporters, log, jobs, lifecycle } = context;
   const mustStop = new AbortController();
+  let isRedeclaring = false;
+  let redeclaredMs = -Infinity;
 
   /** Re-checks ownership: two first starts may have raced, or an operator ran `adopt` for another store. */
   const ensureMarker = async (signal: AbortSignal): Promise<void> => {
@@ -161,8 +166,16 @@ export function createBrokerGuard(
       await limits.check(signal);
     },
     redeclareSoon() {
+      // The consumer that the loss of a queue ends reports it, and so does the next one, which finds no queue.
+      if (isRedeclaring || clock.monotonicMs() - redeclaredMs < REDECLARED_MS) return;
+      isRedeclaring = true;
       lifecycle.runInBackground('declaring the topology', async (signal) => {
-        await topology.declareAgain(signal);
+        try {
+          await topology.declareAgain(signal);
+        } finally {
+          isRedeclaring = false;
+        }
+        redeclaredMs = clock.monotonicMs();
         log.warn({ code: 'request_queue_redeclared' }, 'a request queue was missing and was declared again');
       });
     },

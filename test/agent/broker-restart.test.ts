@@ -135,6 +135,7 @@ describe('an agent whose broker goes down and comes back', function () {
     await admin.deleteQueue(installation.names.requestQueue);
     await installation.logged('request_queue_redeclared');
     await works();
+    assert.equal(linesWith(installation.log, 'request_queue_redeclared').length, 1);
   });
 
   it('answers the requests of a memory alarm after it', async () => {
