@@ -1,5 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import { type QueueCounts, readQueueCounts } from '../broker/amqp/queue-counts.ts';
+import type { Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
 import { untilAborted } from '../util/deadline.ts';
 import { createPolling } from '../util/polling.ts';
@@ -17,17 +19,24 @@ export interface RequestQueuesWatch {
   close(): Promise<void>;
 }
 
-/** The pause between two readings, in ms: each is three small calls. */
+/** The pause between two readings, in ms: each is a few small calls. */
 const PAUSE_MS = 5_000;
 /** Counts that were read longer ago, in ms, are unknown. */
 const KEPT_MS = 30_000;
 
+type RequestQueuesWatchContext = Pick<AgentContext, 'names' | 'clock' | 'sleep'> & {
+  readonly config: Pick<Config, 'requestVhost'>;
+  readonly management: Pick<Management, 'getQuorumQueue'>;
+};
+
 /** Creates the watch of one agent. A connection without answers makes the counts unknown until the next one. */
 export function createRequestQueuesWatch({
+  config: { requestVhost },
   names,
+  management,
   clock,
   sleep,
-}: Pick<AgentContext, 'names' | 'clock' | 'sleep'>): RequestQueuesWatch {
+}: RequestQueuesWatchContext): RequestQueuesWatch {
   const labels = new Map<string, RequestQueueLabel>([
     [names.requestQueue, 'requests'],
     [names.unknownMethodsQueue, 'unknown-methods'],
@@ -36,12 +45,29 @@ export function createRequestQueuesWatch({
   let current: { readonly connection: Pick<ChannelModel, 'createChannel'>; readonly use: AbortController } | undefined;
   let latest: { readonly startedMs: number; readonly counts: ReadonlyMap<RequestQueueLabel, QueueCounts> } | undefined;
 
-  const read = async (): Promise<void> => {
+  /** Of a quorum queue without a leader RabbitMQ says that it has no messages and no consumers. */
+  const isEmptyForSure = async (queue: string, signal: AbortSignal): Promise<boolean> => {
+    try {
+      const places = await management.getQuorumQueue(requestVhost, queue, { signal });
+      return places === undefined || places.leader !== undefined;
+    } catch {
+      return false;
+    }
+  };
+
+  const read = async (signal: AbortSignal): Promise<void> => {
     if (current === undefined) return;
     const { connection, use } = current;
     const startedMs = clock.monotonicMs();
     const found = await untilAborted(readQueueCounts(connection, [...labels.keys()], use.signal), use.signal);
-    latest = { startedMs, counts: new Map([...labels].flatMap(([name, label]) => labelled(label, found.get(name)))) };
+    const counts = new Map<RequestQueueLabel, QueueCounts>();
+    for (const [name, label] of labels) {
+      const count = found.get(name);
+      if (count === undefined) continue;
+      const holdsNothing = count.messages === 0 && count.consumers === 0;
+      if (!holdsNothing || (await isEmptyForSure(name, signal))) counts.set(label, count);
+    }
+    latest = { startedMs, counts };
   };
   const polling = createPolling(read, () => PAUSE_MS, sleep);
 
@@ -55,11 +81,4 @@ export function createRequestQueuesWatch({
     start: () => polling.start(),
     close: () => polling.close(),
   };
-}
-
-function labelled(
-  label: RequestQueueLabel,
-  counts: QueueCounts | undefined,
-): readonly (readonly [RequestQueueLabel, QueueCounts])[] {
-  return counts === undefined ? [] : [[label, counts]];
 }

@@ -95,7 +95,7 @@ export function createRequestServer(
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
   let probe: RequestProbe | undefined;
-  const queuesWatch = createRequestQueuesWatch({ names, clock, sleep });
+  const queuesWatch = createRequestQueuesWatch({ config, names, management, clock, sleep });
 
   const answer = createAnswer({
     rpcExchange: names.rpcExchange,

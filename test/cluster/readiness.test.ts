@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { makeInstallation } from '../support/agent.ts';
-import { healthOf, untilHealth } from '../support/agent-http.ts';
+import { healthOf, scrape, untilHealth } from '../support/agent-http.ts';
 import type { LocalRabbitMQ } from '../../dev/rabbitmq.ts';
 import { BROKER_START_MS, manage } from '../support/broker.ts';
 import { useCluster } from '../support/cluster.ts';
@@ -23,6 +23,8 @@ describe('readiness of agents of a cluster', function () {
     const other = await installation.start({ through: second, store });
     const agents = [agent, other];
     for (const each of agents) await untilHealth(each, ({ ready, degraded }) => ready && !degraded);
+    const deadLetters = async () => (await scrape(agent)).get('pulse_agent_queue_messages{queue="dead"}');
+    await waitUntil(async () => (await deadLetters()) === 0, 'there are no dead letters');
 
     // A node that stops takes its agent with it; the other one is served on.
     await second.stop();
@@ -35,6 +37,7 @@ describe('readiness of agents of a cluster', function () {
     const unready = await untilHealth(agent, ({ ready }) => !ready);
     await untilHealth(agent, ({ parts }) => parts['round-trip'].state === 'down');
     assert.ok(unready.parts.management.state === 'up', 'the management API of its node answers');
+    await waitUntil(async () => (await deadLetters()) === undefined, 'whether there are dead letters is unknown');
 
     // A new connection of the agent to itself meets a queue without a leader. It is ready again although the node of the
     // leader stays away.
