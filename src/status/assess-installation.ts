@@ -23,7 +23,11 @@ const MAX_ALERTS = 10;
 const JOB_GRACE_MS = 120_000;
 
 /** Makes the status of one reading. What an agent says counts as long as its record is current. */
-export function assessInstallation(id: string, reading: InstallationReading): InstallationStatus {
+export function assessInstallation(
+  id: string,
+  reading: InstallationReading,
+  { isProduction }: { readonly isProduction: boolean },
+): InstallationStatus {
   const { atMs, store, broker, amqp } = reading;
   const read = 'value' in store ? store.value : undefined;
   const records = read?.agents ?? [];
@@ -39,7 +43,7 @@ export function assessInstallation(id: string, reading: InstallationReading): In
     notices: read === undefined ? null : { waiting: read.noticesWaiting },
     alerts: read === undefined ? null : alertsOf(read.alerts),
   };
-  const findings = findingsOf(status, reading);
+  const findings = findingsOf(status, reading, isProduction);
   const state = findings.some(({ level }) => level === 'down') ? 'down' : findings.length > 0 ? 'degraded' : 'well';
   return { state, at: formatInstant(atMs), id, findings, ...status };
 }

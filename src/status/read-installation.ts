@@ -10,6 +10,8 @@ import { countNeededSecrets, readSightings } from '../namespaces/accounts/needed
 import { shownHosts } from '../observe/start-summary.ts';
 import type { AgentRecord } from '../store/agent-records.ts';
 import type { NamespaceState } from '../store/namespace-record.ts';
+import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
+import type { MongoSetup } from '../store/mongodb/mongodb-setup.ts';
 import { openStoreToRead } from '../store/open-store-to-read.ts';
 import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
@@ -33,6 +35,8 @@ export interface NeededSecrets {
 /** What the store holds about an installation. */
 export interface StoreReading {
   readonly kind: StoreReader['kind'];
+  /** How MongoDB is set up; undefined for LMDB. */
+  readonly setup: MongoSetup | undefined;
   /** Undefined if no agent has used it yet. */
   readonly storeId: string | undefined;
   readonly agents: readonly AgentRecord[];
@@ -122,7 +126,7 @@ export function createInstallationReader(config: Config, clock: Clock = systemCl
 
 /** The store, opened by the first reading, and again after one that failed. */
 function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock): Source<StoreReading> {
-  let store: StoreReader | undefined;
+  let store: StoreReader | MongoInspection | undefined;
   let counted: (NeededSecrets & { readonly untilMs: number }) | undefined;
 
   const countSecrets = async ({ namespaces }: StoreReader, signal: AbortSignal): Promise<NeededSecrets> => {
@@ -141,7 +145,8 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
       const opened = store;
       try {
         const { kind, storeId } = opened;
-        const [agents, namespaces, noticesWaiting, alerts] = await Promise.all([
+        const [setup, agents, namespaces, noticesWaiting, alerts] = await Promise.all([
+          'setup' in opened ? opened.setup() : undefined,
           opened.agents.list(),
           opened.namespaces.countByState(),
           opened.notices.countWaiting(),
@@ -149,7 +154,7 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
         ]);
         const secrets = await countSecrets(opened, signal);
         const sightings = await readSightings(opened.secretSightings, secrets.namespaces.keys());
-        return { kind, storeId, agents, namespaces, secrets, sightings, noticesWaiting, alerts };
+        return { kind, setup, storeId, agents, namespaces, secrets, sightings, noticesWaiting, alerts };
       } catch (error) {
         // A driver whose connections hang never sees the server again.
         store = undefined;

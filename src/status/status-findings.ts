@@ -6,6 +6,8 @@ import {
   isRunning,
   type JobStatus,
 } from './installation-status.ts';
+import { PART_REMEDIES } from './part-remedies.ts';
+import { isStandalone, STANDALONE_REMEDY } from '../store/mongodb/mongodb-setup.ts';
 import type { InstallationReading } from './read-installation.ts';
 
 /** The parts of a status, before the verdict on them. */
@@ -17,6 +19,9 @@ const START_AN_AGENT = 'Start an agent, or find in the log of the last one why i
 const AMQP_PARTS = ['topology', 'requests', 'round-trip', 'replies', 'broker-events'];
 const MANAGEMENT_PARTS = ['management', 'alarms', 'cluster', 'statistics', 'replicas', 'deletions'];
 
+/** Agents of another version may have other parts. */
+const remedies = new Map(Object.entries(PART_REMEDIES));
+
 /** A finding, with the parts of agents that do not work for the same reason. */
 interface Cause {
   readonly finding: Finding;
@@ -24,7 +29,7 @@ interface Cause {
 }
 
 /** What an operator should know about an installation, the worst first. One cause is named once. */
-export function findingsOf(status: AssessedParts, reading: InstallationReading): Finding[] {
+export function findingsOf(status: AssessedParts, reading: InstallationReading, isProduction: boolean): Finding[] {
   const running = (status.agents ?? []).filter(isRunning);
   const isServed = running.some(({ state }) => state === 'ready' || state === 'degraded');
   const causes = [
@@ -37,6 +42,7 @@ export function findingsOf(status: AssessedParts, reading: InstallationReading):
     ...causes.map((cause) => cause.finding),
     ...ofAgents(status, running, isServed),
     ...ofParts(running, isServed, covered),
+    ...(isProduction ? ofStoreSetup(reading) : []),
     ...ofSecrets(status, running),
     ...(status.jobs ?? []).filter(({ late }) => late).map(ofJob),
   ];
@@ -140,7 +146,8 @@ function ofParts(running: readonly AgentStatus[], isServed: boolean, covered: Re
   return [...groups.values()].map(({ part, required, since, reason, agents }) => {
     const level = required && !isServed ? 'down' : 'degraded';
     const whose = agents.length === running.length ? '' : ` (${agents.length} of ${running.length} agents)`;
-    return finding({ level, about: part, since, said: `${reason}${whose}`, agents });
+    const remedy = remedies.get(part) ?? null;
+    return finding({ level, about: part, since, said: `${reason}${whose}`, remedy, agents });
   });
 }
 
@@ -191,6 +198,13 @@ function ofBroker({ broker }: InstallationReading): Cause[] {
     causes.push({ finding: found, covers: ['cluster'] });
   }
   return causes;
+}
+
+/** As `pulse-agent verify` has it: in production, one disk is too few. */
+function ofStoreSetup({ store }: InstallationReading): Finding[] {
+  if ('error' in store || store.value.setup === undefined || !isStandalone(store.value.setup)) return [];
+  const said = 'MongoDB is a standalone server without a replica set';
+  return [finding({ level: 'degraded', about: 'store', said, remedy: STANDALONE_REMEDY })];
 }
 
 function ofSecrets({ secrets }: AssessedParts, running: readonly AgentStatus[]): Finding[] {

@@ -2,7 +2,8 @@ import { formatInstant } from '../contract/fields.ts';
 import type { Clock, RandomBytes } from '../util/clock.ts';
 import { countNeededSecrets, readSightings } from '../namespaces/accounts/needed-secrets.ts';
 import type { Keyring } from '../namespaces/accounts/keyring.ts';
-import type { MongoInspection, MongoSetup } from '../store/mongodb/inspect-mongodb.ts';
+import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
+import { isStandalone, type MongoSetup, STANDALONE_REMEDY } from '../store/mongodb/mongodb-setup.ts';
 import type { IndexFault } from '../store/mongodb/mongodb-indexes.ts';
 import type { SecretSighting } from '../store/secret-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
@@ -75,13 +76,12 @@ export function storeSteps(options: StoreStepsOptions): Step[] {
   ];
 }
 
-export function checkReplicaSet({ replicaSet, isSharded }: MongoSetup, isProduction: boolean): StepResult {
-  if (replicaSet !== undefined) return ok(`the replica set is ${replicaSet}`);
-  if (isSharded) return ok('a sharded cluster');
-  const remedy =
-    'Run MongoDB as a replica set: otherwise a lost disk is a lost store, and no write can be retried safely.';
+export function checkReplicaSet(setup: MongoSetup, isProduction: boolean): StepResult {
+  if (!isStandalone(setup)) {
+    return ok(setup.replicaSet === undefined ? 'a sharded cluster' : `the replica set is ${setup.replicaSet}`);
+  }
   const said = 'a standalone server without a replica set';
-  return isProduction ? failed(said, remedy) : warning(said, remedy);
+  return isProduction ? failed(said, STANDALONE_REMEDY) : warning(said, STANDALONE_REMEDY);
 }
 
 /** A claim waits for one such write; a client notices a longer one, in ms. */

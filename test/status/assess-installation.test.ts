@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { PARTS } from '../../src/observe/health.ts';
 import { assessInstallation } from '../../src/status/assess-installation.ts';
+import { PART_REMEDIES } from '../../src/status/part-remedies.ts';
 import type { InstallationStatus } from '../../src/status/installation-status.ts';
 import type { InstallationReading, StoreReading } from '../../src/status/read-installation.ts';
 import type { AgentRecord, RecordedPart } from '../../src/store/agent-records.ts';
@@ -51,6 +54,7 @@ function reading(
       : {
           value: {
             kind: 'mongodb',
+            setup: { replicaSet: 'rs0', isSharded: false, timeMs: NOW_MS },
             storeId: 'id',
             agents: [running('a')],
             namespaces: { provisioning: 0, active: 1, expiring: 0, deleted: 2 },
@@ -84,8 +88,8 @@ function reading(
   };
 }
 
-const assess = (given?: Parameters<typeof reading>[0]): InstallationStatus =>
-  assessInstallation('pulse-agent', reading(given));
+const assess = (given?: Parameters<typeof reading>[0], isProduction = true): InstallationStatus =>
+  assessInstallation('pulse-agent', reading(given), { isProduction });
 
 /** The findings as `<level> <about>`. */
 const found = ({ findings }: InstallationStatus): string[] => findings.map(({ level, about }) => `${level} ${about}`);
@@ -115,7 +119,7 @@ describe('the status of an installation', () => {
         about: 'statistics',
         since: at(9),
         said: 'by a test (2 of 3 agents)',
-        remedy: null,
+        remedy: PART_REMEDIES.statistics,
         agents: ['a', 'b'],
       },
     ]);
@@ -123,6 +127,25 @@ describe('the status of an installation', () => {
       status.agents?.map(({ state }) => state),
       ['degraded', 'degraded', 'ready'],
     );
+  });
+
+  it('says for each part of an agent what to do, with a heading that the document has', () => {
+    for (const part of Object.keys(PARTS)) {
+      const [finding] = assess({ store: { agents: [lacking('a', { [part]: optional })] } }).findings;
+      const remedy = finding?.remedy ?? assert.fail(part);
+      const [, file, heading] = /(docs\/[\w-]+\.md), "([^"]+)"\.$/.exec(remedy) ?? assert.fail(remedy);
+      assert.match(readFileSync(String(file), 'utf8'), new RegExp(`^#+ ${heading}$`, 'm'), part);
+    }
+    const newer = assess({ store: { agents: [lacking('a', { 'part-of-a-newer-version': optional })] } });
+    assert.equal(newer.findings[0]?.remedy, null);
+  });
+
+  it('is degraded in production while MongoDB is no replica set', () => {
+    const standalone = { setup: { replicaSet: undefined, isSharded: false, timeMs: NOW_MS } };
+    assert.deepEqual(found(assess({ store: standalone })), ['degraded store']);
+    assert.deepEqual(found(assess({ store: standalone }, false)), []);
+    assert.deepEqual(found(assess({ store: { setup: { ...standalone.setup, isSharded: true } } })), []);
+    assert.deepEqual(found(assess({ store: { kind: 'lmdb', setup: undefined } })), []);
   });
 
   it('is degraded while one agent serves, and down when none does', () => {

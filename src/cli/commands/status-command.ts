@@ -66,7 +66,7 @@ With a namespace it asks an agent, as a client that has the scope pulse:describe
         for (const answer of [reading.store, reading.broker, reading.amqp]) {
           if ('error' in answer) debugError(answer.error);
         }
-        const status = assessInstallation(config.id, reading);
+        const status = assessInstallation(config.id, reading, { isProduction: env['NODE_ENV'] === 'production' });
         context.exitCode = EXIT_CODES[status.state];
         followed = followChanges(followed.facts, status);
         return status;

@@ -11,18 +11,10 @@ import { MongoNotices } from './mongodb-notices.ts';
 import { MongoQueueAlerts } from './mongodb-queue-alerts.ts';
 import { MongoQueueExemptions } from './mongodb-queue-exemptions.ts';
 import { MongoSecretSightings } from './mongodb-secret-sightings.ts';
+import type { MongoSetup } from './mongodb-setup.ts';
 import { parseMongoUrl } from '../../config/mongodb-url.ts';
 import { assertUsable } from '../store-identity.ts';
 import type { ExemptionWriter } from '../store-reader.ts';
-
-/** The set-up of a MongoDB server. */
-export interface MongoSetup {
-  /** The name of its replica set; undefined for a standalone server and behind a router of shards. */
-  readonly replicaSet: string | undefined;
-  readonly isSharded: boolean;
-  /** Its clock, in ms since the epoch; undefined when it does not report it. */
-  readonly timeMs: number | undefined;
-}
 
 /** A MongoDB that is opened for reading; only {@link MongoInspection.tryMajorityWrite} and an exemption write. */
 export interface MongoInspection extends ExemptionWriter {
