@@ -1,7 +1,7 @@
 import { createStatisticsWatch, type StatisticsWatch } from '../broker/statistics-watch.ts';
 import { type StatisticsState, unmetDuties } from '../broker/statistics.ts';
-import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
+import { type QueueLimitsConfig, areBytesWatched } from '../queues/queue-limits.ts';
 import type { HealthCheck } from '../observe/health.ts';
 
 /** The statistics of RabbitMQ, with what follows for this agent. */
@@ -57,6 +57,6 @@ export function createAgentStatistics(
   };
 }
 
-function unmetOf(state: StatisticsState, { warnAtBytes }: Pick<Config, 'warnAtBytes'>) {
-  return unmetDuties(state, warnAtBytes !== null);
+function unmetOf(state: StatisticsState, config: QueueLimitsConfig) {
+  return unmetDuties(state, areBytesWatched(config));
 }

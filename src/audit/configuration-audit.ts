@@ -37,6 +37,7 @@ export function auditableSettings(config: Config): Record<string, string | numbe
     store: parseStoreUrl(config.storeUrl.reveal()).kind,
     accountLimits: JSON.stringify(config.accountLimits),
     claimantLimits: JSON.stringify(config.claimantLimits),
+    queues: JSON.stringify(config.queues.map((rule) => ({ ...rule, match: rule.match.source }))),
     exemptQueues: JSON.stringify(config.exemptQueues.map(({ source }) => source)),
     reservedNamespaces: JSON.stringify(config.reservedNamespaces.map(({ source }) => source)),
     claimant: config.claimantPassword !== undefined,

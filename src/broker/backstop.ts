@@ -17,10 +17,18 @@ export interface BackstopSettings {
   readonly maxBytes: number | null;
   /** The number of bytes that a stream of a namespace may hold; null: any. */
   readonly streamMaxBytes: number | null;
+  /** Queues with other limits: the first pattern that matches holds. None where all have the same. */
+  readonly rules: readonly BackstopRule[];
   /** Patterns over the whole names of queues and streams that it leaves alone. */
   readonly exemptQueues: readonly string[];
   /** Patterns of whole namespaces that are reserved. */
   readonly reservedNamespaces: readonly string[];
+}
+
+/** Other limits for some queues. */
+export interface BackstopRule extends Pick<BackstopSettings, 'maxMessages' | 'maxBytes'> {
+  /** A pattern over the whole name of a queue, or of its namespace. */
+  readonly match: string;
 }
 
 /** What a configuration says about the backstop. */
@@ -33,6 +41,7 @@ export function backstopSettings(
     | 'queueBackstopMessages'
     | 'queueBackstopBytes'
     | 'streamMaxBytes'
+    | 'queues'
     | 'exemptQueues'
     | 'reservedNamespaces'
   >,
@@ -41,7 +50,15 @@ export function backstopSettings(
   const { queueBackstopMessages: maxMessages, queueBackstopBytes: maxBytes } = config;
   const exemptQueues = config.exemptQueues.map(({ source }) => source);
   const reservedNamespaces = config.reservedNamespaces.map(({ source }) => source);
-  return { id, vhost, namespacePrefix, maxMessages, maxBytes, streamMaxBytes, exemptQueues, reservedNamespaces };
+  const all = config.queues.map(({ match, backstopMessages, backstopBytes }) => ({
+    match: match.source,
+    maxMessages: backstopMessages,
+    maxBytes: backstopBytes,
+  }));
+  // Those after the last one with other limits need no policy of their own.
+  const last = all.findLastIndex((rule) => rule.maxMessages !== maxMessages || rule.maxBytes !== maxBytes);
+  const rules = all.slice(0, last + 1);
+  return { id, vhost, namespacePrefix, maxMessages, maxBytes, streamMaxBytes, rules, exemptQueues, reservedNamespaces };
 }
 
 /** What became of the policies. */
@@ -67,21 +84,30 @@ const STREAM_POLICIES_SINCE = [3, 12] as const;
  * @param rabbitmqVersion as `3.10.8`
  */
 export function backstopPolicies(settings: BackstopSettings, rabbitmqVersion: string): BackstopPolicies {
-  const { id, maxMessages, maxBytes } = settings;
-  const queues = queuePolicyName(id);
+  const { id, rules } = settings;
   const pattern = namespacePattern(settings);
   const policies: NamedPolicy[] = [];
-  if (maxMessages !== null || maxBytes !== null) {
+  const add = (
+    limits: Pick<BackstopSettings, 'maxMessages' | 'maxBytes'>,
+    policy: Omit<NamedPolicy, 'definition' | 'applyTo'>,
+  ): void => {
     const definition = {
-      ...(maxMessages === null ? {} : { 'max-length': maxMessages }),
-      ...(maxBytes === null ? {} : { 'max-length-bytes': maxBytes }),
+      ...(limits.maxMessages === null ? {} : { 'max-length': limits.maxMessages }),
+      ...(limits.maxBytes === null ? {} : { 'max-length-bytes': limits.maxBytes }),
     };
-    policies.push({ name: queues, pattern, applyTo: 'queues', definition, priority: PRIORITY });
+    if (Object.keys(definition).length > 0) policies.push({ ...policy, applyTo: 'queues', definition });
+  };
+  for (const [index, rule] of rules.entries()) {
+    const name = rulePolicyName(id, index);
+    add(rule, { name, pattern: namespacePattern(settings, index), priority: PRIORITY + rules.length - index });
   }
+  add(settings, { name: queuePolicyName(id), pattern, priority: PRIORITY });
   const streams = streamPolicy(settings, rabbitmqVersion);
-  if (streams !== undefined) policies.push({ ...streams, name: streamPolicyName(id), pattern });
+  if (streams !== undefined)
+    policies.push({ ...streams, name: streamPolicyName(id), pattern: namespacePattern({ ...settings, rules: [] }) });
   const byName = new Map(policies.map((policy) => [policy.name, policy]));
-  return new Map(backstopNames(id).map((name) => [name, byName.get(name)]));
+  const ofRules = [...byName.keys()].filter((name) => !backstopNames(id).includes(name));
+  return new Map([...ofRules, ...backstopNames(id)].map((name) => [name, byName.get(name)]));
 }
 
 /**
@@ -89,12 +115,13 @@ export function backstopPolicies(settings: BackstopSettings, rabbitmqVersion: st
  * one for all queues with a lower priority than the backstop reaches streams alone, as streams do not know `max-length`.
  */
 function streamPolicy(
-  { maxMessages, streamMaxBytes }: BackstopSettings,
+  { maxMessages, streamMaxBytes, rules }: BackstopSettings,
   rabbitmqVersion: string,
 ): Omit<Policy, 'pattern'> | undefined {
   if (streamMaxBytes === null) return undefined;
   const definition = { 'max-length-bytes': streamMaxBytes };
-  if (hasStreamPolicies(rabbitmqVersion)) return { applyTo: 'streams', definition, priority: PRIORITY + 1 };
+  if (hasStreamPolicies(rabbitmqVersion))
+    return { applyTo: 'streams', definition, priority: PRIORITY + rules.length + 1 };
   return maxMessages === null ? undefined : { applyTo: 'queues', definition, priority: PRIORITY - 1 };
 }
 
@@ -104,11 +131,32 @@ function hasStreamPolicies(rabbitmqVersion: string): boolean {
   return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
 }
 
-/** The queues of namespaces that are neither exempt nor reserved, as RabbitMQ (PCRE) reads it. */
-function namespacePattern({ exemptQueues, namespacePrefix, reservedNamespaces }: BackstopSettings): string {
+/**
+ * The queues of namespaces that are neither exempt nor reserved, as RabbitMQ (PCRE) reads it.
+ *
+ * @param index of the rule that they match; absent: none of those that have no policy
+ */
+function namespacePattern(
+  { exemptQueues, namespacePrefix, reservedNamespaces, rules }: BackstopSettings,
+  index = rules.length,
+): string {
+  const rule = rules[index];
+  const matching = rule === undefined ? '' : `(?=${matchPattern(rule.match, 'rest')})`;
+  // Without limits there is no policy, and those of lower priorities must not apply instead.
+  const unlimited = rules
+    .slice(0, index)
+    .filter(({ maxMessages, maxBytes }) => maxMessages === null && maxBytes === null);
+  const earlier =
+    unlimited.length === 0 ? '' : `(?!${unlimited.map(({ match }, at) => matchPattern(match, `rest${at}`)).join('|')})`;
   const exempt = exemptQueues.length === 0 ? '' : `(?!(?:${alternatives(exemptQueues)})$)`;
   const reserved = reservedNamespaces.length === 0 ? '' : `(?!queue/(?:${alternatives(reservedNamespaces)})/)`;
-  return `^${exempt}${reserved}queue/${escapePattern(namespacePrefix)}[A-Za-z0-9_-]*/`;
+  return `^${matching}${earlier}${exempt}${reserved}queue/${escapePattern(namespacePrefix)}[A-Za-z0-9_-]*/`;
+}
+
+/** The queues whose whole name matches, or the whole name of whose namespace: that is, all up to the rest of the name. */
+function matchPattern(match: string, group: string): string {
+  const rest = String.raw`(?=[^/]*(?<${group}>/[\s\S]*)$)`;
+  return String.raw`(?:${match})$|queue/${rest}(?:${match})\k<${group}>$`;
 }
 
 function alternatives(patterns: readonly string[]): string {
@@ -130,7 +178,8 @@ export async function ensureBackstop(
   const { rabbitmqVersion } = await management.overview(options);
   const policies = await management.listOperatorPolicies(vhost, options);
   let outcome: BackstopOutcome = 'none';
-  for (const [name, wanted] of backstopPolicies(settings, rabbitmqVersion)) {
+  const all = withFormerRules(policies, settings.id, backstopPolicies(settings, rabbitmqVersion));
+  for (const [name, wanted] of all) {
     const present = policies.find((policy) => policy.name === name);
     if (wanted === undefined) {
       if (present === undefined || !(await management.deleteOperatorPolicy(vhost, name, options))) continue;
@@ -144,8 +193,8 @@ export async function ensureBackstop(
 }
 
 /** The names of the policies that are absent, differ, or should not be there. */
-export function differingBackstop(present: readonly NamedPolicy[], wanted: BackstopPolicies): string[] {
-  return [...wanted].flatMap(([name, policy]) => {
+export function differingBackstop(present: readonly NamedPolicy[], id: string, wanted: BackstopPolicies): string[] {
+  return [...withFormerRules(present, id, wanted)].flatMap(([name, policy]) => {
     const found = present.find((one) => one.name === name);
     const isSame = policy === undefined ? found === undefined : samePolicy(found, policy);
     return isSame ? [] : [name];
@@ -172,9 +221,26 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** The names of the policies. */
-export function backstopNames(id: string): readonly string[] {
+/** The names of the policies that there are without rules. */
+function backstopNames(id: string): readonly string[] {
   return [queuePolicyName(id), streamPolicyName(id)];
+}
+
+/** Whether an operator policy of this name is one of the backstop. */
+export function isBackstopName(id: string, name: string): boolean {
+  const start = rulePolicyName(id, '');
+  return backstopNames(id).includes(name) || (name.startsWith(start) && /^[0-9]+$/.test(name.slice(start.length)));
+}
+
+/** The policies, and those of former rules, which there should not be. */
+function withFormerRules(present: readonly NamedPolicy[], id: string, wanted: BackstopPolicies): BackstopPolicies {
+  const former = present.filter(({ name }) => isBackstopName(id, name) && !wanted.has(name));
+  return new Map([...wanted, ...former.map(({ name }) => [name, undefined] as const)]);
+}
+
+/** @param index that of the rule in the settings */
+function rulePolicyName(id: string, index: number | ''): string {
+  return `${queuePolicyName(id)}-${index}`;
 }
 
 function queuePolicyName(id: string): string {

@@ -129,8 +129,8 @@ export function findUnprotectedQueues(
   const overridden: OverriddenLimits[] = [];
   const unknown: string[] = [];
   for (const { name, type, operatorPolicy, definition } of queues) {
-    const policy = backstop.find((one) => isForStreams(one) === (type === 'stream'));
-    if (policy === undefined || !mayMatch(policy, name)) continue;
+    const policy = backstop.find((one) => isForStreams(one) === (type === 'stream') && mayMatch(one, name));
+    if (policy === undefined) continue;
     if (definition === undefined) unknown.push(name);
     else {
       const limits = missingLimits(policy, definition);

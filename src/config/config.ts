@@ -14,6 +14,7 @@ import { AgentError } from '../util/agent-errors.ts';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { Secret } from '../util/secret.ts';
 import { environmentValue, SECRET_MIN_LENGTH, unknownVariables } from './environment.ts';
+import { backstopOf, completeRule, type QueueRule } from './queue-rules.ts';
 import { mergeLayers, readSettingLayers } from './setting-layers.ts';
 import { settingRules } from './setting-rules.ts';
 import { type FileSettings, fileSettings } from './settings.ts';
@@ -29,6 +30,7 @@ type ConvertedSetting =
   | 'requestVhost'
   | 'reservedNamespaces'
   | 'publicAmqpUrl'
+  | 'queues'
   | 'rabbitmqCa'
   | 'storeUrl'
   | 'taskclusterRootUrl';
@@ -53,6 +55,8 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly taskclusterRootUrl: string;
   readonly taskclusterAccessToken: Secret | undefined;
   readonly exemptQueues: readonly NamePattern[];
+  /** The first that matches holds. */
+  readonly queues: readonly QueueRule[];
   readonly reservedNamespaces: readonly NamePattern[];
   /** Null: the backstop does not count messages. */
   readonly queueBackstopMessages: number | null;
@@ -62,9 +66,6 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly previousAgentSecrets: readonly Secret[];
   readonly claimantPassword: Secret | undefined;
 }
-
-/** What `auto` multiplies a threshold for deletion by: a running agent deletes a queue long before. */
-const BACKSTOP_FACTOR = 10;
 
 export const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
 
@@ -130,14 +131,10 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     taskclusterRootUrl: parseHttpUrl(settings.taskclusterRootUrl ?? '').url,
     queueBackstopMessages: backstopOf(settings.queueBackstopMessages, settings.deleteAtMessages),
     queueBackstopBytes: backstopOf(settings.queueBackstopBytes, settings.deleteAtBytes),
+    queues: Object.freeze(settings.queues.map((rule) => completeRule(rule, settings))),
     exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
     reservedNamespaces: Object.freeze(settings.reservedNamespaces.map(readNamePattern)),
   });
-}
-
-function backstopOf(setting: number | 'auto' | null, deleteAt: number | null): number | null {
-  if (setting !== 'auto') return setting;
-  return deleteAt === null ? null : BACKSTOP_FACTOR * deleteAt;
 }
 
 /** The settings with a valid form: the rules between settings are checked even when another setting is malformed. */

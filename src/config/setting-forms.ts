@@ -5,6 +5,8 @@ import { readNamePattern } from '../util/name-pattern.ts';
 
 export const string = z.string({ error: 'must be a string' });
 
+export const countForm = z.int({ error: 'must be a whole number' }).min(1, { error: 'must be at least 1' });
+
 /** The name of a vhost, which AMQP has as a short string. */
 export const vhostName = string
   .min(1, { error: 'must be the name of a virtual host' })

@@ -1,5 +1,6 @@
 import { namespaceOfAccount } from '../contract/names.ts';
 import { parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
+import { queueRuleFaults } from './queue-rules.ts';
 import { type FileSettings, SETTING_MEANINGS } from './settings.ts';
 
 /**
@@ -84,6 +85,7 @@ export function settingRules(settings: Partial<FileSettings>, nodeEnv: string | 
       'The setting queueBackstopBytes must be at least twice deleteAtBytes: it drops messages without notice, and is meant for times without an agent.',
     );
   }
+  faults.push(...queueRuleFaults(settings));
   if (
     defaultLifetimeSeconds !== undefined &&
     maxLifetimeSeconds !== undefined &&

@@ -9,7 +9,16 @@ import {
   NAMESPACE_PATTERN,
 } from '../contract/names.ts';
 import { parseAmqpUrls, parseHttpUrls } from '../contract/url.ts';
-import { isCertificates, isNamePattern, parseable, parseRootUrl, string, vhostName } from './setting-forms.ts';
+import { queueRule } from './queue-rules.ts';
+import {
+  countForm,
+  isCertificates,
+  isNamePattern,
+  parseable,
+  parseRootUrl,
+  string,
+  vhostName,
+} from './setting-forms.ts';
 import { readStoreUrl } from './store-url.ts';
 
 /** What is said about a setting besides its form. `docs/configuration.md` is generated from it. */
@@ -25,8 +34,7 @@ export interface SettingMeaning {
 
 const boolean = z.boolean({ error: 'must be true or false' });
 const seconds = z.int({ error: 'must be a whole number of seconds' }).min(1, { error: 'must be at least 1 second' });
-const count = z.int({ error: 'must be a whole number' }).min(1, { error: 'must be at least 1' });
-const limits = z.strictObject({ 'max-connections': count.optional(), 'max-channels': count.optional() });
+const limits = z.strictObject({ 'max-connections': countForm.optional(), 'max-channels': countForm.optional() });
 
 const namePatterns = z.array(
   string.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
@@ -182,7 +190,7 @@ export const fileSettings = z.strictObject({
       'The limits `max-connections` and `max-channels` of each claimed account; without a value there is none, `{}`: no limit at all',
     ),
   ),
-  maxNamespacesPerClient: count
+  maxNamespacesPerClient: countForm
     .nullable()
     .meta(
       meaning(
@@ -190,7 +198,7 @@ export const fileSettings = z.strictObject({
         { unit: 'namespaces' },
       ),
     ),
-  requestsPerMinutePerClient: count
+  requestsPerMinutePerClient: countForm
     .nullable()
     .meta(
       meaning(
@@ -214,13 +222,13 @@ export const fileSettings = z.strictObject({
   surveyIntervalSeconds: seconds.meta(
     meaning('The longest time between two surveys of all queues', { unit: 'seconds' }),
   ),
-  warnAtMessages: count.meta(
+  warnAtMessages: countForm.meta(
     meaning('The depth at which the owner of a queue is warned; less than `deleteAtMessages`', { unit: 'messages' }),
   ),
-  deleteAtMessages: count.meta(
+  deleteAtMessages: countForm.meta(
     meaning('The depth at which a queue is deleted, once its owner was warned', { unit: 'messages' }),
   ),
-  warnAtBytes: count
+  warnAtBytes: countForm
     .nullable()
     .meta(
       meaning(
@@ -228,13 +236,20 @@ export const fileSettings = z.strictObject({
         { unit: 'bytes' },
       ),
     ),
-  deleteAtBytes: count.nullable().meta(
+  deleteAtBytes: countForm.nullable().meta(
     meaning('The size of all messages at which a queue is deleted, once its owner was warned', {
       unit: 'bytes',
     }),
   ),
+  queues: z
+    .array(queueRule, { error: 'must be a list of rules' })
+    .meta(
+      meaning(
+        'Rules for queues with other thresholds, of which the first that matches holds; the settings above hold for all other queues. See [rules](queues-and-notices.md#rules)',
+      ),
+    ),
   queueBackstopMessages: z
-    .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
+    .union([countForm, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
     .meta(
       meaning(
         'The depth at which RabbitMQ itself drops the oldest messages of a queue (an operator policy), whether an agent runs or not. At least twice `deleteAtMessages`; `auto`: ten times; `null`: never',
@@ -242,14 +257,14 @@ export const fileSettings = z.strictObject({
       ),
     ),
   queueBackstopBytes: z
-    .union([count, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
+    .union([countForm, z.literal('auto'), z.null()], { error: 'must be a whole number, auto or null' })
     .meta(
       meaning(
         'The size of all ready messages at which the same operator policy drops the oldest. At least twice `deleteAtBytes`; `auto`: ten times, and never if that is `null`; `null`: never',
         { unit: 'bytes' },
       ),
     ),
-  streamMaxBytes: count
+  streamMaxBytes: countForm
     .nullable()
     .meta(
       meaning(
@@ -267,19 +282,19 @@ export const fileSettings = z.strictObject({
       "Regular expressions, matched against the whole name of a namespace, without look-around and back-references. Claims of matching names are refused, their queues and exchanges are never deleted, and their queues are not watched and have no backstop. Default: the names of Taskcluster's own services, whose queues and exchanges may be on the same vhost",
     ),
   ),
-  requestPrefetch: count
+  requestPrefetch: countForm
     .max(65535, { error: 'must be at most 65535, the largest prefetch' })
     .meta(meaning('The number of requests that one agent holds unacknowledged', { unit: 'requests' })),
-  authConcurrency: count.meta(
+  authConcurrency: countForm.meta(
     meaning(
       'Concurrent calls of one agent to the Taskcluster auth service; 1000 more may wait, further requests get `Unavailable`',
       { unit: 'calls' },
     ),
   ),
-  managementConcurrency: count.meta(
+  managementConcurrency: countForm.meta(
     meaning("Concurrent calls of one agent to RabbitMQ's management API", { unit: 'calls' }),
   ),
-  auditRetentionDays: count.meta(meaning('How long audit records are kept in the store', { unit: 'days' })),
+  auditRetentionDays: countForm.meta(meaning('How long audit records are kept in the store', { unit: 'days' })),
   stopDeadlineSeconds: seconds.meta(
     meaning(
       'The time that a stopping agent has to finish the requests it holds; the broker then gives the rest to other agents',

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { formatAmqpHost, formatAmqpUrl, parseAmqpUrls } from '../contract/url.ts';
 import { parseStoreUrl } from '../config/store-url.ts';
+import { areBytesWatched } from '../queues/queue-limits.ts';
 import type { RiskyChoice } from './risky-choices.ts';
 
 /** The facts about a started agent that are not in its configuration. */
@@ -41,6 +42,8 @@ export interface StartSummary {
   readonly deleteAtMessages: number;
   readonly warnAtBytes: number | null;
   readonly deleteAtBytes: number | null;
+  /** How many rules there are for queues with other thresholds. */
+  readonly queueRules: number;
   readonly http: string;
   /** The features that are switched off. */
   readonly off: readonly string[];
@@ -77,6 +80,7 @@ export function summarize(config: Config, found: StartFindings): StartSummary {
     deleteAtMessages: config.deleteAtMessages,
     warnAtBytes: config.warnAtBytes,
     deleteAtBytes: config.deleteAtBytes,
+    queueRules: config.queues.length,
     http: found.httpPort === undefined ? 'none' : `${config.httpHost}:${found.httpPort}`,
     off: offOf(config, found),
   };
@@ -103,7 +107,7 @@ function offOf(config: Config, found: StartFindings): string[] {
     ['health and metrics', found.httpPort === undefined],
     ['sealed replies only', !config.requireSealedReplies],
     ['limits of accounts', Object.keys(config.accountLimits).length === 0],
-    ['thresholds in bytes', config.warnAtBytes === null],
+    ['thresholds in bytes', !areBytesWatched(config)],
     ['limit of streams', config.streamMaxBytes === null],
     ['limit of namespaces a client', config.maxNamespacesPerClient === null],
     ['limit of requests a client', config.requestsPerMinutePerClient === null],

@@ -1,8 +1,8 @@
 import type { CountedBytes, ListedQueue } from '../broker/management/management.ts';
-import type { Config } from '../config/config.ts';
 import { currentCount } from '../queues/current-count.ts';
-import { type AlertAction, type AlertLimits, decideQueueAlert, LISTING_LAG_MS } from '../queues/decide-alert.ts';
+import { type AlertAction, decideQueueAlert, LISTING_LAG_MS } from '../queues/decide-alert.ts';
 import { formatInstant } from '../contract/fields.ts';
+import { DEFAULT_RULE, limitsOfQueue, type QueueLimits, type QueueLimitsConfig } from '../queues/queue-limits.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
@@ -23,10 +23,12 @@ export interface PlannedQueue {
   readonly bytes: number | undefined;
   /** The reason, as a clause. */
   readonly why: string;
+  /** The rule that holds, as in {@link QueueLimits}. */
+  readonly rule: string;
 }
 
 /** The settings on which a survey depends. */
-export interface SurveyConfig extends AlertLimits, Pick<Config, 'namespacePrefix'> {
+export interface SurveyConfig extends QueueLimitsConfig {
   readonly exemptQueues: readonly Pick<NamePattern, 'test'>[];
   readonly reservedNamespaces: readonly Pick<NamePattern, 'test'>[];
 }
@@ -55,15 +57,15 @@ export function planQueues(
     const when = { seenMs: nowMs, lagMs: LISTING_LAG_MS };
     const observed = bytes === undefined ? undefined : { bytes, ...when };
     const depth = { messages, bytes: observed, isExact: true, ...when };
-    const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, config, nowMs);
+    const limits = limitsOfQueue(config, queue);
+    const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, limits, nowMs);
     if (action === 'none') return [];
-    const why = explain(action, messages, bytes, config);
+    const why = `${explain(action, messages, bytes, limits)}${ruleText(limits)}`;
+    const planned = { queue, namespace, messages, bytes, rule: limits.rule };
     const exemption = exemptions.get(queue);
-    if (exemption === undefined || action !== 'delete') return [{ queue, namespace, action, messages, bytes, why }];
+    if (exemption === undefined || action !== 'delete') return [{ ...planned, action, why }];
     const until = formatInstant(exemption.untilMs);
-    return [
-      { queue, namespace, action: 'keep', messages, bytes, why: `${why}; an operator exempted it until ${until}` },
-    ];
+    return [{ ...planned, action: 'keep', why: `${why}; an operator exempted it until ${until}` }];
   });
 }
 
@@ -71,7 +73,7 @@ function explain(
   action: Exclude<AlertAction, 'none'>,
   messages: number | undefined,
   bytes: number | undefined,
-  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: AlertLimits,
+  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: QueueLimits,
 ): string {
   const count = `it has ${messages ?? 'unknown'} messages`;
   switch (action) {
@@ -90,4 +92,9 @@ function explain(
     case 'discard':
       return 'its alert is of an earlier incarnation of the namespace';
   }
+}
+
+/** Which rule holds; nothing where it is that of all queues. */
+function ruleText({ rule }: QueueLimits): string {
+  return rule === DEFAULT_RULE ? '' : ` (by the rule ${rule})`;
 }

@@ -2,6 +2,7 @@ import type { CountedBytes, Management } from '../broker/management/management.t
 import type { Config } from '../config/config.ts';
 import { currentCount } from '../queues/current-count.ts';
 import { reachesWarning } from '../queues/decide-alert.ts';
+import { limitsOfQueue, areBytesWatched } from '../queues/queue-limits.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
@@ -24,7 +25,7 @@ export async function planSurvey(
 ): Promise<PlannedQueue[]> {
   const alerts = await readAlerts(store.queueAlerts, signal);
   const sizes = new Map<string, CountedBytes>();
-  if (config.warnAtBytes !== null) {
+  if (areBytesWatched(config)) {
     for (const counted of await management.listQueueBytes(config.vhost, { signal })) sizes.set(counted.name, counted);
   }
   const queues = await management.listQueues(config.vhost, { signal });
@@ -32,7 +33,8 @@ export async function planSurvey(
   for (const { name, messages } of queues) {
     const namespace = namespaceOfQueue(config.namespacePrefix, name);
     const isRelevant =
-      alerts.has(name) || reachesWarning(messages, currentCount(sizes.get(name), messages)?.bytes, config);
+      alerts.has(name) ||
+      reachesWarning(messages, currentCount(sizes.get(name), messages)?.bytes, limitsOfQueue(config, name));
     if (namespace === undefined || records.has(namespace) || !isRelevant) continue;
     const record = await store.namespaces.get(namespace);
     if (record !== undefined) records.set(namespace, record);

@@ -3,9 +3,10 @@ import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { ConfirmRecovery } from './confirm-recovery.ts';
-import { type AlertAction, type AlertLimits, type Depth, nextAlert, type ObservedQueue } from './decide-alert.ts';
+import { type AlertAction, type Depth, nextAlert, type ObservedQueue } from './decide-alert.ts';
 import { byteLimitsOf, bytesOf } from './event-bytes.ts';
 import type { QueueDeletion } from './queue-deletion.ts';
+import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 import type { QueueNotices } from './queue-notices.ts';
 
 interface ApplyAlertActionParts extends Pick<AgentContext, 'cluster' | 'clock' | 'randomBytes' | 'jobs'> {
@@ -14,7 +15,7 @@ interface ApplyAlertActionParts extends Pick<AgentContext, 'cluster' | 'clock' |
   readonly deletion: QueueDeletion;
   readonly confirmRecovery: ConfirmRecovery;
   readonly exempt: ExemptQueues;
-  readonly config: AlertLimits;
+  readonly config: QueueLimitsConfig;
   readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered'>;
 }
 
@@ -41,9 +42,6 @@ const INSPECT_WHILE_WAITING_MS = 2_000;
 export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlertAction {
   const { notices, deletion, confirmRecovery, exempt, cluster, clock, randomBytes, jobs, reporters } = parts;
   const { queueAlerts } = parts.store;
-  const { warnAtMessages, deleteAtMessages, deleteAtBytes } = parts.config;
-
-  const byteLimits = byteLimitsOf(parts.config);
 
   const inspectLater = (queue: string, afterMs: number): void => jobs.trigger('inspect-queue', queue, afterMs);
 
@@ -83,6 +81,8 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   };
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages, bytes } = alert;
+    const limits = limitsOfQueue(parts.config, queue);
+    const { warnAtMessages, deleteAtMessages, deleteAtBytes } = limits;
     await notices.addWarning(record, alert);
     await reporters.queueWarned({
       namespace,
@@ -91,7 +91,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
       warnAtMessages,
       deleteAtMessages,
       ...bytesOf(alert),
-      ...byteLimits,
+      ...byteLimitsOf(limits),
     });
     await replaceAlert(alert, 'warned');
     const isTooLarge = bytes !== null && deleteAtBytes !== null && bytes >= deleteAtBytes;
@@ -104,7 +104,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     depth: Depth,
     signal: AbortSignal,
   ): Promise<void> => {
-    const confirmed = await confirmRecovery(alert.queue, depth, signal);
+    const confirmed = await confirmRecovery(alert.queue, depth, limitsOfQueue(parts.config, alert.queue), signal);
     if (confirmed === undefined) return;
     const recovering = await replaceAlert(alert, 'recovering', confirmed);
     if (recovering !== undefined) await finishRecovery(record, recovering);

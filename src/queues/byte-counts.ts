@@ -4,17 +4,18 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { currentCount } from './current-count.ts';
-import type { AlertLimits, ObservedBytes } from './decide-alert.ts';
+import type { ObservedBytes } from './decide-alert.ts';
 import { createGrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
+import type { GrowthLimits } from './predict-growth.ts';
+import { limitsOfQueue, lowestWarning, type QueueLimitsConfig } from './queue-limits.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
 interface ByteCountsParts {
   readonly management: Pick<Management, 'listQueueBytes' | 'getQueueBytes'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
-  readonly config: Pick<AlertLimits, 'warnAtBytes' | 'deleteAtBytes'> &
-    Pick<Config, 'vhost' | 'namespacePrefix' | 'surveyIntervalSeconds'>;
+  readonly config: QueueLimitsConfig & Pick<Config, 'vhost' | 'surveyIntervalSeconds'>;
   /** How old sizes may be. */
   readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
   readonly clock: Clock;
@@ -74,16 +75,12 @@ const NO_BYTES: ByteCounts = {
 /** Counts nothing where bytes are not watched. */
 export function createByteCounts(parts: ByteCountsParts): ByteCounts {
   const { management, schedule, statistics, clock, log } = parts;
-  const { vhost, namespacePrefix, warnAtBytes, deleteAtBytes, surveyIntervalSeconds } = parts.config;
-  if (warnAtBytes === null || deleteAtBytes === null) return NO_BYTES;
+  const { vhost, namespacePrefix, surveyIntervalSeconds } = parts.config;
+  const { warnAtBytes: lowest } = lowestWarning(parts.config);
+  if (lowest === null) return NO_BYTES;
   const maxPauseMs = Math.max(surveyIntervalSeconds * 1000, MIN_PAUSE_MS);
   const growth = createGrowthTracker({
-    limits: {
-      thresholds: [warnAtBytes, deleteAtBytes],
-      noise: Math.min(NOISE, warnAtBytes),
-      step: STEP,
-      firstInspectionMs: FIRST_INSPECTION_MS,
-    },
+    limitsOf: (queue) => byteGrowthLimits(parts.config, queue),
     horizonMs: maxPauseMs,
   });
   let sizes = new Map<string, Omit<CountedBytes, 'name'> & ObservedBytes>();
@@ -108,7 +105,7 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
       const known = sizes.get(name);
       // It was counted alone during the listing.
       if (known !== undefined && known.seenMs > seenMs) next.set(name, known);
-      else if (bytes >= warnAtBytes / 2 || alerts.has(name)) next.set(name, { bytes, messages, seenMs, lagMs });
+      else if (bytes >= lowest / 2 || alerts.has(name)) next.set(name, { bytes, messages, seenMs, lagMs });
       if (bytes >= NOISE) amounts.push([name, bytes]);
     }
     sizes = next;
@@ -145,7 +142,7 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
     },
     async inspect(queues, signal) {
       for (const queue of queues) {
-        const isLarge = (sizes.get(queue)?.bytes ?? 0) >= warnAtBytes;
+        const isLarge = (sizes.get(queue)?.bytes ?? 0) >= lowest;
         if (!growing.delete(queue) && !isLarge) continue;
         const seenMs = clock.nowMs();
         const counted = await management.getQueueBytes(vhost, queue, { signal });
@@ -169,4 +166,12 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
       growth.forget(queue);
     },
   };
+}
+
+/** Where the bytes of a queue are not watched, it has no threshold. */
+function byteGrowthLimits(config: QueueLimitsConfig, queue: string): GrowthLimits {
+  const { warnAtBytes, deleteAtBytes } = limitsOfQueue(config, queue);
+  const noise = Math.min(NOISE, warnAtBytes ?? NOISE);
+  const thresholds = warnAtBytes === null || deleteAtBytes === null ? [] : [warnAtBytes, deleteAtBytes];
+  return { thresholds, noise, step: STEP, firstInspectionMs: FIRST_INSPECTION_MS };
 }

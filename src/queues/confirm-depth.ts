@@ -2,16 +2,17 @@ import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
 import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { Config } from '../config/config.ts';
+import type { QueueThresholds } from '../config/queue-rules.ts';
 import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import { type AlertLimits, LISTING_LAG_MS } from './decide-alert.ts';
+import { LISTING_LAG_MS } from './decide-alert.ts';
 import { isQueueListed } from './is-queue-listed.ts';
 
 interface ConfirmDepthParts {
   readonly management: Pick<Management, 'listQueues' | 'listQueueNames' | 'getQueue' | 'getQueueBytes'>;
   readonly queueDepths: Pick<QueueDepths, 'read'>;
   readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
-  readonly config: Pick<Config, 'vhost'> & Pick<AlertLimits, 'deleteAtMessages' | 'deleteAtBytes'>;
+  readonly config: Pick<Config, 'vhost'>;
   readonly clock: Clock;
   readonly sleep: Sleep;
 }
@@ -40,7 +41,13 @@ export type ConfirmedDepth =
  *
  * @throws AgentError as the broker's calls do; the signal's reason
  */
-export type ConfirmDepth = (alert: Pick<QueueAlert, 'queue' | 'bytes'>, signal: AbortSignal) => Promise<ConfirmedDepth>;
+export type ConfirmDepth = (
+  alert: Pick<QueueAlert, 'queue' | 'bytes'>,
+  limits: DeletionThresholds,
+  signal: AbortSignal,
+) => Promise<ConfirmedDepth>;
+
+type DeletionThresholds = Pick<QueueThresholds, 'deleteAtMessages' | 'deleteAtBytes'>;
 
 /**
  * A passive declaration is fresh and counts the ready messages. Only where those are not enough, because consumers may
@@ -52,9 +59,7 @@ export type ConfirmDepth = (alert: Pick<QueueAlert, 'queue' | 'bytes'>, signal: 
  */
 export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   const { management, queueDepths, statistics, clock, sleep } = parts;
-  const { vhost, deleteAtMessages, deleteAtBytes } = parts.config;
-
-  const isLarge = (bytes: number): boolean => deleteAtBytes !== null && bytes >= deleteAtBytes;
+  const { vhost } = parts.config;
 
   const readyMessages = async (queue: string, signal: AbortSignal): Promise<number | undefined> =>
     (await queueDepths.read([queue], signal)).get(queue);
@@ -78,6 +83,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   const confirmListed = async (
     name: string,
     counted: CountedBytes | undefined,
+    limits: DeletionThresholds,
     signal: AbortSignal,
   ): Promise<ConfirmedDepth> => {
     const seenAt = momentOf(clock);
@@ -86,17 +92,19 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
     const { messages } = listed;
     if (messages === undefined) return { is: 'unknown' };
     const isCounted = counted !== undefined && messages >= counted.messages;
-    const isTooLarge = isCounted && isLarge(counted.bytes);
+    const isOverSize = isCounted && isTooLarge(counted.bytes, limits);
     // It is being drained: the next statistics show by how much.
-    if (counted !== undefined && isLarge(counted.bytes) && !isCounted && messages > 0) return { is: 'unknown' };
+    if (counted !== undefined && isTooLarge(counted.bytes, limits) && !isCounted && messages > 0)
+      return { is: 'unknown' };
     const bytes = messages === 0 ? 0 : isCounted ? counted.bytes : undefined;
-    const isTooDeep = messages >= deleteAtMessages || isTooLarge;
+    const isTooDeep = messages >= limits.deleteAtMessages || isOverSize;
     return { is: 'present', messages, bytes, isTooDeep, enoughReady: undefined, seenAt };
   };
 
-  return async ({ queue: name, bytes }, signal) => {
+  return async ({ queue: name, bytes }, limits, signal) => {
+    const { deleteAtMessages } = limits;
     const lagMs = statistics.lagMs();
-    const wasLarge = bytes !== null && isLarge(bytes) && Number.isFinite(lagMs);
+    const wasLarge = bytes !== null && isTooLarge(bytes, limits) && Number.isFinite(lagMs);
     const seenAt = momentOf(clock);
     const ready = await readyMessages(name, signal);
     if (ready !== undefined && ready >= deleteAtMessages) {
@@ -104,7 +112,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
     }
     if (ready !== undefined) await sleep(wasLarge ? Math.max(lagMs, LISTING_LAG_MS) : LISTING_LAG_MS, signal);
     const counted = wasLarge ? await management.getQueueBytes(vhost, name, { signal }) : undefined;
-    if (counted !== undefined && isLarge(counted.bytes)) {
+    if (counted !== undefined && isTooLarge(counted.bytes, limits)) {
       const countedAt = momentOf(clock);
       const messages = (await readyMessages(name, signal)) ?? 0;
       if (messages >= counted.messages) {
@@ -112,8 +120,12 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
         return await confirmReady(name, confirmed, signal);
       }
     }
-    return await confirmListed(name, counted, signal);
+    return await confirmListed(name, counted, limits, signal);
   };
+}
+
+function isTooLarge(bytes: number, { deleteAtBytes }: DeletionThresholds): boolean {
+  return deleteAtBytes !== null && bytes >= deleteAtBytes;
 }
 
 /**

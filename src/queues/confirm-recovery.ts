@@ -1,13 +1,14 @@
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
 import type { Management } from '../broker/management/management.ts';
 import type { Config } from '../config/config.ts';
+import type { QueueThresholds } from '../config/queue-rules.ts';
 import type { Clock } from '../util/clock.ts';
-import { type AlertLimits, type Depth, isSmall } from './decide-alert.ts';
+import { type Depth, isSmall } from './decide-alert.ts';
 
 interface ConfirmRecoveryParts {
   readonly management: Pick<Management, 'getQueue'>;
   readonly queueDepths: Pick<QueueDepths, 'read'>;
-  readonly config: Pick<Config, 'vhost'> & Pick<AlertLimits, 'warnAtMessages'>;
+  readonly config: Pick<Config, 'vhost'>;
   readonly clock: Clock;
 }
 
@@ -18,7 +19,12 @@ interface ConfirmRecoveryParts {
  * @returns its depth; undefined where it is not small, or unknown
  * @throws AgentError `BrokerUnavailable`; the signal's reason
  */
-export type ConfirmRecovery = (queue: string, listed: Depth, signal: AbortSignal) => Promise<Depth | undefined>;
+export type ConfirmRecovery = (
+  queue: string,
+  listed: Depth,
+  limits: Pick<QueueThresholds, 'warnAtMessages'>,
+  signal: AbortSignal,
+) => Promise<Depth | undefined>;
 
 /**
  * An inspection is current and counts the ready messages only, the listing counts all and may lag behind: the queue has
@@ -30,10 +36,10 @@ export function createConfirmRecovery({
   config,
   clock,
 }: ConfirmRecoveryParts): ConfirmRecovery {
-  return async (queue, listed, signal) => {
+  return async (queue, listed, limits, signal) => {
     const seenMs = clock.nowMs();
     const ready = (await queueDepths.read([queue], signal)).get(queue);
-    if (listed.messages === undefined || (ready !== undefined && !isSmall(ready, config))) return undefined;
+    if (listed.messages === undefined || (ready !== undefined && !isSmall(ready, limits))) return undefined;
     // A quorum queue without a leader may be listed, and inspected, with no messages.
     const declared = await management.getQueue(config.vhost, queue, { signal });
     if (declared === undefined || declared.isUncounted === true) return undefined;

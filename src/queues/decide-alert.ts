@@ -1,3 +1,4 @@
+import type { QueueThresholds } from '../config/queue-rules.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 
 /** The size of a queue. It was counted at another time than its messages. */
@@ -33,17 +34,6 @@ export interface ObservedQueue {
   readonly alert: QueueAlert | undefined;
 }
 
-/** The thresholds. A queue passes one when it passes it in messages or in bytes. */
-export interface AlertLimits {
-  readonly warnAtMessages: number;
-  /** More than `warnAtMessages`. */
-  readonly deleteAtMessages: number;
-  /** Null, as `deleteAtBytes`: bytes are not watched. */
-  readonly warnAtBytes: number | null;
-  /** More than `warnAtBytes`. */
-  readonly deleteAtBytes: number | null;
-}
-
 /**
  * What a depth asks for.
  * - `warn`: raise an alert.
@@ -72,7 +62,11 @@ export const LISTING_LAG_MS = 6_000;
 const MAX_CLOCK_DIFFERENCE_MS = 60_000;
 
 /** Whether a queue has passed the threshold for warnings. */
-export function reachesWarning(messages: number | undefined, bytes: number | undefined, limits: AlertLimits): boolean {
+export function reachesWarning(
+  messages: number | undefined,
+  bytes: number | undefined,
+  limits: Pick<QueueThresholds, 'warnAtMessages' | 'warnAtBytes'>,
+): boolean {
   return isAtLeast(messages, limits.warnAtMessages) || isAtLeast(bytes, limits.warnAtBytes);
 }
 
@@ -91,7 +85,7 @@ export function decideQueueAlert(
   alert: QueueAlert | undefined,
   incarnation: string | undefined,
   depth: Depth,
-  limits: AlertLimits,
+  limits: QueueThresholds,
   nowMs: number,
 ): AlertAction {
   const { messages, bytes, isExact, isMissing = false } = depth;
@@ -118,11 +112,11 @@ export function decideQueueAlert(
 }
 
 /** Whether a queue with this number of messages has recovered. */
-export function isSmall(messages: number, { warnAtMessages }: Pick<AlertLimits, 'warnAtMessages'>): boolean {
+export function isSmall(messages: number, { warnAtMessages }: Pick<QueueThresholds, 'warnAtMessages'>): boolean {
   return messages < warnAtMessages / 2;
 }
 
-function areBytesFew(bytes: number | null, { warnAtBytes }: AlertLimits): boolean {
+function areBytesFew(bytes: number | null, { warnAtBytes }: QueueThresholds): boolean {
   return warnAtBytes === null || bytes === null || bytes < warnAtBytes / 2;
 }
 

@@ -1,5 +1,5 @@
+import type { QueueThresholds } from '../config/queue-rules.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import type { AlertLimits } from './decide-alert.ts';
 
 /** The size of a queue for an event, where it is known. */
 export function bytesOf({ bytes }: QueueAlert): { readonly bytes?: number } {
@@ -7,7 +7,7 @@ export function bytesOf({ bytes }: QueueAlert): { readonly bytes?: number } {
 }
 
 /** The thresholds in bytes for an event, where bytes are watched. */
-export function byteLimitsOf({ warnAtBytes, deleteAtBytes }: AlertLimits): {
+export function byteLimitsOf({ warnAtBytes, deleteAtBytes }: QueueThresholds): {
   readonly warnAtBytes?: number;
   readonly deleteAtBytes?: number;
 } {

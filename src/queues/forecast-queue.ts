@@ -1,4 +1,4 @@
-import type { AlertLimits } from './decide-alert.ts';
+import type { QueueThresholds } from '../config/queue-rules.ts';
 import { MIN_INTERVAL_MS, type Sample } from './predict-growth.ts';
 
 /** An amount of one queue, in messages or in bytes, at one or two instants. */
@@ -49,7 +49,7 @@ const MINUTE_MS = 60_000;
 export function forecastQueue(
   { messages, bytes }: QueueGrowth,
   nextAction: NextThreshold['action'] | undefined,
-  limits: AlertLimits,
+  limits: QueueThresholds,
 ): QueueForecast {
   const next =
     nextAction === undefined

@@ -1,4 +1,4 @@
-import type { AlertLimits } from './decide-alert.ts';
+import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 import {
   baseSample,
   type GrowthLimits,
@@ -10,7 +10,7 @@ import {
 
 /** Options of {@link createGrowthTracker}. */
 export interface GrowthTrackerOptions {
-  readonly limits: GrowthLimits;
+  readonly limitsOf: (queue: string) => GrowthLimits;
   /** Growth that takes longer to reach a threshold is left to the surveys, in ms. */
   readonly horizonMs: number;
   /** What a survey finds was true at most this long before, in ms; 0 when absent. An inspection is current. */
@@ -47,16 +47,14 @@ interface Track {
   readonly isInspected: boolean;
 }
 
-/** How the depth of queues is predicted: samples are fresh, and one message is the least. */
-export function messageGrowthLimits({
-  warnAtMessages,
-  deleteAtMessages,
-}: Pick<AlertLimits, 'warnAtMessages' | 'deleteAtMessages'>): GrowthLimits {
+/** How the depth of a queue is predicted: samples are fresh, and one message is the least. */
+export function messageGrowthLimits(config: QueueLimitsConfig, queue: string): GrowthLimits {
+  const { warnAtMessages, deleteAtMessages } = limitsOfQueue(config, queue);
   return { thresholds: [warnAtMessages, deleteAtMessages], noise: 20, step: 1, firstInspectionMs: 2_000 };
 }
 
 /** A tracker that knows no queue yet. */
-export function createGrowthTracker({ limits, horizonMs, surveyLagMs = 0 }: GrowthTrackerOptions): GrowthTracker {
+export function createGrowthTracker({ limitsOf, horizonMs, surveyLagMs = 0 }: GrowthTrackerOptions): GrowthTracker {
   /** Of queues that hold messages; the rest was empty, or missing, at the latest survey. */
   let tracks = new Map<string, Track>();
   let surveyedMs: number | undefined;
@@ -73,6 +71,7 @@ export function createGrowthTracker({ limits, horizonMs, surveyLagMs = 0 }: Grow
           continue;
         }
         if (amount === 0 || next.size >= MAX_QUEUES) continue;
+        const limits = limitsOf(queue);
         const earlier = track?.latest ?? empty;
         const latest: Sample = { amount, seenMs };
         const hasGrown = earlier !== undefined && amount > earlier.amount;
@@ -97,6 +96,7 @@ export function createGrowthTracker({ limits, horizonMs, surveyLagMs = 0 }: Grow
     recordInspection(queue, amount, seenMs) {
       const track = tracks.get(queue);
       const latest: Sample = { amount, seenMs };
+      const limits = limitsOf(queue);
       if (track === undefined) {
         if (amount === 0 || tracks.size >= MAX_QUEUES) return undefined;
         tracks.set(queue, { before: undefined, latest, isInspected: true });

@@ -5,9 +5,10 @@ import type { QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { Clock } from '../util/clock.ts';
 import { holdsUnread } from './confirm-depth.ts';
 import type { ByteCounts } from './byte-counts.ts';
-import { type AlertLimits, type ObservedQueue, reachesWarning } from './decide-alert.ts';
+import { type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
+import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 import type { ProcessQueues } from './process-queues.ts';
 
 interface InspectQueuesParts {
@@ -18,7 +19,7 @@ interface InspectQueuesParts {
   readonly growth: GrowthTracker;
   readonly byteCounts: Pick<ByteCounts, 'inspect' | 'sizeOf' | 'forget'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
-  readonly config: AlertLimits & Pick<Config, 'vhost'>;
+  readonly config: QueueLimitsConfig & Pick<Config, 'vhost'>;
   readonly clock: Clock;
 }
 
@@ -66,7 +67,7 @@ export function createInspectQueues(parts: InspectQueuesParts): InspectQueues {
     const deep: ObservedQueue[] = [];
     for (const [queue, messages] of depths) {
       const bytes = byteCounts.sizeOf(queue, messages);
-      const isDeep = reachesWarning(messages, bytes?.bytes, config);
+      const isDeep = reachesWarning(messages, bytes?.bytes, limitsOfQueue(config, queue));
       if (isDeep && !(await isWatched(queue, signal))) {
         growth.forget(queue);
         byteCounts.forget(queue);

@@ -2,14 +2,14 @@ import type { CountedBytes, Management } from '../broker/management/management.t
 import type { Config } from '../config/config.ts';
 import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import { currentCount } from './current-count.ts';
-import type { AlertLimits } from './decide-alert.ts';
 import type { Growth, QueueGrowth } from './forecast-queue.ts';
+import { type QueueLimitsConfig, areBytesWatched } from './queue-limits.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 
 /** What {@link startGrowthMeasurement} works with. */
 export interface MeasureGrowthParts {
   readonly management: Pick<Management, 'visitQueues' | 'listQueueBytes'>;
-  readonly config: Pick<AlertLimits, 'warnAtBytes'> & Pick<Config, 'vhost' | 'namespacePrefix'>;
+  readonly config: QueueLimitsConfig & Pick<Config, 'vhost'>;
   readonly clock: Clock;
   readonly sleep: Sleep;
 }
@@ -72,12 +72,12 @@ async function listAmounts(
   isWanted: (queue: string) => boolean,
   signal: AbortSignal,
 ): Promise<QueueListing> {
-  const { vhost, namespacePrefix, warnAtBytes } = config;
+  const { vhost, namespacePrefix } = config;
   const sizes = new Map<string, CountedBytes>();
   const amounts = new Map<string, ObservedAmounts>();
   // The sizes come before the depths, as in a survey.
   const sizesAt = momentOf(clock);
-  if (warnAtBytes !== null) {
+  if (areBytesWatched(config)) {
     for (const counted of await management.listQueueBytes(vhost, { signal })) {
       if (isWanted(counted.name)) sizes.set(counted.name, counted);
     }

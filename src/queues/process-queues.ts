@@ -6,13 +6,14 @@ import type { Clock } from '../util/clock.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import { matchesAny } from '../util/name-pattern.ts';
 import type { ApplyAlertAction } from './apply-alert-action.ts';
-import { type AlertLimits, decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
+import { decideQueueAlert, type ObservedQueue } from './decide-alert.ts';
+import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 
 interface ProcessQueuesParts {
   readonly store: { readonly namespaces: Pick<NamespaceStore, 'get'> };
   readonly applyAlertAction: ApplyAlertAction;
-  readonly config: AlertLimits & Pick<Config, 'namespacePrefix' | 'exemptQueues' | 'reservedNamespaces'>;
+  readonly config: QueueLimitsConfig & Pick<Config, 'exemptQueues' | 'reservedNamespaces'>;
   readonly clock: Clock;
   readonly reporters: Pick<AgentContext['reporters'], 'queueNotProcessed'>;
 }
@@ -44,7 +45,7 @@ export function createProcessQueues(parts: ProcessQueuesParts): ProcessQueues {
     const { queue, depth, alert } = observed;
     const record = await watchingRecord(queue);
     if (record === undefined && alert === undefined) return;
-    const action = decideQueueAlert(alert, record?.incarnation, depth, config, clock.nowMs());
+    const action = decideQueueAlert(alert, record?.incarnation, depth, limitsOfQueue(config, queue), clock.nowMs());
     await applyAlertAction(action, observed, record, signal);
   };
 

@@ -7,10 +7,11 @@ import type { NamespaceStore } from '../store/store.ts';
 import { AgentError, isAgentError } from '../util/agent-errors.ts';
 import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
 import type { ConfirmDepth } from './confirm-depth.ts';
-import { type AlertLimits, DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
+import { DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
 import { bytesOf } from './event-bytes.ts';
 import type { DeleteFromBroker } from './delete-from-broker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
+import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 import type { QueueNotices } from './queue-notices.ts';
 
 /** What {@link createQueueDeletion} takes. */
@@ -25,7 +26,7 @@ export interface QueueDeletionParts {
   readonly deleteFromBroker: DeleteFromBroker;
   readonly schedule: Pick<InspectionSchedule, 'wasReplacedSince'>;
   readonly exempt: ExemptQueues;
-  readonly config: AlertLimits;
+  readonly config: QueueLimitsConfig;
   readonly clock: Clock;
   readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted'>;
 }
@@ -55,11 +56,11 @@ type DeleteOutcome = 'deleted' | 'was-missing' | 'window-closed';
 /** Each step is written before the next one, so that another agent can resume the deletion after any of them. */
 export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, exempt, clock, reporters } = parts;
-  const { deleteAtMessages, deleteAtBytes } = parts.config;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages, revision } = alert;
     await notices.releaseDeletion(alert, clock.nowMs());
+    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(parts.config, queue);
     const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
     await reporters.queueDeleted({ namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit });
     await store.queueAlerts.remove(queue, revision);
@@ -150,7 +151,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     discard,
     async execute(record, alert, signal) {
       await notices.holdDeletion(record, alert);
-      const confirmed = await confirmDepth(alert, signal);
+      const confirmed = await confirmDepth(alert, limitsOfQueue(parts.config, alert.queue), signal);
       // An agent that died at this level may have sent the delete call.
       const mayBeDeleted = alert.level === 'deleting';
       if (confirmed.is === 'missing' && mayBeDeleted) return await markDeleted(alert);

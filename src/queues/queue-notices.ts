@@ -3,11 +3,11 @@ import { newNotice, releaseNotice, withdrawNotice } from '../notices/decide-noti
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice, NoticeKind, NoticeStore } from '../store/notice-records.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import type { AlertLimits } from './decide-alert.ts';
+import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 
 interface QueueNoticesParts {
   readonly store: { readonly notices: Pick<NoticeStore, 'add' | 'get' | 'replace'> };
-  readonly config: AlertLimits;
+  readonly config: QueueLimitsConfig;
 }
 
 /**
@@ -36,8 +36,6 @@ export interface QueueNotices {
 
 /** Writes to the outbox of notices in the store; it sends nothing. */
 export function createQueueNotices({ store: { notices }, config }: QueueNoticesParts): QueueNotices {
-  const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = config;
-
   const add = async (
     kind: NoticeKind,
     { contact }: NamespaceRecord,
@@ -48,6 +46,7 @@ export function createQueueNotices({ store: { notices }, config }: QueueNoticesP
     const { namespace, incarnation, queue, messages, bytes, seenMs } = alert;
     const id = noticeId(alert, kind);
     const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
+    const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = limitsOfQueue(config, queue);
     const limits = { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes };
     const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, bytes, seenMs, ...limits };
     await notices.add(newNotice(about, state));

@@ -3,7 +3,7 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertLevel } from '../store/queue-alert-records.ts';
 import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import { matchesAny, type NamePattern } from '../util/name-pattern.ts';
-import type { AlertLimits } from './decide-alert.ts';
+import { limitsOfQueue, type QueueLimits, type QueueLimitsConfig } from './queue-limits.ts';
 import { forecastQueue, type NextThreshold, type QueueForecast, type QueueGrowth } from './forecast-queue.ts';
 
 /**
@@ -26,10 +26,12 @@ export interface QueueReport extends QueueForecast {
   readonly warnedMs: number | undefined;
   /** Until when an operator exempted it from deletion, in ms since the epoch; absent: not. */
   readonly exemptUntilMs?: number;
+  /** What it may hold, and by which rule. */
+  readonly limits: QueueLimits;
 }
 
 /** The settings on which a report depends. */
-export interface QueueReportConfig extends AlertLimits {
+export interface QueueReportConfig extends QueueLimitsConfig {
   readonly exemptQueues: readonly Pick<NamePattern, 'test'>[];
   readonly reservedNamespaces: readonly Pick<NamePattern, 'test'>[];
 }
@@ -60,6 +62,7 @@ export function reportQueue(
   config: QueueReportConfig,
 ): QueueReport {
   const state = stateOf(queue, { namespace, record, alert }, config);
+  const limits = limitsOfQueue(config, queue);
   return {
     queue,
     namespace,
@@ -68,7 +71,8 @@ export function reportQueue(
     bytes: growth.bytes?.latest.amount,
     warnedMs: state === 'warned' ? alert?.changedMs : undefined,
     ...(exemption === undefined ? {} : { exemptUntilMs: exemption.untilMs }),
-    ...forecastQueue(growth, state === 'warned' && exemption !== undefined ? undefined : NEXT_ACTIONS[state], config),
+    ...forecastQueue(growth, state === 'warned' && exemption !== undefined ? undefined : NEXT_ACTIONS[state], limits),
+    limits,
   };
 }
 

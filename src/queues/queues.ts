@@ -60,7 +60,7 @@ export function createQueues(context: QueuesContext): Queues {
       log.warn({ code: 'inspection_failed', err: error }, 'could not inspect queues; the next survey does it'),
   });
   const growth = createGrowthTracker({
-    limits: messageGrowthLimits(config),
+    limitsOf: (queue) => messageGrowthLimits(config, queue),
     horizonMs: config.surveyIntervalSeconds * 1000,
     surveyLagMs: LISTING_LAG_MS,
   });

@@ -4,12 +4,13 @@ import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
 import { type Clock, momentOf } from '../util/clock.ts';
 import type { ByteCounts } from './byte-counts.ts';
-import { type AlertLimits, LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
+import { LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { ProcessQueues } from './process-queues.ts';
 import type { ObservedAmounts } from './measure-growth.ts';
 import type { QueueHistory } from './queue-history.ts';
+import { limitsOfQueue, lowestWarning, type QueueLimitsConfig } from './queue-limits.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
@@ -21,7 +22,7 @@ interface SurveyQueuesParts {
   readonly byteCounts: Pick<ByteCounts, 'refresh' | 'sizeOf'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
   readonly history: Pick<QueueHistory, 'watched' | 'add'>;
-  readonly config: AlertLimits & Pick<Config, 'vhost' | 'namespacePrefix' | 'surveyIntervalSeconds'>;
+  readonly config: QueueLimitsConfig & Pick<Config, 'vhost' | 'surveyIntervalSeconds'>;
   readonly clock: Clock;
 }
 
@@ -50,6 +51,11 @@ export type SurveyQueues = (signal: AbortSignal) => Promise<SurveyResult>;
 export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
   const { management, store, processQueues, growth, byteCounts, schedule, history, config, clock } = parts;
   const { vhost, namespacePrefix, surveyIntervalSeconds } = config;
+  const lowest = lowestWarning(config);
+
+  /** Finds the rule only of a queue that is deep by one of them. */
+  const isDeep = (queue: string, messages: number | undefined, bytes: number | undefined): boolean =>
+    reachesWarning(messages, bytes, lowest) && reachesWarning(messages, bytes, limitsOfQueue(config, queue));
 
   /** Lists all queues, and keeps only those that are not empty or have an alert: there may be a hundred thousand. */
   const list = async (
@@ -71,7 +77,7 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
       described.get(namespace)?.set(name, { messages, counted: undefined });
       if (messages !== undefined && messages > 0) amounts.push([name, messages]);
       const bytes = byteCounts.sizeOf(name, messages);
-      if (alert === undefined && !reachesWarning(messages, bytes?.bytes, config)) return;
+      if (alert === undefined && !isDeep(name, messages, bytes?.bytes)) return;
       const depth = { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS };
       observed.push({ queue: name, depth, alert });
     };

@@ -1,4 +1,4 @@
-import { backstopNames } from '../broker/backstop.ts';
+import { isBackstopName } from '../broker/backstop.ts';
 import { brokerEventQueues } from '../broker/amqp/broker-events.ts';
 import type { Management } from '../broker/management/management.ts';
 import { markedStore, markerNames, readFormerStoreIds } from '../broker/marker.ts';
@@ -109,7 +109,7 @@ export async function findInstallation(
   const eventPolicies = hasEvents ? await management.listPolicies(eventVhost, options) : [];
   const ownEventQueues = brokerEventQueues(id).map(({ queue }) => queue);
   return {
-    operatorPolicies: among(backstopNames(id), operatorPolicies.map(nameOf)),
+    operatorPolicies: operatorPolicies.map(nameOf).filter((name) => isBackstopName(id, name)),
     exchanges: among([names.eventsExchange], exchanges.map(nameOf)),
     eventQueues: among(ownEventQueues, eventQueues),
     eventPolicies: among(brokerEventsPolicies(id).map(nameOf), eventPolicies.map(nameOf)),

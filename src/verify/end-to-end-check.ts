@@ -11,6 +11,7 @@ import { WireError } from '../contract/wire-errors.ts';
 import { accountNames } from '../namespaces/accounts/account-names.ts';
 import { credentialSettlementMs, intervalsOf } from '../namespaces/timing.ts';
 import { requestUrl } from '../client/request-url.ts';
+import { limitsOfQueue } from '../queues/queue-limits.ts';
 import type { Clock } from '../util/clock.ts';
 import { checkEach } from './check-each.ts';
 import { FORBIDDEN_OPERATIONS, tryForbiddenOperations } from './forbidden-operations.ts';
@@ -164,7 +165,8 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
 
   async function overgrow(signal: AbortSignal): Promise<StepResult> {
     const connection = assertDefined(claimedConnection);
-    await watchAlarm(connection).race(publishMany(connection, exchange, config.deleteAtMessages + 1));
+    const { deleteAtMessages, rule } = limitsOfQueue(config, queue);
+    await watchAlarm(connection).race(publishMany(connection, exchange, deleteAtMessages + 1));
     const startedMs = clock.monotonicMs();
     while (clock.monotonicMs() - startedMs < patienceMs) {
       const queues = await management.listQueues(config.vhost, { signal });
@@ -174,8 +176,8 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
       await sleep(POLL_MS, undefined, { signal });
     }
     return failed(
-      `${queue} has ${config.deleteAtMessages + 1} messages and was not deleted in ${patienceMs / 1000} s, although surveys run at least every ${config.surveyIntervalSeconds} s (surveyIntervalSeconds)`,
-      'Check the log of the agents for failing surveys, that deleteAtMessages is the same there, and that exemptQueues does not match this queue.',
+      `${queue} has ${deleteAtMessages + 1} messages and was not deleted in ${patienceMs / 1000} s, although surveys run at least every ${config.surveyIntervalSeconds} s (surveyIntervalSeconds)`,
+      `Check the log of the agents for failing surveys, that deleteAtMessages (of the rule ${rule}) is the same there, and that exemptQueues does not match this queue.`,
     );
   }
 

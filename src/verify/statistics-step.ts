@@ -1,9 +1,9 @@
 import { MEASURE_MS, type StatisticsState, unmetDuties } from '../broker/statistics.ts';
-import type { Config } from '../config/config.ts';
+import { type QueueLimitsConfig, areBytesWatched } from '../queues/queue-limits.ts';
 import { failed, ok, type Step, type StepResult, warning } from './step.ts';
 
 interface StatisticsStepOptions {
-  readonly config: Pick<Config, 'warnAtBytes'>;
+  readonly config: QueueLimitsConfig;
   readonly measure: (signal: AbortSignal) => Promise<StatisticsState>;
 }
 
@@ -15,7 +15,7 @@ export function statisticsStep({ config, measure }: StatisticsStepOptions): Step
     needs: ['management-api'],
     essential: false,
     patienceMs: MEASURE_MS,
-    run: async (signal) => checkStatistics(await measure(signal), config.warnAtBytes !== null),
+    run: async (signal) => checkStatistics(await measure(signal), areBytesWatched(config)),
   };
 }
 

@@ -200,7 +200,7 @@ export function checkBackstop(
   present: readonly NamedPolicy[],
 ): StepResult {
   const wanted = backstopPolicies(settings, rabbitmqVersion);
-  const differing = differingBackstop(present, wanted);
+  const differing = differingBackstop(present, settings.id, wanted);
   const faults = `missing or changed: ${differing.join(', ')}`;
   if (differing.length > 0 && areOperatorPoliciesFixed === true) {
     const commands = backstopCommands(settings.vhost, differing, wanted).join('; ');
@@ -210,7 +210,7 @@ export function checkBackstop(
     );
   }
   if (differing.length > 0) return failed(faults, START_AN_AGENT);
-  const { maxMessages, maxBytes, streamMaxBytes } = settings;
+  const { maxMessages, maxBytes, streamMaxBytes, rules } = settings;
   const queues = [
     ...(maxMessages === null ? [] : [`${maxMessages} messages`]),
     ...(maxBytes === null ? [] : [`${maxBytes} bytes`]),
@@ -218,6 +218,7 @@ export function checkBackstop(
   const areStreamsLimited = wanted.get(streamPolicyName(settings.id)) !== undefined;
   const said = [
     queues.length === 0 ? 'queues are unlimited' : `a queue keeps at most ${queues.join(' and ')}`,
+    ...(rules.length === 0 ? [] : [`other limits by ${rules.length} of the rules in queues`]),
     areStreamsLimited ? `a stream at most ${streamMaxBytes} bytes` : 'streams are unlimited',
   ].join(', ');
   if (areStreamsLimited && queues.length > 0) return ok(said);

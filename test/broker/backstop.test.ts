@@ -22,6 +22,7 @@ async function site() {
     maxMessages: MAX_MESSAGES,
     maxBytes: null,
     streamMaxBytes: null,
+    rules: [],
     exemptQueues: [],
     reservedNamespaces: [],
   };
@@ -83,6 +84,35 @@ describe('the backstop', function () {
     assert.equal(await ensureBackstop(management, { ...settings, maxMessages: 200 }), 'put');
     assert.equal(await ensureBackstop(management, { ...settings, maxMessages: null }), 'removed');
     assert.deepEqual(await management.listOperatorPolicies(settings.vhost), []);
+  });
+
+  it('limits each queue by the first rule that matches it, and forgets rules', async () => {
+    const { management, settings, filled } = await site();
+    const rule = (match: string, maxMessages: number | null) => ({ match, maxMessages, maxBytes: null });
+    const rules = [
+      rule('queue/[^/]+/small(er)?', 50),
+      rule('taskcluster-free', null),
+      rule('taskcluster-(x|y)|.*-logs', 200),
+    ];
+    assert.equal(await ensureBackstop(management, { ...settings, rules }), 'put');
+    assert.equal(await ensureBackstop(management, { ...settings, rules }), 'none');
+    const depths: Record<string, number> = {
+      'queue/taskcluster-x/small': 50,
+      'queue/taskcluster-free/small': 50,
+      'queue/taskcluster-free/a': 300,
+      'queue/taskcluster-y/a': 200,
+      'queue/taskcluster-z-logs/a': 200,
+      // The pattern is for the whole name of a namespace, not for a part of the name of a queue.
+      'queue/taskcluster-z/a-logs/b': 100,
+      'queue/taskcluster-x/small/other': 200,
+      'queue/taskcluster-xx/a': 100,
+    };
+    for (const [queue, depth] of Object.entries(depths)) assert.equal(await filled(queue), depth, queue);
+    assert.equal(await ensureBackstop(management, { ...settings, rules: rules.slice(0, 1) }), 'put');
+    assert.deepEqual((await management.listOperatorPolicies(settings.vhost)).map(({ name }) => name).toSorted(), [
+      'pulse-agent-v1-backstop',
+      'pulse-agent-v1-backstop-0',
+    ]);
   });
 
   it('caps queues by the bytes of their messages, too', async () => {

@@ -88,6 +88,7 @@ describe('the backstop of the queues of namespaces', () => {
     maxMessages: 100,
     maxBytes: 1000,
     streamMaxBytes: 5000,
+    rules: [],
     exemptQueues: ['queue/taskcluster-x/free'],
     reservedNamespaces: [],
   };

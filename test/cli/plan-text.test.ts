@@ -3,6 +3,8 @@ import { createOutput } from '../../src/cli/output.ts';
 import { planText } from '../../src/cli/plan-text.ts';
 import type { PlannedStep } from '../../src/plan/plan-namespaces.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { limitsOfQueue } from '../../src/queues/queue-limits.ts';
+import { QUEUE_CONFIG } from '../support/queue-room.ts';
 import { exemptionOf } from '../support/records.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
@@ -75,6 +77,7 @@ describe('a plan as text', () => {
       messagesPerMinute: 100,
       bytesPerMinute: undefined,
       next: { action: 'delete', unit: 'messages', at: 8000, reachedMs: NOW + HOUR_MS / 2 },
+      limits: limitsOfQueue(QUEUE_CONFIG, 'queue/taskcluster-x/jobs'),
     };
     const text = textOf({ warned: [warned] });
     assert.ok(
@@ -95,7 +98,14 @@ describe('a plan as text', () => {
 
   it('names each exempt queue once', () => {
     const of = (name: string) => exemptionOf({ queue: `queue/taskcluster-x/${name}` });
-    const deep = { ...of('deep'), action: 'keep', messages: 9000, bytes: undefined, why: 'it is deep' } as const;
+    const deep = {
+      ...of('deep'),
+      action: 'keep',
+      messages: 9000,
+      bytes: undefined,
+      why: 'it is deep',
+      rule: 'default',
+    } as const;
     const [, table] = textOf({ queues: [deep], exemptions: [of('deep'), of('small')] }).split('\n\n');
     assert.deepEqual(
       table

@@ -34,6 +34,7 @@ describe('loadConfig', () => {
       surveyIntervalSeconds: 60,
       warnAtMessages: 4000,
       deleteAtMessages: 8000,
+      queues: [],
       exemptQueues: [],
       queueBackstopMessages: 80000,
       warnAtBytes: 2 ** 30,

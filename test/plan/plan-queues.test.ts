@@ -9,6 +9,7 @@ const config: SurveyConfig = {
   warnAtBytes: 1000,
   deleteAtBytes: 2000,
   namespacePrefix: 'taskcluster-',
+  queues: [],
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
   reservedNamespaces: [/^taskcluster-reserved$/],
 };

@@ -56,7 +56,7 @@ describe('the recovery of a queue', () => {
       clock,
     });
     const listed = { messages: listedMessages, isExact: true, seenMs: clock.nowMs() - 500, lagMs: 6_000 };
-    const confirmed = await confirmRecovery(QUEUE, listed, signal);
+    const confirmed = await confirmRecovery(QUEUE, listed, QUEUE_CONFIG, signal);
     return confirmed === undefined
       ? undefined
       : [confirmed.messages, clock.nowMs() - confirmed.seenMs, confirmed.lagMs];

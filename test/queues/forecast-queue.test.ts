@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { AlertLimits } from '../../src/queues/decide-alert.ts';
+import type { QueueThresholds } from '../../src/config/queue-rules.ts';
 import { forecastQueue, type Growth } from '../../src/queues/forecast-queue.ts';
 
-const LIMITS: AlertLimits = {
+const LIMITS: QueueThresholds = {
   warnAtMessages: 4000,
   deleteAtMessages: 8000,
   warnAtBytes: 1_000_000,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
+import { QUEUE_CONFIG } from '../support/queue-room.ts';
 import { createGrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
 import { nextInspectionMs } from '../../src/queues/predict-growth.ts';
 
-const LIMITS = messageGrowthLimits({ warnAtMessages: 4000, deleteAtMessages: 8000 });
+const LIMITS = messageGrowthLimits(QUEUE_CONFIG, 'queue/taskcluster-x/jobs');
 const HORIZON_MS = 60_000;
 const QUEUE = 'queue/taskcluster-x/grows';
 
@@ -46,7 +47,7 @@ describe('the prediction of the next inspection', () => {
           const crossedMs = ((4000 - start) / perSecond) * 1000;
           // A queue that passes the threshold before its growth was observed is a burst.
           fc.pre(crossedMs > surveyMs + 3_000);
-          const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
+          const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS });
           let inspections = 0;
           let inspectMs: number | undefined;
           for (let nowMs = 0; nowMs < crossedMs + 60_000; ) {
@@ -76,14 +77,14 @@ describe('the prediction of the next inspection', () => {
 
 describe('the growth tracker', () => {
   it('knows the queues of the latest survey only', () => {
-    const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
+    const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS });
     growth.recordSurvey([[QUEUE, 1000]], 0);
     growth.recordSurvey([], 10_000);
     assert.deepEqual(growth.recordSurvey([[QUEUE, 10]], 20_000), new Map());
   });
 
   it('measures the rate soon after a survey in which a queue has grown, even from empty', () => {
-    const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
+    const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS });
     assert.deepEqual(growth.recordSurvey([[QUEUE, 0]], 0), new Map());
     // The growth may have begun a moment ago.
     assert.equal(growth.recordSurvey([[QUEUE, 200]], 30_000).get(QUEUE), 2_000);
@@ -95,7 +96,7 @@ describe('the growth tracker', () => {
   });
 
   it('still predicts when a survey follows an inspection within milliseconds', () => {
-    const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
+    const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS });
     growth.recordSurvey([[QUEUE, 3000]], 0);
     growth.recordSurvey([[QUEUE, 3900]], 10_000);
     growth.recordInspection(QUEUE, 3990, 11_000);
@@ -105,7 +106,7 @@ describe('the growth tracker', () => {
 
   it('keeps what an inspection has just found where an older survey leaves the queue out as empty', () => {
     const inspectedNext = [[], [[QUEUE, 0]]].map((amounts) => {
-      const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS, surveyLagMs: 2_000 });
+      const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS, surveyLagMs: 2_000 });
       growth.recordInspection(QUEUE, 1000, 10_000);
       growth.recordSurvey(amounts as [string, number][], 11_000);
       const soon = growth.recordInspection(QUEUE, 3000, 11_500);
@@ -120,7 +121,7 @@ describe('the growth tracker', () => {
   });
 
   it('asks for a second inspection of an unknown queue, and not of an empty one', () => {
-    const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
+    const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS });
     assert.equal(growth.recordInspection(QUEUE, 0, 0), undefined);
     assert.equal(growth.recordInspection(QUEUE, 1000, 10), 2_000);
     assert.equal(growth.recordInspection(QUEUE, 3000, 1_010), 500);
@@ -129,7 +130,7 @@ describe('the growth tracker', () => {
   });
 
   it('does not take an inspection for shrinkage, as it does not count what consumers hold', () => {
-    const growth = createGrowthTracker({ limits: LIMITS, horizonMs: HORIZON_MS });
+    const growth = createGrowthTracker({ limitsOf: () => LIMITS, horizonMs: HORIZON_MS });
     growth.recordSurvey([[QUEUE, 1000]], 0);
     assert.equal(growth.recordInspection(QUEUE, 500, 5_000), undefined);
     growth.recordSurvey([[QUEUE, 2000]], 10_000);

@@ -42,7 +42,10 @@ describe('the inspection of queues', () => {
       ...broker(depths, types),
       store: createMemoryStore(),
       processQueues: async (observed) => void processed.push(...observed),
-      growth: createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 }),
+      growth: createGrowthTracker({
+        limitsOf: (queue) => messageGrowthLimits(QUEUE_CONFIG, queue),
+        horizonMs: 60_000,
+      }),
       byteCounts: { inspect: async () => undefined, sizeOf: () => undefined, forget: () => undefined },
       schedule: { add: () => undefined },
       config: QUEUE_CONFIG,
@@ -70,14 +73,14 @@ describe('the confirmation of the depth before a deletion', () => {
       sleep: systemSleep,
       config: QUEUE_CONFIG,
     });
-    const confirmed = await confirm({ queue: 'classic', bytes: null }, signal);
+    const confirmed = await confirm({ queue: 'classic', bytes: null }, QUEUE_CONFIG, signal);
     assert.equal(confirmed.is === 'present' && confirmed.messages, 8000);
-    assert.deepEqual(await confirm({ queue: 'stream', bytes: null }, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm({ queue: 'crashed', bytes: null }, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm({ queue: 'down', bytes: null }, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm({ queue: 'missing', bytes: null }, signal), { is: 'missing' });
-    assert.deepEqual(await confirm({ queue: 'deleted', bytes: null }, signal), { is: 'missing' });
-    assert.deepEqual(await confirm({ queue: 'never declared', bytes: null }, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'stream', bytes: null }, QUEUE_CONFIG, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'crashed', bytes: null }, QUEUE_CONFIG, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'down', bytes: null }, QUEUE_CONFIG, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'missing', bytes: null }, QUEUE_CONFIG, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'deleted', bytes: null }, QUEUE_CONFIG, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'never declared', bytes: null }, QUEUE_CONFIG, signal), { is: 'missing' });
   });
 
   /** A queue that passed the threshold in bytes, as the broker shows it during the confirmation. */
@@ -102,7 +105,7 @@ describe('the confirmation of the depth before a deletion', () => {
       sleep: async (ms) => void slept.push(ms),
       config: QUEUE_CONFIG,
     });
-    const confirmed = await confirm({ queue: 'large', bytes: 2_500_000 }, signal);
+    const confirmed = await confirm({ queue: 'large', bytes: 2_500_000 }, QUEUE_CONFIG, signal);
     if (confirmed.is !== 'present') return confirmed.is;
     const { messages, bytes, isTooDeep, enoughReady } = confirmed;
     assert.deepEqual(slept, [Number.isFinite(lagMs) ? lagMs : 6_000], 'what is read is newer than the confirmation');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { CountedBytes, ListedQueue } from '../../src/broker/management/management.ts';
 import type { QueueGrowth } from '../../src/queues/forecast-queue.ts';
 import { startGrowthMeasurement } from '../../src/queues/measure-growth.ts';
+import { QUEUE_CONFIG } from '../support/queue-room.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const QUEUE = 'queue/taskcluster-x/q';
@@ -36,7 +37,7 @@ async function measure(
         return await management.listQueueBytes();
       },
     },
-    config: { vhost: '/', namespacePrefix: 'taskcluster-', warnAtBytes },
+    config: { ...QUEUE_CONFIG, warnAtBytes },
     clock,
     sleep: async (ms: number) => {
       clock.advance(ms);

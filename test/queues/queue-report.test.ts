@@ -15,6 +15,8 @@ const CONFIG: QueueReportConfig = {
   deleteAtMessages: 8000,
   warnAtBytes: null,
   deleteAtBytes: null,
+  namespacePrefix: 'taskcluster-',
+  queues: [],
   exemptQueues: [/^queue\/taskcluster-x\/exempt$/],
   reservedNamespaces: [/^taskcluster-reserved$/],
 };
@@ -32,6 +34,7 @@ describe('the report on a queue', () => {
   it('says since when its owner is warned, and when it is deleted', () => {
     const warned = report({ alert: alertOf({ level: 'warned', changedMs: NOW - 1000 }) });
     assert.deepEqual(warned, {
+      limits: { rule: 'default', warnAtMessages: 4000, deleteAtMessages: 8000, warnAtBytes: null, deleteAtBytes: null },
       queue: QUEUE,
       namespace: 'taskcluster-x',
       state: 'warned',

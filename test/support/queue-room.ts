@@ -25,6 +25,7 @@ export const QUEUE_CONFIG = {
   surveyIntervalSeconds: 60,
   warnAtBytes: 1_000_000,
   deleteAtBytes: 2_000_000,
+  queues: [],
 };
 
 /** The watching of queues over a store and a broker that is a list of queues. */
@@ -137,7 +138,10 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     confirmRecovery,
   });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
-  const growth = createGrowthTracker({ limits: messageGrowthLimits(QUEUE_CONFIG), horizonMs: 60_000 });
+  const growth = createGrowthTracker({
+    limitsOf: (queue) => messageGrowthLimits(context.config, queue),
+    horizonMs: 60_000,
+  });
   const byteCounts = createByteCounts({
     ...context,
     statistics: { lagMs: () => 8_000 },

@@ -50,7 +50,7 @@ describe('the checks of verify', () => {
   it('the limits of queues and streams', () => {
     const check = (given: Partial<BackstopSettings>, version = '4.0.5') => {
       const limits = { maxMessages: 80_000, maxBytes: 2_000, streamMaxBytes: 1_000 };
-      const patterns = { exemptQueues: [], reservedNamespaces: [] };
+      const patterns = { rules: [], exemptQueues: [], reservedNamespaces: [] };
       const settings = { id: ID, vhost: '/', namespacePrefix: 'taskcluster-', ...limits, ...patterns, ...given };
       const present = [...backstopPolicies(settings, version).values()].filter((policy) => policy !== undefined);
       return checkBackstop(settings, { rabbitmqVersion: version }, present);

@@ -1,6 +1,7 @@
 import { type ExemptedQueue, openOperatorExemptions } from '../../agent/operator-exemptions.ts';
 import { type Config, loadConfig } from '../../config/config.ts';
 import { formatInstant } from '../../contract/fields.ts';
+import { ruleOfQueue } from '../../queues/queue-limits.ts';
 import type { QueueExemption } from '../../store/queue-exemption-records.ts';
 import { type CommandContext, type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -66,9 +67,13 @@ function printExempted({ exemption, is }: ExemptedQueue, config: Config, context
   context.output.print({ ...valueOf(exemption), is }, () => {
     const { queue } = exemption;
     if (is === 'gone') return `An agent had begun to delete ${queue} and has deleted it, with its messages.`;
+    const { backstopMessages: messages, backstopBytes: bytes } = ruleOfQueue(config, queue) ?? {
+      backstopMessages: config.queueBackstopMessages,
+      backstopBytes: config.queueBackstopBytes,
+    };
     const limits = [
-      ...(config.queueBackstopMessages === null ? [] : [`${config.queueBackstopMessages} messages`]),
-      ...(config.queueBackstopBytes === null ? [] : [`${config.queueBackstopBytes} bytes`]),
+      ...(messages === null ? [] : [`${messages} messages`]),
+      ...(bytes === null ? [] : [`${bytes} bytes`]),
     ];
     return [
       `No agent deletes ${queue} until ${formatInstant(exemption.untilMs)}.`,

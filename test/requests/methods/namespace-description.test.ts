@@ -16,6 +16,8 @@ const CONFIG: DescriptionConfig = {
   deleteAtMessages: 8000,
   warnAtBytes: null,
   deleteAtBytes: null,
+  namespacePrefix: 'taskcluster-',
+  queues: [],
   exemptQueues: [],
   reservedNamespaces: [],
 };
