@@ -6,6 +6,7 @@ import { createSteps } from './steps.ts';
 import { demoClaim } from './demo-claim.ts';
 import { demoLifecycle } from './demo-lifecycle.ts';
 import { demoQueues } from './demo-queues.ts';
+import { startTraffic } from './demo-traffic.ts';
 import { WORKING_COPY } from './working-copy.ts';
 
 const { keep } = new Command('npm run demo --')
@@ -38,12 +39,16 @@ try {
     await demoLifecycle(installation, steps, interrupted.signal);
     await demoQueues(installation, steps, interrupted.signal);
     if (keep) {
+      const traffic = await steps.run('Start services that publish and consume', () =>
+        startTraffic(installation, interrupted.signal),
+      );
       writeFileSync(CLIENT_ENVIRONMENT, exportsOf(clientEnvironment(installation)), { mode: 0o600 });
       try {
         printUsage(installation);
         await whenInterrupted;
       } finally {
         rmSync(CLIENT_ENVIRONMENT, { force: true });
+        await traffic.stop();
       }
     }
   } finally {
