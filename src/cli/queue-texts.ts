@@ -1,26 +1,7 @@
-import { formatInstant } from '../contract/fields.ts';
 import type { NextThreshold } from '../queues/forecast-queue.ts';
-import { type QueueReport, thresholdView } from '../queues/queue-report.ts';
+import { type QueueReport, roundedRate } from '../queues/queue-report.ts';
 import { bytesText, instantToSecond } from './amounts.ts';
 import { formatDuration } from './format-duration.ts';
-
-/** A report on a queue as JSON; what is unknown is absent. `reachedAt` null: not at the present rate. */
-export function queueValue(report: QueueReport) {
-  const { queue, namespace, state, messages, bytes, messagesPerMinute, bytesPerMinute, warnedMs, exemptUntilMs, next } =
-    report;
-  return {
-    queue,
-    namespace,
-    state,
-    ...(messages === undefined ? {} : { messages }),
-    ...(bytes === undefined ? {} : { bytes }),
-    ...(messagesPerMinute === undefined ? {} : { messagesPerMinute: rounded(messagesPerMinute) }),
-    ...(bytesPerMinute === undefined ? {} : { bytesPerMinute: rounded(bytesPerMinute) }),
-    ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
-    ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
-    ...(next === undefined ? {} : { next: thresholdView(next) }),
-  };
-}
 
 /** `delete at 8000 messages`. */
 export function thresholdText({ action, unit, at }: Pick<NextThreshold, 'action' | 'unit' | 'at'>): string {
@@ -64,7 +45,7 @@ export function reachedText(reachedMs: NextThreshold['reachedMs'], nowMs: number
 /** `+120`, `-5`, `0`; `unknown`. */
 export function perMinuteText(perMinute: number | undefined): string {
   if (perMinute === undefined) return 'unknown';
-  const amount = rounded(perMinute);
+  const amount = roundedRate(perMinute);
   return amount > 0 ? `+${amount}` : String(amount);
 }
 
@@ -77,8 +58,4 @@ export function amountsText({ messages, bytes }: Pick<QueueReport, 'messages' | 
 /** An amount of messages or of bytes. */
 export function amountText(amount: number, unit: NextThreshold['unit']): string {
   return unit === 'bytes' ? bytesText(amount) : `${amount} messages`;
-}
-
-function rounded(perMinute: number): number {
-  return Number(perMinute.toFixed(Math.abs(perMinute) < 10 ? 1 : 0));
 }

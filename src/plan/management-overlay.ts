@@ -145,6 +145,12 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     async visitQueues(vhost, visit, options) {
       await real.visitQueues(vhost, (queue) => void (exists('queue')(queue) && visit(queue)), options);
     },
+    async visitQueueDepths(vhost, visit, options) {
+      await real.visitQueueDepths(vhost, (queue) => void (exists('queue')(queue) && visit(queue)), options);
+    },
+    async visitQueueStatistics(vhost, visit, options) {
+      await real.visitQueueStatistics(vhost, (queue) => void (exists('queue')(queue) && visit(queue)), options);
+    },
     async findQueues(...call) {
       const { queues, isComplete } = await real.findQueues(...call);
       return { queues: queues.filter(exists('queue')), isComplete };

@@ -31,6 +31,27 @@ export interface GrowthMeasurement {
  */
 export const MEASURE_GROWTH_MS = 10_000;
 
+/** A rate is measured over at most this, in ms, or else since the latest earlier observation that is not older than the other. */
+const RATE_OVER_MS = 60_000;
+const OLDEST_BASE_MS = 5 * 60_000;
+
+/**
+ * The observation since which a rate is measured; undefined: none can be used.
+ *
+ * @param earlier from the oldest on
+ * @param ageMs how long before the latest one it was made
+ */
+export function rateBase<Observation>(
+  earlier: readonly Observation[],
+  ageMs: (observation: Observation) => number,
+  isKnown: (observation: Observation) => boolean,
+): Observation | undefined {
+  const usable = earlier.filter(
+    (one) => ageMs(one) >= MEASURE_GROWTH_MS && ageMs(one) <= OLDEST_BASE_MS && isKnown(one),
+  );
+  return usable.find((one) => ageMs(one) <= RATE_OVER_MS) ?? usable.at(-1);
+}
+
 /** What one listing showed of queues. */
 export interface QueueListing {
   readonly amounts: ReadonlyMap<string, ObservedAmounts>;

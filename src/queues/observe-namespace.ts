@@ -9,7 +9,7 @@ import { rejectAfter } from '../util/deadline.ts';
 import type { Log } from '../util/log.ts';
 import { createSemaphore } from '../util/semaphore.ts';
 import type { QueueGrowth } from './forecast-queue.ts';
-import { compareQueue, MEASURE_GROWTH_MS, type ObservedAmounts, type QueueListing } from './measure-growth.ts';
+import { compareQueue, type ObservedAmounts, type QueueListing, rateBase } from './measure-growth.ts';
 import { byDepth, type QueueHistory } from './queue-history.ts';
 
 /** A queue as it was observed now, with what this agent remembers of it. What is undefined is unknown. */
@@ -59,10 +59,6 @@ const PATIENCE_MS = 6_000;
 /** How many observations are kept for requests to share, and how many queues one shows. */
 const MAX_NAMESPACES = 64;
 const MAX_QUEUES = 100;
-
-/** The rate is measured over at most this, in ms, or else since the latest earlier listing that is not older than the other. */
-const RATE_OVER_MS = 60_000;
-const OLDEST_BASE_MS = 5 * 60_000;
 
 interface Observed {
   readonly connections: number | undefined;
@@ -164,11 +160,12 @@ function describeQueues(
 ): DescribedQueues {
   const found = new Map(depths.queues.map((queue) => [queue.name, queue]));
   const all = [...listing.amounts].toSorted(byDepth);
+  const ageMs = ({ depthsAt }: QueueListing): number => listing.depthsAt.monotonicMs - depthsAt.monotonicMs;
   const queues = all.slice(0, MAX_QUEUES).map(([name]): DescribedQueue => {
     const { ready, unacknowledged } = found.get(name) ?? {};
     const base = {
-      messages: baseOf(earlier, listing, (known) => known.amounts.get(name)?.messages !== undefined),
-      bytes: baseOf(earlier, listing, (known) => known.amounts.get(name)?.counted !== undefined),
+      messages: rateBase(earlier, ageMs, (known) => known.amounts.get(name)?.messages !== undefined),
+      bytes: rateBase(earlier, ageMs, (known) => known.amounts.get(name)?.counted !== undefined),
     };
     return {
       name,
@@ -184,19 +181,6 @@ function describeQueues(
     queues,
     hasMore: all.length > MAX_QUEUES || !depths.isComplete,
   };
-}
-
-/** The listing since which a rate is measured. */
-function baseOf(
-  earlier: readonly QueueListing[],
-  { depthsAt }: QueueListing,
-  isKnown: (listing: QueueListing) => boolean,
-): QueueListing | undefined {
-  const ageMs = (known: QueueListing): number => depthsAt.monotonicMs - known.depthsAt.monotonicMs;
-  const usable = earlier.filter(
-    (known) => ageMs(known) >= MEASURE_GROWTH_MS && ageMs(known) <= OLDEST_BASE_MS && isKnown(known),
-  );
-  return usable.find((known) => ageMs(known) <= RATE_OVER_MS) ?? usable.at(-1);
 }
 
 /** By the monotonic clock: the wall clock may be set between two listings. */

@@ -3,6 +3,7 @@ import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertLevel } from '../store/queue-alert-records.ts';
 import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import { matchesAny, type NamePattern } from '../util/name-pattern.ts';
+import { compareKeys, sortedBy, type SortKey, type SortOrder } from '../util/sorted-by.ts';
 import { limitsOfQueue, type QueueLimits, type QueueLimitsConfig } from './queue-limits.ts';
 import { forecastQueue, type NextThreshold, type QueueForecast, type QueueGrowth } from './forecast-queue.ts';
 
@@ -115,13 +116,16 @@ export const QUEUE_ORDERS = ['messages', 'bytes', 'growth', 'warned', 'next', 'q
 /** One of {@link QUEUE_ORDERS}. */
 export type QueueOrder = (typeof QUEUE_ORDERS)[number];
 
-/** What comes first has the smallest key; undefined comes last. */
-const KEYS: Readonly<Record<Exclude<QueueOrder, 'queue'>, (report: QueueReport) => number | null | undefined>> = {
-  messages: ({ messages }) => negative(messages),
-  bytes: ({ bytes }) => negative(bytes),
-  growth: ({ messagesPerMinute }) => negative(messagesPerMinute),
-  warned: ({ warnedMs }) => warnedMs,
-  next: ({ next }) => next?.reachedMs,
+/** What sorts a list of reports, and what comes first by default. */
+export const QUEUE_KEYS: Readonly<
+  Record<QueueOrder, { readonly of: (report: QueueReport) => SortKey; readonly order: SortOrder }>
+> = {
+  messages: { of: ({ messages }) => messages, order: 'desc' },
+  bytes: { of: ({ bytes }) => bytes, order: 'desc' },
+  growth: { of: ({ messagesPerMinute }) => messagesPerMinute, order: 'desc' },
+  warned: { of: ({ warnedMs }) => warnedMs, order: 'asc' },
+  next: { of: ({ next }) => next?.reachedMs, order: 'asc' },
+  queue: { of: ({ queue }) => queue, order: 'asc' },
 };
 
 /**
@@ -129,20 +133,37 @@ const KEYS: Readonly<Record<Exclude<QueueOrder, 'queue'>, (report: QueueReport) 
  * threshold first. What is unknown comes last; equal ones are sorted by depth, then by name.
  */
 export function sortQueueReports(reports: readonly QueueReport[], order: QueueOrder): QueueReport[] {
-  return reports.toSorted((a, b) => {
-    const byOrder = order === 'queue' ? 0 : compareKeys(KEYS[order](a), KEYS[order](b));
-    if (byOrder !== 0) return byOrder;
-    const byDepth = order === 'queue' ? 0 : compareKeys(KEYS.messages(a), KEYS.messages(b));
-    if (byDepth !== 0) return byDepth;
-    return a.queue < b.queue ? -1 : 1;
-  });
+  const key = QUEUE_KEYS[order];
+  return sortedBy(reports, key.of, key.order, compareByDepth);
 }
 
-function negative(amount: number | undefined): number | undefined {
-  return amount === undefined ? undefined : -amount;
+/** Orders the deepest first, then by name. */
+export function compareByDepth(
+  a: Pick<QueueReport, 'queue' | 'messages'>,
+  b: Pick<QueueReport, 'queue' | 'messages'>,
+): number {
+  return compareKeys(a.messages, b.messages, 'desc') || compareKeys(a.queue, b.queue, 'asc');
 }
 
-function compareKeys(a: number | null | undefined, b: number | null | undefined): number {
-  const [one, other] = [a ?? Infinity, b ?? Infinity];
-  return one === other ? 0 : one - other;
+/** A report on a queue as JSON; what is unknown is absent. `reachedAt` null: not at the present rate. */
+export function queueValue(report: QueueReport) {
+  const { queue, namespace, state, messages, bytes, messagesPerMinute, bytesPerMinute, warnedMs, exemptUntilMs, next } =
+    report;
+  return {
+    queue,
+    namespace,
+    state,
+    ...(messages === undefined ? {} : { messages }),
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(messagesPerMinute === undefined ? {} : { messagesPerMinute: roundedRate(messagesPerMinute) }),
+    ...(bytesPerMinute === undefined ? {} : { bytesPerMinute: roundedRate(bytesPerMinute) }),
+    ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
+    ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
+    ...(next === undefined ? {} : { next: thresholdView(next) }),
+  };
+}
+
+/** A rate as it is shown. */
+export function roundedRate(perMinute: number): number {
+  return Number(perMinute.toFixed(Math.abs(perMinute) < 10 ? 1 : 0));
 }

@@ -18,7 +18,7 @@ import { createQueueDeletion } from './queue-deletion.ts';
 import { createQueueHistory } from './queue-history.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { createQueueNotices } from './queue-notices.ts';
-import { createSurveyQueues, type SurveyQueues } from './survey-queues.ts';
+import { createSurveyQueues, type DepthObserver, type SurveyQueues } from './survey-queues.ts';
 
 /** What {@link createQueues} takes. */
 export type QueuesContext = Pick<
@@ -28,6 +28,8 @@ export type QueuesContext = Pick<
   Partial<Pick<AgentContext, 'addressChoice'>> & {
     readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
     readonly exempt: ExemptQueues;
+    /** Takes what surveys list. */
+    readonly depths?: DepthObserver | undefined;
   };
 
 /** The watching of queues: surveys, inspections, alerts and the backstop. */
@@ -67,6 +69,7 @@ export function createQueues(context: QueuesContext): Queues {
   const byteCounts = createByteCounts({ ...context, schedule });
   const history = createQueueHistory(context.clock);
   const forgetHistory = (queue: string): void => {
+    context.depths?.forget(queue);
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
     if (namespace !== undefined) history.forget(namespace, queue);
   };

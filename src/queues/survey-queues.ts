@@ -1,8 +1,9 @@
 import type { ListedQueue, Management } from '../broker/management/management.ts';
+import type { FoundQueue } from '../broker/management/queue-search.ts';
 import type { Config } from '../config/config.ts';
 import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
-import { type Clock, momentOf } from '../util/clock.ts';
+import { type Clock, type Moment, momentOf } from '../util/clock.ts';
 import type { ByteCounts } from './byte-counts.ts';
 import { LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
@@ -14,14 +15,30 @@ import { limitsOfQueue, lowestWarning, type QueueLimitsConfig } from './queue-li
 import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
+/** Takes the depths of all queues of namespaces as a listing shows them, for the operators' page. */
+export interface DepthObserver {
+  /** A listing was requested. */
+  begin(at: Moment): ListedDepths;
+  /** Forgets a queue that was created or deleted: another one of its name may follow. */
+  forget(queue: string): void;
+}
+
+/** One listing that a {@link DepthObserver} takes. */
+export interface ListedDepths {
+  add(queue: FoundQueue, namespace: string): void;
+  /** All were listed: the others are gone. */
+  end(): void;
+}
+
 interface SurveyQueuesParts {
-  readonly management: Pick<Management, 'visitQueues' | 'listQueueNames'>;
+  readonly management: Pick<Management, 'visitQueues' | 'visitQueueDepths' | 'listQueueNames'>;
   readonly store: { readonly queueAlerts: Pick<QueueAlertStore, 'list'> };
   readonly processQueues: ProcessQueues;
   readonly growth: GrowthTracker;
   readonly byteCounts: Pick<ByteCounts, 'refresh' | 'sizeOf'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
   readonly history: Pick<QueueHistory, 'watched' | 'add'>;
+  readonly depths?: Pick<DepthObserver, 'begin'> | undefined;
   readonly config: QueueLimitsConfig & Pick<Config, 'vhost' | 'surveyIntervalSeconds'>;
   readonly clock: Clock;
 }
@@ -49,7 +66,7 @@ export type SurveyQueues = (signal: AbortSignal) => Promise<SurveyResult>;
 
 /** Costs one read of all alerts and one or two listings, and after that something only for queues that are deep or have an alert. */
 export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
-  const { management, store, processQueues, growth, byteCounts, schedule, history, config, clock } = parts;
+  const { management, store, processQueues, growth, byteCounts, schedule, history, depths, config, clock } = parts;
   const { vhost, namespacePrefix, surveyIntervalSeconds } = config;
   const lowest = lowestWarning(config);
 
@@ -60,20 +77,24 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
   /** Lists all queues, and keeps only those that are not empty or have an alert: there may be a hundred thousand. */
   const list = async (
     alerts: ReadonlyMap<string, QueueAlert>,
-    seenMs: number,
+    at: Moment,
     signal: AbortSignal,
   ): Promise<ListedQueues> => {
+    const { wallMs: seenMs } = at;
+    const observing = depths?.begin(at);
     const amounts: [string, number][] = [];
     const observed: ObservedQueue[] = [];
     const alerted = new Set<string>();
     const described = new Map([...history.watched()].map((each) => [each, new Map<string, ObservedAmounts>()]));
     let count = 0;
-    const visit = ({ name, messages }: ListedQueue): void => {
+    const visit = (listed: ListedQueue): void => {
+      const { name, messages } = listed;
       const alert = alerts.get(name);
       if (alert !== undefined) alerted.add(name);
       const namespace = namespaceOfQueue(namespacePrefix, name);
       if (namespace === undefined) return;
       count += 1;
+      observing?.add(listed, namespace);
       described.get(namespace)?.set(name, { messages, counted: undefined });
       if (messages !== undefined && messages > 0) amounts.push([name, messages]);
       const bytes = byteCounts.sizeOf(name, messages);
@@ -81,7 +102,9 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
       const depth = { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS };
       observed.push({ queue: name, depth, alert });
     };
-    await management.visitQueues(vhost, visit, { signal });
+    if (observing === undefined) await management.visitQueues(vhost, visit, { signal });
+    else await management.visitQueueDepths(vhost, visit, { signal });
+    observing?.end();
     return { count, amounts, observed, alerted, described };
   };
 
@@ -92,7 +115,7 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     await byteCounts.refresh(alerts, signal);
     const startedAt = momentOf(clock);
     const seenMs = startedAt.wallMs;
-    const listed = await list(alerts, seenMs, signal);
+    const listed = await list(alerts, startedAt, signal);
     for (const [namespace, amounts] of listed.described) {
       history.add(namespace, { amounts, sizesAt: startedAt, depthsAt: startedAt });
     }

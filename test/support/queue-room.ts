@@ -71,6 +71,10 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const crashed = new Set<string>();
   const reported: string[] = [];
   const errors: unknown[] = [];
+  const visitAll = async (_vhost: string, visit: (queue: ListedQueue) => void): Promise<void> => {
+    for (const [name, messages] of depths) visit({ name, messages: listed.get(name) ?? messages });
+    await options.afterListing?.();
+  };
   const context = {
     clock,
     randomBytes,
@@ -88,10 +92,8 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
       queueNotProcessed: (_queue: string, error: unknown) => void errors.push(error),
     },
     management: {
-      async visitQueues(_vhost: string, visit: (queue: ListedQueue) => void) {
-        for (const [name, messages] of depths) visit({ name, messages: listed.get(name) ?? messages });
-        await options.afterListing?.();
-      },
+      visitQueues: visitAll,
+      visitQueueDepths: visitAll,
       listQueueNames: async () => [...depths.keys(), ...crashed],
       listQueueBytes: async () => [...sizes.values()],
       getQueueBytes: async (_vhost: string, name: string) => sizes.get(name),

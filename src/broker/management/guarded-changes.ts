@@ -40,6 +40,8 @@ const OPTIONS_OF_CHANGES: Readonly<Record<keyof Management, number | undefined>>
   deleteGlobalParameter: 1,
   listQueues: undefined,
   visitQueues: undefined,
+  visitQueueDepths: undefined,
+  visitQueueStatistics: undefined,
   listQueueBytes: undefined,
   getQueueBytes: undefined,
   listQueueNames: undefined,

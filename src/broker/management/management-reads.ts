@@ -17,4 +17,12 @@ export interface ManagementReads {
   readonly get: <T>(...call: ReadCall<T>) => Promise<T>;
   /** GETs a listing. */
   readonly list: <T>(...call: ReadCall<T>) => Promise<T[]>;
+  /** GETs a listing, and visits each element as it arrives; rejects with what `visit` throws. */
+  readonly visitAll: <T>(
+    schema: z.ZodType<T>,
+    path: string[],
+    visit: (listed: T) => void,
+    options?: ManagementCallOptions,
+    query?: Record<string, string>,
+  ) => Promise<void>;
 }

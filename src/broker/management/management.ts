@@ -176,13 +176,7 @@ export function createManagement(settings: TransportOptions): Management {
     throw transport.refusal({ method: 'GET', path }, { status: 404, body: undefined, from: transport.shownUrl });
   };
   /** Parses each element as it arrives: the whole response for 10,000 accounts would take a lot of memory. */
-  const visitAll = async <T>(
-    schema: z.ZodType<T>,
-    path: string[],
-    visit: (listed: T) => void,
-    options?: ManagementCallOptions,
-    query?: Record<string, string>,
-  ): Promise<void> => {
+  const visitAll: ManagementReads['visitAll'] = async (schema, path, visit, options, query) => {
     const request = { method: 'GET', path, ...(query === undefined ? {} : { query }) } as const;
     let isValid = true;
     // Thrown inside the transport, an error of `visit` would look like a network error.
@@ -317,7 +311,7 @@ export function createManagement(settings: TransportOptions): Management {
     ...createBrokerStateCalls(transport, get, unreadable),
     ...createEffectiveStateCalls({ find, list }),
     ...createQueueMemberCalls(transport, { find, list }),
-    ...createQueueSearchCalls({ get }),
+    ...createQueueSearchCalls({ get, visitAll }),
     close: () => transport.close(),
   };
 }

@@ -27,9 +27,20 @@ export interface FoundQueues<Queue> {
   readonly isComplete: boolean;
 }
 
-/** The calls about queues whose names begin alike. They read pages of 500 queues, four at most, in the order of the names. */
+/** Calls about many queues with more than their depths. */
 export interface QueueSearchCalls {
-  /** With depths, without statistics. It takes half as long as the listing of all queues, whatever is found. */
+  /** Visits every queue with its depth as it arrives, as `visitQueues` does; rejects with what `visit` throws. */
+  visitQueueDepths(vhost: string, visit: (queue: FoundQueue) => void, options?: ManagementCallOptions): Promise<void>;
+  /** Visits every queue with what the statistics have of it. It takes two to four times as long as the depths. */
+  visitQueueStatistics(
+    vhost: string,
+    visit: (queue: QueueStatistics) => void,
+    options?: ManagementCallOptions,
+  ): Promise<void>;
+  /**
+   * The queues whose names begin alike, with depths, without statistics. It takes half as long as the listing of all queues,
+   * whatever is found. It reads pages of 500 queues, four at most, in the order of the names.
+   */
   findQueues(vhost: string, start: string, options?: ManagementCallOptions): Promise<FoundQueues<FoundQueue>>;
   /** The same queues with what the statistics have of them. */
   findQueueStatistics(
@@ -84,7 +95,7 @@ const foundPageSchema = pageOf(foundQueueSchema);
 const statisticsPageSchema = pageOf(queueStatisticsSchema);
 
 /** Creates the calls over the ways to read. */
-export function createQueueSearchCalls({ get }: Pick<ManagementReads, 'get'>): QueueSearchCalls {
+export function createQueueSearchCalls({ get, visitAll }: Pick<ManagementReads, 'get' | 'visitAll'>): QueueSearchCalls {
   const search = async <Queue extends { readonly name: string }>(
     schema: z.ZodType<{ items: Queue[]; page_count: number }>,
     query: Record<string, string>,
@@ -112,6 +123,9 @@ export function createQueueSearchCalls({ get }: Pick<ManagementReads, 'get'>): Q
     }
   };
   return {
+    visitQueueDepths: (vhost, visit, options) => visitAll(foundQueueSchema, ['queues', vhost], visit, options, DEPTHS),
+    visitQueueStatistics: (vhost, visit, options) =>
+      visitAll(queueStatisticsSchema, ['queues', vhost], visit, options, STATISTICS),
     findQueues: (...call) => search(foundPageSchema, DEPTHS, call),
     findQueueStatistics: (...call) => search(statisticsPageSchema, STATISTICS, call),
   };

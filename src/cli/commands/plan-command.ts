@@ -4,7 +4,7 @@ import { formatInstant } from '../../contract/fields.ts';
 import { type DefineCommand, examples } from '../define-command.ts';
 import { futureTime } from '../time-options.ts';
 import { planText } from '../plan-text.ts';
-import { queueValue } from '../queue-texts.ts';
+import { queueValue } from '../../queues/queue-report.ts';
 
 /** Shows what the agents will do next. */
 export const planCommand: DefineCommand = (command, { env, output, signal }) => {

@@ -1,12 +1,18 @@
 import { loadConfig } from '../../config/config.ts';
 import { reportQueues } from '../../plan/report-queues.ts';
 import { MEASURE_GROWTH_MS } from '../../queues/measure-growth.ts';
-import { QUEUE_ORDERS, type QueueOrder, type QueueReport, sortQueueReports } from '../../queues/queue-report.ts';
+import {
+  QUEUE_ORDERS,
+  type QueueOrder,
+  type QueueReport,
+  sortQueueReports,
+  queueValue,
+} from '../../queues/queue-report.ts';
 import { bytesText, instantToSecond } from '../amounts.ts';
 import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { readLimit } from '../limit-option.ts';
 import type { Style } from '../output.ts';
-import { nextText, perMinuteText, queueValue, whenText } from '../queue-texts.ts';
+import { nextText, perMinuteText, whenText } from '../queue-texts.ts';
 import { table } from '../table.ts';
 import { parseDuration } from '../time-options.ts';
 

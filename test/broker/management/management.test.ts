@@ -242,6 +242,14 @@ describe('management API', () => {
     await waitUntil(async () => (await statistics())[1]?.consumers === 1, 'the statistics of a queue');
     assert.deepEqual((await statistics())[1], { name: 'a.b/2', messages: 3, bytes: 3000, consumers: 1 });
     assert.deepEqual(await management.findQueues(vhost, 'nothing'), { queues: [], isComplete: true });
+    const depths = new Map<string, unknown>();
+    await management.visitQueueDepths(vhost, ({ name, ...depth }) => void depths.set(name, depth));
+    assert.deepEqual([...depths.keys()].toSorted(), ['A.B/4', 'a.b/1', 'a.b/2', 'a.b/stream', 'axb/3', 'x/a.b/5']);
+    assert.deepEqual(depths.get('a.b/2'), { messages: 3, ready: 2, unacknowledged: 1 });
+    assert.deepEqual(depths.get('a.b/stream'), {});
+    const counted = new Map<string, unknown>();
+    await management.visitQueueStatistics(vhost, ({ name, ...counts }) => void counted.set(name, counts));
+    assert.deepEqual(counted.get('a.b/2'), { messages: 3, bytes: 3000, consumers: 1 });
   });
 
   it('has no depth for a quorum queue that is down, although RabbitMQ returns one', async () => {

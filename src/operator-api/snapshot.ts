@@ -1,0 +1,67 @@
+import type { Clock } from '../util/clock.ts';
+
+/** Something that is read again while it is asked for. */
+export interface Snapshot<T> {
+  /**
+   * The latest value, which is at most `maxAgeMs` old. It is returned without waiting where there is one, and is read again
+   * in the background when its time has come.
+   */
+  get(): Promise<T>;
+  /** The latest value, whatever its age. */
+  readonly latest: T | undefined;
+}
+
+interface SnapshotOptions {
+  /** How long a value is not read again, counted from the start of its reading, given how long that took, in ms. */
+  readonly pauseMs: (tookMs: number) => number;
+  readonly maxAgeMs: number;
+  /** A value that nobody has asked for this long is forgotten, in ms; never when absent. */
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+}
+
+/** Reads at most once at a time. A failure is thrown to those that have no value, or one that is too old. */
+export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, clock }: SnapshotOptions): Snapshot<T> {
+  let known: { readonly value: T; readonly startedMs: number; readonly untilMs: number } | undefined;
+  let running: Promise<T> | undefined;
+  let failedUntilMs = -Infinity;
+
+  const run = async (): Promise<T> => {
+    const startedMs = clock.monotonicMs();
+    try {
+      const value = await read();
+      known = { value, startedMs, untilMs: startedMs + pauseMs(clock.monotonicMs() - startedMs) };
+      return value;
+    } catch (error) {
+      failedUntilMs = clock.monotonicMs() + pauseMs(clock.monotonicMs() - startedMs);
+      throw error;
+    } finally {
+      running = undefined;
+    }
+  };
+  const renew = (): Promise<T> => (running ??= run());
+
+  return {
+    get latest() {
+      return known?.value;
+    },
+    async get() {
+      const nowMs = clock.monotonicMs();
+      if (known === undefined || nowMs - known.startedMs > maxAgeMs) return await renew();
+      // Its failure concerns a later call, which reads again.
+      if (nowMs >= known.untilMs && nowMs >= failedUntilMs) renew().catch(() => undefined);
+      return known.value;
+    },
+  };
+}
+
+/** The least pause between two readings of one thing, and the longest for something that takes long, in ms. */
+const MIN_PAUSE_MS = 2_000;
+const MAX_PAUSE_MS = 60_000;
+
+/** A reading takes at most a twentieth of the time. */
+const SHARE = 20;
+
+/** The pause after a reading that took this long, in ms. */
+export function snapshotPauseMs(tookMs: number): number {
+  return Math.min(Math.max(MIN_PAUSE_MS, SHARE * tookMs), MAX_PAUSE_MS);
+}
