@@ -23,7 +23,8 @@ type ClaimRequest struct {
 	// Expires is when the namespace may be deleted; when zero, at least the agent's default lifetime from now. A claim
 	// never shortens it.
 	Expires time.Time
-	// Contact is the email address for notices about overgrown queues. When empty, the stored one stays.
+	// Contact is where notices about overgrown queues go: an email address, the id of a Matrix room as
+	// matrix:!id:server, or of a Slack channel as slack:C0123456789. When empty, the stored one stays.
 	Contact string
 	// ClearContact removes the stored contact.
 	ClearContact bool

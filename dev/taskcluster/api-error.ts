@@ -1,5 +1,6 @@
 const STATUS = {
   MalformedPayload: 400,
+  InputError: 400,
   InputValidationError: 400,
   DenylistedAddress: 400,
   AuthenticationFailed: 401,

@@ -31,10 +31,17 @@ const mailSchema = z.strictObject({
   silent: z.array(z.string()).default([]),
 });
 
+const chatSchema = z.strictObject({
+  denylisted: z.array(z.string()).default([]),
+  rooms: z.array(z.string()).default(['*']),
+  slack: z.boolean().default(true),
+});
+
 const directorySchema = z.strictObject({
   clients: z.array(clientSchema).default([]),
   roles: z.array(roleSchema).default([]),
   mail: mailSchema.prefault({}),
+  chat: chatSchema.prefault({}),
 });
 
 /** A Taskcluster client. `expires` is ISO 8601: a date, or a date with time in UTC. */
@@ -43,7 +50,7 @@ export type DevClient = z.output<typeof clientSchema>;
 /** A role: the scopes that `assume:<roleId>` gives. */
 export type DevRole = z.output<typeof roleSchema>;
 
-/** The clients, roles and mail rules of the stand-in. */
+/** The clients and roles of the stand-in, and its rules for mail, Matrix and Slack. */
 export type Directory = z.output<typeof directorySchema>;
 
 /** A directory before defaults: expiry in 2100, not disabled, no scopes. */

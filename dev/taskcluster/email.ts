@@ -1,7 +1,5 @@
 import { fullFormats } from 'ajv-formats/dist/formats.js';
-import scopeLibrary from 'taskcluster-lib-scopes';
 import * as z from 'zod';
-import type { HawkReply } from './authenticate-hawk.ts';
 import { ApiError } from './api-error.ts';
 
 const text = (longest: number): z.ZodType<string> =>
@@ -63,20 +61,4 @@ export class Mailbox {
     this.sent.push(email);
     return 200;
   }
-}
-
-/**
- * Requires that the caller has `notify:email:<address>`.
- *
- * @throws ApiError AuthenticationFailed or InsufficientScopes
- */
-export function authorizeEmail(caller: HawkReply, address: string): void {
-  if (caller.status === 'auth-failed') throw new ApiError('AuthenticationFailed', caller.message);
-  const required = `notify:email:${address}`;
-  if (scopeLibrary.satisfiesExpression(caller.scopes, required)) return;
-  const who = caller.status === 'auth-success' ? `Client ID ${caller.clientId}` : 'An anonymous caller';
-  throw new ApiError(
-    'InsufficientScopes',
-    `${who} does not have sufficient scopes and is missing the following scopes:\n\n\`\`\`\n${required}\n\`\`\``,
-  );
 }

@@ -10,7 +10,9 @@ import {
   misbehave,
   type ServiceName,
 } from './behaviour.ts';
-import { authorizeEmail, emailSchema, type Mailbox } from './email.ts';
+import { authorize } from './authorize.ts';
+import { type ChatRooms, matrixSchema, slackSchema } from './chat.ts';
+import { emailSchema, type Mailbox } from './email.ts';
 import { sameText } from './ext.ts';
 
 /** How often each method was called, and the highest number of concurrent authenticateHawk calls. */
@@ -18,16 +20,21 @@ export interface CallCounts {
   authenticateHawk: number;
   authenticateHawkMostAtOnce: number;
   email: number;
+  matrix: number;
+  slack: number;
   ping: number;
 }
 
 /** The methods whose calls a test can wait for. */
-export type CountedMethod = 'authenticateHawk' | 'email';
+export type CountedMethod = 'authenticateHawk' | NotifyMethod;
+
+type NotifyMethod = 'email' | 'matrix' | 'slack';
 
 /** What the routes read and change. */
 export interface RouteState {
   readonly hawk: HawkDirectory;
   readonly mailbox: Mailbox;
+  readonly chatRooms: ChatRooms;
   readonly behaviours: Readonly<Record<ServiceName, Behaviour>>;
   readonly behave: (behaviour: BehaviourInput, service?: ServiceName) => void;
   readonly calls: CallCounts;
@@ -46,6 +53,8 @@ interface Exchange {
 interface Route {
   readonly name: string;
   readonly service?: ServiceName;
+  /** A method of the notify service. */
+  readonly method?: NotifyMethod;
   readonly serve: (exchange: Exchange) => Promise<void> | void;
 }
 
@@ -58,12 +67,28 @@ const ping: Route['serve'] = ({ response, state }) => {
 
 const ROUTES: Readonly<Record<string, Route>> = {
   'POST /api/auth/v1/authenticate-hawk': { name: 'authenticateHawk', service: 'auth', serve: serveAuthenticateHawk },
-  'POST /api/notify/v1/email': { name: 'email', service: 'notify', serve: serveEmail },
+  'POST /api/notify/v1/email': notifyRoute('email', emailSchema, {
+    scope: ({ address }) => `notify:email:${address}`,
+    send: (state, email) => state.mailbox.send(email),
+  }),
+  'POST /api/notify/v1/matrix': notifyRoute('matrix', matrixSchema, {
+    scope: ({ roomId }) => `notify:matrix-room:${roomId}`,
+    send: (state, post) => state.chatRooms.postToMatrix(post),
+  }),
+  'POST /api/notify/v1/slack': notifyRoute('slack', slackSchema, {
+    scope: ({ channelId }) => `notify:slack-channel:${channelId}`,
+    send: (state, post) => state.chatRooms.postToSlack(post),
+  }),
   'GET /api/auth/v1/ping': { name: 'ping', service: 'auth', serve: ping },
   'GET /api/notify/v1/ping': { name: 'ping', service: 'notify', serve: ping },
   'PUT /_dev/behaviour': { name: 'behaviour', serve: serveBehaviour },
   'GET /_dev/calls': { name: 'calls', serve: ({ response, state }) => answer(response, 200, state.calls) },
   'GET /_dev/mails': { name: 'mails', serve: ({ response, state }) => answer(response, 200, state.mailbox.sent) },
+  'GET /_dev/posts': {
+    name: 'posts',
+    serve: ({ response, state: { chatRooms } }) =>
+      answer(response, 200, { matrix: chatRooms.matrix, slack: chatRooms.slack }),
+  },
 };
 
 /** Serves the two services and, under `/_dev/`, the controls for other processes. */
@@ -82,8 +107,9 @@ export function createRoutes(state: RouteState): RequestListener {
         state.calls.authenticateHawk += 1;
         state.calls.authenticateHawkMostAtOnce = Math.max(state.calls.authenticateHawkMostAtOnce, authenticating);
       }
-      if (route.name === 'email') state.calls.email += 1;
-      if (route.name === 'authenticateHawk' || route.name === 'email') state.onCall(route.name);
+      if (route.method !== undefined) state.calls[route.method] += 1;
+      if (route.name === 'authenticateHawk') state.onCall('authenticateHawk');
+      else if (route.method !== undefined) state.onCall(route.method);
       const behaviour = route.service === undefined ? undefined : state.behaviours[route.service];
       if (behaviour !== undefined && !(await misbehave(behaviour, response, state.signal))) return;
       await route.serve({ request, response, body, state });
@@ -101,12 +127,27 @@ async function serveAuthenticateHawk({ request, response, body, state }: Exchang
   answer(response, 200, await authenticateHawk(input, state.hawk));
 }
 
-async function serveEmail({ request, response, body, state }: Exchange): Promise<void> {
-  const email = parseBody(emailSchema, request, body);
-  authorizeEmail(await callerOf(request, body, state.hawk), email.address);
-  const status = state.mailbox.send(email);
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
-  response.end(status === 200 ? 'OK' : undefined);
+/** A method of the notify service: it checks the input, then the scope, then sends. */
+function notifyRoute<T extends z.ZodType>(
+  method: NotifyMethod,
+  schema: T,
+  {
+    scope,
+    send,
+  }: { scope: (input: z.output<T>) => string; send: (state: RouteState, input: z.output<T>) => 200 | 204 },
+): Route {
+  return {
+    name: method,
+    service: 'notify',
+    method,
+    async serve({ request, response, body, state }) {
+      const input = parseBody(schema, request, body);
+      authorize(await callerOf(request, body, state.hawk), scope(input));
+      const status = send(state, input);
+      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(status === 200 ? 'OK' : undefined);
+    },
+  };
 }
 
 function serveBehaviour({ request, response, body, state }: Exchange): void {

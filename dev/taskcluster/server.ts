@@ -9,6 +9,7 @@ import {
   parseDirectory,
   readDirectory,
 } from './clients-file.ts';
+import { ChatRooms, type MatrixPost, type SlackPost } from './chat.ts';
 import { type Email, Mailbox } from './email.ts';
 import { createExpandScopes } from './roles.ts';
 import { type CallCounts, type CountedMethod, createRoutes, type RouteState } from './routes.ts';
@@ -31,6 +32,9 @@ export interface LocalTaskcluster {
   readonly port: number;
   /** The sent mails, oldest first. */
   readonly mails: readonly Email[];
+  /** What was posted to Matrix rooms and to Slack channels, oldest first. */
+  readonly matrixPosts: readonly MatrixPost[];
+  readonly slackPosts: readonly SlackPost[];
   readonly calls: Readonly<CallCounts>;
   /** Resolves at the next call of this method, before the answer. */
   nextCall(method: CountedMethod): Promise<void>;
@@ -76,9 +80,10 @@ export async function startTaskcluster(options: TaskclusterOptions = {}): Promis
   const state: RouteState = {
     hawk: { client: (clientId) => clients.get(clientId), expandScopes: createExpandScopes(directory.roles) },
     mailbox: new Mailbox(directory.mail),
+    chatRooms: new ChatRooms(directory.chat),
     behaviours,
     behave,
-    calls: { authenticateHawk: 0, authenticateHawkMostAtOnce: 0, email: 0, ping: 0 },
+    calls: { authenticateHawk: 0, authenticateHawkMostAtOnce: 0, email: 0, matrix: 0, slack: 0, ping: 0 },
     onCall: (method) => void called.emit(method),
     signal: stopping.signal,
   };
@@ -105,6 +110,8 @@ export async function startTaskcluster(options: TaskclusterOptions = {}): Promis
     rootUrl: `http://127.0.0.1:${port}`,
     port,
     mails: state.mailbox.sent,
+    matrixPosts: state.chatRooms.matrix,
+    slackPosts: state.chatRooms.slack,
     calls: state.calls,
     nextCall: async (method) => void (await once(called, method)),
     credentials: (clientId) => credentialsOf(clients, clientId),

@@ -58,7 +58,10 @@ export interface ClaimRequest {
   readonly namespace: string;
   /** When it may be deleted; omitted: at least the agent's default lifetime from now. A claim never shortens it. */
   readonly expires?: Date | string;
-  /** The email address for notices about overgrown queues. Omitted, the stored one stays; null clears it. */
+  /**
+   * Where notices about overgrown queues go: an email address, `matrix:!id:server` or `slack:C…`. Omitted, the stored one
+   * stays; null clears it.
+   */
   readonly contact?: string | null;
 }
 

@@ -122,7 +122,7 @@ export const fileSettings = z.strictObject({
     .nullable()
     .meta(
       meaning(
-        "The agent's own Taskcluster client, with the scope `notify:email:*`, which sends notices to owners; `verify` claims with it. It comes with `TASKCLUSTER_ACCESS_TOKEN`: one without the other is refused",
+        "The agent's own Taskcluster client, with the scope `notify:email:*`, which sends notices to owners, and `notify:matrix-room:*` and `notify:slack-channel:*` where contacts are Matrix rooms and Slack channels; `verify` claims with it. It comes with `TASKCLUSTER_ACCESS_TOKEN`: one without the other is refused",
         { variable: 'TASKCLUSTER_CLIENT_ID' },
       ),
     ),

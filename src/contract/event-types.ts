@@ -183,7 +183,7 @@ export const EVENT_TYPES = {
   },
   'notice.failed': {
     meaning:
-      'A notice to the owner of a namespace could not be delivered by mail and was abandoned. A namespace without a contact gets no notices.',
+      'A notice to the owner of a namespace could not be delivered and was abandoned. A namespace without a contact gets no notices.',
     data: z.strictObject({
       namespace: namespaceField,
       queue,
@@ -193,7 +193,7 @@ export const EVENT_TYPES = {
       attempts: count.meta({ description: 'How many attempts were made.', examples: [3] }),
       error: z.string().meta({
         description: 'The error code of the last attempt, from Taskcluster or the agent.',
-        examples: ['DenylistedAddress', 'InsufficientScopes', 'TimedOut', 'NotSent', 'NotConfigured'],
+        examples: ['DenylistedAddress', 'InsufficientScopes', 'TimedOut', 'NotSent', 'NotInRoom', 'NotConfigured'],
       }),
     }),
   },

@@ -1,9 +1,6 @@
 import * as z from 'zod';
 import { NAMESPACE_PATTERN } from './names.ts';
 
-/** The longest address that SMTP can carry (RFC 5321, 4.5.3.1.3, without the angle brackets). */
-const MAX_CONTACT_LENGTH = 254;
-
 /** How many namespaces a page of `list-namespaces` holds by default. */
 export const DEFAULT_PAGE_SIZE = 100;
 
@@ -14,12 +11,6 @@ export const MAX_PAGE_SIZE = 1000;
 const LAST_INSTANT_MS = 253_402_300_799_999;
 
 const INSTANT_PATTERN = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(?:Z|\+00:00)$/;
-
-// Atoms of RFC 5322 and labels of RFC 1123 only: without quotes, comments, display names, spaces and control characters, no
-// part of an address can become a header or a second recipient. At least two labels, because Taskcluster Notify refuses an
-// address such as root@localhost.
-const CONTACT_PATTERN =
-  /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$/;
 
 /**
  * Parses an ISO 8601 instant in UTC, as `Date.prototype.toISOString` and Python's `isoformat` write it, to ms since the
@@ -83,22 +74,6 @@ export const namespaceField = z
   .meta({
     description: "The namespace. It must also begin with the agent's namespace prefix.",
     examples: ['taskcluster-builds'],
-  });
-
-const CONTACT_RULE = `must be a plain mail address of at most ${MAX_CONTACT_LENGTH} characters with a dot in its domain, such as team@example.com, or null`;
-
-/** Where notices about overgrown queues go. */
-export const contactField = z
-  .string({ error: CONTACT_RULE })
-  .max(MAX_CONTACT_LENGTH, { error: CONTACT_RULE })
-  .regex(CONTACT_PATTERN, { error: CONTACT_RULE })
-  // The longest local part that SMTP can carry (RFC 5321, 4.5.3.1.1).
-  .refine((address) => address.indexOf('@') <= 64, { error: CONTACT_RULE })
-  .nullable()
-  .meta({
-    description:
-      'The email address for notices about overgrown queues. It is never returned. Omitted: the stored address stays; null clears it.',
-    examples: ['team@example.com'],
   });
 
 const LIMIT_RULE = `must be a whole number from 1 to ${MAX_PAGE_SIZE}`;

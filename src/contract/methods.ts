@@ -1,12 +1,6 @@
 import * as z from 'zod';
-import {
-  contactField,
-  continuationTokenField,
-  instantField,
-  instantText,
-  limitField,
-  namespaceField,
-} from './fields.ts';
+import { contactField } from './contact.ts';
+import { continuationTokenField, instantField, instantText, limitField, namespaceField } from './fields.ts';
 import { namespaceDescription, namespaceView } from './namespace-results.ts';
 import { replyKeyField } from './reply-key.ts';
 

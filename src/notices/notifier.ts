@@ -1,5 +1,6 @@
 /** A mail to one address. */
 export interface Mail {
+  readonly medium: 'mail';
   readonly address: string;
   /** 1 to 255 characters, without line breaks. */
   readonly subject: string;
@@ -7,13 +8,33 @@ export interface Mail {
   readonly content: string;
 }
 
+/** A message to a Matrix room, both forms together in less than 60 KiB: an event has 64 KiB at most. */
+export interface MatrixMessage {
+  readonly medium: 'matrix';
+  readonly roomId: string;
+  readonly body: string;
+  /** HTML of the elements that Matrix recommends. */
+  readonly formattedBody: string;
+}
+
+/** A message to a Slack channel. */
+export interface SlackMessage {
+  readonly medium: 'slack';
+  readonly channelId: string;
+  /** Slack's `mrkdwn`, at most 40,000 characters. */
+  readonly text: string;
+}
+
+/** A notice in the form of its medium. */
+export type NoticeMessage = Mail | MatrixMessage | SlackMessage;
+
 /**
- * What came of a mail. A `code` is short, and contains no text from the service.
+ * What came of a message. A `code` is short, and contains no text from the service.
  * - `sent`: the service accepted it for delivery.
- * - `not-sent`: the service reports success and sent nothing: a duplicate, or too many mails to this address.
+ * - `not-sent`: the service reports success and sent nothing: a duplicate, too many mails to this address, or no Slack.
  * - `refused`: it will never be sent.
- * - `misconfigured`: an operator must act first.
- * - `unavailable`: the service cannot be used now. `mayHaveArrived`: it may have sent the mail nevertheless.
+ * - `misconfigured`: an operator, or a member of the Matrix room, must act first.
+ * - `unavailable`: the service cannot be used now. `mayHaveArrived`: it may have sent the message nevertheless.
  */
 export type NoticeOutcome =
   | { readonly is: 'sent' }
@@ -22,14 +43,14 @@ export type NoticeOutcome =
   | { readonly is: 'misconfigured'; readonly code: string }
   | { readonly is: 'unavailable'; readonly code: string; readonly mayHaveArrived: boolean };
 
-/** Sends mails to owners of namespaces. */
+/** Sends messages to owners of namespaces. */
 export interface Notifier {
   /**
    * Makes one attempt, in bounded time. Every behaviour of the service is an outcome.
    *
-   * @throws `signal.reason` when the signal aborts: the mail may have been sent
+   * @throws `signal.reason` when the signal aborts: the message may have been sent
    */
-  send(mail: Mail, signal: AbortSignal): Promise<NoticeOutcome>;
+  send(message: NoticeMessage, signal: AbortSignal): Promise<NoticeOutcome>;
 }
 
 /** The notifier of an agent without Taskcluster credentials: every notice fails. */

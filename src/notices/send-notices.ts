@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Notice } from '../store/notice-records.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import { afterAttempt, decideAttempt, postponeUntilTurn } from './decide-notice.ts';
-import { mailOf } from './notice-mail.ts';
+import { noticeMessage } from './notice-message.ts';
 import { noNotifier, type Notifier, type NoticeOutcome } from './notifier.ts';
 import { createTaskclusterNotifier } from './taskcluster-notify.ts';
 
@@ -30,6 +30,8 @@ export interface Notices {
 /** Several, so that a slow address does not delay the rest; few, so that the service is not flooded. */
 const CONCURRENCY = 8;
 const PAGE = 100;
+
+const UNKNOWN_CONTACT: NoticeOutcome = { is: 'misconfigured', code: 'UnknownContact' };
 
 /** The sending of notices with the notifier that is configured. */
 export function createNotices(context: Pick<AgentContext, 'config' | 'store' | 'clock' | 'reporters'>): Notices {
@@ -80,6 +82,12 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
     }
   };
 
+  const send = async (notice: Notice, signal: AbortSignal): Promise<NoticeOutcome> => {
+    const message = noticeMessage(notice, config);
+    // Another agent may know the form of the contact: it is of a later version, and has stored it.
+    return message === undefined ? UNKNOWN_CONTACT : await notifier.send(message, signal);
+  };
+
   const attempt = async (due: Notice, signal: AbortSignal): Promise<void> => {
     const previous = due.follows === null ? undefined : await store.notices.get(due.follows);
     const postponed = postponeUntilTurn(due, previous, clock.nowMs());
@@ -90,7 +98,7 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
     const record = await store.namespaces.get(due.namespace);
     const { action, notice } = decideAttempt(due, record, clock.nowMs());
     if (!(await write(notice, due))) return;
-    if (action === 'send') await writeOutcome(notice, await notifier.send(mailOf(notice, config), signal));
+    if (action === 'send') await writeOutcome(notice, await send(notice, signal));
     else reporters.noticeAttempted(notice);
   };
 

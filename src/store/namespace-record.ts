@@ -47,7 +47,7 @@ export interface NamespaceRecord {
   readonly createdMs: number;
   readonly expiresMs: number;
   readonly nextRotationMs: number;
-  /** The mail address that gets notices about overgrown queues; never returned to clients. */
+  /** Where notices about overgrown queues go, in the form of a claim; never returned to clients. */
   readonly contact: string | null;
   /** The Taskcluster clientId of the latest claim. */
   readonly claimedBy: string;

@@ -5,11 +5,12 @@ import { signedResource, signRequest } from '../contract/signature.ts';
 import { tlsFaultIn } from '../contract/tls-faults.ts';
 import { readAuthReply, untrustedTaskcluster } from '../requests/taskcluster-auth.ts';
 import type { MongoInspection } from '../store/mongodb/inspect-mongodb.ts';
+import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { untilAborted } from '../util/deadline.ts';
-import type { ClockReading, PingAnswer, ScopesAnswer } from './taskcluster-steps.ts';
+import type { ClockReading, NamespaceContact, PingAnswer, ScopesAnswer } from './taskcluster-steps.ts';
 
 /** The longest wait for a reply of the auth service, in ms. */
 const PING_TIMEOUT_MS = 5_000;
@@ -100,4 +101,16 @@ export async function readStoreClock(
   const readMs = clock.nowMs();
   if (timeMs === undefined) return [];
   return [{ whose: 'MongoDB', aheadMs: timeMs - (askedMs + readMs) / 2, toleranceMs: (readMs - askedMs) / 2 }];
+}
+
+/** The contacts of all namespaces that have one. */
+export async function readContacts(
+  namespaces: StoreReader['namespaces'],
+  signal: AbortSignal,
+): Promise<NamespaceContact[]> {
+  const contacts: NamespaceContact[] = [];
+  for await (const page of namespacePages(namespaces, signal)) {
+    for (const { namespace, contact } of page) if (contact !== null) contacts.push({ namespace, contact });
+  }
+  return contacts;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import type { Config } from '../config/config.ts';
+import { type ContactMedium, parseContact } from '../contract/contact.ts';
 import { scopesSatisfy } from '../requests/taskcluster-auth.ts';
 import { shorten } from '../util/shorten.ts';
 import { failed, type StepResult, ok, skipped, type Step, warning } from './step.ts';
@@ -38,11 +39,17 @@ export interface TaskclusterStepsOptions {
   readonly pingAuth: (signal: AbortSignal) => Promise<PingAnswer>;
   /** Other clocks, such as the store's. */
   readonly otherClocks: () => Promise<readonly ClockReading[]>;
+  /** The contacts in the store. */
+  readonly readContacts: (signal: AbortSignal) => Promise<readonly NamespaceContact[]>;
 }
 
-/** Checks that Taskcluster answers, the clocks agree, and the agent may send mail. */
+/** The contact of a namespace. */
+export type NamespaceContact = { readonly namespace: string; readonly contact: string };
+
+/** Checks that Taskcluster answers, the clocks agree, and the agent may send notices. */
 export function taskclusterSteps(options: TaskclusterStepsOptions): Step[] {
-  const { config, clock, askScopes, pingAuth, otherClocks } = options;
+  const { config, clock, askScopes, pingAuth, otherClocks, readContacts } = options;
+  const hasClient = config.taskclusterClientId !== null && config.taskclusterAccessToken !== undefined;
   let taskclusterClock: ClockReading | undefined;
   return [
     {
@@ -71,13 +78,26 @@ export function taskclusterSteps(options: TaskclusterStepsOptions): Step[] {
       needs: ['taskcluster'],
       essential: false,
       async run(signal) {
-        if (config.taskclusterClientId === null || config.taskclusterAccessToken === undefined) {
+        if (!hasClient) {
           return warning(
             'the agent has no Taskcluster client of its own',
             'Set TASKCLUSTER_CLIENT_ID and TASKCLUSTER_ACCESS_TOKEN: without them owners get no mail about overgrown queues, only events.',
           );
         }
         return checkNotifyScope(await askScopes(signal));
+      },
+    },
+    {
+      name: 'chat-scopes',
+      about: 'scopes for Matrix rooms and Slack channels',
+      needs: ['taskcluster', 'store'],
+      essential: false,
+      async run(signal) {
+        const contacts = (await readContacts(signal)).filter(({ contact }) => parseContact(contact)?.medium !== 'mail');
+        if (contacts.length === 0) return skipped('no contact is a Matrix room or a Slack channel');
+        return hasClient
+          ? checkChatScopes(contacts, await askScopes(signal))
+          : skipped('the agent has no Taskcluster client of its own');
       },
     },
   ];
@@ -128,6 +148,13 @@ export function checkClocks(readings: readonly ClockReading[], maxSkewSeconds: n
   return worst.skewMs > maxSkewSeconds * 1000 ? failed(said, remedy) : warning(said, remedy);
 }
 
+/** The scopes to send notices, without the address. */
+const SCOPES: Readonly<Record<ContactMedium, string>> = {
+  mail: 'notify:email:',
+  matrix: 'notify:matrix-room:',
+  slack: 'notify:slack-channel:',
+};
+
 /** How many characters of a list of scopes are shown. */
 const MAX_LISTED_LENGTH = 300;
 
@@ -150,4 +177,39 @@ export function checkNotifyScope(answer: ScopesAnswer): StepResult {
     `${answer.clientId} may not send mail`,
     `Give the Taskcluster client ${answer.clientId} the scope notify:email:*.`,
   );
+}
+
+/** How many namespaces are named. */
+const MAX_NAMED = 5;
+
+/** Checks that notices reach each of these contacts. They are not shown: they are for the agents alone. */
+export function checkChatScopes(contacts: readonly NamespaceContact[], answer: ScopesAnswer): StepResult {
+  if (answer.status === 'refused') return skipped("Taskcluster refuses the agent's own credentials");
+  const { clientId, scopes } = answer;
+  const unknown = contacts.filter(({ contact }) => parseContact(contact) === undefined);
+  const refused = contacts.flatMap(({ namespace, contact }) => {
+    const parsed = parseContact(contact);
+    const isServed = parsed === undefined || scopesSatisfy(scopes, `${SCOPES[parsed.medium]}${parsed.address}`);
+    return isServed ? [] : [{ namespace, scope: `${SCOPES[parsed.medium]}*` }];
+  });
+  if (refused.length > 0) {
+    const missing = [...new Set(refused.map(({ scope }) => scope))].join(', ');
+    return failed(
+      `${clientId} may send nothing to the contacts of ${named(refused)}`,
+      `Give the Taskcluster client ${clientId} the scopes ${missing}, or have other contacts claimed.`,
+    );
+  }
+  if (unknown.length > 0) {
+    return warning(
+      `the contacts of ${named(unknown)} have a form that this version does not know`,
+      'Update the agents: a later version has stored them.',
+    );
+  }
+  return ok(`${clientId} may post to the rooms and channels of ${contacts.length} namespaces`);
+}
+
+function named(namespaces: readonly { readonly namespace: string }[]): string {
+  const names = namespaces.slice(0, MAX_NAMED).map(({ namespace }) => namespace);
+  const rest = namespaces.length - names.length;
+  return `${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }

@@ -22,7 +22,7 @@ import { createEndToEndCheck } from './end-to-end-check.ts';
 import { limitSteps } from './limit-steps.ts';
 import { markerStep } from './marker-step.ts';
 import { messageSizeStep } from './message-size.ts';
-import { askScopes, pingAuth, readStoreClock } from './probes.ts';
+import { askScopes, pingAuth, readContacts, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
 import { replicasStep } from './replicas-step.ts';
 import { statisticsStep } from './statistics-step.ts';
@@ -125,6 +125,7 @@ export function createVerification(config: Config, options: VerificationOptions)
         askScopes: (signal) => askScopes(config, clock, signal),
         pingAuth: (signal) => pingAuth(config.taskclusterRootUrl, signal),
         otherClocks: async () => await readStoreClock(await openStore().catch(() => undefined), clock),
+        readContacts: async (signal) => await readContacts((await openStore()).namespaces, signal),
       }),
       ...(options.endToEnd ? endToEndCheck.steps : []),
     ],

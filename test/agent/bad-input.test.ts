@@ -56,6 +56,14 @@ const INPUT_ERRORS: readonly Line[] = [
   ['a contact that is not an address', claimWith({ namespace, contact: 'me' }), 'contact', /plain mail address/],
   ['a contact with a name', claimWith({ namespace, contact: 'A <a@example.com>' }), 'contact', /plain mail address/],
   ['a contact that adds a header', claimWith({ namespace, contact: 'a@b.c\nBcc: d@e.f' }), 'contact', /plain mail/],
+  ['an alias of a Matrix room', claimWith({ namespace, contact: 'matrix:#room:b.c' }), 'contact', /serves no aliases/],
+  [
+    'the name of a Slack channel',
+    claimWith({ namespace, contact: 'slack:#general' }),
+    'contact',
+    /Slack channel by its/,
+  ],
+  ['a contact of an unknown form', claimWith({ namespace, contact: 'irc:#team' }), 'contact', /plain mail address/],
   ['a key with its private half', claimWith({ namespace, replyKey: { ...key, d: goodX } }), 'replyKey', /replyKey/],
   [
     'a key of another curve',

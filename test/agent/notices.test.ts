@@ -19,6 +19,8 @@ const WITH_CLIENT = {
   environment: { TASKCLUSTER_CLIENT_ID: CLIENT.clientId, TASKCLUSTER_ACCESS_TOKEN: CLIENT.accessToken },
 };
 const CONTACT = 'the.owner@example.org';
+const ROOM = '!secretRoom:example.org';
+const CHANNEL = 'C0SECRET';
 
 interface Scene {
   readonly installation: TestInstallation;
@@ -27,8 +29,8 @@ interface Scene {
   readonly events: { data: Record<string, unknown> }[];
   /** Resolves at the first of them. */
   readonly firstEvent: Promise<unknown>;
-  /** Adds a notice to the owner of a namespace whose contact is {@link CONTACT}. */
-  add(): Promise<Notice>;
+  /** Adds a notice to the owner of a namespace; its contact is {@link CONTACT} when none is given. */
+  add(contact?: string): Promise<Notice>;
 }
 
 async function start(options: InstallationOptions, scopes: string[]): Promise<Scene> {
@@ -61,11 +63,11 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
     store,
     events,
     firstEvent,
-    async add() {
+    async add(asked = CONTACT) {
       const namespace = teamNamespace();
-      await rpc.request('claim-namespace', { namespace, contact: CONTACT });
+      await rpc.request('claim-namespace', { namespace, contact: asked });
       const record = await store.namespaces.get(namespace);
-      assert.ok(record?.contact === CONTACT);
+      assert.ok(record?.contact === asked);
       const { incarnation, contact } = record;
       const about = { messages: 4100, warnAtMessages: 4000, deleteAtMessages: 8000, seenMs: Date.now() };
       const queueName = `queue/${namespace}/jobs`;
@@ -80,7 +82,8 @@ async function start(options: InstallationOptions, scopes: string[]): Promise<Sc
 /** Asserts that logs and events contain neither the address nor a secret. */
 function assertDiscreet({ installation, events }: Scene): void {
   for (const text of [installation.log.join(''), JSON.stringify(events)]) {
-    for (const secret of [CONTACT, CLIENT.accessToken, 'mac=']) assert.ok(!text.includes(secret), secret);
+    for (const secret of [CONTACT, ROOM, CHANNEL, CLIENT.accessToken, 'mac='])
+      assert.ok(!text.includes(secret), secret);
   }
 }
 
@@ -98,17 +101,33 @@ describe('notices to owners', () => {
     assertDiscreet(scene);
   });
 
+  it('go to a Matrix room and to a Slack channel, each with its own scope', async () => {
+    const scene = await start(WITH_CLIENT, ['notify:email:*', 'notify:slack-channel:*']);
+    const { installation, store } = scene;
+    const toChannel = await scene.add(`slack:${CHANNEL}`);
+    await installation.logged('notice_sent', { notice: toChannel.id });
+    const [message] = installation.taskcluster.slackPosts;
+    assert.equal(message?.channelId, CHANNEL);
+    assert.ok(message.text.includes(`\`${toChannel.queue}\``), message.text);
+    const toRoom = await scene.add(`matrix:${ROOM}`);
+    await installation.logged('notice_delayed', { notice: toRoom.id, error: 'InsufficientScopes' });
+    installation.taskcluster.setClient({ ...CLIENT, scopes: [`notify:matrix-room:${ROOM}`] });
+    await makeDue(store, toRoom.id);
+    await installation.logged('notice_sent', { notice: toRoom.id });
+    const [post] = installation.taskcluster.matrixPosts;
+    assert.deepEqual([post?.roomId, post?.msgtype], [ROOM, 'm.notice']);
+    assert.ok(post?.formattedBody?.includes(`<code>${toRoom.queue}</code>`), post?.formattedBody);
+    assert.equal(installation.taskcluster.mails.length, 0);
+    assertDiscreet(scene);
+  });
+
   it('wait while the client lacks the scope, and are sent once it has it', async () => {
     const scene = await start(WITH_CLIENT, []);
     const notice = await scene.add();
     await scene.installation.logged('notice_delayed', { notice: notice.id, error: 'InsufficientScopes' });
     const { store, installation } = scene;
     installation.taskcluster.setClient({ ...CLIENT, scopes: [`notify:email:${CONTACT}`] });
-    // Makes the next attempt due.
-    const waiting = await store.notices.get(notice.id);
-    assert.ok(waiting !== undefined && waiting.nextAttemptMs > Date.now() + 500_000);
-    const due = { ...waiting, revision: waiting.revision + 1, nextAttemptMs: Date.now() };
-    assert.ok(await store.notices.replace(due, waiting.revision));
+    await makeDue(store, notice.id);
     await installation.logged('notice_sent', { notice: notice.id });
     assertDiscreet(scene);
   });
@@ -135,6 +154,14 @@ describe('notices to owners', () => {
     assert.equal(linesWith(installation.log, 'risky_choice', { choice: 'no-notices' }).length, 1);
   });
 });
+
+/** Lets the next attempt be due, which is due in 10 minutes. */
+async function makeDue(store: Store, id: string): Promise<void> {
+  const waiting = await store.notices.get(id);
+  assert.ok(waiting !== undefined && waiting.nextAttemptMs > Date.now() + 500_000);
+  const due = { ...waiting, revision: waiting.revision + 1, nextAttemptMs: Date.now() };
+  assert.ok(await store.notices.replace(due, waiting.revision));
+}
 
 async function assertEvent({ events, firstEvent }: Scene, data: Record<string, unknown>): Promise<void> {
   await firstEvent;

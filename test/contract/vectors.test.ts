@@ -18,6 +18,8 @@ describe('the published vectors', () => {
       'refusedReplyKeys',
       'instants',
       'refusedInstants',
+      'contacts',
+      'refusedContacts',
     ];
     assert.deepEqual(Object.keys(vectors), used);
     for (const list of Object.values(vectors)) assert.notEqual(Object.keys(list).length, 0);

@@ -33,6 +33,8 @@ interface Vectors {
   refusedReplyKeys: { why: string; replyKey: Record<string, unknown> }[];
   instants: { text: string; ms: number }[];
   refusedInstants: string[];
+  contacts: { contact: string; medium: string }[];
+  refusedContacts: string[];
 }
 
 /** The published test vectors for authors of clients. */

@@ -9,7 +9,12 @@ import { startService, TOKEN } from '../dev/taskcluster/support.ts';
 import { unique } from '../support/folders.ts';
 
 const signal = new AbortController().signal;
-const mailTo = (address: string) => ({ address, subject: unique('subject'), content: 'Queue `ü🐇`' });
+const mailTo = (address: string) => ({
+  medium: 'mail' as const,
+  address,
+  subject: unique('subject'),
+  content: 'Queue `ü🐇`',
+});
 
 describe('the Taskcluster notifier', () => {
   let service: LocalTaskcluster;
@@ -31,7 +36,42 @@ describe('the Taskcluster notifier', () => {
   it('sends a mail unchanged', async () => {
     const mail = mailTo('owner@example.com');
     assert.deepEqual(await notifier().send(mail, signal), { is: 'sent' });
-    assert.deepEqual(service.mails, [mail]);
+    const { medium: _, ...sent } = mail;
+    assert.deepEqual(service.mails, [sent]);
+  });
+
+  it('posts to a Matrix room, as a notice that calls nobody, and to a Slack channel', async () => {
+    const post = { medium: 'matrix', roomId: '!room:example.com', body: 'ü🐇', formattedBody: '<p>ü🐇</p>' } as const;
+    assert.deepEqual(await notifier().send(post, signal), { is: 'sent' });
+    const { medium: _, ...sent } = post;
+    const form = { format: 'org.matrix.custom.html', msgtype: 'm.notice' };
+    assert.deepEqual(service.matrixPosts, [{ ...sent, ...form }]);
+    const message = { medium: 'slack', channelId: 'C0123', text: 'ü🐇 &lt;' } as const;
+    assert.deepEqual(await notifier().send(message, signal), { is: 'sent' });
+    assert.deepEqual(
+      service.slackPosts.map(({ channelId, text }) => [channelId, text]),
+      [['C0123', 'ü🐇 &lt;']],
+    );
+    assert.deepEqual([service.calls.matrix, service.calls.slack, service.calls.email], [1, 1, 0]);
+  });
+
+  it('returns for a room and a channel what it returns for an address', async () => {
+    const post = (roomId: string) =>
+      notifier().send({ medium: 'matrix', roomId, body: unique('text'), formattedBody: '<p></p>' }, signal);
+    const message = (channelId: string) =>
+      notifier().send({ medium: 'slack', channelId, text: unique('text') }, signal);
+    assert.deepEqual(await post('!denied:example.com'), { is: 'refused', code: 'DenylistedAddress' });
+    assert.deepEqual(await message('C0DENIED'), { is: 'refused', code: 'DenylistedAddress' });
+    assert.deepEqual(await post('!room:example.org'), { is: 'misconfigured', code: 'InsufficientScopes' });
+    assert.deepEqual(await message('C9'), { is: 'misconfigured', code: 'InsufficientScopes' });
+    // Someone has to invite the service: it joins by itself then.
+    assert.deepEqual(await post('!other:example.com'), { is: 'misconfigured', code: 'NotInRoom' });
+    const repeated = { medium: 'slack', channelId: 'C0123', text: 'the same' } as const;
+    await notifier().send(repeated, signal);
+    assert.deepEqual(await notifier().send(repeated, signal), { is: 'not-sent', code: 'NotSent' });
+    service.behave({ mode: 'failing', status: 500 });
+    const failed = { is: 'unavailable', code: 'InternalServerError', mayHaveArrived: true };
+    assert.deepEqual([await post('!room:example.com'), await message('C0123')], [failed, failed]);
   });
 
   it('accepts a root URL with a trailing slash', async () => {

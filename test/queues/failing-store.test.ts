@@ -68,8 +68,9 @@ async function play({ name, act, reported, mails, isLeft }: History, fault?: Fau
   const sender = createNoticeSender({
     store,
     notifier: {
-      async send({ subject }) {
-        subjects.push(subject);
+      async send(message) {
+        assert.ok(message.medium === 'mail');
+        subjects.push(message.subject);
         return { is: 'sent' };
       },
     },

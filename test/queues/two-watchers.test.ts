@@ -80,8 +80,9 @@ describe('two agents that watch the same queues at the same time', function () {
       const sender = createNoticeSender({
         store,
         notifier: {
-          async send({ subject }) {
-            done.mails.push(subject);
+          async send(message) {
+            assert.ok(message.medium === 'mail');
+            done.mails.push(message.subject);
             return { is: 'sent' };
           },
         },

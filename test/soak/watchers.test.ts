@@ -7,10 +7,11 @@ import { Figures } from '../../soak/figures.ts';
 import { Ledger } from '../../soak/ledger.ts';
 import { leftovers, ofAccount, ofObject } from '../../soak/leftover-watch.ts';
 import { logAround } from '../../soak/log-watch.ts';
-import { readNotice, repeatedNotice } from '../../soak/notice-watch.ts';
+import { readNotice, repeatedNotice, type SeenNotice } from '../../soak/notice-watch.ts';
 import { createSecretScan } from '../../soak/secret-scan.ts';
 import type { Violation } from '../../soak/violation.ts';
-import { mailOf } from '../../src/notices/notice-mail.ts';
+import { noticeMessage } from '../../src/notices/notice-message.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
 import { newNotice } from '../../src/notices/decide-notice.ts';
 import { addCleanup } from '../support/cleanup.ts';
 
@@ -68,9 +69,14 @@ describe('the watchers of the soak', () => {
       seenMs: 0,
     } as const;
     const config = { id: 'pulse-soak', surveyIntervalSeconds: 15 };
-    const deletion = readNotice(mailOf(newNotice(content), config));
+    const read = (notice: Notice): SeenNotice => {
+      const mail = noticeMessage(notice, config);
+      assert.ok(mail?.medium === 'mail');
+      return readNotice(mail);
+    };
+    const deletion = read(newNotice(content));
     assert.deepEqual(deletion, { id: 'an-id', kind: 'deletion', queue: content.queue });
-    const warning = readNotice(mailOf(newNotice({ ...content, id: 'other', kind: 'queue-warning' }), config));
+    const warning = read(newNotice({ ...content, id: 'other', kind: 'queue-warning' }));
     assert.equal(repeatedNotice([deletion, warning]), undefined);
     assert.equal(repeatedNotice([deletion, warning, { ...deletion, queue: 'another' }])?.id, 'an-id');
     assert.equal(repeatedNotice([deletion, warning, { ...warning, id: 'new' }])?.id, 'new');

@@ -15,7 +15,14 @@ import { agentPermissions, brokerEventPermissions, missingPermissions } from '..
 import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
 import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from '../../src/verify/store-steps.ts';
 import { checkMarker } from '../../src/verify/marker-step.ts';
-import { checkClocks, checkNotifyScope, checkPing, clockOfDateHeader } from '../../src/verify/taskcluster-steps.ts';
+import {
+  checkChatScopes,
+  checkClocks,
+  checkNotifyScope,
+  checkPing,
+  clockOfDateHeader,
+  type NamespaceContact,
+} from '../../src/verify/taskcluster-steps.ts';
 import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { documentedRights } from '../support/documented-rights.ts';
 import { checkBackstop, checkClaimant, checkReservedNames, checkTopology } from '../../src/verify/topology-steps.ts';
@@ -182,6 +189,25 @@ describe('the checks of verify', () => {
     assertRemedy(known(['notify:email:*@example.com']), 'warning', /not reached/);
     assertRemedy(known([]), 'failed', /notify:email/);
     assertRemedy(checkNotifyScope({ status: 'refused', message: 'no' }), 'failed', /TASKCLUSTER_ACCESS_TOKEN/);
+  });
+
+  it('the scopes for rooms and channels that are contacts, without showing them', () => {
+    const matrix = { namespace: 'taskcluster-m', contact: 'matrix:!secret:example.org' };
+    const slack = { namespace: 'taskcluster-s', contact: 'slack:C0SECRET' };
+    const later = { namespace: 'taskcluster-l', contact: 'irc:secret' };
+    const check = (contacts: NamespaceContact[], ...scopes: string[]) =>
+      checkChatScopes(contacts, { status: 'known', clientId: 'c', scopes });
+    const both = ['notify:matrix-room:*', 'notify:slack-channel:C0SECRET'];
+    assert.equal(check([matrix, slack], ...both).outcome, 'ok');
+    assertRemedy(check([matrix, slack], 'notify:email:*'), 'failed', /notify:matrix-room:\*, notify:slack-channel:\*/);
+    assertRemedy(check([matrix, slack], 'notify:matrix-room:*'), 'failed', /scopes notify:slack-channel:\*,/);
+    assertRemedy(check([matrix, slack, later], ...both), 'warning', /Update the agents/);
+    const many = Array.from({ length: 9 }, (_, number) => ({ ...slack, namespace: `taskcluster-${number}` }));
+    assert.match(check(many).said, /taskcluster-4 and 4 more$/);
+    assert.equal(checkChatScopes([matrix], { status: 'refused', message: 'no' }).outcome, 'skipped');
+    for (const { said, remedy = '' } of [check([matrix, slack, later], ...both), check([matrix, slack, later])]) {
+      assert.doesNotMatch(said + remedy, /secret/i);
+    }
   });
 
   it('clocks, whose readings are not exact', () => {

@@ -18,7 +18,10 @@ export const claimCommand: DefineCommand = (command, context) => {
       .argument('<namespace>', 'the namespace')
       .argument('[command...]', 'with --keep, after --: a program that gets PULSE_CONNECTION_STRING')
       .option('--expires <time>', 'when the namespace may be deleted: a time, or a duration from now such as 2h')
-      .option('--contact <address>', 'the mail address for notices about overgrown queues; none: removes it')
+      .option(
+        '--contact <contact>',
+        'a mail address, matrix:<room id> or slack:<channel id> for notices about overgrown queues; none: removes it',
+      )
       .option('--show-credentials', 'print the connection string with the password')
       .option('--keep', 'claim again before the credentials expire, until Ctrl-C or while the program runs')
       .option('--release', 'with --keep: release the namespace at the end')

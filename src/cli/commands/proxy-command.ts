@@ -13,7 +13,10 @@ export const proxyCommand: DefineCommand = (command, context) => {
         'the namespace, and the port if not that of --listen; may be given several times',
         (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
       )
-      .option('--contact <address>', 'the mail address for notices about overgrown queues; none: removes it')
+      .option(
+        '--contact <contact>',
+        'a mail address, matrix:<room id> or slack:<channel id> for notices about overgrown queues; none: removes it',
+      )
       .option('--listen <address:port>', 'where clients connect (default: 127.0.0.1:5673)')
       .option('--password-file <file>', 'the password that clients have to give; without it any is taken')
       .option('--vhost <name>', 'the vhost that connections open, in place of the one that clients name'),

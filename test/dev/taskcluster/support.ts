@@ -24,7 +24,11 @@ const DIRECTORY: DirectoryInput = {
     {
       clientId: 'mailer',
       accessToken: TOKEN,
-      scopes: ['notify:email:owner@example.com', 'notify:email:no@*', 'notify:email:quiet@*', 'notify:email:odd*'],
+      scopes: [
+        ...['owner@example.com', 'no@*', 'quiet@*', 'odd*'].map((address) => `notify:email:${address}`),
+        ...['room', 'other', 'denied'].map((room) => `notify:matrix-room:!${room}:example.com`),
+        'notify:slack-channel:C0*',
+      ],
     },
   ],
   roles: [
@@ -34,6 +38,7 @@ const DIRECTORY: DirectoryInput = {
     { roleId: 'inner', scopes: ['deep'] },
   ],
   mail: { denylisted: ['no@example.com'], silent: ['quiet@example.com'] },
+  chat: { denylisted: ['!denied:example.com', 'C0DENIED'], rooms: ['!room:*'] },
 };
 
 /** Starts a stand-in with a few clients and roles. */

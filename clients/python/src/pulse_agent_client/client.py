@@ -115,7 +115,8 @@ class PulseAgentClient:
         """Claims a namespace, or claims it again.
 
         expires: when it may be deleted; None: at least the agent's default lifetime from now. It never gets earlier.
-        contact: the email address for notices about overgrown queues; None clears it, and unset the stored one stays.
+        contact: where notices about overgrown queues go: an email address, "matrix:!id:server" or "slack:C…"; None
+            clears it, and unset the stored one stays.
         """
         return claim_of(self._call("claim-namespace", _claim_fields(namespace, expires, contact), timeout))
 

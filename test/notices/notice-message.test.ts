@@ -1,13 +1,32 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { emailSchema } from '../../dev/taskcluster/email.ts';
-import { mailOf } from '../../src/notices/notice-mail.ts';
-import type { NoticeKind } from '../../src/store/notice-records.ts';
+import { noticeMessage } from '../../src/notices/notice-message.ts';
+import type { Mail, MatrixMessage, SlackMessage } from '../../src/notices/notifier.ts';
+import type { Notice, NoticeKind } from '../../src/store/notice-records.ts';
 import { noticeOf } from '../support/records.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:34:56.789Z');
 const CONFIG = { id: 'pulse-agent', surveyIntervalSeconds: 60 };
 const KINDS: readonly NoticeKind[] = ['queue-warning', 'queue-deletion', 'queue-recovered'];
+
+function mailOf(notice: Notice, config = CONFIG): Mail {
+  const message = noticeMessage(notice, config);
+  assert.ok(message?.medium === 'mail');
+  return message;
+}
+
+function matrixOf(notice: Notice): MatrixMessage {
+  const message = noticeMessage({ ...notice, contact: 'matrix:!room:example.org' }, CONFIG);
+  assert.ok(message?.medium === 'matrix');
+  return message;
+}
+
+function slackOf(notice: Notice): SlackMessage {
+  const message = noticeMessage({ ...notice, contact: 'slack:C0123' }, CONFIG);
+  assert.ok(message?.medium === 'slack');
+  return message;
+}
 
 describe('the mail to an owner', () => {
   it('of a warning states the queue, its depth, what happens at which depth, and how to prevent it', () => {
@@ -89,7 +108,8 @@ describe('the mail to an owner', () => {
       fc.property(names, fc.constantFrom(...KINDS), (name, kind) => {
         const queue = `queue/taskcluster-x/${name}`;
         const mail = mailOf(noticeOf(NOW_MS, { kind, queue }), CONFIG);
-        emailSchema.parse(mail);
+        const { medium: _, ...sent } = mail;
+        emailSchema.parse(sent);
         assert.match(mail.subject, /^[^\p{C}\p{Zl}\p{Zp}]+$/u);
         const plain = mailOf(noticeOf(NOW_MS, { kind, queue: 'queue/taskcluster-x/plain' }), CONFIG);
         const ours = (content: string): string => content.replaceAll(/`queue\/taskcluster-x\/[^`\n]*`/g, '`…`');
@@ -100,5 +120,86 @@ describe('the mail to an owner', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('the message to a Matrix room or a Slack channel', () => {
+  it('states what a mail states', () => {
+    const { roomId, body, formattedBody } = matrixOf(noticeOf(NOW_MS));
+    assert.equal(roomId, '!room:example.org');
+    const { channelId, text } = slackOf(noticeOf(NOW_MS));
+    assert.equal(channelId, 'C0123');
+    for (const [message, expected] of [
+      [body, '[Pulse] a queue is growing too large: `queue/taskcluster-x/jobs`'],
+      [body, 'held 4,321 messages at 2026-11-24 12:34:56 UTC'],
+      [body, '- purge it, if its messages are no longer needed;'],
+      [body, 'has this room as its contact'],
+      [
+        formattedBody,
+        '<p><strong>[Pulse] a queue is growing too large:</strong> <code>queue/taskcluster-x/jobs</code></p>',
+      ],
+      [formattedBody, 'held <strong>4,321 messages</strong> at'],
+      [formattedBody, '<code>&quot;contact&quot;: null</code>'],
+      [text, '*[Pulse] a queue is growing too large:* `queue/taskcluster-x/jobs`'],
+      [text, 'held *4,321 messages* at'],
+      [text, '• check that its consumers run'],
+      [text, 'has this channel as its contact'],
+      [text, 'The next message comes when'],
+    ] as const) {
+      assert.ok(message.includes(expected), `${expected}\nis missing in\n${message}`);
+    }
+  });
+
+  it('calls nobody and shows nothing but text, whatever the name of the queue is', () => {
+    const unit = fc.constantFrom(
+      '@here',
+      '@room',
+      '<!channel>',
+      '<@U123>',
+      '<a href="x">',
+      '&',
+      '`',
+      '"',
+      "'",
+      '*',
+      '_',
+      '\n',
+      '@',
+      'a',
+      '://',
+      '<',
+      '>',
+      '\\',
+      '|',
+      '\u202e',
+      '\u0000',
+      '🐇',
+    );
+    const names = fc.oneof(fc.string({ unit: 'binary', maxLength: 255 }), fc.string({ unit, maxLength: 120 }));
+    const tags = /<\/?(?:p|strong|code|ul|li)>|<hr>/g;
+    fc.assert(
+      fc.property(names, fc.constantFrom(...KINDS), (name, kind) => {
+        const notice = noticeOf(NOW_MS, { kind, queue: `queue/taskcluster-x/${name}` });
+        const { body, formattedBody } = matrixOf(notice);
+        const { text } = slackOf(notice);
+        for (const message of [body, formattedBody, text]) assert.doesNotMatch(message, /@/);
+        assert.doesNotMatch(formattedBody.replaceAll(tags, ''), /[<>]/);
+        assert.doesNotMatch(text, /[<>]/);
+        assert.doesNotMatch(text.replaceAll(/&(amp|lt|gt);/g, ''), /&/);
+        const plain = noticeOf(NOW_MS, { kind, queue: 'queue/taskcluster-x/plain' });
+        const ours = (message: string): string => message.replaceAll(/queue\/taskcluster-x\/[^`\n<]*/g, '…');
+        assert.equal(ours(body), ours(matrixOf(plain).body));
+        assert.equal(ours(formattedBody), ours(matrixOf(plain).formattedBody));
+        assert.equal(ours(text), ours(slackOf(plain).text));
+        // An event of Matrix has 64 KiB at most, a message of Slack 40,000 characters.
+        assert.ok(Buffer.byteLength(JSON.stringify({ body, formattedBody })) < 60 * 1024);
+        assert.ok(text.length < 40_000);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is none for a contact of a form that only a later version knows', () => {
+    assert.equal(noticeMessage(noticeOf(NOW_MS, { contact: 'irc:#team' }), CONFIG), undefined);
   });
 });

@@ -1,0 +1,60 @@
+import { type ContactMedium, parseContact } from '../contract/contact.ts';
+import type { Notice } from '../store/notice-records.ts';
+import { type NoticeConfig, noticeText } from './notice-text.ts';
+import type { NoticeMessage } from './notifier.ts';
+import { type Block, bold, code, line, renderBlocks, visible } from './rich-text.ts';
+
+/** The longest subject that the notify service accepts, and the share of the queue's name in it. */
+const MAX_SUBJECT = 255;
+const MAX_NAME_IN_SUBJECT = 120;
+
+/**
+ * The message of a notice, in the form of the medium of its contact; undefined where the form of the contact is not known.
+ *
+ * The holder of a namespace chooses the names of its queues, and other people may read them. A name can put neither markup nor
+ * links nor headers into a message, and calls nobody.
+ *
+ * @example
+ * const message = noticeMessage(notice, config);
+ * if (message !== undefined) await notifier.send(message, signal);
+ */
+export function noticeMessage(notice: Notice, config: NoticeConfig): NoticeMessage | undefined {
+  const contact = parseContact(notice.contact);
+  return contact && MESSAGES[contact.medium](contact.address, notice, config);
+}
+
+const MESSAGES: Readonly<
+  Record<ContactMedium, (address: string, notice: Notice, config: NoticeConfig) => NoticeMessage>
+> = {
+  mail: (address, notice, config) => {
+    const { title, blocks } = noticeText(notice, config, 'mail');
+    const subject = cut(`[Pulse] ${title}: ${cut(visible(notice.queue), MAX_NAME_IN_SUBJECT)}`, MAX_SUBJECT);
+    return { medium: 'mail', address, subject, content: renderBlocks(blocks, 'markdown') };
+  },
+  matrix: (roomId, notice, config) => {
+    const blocks = withHeading(notice, config, 'matrix');
+    return {
+      medium: 'matrix',
+      roomId,
+      body: renderBlocks(blocks, 'plain'),
+      formattedBody: renderBlocks(blocks, 'html'),
+    };
+  },
+  slack: (channelId, notice, config) => ({
+    medium: 'slack',
+    channelId,
+    text: renderBlocks(withHeading(notice, config, 'slack'), 'slack'),
+  }),
+};
+
+/** These media have no subject. */
+function withHeading(notice: Notice, config: NoticeConfig, medium: ContactMedium): Block[] {
+  const { title, blocks } = noticeText(notice, config, medium);
+  return [{ is: 'paragraph', text: line`${bold(`[Pulse] ${title}:`)} ${code(notice.queue)}` }, ...blocks];
+}
+
+/** Counts whole characters, as the notify service does. */
+function cut(text: string, longest: number): string {
+  const characters = Array.from(text);
+  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
+}

@@ -1,0 +1,109 @@
+import type { Config } from '../config/config.ts';
+import type { ContactMedium } from '../contract/contact.ts';
+import type { Notice } from '../store/notice-records.ts';
+import { type Block, bold, code, line, paragraph } from './rich-text.ts';
+
+const MEBIBYTE = 2 ** 20;
+const GIBIBYTE = 2 ** 30;
+
+/** What a notice states of the installation. All agents have the same. */
+export type NoticeConfig = Pick<Config, 'id' | 'surveyIntervalSeconds'>;
+
+/** A notice as text, before it has the form of its medium. */
+export interface NoticeText {
+  /** What happened, without the name of the queue. */
+  readonly title: string;
+  readonly blocks: readonly Block[];
+}
+
+/** What the text calls itself, and where it is. */
+const WORDS: Readonly<
+  Record<ContactMedium, { readonly message: string; readonly why: string; readonly place: string }>
+> = {
+  mail: { message: 'mail', why: 'You get this mail because', place: 'your address' },
+  matrix: { message: 'message', why: 'This message is here because', place: 'this room' },
+  slack: { message: 'message', why: 'This message is here because', place: 'this channel' },
+};
+
+/**
+ * The text of a notice. It depends on the notice and the configuration only, so that every attempt of every agent sends the
+ * same: Taskcluster drops a duplicate.
+ */
+export function noticeText(notice: Notice, config: NoticeConfig, medium: ContactMedium): NoticeText {
+  const { message, why, place } = WORDS[medium];
+  const { title, blocks } = TEXTS[notice.kind](notice, config, message);
+  return {
+    title,
+    blocks: [
+      ...blocks,
+      { is: 'rule' },
+      paragraph`${why} the namespace ${code(notice.namespace)} has ${place} as its contact. The client that claims it can set another contact, or none (${code('"contact": null')}).`,
+      paragraph`Sent by Pulse Agent ${code(config.id)}; notice ${code(notice.id)}.`,
+    ],
+  };
+}
+
+type WriteText = (notice: Notice, config: NoticeConfig, message: string) => NoticeText;
+
+const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
+  'queue-warning': (notice, { surveyIntervalSeconds }, message) => ({
+    title: 'a queue is growing too large',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} held ${bold(`${count(notice.messages)} messages`)}${size(notice)} at ${instant(notice.seenMs)}. Owners are warned at ${limit(notice.warnAtMessages, notice.warnAtBytes)}.`,
+      paragraph`If it reaches ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, it is ${bold('deleted with all its messages')}. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
+      {
+        is: 'list',
+        intro: line`To keep the queue, do one of these:`,
+        items: [
+          line`check that its consumers run and acknowledge their messages;`,
+          line`purge it, if its messages are no longer needed;`,
+          line`set a limit (${code('x-max-length')}, ${code('x-message-ttl')}) when you next declare it.`,
+        ],
+      },
+      paragraph`If the queue is not needed, delete it.`,
+      paragraph`The next ${message} comes when it holds ${recoveredBelow(notice)} or when it is deleted; there is none in between.`,
+    ],
+  }),
+  'queue-deletion': (notice) => ({
+    title: 'a queue was deleted',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} held ${bold(`${count(notice.messages)} messages`)}${size(notice)} at ${instant(notice.seenMs)}. Queues are deleted at ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, so it was ${bold('deleted with all its messages')}, and its consumers were cancelled.`,
+      paragraph`You can declare it again. First check that its consumers run and keep up, or set a limit (${code('x-max-length')}, ${code('x-message-ttl')}): the new queue is watched as well.`,
+    ],
+  }),
+  'queue-recovered': (notice) => ({
+    title: 'a queue has recovered',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} held ${count(notice.messages)} messages${size(notice)} at ${instant(notice.seenMs)}. That is ${recoveredBelow(notice, '')}, so the previous warning no longer applies. You do not need to do anything.`,
+      paragraph`The next warning is sent at ${limit(notice.warnAtMessages, notice.warnAtBytes)}. At ${limit(notice.deleteAtMessages, notice.deleteAtBytes)} a queue is deleted.`,
+    ],
+  }),
+};
+
+/** Half of the threshold for warnings, as in the decision about alerts. */
+function recoveredBelow({ warnAtMessages, warnAtBytes }: Notice, unit = ' messages'): string {
+  const messages = `fewer than ${count(Math.ceil(warnAtMessages / 2))}${unit}`;
+  return warnAtBytes === null ? messages : `${messages} and less than ${sizeText(warnAtBytes / 2)}`;
+}
+
+function limit(messages: number, bytes: number | null): string {
+  return bytes === null ? `${count(messages)} messages` : `${count(messages)} messages or ${sizeText(bytes)}`;
+}
+
+function size({ bytes }: Notice): string {
+  return bytes === null ? '' : ` of ${sizeText(bytes)} altogether`;
+}
+
+function count(number: number): string {
+  return number.toLocaleString('en-US');
+}
+
+/** With one decimal place, rounded down. */
+function sizeText(bytes: number): string {
+  const [unit, name] = bytes >= GIBIBYTE ? [GIBIBYTE, 'GiB'] : bytes >= MEBIBYTE ? [MEBIBYTE, 'MiB'] : [1, 'bytes'];
+  return `${count(Math.floor((bytes / unit) * 10) / 10)} ${name}`;
+}
+
+function instant(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
