@@ -34,7 +34,9 @@ type NoticeContent = Pick<
   | 'deleteAtMessages'
   | 'seenMs'
 > &
-  Partial<Pick<Notice, 'follows' | 'bytes' | 'warnAtBytes' | 'deleteAtBytes'>>;
+  Partial<
+    Pick<Notice, 'follows' | 'bytes' | 'warnAtBytes' | 'deleteAtBytes' | 'forecast' | 'peakMessages' | 'peakBytes'>
+  >;
 
 /**
  * A notice to add to the store. A `waiting` one is due immediately. A `held` one states what is about to be done: it is

@@ -51,6 +51,7 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
     blocks: [
       paragraph`The queue ${code(notice.queue)} held ${bold(`${count(notice.messages)} messages`)}${size(notice)} at ${instant(notice.seenMs)}. Owners are warned at ${limit(notice.warnAtMessages, notice.warnAtBytes)}.`,
       paragraph`If it reaches ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, it is ${bold('deleted with all its messages')}. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
+      paragraph`${forecastText(notice)}`,
       {
         is: 'list',
         intro: line`To keep the queue, do one of these:`,
@@ -75,10 +76,36 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
     title: 'a queue has recovered',
     blocks: [
       paragraph`The queue ${code(notice.queue)} held ${count(notice.messages)} messages${size(notice)} at ${instant(notice.seenMs)}. That is ${recoveredBelow(notice, '')}, so the previous warning no longer applies. You do not need to do anything.`,
+      ...drainedText(notice),
       paragraph`The next warning is sent at ${limit(notice.warnAtMessages, notice.warnAtBytes)}. At ${limit(notice.deleteAtMessages, notice.deleteAtBytes)} a queue is deleted.`,
     ],
   }),
 };
+
+/** When a queue that was warned of is deleted, if it goes on growing as it did. */
+function forecastText(notice: Notice): string {
+  const { messages, bytes, deleteAtMessages, deleteAtBytes, forecast } = notice;
+  const isReached =
+    messages >= deleteAtMessages || (bytes !== null && deleteAtBytes !== null && bytes >= deleteAtBytes);
+  if (isReached) return 'It has reached that already, and is deleted within seconds unless it is drained before.';
+  if (forecast === undefined) return 'How fast it grew was not known yet, so neither is when it is deleted.';
+  const { unit, perMinute, reachedMs } = forecast;
+  if (reachedMs === null) return 'It hardly grew then: at that rate it is not deleted.';
+  const isSlow = unit === 'messages' && perMinute < 1;
+  const growth = unit === 'bytes' ? sizeText(perMinute) : `${count(Math.round(perMinute))} messages`;
+  const grew = isSlow ? 'less than one message' : `about ${growth}`;
+  return `It grew by ${grew} a minute. At that rate it is deleted at about ${instant(reachedMs)}.`;
+}
+
+/** How far a queue that has recovered was drained. */
+function drainedText({ messages, peakMessages, peakBytes, bytes }: Notice): Block[] {
+  if (peakMessages === undefined || peakMessages <= messages) return [];
+  const share = Math.floor((1 - messages / peakMessages) * 100);
+  const peakSize = peakBytes === undefined || bytes === null ? '' : ` and ${sizeText(peakBytes)}`;
+  return [
+    paragraph`It was drained by ${count(share)} percent: since the warning it had held up to ${count(peakMessages)} messages${peakSize}.`,
+  ];
+}
 
 /** Half of the threshold for warnings, as in the decision about alerts. */
 function recoveredBelow({ warnAtMessages, warnAtBytes }: Notice, unit = ' messages'): string {

@@ -3,7 +3,7 @@ import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { ConfirmRecovery } from './confirm-recovery.ts';
-import { type AlertAction, type Depth, nextAlert, type ObservedQueue } from './decide-alert.ts';
+import { type AlertAction, type Depth, nextAlert, type ObservedQueue, withHigherPeak } from './decide-alert.ts';
 import { byteLimitsOf, bytesOf } from './event-bytes.ts';
 import type { QueueDeletion } from './queue-deletion.ts';
 import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
@@ -57,6 +57,12 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     const size = messages === 0 ? 0 : (bytes?.bytes ?? alert.bytes);
     const replaced = nextAlert(alert, { level, messages, bytes: size, seenMs }, clock.nowMs());
     return (await queueAlerts.replace(replaced, alert.revision)) ? replaced : undefined;
+  };
+
+  /** Where another agent writes the alert at the same time, the next survey does it. */
+  const raisePeak = async (alert: QueueAlert, depth: Depth): Promise<void> => {
+    const higher = withHigherPeak(alert, depth);
+    if (higher !== undefined) await queueAlerts.replace(higher, alert.revision);
   };
 
   const warn = async (
@@ -125,7 +131,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   ): Promise<void> => {
     if (record.state !== 'active') return;
     // The alert stays `warned`: the survey after the end of the exemption deletes the queue.
-    if ((await exempt.read()).has(alert.queue)) return;
+    if ((await exempt.read()).has(alert.queue)) return await raisePeak(alert, depth);
     const { messages = alert.messages, bytes, seenMs } = depth;
     // A warning that is stored only now, because the contact is new, states the depth of now.
     switch (await notices.ensureWarning(record, { ...alert, messages, bytes: bytes?.bytes ?? alert.bytes, seenMs })) {
@@ -185,8 +191,10 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
       case 'delete':
         if (record !== undefined) await deleteOnceWarned(record, alert, depth, signal);
         return;
-      case 'warn':
       case 'none':
+        if (record?.incarnation === alert.incarnation) await raisePeak(alert, depth);
+        return;
+      case 'warn':
     }
   };
 }

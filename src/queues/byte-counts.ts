@@ -5,6 +5,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
 import { currentCount } from './current-count.ts';
 import type { ObservedBytes } from './decide-alert.ts';
+import type { Growth } from './forecast-queue.ts';
 import { createGrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { GrowthLimits } from './predict-growth.ts';
@@ -43,6 +44,8 @@ export interface ByteCounts {
   inspect(queues: readonly string[], signal: AbortSignal): Promise<void>;
   /** The size of a queue that holds this many messages; undefined: unknown, which is not 0. */
   sizeOf(queue: string, messages: number | undefined): ObservedBytes | undefined;
+  /** How a queue grows in bytes; undefined where nothing is known of it. */
+  growthOf(queue: string): Growth | undefined;
   /** Forgets a queue that was created or deleted. */
   forget(queue: string): void;
 }
@@ -69,6 +72,7 @@ const NO_BYTES: ByteCounts = {
   refresh: async () => undefined,
   inspect: async () => undefined,
   sizeOf: () => undefined,
+  growthOf: () => undefined,
   forget: () => undefined,
 };
 
@@ -160,6 +164,7 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
       const size = currentCount(sizes.get(queue), messages);
       return size === undefined ? undefined : { bytes: size.bytes, seenMs: size.seenMs, lagMs: size.lagMs };
     },
+    growthOf: (queue) => growth.growthOf(queue),
     forget(queue) {
       sizes.delete(queue);
       growing.delete(queue);

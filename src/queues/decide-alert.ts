@@ -126,5 +126,40 @@ export function nextAlert(
   changes: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'bytes' | 'seenMs'>>,
   nowMs: number,
 ): QueueAlert {
-  return { ...alert, ...changes, revision: alert.revision + 1, changedMs: nowMs };
+  return { ...alert, ...changes, ...peakWith(alert, changes), revision: alert.revision + 1, changedMs: nowMs };
+}
+
+/** A peak is written when the queue has grown by so much since. */
+const PEAK_STEP = 1.1;
+
+/**
+ * The next revision of an alert whose queue was seen deeper than ever since the warning; undefined where it was not, or not by
+ * much. `changedMs` stays: nothing was decided.
+ */
+export function withHigherPeak(alert: QueueAlert, { messages, bytes, seenMs, lagMs }: Depth): QueueAlert | undefined {
+  if (alert.level !== 'warned' || seenMs - lagMs <= alert.changedMs) return undefined;
+  const isHigher =
+    (messages ?? 0) >= peakMessagesOf(alert) * PEAK_STEP ||
+    (bytes?.bytes ?? 0) >= (peakBytesOf(alert) ?? 1) * PEAK_STEP;
+  if (!isHigher) return undefined;
+  return { ...alert, ...peakWith(alert, { messages, bytes: bytes?.bytes }), revision: alert.revision + 1 };
+}
+
+function peakWith(
+  alert: QueueAlert,
+  seen: { readonly messages?: number | undefined; readonly bytes?: number | null | undefined },
+): Pick<QueueAlert, 'peakMessages' | 'peakBytes'> {
+  const sizes = [peakBytesOf(alert), seen.bytes].filter((bytes) => typeof bytes === 'number');
+  return {
+    peakMessages: Math.max(peakMessagesOf(alert), seen.messages ?? 0),
+    ...(sizes.length === 0 ? {} : { peakBytes: Math.max(...sizes) }),
+  };
+}
+
+function peakMessagesOf({ peakMessages, messages }: QueueAlert): number {
+  return peakMessages ?? messages;
+}
+
+function peakBytesOf({ peakBytes, bytes }: QueueAlert): number | undefined {
+  return peakBytes ?? bytes ?? undefined;
 }

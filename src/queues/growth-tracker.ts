@@ -1,3 +1,4 @@
+import type { Growth } from './forecast-queue.ts';
 import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
 import {
   baseSample,
@@ -33,6 +34,8 @@ export interface GrowthTracker {
    * @returns in how many ms to inspect the queue again, or undefined
    */
   recordInspection(queue: string, amount: number, seenMs: number): number | undefined;
+  /** How a queue grows; undefined where nothing is known of it. Without an earlier sample its rate is unknown. */
+  growthOf(queue: string): Growth | undefined;
   forget(queue: string): void;
 }
 
@@ -107,6 +110,10 @@ export function createGrowthTracker({ limitsOf, horizonMs, surveyLagMs = 0 }: Gr
       const before = baseSample(track.before, track.latest, latest, limits);
       tracks.set(queue, { before, latest, isInspected: true });
       return nextInspectionMs(before, latest, limits, horizonMs);
+    },
+    growthOf(queue) {
+      const track = tracks.get(queue);
+      return track && { latest: track.latest, earlier: track.before };
     },
     forget: (queue) => void tracks.delete(queue),
   };

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
 import { newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { Notice, NoticeKind, NoticeStore } from '../store/notice-records.ts';
+import type { Notice, NoticeForecast, NoticeKind, NoticeStore } from '../store/notice-records.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
+import { forecastQueue, type QueueGrowth } from './forecast-queue.ts';
+import { limitsOfQueue, type QueueLimits, type QueueLimitsConfig } from './queue-limits.ts';
 
 interface QueueNoticesParts {
   readonly store: { readonly notices: Pick<NoticeStore, 'add' | 'get' | 'replace'> };
   readonly config: QueueLimitsConfig;
+  /** What this agent knows of the growth of a queue. */
+  readonly growthOf: (queue: string) => QueueGrowth;
 }
 
 /**
@@ -35,7 +38,7 @@ export interface QueueNotices {
 }
 
 /** Writes to the outbox of notices in the store; it sends nothing. */
-export function createQueueNotices({ store: { notices }, config }: QueueNoticesParts): QueueNotices {
+export function createQueueNotices({ store: { notices }, config, growthOf }: QueueNoticesParts): QueueNotices {
   const add = async (
     kind: NoticeKind,
     { contact }: NamespaceRecord,
@@ -49,7 +52,22 @@ export function createQueueNotices({ store: { notices }, config }: QueueNoticesP
     const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = limitsOfQueue(config, queue);
     const limits = { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes };
     const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, bytes, seenMs, ...limits };
-    await notices.add(newNotice(about, state));
+    await notices.add(newNotice({ ...about, ...detailsOf(kind, alert) }, state));
+  };
+
+  const detailsOf = (
+    kind: NoticeKind,
+    { queue, peakMessages, peakBytes }: QueueAlert,
+  ): Pick<Notice, 'forecast' | 'peakMessages' | 'peakBytes'> => {
+    if (kind === 'queue-deletion') return {};
+    if (kind === 'queue-warning') {
+      const forecast = forecastDeletion(growthOf(queue), limitsOfQueue(config, queue));
+      return forecast === undefined ? {} : { forecast };
+    }
+    return {
+      ...(peakMessages === undefined ? {} : { peakMessages }),
+      ...(peakBytes === undefined ? {} : { peakBytes }),
+    };
   };
 
   const replaceHeldDeletion = async (alert: QueueAlert, next: (held: Notice) => Notice): Promise<void> => {
@@ -88,6 +106,14 @@ export function createQueueNotices({ store: { notices }, config }: QueueNoticesP
       })),
     withdrawDeletion: (alert, nowMs) => replaceHeldDeletion(alert, (held) => withdrawNotice(held, nowMs)),
   };
+}
+
+/** When a queue is deleted at its present rate; undefined where that is not known. */
+function forecastDeletion(growth: QueueGrowth, limits: QueueLimits): NoticeForecast | undefined {
+  const { next, messagesPerMinute, bytesPerMinute } = forecastQueue(growth, 'delete', limits);
+  const perMinute = next?.unit === 'bytes' ? bytesPerMinute : messagesPerMinute;
+  if (next?.reachedMs === undefined || perMinute === undefined) return undefined;
+  return { unit: next.unit, perMinute, reachedMs: next.reachedMs };
 }
 
 function noticeId({ queue, episode }: QueueAlert, kind: NoticeKind): string {

@@ -73,7 +73,10 @@ export function createQueues(context: QueuesContext): Queues {
     const namespace = namespaceOfQueue(config.namespacePrefix, queue);
     if (namespace !== undefined) history.forget(namespace, queue);
   };
-  const notices = createQueueNotices(context);
+  const notices = createQueueNotices({
+    ...context,
+    growthOf: (queue) => ({ messages: growth.growthOf(queue), bytes: byteCounts.growthOf(queue) }),
+  });
   const confirmDepth = createConfirmDepth({ ...context, queueDepths });
   const deleteFromBroker = createDeleteFromBroker(context);
   const deletion = createQueueDeletion({

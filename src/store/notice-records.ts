@@ -12,6 +12,15 @@ export type NoticeKind = 'queue-warning' | 'queue-deletion' | 'queue-recovered';
  */
 export type NoticeState = 'held' | 'waiting' | 'sent' | 'failed' | 'withdrawn';
 
+/** When a queue reaches the threshold for deletion that comes first. */
+export interface NoticeForecast {
+  readonly unit: 'messages' | 'bytes';
+  /** How much it grows in a minute; negative while it shrinks. */
+  readonly perMinute: number;
+  /** In ms since the epoch; null: not at this rate. */
+  readonly reachedMs: number | null;
+}
+
 /** A message to the owner of a namespace about one change of one queue. Instants are ms since the epoch. */
 export interface Notice {
   /** Derived from queue, episode and kind: adding the notice again keeps the first. */
@@ -37,6 +46,12 @@ export interface Notice {
   readonly warnAtBytes: number | null;
   readonly deleteAtBytes: number | null;
   readonly seenMs: number;
+  /** Of a warning: when the queue was to be deleted at its rate at `seenMs`; absent: its rate was not known. */
+  readonly forecast?: NoticeForecast;
+  /** Of a recovery: the most messages that the queue was seen with since the warning; absent: not known. */
+  readonly peakMessages?: number;
+  /** The same in bytes, where its size was known. */
+  readonly peakBytes?: number;
   readonly state: NoticeState;
   /** The number of attempts to send it. Each is counted before it is made. */
   readonly attempts: number;

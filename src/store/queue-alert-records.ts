@@ -31,6 +31,10 @@ export interface QueueAlert {
   readonly messages: number;
   /** The size of its messages, as last known then, in bytes; null: it was not known. */
   readonly bytes: number | null;
+  /** The most messages that it was seen with since the warning; absent: an earlier version wrote this. */
+  readonly peakMessages?: number;
+  /** The same in bytes; absent: its size was never known. */
+  readonly peakBytes?: number;
   /** When that depth was seen. */
   readonly seenMs: number;
   /** When this was written. */

@@ -51,6 +51,11 @@ describe('a watched queue', function () {
       deleteAtBytes: 2 ** 31,
     });
     await waitUntil(() => mailsTo('grown@example.org').length === 1, 'a mail of the warning');
+    const [mail] = installation.taskcluster.mails.filter(({ address }) => address === 'grown@example.org');
+    assert.match(
+      mail?.content ?? '',
+      /It grew by about .* a minute\. At that rate it is deleted at about 20|not known yet/,
+    );
     await team.fill(queue, 30);
     const deleted = await events.of('queue.deleted', queue);
     const limits = { deleteAtMessages: 50, deleteAtBytes: 2 ** 31 };

@@ -57,6 +57,29 @@ describe('the mail to an owner', () => {
     assert.ok(recovered.content.includes('held 12 messages'), recovered.content);
   });
 
+  it('of a warning states when the queue is deleted at its rate, or that this is not known', () => {
+    const says = (given: Partial<Notice>): string => mailOf(noticeOf(NOW_MS, given)).content;
+    const forecast = { unit: 'messages', perMinute: 1234.4, reachedMs: NOW_MS + 180_000 } as const;
+    assert.match(says({ forecast }), /about 1,234 messages a minute\. .* deleted at about 2026-11-24 12:37:56 UTC\./);
+    assert.match(says({ forecast: { ...forecast, perMinute: 0.2 } }), /grew by less than one message a minute/);
+    const bytes = { ...forecast, unit: 'bytes', perMinute: 3 * 2 ** 20 } as const;
+    assert.match(says({ forecast: bytes }), /grew by about 3 MiB a minute/);
+    assert.match(says({ forecast: { ...forecast, perMinute: -3, reachedMs: null } }), /It hardly grew then/);
+    assert.match(says({}), /How fast it grew was not known yet/);
+    assert.match(says({ messages: 8000, forecast }), /It has reached that already/);
+    const large = { bytes: 2 ** 31, warnAtBytes: 2 ** 30, deleteAtBytes: 2 ** 31 };
+    assert.match(says({ ...large, forecast }), /It has reached that already/);
+  });
+
+  it('of a recovery states how far the queue was drained, where that is known', () => {
+    const says = (given: Partial<Notice>): string =>
+      mailOf(noticeOf(NOW_MS, { kind: 'queue-recovered', messages: 12, ...given })).content;
+    assert.match(says({ peakMessages: 7800 }), /drained by 99 percent: .* held up to 7,800 messages\./);
+    assert.match(says({ peakMessages: 7800, peakBytes: 2 ** 30, bytes: 100 }), /up to 7,800 messages and 1 GiB\./);
+    assert.match(says({ messages: 0, peakMessages: 7800 }), /drained by 100 percent/);
+    assert.doesNotMatch(says({}), /drained/);
+  });
+
   it('states sizes where they are known, and thresholds in bytes where there are some', () => {
     const sizes = { bytes: 1.55 * 2 ** 30, warnAtBytes: 2 ** 30, deleteAtBytes: 2 ** 31 };
     const of = (kind: NoticeKind, given = sizes as object) =>

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { decideQueueAlert, type Depth, TAKEOVER_AFTER_MS, nextAlert } from '../../src/queues/decide-alert.ts';
+import {
+  decideQueueAlert,
+  type Depth,
+  nextAlert,
+  TAKEOVER_AFTER_MS,
+  withHigherPeak,
+} from '../../src/queues/decide-alert.ts';
 import type { QueueAlert, QueueAlertLevel } from '../../src/store/queue-alert-records.ts';
 import { alertOf } from '../support/records.ts';
 
@@ -199,5 +205,48 @@ describe('the decision about a queue', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('the peak of an alert', () => {
+  it('is never less than what was decided on, and at most a tenth below what was seen, in every history', () => {
+    const seen = fc.record({
+      messages: fc.option(fc.nat({ max: 100_000 }), { nil: undefined }),
+      bytes: fc.option(fc.nat({ max: 1_000_000 }), { nil: undefined }),
+      decides: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(seen, { maxLength: 30 }), (history) => {
+        let alert = alertOf({ level: 'warned', messages: 4000, bytes: null, changedMs: NOW_MS });
+        let highest = 4000;
+        let largest = 0;
+        for (const [step, { messages, bytes, decides }] of history.entries()) {
+          const seenMs = NOW_MS + (step + 1) * 1000;
+          const observed = bytes === undefined ? undefined : { bytes, seenMs, lagMs: 0 };
+          const before = alert;
+          if (decides && messages !== undefined) {
+            alert = nextAlert(alert, { level: 'warned', messages, bytes: bytes ?? null, seenMs }, NOW_MS);
+          } else {
+            alert = withHigherPeak(alert, depth(messages, { seenMs, bytes: observed })) ?? alert;
+            assert.equal(alert.changedMs, before.changedMs);
+          }
+          assert.ok(alert.revision === before.revision || alert.revision === before.revision + 1);
+          highest = Math.max(highest, messages ?? 0);
+          largest = Math.max(largest, bytes ?? 0);
+          const { peakMessages = alert.messages, peakBytes = 0 } = alert;
+          assert.ok(peakMessages <= highest && peakMessages * 1.1 >= highest - 1);
+          assert.ok(peakBytes <= largest && peakBytes * 1.1 >= largest - 2);
+        }
+      }),
+    );
+  });
+
+  it('does not count what may have been true only before the warning, or while something is done', () => {
+    const warned = alertOf({ level: 'warned', changedMs: NOW_MS });
+    assert.equal(withHigherPeak(warned, depth(9000, { seenMs: NOW_MS + 5000, lagMs: 6000 })), undefined);
+    assert.equal(withHigherPeak(warned, depth(9000, { seenMs: NOW_MS + 7000, lagMs: 6000 }))?.peakMessages, 9000);
+    for (const level of ['warning', 'over', 'deleting', 'deleted', 'recovering'] as const) {
+      assert.equal(withHigherPeak({ ...warned, level }, depth(9000, { seenMs: NOW_MS + 7000 })), undefined);
+    }
   });
 });

@@ -104,7 +104,10 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const queueDepths = {
     read: async (queues: readonly string[]) => new Map([...depths].filter(([queue]) => queues.includes(queue))),
   };
-  const notices = createQueueNotices(context);
+  const notices = createQueueNotices({
+    ...context,
+    growthOf: (queue) => ({ messages: growth.growthOf(queue), bytes: byteCounts.growthOf(queue) }),
+  });
   const exempt = createExemptQueues(store.queueExemptions, { earliestMs: () => clock.nowMs() });
   const deletion = createQueueDeletion({
     ...context,
