@@ -10,7 +10,7 @@ const LEVELS = [
   ['config'],
   ['broker', 'store', 'events', 'audit'],
   ['namespaces', 'queues', 'notices'],
-  ['requests', 'jobs', 'observe', 'verify', 'plan', 'status', 'uninstall', 'operator-api'],
+  ['requests', 'jobs', 'observe', 'verify', 'plan', 'status', 'uninstall', 'operator-api', 'operator-http'],
   ['agent'],
   ['cli'],
 ];
@@ -73,6 +73,8 @@ describe('the source', () => {
       // They split what parseHttpUrl has checked.
       'src/broker/management/management-http.ts',
       'src/requests/taskcluster-auth.ts',
+      // The path and the query of a request.
+      'src/operator-http/request-parameters.ts',
     ]);
     const reads =
       /\bnew URL\((?!.*(?:import\.meta\.url|PACKAGE_ROOT)\))|\bdecodeURIComponent\(|\bURL\.(?:can)?[pP]arse\(/;

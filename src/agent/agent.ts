@@ -25,6 +25,7 @@ import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts';
 import { createDeletionsWatch } from './deletions-watch.ts';
 import { createLimitsWatch } from './limits-watch.ts';
 import { type ContextOptions, openContext } from './open-context.ts';
+import { openOperatorPage } from './open-operator-page.ts';
 import { createPresence } from './presence.ts';
 import { createReplicasWatch, type ReplicasWatch } from './replicas-watch.ts';
 import { createSecretWatch } from './secret-watch.ts';
@@ -72,6 +73,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
   const { clock, log, jobs, lifecycle } = context;
   const startedMs = clock.monotonicMs();
   try {
+    const page = await openOperatorPage(context, observation);
     const namespaces = createNamespaces(context);
     const { health, jobRuns } = observation;
     const { secretIds } = namespaces.keyring;
@@ -119,7 +121,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     auditConfiguration(audit, config);
     await topology.start(signal);
     statistics.start();
-    events.attach(topology.publishEvent);
+    events.attach(page?.showing(topology.publishEvent) ?? topology.publishEvent);
     await guard.assertNamesPass(signal);
     await reconcileFirst(context, reconcile, signal);
     await server.start();
@@ -147,6 +149,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);
     lifecycle.runInBackground('checking secrets', (until) => reportMissingSecrets(namespaces.rotation, log, until));
+    page?.start([]);
 
     events.emit('agent.started', { version: VERSION });
     const httpPort = observation.port;

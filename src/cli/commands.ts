@@ -58,6 +58,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'show who did what, when and why',
     load: async () => (await import('./commands/audit-command.ts')).auditCommand,
   },
+  page: {
+    summary: 'print the link of the page for operators',
+    load: async () => (await import('./commands/page-command.ts')).pageCommand,
+  },
   config: {
     summary: 'check or show the configuration of an agent',
     load: async () => (await import('./commands/config-command.ts')).configCommand,

@@ -15,6 +15,7 @@ import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { Secret } from '../util/secret.ts';
 import { environmentValue, SECRET_MIN_LENGTH, unknownVariables } from './environment.ts';
 import { backstopOf, completeRule, type QueueRule } from './queue-rules.ts';
+import { operatorTokenFault, parseHostNames } from './operator-access.ts';
 import { mergeLayers, readSettingLayers } from './setting-layers.ts';
 import { settingRules } from './setting-rules.ts';
 import { type FileSettings, fileSettings } from './settings.ts';
@@ -23,6 +24,7 @@ import { PACKAGE_ROOT } from '../package-root.ts';
 /** Settings that the agent uses in another form than a file has them. */
 type ConvertedSetting =
   | 'exemptQueues'
+  | 'operatorHosts'
   | 'queueBackstopMessages'
   | 'queueBackstopBytes'
   | 'rabbitmqUrl'
@@ -57,6 +59,8 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly exemptQueues: readonly NamePattern[];
   /** The first that matches holds. */
   readonly queues: readonly QueueRule[];
+  /** In lower case, IPv6 addresses without brackets. */
+  readonly operatorHosts: readonly string[];
   readonly reservedNamespaces: readonly NamePattern[];
   /** Null: the backstop does not count messages. */
   readonly queueBackstopMessages: number | null;
@@ -65,6 +69,8 @@ export interface Config extends Readonly<Omit<FileSettings, ConvertedSetting>> {
   readonly agentSecret: Secret;
   readonly previousAgentSecrets: readonly Secret[];
   readonly claimantPassword: Secret | undefined;
+  /** Undefined: there is no page for operators. */
+  readonly operatorToken: Secret | undefined;
 }
 
 export const CONFIG_FOLDER = fileURLToPath(new URL('config/', PACKAGE_ROOT));
@@ -96,7 +102,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, configFolder: s
   return assemble(parsed.data, { ...secrets, agentSecret: secrets.agentSecret });
 }
 
-type Secrets = Pick<Config, 'agentSecret' | 'previousAgentSecrets' | 'claimantPassword' | 'taskclusterAccessToken'>;
+type Secrets = Pick<
+  Config,
+  'agentSecret' | 'previousAgentSecrets' | 'claimantPassword' | 'taskclusterAccessToken' | 'operatorToken'
+>;
 
 function assemble(settings: FileSettings, secrets: Secrets): Config {
   const brokers = parseAmqpUrls(settings.rabbitmqUrl ?? '');
@@ -132,6 +141,7 @@ function assemble(settings: FileSettings, secrets: Secrets): Config {
     queueBackstopMessages: backstopOf(settings.queueBackstopMessages, settings.deleteAtMessages),
     queueBackstopBytes: backstopOf(settings.queueBackstopBytes, settings.deleteAtBytes),
     queues: Object.freeze(settings.queues.map((rule) => completeRule(rule, settings))),
+    operatorHosts: Object.freeze(settings.operatorHosts === null ? [] : parseHostNames(settings.operatorHosts)),
     exemptQueues: Object.freeze(settings.exemptQueues.map(readNamePattern)),
     reservedNamespaces: Object.freeze(settings.reservedNamespaces.map(readNamePattern)),
   });
@@ -168,11 +178,16 @@ function readSecrets(
   const previous = previousSecrets(environmentValue(env, 'PULSE_AGENT_PREVIOUS_SECRETS', faults), faults);
   const claimantPassword = environmentValue(env, 'PULSE_AGENT_CLAIMANT_PASSWORD', faults);
   const accessToken = environmentValue(env, 'TASKCLUSTER_ACCESS_TOKEN', faults);
+  const operatorToken = environmentValue(env, 'PULSE_AGENT_OPERATOR_TOKEN', faults);
+  const others = [agentSecret, ...previous, claimantPassword, accessToken].filter((value) => value !== undefined);
+  const tokenFault = operatorToken === undefined ? undefined : operatorTokenFault(operatorToken, others);
+  if (tokenFault !== undefined) faults.push(tokenFault);
   return {
     agentSecret: agentSecret === undefined ? undefined : new Secret(agentSecret),
     previousAgentSecrets: Object.freeze(previous.map((value) => new Secret(value))),
     claimantPassword: claimantPassword === undefined ? undefined : new Secret(claimantPassword),
     taskclusterAccessToken: accessToken === undefined ? undefined : new Secret(accessToken),
+    operatorToken: operatorToken === undefined ? undefined : new Secret(operatorToken),
   };
 }
 

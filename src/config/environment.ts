@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { OPERATOR_TOKEN_MIN_LENGTH } from './operator-access.ts';
 import { SETTING_MEANINGS, type SettingName } from './settings.ts';
 
 /** An environment variable that an agent reads. */
@@ -43,6 +44,12 @@ const SECRETS: readonly EnvironmentVariable[] = [
   {
     name: 'PULSE_AGENT_CLAIMANT_PASSWORD',
     description: 'The password of the claimant; without it the agent creates no claimant',
+    file: true,
+    required: false,
+  },
+  {
+    name: 'PULSE_AGENT_OPERATOR_TOKEN',
+    description: `Switches [the page for operators](page.md) on, at \`HTTP_PORT\`, and opens it; at least ${OPERATOR_TOKEN_MIN_LENGTH} characters`,
     file: true,
     required: false,
   },

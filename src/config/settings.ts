@@ -19,6 +19,7 @@ import {
   string,
   vhostName,
 } from './setting-forms.ts';
+import { parseHostNames } from './operator-access.ts';
 import { readStoreUrl } from './store-url.ts';
 
 /** What is said about a setting besides its form. `docs/configuration.md` is generated from it. */
@@ -152,6 +153,14 @@ export const fileSettings = z.strictObject({
       meaning(
         'The address that health checks and metrics listen on. They ask for no credentials: listen outside of loopback in a guarded network only',
         { variable: 'HTTP_HOST' },
+      ),
+    ),
+  operatorHosts: parseable(parseHostNames)
+    .nullable()
+    .meta(
+      meaning(
+        'The names, with commas between, by which browsers reach [the page for operators](page.md) besides loopback names, `httpHost` and the address that they connect to: those that a reverse proxy passes on as `Host`. A request for any other name is refused, whatever its port',
+        { variable: 'PULSE_AGENT_OPERATOR_HOSTS' },
       ),
     ),
   rotationIntervalSeconds: seconds.meta(

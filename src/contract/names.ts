@@ -44,6 +44,11 @@ export function contractNames(id: string): ContractNames {
   };
 }
 
+/** The name of a queue by which one agent gets the events of all agents, for the page for operators. */
+export function pageEventsQueue(id: string, consumer: string): string {
+  return `queue/${id}/${CONTRACT_VERSION}/page-events/${consumer}`;
+}
+
 /** The `reply_to` that a client sets for direct reply-to; RabbitMQ replaces it. */
 export const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
 

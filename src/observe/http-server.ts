@@ -7,7 +7,7 @@ import { waitAtMost } from '../util/deadline.ts';
 import { limitConnections, type PendingRequest } from './http-connections.ts';
 
 /** A request to the server. */
-export interface HttpRequest {
+export interface IncomingRequest {
   readonly method: string;
   /** As it was sent, without the query. */
   readonly path: string;
@@ -33,7 +33,7 @@ export interface HttpAnswer {
 }
 
 /** Answers a request. */
-export type HttpHandler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
+export type HttpHandler = (request: IncomingRequest) => HttpAnswer | Promise<HttpAnswer>;
 
 interface HttpServerOptions {
   readonly host: string;
@@ -138,7 +138,7 @@ function cannotListen(host: string, port: number, { code }: NodeJS.ErrnoExceptio
   );
 }
 
-function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest {
+function requestOf(incoming: IncomingMessage, signal: AbortSignal): IncomingRequest {
   const { method = '', url = '', headers, socket } = incoming;
   const question = url.indexOf('?');
   return {
@@ -153,7 +153,7 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest 
 }
 
 interface Sending {
-  readonly request: HttpRequest;
+  readonly request: IncomingRequest;
   readonly response: ServerResponse;
   readonly pending: PendingRequest;
   readonly stallMs: number;
@@ -165,7 +165,8 @@ async function send({ status, contentType, body, headers }: HttpAnswer, sending:
   const isWhole = typeof body === 'string' || body instanceof Uint8Array;
   response.writeHead(status, {
     'content-type': contentType,
-    ...(isWhole ? { 'content-length': Buffer.byteLength(body) } : {}),
+    // One about a file that has not changed has none.
+    ...(isWhole && status !== 304 ? { 'content-length': Buffer.byteLength(body) } : {}),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...headers,

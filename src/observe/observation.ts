@@ -10,7 +10,7 @@ import type { Log } from '../util/log.ts';
 import { VERSION } from '../version.ts';
 import { createCoalesced } from '../util/coalesced.ts';
 import { type Health, type HealthCheck, PART_NAMES, type PartName } from './health.ts';
-import { createHttpServer, json } from './http-server.ts';
+import { createHttpServer, type HttpHandler, json } from './http-server.ts';
 import type { JobRuns } from './job-runs.ts';
 import { measureRecurringJob, measureTriggeredJob, type OnMeasured, OK } from './measure.ts';
 import { createMeasuredParts, type MeasuredParts } from './measured-parts.ts';
@@ -59,6 +59,8 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts'> {
    * @throws AgentError `ConfigurationFault` when the port cannot be listened on.
    */
   readonly start: () => Promise<void>;
+  /** From now on this answers all paths but those of health and metrics. */
+  readonly serve: (handler: HttpHandler) => void;
   readonly measureRecurringJobs: (jobs: readonly RecurringJob[]) => readonly RecurringJob[];
   readonly measureTriggeredJobs: (jobs: readonly TriggeredJob[]) => readonly TriggeredJob[];
   readonly schedulerObserver: SchedulerObserver;
@@ -210,6 +212,7 @@ function createHttpObservation(
       vitalSigns.start();
       log.info({ code: 'http_server_started', host: config.httpHost, port: server.port }, 'serving health and metrics');
     },
+    serve: (handler) => server.mount(handler),
     measureManagement: parts.measureManagement,
     measureStore: parts.measureStore,
     measureAuthenticator: parts.measureAuthenticator,
@@ -280,6 +283,7 @@ function observeWithoutMetrics(vitalSigns: VitalSigns, clock: Clock): Observatio
     async start() {
       vitalSigns.start();
     },
+    serve: nothing,
     measureManagement(management) {
       vitalSigns.probeManagement(management);
       return management;

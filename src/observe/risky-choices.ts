@@ -70,6 +70,16 @@ function addresses(config: Config): Rule[] {
       config.httpPort !== null && !isLoopback(config.httpHost),
       `Health and metrics are served at ${config.httpHost} without authentication. Allow only the monitoring system to reach the port.`,
     ],
+    [
+      'plain-page',
+      config.operatorToken !== undefined && config.httpPort !== null && !isLoopback(config.httpHost),
+      `The page for operators is served at ${config.httpHost} without TLS: its token crosses the network in the clear unless a reverse proxy with TLS is in front of it. See docs/page.md.`,
+    ],
+    [
+      'page-without-port',
+      config.operatorToken !== undefined && config.httpPort === null,
+      'PULSE_AGENT_OPERATOR_TOKEN is set, and nothing serves the page for operators. Set HTTP_PORT.',
+    ],
   ];
 }
 

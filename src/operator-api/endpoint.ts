@@ -127,7 +127,8 @@ export async function readEndpoint(
   return found === undefined ? { is: 'missing' } : { is: 'answer', body: answer.parse(found) };
 }
 
-function problemOf({ issues }: z.ZodError): string {
+/** A sentence about the first fault in the parameters. */
+export function problemOf({ issues }: z.ZodError): string {
   const [issue] = issues;
   if (issue === undefined) return 'The parameters are not valid.';
   if (issue.code === 'unrecognized_keys') return `There is no parameter ${issue.keys.join(', ')}.`;

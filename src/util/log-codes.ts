@@ -1,4 +1,5 @@
 import { CLUSTER_LOG_CODES } from './cluster-log-codes.ts';
+import { OPERATOR_LOG_CODES } from './operator-log-codes.ts';
 
 /**
  * The one table of log lines: every line has a code that stays the same from version to version, the level at which it is
@@ -6,6 +7,7 @@ import { CLUSTER_LOG_CODES } from './cluster-log-codes.ts';
  */
 export const LOG_CODES = {
   ...CLUSTER_LOG_CODES,
+  ...OPERATOR_LOG_CODES,
   account_repaired: {
     level: 'warn',
     meaning:

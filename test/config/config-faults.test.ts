@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/config/config.ts';
 import { faultsOf, GOOD_ENV, useConfigFiles } from '../support/config-files.ts';
 
+/** A token of which all but its use is in order. */
+const GUESSED = '0123456789abcdef0123456789abcdef';
+
 describe('a configuration with faults', () => {
   const { folder, file, load } = useConfigFiles();
 
@@ -171,6 +174,36 @@ describe('a configuration with faults', () => {
     ['{}', { LOG_LEVEL: 'loud' }, /^The setting logLevel must be fatal, error/],
     ['{}', { PULSE_AGENT_SECRET: '' }, /^Set PULSE_AGENT_SECRET to at least 32 random characters/],
     ['{}', { PULSE_AGENT_SECRET: 's'.repeat(31) }, /^Set PULSE_AGENT_SECRET to at least 32 random characters/],
+    [
+      '{}',
+      { PULSE_AGENT_OPERATOR_TOKEN: GUESSED.slice(1, 32) },
+      /^PULSE_AGENT_OPERATOR_TOKEN can be guessed: .* at least 32/,
+    ],
+    [
+      '{}',
+      { PULSE_AGENT_OPERATOR_TOKEN: 'changeme'.repeat(5) },
+      /^PULSE_AGENT_OPERATOR_TOKEN can be guessed: .* 12 diff/,
+    ],
+    ['{}', { PULSE_AGENT_OPERATOR_TOKEN: `${GUESSED} ` }, /^PULSE_AGENT_OPERATOR_TOKEN has characters that an HTTP he/],
+    ['{}', { PULSE_AGENT_OPERATOR_TOKEN: `${GUESSED}ä` }, /^PULSE_AGENT_OPERATOR_TOKEN has characters that an HTTP he/],
+    ['{}', { PULSE_AGENT_OPERATOR_TOKEN: GOOD_ENV.PULSE_AGENT_SECRET }, /^PULSE_AGENT_OPERATOR_TOKEN must be no other/],
+    [
+      '{}',
+      { PULSE_AGENT_OPERATOR_TOKEN: GUESSED, PULSE_AGENT_CLAIMANT_PASSWORD: GUESSED },
+      /^PULSE_AGENT_OPERATOR_TOKEN must be no other secret/,
+    ],
+    [
+      '{}',
+      { PULSE_AGENT_OPERATOR_HOSTS: 'https://a.example' },
+      /^The setting operatorHosts must be host names or addr/,
+    ],
+    [
+      '{}',
+      { PULSE_AGENT_OPERATOR_HOSTS: 'a.example:443' },
+      /^The setting operatorHosts must be host names or addresse/,
+    ],
+    ['operatorHosts: "a.example,"', {}, /^The setting operatorHosts must be host names or addresses with commas/],
+    ['operatorHosts: "*"', {}, /^The setting operatorHosts must be host names or addresses with commas/],
     [
       '{}',
       { PULSE_AGENT_SECRETS: 'x' },

@@ -51,6 +51,8 @@ describe('loadConfig', () => {
       taskclusterClientId: null,
       httpPort: null,
       httpHost: '127.0.0.1',
+      operatorHosts: [],
+      operatorToken: undefined,
       rabbitmqCa: undefined,
       dryRun: false,
       logLevel: 'info',
@@ -174,6 +176,8 @@ describe('loadConfig', () => {
       PULSE_AGENT_URL: 'amqp://for-the-command-line/',
       HTTP_PORT: '8080',
       HTTP_HOST: '::',
+      PULSE_AGENT_OPERATOR_TOKEN: 'one-of-the-tokens-that-nobody-can-guess',
+      PULSE_AGENT_OPERATOR_HOSTS: 'Pulse.Example.com, [::1],10.0.0.7',
       LOG_LEVEL: '',
     });
     assert.equal(config.rabbitmqUrl.reveal(), GOOD_ENV.RABBITMQ_URL);
@@ -186,6 +190,8 @@ describe('loadConfig', () => {
     assert.equal(config.claimantPassword?.reveal(), 'claimant');
     assert.equal(config.httpPort, 8080);
     assert.equal(config.httpHost, '::');
+    assert.equal(config.operatorToken?.reveal(), 'one-of-the-tokens-that-nobody-can-guess');
+    assert.deepEqual(config.operatorHosts, ['pulse.example.com', '::1', '10.0.0.7']);
     assert.equal(config.logLevel, 'info');
   });
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createHttpServer, type HttpRequest, type HttpServer, textAnswer } from '../../src/observe/http-server.ts';
+import { createHttpServer, type IncomingRequest, type HttpServer, textAnswer } from '../../src/observe/http-server.ts';
 import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { createTestLog } from '../support/test-log.ts';
@@ -179,7 +179,7 @@ describe('the HTTP server', function () {
 
   it('passes a handler the path, the query and the headers as they were sent', async () => {
     const server = await startServer();
-    const requests: HttpRequest[] = [];
+    const requests: IncomingRequest[] = [];
     server.mount((got) => {
       requests.push(got);
       return { ...textAnswer(200, 'ok'), headers: { 'cache-control': 'no-cache', 'x-frame-options': 'DENY' } };

@@ -7,6 +7,7 @@ import { readDocument, section } from '../docs/documents.ts';
 import { riskyChoices, type StartFacts } from '../../src/observe/risky-choices.ts';
 
 const SECRET = 'Zm9yIHRlc3RzIG9ubHksIDMzIHJhbmRvbSBieXRlcw';
+const OPERATOR_TOKEN = 'one-of-the-tokens-that-nobody-can-guess';
 const CALM_ENVIRONMENT = {
   RABBITMQ_URL: 'amqps://agent:password-of-the-agent@broker.example/own',
   STORE_URL: 'mongodb://u:p@db-1.example:27017,db-2.example:27017/x?tls=true',
@@ -54,6 +55,7 @@ describe('risky choices', () => {
     ['plain-store', [{}, { STORE_URL: 'mongodb+srv://db.example/x?tls=false' }]],
     ['open-http', [{ httpPort: 9090, httpHost: '0.0.0.0' }]],
     ['open-http', [{ httpPort: 9090, httpHost: '::' }]],
+    ['page-without-port', [{}, { PULSE_AGENT_OPERATOR_TOKEN: OPERATOR_TOKEN }]],
     ['previous-secret-is-current', [{}, { PULSE_AGENT_PREVIOUS_SECRETS: SECRET }]],
     ['secret-used-twice', [{}, { PULSE_AGENT_CLAIMANT_PASSWORD: SECRET }]],
     ['secret-used-twice', [{}, { TASKCLUSTER_ACCESS_TOKEN: SECRET }]],
@@ -81,7 +83,7 @@ describe('risky choices', () => {
 
   it('are those in the documentation', () => {
     const documented = namesIn(section(readDocument('monitoring.md'), '## The start report'));
-    const known = new Set(['plain-amqp', ...risky.map(([choice]) => choice)]);
+    const known = new Set(['plain-amqp', 'plain-page', ...risky.map(([choice]) => choice)]);
     assert.deepEqual(documented.toSorted(), [...known].toSorted());
   });
 
@@ -91,6 +93,16 @@ describe('risky choices', () => {
       found.map(({ choice }) => choice),
       ['plain-amqp', 'plain-management', 'plain-public-amqp'],
     );
+  });
+
+  it('are two for a page for operators that is served to other machines without TLS', () => {
+    const found = risksOf({ httpPort: 1, httpHost: '0.0.0.0' }, { PULSE_AGENT_OPERATOR_TOKEN: OPERATOR_TOKEN });
+    assert.deepEqual(
+      found.map(({ choice }) => choice),
+      ['open-http', 'plain-page'],
+    );
+    assert.ok(!JSON.stringify(found).includes(OPERATOR_TOKEN));
+    assert.deepEqual(risksOf({ httpPort: 1 }, { PULSE_AGENT_OPERATOR_TOKEN: OPERATOR_TOKEN }), []);
   });
 
   it('are none for connections that stay on this machine', () => {
