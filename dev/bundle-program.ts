@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
+import { writeLicences } from './bundled-licences.ts';
 import { WORKING_COPY } from './working-copy.ts';
 
 /** The variable that replaces `import.meta.url` in the bundle. */
@@ -20,11 +20,6 @@ const PREAMBLE = [
   `const ${MODULE} = new PreambleUrl('../module.js', import.meta.url).href;`,
   `const require = makeRequire(${MODULE});`,
 ].join('');
-
-const LICENCES = 'licences.txt';
-const RULE = `\n\n${'-'.repeat(80)}\n\n`;
-/** The licence section of a README, up to the next heading. */
-const LICENCE_SECTION = /^(?:#+ *\(?(?:the )?(?:\w+ )?licen[cs]e\b|licen[cs]e\n[-=]+$)(?:(?!\n#)[^])*/im;
 
 /**
  * Bundles the command line with its packages into `cli/main.js` and a few chunks, so that a command loads only what it
@@ -61,7 +56,7 @@ export async function bundleProgram(folder: string, program = 'src/cli/main.ts')
     logLevel: 'error',
   });
   refuseImportsOfPackages(metafile);
-  writeFileSync(join(folder, 'cli', LICENCES), `${licencesOf(metafile)}\n`);
+  writeLicences(join(folder, 'cli'), 'The program', metafile);
 }
 
 /** In a bundle, unlike in Node, `import()` of a CommonJS package has no named exports. */
@@ -71,39 +66,4 @@ function refuseImportsOfPackages({ outputs }: Metafile): void {
       throw new Error(`import() of ${entryPoint}: move its use into a file of src/ and import() that file.`);
     }
   }
-}
-
-/** The licences of the packages in a bundle, and the addresses of their sources. */
-function licencesOf({ inputs }: Metafile): string {
-  const folders = new Set<string>();
-  for (const file of Object.keys(inputs)) {
-    const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0];
-    if (folder !== undefined) folders.add(join(WORKING_COPY, folder));
-  }
-  return ['The program contains these packages.', ...[...folders].toSorted().map(licenceOf)].join(RULE);
-}
-
-interface Package {
-  readonly name: string;
-  readonly version: string;
-  readonly license?: string;
-  readonly author?: string | { readonly name: string };
-  readonly repository?: string | { readonly url: string };
-}
-
-function licenceOf(folder: string): string {
-  const text = readFileSync(join(folder, 'package.json'), 'utf8');
-  const { name, version, license = 'see below', author, repository } = JSON.parse(text) as Package;
-  const address = typeof repository === 'object' ? repository.url : repository;
-  const heading = [`${name} ${version} (${license})`, ...(address === undefined ? [] : [`Sources: ${address}`])];
-  const files = readdirSync(folder);
-  const read = (file: string): string => readFileSync(join(folder, file), 'utf8').trim();
-  const notices = files.filter((file) => /^(?:licen[cs]e|notice|copying)/i.test(file)).map(read);
-  if (notices.length === 0) {
-    const sections = files.filter((file) => /^readme/i.test(file)).map((file) => LICENCE_SECTION.exec(read(file))?.[0]);
-    notices.push(...sections.filter((section) => section !== undefined));
-  }
-  const by = typeof author === 'object' ? author.name : author;
-  if (notices.length === 0 && by !== undefined) notices.push(`By ${by}.`);
-  return [heading.join('\n'), ...notices].join('\n\n');
 }
