@@ -1,9 +1,10 @@
 /**
- * Builds `dist/`: the program, and the client library with its types. Run it with `npm run build`. The previous `dist/`
+ * Builds `dist/`: the program, the operators' page, and the client library with its types. Run it with `npm run build`. The previous `dist/`
  * stays until the build is complete.
  */
 import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundlePage } from './bundle-page.ts';
 import { bundleProgram } from './bundle-program.ts';
 import { runCommand } from './commands.ts';
 import { WORKING_COPY } from './working-copy.ts';
@@ -17,6 +18,7 @@ try {
   const project = join(WORKING_COPY, 'tsconfig.client.json');
   await runCommand(process.execPath, [compiler, '-p', project, '--outDir', staging], { cwd: WORKING_COPY });
   await bundleProgram(staging);
+  await bundlePage(staging);
   chmodSync(join(staging, 'cli/main.js'), 0o755);
   rmSync(target, { recursive: true, force: true });
   renameSync(staging, target);

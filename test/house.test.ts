@@ -21,6 +21,10 @@ const CLIENT = { imports: ['contract'], importedBy: ['proxy', 'cli', 'verify'] }
 /** The proxy is a client, and knows nothing of an agent. */
 const PROXY = { imports: ['client', 'contract'], importedBy: ['cli'] };
 
+/** The operators' page runs in a browser, and is no part of the program. */
+const PAGE = { types: 'src/operator-api/schemas.ts', packages: ['preact', 'preact/hooks'] };
+const MAX_PAGE_LINES = 200;
+
 /** What an agent gives to its rooms. Every room above broker, store, events and audit may import it. */
 const CONTEXT = ['src/context.ts', 'src/reporters.ts'];
 
@@ -38,6 +42,18 @@ describe('the source', () => {
       imports.flatMap(({ from }) => (mayImport(file, from) ? [] : [`${file} imports ${from}`])),
     );
     assert.deepEqual(upward, []);
+  });
+
+  it('has a page that imports itself, Preact and the types of its data alone, and that the program does not import', () => {
+    const others = [...graph].flatMap(([file, imports]) =>
+      imports
+        .filter(({ from, isTypeOnly }) => {
+          if (roomOf(file) !== 'page') return roomOf(from) === 'page';
+          return roomOf(from) !== 'page' && !PAGE.packages.includes(from) && !(isTypeOnly && from === PAGE.types);
+        })
+        .map(({ from }) => `${file} imports ${from}`),
+    );
+    assert.deepEqual(others, []);
   });
 
   it('has no two rooms that import each other', () => {
@@ -75,6 +91,8 @@ describe('the source', () => {
       'src/requests/taskcluster-auth.ts',
       // The path and the query of a request.
       'src/operator-http/request-parameters.ts',
+      // The page's own fragment.
+      'src/page/page-routes.ts',
     ]);
     const reads =
       /\bnew URL\((?!.*(?:import\.meta\.url|PACKAGE_ROOT)\))|\bdecodeURIComponent\(|\bURL\.(?:can)?[pP]arse\(/;
@@ -90,8 +108,11 @@ describe('the source', () => {
     );
   });
 
-  it(`has no file of more than ${MAX_LINES} lines`, () => {
-    const long = [...graph.keys()].filter((file) => readFileSync(file, 'utf8').split('\n').length - 1 > MAX_LINES);
+  it(`has no file of more than ${MAX_LINES} lines, and none of more than ${MAX_PAGE_LINES} in the page`, () => {
+    const long = [...graph.keys()].filter((file) => {
+      const lines = readFileSync(file, 'utf8').split('\n').length - 1;
+      return lines > (roomOf(file) === 'page' ? MAX_PAGE_LINES : MAX_LINES);
+    });
     assert.deepEqual(long, []);
   });
 });
@@ -115,6 +136,8 @@ function mayImport(file: string, from: string): boolean {
   if (room === '') return true;
   if (CONTEXT.includes(from)) return levelOf(room) >= levelOf('namespaces');
   if (other === '' || room === other) return true;
+  // A test of its own says what the page imports.
+  if (room === 'page') return true;
   if (room === 'client') return CLIENT.imports.includes(other);
   if (room === 'proxy') return PROXY.imports.includes(other);
   if (other === 'proxy') return PROXY.importedBy.includes(room);

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:f
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { build, stop } from 'esbuild';
+import { bundlePage } from '../../dev/bundle-page.ts';
 import { bundleProgram } from '../../dev/bundle-program.ts';
 import { addRunCleanup } from './cleanup.ts';
 import { testFolder, unique } from './folders.ts';
@@ -33,10 +34,10 @@ export async function builtCrashingAgent(): Promise<readonly string[]> {
   return [RUNNER, join(folder, BUNDLE)];
 }
 
-/** The path of the program, bundled as for production from the current sources. */
+/** The path of the program, bundled as for production from the current sources, with the operators' page beside it. */
 export async function builtProgram(): Promise<string> {
   const folder = builtFolder();
-  if (process.env[BUILT_OF_RUN] === undefined) await (program ??= bundleProgram(join(folder, PROGRAM)));
+  if (process.env[BUILT_OF_RUN] === undefined) await (program ??= buildProgram(folder));
   return join(folder, PROGRAM, 'cli/main.js');
 }
 
@@ -62,7 +63,7 @@ export async function builtFile(name: string): Promise<string> {
 export async function buildForTests(folder: string): Promise<void> {
   prepare(folder);
   try {
-    await Promise.all([compile(folder), bundleProgram(join(folder, PROGRAM)), bundleCrashingAgent(folder)]);
+    await Promise.all([compile(folder), buildProgram(folder), bundleCrashingAgent(folder)]);
   } finally {
     // esbuild's process would otherwise outlive the run and be reported as left behind.
     await stop();
@@ -79,6 +80,11 @@ function builtFolder(): string {
     folderOfProcess = folder;
   }
   return folderOfProcess;
+}
+
+async function buildProgram(folder: string): Promise<void> {
+  const dist = join(folder, PROGRAM);
+  await Promise.all([bundleProgram(dist), bundlePage(dist)]);
 }
 
 /** Provides what the code reads of its package: package.json and config/. */

@@ -20,7 +20,7 @@ const DYNAMIC = /\bimport\('([^']+)'\)/g;
 /** The TypeScript files in a folder, at any depth. */
 export function typeScriptFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .filter((name) => /\.tsx?$/.test(name) && !name.endsWith('.d.ts'))
     .map((name) => join(folder, name))
     .toSorted();
 }

@@ -1,0 +1,64 @@
+import type { JSX } from 'preact';
+import type { PlanStep } from '../operator-api/schemas.ts';
+import { Distance, Instant } from './instant.tsx';
+import { countedText } from './page-formats.ts';
+import { NamespaceLink, QueueLink } from './page-parts.tsx';
+import { PLAN_STEPS } from './plan-steps.ts';
+import { ToneShape } from './state-mark.tsx';
+
+/** What agents will do, in the order of time. */
+export function PlanList({
+  steps,
+  empty,
+}: {
+  readonly steps: readonly PlanStep[];
+  readonly empty: string;
+}): JSX.Element {
+  if (steps.length === 0) return <p class="empty">{empty}</p>;
+  return (
+    <ol class="plan">
+      {steps.map((step) => (
+        <PlanRow key={`${step.action} ${step.queue ?? step.namespace} ${step.at}`} step={step} />
+      ))}
+    </ol>
+  );
+}
+
+function PlanRow({ step }: { readonly step: PlanStep }): JSX.Element {
+  const { action, namespace, queue, queues, count, last, why, isForecast } = step;
+  const { verb, tone, shape } = PLAN_STEPS[action];
+  return (
+    <li title={why}>
+      <span class="plan-when">
+        <Instant at={step.at} style="minute" />
+        <small>
+          <Distance at={step.at} />
+        </small>
+      </span>
+      <span class="plan-what">
+        <ToneShape tone={tone} shape={shape} />
+        <span>
+          {verb}{' '}
+          {queue === undefined ? <NamespaceLink name={namespace} /> : <QueueLink queue={queue} namespace={namespace} />}
+          {queues !== undefined && queues > 0 && `, ${countedText(queues, 'queue')}`}
+          {count > 1 && (
+            <span class="more">
+              {' '}
+              and {countedText(count - 1, 'more', 'more')}
+              {last !== undefined && (
+                <>
+                  {' '}
+                  until <Instant at={last.at} style="minute" />
+                </>
+              )}
+            </span>
+          )}
+          <small class="why">
+            {why}
+            {isForecast && ', at its present rate'}
+          </small>
+        </span>
+      </span>
+    </li>
+  );
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { AUDIT_ACTIONS } from '../../src/store/audit-records.ts';
+import { agentState } from '../../src/operator-api/health-schemas.ts';
+import { SHOWN_STATES } from '../../src/operator-api/namespace-schemas.ts';
+import { QUEUE_STATES } from '../../src/operator-api/queue-schemas.ts';
+import { describeDetails, PAGE_AUDIT_ACTIONS, sinceOf } from '../../src/page/audit-texts.ts';
+import { isKnownState, markOf, toneOfHappening } from '../../src/page/state-tones.ts';
+import { fillOf, nextThresholdText } from '../../src/page/threshold-texts.ts';
+
+const NOW = Date.parse('2026-11-24T12:00:30.000Z');
+
+describe('words and marks of the page', () => {
+  it('let the audit be filtered by every action', () => {
+    assert.deepEqual(PAGE_AUDIT_ACTIONS.toSorted(), AUDIT_ACTIONS.toSorted());
+  });
+
+  it('have a mark for every state that the data has', () => {
+    for (const state of [...agentState.options, ...SHOWN_STATES, ...QUEUE_STATES]) {
+      assert.equal(isKnownState(state), true, state);
+    }
+    assert.deepEqual(markOf('new-state'), { tone: 'idle', shape: 'ring', label: 'new-state' });
+  });
+
+  it('mark a state by its shape, not by its colour alone', () => {
+    const worse = ['ready', 'degraded', 'down'].map((state) => markOf(state).shape);
+    assert.equal(new Set(worse).size, 3);
+  });
+
+  it('mark what happened, a refusal always', () => {
+    assert.equal(toneOfHappening('rotation'), 'good');
+    assert.equal(toneOfHappening('queue.deleted'), 'bad');
+    assert.equal(toneOfHappening('rotation', 'failed'), 'warn');
+  });
+
+  it('say what happens to a queue next, or why nothing does', () => {
+    const next = { action: 'delete', unit: 'messages', at: 8000 } as const;
+    assert.equal(nextThresholdText({ state: 'warned', next }), 'delete at 8,000');
+    assert.equal(
+      nextThresholdText({ state: 'warned', next: { ...next, unit: 'bytes', at: 2 ** 31 } }),
+      'delete at 2 GiB',
+    );
+    assert.equal(nextThresholdText({ state: 'warned', next, exemptUntil: 'later' }), 'exempt until');
+    assert.equal(nextThresholdText({ state: 'deleting' }), 'being deleted');
+    assert.equal(nextThresholdText({ state: 'watched' }), '–');
+  });
+
+  it('show how near a queue is to it, unless that is unknown', () => {
+    const next = { action: 'delete', unit: 'messages', at: 8000 } as const;
+    assert.equal(fillOf({ next, messages: 2000 }), 0.25);
+    assert.equal(fillOf({ next, messages: 9000 }), 1);
+    assert.equal(fillOf({ next, bytes: 9000 }), undefined);
+    assert.equal(fillOf({ next: { ...next, unit: 'bytes' }, bytes: 4000 }), 0.5);
+    assert.equal(fillOf({ messages: 1 }), undefined);
+  });
+
+  it('say the details of an audit record', () => {
+    const text = describeDetails({ fromGeneration: 6, toGeneration: 7, ageSeconds: 86_400, deleteAtBytes: 2 ** 31 });
+    assert.equal(text, 'generation 6 → 7, age 1 d, delete at bytes 2 GiB');
+    assert.equal(describeDetails({ messages: 8120, suppressed: true }), 'messages 8,120, suppressed true');
+    assert.equal(describeDetails({}), '');
+  });
+
+  it('ask for the audit of a span that does not change with every second', () => {
+    assert.equal(sinceOf('1', NOW), '2026-11-24T11:00:00.000Z');
+    assert.equal(sinceOf('0', NOW), undefined);
+    assert.equal(sinceOf('nonsense', NOW), undefined);
+  });
+});
