@@ -19,10 +19,14 @@ export interface AmqpProxyOptions {
   /** CA certificates in PEM for connections to RabbitMQ, instead of those of the system. */
   readonly ca?: string | undefined;
   readonly time?: Time;
+  /** How long a client may take until it opens its connection, in ms; default: as long as RabbitMQ allows, 10 s. */
+  readonly handshakeMs?: number;
 }
 
 /** The user in the URL of a proxy. Clients may name any. */
 const LOCAL_USER = 'pulse';
+
+const HANDSHAKE_MS = 10_000;
 
 /**
  * Stands in front of RabbitMQ for clients that cannot renew credentials: it logs them in with those that a lease has, and
@@ -88,13 +92,14 @@ export class AmqpProxy {
   }
 
   #serve(client: Socket): void {
-    const { lease, password, vhost, time = systemTime } = this.#options;
+    const { lease, password, vhost, time = systemTime, handshakeMs = HANDSHAKE_MS } = this.#options;
     const connection = new ProxiedConnection(client, {
       lease,
       dialer: this.#dialer,
       password: password === undefined ? undefined : Buffer.from(password),
       vhost,
       time,
+      handshakeMs,
     });
     this.#connections.add(connection);
     void connection.serve().then(() => this.#connections.delete(connection));

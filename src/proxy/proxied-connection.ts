@@ -29,10 +29,9 @@ export interface ProxiedConnectionParts {
   /** The vhost that is opened in place of the one that the client names; undefined: the client's. */
   readonly vhost: string | undefined;
   readonly time: Time;
+  /** How long the client may take for its login, and then to open its vhost, in ms. */
+  readonly handshakeMs: number;
 }
-
-/** How long a client may take for its part of the handshake, in ms. RabbitMQ allows as long. */
-const HANDSHAKE_MS = 10_000;
 
 /** The pauses before claims after a refused login, in ms. A lease does not claim again within two seconds of a claim. */
 const CLAIM_AGAIN_AFTER_MS = [0, 2100];
@@ -72,16 +71,13 @@ export class ProxiedConnection {
 
   /** Serves the client until its connection is closed. It never rejects. */
   async serve(): Promise<void> {
-    const timer = setTimeout(() => this.#client.destroy(), HANDSHAKE_MS);
     try {
       const reader = new ByteReader(this.#client);
-      await this.#openBoth(reader, timer);
+      await this.#openBoth(reader);
       reader.release();
       this.#pass();
     } catch (error) {
       this.#fail(error);
-    } finally {
-      clearTimeout(timer);
     }
     await this.#closed;
   }
@@ -99,21 +95,10 @@ export class ProxiedConnection {
     else this.#end(320, error instanceof Error ? error.message : String(error));
   }
 
-  async #openBoth(reader: ByteReader, timer: NodeJS.Timeout): Promise<void> {
-    if (!(await reader.bytes(PROTOCOL_HEADER.length)).equals(PROTOCOL_HEADER)) {
-      // As RabbitMQ: the client learns the version that is spoken here.
-      this.#client.end(PROTOCOL_HEADER);
-      this.#discard(this.#client);
-      throw new StreamEnded('The client speaks another protocol.');
-    }
-    this.#phase = 'start';
-    const broker = await this.#dial();
-    if (this.#isEnding) return;
-    this.#phase = 'started';
-    this.#client.write(broker.start);
-    const startOk = readStartOk(await reader.frame());
-    if (startOk === undefined) throw new NotAFrame('connection.start-ok was expected.');
-    clearTimeout(timer);
+  async #openBoth(reader: ByteReader): Promise<void> {
+    const login = await this.#inTime(() => this.#readLogin(reader));
+    if (login === undefined) return;
+    const { broker, startOk } = login;
     if (!this.#isPasswordRight(startOk)) {
       this.#end(403, 'The password is not the one that the proxy was given with --password-file.');
       return;
@@ -121,7 +106,39 @@ export class ProxiedConnection {
     const answer = await this.#logIn(broker, startOk);
     if (this.#isEnding) return;
     this.#write(answer);
-    if (this.#parts.vhost !== undefined && methodIn(answer) === METHOD_ID.tune) await this.#openVhost(reader);
+    if (this.#parts.vhost === undefined || methodIn(answer) !== METHOD_ID.tune) return;
+    await this.#inTime(() => this.#openVhost(reader));
+  }
+
+  /** Does this with the client. If the client takes too long, its connection is closed. */
+  async #inTime<T>(work: () => Promise<T>): Promise<T> {
+    const { handshakeMs } = this.#parts;
+    const reason = `The client has not opened its connection within ${handshakeMs / 1000} s.`;
+    const timer = setTimeout(() => this.#end(320, reason), handshakeMs);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #readLogin(
+    reader: ByteReader,
+  ): Promise<{ readonly broker: DialedBroker; readonly startOk: StartOk } | undefined> {
+    if (!(await reader.bytes(PROTOCOL_HEADER.length)).equals(PROTOCOL_HEADER)) {
+      // As RabbitMQ: the client learns the version that is spoken here.
+      this.#client.write(PROTOCOL_HEADER);
+      this.#finish(0);
+      return undefined;
+    }
+    this.#phase = 'start';
+    const broker = await this.#dial();
+    if (this.#isEnding) return undefined;
+    this.#phase = 'started';
+    this.#client.write(broker.start);
+    const startOk = readStartOk(await reader.frame());
+    if (startOk === undefined) throw new NotAFrame('connection.start-ok was expected.');
+    return { broker, startOk };
   }
 
   async #dial(): Promise<DialedBroker> {
