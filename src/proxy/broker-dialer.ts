@@ -37,7 +37,8 @@ const PAUSE_MS = 200;
 /** Opens connections to RabbitMQ: at the first of its addresses that answers. */
 export class BrokerDialer {
   readonly #parts: DialerParts;
-  #choice: AddressChoice | undefined;
+  /** Which of so many addresses is tried first. */
+  #choice: { readonly addresses: number; readonly of: AddressChoice } | undefined;
 
   constructor(parts: DialerParts) {
     this.#parts = parts;
@@ -72,10 +73,7 @@ export class BrokerDialer {
   async #dialOnce(untilMs: number, signal: AbortSignal): Promise<DialedBroker> {
     const { time } = this.#parts;
     const urls = this.#parts.urls();
-    const choice = (this.#choice ??= createAddressChoice(urls.length, {
-      nowMs: () => time.monotonicMs(),
-      spread: time.random(),
-    }));
+    const choice = this.#choiceAmong(urls.length);
     let failure: unknown;
     for (const address of choice.order()) {
       const url = urls[address];
@@ -96,6 +94,16 @@ export class BrokerDialer {
       }
     }
     throw failure;
+  }
+
+  /** The agent may be given other addresses while the proxy runs. */
+  #choiceAmong(addresses: number): AddressChoice {
+    if (this.#choice?.addresses !== addresses) {
+      const { time } = this.#parts;
+      const of = createAddressChoice(addresses, { nowMs: () => time.monotonicMs(), spread: time.random() });
+      this.#choice = { addresses, of };
+    }
+    return this.#choice.of;
   }
 
   async #dialAddress(url: AmqpUrl, timeoutMs: number, signal: AbortSignal): Promise<DialedBroker> {
