@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConfirmChannel, connect } from 'amqplib';
 import type { Lease } from '../../src/client/lease.ts';
@@ -7,48 +8,21 @@ import { AmqpProxy } from '../../src/proxy/amqp-proxy.ts';
 import { TEAM, teamNamespace, useInstallation } from '../support/agent.ts';
 import { cutConnections } from '../support/broker.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 import { makeFolder } from '../support/folders.ts';
+import { buildGoProgram, prepareGo } from '../support/go.ts';
 import { runProgram } from '../support/program.ts';
 import { preparePython, type Python } from '../support/python.ts';
 import { waitUntil } from '../support/watched-installation.ts';
 
 const ROTATIONS = 5;
 
-/** A program that knows one URL: it publishes numbers with confirms and consumes them, and reconnects when it has to. */
-const PIKA = `
-import os, sys, time, pika
-url, namespace = os.environ["AMQP_URL"], os.environ["NAMESPACE"]
-queue, exchange = f"queue/{namespace}/numbers", f"exchange/{namespace}/numbers"
-sent, received, logins, stop = 0, set(), 0, False
-while not stop or len(received) < sent:
-    try:
-        connection = pika.BlockingConnection(pika.URLParameters(url))
-        logins += 1
-        print("login", flush=True)
-        channel = connection.channel()
-        channel.confirm_delivery()
-        channel.exchange_declare(exchange, "fanout")
-        channel.queue_declare(queue, durable=True)
-        channel.queue_bind(queue, exchange)
-        while not stop or len(received) < sent:
-            stop = stop or os.path.exists(os.environ["STOP"])
-            if not stop:
-                channel.basic_publish(exchange, "", str(sent).encode(), mandatory=True)
-                sent += 1
-            method, _, body = channel.basic_get(queue)
-            if method is not None:
-                channel.basic_ack(method.delivery_tag)
-                received.add(int(body))
-            time.sleep(0.01)
-        connection.close()
-    except (pika.exceptions.ConnectionClosedByBroker, pika.exceptions.StreamLostError) as error:
-        if getattr(error, "reply_code", 320) != 320: raise
-print("done", sent, len(received), logins)
-`;
+/** The programs in other languages. */
+const CLIENTS = resolve('test/proxy/clients');
 
 describe('the AMQP proxy over rotations', function () {
   this.timeout(180_000);
-  const installation = useInstallation({ settings: { rotationIntervalSeconds: 3 } });
+  const installation = useInstallation({ settings: { rotationIntervalSeconds: 2 } });
 
   /** A proxy, and what cuts each connection of its namespace after each rotation. */
   async function makeRotating(): Promise<{
@@ -70,6 +44,28 @@ describe('the AMQP proxy over rotations', function () {
       void cutConnections(installation().broker, old);
     });
     return { lease, proxy, rotated: (count) => waitUntil(() => changes >= count, `${count} rotations`) };
+  }
+
+  /** Runs a program with the URL of a proxy, as `test/proxy/clients/` has them, through the rotations. */
+  async function runNumbers(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+    const { lease, proxy, rotated } = await makeRotating();
+    const stop = join(makeFolder('numbers'), 'stop');
+    const program = runProgram(command, args, {
+      cwd: CLIENTS,
+      env: { ...env, AMQP_URL: proxy.url, NAMESPACE: lease.namespace, STOP: stop },
+    });
+    await program.printed('login');
+    await rotated(ROTATIONS);
+    writeFileSync(stop, '');
+    await program.printed('done');
+    const [, sent = 0, received = 0, logins = 0] =
+      program
+        .output()
+        .match(/done (\d+) (\d+) (\d+)/)
+        ?.map(Number) ?? [];
+    assert.ok(sent > 100 && logins > 2, `${sent} messages, ${logins} logins`);
+    assert.equal(received, sent);
+    assert.equal(await program.exited, 0, program.output());
   }
 
   it('amqplib with one URL loses no message, and no login is refused', async () => {
@@ -126,30 +122,31 @@ describe('the AMQP proxy over rotations', function () {
     for (const end of ends) assert.match(end, /320|CONNECTION_FORCED/);
   });
 
-  describe('with pika', () => {
+  describe('with Python', () => {
     let python: Python;
-    before('install pika', async function () {
+    before('install pika and kombu', async function () {
       this.timeout(300_000);
-      python = await preparePython(this);
+      python = await preparePython(this, join(CLIENTS, 'requirements.txt'));
     });
 
-    it('loses no message, and no login is refused', async () => {
-      const { lease, proxy, rotated } = await makeRotating();
-      const stop = `${makeFolder('pika')}/stop`;
-      const env = { ...python.env, AMQP_URL: proxy.url, NAMESPACE: lease.namespace, STOP: stop };
-      const program = runProgram(python.command, ['-c', PIKA], { cwd: '.', env });
-      await program.printed('login');
-      await rotated(ROTATIONS);
-      writeFileSync(stop, '');
-      await program.printed('done');
-      const [, sent = 0, received = 0, logins = 0] =
-        program
-          .output()
-          .match(/done (\d+) (\d+) (\d+)/)
-          ?.map(Number) ?? [];
-      assert.ok(sent > 100 && logins > 2, `${sent} messages, ${logins} logins`);
-      assert.equal(received, sent);
-      assert.equal(await program.exited, 0);
+    concurrentTests((it) => {
+      for (const client of ['pika', 'kombu']) {
+        it(`${client} with one URL loses no message, and no login is refused`, async () => {
+          await runNumbers(python.command, [`numbers_${client}.py`], python.env);
+        });
+      }
+    });
+  });
+
+  describe('with Go', () => {
+    let program: string;
+    before('build a program with amqp091-go', async function () {
+      this.timeout(300_000);
+      program = await buildGoProgram(prepareGo(this), join(CLIENTS, 'numbers.go'), makeFolder('numbers-go'));
+    });
+
+    it('amqp091-go with one URL loses no message, and no login is refused', async () => {
+      await runNumbers(program, [], process.env);
     });
   });
 });

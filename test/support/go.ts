@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { runCommand } from '../../dev/commands.ts';
 import { goEnvironment } from '../../dev/go-environment.ts';
 import { findExecutable } from '../../dev/processes.ts';
@@ -26,5 +26,14 @@ export async function buildGoTests({ command, env }: Go, folder: string): Promis
   mkdirSync(folder, { recursive: true });
   const program = join(folder, 'tests');
   await runCommand(command, ['test', '-c', '-o', program, '.'], { cwd: GO_CLIENT, env });
+  return program;
+}
+
+/** Builds a program of one file, in `folder`, with the modules that the client module has; returns its path. */
+export async function buildGoProgram({ command, env }: Go, file: string, folder: string): Promise<string> {
+  for (const name of ['go.mod', 'go.sum']) copyFileSync(join(GO_CLIENT, name), join(folder, name));
+  copyFileSync(file, join(folder, basename(file)));
+  const program = join(folder, 'program');
+  await runCommand(command, ['build', '-o', program, '.'], { cwd: folder, env });
   return program;
 }

@@ -22,8 +22,13 @@ const OLDEST = [3, 10] as const;
 /**
  * Finds Python, or skips, and installs what the library needs into the working copy's cache, once for each version of
  * Python and of the requirements.
+ *
+ * @param requirements another file of requirements
  */
-export async function preparePython(context: Mocha.Context): Promise<Python> {
+export async function preparePython(
+  context: Mocha.Context,
+  requirements = join(PYTHON_CLIENT, 'requirements-test.txt'),
+): Promise<Python> {
   const command = findExecutable('python3');
   if (command === undefined) skipBecause(context, 'there is no python3 on this machine');
   const version = await runCommand(command, [
@@ -33,7 +38,6 @@ export async function preparePython(context: Mocha.Context): Promise<Python> {
   const [major = 0, minor = 0] = version.split(' ').map(Number);
   if (major !== OLDEST[0] || minor < OLDEST[1]) skipBecause(context, `python3 is ${major}.${minor}, older than 3.10`);
 
-  const requirements = join(PYTHON_CLIENT, 'requirements-test.txt');
   const hash = createHash('sha256').update(version).update(command).update(readFileSync(requirements));
   const packages = resolve('.cache/python', hash.digest('hex').slice(0, 16));
   if (!existsSync(packages)) await install(command, requirements, packages);
