@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { proxyListeners } from '../../src/cli/proxy-listeners.ts';
 import { UsageFault } from '../../src/cli/define-command.ts';
-import { clientEnvironment, REVOKER, teamNamespace, useInstallation } from '../support/agent.ts';
+import {
+  clientEnvironment,
+  makeInstallation,
+  REVOKER,
+  teamNamespace,
+  useInstallation,
+  withPort,
+} from '../support/agent.ts';
 import { openConnection } from '../support/broker.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { type CommandRun, runCommandLine } from '../support/command-line.ts';
-import { makeFolder } from '../support/folders.ts';
+import { makeFolder, unique } from '../support/folders.ts';
+import { skipBecause } from '../support/skip.ts';
+import { makeTlsRelay } from '../support/tls-relay.ts';
 
 /** A program that prints the URL it was given, connects to it and says how that ends. */
 const CLIENT = `
@@ -74,17 +85,75 @@ describe('the command proxy', function () {
     assert.deepEqual([error.code, error.details], ['LeaseLost', { reason: 'taken-away', namespace }]);
   });
 
-  it('asks for the password of its file', async () => {
+  it('tells clients why a lease is lost', async () => {
+    const { taskcluster } = installation();
+    const namespace = teamNamespace();
+    const leaver = { clientId: unique('team/leaver'), accessToken: 'test-leaver-0000000000000000' };
+    taskcluster.setClient({ ...leaver, scopes: [`pulse:namespace:${namespace}`] });
+    const run = await runCommandLine(
+      ['proxy', '--namespace', namespace, ...free],
+      clientEnvironment(installation(), leaver.clientId),
+    );
+    await run.printed('listening on');
+    const [url = ''] = urlsIn(run);
+    const connection = await openConnection(url);
+    const closed = once(connection, 'close') as Promise<[Error]>;
+    taskcluster.setClient({ ...leaver, scopes: [] });
+    assert.match((await closed)[0].message, new RegExp(`320.*lease of ${namespace} is lost.*scope`));
+    assert.equal(await run.exited, 3, run.stderr());
+    await assert.rejects(connect(url), /ECONNREFUSED/);
+  });
+
+  it('asks for the password of its file, and then listens for other machines, too', async () => {
     const file = join(makeFolder('password'), 'password');
     writeFileSync(file, 'local\n');
-    const run = await start('--namespace', teamNamespace(), ...free, '--password-file', file);
+    const listen = ['--listen', '0.0.0.0:0', '--password-file', file];
+    const run = await start('--namespace', teamNamespace(), ...listen);
     await run.printed('listening on');
     const [url = ''] = urlsIn(run);
     assert.ok(!url.includes('local@'), url);
     await openConnection(url.replace('//', '//me:local@'));
     await assert.rejects(connect(url.replace('//', '//me:other@')), /403/);
-    run.signal('SIGINT');
+    run.signal('SIGTERM');
     assert.equal(await run.exited, 0);
+  });
+
+  it('listens on an address of IPv6', async function () {
+    if (networkInterfaces()['lo']?.some(({ address }) => address === '::1') !== true) {
+      skipBecause(this, 'this machine has no IPv6');
+    }
+    const run = await start('--namespace', teamNamespace(), '--listen', '[::1]:0');
+    await run.printed('listening on');
+    const [url = ''] = urlsIn(run);
+    assert.match(url, /^amqp:\/\/\[::1\]:\d+\//);
+    await openConnection(url);
+  });
+
+  it('connects to RabbitMQ with TLS, with the CA in RABBITMQ_CA_FILE', async () => {
+    const certificates = makeCertificates();
+    const port = String(await makeTlsRelay(installation().broker.amqpPort, certificates));
+    const secured = await makeInstallation({ environment: { PUBLIC_AMQP_URL: `amqps://localhost:${port}` } });
+    await secured.start();
+    const claimant = new URL(withPort(secured.claimantUrl, Number(port)).replace('amqp:', 'amqps:'));
+    claimant.hostname = 'localhost';
+    const namespace = teamNamespace();
+    const environment = { ...clientEnvironment(secured), PULSE_AGENT_URL: claimant.href };
+    const run = await runCommandLine(['proxy', '--namespace', namespace, ...free], {
+      ...environment,
+      RABBITMQ_CA_FILE: certificates.caFile,
+    });
+    await run.printed('listening on');
+    const [url = ''] = urlsIn(run);
+    await (await (await openConnection(url)).createChannel()).assertQueue(`queue/${namespace}/a`);
+    const distrusting = await runCommandLine(['proxy', '--namespace', namespace, ...free], environment);
+    assert.equal(await distrusting.exited, 3);
+    assert.match(distrusting.stderr(), /does not trust the certificate.*RABBITMQ_CA_FILE/);
+  });
+
+  it('reports a program that does not exist', async () => {
+    const run = await start('--namespace', teamNamespace(), ...free, '--', 'no-such-program');
+    assert.equal(await run.exited, 2);
+    assert.match(run.stderr(), /^pulse-agent: The program no-such-program cannot be started: command not found\.\n$/);
   });
 
   it('refuses a port that another program uses', async () => {
