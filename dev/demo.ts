@@ -5,6 +5,7 @@ import { type LocalInstallation, startLocalInstallation } from './local-installa
 import { createSteps } from './steps.ts';
 import { demoClaim } from './demo-claim.ts';
 import { demoLifecycle } from './demo-lifecycle.ts';
+import { startDemoProxy } from './demo-proxy.ts';
 import { demoQueues } from './demo-queues.ts';
 import { startTraffic } from './demo-traffic.ts';
 import { WORKING_COPY } from './working-copy.ts';
@@ -36,8 +37,14 @@ try {
   const installation = await startLocalInstallation(folder, steps, interrupted.signal);
   try {
     await demoClaim(installation, steps, interrupted.signal);
-    await demoLifecycle(installation, steps, interrupted.signal);
-    await demoQueues(installation, steps, interrupted.signal);
+    const proxy = await startDemoProxy(installation, steps, interrupted.signal);
+    try {
+      await demoLifecycle(installation, steps, interrupted.signal);
+      await demoQueues(installation, steps, interrupted.signal);
+      await proxy.finish();
+    } finally {
+      await proxy.stop();
+    }
     if (keep) {
       const traffic = await steps.run('Start services that publish and consume', () =>
         startTraffic(installation, interrupted.signal),
