@@ -9,7 +9,6 @@ import { cutConnections, openConnection } from '../support/broker.ts';
 import { builtProgram } from '../support/built-agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { INSTALL_MS, type InstalledClient, installClient } from '../support/installed-client.ts';
-import { folderWithNpx } from '../support/npx.ts';
 import { openShell } from '../support/shell-session.ts';
 import { skipBecause } from '../support/skip.ts';
 import { waitUntil } from '../support/watched-installation.ts';
@@ -73,24 +72,6 @@ describe('docs/client.md, with the package as it is installed', function () {
     const { broker, config } = installation();
     for (const slot of [1, 2]) await cutConnections(broker, `${config.usernamePrefix}${NAMESPACE}-${slot}`);
   }
-
-  it('the proxy lets any client in, and runs a program', async () => {
-    const listen = `--namespace ${NAMESPACE} --listen 127.0.0.1:0`;
-    const env = { ...environment(), PATH: `${await folderWithNpx()}:${process.env['PATH']}` };
-    const replace = { [`--namespace ${NAMESPACE}`]: listen };
-    const proxy = openShell(document.take('--contact team@example.com', replace).text, { env });
-    await proxy.printed(/listening on \S+ for taskcluster-team-docs/);
-    const [, url = ''] = proxy.output().match(/listening on (\S+)/) ?? [];
-    const connection = await openConnection(url);
-    await (await connection.createChannel()).assertQueue(`queue/${NAMESPACE}/proxied`, { exclusive: true });
-    await connection.close();
-    await proxy.interrupt();
-    const { stdout } = await runShell(document.take(`--namespace ${NAMESPACE} -- sh`, replace), { env });
-    assert.match(stdout, /^amqp:\/\/pulse:pulse@127\.0\.0\.1:\d+\/.*\n$/);
-    const { text } = document.leave('ExecStart=', 'the machine of the tests has no systemd');
-    assert.match(text, /pulse-agent proxy --namespace taskcluster-builds$/m);
-    document.leave('envFrom:', 'there is no Kubernetes');
-  });
 
   it('brings only what a client needs', () => {
     const { folder } = client;
