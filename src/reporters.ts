@@ -6,11 +6,11 @@ import type { EventData } from './contract/events.ts';
 import { formatInstant } from './contract/fields.ts';
 import type { AgentEvents } from './events/agent-events.ts';
 import type { NamespaceWorkFailure } from './namespaces/backoff.ts';
+import { createQueueReporters } from './queues/queue-reporters.ts';
 import type { RefusalReason } from './observe/refusal-reasons.ts';
 import type { Requester } from './requests/method.ts';
 import type { NamespaceRecord } from './store/namespace-record.ts';
 import type { Notice } from './store/notice-records.ts';
-import type { QueueExemption } from './store/queue-exemption-records.ts';
 import { AgentError } from './util/agent-errors.ts';
 import type { Clock } from './util/clock.ts';
 import type { Log } from './util/log.ts';
@@ -205,40 +205,7 @@ export function createReporters({ events, audit, log, clock, onRefused }: Report
       log.info({ code: 'replica_added', queue, node }, "added a replica of one of the agent's queues");
     },
 
-    async queueWarned(warned: EventData<'queue.warning'>): Promise<void> {
-      log.warn({ code: 'queue_warning', ...warned }, 'a queue has grown past the warning threshold');
-      await events.emitAndWait('queue.warning', warned);
-    },
-
-    async queueRecovered(recovered: EventData<'queue.recovered'>): Promise<void> {
-      log.info({ code: 'queue_recovered', ...recovered }, 'an overgrown queue has recovered');
-      await events.emitAndWait('queue.recovered', recovered);
-    },
-
-    async queueDeleted(deleted: EventData<'queue.deleted'>): Promise<void> {
-      const { namespace, queue, messages, bytes = null, deleteAtMessages, deleteAtBytes = null } = deleted;
-      audit.record({
-        action: 'queue-deletion',
-        namespace,
-        subject: queue,
-        reason: 'overgrown',
-        details: { messages, deleteAtMessages, bytes, deleteAtBytes },
-      });
-      log.warn({ code: 'queue_deleted', ...deleted }, 'deleted an overgrown queue');
-      await events.emitAndWait('queue.deleted', deleted);
-    },
-
-    async queueExempted({ namespace, queue, untilMs }: QueueExemption): Promise<void> {
-      const until = formatInstant(untilMs);
-      log.info({ code: 'queue_exempted', namespace, queue, until }, 'an operator exempted a queue from deletion');
-      await events.emitAndWait('queue.exempted', { namespace, queue, until });
-    },
-
-    async queueExemptionEnded({ namespace, queue, untilMs }: QueueExemption): Promise<void> {
-      const reason = untilMs === 0 ? 'ended' : 'expired';
-      log.info({ code: 'queue_exemption_ended', namespace, queue, reason }, 'a queue may be deleted again');
-      await events.emitAndWait('queue.exemption-ended', { namespace, queue, reason });
-    },
+    ...createQueueReporters({ events, audit, log }),
 
     queueNotProcessed(queue: string, error: unknown): void {
       log.warn(

@@ -162,8 +162,8 @@ async function findQueue(
 }
 
 /**
- * Waits until no agent deletes the queue. An agent stores `deleting` before it reads the exemptions, so that what is not
- * `deleting` after the exemption was written is not deleted.
+ * Waits until no agent deletes or purges the queue. An agent stores `deleting` or `purging` before it reads the exemptions, so
+ * that what is neither after the exemption was written is not deleted.
  */
 async function deletionEnded(
   store: ExemptionWriter,
@@ -173,7 +173,7 @@ async function deletionEnded(
   const startedMs = systemClock.monotonicMs();
   const isUnderWay = async (): Promise<boolean> => {
     const alert = await store.queueAlerts.get(queue);
-    if (alert?.level === 'deleting') return true;
+    if (alert?.level === 'deleting' || alert?.level === 'purging') return true;
     const record = await store.namespaces.get(namespace);
     return record?.state === 'expiring' && record.deletionBlock === undefined;
   };

@@ -10,6 +10,9 @@ import type { Style } from './output.ts';
 import { amountsText, amountText, perMinuteText, whenText } from './queue-texts.ts';
 import { table } from './table.ts';
 
+/** What has been done to a queue at a threshold. */
+const REACHED = { warn: 'warned of', delete: 'deleted', purge: 'purged', leave: 'left alone' } as const;
+
 const ACTIONS: Readonly<Record<PlannedStep['action'], string>> = {
   rotate: 'rotate',
   'replace-secret': 'choose another secret',
@@ -29,6 +32,8 @@ const GROUPS: Readonly<Record<PlannedStep['action'], string>> = {
 const QUEUE_ACTIONS: Readonly<Record<PlannedQueue['action'], string>> = {
   warn: 'warn owner',
   recover: 'clear alert',
+  purge: 'purge',
+  leave: 'leave',
   delete: 'delete',
   resume: 'continue',
   discard: 'drop old alert',
@@ -119,5 +124,5 @@ function warnedText(report: QueueReport, nowMs: number): string {
     messagesPerMinute === undefined ? 'growth unknown' : `${perMinuteText(messagesPerMinute)} a minute`,
   ].join(', ');
   if (next === undefined) return facts;
-  return `${facts}; deleted at ${amountText(next.at, next.unit)}: ${whenText(report, nowMs)}`;
+  return `${facts}; ${REACHED[next.action]} at ${amountText(next.at, next.unit)}: ${whenText(report, nowMs)}`;
 }

@@ -13,7 +13,8 @@ export function nextText({
   state,
   next,
   exemptUntilMs,
-}: Pick<QueueReport, 'state' | 'next' | 'exemptUntilMs'>): string {
+  limits,
+}: Pick<QueueReport, 'state' | 'next' | 'exemptUntilMs' | 'limits'>): string {
   if (state === 'warned' && exemptUntilMs !== undefined) return `exempt until ${instantToSecond(exemptUntilMs)}`;
   if (next !== undefined) return thresholdText(next);
   switch (state) {
@@ -23,8 +24,9 @@ export function nextText({
       return 'exempt';
     case 'unclaimed':
       return 'not claimed';
-    case 'watched':
     case 'warned':
+      return limits.onOvergrown === 'leave' ? 'left alone' : 'unknown';
+    case 'watched':
       return 'unknown';
   }
 }

@@ -5,6 +5,12 @@ import { countForm, isNamePattern, string } from './setting-forms.ts';
 
 const size = countForm.nullable();
 
+/** What is done about a queue that has passed its threshold for deletion, once its owner was warned. */
+export const OVERGROWN_ACTIONS = ['delete', 'purge', 'leave'] as const;
+
+/** One of {@link OVERGROWN_ACTIONS}. */
+export type OvergrownAction = (typeof OVERGROWN_ACTIONS)[number];
+
 /** A rule of the setting `queues`. What it leaves out is as in the settings of the same names. */
 export const queueRule = z.strictObject(
   {
@@ -15,6 +21,7 @@ export const queueRule = z.strictObject(
     deleteAtMessages: countForm.exactOptional(),
     warnAtBytes: size.exactOptional(),
     deleteAtBytes: size.exactOptional(),
+    onOvergrown: z.enum(OVERGROWN_ACTIONS, { error: 'must be delete, purge or leave' }).exactOptional(),
   },
   { error: 'must be a map with a match' },
 );
@@ -34,6 +41,7 @@ export interface QueueThresholds {
 export interface QueueRule extends QueueThresholds {
   /** Over the whole name of a queue, or of its namespace. */
   readonly match: NamePattern;
+  readonly onOvergrown: OvergrownAction;
   /** As `queueBackstopMessages` and `queueBackstopBytes`, for the queues of this rule. */
   readonly backstopMessages: number | null;
   readonly backstopBytes: number | null;
@@ -51,12 +59,21 @@ interface RuleDefaults extends QueueThresholds {
 /** A rule with the settings in place of what it leaves out. */
 export function completeRule(rule: QueueRuleSettings, settings: RuleDefaults): QueueRule {
   const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = settings;
-  const thresholds = { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, ...rule };
+  const given = {
+    warnAtMessages,
+    deleteAtMessages,
+    warnAtBytes,
+    deleteAtBytes,
+    onOvergrown: 'delete',
+    ...rule,
+  } as const;
+  const isLeft = given.onOvergrown === 'leave';
   return Object.freeze({
-    ...thresholds,
+    ...given,
     match: readNamePattern(rule.match),
-    backstopMessages: backstopOf(settings.queueBackstopMessages, thresholds.deleteAtMessages),
-    backstopBytes: backstopOf(settings.queueBackstopBytes, thresholds.deleteAtBytes),
+    // RabbitMQ would drop messages of a queue that is to be left alone.
+    backstopMessages: isLeft ? null : backstopOf(settings.queueBackstopMessages, given.deleteAtMessages),
+    backstopBytes: isLeft ? null : backstopOf(settings.queueBackstopBytes, given.deleteAtBytes),
   });
 }
 
@@ -103,7 +120,7 @@ export function queueRuleFaults(settings: RuleSettings): string[] {
 
 function thresholdFaults(
   name: string,
-  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: QueueRule,
+  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown }: QueueRule,
   { queueBackstopMessages, queueBackstopBytes }: RuleSettings,
 ): string[] {
   const faults: string[] = [];
@@ -119,6 +136,7 @@ function thresholdFaults(
       `The setting ${name}.warnAtBytes (${warnAtBytes}) must be less than its deleteAtBytes (${deleteAtBytes}): owners are warned first.`,
     );
   }
+  if (onOvergrown === 'leave') return faults;
   if (typeof queueBackstopMessages === 'number' && queueBackstopMessages < 2 * deleteAtMessages) {
     faults.push(
       `The setting queueBackstopMessages must be at least twice ${name}.deleteAtMessages (${deleteAtMessages}), or auto: it drops messages without notice.`,

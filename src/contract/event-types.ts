@@ -143,6 +143,14 @@ export const EVENT_TYPES = {
           examples: [2_147_483_648],
         })
         .exactOptional(),
+      onOvergrown: z
+        .enum(['purge', 'leave'])
+        .meta({
+          description:
+            'What is done at that threshold by the rule of the queue: purge its messages, or leave it. Absent: the queue is deleted.',
+          examples: ['purge'],
+        })
+        .exactOptional(),
     }),
   },
   'queue.recovered': {
@@ -151,6 +159,43 @@ export const EVENT_TYPES = {
   },
   'queue.deleted': {
     meaning: 'A queue was deleted because it had grown too large.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      messages,
+      bytes,
+      deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
+      deleteAtBytes: count
+        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
+        .exactOptional(),
+    }),
+  },
+  'queue.purged': {
+    meaning:
+      'The ready messages of a queue were purged because it had grown too large, by the rule of the queue. It stays, with its bindings and consumers.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      messages: count.meta({ description: 'How many messages were lost.', examples: [8123] }),
+      bytes: count
+        .meta({
+          description: 'The size of their bodies, as last known. Absent where it was not known.',
+          examples: [4_158_976],
+        })
+        .exactOptional(),
+      oldest: instantText(
+        'When the oldest of them was published. RabbitMQ knows it of classic queues whose messages have a timestamp.',
+        '2026-11-24T11:00:00.000Z',
+      ).exactOptional(),
+      deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
+      deleteAtBytes: count
+        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
+        .exactOptional(),
+    }),
+  },
+  'queue.left': {
+    meaning:
+      'A queue has passed the threshold for deletion and stays, by its rule. It is reported once until it has recovered.',
     data: z.strictObject({
       namespace: namespaceField,
       queue,
@@ -188,7 +233,7 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       notice: z
-        .enum(['queue-warning', 'queue-deletion', 'queue-recovered'])
+        .enum(['queue-warning', 'queue-deletion', 'queue-recovered', 'queue-purge', 'queue-left'])
         .meta({ description: 'The kind of notice.', examples: ['queue-warning'] }),
       attempts: count.meta({ description: 'How many attempts were made.', examples: [3] }),
       error: z.string().meta({

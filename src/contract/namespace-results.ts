@@ -72,8 +72,8 @@ const rate = (description: string, example: number): z.ZodNumber =>
 
 const nextThreshold = z
   .object({
-    action: z.enum(['warn', 'delete']).meta({
-      description: 'What the agents do there: warn the owner, or delete the queue.',
+    action: z.enum(['warn', 'delete', 'purge', 'leave']).meta({
+      description: 'What the agents do there: warn the owner, or delete, purge or leave the queue.',
       examples: ['warn'],
     }),
     unit: z.enum(['messages', 'bytes']).meta({ description: 'In what it is counted.', examples: ['messages'] }),
@@ -93,7 +93,7 @@ const describedQueue = z.object({
   queue: queueName,
   state: z.string().meta({
     description:
-      'watched: its owner is warned when it grows too large; warned: its owner was warned; deleting: the agents delete it now; exempt: a setting excludes it; unclaimed: the namespace is being deleted. Later agents may have others.',
+      'watched: its owner is warned when it grows too large; warned: its owner was warned; deleting: the agents delete or purge it now; exempt: a setting excludes it; unclaimed: the namespace is being deleted. Later agents may have others.',
     examples: ['watched'],
   }),
   messages: amount(

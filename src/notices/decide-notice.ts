@@ -21,6 +21,9 @@ const SLOW_RETRY_MS = 10 * 60_000;
 /** How long after the next attempt of the preceding notice a notice is due, in ms. */
 const FOLLOW_MS = 2_000;
 
+/** The notices of what an owner has lost. */
+const LOSSES: ReadonlySet<Notice['kind']> = new Set(['queue-deletion', 'queue-purge']);
+
 type NoticeContent = Pick<
   Notice,
   | 'id'
@@ -35,7 +38,18 @@ type NoticeContent = Pick<
   | 'seenMs'
 > &
   Partial<
-    Pick<Notice, 'follows' | 'bytes' | 'warnAtBytes' | 'deleteAtBytes' | 'forecast' | 'peakMessages' | 'peakBytes'>
+    Pick<
+      Notice,
+      | 'follows'
+      | 'bytes'
+      | 'warnAtBytes'
+      | 'deleteAtBytes'
+      | 'onOvergrown'
+      | 'oldestMs'
+      | 'forecast'
+      | 'peakMessages'
+      | 'peakBytes'
+    >
   >;
 
 /**
@@ -95,13 +109,13 @@ export function postponeUntilTurn(notice: Notice, previous: Notice | undefined, 
  * attempt without a known outcome counts.
  *
  * It is sent to the current contact. A contact that was cleared gets no mail. After the end of the incarnation its last
- * contact is still sent the notice of a deletion, and no other: there is nothing left to act on.
+ * contact is still sent the notices of losses, and no other: there is nothing left to act on.
  */
 export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): AttemptDecision {
   // A tombstone has no contact.
   const current = record?.incarnation === notice.incarnation && record.state !== 'deleted' ? record : undefined;
   const isEnding = current === undefined || current.state === 'expiring';
-  if (current?.contact === null || (isEnding && notice.kind !== 'queue-deletion')) {
+  if (current?.contact === null || (isEnding && !LOSSES.has(notice.kind))) {
     return { action: 'withdraw', notice: withdrawNotice(notice, nowMs) };
   }
   if (notice.attempts > 0 && nowMs >= notice.seenMs + ABANDON_AFTER_MS) {

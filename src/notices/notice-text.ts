@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { ContactMedium } from '../contract/contact.ts';
 import type { Notice } from '../store/notice-records.ts';
-import { type Block, bold, code, line, paragraph } from './rich-text.ts';
+import { type Block, bold, code, type Inline, line, paragraph } from './rich-text.ts';
 
 const MEBIBYTE = 2 ** 20;
 const GIBIBYTE = 2 ** 30;
@@ -50,7 +50,7 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
     title: 'a queue is growing too large',
     blocks: [
       paragraph`The queue ${code(notice.queue)} held ${bold(`${count(notice.messages)} messages`)}${size(notice)} at ${instant(notice.seenMs)}. Owners are warned at ${limit(notice.warnAtMessages, notice.warnAtBytes)}.`,
-      paragraph`If it reaches ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, it is ${bold('deleted with all its messages')}. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
+      paragraph`If it reaches ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, it is ${CONSEQUENCES[notice.onOvergrown ?? 'delete']}. Queues are checked at least every ${count(surveyIntervalSeconds)} seconds.`,
       paragraph`${forecastText(notice)}`,
       {
         is: 'list',
@@ -62,7 +62,7 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
         ],
       },
       paragraph`If the queue is not needed, delete it.`,
-      paragraph`The next ${message} comes when it holds ${recoveredBelow(notice)} or when it is deleted; there is none in between.`,
+      paragraph`The next ${message} comes when it holds ${recoveredBelow(notice)} or when it ${done(notice)}; there is none in between.`,
     ],
   }),
   'queue-deletion': (notice) => ({
@@ -72,29 +72,67 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
       paragraph`You can declare it again. First check that its consumers run and keep up, or set a limit (${code('x-max-length')}, ${code('x-message-ttl')}): the new queue is watched as well.`,
     ],
   }),
+  'queue-purge': (notice) => ({
+    title: 'a queue was purged',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} held ${bold(`${count(notice.messages)} ready messages`)}${size(notice)} at ${instant(notice.seenMs)}. It is purged at ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}, so ${bold('these messages were deleted')}. ${oldest(notice)} The queue stays, with its bindings, its consumers and the messages that they hold.`,
+      paragraph`Check that its consumers run and keep up, or set a limit (${code('x-max-length')}, ${code('x-message-ttl')}) when you next declare it.`,
+    ],
+  }),
+  'queue-left': (notice, _config, message) => ({
+    title: 'a queue is far too large',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} held ${bold(`${count(notice.messages)} messages`)}${size(notice)} at ${instant(notice.seenMs)}. Its limit is ${limit(notice.deleteAtMessages, notice.deleteAtBytes)}. The operators of this broker have chosen that it is not deleted, but it uses memory and disk that others need.`,
+      paragraph`Check that its consumers run and acknowledge their messages, or purge it. The next ${message} comes when it holds ${recoveredBelow(notice)}.`,
+    ],
+  }),
   'queue-recovered': (notice) => ({
     title: 'a queue has recovered',
     blocks: [
       paragraph`The queue ${code(notice.queue)} held ${count(notice.messages)} messages${size(notice)} at ${instant(notice.seenMs)}. That is ${recoveredBelow(notice, '')}, so the previous warning no longer applies. You do not need to do anything.`,
       ...drainedText(notice),
-      paragraph`The next warning is sent at ${limit(notice.warnAtMessages, notice.warnAtBytes)}. At ${limit(notice.deleteAtMessages, notice.deleteAtBytes)} a queue is deleted.`,
+      paragraph`The next warning is sent at ${limit(notice.warnAtMessages, notice.warnAtBytes)}. At ${limit(notice.deleteAtMessages, notice.deleteAtBytes)} a queue ${done(notice)}.`,
     ],
   }),
 };
+
+type DeletionAction = NonNullable<Notice['onOvergrown']> | 'delete';
+
+/** What happens at the threshold for deletion. */
+const CONSEQUENCES: Readonly<Record<DeletionAction, Inline>> = {
+  delete: bold('deleted with all its messages'),
+  purge: bold('purged of all its ready messages'),
+  leave: 'reported again, and stays',
+};
+const DONE: Readonly<Record<DeletionAction, string>> = {
+  delete: 'is deleted',
+  purge: 'is purged',
+  leave: 'is reported as far too large',
+};
+
+function done({ onOvergrown }: Notice): string {
+  return DONE[onOvergrown ?? 'delete'];
+}
+
+function oldest({ oldestMs }: Notice): string {
+  return oldestMs === undefined
+    ? 'RabbitMQ does not say how old they were.'
+    : `The oldest of them was published at ${instant(oldestMs)}.`;
+}
 
 /** When a queue that was warned of is deleted, if it goes on growing as it did. */
 function forecastText(notice: Notice): string {
   const { messages, bytes, deleteAtMessages, deleteAtBytes, forecast } = notice;
   const isReached =
     messages >= deleteAtMessages || (bytes !== null && deleteAtBytes !== null && bytes >= deleteAtBytes);
-  if (isReached) return 'It has reached that already, and is deleted within seconds unless it is drained before.';
-  if (forecast === undefined) return 'How fast it grew was not known yet, so neither is when it is deleted.';
+  if (isReached) return `It has reached that already, and ${done(notice)} within seconds unless it is drained before.`;
+  if (forecast === undefined) return `How fast it grew was not known yet, so neither is when it ${done(notice)}.`;
   const { unit, perMinute, reachedMs } = forecast;
   if (reachedMs === null) return 'It hardly grew then: at that rate it is not deleted.';
   const isSlow = unit === 'messages' && perMinute < 1;
   const growth = unit === 'bytes' ? sizeText(perMinute) : `${count(Math.round(perMinute))} messages`;
   const grew = isSlow ? 'less than one message' : `about ${growth}`;
-  return `It grew by ${grew} a minute. At that rate it is deleted at about ${instant(reachedMs)}.`;
+  return `It grew by ${grew} a minute. At that rate it ${done(notice)} at about ${instant(reachedMs)}.`;
 }
 
 /** How far a queue that has recovered was drained. */

@@ -7,7 +7,7 @@ export const QUEUE_STATES = ['watched', 'warned', 'deleting', 'exempt', 'unclaim
 
 const queueState = z.enum(QUEUE_STATES).meta({
   description:
-    'watched: its owner is warned when it grows too large; warned: its owner was warned; deleting: the agents delete it now; exempt: a setting excludes it; unclaimed: no client holds its namespace.',
+    'watched: its owner is warned when it grows too large; warned: its owner was warned; deleting: the agents delete or purge it now; exempt: a setting excludes it; unclaimed: no client holds its namespace.',
   examples: ['watched'],
 });
 
@@ -16,7 +16,9 @@ const rate = (description: string, example: number): z.ZodNumber =>
 
 export const nextThresholdView = z
   .strictObject({
-    action: z.enum(['warn', 'delete']).meta({ description: 'What the agents do there.', examples: ['delete'] }),
+    action: z
+      .enum(['warn', 'delete', 'purge', 'leave'])
+      .meta({ description: 'What the agents do there.', examples: ['delete'] }),
     unit: z.enum(['messages', 'bytes']).meta({ description: 'In what it is counted.', examples: ['messages'] }),
     at: count('The threshold.', 8000),
     reachedAt: instantText('An instant.')

@@ -105,6 +105,8 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
     },
     closeConnection: async (name) => await Promise.resolve(deleteOnce('closeConnection', 'connection', name)),
     deleteQueue: async (_vhost, name) => await Promise.resolve(deleteOnce('deleteQueue', 'queue', name)),
+    // For a while as if it were deleted: its depth is not overlaid.
+    purgeQueue: async (_vhost, name) => await Promise.resolve(deleteOnce('purgeQueue', 'queue', name)),
     addQueueMember: async (_vhost, name) => {
       report('addQueueMember', name);
       return await Promise.resolve(true);
@@ -166,6 +168,7 @@ export function createManagementOverlay(real: Management, clock: Clock, onChange
       (await real.listBindings(vhost, options)).filter(
         ({ source, destination }) => !deleted.has(`binding ${source} → ${destination}`),
       ),
+    getOldestMessageMs: (...call) => real.getOldestMessageMs(...call),
     getQueueOwner: (...call) => real.getQueueOwner(...call),
     hasVhost: (...call) => real.hasVhost(...call),
     getVhostDescription: (...call) => real.getVhostDescription(...call),

@@ -63,11 +63,13 @@ export function planQueues(
     const why = `${explain(action, messages, bytes, limits)}${ruleText(limits)}`;
     const planned = { queue, namespace, messages, bytes, rule: limits.rule };
     const exemption = exemptions.get(queue);
-    if (exemption === undefined || action !== 'delete') return [{ ...planned, action, why }];
+    if (exemption === undefined || (action !== 'delete' && action !== 'purge')) return [{ ...planned, action, why }];
     const until = formatInstant(exemption.untilMs);
     return [{ ...planned, action: 'keep', why: `${why}; an operator exempted it until ${until}` }];
   });
 }
+
+const AT_DELETION = { delete: 'queues are deleted', purge: 'it is purged', leave: 'it is left alone' } as const;
 
 function explain(
   action: Exclude<AlertAction, 'none'>,
@@ -82,9 +84,11 @@ function explain(
         ? `${count}, and owners are warned at ${warnAtMessages}`
         : `${count} of ${bytes} bytes, and owners are warned at ${warnAtBytes} bytes`;
     case 'delete':
+    case 'purge':
+    case 'leave':
       return (messages ?? 0) >= deleteAtMessages
-        ? `${count}, its owner was warned, and queues are deleted at ${deleteAtMessages}`
-        : `${count} of ${bytes} bytes, its owner was warned, and queues are deleted at ${deleteAtBytes} bytes`;
+        ? `${count}, its owner was warned, and ${AT_DELETION[action]} at ${deleteAtMessages}`
+        : `${count} of ${bytes} bytes, its owner was warned, and ${AT_DELETION[action]} at ${deleteAtBytes} bytes`;
     case 'recover':
       return `${count}, fewer than half of ${warnAtMessages}`;
     case 'resume':

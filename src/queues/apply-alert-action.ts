@@ -16,7 +16,7 @@ interface ApplyAlertActionParts extends Pick<AgentContext, 'cluster' | 'clock' |
   readonly confirmRecovery: ConfirmRecovery;
   readonly exempt: ExemptQueues;
   readonly config: QueueLimitsConfig;
-  readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered' | 'queueLeft'>;
 }
 
 /**
@@ -88,7 +88,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages, bytes } = alert;
     const limits = limitsOfQueue(parts.config, queue);
-    const { warnAtMessages, deleteAtMessages, deleteAtBytes } = limits;
+    const { warnAtMessages, deleteAtMessages, deleteAtBytes, onOvergrown } = limits;
     await notices.addWarning(record, alert);
     await reporters.queueWarned({
       namespace,
@@ -98,6 +98,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
       deleteAtMessages,
       ...bytesOf(alert),
       ...byteLimitsOf(limits),
+      ...(onOvergrown === 'delete' ? {} : { onOvergrown }),
     });
     await replaceAlert(alert, 'warned');
     const isTooLarge = bytes !== null && deleteAtBytes !== null && bytes >= deleteAtBytes;
@@ -117,10 +118,23 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   };
   const finishRecovery = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages } = alert;
-    await notices.withdrawDeletion(alert, clock.nowMs());
+    await notices.withdraw(alert, clock.nowMs());
     await notices.addRecovery(record, alert);
     await reporters.queueRecovered({ namespace, queue, messages, ...bytesOf(alert) });
     await queueAlerts.remove(queue, alert.revision);
+  };
+
+  const leave = async (record: NamespaceRecord, alert: QueueAlert, depth: Depth): Promise<void> => {
+    const leaving = await replaceAlert(alert, 'leaving', depth);
+    if (leaving !== undefined) await finishLeaving(record, leaving);
+  };
+  const finishLeaving = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
+    const { namespace, queue, messages } = alert;
+    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(parts.config, queue);
+    const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
+    await notices.addLeft(record, alert);
+    await reporters.queueLeft({ namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit });
+    await replaceAlert(alert, 'left');
   };
 
   const deleteOnceWarned = async (
@@ -168,10 +182,15 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
         return await finishRecovery(record, taken);
       case 'over':
       case 'deleting':
+      case 'purging':
         return await executeDeletion(record, taken, signal);
       case 'deleted':
+      case 'purged':
         return await deletion.finish(taken);
+      case 'leaving':
+        return await finishLeaving(record, taken);
       case 'warned':
+      case 'left':
     }
   };
 
@@ -188,7 +207,11 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
       case 'recover':
         if (record !== undefined) await recoverIfConfirmed(record, alert, depth, signal);
         return;
+      case 'leave':
+        if (record !== undefined) await leave(record, alert, depth);
+        return;
       case 'delete':
+      case 'purge':
         if (record !== undefined) await deleteOnceWarned(record, alert, depth, signal);
         return;
       case 'none':

@@ -2,10 +2,9 @@ import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
 import type { CountedBytes, Management } from '../broker/management/management.ts';
 import type { StatisticsWatch } from '../broker/statistics-watch.ts';
 import type { Config } from '../config/config.ts';
-import type { QueueThresholds } from '../config/queue-rules.ts';
 import { type Clock, type Moment, momentOf, type Sleep } from '../util/clock.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
-import { LISTING_LAG_MS } from './decide-alert.ts';
+import { type AlertLimits, LISTING_LAG_MS } from './decide-alert.ts';
 import { isQueueListed } from './is-queue-listed.ts';
 
 interface ConfirmDepthParts {
@@ -43,11 +42,11 @@ export type ConfirmedDepth =
  */
 export type ConfirmDepth = (
   alert: Pick<QueueAlert, 'queue' | 'bytes'>,
-  limits: DeletionThresholds,
+  limits: DeletionLimits,
   signal: AbortSignal,
 ) => Promise<ConfirmedDepth>;
 
-type DeletionThresholds = Pick<QueueThresholds, 'deleteAtMessages' | 'deleteAtBytes'>;
+type DeletionLimits = Pick<AlertLimits, 'deleteAtMessages' | 'deleteAtBytes' | 'onOvergrown'>;
 
 /**
  * A passive declaration is fresh and counts the ready messages. Only where those are not enough, because consumers may
@@ -56,6 +55,8 @@ type DeletionThresholds = Pick<QueueThresholds, 'deleteAtMessages' | 'deleteAtBy
  * A size is as old as the statistics. It is read after their lag, and counts only if the queue then holds at least as many
  * messages as were counted with it: a queue that was drained or replaced in between does not. Where the lag is not known,
  * a queue is not too deep by its size.
+ *
+ * Where a queue is to be purged, only its ready messages count: consumers keep those that they hold.
  */
 export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   const { management, queueDepths, statistics, clock, sleep } = parts;
@@ -83,7 +84,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   const confirmListed = async (
     name: string,
     counted: CountedBytes | undefined,
-    limits: DeletionThresholds,
+    limits: DeletionLimits,
     signal: AbortSignal,
   ): Promise<ConfirmedDepth> => {
     const seenAt = momentOf(clock);
@@ -102,7 +103,7 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
   };
 
   return async ({ queue: name, bytes }, limits, signal) => {
-    const { deleteAtMessages } = limits;
+    const { deleteAtMessages, onOvergrown } = limits;
     const lagMs = statistics.lagMs();
     const wasLarge = bytes !== null && isTooLarge(bytes, limits) && Number.isFinite(lagMs);
     const seenAt = momentOf(clock);
@@ -110,6 +111,9 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
     if (ready !== undefined && ready >= deleteAtMessages) {
       return await confirmReady(name, { messages: ready, enoughReady: deleteAtMessages, seenAt }, signal);
     }
+    const few = { is: 'present', messages: ready ?? 0, isTooDeep: false, enoughReady: undefined, seenAt } as const;
+    const countsReady = onOvergrown === 'purge' && ready !== undefined;
+    if (countsReady && !wasLarge) return few;
     if (ready !== undefined) await sleep(wasLarge ? Math.max(lagMs, LISTING_LAG_MS) : LISTING_LAG_MS, signal);
     const counted = wasLarge ? await management.getQueueBytes(vhost, name, { signal }) : undefined;
     if (counted !== undefined && isTooLarge(counted.bytes, limits)) {
@@ -120,11 +124,11 @@ export function createConfirmDepth(parts: ConfirmDepthParts): ConfirmDepth {
         return await confirmReady(name, confirmed, signal);
       }
     }
-    return await confirmListed(name, counted, limits, signal);
+    return countsReady ? few : await confirmListed(name, counted, limits, signal);
   };
 }
 
-function isTooLarge(bytes: number, { deleteAtBytes }: DeletionThresholds): boolean {
+function isTooLarge(bytes: number, { deleteAtBytes }: DeletionLimits): boolean {
   return deleteAtBytes !== null && bytes >= deleteAtBytes;
 }
 

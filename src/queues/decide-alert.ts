@@ -1,4 +1,4 @@
-import type { QueueThresholds } from '../config/queue-rules.ts';
+import type { OvergrownAction, QueueThresholds } from '../config/queue-rules.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 
 /** The size of a queue. It was counted at another time than its messages. */
@@ -38,11 +38,12 @@ export interface ObservedQueue {
  * What a depth asks for.
  * - `warn`: raise an alert.
  * - `recover`: end the alert, if an inspection confirms that the queue has recovered.
- * - `delete`: delete the queue, if its owner was warned and an inspection confirms its depth.
+ * - `delete`, `purge`: delete or purge the queue, if its owner was warned and an inspection confirms its depth.
+ * - `leave`: report that the queue has passed the threshold for deletion and stays.
  * - `resume`: finish what an agent began with the alert before it died.
  * - `discard`: remove the alert of a queue that does not exist, or of an earlier incarnation of the namespace.
  */
-export type AlertAction = 'none' | 'warn' | 'recover' | 'delete' | 'resume' | 'discard';
+export type AlertAction = 'none' | 'warn' | 'recover' | OvergrownAction | 'resume' | 'discard';
 
 /**
  * A delete call is sent no later than this after the depth was confirmed, and takes no longer than this, in ms.
@@ -54,6 +55,12 @@ export const DELETE_WINDOW_MS = 4_000;
  * it sent can no longer arrive by then.
  */
 export const TAKEOVER_AFTER_MS = 10_000;
+
+/** The thresholds of a queue, and what is done at the one for deletion. */
+export type AlertLimits = QueueThresholds & { readonly onOvergrown: OvergrownAction };
+
+/** The levels at which the broker may have been asked to delete or purge a queue. */
+const ENDING_LEVELS: ReadonlySet<QueueAlert['level']> = new Set(['deleting', 'deleted', 'purging', 'purged']);
 
 /** How far a listing may lag behind, in ms. A quorum queue publishes its totals every 5 s; those of others are current. */
 export const LISTING_LAG_MS = 6_000;
@@ -85,7 +92,7 @@ export function decideQueueAlert(
   alert: QueueAlert | undefined,
   incarnation: string | undefined,
   depth: Depth,
-  limits: QueueThresholds,
+  limits: AlertLimits,
   nowMs: number,
 ): AlertAction {
   const { messages, bytes, isExact, isMissing = false } = depth;
@@ -93,18 +100,21 @@ export function decideQueueAlert(
   const changedMs = alert.changedMs > nowMs + MAX_CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
   const isAbandoned = nowMs >= changedMs + TAKEOVER_AFTER_MS;
   if (alert.incarnation !== incarnation) {
-    if (alert.level !== 'deleting' && alert.level !== 'deleted') return 'discard';
+    if (!ENDING_LEVELS.has(alert.level)) return 'discard';
     if (!isAbandoned) return 'none';
-    // The owner of a deleted queue is notified even if the namespace has been deleted since.
-    return isMissing || alert.level === 'deleted' ? 'resume' : 'discard';
+    // The owner of a deleted or purged queue is notified even if the namespace has been deleted since.
+    return isMissing || alert.level === 'deleted' || alert.level === 'purged' ? 'resume' : 'discard';
   }
-  if (isMissing && (alert.level === 'warning' || alert.level === 'warned')) return 'discard';
-  if (alert.level !== 'warned') return isAbandoned ? 'resume' : 'none';
+  if (isMissing && !ENDING_LEVELS.has(alert.level) && alert.level !== 'over' && alert.level !== 'recovering') {
+    return 'discard';
+  }
+  if (alert.level !== 'warned' && alert.level !== 'left') return isAbandoned ? 'resume' : 'none';
+  const atDeletion = alert.level === 'left' && limits.onOvergrown === 'leave' ? 'none' : limits.onOvergrown;
   // What may have been true only before the alert was written says nothing about it.
   const isNewer = (observed: Pick<Depth, 'seenMs' | 'lagMs'>): boolean => observed.seenMs - observed.lagMs > changedMs;
-  if (bytes !== undefined && isNewer(bytes) && isAtLeast(bytes.bytes, limits.deleteAtBytes)) return 'delete';
+  if (bytes !== undefined && isNewer(bytes) && isAtLeast(bytes.bytes, limits.deleteAtBytes)) return atDeletion;
   if (messages === undefined || !isNewer(depth)) return 'none';
-  if (messages >= limits.deleteAtMessages) return 'delete';
+  if (messages >= limits.deleteAtMessages) return atDeletion;
   if (!isExact || !isSmall(messages, limits)) return 'none';
   // Where the size is not known after the alert, what was known with the alert counts.
   const knownBytes = bytes !== undefined && isNewer(bytes) ? bytes.bytes : alert.bytes;
@@ -123,7 +133,7 @@ function areBytesFew(bytes: number | null, { warnAtBytes }: QueueThresholds): bo
 /** The next revision of an alert. */
 export function nextAlert(
   alert: QueueAlert,
-  changes: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'bytes' | 'seenMs'>>,
+  changes: Pick<QueueAlert, 'level'> & Partial<Pick<QueueAlert, 'messages' | 'bytes' | 'seenMs' | 'oldestMs'>>,
   nowMs: number,
 ): QueueAlert {
   return { ...alert, ...changes, ...peakWith(alert, changes), revision: alert.revision + 1, changedMs: nowMs };
@@ -137,7 +147,7 @@ const PEAK_STEP = 1.1;
  * much. `changedMs` stays: nothing was decided.
  */
 export function withHigherPeak(alert: QueueAlert, { messages, bytes, seenMs, lagMs }: Depth): QueueAlert | undefined {
-  if (alert.level !== 'warned' || seenMs - lagMs <= alert.changedMs) return undefined;
+  if ((alert.level !== 'warned' && alert.level !== 'left') || seenMs - lagMs <= alert.changedMs) return undefined;
   const isHigher =
     (messages ?? 0) >= peakMessagesOf(alert) * PEAK_STEP ||
     (bytes?.bytes ?? 0) >= (peakBytesOf(alert) ?? 1) * PEAK_STEP;

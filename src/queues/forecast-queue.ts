@@ -1,4 +1,4 @@
-import type { QueueThresholds } from '../config/queue-rules.ts';
+import type { OvergrownAction, QueueThresholds } from '../config/queue-rules.ts';
 import { MIN_INTERVAL_MS, type Sample } from './predict-growth.ts';
 
 /** An amount of one queue, in messages or in bytes, at one or two instants. */
@@ -17,7 +17,7 @@ export interface QueueGrowth {
 /** The threshold that a queue reaches next. */
 export interface NextThreshold {
   /** What the agents do there. */
-  readonly action: 'warn' | 'delete';
+  readonly action: 'warn' | OvergrownAction;
   readonly unit: 'messages' | 'bytes';
   readonly at: number;
   /**
@@ -44,7 +44,7 @@ const MINUTE_MS = 60_000;
 /**
  * What a queue does next at its present rate. It makes no decision: agents act on what they observe, not on this.
  *
- * @param nextAction what the agents do at the next threshold: `warn`, or `delete` once the owner was warned; undefined: nothing
+ * @param nextAction what the agents do at the next threshold: `warn`, or what the rule says once the owner was warned; undefined: nothing
  */
 export function forecastQueue(
   { messages, bytes }: QueueGrowth,

@@ -1,14 +1,19 @@
 import type { QueueDepths } from '../broker/amqp/queue-depths.ts';
+import { BrokerRefusal, type Management } from '../broker/management/management.ts';
+import type { Config } from '../config/config.ts';
 import type { AgentContext } from '../context.ts';
+import type { OvergrownAction } from '../config/queue-rules.ts';
 import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { NamespaceStore } from '../store/store.ts';
+import { formatInstant } from '../contract/fields.ts';
 import { AgentError, isAgentError } from '../util/agent-errors.ts';
 import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
 import type { ConfirmDepth } from './confirm-depth.ts';
 import { DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
 import { bytesOf } from './event-bytes.ts';
+import { isQueueListed } from './is-queue-listed.ts';
 import type { DeleteFromBroker } from './delete-from-broker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
@@ -26,62 +31,82 @@ export interface QueueDeletionParts {
   readonly deleteFromBroker: DeleteFromBroker;
   readonly schedule: Pick<InspectionSchedule, 'wasReplacedSince'>;
   readonly exempt: ExemptQueues;
-  readonly config: QueueLimitsConfig;
+  readonly config: QueueLimitsConfig & Pick<Config, 'vhost'>;
+  readonly management: Pick<Management, 'purgeQueue' | 'getOldestMessageMs' | 'listQueueNames'>;
   readonly clock: Clock;
-  readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted' | 'queuePurged'>;
 }
 
-/** The deletion of queues that have grown too large. */
+/** The deletion, and the purging, of queues that have grown too large. */
 export interface QueueDeletion {
   /**
-   * Deletes the queue of an alert that is `over` or `deleting`: holds the notice, confirms the depth, deletes, reports. It
-   * stops where another agent has changed the alert, and cancels where the queue is no longer too deep, or is exempt.
+   * Deletes or purges, by its rule, the queue of an alert that is `over`, `deleting` or `purging`: holds the notice, confirms
+   * the depth, deletes or purges, reports. It stops where another agent has changed the alert, and cancels where the queue is
+   * no longer too deep, or is exempt, or its rule leaves it.
    *
    * @throws AgentError `BrokerUnavailable`, `StoreUnavailable`; the signal's reason. The agent that next finds the alert
    *   resumes the deletion.
    */
   execute(record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void>;
-  /** Reports a deletion that has happened, and removes the alert, which is `deleting` or `deleted`. */
+  /** Reports a loss that has happened, and removes the alert, which is `deleting`, `deleted`, `purging` or `purged`. */
   finish(alert: QueueAlert): Promise<void>;
-  /** Removes an alert without a deletion: its notice is withdrawn. */
+  /** Removes an alert without a loss: its notice is withdrawn. */
   discard(alert: QueueAlert): Promise<void>;
 }
 
 /**
- * What came of the delete call. `was-missing`: there was no queue, and no earlier call of this deletion can have deleted
- * it. `window-closed`: the call was not sent.
+ * What came of the call. `was-missing`: there was no queue, and no earlier call of this deletion can have deleted it.
+ * `window-closed`: the call was not sent.
  */
-type DeleteOutcome = 'deleted' | 'was-missing' | 'window-closed';
+type CallOutcome = 'done' | 'was-missing' | 'window-closed';
+
+/** A deletion and a purge are the same steps, but for these. */
+const WAYS = {
+  delete: { notice: 'queue-deletion', doing: 'deleting', done: 'deleted' },
+  purge: { notice: 'queue-purge', doing: 'purging', done: 'purged' },
+} as const;
+
+type Way = (typeof WAYS)[keyof typeof WAYS];
 
 /** Each step is written before the next one, so that another agent can resume the deletion after any of them. */
 export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   const { store, notices, confirmDepth, queueDepths, deleteFromBroker, schedule, exempt, clock, reporters } = parts;
+  const { config, management } = parts;
+  const { vhost } = config;
 
   const finish = async (alert: QueueAlert): Promise<void> => {
-    const { namespace, queue, messages, revision } = alert;
-    await notices.releaseDeletion(alert, clock.nowMs());
-    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(parts.config, queue);
+    const { namespace, queue, messages, revision, oldestMs } = alert;
+    const isPurge = alert.level === 'purged';
+    await notices.release(isPurge ? 'queue-purge' : 'queue-deletion', alert, clock.nowMs());
+    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(config, queue);
     const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
-    await reporters.queueDeleted({ namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit });
+    const loss = { namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit };
+    if (isPurge) {
+      await reporters.queuePurged({ ...loss, ...(oldestMs === undefined ? {} : { oldest: formatInstant(oldestMs) }) });
+    } else {
+      await reporters.queueDeleted(loss);
+    }
     await store.queueAlerts.remove(queue, revision);
   };
   const discard = async (alert: QueueAlert): Promise<void> => {
-    await notices.withdrawDeletion(alert, clock.nowMs());
+    await notices.withdraw(alert, clock.nowMs());
     await store.queueAlerts.remove(alert.queue, alert.revision);
   };
-  const markDeleted = async (alert: QueueAlert): Promise<void> => {
-    const deleted = nextAlert(alert, { level: 'deleted' }, clock.nowMs());
-    if (await store.queueAlerts.replace(deleted, alert.revision)) await finish(deleted);
+  const markDone = async (alert: QueueAlert, { done }: Way): Promise<void> => {
+    const marked = nextAlert(alert, { level: done }, clock.nowMs());
+    if (await store.queueAlerts.replace(marked, alert.revision)) await finish(marked);
   };
   /** The next revision with what was confirmed; undefined where another agent was faster. */
   const replace = async (
     alert: QueueAlert,
-    level: 'deleting' | 'warned',
+    level: Way['doing'] | 'warned',
     messages: number,
     bytes: number | undefined,
     seenMs: number,
+    oldestMs?: number,
   ): Promise<QueueAlert | undefined> => {
-    const replaced = nextAlert(alert, { level, messages, bytes: bytes ?? alert.bytes, seenMs }, clock.nowMs());
+    const seen = { messages, bytes: bytes ?? alert.bytes, seenMs, ...(oldestMs === undefined ? {} : { oldestMs }) };
+    const replaced = nextAlert(alert, { level, ...seen }, clock.nowMs());
     return (await store.queueAlerts.replace(replaced, alert.revision)) ? replaced : undefined;
   };
   /** The notice stays held: the queue may be deleted later. It is withdrawn when the queue recovers or is missing. */
@@ -104,15 +129,15 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
    * that it was replaced, and the store may have been slow.
    */
   const cancelUnlessStillDeep = async (
-    deleting: QueueAlert,
+    doing: QueueAlert,
     enoughReady: number,
     signal: AbortSignal,
   ): Promise<'cancelled' | 'deep'> => {
-    const { queue } = deleting;
+    const { queue } = doing;
     const seenMs = clock.nowMs();
     const ready = (await queueDepths.read([queue], signal)).get(queue) ?? 0;
     if (ready >= enoughReady) return 'deep';
-    await cancel(deleting, ready, undefined, seenMs);
+    await cancel(doing, ready, undefined, seenMs);
     return 'cancelled';
   };
 
@@ -126,11 +151,12 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     );
   };
 
-  const sendDelete = async (
+  const send = async (
     { namespace, queue }: QueueAlert,
+    way: Way,
     seenAt: Moment,
     signal: AbortSignal,
-  ): Promise<DeleteOutcome> => {
+  ): Promise<CallOutcome> => {
     let sends = 0;
     const beforeSend = (): void => {
       assertWindowOpen(queue, seenAt);
@@ -138,42 +164,84 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     };
     try {
       const options = { signal, timeoutMs: DELETE_WINDOW_MS, beforeSend };
-      const isDeleted = await deleteFromBroker(namespace, queue, options);
-      return isDeleted || sends > 1 ? 'deleted' : 'was-missing';
+      const isDone =
+        way.done === 'purged'
+          ? await management.purgeQueue(vhost, queue, options)
+          : await deleteFromBroker(namespace, queue, options);
+      return isDone || sends > 1 ? 'done' : 'was-missing';
     } catch (error) {
       if (isAgentError(error, 'WindowClosed')) return 'window-closed';
       throw error;
     }
   };
 
+  /** How old its messages are is a part of the report of a purge alone. */
+  const readOldestMs = async (queue: string, signal: AbortSignal): Promise<number | undefined> => {
+    try {
+      return await management.getOldestMessageMs(vhost, queue, { signal });
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+  };
+
   return {
-    finish: (alert) => (alert.level === 'deleting' ? markDeleted(alert) : finish(alert)),
+    async finish(alert) {
+      if (alert.level === 'deleting') await markDone(alert, WAYS.delete);
+      else if (alert.level === 'purging') await markDone(alert, WAYS.purge);
+      else await finish(alert);
+    },
     discard,
     async execute(record, alert, signal) {
-      await notices.holdDeletion(record, alert);
-      const confirmed = await confirmDepth(alert, limitsOfQueue(parts.config, alert.queue), signal);
-      // An agent that died at this level may have sent the delete call.
-      const mayBeDeleted = alert.level === 'deleting';
-      if (confirmed.is === 'missing' && mayBeDeleted) return await markDeleted(alert);
+      const limits = limitsOfQueue(config, alert.queue);
+      const action = wayOf(alert, limits.onOvergrown);
+      if (action === 'leave') return await cancel(alert, alert.messages, undefined, alert.seenMs);
+      const way = WAYS[action];
+      await notices.hold(way.notice, record, alert);
+      const confirmed = await confirmDepth(alert, { ...limits, onOvergrown: action }, signal);
+      // An agent that died at this level may have sent the call.
+      const mayBeDone = alert.level === way.doing;
+      if (confirmed.is === 'missing' && mayBeDone) return await markDone(alert, way);
       if (!(await isNamespaceActive(alert)) || confirmed.is === 'missing') return await discard(alert);
       if (confirmed.is === 'unknown') return;
 
-      const { messages, bytes, isTooDeep, enoughReady, seenAt } = confirmed;
+      const { messages, bytes, enoughReady, seenAt } = confirmed;
+      // Consumers keep what they hold, and an exclusive queue is its connection's alone.
+      const isTooDeep = confirmed.isTooDeep && (action === 'delete' || enoughReady !== undefined);
+      // A queue that may have been purged is reported as such: a loss must not stay untold.
+      if (!isTooDeep && mayBeDone && action === 'purge') return await markDone(alert, way);
       if (!isTooDeep) return await cancel(alert, messages, bytes, seenAt.wallMs);
-      const deleting = await replace(alert, 'deleting', messages, bytes, seenAt.wallMs);
-      if (deleting === undefined) return;
-      if (enoughReady !== undefined && (await cancelUnlessStillDeep(deleting, enoughReady, signal)) === 'cancelled') {
+      const oldestMs = action === 'purge' ? await readOldestMs(alert.queue, signal) : undefined;
+      const doing = await replace(alert, way.doing, messages, bytes, seenAt.wallMs, oldestMs);
+      if (doing === undefined) return;
+      if (enoughReady !== undefined && (await cancelUnlessStillDeep(doing, enoughReady, signal)) === 'cancelled') {
         return;
       }
 
       // Last of all, and after `deleting` is stored: either an operator's exemption is seen here, or its command sees `deleting`.
-      if ((await exempt.read()).has(alert.queue)) return await cancel(deleting, messages, bytes, seenAt.wallMs);
+      if ((await exempt.read()).has(alert.queue)) return await cancel(doing, messages, bytes, seenAt.wallMs);
 
-      const outcome = await sendDelete(deleting, seenAt, signal);
-      if (outcome === 'window-closed') return;
+      try {
+        const outcome = await send(doing, way, seenAt, signal);
+        if (outcome === 'window-closed') return;
+        if (outcome === 'done' || mayBeDone) return await markDone(doing, way);
+      } catch (error) {
+        // RabbitMQ has purged nothing. A refused deletion stays `deleting`: the next agent finds the queue as it is.
+        if (action === 'purge' && error instanceof BrokerRefusal) await cancel(doing, messages, bytes, seenAt.wallMs);
+        throw error;
+      }
+      // A queue whose node is down is not found by its name, and was not purged.
+      if (action === 'purge' && (await isQueueListed(management, vhost, alert.queue, { signal }))) {
+        return await cancel(doing, messages, bytes, seenAt.wallMs);
+      }
       // The owner of the namespace deleted the queue.
-      if (outcome === 'was-missing' && !mayBeDeleted) return await discard(deleting);
-      await markDeleted(deleting);
+      await discard(doing);
     },
   };
+}
+
+/** What was begun is finished, whatever the rule says by now. */
+function wayOf({ level }: QueueAlert, onOvergrown: OvergrownAction): OvergrownAction {
+  if (level === 'deleting') return 'delete';
+  return level === 'purging' ? 'purge' : onOvergrown;
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { QueueRule, QueueThresholds } from '../config/queue-rules.ts';
+import type { OvergrownAction, QueueRule, QueueThresholds } from '../config/queue-rules.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 
 /** The settings that say what queues may hold. */
@@ -9,6 +9,8 @@ export type QueueLimitsConfig = QueueThresholds & Pick<Config, 'queues' | 'names
 export interface QueueLimits extends QueueThresholds {
   /** The rule that holds, by its place in the settings: `queues.0`, or {@link DEFAULT_RULE}. */
   readonly rule: string;
+  /** What is done at the threshold for deletion. */
+  readonly onOvergrown: OvergrownAction;
 }
 
 /** The name of the rule for all queues that no other one matches: the settings outside of `queues`. */
@@ -22,7 +24,16 @@ export const DEFAULT_RULE = 'default';
  */
 export function limitsOfQueue(config: QueueLimitsConfig, queue: string): QueueLimits {
   const index = ruleIndexOf(config, queue);
-  return limitsOf(config.queues[index] ?? config, index === -1 ? DEFAULT_RULE : `queues.${index}`);
+  const rule = config.queues[index];
+  const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = rule ?? config;
+  return {
+    rule: rule === undefined ? DEFAULT_RULE : `queues.${index}`,
+    warnAtMessages,
+    deleteAtMessages,
+    warnAtBytes,
+    deleteAtBytes,
+    onOvergrown: rule?.onOvergrown ?? 'delete',
+  };
 }
 
 /** The rule that holds for a queue; undefined: none, and the settings outside of `queues` hold. */
@@ -34,13 +45,6 @@ function ruleIndexOf({ queues, namespacePrefix }: QueueLimitsConfig, queue: stri
   if (queues.length === 0) return -1;
   const namespace = namespaceOfQueue(namespacePrefix, queue);
   return queues.findIndex(({ match }) => match.test(queue) || (namespace !== undefined && match.test(namespace)));
-}
-
-function limitsOf(
-  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }: QueueRule | QueueThresholds,
-  rule: string,
-): QueueLimits {
-  return { rule, warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes };
 }
 
 /** The lowest thresholds for warnings of all rules: what is below them needs no rule to be found. */

@@ -21,6 +21,12 @@ interface QueueNoticesParts {
  */
 type WarningState = 'done' | 'waiting' | 'never-sent';
 
+/** The notices of a loss. They are held before it happens. */
+const LOSS_KINDS = ['queue-deletion', 'queue-purge'] as const satisfies readonly NoticeKind[];
+
+/** One of the kinds of notices of a loss. */
+export type LossKind = (typeof LOSS_KINDS)[number];
+
 /** The notices of alerts. Their ids are derived from the alert, so adding one twice changes nothing. */
 export interface QueueNotices {
   /** Stores the warning if the namespace has a contact. */
@@ -29,12 +35,14 @@ export interface QueueNotices {
   ensureWarning(record: NamespaceRecord, alert: QueueAlert): Promise<WarningState>;
   /** Stores that the queue has recovered if a warning was stored. */
   addRecovery(record: NamespaceRecord, alert: QueueAlert): Promise<void>;
-  /** Stores the notice of a deletion before it happens. It stays held until {@link QueueNotices.releaseDeletion}. */
-  holdDeletion(record: NamespaceRecord, alert: QueueAlert): Promise<void>;
-  /** Has the held notice sent: the queue is deleted. */
-  releaseDeletion(alert: QueueAlert, nowMs: number): Promise<void>;
-  /** Withdraws the held notice: the queue is not deleted. */
-  withdrawDeletion(alert: QueueAlert, nowMs: number): Promise<void>;
+  /** Stores that the queue has passed the threshold for deletion and stays. */
+  addLeft(record: NamespaceRecord, alert: QueueAlert): Promise<void>;
+  /** Stores the notice of a loss before it happens. It stays held until {@link QueueNotices.release}. */
+  hold(kind: LossKind, record: NamespaceRecord, alert: QueueAlert): Promise<void>;
+  /** Has the held notice sent: the loss has happened. */
+  release(kind: LossKind, alert: QueueAlert, nowMs: number): Promise<void>;
+  /** Withdraws what is held about the queue: nothing is lost. */
+  withdraw(alert: QueueAlert, nowMs: number): Promise<void>;
 }
 
 /** Writes to the outbox of notices in the store; it sends nothing. */
@@ -49,8 +57,14 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
     const { namespace, incarnation, queue, messages, bytes, seenMs } = alert;
     const id = noticeId(alert, kind);
     const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
-    const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = limitsOfQueue(config, queue);
-    const limits = { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes };
+    const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown } = limitsOfQueue(config, queue);
+    const limits = {
+      warnAtMessages,
+      deleteAtMessages,
+      warnAtBytes,
+      deleteAtBytes,
+      ...(onOvergrown === 'delete' ? {} : { onOvergrown }),
+    };
     const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, bytes, seenMs, ...limits };
     await notices.add(newNotice({ ...about, ...detailsOf(kind, alert) }, state));
   };
@@ -59,7 +73,7 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
     kind: NoticeKind,
     { queue, peakMessages, peakBytes }: QueueAlert,
   ): Pick<Notice, 'forecast' | 'peakMessages' | 'peakBytes'> => {
-    if (kind === 'queue-deletion') return {};
+    if (kind === 'queue-deletion' || kind === 'queue-purge' || kind === 'queue-left') return {};
     if (kind === 'queue-warning') {
       const forecast = forecastDeletion(growthOf(queue), limitsOfQueue(config, queue));
       return forecast === undefined ? {} : { forecast };
@@ -70,9 +84,9 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
     };
   };
 
-  const replaceHeldDeletion = async (alert: QueueAlert, next: (held: Notice) => Notice): Promise<void> => {
+  const replaceHeld = async (kind: LossKind, alert: QueueAlert, next: (held: Notice) => Notice): Promise<void> => {
     for (;;) {
-      const held = await notices.get(noticeId(alert, 'queue-deletion'));
+      const held = await notices.get(noticeId(alert, kind));
       if (held?.state !== 'held') return;
       if (await notices.replace(next(held), held.revision)) return;
     }
@@ -95,16 +109,20 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
       const warning = await notices.get(noticeId(alert, 'queue-warning'));
       if (warning !== undefined) await add('queue-recovered', record, alert);
     },
-    holdDeletion: (record, alert) => add('queue-deletion', record, alert, 'held'),
-    // With the depth for which it was deleted: it may have been held since an earlier one.
-    releaseDeletion: (alert, nowMs) =>
-      replaceHeldDeletion(alert, (held) => ({
+    addLeft: (record, alert) => add('queue-left', record, alert),
+    hold: (kind, record, alert) => add(kind, record, alert, 'held'),
+    // With the depth at the loss: it may have been held since an earlier one.
+    release: (kind, alert, nowMs) =>
+      replaceHeld(kind, alert, (held) => ({
         ...releaseNotice(held, nowMs),
         messages: alert.messages,
         bytes: alert.bytes,
         seenMs: alert.seenMs,
+        ...(alert.oldestMs === undefined ? {} : { oldestMs: alert.oldestMs }),
       })),
-    withdrawDeletion: (alert, nowMs) => replaceHeldDeletion(alert, (held) => withdrawNotice(held, nowMs)),
+    async withdraw(alert, nowMs) {
+      for (const kind of LOSS_KINDS) await replaceHeld(kind, alert, (held) => withdrawNotice(held, nowMs));
+    },
   };
 }
 

@@ -9,8 +9,9 @@ import { forecastQueue, type NextThreshold, type QueueForecast, type QueueGrowth
 
 /**
  * - `watched`: its owner is warned when it grows too large.
- * - `warned`: its owner was warned; it is deleted when it grows further, unless an operator exempted it.
- * - `deleting`: the agents delete it now.
+ * - `warned`: its owner was warned; it is deleted when it grows further, unless an operator exempted it or its rule says
+ *   otherwise.
+ * - `deleting`: the agents delete or purge it now.
  * - `exempt`: a setting excludes it.
  * - `unclaimed`: no client holds its namespace, so it is not watched.
  */
@@ -47,13 +48,17 @@ export interface QueueRecords {
   readonly exemption?: Pick<QueueExemption, 'untilMs'> | undefined;
 }
 
-const NEXT_ACTIONS: Readonly<Record<QueueState, NextThreshold['action'] | undefined>> = {
-  watched: 'warn',
-  warned: 'delete',
-  deleting: undefined,
-  exempt: undefined,
-  unclaimed: undefined,
-};
+/** What the agents do at the next threshold; undefined: nothing. */
+function nextActionOf(
+  state: QueueState,
+  { alert, exemption }: Pick<QueueRecords, 'alert' | 'exemption'>,
+  { onOvergrown }: QueueLimits,
+): NextThreshold['action'] | undefined {
+  if (state === 'watched') return 'warn';
+  if (state !== 'warned') return undefined;
+  if (onOvergrown === 'leave') return alert?.level === 'left' ? undefined : 'leave';
+  return exemption === undefined ? onOvergrown : undefined;
+}
 
 /** Reports on a queue from what was observed of it and what the store has. */
 export function reportQueue(
@@ -72,7 +77,7 @@ export function reportQueue(
     bytes: growth.bytes?.latest.amount,
     warnedMs: state === 'warned' ? alert?.changedMs : undefined,
     ...(exemption === undefined ? {} : { exemptUntilMs: exemption.untilMs }),
-    ...forecastQueue(growth, state === 'warned' && exemption !== undefined ? undefined : NEXT_ACTIONS[state], limits),
+    ...forecastQueue(growth, nextActionOf(state, { alert, exemption }, limits), limits),
     limits,
   };
 }
@@ -94,10 +99,14 @@ export function alertState(level: QueueAlertLevel): 'watched' | 'warned' | 'dele
   switch (level) {
     case 'warning':
     case 'warned':
+    case 'leaving':
+    case 'left':
       return 'warned';
     case 'over':
     case 'deleting':
     case 'deleted':
+    case 'purging':
+    case 'purged':
       return 'deleting';
     case 'recovering':
       return 'watched';
@@ -147,8 +156,19 @@ export function compareByDepth(
 
 /** A report on a queue as JSON; what is unknown is absent. `reachedAt` null: not at the present rate. */
 export function queueValue(report: QueueReport) {
-  const { queue, namespace, state, messages, bytes, messagesPerMinute, bytesPerMinute, warnedMs, exemptUntilMs, next } =
-    report;
+  const {
+    queue,
+    namespace,
+    state,
+    messages,
+    bytes,
+    messagesPerMinute,
+    bytesPerMinute,
+    warnedMs,
+    exemptUntilMs,
+    next,
+    limits,
+  } = report;
   return {
     queue,
     namespace,
@@ -160,7 +180,14 @@ export function queueValue(report: QueueReport) {
     ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
     ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
     ...(next === undefined ? {} : { next: thresholdView(next) }),
+    ...limitsValue(limits),
   };
+}
+
+/** The rule of a queue, and what it says. Bytes are absent where they are not watched. */
+function limitsValue({ rule, warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown }: QueueLimits) {
+  const ofBytes = warnAtBytes === null || deleteAtBytes === null ? {} : { warnAtBytes, deleteAtBytes };
+  return { rule, limits: { warnAtMessages, deleteAtMessages, ...ofBytes, onOvergrown } };
 }
 
 /** A rate as it is shown. */

@@ -9,6 +9,8 @@ export const AUDIT_ACTIONS = [
   'repair',
   'connection-closing',
   'queue-deletion',
+  'queue-purge',
+  'queue-left',
   'exemption',
   'notice',
   'adoption',

@@ -1,7 +1,19 @@
 import type { VersionedCollection } from './versioned-collection.ts';
 
-/** The subject of a notice: a queue passed the threshold for warnings, was deleted, or is small again. */
-export type NoticeKind = 'queue-warning' | 'queue-deletion' | 'queue-recovered';
+/**
+ * The subjects of notices: a queue passed the threshold for warnings, was deleted, is small again, was purged, or passed the
+ * threshold for deletion and stays.
+ */
+export const NOTICE_KINDS = [
+  'queue-warning',
+  'queue-deletion',
+  'queue-recovered',
+  'queue-purge',
+  'queue-left',
+] as const;
+
+/** One of {@link NOTICE_KINDS}. */
+export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
 /**
  * - `held`: its subject is about to happen: it becomes `waiting` when it has happened.
@@ -45,6 +57,10 @@ export interface Notice {
   /** Null, as `deleteAtBytes`: bytes are not watched. */
   readonly warnAtBytes: number | null;
   readonly deleteAtBytes: number | null;
+  /** What is done at the threshold for deletion; absent: the queue is deleted. */
+  readonly onOvergrown?: 'purge' | 'leave';
+  /** When the oldest message of a purged queue was published; absent: RabbitMQ does not know. */
+  readonly oldestMs?: number;
   readonly seenMs: number;
   /** Of a warning: when the queue was to be deleted at its rate at `seenMs`; absent: its rate was not known. */
   readonly forecast?: NoticeForecast;

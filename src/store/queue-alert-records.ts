@@ -6,11 +6,26 @@ import type { VersionedCollection } from './versioned-collection.ts';
  * - `over`: it has grown past the threshold for deletion; a notice to its owner is being written.
  * - `deleting`: the broker may have been asked to delete it.
  * - `deleted`: it is deleted; that is being reported.
+ * - `purging`: the broker may have been asked to purge it.
+ * - `purged`: it is purged; that is being reported.
+ * - `leaving`: it has grown past the threshold for deletion and stays, by its rule; that is being reported.
+ * - `left`: that is reported.
  * - `recovering`: it is small again; that is being reported.
  *
  * Any other queue has no alert.
  */
-export const QUEUE_ALERT_LEVELS = ['warning', 'warned', 'over', 'deleting', 'deleted', 'recovering'] as const;
+export const QUEUE_ALERT_LEVELS = [
+  'warning',
+  'warned',
+  'over',
+  'deleting',
+  'deleted',
+  'purging',
+  'purged',
+  'leaving',
+  'left',
+  'recovering',
+] as const;
 
 /** A level of {@link QUEUE_ALERT_LEVELS}. */
 export type QueueAlertLevel = (typeof QUEUE_ALERT_LEVELS)[number];
@@ -37,6 +52,8 @@ export interface QueueAlert {
   readonly peakBytes?: number;
   /** When that depth was seen. */
   readonly seenMs: number;
+  /** When the oldest of its messages was published, as a queue that is purged had it; absent: RabbitMQ does not know. */
+  readonly oldestMs?: number;
   /** When this was written. */
   readonly changedMs: number;
 }

@@ -1,5 +1,6 @@
 import { CLUSTER_LOG_CODES } from './cluster-log-codes.ts';
 import { OPERATOR_LOG_CODES } from './operator-log-codes.ts';
+import { QUEUE_LOG_CODES } from './queue-log-codes.ts';
 
 /**
  * The one table of log lines: every line has a code that stays the same from version to version, the level at which it is
@@ -8,6 +9,7 @@ import { OPERATOR_LOG_CODES } from './operator-log-codes.ts';
 export const LOG_CODES = {
   ...CLUSTER_LOG_CODES,
   ...OPERATOR_LOG_CODES,
+  ...QUEUE_LOG_CODES,
   account_repaired: {
     level: 'warn',
     meaning:
@@ -199,24 +201,6 @@ export const LOG_CODES = {
     level: 'info',
     meaning:
       'A part works again. It was down for `seconds`; `jobs` and `namespaces` count what failed and is done again, `events` the agent events that were lost.',
-  },
-  queue_deleted: {
-    level: 'warn',
-    meaning: 'A queue passed `deleteAtMessages` or `deleteAtBytes` and was deleted; its owner was warned.',
-  },
-  queue_exempted: { level: 'info', meaning: 'An operator exempted a queue from deletion until `until`.' },
-  queue_exemption_ended: {
-    level: 'info',
-    meaning: 'The exemption of a queue ended, by the clock or by an operator (`reason`).',
-  },
-  queue_not_processed: {
-    level: 'warn',
-    meaning: 'Warning of, or deleting, a queue failed; the next survey or inspection does it.',
-  },
-  queue_recovered: { level: 'info', meaning: 'A queue is below the warning threshold again.' },
-  queue_warning: {
-    level: 'warn',
-    meaning: 'A queue passed `warnAtMessages` or `warnAtBytes`; its owner gets a notice.',
   },
   record_advanced: {
     level: 'warn',

@@ -22,7 +22,14 @@ const AUTH_CACHE = 'rabbitmq_auth_backend_cache';
 export interface BrokerStepsOptions {
   readonly config: Pick<
     Config,
-    'id' | 'agentUser' | 'vhost' | 'namespacePrefix' | 'eventVhost' | 'rabbitmqUrl' | 'handshakeTimeoutSeconds'
+    | 'id'
+    | 'agentUser'
+    | 'vhost'
+    | 'namespacePrefix'
+    | 'queues'
+    | 'eventVhost'
+    | 'rabbitmqUrl'
+    | 'handshakeTimeoutSeconds'
   >;
   readonly management: Management;
   /** The management API at each of its addresses. */
@@ -100,7 +107,7 @@ export function brokerSteps({ config, management, managementAt, tryConnection }:
         return checkPermissions(agentUser, [
           {
             vhost: config.vhost,
-            missing: missingPermissions(inVhost, agentPermissions(config.id, config.namespacePrefix)),
+            missing: missingPermissions(inVhost, agentPermissions(config.id, config.namespacePrefix, config.queues)),
           },
           {
             vhost: config.eventVhost,

@@ -1,5 +1,6 @@
 import { brokerEventQueues, EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Permissions } from '../broker/management/management.ts';
+import type { QueueRule } from '../config/queue-rules.ts';
 import { contractNames } from '../contract/names.ts';
 
 /** A permission that is needed for an object of this name. */
@@ -10,15 +11,23 @@ export interface RequiredPermission {
 
 /**
  * The permissions that the agent's account needs in the vhost of the tenants: configure on the queues and exchanges of
- * namespaces to delete them, and all on the exchange of its events. In the vhost of the requests it grants its own.
+ * namespaces to delete them, read on queues where a rule has them purged, and all on the exchange of its events. In the vhost
+ * of the requests it grants its own.
  */
-export function agentPermissions(id: string, namespacePrefix: string): RequiredPermission[] {
+export function agentPermissions(
+  id: string,
+  namespacePrefix: string,
+  rules: readonly Pick<QueueRule, 'onOvergrown'>[] = [],
+): RequiredPermission[] {
   const { eventsExchange } = contractNames(id);
   return [
     { permission: 'configure', name: eventsExchange },
     { permission: 'configure', name: `queue/${namespacePrefix}a/b` },
     { permission: 'configure', name: `exchange/${namespacePrefix}a/b` },
     { permission: 'write', name: eventsExchange },
+    ...(rules.some(({ onOvergrown }) => onOvergrown === 'purge')
+      ? [{ permission: 'read', name: `queue/${namespacePrefix}a/b` } as const]
+      : []),
   ];
 }
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import type { TestInstallation } from '../support/agent.ts';
-import { useSharedBroker } from '../support/broker.ts';
+import { createManagement } from '../../src/broker/management/management.ts';
+import { Secret } from '../../src/util/secret.ts';
+import { manage, useSharedBroker } from '../support/broker.ts';
 import {
   claimTeam,
   collectEvents,
   type CollectedEvents,
   makeWatchedInstallation,
   queueExists,
+  waitUntil,
 } from '../support/watched-installation.ts';
 
 describe('queues with rules of their own', function () {
@@ -17,7 +20,13 @@ describe('queues with rules of their own', function () {
   before('start an agent', async function () {
     this.timeout(300_000);
     installation = await makeWatchedInstallation({
-      settings: { queues: [{ match: 'queue/[^/]+/generous.*', warnAtMessages: 100, deleteAtMessages: 200 }] },
+      settings: {
+        queues: [
+          { match: 'queue/[^/]+/generous.*', warnAtMessages: 100, deleteAtMessages: 200 },
+          { match: 'queue/[^/]+/purged.*', onOvergrown: 'purge' },
+          { match: 'queue/[^/]+/left', onOvergrown: 'leave' },
+        ],
+      },
     });
     await installation.start();
     events = await collectEvents(installation);
@@ -49,5 +58,88 @@ describe('queues with rules of their own', function () {
     const deleted = await events.of('queue.deleted', generous);
     assert.deepEqual([deleted.data['messages'], deleted.data['deleteAtMessages']], [220, 200]);
     assert.equal(await queueExists(installation, generous), false);
+  });
+
+  const mailsTo = (address: string) => installation.taskcluster.mails.filter((mail) => mail.address === address);
+
+  for (const type of ['classic', 'quorum']) {
+    it(`are purged where the rule says so, and the owner hears what was lost (${type})`, async () => {
+      const contact = `purged-${type}@example.org`;
+      const team = await claimTeam(installation, contact);
+      const { namespace } = team;
+      const queue = `queue/${namespace}/purged-${type}`;
+      await team.channel.assertQueue(queue, { arguments: { 'x-queue-type': type } });
+      await team.fill(queue, 60, 10, { timestamp: 1_795_521_600 });
+      const warning = await events.of('queue.warning', queue);
+      assert.equal(warning.data['onOvergrown'], 'purge');
+      const { data } = await events.of('queue.purged', queue);
+      const { oldest, bytes: _, deleteAtBytes: __, ...rest } = data;
+      assert.deepEqual(rest, { namespace, queue, messages: 60, deleteAtMessages: 50 });
+      // RabbitMQ knows it of classic queues, some seconds later.
+      if (type === 'quorum' || oldest !== undefined) {
+        assert.equal(oldest, type === 'quorum' ? undefined : '2026-11-24T12:00:00.000Z');
+      }
+      assert.equal(await queueExists(installation, queue), true);
+      assert.equal((await team.channel.checkQueue(queue)).messageCount, 0);
+      await waitUntil(() => mailsTo(contact).length === 2, 'a mail of the purge');
+      assert.match(mailsTo(contact)[0]?.content ?? '', /purged of all its ready messages/);
+      assert.match(mailsTo(contact)[1]?.content ?? '', /held \*\*60 ready messages\*\*/);
+    });
+  }
+
+  it('are not purged for what consumers hold', async () => {
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/purged-held`;
+    await team.channel.assertQueue(queue);
+    await team.channel.prefetch(45);
+    await team.channel.consume(queue, () => undefined);
+    await team.fill(queue, 60);
+    await events.of('queue.warning', queue);
+    await team.fill(queue, 40);
+    const purged = await events.of('queue.purged', queue);
+    assert.equal(purged.data['messages'], 55);
+  });
+
+  it('stay where the rule says so, which is reported once', async () => {
+    const contact = 'left@example.org';
+    const team = await claimTeam(installation, contact);
+    const { namespace } = team;
+    const queue = `queue/${namespace}/left`;
+    await team.channel.assertQueue(queue);
+    await team.fill(queue, 60);
+    const { data } = await events.of('queue.left', queue);
+    assert.deepEqual([data['namespace'], data['messages'], data['deleteAtMessages']], [namespace, 60, 50]);
+    await waitUntil(() => mailsTo(contact).length === 2, 'a mail that it stays');
+    await team.fill(queue, 10);
+    await team.channel.purgeQueue(queue);
+    await events.of('queue.recovered', queue);
+    assert.equal(events.seen.filter((event) => event.type === 'queue.left' && event.subject === queue).length, 1);
+    assert.equal(await queueExists(installation, queue), true);
+  });
+
+  it('are purged only by an account that may read them', async () => {
+    const { broker, config, vhost } = installation;
+    const team = await claimTeam(installation);
+    const queue = `queue/${team.namespace}/of-rights`;
+    await team.channel.assertQueue(queue);
+    const user = `${config.id}-purger`;
+    await manage(broker, 'PUT', `/users/${user}`, { password: 'purger', tags: 'administrator' });
+    const url = new URL(vhost.managementUrl).origin;
+    const management = createManagement({ url, username: user, password: new Secret('purger'), timeoutMs: 30_000 });
+    const grant = (read: string) =>
+      management.putPermissions(config.vhost, user, { configure: '^queue/taskcluster-.*', write: '', read });
+    try {
+      await grant('');
+      await assert.rejects(management.purgeQueue(config.vhost, queue), { code: 'BrokerRefused' });
+      await grant('^queue/taskcluster-.*');
+      await waitUntil(
+        () => management.purgeQueue(config.vhost, queue).catch(() => false),
+        'a purge with the right to read',
+      );
+      assert.equal(await management.purgeQueue(config.vhost, `${queue}-missing`), false);
+    } finally {
+      await management.deleteUser(user);
+      management.close();
+    }
   });
 });

@@ -17,6 +17,7 @@ describe('the rules for queues', () => {
         'match: "queue/taskcluster-builds/logs.*", deleteAtMessages: 50000',
         'match: taskcluster-builds, warnAtMessages: 10, deleteAtMessages: 20',
         'match: "taskcluster-big-.*", warnAtBytes: null, deleteAtBytes: null',
+        'match: taskcluster-kept, onOvergrown: leave',
       ),
     );
     const of = (queue: string) => {
@@ -34,6 +35,7 @@ describe('the rules for queues', () => {
         [500_000, 10 * 2 ** 31],
         [200, 10 * 2 ** 31],
         [80_000, null],
+        [null, null],
       ],
     );
   });
@@ -53,6 +55,7 @@ describe('the rules for queues', () => {
       rules('match: ".*", warnAtBytes: 2147483648'),
       /^The setting queues\.0\.warnAtBytes \(2147483648\) must be less than its deleteAtBytes/,
     ],
+    [rules('match: ".*", onOvergrown: drop'), /^The setting queues\.0\.onOvergrown must be delete, purge or leave\.$/],
     [rules('match: ".*", warnAtBytes: null'), /^The settings queues\.0\.warnAtBytes and queues\.0\.deleteAtBytes must/],
     [
       `queueBackstopMessages: 16000\n${rules('match: ".*", deleteAtMessages: 8001')}`,

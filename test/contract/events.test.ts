@@ -20,6 +20,8 @@ const examples: { [T in EventType]: EventData<T> } = {
   'queue.warning': { namespace, queue, messages: 4001, warnAtMessages: 4000, deleteAtMessages: 8000 },
   'queue.recovered': { namespace, queue, messages: 0 },
   'queue.deleted': { namespace, queue, messages: 8001, deleteAtMessages: 8000 },
+  'queue.purged': { namespace, queue, messages: 8001, oldest: at, deleteAtMessages: 8000 },
+  'queue.left': { namespace, queue, messages: 8001, deleteAtMessages: 8000 },
   'queue.exempted': { namespace, queue, until: at },
   'queue.exemption-ended': { namespace, queue, reason: 'expired' },
   'notice.failed': { namespace, queue, notice: 'queue-warning', attempts: 3, error: 'DenylistedAddress' },

@@ -3,12 +3,12 @@ import * as fc from 'fast-check';
 import { emailSchema } from '../../dev/taskcluster/email.ts';
 import { noticeMessage } from '../../src/notices/notice-message.ts';
 import type { Mail, MatrixMessage, SlackMessage } from '../../src/notices/notifier.ts';
-import type { Notice, NoticeKind } from '../../src/store/notice-records.ts';
+import { type Notice, NOTICE_KINDS, type NoticeKind } from '../../src/store/notice-records.ts';
 import { noticeOf } from '../support/records.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:34:56.789Z');
 const CONFIG = { id: 'pulse-agent', surveyIntervalSeconds: 60 };
-const KINDS: readonly NoticeKind[] = ['queue-warning', 'queue-deletion', 'queue-recovered'];
+const KINDS = NOTICE_KINDS;
 
 function mailOf(notice: Notice, config = CONFIG): Mail {
   const message = noticeMessage(notice, config);
@@ -55,6 +55,26 @@ describe('the mail to an owner', () => {
     const recovered = mailOf(noticeOf(NOW_MS, { kind: 'queue-recovered', messages: 12 }), CONFIG);
     assert.equal(recovered.subject, '[Pulse] a queue has recovered: queue/taskcluster-x/jobs');
     assert.ok(recovered.content.includes('held 12 messages'), recovered.content);
+  });
+
+  it('of a purge says what was lost, and of a queue that is left that it stays', () => {
+    const rule = { onOvergrown: 'purge', messages: 9000, bytes: 2 ** 20 } as const;
+    const purged = mailOf(noticeOf(NOW_MS, { ...rule, kind: 'queue-purge', oldestMs: NOW_MS - 3_600_000 }));
+    assert.equal(purged.subject, '[Pulse] a queue was purged: queue/taskcluster-x/jobs');
+    assert.ok(purged.content.includes('held **9,000 ready messages** of 1 MiB altogether at'), purged.content);
+    assert.ok(purged.content.includes('The oldest of them was published at 2026-11-24 11:34:56 UTC.'), purged.content);
+    const unknown = mailOf(noticeOf(NOW_MS, { ...rule, kind: 'queue-purge' })).content;
+    assert.ok(unknown.includes('RabbitMQ does not say how old they were.'), unknown);
+    const left = mailOf(noticeOf(NOW_MS, { onOvergrown: 'leave', kind: 'queue-left', messages: 9000 }));
+    assert.equal(left.subject, '[Pulse] a queue is far too large: queue/taskcluster-x/jobs');
+    assert.ok(left.content.includes('Its limit is 8,000 messages.'), left.content);
+    for (const [onOvergrown, warning, recovered] of [
+      ['purge', /it is \*\*purged of all its ready messages\*\*/, /At 8,000 messages a queue is purged\./],
+      ['leave', /it is reported again, and stays\./, /At 8,000 messages a queue is reported as far too large\./],
+    ] as const) {
+      assert.match(mailOf(noticeOf(NOW_MS, { onOvergrown })).content, warning);
+      assert.match(mailOf(noticeOf(NOW_MS, { onOvergrown, kind: 'queue-recovered' })).content, recovered);
+    }
   });
 
   it('of a warning states when the queue is deleted at its rate, or that this is not known', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
+import { OVERGROWN_ACTIONS, type OvergrownAction } from '../../src/config/queue-rules.ts';
 import {
   decideQueueAlert,
   type Depth,
@@ -10,7 +11,13 @@ import {
 import type { QueueAlert, QueueAlertLevel } from '../../src/store/queue-alert-records.ts';
 import { alertOf } from '../support/records.ts';
 
-const LIMITS = { warnAtMessages: 4000, deleteAtMessages: 8000, warnAtBytes: 4_000_000, deleteAtBytes: 8_000_000 };
+const LIMITS = {
+  warnAtMessages: 4000,
+  deleteAtMessages: 8000,
+  warnAtBytes: 4_000_000,
+  deleteAtBytes: 8_000_000,
+  onOvergrown: 'delete',
+} as const;
 const NOW_MS = Date.parse('2026-11-24T12:00:00Z');
 const INCARNATION = alertOf().incarnation;
 
@@ -97,8 +104,33 @@ describe('the decision about a queue', () => {
     assert.equal(decide(warned, depth(3, { ...size(1, later, Infinity), seenMs: later })), 'none');
   });
 
+  it('purges, or leaves, at the threshold for deletion where the rule says so, and reports it once', () => {
+    const at = (level: QueueAlertLevel, onOvergrown: OvergrownAction, messages: number): string =>
+      decideQueueAlert(old(level), INCARNATION, depth(messages), { ...LIMITS, onOvergrown }, NOW_MS);
+    assert.equal(at('warned', 'purge', 8000), 'purge');
+    assert.equal(at('warned', 'leave', 8000), 'leave');
+    assert.equal(at('warned', 'leave', 7999), 'none');
+    assert.equal(at('left', 'leave', 9000), 'none');
+    assert.equal(at('left', 'leave', 1999), 'recover');
+    // The rule was changed.
+    assert.equal(at('left', 'delete', 9000), 'delete');
+    assert.equal(at('left', 'purge', 9000), 'purge');
+    const missing = depth(undefined, { isMissing: true });
+    for (const level of ['leaving', 'left'] as const) assert.equal(decide(old(level), missing), 'discard');
+    for (const level of ['purging', 'purged'] as const) assert.equal(decide(old(level), missing), 'resume');
+  });
+
   it('leaves an alert to the agent that changed it, and resumes once that agent is presumed dead', () => {
-    for (const level of ['warning', 'over', 'deleting', 'deleted', 'recovering'] as const) {
+    for (const level of [
+      'warning',
+      'over',
+      'deleting',
+      'deleted',
+      'purging',
+      'purged',
+      'leaving',
+      'recovering',
+    ] as const) {
       const begun = alertOf({ level, changedMs: NOW_MS });
       for (const messages of [undefined, 0, 5000, 9000]) {
         assert.equal(decide(begun, depth(messages), NOW_MS + TAKEOVER_AFTER_MS - 1), 'none');
@@ -143,6 +175,7 @@ describe('the decision about a queue', () => {
 
   /** One observation of a history. */
   const observation = fc.record({
+    onOvergrown: fc.constantFrom(...OVERGROWN_ACTIONS),
     afterMs: fc.integer({ min: 1, max: 20_000 }),
     messages: fc.option(fc.oneof(fc.integer({ min: 0, max: 12_000 }), fc.constantFrom(1999, 2000, 3999, 4000, 8000)), {
       nil: undefined,
@@ -160,10 +193,11 @@ describe('the decision about a queue', () => {
         let nowMs = NOW_MS;
         let warned = false;
         let wasSmall = true;
-        for (const { afterMs, messages, bytes, isExact, dies } of observations) {
+        for (const { afterMs, messages, bytes, isExact, dies, onOvergrown } of observations) {
           nowMs += afterMs;
           const observed = bytes === undefined ? undefined : { bytes, seenMs: nowMs, lagMs: 0 };
-          const action = decide(alert, depth(messages, { bytes: observed, isExact, seenMs: nowMs }));
+          const seen = depth(messages, { bytes: observed, isExact, seenMs: nowMs });
+          const action = decideQueueAlert(alert, INCARNATION, seen, { ...LIMITS, onOvergrown }, nowMs);
           const isLarge = (threshold: number): boolean =>
             (messages ?? 0) >= threshold || (bytes ?? 0) >= threshold * 1000;
           if (messages !== undefined && messages < 2000) wasSmall = true;
@@ -184,14 +218,22 @@ describe('the decision about a queue', () => {
               if (dies) move('recovering');
               else alert = undefined;
               break;
+            case 'leave':
+              assert.ok(warned && isLarge(8000) && onOvergrown === 'leave');
+              assert.notEqual(alert?.level, 'left', 'reported once');
+              move(dies ? 'leaving' : 'left');
+              break;
+            case 'purge':
             case 'delete':
               assert.ok(warned && isLarge(8000));
+              assert.equal(action, onOvergrown);
               if (dies) move('over');
               // Deleted: the next queue of this name begins empty.
               else [alert, warned, wasSmall] = [undefined, false, true];
               break;
             case 'resume':
               if (dies) move(alert?.level ?? 'warned');
+              else if (alert?.level === 'leaving') move('left');
               else if (alert?.level === 'warning') [warned] = [true, move('warned')];
               else if (alert?.level === 'recovering') [alert, warned] = [undefined, false];
               else [alert, warned, wasSmall] = [undefined, false, true];

@@ -6,7 +6,7 @@ import { createInspectQueues } from '../../src/queues/inspect-queues.ts';
 import { systemSleep } from '../../src/util/clock.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { QUEUE_CONFIG } from '../support/queue-room.ts';
+import { QUEUE_CONFIG, QUEUE_LIMITS } from '../support/queue-room.ts';
 
 const { signal } = new AbortController();
 
@@ -73,14 +73,14 @@ describe('the confirmation of the depth before a deletion', () => {
       sleep: systemSleep,
       config: QUEUE_CONFIG,
     });
-    const confirmed = await confirm({ queue: 'classic', bytes: null }, QUEUE_CONFIG, signal);
+    const confirmed = await confirm({ queue: 'classic', bytes: null }, QUEUE_LIMITS, signal);
     assert.equal(confirmed.is === 'present' && confirmed.messages, 8000);
-    assert.deepEqual(await confirm({ queue: 'stream', bytes: null }, QUEUE_CONFIG, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm({ queue: 'crashed', bytes: null }, QUEUE_CONFIG, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm({ queue: 'down', bytes: null }, QUEUE_CONFIG, signal), { is: 'unknown' });
-    assert.deepEqual(await confirm({ queue: 'missing', bytes: null }, QUEUE_CONFIG, signal), { is: 'missing' });
-    assert.deepEqual(await confirm({ queue: 'deleted', bytes: null }, QUEUE_CONFIG, signal), { is: 'missing' });
-    assert.deepEqual(await confirm({ queue: 'never declared', bytes: null }, QUEUE_CONFIG, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'stream', bytes: null }, QUEUE_LIMITS, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'crashed', bytes: null }, QUEUE_LIMITS, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'down', bytes: null }, QUEUE_LIMITS, signal), { is: 'unknown' });
+    assert.deepEqual(await confirm({ queue: 'missing', bytes: null }, QUEUE_LIMITS, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'deleted', bytes: null }, QUEUE_LIMITS, signal), { is: 'missing' });
+    assert.deepEqual(await confirm({ queue: 'never declared', bytes: null }, QUEUE_LIMITS, signal), { is: 'missing' });
   });
 
   /** A queue that passed the threshold in bytes, as the broker shows it during the confirmation. */
@@ -105,7 +105,7 @@ describe('the confirmation of the depth before a deletion', () => {
       sleep: async (ms) => void slept.push(ms),
       config: QUEUE_CONFIG,
     });
-    const confirmed = await confirm({ queue: 'large', bytes: 2_500_000 }, QUEUE_CONFIG, signal);
+    const confirmed = await confirm({ queue: 'large', bytes: 2_500_000 }, QUEUE_LIMITS, signal);
     if (confirmed.is !== 'present') return confirmed.is;
     const { messages, bytes, isTooDeep, enoughReady } = confirmed;
     assert.deepEqual(slept, [Number.isFinite(lagMs) ? lagMs : 6_000], 'what is read is newer than the confirmation');

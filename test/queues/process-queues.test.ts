@@ -20,7 +20,7 @@ async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | u
   });
   const alert = alertOf({ level, messages: 9000, changedMs: clock.nowMs() - TAKEOVER_AFTER_MS });
   await store.queueAlerts.insert(alert);
-  await notices.holdDeletion(recordOf(clock.nowMs(), { contact: OWNER }), alert);
+  await notices.hold('queue-deletion', recordOf(clock.nowMs(), { contact: OWNER }), alert);
   if (owner !== undefined) store.put(recordOf(clock.nowMs(), { contact: 'next@example.org', ...owner }));
   const depth = { messages: undefined, isMissing: true, isExact: true, seenMs: clock.nowMs(), lagMs: 0 };
   await processQueues([{ queue: alert.queue, depth, alert }], signal);

@@ -62,6 +62,11 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
       deleted.push(queue);
       return hooks.existed;
     },
+    management: {
+      purgeQueue: () => assert.fail('no rule purges'),
+      getOldestMessageMs: () => assert.fail('no rule purges'),
+      listQueueNames: async () => [],
+    },
     confirmDepth: async () => hooks.confirmDepth(),
     queueDepths: {
       async read([queue = '']) {
@@ -73,7 +78,10 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     config: QUEUE_CONFIG,
     schedule: { wasReplacedSince: () => hooks.wasReplaced },
     exempt: createExemptQueues(store.queueExemptions, { earliestMs: () => clock.nowMs() }),
-    reporters: { queueDeleted: async (event) => void reported.push(event) },
+    reporters: {
+      queueDeleted: async (event) => void reported.push(event),
+      queuePurged: async (event) => void reported.push(event),
+    },
   });
   return {
     clock,

@@ -34,7 +34,14 @@ describe('the report on a queue', () => {
   it('says since when its owner is warned, and when it is deleted', () => {
     const warned = report({ alert: alertOf({ level: 'warned', changedMs: NOW - 1000 }) });
     assert.deepEqual(warned, {
-      limits: { rule: 'default', warnAtMessages: 4000, deleteAtMessages: 8000, warnAtBytes: null, deleteAtBytes: null },
+      limits: {
+        rule: 'default',
+        warnAtMessages: 4000,
+        deleteAtMessages: 8000,
+        warnAtBytes: null,
+        deleteAtBytes: null,
+        onOvergrown: 'delete',
+      },
       queue: QUEUE,
       namespace: 'taskcluster-x',
       state: 'warned',

@@ -6,6 +6,8 @@ import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
 import { type ByteCounts, createByteCounts } from '../../src/queues/byte-counts.ts';
 import { createGrowthTracker, type GrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
 import { createConfirmRecovery } from '../../src/queues/confirm-recovery.ts';
+import { limitsOfQueue } from '../../src/queues/queue-limits.ts';
+import { completeRule } from '../../src/config/queue-rules.ts';
 import { createProcessQueues, type ProcessQueues } from '../../src/queues/process-queues.ts';
 import { createQueueDeletion, type QueueDeletionParts } from '../../src/queues/queue-deletion.ts';
 import { createQueueHistory, type QueueHistory } from '../../src/queues/queue-history.ts';
@@ -15,6 +17,8 @@ import type { Store } from '../../src/store/store.ts';
 import { momentOf } from '../../src/util/clock.ts';
 import { readNamePattern } from '../../src/util/name-pattern.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
+
+const NO_BACKSTOP = { queueBackstopMessages: null, queueBackstopBytes: null };
 
 /** The configuration of a {@link QueueRoom}. */
 export const QUEUE_CONFIG = {
@@ -27,6 +31,9 @@ export const QUEUE_CONFIG = {
   deleteAtBytes: 2_000_000,
   queues: [],
 };
+
+/** The limits of every queue of a {@link QueueRoom}. */
+export const QUEUE_LIMITS = limitsOfQueue(QUEUE_CONFIG, 'queue/taskcluster-x/jobs');
 
 /** The watching of queues over a store and a broker that is a list of queues. */
 export interface QueueRoom {
@@ -55,6 +62,7 @@ export interface QueueRoom {
 export interface QueueRoomOptions {
   readonly clock?: ManualClock;
   readonly exemptQueues?: readonly string[];
+  readonly rules?: readonly Parameters<typeof completeRule>[0][];
   /** Runs right before a queue is deleted. */
   readonly beforeDelete?: () => Promise<void>;
   readonly deletion?: Partial<QueueDeletionParts>;
@@ -81,6 +89,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     store,
     config: {
       ...QUEUE_CONFIG,
+      queues: (options.rules ?? []).map((rule) => completeRule(rule, { ...QUEUE_CONFIG, ...NO_BACKSTOP })),
       exemptQueues: (options.exemptQueues ?? []).map(readNamePattern),
       reservedNamespaces: [readNamePattern('taskcluster-reserved')],
     },
@@ -88,12 +97,23 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     reporters: {
       queueWarned: async ({ queue }: { queue: string }) => void reported.push(`warned ${queue}`),
       queueRecovered: async ({ queue }: { queue: string }) => void reported.push(`recovered ${queue}`),
+      queueLeft: async ({ queue }: { queue: string }) => void reported.push(`left ${queue}`),
+      queuePurged: async ({ queue, messages }: { queue: string; messages: number }) =>
+        void reported.push(`purged ${queue} of ${messages}`),
       queueDeleted: async ({ queue }: { queue: string }) => void reported.push(`deleted ${queue}`),
       queueNotProcessed: (_queue: string, error: unknown) => void errors.push(error),
     },
     management: {
       visitQueues: visitAll,
       visitQueueDepths: visitAll,
+      async purgeQueue(_vhost: string, name: string, call?: ManagementCallOptions) {
+        await options.beforeDelete?.();
+        call?.beforeSend?.();
+        const isThere = depths.has(name);
+        if (isThere) depths.set(name, 0);
+        return isThere;
+      },
+      getOldestMessageMs: async () => undefined,
       listQueueNames: async () => [...depths.keys(), ...crashed],
       listQueueBytes: async () => [...sizes.values()],
       getQueueBytes: async (_vhost: string, name: string) => sizes.get(name),

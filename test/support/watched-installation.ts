@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
+import type { ChannelModel, ConfirmChannel, ConsumeMessage, Options } from 'amqplib';
 import type { FileSettings } from '../../src/config/settings.ts';
 import { type InstallationOptions, makeInstallation, TEAM, teamNamespace, type TestInstallation } from './agent.ts';
 import { manage, openConnection } from './broker.ts';
@@ -79,7 +79,7 @@ export interface Team {
   readonly connection: ChannelModel;
   readonly channel: ConfirmChannel;
   /** Publishes this many messages to any queue, and waits until the broker has them. */
-  fill(queue: string, messages: number, bytes?: number): Promise<void>;
+  fill(queue: string, messages: number, bytes?: number, options?: Options.Publish): Promise<void>;
 }
 
 /** Claims a namespace and connects with its credentials. */
@@ -95,10 +95,10 @@ export async function claimTeam(installation: TestInstallation, contact?: string
     namespace,
     connection,
     channel: await connection.createConfirmChannel(),
-    async fill(queue, messages, bytes = 10) {
+    async fill(queue, messages, bytes = 10, publishing = {}) {
       const content = Buffer.alloc(bytes);
       for (let sent = 0; sent < messages; sent += 1) {
-        if (!filler.sendToQueue(queue, content)) await once(filler, 'drain');
+        if (!filler.sendToQueue(queue, content, publishing)) await once(filler, 'drain');
       }
       await filler.waitForConfirms();
     },

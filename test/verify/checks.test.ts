@@ -87,6 +87,10 @@ describe('the checks of verify', () => {
   });
 
   it('the permissions of the agent', () => {
+    assert.deepEqual(
+      missingPermissions({ ...DOCUMENTED, read: '' }, agentPermissions(ID, 'taskcluster-', [{ onOvergrown: 'purge' }])),
+      [{ permission: 'read', name: 'queue/taskcluster-a/b' }],
+    );
     assert.deepEqual(missingPermissions(DOCUMENTED, agentPermissions(ID, 'taskcluster-')), []);
     assert.deepEqual(
       missingPermissions({ ...DOCUMENTED, write: '^rpc/' }, agentPermissions(ID, 'taskcluster-')).slice(0, 1),

@@ -50,6 +50,8 @@ const OPTIONS_OF_CHANGES: Readonly<Record<keyof Management, number | undefined>>
   getQueue: undefined,
   getQueueOwner: undefined,
   deleteQueue: 2,
+  purgeQueue: 2,
+  getOldestMessageMs: undefined,
   listExchanges: undefined,
   deleteExchange: 2,
   listBindings: undefined,

@@ -196,6 +196,11 @@ export const queueOwnerSchema = z
   .object({ owner_pid_details: z.unknown().optional() })
   .transform(({ owner_pid_details: owner }) => connectionDetails.safeParse(owner).data?.name);
 
+/** In seconds; absent or empty where RabbitMQ does not know it. */
+export const oldestMessageSchema = z
+  .object({ head_message_timestamp: z.unknown().optional() })
+  .transform(({ head_message_timestamp: seconds }) => (typeof seconds === 'number' ? seconds * 1000 : undefined));
+
 /** An exchange in a listing. */
 export interface ListedExchange {
   readonly name: string;

@@ -14,6 +14,7 @@ import {
   permissionsSchema,
   policySchema,
   queueSchema,
+  oldestMessageSchema,
   queueOwnerSchema,
   topicPermissionsSchema,
   userSchema,
@@ -132,6 +133,10 @@ export interface Management extends BrokerStateCalls, EffectiveStateCalls, Queue
    */
   getQueueOwner(vhost: string, name: string, options?: ManagementCallOptions): Promise<string | undefined>;
   deleteQueue(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
+  /** Removes the ready messages of a queue; false: there is none of that name. */
+  purgeQueue(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
+  /** When the oldest message was published, in ms; undefined: unknown, as for quorum queues. */
+  getOldestMessageMs(vhost: string, name: string, options?: ManagementCallOptions): Promise<number | undefined>;
   listExchanges(vhost: string, options?: ManagementCallOptions): Promise<ListedExchange[]>;
   deleteExchange(vhost: string, name: string, options?: ManagementCallOptions): Promise<boolean>;
   /** All bindings except those of the default exchange, which cannot be removed. */
@@ -286,6 +291,9 @@ export function createManagement(settings: TransportOptions): Management {
     getQueueOwner: (vhost, name, options) =>
       find(queueOwnerSchema, ['queues', vhost, name], options, { columns: 'name,owner_pid_details' }),
     deleteQueue: (vhost, name, options) => remove(['queues', vhost, name], options),
+    purgeQueue: (vhost, name, options) => remove(['queues', vhost, name, 'contents'], options),
+    getOldestMessageMs: (vhost, name, options) =>
+      find(oldestMessageSchema, ['queues', vhost, name], options, { columns: 'name,head_message_timestamp' }),
     listExchanges: (vhost, options) => list(exchangeSchema, ['exchanges', vhost], options, { columns: 'name,type' }),
     deleteExchange: (vhost, name, options) => remove(['exchanges', vhost, name], options),
     listBindings: async (vhost, options) =>
