@@ -10,6 +10,7 @@ import { BROKER_START_MS, manage, openConnection } from '../support/broker.ts';
 import { pathWithCommandsOf } from '../support/broker-commands.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { runCommandLine } from '../support/command-line.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 import { makeFolder } from '../support/folders.ts';
 import { mongoDatabase, useSharedMongoDB } from '../support/mongodb.ts';
 import { makeRelay } from '../support/tcp-relay.ts';
@@ -113,71 +114,103 @@ describe('docs/recover.md: outages', function () {
     await untilSample(agent, 'pulse_agent_queue_alerts{level="warned"}', (count) => count === 0);
   });
 
-  it('Taskcluster is down: what is signed is Unavailable, the rest is answered, and claims succeed afterwards', async () => {
-    const { taskcluster } = installation;
-    const client = installation.client(TEAM);
-    await taskcluster.refuseConnections();
-    const namespace = teamNamespace();
-    await assert.rejects(client.claimNamespace({ namespace }, { timeoutMs: 3000 }), { code: 'Unavailable' });
-    await (await installation.rpc()).request('list-namespaces', {});
-    await untilHealth(agent, ({ ready, parts: { auth } }) => !ready && auth.state === 'down');
-    assert.equal((await verify(installation)).get('taskcluster')?.outcome, 'failed');
-    await taskcluster.acceptConnections();
-    await client.claimNamespace({ namespace });
-    assert.equal((await verify(installation)).get('taskcluster')?.outcome, 'ok');
-  });
-
-  it('one of several agents is gone: the request queue has a consumer less, until another one starts', async () => {
-    const environment = { STORE_URL: mongoDatabase(mongodb()) };
-    const several = await makeInstallation({ broker, environment, settings: { httpPort: 0 } });
-    const [first, second] = [await several.start(), await several.start()];
-    const consumers = async (): Promise<string | undefined> => {
-      const text = await run(`rabbitmqctl list_queues -p ${several.config.requestVhost} name consumers`);
-      return /\/requests\t(\d+)/.exec(text)?.[1];
-    };
-    const sample = 'pulse_agent_queue_consumers{queue="requests"}';
-    await untilSample(first, sample, (count) => count === 2);
-    assert.equal(await consumers(), '2');
-    await second.stop();
-    await untilSample(first, sample, (count) => count === 1);
-    assert.equal((await ping(several)).code, 0);
-    await several.start();
-    await untilSample(first, sample, (count) => count === 2);
-    assert.equal(await consumers(), '2');
-  });
-
-  it('the store is away: verify names the host, and everything works once it is back', async () => {
-    const url = new URL(mongoDatabase(mongodb()));
-    const relay = await makeRelay(Number(url.port), url.hostname);
-    url.host = `127.0.0.1:${relay.port}`;
-    const [port = 0] = await freePorts(1);
-    const remote = await makeInstallation({
-      broker,
-      environment: { STORE_URL: url.href },
-      settings: { httpPort: port },
+  // Each has agents of its own, or a Taskcluster.
+  concurrentTests((it) => {
+    it('Taskcluster is down: what is signed is Unavailable, the rest is answered, and claims succeed afterwards', async () => {
+      const { taskcluster } = installation;
+      const client = installation.client(TEAM);
+      await taskcluster.refuseConnections();
+      const namespace = teamNamespace();
+      await assert.rejects(client.claimNamespace({ namespace }, { timeoutMs: 3000 }), { code: 'Unavailable' });
+      await (await installation.rpc()).request('list-namespaces', {});
+      await untilHealth(agent, ({ ready, parts: { auth } }) => !ready && auth.state === 'down');
+      assert.equal((await verify(installation)).get('taskcluster')?.outcome, 'failed');
+      await taskcluster.acceptConnections();
+      await client.claimNamespace({ namespace });
+      assert.equal((await verify(installation)).get('taskcluster')?.outcome, 'ok');
     });
-    // The built program: its parts that load late share the classes of its errors.
-    const serving = await runCommandLine(['serve'], remote.environment);
-    await serving.printed('agent_started');
-    const client = remote.client(TEAM);
-    const namespace = teamNamespace();
-    const { connectionString } = await client.claimNamespace({ namespace });
-    relay.cut();
-    await serving.printed('"part_down"');
-    const ready = async (): Promise<HealthReport> =>
-      (await (await fetch(`http://127.0.0.1:${port}/readyz`)).json()) as HealthReport;
-    await waitUntil(async () => (await ready()).parts.store?.state === 'down', 'readiness names the store');
-    await (await connect(connectionString)).close();
-    await assert.rejects(client.getNamespace(namespace, { timeoutMs: 10_000 }), { code: 'Unavailable' });
-    const { outcome, remedy } = (await verify(remote)).get('store') ?? {};
-    assert.equal(outcome, 'failed');
-    assert.match(remedy ?? '', new RegExp(`127\\.0\\.0\\.1:${relay.port}`));
-    relay.restore();
-    await serving.printed('"part_up"');
-    await client.claimNamespace({ namespace });
-    assert.equal((await verify(remote)).get('store')?.outcome, 'ok');
-    serving.signal('SIGTERM');
-    assert.equal(await serving.exited, 0);
+
+    it('one of several agents is gone: the request queue has a consumer less, until another one starts', async () => {
+      const environment = { STORE_URL: mongoDatabase(mongodb()) };
+      const several = await makeInstallation({ broker, environment, settings: { httpPort: 0 } });
+      const [first, second] = [await several.start(), await several.start()];
+      const consumers = async (): Promise<string | undefined> => {
+        const text = await run(`rabbitmqctl list_queues -p ${several.config.requestVhost} name consumers`);
+        return /\/requests\t(\d+)/.exec(text)?.[1];
+      };
+      const sample = 'pulse_agent_queue_consumers{queue="requests"}';
+      await untilSample(first, sample, (count) => count === 2);
+      assert.equal(await consumers(), '2');
+      await second.stop();
+      await untilSample(first, sample, (count) => count === 1);
+      assert.equal((await ping(several)).code, 0);
+      await several.start();
+      await untilSample(first, sample, (count) => count === 2);
+      assert.equal(await consumers(), '2');
+    });
+
+    it('the store is away: verify names the host, and everything works once it is back', async () => {
+      const url = new URL(mongoDatabase(mongodb()));
+      const relay = await makeRelay(Number(url.port), url.hostname);
+      url.host = `127.0.0.1:${relay.port}`;
+      const [port = 0] = await freePorts(1);
+      const remote = await makeInstallation({
+        broker,
+        environment: { STORE_URL: url.href },
+        settings: { httpPort: port },
+      });
+      // The built program: its parts that load late share the classes of its errors.
+      const serving = await runCommandLine(['serve'], remote.environment);
+      await serving.printed('agent_started');
+      const client = remote.client(TEAM);
+      const namespace = teamNamespace();
+      const { connectionString } = await client.claimNamespace({ namespace });
+      relay.cut();
+      await serving.printed('"part_down"');
+      const ready = async (): Promise<HealthReport> =>
+        (await (await fetch(`http://127.0.0.1:${port}/readyz`)).json()) as HealthReport;
+      await waitUntil(async () => (await ready()).parts.store?.state === 'down', 'readiness names the store');
+      await (await connect(connectionString)).close();
+      await assert.rejects(client.getNamespace(namespace, { timeoutMs: 10_000 }), { code: 'Unavailable' });
+      const { outcome, remedy } = (await verify(remote)).get('store') ?? {};
+      assert.equal(outcome, 'failed');
+      assert.match(remedy ?? '', new RegExp(`127\\.0\\.0\\.1:${relay.port}`));
+      relay.restore();
+      await serving.printed('"part_up"');
+      await client.claimNamespace({ namespace });
+      assert.equal((await verify(remote)).get('store')?.outcome, 'ok');
+      serving.signal('SIGTERM');
+      assert.equal(await serving.exited, 0);
+    });
+
+    it('RabbitMQ was away for hours: with the agents stopped, plan shows what they will delete, and what is exempt stays', async () => {
+      const settings = { rotationIntervalSeconds: 40, defaultLifetimeSeconds: 60 };
+      const short = await makeInstallation({ broker, settings });
+      const agentOfIt = await short.start();
+      const expires = new Date(Date.now() + 8_000).toISOString();
+      const [kept, other] = [teamNamespace(), teamNamespace()];
+      const client = short.client(TEAM);
+      for (const namespace of [kept, other]) {
+        const { connectionString } = await client.claimNamespace({ namespace, expires });
+        const owner = await (await openConnection(connectionString)).createChannel();
+        await owner.assertQueue(`queue/${namespace}/work`, { durable: true });
+      }
+      await agentOfIt.stop();
+      await waitUntil(() => Date.now() > Date.parse(expires), 'the namespaces have expired');
+      const plan = await runCommandLine(['plan', '--horizon', '10m', '--all', '--json'], short.environment);
+      assert.equal(await plan.exited, 0, plan.stderr());
+      const { namespaces } = JSON.parse(plan.stdout()) as { namespaces: { namespace: string; action: string }[] };
+      const deleted = namespaces.filter(({ action }) => action === 'delete').map(({ namespace }) => namespace);
+      assert.deepEqual(deleted.toSorted(), [kept, other].toSorted(), plan.stdout());
+
+      const exempt = await runCommandLine(['exempt', `queue/${kept}/work`, '--until', '1h'], short.environment);
+      assert.equal(await exempt.exited, 0, exempt.stderr());
+      await short.start();
+      await short.logged('namespace_deleted', { namespace: other });
+      await client.claimNamespace({ namespace: kept });
+      const admin = await (await openConnection(short.vhost.amqpUrl)).createChannel();
+      await admin.checkQueue(`queue/${kept}/work`);
+    });
   });
 
   it('RabbitMQ is away: agents and clients connect again by themselves, and what is overdue is done', async () => {
@@ -203,34 +236,5 @@ describe('docs/recover.md: outages', function () {
       await untilSample(agent, sample, (at) => (at ?? 0) > downSinceS);
     }
     await untilHealth(agent, ({ ready }) => ready);
-  });
-
-  it('RabbitMQ was away for hours: with the agents stopped, plan shows what they will delete, and what is exempt stays', async () => {
-    const settings = { rotationIntervalSeconds: 40, defaultLifetimeSeconds: 60 };
-    const short = await makeInstallation({ broker, settings });
-    const agentOfIt = await short.start();
-    const expires = new Date(Date.now() + 8_000).toISOString();
-    const [kept, other] = [teamNamespace(), teamNamespace()];
-    const client = short.client(TEAM);
-    for (const namespace of [kept, other]) {
-      const { connectionString } = await client.claimNamespace({ namespace, expires });
-      const owner = await (await openConnection(connectionString)).createChannel();
-      await owner.assertQueue(`queue/${namespace}/work`, { durable: true });
-    }
-    await agentOfIt.stop();
-    await waitUntil(() => Date.now() > Date.parse(expires), 'the namespaces have expired');
-    const plan = await runCommandLine(['plan', '--horizon', '10m', '--all', '--json'], short.environment);
-    assert.equal(await plan.exited, 0, plan.stderr());
-    const { namespaces } = JSON.parse(plan.stdout()) as { namespaces: { namespace: string; action: string }[] };
-    const deleted = namespaces.filter(({ action }) => action === 'delete').map(({ namespace }) => namespace);
-    assert.deepEqual(deleted.toSorted(), [kept, other].toSorted(), plan.stdout());
-
-    const exempt = await runCommandLine(['exempt', `queue/${kept}/work`, '--until', '1h'], short.environment);
-    assert.equal(await exempt.exited, 0, exempt.stderr());
-    await short.start();
-    await short.logged('namespace_deleted', { namespace: other });
-    await client.claimNamespace({ namespace: kept });
-    const admin = await (await openConnection(short.vhost.amqpUrl)).createChannel();
-    await admin.checkQueue(`queue/${kept}/work`);
   });
 });

@@ -95,7 +95,7 @@ export function teamNamespace(): string {
   return unique('taskcluster-team');
 }
 
-/** Makes an installation without an agent. It is removed after the test, or after the run. */
+/** Makes an installation without an agent. It is removed after the test, or after the file. */
 export async function makeInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
   const broker = options.broker ?? (await sharedBroker());
   const vhost = await createVhost(broker);

@@ -67,7 +67,7 @@ export interface TestVhost {
   readonly managementUrl: string;
 }
 
-/** Creates a vhost, one for requests, and their administrator; all are removed after the test, or after the run. */
+/** Creates a vhost, one for requests, and their administrator; all are removed after the test, or after the file. */
 export async function createVhost(broker?: LocalRabbitMQ): Promise<TestVhost> {
   const at = broker ?? (await sharedBroker());
   const vhost = unique('vhost');
@@ -117,7 +117,7 @@ export async function putVhost(at: LocalRabbitMQ, path: string): Promise<void> {
   }
 }
 
-/** Opens an AMQP connection that is closed after the test, or after the run. */
+/** Opens an AMQP connection that is closed after the test, or after the file. */
 export async function openConnection(url: string): Promise<amqp.ChannelModel> {
   const connection = await amqp.connect(url);
   let closed = false;

@@ -11,7 +11,7 @@ export interface Certificates {
   readonly keyFile: string;
 }
 
-/** Makes a CA with openssl; its files are removed after the test, or after the run. `names` are those of the certificate. */
+/** Makes a CA with openssl; its files are removed after the test, or after the file. `names` are those of the certificate. */
 export function makeCertificates(names: string = 'DNS:localhost,IP:127.0.0.1'): Certificates {
   const folder = makeFolder('certificates');
   const file = (name: string): string => join(folder, name);

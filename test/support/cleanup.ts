@@ -1,15 +1,16 @@
 type Cleanup = () => void | Promise<void>;
 
 const ofTest: Cleanup[] = [];
+const ofFile: Cleanup[] = [];
 const ofRun: Cleanup[] = [];
 let insideTest = false;
 
 /**
- * Runs `cleanup` after the current test when called in a test or a `beforeEach`, otherwise after the whole run. The last
- * one added runs first.
+ * Runs `cleanup` after the current test when called in a test or a `beforeEach`, otherwise after the file (where one
+ * process of Mocha runs several files, after the last one). The last one added runs first.
  */
 export function addCleanup(cleanup: Cleanup): void {
-  (insideTest ? ofTest : ofRun).push(cleanup);
+  (insideTest ? ofTest : ofFile).push(cleanup);
 }
 
 /** Runs `cleanup` after the whole run, wherever it is called: for what all tests share. */
@@ -28,9 +29,18 @@ export async function onTestEnd(): Promise<void> {
   await runAll(ofTest);
 }
 
+/** Called between two files by the process that runs both. */
+export async function onFileEnd(): Promise<void> {
+  await runAll(ofFile);
+}
+
 /** Called by the root hooks only. */
 export async function onRunEnd(): Promise<void> {
-  await runAll(ofRun);
+  try {
+    await onFileEnd();
+  } finally {
+    await runAll(ofRun);
+  }
 }
 
 async function runAll(cleanups: Cleanup[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { onRunEnd, onTestStart, onTestEnd } from './cleanup.ts';
+import { onFileEnd, onRunEnd, onTestStart, onTestEnd } from './cleanup.ts';
 import { removeTestFolder } from './folders.ts';
 
 /** Root hooks: `beforeEach` runs before those of every suite, `afterEach` after them. */
@@ -10,6 +10,11 @@ export const mochaHooks = {
     await onTestEnd();
   },
 };
+
+/** Removes what the tests of a file shared. What a file leaves would change what later files find on the shared broker. */
+export async function afterFile(): Promise<void> {
+  await onFileEnd();
+}
 
 /** Stops what tests share, such as the broker. */
 export async function mochaGlobalTeardown(): Promise<void> {

@@ -19,7 +19,7 @@ const OF_STOPPING_NODE = {
   body: '{"error":"Object Not Found","reason":"Not Found"}',
 };
 
-/** Makes a proxy to a management API; it is closed after the test, or after the run. */
+/** Makes a proxy to a management API; it is closed after the test, or after the file. */
 export async function makeManagementProxy(managementPort: number): Promise<ManagementProxy> {
   const requests: string[] = [];
   const server = http.createServer((request, response) => {

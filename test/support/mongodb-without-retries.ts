@@ -9,7 +9,7 @@ const HEADER_BYTES = 16;
 
 /**
  * Serves MongoDB's protocol as Amazon DocumentDB does for a write that may be retried: it calls itself a replica set and
- * refuses the write. Every collection is empty. Closed after the test, or after the run.
+ * refuses the write. Every collection is empty. Closed after the test, or after the file.
  *
  * @returns its URL
  */

@@ -51,7 +51,7 @@ export function useSharedMongoDB(): () => LocalMongoDB {
   };
 }
 
-/** The URL of a new database, which is dropped after the test, or after the run. */
+/** The URL of a new database, which is dropped after the test, or after the file. */
 export function mongoDatabase(server: LocalMongoDB): string {
   const url = new URL(server.url);
   url.pathname = `/${unique('pulse-agent-test')}`;

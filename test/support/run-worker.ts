@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { inspect } from 'node:util';
 import Mocha from 'mocha';
+import { rejectAfter } from '../../src/util/deadline.ts';
 import type * as Hooks from './hooks.ts';
 import type * as Report from './reporter.ts';
 
@@ -18,10 +20,13 @@ export interface WorkerReport {
 
 // Loaded as Mocha loads the tests: `import` would give another instance, with its own list of cleanups.
 const require = createRequire(import.meta.url);
-const { mochaHooks, mochaGlobalTeardown } = require('./hooks.ts') as typeof Hooks;
+const { mochaHooks, afterFile, mochaGlobalTeardown } = require('./hooks.ts') as typeof Hooks;
 const { default: Reporter } = require('./reporter.ts') as typeof Report;
 
 const settings = JSON.parse(readFileSync('.mocharc.json', 'utf8')) as { timeout: number; slow: number };
+
+/** How long it may take to remove what a file left, such as a RabbitMQ of its own, in ms. */
+const CLEANUP_MS = 60_000;
 
 let running: Mocha.Runner | undefined;
 let interrupted = false;
@@ -55,9 +60,21 @@ async function runAndAsk(file: string): Promise<void> {
     running = mocha.run(() => resolve());
   });
   const { passes = 0, failures = 0, pending = 0 } = running?.stats ?? {};
+  const cleanups = await cleanUpAfter(file);
   // Otherwise the runner of each file keeps listening for uncaught errors of later files.
   mocha.dispose();
-  ask({ passed: passes, failed: failures, skipped: pending });
+  ask({ passed: passes, failed: failures + cleanups, skipped: pending });
+}
+
+/** @returns the number of failures */
+async function cleanUpAfter(file: string): Promise<0 | 1> {
+  try {
+    await rejectAfter(CLEANUP_MS, afterFile());
+    return 0;
+  } catch (error) {
+    process.stderr.write(`FAIL  the cleanup after ${file}: ${inspect(error)}\n`);
+    return 1;
+  }
 }
 
 async function end(): Promise<void> {

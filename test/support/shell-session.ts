@@ -14,7 +14,7 @@ export interface ShellSession {
 
 const PATIENCE_MS = 120_000;
 
-/** Runs a script in bash. It is killed after the test, or after the run, at the latest. */
+/** Runs a script in bash. It is killed after the test, or after the file, at the latest. */
 export function openShell(
   text: string,
   { env = {}, cwd }: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},

@@ -4,7 +4,7 @@ import { createServer } from 'node:tls';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { addCleanup } from './cleanup.ts';
 
-/** Serves TLS in front of a plain server of this machine; closed after the test, or after the run. Returns its port. */
+/** Serves TLS in front of a plain server of this machine; closed after the test, or after the file. Returns its port. */
 export async function makeTlsRelay(port: number, { certificateFile, keyFile }: Certificates): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer({ cert: readFileSync(certificateFile), key: readFileSync(keyFile) }, (near) => {
