@@ -239,7 +239,11 @@ describe('management API', () => {
       isComplete: true,
     });
     const statistics = async () => (await management.findQueueStatistics(vhost, 'a.b/')).queues;
-    await waitUntil(async () => (await statistics())[1]?.consumers === 1, 'the statistics of a queue');
+    const isCollected = async (): Promise<boolean> => {
+      const [, found] = await statistics();
+      return found?.consumers === 1 && found.messages === 3;
+    };
+    await waitUntil(isCollected, 'the statistics of a queue');
     assert.deepEqual((await statistics())[1], { name: 'a.b/2', messages: 3, bytes: 3000, consumers: 1 });
     assert.deepEqual(await management.findQueues(vhost, 'nothing'), { queues: [], isComplete: true });
     const depths = new Map<string, unknown>();
