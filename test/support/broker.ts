@@ -130,9 +130,15 @@ export async function openConnection(url: string): Promise<amqp.ChannelModel> {
   return connection;
 }
 
-/** Closes every connection of a user, as a restart of the broker would. */
-export async function cutConnections(broker: LocalRabbitMQ, user: string): Promise<void> {
-  const path = `/connections/username/${user}`;
+/**
+ * Closes every connection of a user, as a restart of the broker would. RabbitMQ lists a connection only some time after it
+ * is open: waits `listedWithinMs` for the first one at most.
+ */
+export async function cutConnections(broker: LocalRabbitMQ, user: string, listedWithinMs = 2_000): Promise<void> {
+  const path = `/connections/username/${encodeURIComponent(user)}`;
+  const isOpen = async (): Promise<boolean> => ((await manage(broker, 'GET', path)).body as unknown[]).length > 0;
+  const untilMs = performance.now() + listedWithinMs;
+  while (!(await isOpen()) && performance.now() < untilMs) await delay(50);
   // RabbitMQ answers 500 and leaves the rest open when one of them closes at that moment.
   while ((await manage(broker, 'DELETE', path, undefined, [500])).status === 500);
 }

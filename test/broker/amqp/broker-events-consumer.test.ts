@@ -37,8 +37,11 @@ describe('the consumer of broker events', () => {
         clock: systemClock,
         prefetch: 1,
         onEvent,
-        onConsuming: () =>
-          void exchange.publish([first, second, last].map((name) => eventAbout('4.0.5', 'user.deleted', { name }))),
+        onConsuming() {
+          // On a busy machine RabbitMQ may answer too late before: then it is tried again.
+          faults.length = 0;
+          void exchange.publish([first, second, last].map((name) => eventAbout('4.0.5', 'user.deleted', { name })));
+        },
         onMissing: (error) => void faults.push(error),
         onError: (error) => void faults.push(error),
         onEventFailed: (type, { message }) => void failed.push(`${type} ${message}`),

@@ -122,7 +122,7 @@ describe('a connection with several addresses', function () {
     const connection = await recovering(addresses);
     await connection.waitForConnect();
     const lost = new Promise<void>((resolve) => void connection.once('disconnect', () => resolve()));
-    await cutConnections(await sharedBroker(), addresses.vhost.user);
+    await cutConnections(await sharedBroker(), addresses.vhost.user, 30_000);
     await lost;
     await (await connection.createChannel()).checkExchange('amq.topic');
     assert.deepEqual([first.accepted(), second.accepted()], [2, 0]);
