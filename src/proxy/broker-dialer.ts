@@ -29,10 +29,13 @@ export interface DialerParts {
 /** How long a connection waits for a RabbitMQ that cannot be reached, in ms. Clients wait at least this long. */
 const WAIT_MS = 4000;
 
-/** How long one address may take to answer with connection.start while others can be tried, in ms. */
+/** How long one address may take at most to answer with connection.start while others can be tried, in ms. */
 const ADDRESS_TIMEOUT_MS = 2000;
 
 const PAUSE_MS = 200;
+
+/** An attempt with less time than this is not made, in ms: it would fail whatever the address does. */
+const SHORTEST_ATTEMPT_MS = 200;
 
 /** Opens connections to RabbitMQ: at the first of its addresses that answers. */
 export class BrokerDialer {
@@ -65,6 +68,7 @@ export class BrokerDialer {
         // Another attempt would have the same end, as with a certificate that is not trusted.
         if (error instanceof BrokerRefused || time.monotonicMs() + PAUSE_MS >= untilMs) throw error;
         await time.sleep(PAUSE_MS, signal);
+        if (time.monotonicMs() + SHORTEST_ATTEMPT_MS > untilMs) throw error;
       }
     }
   }
@@ -75,16 +79,15 @@ export class BrokerDialer {
     const urls = this.#parts.urls();
     const choice = this.#choiceAmong(urls.length);
     let failure: unknown;
-    for (const address of choice.order()) {
+    for (const [index, address] of choice.order().entries()) {
       const url = urls[address];
       if (url === undefined) continue;
       const leftMs = untilMs - time.monotonicMs();
+      // Those that do not answer leave time for the others.
+      const others = urls.length - index - 1;
+      const timeoutMs = others === 0 ? leftMs : Math.min(ADDRESS_TIMEOUT_MS, leftMs / (others + 1));
       try {
-        const broker = await this.#dialAddress(
-          parseAmqpUrl(url),
-          urls.length === 1 ? leftMs : Math.min(ADDRESS_TIMEOUT_MS, leftMs),
-          signal,
-        );
+        const broker = await this.#dialAddress(parseAmqpUrl(url), timeoutMs, signal);
         choice.succeeded(address);
         return broker;
       } catch (error) {
