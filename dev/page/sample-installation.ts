@@ -15,7 +15,7 @@ const ROLES = ['tasks', 'results', 'notify', 'index', 'treeherder', 'hooks', 'st
 const STRANGE: Readonly<Record<number, string>> = {
   3: '<img src=x onerror=alert(1)>&amp;"\'',
   4: '\u202Egnp.exe \u05E9\u05DC\u05D5\u05DD mixed \u0639\u0631\u0628\u064A',
-  5: 'n'.repeat(255 - 'queue/taskcluster-servo-0004/'.length),
+  5: 'n'.repeat(255 - 'queue/taskcluster-builds-0000/'.length),
 };
 
 export const iso = (atMs: number): string => new Date(Math.round(atMs)).toISOString();

@@ -17,6 +17,9 @@ const STEP_TIMEOUT_MS = 60_000;
 /** Pages may reach this machine only, whatever they try. */
 const NO_OTHER_HOST = '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost';
 
+/** In CSS pixels: a table on a phone is many screens long. */
+const MAX_PICTURE_HEIGHT = 2400;
+
 /** Where screenshots are kept after the run. */
 export const SCREENSHOTS = resolve('.cache/test-output/page');
 
@@ -204,7 +207,9 @@ interface TraceEvent {
   readonly args?: { readonly name?: string };
 }
 
-/** Keeps a picture of the page for people, as `.cache/test-output/page/<name>.png`. */
+/** Keeps a picture of the page for people, as `.cache/test-output/page/<name>.png`. Of a long page it has the beginning. */
 export async function keepScreenshot(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
+  const [width, height] = await page.evaluate<[number, number]>('[innerWidth, document.documentElement.scrollHeight]');
+  const clip = { x: 0, y: 0, width, height: Math.min(height, MAX_PICTURE_HEIGHT) };
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true, clip });
 }
