@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestInstallation } from '../support/agent.ts';
 import { useSharedBroker } from '../support/broker.ts';
 import { type CommandResult, jsonLines, runToEnd } from '../support/command-line.ts';
+import { concurrentTests } from '../support/concurrent-tests.ts';
 import { claimTeam, collectEvents, makeWatchedInstallation, type Team } from '../support/watched-installation.ts';
 
 interface Row {
@@ -76,25 +77,50 @@ describe('pulse-agent queues', function () {
     }
   }
 
-  it('says how fast queues grow, since when their owners are warned, and what follows when', async () => {
-    const rows = await growing([name('warned'), name('quorum')], () => list(team.namespace));
-    const row = (queue: string): Row | undefined => rows.find((one) => one.queue === name(queue));
-    const warned = row('warned');
-    assert.equal(warned?.state, 'warned');
-    assert.ok(Date.parse(warned.warnedSince ?? '') < Date.now(), warned.warnedSince);
-    assert.ok((warned.messages ?? 0) > 30);
-    assert.ok((warned.messagesPerMinute ?? 0) > 0);
-    assert.equal(warned.next?.action, 'delete');
-    assert.equal(warned.next.at, DELETE_AT);
-    assert.ok(Date.parse(warned.next.reachedAt ?? '') > Date.now(), warned.next.reachedAt ?? 'null');
-    // Its listing is up to 5 s old, and the measurement takes two such periods.
-    assert.ok((row('quorum')?.messagesPerMinute ?? 0) > 0);
-    assert.equal(row('small')?.messagesPerMinute, 0);
-    assert.deepEqual(row('small')?.next, { action: 'warn', unit: 'messages', at: 20, reachedAt: null });
-    assert.deepEqual([row('exempt')?.state, row('exempt')?.next], ['exempt', undefined]);
-    const stream = row('stream');
-    assert.ok(stream !== undefined && !('messages' in stream) && !('messagesPerMinute' in stream), 'unknown is not 0');
-    assert.ok(!rows.some(({ queue }) => queue.includes(other.namespace)));
+  // Each measures for 10 s.
+  concurrentTests((it) => {
+    it('says how fast queues grow, since when their owners are warned, and what follows when', async () => {
+      const rows = await growing([name('warned'), name('quorum')], () => list(team.namespace));
+      const row = (queue: string): Row | undefined => rows.find((one) => one.queue === name(queue));
+      const warned = row('warned');
+      assert.equal(warned?.state, 'warned');
+      assert.ok(Date.parse(warned.warnedSince ?? '') < Date.now(), warned.warnedSince);
+      assert.ok((warned.messages ?? 0) > 30);
+      assert.ok((warned.messagesPerMinute ?? 0) > 0);
+      assert.equal(warned.next?.action, 'delete');
+      assert.equal(warned.next.at, DELETE_AT);
+      assert.ok(Date.parse(warned.next.reachedAt ?? '') > Date.now(), warned.next.reachedAt ?? 'null');
+      // Its listing is up to 5 s old, and the measurement takes two such periods.
+      assert.ok((row('quorum')?.messagesPerMinute ?? 0) > 0);
+      assert.equal(row('small')?.messagesPerMinute, 0);
+      assert.deepEqual(row('small')?.next, { action: 'warn', unit: 'messages', at: 20, reachedAt: null });
+      assert.deepEqual([row('exempt')?.state, row('exempt')?.next], ['exempt', undefined]);
+      const stream = row('stream');
+      assert.ok(
+        stream !== undefined && !('messages' in stream) && !('messagesPerMinute' in stream),
+        'unknown is not 0',
+      );
+      assert.ok(!rows.some(({ queue }) => queue.includes(other.namespace)));
+    });
+
+    it('is in a plan: the queues whose owners are warned', async () => {
+      const plan = async (...args: string[]): Promise<string> => (await run('plan', ...args)).stdout;
+      const [json, text] = await growing([name('warned')], () =>
+        Promise.all([plan('--json', '--namespace', team.namespace), plan('--namespace', team.namespace)]),
+      );
+      const { warned, queues } = JSON.parse(json) as { readonly warned: Row[]; readonly queues: unknown[] };
+      assert.deepEqual(queues, []);
+      const [{ next } = {}] = warned.filter(({ queue }) => queue === name('warned'));
+      assert.equal(next?.at, DELETE_AT);
+      assert.ok(Date.parse(next.reachedAt ?? '') > Date.now(), next.reachedAt ?? 'null');
+      assert.match(
+        text,
+        new RegExp(
+          `^owner is warned +${name('warned')} +since 20\\S+Z, \\d+ messages.*, \\+\\d+ a minute; deleted at ${DELETE_AT} messages: in .*, at 20`,
+          'm',
+        ),
+      );
+    });
   });
 
   it('knows no rate without a measurement', async () => {
@@ -129,25 +155,6 @@ describe('pulse-agent queues', function () {
     assert.match(stdout, /\n\n3 more; --all shows them\.\n$/);
     const none = await run('queues', 'taskcluster-absent', '--over', '0s');
     assert.deepEqual([none.exitCode, none.stdout], [0, 'There are no such queues.\n']);
-  });
-
-  it('is in a plan: the queues whose owners are warned', async () => {
-    const plan = async (...args: string[]): Promise<string> => (await run('plan', ...args)).stdout;
-    const [json, text] = await growing([name('warned')], () =>
-      Promise.all([plan('--json', '--namespace', team.namespace), plan('--namespace', team.namespace)]),
-    );
-    const { warned, queues } = JSON.parse(json) as { readonly warned: Row[]; readonly queues: unknown[] };
-    assert.deepEqual(queues, []);
-    const [{ next } = {}] = warned.filter(({ queue }) => queue === name('warned'));
-    assert.equal(next?.at, DELETE_AT);
-    assert.ok(Date.parse(next.reachedAt ?? '') > Date.now(), next.reachedAt ?? 'null');
-    assert.match(
-      text,
-      new RegExp(
-        `^owner is warned +${name('warned')} +since 20\\S+Z, \\d+ messages.*, \\+\\d+ a minute; deleted at ${DELETE_AT} messages: in .*, at 20`,
-        'm',
-      ),
-    );
   });
 
   const faults: readonly (readonly [string, string[], RegExp])[] = [

@@ -16,7 +16,7 @@ import type { Moment } from '../support/step-observer.ts';
 const CRASHES_MS = 240_000;
 
 /** How many installations crash concurrently, each again and again. */
-const LANES = 2;
+const LANES = 4;
 
 /** With these limits a first claim makes every broker call that it can make. */
 const SETTINGS = { accountLimits: { 'max-connections': 20, 'max-channels': 40 } };
