@@ -25,7 +25,7 @@ describe('agents of a cluster that is split', function () {
 
   /** Two agents with one store: one on the node that is cut off, one on the others. */
   const open = async (node: LocalRabbitMQ, cutOff: LocalRabbitMQ) => {
-    const settings = { httpPort: 0, rotationIntervalSeconds: 16, reconcileIntervalSeconds: 3 };
+    const settings = { httpPort: 0, rotationIntervalSeconds: 24, reconcileIntervalSeconds: 3 };
     const installation = await makeInstallation({ broker: node, settings });
     const store = createMemoryStore();
     const agent = await installation.start({ store });
