@@ -8,7 +8,10 @@ import { entries, killMarked } from './support/leftovers.ts';
 import type { RunResult } from './support/reporter.ts';
 import { runInParallel } from './support/run-in-parallel.ts';
 
-/** Each has its own broker. Tests mostly wait, so two cores carry three; with more, tests that measure time fail. */
+/**
+ * How many processes run the tests, unless `--workers` says it. Each has its own broker. Tests mostly wait, so two cores
+ * carry three; with more, tests that measure time fail.
+ */
 const WORKERS = 3;
 
 /** How long mocha may run after its last test, in ms: stopping the shared servers takes seconds. */
@@ -29,12 +32,14 @@ const OPTIONS_OF_NPX = ['npm_config_call', 'npm_config_package'];
 process.exit(await main(process.argv.slice(2)));
 
 /**
- * Runs all tests in several processes; with `--fast`, those that need no server; with other arguments, mocha. Reports
+ * Runs all tests in several processes (`--workers 4`: in four); with `--fast`, those that need no server; with other
+ * arguments, mocha. Reports
  * what the tests left behind and prints the summary as the last line.
  *
  * @returns the exit code
  */
-async function main(args: readonly string[]): Promise<number> {
+async function main([...args]: readonly string[]): Promise<number> {
+  const workers = takeWorkers(args);
   for (const name of OPTIONS_OF_NPX) delete process.env[name];
   const run = randomBytes(6).toString('hex');
   const mark = `PULSE_AGENT_TEST_RUN=${run}`;
@@ -51,7 +56,7 @@ async function main(args: readonly string[]): Promise<number> {
   const mochaArgs = isFast ? [...args.filter((arg) => arg !== '--fast'), ...fastTests()] : args;
   const graceMs = isFast ? FAST_EXIT_GRACE_MS : EXIT_GRACE_MS;
   const { passed, failed, skipped, complaints } =
-    args.length === 0 ? await runAll(files, mark, env) : await runSome(mochaArgs, graceMs, folder, mark, env);
+    args.length === 0 ? await runAll(workers, files, mark, env) : await runSome(mochaArgs, graceMs, folder, mark, env);
   for (const left of await killMarked(mark, 3000)) complaints.push(`Left running: ${left.pid} ${left.command}`);
   if (complaints.length === 0 && passed + failed + skipped === 0) complaints.push('No test was run.');
   complaints.push(...leftFiles(files, temporary, before));
@@ -64,9 +69,19 @@ async function main(args: readonly string[]): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
+/** Removes `--workers <n>` from the arguments. */
+function takeWorkers(args: string[]): number {
+  const at = args.indexOf('--workers');
+  if (at === -1) return WORKERS;
+  const [, text] = args.splice(at, 2);
+  const workers = Number(text);
+  if (!Number.isInteger(workers) || workers < 1) throw new Error('Give --workers a whole number, at least 1.');
+  return workers;
+}
+
 type Outcome = RunResult & { complaints: string[] };
 
-async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
+async function runAll(workers: number, folder: string, mark: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
   // Processes that the run itself starts must carry the mark too.
   Object.assign(process.env, env);
   const interrupted = new AbortController();
@@ -77,7 +92,7 @@ async function runAll(folder: string, mark: string, env: NodeJS.ProcessEnv): Pro
     });
   }
   const result = await runInParallel({
-    workers: WORKERS,
+    workers,
     folder,
     env,
     signal: interrupted.signal,

@@ -46,6 +46,9 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   const results = new Map<string, RunResult>();
   const complaints: string[] = [];
   const durations: { readonly file: string; readonly ms: number }[] = [];
+  /** When the processes had no more file, in ms: far apart, the files are badly shared. */
+  const idleAt: number[] = [];
+  const beganMs = performance.now();
   const { onProgress } = options;
   const built = join(options.folder, 'built');
   const build = async (): Promise<void> => {
@@ -89,6 +92,7 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
         const order: WorkerOrder = file === undefined ? { end: true } : { file, env: serverEnv };
         child.send(order);
         if (file !== undefined) return;
+        idleAt.push(performance.now() - beganMs);
         ending = setTimeout(() => {
           complaints.push(
             'A test process did not exit after its last test: a test left a timer, socket or server open.',
@@ -132,6 +136,7 @@ export async function runInParallel(options: ParallelOptions): Promise<ParallelR
   await (await mongodb).close();
   rmSync(built, { recursive: true, force: true });
   onProgress(slowest(durations));
+  onProgress(`The processes ended after ${idleAt.map((ms) => Math.round(ms / 1000)).join(', ')} s.`);
   // After an interruption, what is left behind is not a fault of the tests.
   return { ...sum(results), complaints: options.signal.aborted ? ['The run was interrupted.'] : complaints };
 }
