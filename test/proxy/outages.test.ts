@@ -11,7 +11,7 @@ import { waitUntil } from '../support/watched-installation.ts';
 
 describe('outages around the AMQP proxy', function () {
   this.timeout(120_000);
-  const installation = useInstallation({ settings: { rotationIntervalSeconds: 4 } });
+  const installation = useInstallation({ settings: { rotationIntervalSeconds: 2 } });
   const brokerPort = (): number => installation().broker.amqpPort;
 
   describe('without RabbitMQ', () => {
