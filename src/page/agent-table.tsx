@@ -23,7 +23,7 @@ export function AgentTable({ agents, answering }: AgentTableProps): JSX.Element 
       cell: ({ instance }) => (
         <>
           <Name>{instance}</Name>
-          {instance === answering && <small> answers this page</small>}
+          {instance === answering && <small class="why">answers this page</small>}
         </>
       ),
     },

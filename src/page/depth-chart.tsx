@@ -71,7 +71,12 @@ export function DepthChart({ history }: DepthChartProps): JSX.Element {
           )}
         </g>
       </svg>
-      <figcaption>{pointed === undefined ? text : pointText(points, pointed.atMs)}</figcaption>
+      <figcaption>
+        <span class="legend">
+          <span class="legend-line" /> messages <span class="legend-area" /> ready
+        </span>
+        {pointed === undefined ? text : pointText(points, pointed.atMs)}
+      </figcaption>
     </figure>
   );
 }

@@ -38,7 +38,7 @@ export function OneNamespace({ name, route }: { readonly name: string; readonly 
           <NamespaceTrouble known={known} />
           <RecordPanel known={known} />
           <Panel title="What happens next">
-            <PlanList steps={known.planned} empty="Nothing is planned." />
+            <PlanList steps={known.planned} most={8} empty="Nothing is planned." />
           </Panel>
           {queue !== undefined && <QueuePanel queue={queue} />}
           <Panel title="Queues" class="wide" aside={countedText(known.queues ?? known.queueRows.length, 'queue')}>

@@ -7,7 +7,7 @@ import { Awaited, RefusalNote, Name, NamespaceLink } from './page-parts.tsx';
 import { Pager } from './pager.tsx';
 import { type Route, routeHref } from './page-routes.ts';
 import { StateMark } from './state-mark.tsx';
-import { PAGE_ROWS, pageSpan, readTableState, sortBy } from './table-state.ts';
+import { emptyText, PAGE_ROWS, pageSpan, readTableState, sortBy } from './table-state.ts';
 import { useAnswer } from './use-answer.ts';
 import { showRoute } from './use-route.ts';
 import { Choices, SearchField } from './view-controls.tsx';
@@ -103,7 +103,7 @@ export function NamespacesView({ route: { query } }: { readonly route: Route }):
             sorting={state}
             onSort={(column) => showRoute(hrefOf({ ...sortBy(state, column) }), { replace: true })}
             isWaiting={isPrevious}
-            empty={search === '' && only === '' ? 'No namespace is claimed yet.' : 'No namespace matches.'}
+            empty={emptyText(data.total, search + only, 'No namespace is claimed yet.')}
           />
           <Pager
             span={pageSpan(state.offset, data.items.length, data.total)}

@@ -12,7 +12,7 @@ import { PlanList } from './plan-list.tsx';
 import { queueColumns } from './queue-columns.tsx';
 import { useAnswer } from './use-answer.ts';
 
-const SHOWN_STEPS = 9;
+const SHOWN_STEPS = 12;
 /** What the view of queues has and a glance does not need. */
 const LEFT_OUT = ['ready', 'unacknowledged', 'consumers'];
 
@@ -50,8 +50,7 @@ export function OverviewView({ overview, failure }: OverviewViewProps): JSX.Elem
         ) : (
           <>
             <PlanBand plan={plan.data} />
-            <PlanList steps={plan.data.steps.slice(0, SHOWN_STEPS)} empty="Nothing is planned." />
-            <More count={plan.data.steps.length - SHOWN_STEPS} />
+            <PlanList steps={plan.data.steps} most={SHOWN_STEPS} empty="Nothing is planned." />
           </>
         )}
       </Panel>
@@ -77,8 +76,4 @@ export function OverviewView({ overview, failure }: OverviewViewProps): JSX.Elem
       </Panel>
     </div>
   );
-}
-
-function More({ count }: { readonly count: number }): JSX.Element | null {
-  return count > 0 ? <p class="more-steps">and {count} more kinds of steps</p> : null;
 }

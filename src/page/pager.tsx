@@ -15,7 +15,9 @@ export function Pager({ span, noun, hrefOf }: PagerProps): JSX.Element {
   const shown = previous === undefined && next === undefined ? countedText(total, noun) : undefined;
   return (
     <nav class="pager" aria-label={`Pages of ${noun}s`}>
-      <span>{shown ?? `${countText(first)}–${countText(last)} of ${countedText(total, noun)}`}</span>
+      <span>
+        {shown ?? `${first === 0 ? 'none' : `${countText(first)}–${countText(last)}`} of ${countedText(total, noun)}`}
+      </span>
       {shown === undefined && (
         <span class="pager-links">
           <PageLink label="Previous" href={previous === undefined ? undefined : hrefOf(previous)} />

@@ -6,21 +6,25 @@ import { NamespaceLink, QueueLink } from './page-parts.tsx';
 import { PLAN_STEPS } from './plan-steps.ts';
 import { ToneShape } from './state-mark.tsx';
 
-/** What agents will do, in the order of time. */
-export function PlanList({
-  steps,
-  empty,
-}: {
+interface PlanListProps {
   readonly steps: readonly PlanStep[];
+  /** How many are shown. */
+  readonly most: number;
   readonly empty: string;
-}): JSX.Element {
+}
+
+/** What agents will do, in the order of time. */
+export function PlanList({ steps, most, empty }: PlanListProps): JSX.Element {
   if (steps.length === 0) return <p class="empty">{empty}</p>;
   return (
-    <ol class="plan">
-      {steps.map((step) => (
-        <PlanRow key={`${step.action} ${step.queue ?? step.namespace} ${step.at}`} step={step} />
-      ))}
-    </ol>
+    <>
+      <ol class="plan">
+        {steps.slice(0, most).map((step) => (
+          <PlanRow key={`${step.action} ${step.queue ?? step.namespace} ${step.at}`} step={step} />
+        ))}
+      </ol>
+      {steps.length > most && <p class="more-steps">and {countedText(steps.length - most, 'later step')}</p>}
+    </>
   );
 }
 

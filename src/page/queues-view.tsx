@@ -5,7 +5,7 @@ import { Pager } from './pager.tsx';
 import { Awaited, RefusalNote } from './page-parts.tsx';
 import { type Route, routeHref } from './page-routes.ts';
 import { queueColumns } from './queue-columns.tsx';
-import { PAGE_ROWS, pageSpan, readTableState, sortBy } from './table-state.ts';
+import { emptyText, PAGE_ROWS, pageSpan, readTableState, sortBy } from './table-state.ts';
 import { useAnswer } from './use-answer.ts';
 import { showRoute } from './use-route.ts';
 import { Choices, SearchField } from './view-controls.tsx';
@@ -56,7 +56,7 @@ export function QueuesView({ route: { query } }: { readonly route: Route }): JSX
             sorting={state}
             onSort={(column) => showRoute(hrefOf({ ...sortBy(state, column) }), { replace: true })}
             isWaiting={isPrevious}
-            empty={search === '' && only === '' ? 'No namespace has a queue yet.' : 'No queue matches.'}
+            empty={emptyText(data.total, search + only, 'No namespace has a queue yet.')}
           />
           <Pager
             span={pageSpan(state.offset, data.items.length, data.total)}

@@ -55,9 +55,15 @@ export function pageSpan(offset: number, shown: number, total: number, limit = P
   const lastPage = Math.max(0, Math.ceil(total / limit) - 1) * limit;
   return {
     first: shown === 0 ? 0 : offset + 1,
-    last: offset + shown,
+    last: shown === 0 ? 0 : offset + shown,
     total,
     previous: offset === 0 ? undefined : Math.max(0, Math.min(offset - limit, lastPage)),
     next: offset + shown < total && shown > 0 ? offset + limit : undefined,
   };
+}
+
+/** Why a page has no rows. */
+export function emptyText(total: number, filters: string, none: string): string {
+  if (total > 0) return 'This page is behind the end of the list: go back.';
+  return filters === '' ? none : 'Nothing matches.';
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { pauseBefore } from '../../src/page/retry-pace.ts';
-import { pageSpan, readTableState, sortBy } from '../../src/page/table-state.ts';
+import { emptyText, pageSpan, readTableState, sortBy } from '../../src/page/table-state.ts';
 
 const NAME = { sort: 'queue', first: 'asc' } as const;
 const DEPTH = { sort: 'messages', first: 'desc' } as const;
@@ -31,8 +31,14 @@ describe('a table of the page', () => {
   });
 
   it('leads back from a page that is behind the end', () => {
-    const { first, previous, next } = pageSpan(500, 0, 120);
-    assert.deepEqual({ first, previous, next }, { first: 0, previous: 100, next: undefined });
+    const span = { first: 0, last: 0, total: 120, previous: 100, next: undefined };
+    assert.deepEqual(pageSpan(500, 0, 120), span);
+  });
+
+  it('says why it has no rows', () => {
+    assert.equal(emptyText(0, '', 'None yet.'), 'None yet.');
+    assert.equal(emptyText(0, 'abc', 'None yet.'), 'Nothing matches.');
+    assert.match(emptyText(120, '', 'None yet.'), /behind the end/);
   });
 
   it('is asked for again every few seconds, and more rarely while nothing answers', () => {
