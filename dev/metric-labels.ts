@@ -1,9 +1,11 @@
 import { BROKER_EVENT_TYPES } from '../src/broker/amqp/broker-events.ts';
+import { CONTACT_MEDIA } from '../src/contract/contact.ts';
 import { EVENT_TYPES } from '../src/contract/event-types.ts';
 import { METHODS } from '../src/contract/methods.ts';
 import { WIRE_ERRORS } from '../src/contract/wire-errors.ts';
 import { PARTS } from '../src/observe/health.ts';
 import { CLUSTER_STATES, LIMITS_OWNERS } from '../src/observe/observation.ts';
+import { NOTICE_OUTCOMES } from '../src/notices/notifier.ts';
 import { REFUSAL_REASONS } from '../src/observe/refusal-reasons.ts';
 import { NAMESPACE_STATES } from '../src/store/namespace-record.ts';
 import { QUEUE_ALERT_LEVELS } from '../src/store/queue-alert-records.ts';
@@ -50,6 +52,18 @@ export const METRIC_LABELS: readonly MetricLabel[] = [
     metrics: ['management_duration_seconds', 'store_duration_seconds', 'job_duration_seconds'],
     values: CALL_OUTCOMES,
     meaning: '`aborted`: a time limit passed, or the agent stops; `error`: a defect',
+  },
+  {
+    label: 'outcome',
+    metrics: ['notice_attempts_total'],
+    values: NOTICE_OUTCOMES,
+    meaning: "of [Taskcluster's answer](queues-and-notices.md#notices-to-owners); `not-sent` is its 204",
+  },
+  {
+    label: 'medium',
+    metrics: ['notice_attempts_total'],
+    values: [...CONTACT_MEDIA, 'unknown'],
+    meaning: 'of a contact; `unknown`: its form is of a later version',
   },
   {
     label: 'operation',

@@ -7,31 +7,36 @@ import { pause } from './pause.ts';
 export interface SeenNotice {
   readonly id: string;
   readonly kind: 'warning' | 'deletion' | 'recovery';
-  readonly queue: string;
+  /** The queues that it names. */
+  readonly queues: readonly string[];
+  /** How many more it is about. */
+  readonly more: number;
 }
 
 const EVERY_MS = 2_000;
 
-const KINDS = {
-  'a queue is growing too large': 'warning',
-  'a queue was deleted': 'deletion',
-  'a queue has recovered': 'recovery',
-} as const;
+const KINDS = [
+  [/^a queue is growing too large: |^[\d,]+ queues are growing too large$/, 'warning'],
+  [/^a queue was deleted: |^[\d,]+ queues were deleted$/, 'deletion'],
+  [/^a queue has recovered: |^[\d,]+ queues have recovered$/, 'recovery'],
+] as const;
 
 /** Reads the mail of a notice. @throws Error when it is none */
 export function readNotice({ subject, content }: Pick<Email, 'subject' | 'content'>): SeenNotice {
-  const [, title = '', queue = ''] = /^\[Pulse\] (.+?): (.+)$/.exec(subject) ?? [];
+  const title = subject.replace(/^\[Pulse\] /, '');
   const id = /; notice `([^`]+)`\.$/.exec(content)?.[1];
-  const kind = KINDS[title as keyof typeof KINDS];
+  const kind = KINDS.find(([form]) => form.test(title))?.[1];
   if (id === undefined || kind === undefined) throw new Error(`This is no notice: ${subject}`);
-  return { id, kind, queue };
+  const queues = [...content.matchAll(/`(queue\/[^`]+)` held/g)].map(([, queue = '']) => queue);
+  const count = Number(/^([\d,]+) queues /.exec(title)?.[1]?.replaceAll(',', '') ?? 1);
+  return { id, kind, queues, more: count - queues.length };
 }
 
 /** The first notice that came twice: by its id, or the same kind for one growth of a queue. */
 export function repeatedNotice(notices: readonly SeenNotice[]): SeenNotice | undefined {
   const seen = new Set<string>();
-  return notices.find(({ id, kind, queue }) => {
-    const keys = [id, `${kind} ${queue}`];
+  return notices.find(({ id, kind, queues }) => {
+    const keys = [id, ...queues.map((queue) => `${kind} ${queue}`)];
     const isRepeated = keys.some((key) => seen.has(key));
     for (const key of keys) seen.add(key);
     return isRepeated;
@@ -53,14 +58,18 @@ export async function watchNotices(context: RunContext, signal: AbortSignal): Pr
     checked = notices.length;
     const repeated = repeatedNotice(notices);
     if (repeated === undefined) continue;
-    const { kind, queue, id } = repeated;
-    context.report(new Violation('notices', `The ${kind} for ${queue} was mailed twice (${id}).`, [queue, id]));
+    const { kind, queues, id } = repeated;
+    const what = `The ${kind} for one of ${queues.join(', ')} was mailed twice (${id}).`;
+    context.report(new Violation('notices', what, [...queues, id]));
     return;
   }
 }
 
 /** The queues that were deleted because they had overgrown, and whose owner got no mail about it. */
 export function missingNotices(context: Pick<RunContext, 'world' | 'deletedQueues'>): string[] {
-  const mailed = new Set(mailedNotices(context).flatMap(({ kind, queue }) => (kind === 'deletion' ? [queue] : [])));
-  return [...context.deletedQueues].filter((queue) => !mailed.has(queue));
+  const deletions = mailedNotices(context).filter(({ kind }) => kind === 'deletion');
+  const mailed = new Set(deletions.flatMap(({ queues }) => queues));
+  const missing = [...context.deletedQueues].filter((queue) => !mailed.has(queue));
+  // Long lists name the largest queues only, and count the rest.
+  return missing.length <= deletions.reduce((sum, { more }) => sum + more, 0) ? [] : missing;
 }

@@ -224,9 +224,10 @@ export function createReporters({ events, audit, log, clock, onRefused }: Report
       audit.record({ action: 'notice', namespace, subject: queue, reason: kind, outcome, details });
     },
 
-    async noticeFailing({ namespace, queue, kind, attempts, lastError }: Notice): Promise<void> {
+    async noticeFailing({ namespace, queue, kind, attempts, lastError, batch, batchOf }: Notice): Promise<void> {
       const error = lastError ?? NO_ANSWER;
-      await events.emitAndWait('notice.failed', { namespace, queue, notice: kind, attempts, error });
+      const shared = batch === undefined && batchOf === undefined ? {} : { shared: true };
+      await events.emitAndWait('notice.failed', { namespace, queue, notice: kind, attempts, error, ...shared });
     },
 
     /** @param isFromEvent whether this agent alone knows: every agent lists alarms, and one of them gets the event. */
@@ -267,8 +268,9 @@ function byClient({ clientId, userId, correlationId }: Requester) {
 }
 
 function logNotice(notice: Notice, log: Log): void {
-  const { id, kind, namespace, queue, state, attempts, lastError } = notice;
-  const fields = { notice: id, kind, namespace, queue, attempts };
+  const { id, kind, namespace, queue, state, attempts, lastError, batch, batchOf } = notice;
+  const shared = batch === undefined ? (batchOf === undefined ? {} : { sentWith: batchOf }) : { queues: batch.queues };
+  const fields = { notice: id, kind, namespace, queue, attempts, ...shared };
   switch (state) {
     case 'sent':
       log.info({ code: 'notice_sent', ...fields }, 'sent a notice to an owner');
@@ -283,6 +285,7 @@ function logNotice(notice: Notice, log: Log): void {
       log.info({ code: 'notice_withdrawn', ...fields }, 'withdrew a notice that is out of date');
       break;
     case 'waiting':
+    case 'gathered':
     case 'held':
       log.warn(
         { code: 'notice_delayed', ...fields, error: lastError, nextAttempt: formatInstant(notice.nextAttemptMs) },

@@ -131,7 +131,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
       reconcile,
       survey,
       inspect,
-      notices: createNotices(context),
+      notices: createNotices(context, observation.observeNoticeAttempt),
     });
     const scheduler = createScheduler({
       store: openedStore,

@@ -240,6 +240,13 @@ export const EVENT_TYPES = {
         description: 'The error code of the last attempt, from Taskcluster or the agent.',
         examples: ['DenylistedAddress', 'InsufficientScopes', 'TimedOut', 'NotSent', 'NotInRoom', 'NotConfigured'],
       }),
+      shared: z
+        .boolean()
+        .exactOptional()
+        .meta({
+          description: 'Whether one message was to tell of several queues: there is an event for each. Absent: no.',
+          examples: [true],
+        }),
     }),
   },
   'connection.closed': {

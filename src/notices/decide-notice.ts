@@ -19,7 +19,10 @@ const RETRY = { firstMs: 15_000, maxMs: 30 * 60_000 } as const;
 const SLOW_RETRY_MS = 10 * 60_000;
 
 /** How long after the next attempt of the preceding notice a notice is due, in ms. */
-const FOLLOW_MS = 2_000;
+export const FOLLOW_MS = 2_000;
+
+/** A notice is due this long after it was added, in ms: others to the same contact may come, and are sent with it. */
+export const GATHER_MS = 2_000;
 
 /** The notices of what an owner has lost. */
 const LOSSES: ReadonlySet<Notice['kind']> = new Set(['queue-deletion', 'queue-purge']);
@@ -53,10 +56,14 @@ type NoticeContent = Pick<
   >;
 
 /**
- * A notice to add to the store. A `waiting` one is due immediately. A `held` one states what is about to be done: it is
+ * A notice to add to the store. A `waiting` one is due at `dueMs`. A `held` one states what is about to be done: it is
  * sent after {@link releaseNotice}, or never, after {@link withdrawNotice}.
  */
-export function newNotice(content: NoticeContent, state: 'waiting' | 'held' = 'waiting'): Notice {
+export function newNotice(
+  content: NoticeContent,
+  state: 'waiting' | 'held' = 'waiting',
+  dueMs: number = content.seenMs,
+): Notice {
   return {
     follows: null,
     bytes: null,
@@ -66,7 +73,7 @@ export function newNotice(content: NoticeContent, state: 'waiting' | 'held' = 'w
     revision: 1,
     state,
     attempts: 0,
-    nextAttemptMs: content.seenMs,
+    nextAttemptMs: dueMs,
     inProgress: false,
     mayHaveArrived: false,
     lastError: null,
@@ -81,9 +88,9 @@ export interface AttemptDecision {
   readonly notice: Notice;
 }
 
-/** A held notice whose statement has become true: it is due immediately. */
+/** A held notice whose statement has become true: it is due with others that come soon. */
 export function releaseNotice(notice: Notice, nowMs: number): Notice {
-  return { ...notice, revision: notice.revision + 1, state: 'waiting', nextAttemptMs: nowMs };
+  return { ...notice, revision: notice.revision + 1, state: 'waiting', nextAttemptMs: nowMs + GATHER_MS };
 }
 
 /** A notice that has become pointless. */
@@ -104,6 +111,18 @@ export function postponeUntilTurn(notice: Notice, previous: Notice | undefined, 
   return { ...notice, revision: notice.revision + 1, nextAttemptMs: dueMs + FOLLOW_MS };
 }
 
+/** To which contact a notice goes now; null: to none. See {@link decideAttempt}. */
+export function contactNow(
+  notice: Pick<Notice, 'kind' | 'incarnation' | 'contact'>,
+  record: NamespaceRecord | undefined,
+): string | null {
+  // A tombstone has no contact.
+  const current = record?.incarnation === notice.incarnation && record.state !== 'deleted' ? record : undefined;
+  const isEnding = current === undefined || current.state === 'expiring';
+  if (current?.contact === null || (isEnding && !LOSSES.has(notice.kind))) return null;
+  return current?.contact ?? notice.contact;
+}
+
 /**
  * Decides about a notice that is due. An attempt is written before it is made: no second agent makes it then, and an
  * attempt without a known outcome counts.
@@ -112,12 +131,8 @@ export function postponeUntilTurn(notice: Notice, previous: Notice | undefined, 
  * contact is still sent the notices of losses, and no other: there is nothing left to act on.
  */
 export function decideAttempt(notice: Notice, record: NamespaceRecord | undefined, nowMs: number): AttemptDecision {
-  // A tombstone has no contact.
-  const current = record?.incarnation === notice.incarnation && record.state !== 'deleted' ? record : undefined;
-  const isEnding = current === undefined || current.state === 'expiring';
-  if (current?.contact === null || (isEnding && !LOSSES.has(notice.kind))) {
-    return { action: 'withdraw', notice: withdrawNotice(notice, nowMs) };
-  }
+  const contact = contactNow(notice, record);
+  if (contact === null) return { action: 'withdraw', notice: withdrawNotice(notice, nowMs) };
   if (notice.attempts > 0 && nowMs >= notice.seenMs + ABANDON_AFTER_MS) {
     return { action: 'fail', notice: failNotice(notice, notice.lastError ?? 'NoAnswer', nowMs) };
   }
@@ -126,7 +141,7 @@ export function decideAttempt(notice: Notice, record: NamespaceRecord | undefine
     notice: {
       ...notice,
       revision: notice.revision + 1,
-      contact: current?.contact ?? notice.contact,
+      contact,
       attempts: notice.attempts + 1,
       nextAttemptMs: nowMs + ATTEMPT_LEASE_MS,
       inProgress: true,
@@ -150,6 +165,7 @@ export function afterAttempt(notice: Notice, outcome: NoticeOutcome, nowMs: numb
       // The service has dropped a duplicate: an earlier attempt has succeeded.
       if (notice.mayHaveArrived) return markSent(notice, nowMs);
       return retryIn(SLOW_RETRY_MS, notice, outcome.code, nowMs);
+    case 'limited':
     case 'misconfigured':
       return retryIn(SLOW_RETRY_MS, notice, outcome.code, nowMs);
     case 'unavailable': {
@@ -164,7 +180,8 @@ function markSent(notice: Notice, nowMs: number): Notice {
   return { ...finishAttempt(notice), state: 'sent', settledMs: nowMs };
 }
 
-function failNotice(notice: Notice, lastError: string, nowMs: number): Notice {
+/** A notice that is abandoned. */
+export function failNotice(notice: Notice, lastError: string, nowMs: number): Notice {
   return { ...finishAttempt(notice), state: 'failed', lastError, settledMs: nowMs };
 }
 

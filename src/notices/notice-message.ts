@@ -2,7 +2,7 @@ import { type ContactMedium, parseContact } from '../contract/contact.ts';
 import type { Notice } from '../store/notice-records.ts';
 import { type NoticeConfig, noticeText } from './notice-text.ts';
 import type { NoticeMessage } from './notifier.ts';
-import { type Block, bold, code, line, renderBlocks, visible } from './rich-text.ts';
+import { type Block, bold, code, cut, line, renderBlocks, visible } from './rich-text.ts';
 
 /** The longest subject that the notify service accepts, and the share of the queue's name in it. */
 const MAX_SUBJECT = 255;
@@ -27,8 +27,9 @@ const MESSAGES: Readonly<
   Record<ContactMedium, (address: string, notice: Notice, config: NoticeConfig) => NoticeMessage>
 > = {
   mail: (address, notice, config) => {
-    const { title, blocks } = noticeText(notice, config, 'mail');
-    const subject = cut(`[Pulse] ${title}: ${cut(visible(notice.queue), MAX_NAME_IN_SUBJECT)}`, MAX_SUBJECT);
+    const { title, queue, blocks } = noticeText(notice, config, 'mail');
+    const name = queue === undefined ? '' : `: ${cut(visible(queue), MAX_NAME_IN_SUBJECT)}`;
+    const subject = cut(`[Pulse] ${title}${name}`, MAX_SUBJECT);
     return { medium: 'mail', address, subject, content: renderBlocks(blocks, 'markdown') };
   },
   matrix: (roomId, notice, config) => {
@@ -49,12 +50,8 @@ const MESSAGES: Readonly<
 
 /** These media have no subject. */
 function withHeading(notice: Notice, config: NoticeConfig, medium: ContactMedium): Block[] {
-  const { title, blocks } = noticeText(notice, config, medium);
-  return [{ is: 'paragraph', text: line`${bold(`[Pulse] ${title}:`)} ${code(notice.queue)}` }, ...blocks];
-}
-
-/** Counts whole characters, as the notify service does. */
-function cut(text: string, longest: number): string {
-  const characters = Array.from(text);
-  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
+  const { title, queue, blocks } = noticeText(notice, config, medium);
+  const text =
+    queue === undefined ? line`${bold(`[Pulse] ${title}`)}` : line`${bold(`[Pulse] ${title}:`)} ${code(queue)}`;
+  return [{ is: 'paragraph', text }, ...blocks];
 }

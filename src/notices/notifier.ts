@@ -1,3 +1,5 @@
+import type { ContactMedium } from '../contract/contact.ts';
+
 /** A mail to one address. */
 export interface Mail {
   readonly medium: 'mail';
@@ -32,6 +34,7 @@ export type NoticeMessage = Mail | MatrixMessage | SlackMessage;
  * What came of a message. A `code` is short, and contains no text from the service.
  * - `sent`: the service accepted it for delivery.
  * - `not-sent`: the service reports success and sent nothing: a duplicate, too many mails to this address, or no Slack.
+ * - `limited`: this agent has sent enough messages to this contact lately, and sent nothing.
  * - `refused`: it will never be sent.
  * - `misconfigured`: an operator, or a member of the Matrix room, must act first.
  * - `unavailable`: the service cannot be used now. `mayHaveArrived`: it may have sent the message nevertheless.
@@ -39,9 +42,23 @@ export type NoticeMessage = Mail | MatrixMessage | SlackMessage;
 export type NoticeOutcome =
   | { readonly is: 'sent' }
   | { readonly is: 'not-sent'; readonly code: string }
+  | { readonly is: 'limited'; readonly code: string }
   | { readonly is: 'refused'; readonly code: string }
   | { readonly is: 'misconfigured'; readonly code: string }
   | { readonly is: 'unavailable'; readonly code: string; readonly mayHaveArrived: boolean };
+
+/** The values of `is` of an outcome. */
+export const NOTICE_OUTCOMES = [
+  'sent',
+  'not-sent',
+  'limited',
+  'refused',
+  'misconfigured',
+  'unavailable',
+] as const satisfies readonly NoticeOutcome['is'][];
+
+/** Called after each attempt to send a message. The medium is undefined where the form of the contact is not known. */
+export type OnNoticeAttempt = (medium: ContactMedium | undefined, outcome: NoticeOutcome['is']) => void;
 
 /** Sends messages to owners of namespaces. */
 export interface Notifier {

@@ -1,5 +1,5 @@
 /** A piece of a line: text of our own, a code span, which may hold anything, or text of our own in bold. */
-export type Inline = string | { readonly code: string } | { readonly bold: string };
+export type Inline = string | { readonly code: string; readonly longest?: number } | { readonly bold: string };
 
 /** A part of a message. */
 export type Block =
@@ -21,7 +21,7 @@ const RENDERERS: Readonly<Record<RichTextFormat, Renderer>> = {
   markdown: {
     inline: (piece) => {
       if (typeof piece === 'string') return piece;
-      return 'code' in piece ? `\`${visible(piece.code)}\`` : `**${piece.bold}**`;
+      return 'code' in piece ? `\`${shown(piece)}\`` : `**${piece.bold}**`;
     },
     paragraph: (text) => text,
     list: (intro, items) => [intro, ...items.map((item) => `- ${item}`)].join('\n'),
@@ -30,7 +30,7 @@ const RENDERERS: Readonly<Record<RichTextFormat, Renderer>> = {
   plain: {
     inline: (piece) => {
       if (typeof piece === 'string') return piece;
-      return 'code' in piece ? `\`${visibleInChat(piece.code)}\`` : piece.bold;
+      return 'code' in piece ? `\`${shownInChat(piece)}\`` : piece.bold;
     },
     paragraph: (text) => text,
     list: (intro, items) => [intro, ...items.map((item) => `- ${item}`)].join('\n'),
@@ -39,7 +39,7 @@ const RENDERERS: Readonly<Record<RichTextFormat, Renderer>> = {
   html: {
     inline: (piece) => {
       if (typeof piece === 'string') return escapeHtml(piece);
-      if ('code' in piece) return `<code>${escapeHtml(visibleInChat(piece.code))}</code>`;
+      if ('code' in piece) return `<code>${escapeHtml(shownInChat(piece))}</code>`;
       return `<strong>${escapeHtml(piece.bold)}</strong>`;
     },
     paragraph: (text) => `<p>${text}</p>`,
@@ -49,7 +49,7 @@ const RENDERERS: Readonly<Record<RichTextFormat, Renderer>> = {
   slack: {
     inline: (piece) => {
       if (typeof piece === 'string') return escapeSlack(piece);
-      if ('code' in piece) return `\`${escapeSlack(visibleInChat(piece.code))}\``;
+      if ('code' in piece) return `\`${escapeSlack(shownInChat(piece))}\``;
       return `*${escapeSlack(piece.bold)}*`;
     },
     paragraph: (text) => text,
@@ -73,8 +73,9 @@ export function paragraph(texts: TemplateStringsArray, ...pieces: readonly Inlin
   return { is: 'paragraph', text: line(texts, ...pieces) };
 }
 
-export function code(text: string): Inline {
-  return { code: text };
+/** @param longest the most characters that are shown; all when absent */
+export function code(text: string, longest?: number): Inline {
+  return longest === undefined ? { code: text } : { code: text, longest };
 }
 
 export function bold(text: string): Inline {
@@ -108,9 +109,21 @@ export function visible(text: string): string {
     .replaceAll(/^ | $| (?= )/g, codePoint);
 }
 
+/** Counts whole characters, as the notify service does. */
+export function cut(text: string, longest: number): string {
+  const characters = Array.from(text);
+  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
+}
+
+type CodeSpan = Extract<Inline, { readonly code: string }>;
+
+function shown({ code: text, longest = Infinity }: CodeSpan): string {
+  return cut(visible(text), longest);
+}
+
 /** The same where people are mentioned with an `@`: `@room` or `@here` in a name calls nobody. */
-function visibleInChat(text: string): string {
-  return visible(text).replaceAll('@', codePoint);
+function shownInChat({ code: text, longest = Infinity }: CodeSpan): string {
+  return cut(visible(text).replaceAll('@', codePoint), longest);
 }
 
 function codePoint(character: string): string {

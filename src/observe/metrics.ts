@@ -2,6 +2,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { BROKER_EVENT_TYPES } from '../broker/amqp/broker-events.ts';
 import { EVENT_TYPES } from '../contract/event-types.ts';
 import { METHODS } from '../contract/methods.ts';
+import { CONTACT_MEDIA } from '../contract/contact.ts';
+import { NOTICE_OUTCOMES } from '../notices/notifier.ts';
 import { REFUSAL_REASONS } from './refusal-reasons.ts';
 
 /** Upper bounds in seconds, up to the ten seconds in which the contract promises an answer. */
@@ -36,6 +38,13 @@ export function createMetrics() {
     labelNames: ['type'],
   });
   for (const type of Object.keys(EVENT_TYPES)) agentEvents.inc({ type }, 0);
+  const noticeAttempts = new Counter({
+    registers,
+    name: 'pulse_agent_notice_attempts_total',
+    help: 'Attempts of this agent to send messages to owners. One message may be about several queues.',
+    labelNames: ['medium', 'outcome'],
+  });
+  for (const medium of CONTACT_MEDIA) for (const outcome of NOTICE_OUTCOMES) noticeAttempts.inc({ medium, outcome }, 0);
   const brokerEvents = new Counter({
     registers,
     name: 'pulse_agent_broker_events_total',
@@ -156,6 +165,7 @@ export function createMetrics() {
       help: 'Audit records that are only in the log, because one namespace caused too many.',
     }),
     agentEvents,
+    noticeAttempts,
     brokerEvents,
     brokerEventLag: new Histogram({
       registers,

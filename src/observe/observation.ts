@@ -4,6 +4,7 @@ import type { ClusterStatus } from '../broker/cluster-state.ts';
 import type { Config } from '../config/config.ts';
 import type { EventType } from '../contract/event-types.ts';
 import type { RecurringJob, TriggeredJob } from '../jobs/jobs.ts';
+import type { OnNoticeAttempt } from '../notices/notifier.ts';
 import type { SchedulerObserver } from '../jobs/scheduler-observer.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Log } from '../util/log.ts';
@@ -74,6 +75,8 @@ export interface Observation extends Omit<MeasuredParts, 'refreshCounts'> {
   readonly observeSuppressedAudit: () => void;
   /** A broker event was consumed. */
   readonly observeBrokerEvent: (event: BrokerEvent) => void;
+  /** An attempt to send a notice was made. */
+  readonly observeNoticeAttempt: OnNoticeAttempt;
   /** An agent event is published. */
   readonly observeAgentEvent: (type: EventType) => void;
   /** Limits of queues and exchanges that another policy overrides were found, or none. */
@@ -235,6 +238,7 @@ function createHttpObservation(
       metrics.brokerEvents.inc({ type });
       if (atMs !== undefined) metrics.brokerEventLag.observe(Math.max(0, clock.nowMs() - atMs) / 1000);
     },
+    observeNoticeAttempt: (medium, outcome) => metrics.noticeAttempts.inc({ medium: medium ?? 'unknown', outcome }),
     observeAgentEvent: (type) => metrics.agentEvents.inc({ type }),
     observeOverriddenLimits(overridden) {
       for (const owner of LIMITS_OWNERS) {
@@ -306,6 +310,7 @@ function observeWithoutMetrics(vitalSigns: VitalSigns, clock: Clock): Observatio
     observeRefusal: nothing,
     observeProbe: nothing,
     observeSuppressedAudit: nothing,
+    observeNoticeAttempt: nothing,
     observeBrokerEvent: nothing,
     observeAgentEvent: nothing,
     observeOverriddenLimits: nothing,

@@ -1,5 +1,6 @@
 import type { AgentContext } from '../context.ts';
 import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
+import { GATHER_MS } from '../notices/decide-notice.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.ts';
 import type { ConfirmRecovery } from './confirm-recovery.ts';
@@ -33,7 +34,7 @@ export type ApplyAlertAction = (
 ) => Promise<void>;
 
 /** A queue above both thresholds is inspected this long after the alert, in ms: sending the warning takes a moment. */
-const INSPECT_AFTER_WARNING_MS = 1_500;
+const INSPECT_AFTER_WARNING_MS = GATHER_MS + 1_500;
 
 /** How long to wait for the first attempt to send the warning, in ms. */
 const INSPECT_WHILE_WAITING_MS = 2_000;

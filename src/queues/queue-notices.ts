@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
-import { newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
+import { GATHER_MS, newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
+import { speaksFor } from '../notices/gather-notices.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice, NoticeForecast, NoticeKind, NoticeStore } from '../store/notice-records.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
+import type { Clock } from '../util/clock.ts';
 import { forecastQueue, type QueueGrowth } from './forecast-queue.ts';
 import { limitsOfQueue, type QueueLimits, type QueueLimitsConfig } from './queue-limits.ts';
 
 interface QueueNoticesParts {
   readonly store: { readonly notices: Pick<NoticeStore, 'add' | 'get' | 'replace'> };
   readonly config: QueueLimitsConfig;
+  readonly clock: Pick<Clock, 'nowMs'>;
   /** What this agent knows of the growth of a queue. */
   readonly growthOf: (queue: string) => QueueGrowth;
 }
@@ -46,7 +49,7 @@ export interface QueueNotices {
 }
 
 /** Writes to the outbox of notices in the store; it sends nothing. */
-export function createQueueNotices({ store: { notices }, config, growthOf }: QueueNoticesParts): QueueNotices {
+export function createQueueNotices({ store: { notices }, config, clock, growthOf }: QueueNoticesParts): QueueNotices {
   const add = async (
     kind: NoticeKind,
     { contact }: NamespaceRecord,
@@ -66,7 +69,7 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
       ...(onOvergrown === 'delete' ? {} : { onOvergrown }),
     };
     const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, bytes, seenMs, ...limits };
-    await notices.add(newNotice({ ...about, ...detailsOf(kind, alert) }, state));
+    await notices.add(newNotice({ ...about, ...detailsOf(kind, alert) }, state, clock.nowMs() + GATHER_MS));
   };
 
   const detailsOf = (
@@ -84,6 +87,12 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
     };
   };
 
+  /** The notice that is sent for this one. */
+  const speakerOf = async (notice: Notice): Promise<Notice> => {
+    const leader = notice.batchOf === undefined ? undefined : await notices.get(notice.batchOf);
+    return leader !== undefined && speaksFor(leader, notice.id) ? leader : notice;
+  };
+
   const replaceHeld = async (kind: LossKind, alert: QueueAlert, next: (held: Notice) => Notice): Promise<void> => {
     for (;;) {
       const held = await notices.get(noticeId(alert, kind));
@@ -96,11 +105,12 @@ export function createQueueNotices({ store: { notices }, config, growthOf }: Que
     addWarning: (record, alert) => add('queue-warning', record, alert),
     async ensureWarning(record, alert) {
       if (record.contact === null) return 'done';
-      const notice = await notices.get(noticeId(alert, 'queue-warning'));
-      if (notice === undefined) {
+      const stored = await notices.get(noticeId(alert, 'queue-warning'));
+      if (stored === undefined) {
         await add('queue-warning', record, alert);
         return 'waiting';
       }
+      const notice = await speakerOf(stored);
       if (notice.state === 'withdrawn' && notice.attempts === 0) return 'never-sent';
       const finishedAttempts = notice.attempts - (notice.inProgress ? 1 : 0);
       return finishedAttempts > 0 || notice.state === 'failed' ? 'done' : 'waiting';

@@ -18,11 +18,15 @@ export type NoticeKind = (typeof NOTICE_KINDS)[number];
 /**
  * - `held`: its subject is about to happen: it becomes `waiting` when it has happened.
  * - `waiting`: to be sent at `nextAttemptMs`.
+ * - `gathered`: the same in a message about several queues; it speaks for others, or another one speaks for it.
  * - `sent`: Taskcluster has accepted it.
  * - `failed`: it could not be delivered, and that was reported.
  * - `withdrawn`: it became pointless before it was sent.
  */
-export type NoticeState = 'held' | 'waiting' | 'sent' | 'failed' | 'withdrawn';
+export type NoticeState = 'held' | 'waiting' | 'gathered' | 'sent' | 'failed' | 'withdrawn';
+
+/** The states of a notice that is still to be sent. An agent of an earlier version knows nothing of `gathered` ones. */
+export const UNSENT_STATES: readonly NoticeState[] = ['waiting', 'gathered'];
 
 /** When a queue reaches the threshold for deletion that comes first. */
 export interface NoticeForecast {
@@ -31,6 +35,38 @@ export interface NoticeForecast {
   readonly perMinute: number;
   /** In ms since the epoch; null: not at this rate. */
   readonly reachedMs: number | null;
+}
+
+/** What a message about several queues states of one of them. */
+export type NoticeItem = Pick<
+  Notice,
+  | 'queue'
+  | 'messages'
+  | 'bytes'
+  | 'seenMs'
+  | 'warnAtMessages'
+  | 'deleteAtMessages'
+  | 'warnAtBytes'
+  | 'deleteAtBytes'
+  | 'onOvergrown'
+  | 'oldestMs'
+  | 'forecast'
+  | 'peakMessages'
+  | 'peakBytes'
+>;
+
+/** A message about several queues. It stays as it is, so that each attempt sends the same text. */
+export interface NoticeBatch {
+  /** How many queues it is about. */
+  readonly queues: number;
+  /** Its namespaces, and the ids of their notices without the one that has this. */
+  readonly parts: readonly {
+    readonly namespace: string;
+    readonly incarnation: string;
+    readonly notices: readonly string[];
+  }[];
+  /** The queues that it lists. */
+  readonly listed: readonly NoticeItem[];
 }
 
 /** A message to the owner of a namespace about one change of one queue. Instants are ms since the epoch. */
@@ -68,6 +104,10 @@ export interface Notice {
   readonly peakMessages?: number;
   /** The same in bytes, where its size was known. */
   readonly peakBytes?: number;
+  /** The notice that speaks for this one if it lists it in its `batch`; absent: none. */
+  readonly batchOf?: string;
+  /** For which notices this one speaks; absent: for itself. */
+  readonly batch?: NoticeBatch;
   readonly state: NoticeState;
   /** The number of attempts to send it. Each is counted before it is made. */
   readonly attempts: number;
@@ -94,9 +134,9 @@ export interface DueNotices {
 export interface NoticeStore extends Pick<VersionedCollection<Notice>, 'get' | 'replace'> {
   /** Adds a notice of revision 1 unless its id is there. Returns the one that is kept: `notice` itself, or an earlier one. */
   add(notice: Notice): Promise<Notice>;
-  /** Those in the state `waiting` that are due. */
+  /** Those in a state of {@link UNSENT_STATES} that are due. */
   due(options: DueNotices): Promise<Notice[]>;
-  /** How many are in the state `waiting`. */
+  /** How many are in a state of {@link UNSENT_STATES}. */
   countWaiting(): Promise<number>;
   /** Removes those that were settled before this, and those that are held since before this. Returns how many. */
   prune(beforeMs: number): Promise<number>;

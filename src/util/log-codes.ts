@@ -185,7 +185,11 @@ export const LOG_CODES = {
     level: 'error',
     meaning: 'A notice is abandoned; `error` is the reason. See docs/queues-and-notices.md.',
   },
-  notice_sent: { level: 'info', meaning: 'Taskcluster accepted a notice to the owner of a namespace.' },
+  notice_sent: {
+    level: 'info',
+    meaning:
+      'Taskcluster accepted a notice to the owner of a namespace. Of a message about several queues each has a line: one with `queues`, their number, the others with its id as `sentWith`.',
+  },
   notice_withdrawn: { level: 'info', meaning: 'A notice became pointless before it was sent.' },
   outage_continues: {
     level: 'warn',

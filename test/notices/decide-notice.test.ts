@@ -6,6 +6,7 @@ import {
   afterAttempt,
   decideAttempt,
   ABANDON_AFTER_MS,
+  GATHER_MS,
   newNotice,
   releaseNotice,
   postponeUntilTurn,
@@ -109,6 +110,7 @@ describe('a notice after an attempt', () => {
     for (const outcome of [
       { is: 'misconfigured', code: 'InsufficientScopes' },
       { is: 'not-sent', code: 'NotSent' },
+      { is: 'limited', code: 'TooManyMessages' },
     ] as const) {
       const after = afterAttempt(begun(), outcome, NOW_MS);
       assert.equal(after.state, 'waiting');
@@ -204,7 +206,11 @@ describe('a new notice', () => {
     assert.deepEqual(newNotice(about), notice);
     const held = newNotice(about, 'held');
     assert.deepEqual(held, { ...notice, state: 'held' });
-    assert.deepEqual(releaseNotice(held, NOW_MS + 7), { ...notice, revision: 2, nextAttemptMs: NOW_MS + 7 });
+    assert.deepEqual(releaseNotice(held, NOW_MS + 7), {
+      ...notice,
+      revision: 2,
+      nextAttemptMs: NOW_MS + 7 + GATHER_MS,
+    });
     const withdrawn = withdrawNotice(held, NOW_MS + 7);
     assert.deepEqual(withdrawn, { ...held, revision: 2, state: 'withdrawn', settledMs: NOW_MS + 7 });
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { emailSchema } from '../../dev/taskcluster/email.ts';
+import { startBatch } from '../../src/notices/gather-notices.ts';
 import { noticeMessage } from '../../src/notices/notice-message.ts';
 import type { Mail, MatrixMessage, SlackMessage } from '../../src/notices/notifier.ts';
 import { type Notice, NOTICE_KINDS, type NoticeKind } from '../../src/store/notice-records.ts';
@@ -244,5 +245,82 @@ describe('the message to a Matrix room or a Slack channel', () => {
 
   it('is none for a contact of a form that only a later version knows', () => {
     assert.equal(noticeMessage(noticeOf(NOW_MS, { contact: 'irc:#team' }), CONFIG), undefined);
+  });
+});
+
+describe('the message about many queues', () => {
+  const many = (kind: NoticeKind, names: readonly string[], more: Partial<Notice> = {}): Notice => {
+    const [first, ...others] = names.map((name, number) =>
+      noticeOf(NOW_MS, {
+        id: `n-${number}`,
+        kind,
+        queue: `queue/taskcluster-x/${name}`,
+        messages: 9000 - number,
+        ...more,
+      }),
+    );
+    assert.ok(first !== undefined);
+    return startBatch(first, others, first.contact, NOW_MS);
+  };
+  const numbers = (count: number): string[] => Array.from({ length: count }, (_, number) => `q${number}`);
+
+  it('counts them, lists some, and says what happens to them', () => {
+    const forecast = { unit: 'messages', perMinute: 100, reachedMs: NOW_MS + 60_000 } as const;
+    const { subject, content } = mailOf(many('queue-warning', numbers(1000), { forecast, deleteAtMessages: 10_000 }));
+    assert.equal(subject, '[Pulse] 1,000 queues are growing too large');
+    assert.equal(content.match(/^- `queue/gm)?.length, 25);
+    for (const text of [
+      '1,000 queues hold more than their thresholds for warnings.',
+      '- `queue/taskcluster-x/q0` held **9,000 messages** at 2026-11-24 12:34:56 UTC, and is deleted at 10,000 messages.',
+      'At that rate it is deleted at about 2026-11-24 12:35:56 UTC.',
+      'And **975 more**.',
+      'check that its consumers run',
+      'the namespace `taskcluster-x` has your address as its contact',
+      'notice `n-0`',
+    ]) {
+      assert.ok(content.includes(text), `${text}\nis missing in\n${content}`);
+    }
+    const deletions = mailOf(many('queue-deletion', numbers(3)));
+    assert.equal(deletions.subject, '[Pulse] 3 queues were deleted');
+    assert.match(deletions.content, /3 queues had reached .* \*\*deleted with all their messages\*\*/);
+    assert.doesNotMatch(deletions.content, /more/);
+    const recoveries = mailOf(many('queue-recovered', numbers(3), { peakMessages: 90_000 }));
+    assert.match(recoveries.content, /It was drained by 90 percent/);
+  });
+
+  it('names the namespaces, ten at most', () => {
+    const [first, ...others] = Array.from({ length: 12 }, (_, number) =>
+      noticeOf(NOW_MS, { id: `n-${number}`, namespace: `taskcluster-${number}` }),
+    );
+    assert.ok(first !== undefined);
+    const { content } = mailOf(startBatch(first, others, first.contact, NOW_MS));
+    assert.match(content, /the namespaces `taskcluster-0`, .*`taskcluster-9` and 2 more have your address as their/);
+  });
+
+  it('is accepted by each service with the longest and strangest names', () => {
+    const strange = fc.constantFrom('"', "'", '<', '`', '@here', '&', '\u0000', '🐇', 'a', '\u202e', '\\');
+    const names = fc.array(fc.string({ unit: strange, maxLength: 235 }), {
+      minLength: 25,
+      maxLength: 40,
+    });
+    const sameName = strange.map((character) => Array.from({ length: 40 }, () => character.repeat(235)));
+    fc.assert(
+      fc.property(fc.oneof(names, sameName), fc.constantFrom(...KINDS), (all, kind) => {
+        // RabbitMQ has names of 255 bytes at most.
+        const notice = many(
+          kind,
+          all.map((name) => Buffer.from(name).subarray(0, 235).toString()),
+        );
+        const { medium: _, ...mail } = mailOf(notice);
+        emailSchema.parse(mail);
+        const { body, formattedBody } = matrixOf(notice);
+        assert.ok(Buffer.byteLength(JSON.stringify({ body, formattedBody })) < 60 * 1024);
+        const { text } = slackOf(notice);
+        assert.ok(text.length < 40_000);
+        assert.equal(text.match(/^• `queue/gm)?.length, 10);
+        for (const message of [body, formattedBody, text]) assert.doesNotMatch(message, /@/);
+      }),
+      { numRuns: 100 },
+    );
   });
 });

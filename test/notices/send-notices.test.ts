@@ -140,7 +140,9 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
   });
 
   it('sends each notice from one of two agents', async () => {
-    const notices = await Promise.all(Array.from({ length: 30 }, () => add()));
+    const notices = await Promise.all(
+      Array.from({ length: 30 }, (_, number) => add({ contact: `owner-${number}@example.org` })),
+    );
     // A sweep may miss a notice that the other agent is writing; the next sweep, a second later, finds it.
     for (let sweeps = 0; sweeps < 2; sweeps += 1) {
       await Promise.all([agent().sweep(signal), agent({ store: otherStore }).sweep(signal)]);
@@ -209,7 +211,9 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
 
   it('aborts an attempt that hangs, while it attempts all other notices', async () => {
     service.behave({ mode: 'hanging' }, 'notify');
-    const notices = await Promise.all(Array.from({ length: 20 }, () => add()));
+    const notices = await Promise.all(
+      Array.from({ length: 20 }, (_, number) => add({ contact: `owner-${number}@example.org` })),
+    );
     await agent().sweep(signal);
     for (const notice of notices) assert.equal((await stored(notice)).lastError, 'TimedOut');
     service.behave({ mode: 'normal' }, 'notify');
@@ -365,7 +369,7 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
 
   it('stops with the agent, and leaves the rest to the next one', async () => {
     service.behave({ mode: 'hanging' }, 'notify');
-    await Promise.all(Array.from({ length: 12 }, () => add()));
+    await Promise.all(Array.from({ length: 12 }, (_, number) => add({ contact: `owner-${number}@example.org` })));
     const stopping = new AbortController();
     const notifier: Notifier = {
       async send(mail, during) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { GATHER_MS } from '../../src/notices/decide-notice.ts';
 import { TAKEOVER_AFTER_MS } from '../../src/queues/decide-alert.ts';
 import type { QueueAlertLevel } from '../../src/store/queue-alert-records.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
@@ -25,7 +26,7 @@ async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | u
   const depth = { messages: undefined, isMissing: true, isExact: true, seenMs: clock.nowMs(), lagMs: 0 };
   await processQueues([{ queue: alert.queue, depth, alert }], signal);
   assert.deepEqual(errors, []);
-  const mails = await store.notices.due({ beforeMs: clock.nowMs(), limit: 10 });
+  const mails = await store.notices.due({ beforeMs: clock.nowMs() + GATHER_MS, limit: 10 });
   return {
     reported,
     mails: mails.map(({ kind, contact }) => `${kind} ${contact}`),

@@ -55,7 +55,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
   const deleted: string[] = [];
   const deletion = createQueueDeletion({
     store,
-    notices: createQueueNotices({ store: { notices: observed }, config: QUEUE_CONFIG, growthOf: () => ({}) }),
+    notices: createQueueNotices({ store: { notices: observed }, config: QUEUE_CONFIG, clock, growthOf: () => ({}) }),
     async deleteFromBroker(_namespace: string, queue: string, options: ManagementCallOptions) {
       hooks.beforeDelete();
       for (let sends = 0; sends < hooks.sends; sends += 1) options.beforeSend?.();

@@ -23,7 +23,7 @@ async function scene(isDeleted: boolean) {
   const alert = alertOf({ level: 'warned', changedMs: room.clock.nowMs() - 60_000 });
   await store.queueAlerts.insert(alert);
   await room.notices.addWarning(record, alert);
-  for (const notice of await store.notices.due({ beforeMs: alert.seenMs, limit: 1 })) {
+  for (const notice of await store.notices.due({ beforeMs: Infinity, limit: 1 })) {
     await store.notices.replace({ ...notice, revision: 2, attempts: 1, state: 'sent' }, 1);
   }
   room.depths.set(QUEUE, 9000);

@@ -75,10 +75,10 @@ describe('the watchers of the soak', () => {
       return readNotice(mail);
     };
     const deletion = read(newNotice(content));
-    assert.deepEqual(deletion, { id: 'an-id', kind: 'deletion', queue: content.queue });
+    assert.deepEqual(deletion, { id: 'an-id', kind: 'deletion', queues: [content.queue], more: 0 });
     const warning = read(newNotice({ ...content, id: 'other', kind: 'queue-warning' }));
     assert.equal(repeatedNotice([deletion, warning]), undefined);
-    assert.equal(repeatedNotice([deletion, warning, { ...deletion, queue: 'another' }])?.id, 'an-id');
+    assert.equal(repeatedNotice([deletion, warning, { ...deletion, queues: ['another'] }])?.id, 'an-id');
     assert.equal(repeatedNotice([deletion, warning, { ...warning, id: 'new' }])?.id, 'new');
   });
 

@@ -33,7 +33,16 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
       lastError: 'HTTP 500',
       settledMs: NOW_MS + 9,
     });
-    for (const notice of [firstNotice(), settled]) {
+    const { id, nextAttemptMs: _, ...item } = firstNotice();
+    const gathered = firstNotice({
+      state: 'gathered',
+      batchOf: 'another',
+      forecast: { unit: 'bytes', perMinute: -0.5, reachedMs: null },
+      peakMessages: 7,
+      peakBytes: 2 ** 40,
+      batch: { queues: 2, parts: [{ namespace: 'n', incarnation: 'i', notices: [id] }], listed: [{ ...item }] },
+    });
+    for (const notice of [firstNotice(), settled, gathered]) {
       assert.deepStrictEqual(await notices.add(notice), notice);
       assert.deepStrictEqual(await notices.get(notice.id), notice);
     }
@@ -73,12 +82,13 @@ export function noticesContract(storeOf: () => Store, another: () => Promise<Sto
     }
     const due = async (ms: number, limit = 9): Promise<string[]> =>
       idsOf(await notices.due({ beforeMs: NOW_MS + ms, limit }));
-    assert.deepStrictEqual(await due(100), ['n-1', 'n-4', 'n-2', 'n-3', 'n-0']);
+    await notices.add(firstNotice({ id: 'n-5', state: 'gathered', nextAttemptMs: NOW_MS + 60 }));
+    assert.deepStrictEqual(await due(100), ['n-1', 'n-4', 'n-2', 'n-3', 'n-0', 'n-5']);
     assert.deepStrictEqual(await due(30), ['n-1', 'n-4', 'n-2', 'n-3']);
     assert.deepStrictEqual(await due(29), ['n-1', 'n-4']);
     assert.deepStrictEqual(await due(100, 2), ['n-1', 'n-4']);
     assert.deepStrictEqual(await due(100, 0), []);
-    assert.equal(await notices.countWaiting(), 5);
+    assert.equal(await notices.countWaiting(), 6);
   });
 
   it('lists by the replaced notice, and not by a replacement that failed', async () => {

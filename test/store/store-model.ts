@@ -32,7 +32,7 @@ const id = fc.constantFrom('m-1', 'm-2', 'm-3');
 const notice = fc
   .record({
     id,
-    state: fc.constantFrom<NoticeState>('held', 'waiting', 'sent', 'failed', 'withdrawn'),
+    state: fc.constantFrom<NoticeState>('held', 'waiting', 'gathered', 'sent', 'failed', 'withdrawn'),
     nextAttemptMs: instant,
     seenMs: instant,
     settledMs: fc.option(instant, { nil: null }),

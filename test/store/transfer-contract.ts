@@ -213,7 +213,7 @@ const RECORDS = [
 ];
 const ALERTS = [alertOf(), alertOf({ queue: 'queue/taskcluster-a/Ünï ✓ 🐇', level: 'over', bytes: 2 ** 40 })];
 const EXEMPTIONS = [exemptionOf(), exemptionOf({ queue: 'queue/taskcluster-a/Ünï', reason: '✓ wanted' })];
-const NOTICES = (['held', 'waiting', 'sent', 'failed', 'withdrawn'] as const).map((state) =>
+const NOTICES = (['held', 'waiting', 'gathered', 'sent', 'failed', 'withdrawn'] as const).map((state) =>
   noticeOf(NOW_MS, { id: `notice-${state}`, state, settledMs: state === 'sent' ? NOW_MS : null }),
 );
 const NONCES = [nonceOf(), nonceOf({ outcome: '{"state":"expiring"}' })];

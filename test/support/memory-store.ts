@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AgentRecord, AgentRecordStore } from '../../src/store/agent-records.ts';
 import type { AuditRecord, AuditStore } from '../../src/store/audit-records.ts';
-import type { Notice, NoticeStore } from '../../src/store/notice-records.ts';
+import { type Notice, type NoticeStore, UNSENT_STATES } from '../../src/store/notice-records.ts';
 import type { QueueAlert, QueueAlertStore } from '../../src/store/queue-alert-records.ts';
 import type { QueueExemption, QueueExemptionStore } from '../../src/store/queue-exemption-records.ts';
 import type { SecretSighting } from '../../src/store/secret-records.ts';
@@ -124,7 +124,7 @@ function memoryNonces(entries: Map<string, NonceEntry>): NonceStore {
 
 function memoryNotices(): NoticeStore {
   const notices = new Map<string, Notice>();
-  const waiting = (): Notice[] => [...notices.values()].filter(({ state }) => state === 'waiting');
+  const waiting = (): Notice[] => [...notices.values()].filter(({ state }) => UNSENT_STATES.includes(state));
   const collection = versionedCollection(notices, ({ id }) => id);
   return {
     ...collection,

@@ -1,5 +1,5 @@
 import type { Database, RootDatabase } from 'lmdb';
-import type { DueNotices, Notice, NoticeStore } from '../notice-records.ts';
+import { type DueNotices, type Notice, type NoticeStore, UNSENT_STATES } from '../notice-records.ts';
 import type { StoreGate } from '../store-gate.ts';
 import { insertOrGet } from '../versioned-collection.ts';
 import { createLmdbPrune } from './lmdb-prune.ts';
@@ -10,7 +10,7 @@ type InstantIndex = Database<true, InstantKey | [number]>;
 
 /** The outbox of notices in LMDB. */
 export class LmdbNotices extends LmdbVersionedCollection<Notice> implements NoticeStore {
-  /** Those in the state `waiting`, by `nextAttemptMs`. */
+  /** Those that are still to be sent, by `nextAttemptMs`. */
   readonly #waiting: InstantIndex;
   /** Those that may be pruned, by the instant of {@link prunableFrom}. */
   readonly #prunable: InstantIndex;
@@ -31,8 +31,8 @@ export class LmdbNotices extends LmdbVersionedCollection<Notice> implements Noti
   }
 
   protected updateIndexes(before: Notice | undefined, after: Notice | undefined): void {
-    if (before?.state === 'waiting') void this.#waiting.remove([before.nextAttemptMs, before.id]);
-    if (after?.state === 'waiting') void this.#waiting.put([after.nextAttemptMs, after.id], true);
+    if (before !== undefined && isUnsent(before)) void this.#waiting.remove([before.nextAttemptMs, before.id]);
+    if (after !== undefined && isUnsent(after)) void this.#waiting.put([after.nextAttemptMs, after.id], true);
     const [from, to] = [before && prunableFrom(before), after && prunableFrom(after)];
     if (before !== undefined && typeof from === 'number') void this.#prunable.remove([from, before.id]);
     if (after !== undefined && typeof to === 'number') void this.#prunable.put([to, after.id], true);
@@ -66,6 +66,10 @@ export class LmdbNotices extends LmdbVersionedCollection<Notice> implements Noti
     if (notice === undefined || prunableFrom(notice) !== instantMs) return false;
     return await this.remove(notice.id, notice.revision);
   }
+}
+
+function isUnsent({ state }: Notice): boolean {
+  return UNSENT_STATES.includes(state);
 }
 
 /** When a notice became old enough to be pruned some time after; null while it may not be pruned. */

@@ -1,5 +1,5 @@
 import type { Db } from 'mongodb';
-import type { DueNotices, Notice, NoticeStore } from '../notice-records.ts';
+import { type DueNotices, type Notice, type NoticeStore, UNSENT_STATES } from '../notice-records.ts';
 import type { StoreGate } from '../store-gate.ts';
 import { insertOrGet } from '../versioned-collection.ts';
 import { createDocumentMapping, type DocumentOf } from './mongodb-documents.ts';
@@ -21,12 +21,12 @@ export class MongoNotices extends MongoVersionedCollection<Notice, NoticeDocumen
   }
 
   async due({ beforeMs, limit }: DueNotices): Promise<Notice[]> {
-    const filter = { state: 'waiting', nextAttempt: { $lte: new Date(beforeMs) } } as const;
+    const filter = { state: { $in: [...UNSENT_STATES] }, nextAttempt: { $lte: new Date(beforeMs) } };
     return await this.find(filter, { nextAttempt: 1, _id: 1 }, limit);
   }
 
   async countWaiting(): Promise<number> {
-    return await this.gate.run(() => this.documents.countDocuments({ state: 'waiting' }));
+    return await this.gate.run(() => this.documents.countDocuments({ state: { $in: [...UNSENT_STATES] } }));
   }
 
   async prune(beforeMs: number): Promise<number> {
