@@ -13,6 +13,8 @@ export const PAGE_AUDIT_ACTIONS: readonly AuditFilter[] = [
   'repair',
   'connection-closing',
   'queue-deletion',
+  'queue-purge',
+  'queue-left',
   'exemption',
   'notice',
   'configuration',

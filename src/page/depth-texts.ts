@@ -2,7 +2,12 @@ import type { QueueHistoryAnswer } from '../operator-api/schemas.ts';
 import { type ChartPoint, roundTop } from './chart-geometry.ts';
 import { countText, spanText } from './page-formats.ts';
 
-type DepthLimits = Pick<QueueHistoryAnswer['limits'], 'warnAtMessages' | 'deleteAtMessages'>;
+type DepthLimits = Pick<QueueHistoryAnswer['limits'], 'warnAtMessages' | 'deleteAtMessages'> & {
+  /** What is done at the second threshold; absent: deleted. */
+  readonly onOvergrown?: 'delete' | 'purge' | 'leave';
+};
+
+const LOSSES = { delete: 'deleted', purge: 'purged', leave: 'left alone' } as const;
 
 /** From which share of a threshold on a chart shows it: below, the line of the depth would lie on the axis. */
 const NEAR = 0.25;
@@ -22,11 +27,11 @@ export function chartSpan(
 /** The thresholds that lie on a chart up to `top`. */
 export function shownLimits(
   top: number,
-  { warnAtMessages, deleteAtMessages }: DepthLimits,
-): { readonly name: 'warn' | 'delete'; readonly at: number }[] {
+  { warnAtMessages, deleteAtMessages, onOvergrown = 'delete' }: DepthLimits,
+): { readonly name: 'warn' | 'delete' | 'purge' | 'leave'; readonly at: number }[] {
   const limits = [
     { name: 'warn', at: warnAtMessages },
-    { name: 'delete', at: deleteAtMessages },
+    { name: onOvergrown, at: deleteAtMessages },
   ] as const;
   return limits.filter(({ at }) => at <= top);
 }
@@ -34,7 +39,7 @@ export function shownLimits(
 /** The chart in words. */
 export function describeDepths(
   depths: readonly ChartPoint[],
-  { warnAtMessages, deleteAtMessages }: DepthLimits,
+  { warnAtMessages, deleteAtMessages, onOvergrown = 'delete' }: DepthLimits,
 ): string {
   const known = depths.filter((point): point is { atMs: number; value: number } => point.value !== null);
   const [first, last] = [known[0], known.at(-1)];
@@ -45,5 +50,5 @@ export function describeDepths(
     known.length === 1
       ? `${countText(last.value)} messages`
       : `from ${countText(first.value)} to ${countText(last.value)} messages${over}, at most ${countText(largest)}`;
-  return `${change}; owners are warned at ${countText(warnAtMessages)}, deleted at ${countText(deleteAtMessages)}`;
+  return `${change}; owners are warned at ${countText(warnAtMessages)}, it is ${LOSSES[onOvergrown]} at ${countText(deleteAtMessages)}`;
 }

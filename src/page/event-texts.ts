@@ -14,6 +14,8 @@ export const PAGE_EVENT_TYPES: readonly string[] = [
   'queue.warning',
   'queue.recovered',
   'queue.deleted',
+  'queue.purged',
+  'queue.left',
   'queue.exempted',
   'queue.exemption-ended',
   'notice.failed',
@@ -84,6 +86,10 @@ export function describeEvent({ type, data }: Pick<EventView, 'type' | 'data'>):
       return amount;
     case 'queue.deleted':
       return `deleted with ${amount}`;
+    case 'queue.purged':
+      return `purged of ${amount}`;
+    case 'queue.left':
+      return `left alone with ${amount}, by its rule`;
     case 'queue.exempted':
       return 'exempt from deletion for a while';
     case 'queue.exemption-ended':

@@ -10,6 +10,7 @@ type ThresholdRow = Pick<QueueRow, 'state' | 'next' | 'exemptUntil' | 'messages'
 export function ThresholdCell({ row }: { readonly row: ThresholdRow }): JSX.Element {
   const { next } = row;
   const fill = fillOf(row);
+  const isLoss = next?.action === 'delete' || next?.action === 'purge';
   return (
     <span class="threshold">
       <span>{nextThresholdText(row)}</span>
@@ -20,12 +21,12 @@ export function ThresholdCell({ row }: { readonly row: ThresholdRow }): JSX.Elem
         </>
       )}
       {next !== undefined && row.exemptUntil === undefined && (
-        <strong class={next.action === 'delete' && next.reachedAt ? 'soon' : undefined}>
+        <strong class={isLoss && next.reachedAt ? 'soon' : undefined}>
           <WhenReached reachedAt={next.reachedAt} />
         </strong>
       )}
       {fill !== undefined && (
-        <svg class={`fill ${next?.action ?? ''}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+        <svg class={`fill ${isLoss ? 'loss' : ''}`} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
           <rect class="fill-whole" width="100" height="4" />
           <rect class="fill-part" width={fill * 100} height="4" />
         </svg>

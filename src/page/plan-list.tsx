@@ -3,7 +3,7 @@ import type { PlanStep } from '../operator-api/schemas.ts';
 import { Distance, Instant } from './instant.tsx';
 import { countedText } from './page-formats.ts';
 import { NamespaceLink, QueueLink } from './page-parts.tsx';
-import { PLAN_STEPS } from './plan-steps.ts';
+import { stepText } from './plan-steps.ts';
 import { ToneShape } from './state-mark.tsx';
 
 interface PlanListProps {
@@ -30,7 +30,7 @@ export function PlanList({ steps, most, empty }: PlanListProps): JSX.Element {
 
 function PlanRow({ step }: { readonly step: PlanStep }): JSX.Element {
   const { action, namespace, queue, queues, count, last, why, isForecast } = step;
-  const { verb, tone, shape } = PLAN_STEPS[action];
+  const { verb, tone, shape } = stepText(action);
   return (
     <li title={why}>
       <span class="plan-when">

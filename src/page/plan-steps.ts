@@ -7,8 +7,7 @@ interface StepText {
   readonly shape: Shape;
 }
 
-/** How each kind of step is shown. */
-export const PLAN_STEPS: Readonly<Record<PlanStep['action'], StepText>> = {
+const STEPS: Readonly<Record<string, StepText>> = {
   rotate: { verb: 'rotate', tone: 'good', shape: 'disc' },
   'replace-secret': { verb: 'choose another secret for', tone: 'warn', shape: 'triangle' },
   announce: { verb: 'announce the expiry of', tone: 'warn', shape: 'triangle' },
@@ -16,8 +15,19 @@ export const PLAN_STEPS: Readonly<Record<PlanStep['action'], StepText>> = {
   recheck: { verb: 'check the accounts of', tone: 'idle', shape: 'ring' },
   'warn-queue': { verb: 'warn of', tone: 'warn', shape: 'triangle' },
   'delete-queue': { verb: 'delete', tone: 'bad', shape: 'square' },
+  'purge-queue': { verb: 'purge', tone: 'bad', shape: 'square' },
   'end-exemption': { verb: 'end the exemption of', tone: 'idle', shape: 'diamond' },
 };
+
+/** How a kind of step is shown; undefined: the page does not know it. */
+export function knownStep(action: string): StepText | undefined {
+  return STEPS[action];
+}
+
+/** How a kind of step is shown. One that the page does not know is shown by its name. */
+export function stepText(action: PlanStep['action']): StepText {
+  return knownStep(action) ?? { verb: action, tone: 'idle', shape: 'ring' };
+}
 
 /** A mark of the band above the plan: one for all steps of one look within one place of it. */
 export interface PlanMark {
@@ -39,7 +49,7 @@ export function planMarks(
   for (const { at, action, count } of steps) {
     const share = (Date.parse(at) - fromMs) / Math.max(1, untilMs - fromMs);
     const place = Math.round(Math.min(1, Math.max(0, share)) * PLACES) / PLACES;
-    const { tone } = PLAN_STEPS[action];
+    const { tone } = stepText(action);
     const key = `${tone} ${place}`;
     marks.set(key, { place, tone, count: count + (marks.get(key)?.count ?? 0) });
   }

@@ -57,8 +57,9 @@ export function markOf(state: string): Mark {
 /** The tone of an event or of an audit record, by its type or action and its outcome. */
 export function toneOfHappening(type: string, outcome = 'done'): Tone {
   if (outcome !== 'done') return 'warn';
-  if (/queue\.deleted|queue-deletion|namespace\.revoked|revocation|failing|failed/.test(type)) return 'bad';
-  if (/warning|expiring|expired|deletion|refused|alarm|repair|notice/.test(type)) return 'warn';
+  if (/queue\.(?:deleted|purged)|queue-(?:deletion|purge)|namespace\.revoked|revocation|failing|failed/.test(type))
+    return 'bad';
+  if (/warning|queue[.-]left|expiring|expired|deletion|refused|alarm|repair|notice/.test(type)) return 'warn';
   if (/rotat|claim|recovered/.test(type)) return 'good';
   return 'idle';
 }

@@ -8,7 +8,10 @@ export function nextThresholdText({
   exemptUntil,
 }: Pick<QueueRow, 'state' | 'next' | 'exemptUntil'>): string {
   if (exemptUntil !== undefined && (state === 'warned' || next === undefined)) return 'exempt until';
-  if (next !== undefined) return `${next.action} at ${next.unit === 'bytes' ? sizeText(next.at) : countText(next.at)}`;
+  if (next !== undefined) {
+    const action = next.action === 'leave' ? 'left alone' : next.action;
+    return `${action} at ${next.unit === 'bytes' ? sizeText(next.at) : countText(next.at)}`;
+  }
   switch (state) {
     case 'deleting':
       return 'being deleted';

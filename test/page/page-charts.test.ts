@@ -55,7 +55,7 @@ describe('charts of the page', () => {
   });
 
   it('are described in words', () => {
-    const limits = '; owners are warned at 4,000, deleted at 8,000';
+    const limits = '; owners are warned at 4,000, it is deleted at 8,000';
     assert.equal(
       describeDepths(depths(120, null, 4300, 4200), LIMITS),
       `from 120 to 4,200 messages in 3 h, at most 4,300${limits}`,

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { AUDIT_ACTIONS } from '../../src/store/audit-records.ts';
 import { agentState } from '../../src/operator-api/health-schemas.ts';
 import { SHOWN_STATES } from '../../src/operator-api/namespace-schemas.ts';
+import { PLAN_ACTIONS } from '../../src/operator-api/plan-schemas.ts';
 import { QUEUE_STATES } from '../../src/operator-api/queue-schemas.ts';
 import { describeDetails, PAGE_AUDIT_ACTIONS, sinceOf } from '../../src/page/audit-texts.ts';
 import { isKnownState, markOf, toneOfHappening } from '../../src/page/state-tones.ts';
+import { knownStep } from '../../src/page/plan-steps.ts';
 import { fillOf, nextThresholdText } from '../../src/page/threshold-texts.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:30.000Z');
@@ -19,6 +21,10 @@ describe('words and marks of the page', () => {
       assert.equal(isKnownState(state), true, state);
     }
     assert.deepEqual(markOf('new-state'), { tone: 'idle', shape: 'ring', label: 'new-state' });
+  });
+
+  it('have words for every step of a plan', () => {
+    for (const action of PLAN_ACTIONS) assert.notEqual(knownStep(action), undefined, action);
   });
 
   it('mark a state by its shape, not by its colour alone', () => {
@@ -40,6 +46,8 @@ describe('words and marks of the page', () => {
       'delete at 2 GiB',
     );
     assert.equal(nextThresholdText({ state: 'warned', next, exemptUntil: 'later' }), 'exempt until');
+    assert.equal(nextThresholdText({ state: 'warned', next: { ...next, action: 'purge' } }), 'purge at 8,000');
+    assert.equal(nextThresholdText({ state: 'warned', next: { ...next, action: 'leave' } }), 'left alone at 8,000');
     assert.equal(nextThresholdText({ state: 'deleting' }), 'being deleted');
     assert.equal(nextThresholdText({ state: 'watched' }), '–');
   });
