@@ -67,7 +67,7 @@ export function createPresence(
       degraded,
       stopping,
       parts: partsOf(parts),
-      jobs: jobsOf(jobRuns.byName, records),
+      jobs: jobsOf(jobRuns.byName, records, instance),
       secretIds,
     };
     const isWritten = known === undefined ? agents.insert(record) : agents.replace(record, known.revision);
@@ -137,18 +137,22 @@ function stateOf(health: Pick<Health, 'report'>): string {
 export function jobsOf(
   runs: ReadonlyMap<string, JobRun>,
   records: readonly Pick<AgentRecord, 'jobs'>[],
+  instance: string,
 ): Record<string, RecordedJob> {
-  return Object.fromEntries([...runs].map(([name, run]) => [name, latestRuns(run, name, records)]));
+  const ofJob = (name: string): RecordedJob[] => records.flatMap(({ jobs }) => jobs[name] ?? []);
+  return Object.fromEntries([...runs].map(([name, run]) => [name, latestRuns(run, ofJob(name), instance)]));
 }
 
-function latestRuns(run: JobRun, name: string, records: readonly Pick<AgentRecord, 'jobs'>[]): RecordedJob {
-  const { everyMs, succeededMs, failedMs, error } = run;
+function latestRuns(run: JobRun, others: readonly RecordedJob[], instance: string): RecordedJob {
+  const { everyMs, succeededMs, failedMs, error, tookMs } = run;
+  const endedMs = Math.max(succeededMs ?? -Infinity, failedMs ?? -Infinity);
   const own: RecordedJob = {
     everyMs,
     ...(succeededMs === undefined ? {} : { succeeded: formatInstant(succeededMs) }),
     ...(failedMs === undefined || error === undefined ? {} : { failed: formatInstant(failedMs), error }),
+    ...(tookMs === undefined ? {} : { run: { instance, ended: formatInstant(endedMs), tookMs: Math.round(tookMs) } }),
   };
-  return records.reduce<RecordedJob>((latest, { jobs }) => laterOf(latest, jobs[name]), own);
+  return others.reduce(laterOf, own);
 }
 
 /** Instants in ISO 8601 sort as text. */
@@ -156,11 +160,11 @@ function isLater(one: string | undefined, than: string | undefined): one is stri
   return one !== undefined && one > (than ?? '');
 }
 
-function laterOf(known: RecordedJob, other: RecordedJob | undefined): RecordedJob {
-  const { succeeded, failed, error } = other ?? {};
+function laterOf(known: RecordedJob, { succeeded, failed, error, run }: RecordedJob): RecordedJob {
   return {
     ...known,
     ...(isLater(succeeded, known.succeeded) ? { succeeded } : {}),
     ...(isLater(failed, known.failed) && error !== undefined ? { failed, error } : {}),
+    ...(run !== undefined && isLater(run.ended, known.run?.ended) ? { run } : {}),
   };
 }

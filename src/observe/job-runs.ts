@@ -10,6 +10,8 @@ export interface JobRun {
   readonly failedMs?: number | undefined;
   /** The code of that failure. */
   readonly error?: string | undefined;
+  /** How long the latest of these runs took, in ms; undefined: unknown. */
+  readonly tookMs?: number | undefined;
 }
 
 /** The latest runs of the recurring jobs on this agent. */
@@ -17,7 +19,7 @@ export interface JobRuns {
   readonly byName: ReadonlyMap<string, JobRun>;
   readonly define: (jobs: readonly Pick<RecurringJob, 'name' | 'everyMs' | 'longestPauseMs'>[]) => void;
   /** Takes the outcome of a run, also of one outside of the schedule. */
-  readonly observe: (job: string, outcome: string) => void;
+  readonly observe: (job: string, outcome: string, durationMs?: number) => void;
 }
 
 /** Without a run. */
@@ -32,10 +34,11 @@ export function createJobRuns(clock: Pick<Clock, 'nowMs'>): JobRuns {
         byName.set(name, { ...early.get(name), everyMs: Math.max(everyMs, longestPauseMs) });
       }
     },
-    observe(job, outcome) {
+    observe(job, outcome, tookMs) {
       if (outcome === STOPPED) return;
       const nowMs = clock.nowMs();
-      const latest = outcome === OK ? { succeededMs: nowMs } : { failedMs: nowMs, error: outcome };
+      const ended = outcome === OK ? { succeededMs: nowMs } : { failedMs: nowMs, error: outcome };
+      const latest = { ...ended, tookMs };
       const known = byName.get(job);
       if (known === undefined) early.set(job, { ...early.get(job), ...latest });
       else byName.set(job, { ...known, ...latest });

@@ -140,10 +140,10 @@ function createHttpObservation(
 
   const onJob: OnMeasured = (job, outcome, durationMs) => {
     metrics.jobDuration.observe({ job_name: job, outcome }, durationMs / 1000);
-    observeJob(job, outcome);
+    observeJob(job, outcome, durationMs);
   };
-  const observeJob = (job: string, outcome: string): void => {
-    jobRuns.observe(job, outcome);
+  const observeJob = (job: string, outcome: string, durationMs?: number): void => {
+    jobRuns.observe(job, outcome, durationMs);
     if (outcome === OK) metrics.jobLastSuccess.set({ job_name: job }, clock.nowMs() / 1000);
   };
 

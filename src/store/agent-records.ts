@@ -22,6 +22,17 @@ export interface RecordedJob {
   readonly failed?: string;
   /** The code of that failure, never a message. */
   readonly error?: string;
+  /** The run that ended last; absent: unknown. */
+  readonly run?: RecordedRun;
+}
+
+/** A run of a job. */
+export interface RecordedRun {
+  /** The agent that ran it. */
+  readonly instance: string;
+  /** In ISO 8601. */
+  readonly ended: string;
+  readonly tookMs: number;
 }
 
 /**

@@ -138,17 +138,28 @@ describe('the record of an agent', () => {
       { name: 'prune', everyMs: 60_000 },
     ]);
     clock.advance(10_000);
-    runs.observe('survey-queues', 'BrokerUnavailable');
-    runs.observe('prune', 'aborted');
+    runs.observe('survey-queues', 'BrokerUnavailable', 120.4);
+    runs.observe('prune', 'aborted', 5);
     const peers = [
       { jobs: { 'reconcile-broker': { everyMs: 1, succeeded: at(-50) }, unknown: { everyMs: 1, succeeded: at(0) } } },
       { jobs: { 'survey-queues': { everyMs: 1, succeeded: at(5), failed: at(3), error: 'StoreUnavailable' } } },
-      { jobs: { 'survey-queues': { everyMs: 1, succeeded: at(4) }, prune: { everyMs: 1, succeeded: at(7) } } },
+      {
+        jobs: {
+          'survey-queues': { everyMs: 1, succeeded: at(4), run: { instance: 'peer', ended: at(4), tookMs: 7 } },
+          prune: { everyMs: 1, succeeded: at(7), run: { instance: 'peer', ended: at(7), tookMs: 9 } },
+        },
+      },
     ];
-    assert.deepEqual(jobsOf(runs.byName, peers), {
+    assert.deepEqual(jobsOf(runs.byName, peers, 'own'), {
       'reconcile-broker': { everyMs: 300_000, succeeded: at(0) },
-      'survey-queues': { everyMs: 60_000, succeeded: at(5), failed: at(10), error: 'BrokerUnavailable' },
-      prune: { everyMs: 60_000, succeeded: at(7) },
+      'survey-queues': {
+        everyMs: 60_000,
+        succeeded: at(5),
+        failed: at(10),
+        error: 'BrokerUnavailable',
+        run: { instance: 'own', ended: at(10), tookMs: 120 },
+      },
+      prune: { everyMs: 60_000, succeeded: at(7), run: { instance: 'peer', ended: at(7), tookMs: 9 } },
     });
   });
 });
