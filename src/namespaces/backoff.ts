@@ -26,9 +26,13 @@ export interface Backoff {
   ready(work: Work, namespace: string): boolean;
   failed(work: Work, namespace: string, error: unknown): void;
   succeeded(work: Work, namespace: string): void;
+  /** The work for a namespace that has failed and not succeeded since. */
+  failing(namespace: string): NamespaceWorkFailure[];
   /** What the work waited for has come: it may be tried now. */
   retryNow(work: Work, namespace: string): void;
 }
+
+const WORKS: readonly Work[] = ['rotation', 'deletion', 'repair', 'revocation'];
 
 const PAUSES = { firstMs: 1_000, maxMs: 5 * 60_000 } as const;
 
@@ -38,7 +42,7 @@ const FORGET_AFTER_MS = 60 * 60_000;
 /** Creates a backoff without failures. */
 export function createBackoff(clock: Clock, onFailure: (failure: NamespaceWorkFailure) => void): Backoff {
   const isExpired = ({ untilMs }: { untilMs: number }): boolean => clock.monotonicMs() >= untilMs + FORGET_AFTER_MS;
-  const pauses = new BoundedMap<string, { readonly failures: number; readonly untilMs: number }>({ isExpired });
+  const pauses = new BoundedMap<string, NamespaceWorkFailure & { readonly untilMs: number }>({ isExpired });
   return {
     ready: (work, namespace) => (pauses.get(keyOf(work, namespace))?.untilMs ?? -Infinity) <= clock.monotonicMs(),
     failed(work, namespace, error) {
@@ -46,10 +50,18 @@ export function createBackoff(clock: Clock, onFailure: (failure: NamespaceWorkFa
       const known = pauses.get(key);
       const failures = known === undefined || isExpired(known) ? 1 : known.failures + 1;
       const pauseMs = backoffMs(failures, PAUSES);
-      pauses.set(key, { failures, untilMs: clock.monotonicMs() + pauseMs });
-      onFailure({ namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs });
+      const failure = { namespace, work, failures, error, retryAtMs: clock.nowMs() + pauseMs };
+      pauses.set(key, { ...failure, untilMs: clock.monotonicMs() + pauseMs });
+      onFailure(failure);
     },
     succeeded: (work, namespace) => void pauses.delete(keyOf(work, namespace)),
+    failing: (namespace) =>
+      WORKS.flatMap((work) => {
+        const known = pauses.get(keyOf(work, namespace));
+        if (known === undefined || isExpired(known)) return [];
+        const { failures, error, retryAtMs } = known;
+        return [{ namespace, work, failures, error, retryAtMs }];
+      }),
     retryNow: (work, namespace) => void pauses.delete(keyOf(work, namespace)),
   };
 }

@@ -11,7 +11,10 @@ function isReadable(record: NamespaceRecord | undefined): record is ReadableName
 }
 
 /** A namespace by its name; undefined when there is none, or a tombstone. */
-export async function readNamespace(store: NamespaceStore, namespace: string): Promise<ReadableNamespace | undefined> {
+export async function readNamespace(
+  store: Pick<NamespaceStore, 'get'>,
+  namespace: string,
+): Promise<ReadableNamespace | undefined> {
   const record = await store.get(namespace);
   return isReadable(record) ? record : undefined;
 }

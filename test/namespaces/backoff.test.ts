@@ -43,4 +43,17 @@ describe('createBackoff', () => {
     clock.advance(1000);
     assert.ok(backoff.ready('deletion', namespace));
   });
+
+  it('knows what fails of one namespace until it succeeds', () => {
+    const { backoff } = setUp();
+    const error = new Error('By a test.');
+    backoff.failed('rotation', 'a', error);
+    backoff.failed('deletion', 'b', error);
+    assert.deepEqual(
+      backoff.failing('a').map(({ work, failures }) => [work, failures]),
+      [['rotation', 1]],
+    );
+    backoff.succeeded('rotation', 'a');
+    assert.deepEqual(backoff.failing('a'), []);
+  });
 });
