@@ -33,16 +33,22 @@ export async function planNamespaces(
   store: Pick<StoreReader, 'namespaces'>,
   span: { readonly fromMs: number; readonly untilMs: number },
   context: PlanContext,
-  options: { readonly namespace?: string | undefined; readonly signal: AbortSignal },
+  options: {
+    readonly namespace?: string | undefined;
+    /** How many records are planned before other work of the process has its turn. */
+    readonly pageSize?: number;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PlannedStep[]> {
   const { fromMs, untilMs } = span;
-  const { namespace, signal } = options;
+  const { namespace, pageSize, signal } = options;
   if (namespace !== undefined) {
     const record = await store.namespaces.get(namespace);
     return record === undefined ? [] : planRecord(record, fromMs, untilMs, context);
   }
   const steps: PlannedStep[] = [];
-  for await (const page of namespacePages(store.namespaces, signal)) {
+  const pages = pageSize === undefined ? {} : { limit: pageSize };
+  for await (const page of namespacePages(store.namespaces, signal, pages)) {
     for (const record of page) steps.push(...planRecord(record, fromMs, untilMs, context));
   }
   return steps.toSorted((a, b) => a.atMs - b.atMs);

@@ -107,10 +107,7 @@ export function createInstallationReader(config: Config, clock: Clock = systemCl
       signal.throwIfAborted();
       const [ofStore, ofBroker, ofAmqp] = await Promise.all([
         answerOf(store.read(signal), 'StoreUnavailable'),
-        answerOf(
-          withinLimit("RabbitMQ's management API", signal, (limited) => readBroker(management, config, limited)),
-          'BrokerUnavailable',
-        ),
+        readManagement(management, config, signal),
         answerOf(amqp.read(signal), 'BrokerUnavailable'),
       ]);
       signal.throwIfAborted();
@@ -124,12 +121,26 @@ export function createInstallationReader(config: Config, clock: Clock = systemCl
   };
 }
 
-/** The store, opened by the first reading, and again after one that failed. */
-function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock): Source<StoreReading> {
-  let store: StoreReader | MongoInspection | undefined;
+/** What is read of a store. */
+type ReadableStore = Pick<
+  StoreReader,
+  'kind' | 'storeId' | 'agents' | 'notices' | 'queueAlerts' | 'secretSightings'
+> & {
+  readonly namespaces: Pick<StoreReader['namespaces'], 'list' | 'countByState'>;
+} & Partial<Pick<MongoInspection, 'setup'>>;
+
+/**
+ * Reads a store, again and again.
+ *
+ * @throws AgentError `StoreUnavailable`; the signal's reason
+ */
+export type ReadStore = (store: ReadableStore, signal: AbortSignal) => Promise<StoreReading>;
+
+/** Creates what reads a store. */
+export function createReadStore(clock: Clock): ReadStore {
   let counted: (NeededSecrets & { readonly untilMs: number }) | undefined;
 
-  const countSecrets = async ({ namespaces }: StoreReader, signal: AbortSignal): Promise<NeededSecrets> => {
+  const countSecrets = async ({ namespaces }: ReadableStore, signal: AbortSignal): Promise<NeededSecrets> => {
     const startedMs = clock.monotonicMs();
     if (counted !== undefined && startedMs < counted.untilMs) return counted;
     const atMs = clock.nowMs();
@@ -139,22 +150,31 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
     return counted;
   };
 
+  return async (store, signal) => {
+    const { kind, storeId } = store;
+    const [setup, agents, namespaces, noticesWaiting, alerts] = await Promise.all([
+      store.setup?.(),
+      store.agents.list(),
+      store.namespaces.countByState(),
+      store.notices.countWaiting(),
+      listAlerts(store, signal),
+    ]);
+    const secrets = await countSecrets(store, signal);
+    const sightings = await readSightings(store.secretSightings, secrets.namespaces.keys());
+    return { kind, setup, storeId, agents, namespaces, secrets, sightings, noticesWaiting, alerts };
+  };
+}
+
+/** The store, opened by the first reading, and again after one that failed. */
+function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock): Source<StoreReading> {
+  const readStore = createReadStore(clock);
+  let store: StoreReader | MongoInspection | undefined;
   return {
     async read(signal) {
       store ??= await openStoreToRead(storeUrl.reveal());
       const opened = store;
       try {
-        const { kind, storeId } = opened;
-        const [setup, agents, namespaces, noticesWaiting, alerts] = await Promise.all([
-          'setup' in opened ? opened.setup() : undefined,
-          opened.agents.list(),
-          opened.namespaces.countByState(),
-          opened.notices.countWaiting(),
-          listAlerts(opened, signal),
-        ]);
-        const secrets = await countSecrets(opened, signal);
-        const sightings = await readSightings(opened.secretSightings, secrets.namespaces.keys());
-        return { kind, setup, storeId, agents, namespaces, secrets, sightings, noticesWaiting, alerts };
+        return await readStore(opened, signal);
       } catch (error) {
         // A driver whose connections hang never sees the server again.
         store = undefined;
@@ -164,6 +184,16 @@ function createStoreSource({ storeUrl }: Pick<Config, 'storeUrl'>, clock: Clock)
     },
     close: async () => await store?.close(),
   };
+}
+
+/** Reads RabbitMQ's management API, within a limit of time. It throws the reason of the signal, and nothing else. */
+export async function readManagement(
+  management: Management,
+  config: Pick<Config, 'id' | 'requestVhost'>,
+  signal: AbortSignal,
+): Promise<PartAnswer<BrokerReading>> {
+  const read = withinLimit("RabbitMQ's management API", signal, (limited) => readBroker(management, config, limited));
+  return await answerOf(read, 'BrokerUnavailable');
 }
 
 async function readBroker(
@@ -229,7 +259,10 @@ async function withinLimit<T>(
   }
 }
 
-async function listAlerts({ queueAlerts }: StoreReader, signal: AbortSignal): Promise<QueueAlert[]> {
+async function listAlerts(
+  { queueAlerts }: Pick<StoreReader, 'queueAlerts'>,
+  signal: AbortSignal,
+): Promise<QueueAlert[]> {
   const alerts: QueueAlert[] = [];
   for await (const page of queueAlertPages(queueAlerts, signal)) {
     alerts.push(...page);
@@ -239,7 +272,10 @@ async function listAlerts({ queueAlerts }: StoreReader, signal: AbortSignal): Pr
 }
 
 /** An error that is not the project's own may hold a secret: it becomes the cause of one that says what did not answer. */
-async function answerOf<T>(work: Promise<T>, code: 'StoreUnavailable' | 'BrokerUnavailable'): Promise<PartAnswer<T>> {
+export async function answerOf<T>(
+  work: Promise<T>,
+  code: 'StoreUnavailable' | 'BrokerUnavailable',
+): Promise<PartAnswer<T>> {
   try {
     return { value: await work };
   } catch (error) {
