@@ -19,7 +19,6 @@ export interface ListedDepth {
   readonly messages: number | undefined;
   readonly ready: number | undefined;
   readonly unacknowledged: number | undefined;
-  readonly growth: Growth | undefined;
 }
 
 /** Trends of all queues at the same instants, the latest of which is that of the latest listing. */
@@ -40,6 +39,8 @@ export interface DepthHistory extends DepthObserver {
   listed(): Iterable<ListedDepth>;
   /** A queue of the latest listing. */
   get(queue: string): ListedDepth | undefined;
+  /** How it has grown; undefined: its depth is unknown. */
+  growthOf(queue: string): Growth | undefined;
   /** From the oldest on; empty: nothing is known of it. */
   points(queue: string): DepthPoint[];
   trends(): DepthTrends;
@@ -154,10 +155,6 @@ export function createDepthHistory(clock: Clock): DepthHistory {
     if (base === undefined || amount === undefined) return { latest: now };
     return { latest: now, earlier: { amount, seenMs: at.wallMs - (at.monotonicMs - fine.instantOf(base)) } };
   };
-  const listedDepth = (track: Track): ListedDepth => {
-    const { queue, namespace, messages, ready, unacknowledged } = track;
-    return { queue, namespace, messages, ready, unacknowledged, growth: growthOf(track) };
-  };
   /** All samples, from the oldest on, the coarse ones only from before the fine ones. */
   const allSamples = (): Sampled[] => {
     const oldestFineMs = fine.oldestMs;
@@ -219,11 +216,15 @@ export function createDepthHistory(clock: Clock): DepthHistory {
       if (track !== undefined) track.sinceMs = clock.monotonicMs();
     },
     *listed() {
-      for (const track of tracks.values()) if (isListed(track)) yield listedDepth(track);
+      for (const track of tracks.values()) if (isListed(track)) yield track;
     },
     get(queue) {
       const track = tracks.get(queue);
-      return track === undefined || !isListed(track) ? undefined : listedDepth(track);
+      return track === undefined || !isListed(track) ? undefined : track;
+    },
+    growthOf(queue) {
+      const track = tracks.get(queue);
+      return track === undefined || !isListed(track) ? undefined : growthOf(track);
     },
     points(queue) {
       const track = tracks.get(queue);

@@ -92,11 +92,6 @@ export type EndpointReads = {
   ) => Promise<z.input<(typeof ENDPOINT_FORMS)[Name]['answer']> | undefined>;
 };
 
-/** The data of the operators' page. */
-export interface OperatorApi {
-  readonly endpoints: readonly ApiEndpoint[];
-}
-
 /** The endpoints, each with how it is answered. */
 export function endpointsOf(reads: EndpointReads): ApiEndpoint[] {
   return Object.entries(ENDPOINT_FORMS).map(([name, form]) => ({ ...form, read: reads[name as EndpointName] }));

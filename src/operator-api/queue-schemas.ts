@@ -47,6 +47,7 @@ const queueFields = {
   next: nextThresholdView.exactOptional(),
   warnedSince: instantText('Since when its owner is warned.').exactOptional(),
   exemptUntil: instantText('Until when an operator exempted it from deletion.').exactOptional(),
+  rule: text('The rule that its thresholds are of: its place in the settings, or default.', 'queues.0'),
 };
 
 export const queueRow = z.strictObject({
@@ -101,7 +102,11 @@ const historyPoint = z
 
 export const queueHistoryAnswer = z.strictObject({
   at,
-  ...queueFields,
+  queue: queueText,
+  isListed: z
+    .boolean()
+    .meta({ description: 'Whether it exists. Of one that was deleted the points are left.', examples: [true] }),
+  row: z.strictObject(queueFields).exactOptional().meta({ description: 'The queue now. Absent: it is gone.' }),
   limits: z
     .strictObject({
       warnAtMessages: count('At how many messages its owner is warned.', 4000),
@@ -109,7 +114,8 @@ export const queueHistoryAnswer = z.strictObject({
       warnAtBytes: count('At which size its owner is warned. Absent: bytes are not watched.', 1e9).exactOptional(),
       deleteAtBytes: count('At which size it is deleted.', 2e9).exactOptional(),
     })
-    .meta({ description: 'Its thresholds.' }),
+    .exactOptional()
+    .meta({ description: 'Its thresholds. Absent: it is gone.' }),
   points: z.array(historyPoint).meta({ description: 'Its depth over the last hours, from the oldest on.' }),
 });
 

@@ -86,6 +86,10 @@ export const LOG_CODES = {
     meaning: 'The claimant account differed from the configuration and was repaired.',
   },
   clock_stepped: { level: 'error', meaning: 'The system clock jumped by `byMs`. Find what sets it.' },
+  depths_not_listed: {
+    level: 'debug',
+    meaning: "The queues could not be listed for the operators' page; it shows their last depths, and tries again.",
+  },
   drift_repaired: {
     level: 'info',
     meaning: 'Reconciliation repaired what differed between the broker and the store; the fields count each kind.',

@@ -66,15 +66,15 @@ describe('the history of depths', () => {
   it('measures growth over a minute at most, and over ten seconds at least', () => {
     const { clock, history } = makeRoom();
     list(history, clock, { [QUEUE]: 0 });
-    assert.equal(history.get(QUEUE)?.growth?.earlier, undefined);
+    assert.equal(history.growthOf(QUEUE)?.earlier, undefined);
     clock.advance(5_000);
     list(history, clock, { [QUEUE]: 500 });
-    assert.equal(history.get(QUEUE)?.growth?.earlier, undefined);
+    assert.equal(history.growthOf(QUEUE)?.earlier, undefined);
     for (let step = 2; step <= 20; step += 1) {
       clock.advance(5_000);
       list(history, clock, { [QUEUE]: 500 * step });
     }
-    const growth = history.get(QUEUE)?.growth;
+    const growth = history.growthOf(QUEUE);
     assert.equal(growth?.latest.amount, 10_000);
     assert.equal(growth.latest.seenMs - (growth.earlier?.seenMs ?? 0), 60_000);
     assert.equal(growth.earlier?.amount, 4_000);
@@ -86,7 +86,7 @@ describe('the history of depths', () => {
     clock.advance(30_000);
     history.forget(QUEUE);
     list(history, clock, { [QUEUE]: 10 });
-    assert.deepEqual(history.get(QUEUE)?.growth, { latest: { amount: 10, seenMs: clock.nowMs() } });
+    assert.deepEqual(history.growthOf(QUEUE), { latest: { amount: 10, seenMs: clock.nowMs() } });
   });
 
   it('keeps what a queue held before it was deleted for an hour, and lists it no longer', () => {
