@@ -53,6 +53,7 @@ export function sampleQueue(queue: number, nowMs: number): Omit<QueueRow, 'trend
     unacknowledged,
     bytes: messages * (300 + Math.round(4000 * noise(queue + 22))),
     consumers: Math.floor(noise(queue + 23) * 4),
+    rule: 'default',
     messagesPerMinute: perMinute,
     ...(state === 'exempt' ? {} : { next: { ...next, unit: 'messages', reachedAt } }),
     ...(state === 'warned'

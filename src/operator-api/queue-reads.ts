@@ -78,20 +78,20 @@ export function createReadQueueHistory(
 ): EndpointReads['queueHistory'] {
   return async ({ queue }) => {
     const { atMs, rows } = await table.get();
-    const points = history.points(queue);
     const row = rows.find((one) => one.queue === queue);
-    if (row === undefined && points.length === 0) return undefined;
+    if (row === undefined) return undefined;
     return {
       at: formatInstant(atMs),
-      queue,
-      isListed: row !== undefined,
-      ...(row === undefined ? {} : { row: queueFieldsOf(row), limits: limitsView(row) }),
-      points: points.map(({ seenMs, messages, ready }) => [
-        formatInstant(seenMs),
-        messages ?? null,
-        ready ?? null,
-        messages === undefined || ready === undefined ? null : Math.max(0, messages - ready),
-      ]),
+      ...queueFieldsOf(row),
+      limits: limitsView(row),
+      points: history
+        .points(queue)
+        .map(({ seenMs, messages, ready }) => [
+          formatInstant(seenMs),
+          messages ?? null,
+          ready ?? null,
+          messages === undefined || ready === undefined ? null : Math.max(0, messages - ready),
+        ]),
     };
   };
 }

@@ -102,11 +102,7 @@ const historyPoint = z
 
 export const queueHistoryAnswer = z.strictObject({
   at,
-  queue: queueText,
-  isListed: z
-    .boolean()
-    .meta({ description: 'Whether it exists. Of one that was deleted the points are left.', examples: [true] }),
-  row: z.strictObject(queueFields).exactOptional().meta({ description: 'The queue now. Absent: it is gone.' }),
+  ...queueFields,
   limits: z
     .strictObject({
       warnAtMessages: count('At how many messages its owner is warned.', 4000),
@@ -114,8 +110,7 @@ export const queueHistoryAnswer = z.strictObject({
       warnAtBytes: count('At which size its owner is warned. Absent: bytes are not watched.', 1e9).exactOptional(),
       deleteAtBytes: count('At which size it is deleted.', 2e9).exactOptional(),
     })
-    .exactOptional()
-    .meta({ description: 'Its thresholds. Absent: it is gone.' }),
+    .meta({ description: 'Its thresholds.' }),
   points: z.array(historyPoint).meta({ description: 'Its depth over the last hours, from the oldest on.' }),
 });
 

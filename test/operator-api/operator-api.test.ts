@@ -158,10 +158,10 @@ describe("the data of the operators' page", () => {
   });
 
   it('has the history of a queue, and of none that never was', async () => {
-    const { points, limits, row } = await read('queueHistory', { queue: deep });
-    assert.equal(row?.queue, deep);
+    const { points, limits, queue } = await read('queueHistory', { queue: deep });
+    assert.equal(queue, deep);
     assert.deepEqual(points.at(-1)?.slice(1), [30, 30, 0]);
-    assert.deepEqual([limits?.warnAtMessages, limits?.deleteAtMessages], [20, 50]);
+    assert.deepEqual([limits.warnAtMessages, limits.deleteAtMessages], [20, 50]);
     const endpoint = endpoints.find(({ path }) => path === PATHS.queueHistory);
     assert.ok(endpoint);
     assert.deepEqual(await readEndpoint(endpoint, { queue: 'queue/taskcluster-none/x' }, signal), { is: 'missing' });
