@@ -6,6 +6,7 @@ import { SETTING_MEANINGS } from '../src/config/settings.ts';
 import { AGENT_ERRORS, type AgentErrorCode } from '../src/util/agent-errors.ts';
 import { LOG_CODES } from '../src/util/log-codes.ts';
 import { asyncApiText } from './asyncapi/document.ts';
+import { openApiText } from './openapi/document.ts';
 import { METRIC_LABELS } from './metric-labels.ts';
 
 const ROOT = new URL('../', import.meta.url);
@@ -13,6 +14,7 @@ const ROOT = new URL('../', import.meta.url);
 /** The documents in docs/ that `npm run docs` writes, each with its new text. */
 export const GENERATED_DOCUMENTS: Readonly<Record<string, () => string>> = {
   'asyncapi.yaml': asyncApiText,
+  'openapi.yaml': openApiText,
   'configuration.md': () => withTables('configuration.md', { settings: settingsTable(), variables: variablesTable() }),
   'monitoring.md': () =>
     withTables('monitoring.md', {

@@ -2,6 +2,7 @@ import { auditConfiguration } from '../audit/configuration-audit.ts';
 import type { ClusterWatch } from '../broker/cluster.ts';
 import { createTopologyConnection, type TopologyConnection } from '../broker/amqp/topology-connection.ts';
 import type { Config } from '../config/config.ts';
+import type { ShownConfiguration } from '../config/shown-settings.ts';
 import type { AgentContext } from '../context.ts';
 import type { AgentEventBus } from '../events/agent-events.ts';
 import { reportMissingSecrets, createJobTable } from '../jobs/job-table.ts';
@@ -12,6 +13,7 @@ import { createNotices } from '../notices/send-notices.ts';
 import { checkConnection } from '../observe/health.ts';
 import type { Observation } from '../observe/observation.ts';
 import type { OutageLog } from '../observe/outage-log.ts';
+import { riskyChoices } from '../observe/risky-choices.ts';
 import type { StartReport } from '../observe/start-summary.ts';
 import { createQueues } from '../queues/queues.ts';
 import { createHandlers } from '../requests/methods/handlers.ts';
@@ -38,6 +40,8 @@ export interface AgentOptions extends ContextOptions {
   /** Aborts the start. */
   readonly signal?: AbortSignal;
   readonly authenticator?: TaskclusterAuth;
+  /** The settings as they were read, for the page for operators. */
+  readonly shown?: ShownConfiguration;
 }
 
 /** A running agent. */
@@ -79,7 +83,7 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     const { secretIds } = namespaces.keyring;
     lifecycle.use(createPresence(context, { health, jobRuns, secretIds })).start();
     const statistics = createAgentStatistics(context);
-    const queues = createQueues({ ...context, statistics, exempt: namespaces.exempt });
+    const queues = createQueues({ ...context, statistics, exempt: namespaces.exempt, depths: page?.depths });
     const startDeletion = batchDeletions(context, namespaces);
     const handlers = createHandlers(context, { ...namespaces, ...queues, startDeletion });
     const topology = createTopologyConnection({
@@ -149,7 +153,15 @@ export async function startAgent(config: Config, options: AgentOptions): Promise
     await brokerWatch.start();
     observation.watchAlarms(brokerWatch.alarms);
     lifecycle.runInBackground('checking secrets', (until) => reportMissingSecrets(namespaces.rotation, log, until));
-    page?.start([]);
+    page?.start({
+      namespaces,
+      health,
+      cluster,
+      startedMs,
+      requestCounts: () => server.queueCounts(),
+      risks: () => riskyChoices(config, { nodeEnv: process.env['NODE_ENV'], brokerEvents: brokerWatch.consuming }),
+      shown: options.shown,
+    });
 
     events.emit('agent.started', { version: VERSION });
     const httpPort = observation.port;

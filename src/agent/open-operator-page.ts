@@ -4,7 +4,7 @@ import type { OperatorPage } from './operator-page.ts';
 
 /** The page for operators, if there is a token for it. Only then its code is loaded. */
 export async function openOperatorPage(
-  context: Pick<AgentContext, 'config' | 'instance' | 'addressChoice' | 'clock' | 'sleep' | 'log' | 'lifecycle'>,
+  context: AgentContext,
   observation: Observation,
 ): Promise<OperatorPage | undefined> {
   const { operatorToken, httpPort } = context.config;

@@ -5,6 +5,7 @@ import type { AgentContext } from '../context.ts';
 import type { PublishableEvent } from '../events/agent-events.ts';
 import type { Observation } from '../observe/observation.ts';
 import type { ApiEndpoint } from '../operator-api/endpoint.ts';
+import { createOperatorData, type OperatorApiParts } from '../operator-api/operator-api.ts';
 import { createEventRing } from '../operator-http/event-ring.ts';
 import { createEventStream } from '../operator-http/event-stream.ts';
 import { readEventView } from '../operator-http/event-view.ts';
@@ -12,20 +13,26 @@ import { createOperatorHandler } from '../operator-http/operator-handler.ts';
 import { createPageFiles } from '../operator-http/page-files.ts';
 import { createTokenCheck } from '../operator-http/token-check.ts';
 import { PACKAGE_ROOT } from '../package-root.ts';
+import type { DepthObserver } from '../queues/survey-queues.ts';
 import type { Secret } from '../util/secret.ts';
 
 /** The page for operators of one agent, with its data. */
 export interface OperatorPage {
   /** The same, and the page shows each event, also while RabbitMQ takes none. */
   readonly showing: (publish: PublishEvents) => PublishEvents;
+  /** Surveys give it what they list. */
+  readonly depths: DepthObserver;
   /** From now on there are data, and events of other agents. */
-  readonly start: (endpoints: readonly ApiEndpoint[]) => void;
+  readonly start: (parts: OperatorApiParts) => void;
   readonly close: () => Promise<void>;
 }
 
 type PublishEvents = (event: PublishableEvent) => Promise<void>;
 
-type OperatorPageContext = Pick<AgentContext, 'config' | 'instance' | 'addressChoice' | 'clock' | 'sleep' | 'log'>;
+type OperatorPageContext = Pick<
+  AgentContext,
+  'config' | 'instance' | 'addressChoice' | 'clock' | 'sleep' | 'log' | 'store' | 'management'
+>;
 
 /** Creates the page, and serves its files. */
 export function createOperatorPage(
@@ -35,6 +42,7 @@ export function createOperatorPage(
 ): OperatorPage {
   const { config, instance, addressChoice, clock, sleep, log } = context;
   const ring = createEventRing(instance, { agents: 'own', reason: 'the agent starts' });
+  const data = createOperatorData(context);
   let endpoints: readonly ApiEndpoint[] | undefined;
   const show = (content: Buffer | string): void => {
     const event = readEventView(content);
@@ -78,11 +86,15 @@ export function createOperatorPage(
       show(event.body);
       await publish(event);
     },
-    start(provided) {
-      endpoints = provided;
+    depths: data.depths,
+    start(parts) {
+      ({ endpoints } = data.start(parts));
       consumer.start();
       log.info({ code: 'operator_page_served', port: observation.port }, 'serving the page for operators');
     },
-    close: () => consumer.close(),
+    async close() {
+      await consumer.close();
+      await data.close();
+    },
   };
 }

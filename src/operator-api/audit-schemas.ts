@@ -12,30 +12,34 @@ import {
   textParameter,
 } from './field-schemas.ts';
 
-const detail = z.union([z.string(), z.number(), z.boolean()]);
+const detail = z
+  .union([z.string(), z.number(), z.boolean()])
+  .meta({ description: 'A detail, as docs/monitoring.md says of its kind of record.', examples: [7] });
 
 /** The details that are shown: of others nothing is known to be safe. */
-const auditDetails = z.strictObject({
-  ageSeconds: detail.exactOptional(),
-  bytes: detail.exactOptional(),
-  deleteAtBytes: detail.exactOptional(),
-  deleteAtMessages: detail.exactOptional(),
-  exchanges: detail.exactOptional(),
-  expires: detail.exactOptional(),
-  fromGeneration: detail.exactOptional(),
-  generation: detail.exactOptional(),
-  messages: detail.exactOptional(),
-  nextRotation: detail.exactOptional(),
-  node: detail.exactOptional(),
-  queues: detail.exactOptional(),
-  reclaimAt: detail.exactOptional(),
-  repaired: detail.exactOptional(),
-  revokedUntil: detail.exactOptional(),
-  suppressed: detail.exactOptional(),
-  toGeneration: detail.exactOptional(),
-  until: detail.exactOptional(),
-  version: detail.exactOptional(),
-});
+const auditDetails = z
+  .strictObject({
+    ageSeconds: detail.exactOptional(),
+    bytes: detail.exactOptional(),
+    deleteAtBytes: detail.exactOptional(),
+    deleteAtMessages: detail.exactOptional(),
+    exchanges: detail.exactOptional(),
+    expires: detail.exactOptional(),
+    fromGeneration: detail.exactOptional(),
+    generation: detail.exactOptional(),
+    messages: detail.exactOptional(),
+    nextRotation: detail.exactOptional(),
+    node: detail.exactOptional(),
+    queues: detail.exactOptional(),
+    reclaimAt: detail.exactOptional(),
+    repaired: detail.exactOptional(),
+    revokedUntil: detail.exactOptional(),
+    suppressed: detail.exactOptional(),
+    toGeneration: detail.exactOptional(),
+    until: detail.exactOptional(),
+    version: detail.exactOptional(),
+  })
+  .meta({ description: 'What belongs to records of its kind.' });
 
 export const DETAIL_NAMES = Object.keys(auditDetails.shape) as (keyof z.output<typeof auditDetails>)[];
 

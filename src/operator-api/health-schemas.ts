@@ -9,11 +9,13 @@ export const agentState = z.enum(['ready', 'degraded', 'not-ready', 'starting', 
 });
 
 /** The agent that answers. */
-export const answeringAgent = z.strictObject({
-  id: text('The id of the agents of the installation.', 'pulse-agent'),
-  instance: instanceText,
-  version: text('Its version.', '1.0.0'),
-});
+export const answeringAgent = z
+  .strictObject({
+    id: text('The id of the agents of the installation.', 'pulse-agent'),
+    instance: instanceText,
+    version: text('Its version.', '1.0.0'),
+  })
+  .meta({ description: 'The agent that answers.' });
 
 export const agentRow = z.strictObject({
   instance: instanceText,
@@ -63,24 +65,28 @@ export const overviewAnswer = z.strictObject({
     .array(agentRow)
     .meta({ description: 'All agents, the latest first. Absent: the store does not answer.' })
     .exactOptional(),
-  broker: z.strictObject({
-    answers: z.boolean().meta({ description: 'Whether the management API answers.', examples: [true] }),
-    version: text('The version of RabbitMQ.', '4.0.5').exactOptional(),
-    cluster: text('The name of the cluster.', 'rabbit@a').exactOptional(),
-    state: z.enum(['whole', 'incomplete', 'split', 'restoring', 'unknown']).meta({
-      description: 'The cluster, as this agent sees it.',
-      examples: ['whole'],
-    }),
-    running: z.array(text('A node.', 'rabbit@a')).exactOptional(),
-    missing: z.array(text('A node that does not run.', 'rabbit@b')).exactOptional(),
-    alarms: z
-      .array(z.strictObject({ alarm: text('memory or disk.', 'memory'), node: text('The node.', 'rabbit@a') }))
-      .exactOptional(),
-  }),
-  store: z.strictObject({
-    kind: z.enum(['mongodb', 'lmdb']).meta({ description: 'The kind of store.', examples: ['mongodb'] }),
-    answers: z.boolean().meta({ description: 'Whether it answers.', examples: [true] }),
-  }),
+  broker: z
+    .strictObject({
+      answers: z.boolean().meta({ description: 'Whether the management API answers.', examples: [true] }),
+      version: text('The version of RabbitMQ.', '4.0.5').exactOptional(),
+      cluster: text('The name of the cluster.', 'rabbit@a').exactOptional(),
+      state: z.enum(['whole', 'incomplete', 'split', 'restoring', 'unknown']).meta({
+        description: 'The cluster, as this agent sees it.',
+        examples: ['whole'],
+      }),
+      running: z.array(text('A node.', 'rabbit@a')).exactOptional(),
+      missing: z.array(text('A node that does not run.', 'rabbit@b')).exactOptional(),
+      alarms: z
+        .array(z.strictObject({ alarm: text('memory or disk.', 'memory'), node: text('The node.', 'rabbit@a') }))
+        .exactOptional(),
+    })
+    .meta({ description: 'RabbitMQ.' }),
+  store: z
+    .strictObject({
+      kind: z.enum(['mongodb', 'lmdb']).meta({ description: 'The kind of store.', examples: ['mongodb'] }),
+      answers: z.boolean().meta({ description: 'Whether it answers.', examples: [true] }),
+    })
+    .meta({ description: 'The store.' }),
   findings: z.array(findingView).meta({ description: 'What an operator should know, the worst first.' }),
   namespaces: z
     .strictObject({

@@ -81,6 +81,14 @@ export function createPlanSteps({ config, clock, store, intervals, keyring, queu
   };
 }
 
+/** A queue that is left has a notice as well. */
+const QUEUE_ACTIONS = {
+  warn: 'warn-queue',
+  leave: 'warn-queue',
+  delete: 'delete-queue',
+  purge: 'purge-queue',
+} as const;
+
 /** When queues reach their next thresholds at their present rates, and when exemptions end. */
 export function queueSteps(
   { rows, exemptions }: Pick<QueueTable, 'rows' | 'exemptions'>,
@@ -94,9 +102,7 @@ export function queueSteps(
         ? ''
         : `, it grows by ${Math.round(messagesPerMinute)} a minute`;
     const why = `it reaches ${next.at} ${next.unit}${rate}`;
-    return [
-      { action: next.action === 'warn' ? 'warn-queue' : 'delete-queue', atMs, namespace, queue, why, isForecast: true },
-    ];
+    return [{ action: QUEUE_ACTIONS[next.action], atMs, namespace, queue, why, isForecast: true }];
   });
   const ending = exemptions
     .filter((one) => one.untilMs <= untilMs)

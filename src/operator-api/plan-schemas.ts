@@ -10,6 +10,7 @@ export const PLAN_ACTIONS = [
   'recheck',
   'warn-queue',
   'delete-queue',
+  'purge-queue',
   'end-exemption',
 ] as const;
 
@@ -17,7 +18,7 @@ export const planStep = z.strictObject({
   at: instantText('When it is done. In the past or present: it is due now.', '2026-11-24T13:00:00.000Z'),
   action: z.enum(PLAN_ACTIONS).meta({
     description:
-      'rotate: new credentials; replace-secret: another agent secret for the next credentials; announce: the event of the expiry; delete: the namespace and everything in it; recheck: its accounts after a revocation; warn-queue, delete-queue: the queue reaches that threshold; end-exemption: the exemption of a queue ends.',
+      'rotate: new credentials; replace-secret: another agent secret for the next credentials; announce: the event of the expiry; delete: the namespace and everything in it; recheck: its accounts after a revocation; warn-queue, delete-queue, purge-queue: the queue reaches that threshold; end-exemption: the exemption of a queue ends.',
     examples: ['rotate'],
   }),
   namespace: namespaceName,

@@ -56,13 +56,13 @@ export function findQueues(
 
 /** What every place says of a queue. */
 export function queueFieldsOf(row: ReportedQueue): Omit<QueueRow, 'trend'> {
-  const { ready, unacknowledged, consumers, limits } = row;
+  const { ready, unacknowledged, consumers } = row;
+  const { limits: _, ...fields } = queueValue(row);
   return {
-    ...queueValue(row),
+    ...fields,
     ...(ready === undefined ? {} : { ready }),
     ...(unacknowledged === undefined ? {} : { unacknowledged }),
     ...(consumers === undefined ? {} : { consumers }),
-    rule: limits.rule,
   };
 }
 
@@ -83,7 +83,7 @@ export function createReadQueueHistory(
     return {
       at: formatInstant(atMs),
       ...queueFieldsOf(row),
-      limits: limitsView(row),
+      limits: queueValue(row).limits,
       points: history
         .points(queue)
         .map(({ seenMs, messages, ready }) => [
@@ -93,15 +93,5 @@ export function createReadQueueHistory(
           messages === undefined || ready === undefined ? null : Math.max(0, messages - ready),
         ]),
     };
-  };
-}
-
-function limitsView({ limits }: ReportedQueue) {
-  const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = limits;
-  return {
-    warnAtMessages,
-    deleteAtMessages,
-    ...(warnAtBytes === null ? {} : { warnAtBytes }),
-    ...(deleteAtBytes === null ? {} : { deleteAtBytes }),
   };
 }

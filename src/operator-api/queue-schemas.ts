@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { instantText } from '../contract/fields.ts';
+import { OVERGROWN_ACTIONS } from '../config/queue-rules.ts';
 import { QUEUE_ORDERS } from '../queues/queue-report.ts';
 import { at, count, namespaceName, pageParameters, queueText, text, textParameter, total } from './field-schemas.ts';
 
@@ -109,6 +110,10 @@ export const queueHistoryAnswer = z.strictObject({
       deleteAtMessages: count('At how many messages it is deleted.', 8000),
       warnAtBytes: count('At which size its owner is warned. Absent: bytes are not watched.', 1e9).exactOptional(),
       deleteAtBytes: count('At which size it is deleted.', 2e9).exactOptional(),
+      onOvergrown: z
+        .enum(OVERGROWN_ACTIONS)
+        .meta({ description: 'What is done there: delete, purge or leave it.', examples: ['delete'] })
+        .exactOptional(),
     })
     .meta({ description: 'Its thresholds.' }),
   points: z.array(historyPoint).meta({ description: 'Its depth over the last hours, from the oldest on.' }),

@@ -2,7 +2,7 @@ import type { PlannedStep } from './plan-namespaces.ts';
 
 /** A step about a namespace, or about one of its queues. */
 export interface GroupableStep {
-  readonly action: PlannedStep['action'] | 'warn-queue' | 'delete-queue' | 'end-exemption';
+  readonly action: PlannedStep['action'] | 'warn-queue' | 'delete-queue' | 'purge-queue' | 'end-exemption';
   readonly atMs: number;
 }
 
@@ -32,6 +32,7 @@ const SHOWN_SINGLY: Readonly<Record<GroupableStep['action'], number>> = {
   delete: 20,
   'warn-queue': 3,
   'delete-queue': 20,
+  'purge-queue': 20,
   'end-exemption': 3,
 };
 
@@ -46,7 +47,7 @@ export function groupSteps<Step extends GroupableStep>(steps: readonly Step[], f
   for (const ofKind of kindsOf(steps, fromMs)) {
     const [{ action, atMs }] = ofKind;
     const limit = SHOWN_SINGLY[action];
-    const isLoss = action === 'delete' || action === 'delete-queue';
+    const isLoss = action === 'delete' || action === 'delete-queue' || action === 'purge-queue';
     const kept = ofKind.length <= limit ? ofKind.length : isLoss ? limit : 0;
     single.push(...ofKind.slice(0, kept));
     const [firstLeft] = ofKind.slice(kept);

@@ -3,10 +3,11 @@ import type { Agent } from '../../src/agent/agent.ts';
 import { pageEventsQueue } from '../../src/contract/names.ts';
 import type { EventView } from '../../src/operator-api/event-schemas.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
-import { manage } from '../support/broker.ts';
+import { manage, openConnection } from '../support/broker.ts';
 import { documentedRights } from '../support/documented-rights.ts';
 import { openEventStream } from '../support/operator-stream.ts';
 import { linesWith } from '../support/test-log.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 
 const TOKEN = 'the-token-of-operators-0123456789';
 const WITH_PAGE = { settings: { httpPort: 0 }, environment: { PULSE_AGENT_OPERATOR_TOKEN: TOKEN } } as const;
@@ -24,6 +25,41 @@ describe('the page for operators of an agent', function () {
     assert.equal((await get('/healthz')).status, 200);
     assert.ok([200, 503].includes((await get('/')).status));
     assert.ok(!installation().log.join('').includes(TOKEN));
+  });
+
+  it('answers each endpoint with what the agent knows, from the surveys it runs', async () => {
+    const { httpPort, instance } = installation().agent;
+    const get = async (path: string): Promise<Record<string, unknown>> => {
+      const response = await fetch(`http://127.0.0.1:${httpPort}/api/v1/${path}`, {
+        headers: { authorization: `Bearer ${TOKEN}` },
+      });
+      assert.equal(response.status, 200, `${path}: ${await response.clone().text()}`);
+      return (await response.json()) as Record<string, unknown>;
+    };
+    const namespace = teamNamespace();
+    const { connectionString } = await (await installation().rpc(TEAM)).request('claim-namespace', { namespace });
+    const channel = await (await openConnection(connectionString)).createChannel();
+    const queue = `queue/${namespace}/jobs`;
+    await channel.assertQueue(queue);
+    await waitUntil(async () => (await get(`queues?namespace=${namespace}`))['total'] === 1, 'the queue is listed');
+    const encoded = encodeURIComponent(queue);
+    for (const path of [
+      'overview',
+      'namespaces',
+      `namespaces/${namespace}`,
+      `queue-history?queue=${encoded}`,
+      'plan',
+      'audit',
+      'health',
+    ]) {
+      assert.ok('at' in (await get(path)), path);
+    }
+    const { agent } = (await get('overview')) as { agent?: { instance: string } };
+    assert.equal(agent?.instance, instance);
+    await waitUntil(async () => {
+      const { openConnections } = (await get(`namespaces/${namespace}`)) as { openConnections?: { account: string }[] };
+      return openConnections?.length === 1;
+    }, 'the connection is listed');
   });
 
   it('streams the events of all agents, each once, and resumes behind any of them', async () => {

@@ -1,5 +1,6 @@
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { loadConfig } from '../../config/config.ts';
+import { showConfiguration } from '../../config/shown-settings.ts';
 import { serviceLinks } from '../../config/environment.ts';
 import { type DryRun, startDryRun } from '../../agent/dry-run.ts';
 import { createLog } from '../../util/log.ts';
@@ -36,7 +37,12 @@ The settings come from config/default.yml, config/<NODE_ENV>.yml, the files name
       if (variables.length > 0)
         log.info({ code: 'service_links_ignored', variables }, 'ignored service links of Kubernetes');
       const parts = { log, signal };
-      const starting: Promise<Agent | DryRun> = config.dryRun ? startDryRun(config, parts) : startAgent(config, parts);
+      const starting: Promise<Agent | DryRun> = config.dryRun
+        ? startDryRun(config, parts)
+        : startAgent(config, {
+            ...parts,
+            ...(config.operatorToken === undefined ? {} : { shown: showConfiguration(env, config) }),
+          });
       const agent = await starting.catch((error: unknown) => {
         if (!signal.aborted) throw error;
         log.info({ code: 'agent_not_started' }, 'stopped before the agent started');
