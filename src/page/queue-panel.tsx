@@ -25,7 +25,7 @@ export function QueuePanel({ queue }: { readonly queue: string }): JSX.Element {
       </Panel>
     );
   }
-  const { state, messages, ready, unacknowledged, bytes, consumers, messagesPerMinute, warnedSince } = data;
+  const { state, messages, ready, unacknowledged, bytes, consumers, messagesPerMinute, warnedSince, rule } = data;
   return (
     <Panel title="Depth of the queue" class="wide queue-panel" aside={<StateMark state={state} />}>
       <RefusalNote failure={failure} />
@@ -46,6 +46,7 @@ export function QueuePanel({ queue }: { readonly queue: string }): JSX.Element {
             ['Per minute', rateText(messagesPerMinute)],
             ['Consumers', countText(consumers)],
             ['Next', <ThresholdCell row={data} />],
+            ...(rule === 'default' ? [] : [['Rule', <code>{rule}</code>] as const]),
             ...(warnedSince === undefined ? [] : [['Warned', <Distance at={warnedSince} />] as const]),
           ]}
         />
