@@ -10,6 +10,8 @@ export interface OperatorStream {
   line(isWanted: (line: StreamLine) => boolean): Promise<StreamLine>;
   /** Waits for an event of this type about this namespace. */
   event(type: string, namespace: string): Promise<EventView>;
+  /** Drops what has arrived so far. */
+  forget(): void;
   close(): void;
 }
 
@@ -47,6 +49,7 @@ export async function openEventStream(
     line: (isWanted) => condition.wait(() => lines.find(isWanted), { failure }),
     event: (type, namespace) =>
       condition.wait(() => events().find((event) => event.type === type && event.namespace === namespace), { failure }),
+    forget: () => void lines.splice(0),
     close: () => closing.abort(),
   };
 }
