@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { readImportGraph, reachable } from '../support/import-graph.ts';
+import { type Import, readImportGraph, reachable } from '../support/import-graph.ts';
 
 const graph = readImportGraph('src');
 
 /** The packages that are loaded with a file. */
 function packagesOf(file: string): Set<string> {
-  const loaded = reachable(graph, file, ({ isTypeOnly, isDynamic }) => !isTypeOnly && !isDynamic);
+  const loaded = reachable(graph, file, isLoaded);
   return new Set([...loaded].filter((from) => !from.startsWith('src/') && !from.startsWith('node:')));
 }
+
+const isLoaded = ({ isTypeOnly, isDynamic }: Import): boolean => !isTypeOnly && !isDynamic;
 
 describe('the imports of the command line', () => {
   it('are commander alone until the command is known', () => {
@@ -33,5 +35,18 @@ describe('the imports of the command line', () => {
     for (const needed of ['agenda', 'rascal', 'amqplib']) assert.ok(packages.has(needed), needed);
     // The driver of the store is imported when the store is opened.
     assert.ok(!packages.has('mongodb') && !packages.has('lmdb'));
+  });
+
+  it('for serve have nothing of the page for operators, which an agent with a token imports', () => {
+    const loaded = reachable(graph, 'src/cli/commands/serve-command.ts', isLoaded);
+    const ofPage = /^src\/(operator-(api|http)|page)\//;
+    assert.deepEqual(
+      [...loaded].filter((file) => ofPage.test(file)),
+      [],
+    );
+    const imports = [...loaded].flatMap((file) => graph.get(file) ?? []);
+    const page = imports.find(({ from, isDynamic }) => isDynamic && from.endsWith('operator-page.ts'));
+    assert.ok(page !== undefined);
+    assert.ok([...reachable(graph, page.from, isLoaded)].some((file) => ofPage.test(file)));
   });
 });

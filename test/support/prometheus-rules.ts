@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { runCommand } from '../../dev/commands.ts';
-import { ensurePromtool } from '../../dev/promtool.ts';
+import { ensureUnpackedProgram, PROMTOOL } from '../../dev/unpacked-program.ts';
 import { makeFolder } from './folders.ts';
 import { skipBecause } from './skip.ts';
 
@@ -18,7 +18,7 @@ export interface ExpectedSamples {
 /** For use in a `before`: Prometheus's tool; without it the tests of the suite are skipped. */
 export async function promtoolOrSkip(context: Mocha.Context): Promise<string> {
   try {
-    return await ensurePromtool('.cache');
+    return await ensureUnpackedProgram(PROMTOOL, '.cache');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return skipBecause(context, `no promtool on PATH, and Debian's package prometheus cannot be had: ${reason}`);
