@@ -58,7 +58,7 @@ export interface HttpServer {
 }
 
 /** The port may be open to strangers: these limits keep them from taking all connections. */
-const MAX_CONNECTIONS = 128;
+const MAX_CONNECTIONS = 256;
 const REQUEST_TIMEOUT_MS = 5_000;
 const KEEP_ALIVE_MS = 10_000;
 /** After this time without a byte in either direction a connection is cut. */

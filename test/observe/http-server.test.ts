@@ -66,20 +66,20 @@ describe('the HTTP server', function () {
     ['keep their connection', 'GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n'],
     ['announce a body', 'POST /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n'],
   ] as const) {
-    it(`answers health checks while 200 clients ${what}`, async () => {
+    it(`answers health checks while 400 clients ${what}`, async () => {
       const server = await startServer();
-      for (let count = 0; count < 200; count += 1) {
+      for (let count = 0; count < 400; count += 1) {
         await openSocket(server, text);
-        if (count % 20 === 0 || count > 180) assert.ok(await isHealthy(server), `with ${count} others`);
+        if (count % 20 === 0 || count > 380) assert.ok(await isHealthy(server), `with ${count} others`);
       }
     });
   }
 
-  it('answers health checks while 200 clients do not read a large answer', async () => {
+  it('answers health checks while 400 clients do not read a large answer', async () => {
     const server = await startServer();
     const large = Buffer.alloc(16 * 1024 * 1024, 'x');
     server.mount(() => ({ status: 200, contentType: 'text/plain', body: large }));
-    for (let count = 0; count < 200; count += 1) {
+    for (let count = 0; count < 400; count += 1) {
       const socket = await openSocket(server);
       socket.pause();
       socket.write('GET /large HTTP/1.1\r\nhost: a\r\n\r\n');
@@ -90,7 +90,7 @@ describe('the HTTP server', function () {
   it('tells a client that it cut before its first request to come again', async () => {
     const server = await startServer();
     const first = readAll(await openSocket(server, 'GET /healthz HTT'));
-    for (let count = 0; count < 130; count += 1) await openSocket(server);
+    for (let count = 0; count < 260; count += 1) await openSocket(server);
     assert.match(await first, /^HTTP\/1\.1 503 .*retry-after: 1\r\n/s);
   });
 
