@@ -4,6 +4,7 @@ import { pageEventsQueue } from '../../src/contract/names.ts';
 import type { EventView } from '../../src/operator-api/event-schemas.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
 import { manage, openConnection } from '../support/broker.ts';
+import { readDocument } from '../docs/documents.ts';
 import { documentedRights } from '../support/documented-rights.ts';
 import { openEventStream } from '../support/operator-stream.ts';
 import { linesWith } from '../support/test-log.ts';
@@ -157,15 +158,41 @@ describe('the rights of an agent with a page for operators', function () {
     const rights = documentedRights();
     const of = (right: 'configure' | 'write' | 'read'): string => {
       const own = rights[right].replaceAll('pulse-agent', config.id);
-      return more[right] === undefined ? own : `^${more[right]}$|${own}`;
+      return more[right] === undefined ? own : `^(${more[right]})$|${own}`;
     };
     const permissions = { configure: of('configure'), write: of('write'), read: of('read') };
     await manage(broker, 'PUT', `/permissions/${encodeURIComponent(vhost.vhost)}/${vhost.user}`, permissions);
   };
 
+  it('are those in the document, and each of them is needed', async () => {
+    const { config, names } = installation;
+    const rows = [...readDocument('page.md').matchAll(/^\| ((?:configure|write|read)[, a-z]*) \| `(.*?)` \| .* \|$/gm)];
+    const documented = rows.flatMap(([, rights = '', name = '']) =>
+      rights.split(', ').map((right) => ({ right, name: name.replace('pulse-agent', config.id) })),
+    );
+    const queues = pageEventsQueue(config.id, '.*');
+    assert.deepEqual(documented.map(({ right, name }) => `${right} ${name}`).toSorted(), [
+      `configure ${queues}`,
+      `read ${names.eventsExchange}`,
+      `read ${queues}`,
+      `write ${queues}`,
+    ]);
+    for (const left of [undefined, ...documented]) {
+      const of = (right: string): string =>
+        documented.flatMap((one) => (one === left || one.right !== right ? [] : [one.name])).join('|') || 'none';
+      await allow({ configure: of('configure'), write: of('write'), read: of('read') });
+      const from = installation.log.length;
+      const agent = await installation.start();
+      const wanted = left === undefined ? 'page_events_consumed' : 'page_events_unavailable';
+      await installation.found((lines) => linesWith(lines.slice(from), wanted)[0]);
+      await agent.stop();
+    }
+  });
+
   it('without those for events it shows its own, says which are missing, and has all once they are there', async () => {
     const { config, names } = installation;
     await allow({});
+    installation.log.splice(0);
     const agent = await installation.start();
     const { err } = await installation.logged('page_events_unavailable');
     assert.match(JSON.stringify(err), /needs configure, write and read on queue\/.*\/page-events/);
@@ -178,7 +205,7 @@ describe('the rights of an agent with a page for operators', function () {
     assert.ok(first !== undefined && 'stream' in first && first.agents === 'own' && first.reason !== undefined);
 
     const queues = pageEventsQueue(config.id, '.*');
-    await allow({ configure: queues, write: queues, read: `(${queues}|${names.eventsExchange})` });
+    await allow({ configure: queues, write: queues, read: `${queues}|${names.eventsExchange}` });
     await stream.line((line) => 'stream' in line && line.agents === 'all' && line.gap);
     assert.equal(linesWith(installation.log, 'page_events_unavailable').length, 1);
     stream.close();
