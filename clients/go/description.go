@@ -20,6 +20,8 @@ type Description struct {
 	LastClaim, NextRotation time.Time
 	// RefusedUntil is until when claims are refused, after a revocation.
 	RefusedUntil time.Time
+	// QueueLimits are the limits that a claim asked for; nil: none.
+	QueueLimits *QueueLimits
 	// Connections is the number of open connections of its accounts.
 	Connections *int64
 	// ObservedAt is when the agent that answered observed the queues, in ascending order: the last instant is that of all
@@ -51,11 +53,22 @@ type DescribedQueue struct {
 	WarnedSince, ExemptUntil time.Time
 	// Trend is its messages at each of the instants of ObservedAt; nil where they are unknown.
 	Trend []*int64
+	// Rule is the rule that holds for it, by its place in the settings of the agents, or default; empty: an older agent.
+	Rule string
+	// Limits is what it may hold; nil: an older agent.
+	Limits *DescribedLimits
+}
+
+// DescribedLimits is what a queue may hold, and what the agents do at the limit for deletion.
+type DescribedLimits struct {
+	QueueLimits
+	// OnOvergrown is delete, purge or leave.
+	OnOvergrown string
 }
 
 // Threshold is what a queue reaches next.
 type Threshold struct {
-	// Action is what the agents do there: warn or delete.
+	// Action is what the agents do there: warn, delete, purge or leave.
 	Action string
 	// Unit is messages or bytes.
 	Unit string

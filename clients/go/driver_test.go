@@ -27,7 +27,7 @@ type command struct {
 	TimeoutMs, ClockAheadMs, AheadMs   float64
 
 	Namespace, Expires, Until string
-	Contact                   json.RawMessage
+	Contact, QueueLimits      json.RawMessage
 	PageSize                  int
 	Lease                     string
 	Release                   bool
@@ -115,7 +115,7 @@ func (d *driver) do(ctx context.Context, c command) (object, error) {
 		}
 		return object{"alive": pong.Alive, "uptimeSeconds": pong.UptimeSeconds, "version": pong.Version, "agent": pong.Agent}, nil
 	case "claim":
-		claim, err := client.Claim(ctx, ClaimRequest{Namespace: c.Namespace, Expires: instant(c.Expires), Contact: c.contact(), ClearContact: string(c.Contact) == "null"})
+		claim, err := client.Claim(ctx, ClaimRequest{Namespace: c.Namespace, Expires: instant(c.Expires), Contact: c.contact(), ClearContact: string(c.Contact) == "null", QueueLimits: c.limits()})
 		if err != nil {
 			return nil, err
 		}
@@ -225,7 +225,7 @@ func (d *driver) lease(ctx context.Context, client *Client, c command) (object, 
 		d.print(data)
 	}
 	request := LeaseRequest{
-		Namespace: c.Namespace, Contact: c.contact(),
+		Namespace: c.Namespace, Contact: c.contact(), QueueLimits: c.limits(),
 		OnRenewed: func(r Renewed) {
 			event("renewed", object{"changed": r.Changed, "reclaimAt": text(r.ReclaimAt), "expires": text(r.Expires)})
 		},
@@ -298,6 +298,16 @@ func errorObject(err error) object {
 func (c command) contact() (contact string) {
 	json.Unmarshal(c.Contact, &contact)
 	return contact
+}
+
+// limits are without any limit where they are null.
+func (c command) limits() *QueueLimits {
+	if len(c.QueueLimits) == 0 {
+		return nil
+	}
+	limits := &QueueLimits{}
+	json.Unmarshal(c.QueueLimits, limits)
+	return limits
 }
 
 func instant(text string) time.Time {

@@ -66,7 +66,7 @@ type Lease struct {
 // of the first claim alone.
 func (c *Client) Lease(ctx context.Context, request LeaseRequest) (*Lease, error) {
 	body := func() map[string]any {
-		claim := ClaimRequest{Namespace: request.Namespace, Contact: request.Contact}
+		claim := ClaimRequest{Namespace: request.Namespace, Contact: request.Contact, QueueLimits: request.QueueLimits}
 		if request.Expires != nil {
 			claim.Expires = request.Expires()
 		}

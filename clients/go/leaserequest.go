@@ -15,6 +15,8 @@ type LeaseRequest struct {
 	Expires func() time.Time
 	// Contact is the email address for notices about overgrown queues. When empty, the stored one stays.
 	Contact string
+	// QueueLimits are those of ClaimRequest.
+	QueueLimits *QueueLimits
 
 	// OnRenewed is called after each claim that succeeded, except the first one.
 	OnRenewed func(Renewed)

@@ -28,6 +28,18 @@ type ClaimRequest struct {
 	Contact string
 	// ClearContact removes the stored contact.
 	ClearContact bool
+	// QueueLimits are higher limits for its queues, within what the operators allow. When nil, the stored ones stay; without
+	// any limit, those of the operators' rules hold. An older agent refuses a claim with it: InputError.
+	QueueLimits *QueueLimits
+}
+
+// QueueLimits is what each queue may hold. In a claim, what is 0 stays as in the rules of the operators; in a description it
+// is not watched.
+type QueueLimits struct {
+	WarnAtMessages   int64 `json:"warnAtMessages,omitempty"`
+	DeleteAtMessages int64 `json:"deleteAtMessages,omitempty"`
+	WarnAtBytes      int64 `json:"warnAtBytes,omitempty"`
+	DeleteAtBytes    int64 `json:"deleteAtBytes,omitempty"`
 }
 
 func (r ClaimRequest) body() map[string]any {
@@ -39,6 +51,11 @@ func (r ClaimRequest) body() map[string]any {
 		body["contact"] = r.Contact
 	} else if r.ClearContact {
 		body["contact"] = nil
+	}
+	if r.QueueLimits != nil && *r.QueueLimits != (QueueLimits{}) {
+		body["queueLimits"] = r.QueueLimits
+	} else if r.QueueLimits != nil {
+		body["queueLimits"] = nil
 	}
 	return body
 }

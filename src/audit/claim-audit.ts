@@ -18,6 +18,7 @@ export interface AuditedClaim {
   readonly isNew: boolean;
   readonly isNewHolder: boolean;
   readonly isNewContact: boolean;
+  readonly hasNewLimits: boolean;
 }
 
 interface ClaimRequester {
@@ -27,7 +28,7 @@ interface ClaimRequester {
 }
 
 /**
- * Returns a function that records claims: each first claim, each that changes the contact, and of the rest one a day for each
+ * Returns a function that records claims: each first claim, each that changes the contact or the limits of queues, and of the rest one a day for each
  * client and user that hold a namespace. Renewals are by far the most of what an agent does, and each is in the log anyway.
  */
 export function createClaimAudit({
@@ -40,7 +41,7 @@ export function createClaimAudit({
   /** When each holder was last recorded. Digests and whole seconds take half the memory of what they stand for. */
   const holders = new BoundedMap<string, number>({ maxSize: MAX_HOLDERS });
   return (claim, { clientId, userId, correlationId }) => {
-    const { record, reclaimAtMs, isNew, isNewContact } = claim;
+    const { record, reclaimAtMs, isNew, isNewContact, hasNewLimits } = claim;
     const holder = hash(
       'sha256',
       JSON.stringify([record.namespace, record.incarnation, clientId, userId]),
@@ -48,7 +49,7 @@ export function createClaimAudit({
     );
     const nowSeconds = Math.floor(clock.monotonicMs() / 1000);
     const isRecent = (holders.get(holder) ?? -Infinity) + RENEWAL_EVERY_SECONDS > nowSeconds;
-    if (isRecent && !isNew && !isNewContact) return;
+    if (isRecent && !isNew && !isNewContact && !hasNewLimits) return;
     holders.set(holder, nowSeconds);
     audit.record({
       action: 'claim',
@@ -58,13 +59,18 @@ export function createClaimAudit({
       namespace: record.namespace,
       requestId: correlationId,
       reason: reasonOf(claim),
-      details: { expires: formatInstant(record.expiresMs), reclaimAt: formatInstant(reclaimAtMs) },
+      details: {
+        expires: formatInstant(record.expiresMs),
+        reclaimAt: formatInstant(reclaimAtMs),
+        ...(record.queueLimits === undefined ? {} : { queueLimits: JSON.stringify(record.queueLimits) }),
+      },
     });
   };
 }
 
-function reasonOf({ isNew, isNewContact, isNewHolder }: AuditedClaim): string {
+function reasonOf({ isNew, isNewContact, isNewHolder, hasNewLimits }: AuditedClaim): string {
   if (isNew) return 'first claim';
   if (isNewContact) return 'contact changed';
+  if (hasNewLimits) return 'limits of queues changed';
   return isNewHolder ? 'claimed by another client' : 'renewal, recorded once a day';
 }

@@ -1,7 +1,7 @@
 import type { NamespaceDescription } from '../client/client.ts';
 import { bytesText, instantToSecond } from './amounts.ts';
 import type { Style } from './output.ts';
-import { amountsText, perMinuteText, reachedText, thresholdText } from './queue-texts.ts';
+import { amountsText, perMinuteText, reachedText, ruleText, thresholdText } from './queue-texts.ts';
 import type { QueueTrends } from './queue-trends.ts';
 import { sparkline } from './sparkline.ts';
 import { printable, table } from './table.ts';
@@ -72,7 +72,8 @@ function styled(text: string, state: string, style: Style): string {
 }
 
 function factLines(description: NamespaceDescription, style: Style): string[] {
-  const { holder, created, lastClaim, expires, nextRotation, refusedUntil, blockedBy, connections } = description;
+  const { holder, created, lastClaim, expires, nextRotation, refusedUntil, blockedBy, connections, queueLimits } =
+    description;
   const rows: [string, string | undefined][] = [
     ['holder', holder],
     ['created', created],
@@ -82,6 +83,13 @@ function factLines(description: NamespaceDescription, style: Style): string[] {
     ['refused until', refusedUntil],
     ['waits for', blockedBy],
     ['connections', String(connections ?? 'unknown')],
+    [
+      'queue limits',
+      queueLimits &&
+        Object.entries(queueLimits)
+          .map((limit) => limit.join('='))
+          .join(', '),
+    ],
   ];
   return rows.flatMap(([name, text]) =>
     text === undefined ? [] : [`${style.heading(name.padEnd('next rotation'.length))}  ${printable(text)}`],
@@ -107,8 +115,8 @@ function queueTable(queues: readonly DescribedQueue[], trends: QueueTrends, nowM
   );
 }
 
-function nextText({ next, exemptUntil }: DescribedQueue): string {
-  if (next !== undefined) return thresholdText(next);
+function nextText({ next, exemptUntil, rule }: DescribedQueue): string {
+  if (next !== undefined) return `${thresholdText(next)}${ruleText(rule)}`;
   return exemptUntil === undefined ? '' : `exempt until ${instantToSecond(Date.parse(exemptUntil))}`;
 }
 

@@ -1,4 +1,5 @@
 import type { NextThreshold } from '../queues/forecast-queue.ts';
+import { DEFAULT_RULE } from '../queues/queue-limits.ts';
 import { type QueueReport, roundedRate } from '../queues/queue-report.ts';
 import { bytesText, instantToSecond } from './amounts.ts';
 import { formatDuration } from './format-duration.ts';
@@ -6,6 +7,11 @@ import { formatDuration } from './format-duration.ts';
 /** `delete at 8000 messages`. */
 export function thresholdText({ action, unit, at }: Pick<NextThreshold, 'action' | 'unit' | 'at'>): string {
   return `${action} at ${amountText(at, unit)}`;
+}
+
+/** ` by queues.0`; nothing where no rule of its own holds for a queue. */
+export function ruleText(rule: string | undefined): string {
+  return rule === undefined || rule === DEFAULT_RULE ? '' : ` by ${rule}`;
 }
 
 /** `delete at 8000 messages`, or why there is no next threshold. */
@@ -16,7 +22,7 @@ export function nextText({
   limits,
 }: Pick<QueueReport, 'state' | 'next' | 'exemptUntilMs' | 'limits'>): string {
   if (state === 'warned' && exemptUntilMs !== undefined) return `exempt until ${instantToSecond(exemptUntilMs)}`;
-  if (next !== undefined) return thresholdText(next);
+  if (next !== undefined) return `${thresholdText(next)}${ruleText(limits.rule)}`;
   switch (state) {
     case 'deleting':
       return 'being deleted';

@@ -1,4 +1,5 @@
 import { WireError } from '../contract/wire-errors.ts';
+import type { ClaimedLimits } from '../contract/queue-limits-field.ts';
 import type { Claim, MethodName, ResultBody } from '../contract/methods.ts';
 import {
   checkedSource,
@@ -63,6 +64,11 @@ export interface ClaimRequest {
    * stays; null clears it.
    */
   readonly contact?: string | null;
+  /**
+   * Higher limits for its queues, within what the operators allow. Omitted, the stored ones stay; null: those of the rules
+   * hold. An older agent refuses a claim with it.
+   */
+  readonly queueLimits?: ClaimedLimits | null;
 }
 
 /** What to claim for as long as a lease is held. */
@@ -320,10 +326,11 @@ export class PulseAgentClient {
   }
 }
 
-function claimBody({ namespace, expires, contact }: ClaimRequest): RpcInput<'claim-namespace'> {
+function claimBody({ namespace, expires, contact, queueLimits }: ClaimRequest): RpcInput<'claim-namespace'> {
   return {
     namespace,
     ...(expires === undefined ? {} : { expires: instantOf('expires', expires) }),
     ...(contact === undefined ? {} : { contact }),
+    ...(queueLimits === undefined ? {} : { queueLimits }),
   };
 }

@@ -13,6 +13,7 @@
  * @module
  */
 export type { Claim } from '../contract/methods.ts';
+export type { ClaimedLimits } from '../contract/queue-limits-field.ts';
 export type { ClientCredentials } from '../contract/signature.ts';
 export {
   type CallOptions,

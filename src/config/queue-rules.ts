@@ -21,6 +21,9 @@ export const queueRule = z.strictObject(
     deleteAtMessages: countForm.exactOptional(),
     warnAtBytes: size.exactOptional(),
     deleteAtBytes: size.exactOptional(),
+    ownersMayRaiseTo: z
+      .strictObject({ deleteAtMessages: countForm.exactOptional(), deleteAtBytes: countForm.exactOptional() })
+      .exactOptional(),
     onOvergrown: z.enum(OVERGROWN_ACTIONS, { error: 'must be delete, purge or leave' }).exactOptional(),
   },
   { error: 'must be a map with a match' },
@@ -42,9 +45,17 @@ export interface QueueRule extends QueueThresholds {
   /** Over the whole name of a queue, or of its namespace. */
   readonly match: NamePattern;
   readonly onOvergrown: OvergrownAction;
+  /** How far a claim may raise the thresholds for deletion; undefined: not at all. */
+  readonly ownersMayRaiseTo?: RaiseBounds;
   /** As `queueBackstopMessages` and `queueBackstopBytes`, for the queues of this rule. */
   readonly backstopMessages: number | null;
   readonly backstopBytes: number | null;
+}
+
+/** The highest thresholds for deletion that a claim may ask for. */
+export interface RaiseBounds {
+  readonly deleteAtMessages?: number;
+  readonly deleteAtBytes?: number;
 }
 
 type QueueRuleSettings = z.infer<typeof queueRule>;
@@ -68,12 +79,17 @@ export function completeRule(rule: QueueRuleSettings, settings: RuleDefaults): Q
     ...rule,
   } as const;
   const isLeft = given.onOvergrown === 'leave';
+  const raised = rule.ownersMayRaiseTo;
   return Object.freeze({
     ...given,
     match: readNamePattern(rule.match),
     // RabbitMQ would drop messages of a queue that is to be left alone.
-    backstopMessages: isLeft ? null : backstopOf(settings.queueBackstopMessages, given.deleteAtMessages),
-    backstopBytes: isLeft ? null : backstopOf(settings.queueBackstopBytes, given.deleteAtBytes),
+    backstopMessages: isLeft
+      ? null
+      : backstopOf(settings.queueBackstopMessages, raised?.deleteAtMessages ?? given.deleteAtMessages),
+    backstopBytes: isLeft
+      ? null
+      : backstopOf(settings.queueBackstopBytes, raised?.deleteAtBytes ?? given.deleteAtBytes),
   });
 }
 
@@ -120,7 +136,7 @@ export function queueRuleFaults(settings: RuleSettings): string[] {
 
 function thresholdFaults(
   name: string,
-  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown }: QueueRule,
+  { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown, ownersMayRaiseTo: raised }: QueueRule,
   { queueBackstopMessages, queueBackstopBytes }: RuleSettings,
 ): string[] {
   const faults: string[] = [];
@@ -136,15 +152,26 @@ function thresholdFaults(
       `The setting ${name}.warnAtBytes (${warnAtBytes}) must be less than its deleteAtBytes (${deleteAtBytes}): owners are warned first.`,
     );
   }
-  if (onOvergrown === 'leave') return faults;
-  if (typeof queueBackstopMessages === 'number' && queueBackstopMessages < 2 * deleteAtMessages) {
+  for (const [limit, own] of Object.entries({ deleteAtMessages, deleteAtBytes } as const)) {
+    const bound = raised?.[limit as keyof RaiseBounds];
+    if (bound === undefined || (own !== null && bound >= own)) continue;
     faults.push(
-      `The setting queueBackstopMessages must be at least twice ${name}.deleteAtMessages (${deleteAtMessages}), or auto: it drops messages without notice.`,
+      own === null
+        ? `The setting ${name}.ownersMayRaiseTo.${limit} has no effect, as its ${limit} is null: remove it.`
+        : `The setting ${name}.ownersMayRaiseTo.${limit} (${bound}) must not be less than its ${limit} (${own}).`,
     );
   }
-  if (typeof queueBackstopBytes === 'number' && deleteAtBytes !== null && queueBackstopBytes < 2 * deleteAtBytes) {
+  if (onOvergrown === 'leave') return faults;
+  const mostMessages = Math.max(raised?.deleteAtMessages ?? 0, deleteAtMessages);
+  const mostBytes = deleteAtBytes === null ? null : Math.max(raised?.deleteAtBytes ?? 0, deleteAtBytes);
+  if (typeof queueBackstopMessages === 'number' && queueBackstopMessages < 2 * mostMessages) {
     faults.push(
-      `The setting queueBackstopBytes must be at least twice ${name}.deleteAtBytes (${deleteAtBytes}), or auto: it drops messages without notice.`,
+      `The setting queueBackstopMessages must be at least twice ${name}.deleteAtMessages, also as owners may raise it (${mostMessages}), or auto: it drops messages without notice.`,
+    );
+  }
+  if (typeof queueBackstopBytes === 'number' && mostBytes !== null && queueBackstopBytes < 2 * mostBytes) {
+    faults.push(
+      `The setting queueBackstopBytes must be at least twice ${name}.deleteAtBytes, also as owners may raise it (${mostBytes}), or auto: it drops messages without notice.`,
     );
   }
   return faults;

@@ -104,3 +104,15 @@ function coversNamespace(shape: Shape, namespace: string): boolean {
 function isMatch({ source }: Shape, name: string): boolean {
   return readNamePattern(source).test(name);
 }
+
+/**
+ * Which queues of a namespace a pattern may match, as far as its text shows. `some` also where it is not certain that it
+ * matches any.
+ */
+export function reachIn(source: string, namespace: string): 'none' | 'some' | 'all' {
+  const shape = shapeOf(source);
+  if (coversNamespace(shape, namespace)) return 'all';
+  const start = `${QUEUE}${namespace}/`;
+  if (shape.matches === 'one') return shape.start.startsWith(start) ? 'some' : 'none';
+  return start.startsWith(shape.start) || shape.start.startsWith(start) ? 'some' : 'none';
+}

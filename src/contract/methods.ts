@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { contactField } from './contact.ts';
 import { continuationTokenField, instantField, instantText, limitField, namespaceField } from './fields.ts';
 import { namespaceDescription, namespaceView } from './namespace-results.ts';
+import { queueLimitsField } from './queue-limits-field.ts';
 import { replyKeyField } from './reply-key.ts';
 
 /** A method of the wire contract: its input, its result and the authorisation it needs. */
@@ -62,6 +63,7 @@ export const METHODS = {
           '2026-11-24T16:00:00.000Z',
         ).exactOptional(),
         contact: contactField.exactOptional(),
+        queueLimits: queueLimitsField.exactOptional(),
         replyKey: replyKeyField.exactOptional(),
       })
       .transform(({ expires, ...rest }) => ({ ...rest, ...(expires === undefined ? {} : { expiresMs: expires }) })),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { instantText, namespaceField } from './fields.ts';
+import { claimedLimits } from './queue-limits-field.ts';
 
 const amount = (description: string, example: number): z.ZodInt =>
   z
@@ -111,6 +112,30 @@ const describedQueue = z.object({
   messagesPerMinute: rate('By how much its messages grow in a minute; negative while it shrinks.', 20).exactOptional(),
   bytesPerMinute: rate('By how many bytes it grows in a minute.', 10240).exactOptional(),
   next: nextThreshold.exactOptional(),
+  rule: z
+    .string()
+    .meta({
+      description:
+        'The rule that holds for it, by its place in the settings of the agents, or default. Absent in answers of older agents.',
+      examples: ['queues.0'],
+    })
+    .exactOptional(),
+  limits: z
+    .object({
+      warnAtMessages: amount('The messages at which its owner is warned.', 4000),
+      deleteAtMessages: amount('The messages at which `onOvergrown` is done.', 8000),
+      warnAtBytes: amount(
+        'The bytes at which its owner is warned. Absent: bytes are not watched.',
+        1e9,
+      ).exactOptional(),
+      deleteAtBytes: amount('The bytes at which `onOvergrown` is done.', 2e9).exactOptional(),
+      onOvergrown: z.string().meta({
+        description: 'delete, purge (its ready messages are deleted) or leave. Later agents may have others.',
+        examples: ['delete'],
+      }),
+    })
+    .meta({ description: 'What it may hold, by that rule and by `queueLimits`. Absent as `rule`.' })
+    .exactOptional(),
   warnedSince: instantText('Since when its owner is warned.', '2026-11-24T12:20:00.000Z').exactOptional(),
   exemptUntil: instantText(
     'Until when an operator exempted it from deletion.',
@@ -178,6 +203,12 @@ export const namespaceDescription = z
       'The number of open connections of its accounts. Absent while it is unknown.',
       2,
     ).exactOptional(),
+    queueLimits: claimedLimits
+      .meta({
+        description: 'The limits that the latest claim with any asked for. Absent if there was none.',
+        examples: [{ deleteAtMessages: 40_000 }],
+      })
+      .exactOptional(),
     observedAt: z
       .array(instantText('An instant.', '2026-11-24T12:30:00.000Z'))
       .meta({

@@ -57,7 +57,7 @@ export function planQueues(
     const when = { seenMs: nowMs, lagMs: LISTING_LAG_MS };
     const observed = bytes === undefined ? undefined : { bytes, ...when };
     const depth = { messages, bytes: observed, isExact: true, ...when };
-    const limits = limitsOfQueue(config, queue);
+    const limits = limitsOfQueue(config, queue, record);
     const action = decideQueueAlert(alerts.get(queue), record.incarnation, depth, limits, nowMs);
     if (action === 'none') return [];
     const why = `${explain(action, messages, bytes, limits)}${ruleText(limits)}`;
@@ -100,5 +100,5 @@ function explain(
 
 /** Which rule holds; nothing where it is that of all queues. */
 function ruleText({ rule }: QueueLimits): string {
-  return rule === DEFAULT_RULE ? '' : ` (by the rule ${rule})`;
+  return rule === DEFAULT_RULE ? '' : ` (by ${rule})`;
 }

@@ -26,7 +26,7 @@ type ReportParts = MeasureGrowthParts & {
   readonly store: Pick<StoreReader, 'namespaces' | 'queueAlerts' | 'queueExemptions'>;
 };
 
-type Records = ReadonlyMap<string, Pick<NamespaceRecord, 'state' | 'incarnation'>>;
+type Records = ReadonlyMap<string, Pick<NamespaceRecord, 'state' | 'incarnation' | 'queueLimits'>>;
 
 type Exemptions = ReadonlyMap<string, QueueExemption>;
 
@@ -96,14 +96,16 @@ async function readRecords(
   namespace: string | undefined,
   signal: AbortSignal,
 ): Promise<Records> {
-  const records = new Map<string, Pick<NamespaceRecord, 'state' | 'incarnation'>>();
+  const records = new Map<string, Pick<NamespaceRecord, 'state' | 'incarnation' | 'queueLimits'>>();
   if (namespace !== undefined) {
     const record = await store.namespaces.get(namespace);
     if (record !== undefined) records.set(namespace, record);
     return records;
   }
   for await (const page of namespacePages(store.namespaces, signal)) {
-    for (const { namespace: name, state, incarnation } of page) records.set(name, { state, incarnation });
+    for (const { namespace: name, state, incarnation, queueLimits } of page) {
+      records.set(name, { state, incarnation, ...(queueLimits === undefined ? {} : { queueLimits }) });
+    }
   }
   return records;
 }

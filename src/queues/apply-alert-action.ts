@@ -88,7 +88,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   };
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages, bytes } = alert;
-    const limits = limitsOfQueue(parts.config, queue);
+    const limits = limitsOfQueue(parts.config, queue, record);
     const { warnAtMessages, deleteAtMessages, deleteAtBytes, onOvergrown } = limits;
     await notices.addWarning(record, alert);
     await reporters.queueWarned({
@@ -112,7 +112,12 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     depth: Depth,
     signal: AbortSignal,
   ): Promise<void> => {
-    const confirmed = await confirmRecovery(alert.queue, depth, limitsOfQueue(parts.config, alert.queue), signal);
+    const confirmed = await confirmRecovery(
+      alert.queue,
+      depth,
+      limitsOfQueue(parts.config, alert.queue, record),
+      signal,
+    );
     if (confirmed === undefined) return;
     const recovering = await replaceAlert(alert, 'recovering', confirmed);
     if (recovering !== undefined) await finishRecovery(record, recovering);
@@ -131,7 +136,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
   };
   const finishLeaving = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
     const { namespace, queue, messages } = alert;
-    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(parts.config, queue);
+    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(parts.config, queue, record);
     const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
     await notices.addLeft(record, alert);
     await reporters.queueLeft({ namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit });
@@ -175,7 +180,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     const taken = await replaceAlert(alert, alert.level);
     if (taken === undefined) return;
     // Only the deletion of a queue is resumed after its namespace was deleted.
-    if (record?.incarnation !== taken.incarnation) return await deletion.finish(taken);
+    if (record?.incarnation !== taken.incarnation) return await deletion.finish(taken, record);
     switch (taken.level) {
       case 'warning':
         return await finishWarning(record, taken);
@@ -187,7 +192,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
         return await executeDeletion(record, taken, signal);
       case 'deleted':
       case 'purged':
-        return await deletion.finish(taken);
+        return await deletion.finish(taken, record);
       case 'leaving':
         return await finishLeaving(record, taken);
       case 'warned':

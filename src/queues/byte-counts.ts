@@ -9,7 +9,7 @@ import type { Growth } from './forecast-queue.ts';
 import { createGrowthTracker } from './growth-tracker.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { GrowthLimits } from './predict-growth.ts';
-import { limitsOfQueue, lowestWarning, type QueueLimitsConfig } from './queue-limits.ts';
+import { lowestWarning, type QueueLimits, type QueueLimitsConfig } from './queue-limits.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { surveyPauseMs } from './survey-pause.ts';
 
@@ -17,6 +17,8 @@ interface ByteCountsParts {
   readonly management: Pick<Management, 'listQueueBytes' | 'getQueueBytes'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
   readonly config: QueueLimitsConfig & Pick<Config, 'vhost' | 'surveyIntervalSeconds'>;
+  /** For the prediction of growth. */
+  readonly limitsOf: (queue: string) => QueueLimits;
   /** How old sizes may be. */
   readonly statistics: Pick<StatisticsWatch, 'lagMs'>;
   readonly clock: Clock;
@@ -84,7 +86,7 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
   if (lowest === null) return NO_BYTES;
   const maxPauseMs = Math.max(surveyIntervalSeconds * 1000, MIN_PAUSE_MS);
   const growth = createGrowthTracker({
-    limitsOf: (queue) => byteGrowthLimits(parts.config, queue),
+    limitsOf: (queue) => byteGrowthLimits(parts.limitsOf(queue)),
     horizonMs: maxPauseMs,
   });
   let sizes = new Map<string, Omit<CountedBytes, 'name'> & ObservedBytes>();
@@ -174,8 +176,7 @@ export function createByteCounts(parts: ByteCountsParts): ByteCounts {
 }
 
 /** Where the bytes of a queue are not watched, it has no threshold. */
-function byteGrowthLimits(config: QueueLimitsConfig, queue: string): GrowthLimits {
-  const { warnAtBytes, deleteAtBytes } = limitsOfQueue(config, queue);
+function byteGrowthLimits({ warnAtBytes, deleteAtBytes }: QueueLimits): GrowthLimits {
   const noise = Math.min(NOISE, warnAtBytes ?? NOISE);
   const thresholds = warnAtBytes === null || deleteAtBytes === null ? [] : [warnAtBytes, deleteAtBytes];
   return { thresholds, noise, step: STEP, firstInspectionMs: FIRST_INSPECTION_MS };

@@ -1,5 +1,5 @@
 import type { Growth } from './forecast-queue.ts';
-import { limitsOfQueue, type QueueLimitsConfig } from './queue-limits.ts';
+import type { QueueLimits } from './queue-limits.ts';
 import {
   baseSample,
   type GrowthLimits,
@@ -51,8 +51,10 @@ interface Track {
 }
 
 /** How the depth of a queue is predicted: samples are fresh, and one message is the least. */
-export function messageGrowthLimits(config: QueueLimitsConfig, queue: string): GrowthLimits {
-  const { warnAtMessages, deleteAtMessages } = limitsOfQueue(config, queue);
+export function messageGrowthLimits({
+  warnAtMessages,
+  deleteAtMessages,
+}: Pick<QueueLimits, 'warnAtMessages' | 'deleteAtMessages'>): GrowthLimits {
   return { thresholds: [warnAtMessages, deleteAtMessages], noise: 20, step: 1, firstInspectionMs: 2_000 };
 }
 

@@ -15,6 +15,8 @@ interface ProcessQueuesParts {
   readonly applyAlertAction: ApplyAlertAction;
   readonly config: QueueLimitsConfig & Pick<Config, 'exemptQueues' | 'reservedNamespaces'>;
   readonly clock: Clock;
+  /** Called with each record that is read. */
+  readonly onRecord?: (namespace: string, record: NamespaceRecord | undefined) => void;
   readonly reporters: Pick<AgentContext['reporters'], 'queueNotProcessed'>;
 }
 
@@ -39,13 +41,20 @@ export function createProcessQueues(parts: ProcessQueuesParts): ProcessQueues {
     if (namespace === undefined || matchesAny(config.exemptQueues, queue)) return undefined;
     if (matchesAny(config.reservedNamespaces, namespace)) return undefined;
     const record = await store.namespaces.get(namespace);
+    parts.onRecord?.(namespace, record);
     return record?.state === 'active' || record?.state === 'provisioning' ? record : undefined;
   };
   const processQueue = async (observed: ObservedQueue, signal: AbortSignal): Promise<void> => {
     const { queue, depth, alert } = observed;
     const record = await watchingRecord(queue);
     if (record === undefined && alert === undefined) return;
-    const action = decideQueueAlert(alert, record?.incarnation, depth, limitsOfQueue(config, queue), clock.nowMs());
+    const action = decideQueueAlert(
+      alert,
+      record?.incarnation,
+      depth,
+      limitsOfQueue(config, queue, record),
+      clock.nowMs(),
+    );
     await applyAlertAction(action, observed, record, signal);
   };
 

@@ -49,7 +49,7 @@ export interface QueueDeletion {
    */
   execute(record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void>;
   /** Reports a loss that has happened, and removes the alert, which is `deleting`, `deleted`, `purging` or `purged`. */
-  finish(alert: QueueAlert): Promise<void>;
+  finish(alert: QueueAlert, record: NamespaceRecord | undefined): Promise<void>;
   /** Removes an alert without a loss: its notice is withdrawn. */
   discard(alert: QueueAlert): Promise<void>;
 }
@@ -74,11 +74,11 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   const { config, management } = parts;
   const { vhost } = config;
 
-  const finish = async (alert: QueueAlert): Promise<void> => {
+  const finish = async (alert: QueueAlert, record: NamespaceRecord | undefined): Promise<void> => {
     const { namespace, queue, messages, revision, oldestMs } = alert;
     const isPurge = alert.level === 'purged';
     await notices.release(isPurge ? 'queue-purge' : 'queue-deletion', alert, clock.nowMs());
-    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(config, queue);
+    const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(config, queue, record);
     const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
     const loss = { namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit };
     if (isPurge) {
@@ -92,9 +92,9 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     await notices.withdraw(alert, clock.nowMs());
     await store.queueAlerts.remove(alert.queue, alert.revision);
   };
-  const markDone = async (alert: QueueAlert, { done }: Way): Promise<void> => {
+  const markDone = async (alert: QueueAlert, { done }: Way, record: NamespaceRecord | undefined): Promise<void> => {
     const marked = nextAlert(alert, { level: done }, clock.nowMs());
-    if (await store.queueAlerts.replace(marked, alert.revision)) await finish(marked);
+    if (await store.queueAlerts.replace(marked, alert.revision)) await finish(marked, record);
   };
   /** The next revision with what was confirmed; undefined where another agent was faster. */
   const replace = async (
@@ -186,14 +186,14 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   };
 
   return {
-    async finish(alert) {
-      if (alert.level === 'deleting') await markDone(alert, WAYS.delete);
-      else if (alert.level === 'purging') await markDone(alert, WAYS.purge);
-      else await finish(alert);
+    async finish(alert, record) {
+      if (alert.level === 'deleting') await markDone(alert, WAYS.delete, record);
+      else if (alert.level === 'purging') await markDone(alert, WAYS.purge, record);
+      else await finish(alert, record);
     },
     discard,
     async execute(record, alert, signal) {
-      const limits = limitsOfQueue(config, alert.queue);
+      const limits = limitsOfQueue(config, alert.queue, record);
       const action = wayOf(alert, limits.onOvergrown);
       if (action === 'leave') return await cancel(alert, alert.messages, undefined, alert.seenMs);
       const way = WAYS[action];
@@ -201,7 +201,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
       const confirmed = await confirmDepth(alert, { ...limits, onOvergrown: action }, signal);
       // An agent that died at this level may have sent the call.
       const mayBeDone = alert.level === way.doing;
-      if (confirmed.is === 'missing' && mayBeDone) return await markDone(alert, way);
+      if (confirmed.is === 'missing' && mayBeDone) return await markDone(alert, way, record);
       if (!(await isNamespaceActive(alert)) || confirmed.is === 'missing') return await discard(alert);
       if (confirmed.is === 'unknown') return;
 
@@ -209,7 +209,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
       // Consumers keep what they hold, and an exclusive queue is its connection's alone.
       const isTooDeep = confirmed.isTooDeep && (action === 'delete' || enoughReady !== undefined);
       // A queue that may have been purged is reported as such: a loss must not stay untold.
-      if (!isTooDeep && mayBeDone && action === 'purge') return await markDone(alert, way);
+      if (!isTooDeep && mayBeDone && action === 'purge') return await markDone(alert, way, record);
       if (!isTooDeep) return await cancel(alert, messages, bytes, seenAt.wallMs);
       const oldestMs = action === 'purge' ? await readOldestMs(alert.queue, signal) : undefined;
       const doing = await replace(alert, way.doing, messages, bytes, seenAt.wallMs, oldestMs);
@@ -224,7 +224,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
       try {
         const outcome = await send(doing, way, seenAt, signal);
         if (outcome === 'window-closed') return;
-        if (outcome === 'done' || mayBeDone) return await markDone(doing, way);
+        if (outcome === 'done' || mayBeDone) return await markDone(doing, way, record);
       } catch (error) {
         // RabbitMQ has purged nothing. A refused deletion stays `deleting`: the next agent finds the queue as it is.
         if (action === 'purge' && error instanceof BrokerRefusal) await cancel(doing, messages, bytes, seenAt.wallMs);

@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.ts';
+import { raisedThresholds } from '../config/claimable-limits.ts';
 import type { OvergrownAction, QueueRule, QueueThresholds } from '../config/queue-rules.ts';
+import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 
 /** The settings that say what queues may hold. */
@@ -17,21 +19,25 @@ export interface QueueLimits extends QueueThresholds {
 export const DEFAULT_RULE = 'default';
 
 /**
- * What a queue may hold: the thresholds of the first rule that matches its whole name, or that of its namespace.
+ * What a queue may hold: the thresholds of the first rule that matches its whole name, or that of its namespace, raised as far
+ * as a claim asked for and that rule allows.
+ *
+ * @param record that of its namespace; absent: what the rule says, which is never more
  *
  * @example
  * limitsOfQueue(config, 'queue/taskcluster-builds/jobs').deleteAtMessages; // 8000
  */
-export function limitsOfQueue(config: QueueLimitsConfig, queue: string): QueueLimits {
+export function limitsOfQueue(
+  config: QueueLimitsConfig,
+  queue: string,
+  record?: Pick<NamespaceRecord, 'queueLimits'>,
+): QueueLimits {
   const index = ruleIndexOf(config, queue);
   const rule = config.queues[index];
-  const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = rule ?? config;
+  const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = config;
   return {
     rule: rule === undefined ? DEFAULT_RULE : `queues.${index}`,
-    warnAtMessages,
-    deleteAtMessages,
-    warnAtBytes,
-    deleteAtBytes,
+    ...raisedThresholds(rule ?? { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }, record?.queueLimits),
     onOvergrown: rule?.onOvergrown ?? 'delete',
   };
 }

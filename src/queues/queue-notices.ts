@@ -52,15 +52,20 @@ export interface QueueNotices {
 export function createQueueNotices({ store: { notices }, config, clock, growthOf }: QueueNoticesParts): QueueNotices {
   const add = async (
     kind: NoticeKind,
-    { contact }: NamespaceRecord,
+    record: NamespaceRecord,
     alert: QueueAlert,
     state: 'waiting' | 'held' = 'waiting',
   ): Promise<void> => {
+    const { contact } = record;
     if (contact === null) return;
     const { namespace, incarnation, queue, messages, bytes, seenMs } = alert;
     const id = noticeId(alert, kind);
     const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
-    const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown } = limitsOfQueue(config, queue);
+    const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown } = limitsOfQueue(
+      config,
+      queue,
+      record,
+    );
     const limits = {
       warnAtMessages,
       deleteAtMessages,
@@ -69,16 +74,17 @@ export function createQueueNotices({ store: { notices }, config, clock, growthOf
       ...(onOvergrown === 'delete' ? {} : { onOvergrown }),
     };
     const about = { id, kind, namespace, incarnation, queue, contact, follows, messages, bytes, seenMs, ...limits };
-    await notices.add(newNotice({ ...about, ...detailsOf(kind, alert) }, state, clock.nowMs() + GATHER_MS));
+    await notices.add(newNotice({ ...about, ...detailsOf(kind, alert, record) }, state, clock.nowMs() + GATHER_MS));
   };
 
   const detailsOf = (
     kind: NoticeKind,
     { queue, peakMessages, peakBytes }: QueueAlert,
+    record: NamespaceRecord,
   ): Pick<Notice, 'forecast' | 'peakMessages' | 'peakBytes'> => {
     if (kind === 'queue-deletion' || kind === 'queue-purge' || kind === 'queue-left') return {};
     if (kind === 'queue-warning') {
-      const forecast = forecastDeletion(growthOf(queue), limitsOfQueue(config, queue));
+      const forecast = forecastDeletion(growthOf(queue), limitsOfQueue(config, queue, record));
       return forecast === undefined ? {} : { forecast };
     }
     return {

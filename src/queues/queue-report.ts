@@ -42,7 +42,7 @@ export interface QueueReportConfig extends QueueLimitsConfig {
 export interface QueueRecords {
   readonly namespace: string;
   /** The record of that namespace. */
-  readonly record: Pick<NamespaceRecord, 'state' | 'incarnation'> | undefined;
+  readonly record: Pick<NamespaceRecord, 'state' | 'incarnation' | 'queueLimits'> | undefined;
   readonly alert: QueueAlert | undefined;
   /** The exemption that holds. */
   readonly exemption?: Pick<QueueExemption, 'untilMs'> | undefined;
@@ -68,7 +68,7 @@ export function reportQueue(
   config: QueueReportConfig,
 ): QueueReport {
   const state = stateOf(queue, { namespace, record, alert }, config);
-  const limits = limitsOfQueue(config, queue);
+  const limits = limitsOfQueue(config, queue, record);
   return {
     queue,
     namespace,
@@ -185,7 +185,14 @@ export function queueValue(report: QueueReport) {
 }
 
 /** The rule of a queue, and what it says. Bytes are absent where they are not watched. */
-function limitsValue({ rule, warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown }: QueueLimits) {
+export function limitsValue({
+  rule,
+  warnAtMessages,
+  deleteAtMessages,
+  warnAtBytes,
+  deleteAtBytes,
+  onOvergrown,
+}: QueueLimits) {
   const ofBytes = warnAtBytes === null || deleteAtBytes === null ? {} : { warnAtBytes, deleteAtBytes };
   return { rule, limits: { warnAtMessages, deleteAtMessages, ...ofBytes, onOvergrown } };
 }

@@ -16,6 +16,7 @@ import { createObserveNamespace, type ObserveNamespace } from './observe-namespa
 import { createProcessQueues } from './process-queues.ts';
 import { createQueueDeletion } from './queue-deletion.ts';
 import { createQueueHistory } from './queue-history.ts';
+import { createRaisedLimits } from './raised-limits.ts';
 import { namespaceOfQueue } from './queue-names.ts';
 import { createQueueNotices } from './queue-notices.ts';
 import { createSurveyQueues, type DepthObserver, type SurveyQueues } from './survey-queues.ts';
@@ -61,12 +62,13 @@ export function createQueues(context: QueuesContext): Queues {
     onError: (error) =>
       log.warn({ code: 'inspection_failed', err: error }, 'could not inspect queues; the next survey does it'),
   });
+  const raised = createRaisedLimits(config);
   const growth = createGrowthTracker({
-    limitsOf: (queue) => messageGrowthLimits(config, queue),
+    limitsOf: (queue) => messageGrowthLimits(raised.of(queue)),
     horizonMs: config.surveyIntervalSeconds * 1000,
     surveyLagMs: LISTING_LAG_MS,
   });
-  const byteCounts = createByteCounts({ ...context, schedule });
+  const byteCounts = createByteCounts({ ...context, limitsOf: raised.of, schedule });
   const history = createQueueHistory(context.clock);
   const forgetHistory = (queue: string): void => {
     context.depths?.forget(queue);
@@ -89,7 +91,7 @@ export function createQueues(context: QueuesContext): Queues {
   });
   const confirmRecovery = createConfirmRecovery({ ...context, queueDepths });
   const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion, confirmRecovery });
-  const processQueues = createProcessQueues({ ...context, applyAlertAction });
+  const processQueues = createProcessQueues({ ...context, onRecord: raised.remember, applyAlertAction });
   const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, byteCounts, schedule });
   const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, schedule, history });
 

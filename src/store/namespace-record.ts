@@ -1,3 +1,5 @@
+import type { ClaimedLimits } from '../contract/queue-limits-field.ts';
+
 /**
  * - `provisioning`: recorded; its accounts may not work yet.
  * - `active`: its credentials work and are handed out.
@@ -49,6 +51,8 @@ export interface NamespaceRecord {
   readonly nextRotationMs: number;
   /** Where notices about overgrown queues go, in the form of a claim; never returned to clients. */
   readonly contact: string | null;
+  /** The limits for its queues that a claim asked for, in place of those of the rules; absent: none. */
+  readonly queueLimits?: ClaimedLimits;
   /** The Taskcluster clientId of the latest claim. */
   readonly claimedBy: string;
   /** When that claim was made; absent: by an agent that did not record it. */

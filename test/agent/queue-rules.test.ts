@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { TestInstallation } from '../support/agent.ts';
+import type { ClaimedLimits } from '../../src/contract/queue-limits-field.ts';
+import { TEAM, type TestInstallation } from '../support/agent.ts';
 import { createManagement } from '../../src/broker/management/management.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { manage, useSharedBroker } from '../support/broker.ts';
@@ -25,6 +26,7 @@ describe('queues with rules of their own', function () {
           { match: 'queue/[^/]+/generous.*', warnAtMessages: 100, deleteAtMessages: 200 },
           { match: 'queue/[^/]+/purged.*', onOvergrown: 'purge' },
           { match: 'queue/[^/]+/left', onOvergrown: 'leave' },
+          { match: 'queue/[^/]+/raised.*', ownersMayRaiseTo: { deleteAtMessages: 200 } },
         ],
       },
     });
@@ -141,5 +143,46 @@ describe('queues with rules of their own', function () {
       await management.deleteUser(user);
       management.close();
     }
+  });
+
+  it('may hold what a claim asked for, within what the rule allows', async () => {
+    const team = await claimTeam(installation);
+    const { namespace } = team;
+    const [raised, ordinary] = [`queue/${namespace}/raised`, `queue/${namespace}/ordinary`];
+    const rpc = await installation.rpc(TEAM);
+    const claim = (queueLimits?: ClaimedLimits | null) =>
+      rpc.request('claim-namespace', { namespace, ...(queueLimits === undefined ? {} : { queueLimits }) });
+    await claim({ warnAtMessages: 100, deleteAtMessages: 200 });
+    // A claim without them keeps them.
+    await claim();
+    await assert.rejects(claim({ deleteAtMessages: 201 }), {
+      code: 'InputError',
+      message: `The field queueLimits.deleteAtMessages must be from 50 to 200 for ${namespace}: change it, or ask the operators of this broker for more.`,
+    });
+    await assert.rejects(
+      claim({ deleteAtMessages: 100, warnAtMessages: 100 }),
+      /must be at least 20 and less than delete/,
+    );
+    await assert.rejects(rpc.request('claim-namespace', { namespace, queueLimits: { colour: 1 } } as never), /colour/);
+    for (const queue of [raised, ordinary]) {
+      await team.channel.assertQueue(queue);
+      await team.fill(queue, 60);
+    }
+    await events.of('queue.deleted', ordinary);
+    assert.equal(await queueExists(installation, raised), true);
+    const described = await rpc.request('describe-namespace', { namespace });
+    assert.deepEqual(described.queueLimits, { warnAtMessages: 100, deleteAtMessages: 200 });
+    const queue = described.queues?.find((one) => one.queue === raised);
+    assert.equal(queue?.rule, 'queues.3');
+    assert.deepEqual([queue?.limits?.warnAtMessages, queue?.limits?.deleteAtMessages], [100, 200]);
+    assert.equal(queue?.state, 'watched');
+    await team.fill(raised, 50);
+    const warning = await events.of('queue.warning', raised);
+    assert.deepEqual([warning.data['warnAtMessages'], warning.data['deleteAtMessages']], [100, 200]);
+    // Without them, the rule holds again.
+    await claim(null);
+    assert.equal((await rpc.request('describe-namespace', { namespace })).queueLimits, undefined);
+    const deleted = await events.of('queue.deleted', raised);
+    assert.equal(deleted.data['deleteAtMessages'], 50);
   });
 });

@@ -19,6 +19,7 @@ function setUp() {
       isNew: false,
       isNewHolder: false,
       isNewContact: false,
+      hasNewLimits: false,
       ...changes,
     };
     auditClaim(result, { clientId, userId: 'user-1', correlationId: `c-${entries.length}` });

@@ -14,13 +14,13 @@ import type { JsonObject } from './situations.ts';
  * | `open` | `client`: a new name; `url`, `agentId`, `audience`, `credentials` (`clientId`, `accessToken`), `ca` (PEM), `timeoutMs`, `clockAheadMs`: how far the clock of the client is ahead; all but `client` and `url` optional | `{}` |
  * | `set-clock` | `client`, `aheadMs` | `{}` |
  * | `ping` | `client` | as in the contract |
- * | `claim` | `client`, `namespace`, `expires`, `contact` | as in the contract |
+ * | `claim` | `client`, `namespace`, `expires`, `contact`, `queueLimits` | as in the contract |
  * | `get` | `client`, `namespace` | as in the contract |
  * | `describe` | `client`, `namespace` | as in the contract; some fields may be left out |
  * | `list` | `client`, `pageSize` | `{"namespaces": […]}`, of all pages |
  * | `release` | `client`, `namespace` | as in the contract |
  * | `revoke` | `client`, `namespace`, `until` | as in the contract |
- * | `lease` | `client`, `lease`: a new name; `namespace`, `expires`, `contact` | as `held` |
+ * | `lease` | `client`, `lease`: a new name; `namespace`, `expires`, `contact`, `queueLimits` | as `held` |
  * | `held` | `lease` | `connectionString`, `connectionStrings` (a list of all), `reclaimAt`, `expires`, without a request |
  * | `credentials` | `lease` | `{"connectionString": …}` for a new connection |
  * | `stop` | `lease`, `release`: whether the namespace is released, too | `{}` |

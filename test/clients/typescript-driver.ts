@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import type { MethodName } from '../../src/contract/methods.ts';
 import { WireError, type WireErrorCode } from '../../src/contract/wire-errors.ts';
 import { ClockSkew, NoReply, PulseAgentError, Unavailable } from '../../src/client/client-errors.ts';
+import type { ClaimedLimits } from '../../src/contract/queue-limits-field.ts';
 import { type CallOptions, type ClaimRequest, PulseAgentClient } from '../../src/client/client.ts';
 import type { ClientOptions } from '../../src/client/client-options.ts';
 import {
@@ -23,6 +24,7 @@ interface Fields {
   readonly namespace: string;
   readonly expires?: string;
   readonly contact?: string | null;
+  readonly queueLimits?: ClaimedLimits | null;
   readonly until?: string;
   readonly pageSize?: number;
   readonly timeoutMs?: number;
@@ -126,8 +128,12 @@ function callOf({ timeoutMs }: Pick<Fields, 'timeoutMs'>): CallOptions {
   return timeoutMs === undefined ? {} : { timeoutMs };
 }
 
-function requestOf({ namespace, expires, contact }: Fields): ClaimRequest {
-  const given = { ...(expires === undefined ? {} : { expires }), ...(contact === undefined ? {} : { contact }) };
+function requestOf({ namespace, expires, contact, queueLimits }: Fields): ClaimRequest {
+  const given = {
+    ...(expires === undefined ? {} : { expires }),
+    ...(contact === undefined ? {} : { contact }),
+    ...(queueLimits === undefined ? {} : { queueLimits }),
+  };
   return { namespace, ...given };
 }
 

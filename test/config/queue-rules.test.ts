@@ -59,11 +59,27 @@ describe('the rules for queues', () => {
     [rules('match: ".*", warnAtBytes: null'), /^The settings queues\.0\.warnAtBytes and queues\.0\.deleteAtBytes must/],
     [
       `queueBackstopMessages: 16000\n${rules('match: ".*", deleteAtMessages: 8001')}`,
-      /^The setting queueBackstopMessages must be at least twice queues\.0\.deleteAtMessages \(8001\), or auto/,
+      /^The setting queueBackstopMessages must be at least twice queues\.0\.deleteAtMessages, also as owners may raise it \(8001\)/,
     ],
     [
       rules('match: ".*", deleteAtMessages: 9000', 'match: taskcluster-builds'),
       /^The setting queues\.1 can never match: all queues that it is for match queues\.0 first\./,
+    ],
+    [
+      rules('match: ".*", ownersMayRaiseTo: { deleteAtMessages: 7999 }'),
+      /^The setting queues\.0\.ownersMayRaiseTo\.deleteAtMessages \(7999\) must not be less than its deleteAtMessages/,
+    ],
+    [
+      rules('match: ".*", warnAtBytes: null, deleteAtBytes: null, ownersMayRaiseTo: { deleteAtBytes: 1 }'),
+      /^The setting queues\.0\.ownersMayRaiseTo\.deleteAtBytes has no effect, as its deleteAtBytes is null/,
+    ],
+    [
+      rules('match: ".*", ownersMayRaiseTo: { warnAtMessages: 1 }'),
+      /^The setting queues\.0\.ownersMayRaiseTo\.warnAtMessages is unknown/,
+    ],
+    [
+      `queueBackstopMessages: 20000\n${rules('match: ".*", ownersMayRaiseTo: { deleteAtMessages: 10001 }')}`,
+      /^The setting queueBackstopMessages must be at least twice queues\.0\.deleteAtMessages, also as owners may raise it/,
     ],
     [rules('match: builds'), /^The setting queues\.0\.match \(builds\) can match no queue: give a pattern for whole/],
   ];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CountedBytes } from '../../src/broker/management/management.ts';
 import { createByteCounts } from '../../src/queues/byte-counts.ts';
+import { QUEUE_LIMITS } from '../support/queue-room.ts';
 import { alertOf } from '../support/records.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
@@ -47,6 +48,7 @@ function room(given: { warnAtBytes?: number | null; deleteAtBytes?: number | nul
       deleteAtBytes: 2 * GB,
       ...given,
     },
+    limitsOf: () => ({ ...QUEUE_LIMITS, warnAtBytes: GB, deleteAtBytes: 2 * GB, ...given }),
     statistics: { lagMs: () => 8_000 },
     clock,
     log: { warn: (fields: unknown) => void warnings.push((fields as { readonly code: string }).code) },

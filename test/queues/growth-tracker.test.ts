@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { QUEUE_CONFIG } from '../support/queue-room.ts';
+import { QUEUE_LIMITS } from '../support/queue-room.ts';
 import { createGrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
 import { nextInspectionMs } from '../../src/queues/predict-growth.ts';
 
-const LIMITS = messageGrowthLimits(QUEUE_CONFIG, 'queue/taskcluster-x/jobs');
+const LIMITS = messageGrowthLimits(QUEUE_LIMITS);
 const HORIZON_MS = 60_000;
 const QUEUE = 'queue/taskcluster-x/grows';
 

@@ -43,7 +43,7 @@ describe('the inspection of queues', () => {
       store: createMemoryStore(),
       processQueues: async (observed) => void processed.push(...observed),
       growth: createGrowthTracker({
-        limitsOf: (queue) => messageGrowthLimits(QUEUE_CONFIG, queue),
+        limitsOf: () => messageGrowthLimits(QUEUE_LIMITS),
         horizonMs: 60_000,
       }),
       byteCounts: { inspect: async () => undefined, sizeOf: () => undefined, forget: () => undefined },

@@ -164,11 +164,12 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   });
   const processQueues = createProcessQueues({ ...context, applyAlertAction });
   const growth = createGrowthTracker({
-    limitsOf: (queue) => messageGrowthLimits(context.config, queue),
+    limitsOf: (queue) => messageGrowthLimits(limitsOfQueue(context.config, queue)),
     horizonMs: 60_000,
   });
   const byteCounts = createByteCounts({
     ...context,
+    limitsOf: (queue) => limitsOfQueue(context.config, queue),
     statistics: { lagMs: () => 8_000 },
     log: { warn: () => undefined },
   });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from pulse_agent_client import (
     Lease,
     PulseAgentClient,
     PulseAgentError,
+    QueueLimits,
     Unavailable,
     _decide,
 )
@@ -71,6 +73,14 @@ def chosen(given: Fields, *names: str) -> Fields:
     return {name: given[name] for name in names if name in given}
 
 
+def limits_of(given: Fields) -> Fields:
+    if "queueLimits" not in given:
+        return {}
+    limits = given["queueLimits"]
+    snake = {re.sub(r"[A-Z]", lambda upper: f"_{upper[0].lower()}", name): value for name, value in (limits or {}).items()}
+    return {"queue_limits": None if limits is None else QueueLimits(**snake)}
+
+
 def open_client(given: Fields) -> Fields:
     name = given["client"]
     ahead[name] = given.get("clockAheadMs", 0) / 1000
@@ -105,6 +115,7 @@ def start_lease(given: Fields) -> Fields:
     leases[name] = client(given).lease(
         given["namespace"],
         **chosen(given, "expires", "contact"),
+        **limits_of(given),
         **timeout_of(given),
         on_renewed=lambda value: event("renewed", value),
         on_failing=lambda value: event("failing", value),
@@ -175,7 +186,9 @@ COMMANDS = {
     "set-clock": set_clock,
     "ping": lambda given: plain(client(given).ping(**timeout_of(given))),
     "claim": lambda given: plain(
-        client(given).claim(given["namespace"], **chosen(given, "expires", "contact"), **timeout_of(given))
+        client(given).claim(
+            given["namespace"], **chosen(given, "expires", "contact"), **limits_of(given), **timeout_of(given)
+        )
     ),
     "get": lambda given: plain(client(given).get(given["namespace"], **timeout_of(given))),
     "describe": lambda given: plain(client(given).describe(given["namespace"], **timeout_of(given))),

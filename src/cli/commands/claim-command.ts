@@ -5,6 +5,7 @@ import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
 import { holdLease } from '../hold-lease.ts';
 import type { Style } from '../output.ts';
 import { publishLease } from '../publish-lease.ts';
+import { readQueueLimits } from '../read-queue-limits.ts';
 import { runWithLease } from '../run-with-lease.ts';
 import { futureTime } from '../time-options.ts';
 import { addClientOptions, withClient } from '../with-client.ts';
@@ -22,6 +23,10 @@ export const claimCommand: DefineCommand = (command, context) => {
         '--contact <contact>',
         'a mail address, matrix:<room id> or slack:<channel id> for notices about overgrown queues; none: removes it',
       )
+      .option(
+        '--queue-limits <limits>',
+        'higher limits for its queues, as deleteAtMessages=40000; none: those of the rules',
+      )
       .option('--show-credentials', 'print the connection string with the password')
       .option('--keep', 'claim again before the credentials expire, until Ctrl-C or while the program runs')
       .option('--release', 'with --keep: release the namespace at the end')
@@ -37,6 +42,8 @@ export const claimCommand: DefineCommand = (command, context) => {
 
 With --keep and a program after --, the program runs with PULSE_CONNECTION_STRING in its environment, and with PULSE_CONNECTION_STRINGS, which has the connection strings for all addresses of RabbitMQ with commas between; signals to this command are forwarded to it. The command exits when the program does, with its exit code. PULSE_CONNECTION_STRING opens connections until the time that is printed at the start; open connections stay open.
 
+With --queue-limits, its queues may hold more than the rules of the agents say, within what these allow: warnAtMessages, deleteAtMessages, warnAtBytes and deleteAtBytes, with commas between. They hold until a claim has others, or none.
+
 With --write, a file has the credentials from the first claim on. After each change it is replaced as a whole, and then the program gets --signal, or --on-change runs: one run at a time, and again until it succeeds or there are newer credentials. Without a program it also runs after the first claim. Programs and the command find the file in PULSE_CONNECTION_FILE. The file is removed at the end, also when the lease is lost.`,
     )
     .addHelpText(
@@ -46,6 +53,10 @@ With --write, a file has the credentials from the first claim on. After each cha
         [
           'into a variable',
           'url=$(pulse-agent claim taskcluster-builds --show-credentials --json | jq -r .connectionString)',
+        ],
+        [
+          'with higher limits for its queues, where the operators allow them',
+          'pulse-agent claim taskcluster-builds --queue-limits warnAtMessages=20000,deleteAtMessages=40000',
         ],
         ['while a program runs', 'pulse-agent claim taskcluster-builds --keep -- node worker.js --verbose'],
         [
@@ -58,43 +69,52 @@ With --write, a file has the credentials from the first claim on. After each cha
         ],
       ]),
     )
-    .action(async (namespace, program, { expires, contact, showCredentials = false, keep, release, ...others }) => {
-      if (!keep && (program.length > 0 || release)) {
-        throw new UsageFault('A program, and --release, need --keep: pulse-agent claim <namespace> --keep -- program.');
-      }
-      const { write, format, onChange, onChangeTimeout, signal: signalName, leave, ...options } = others;
-      if (!keep && write !== undefined) throw new UsageFault('--write needs --keep.');
-      const writing = readWriteOptions(
-        { write, format, onChange, onChangeTimeout, signal: signalName, leave },
-        program.length > 0,
-      );
-      const file = writing && new CredentialsFile(writing.path);
-      const expiresAt = (): string => futureTime('--expires', expires ?? '', Date.now());
-      if (expires !== undefined) expiresAt();
-      const request: ClaimRequest = {
+    .action(
+      async (
         namespace,
-        ...(contact === undefined ? {} : { contact: contact === 'none' ? null : contact }),
-      };
-      await file?.check();
-      await withClient(context, options, 'signed', async (client) => {
-        if (!keep) {
-          const expiring = expires === undefined ? request : { ...request, expires: expiresAt() };
-          const claim = await client.claimNamespace(expiring, { signal });
-          output.print(claimValue(claim, showCredentials), (style) => claimText(claim, showCredentials, style));
-          return;
+        program,
+        { expires, contact, queueLimits, showCredentials = false, keep, release, ...others },
+      ) => {
+        if (!keep && (program.length > 0 || release)) {
+          throw new UsageFault(
+            'A program, and --release, need --keep: pulse-agent claim <namespace> --keep -- program.',
+          );
         }
-        const expiring = expires === undefined ? request : { ...request, expires: expiresAt };
-        const lease = await client.lease(expiring, { signal });
-        const published = writing && file && publishLease(lease, file, writing, context, program.length > 0);
-        try {
-          if (program.length > 0) context.exitCode = await runWithLease(lease, program, context, published);
-          else await holdLease(lease, context, showCredentials, published);
-        } finally {
-          await published?.close();
-          await lease.stop({ release: release === true });
-        }
-      });
-    });
+        const { write, format, onChange, onChangeTimeout, signal: signalName, leave, ...options } = others;
+        if (!keep && write !== undefined) throw new UsageFault('--write needs --keep.');
+        const writing = readWriteOptions(
+          { write, format, onChange, onChangeTimeout, signal: signalName, leave },
+          program.length > 0,
+        );
+        const file = writing && new CredentialsFile(writing.path);
+        const expiresAt = (): string => futureTime('--expires', expires ?? '', Date.now());
+        if (expires !== undefined) expiresAt();
+        const request: ClaimRequest = {
+          namespace,
+          ...(contact === undefined ? {} : { contact: contact === 'none' ? null : contact }),
+          ...(queueLimits === undefined ? {} : { queueLimits: readQueueLimits(queueLimits) }),
+        };
+        await file?.check();
+        await withClient(context, options, 'signed', async (client) => {
+          if (!keep) {
+            const expiring = expires === undefined ? request : { ...request, expires: expiresAt() };
+            const claim = await client.claimNamespace(expiring, { signal });
+            output.print(claimValue(claim, showCredentials), (style) => claimText(claim, showCredentials, style));
+            return;
+          }
+          const expiring = expires === undefined ? request : { ...request, expires: expiresAt };
+          const lease = await client.lease(expiring, { signal });
+          const published = writing && file && publishLease(lease, file, writing, context, program.length > 0);
+          try {
+            if (program.length > 0) context.exitCode = await runWithLease(lease, program, context, published);
+            else await holdLease(lease, context, showCredentials, published);
+          } finally {
+            await published?.close();
+            await lease.stop({ release: release === true });
+          }
+        });
+      },
+    );
 };
 
 /** The claim as JSON: with the connection string only if it was asked for. */

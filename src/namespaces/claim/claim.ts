@@ -13,6 +13,7 @@ import { SecretMissing } from '../accounts/keyring.ts';
 import type { SecretSightings } from '../accounts/secret-sightings.ts';
 import { fenceMs } from '../timing.ts';
 import { openWindow } from '../write-window.ts';
+import { changesQueueLimits, checkQueueLimits } from './check-queue-limits.ts';
 import type { CheckFirstClaim } from './check-first-claim.ts';
 import type { LimitFirstClaims } from './limit-first-claims.ts';
 import {
@@ -37,6 +38,8 @@ export interface ClaimResult extends ConnectionStrings {
   readonly isNewHolder: boolean;
   /** Whether this claim changed or cleared the contact of an existing namespace. */
   readonly isNewContact: boolean;
+  /** Whether this claim changed or cleared the limits for the queues of an existing namespace. */
+  readonly hasNewLimits: boolean;
 }
 
 /** A claim that was written. */
@@ -132,6 +135,7 @@ export function createClaim(
     const readAt = momentOf(clock);
     const stored = await store.get(claim.namespace);
     const decision = decideClaim(stored, claim, contextNow());
+    checkQueueLimits(claim, stored, config);
     // Before anything is written: without the secret there is no answer.
     const strings =
       decision.action === 'finish'
@@ -149,12 +153,13 @@ export function createClaim(
     const isNew = decision.action !== 'renew' && decision.record.generation === 1;
     const isNewHolder = isNew || stored?.claimedBy !== claim.claimedBy;
     const isNewContact = !isNew && stored?.contact !== decision.record.contact;
-    const changes = { isNew, isNewHolder, isNewContact, ...strings };
+    const hasNewLimits = !isNew && changesQueueLimits(stored, decision.record);
+    const changes = { isNew, isNewHolder, isNewContact, hasNewLimits, ...strings };
     if (decision.action === 'renew') {
       // The client has its error already if the record was read too slowly.
       signal.throwIfAborted();
       // A renewal by the same client only makes times later, so it does no harm if the nonce turns out to be used.
-      const isOrderFree = !isNewHolder && !isNewContact;
+      const isOrderFree = !isNewHolder && !isNewContact && !hasNewLimits;
       const isWritten = await nonce.writeWith((entry) =>
         store.replace(decision.record, decision.record.revision - 1, entry && { entry, isOrderFree }),
       );

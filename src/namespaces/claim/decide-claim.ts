@@ -1,3 +1,4 @@
+import type { ClaimedLimits } from '../../contract/queue-limits-field.ts';
 import { WireError } from '../../contract/wire-errors.ts';
 import type { NamespaceRecord } from '../../store/namespace-record.ts';
 import type { NonceEntry } from '../../store/nonce-records.ts';
@@ -13,6 +14,8 @@ export interface ClaimInput {
   readonly expiresMs: number | undefined;
   /** undefined keeps the stored contact, null clears it. */
   readonly contact: string | null | undefined;
+  /** undefined keeps the stored limits, null clears them. */
+  readonly queueLimits?: ClaimedLimits | null | undefined;
   /** The Taskcluster clientId. */
   readonly claimedBy: string;
 }
@@ -156,15 +159,25 @@ function afterClaim(record: NamespaceRecord, claim: ClaimInput, { nowMs, interva
   const reclaimMs = reclaimAtMs({ nextRotationMs: record.nextRotationMs, expiresMs }, nowMs, intervals);
   const active = activeSlot(record);
   const promisedUntilMs = Math.max(slotOf(record, active).promisedUntilMs, reclaimMs);
+  const { queueLimits: _former, ...others } = record;
   return {
-    ...record,
+    ...others,
     revision: record.revision + 1,
     expiresMs,
     contact: claim.contact === undefined ? record.contact : claim.contact,
+    ...limitsAfter(record, claim),
     claimedBy: claim.claimedBy,
     claimedMs: Math.max(record.claimedMs ?? 0, nowMs),
     slots: withSlot(record, active, { promisedUntilMs }),
   };
+}
+
+/** The limits for queues that a record has after a claim; without any the field is absent. */
+function limitsAfter(
+  record: NamespaceRecord,
+  { queueLimits = record.queueLimits ?? null }: ClaimInput,
+): Pick<NamespaceRecord, 'queueLimits'> {
+  return queueLimits === null || Object.keys(queueLimits).length === 0 ? {} : { queueLimits };
 }
 
 function refuseWhileRevoked(record: NamespaceRecord, nowMs: number): void {

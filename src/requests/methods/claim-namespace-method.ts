@@ -25,6 +25,7 @@ export function claimNamespaceMethod(parts: ClaimMethodParts): MethodHandler<'cl
         namespace: body.namespace,
         expiresMs: body.expiresMs,
         contact: body.contact,
+        queueLimits: body.queueLimits,
         claimedBy: context.signer.clientId,
         nonce: context.signer.nonce,
       },

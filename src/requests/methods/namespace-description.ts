@@ -3,7 +3,13 @@ import type { ResultBody } from '../../contract/methods.ts';
 import { accountNames } from '../../namespaces/accounts/account-names.ts';
 import type { ReadableNamespace } from '../../namespaces/read-namespaces.ts';
 import type { DescribedQueue, DescribedQueues, NamespaceObservation } from '../../queues/observe-namespace.ts';
-import { alertState, type QueueReportConfig, reportQueue, thresholdView } from '../../queues/queue-report.ts';
+import {
+  alertState,
+  limitsValue,
+  type QueueReportConfig,
+  reportQueue,
+  thresholdView,
+} from '../../queues/queue-report.ts';
 import type { AuditRecord } from '../../store/audit-records.ts';
 import type { QueueAlert } from '../../store/queue-alert-records.ts';
 import { isInForce, type QueueExemption } from '../../store/queue-exemption-records.ts';
@@ -45,6 +51,7 @@ export function descriptionFor(
     ...publicView(record),
     ...holdingOf(record),
     ...(isRefused ? { refusedUntil: formatInstant(revokedUntilMs) } : {}),
+    ...(record.queueLimits === undefined ? {} : { queueLimits: record.queueLimits }),
     ...(connections === undefined ? {} : { connections }),
     ...(queues === undefined ? {} : queuesOf(queues, known, config, nowMs)),
     alerts: alertsOf(known),
@@ -91,6 +98,7 @@ function queueView(
     ...(report.next === undefined ? {} : { next: thresholdView(report.next) }),
     ...(warnedMs === undefined ? {} : { warnedSince: formatInstant(warnedMs) }),
     ...(exemptUntilMs === undefined ? {} : { exemptUntil: formatInstant(exemptUntilMs) }),
+    ...limitsValue(report.limits),
     trend: trend.map((amount) => amount ?? null),
   };
 }

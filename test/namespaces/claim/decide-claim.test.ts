@@ -48,6 +48,17 @@ function begun(...claimed: Parameters<typeof decideClaim>): NamespaceRecord {
   return decision.record;
 }
 
+describe('the limits for queues in a claim', () => {
+  it('replace the stored ones; without them those stay, and null clears them', () => {
+    const stored = recordOf(NOW, { queueLimits: { deleteAtMessages: 9000 } });
+    assert.deepEqual(renewed(stored).queueLimits, { deleteAtMessages: 9000 });
+    const replaced = renewed(stored, { queueLimits: { warnAtMessages: 5000 } });
+    assert.deepEqual(replaced.queueLimits, { warnAtMessages: 5000 });
+    for (const queueLimits of [null, {}]) assert.ok(!('queueLimits' in renewed(stored, { queueLimits })));
+    assert.ok(!('queueLimits' in renewed(recordOf(NOW))));
+  });
+});
+
 describe('decideClaim', () => {
   describe('of an unused name', () => {
     it('begins an incarnation whose account is not provisioned yet', () => {

@@ -22,6 +22,7 @@ const result: ClaimResult = {
   isNew: true,
   isNewHolder: true,
   isNewContact: false,
+  hasNewLimits: false,
 };
 const replyKey = { kty: 'OKP', crv: 'X25519', x: 'hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo' } as const;
 
@@ -45,7 +46,7 @@ describe('claim-namespace', () => {
     const { claims, reported, method } = setUp();
     const body = { namespace: 'taskcluster-x', expiresMs: NOW + 5, contact: null };
     const answer = await method(body, { signer, userId: undefined, correlationId: 'c-1', signal, afterReply });
-    assert.deepEqual(claims, [{ ...body, claimedBy: 'project/x', nonce }]);
+    assert.deepEqual(claims, [{ ...body, queueLimits: undefined, claimedBy: 'project/x', nonce }]);
     assert.deepEqual(answer, {
       namespace: 'taskcluster-x',
       created: '2026-11-24T12:00:00.000Z',

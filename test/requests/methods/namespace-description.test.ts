@@ -91,6 +91,8 @@ describe('the description of a namespace', () => {
           growingSince: '2026-11-24T11:59:00.000Z',
           messagesPerMinute: 100,
           next: { action: 'warn', unit: 'messages', at: 4000, reachedAt: '2026-11-24T12:00:00.000Z' },
+          rule: 'default',
+          limits: { warnAtMessages: 4000, deleteAtMessages: 8000, onOvergrown: 'delete' },
           trend: [null, 4900, 5000],
         },
       ],

@@ -2,7 +2,7 @@
 
 from ._contract import Credentials
 from .client import PulseAgentClient
-from .description import AuditEntry, DescribedQueue, Description, QueueAlert, Threshold
+from .description import AuditEntry, DescribedQueue, Description, QueueAlert, QueueLimits, Threshold
 from .errors import (
     AuthenticationFailed,
     BrokerRefused,
@@ -45,6 +45,7 @@ __all__ = [
     "PulseAgentError",
     "PulseCredentials",
     "QueueAlert",
+    "QueueLimits",
     "Release",
     "ReplayDetected",
     "RequestConflict",

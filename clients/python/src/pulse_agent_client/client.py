@@ -15,7 +15,7 @@ from ._addresses import HEARTBEAT_SECONDS, parameters_of, vhost_of
 from ._contract import SIGNED_METHODS, Credentials, format_instant
 from ._sender import RequestSender
 from ._stop import Stop
-from .description import Description, description_of
+from .description import Description, QueueLimits, description_of, wire_limits
 from .errors import (
     AuthenticationFailed,
     ClientClosed,
@@ -110,6 +110,7 @@ class PulseAgentClient:
         *,
         expires: Instant | None = None,
         contact: str | None | _Unset = "unset",
+        queue_limits: QueueLimits | None | _Unset = "unset",
         timeout: float | None = None,
     ) -> Claim:
         """Claims a namespace, or claims it again.
@@ -117,8 +118,11 @@ class PulseAgentClient:
         expires: when it may be deleted; None: at least the agent's default lifetime from now. It never gets earlier.
         contact: where notices about overgrown queues go: an email address, "matrix:!id:server" or "slack:C…"; None
             clears it, and unset the stored one stays.
+        queue_limits: higher limits for its queues, within what the operators allow; None: those of their rules hold,
+            and unset the stored ones stay. An older agent refuses a claim with it: `InputError`.
         """
-        return claim_of(self._call("claim-namespace", _claim_fields(namespace, expires, contact), timeout))
+        fields = _claim_fields(namespace, expires, contact, queue_limits)
+        return claim_of(self._call("claim-namespace", fields, timeout))
 
     def get(self, namespace: str, *, timeout: float | None = None) -> Namespace:
         """Returns one namespace."""
@@ -157,6 +161,7 @@ class PulseAgentClient:
         *,
         expires: Instant | Callable[[], Instant] | None = None,
         contact: str | None | _Unset = "unset",
+        queue_limits: QueueLimits | None | _Unset = "unset",
         on_renewed: Callable[[Renewed], object] | None = None,
         on_failing: Callable[[Failing], object] | None = None,
         on_lost: Callable[[LeaseLost], object] | None = None,
@@ -170,7 +175,7 @@ class PulseAgentClient:
         """
 
         def fields() -> dict[str, Any]:
-            return _claim_fields(namespace, expires() if callable(expires) else expires, contact)
+            return _claim_fields(namespace, expires() if callable(expires) else expires, contact, queue_limits)
 
         def claim(stop: Stop) -> Claim:
             # A namespace that is being deleted or is revoked is lost, even if it could be claimed again soon.
@@ -287,12 +292,21 @@ def _after(error: PulseAgentError, answered: PulseAgentError | None) -> PulseAge
     return Unavailable(f"{error} Before, it failed with: {answered}", error.details, may_have_acted=True)
 
 
-def _claim_fields(namespace: str, expires: Instant | None, contact: str | None | _Unset) -> dict[str, Any]:
+def _claim_fields(
+    namespace: str,
+    expires: Instant | None,
+    contact: str | None | _Unset,
+    queue_limits: QueueLimits | None | _Unset,
+) -> dict[str, Any]:
     fields: dict[str, Any] = {"namespace": namespace}
     if expires is not None:
         fields["expires"] = _instant_of("expires", expires)
     if contact != "unset":
         fields["contact"] = contact
+    if queue_limits is None:
+        fields["queueLimits"] = None
+    elif isinstance(queue_limits, QueueLimits):
+        fields["queueLimits"] = wire_limits(queue_limits)
     return fields
 
 

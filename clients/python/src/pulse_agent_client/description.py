@@ -10,7 +10,17 @@ from typing import Any
 from ._contract import parse_instant
 from .results import read_result, text
 
-__all__ = ["AuditEntry", "DescribedQueue", "Description", "QueueAlert", "Threshold"]
+__all__ = ["AuditEntry", "DescribedQueue", "Description", "QueueAlert", "QueueLimits", "Threshold"]
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """What each queue may hold. In a claim, what is None stays as in the rules of the operators."""
+
+    warn_at_messages: int | None = None
+    delete_at_messages: int | None = None
+    warn_at_bytes: int | None = None
+    delete_at_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class Threshold:
     """What a queue reaches next."""
 
     action: str
-    """What the agents do there: `warn` or `delete`."""
+    """What the agents do there: `warn`, `delete`, `purge` or `leave`."""
     unit: str
     """`messages` or `bytes`."""
     at: int
@@ -48,6 +58,11 @@ class DescribedQueue:
     exempt_until: datetime | None
     trend: tuple[int | None, ...]
     """Its messages at each of the instants of `observed_at`."""
+    rule: str | None
+    """The rule that holds for it, by its place in the settings of the agents, or `default`. None: an older agent."""
+    limits: QueueLimits | None
+    on_overgrown: str | None
+    """What the agents do at its limit for deletion: `delete`, `purge` or `leave`."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,8 @@ class Description:
     next_rotation: datetime | None
     refused_until: datetime | None
     """Until when claims are refused, after a revocation."""
+    queue_limits: QueueLimits | None
+    """The limits that a claim asked for."""
     connections: int | None
     observed_at: tuple[datetime, ...] | None
     """When the agent that answered observed the queues; the last instant is that of all amounts."""
@@ -116,6 +133,7 @@ def description_of(body: Mapping[str, Any]) -> Description:
         _instant(body, "lastClaim"),
         _instant(body, "nextRotation"),
         _instant(body, "refusedUntil"),
+        _limits(body.get("queueLimits")),
         body.get("connections"),
         None if observed is None else tuple(parse_instant(each) for each in observed),
         None if queues is None else tuple(_queue(each) for each in queues),
@@ -131,7 +149,7 @@ def _instant(fields: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _queue(fields: Mapping[str, Any]) -> DescribedQueue:
-    following = fields.get("next")
+    following, limits = fields.get("next"), fields.get("limits")
     return DescribedQueue(
         text(fields["queue"]),
         text(fields["state"]),
@@ -147,7 +165,23 @@ def _queue(fields: Mapping[str, Any]) -> DescribedQueue:
         _instant(fields, "warnedSince"),
         _instant(fields, "exemptUntil"),
         tuple(fields["trend"]),
+        fields.get("rule"),
+        _limits(limits),
+        None if limits is None else limits.get("onOvergrown"),
     )
+
+
+def _limits(fields: Mapping[str, Any] | None) -> QueueLimits | None:
+    return None if fields is None else QueueLimits(*(fields.get(name) for name in _LIMITS))
+
+
+def wire_limits(limits: QueueLimits) -> dict[str, int]:
+    """The limits as a claim has them."""
+    given = (limits.warn_at_messages, limits.delete_at_messages, limits.warn_at_bytes, limits.delete_at_bytes)
+    return {name: limit for name, limit in zip(_LIMITS, given, strict=True) if limit is not None}
+
+
+_LIMITS = ("warnAtMessages", "deleteAtMessages", "warnAtBytes", "deleteAtBytes")
 
 
 def _threshold(fields: Mapping[str, Any]) -> Threshold:
