@@ -77,15 +77,19 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
   const finish = async (alert: QueueAlert, record: NamespaceRecord | undefined): Promise<void> => {
     const { namespace, queue, messages, revision, oldestMs } = alert;
     const isPurge = alert.level === 'purged';
+    if (alert.isReported === true) return void (await store.queueAlerts.remove(queue, revision));
     await notices.release(isPurge ? 'queue-purge' : 'queue-deletion', alert, clock.nowMs());
     const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(config, queue, record);
     const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
     const loss = { namespace, queue, messages, deleteAtMessages, ...bytesOf(alert), ...byteLimit };
     if (isPurge) {
       await reporters.queuePurged({ ...loss, ...(oldestMs === undefined ? {} : { oldest: formatInstant(oldestMs) }) });
-    } else {
-      await reporters.queueDeleted(loss);
+      // The totals of a quorum queue lag behind: without an alert it would be warned of again. A later survey removes it.
+      const reported: QueueAlert = { ...nextAlert(alert, { level: 'purged' }, clock.nowMs()), isReported: true };
+      await store.queueAlerts.replace(reported, revision);
+      return;
     }
+    await reporters.queueDeleted(loss);
     await store.queueAlerts.remove(queue, revision);
   };
   const discard = async (alert: QueueAlert): Promise<void> => {

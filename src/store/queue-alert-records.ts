@@ -7,7 +7,7 @@ import type { VersionedCollection } from './versioned-collection.ts';
  * - `deleting`: the broker may have been asked to delete it.
  * - `deleted`: it is deleted; that is being reported.
  * - `purging`: the broker may have been asked to purge it.
- * - `purged`: it is purged; that is being reported.
+ * - `purged`: it is purged; that is being reported, or was: listings that show it as deep may come for some seconds more.
  * - `leaving`: it has grown past the threshold for deletion and stays, by its rule; that is being reported.
  * - `left`: that is reported.
  * - `recovering`: it is small again; that is being reported.
@@ -54,6 +54,8 @@ export interface QueueAlert {
   readonly seenMs: number;
   /** When the oldest of its messages was published, as a queue that is purged had it; absent: RabbitMQ does not know. */
   readonly oldestMs?: number;
+  /** Whether the purge of a `purged` one was reported; absent: not yet. */
+  readonly isReported?: true;
   /** When this was written. */
   readonly changedMs: number;
 }

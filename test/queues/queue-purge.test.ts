@@ -31,13 +31,46 @@ async function scene(level: QueueAlertLevel, messages: number, rule: typeof PURG
   };
 }
 
+/** A room whose broker lists the depth that a queue had before it was purged. */
+async function lagging() {
+  const store = createMemoryStore();
+  const room = createQueueRoom(store, { rules: [PURGE] });
+  const { clock, depths, listed, reported } = room;
+  store.put(recordOf(clock.nowMs()));
+  await store.queueAlerts.insert(alertOf({ level: 'warned', messages: 4000, changedMs: clock.nowMs() - 60_000 }));
+  for (const shown of [depths, listed]) shown.set(QUEUE, 9000);
+  return { clock, depths, listed, reported, room };
+}
+
 describe('the purging of a queue', () => {
   it('keeps the queue, is reported with what was lost, and ends the alert', async () => {
-    const { depths, reported, level, survey } = await scene('warned', 9000);
+    const { depths, reported, level, survey, clock } = await scene('warned', 9000);
     await survey();
     assert.deepEqual(reported, [`purged ${QUEUE} of 9000`]);
     assert.equal(depths.get(QUEUE), 0);
+    clock.advance(TAKEOVER_AFTER_MS);
+    await survey();
     assert.equal(await level(), undefined);
+    assert.deepEqual(reported, [`purged ${QUEUE} of 9000`]);
+  });
+
+  it('is not warned of again by a listing that lags behind, as that of a quorum queue', async () => {
+    const { depths, listed, clock, reported, room } = await lagging();
+    await room.survey(signal);
+    assert.deepEqual([reported, depths.get(QUEUE)], [[`purged ${QUEUE} of 9000`], 0]);
+    for (let second = 0; second < 5; second += 1) {
+      clock.advance(1_000);
+      await room.survey(signal);
+    }
+    listed.delete(QUEUE);
+    for (let second = 0; second < 12; second += 1) {
+      clock.advance(1_000);
+      await room.survey(signal);
+    }
+    assert.deepEqual(reported, [`purged ${QUEUE} of 9000`]);
+    depths.set(QUEUE, 5000);
+    await room.survey(signal);
+    assert.deepEqual(reported, [`purged ${QUEUE} of 9000`, `warned ${QUEUE}`]);
   });
 
   it('is cancelled when the queue was drained', async () => {
@@ -65,16 +98,17 @@ describe('the purging of a queue', () => {
     ] as const) {
       const { reported, level, survey } = await scene('purging', messages);
       await survey();
-      assert.deepEqual(reported, reports);
-      assert.equal(await level(), undefined);
+      assert.deepEqual([reported, await level()], [reports, 'purged']);
     }
   });
 
-  it('is reported once more where the agent died before the alert was removed', async () => {
-    const { reported, level, survey } = await scene('purged', 3);
+  it('is reported once more where the agent died before that was written', async () => {
+    const { reported, level, survey, clock } = await scene('purged', 3);
     await survey();
-    assert.deepEqual(reported, [`purged ${QUEUE} of 9000`]);
-    assert.equal(await level(), undefined);
+    assert.deepEqual([reported, await level()], [[`purged ${QUEUE} of 9000`], 'purged']);
+    clock.advance(TAKEOVER_AFTER_MS);
+    await survey();
+    assert.deepEqual([reported, await level()], [[`purged ${QUEUE} of 9000`], undefined]);
   });
 
   it('is not begun, but finished, by a rule that leaves queues', async () => {
