@@ -3,7 +3,7 @@ import type { Agent } from '../../src/agent/agent.ts';
 import { pageEventsQueue } from '../../src/contract/names.ts';
 import type { EventView } from '../../src/operator-api/event-schemas.ts';
 import { makeInstallation, TEAM, teamNamespace, type TestInstallation, useInstallation } from '../support/agent.ts';
-import { manage, openConnection } from '../support/broker.ts';
+import { cutConnections, manage, openConnection } from '../support/broker.ts';
 import { readDocument } from '../docs/documents.ts';
 import { documentedRights } from '../support/documented-rights.ts';
 import { openEventStream } from '../support/operator-stream.ts';
@@ -121,6 +121,20 @@ describe('the page for operators of an agent', function () {
     const seen = await stream.event('namespace.claimed', 'taskcluster-other-1');
     assert.equal(seen.instance, 'another agent');
     assert.deepEqual(seen.data, event.data);
+    stream.close();
+  });
+
+  it('says that events of others may be missing when its connection was lost, and goes on', async () => {
+    const { broker, vhost } = installation();
+    const stream = await follow('?types=namespace.claimed');
+    await stream.line((line) => 'stream' in line && line.agents === 'all');
+    stream.forget();
+    await cutConnections(broker, vhost.user);
+    await stream.line((line) => 'stream' in line && line.agents === 'own' && line.gap && line.reason !== undefined);
+    await stream.line((line) => 'stream' in line && line.agents === 'all' && line.gap);
+    const namespace = teamNamespace();
+    await (await installation().rpc(TEAM)).request('claim-namespace', { namespace });
+    await stream.event('namespace.claimed', namespace);
     stream.close();
   });
 
