@@ -1,7 +1,7 @@
 import { brokerEventQueues, EVENT_EXCHANGE } from '../broker/amqp/broker-events.ts';
 import type { Permissions } from '../broker/management/management.ts';
 import type { QueueRule } from '../config/queue-rules.ts';
-import { contractNames } from '../contract/names.ts';
+import { contractNames, pageEventsQueue } from '../contract/names.ts';
 
 /** A permission that is needed for an object of this name. */
 export interface RequiredPermission {
@@ -40,6 +40,17 @@ export function brokerEventPermissions(id: string): RequiredPermission[] {
       { permission: 'read', name } as const,
     ]),
     { permission: 'read', name: EVENT_EXCHANGE },
+  ];
+}
+
+/** The permissions that it needs in the vhost of the tenants for the events of all agents on the page for operators. */
+export function pageEventPermissions(id: string): RequiredPermission[] {
+  const queue = pageEventsQueue(id, 'agent-1');
+  return [
+    { permission: 'configure', name: queue },
+    { permission: 'write', name: queue },
+    { permission: 'read', name: queue },
+    { permission: 'read', name: contractNames(id).eventsExchange },
   ];
 }
 

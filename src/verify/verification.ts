@@ -24,6 +24,7 @@ import { markerStep } from './marker-step.ts';
 import { messageSizeStep } from './message-size.ts';
 import { askScopes, pingAuth, readContacts, readStoreClock } from './probes.ts';
 import type { Step } from './step.ts';
+import { pageStep } from './page-step.ts';
 import { replicasStep } from './replicas-step.ts';
 import { statisticsStep } from './statistics-step.ts';
 import { storeSteps } from './store-steps.ts';
@@ -110,6 +111,7 @@ export function createVerification(config: Config, options: VerificationOptions)
         connect: () => connect(requestUrl(config.rabbitmqUrl.reveal(), config.eventVhost)),
         names: contractNames(config.id),
       }),
+      pageStep({ config, management }),
       statisticsStep({
         config,
         measure: (signal) =>

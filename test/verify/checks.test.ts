@@ -14,6 +14,9 @@ import type { StepResult } from '../../src/verify/step.ts';
 import { agentPermissions, brokerEventPermissions, missingPermissions } from '../../src/verify/permissions.ts';
 import { checkReclaim } from '../../src/verify/end-to-end-check.ts';
 import { checkIndexes, checkReplicaSet, checkSecrets, checkMajorityWrite } from '../../src/verify/store-steps.ts';
+import { pageStep } from '../../src/verify/page-step.ts';
+import type { Permissions } from '../../src/broker/management/management.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { checkMarker } from '../../src/verify/marker-step.ts';
 import {
   checkChatScopes,
@@ -42,6 +45,24 @@ function assertRemedy(result: StepResult, outcome: 'failed' | 'warning', remedy:
 }
 
 describe('the checks of verify', () => {
+  it('the rights for the page for operators', async () => {
+    const vhost = '/';
+    const check = async (permissions: Permissions | undefined, operatorToken?: Secret): Promise<StepResult> => {
+      const config = { id: ID, vhost, agentUser: 'agent', operatorToken };
+      const step = pageStep({ config, management: { getPermissions: async () => permissions } });
+      assert.equal(step.essential, false);
+      return await step.run(new AbortController().signal);
+    };
+    const token = new Secret('x');
+    assert.deepEqual(outcomes([await check(DOCUMENTED)]), ['skipped']);
+    assertRemedy(await check(DOCUMENTED, token), 'warning', /docs\/page\.md/);
+    assert.match((await check(DOCUMENTED, token)).said, /lacks configure on queue\/pulse-agent\/v1\/page-events\//);
+    assertRemedy(await check(undefined, token), 'warning', /docs\/page\.md/);
+    const own = '^queue/pulse-agent/v1/page-events/.*$';
+    const enough = { configure: own, write: own, read: `${own}|^exchange/pulse-agent/v1/events$` };
+    assert.deepEqual(outcomes([await check(enough, token)]), ['ok']);
+  });
+
   it('the nodes of RabbitMQ', () => {
     const nodes = (...running: boolean[]) =>
       running.map((isRunning, index) => ({ name: `node-${index}`, running: isRunning, partitions: [] }));
