@@ -10,6 +10,9 @@ interface FixedGoal {
   readonly atMost: number;
 }
 
+/** Of the page for operators: of each answer, in ms at p99, and of claims at p99 with all streams of events open. */
+export const PAGE_GOALS = { answerMs: 150, claimsRatio: 1.2 } as const;
+
 const FIXED_GOALS: readonly FixedGoal[] = [
   { row: 're-claims, 32 in flight', figure: 'cpuMs', what: 'CPU of a re-claim', unit: 'ms', atMost: 0.45 },
   {

@@ -12,6 +12,8 @@ export interface SimulatedContents {
   }[];
   readonly vhost: string;
   readonly queues: readonly string[];
+  /** In each of them. */
+  readonly messages: number;
 }
 
 const read = (name: string): string => process.env[`BENCH_${name}`] ?? '';
@@ -23,7 +25,7 @@ const management = await startSimulatedManagement({
   queuePrefix: read('QUEUE_PREFIX'),
   port: Number(read('PORT')),
 });
-const { users, vhost, queues } = JSON.parse(readFileSync(read('CONTENTS'), 'utf8')) as SimulatedContents;
+const { users, vhost, queues, messages } = JSON.parse(readFileSync(read('CONTENTS'), 'utf8')) as SimulatedContents;
 for (const { user, permissions, limits } of users) {
   management.accounts.answer('PUT', ['users', user.name], user);
   for (const [where, granted] of Object.entries(permissions)) {
@@ -33,6 +35,6 @@ for (const { user, permissions, limits } of users) {
     management.accounts.answer('PUT', ['user-limits', user.name, limit], { value });
   }
 }
-management.accounts.setQueues(vhost, queues);
+management.accounts.setQueues(vhost, queues, messages);
 await untilStopped();
 await management.close();

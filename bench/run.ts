@@ -14,6 +14,7 @@ import { measureNeighbours } from './neighbours.ts';
 import { measureReconcile } from './reconcile.ts';
 import { measureNodeOptions } from './node-options.ts';
 import { measureProfile } from './profile.ts';
+import { measurePage } from './page.ts';
 import { measurePredecessor } from './predecessor.ts';
 import { measureProxy } from './proxy.ts';
 import { measureScale } from './scale.ts';
@@ -35,6 +36,7 @@ const MEASUREMENTS: Readonly<Record<string, Measurement>> = {
   reconcile: { measure: measureReconcile, isDefault: true },
   scale: { measure: measureScale, isDefault: false },
   'memory-in-use': { measure: measureMemoryInUse, isDefault: false },
+  page: { measure: measurePage, isDefault: false },
   predecessor: { measure: measurePredecessor, isDefault: false },
   options: { measure: measureNodeOptions, isDefault: false },
   profile: { measure: measureProfile, isDefault: false },

@@ -133,7 +133,7 @@ interface Room {
 async function measureSize(room: Room, namespaces: number): Promise<Measured> {
   const { site, progress, sizes, storeName } = room;
   progress(`preparing ${namespaces} namespaces`);
-  const management = await simulate(room, namespaces);
+  const management = await simulateNamespaces(room, namespaces);
   try {
     progress('reconciliations and surveys');
     const jobs = await watchJobs(room, management.url, sizes.everySeconds, async () => {
@@ -177,9 +177,10 @@ async function untilIdle(agent: BuiltAgent): Promise<void> {
 }
 
 /** Fills a store, and a simulated management API that agrees with it. */
-async function simulate(
-  { site, storeName }: Room,
+export async function simulateNamespaces(
+  { site, storeName }: Pick<Room, 'site' | 'storeName'>,
   namespaces: number,
+  messages = 0,
 ): Promise<{ process: BenchProcess; url: string }> {
   const storeUrl = site.storeUrl(storeName);
   const config = loadConfig(site.agentEnvironment(storeUrl));
@@ -211,7 +212,7 @@ async function simulate(
     (_, index) => `queue/${site.names.namespacePrefix}scaled-${index}/q`,
   );
   const file = join(site.folder, 'simulated.json');
-  const contents: SimulatedContents = { users, vhost: site.vhost, queues };
+  const contents: SimulatedContents = { users, vhost: site.vhost, queues, messages };
   writeFileSync(file, JSON.stringify(contents));
   const [port = 0] = await freePorts(1);
   const simulated = await startProcess('management-process.ts', {

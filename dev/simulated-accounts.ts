@@ -18,8 +18,8 @@ export interface SimulatedAccounts {
   answer(method: string, path: readonly string[], body: unknown): Answer;
   /** The elements that a listing of this path has of them; undefined: it is no listing that they belong to. */
   list(path: readonly string[]): Iterable<object> | undefined;
-  /** Sets the queues of a vhost. */
-  setQueues(vhost: string, names: Iterable<string>): void;
+  /** Sets the queues of a vhost, each with this many messages. */
+  setQueues(vhost: string, names: Iterable<string>, messages?: number): void;
 }
 
 const NOT_FOUND: Answer = { status: 404, body: { error: 'Object Not Found', reason: 'Not Found' } };
@@ -35,6 +35,7 @@ interface Account {
 export function createSimulatedAccounts(): SimulatedAccounts {
   const accounts = new Map<string, Account>();
   const queues = new Map<string, Set<string>>();
+  let messages = 0;
 
   const answerUser = (method: string, name: string, more: readonly string[], body: unknown): Answer => {
     const account = accounts.get(name);
@@ -87,7 +88,7 @@ export function createSimulatedAccounts(): SimulatedAccounts {
   const answerQueue = (method: string, vhost: string, name: string): Answer => {
     const names = queues.get(vhost);
     if (names?.has(name) !== true) return NOT_FOUND;
-    if (method === 'GET') return { status: 200, body: shownQueue(name) };
+    if (method === 'GET') return { status: 200, body: shownQueue(name, messages) };
     names.delete(name);
     return DELETED;
   };
@@ -105,7 +106,7 @@ export function createSimulatedAccounts(): SimulatedAccounts {
     list(path) {
       const [kind, vhost, ...more] = path;
       if (kind === 'queues' && vhost !== undefined && more.length === 0) {
-        return [...(queues.get(vhost) ?? [])].map(shownQueue);
+        return [...(queues.get(vhost) ?? [])].map((name) => shownQueue(name, messages));
       }
       if (vhost !== undefined) return undefined;
       if (kind === 'users') return [...accounts.values()].map(shownUser);
@@ -113,7 +114,10 @@ export function createSimulatedAccounts(): SimulatedAccounts {
       if (kind === 'user-limits') return [...accounts.values()].flatMap(limitsOf);
       return undefined;
     },
-    setQueues: (vhost, names) => void queues.set(vhost, new Set(names)),
+    setQueues(vhost, names, count = 0) {
+      queues.set(vhost, new Set(names));
+      messages = count;
+    },
   };
 }
 
@@ -129,6 +133,7 @@ function limitsOf({ user, limits }: Account): object[] {
   return limits.size === 0 ? [] : [{ user: user.name, value: Object.fromEntries(limits) }];
 }
 
-function shownQueue(name: string): object {
-  return { name, type: 'classic', messages: 0, message_bytes: 0, state: 'running' };
+function shownQueue(name: string, messages: number): object {
+  const counts = { messages, messages_ready: messages, messages_unacknowledged: 0, message_bytes: 100 * messages };
+  return { name, type: 'classic', ...counts, consumers: 1, state: 'running' };
 }
