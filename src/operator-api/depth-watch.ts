@@ -15,7 +15,8 @@ export interface DepthWatch {
    * @throws AgentError `BrokerUnavailable`
    */
   ensureListed(): Promise<void>;
-  start(): void;
+  /** @param onCheck called every few seconds */
+  start(onCheck: () => void): void;
   close(): Promise<void>;
 }
 
@@ -41,6 +42,7 @@ export function createDepthWatch({
   const closing = new AbortController();
   let running: Promise<void> | undefined;
   let tookMs = 0;
+  let checked: (() => void) | undefined;
 
   const list = async (): Promise<void> => {
     const startedAt = momentOf(clock);
@@ -61,6 +63,7 @@ export function createDepthWatch({
 
   const polling = createPolling(
     async () => {
+      checked?.();
       if (ageMs() < IDLE_EVERY_MS) return;
       await listOnce().catch((error: unknown) => {
         log.debug(
@@ -83,7 +86,10 @@ export function createDepthWatch({
         if (ageMs() > MAX_AGE_MS) throw error;
       }
     },
-    start: () => polling.start(),
+    start(onCheck) {
+      checked = onCheck;
+      polling.start();
+    },
     async close() {
       closing.abort(new Error('The agent stops.'));
       await polling.close();

@@ -29,7 +29,6 @@ const KEYS: Readonly<
 };
 
 interface CountedTable {
-  readonly table: NamespaceTable;
   readonly counts: ListedCounts | undefined;
   readonly rows: readonly CountedNamespace[];
 }
@@ -40,12 +39,16 @@ export function createReadNamespaces(
   readCounts: NamespaceCounts,
 ): EndpointReads['namespaces'] {
   const kept = createKeptLists<CountedNamespace>();
-  let counted: CountedTable | undefined;
+  const countedTables = new WeakMap<NamespaceTable, CountedTable>();
   return async ({ offset, limit, ...query }) => {
     const [known, counts] = await Promise.all([table.get(), readCounts()]);
-    if (counted?.table !== known || counted.counts !== counts) {
-      const rows = [...known.byName.values()].map((entry) => ({ ...entry, counts: countsOf(entry, counts) }));
-      counted = { table: known, counts, rows };
+    let counted = countedTables.get(known);
+    if (counted === undefined || counted.counts !== counts) {
+      counted = {
+        counts,
+        rows: [...known.byName.values()].map((entry) => ({ ...entry, counts: countsOf(entry, counts) })),
+      };
+      countedTables.set(known, counted);
     }
     const { rows } = counted;
     const found = kept(counted, JSON.stringify(query), () => findNamespaces(rows, query));

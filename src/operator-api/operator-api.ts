@@ -54,8 +54,9 @@ export function createOperatorData(context: OperatorContext): OperatorData {
   return {
     depths: watch.history,
     start(parts) {
-      watch.start();
-      return createOperatorApi(context, { ...parts, watch });
+      const { endpoints, releaseUnused } = createOperatorApi(context, { ...parts, watch });
+      watch.start(releaseUnused);
+      return { endpoints };
     },
     close: () => watch.close(),
   };
@@ -64,7 +65,7 @@ export function createOperatorData(context: OperatorContext): OperatorData {
 function createOperatorApi(
   context: OperatorContext,
   parts: OperatorApiParts & { readonly watch: ReturnType<typeof createDepthWatch> },
-): OperatorApi {
+): OperatorApi & { readonly releaseUnused: () => void } {
   const { clock } = context;
   const { watch, namespaces, shown } = parts;
   const table = createNamespaceTable(context);
@@ -74,6 +75,9 @@ function createOperatorApi(
   const plan = createPlanSteps({ ...context, ...namespaces, queues });
   const healthParts = { ...context, ...parts, shown, status, queues };
   return {
+    releaseUnused() {
+      for (const snapshot of [table, queues, status]) snapshot.releaseUnused();
+    },
     endpoints: endpointsOf({
       overview: createReadOverview(healthParts),
       namespaces: createReadNamespaces(table, readCounts),

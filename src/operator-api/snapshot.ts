@@ -9,13 +9,14 @@ export interface Snapshot<T> {
   get(): Promise<T>;
   /** The latest value, whatever its age. */
   readonly latest: T | undefined;
+  /** Forgets the value if nobody has asked for it for `maxAgeMs`: the next one waits for another. */
+  releaseUnused(): void;
 }
 
 interface SnapshotOptions {
   /** How long a value is not read again, counted from the start of its reading, given how long that took, in ms. */
   readonly pauseMs: (tookMs: number) => number;
   readonly maxAgeMs: number;
-  /** A value that nobody has asked for this long is forgotten, in ms; never when absent. */
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
@@ -24,6 +25,7 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
   let known: { readonly value: T; readonly startedMs: number; readonly untilMs: number } | undefined;
   let running: Promise<T> | undefined;
   let failedUntilMs = -Infinity;
+  let askedMs = -Infinity;
 
   const run = async (): Promise<T> => {
     const startedMs = clock.monotonicMs();
@@ -44,8 +46,12 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
     get latest() {
       return known?.value;
     },
+    releaseUnused() {
+      if (clock.monotonicMs() - askedMs > maxAgeMs) known = undefined;
+    },
     async get() {
       const nowMs = clock.monotonicMs();
+      askedMs = nowMs;
       if (known === undefined || nowMs - known.startedMs > maxAgeMs) return await renew();
       // Its failure concerns a later call, which reads again.
       if (nowMs >= known.untilMs && nowMs >= failedUntilMs) renew().catch(() => undefined);
