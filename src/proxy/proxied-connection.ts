@@ -204,7 +204,7 @@ export class ProxiedConnection {
     broker.once('end', onBrokerEnd);
     broker.once('close', onBrokerEnd);
     // RabbitMQ closes its side then.
-    client.once('end', () => setTimeout(() => client.destroy(), LINGER_MS).unref());
+    client.once('end', () => this.#destroyLater(client));
     if (broker.readableEnded || broker.destroyed) onBrokerEnd();
   }
 
@@ -233,8 +233,7 @@ export class ProxiedConnection {
       return;
     }
     // The frame that has begun is passed on to its end.
-    const timer = setTimeout(() => this.#client.destroy(), LINGER_MS);
-    this.#client.once('close', () => clearTimeout(timer));
+    this.#destroyLater(this.#client);
     const onData = (chunk: Buffer): void => {
       this.#client.write(chunk.subarray(0, this.#toClient.take(chunk)));
       if (this.#toClient.isBetweenFrames) onEnd();
@@ -271,8 +270,14 @@ export class ProxiedConnection {
       broker.end(closeFrame(200, 'The client of the proxy is gone.'));
     } else broker.end();
     this.#discard(broker);
-    const timer = setTimeout(() => broker.destroy(), LINGER_MS);
-    broker.once('end', () => broker.destroy()).once('close', () => clearTimeout(timer));
+    broker.once('end', () => broker.destroy());
+    this.#destroyLater(broker);
+  }
+
+  /** Destroys the socket if it is not closed soon. The timer would keep all of the connection. */
+  #destroyLater(socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once('close', () => clearTimeout(timer));
   }
 
   #discard(socket: Socket): void {
