@@ -16,10 +16,13 @@ export const ABANDON_AFTER_MS = 24 * 60 * 60_000;
 const RETRY = { firstMs: 15_000, maxMs: 30 * 60_000 } as const;
 
 /** The pause where frequent attempts do not help, because an operator has to act or a rate limit applies, in ms. */
-const SLOW_RETRY_MS = 10 * 60_000;
+export const SLOW_RETRY_MS = 10 * 60_000;
 
 /** How long after the next attempt of the preceding notice a notice is due, in ms. */
 export const FOLLOW_MS = 2_000;
+
+/** The `lastError` of a notice that was not sent, because its contact has got many. */
+export const WITHHELD = 'TooManyMessages';
 
 /** A notice is due this long after it was added, in ms: others to the same contact may come, and are sent with it. */
 export const GATHER_MS = 2_000;
@@ -174,6 +177,11 @@ export function afterAttempt(notice: Notice, outcome: NoticeOutcome, nowMs: numb
       return retryIn(pauseMs, { ...notice, mayHaveArrived }, outcome.code, nowMs);
     }
   }
+}
+
+/** A notice that was not sent, because its contact has got many. It counts as an attempt. */
+export function withholdNotice(notice: Notice, nowMs: number): Notice {
+  return retryIn(SLOW_RETRY_MS, { ...notice, attempts: notice.attempts + 1 }, WITHHELD, nowMs);
 }
 
 function markSent(notice: Notice, nowMs: number): Notice {

@@ -1,6 +1,14 @@
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice, NoticeBatch, NoticeItem } from '../store/notice-records.ts';
-import { ABANDON_AFTER_MS, ATTEMPT_LEASE_MS, contactNow, failNotice, FOLLOW_MS, GATHER_MS } from './decide-notice.ts';
+import {
+  ABANDON_AFTER_MS,
+  ATTEMPT_LEASE_MS,
+  contactNow,
+  failNotice,
+  FOLLOW_MS,
+  GATHER_MS,
+  WITHHELD,
+} from './decide-notice.ts';
 
 /** A notice waits this long for others about the same change to the same contact while there come more, in ms. */
 export const GATHER_AT_MOST_MS = 60_000;
@@ -44,6 +52,28 @@ export function sortNotices(listed: readonly Notice[], nowMs: number): SortedNot
     return !growing.has(key) || nowMs - firstMs >= GATHER_AT_MOST_MS - GATHER_MS;
   });
   return { alone, batches, members, groups: groups.map(([, group]) => group) };
+}
+
+/**
+ * Adds to a group those of its kind to its contact that were withheld, because the contact had got many messages: now that
+ * there is one, it is about them, too.
+ *
+ * @param waiting what is due later
+ */
+export function withWithheld(group: readonly Notice[], waiting: readonly Notice[]): readonly Notice[] {
+  const [first] = group;
+  if (first === undefined) return group;
+  const known = new Set(group.map(({ id }) => id));
+  const withheld = waiting.filter(
+    (notice) =>
+      notice.lastError === WITHHELD &&
+      notice.batch === undefined &&
+      notice.batchOf === undefined &&
+      !mayBeRepeated(notice) &&
+      !known.has(notice.id) &&
+      keyOf(notice) === keyOf(first),
+  );
+  return [...group, ...withheld];
 }
 
 function mayBeRepeated({ inProgress, mayHaveArrived }: Notice): boolean {

@@ -1,5 +1,6 @@
 import { BoundedMap } from '../util/bounded-map.ts';
 import type { Clock } from '../util/clock.ts';
+import { WITHHELD } from './decide-notice.ts';
 import type { NoticeMessage, Notifier } from './notifier.ts';
 
 /** How many messages an agent sends to one contact within {@link LIMIT_WINDOW_MS}; further ones are gathered meanwhile. */
@@ -23,10 +24,11 @@ export function limitMessages(notifier: Notifier, clock: Pick<Clock, 'monotonicM
   });
   const recent = (contact: string): number[] => (sent.get(contact) ?? []).filter(isRecent);
   return {
+    isLimited: (contact) => recent(contact).length >= MAX_MESSAGES,
     async send(message, signal) {
       const contact = contactOf(message);
       const times = recent(contact);
-      if (times.length >= MAX_MESSAGES) return { is: 'limited', code: 'TooManyMessages' };
+      if (times.length >= MAX_MESSAGES) return { is: 'limited', code: WITHHELD };
       // It counts while it is sent: others may be sent at the same time.
       const nowMs = clock.monotonicMs();
       sent.set(contact, [...times, nowMs]);
@@ -38,14 +40,15 @@ export function limitMessages(notifier: Notifier, clock: Pick<Clock, 'monotonicM
   };
 }
 
+/** The contact that a message goes to. */
 function contactOf(message: NoticeMessage): string {
   switch (message.medium) {
     case 'mail':
-      return `mail ${message.address}`;
+      return message.address;
     case 'matrix':
-      return `matrix ${message.roomId}`;
+      return `matrix:${message.roomId}`;
     case 'slack':
-      return `slack ${message.channelId}`;
+      return `slack:${message.channelId}`;
   }
 }
 

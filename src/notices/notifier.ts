@@ -68,6 +68,8 @@ export interface Notifier {
    * @throws `signal.reason` when the signal aborts: the message may have been sent
    */
   send(message: NoticeMessage, signal: AbortSignal): Promise<NoticeOutcome>;
+  /** Whether a message to this contact would be `limited` now; absent: never. */
+  isLimited?(contact: string): boolean;
 }
 
 /** The notifier of an agent without Taskcluster credentials: every notice fails. */

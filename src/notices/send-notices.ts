@@ -2,8 +2,8 @@ import type { AgentContext } from '../context.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice } from '../store/notice-records.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
-import { decideAttempt, GATHER_MS, postponeUntilTurn } from './decide-notice.ts';
-import { sortNotices, splitGroup } from './gather-notices.ts';
+import { decideAttempt, GATHER_MS, postponeUntilTurn, SLOW_RETRY_MS, withholdNotice } from './decide-notice.ts';
+import { sortNotices, splitGroup, withWithheld } from './gather-notices.ts';
 import { limitMessages } from './limit-messages.ts';
 import { createNoticeAttempts, type NoticeAttemptsParts, SEND_CONCURRENCY } from './notice-attempts.ts';
 import { noNotifier, type OnNoticeAttempt } from './notifier.ts';
@@ -45,7 +45,7 @@ export function createNotices(
 
 /** Sends the notices in the store. */
 export function createNoticeSender(parts: NoticeSenderParts): Notices {
-  const { store, clock, reporters } = parts;
+  const { store, clock, reporters, notifier } = parts;
   const attempts = createNoticeAttempts(parts);
   const batches = createBatchSender({ store, clock, reporters, attempts });
 
@@ -68,6 +68,22 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
     if (await isItsTurn(due)) await attempt(due, await store.namespaces.get(due.namespace), signal);
   };
 
+  const withhold = async (all: readonly Notice[]): Promise<void> => {
+    await forEachConcurrently(all, SEND_CONCURRENCY, async (due) => {
+      const next = withholdNotice(due, clock.nowMs());
+      if (await attempts.write(next, due)) reporters.noticeAttempted(next);
+    });
+  };
+
+  /** With what was withheld from the same contact. */
+  const joinWithheld = async (groups: readonly (readonly Notice[])[]): Promise<(readonly Notice[])[]> => {
+    if (groups.length === 0) return [];
+    const waiting = await store.notices.due({ beforeMs: clock.nowMs() + SLOW_RETRY_MS, limit: PAGE });
+    return groups.map((group) =>
+      notifier.isLimited?.(group[0]?.contact ?? '') ? group : withWithheld(group, waiting),
+    );
+  };
+
   /** Sends a group to the contacts that its namespaces have now: these may differ by now. */
   const sendGroup = async (group: readonly Notice[], signal: AbortSignal): Promise<void> => {
     const [only] = group;
@@ -84,6 +100,10 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
       else if (await attempts.write(notice, due)) reporters.noticeAttempted(notice);
     });
     for (const [contact, all] of byContact) {
+      if (notifier.isLimited?.(contact) === true) {
+        await withhold(all);
+        continue;
+      }
       for (const chunk of splitGroup(all)) {
         signal.throwIfAborted();
         const [first] = chunk;
@@ -105,7 +125,7 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
         const work = [
           ...alone.map((due) => () => attemptInTurn(due, signal)),
           ...again.map((batch) => () => batches.resume(batch, signal)),
-          ...groups.map((group) => () => sendGroup(group, signal)),
+          ...(await joinWithheld(groups)).map((group) => () => sendGroup(group, signal)),
         ];
         await forEachConcurrently(work, SEND_CONCURRENCY, async (one) => {
           signal.throwIfAborted();

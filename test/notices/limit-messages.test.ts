@@ -31,6 +31,7 @@ describe('the limit of messages to one contact', () => {
       Array.from({ length: 5 }, () => LIMITED),
     );
     assert.equal(calls(), MAX_MESSAGES);
+    assert.deepEqual([limited.isLimited?.('matrix:!a'), limited.isLimited?.('matrix:!b')], [true, false]);
     assert.deepEqual(await limited.send({ medium: 'slack', channelId: '!a', text: 'x' }, signal), { is: 'sent' });
     assert.deepEqual(await send('!b', 1), [{ is: 'sent' }]);
     clock.advance(LIMIT_WINDOW_MS - 1);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import * as fc from 'fast-check';
 import { ATTEMPT_LEASE_MS, GATHER_MS } from '../../src/notices/decide-notice.ts';
+import { LIMIT_WINDOW_MS, limitMessages, MAX_MESSAGES } from '../../src/notices/limit-messages.ts';
 import type { Mail, Notifier, NoticeOutcome } from '../../src/notices/notifier.ts';
 import { createNoticeSender, type Notices, type NoticeSenderParts } from '../../src/notices/send-notices.ts';
 import type { NamespaceRecord } from '../../src/store/namespace-record.ts';
@@ -182,6 +183,26 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     await agent({ reporters: { noticeFailing, noticeAttempted: () => undefined } }).sweep(signal);
     assert.deepEqual(failing.toSorted(), refused.map(({ id }) => `${id} DenylistedAddress`).toSorted());
     assert.deepEqual(await states(refused), ['failed 1']);
+  });
+
+  it('gathers what comes one by one to a contact that has got many', async () => {
+    const namespace = await claim();
+    const notifier = limitMessages(service, clock);
+    const all: Notice[] = [];
+    for (let number = 0; number < MAX_MESSAGES + 9; number += 1) {
+      all.push(...(await add(namespace, 1)));
+      await agent({ notifier }).sweep(signal);
+      clock.advance(2 * GATHER_MS);
+    }
+    assert.equal(service.mails.length, MAX_MESSAGES);
+    assert.deepEqual((await states(all)).toSorted(), ['sent 1', 'waiting 1']);
+    // The first messages are ten minutes ago: the next notice takes along those that wait.
+    clock.advance(LIMIT_WINDOW_MS - 2 * GATHER_MS * MAX_MESSAGES);
+    all.push(...(await add(namespace, 1)));
+    await agent({ notifier }).sweep(signal);
+    assert.deepEqual(service.mails.at(-1)?.subject, '[Pulse] 10 queues are growing too large');
+    assert.equal(service.mails.length, MAX_MESSAGES + 1);
+    assert.equal(await store.notices.countWaiting(), 0);
   });
 
   it('tells nobody of the queues of others once contacts differ', async () => {
