@@ -1,10 +1,11 @@
 import type { JSX } from 'preact';
 import type { AuditView as AuditEntry } from '../operator-api/schemas.ts';
 import { describeDetails } from './audit-texts.ts';
+import { agentNowMs } from './page-clock.ts';
 import { Instant } from './instant.tsx';
-import { Name, NamespaceLink, QueueLink } from './page-parts.tsx';
+import { Name, NamespaceLink, QueueLink, Said } from './page-parts.tsx';
 import { ToneShape } from './state-mark.tsx';
-import { toneOfHappening } from './state-tones.ts';
+import { isSuccess, toneOfHappening } from './state-tones.ts';
 
 interface AuditListProps {
   readonly records: readonly AuditEntry[];
@@ -33,7 +34,7 @@ interface AuditRowProps {
 function AuditRow({ record, isOfOneNamespace }: AuditRowProps): JSX.Element {
   const { at, action, by, who, reason, outcome, details } = record;
   const tone = toneOfHappening(action, outcome);
-  const more = describeDetails(details);
+  const more = describeDetails(details, agentNowMs());
   return (
     <li>
       <Instant at={at} />
@@ -42,8 +43,8 @@ function AuditRow({ record, isOfOneNamespace }: AuditRowProps): JSX.Element {
         {action}
       </span>
       <span class="audit-text">
-        <AuditSubject record={record} isOfOneNamespace={isOfOneNamespace} /> <span class="audit-reason">{reason}</span>
-        {outcome !== 'done' && <strong class="audit-outcome"> {outcome}</strong>}
+        <AuditSubject record={record} isOfOneNamespace={isOfOneNamespace} /> <Said>{reason}</Said>
+        {!isSuccess(outcome) && <strong class="audit-outcome"> {outcome}</strong>}
         <small>
           {' '}
           by {by} <Name>{who}</Name>

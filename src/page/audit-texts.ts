@@ -1,5 +1,5 @@
 import type { AuditApiQuery, AuditView as AuditEntry } from '../operator-api/schemas.ts';
-import { countText, sizeText, spanText } from './page-formats.ts';
+import { countedText, countText, sizeText, spanText, withLocalTimes } from './page-formats.ts';
 
 type AuditFilter = NonNullable<AuditApiQuery['action']>;
 
@@ -40,24 +40,35 @@ export function sinceOf(hours: string | undefined, nowMs: number): string | unde
   return new Date(Math.floor((nowMs - span.hours * 60 * MINUTE) / MINUTE) * MINUTE).toISOString();
 }
 
-/** The details of a record in words: `messages 8,120, generation 6 → 7`. */
-export function describeDetails({ fromGeneration, toGeneration, ...others }: AuditEntry['details']): string {
+/** The details of a record in words: `8,120 messages, generation 6 → 7`. */
+export function describeDetails(
+  { fromGeneration, toGeneration, ...others }: AuditEntry['details'],
+  nowMs: number,
+  timeZone?: string,
+): string {
   const generation =
     fromGeneration === undefined || toGeneration === undefined
       ? (toGeneration ?? fromGeneration)
-      : `${detailText('', fromGeneration)} → ${detailText('', toGeneration)}`;
+      : `${String(fromGeneration)} → ${String(toGeneration)}`;
   return Object.entries(generation === undefined ? others : { generation, ...others })
-    .map(([name, value]) => `${words(name)} ${detailText(name, value)}`)
+    .map(([name, value]) => withLocalTimes(detailText(name, value), nowMs, timeZone))
     .join(', ');
 }
 
-function detailText(name: string, value: string | number | boolean | undefined): string {
-  if (typeof value !== 'number') return String(value);
-  if (/bytes/i.test(name)) return sizeText(value);
-  return /seconds/i.test(name) ? spanText(value * 1000) : countText(value);
+function detailText(name: string, value: string | number | boolean): string {
+  if (typeof value !== 'number') return `${words(name)} ${String(value)}`;
+  if (name.endsWith('Seconds')) return `${words(name)} ${spanText(value * 1000)}`;
+  if (/bytes$/i.test(name)) return `${words(name)} ${sizeText(value)}`.trimStart();
+  if (/messages$|queues$|exchanges$/i.test(name)) {
+    const noun = /messages$/i.test(name) ? 'message' : name.replace(/s$/, '');
+    return `${words(name)} ${countedText(value, noun)}`.trimStart();
+  }
+  return `${words(name)} ${countText(value)}`;
 }
 
-/** `ageSeconds` is `age`, `fromGeneration` is `from generation`. */
+/** `ageSeconds` is `age`, `fromGeneration` is `from generation`; `deleteAtMessages` is `delete at`, of messages. */
 function words(name: string): string {
-  return name.replace(/Seconds$/, '').replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return name
+    .replace(/Seconds$|Messages$|Bytes$|^(?:messages|bytes|queues|exchanges)$/, '')
+    .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

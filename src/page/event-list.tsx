@@ -4,7 +4,7 @@ import type { EventView } from '../operator-api/schemas.ts';
 import { visibleRows } from './event-buffer.ts';
 import { dataText, describeEvent } from './event-texts.ts';
 import { Instant } from './instant.tsx';
-import { NamespaceLink, QueueLink } from './page-parts.tsx';
+import { Name, NamespaceLink, QueueLink } from './page-parts.tsx';
 import { ToneShape } from './state-mark.tsx';
 import { toneOfHappening } from './state-tones.ts';
 
@@ -19,10 +19,12 @@ interface EventListProps {
   /** How many arrived: the list keeps its place when rows come in above. */
   readonly arrived: number;
   readonly empty: string;
+  /** Whether all events are of one namespace, which then need not be named. */
+  readonly isOfOneNamespace?: boolean;
 }
 
 /** Events, the newest first. Only the rows in sight are drawn. */
-export function EventList({ label, events, arrived, empty }: EventListProps): JSX.Element {
+export function EventList({ label, events, arrived, empty, isOfOneNamespace = false }: EventListProps): JSX.Element {
   const frame = useRef<HTMLDivElement>(null);
   const shown = useRef(arrived);
   const [place, setPlace] = useState({ top: 0, height: 600 });
@@ -56,6 +58,7 @@ export function EventList({ label, events, arrived, empty }: EventListProps): JS
             top={(from + index) * rowHeight}
             place={from + index + 1}
             of={events.length}
+            isOfOneNamespace={isOfOneNamespace}
           />
         ))}
       </ol>
@@ -68,11 +71,10 @@ interface EventRowProps {
   readonly top: number;
   readonly place: number;
   readonly of: number;
+  readonly isOfOneNamespace: boolean;
 }
 
-function EventRow({ event, top, place, of }: EventRowProps): JSX.Element {
-  const { namespace } = event;
-  const queue = dataText(event, 'queue');
+function EventRow({ event, top, place, of, isOfOneNamespace }: EventRowProps): JSX.Element {
   const tone = toneOfHappening(event.type);
   return (
     <li class="event-row" style={{ transform: `translateY(${top}px)` }} aria-posinset={place} aria-setsize={of}>
@@ -81,18 +83,21 @@ function EventRow({ event, top, place, of }: EventRowProps): JSX.Element {
         <ToneShape tone={tone} shape={tone === 'bad' ? 'square' : tone === 'warn' ? 'triangle' : 'disc'} />
         {event.type}
       </span>
-      <span class="event-about">
-        {namespace === undefined ? (
-          <bdi class="given-name">{event.subject}</bdi>
-        ) : queue === undefined ? (
-          <NamespaceLink name={namespace} />
-        ) : (
-          <QueueLink queue={queue} namespace={namespace} />
-        )}
-      </span>
+      {(!isOfOneNamespace || dataText(event, 'queue') !== undefined) && (
+        <span class="event-about">
+          <EventSubject event={event} />
+        </span>
+      )}
       <bdi class="event-text" title={`from ${event.instance}`}>
         {describeEvent(event)}
       </bdi>
     </li>
   );
+}
+
+function EventSubject({ event }: { readonly event: EventView }): JSX.Element {
+  const { namespace, subject } = event;
+  const queue = dataText(event, 'queue');
+  if (namespace === undefined) return <Name>{subject}</Name>;
+  return queue === undefined ? <NamespaceLink name={namespace} /> : <QueueLink queue={queue} namespace={namespace} />;
 }

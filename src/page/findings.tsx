@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { FindingView } from '../operator-api/schemas.ts';
 import { Lasting } from './instant.tsx';
-import { Name } from './page-parts.tsx';
+import { Name, Said } from './page-parts.tsx';
 import { ToneShape } from './state-mark.tsx';
 
 /** What an operator should know, the worst first, with what to do. */
@@ -12,7 +12,7 @@ export function Findings({ findings }: { readonly findings: readonly FindingView
         <li key={`${about} ${said}`} class={level}>
           <ToneShape tone={level === 'down' ? 'bad' : 'warn'} shape={level === 'down' ? 'square' : 'triangle'} />
           <span>
-            <strong>{about}</strong> {said}
+            <strong>{about}</strong> <Said>{said}</Said>
             {since !== undefined && (
               <small>
                 {' '}

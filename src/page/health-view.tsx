@@ -4,7 +4,7 @@ import type { HealthAnswer, JobView, OverviewAnswer } from '../operator-api/sche
 import { AgentTable } from './agent-table.tsx';
 import { type TableColumn, DataTable } from './data-table.tsx';
 import { Findings } from './findings.tsx';
-import { Distance, Instant } from './instant.tsx';
+import { Distance, Due, Instant } from './instant.tsx';
 import { PartMatrix } from './part-matrix.tsx';
 import { secondsText, spanText, UNKNOWN } from './page-formats.ts';
 import { Awaited, RefusalNote, Facts, Name, Panel } from './page-parts.tsx';
@@ -109,7 +109,7 @@ const JOB_COLUMNS: readonly TableColumn<JobView>[] = [
   { key: 'succeeded', title: 'Succeeded', cell: ({ succeeded }) => <Distance at={succeeded} /> },
   { key: 'failed', title: 'Failed', cell: ({ failed }) => <Distance at={failed} /> },
   { key: 'every', title: 'Every', kind: 'number', cell: ({ everySeconds }) => spanText(everySeconds * 1000) },
-  { key: 'due', title: 'Next by', cell: ({ dueBy }) => <Distance at={dueBy} /> },
+  { key: 'due', title: 'Next by', cell: ({ dueBy }) => <Due at={dueBy} /> },
   { key: 'by', title: 'On', cell: ({ by }) => (by === undefined ? UNKNOWN : <Name>{by}</Name>) },
 ];
 

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useTextAt } from './page-clock.ts';
-import { distanceText, type InstantStyle, lastingText, localTime, UNKNOWN, utcText } from './page-formats.ts';
+import { distanceText, dueText, type InstantStyle, lastingText, localTime, UNKNOWN, utcText } from './page-formats.ts';
 
 interface InstantProps {
   /** In ISO 8601; absent: unknown. */
@@ -19,6 +19,13 @@ export function Instant({ at, style }: InstantProps): JSX.Element {
 export function Distance({ at }: Pick<InstantProps, 'at'>): JSX.Element {
   const atMs = at ? Date.parse(at) : undefined;
   const text = useTextAt((nowMs) => (atMs === undefined ? UNKNOWN : distanceText(atMs, nowMs)));
+  return <Time atMs={atMs} text={text} />;
+}
+
+/** When something is done next, with the instant on hover. */
+export function Due({ at }: Pick<InstantProps, 'at'>): JSX.Element {
+  const atMs = at ? Date.parse(at) : undefined;
+  const text = useTextAt((nowMs) => (atMs === undefined ? UNKNOWN : dueText(atMs, nowMs)));
   return <Time atMs={atMs} text={text} />;
 }
 

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { NamespaceAnswer } from '../operator-api/schemas.ts';
 import { Distance, Instant, InstantWithDistance } from './instant.tsx';
 import { countedText, countText } from './page-formats.ts';
-import { Facts, Name, Panel } from './page-parts.tsx';
+import { Facts, Name, Panel, Said } from './page-parts.tsx';
 import { ToneShape } from './state-mark.tsx';
 
 interface KnownNamespace {
@@ -13,7 +13,13 @@ interface KnownNamespace {
 export function NamespaceTrouble({ known }: KnownNamespace): JSX.Element | null {
   const { blockedBy, refusedUntil, failures, exemptions } = known;
   const lines = [
-    ...(blockedBy === undefined ? [] : [<>Its deletion waits: {blockedBy}.</>]),
+    ...(blockedBy === undefined
+      ? []
+      : [
+          <>
+            Its deletion waits: <Said>{blockedBy}</Said>.
+          </>,
+        ]),
     ...(refusedUntil === undefined
       ? []
       : [
@@ -124,7 +130,13 @@ export function NamespaceConnections({ known: { connections, openConnections } }
               <li key={index}>
                 <Name>{account}</Name>{' '}
                 <small>
-                  opened <Distance at={since} />
+                  {since === undefined ? (
+                    'opened at an unknown time'
+                  ) : (
+                    <>
+                      opened <Distance at={since} />
+                    </>
+                  )}
                 </small>
               </li>
             ))}

@@ -67,6 +67,7 @@ export function OneNamespace({ name, route }: { readonly name: string; readonly 
                 events={events.buffer.events}
                 arrived={events.buffer.arrived}
                 empty="No event of it has arrived yet."
+                isOfOneNamespace
               />
             </Panel>
           </div>

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { QueueRow } from '../operator-api/schemas.ts';
-import { Distance, Instant } from './instant.tsx';
+import { Due, Instant } from './instant.tsx';
 import { UNKNOWN } from './page-formats.ts';
 import { fillOf, nextThresholdText } from './threshold-texts.ts';
 
@@ -38,5 +38,5 @@ export function ThresholdCell({ row }: { readonly row: ThresholdRow }): JSX.Elem
 function WhenReached({ reachedAt }: { readonly reachedAt: string | null | undefined }): JSX.Element {
   if (reachedAt === undefined) return <>{UNKNOWN}</>;
   if (reachedAt === null) return <span class="calm">not at this rate</span>;
-  return <Distance at={reachedAt} />;
+  return <Due at={reachedAt} />;
 }

@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { OverviewAnswer } from '../operator-api/schemas.ts';
-import { Distance } from './instant.tsx';
+import { Distance, Due } from './instant.tsx';
 import { countText, secondsText, shortCount, UNKNOWN } from './page-formats.ts';
 import { routeHref } from './page-routes.ts';
 import { StateMark } from './state-mark.tsx';
@@ -105,7 +105,7 @@ function SurveyTile({ overview: { survey } }: { readonly overview: OverviewAnswe
           )}
           {dueBy !== undefined && (
             <>
-              , next <Distance at={dueBy} /> at the latest
+              , next <Due at={dueBy} />
             </>
           )}
         </>

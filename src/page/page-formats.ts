@@ -51,13 +51,16 @@ export function rateText(perMinute: number | null | undefined): string {
   return `${perMinute > 0 ? '+' : '−'}${COUNT.format(amount)}`;
 }
 
-/** A span of time in its largest unit, with the next smaller one below three: `45 s`, `2 min 5 s`, `14 min`, `3 d`. */
+/** Below this many of a unit the next smaller one is said, too: 3 h may be almost 4. */
+const SMALL: Readonly<Record<string, number>> = { d: 10, h: 10, min: 3 };
+
+/** A span of time in its largest unit, with the next smaller one where that matters: `45 s`, `2 min 5 s`, `14 min`, `3 d 4 h`. */
 export function spanText(ms: number): string {
   const whole = Math.max(0, ms);
   const index = TIME_UNITS.findIndex(([, unitMs]) => whole >= unitMs);
   const [unit, unitMs] = TIME_UNITS[index] ?? ['s', 1000];
   const amount = Math.floor(whole / unitMs);
-  const smaller = index === -1 || amount > 2 ? undefined : TIME_UNITS[index + 1];
+  const smaller = index === -1 || amount >= (SMALL[unit] ?? 0) ? undefined : TIME_UNITS[index + 1];
   const rest = smaller === undefined ? 0 : Math.floor((whole - amount * unitMs) / smaller[1]);
   return rest === 0 || smaller === undefined ? `${amount} ${unit}` : `${amount} ${unit} ${rest} ${smaller[0]}`;
 }
@@ -65,7 +68,7 @@ export function spanText(ms: number): string {
 /** A duration that was measured: `40 ms`, `0.4 s`, `12 s`. */
 export function secondsText(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return UNKNOWN;
-  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 0.1) return seconds > 0 && seconds < 0.001 ? '<1 ms' : `${Math.round(seconds * 1000)} ms`;
   return seconds < 10 ? `${Number(seconds.toFixed(1))} s` : spanText(seconds * 1000);
 }
 
@@ -74,6 +77,18 @@ export function distanceText(atMs: number, nowMs: number): string {
   const distance = atMs - nowMs;
   if (Math.abs(distance) < 1000) return 'now';
   return distance > 0 ? `in ${spanText(distance)}` : `${spanText(-distance)} ago`;
+}
+
+/** When something is done next: `in 14 min`, `due`. */
+export function dueText(atMs: number, nowMs: number): string {
+  return atMs - nowMs < 1000 ? 'due' : distanceText(atMs, nowMs);
+}
+
+/** A sentence of the agent, with its instants as the viewer reads them. */
+export function withLocalTimes(sentence: string, nowMs: number, timeZone?: string): string {
+  return sentence.replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (instant) =>
+    localTime(Date.parse(instant), nowMs, 'time', timeZone),
+  );
 }
 
 /** Since when something is so: `for 4 min`. */

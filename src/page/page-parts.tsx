@@ -1,4 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
+import { agentNowMs } from './page-clock.ts';
+import { withLocalTimes } from './page-formats.ts';
 import { routeHref } from './page-routes.ts';
 
 /** A part of a view with a heading. */
@@ -23,6 +25,11 @@ export function Panel(props: {
 /** A name that others chose: isolated, so that its direction of writing changes nothing around it. */
 export function Name({ children }: { readonly children: string }): JSX.Element {
   return <bdi class="given-name">{children}</bdi>;
+}
+
+/** A sentence of the agent. It may have names that others chose, and its instants are in the viewer's zone. */
+export function Said({ children }: { readonly children: string }): JSX.Element {
+  return <bdi>{withLocalTimes(children, agentNowMs())}</bdi>;
 }
 
 /** A link to a namespace, by its name or by that of something in it. */

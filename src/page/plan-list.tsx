@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import type { PlanStep } from '../operator-api/schemas.ts';
-import { Distance, Instant } from './instant.tsx';
+import { Due, Instant } from './instant.tsx';
 import { countedText } from './page-formats.ts';
-import { NamespaceLink, QueueLink } from './page-parts.tsx';
+import { NamespaceLink, QueueLink, Said } from './page-parts.tsx';
 import { stepText } from './plan-steps.ts';
 import { ToneShape } from './state-mark.tsx';
 
@@ -32,11 +32,11 @@ function PlanRow({ step }: { readonly step: PlanStep }): JSX.Element {
   const { action, namespace, queue, queues, count, last, why, isForecast } = step;
   const { verb, tone, shape } = stepText(action);
   return (
-    <li title={why}>
+    <li>
       <span class="plan-when">
         <Instant at={step.at} style="minute" />
         <small>
-          <Distance at={step.at} />
+          <Due at={step.at} />
         </small>
       </span>
       <span class="plan-what">
@@ -58,7 +58,7 @@ function PlanRow({ step }: { readonly step: PlanStep }): JSX.Element {
             </span>
           )}
           <small class="why">
-            {why}
+            <Said>{why}</Said>
             {isForecast && ', at its present rate'}
           </small>
         </span>

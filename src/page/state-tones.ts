@@ -54,12 +54,17 @@ export function markOf(state: string): Mark {
   return (isKnownState(state) ? MARKS[state] : undefined) ?? { tone: 'idle', shape: 'ring', label: state };
 }
 
+/** Whether the outcome of a decision is the one that was wanted. */
+export function isSuccess(outcome: string): boolean {
+  return outcome === 'done' || outcome === 'sent';
+}
+
 /** The tone of an event or of an audit record, by its type or action and its outcome. */
 export function toneOfHappening(type: string, outcome = 'done'): Tone {
-  if (outcome !== 'done') return 'warn';
+  if (!isSuccess(outcome)) return 'warn';
   if (/queue\.(?:deleted|purged)|queue-(?:deletion|purge)|namespace\.revoked|revocation|failing|failed/.test(type))
     return 'bad';
-  if (/warning|queue[.-]left|expiring|expired|deletion|refused|alarm|repair|notice/.test(type)) return 'warn';
+  if (/warning|queue[.-]left|expiring|expired|deletion|refused|alarm|repair/.test(type)) return 'warn';
   if (/rotat|claim|recovered/.test(type)) return 'good';
   return 'idle';
 }

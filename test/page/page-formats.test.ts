@@ -3,6 +3,7 @@ import {
   countedText,
   countText,
   distanceText,
+  dueText,
   lastingText,
   localTime,
   rateText,
@@ -12,6 +13,7 @@ import {
   spanText,
   UNKNOWN,
   utcText,
+  withLocalTimes,
 } from '../../src/page/page-formats.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00.000Z');
@@ -42,15 +44,28 @@ describe('texts of the page', () => {
   });
 
   it('say spans of time, with the smaller unit where the larger is small', () => {
-    const spans = [0, 900, 45_000, 2 * MINUTE + 5000, 14 * MINUTE + 50_000, HOUR, 2 * HOUR + 25 * MINUTE, 77 * HOUR];
-    assert.deepEqual(spans.map(spanText), ['0 s', '0 s', '45 s', '2 min 5 s', '14 min', '1 h', '2 h 25 min', '3 d']);
-    assert.deepEqual([0.04, 0.42, 12, 125].map(secondsText), ['40 ms', '0.4 s', '12 s', '2 min 5 s']);
+    const spans = [0, 900, 45_000, 2 * MINUTE + 5000, 14 * MINUTE + 50_000, HOUR, 3 * HOUR + 58 * MINUTE, 77 * HOUR];
+    assert.deepEqual(spans.map(spanText), [
+      '0 s',
+      '0 s',
+      '45 s',
+      '2 min 5 s',
+      '14 min',
+      '1 h',
+      '3 h 58 min',
+      '3 d 5 h',
+    ]);
+    assert.deepEqual([17 * HOUR + MINUTE, 12 * 24 * HOUR + HOUR].map(spanText), ['17 h', '12 d']);
+    const seconds = [0, 0.0004, 0.04, 0.42, 12, 125];
+    assert.deepEqual(seconds.map(secondsText), ['0 ms', '<1 ms', '40 ms', '0.4 s', '12 s', '2 min 5 s']);
   });
 
   it('say where an instant lies', () => {
     assert.equal(distanceText(NOW + 14 * MINUTE, NOW), 'in 14 min');
     assert.equal(distanceText(NOW - 4 * MINUTE, NOW), '4 min ago');
     assert.equal(distanceText(NOW + 900, NOW), 'now');
+    assert.equal(dueText(NOW + 14 * MINUTE, NOW), 'in 14 min');
+    assert.equal(dueText(NOW - 4 * MINUTE, NOW), 'due');
     assert.equal(lastingText(NOW - 4 * MINUTE, NOW), 'for 4 min');
   });
 
@@ -62,6 +77,8 @@ describe('texts of the page', () => {
     assert.equal(at(NOW + 30 * HOUR, 'minute'), '2026-11-26 03:00');
     assert.equal(at(NOW, 'full'), '2026-11-24 21:00:00');
     assert.equal(localTime(NOW - 12 * HOUR, NOW, 'time', 'UTC'), '00:00:00');
+    const said = withLocalTimes('it expires at 2026-11-24T12:05:00.000Z, not 24T12', NOW, 'Asia/Tokyo');
+    assert.equal(said, 'it expires at 21:05:00, not 24T12');
     assert.equal(utcText(NOW), '2026-11-24 12:00:00 UTC');
   });
 });

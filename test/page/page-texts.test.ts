@@ -36,6 +36,7 @@ describe('words and marks of the page', () => {
     assert.equal(toneOfHappening('rotation'), 'good');
     assert.equal(toneOfHappening('queue.deleted'), 'bad');
     assert.equal(toneOfHappening('rotation', 'failed'), 'warn');
+    assert.equal(toneOfHappening('notice', 'sent'), 'idle');
   });
 
   it('say what happens to a queue next, or why nothing does', () => {
@@ -62,10 +63,17 @@ describe('words and marks of the page', () => {
   });
 
   it('say the details of an audit record', () => {
-    const text = describeDetails({ fromGeneration: 6, toGeneration: 7, ageSeconds: 86_400, deleteAtBytes: 2 ** 31 });
-    assert.equal(text, 'generation 6 → 7, age 1 d, delete at bytes 2 GiB');
-    assert.equal(describeDetails({ messages: 8120, suppressed: true }), 'messages 8,120, suppressed true');
-    assert.equal(describeDetails({}), '');
+    const say = (details: Parameters<typeof describeDetails>[0]) => describeDetails(details, NOW, 'Asia/Tokyo');
+    const text = say({ fromGeneration: 6, toGeneration: 7, ageSeconds: 86_400, deleteAtBytes: 2 ** 31 });
+    assert.equal(text, 'generation 6 → 7, age 1 d, delete at 2 GiB');
+    const deleted = say({ messages: 8120, bytes: 628, deleteAtMessages: 1500, queues: 1, exchanges: 0 });
+    assert.equal(deleted, '8,120 messages, 628 bytes, delete at 1,500 messages, 1 queue, 0 exchanges');
+    assert.equal(
+      say({ generation: 8, nextRotation: '2026-11-24T12:10:00.000Z' }),
+      'generation 8, next rotation 21:10:00',
+    );
+    assert.equal(say({ suppressed: true }), 'suppressed true');
+    assert.equal(say({}), '');
   });
 
   it('ask for the audit of a span that does not change with every second', () => {
