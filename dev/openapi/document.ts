@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import * as z from 'zod';
 import { ENDPOINT_FORMS, type EndpointForm } from '../../src/operator-api/endpoint.ts';
+import { EVENT_STREAM } from '../../src/operator-api/event-schemas.ts';
 
 type Json = Record<string, unknown>;
 
@@ -44,7 +45,7 @@ export function openApiDocument(): Json {
     },
     servers: [{ url: '/', description: 'HTTP_HOST and HTTP_PORT of an agent, or what is in front of it.' }],
     security: [{ token: [] }],
-    paths,
+    paths: { ...paths, [EVENT_STREAM.path]: { get: eventsOperation(schemas) } },
     components: {
       schemas,
       securitySchemes: {
@@ -71,14 +72,34 @@ function operation(name: string, { path, summary, query, answer }: EndpointForm,
         description: 'The answer.',
         content: { 'application/json': { schema: { $ref: `#/components/schemas/${title}` } } },
       },
-      ...Object.fromEntries(
-        Object.entries(REFUSALS).map(([status, description]) => [
-          status,
-          { description, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
-        ]),
-      ),
+      ...refusals(),
     },
   };
+}
+
+function eventsOperation(schemas: Json): Json {
+  schemas['StreamLine'] = schemaOf(EVENT_STREAM.line, 'StreamLine', schemas);
+  return {
+    operationId: 'events',
+    summary: EVENT_STREAM.summary,
+    parameters: parametersOf(EVENT_STREAM.query, EVENT_STREAM.path, 'Events', schemas),
+    responses: {
+      '200': {
+        description: 'Lines, each of which is a StreamLine. They never end.',
+        content: { 'application/x-ndjson': { schema: { $ref: '#/components/schemas/StreamLine' } } },
+      },
+      ...refusals(),
+    },
+  };
+}
+
+function refusals(): Json {
+  return Object.fromEntries(
+    Object.entries(REFUSALS).map(([status, description]) => [
+      status,
+      { description, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
+    ]),
+  );
 }
 
 function parametersOf(query: z.ZodType, path: string, title: string, schemas: Json): Json[] {

@@ -27,6 +27,9 @@ const CHECK_EVERY_MS = 5_000;
 /** The listing of a survey may be a little older than its pause: the next one is about to come. */
 const PATIENCE = 1.5;
 
+/** How long a listing may take, in ms: 100,000 queues take some seconds. */
+const LISTING_LIMIT_MS = 30_000;
+
 /** An older listing says nothing about now, in ms. */
 const MAX_AGE_MS = 120_000;
 
@@ -53,7 +56,7 @@ export function createDepthWatch({
         const namespace = namespaceOfQueue(config.namespacePrefix, queue.name);
         if (namespace !== undefined) listing.add(queue, namespace);
       },
-      { signal: closing.signal },
+      { signal: closing.signal, timeoutMs: LISTING_LIMIT_MS },
     );
     listing.end();
     tookMs = clock.monotonicMs() - startedAt.monotonicMs;

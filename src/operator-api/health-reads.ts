@@ -11,7 +11,7 @@ import { VERSION } from '../version.ts';
 import type { EndpointReads } from './endpoint.ts';
 import type { AgentRow, FindingView, JobView, OverviewAnswer, PartView } from './health-schemas.ts';
 import type { QueueTable } from './queue-table.ts';
-import type { Snapshot } from './snapshot.ts';
+import { type Snapshot, valueOrUnknown } from './snapshot.ts';
 import type { StatusSnapshot } from './status-snapshot.ts';
 
 /** What the health of the installation is read from. */
@@ -33,7 +33,7 @@ const SURVEY = 'survey-queues';
 export function createReadOverview(parts: HealthReadParts): EndpointReads['overview'] {
   const { config, instance, store, cluster, status: snapshot, queues } = parts;
   return async () => {
-    const [{ status, agents }, table] = await Promise.all([snapshot.get(), queues.get().catch(() => undefined)]);
+    const [{ status, agents }, table] = await Promise.all([snapshot.get(), valueOrUnknown(queues)]);
     const survey = status.jobs?.find(({ job }) => job === SURVEY);
     return {
       at: status.at,

@@ -19,7 +19,7 @@ import { entryOf } from './namespace-table.ts';
 import { type PlanSteps, stepViews } from './plan-reads.ts';
 import { queueRowOf } from './queue-reads.ts';
 import type { QueueTable } from './queue-table.ts';
-import type { Snapshot } from './snapshot.ts';
+import { type Snapshot, valueOrUnknown } from './snapshot.ts';
 
 interface NamespaceDetailParts extends Pick<AgentContext, 'config' | 'instance' | 'clock' | 'management'> {
   readonly store: Pick<StoreReader, 'namespaces' | 'audit'>;
@@ -48,12 +48,12 @@ export function createReadNamespaceDetail(parts: NamespaceDetailParts): Endpoint
     const entry = entryOf(record);
     const [counts, table, audit, steps, openConnections] = await Promise.all([
       readCounts(),
-      queues.get(),
+      valueOrUnknown(queues),
       store.audit.list({ namespace: name, limit: AUDIT_SOUGHT }),
       plan(PLAN_HOURS, name, signal),
       readConnections(parts, name),
     ]);
-    const own = table.rows.filter(({ namespace }) => namespace === name).toSorted(compareByDepth);
+    const own = (table?.byNamespace.get(name) ?? []).toSorted(compareByDepth);
     const newestFirst = audit.toReversed();
     const lastRotation = newestFirst.find(({ action }) => CREDENTIAL_ACTIONS.includes(action));
     return {
@@ -71,17 +71,15 @@ export function createReadNamespaceDetail(parts: NamespaceDetailParts): Endpoint
         instance,
       })),
       ...(openConnections === undefined ? {} : { openConnections }),
-      trendAt: table.trends.seenMs.map(formatInstant),
-      queueRows: own.slice(0, MAX_QUEUES).map((row) => queueRowOf(row, table.trends)),
+      trendAt: (table?.trends.seenMs ?? []).map(formatInstant),
+      queueRows: table === undefined ? [] : own.slice(0, MAX_QUEUES).map((row) => queueRowOf(row, table.trends)),
       planned: stepViews(steps, false),
       audit: newestFirst.slice(0, AUDIT_RECORDS).map((one: AuditRecord) => auditViewOf(one)),
-      exemptions: table.exemptions
-        .filter(({ namespace }) => namespace === name)
-        .map(({ queue, untilMs, reason }) => ({
-          queue,
-          until: formatInstant(untilMs),
-          ...(reason === null ? {} : { reason }),
-        })),
+      exemptions: steps.exemptions.map(({ queue, untilMs, reason }) => ({
+        queue,
+        until: formatInstant(untilMs),
+        ...(reason === null ? {} : { reason }),
+      })),
       commands: namespaceCommands(
         entry,
         own.filter(({ state }) => state === 'warned' || state === 'deleting').map(({ queue }) => queue),

@@ -118,7 +118,9 @@ export const namespaceAnswer = z.strictObject({
     .exactOptional()
     .meta({ description: 'Its connections, the oldest first, at most 100. Absent: unknown.' }),
   trendAt: trendInstants,
-  queueRows: z.array(queueRow).meta({ description: 'Its queues, the deepest first, at most 100.' }),
+  queueRows: z.array(queueRow).meta({
+    description: 'Its queues, the deepest first, at most 100. Empty with an empty `trendAt`: they are unknown.',
+  }),
   planned: z.array(planStep),
   audit: z.array(auditView).meta({ description: 'Its latest 20 audit records, the newest first.' }),
   exemptions: z.array(

@@ -4,12 +4,14 @@ import type { Keyring } from '../namespaces/accounts/keyring.ts';
 import type { Intervals } from '../namespaces/timing.ts';
 import { groupSteps, type GroupableStep } from '../plan/group-steps.ts';
 import { planNamespaces } from '../plan/plan-namespaces.ts';
+import { readExemptions } from '../store/paged-listing.ts';
+import { exemptionsInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { BoundedMap } from '../util/bounded-map.ts';
 import type { EndpointReads } from './endpoint.ts';
 import type { PlanStep } from './plan-schemas.ts';
 import type { QueueTable } from './queue-table.ts';
-import { createSnapshot, type Snapshot, snapshotPauseMs } from './snapshot.ts';
+import { createSnapshot, type Snapshot, snapshotPauseMs, valueOrUnknown } from './snapshot.ts';
 
 /** A step of the plan of the page: about a namespace, or about a queue. */
 export interface ShownStep extends GroupableStep {
@@ -21,7 +23,7 @@ export interface ShownStep extends GroupableStep {
 
 /** What the plans are made of. */
 export interface PlanReadParts extends Pick<AgentContext, 'config' | 'clock'> {
-  readonly store: Pick<StoreReader, 'namespaces'>;
+  readonly store: Pick<StoreReader, 'namespaces' | 'queueExemptions'>;
   readonly intervals: Intervals;
   readonly keyring: Keyring;
   readonly queues: Snapshot<QueueTable>;
@@ -35,7 +37,10 @@ interface ShownPlan {
   readonly untilMs: number;
   /** In chronological order. */
   readonly steps: readonly ShownStep[];
-  readonly queuesOf: (namespace: string) => number;
+  /** Those that hold. */
+  readonly exemptions: readonly QueueExemption[];
+  /** Undefined: unknown. */
+  readonly queuesOf: (namespace: string) => number | undefined;
 }
 
 const HOUR_MS = 3_600_000;
@@ -50,8 +55,10 @@ const MAX_AGE_MS = 120_000;
 /** Plans with the decisions of the agents, and with the forecasts of queues. */
 export function createPlanSteps({ config, clock, store, intervals, keyring, queues }: PlanReadParts): PlanSteps {
   return async (hours, namespace, signal) => {
-    const { rows, exemptions } = await queues.get();
+    const table = await valueOrUnknown(queues);
+    const concerns = (one: { readonly namespace: string }): boolean => (namespace ?? one.namespace) === one.namespace;
     const fromMs = clock.nowMs();
+    const exemptions = [...exemptionsInForce(await readExemptions(store.queueExemptions), fromMs).values()];
     const span = { fromMs, untilMs: fromMs + hours * HOUR_MS };
     const context = {
       intervals,
@@ -67,16 +74,19 @@ export function createPlanSteps({ config, clock, store, intervals, keyring, queu
     });
     const steps = [
       ...planned.map((step) => ({ ...step, isForecast: false })),
-      ...queueSteps({ rows, exemptions }, span.untilMs).filter(
-        (step) => (namespace ?? step.namespace) === step.namespace,
+      ...queueSteps(
+        {
+          rows: (namespace === undefined ? table?.rows : table?.byNamespace.get(namespace)) ?? [],
+          exemptions: exemptions.filter(concerns),
+        },
+        span.untilMs,
       ),
     ];
-    const counts = new Map<string, number>();
-    for (const row of rows) counts.set(row.namespace, (counts.get(row.namespace) ?? 0) + 1);
     return {
       ...span,
       steps: steps.toSorted((a, b) => a.atMs - b.atMs),
-      queuesOf: (name) => counts.get(name) ?? 0,
+      exemptions: exemptions.filter(concerns),
+      queuesOf: (name) => (table === undefined ? undefined : (table.byNamespace.get(name)?.length ?? 0)),
     };
   };
 }
@@ -91,7 +101,7 @@ const QUEUE_ACTIONS = {
 
 /** When queues reach their next thresholds at their present rates, and when exemptions end. */
 export function queueSteps(
-  { rows, exemptions }: Pick<QueueTable, 'rows' | 'exemptions'>,
+  { rows, exemptions }: Pick<QueueTable, 'rows'> & { readonly exemptions: readonly QueueExemption[] },
   untilMs: number,
 ): ShownStep[] {
   const reached = rows.flatMap(({ queue, namespace, next, messagesPerMinute }): ShownStep[] => {
@@ -136,7 +146,10 @@ export function createReadPlan(plan: PlanSteps, clock: AgentContext['clock']): E
 }
 
 /** The steps as the page shows them, in chronological order. */
-export function stepViews({ steps, fromMs, queuesOf }: Omit<ShownPlan, 'untilMs'>, isGrouped: boolean): PlanStep[] {
+export function stepViews(
+  { steps, fromMs, queuesOf }: Pick<ShownPlan, 'steps' | 'fromMs' | 'queuesOf'>,
+  isGrouped: boolean,
+): PlanStep[] {
   const { single, groups } = isGrouped ? groupSteps(steps, fromMs) : { single: steps, groups: [] };
   const shown = [
     ...single.map((step) => ({ step, more: {} })),
@@ -152,10 +165,14 @@ export function stepViews({ steps, fromMs, queuesOf }: Omit<ShownPlan, 'untilMs'
       action,
       namespace,
       ...(queue === undefined ? {} : { queue }),
-      ...(action === 'delete' ? { queues: queuesOf(namespace) } : {}),
+      ...deletedQueues(action, queuesOf(namespace)),
       count: 1,
       isForecast,
       why,
       ...more,
     }));
+}
+
+function deletedQueues(action: ShownStep['action'], queues: number | undefined): { queues?: number } {
+  return action === 'delete' && queues !== undefined ? { queues } : {};
 }

@@ -26,8 +26,8 @@ export interface ReportedQueue extends QueueReport {
 export interface QueueTable {
   readonly atMs: number;
   readonly rows: readonly ReportedQueue[];
+  readonly byNamespace: ReadonlyMap<string, readonly ReportedQueue[]>;
   readonly trends: DepthTrends;
-  readonly exemptions: readonly QueueExemption[];
   readonly total: number;
   readonly warned: number;
   readonly deleting: number;
@@ -111,8 +111,8 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
     return {
       atMs: depthsAt.wallMs,
       rows,
+      byNamespace: grouped(rows),
       trends: history.trends(),
-      exemptions: [...inForce.values()],
       total: rows.length,
       warned: rows.filter(({ state }) => state === 'warned').length,
       deleting: rows.filter(({ state }) => state === 'deleting').length,
@@ -137,6 +137,16 @@ async function listStatistics({
   const byName = new Map<string, QueueStatistics>();
   await management.visitQueueStatistics(config.vhost, (queue) => void byName.set(queue.name, queue));
   return { at, byName };
+}
+
+function grouped(rows: readonly ReportedQueue[]): QueueTable['byNamespace'] {
+  const groups = new Map<string, ReportedQueue[]>();
+  for (const row of rows) {
+    const group = groups.get(row.namespace);
+    if (group === undefined) groups.set(row.namespace, [row]);
+    else group.push(row);
+  }
+  return groups;
 }
 
 /** A queue in alert that no listing has: it has crashed, or its node is down. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../util/clock.ts';
+import { rejectAfter } from '../util/deadline.ts';
 
 /** Something that is read again while it is asked for. */
 export interface Snapshot<T> {
@@ -58,6 +59,14 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
       return known.value;
     },
   };
+}
+
+/** How long an answer waits for a part of it that it can do without, in ms. */
+const PATIENCE_MS = 2_000;
+
+/** The value, for an answer that can do without; undefined: unknown. */
+export async function valueOrUnknown<T>(snapshot: Pick<Snapshot<T>, 'get'>): Promise<T | undefined> {
+  return await rejectAfter(PATIENCE_MS, snapshot.get()).catch(() => undefined);
 }
 
 /** The least pause between two readings of one thing, and the longest for something that takes long, in ms. */

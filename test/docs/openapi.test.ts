@@ -44,7 +44,7 @@ describe('docs/openapi.yaml', () => {
     const operations = Object.values(document.paths).map(({ get }) => get);
     assert.deepEqual(
       operations.map(({ operationId }) => operationId),
-      Object.keys(ENDPOINT_FORMS),
+      [...Object.keys(ENDPOINT_FORMS), 'events'],
     );
     const { parameters } = document.paths['/api/v1/namespaces/{name}']?.get ?? { parameters: [] };
     assert.deepEqual(

@@ -10,6 +10,7 @@ import { createOperatorData } from '../../src/operator-api/operator-api.ts';
 import { openStoreToRead } from '../../src/store/open-store-to-read.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createLog } from '../../src/util/log.ts';
+import { Secret } from '../../src/util/secret.ts';
 import type * as z from 'zod';
 import { REVOKER, TEAM, type TestInstallation } from '../support/agent.ts';
 import { addCleanup } from '../support/cleanup.ts';
@@ -38,9 +39,12 @@ const CONTACT = 'owner-of-queues@example.com';
 const { signal } = new AbortController();
 
 /** The data of the page, read from outside of the agent over the same store and broker. */
-async function openApi({ config }: TestInstallation): Promise<readonly ApiEndpoint[]> {
+async function openApi(
+  { config }: Pick<TestInstallation, 'config'>,
+  managementUrl = config.rabbitmqManagementUrl,
+): Promise<readonly ApiEndpoint[]> {
   const store = await openStoreToRead(config.storeUrl.reveal());
-  const management = openManagement(config);
+  const management = openManagement({ ...config, rabbitmqManagementUrl: managementUrl });
   const context = {
     config,
     instance: 'page-test',
@@ -274,5 +278,31 @@ describe("the data of the operators' page", () => {
     assert.doesNotMatch(text, /:\/\/[^/"\s]*@/);
     assert.doesNotMatch(text, /\d+\.\d+\.\d+\.\d+:\d+ -> /);
     assert.doesNotMatch(text, /127\.0\.0\.1|::1/);
+  });
+
+  it('answers what it can while the management API does not, and says that the rest is unknown', async () => {
+    const url = new URL(installation.config.rabbitmqManagementUrl.reveal());
+    url.port = '1';
+    const working = endpoints;
+    endpoints = await openApi(installation, new Secret(url.href));
+    try {
+      const overview = await read('overview');
+      assert.deepEqual([overview.broker.answers, overview.queues, overview.namespaces?.active], [false, undefined, 2]);
+      assert.ok(overview.findings.some(({ about }) => about === 'management'));
+      const { items } = await read('namespaces');
+      assert.deepEqual(
+        items.map(({ queues }) => queues),
+        [undefined, undefined],
+      );
+      const one = await read('namespace', { name: team.namespace });
+      assert.deepEqual([one.state, one.queues, one.openConnections, one.trendAt], ['active', undefined, undefined, []]);
+      assert.ok((await read('plan')).steps.some(({ action, queues }) => action === 'delete' && queues === undefined));
+      await assert.rejects(read('queues'), { name: 'BrokerUnavailable' });
+      await assert.rejects(read('queueHistory', { queue: deep }), { name: 'BrokerUnavailable' });
+      assert.ok((await read('audit')).items.length > 0);
+      assert.equal((await read('health')).agents?.length, 1);
+    } finally {
+      endpoints = working;
+    }
   });
 });
