@@ -69,11 +69,12 @@ try {
   process.exitCode = 1;
 }
 
-function printUsage({ environment, claimantUrl, broker, logFile }: LocalInstallation): void {
+function printUsage({ environment, claimantUrl, broker, logFile, pageUrl }: LocalInstallation): void {
   console.log(`
 The installation runs until Ctrl-C. Its intervals and thresholds are small: credentials rotate every 10 seconds, and
 owners are warned at 500 messages in a queue.
 
+  Page for operators               ${pageUrl}
   Environment of a client          . ${relative(process.cwd(), CLIENT_ENVIRONMENT)}
   Broker URL for a first claim     ${claimantUrl}
   Taskcluster clients and scopes   config/dev-taskcluster.yml

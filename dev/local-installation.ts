@@ -7,8 +7,11 @@ import { openManagement } from '../src/broker/management/open-management.ts';
 import type { Management } from '../src/broker/management/management.ts';
 import { requestUrl } from '../src/client/request-url.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
+import { showConfiguration } from '../src/config/shown-settings.ts';
 import { createLog } from '../src/util/log.ts';
 import type { FileSettings } from '../src/config/settings.ts';
+import { bundlePage } from './bundle-page.ts';
+import { freePorts } from './processes.ts';
 import { type LocalRabbitMQ, startRabbitMQ } from './rabbitmq.ts';
 import type { Steps } from './steps.ts';
 import { type LocalTaskcluster, startTaskcluster } from './taskcluster/server.ts';
@@ -28,6 +31,8 @@ export interface LocalInstallation {
   readonly claimantUrl: string;
   /** The file that the agent logs to. */
   readonly logFile: string;
+  /** The link of the page for operators. */
+  readonly pageUrl: string;
   /** Stops everything and removes the folder. */
   stop(): Promise<void>;
 }
@@ -73,6 +78,8 @@ export async function startLocalInstallation(
     const settingsFile = join(folder, 'settings.yml');
     writeFileSync(settingsFile, JSON.stringify(SPED_UP));
     const claimantPassword = randomBytes(18).toString('base64url');
+    const operatorToken = randomBytes(33).toString('base64url');
+    const [httpPort] = await freePorts(1);
     const environment = {
       PULSE_AGENT_CONFIG: settingsFile,
       RABBITMQ_URL: broker.amqpUrl,
@@ -83,11 +90,17 @@ export async function startLocalInstallation(
       STORE_URL: `lmdb:${join(folder, 'store')}`,
       PULSE_AGENT_SECRET: randomBytes(33).toString('base64'),
       PULSE_AGENT_CLAIMANT_PASSWORD: claimantPassword,
+      HTTP_PORT: String(httpPort),
+      PULSE_AGENT_OPERATOR_TOKEN: operatorToken,
     };
     const config = loadConfig(environment);
     const logFile = join(folder, 'agent.log');
     const log = createLog(config, destination({ dest: logFile, sync: true }));
-    const agent = await steps.run('Start Pulse Agent on its embedded store', () => startAgent(config, { log, signal }));
+    // The agent serves what is built.
+    await steps.run('Build the page for operators', () => bundlePage(join(WORKING_COPY, 'dist')));
+    const agent = await steps.run('Start Pulse Agent on its embedded store', () =>
+      startAgent(config, { log, signal, shown: showConfiguration(environment, config) }),
+    );
     closers.push(() => agent.stop());
     const management = openManagement(config);
     closers.push(async () => management.close());
@@ -95,7 +108,9 @@ export async function startLocalInstallation(
     const claimant = new URL(requestUrl(broker.amqpUrl, config.requestVhost));
     claimant.username = `${config.id}-claimant`;
     claimant.password = claimantPassword;
-    return { broker, taskcluster, agent, config, management, environment, claimantUrl: claimant.href, logFile, stop };
+    const claimantUrl = claimant.href;
+    const pageUrl = `http://127.0.0.1:${httpPort}/#token=${operatorToken}`;
+    return { broker, taskcluster, agent, config, management, environment, claimantUrl, logFile, pageUrl, stop };
   } catch (error) {
     await stop();
     throw error;

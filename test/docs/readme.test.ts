@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { makeInstallation } from '../support/agent.ts';
 import { makeFolder } from '../support/folders.ts';
 import { openShell, type ShellSession } from '../support/shell-session.ts';
+import { waitUntil } from '../support/watched-installation.ts';
 import { runShell, useBlocks } from './blocks.ts';
 
 /** The time-out for a demo with its broker on a busy machine. */
@@ -29,6 +30,23 @@ describe('README.md', function () {
     }
     const watched = /^ +queue\/taskcluster-team-a-watched\/jobs +watched +\d+ .*\+\d+ +warn at 500 messages +in \d+ s/m;
     assert.match(demo?.output() ?? '', watched);
+  });
+
+  it('the link that the demo prints opens a page with its data', async () => {
+    const [, origin, token] = /(http:\S+)\/#token=(\S+)/.exec(demo?.output() ?? '') ?? [];
+    const file = await fetch(`${origin}/`);
+    assert.match(await file.text(), /<title>Pulse Agent<\/title>/);
+    const read = async (path: string): Promise<string> => {
+      const response = await fetch(`${origin}/api/v1/${path}`, { headers: { authorization: `Bearer ${token}` } });
+      assert.equal(response.status, 200);
+      return await response.text();
+    };
+    await waitUntil(
+      async () => (await read('queues')).includes('queue/taskcluster-team-a-logs/archive'),
+      'it has queues',
+    );
+    assert.match(await read('namespaces'), /"taskcluster-team-b"/);
+    assert.match(await read('health'), /"name":"warnAtMessages","value":500/);
   });
 
   it('commands of clients', async () => {
