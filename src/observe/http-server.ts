@@ -91,7 +91,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     response.once('close', () => pending.end());
     const request = requestOf(incoming, pending.signal);
     const answer = await Promise.resolve(answerTo(request)).catch((error: unknown): HttpAnswer => {
-      log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
+      // A client that has gone waits for no answer.
+      if (!pending.signal.aborted) {
+        log.error({ code: 'http_request_failed', err: error }, 'could not answer an HTTP request');
+      }
       return textAnswer(500, 'See the log of the agent.');
     });
     await send(answer, { request, response, pending, stallMs });
