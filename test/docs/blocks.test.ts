@@ -36,4 +36,11 @@ describe('runShell', () => {
   it('fails with the first command that does, and says where', async () => {
     await assert.rejects(runShell(block('echo so far\nfalse\necho not this\n')), /some\.md:1 exited with 1:\nso far\n/);
   });
+
+  it('kills a block that hangs, with what it started, and says what it had printed', async () => {
+    await assert.rejects(
+      runShell(block('echo so far\nsleep 60 | cat\n'), { patienceMs: 500 }),
+      /some\.md:1 exited with SIGKILL:\nso far\n/,
+    );
+  });
 });

@@ -105,21 +105,27 @@ const PATIENCE_MS = 120_000;
  */
 export async function runShell(
   block: Block,
-  { env, cwd }: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
+  {
+    env,
+    cwd,
+    patienceMs = PATIENCE_MS,
+  }: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string; readonly patienceMs?: number } = {},
 ): Promise<BlockRun> {
   const child = spawn('bash', ['-euo', 'pipefail', '-c', block.text], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
     ...(cwd === undefined ? {} : { cwd }),
-    timeout: PATIENCE_MS,
+    detached: true,
   });
+  // All of its group: a command that hangs keeps the output open after its shell was killed.
+  const timer = setTimeout(() => void (child.pid !== undefined && process.kill(-child.pid, 'SIGKILL')), patienceMs);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const exit = await new Promise((settle, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => settle(code ?? signal));
-  });
+  }).finally(() => clearTimeout(timer));
   assert.equal(exit, 0, `${block.place} exited with ${String(exit)}:\n${stdout}${stderr}`);
   return { stdout, stderr };
 }
