@@ -61,7 +61,7 @@ async function connectOnce(
   const cut = (): void => sockets.abort();
   signal?.addEventListener('abort', cut, { once: true });
   const config = withoutReconnect(brokerConfigOf(options, target, vhostConfig, sockets.signal));
-  const broker = await createRascalBroker(config, cut, CLOSE_TIMEOUT_MS).finally(() =>
+  const broker = await createRascalBroker(config, { cut, closeMs: CLOSE_TIMEOUT_MS, signal }).finally(() =>
     signal?.removeEventListener('abort', cut),
   );
   const lost = new Promise<Error>((resolve) => {
