@@ -46,7 +46,9 @@ export function createOperatorPage(
   let endpoints: readonly ApiEndpoint[] | undefined;
   const show = (content: Buffer | string): void => {
     const event = readEventView(content);
-    if (event !== undefined) ring.add(event);
+    if (event === undefined) return;
+    ring.add(event);
+    data.observeEvent(event);
   };
   let isLost = false;
   const consumer = createAgentEventsConsumer({

@@ -16,6 +16,7 @@ import type { EndpointReads } from './endpoint.ts';
 import { countsOf, namespaceRowOf } from './namespace-reads.ts';
 import type { NamespaceAnswer } from './namespace-schemas.ts';
 import { entryOf } from './namespace-table.ts';
+import type { OthersFailing } from './others-failing.ts';
 import { type PlanSteps, stepViews } from './plan-reads.ts';
 import { queueRowOf } from './queue-reads.ts';
 import type { QueueTable } from './queue-table.ts';
@@ -27,6 +28,7 @@ interface NamespaceDetailParts extends Pick<AgentContext, 'config' | 'instance' 
   readonly readCounts: NamespaceCounts;
   readonly plan: PlanSteps;
   readonly backoff: Pick<Backoff, 'failing'>;
+  readonly othersFailing: Pick<OthersFailing, 'of'>;
 }
 
 const MAX_QUEUES = 100;
@@ -41,7 +43,7 @@ const CREDENTIAL_ACTIONS: readonly string[] = ['rotation', 'revocation'];
 
 /** Reads all that is known of one namespace. */
 export function createReadNamespaceDetail(parts: NamespaceDetailParts): EndpointReads['namespace'] {
-  const { config, instance, clock, store, queues, readCounts, plan, backoff } = parts;
+  const { config, instance, clock, store, queues, readCounts, plan, backoff, othersFailing } = parts;
   return async ({ name }, signal) => {
     const record = await readNamespace(store.namespaces, name);
     if (record === undefined) return undefined;
@@ -63,13 +65,16 @@ export function createReadNamespaceDetail(parts: NamespaceDetailParts): Endpoint
       accounts: accountViews(record, config.usernamePrefix),
       ...(lastRotation === undefined ? {} : { lastRotation: auditViewOf(lastRotation) }),
       ...revocationFields(record, clock.nowMs()),
-      failures: backoff.failing(name).map(({ work, failures, error, retryAtMs }) => ({
-        work,
-        failures,
-        error: error instanceof AgentError ? error.code : 'InternalServerError',
-        retryAt: formatInstant(retryAtMs),
-        instance,
-      })),
+      failures: [
+        ...backoff.failing(name).map(({ work, failures, error, retryAtMs }) => ({
+          work,
+          failures,
+          error: error instanceof AgentError ? error.code : 'InternalServerError',
+          retryAt: formatInstant(retryAtMs),
+          instance,
+        })),
+        ...othersFailing.of(name),
+      ],
       ...(openConnections === undefined ? {} : { openConnections }),
       trendAt: (table?.trends.seenMs ?? []).map(formatInstant),
       queueRows: table === undefined ? [] : own.slice(0, MAX_QUEUES).map((row) => queueRowOf(row, table.trends)),

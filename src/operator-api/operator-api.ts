@@ -8,12 +8,13 @@ import { createNamespaceCounts } from '../queues/namespace-counts.ts';
 import type { DepthObserver } from '../queues/survey-queues.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { createReadAudit } from './audit-reads.ts';
-import { createDepthWatch } from './depth-watch.ts';
+import { createDepthWatch, type DepthWatch } from './depth-watch.ts';
 import { type ApiEndpoint, endpointsOf } from './endpoint.ts';
 import { createReadHealth, createReadOverview } from './health-reads.ts';
 import { createReadNamespaceDetail } from './namespace-detail.ts';
 import { createReadNamespaces } from './namespace-reads.ts';
 import { createNamespaceTable } from './namespace-table.ts';
+import { createOthersFailing, type OthersFailing } from './others-failing.ts';
 import { createPlanSteps, createReadPlan } from './plan-reads.ts';
 import { createReadQueueHistory, createReadQueues } from './queue-reads.ts';
 import { createQueueTable } from './queue-table.ts';
@@ -40,6 +41,8 @@ export interface OperatorApiParts extends Pick<StatusParts, 'requestCounts'> {
 export interface OperatorData {
   /** Surveys give it what they list. */
   readonly depths: DepthObserver;
+  /** Takes the events of all agents. */
+  readonly observeEvent: OthersFailing['observe'];
   start(parts: OperatorApiParts): OperatorApi;
   close(): Promise<void>;
 }
@@ -51,10 +54,12 @@ type OperatorContext = Pick<AgentContext, 'config' | 'instance' | 'clock' | 'sle
 /** Creates the data of the page. It reads the store and the broker while somebody looks, and changes nothing. */
 export function createOperatorData(context: OperatorContext): OperatorData {
   const watch = createDepthWatch(context);
+  const othersFailing = createOthersFailing(context.instance, context.clock);
   return {
     depths: watch.history,
+    observeEvent: (event) => othersFailing.observe(event),
     start(parts) {
-      const { endpoints, releaseUnused } = createOperatorApi(context, { ...parts, watch });
+      const { endpoints, releaseUnused } = createOperatorApi(context, { ...parts, watch, othersFailing });
       watch.start(releaseUnused);
       return { endpoints };
     },
@@ -64,10 +69,10 @@ export function createOperatorData(context: OperatorContext): OperatorData {
 
 function createOperatorApi(
   context: OperatorContext,
-  parts: OperatorApiParts & { readonly watch: ReturnType<typeof createDepthWatch> },
+  parts: OperatorApiParts & { readonly watch: DepthWatch; readonly othersFailing: OthersFailing },
 ): OperatorApi & { readonly releaseUnused: () => void } {
   const { clock } = context;
-  const { watch, namespaces, shown } = parts;
+  const { watch, namespaces, shown, othersFailing } = parts;
   const table = createNamespaceTable(context);
   const queues = createQueueTable({ ...context, depths: watch, namespaces: table });
   const status = createStatusSnapshot({ ...context, ...parts });
@@ -81,7 +86,14 @@ function createOperatorApi(
     endpoints: endpointsOf({
       overview: createReadOverview(healthParts),
       namespaces: createReadNamespaces(table, readCounts),
-      namespace: createReadNamespaceDetail({ ...context, queues, readCounts, plan, backoff: namespaces.backoff }),
+      namespace: createReadNamespaceDetail({
+        ...context,
+        queues,
+        readCounts,
+        plan,
+        othersFailing,
+        backoff: namespaces.backoff,
+      }),
       queues: createReadQueues(queues),
       queueHistory: createReadQueueHistory(queues, watch),
       plan: createReadPlan(plan, clock),
