@@ -103,8 +103,11 @@ export function backstopPolicies(settings: BackstopSettings, rabbitmqVersion: st
   }
   add(settings, { name: queuePolicyName(id), pattern, priority: PRIORITY });
   const streams = streamPolicy(settings, rabbitmqVersion);
-  if (streams !== undefined)
-    policies.push({ ...streams, name: streamPolicyName(id), pattern: namespacePattern({ ...settings, rules: [] }) });
+  if (streams !== undefined) {
+    // One for all queues would limit those of rules without limits, which no policy of a higher priority keeps from it.
+    const ofStreams = streams.applyTo === 'streams' ? namespacePattern({ ...settings, rules: [] }) : pattern;
+    policies.push({ ...streams, name: streamPolicyName(id), pattern: ofStreams });
+  }
   const byName = new Map(policies.map((policy) => [policy.name, policy]));
   const ofRules = [...byName.keys()].filter((name) => !backstopNames(id).includes(name));
   return new Map([...ofRules, ...backstopNames(id)].map((name) => [name, byName.get(name)]));

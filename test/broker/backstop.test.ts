@@ -115,6 +115,17 @@ describe('the backstop', function () {
     ]);
   });
 
+  it('limits no queue of a rule without limits by what streams may hold', async () => {
+    const { management, settings, filled } = await site();
+    const rules = [{ match: 'taskcluster-left', maxMessages: null, maxBytes: null }];
+    await ensureBackstop(management, { ...settings, rules, streamMaxBytes: 50 });
+    for (const type of ['classic', 'quorum']) {
+      const depth = await filled(`queue/taskcluster-left/${type}`, { 'x-queue-type': type });
+      assert.equal(depth, 3 * MAX_MESSAGES, type);
+    }
+    assert.equal(await filled('queue/taskcluster-x/limited'), MAX_MESSAGES);
+  });
+
   it('caps queues by the bytes of their messages, too', async () => {
     const { management, settings, channel } = await site();
     await ensureBackstop(management, { ...settings, maxBytes: 1_000_000 });
