@@ -43,9 +43,12 @@ export function forecastText(notice: NoticeItem): string {
     return `It has reached that already, and ${doneText(notice)} within seconds unless it is drained before.`;
   if (forecast === undefined) return `How fast it grew was not known yet, so neither is when it ${doneText(notice)}.`;
   const { unit, perMinute, reachedMs } = forecast;
-  if (reachedMs === null) return 'It hardly grew then: at that rate it does not reach that.';
+  if (reachedMs === null) {
+    return `It ${perMinute < 0 ? 'was being drained' : 'hardly grew'} then: at that rate it does not reach that.`;
+  }
   const isSlow = unit === 'messages' && perMinute < 1;
-  const growth = unit === 'bytes' ? sizeText(perMinute) : `${numberText(Math.round(perMinute))} messages`;
+  const count = Math.round(perMinute);
+  const growth = unit === 'bytes' ? sizeText(perMinute) : `${numberText(count)} message${count === 1 ? '' : 's'}`;
   const grew = isSlow ? 'less than one message' : `about ${growth}`;
   return `It grew by ${grew} a minute. At that rate it ${doneText(notice)} at about ${momentText(reachedMs)}.`;
 }

@@ -85,7 +85,9 @@ describe('the mail to an owner', () => {
     assert.match(says({ forecast: { ...forecast, perMinute: 0.2 } }), /grew by less than one message a minute/);
     const bytes = { ...forecast, unit: 'bytes', perMinute: 3 * 2 ** 20 } as const;
     assert.match(says({ forecast: bytes }), /grew by about 3 MiB a minute/);
-    assert.match(says({ forecast: { ...forecast, perMinute: -3, reachedMs: null } }), /It hardly grew then/);
+    assert.match(says({ forecast: { ...forecast, perMinute: 1.2 } }), /grew by about 1 message a minute/);
+    assert.match(says({ forecast: { ...forecast, perMinute: 0, reachedMs: null } }), /It hardly grew then/);
+    assert.match(says({ forecast: { ...forecast, perMinute: -3, reachedMs: null } }), /It was being drained then/);
     assert.match(says({}), /How fast it grew was not known yet/);
     assert.match(says({ messages: 8000, forecast }), /It has reached that already/);
     const large = { bytes: 2 ** 31, warnAtBytes: 2 ** 30, deleteAtBytes: 2 ** 31 };
