@@ -34,6 +34,8 @@ const QUEUE_ACTIONS: Readonly<Record<PlannedQueue['action'], string>> = {
   recover: 'clear alert',
   purge: 'purge',
   leave: 'leave',
+  'warn-idle': 'warn of',
+  expire: 'delete',
   delete: 'delete',
   resume: 'continue',
   discard: 'drop old alert',

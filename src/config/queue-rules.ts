@@ -24,6 +24,7 @@ export const queueRule = z.strictObject(
     ownersMayRaiseTo: z
       .strictObject({ deleteAtMessages: countForm.exactOptional(), deleteAtBytes: countForm.exactOptional() })
       .exactOptional(),
+    idleExpirySeconds: countForm.nullable().exactOptional(),
     onOvergrown: z.enum(OVERGROWN_ACTIONS, { error: 'must be delete, purge or leave' }).exactOptional(),
   },
   { error: 'must be a map with a match' },
@@ -45,6 +46,8 @@ export interface QueueRule extends QueueThresholds {
   /** Over the whole name of a queue, or of its namespace. */
   readonly match: NamePattern;
   readonly onOvergrown: OvergrownAction;
+  /** After how long without consumers and change its owner is notified, and after as long again it is deleted; null: never. */
+  readonly idleExpirySeconds: number | null;
   /** How far a claim may raise the thresholds for deletion; undefined: not at all. */
   readonly ownersMayRaiseTo?: RaiseBounds;
   /** As `queueBackstopMessages` and `queueBackstopBytes`, for the queues of this rule. */
@@ -76,6 +79,7 @@ export function completeRule(rule: QueueRuleSettings, settings: RuleDefaults): Q
     warnAtBytes,
     deleteAtBytes,
     onOvergrown: 'delete',
+    idleExpirySeconds: null,
     ...rule,
   } as const;
   const isLeft = given.onOvergrown === 'leave';

@@ -207,6 +207,26 @@ export const EVENT_TYPES = {
         .exactOptional(),
     }),
   },
+  'queue.idle': {
+    meaning:
+      'A queue had no consumer and did not change for as long as its rule says. It is deleted after as long again, unless it is used.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      messages,
+      idleSince: instantText('Since when the agents saw no use of it.', '2026-11-17T12:00:00.000Z'),
+      expires: instantText('When it is deleted, at the earliest.', '2026-12-01T12:00:00.000Z'),
+    }),
+  },
+  'queue.expired': {
+    meaning: 'A queue that nobody used was deleted, by its rule.',
+    data: z.strictObject({
+      namespace: namespaceField,
+      queue,
+      messages,
+      idleSince: instantText('Since when the agents saw no use of it.', '2026-11-17T12:00:00.000Z'),
+    }),
+  },
   'queue.exempted': {
     meaning:
       'An operator exempted a queue from deletion for a while. It is not deleted until then, however deep it grows, also if its namespace is released; the namespace does not expire.',
@@ -233,7 +253,15 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       notice: z
-        .enum(['queue-warning', 'queue-deletion', 'queue-recovered', 'queue-purge', 'queue-left'])
+        .enum([
+          'queue-warning',
+          'queue-deletion',
+          'queue-recovered',
+          'queue-purge',
+          'queue-left',
+          'queue-idle',
+          'queue-expiry',
+        ])
         .meta({ description: 'The kind of notice.', examples: ['queue-warning'] }),
       attempts: count.meta({ description: 'How many attempts were made.', examples: [3] }),
       error: z.string().meta({

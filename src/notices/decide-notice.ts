@@ -28,7 +28,7 @@ export const WITHHELD = 'TooManyMessages';
 export const GATHER_MS = 2_000;
 
 /** The notices of what an owner has lost. */
-const LOSSES: ReadonlySet<Notice['kind']> = new Set(['queue-deletion', 'queue-purge']);
+const LOSSES: ReadonlySet<Notice['kind']> = new Set(['queue-deletion', 'queue-purge', 'queue-expiry']);
 
 type NoticeContent = Pick<
   Notice,
@@ -52,6 +52,8 @@ type NoticeContent = Pick<
       | 'deleteAtBytes'
       | 'onOvergrown'
       | 'oldestMs'
+      | 'idleSinceMs'
+      | 'expiresMs'
       | 'forecast'
       | 'peakMessages'
       | 'peakBytes'

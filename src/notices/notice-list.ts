@@ -113,6 +113,26 @@ const LISTS: Readonly<Record<NoticeKind, ListText>> = {
       paragraph`Check that their consumers run and acknowledge their messages, or purge them. The next ${message} about one of them comes when it holds less than half of its threshold for warnings.`,
     ],
   },
+  'queue-idle': {
+    title: 'queues are not used',
+    before: (queues) => [
+      paragraph`${queues} queues have no consumer, and their messages have not changed. Those of which that stays true are ${bold('deleted with all their messages')}.`,
+    ],
+    intro: 'The largest of them:',
+    item: (item) =>
+      line`${code(item.queue, MAX_NAME)} holds ${numberText(item.messages)} messages, is idle since ${momentText(item.idleSinceMs ?? item.seenMs)}, and is deleted after ${momentText(item.expiresMs ?? item.seenMs)}.`,
+    after: () => [paragraph`To keep one, let a consumer read it, or publish to it. If one is not needed, delete it.`],
+  },
+  'queue-expiry': {
+    title: 'idle queues were deleted',
+    before: (queues) => [
+      paragraph`${queues} queues had no consumer, and their messages had not changed, so they were ${bold('deleted with all their messages')}.`,
+    ],
+    intro: 'The largest of them:',
+    item: (item) =>
+      line`${code(item.queue, MAX_NAME)} held ${numberText(item.messages)} messages, and was idle since ${momentText(item.idleSinceMs ?? item.seenMs)}.`,
+    after: () => [paragraph`You can declare them again.`],
+  },
   'queue-recovered': {
     title: 'queues have recovered',
     before: (queues) => [

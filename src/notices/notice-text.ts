@@ -128,6 +128,20 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
       paragraph`Check that its consumers run and acknowledge their messages, or purge it. The next ${message} comes when it holds ${recoveredBelow(notice)}.`,
     ],
   }),
+  'queue-idle': (notice, _config, message) => ({
+    title: 'nobody uses a queue',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} has had no consumer since ${momentText(notice.idleSinceMs ?? notice.seenMs)}, and its ${numberText(notice.messages)} messages have not changed. If that stays so, it is ${bold('deleted with all its messages')} after ${momentText(notice.expiresMs ?? notice.seenMs)}.`,
+      paragraph`To keep it, let a consumer read it, or publish to it. If it is not needed, delete it. The next ${message} comes when it is deleted.`,
+    ],
+  }),
+  'queue-expiry': (notice) => ({
+    title: 'an idle queue was deleted',
+    blocks: [
+      paragraph`The queue ${code(notice.queue)} had no consumer since ${momentText(notice.idleSinceMs ?? notice.seenMs)}, and its ${numberText(notice.messages)} messages had not changed, so it was ${bold('deleted with all its messages')}.`,
+      paragraph`You can declare it again.`,
+    ],
+  }),
   'queue-recovered': (notice) => ({
     title: 'a queue has recovered',
     blocks: [

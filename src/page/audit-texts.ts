@@ -15,6 +15,8 @@ export const PAGE_AUDIT_ACTIONS: readonly AuditFilter[] = [
   'queue-deletion',
   'queue-purge',
   'queue-left',
+  'queue-idle',
+  'queue-expiry',
   'exemption',
   'notice',
   'configuration',

@@ -16,6 +16,8 @@ export const PAGE_EVENT_TYPES: readonly string[] = [
   'queue.deleted',
   'queue.purged',
   'queue.left',
+  'queue.idle',
+  'queue.expired',
   'queue.exempted',
   'queue.exemption-ended',
   'notice.failed',
@@ -90,6 +92,10 @@ export function describeEvent({ type, data }: Pick<EventView, 'type' | 'data'>):
       return `purged of ${amount}`;
     case 'queue.left':
       return `left alone with ${amount}, by its rule`;
+    case 'queue.idle':
+      return `not used, with ${amount}`;
+    case 'queue.expired':
+      return `deleted unused, with ${amount}`;
     case 'queue.exempted':
       return 'exempt from deletion for a while';
     case 'queue.exemption-ended':

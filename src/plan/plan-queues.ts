@@ -91,6 +91,10 @@ function explain(
         : `${count} of ${bytes} bytes, its owner was warned, and ${AT_DELETION[action]} at ${deleteAtBytes} bytes`;
     case 'recover':
       return `${count}, fewer than half of ${warnAtMessages}`;
+    case 'warn-idle':
+      return 'nobody uses it';
+    case 'expire':
+      return 'nobody uses it, and its owner was notified';
     case 'resume':
       return 'an agent began to act on its alert and has not finished';
     case 'discard':

@@ -1,4 +1,5 @@
 import type { AgentContext } from '../context.ts';
+import { formatInstant } from '../contract/fields.ts';
 import type { ExemptQueues } from '../namespaces/deletion/exempt-queues.ts';
 import { GATHER_MS } from '../notices/decide-notice.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
@@ -17,7 +18,7 @@ interface ApplyAlertActionParts extends Pick<AgentContext, 'cluster' | 'clock' |
   readonly confirmRecovery: ConfirmRecovery;
   readonly exempt: ExemptQueues;
   readonly config: QueueLimitsConfig;
-  readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered' | 'queueLeft'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueWarned' | 'queueRecovered' | 'queueLeft' | 'queueIdle'>;
 }
 
 /**
@@ -86,7 +87,41 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     };
     if (await queueAlerts.insert(alert)) await finishWarning(record, alert);
   };
+  /** In place of an alert about its size, if there is one: that notice was sent, and nothing follows from it now. */
+  const warnIdle = async (
+    record: NamespaceRecord,
+    { queue, depth: { messages = 0, bytes, seenMs, idleSinceMs = seenMs }, alert: former }: ObservedQueue,
+  ): Promise<void> => {
+    const { namespace, incarnation } = record;
+    const alert: QueueAlert = {
+      queue,
+      revision: (former?.revision ?? 0) + 1,
+      namespace,
+      incarnation,
+      episode: randomBytes(12).toString('base64url'),
+      level: 'warning',
+      messages,
+      bytes: bytes?.bytes ?? null,
+      seenMs,
+      idleSinceMs,
+      changedMs: clock.nowMs(),
+    };
+    if (former !== undefined) await notices.withdraw(former, clock.nowMs());
+    const isWritten = await (former === undefined
+      ? queueAlerts.insert(alert)
+      : queueAlerts.replace(alert, former.revision));
+    if (isWritten) await finishIdleWarning(record, alert, idleSinceMs);
+  };
+  const finishIdleWarning = async (record: NamespaceRecord, alert: QueueAlert, idleSinceMs: number): Promise<void> => {
+    const { namespace, queue, messages, changedMs } = alert;
+    const { idleExpiryMs } = limitsOfQueue(parts.config, queue, record);
+    await notices.addWarning(record, alert);
+    const expires = formatInstant(changedMs + (idleExpiryMs ?? 0));
+    await reporters.queueIdle({ namespace, queue, messages, idleSince: formatInstant(idleSinceMs), expires });
+    await replaceAlert(alert, 'warned');
+  };
   const finishWarning = async (record: NamespaceRecord, alert: QueueAlert): Promise<void> => {
+    if (alert.idleSinceMs !== undefined) return await finishIdleWarning(record, alert, alert.idleSinceMs);
     const { namespace, queue, messages, bytes } = alert;
     const limits = limitsOfQueue(parts.config, queue, record);
     const { warnAtMessages, deleteAtMessages, deleteAtBytes, onOvergrown } = limits;
@@ -200,12 +235,17 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
     }
   };
 
-  return async (action, { queue, depth, alert }, record, signal) => {
+  return async (action, observed, record, signal) => {
+    const { queue, depth, alert } = observed;
     if (alert === undefined) {
       if (action === 'warn' && record !== undefined) await warn(record, queue, depth);
+      if (action === 'warn-idle' && record !== undefined) await warnIdle(record, observed);
       return;
     }
     switch (action) {
+      case 'warn-idle':
+        if (record !== undefined) await warnIdle(record, observed);
+        return;
       case 'discard':
         return await deletion.discard(alert);
       case 'resume':
@@ -217,6 +257,7 @@ export function createApplyAlertAction(parts: ApplyAlertActionParts): ApplyAlert
         if (record !== undefined) await leave(record, alert, depth);
         return;
       case 'delete':
+      case 'expire':
       case 'purge':
         if (record !== undefined) await deleteOnceWarned(record, alert, depth, signal);
         return;

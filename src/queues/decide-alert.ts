@@ -21,6 +21,10 @@ export interface Depth {
   readonly isMissing?: boolean;
   /** Whether these are all messages; otherwise it holds at least this many. */
   readonly isExact: boolean;
+  /** Since when no consumer was seen and the messages are the same, in ms since the epoch; undefined: in use, or unknown. */
+  readonly idleSinceMs?: number | undefined;
+  /** Whether a consumer was seen; not where that is unknown. */
+  readonly hasConsumers?: boolean;
   /** When the observation began, in ms since the epoch. */
   readonly seenMs: number;
   /** It was true at most this long before, in ms: 0 where RabbitMQ counted the messages for it. */
@@ -40,10 +44,12 @@ export interface ObservedQueue {
  * - `recover`: end the alert, if an inspection confirms that the queue has recovered.
  * - `delete`, `purge`: delete or purge the queue, if its owner was warned and an inspection confirms its depth.
  * - `leave`: report that the queue has passed the threshold for deletion and stays.
+ * - `warn-idle`: raise an alert about a queue that nobody uses, in place of one about its size.
+ * - `expire`: delete a queue that nobody uses, if its owner was notified and an inspection confirms that.
  * - `resume`: finish what an agent began with the alert before it died.
  * - `discard`: remove the alert of a queue that does not exist, or of an earlier incarnation of the namespace.
  */
-export type AlertAction = 'none' | 'warn' | 'recover' | OvergrownAction | 'resume' | 'discard';
+export type AlertAction = 'none' | 'warn' | 'recover' | OvergrownAction | 'warn-idle' | 'expire' | 'resume' | 'discard';
 
 /**
  * A delete call is sent no later than this after the depth was confirmed, and takes no longer than this, in ms.
@@ -57,7 +63,11 @@ export const DELETE_WINDOW_MS = 4_000;
 export const TAKEOVER_AFTER_MS = 10_000;
 
 /** The thresholds of a queue, and what is done at the one for deletion. */
-export type AlertLimits = QueueThresholds & { readonly onOvergrown: OvergrownAction };
+export type AlertLimits = QueueThresholds & {
+  readonly onOvergrown: OvergrownAction;
+  /** After how long an idle queue is warned of, and after as long again deleted, in ms; null: never. */
+  readonly idleExpiryMs: number | null;
+};
 
 /** The levels at which the broker may have been asked to delete or purge a queue. */
 const ENDING_LEVELS: ReadonlySet<QueueAlert['level']> = new Set(['deleting', 'deleted', 'purging', 'purged']);
@@ -96,7 +106,8 @@ export function decideQueueAlert(
   nowMs: number,
 ): AlertAction {
   const { messages, bytes, isExact, isMissing = false } = depth;
-  if (alert === undefined) return reachesWarning(messages, bytes?.bytes, limits) ? 'warn' : 'none';
+  const otherwise = isIdleDue(depth, limits, nowMs) ? 'warn-idle' : 'none';
+  if (alert === undefined) return reachesWarning(messages, bytes?.bytes, limits) ? 'warn' : otherwise;
   const changedMs = alert.changedMs > nowMs + MAX_CLOCK_DIFFERENCE_MS ? -Infinity : alert.changedMs;
   const isAbandoned = nowMs >= changedMs + TAKEOVER_AFTER_MS;
   if (alert.incarnation !== incarnation) {
@@ -109,16 +120,38 @@ export function decideQueueAlert(
     return 'discard';
   }
   if (alert.level !== 'warned' && alert.level !== 'left') return isAbandoned ? 'resume' : 'none';
+  if (alert.idleSinceMs !== undefined) return decideIdleAlert(alert, depth, limits, nowMs);
   const atDeletion = alert.level === 'left' && limits.onOvergrown === 'leave' ? 'none' : limits.onOvergrown;
   // What may have been true only before the alert was written says nothing about it.
   const isNewer = (observed: Pick<Depth, 'seenMs' | 'lagMs'>): boolean => observed.seenMs - observed.lagMs > changedMs;
   if (bytes !== undefined && isNewer(bytes) && isAtLeast(bytes.bytes, limits.deleteAtBytes)) return atDeletion;
-  if (messages === undefined || !isNewer(depth)) return 'none';
+  if (messages === undefined || !isNewer(depth)) return otherwise;
   if (messages >= limits.deleteAtMessages) return atDeletion;
-  if (!isExact || !isSmall(messages, limits)) return 'none';
+  if (!isExact || !isSmall(messages, limits)) return otherwise;
   // Where the size is not known after the alert, what was known with the alert counts.
   const knownBytes = bytes !== undefined && isNewer(bytes) ? bytes.bytes : alert.bytes;
-  return messages === 0 || areBytesFew(knownBytes, limits) ? 'recover' : 'none';
+  return messages === 0 || areBytesFew(knownBytes, limits) ? 'recover' : otherwise;
+}
+
+/** Whether a queue is idle for so long that its owner is notified. */
+export function isIdleDue(
+  { idleSinceMs }: Pick<Depth, 'idleSinceMs'>,
+  { idleExpiryMs }: Pick<AlertLimits, 'idleExpiryMs'>,
+  nowMs: number,
+): boolean {
+  return idleExpiryMs !== null && idleSinceMs !== undefined && nowMs - idleSinceMs >= idleExpiryMs;
+}
+
+/** A queue that is used again, or whose rule no longer lets it expire, stays. */
+function decideIdleAlert(
+  alert: QueueAlert,
+  { messages, isExact, hasConsumers = false, idleSinceMs }: Depth,
+  { idleExpiryMs }: AlertLimits,
+  nowMs: number,
+): AlertAction {
+  if (idleExpiryMs === null || hasConsumers) return 'discard';
+  if (isExact && messages !== undefined && messages !== alert.messages) return 'discard';
+  return idleSinceMs !== undefined && nowMs - alert.changedMs >= idleExpiryMs ? 'expire' : 'none';
 }
 
 /** Whether a queue with this number of messages has recovered. */

@@ -9,7 +9,7 @@ import type { QueueAlert, QueueAlertStore } from '../store/queue-alert-records.t
 import type { NamespaceStore } from '../store/store.ts';
 import { formatInstant } from '../contract/fields.ts';
 import { AgentError, isAgentError } from '../util/agent-errors.ts';
-import { type Clock, elapsedSinceMs, type Moment } from '../util/clock.ts';
+import { type Clock, elapsedSinceMs, type Moment, momentOf } from '../util/clock.ts';
 import type { ConfirmDepth } from './confirm-depth.ts';
 import { DELETE_WINDOW_MS, nextAlert } from './decide-alert.ts';
 import { bytesOf } from './event-bytes.ts';
@@ -27,14 +27,14 @@ export interface QueueDeletionParts {
   };
   readonly notices: QueueNotices;
   readonly confirmDepth: ConfirmDepth;
-  readonly queueDepths: Pick<QueueDepths, 'read'>;
+  readonly queueDepths: Pick<QueueDepths, 'read' | 'readCounts'>;
   readonly deleteFromBroker: DeleteFromBroker;
   readonly schedule: Pick<InspectionSchedule, 'wasReplacedSince'>;
   readonly exempt: ExemptQueues;
   readonly config: QueueLimitsConfig & Pick<Config, 'vhost'>;
   readonly management: Pick<Management, 'purgeQueue' | 'getOldestMessageMs' | 'listQueueNames'>;
   readonly clock: Clock;
-  readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted' | 'queuePurged'>;
+  readonly reporters: Pick<AgentContext['reporters'], 'queueDeleted' | 'queuePurged' | 'queueExpired'>;
 }
 
 /** The deletion, and the purging, of queues that have grown too large. */
@@ -63,6 +63,7 @@ type CallOutcome = 'done' | 'was-missing' | 'window-closed';
 /** A deletion and a purge are the same steps, but for these. */
 const WAYS = {
   delete: { notice: 'queue-deletion', doing: 'deleting', done: 'deleted' },
+  expire: { notice: 'queue-expiry', doing: 'deleting', done: 'deleted' },
   purge: { notice: 'queue-purge', doing: 'purging', done: 'purged' },
 } as const;
 
@@ -78,6 +79,13 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     const { namespace, queue, messages, revision, oldestMs } = alert;
     const isPurge = alert.level === 'purged';
     if (alert.isReported === true) return void (await store.queueAlerts.remove(queue, revision));
+    if (alert.idleSinceMs !== undefined) {
+      await notices.release('queue-expiry', alert, clock.nowMs());
+      const idleSince = formatInstant(alert.idleSinceMs);
+      await reporters.queueExpired({ namespace, queue, messages, idleSince });
+      await store.queueAlerts.remove(queue, revision);
+      return;
+    }
     await notices.release(isPurge ? 'queue-purge' : 'queue-deletion', alert, clock.nowMs());
     const { deleteAtMessages, deleteAtBytes } = limitsOfQueue(config, queue, record);
     const byteLimit = deleteAtBytes === null ? {} : { deleteAtBytes };
@@ -189,6 +197,40 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     }
   };
 
+  /** Whether nobody uses a queue, by a passive declaration, which is current. */
+  const readUse = async (
+    { queue, messages }: QueueAlert,
+    signal: AbortSignal,
+  ): Promise<{ readonly is: 'idle'; readonly seenAt: Moment } | { readonly is: 'used' | 'missing' | 'unknown' }> => {
+    const seenAt = momentOf(clock);
+    const counts = (await queueDepths.readCounts([queue], signal)).get(queue);
+    if (counts !== undefined) {
+      return counts.consumers === 0 && counts.messages === messages ? { is: 'idle', seenAt } : { is: 'used' };
+    }
+    // An exclusive queue is its connection's alone, and that is open.
+    return { is: (await isQueueListed(management, vhost, queue, { signal })) ? 'unknown' : 'missing' };
+  };
+
+  const expire = async (record: NamespaceRecord, alert: QueueAlert, signal: AbortSignal): Promise<void> => {
+    const way = WAYS.expire;
+    await notices.hold(way.notice, record, alert);
+    const mayBeDone = alert.level === way.doing;
+    const use = await readUse(alert, signal);
+    if (use.is === 'missing' && mayBeDone) return await markDone(alert, way, record);
+    if (use.is === 'unknown') return;
+    if (use.is !== 'idle' || !(await isNamespaceActive(alert))) return await discard(alert);
+    const doing = await replace(alert, way.doing, alert.messages, undefined, use.seenAt.wallMs);
+    if (doing === undefined) return;
+    // Once more, now that no other agent may delete it: only another agent may have got the event that it was replaced.
+    const now = await readUse(doing, signal);
+    if (now.is !== 'idle') return await discard(doing);
+    if ((await exempt.read()).has(alert.queue)) return await cancel(doing, doing.messages, undefined, doing.seenMs);
+    const outcome = await send(doing, way, now.seenAt, signal);
+    if (outcome === 'window-closed') return;
+    if (outcome === 'was-missing' && !mayBeDone) return await discard(doing);
+    await markDone(doing, way, record);
+  };
+
   return {
     async finish(alert, record) {
       if (alert.level === 'deleting') await markDone(alert, WAYS.delete, record);
@@ -198,6 +240,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     discard,
     async execute(record, alert, signal) {
       const limits = limitsOfQueue(config, alert.queue, record);
+      if (alert.idleSinceMs !== undefined) return await expire(record, alert, signal);
       const action = wayOf(alert, limits.onOvergrown);
       if (action === 'leave') return await cancel(alert, alert.messages, undefined, alert.seenMs);
       const way = WAYS[action];

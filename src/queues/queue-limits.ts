@@ -13,6 +13,8 @@ export interface QueueLimits extends QueueThresholds {
   readonly rule: string;
   /** What is done at the threshold for deletion. */
   readonly onOvergrown: OvergrownAction;
+  /** After how long without consumers and change its owner is notified, and after as long again it is deleted; null: never. */
+  readonly idleExpiryMs: number | null;
 }
 
 /** The name of the rule for all queues that no other one matches: the settings outside of `queues`. */
@@ -34,11 +36,13 @@ export function limitsOfQueue(
 ): QueueLimits {
   const index = ruleIndexOf(config, queue);
   const rule = config.queues[index];
+  const idleExpirySeconds = rule?.idleExpirySeconds ?? null;
   const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = config;
   return {
     rule: rule === undefined ? DEFAULT_RULE : `queues.${index}`,
     ...raisedThresholds(rule ?? { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes }, record?.queueLimits),
     onOvergrown: rule?.onOvergrown ?? 'delete',
+    idleExpiryMs: idleExpirySeconds === null ? null : idleExpirySeconds * 1000,
   };
 }
 

@@ -25,7 +25,7 @@ interface QueueNoticesParts {
 type WarningState = 'done' | 'waiting' | 'never-sent';
 
 /** The notices of a loss. They are held before it happens. */
-const LOSS_KINDS = ['queue-deletion', 'queue-purge'] as const satisfies readonly NoticeKind[];
+const LOSS_KINDS = ['queue-deletion', 'queue-purge', 'queue-expiry'] as const satisfies readonly NoticeKind[];
 
 /** One of the kinds of notices of a loss. */
 export type LossKind = (typeof LOSS_KINDS)[number];
@@ -60,7 +60,8 @@ export function createQueueNotices({ store: { notices }, config, clock, growthOf
     if (contact === null) return;
     const { namespace, incarnation, queue, messages, bytes, seenMs } = alert;
     const id = noticeId(alert, kind);
-    const follows = kind === 'queue-warning' ? null : noticeId(alert, 'queue-warning');
+    const first = warningKindOf(alert);
+    const follows = kind === first ? null : noticeId(alert, first);
     const { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes, onOvergrown } = limitsOfQueue(
       config,
       queue,
@@ -79,9 +80,13 @@ export function createQueueNotices({ store: { notices }, config, clock, growthOf
 
   const detailsOf = (
     kind: NoticeKind,
-    { queue, peakMessages, peakBytes }: QueueAlert,
+    { queue, peakMessages, peakBytes, idleSinceMs, changedMs }: QueueAlert,
     record: NamespaceRecord,
-  ): Pick<Notice, 'forecast' | 'peakMessages' | 'peakBytes'> => {
+  ): Pick<Notice, 'forecast' | 'peakMessages' | 'peakBytes' | 'idleSinceMs' | 'expiresMs'> => {
+    if (idleSinceMs !== undefined) {
+      const { idleExpiryMs } = limitsOfQueue(config, queue, record);
+      return { idleSinceMs, ...(kind === 'queue-idle' ? { expiresMs: changedMs + (idleExpiryMs ?? 0) } : {}) };
+    }
     if (kind === 'queue-deletion' || kind === 'queue-purge' || kind === 'queue-left') return {};
     if (kind === 'queue-warning') {
       const forecast = forecastDeletion(growthOf(queue), limitsOfQueue(config, queue, record));
@@ -108,12 +113,13 @@ export function createQueueNotices({ store: { notices }, config, clock, growthOf
   };
 
   return {
-    addWarning: (record, alert) => add('queue-warning', record, alert),
+    addWarning: (record, alert) => add(warningKindOf(alert), record, alert),
     async ensureWarning(record, alert) {
       if (record.contact === null) return 'done';
-      const stored = await notices.get(noticeId(alert, 'queue-warning'));
+      const kind = warningKindOf(alert);
+      const stored = await notices.get(noticeId(alert, kind));
       if (stored === undefined) {
-        await add('queue-warning', record, alert);
+        await add(kind, record, alert);
         return 'waiting';
       }
       const notice = await speakerOf(stored);
@@ -148,6 +154,11 @@ function forecastDeletion(growth: QueueGrowth, limits: QueueLimits): NoticeForec
   const perMinute = next?.unit === 'bytes' ? bytesPerMinute : messagesPerMinute;
   if (next?.reachedMs === undefined || perMinute === undefined) return undefined;
   return { unit: next.unit, perMinute, reachedMs: next.reachedMs };
+}
+
+/** The notice that comes before the loss. */
+function warningKindOf({ idleSinceMs }: QueueAlert): 'queue-warning' | 'queue-idle' {
+  return idleSinceMs === undefined ? 'queue-warning' : 'queue-idle';
 }
 
 function noticeId({ queue, episode }: QueueAlert, kind: NoticeKind): string {

@@ -55,7 +55,7 @@ function nextActionOf(
   { onOvergrown }: QueueLimits,
 ): NextThreshold['action'] | undefined {
   if (state === 'watched') return 'warn';
-  if (state !== 'warned') return undefined;
+  if (state !== 'warned' || alert?.idleSinceMs !== undefined) return undefined;
   if (onOvergrown === 'leave') return alert?.level === 'left' ? undefined : 'leave';
   return exemption === undefined ? onOvergrown : undefined;
 }

@@ -72,6 +72,22 @@ export function createQueueReporters({ events, audit, log }: QueueReportersOptio
       await events.emitAndWait('queue.left', left);
     },
 
+    async queueIdle(idle: EventData<'queue.idle'>): Promise<void> {
+      const { namespace, queue, messages, idleSince, expires } = idle;
+      const details = { messages, idleSince, expires };
+      audit.record({ action: 'queue-idle', namespace, subject: queue, reason: 'nobody uses it', details });
+      log.warn({ code: 'queue_idle', ...idle }, 'nobody uses a queue; it is deleted if that stays so');
+      await events.emitAndWait('queue.idle', idle);
+    },
+
+    async queueExpired(expired: EventData<'queue.expired'>): Promise<void> {
+      const { namespace, queue, messages, idleSince } = expired;
+      const details = { messages, idleSince };
+      audit.record({ action: 'queue-expiry', namespace, subject: queue, reason: 'nobody used it', details });
+      log.warn({ code: 'queue_expired', ...expired }, 'deleted a queue that nobody used');
+      await events.emitAndWait('queue.expired', expired);
+    },
+
     async queueExempted({ namespace, queue, untilMs }: QueueExemption): Promise<void> {
       const until = formatInstant(untilMs);
       log.info({ code: 'queue_exempted', namespace, queue, until }, 'an operator exempted a queue from deletion');

@@ -10,6 +10,7 @@ import { LISTING_LAG_MS } from './decide-alert.ts';
 import { createDeleteFromBroker } from './delete-from-broker.ts';
 import { createByteCounts } from './byte-counts.ts';
 import { createGrowthTracker, messageGrowthLimits } from './growth-tracker.ts';
+import { createIdleQueues } from './idle-queues.ts';
 import { createInspectQueues, type InspectQueues } from './inspect-queues.ts';
 import { createInspectionSchedule } from './inspection-schedule.ts';
 import { createObserveNamespace, type ObserveNamespace } from './observe-namespace.ts';
@@ -63,6 +64,7 @@ export function createQueues(context: QueuesContext): Queues {
       log.warn({ code: 'inspection_failed', err: error }, 'could not inspect queues; the next survey does it'),
   });
   const raised = createRaisedLimits(config);
+  const idle = createIdleQueues(context);
   const growth = createGrowthTracker({
     limitsOf: (queue) => messageGrowthLimits(raised.of(queue)),
     horizonMs: config.surveyIntervalSeconds * 1000,
@@ -93,7 +95,7 @@ export function createQueues(context: QueuesContext): Queues {
   const applyAlertAction = createApplyAlertAction({ ...context, notices, deletion, confirmRecovery });
   const processQueues = createProcessQueues({ ...context, onRecord: raised.remember, applyAlertAction });
   const inspect = createInspectQueues({ ...context, queueDepths, processQueues, growth, byteCounts, schedule });
-  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, schedule, history });
+  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, idle, schedule, history });
 
   return {
     inspect,
@@ -109,6 +111,7 @@ export function createQueues(context: QueuesContext): Queues {
         byteCounts.forget(queue);
         forgetHistory(queue);
       }
+      idle.forget(queue);
       schedule.addToBatch(queue, INSPECT_SOON_MS);
     },
     forget(queue) {
@@ -116,6 +119,7 @@ export function createQueues(context: QueuesContext): Queues {
       schedule.cancel(queue);
       growth.forget(queue);
       byteCounts.forget(queue);
+      idle.forget(queue);
       forgetHistory(queue);
     },
     async applyBackstop(signal) {

@@ -5,8 +5,9 @@ import { queueAlertPages } from '../store/paged-listing.ts';
 import type { QueueAlert, QueueAlertLevel, QueueAlertStore } from '../store/queue-alert-records.ts';
 import { type Clock, type Moment, momentOf } from '../util/clock.ts';
 import type { ByteCounts } from './byte-counts.ts';
-import { LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
+import { isIdleDue, LISTING_LAG_MS, type ObservedQueue, reachesWarning } from './decide-alert.ts';
 import type { GrowthTracker } from './growth-tracker.ts';
+import type { IdleQueues } from './idle-queues.ts';
 import type { InspectionSchedule } from './inspection-schedule.ts';
 import type { ProcessQueues } from './process-queues.ts';
 import type { ObservedAmounts } from './measure-growth.ts';
@@ -36,6 +37,7 @@ interface SurveyQueuesParts {
   readonly processQueues: ProcessQueues;
   readonly growth: GrowthTracker;
   readonly byteCounts: Pick<ByteCounts, 'refresh' | 'sizeOf'>;
+  readonly idle: Pick<IdleQueues, 'refresh' | 'of'>;
   readonly schedule: Pick<InspectionSchedule, 'add'>;
   readonly history: Pick<QueueHistory, 'watched' | 'add'>;
   readonly depths?: Pick<DepthObserver, 'begin'> | undefined;
@@ -66,7 +68,8 @@ export type SurveyQueues = (signal: AbortSignal) => Promise<SurveyResult>;
 
 /** Costs one read of all alerts and one or two listings, and after that something only for queues that are deep or have an alert. */
 export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
-  const { management, store, processQueues, growth, byteCounts, schedule, history, depths, config, clock } = parts;
+  const { management, store, processQueues, growth, byteCounts, idle, schedule, history, depths, config, clock } =
+    parts;
   const { vhost, namespacePrefix, surveyIntervalSeconds } = config;
   const lowest = lowestWarning(config);
 
@@ -98,8 +101,11 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
       described.get(namespace)?.set(name, { messages, counted: undefined });
       if (messages !== undefined && messages > 0) amounts.push([name, messages]);
       const bytes = byteCounts.sizeOf(name, messages);
-      if (alert === undefined && !isDeep(name, messages, bytes?.bytes)) return;
-      const depth = { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS };
+      const { idleSinceMs, hasConsumers = false } = idle.of(name) ?? {};
+      const isDue = idleSinceMs !== undefined && isIdleDue({ idleSinceMs }, limitsOfQueue(config, name), seenMs);
+      if (alert === undefined && !isDue && !isDeep(name, messages, bytes?.bytes)) return;
+      const use = { idleSinceMs, hasConsumers };
+      const depth = { messages, bytes, isExact: true, seenMs, lagMs: LISTING_LAG_MS, ...use };
       observed.push({ queue: name, depth, alert });
     };
     if (observing === undefined) await management.visitQueues(vhost, visit, { signal });
@@ -113,6 +119,7 @@ export function createSurveyQueues(parts: SurveyQueuesParts): SurveyQueues {
     const alerts = await readAlerts(store.queueAlerts, signal);
     // The sizes come before the depths: those show whether a queue has become smaller since it was counted.
     await byteCounts.refresh(alerts, signal);
+    await idle.refresh(signal);
     const startedAt = momentOf(clock);
     const seenMs = startedAt.wallMs;
     const listed = await list(alerts, startedAt, signal);

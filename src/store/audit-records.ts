@@ -11,6 +11,8 @@ export const AUDIT_ACTIONS = [
   'queue-deletion',
   'queue-purge',
   'queue-left',
+  'queue-idle',
+  'queue-expiry',
   'exemption',
   'notice',
   'adoption',

@@ -10,6 +10,8 @@ export const NOTICE_KINDS = [
   'queue-recovered',
   'queue-purge',
   'queue-left',
+  'queue-idle',
+  'queue-expiry',
 ] as const;
 
 /** One of {@link NOTICE_KINDS}. */
@@ -50,6 +52,8 @@ export type NoticeItem = Pick<
   | 'deleteAtBytes'
   | 'onOvergrown'
   | 'oldestMs'
+  | 'idleSinceMs'
+  | 'expiresMs'
   | 'forecast'
   | 'peakMessages'
   | 'peakBytes'
@@ -97,6 +101,9 @@ export interface Notice {
   readonly onOvergrown?: 'purge' | 'leave';
   /** When the oldest message of a purged queue was published; absent: RabbitMQ does not know. */
   readonly oldestMs?: number;
+  /** Since when an idle queue was not used, and when it is deleted at the earliest; absent: it is not about that. */
+  readonly idleSinceMs?: number;
+  readonly expiresMs?: number;
   readonly seenMs: number;
   /** Of a warning: when the queue was to be deleted at its rate at `seenMs`; absent: its rate was not known. */
   readonly forecast?: NoticeForecast;

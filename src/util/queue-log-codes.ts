@@ -24,6 +24,19 @@ export const QUEUE_LOG_CODES = {
       'A queue passed its threshold for deletion and was purged, by its rule (`onOvergrown: purge`); its owner was warned.',
   },
   queue_recovered: { level: 'info', meaning: 'A queue is below the warning threshold again.' },
+  queue_expired: {
+    level: 'warn',
+    meaning:
+      'A queue was idle for twice as long as its rule says (`idleExpirySeconds`) and was deleted; its owner was notified.',
+  },
+  queue_idle: {
+    level: 'warn',
+    meaning: 'A queue had no consumer and did not change for as long as its rule says; its owner gets a notice.',
+  },
+  queue_use_not_listed: {
+    level: 'warn',
+    meaning: 'RabbitMQ did not list the consumers of queues: no idle queue expires until it does.',
+  },
   queue_warning: {
     level: 'warn',
     meaning: 'A queue passed `warnAtMessages` or `warnAtBytes`; its owner gets a notice.',

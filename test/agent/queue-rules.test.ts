@@ -26,6 +26,7 @@ describe('queues with rules of their own', function () {
           { match: 'queue/[^/]+/generous.*', warnAtMessages: 100, deleteAtMessages: 200 },
           { match: 'queue/[^/]+/purged.*', onOvergrown: 'purge' },
           { match: 'queue/[^/]+/left', onOvergrown: 'leave' },
+          { match: 'queue/[^/]+/idle.*', idleExpirySeconds: 3 },
           { match: 'queue/[^/]+/raised.*', ownersMayRaiseTo: { deleteAtMessages: 200 } },
         ],
       },
@@ -173,7 +174,7 @@ describe('queues with rules of their own', function () {
     const described = await rpc.request('describe-namespace', { namespace });
     assert.deepEqual(described.queueLimits, { warnAtMessages: 100, deleteAtMessages: 200 });
     const queue = described.queues?.find((one) => one.queue === raised);
-    assert.equal(queue?.rule, 'queues.3');
+    assert.equal(queue?.rule, 'queues.4');
     assert.deepEqual([queue?.limits?.warnAtMessages, queue?.limits?.deleteAtMessages], [100, 200]);
     assert.equal(queue?.state, 'watched');
     await team.fill(raised, 50);
@@ -184,5 +185,32 @@ describe('queues with rules of their own', function () {
     assert.equal((await rpc.request('describe-namespace', { namespace })).queueLimits, undefined);
     const deleted = await events.of('queue.deleted', raised);
     assert.equal(deleted.data['deleteAtMessages'], 50);
+  });
+
+  it('expire where nobody uses them for as long as the rule says, after a notice and as long again', async () => {
+    const contact = 'idle@example.org';
+    const team = await claimTeam(installation, contact);
+    const { namespace } = team;
+    const [idle, used] = [`queue/${namespace}/idle`, `queue/${namespace}/idle-used`];
+    for (const queue of [idle, used]) {
+      await team.channel.assertQueue(queue);
+      await team.fill(queue, 3);
+    }
+    const { data } = await events.of('queue.idle', idle);
+    assert.equal(data['messages'], 3);
+    await events.of('queue.idle', used);
+    assert.equal(await queueExists(installation, idle), true);
+    await team.channel.consume(used, () => undefined);
+    const expired = await events.of('queue.expired', idle);
+    assert.deepEqual([expired.data['messages'], expired.data['idleSince'] === data['idleSince']], [3, true]);
+    assert.ok(Date.now() >= Date.parse(String(data['expires'])));
+    assert.equal(await queueExists(installation, idle), false);
+    await waitUntil(() => mailsTo(contact).some(({ subject }) => subject.includes('idle queue was deleted')), 'a mail');
+    assert.equal(await queueExists(installation, used), true);
+    // One that is idle later expires, too, and the one with a consumer still does not.
+    const later = `queue/${namespace}/idle-later`;
+    await team.channel.assertQueue(later);
+    await events.of('queue.expired', later);
+    assert.equal(await queueExists(installation, used), true);
   });
 });

@@ -81,6 +81,7 @@ describe('the rules for queues', () => {
       `queueBackstopMessages: 20000\n${rules('match: ".*", ownersMayRaiseTo: { deleteAtMessages: 10001 }')}`,
       /^The setting queueBackstopMessages must be at least twice queues\.0\.deleteAtMessages, also as owners may raise it/,
     ],
+    [rules('match: ".*", idleExpirySeconds: 0'), /^The setting queues\.0\.idleExpirySeconds must be at least 1\.$/],
     [rules('match: builds'), /^The setting queues\.0\.match \(builds\) can match no queue: give a pattern for whole/],
   ];
   for (const [yaml, sentence] of faults) {

@@ -22,6 +22,8 @@ const examples: { [T in EventType]: EventData<T> } = {
   'queue.deleted': { namespace, queue, messages: 8001, deleteAtMessages: 8000 },
   'queue.purged': { namespace, queue, messages: 8001, oldest: at, deleteAtMessages: 8000 },
   'queue.left': { namespace, queue, messages: 8001, deleteAtMessages: 8000 },
+  'queue.idle': { namespace, queue, messages: 3, idleSince: at, expires: at },
+  'queue.expired': { namespace, queue, messages: 3, idleSince: at },
   'queue.exempted': { namespace, queue, until: at },
   'queue.exemption-ended': { namespace, queue, reason: 'expired' },
   'notice.failed': { namespace, queue, notice: 'queue-warning', attempts: 3, error: 'DenylistedAddress' },

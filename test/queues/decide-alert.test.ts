@@ -17,6 +17,7 @@ const LIMITS = {
   warnAtBytes: 4_000_000,
   deleteAtBytes: 8_000_000,
   onOvergrown: 'delete',
+  idleExpiryMs: null,
 } as const;
 const NOW_MS = Date.parse('2026-11-24T12:00:00Z');
 const INCARNATION = alertOf().incarnation;
@@ -118,6 +119,72 @@ describe('the decision about a queue', () => {
     const missing = depth(undefined, { isMissing: true });
     for (const level of ['leaving', 'left'] as const) assert.equal(decide(old(level), missing), 'discard');
     for (const level of ['purging', 'purged'] as const) assert.equal(decide(old(level), missing), 'resume');
+  });
+
+  describe('of a queue that nobody uses', () => {
+    const DAY = 86_400_000;
+    const limits = { ...LIMITS, idleExpiryMs: DAY };
+    const idle = (idleForMs: number, messages = 3, more: Partial<Depth> = {}) =>
+      depth(messages, { idleSinceMs: NOW_MS - idleForMs, hasConsumers: false, ...more });
+    const of = (alert: QueueAlert | undefined, seen: Depth, given: Partial<typeof limits> = {}): string =>
+      decideQueueAlert(alert, INCARNATION, seen, { ...limits, ...given }, NOW_MS);
+    const warned = (agoMs: number) =>
+      alertOf({ level: 'warned', messages: 3, idleSinceMs: NOW_MS - 2 * DAY, changedMs: NOW_MS - agoMs });
+
+    it('is to notify its owner after that time, also where it was warned of for its size', () => {
+      assert.equal(of(undefined, idle(DAY - 1)), 'none');
+      assert.equal(of(undefined, idle(DAY)), 'warn-idle');
+      assert.equal(of(undefined, idle(DAY, 4000)), 'warn');
+      assert.equal(of(old('warned'), idle(DAY, 4500)), 'warn-idle');
+      assert.equal(of(old('left'), idle(DAY, 9000)), 'delete');
+      assert.equal(decideQueueAlert(undefined, INCARNATION, idle(9 * DAY), LIMITS, NOW_MS), 'none', 'off by default');
+    });
+
+    it('is to delete it after as long again, unless it is used or this is unknown', () => {
+      assert.equal(of(warned(DAY - 1), idle(2 * DAY)), 'none');
+      assert.equal(of(warned(DAY), idle(2 * DAY)), 'expire');
+      assert.equal(of(warned(DAY), depth(3)), 'none', 'unknown');
+      assert.equal(of(warned(DAY), depth(3, { hasConsumers: true })), 'discard');
+      for (const messages of [2, 4]) assert.equal(of(warned(DAY), idle(2 * DAY, messages)), 'discard');
+      assert.equal(of(warned(DAY), idle(2 * DAY, 2, { isExact: false })), 'expire', 'consumers may hold the rest');
+      const never = decideQueueAlert(warned(DAY), INCARNATION, idle(2 * DAY), LIMITS, NOW_MS);
+      assert.equal(never, 'discard', 'the rule was changed');
+    });
+
+    it('holds in every history: a notice at least as long before the deletion, and no use in between', () => {
+      const step = fc.record({
+        afterMs: fc.integer({ min: 1, max: DAY }),
+        consumers: fc.constantFrom(undefined, 0, 0, 0, 1),
+        messages: fc.constantFrom(3, 3, 3, 4),
+      });
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+          let nowMs = NOW_MS;
+          let alert: QueueAlert | undefined;
+          let idleSinceMs: number | undefined;
+          let last = 3;
+          for (const { afterMs, consumers, messages } of steps) {
+            nowMs += afterMs;
+            if (consumers !== 0 || messages !== last) idleSinceMs = consumers === 0 ? nowMs : undefined;
+            idleSinceMs = consumers === 0 ? (idleSinceMs ?? nowMs) : undefined;
+            last = messages;
+            const seen = depth(messages, { seenMs: nowMs, idleSinceMs, hasConsumers: (consumers ?? 0) > 0 });
+            const action = decideQueueAlert(alert, INCARNATION, seen, limits, nowMs);
+            if (action === 'warn-idle') {
+              assert.ok(idleSinceMs !== undefined && nowMs - idleSinceMs >= DAY);
+              alert = alertOf({ level: 'warned', messages, idleSinceMs, changedMs: nowMs });
+            } else if (action === 'expire') {
+              assert.ok(alert !== undefined && consumers === 0 && messages === alert.messages);
+              assert.ok(nowMs - alert.changedMs >= DAY);
+              alert = undefined;
+            } else if (action === 'discard') {
+              assert.ok(consumers === 1 || messages !== alert?.messages);
+              alert = undefined;
+            } else assert.equal(action, 'none');
+          }
+        }),
+      );
+    });
   });
 
   it('leaves an alert to the agent that changed it, and resumes once that agent is presumed dead', () => {
@@ -238,8 +305,10 @@ describe('the decision about a queue', () => {
               else if (alert?.level === 'recovering') [alert, warned] = [undefined, false];
               else [alert, warned, wasSmall] = [undefined, false, true];
               break;
+            case 'warn-idle':
+            case 'expire':
             case 'discard':
-              assert.fail('nothing to discard');
+              assert.fail('nothing to discard, and no rule lets it expire');
               break;
             case 'none':
           }

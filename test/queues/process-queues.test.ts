@@ -14,7 +14,7 @@ const fail = (): never => assert.fail('it should not be called');
 /** A missing queue, with the alert and the held notice of an agent that died after it deleted the queue. */
 async function scene(level: QueueAlertLevel, owner: Partial<NamespaceRecord> | undefined, exempt: string[] = []) {
   const store = createMemoryStore();
-  const deletion = { deleteFromBroker: fail, confirmDepth: fail, queueDepths: { read: fail } };
+  const deletion = { deleteFromBroker: fail, confirmDepth: fail, queueDepths: { read: fail, readCounts: fail } };
   const { clock, notices, processQueues, reported, errors } = createQueueRoom(store, {
     exemptQueues: exempt,
     deletion,
@@ -61,7 +61,7 @@ describe('a queue that an agent deleted before it died', () => {
 describe('a queue of a reserved namespace', () => {
   it('is neither warned of nor deleted, whatever its depth and its record', async () => {
     const store = createMemoryStore();
-    const deletion = { deleteFromBroker: fail, confirmDepth: fail, queueDepths: { read: fail } };
+    const deletion = { deleteFromBroker: fail, confirmDepth: fail, queueDepths: { read: fail, readCounts: fail } };
     const { clock, processQueues, reported, errors } = createQueueRoom(store, { deletion });
     store.put(recordOf(clock.nowMs(), { namespace: 'taskcluster-reserved' }));
     const queue = 'queue/taskcluster-reserved/q';

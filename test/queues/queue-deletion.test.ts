@@ -69,6 +69,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     },
     confirmDepth: async () => hooks.confirmDepth(),
     queueDepths: {
+      readCounts: () => assert.fail('no rule lets queues expire'),
       async read([queue = '']) {
         const ready = hooks.readReady();
         return new Map(ready === undefined ? [] : [[queue, ready]]);
@@ -81,6 +82,7 @@ async function scene(given: Partial<QueueAlert> = {}, owner: Partial<NamespaceRe
     reporters: {
       queueDeleted: async (event) => void reported.push(event),
       queuePurged: async (event) => void reported.push(event),
+      queueExpired: () => assert.fail('no rule lets queues expire'),
     },
   });
   return {

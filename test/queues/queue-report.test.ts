@@ -41,6 +41,7 @@ describe('the report on a queue', () => {
         warnAtBytes: null,
         deleteAtBytes: null,
         onOvergrown: 'delete',
+        idleExpiryMs: null,
       },
       queue: QUEUE,
       namespace: 'taskcluster-x',

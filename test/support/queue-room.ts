@@ -5,6 +5,7 @@ import type { CountedBytes, ListedQueue, ManagementCallOptions } from '../../src
 import { createApplyAlertAction } from '../../src/queues/apply-alert-action.ts';
 import { type ByteCounts, createByteCounts } from '../../src/queues/byte-counts.ts';
 import { createGrowthTracker, type GrowthTracker, messageGrowthLimits } from '../../src/queues/growth-tracker.ts';
+import { createIdleQueues } from '../../src/queues/idle-queues.ts';
 import { createConfirmRecovery } from '../../src/queues/confirm-recovery.ts';
 import { limitsOfQueue } from '../../src/queues/queue-limits.ts';
 import { completeRule } from '../../src/config/queue-rules.ts';
@@ -44,6 +45,8 @@ export interface QueueRoom {
   readonly listed: Map<string, number>;
   /** The statistics of the broker: the sizes of its queues. */
   readonly sizes: Map<string, CountedBytes>;
+  /** How many consumers its queues have; 0 for all others. */
+  readonly consumers: Map<string, number>;
   /** Queues that have crashed: they exist, and no listing has their depth. */
   readonly crashed: Set<string>;
   readonly notices: QueueNotices;
@@ -62,6 +65,8 @@ export interface QueueRoom {
 export interface QueueRoomOptions {
   readonly clock?: ManualClock;
   readonly exemptQueues?: readonly string[];
+  /** Whether the statistics show all queues with their consumers. */
+  readonly showsUse?: boolean;
   readonly rules?: readonly Parameters<typeof completeRule>[0][];
   /** Runs right before a queue is deleted. */
   readonly beforeDelete?: () => Promise<void>;
@@ -76,6 +81,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   const depths = new Map<string, number>();
   const listed = new Map<string, number>();
   const sizes = new Map<string, CountedBytes>();
+  const consumers = new Map<string, number>();
   const crashed = new Set<string>();
   const reported: string[] = [];
   const errors: unknown[] = [];
@@ -83,6 +89,12 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     for (const [name, messages] of depths) visit({ name, messages: listed.get(name) ?? messages });
     await options.afterListing?.();
   };
+  const useOf = ([name, messages]: readonly [string, number]): CountedBytes => ({
+    name,
+    messages,
+    bytes: 0,
+    consumers: consumers.get(name) ?? 0,
+  });
   const context = {
     clock,
     randomBytes,
@@ -97,6 +109,8 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     reporters: {
       queueWarned: async ({ queue }: { queue: string }) => void reported.push(`warned ${queue}`),
       queueRecovered: async ({ queue }: { queue: string }) => void reported.push(`recovered ${queue}`),
+      queueIdle: async ({ queue }: { queue: string }) => void reported.push(`idle ${queue}`),
+      queueExpired: async ({ queue }: { queue: string }) => void reported.push(`expired ${queue}`),
       queueLeft: async ({ queue }: { queue: string }) => void reported.push(`left ${queue}`),
       queuePurged: async ({ queue, messages }: { queue: string; messages: number }) =>
         void reported.push(`purged ${queue} of ${messages}`),
@@ -115,7 +129,7 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
       },
       getOldestMessageMs: async () => undefined,
       listQueueNames: async () => [...depths.keys(), ...crashed],
-      listQueueBytes: async () => [...sizes.values()],
+      listQueueBytes: async () => (options.showsUse === true ? [...depths].map(useOf) : [...sizes.values()]),
       getQueueBytes: async (_vhost: string, name: string) => sizes.get(name),
       getQueue: async (_vhost: string, name: string) => (depths.has(name) ? { name, type: 'quorum' } : undefined),
     },
@@ -123,6 +137,12 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
   };
   const queueDepths = {
     read: async (queues: readonly string[]) => new Map([...depths].filter(([queue]) => queues.includes(queue))),
+    readCounts: async (queues: readonly string[]) =>
+      new Map(
+        [...depths]
+          .filter(([queue]) => queues.includes(queue))
+          .map(([queue, messages]) => [queue, { messages, consumers: consumers.get(queue) ?? 0 }] as const),
+      ),
   };
   const notices = createQueueNotices({
     ...context,
@@ -173,13 +193,15 @@ export function createQueueRoom(store: Store, options: QueueRoomOptions = {}): Q
     statistics: { lagMs: () => 8_000 },
     log: { warn: () => undefined },
   });
+  const idle = createIdleQueues({ ...context, log: { warn: () => undefined } });
   const history = createQueueHistory(clock);
-  const survey = createSurveyQueues({ ...context, processQueues, growth, byteCounts, history });
+  const survey = createSurveyQueues({ ...context, idle, processQueues, growth, byteCounts, history });
   return {
     clock,
     depths,
     listed,
     sizes,
+    consumers,
     crashed,
     notices,
     growth,

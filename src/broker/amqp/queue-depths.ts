@@ -2,7 +2,7 @@ import { AgentError, asError } from '../../util/agent-errors.ts';
 import { startDeadline } from '../../util/deadline.ts';
 import type { AmqpAddresses } from './connect-in-turn.ts';
 import { createOnDemandConnection } from './on-demand-connection.ts';
-import { readQueueCounts } from './queue-counts.ts';
+import { type QueueCounts, readQueueCounts } from './queue-counts.ts';
 
 interface QueueDepthsOptions extends AmqpAddresses {
   readonly id: string;
@@ -21,6 +21,8 @@ export interface QueueDepths {
    * @throws AgentError `BrokerUnavailable`; the signal's reason
    */
   read(queues: readonly string[], signal: AbortSignal): Promise<Map<string, number>>;
+  /** The same with the number of consumers. */
+  readCounts(queues: readonly string[], signal: AbortSignal): Promise<Map<string, QueueCounts>>;
   close(): Promise<void>;
 }
 
@@ -34,25 +36,26 @@ const TIMEOUT_MS = 10_000;
 export function createQueueDepths(options: QueueDepthsOptions): QueueDepths {
   const { id, timeoutMs = TIMEOUT_MS } = options;
   const connection = createOnDemandConnection({ ...options, connectionName: `${id} depths` });
-  return {
-    async read(queues, signal) {
+  const readCounts: QueueDepths['readCounts'] = async (queues, signal) => {
+    signal.throwIfAborted();
+    if (queues.length === 0) return new Map();
+    const deadline = startDeadline(timeoutMs, signal);
+    try {
+      return await connection.use((opened) => deadline.race(readQueueCounts(opened, queues, deadline.signal)));
+    } catch (error) {
       signal.throwIfAborted();
-      if (queues.length === 0) return new Map();
-      const deadline = startDeadline(timeoutMs, signal);
-      try {
-        const counts = await connection.use((opened) =>
-          deadline.race(readQueueCounts(opened, queues, deadline.signal)),
-        );
-        return new Map([...counts].map(([queue, { messages }]) => [queue, messages]));
-      } catch (error) {
-        signal.throwIfAborted();
-        // A connection without answers must not be used again.
-        if (deadline.passed) await connection.close();
-        const { message } = asError(error);
-        throw new AgentError('BrokerUnavailable', `Could not read the depth of queues (${message}).`, { cause: error });
-      } finally {
-        deadline.clear();
-      }
+      // A connection without answers must not be used again.
+      if (deadline.passed) await connection.close();
+      const { message } = asError(error);
+      throw new AgentError('BrokerUnavailable', `Could not read the depth of queues (${message}).`, { cause: error });
+    } finally {
+      deadline.clear();
+    }
+  };
+  return {
+    readCounts,
+    async read(queues, signal) {
+      return new Map([...(await readCounts(queues, signal))].map(([queue, { messages }]) => [queue, messages]));
     },
     close: () => connection.close(),
   };

@@ -153,6 +153,8 @@ export interface CountedBytes {
   readonly bytes: number;
   /** The messages that were counted with them. */
   readonly messages: number;
+  /** As old as the bytes; absent: unknown. */
+  readonly consumers?: number;
 }
 
 /** Undefined where the bytes are unknown: a stream, a queue that is down, or no statistics. */
@@ -161,11 +163,13 @@ export const countedBytesSchema = z
     name: z.string(),
     messages: z.number().optional(),
     message_bytes: z.number().optional(),
+    consumers: z.number().optional(),
     state: z.string().optional(),
   })
-  .transform(({ name, messages, message_bytes: bytes, state }): CountedBytes | undefined =>
-    messages === undefined || bytes === undefined || isUncounted(state) ? undefined : { name, bytes, messages },
-  );
+  .transform(({ name, messages, message_bytes: bytes, consumers, state }): CountedBytes | undefined => {
+    if (messages === undefined || bytes === undefined || isUncounted(state)) return undefined;
+    return { name, bytes, messages, ...(consumers === undefined ? {} : { consumers }) };
+  });
 
 /** A listing of names only. */
 export const descriptionSchema = z

@@ -213,7 +213,7 @@ describe('management API', () => {
     await channel.waitForConfirms();
     const sizes = async () => (await management.listQueueBytes(vhost)).filter(({ bytes }) => bytes > 0);
     await waitUntil(async () => (await sizes()).length === 2, 'the statistics of two queues');
-    const expected = ['classic', 'quorum'].map((name) => ({ name, bytes: 3000, messages: 3 }));
+    const expected = ['classic', 'quorum'].map((name) => ({ name, bytes: 3000, messages: 3, consumers: 0 }));
     assert.deepEqual(await sizes(), expected);
     const single = ['classic', 'quorum', 'stream', 'missing'].map((name) => management.getQueueBytes(vhost, name));
     assert.deepEqual(await Promise.all(single), [...expected, undefined, undefined]);
