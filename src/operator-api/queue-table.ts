@@ -63,6 +63,17 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
   });
   let sized: QueueListing[] = [];
 
+  /** A namespace that is missing may have been claimed after the others were read, and before its queue was listed. */
+  const namespacesOfListed = async (): Promise<NamespaceTable> => {
+    const known = await namespaces.get();
+    const { latestAt } = depths.history;
+    if (latestAt === undefined) return known;
+    for (const { namespace } of depths.history.listed()) {
+      if (!known.byName.has(namespace)) return await namespaces.since(latestAt.monotonicMs);
+    }
+    return known;
+  };
+
   const read = async (): Promise<QueueTable> => {
     // They take seconds: the first answers go without them.
     statistics.get().catch(() => undefined);
@@ -71,7 +82,7 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
     const [alerts, exemptions, { byName }] = await Promise.all([
       readAlerts(store.queueAlerts, signal),
       readExemptions(store.queueExemptions),
-      namespaces.get(),
+      namespacesOfListed(),
     ]);
     const inForce = exemptionsInForce(exemptions, clock.nowMs());
     const { history } = depths;

@@ -8,6 +8,8 @@ export interface Snapshot<T> {
    * in the background when its time has come.
    */
   get(): Promise<T>;
+  /** A value whose reading began at or after this instant of the monotonic clock; it is waited for if need be. */
+  since(startedMs: number): Promise<T>;
   /** The latest value, whatever its age. */
   readonly latest: T | undefined;
   /** Forgets the value if nobody has asked for it for `maxAgeMs`: the next one waits for another. */
@@ -44,6 +46,13 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
   const renew = (): Promise<T> => (running ??= run());
 
   return {
+    async since(startedMs) {
+      askedMs = clock.monotonicMs();
+      if (known !== undefined && known.startedMs >= startedMs) return known.value;
+      // One that is being read may have begun before.
+      await running?.catch(() => undefined);
+      return known !== undefined && known.startedMs >= startedMs ? known.value : await renew();
+    },
     get latest() {
       return known?.value;
     },

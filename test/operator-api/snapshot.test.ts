@@ -51,6 +51,20 @@ describe('a snapshot', () => {
     assert.equal(await snapshot.get(), 4);
   });
 
+  it('is read again where it must not have begun before an instant', async () => {
+    const { clock, state, snapshot } = makeRoom();
+    await snapshot.get();
+    const listedMs = clock.monotonicMs();
+    assert.equal(await snapshot.since(listedMs), 1);
+    clock.advance(2_000);
+    // The background reads it, and began after the first instant.
+    assert.equal(await snapshot.get(), 1);
+    assert.equal(await snapshot.since(clock.monotonicMs()), 2);
+    clock.advance(1);
+    assert.equal(await snapshot.since(clock.monotonicMs()), 3);
+    assert.equal(state.reads, 3);
+  });
+
   it('is forgotten when nobody asks for it', async () => {
     const { clock, snapshot } = makeRoom();
     await snapshot.get();

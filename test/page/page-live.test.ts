@@ -59,7 +59,13 @@ describe('the page for operators, live', function () {
     const row = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: queue }) });
     await team.channel.assertQueue(queue);
     await team.fill(queue, 5);
-    await row.filter({ hasText: 'watched' }).getByRole('cell', { name: '5', exact: true }).first().waitFor();
+    await row.waitFor();
+    assert.match(
+      (await row.textContent()) ?? '',
+      /watched/,
+      'it is known from the beginning that its namespace is claimed',
+    );
+    await row.getByRole('cell', { name: '5', exact: true }).first().waitFor();
     await team.fill(queue, warnAtMessages);
     await row.filter({ hasText: 'warned' }).waitFor();
     await events(feed).filter({ hasText: 'queue.warning' }).filter({ hasText: queue }).waitFor();
