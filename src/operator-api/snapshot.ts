@@ -5,7 +5,7 @@ import { rejectAfter } from '../util/deadline.ts';
 export interface Snapshot<T> {
   /**
    * The latest value, which is at most `maxAgeMs` old. It is returned without waiting where there is one, and is read again
-   * in the background when its time has come.
+   * in the background when its time has come. One from before a time in which nobody asked is waited for a moment.
    */
   get(): Promise<T>;
   /** A value whose reading began at or after this instant of the monotonic clock; it is waited for if need be. */
@@ -23,10 +23,16 @@ interface SnapshotOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
+/** A value whose time came this long ago is from before a time in which nobody asked, in ms. */
+const UNASKED_MS = 10_000;
+
+/** How long those that ask then wait for a new one, from the start of its reading, in ms. */
+const RETURN_WAIT_MS = 1_000;
+
 /** Reads at most once at a time. A failure is thrown to those that have no value, or one that is too old. */
 export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, clock }: SnapshotOptions): Snapshot<T> {
   let known: { readonly value: T; readonly startedMs: number; readonly untilMs: number } | undefined;
-  let running: Promise<T> | undefined;
+  let running: { readonly value: Promise<T>; readonly startedMs: number } | undefined;
   let failedUntilMs = -Infinity;
   let askedMs = -Infinity;
 
@@ -43,7 +49,10 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
       running = undefined;
     }
   };
-  const renew = (): Promise<T> => (running ??= run());
+  const renew = (): Promise<T> => {
+    running ??= { startedMs: clock.monotonicMs(), value: run() };
+    return running.value;
+  };
 
   return {
     async since(startedMs) {
@@ -64,8 +73,12 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
       askedMs = nowMs;
       if (known === undefined || nowMs - known.startedMs > maxAgeMs) return await renew();
       // Its failure concerns a later call, which reads again.
-      if (nowMs >= known.untilMs && nowMs >= failedUntilMs) renew().catch(() => undefined);
-      return known.value;
+      if (nowMs < known.untilMs || nowMs < failedUntilMs) return known.value;
+      const { value } = known;
+      const renewed = renew().catch(() => value);
+      const waitMs = RETURN_WAIT_MS - (nowMs - (running?.startedMs ?? nowMs));
+      if (nowMs - known.untilMs < UNASKED_MS || waitMs <= 0) return value;
+      return await rejectAfter(waitMs, renewed).catch(() => value);
     },
   };
 }

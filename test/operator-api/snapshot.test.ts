@@ -36,6 +36,28 @@ describe('a snapshot', () => {
     assert.equal(await snapshot.get(), 2);
   });
 
+  it('is new for all that ask after a time in which nobody asked', async () => {
+    const { clock, state, snapshot } = makeRoom();
+    await snapshot.get();
+    clock.advance(12_000);
+    assert.deepEqual(await Promise.all([snapshot.get(), snapshot.get()]), [2, 2]);
+    clock.advance(30_000);
+    state.failure = new Error('By a test.');
+    assert.equal(await snapshot.get(), 2);
+  });
+
+  it('is the old one after such a time when reading takes long', async () => {
+    const clock = createManualClock();
+    const reads = [Promise.resolve(1), new Promise<number>(() => undefined)];
+    const read = () => reads.shift() ?? Promise.reject(new Error('It reads once at a time.'));
+    const snapshot = createSnapshot(read, { pauseMs: () => 2_000, maxAgeMs: 60_000, clock });
+    await snapshot.get();
+    clock.advance(12_000);
+    assert.equal(await snapshot.get(), 1);
+    clock.advance(1_000);
+    assert.equal(await Promise.race([snapshot.get(), settled().then(() => 'waits')]), 1);
+  });
+
   it('stays while reading fails, until it is too old, and is not read without a pause', async () => {
     const { clock, state, snapshot } = makeRoom();
     await snapshot.get();
