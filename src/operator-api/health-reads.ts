@@ -17,7 +17,7 @@ import type { StatusSnapshot } from './status-snapshot.ts';
 /** What the health of the installation is read from. */
 export interface HealthReadParts extends Pick<AgentContext, 'config' | 'instance' | 'clock'> {
   readonly store: Pick<StoreReader, 'kind'>;
-  readonly status: Snapshot<StatusSnapshot>;
+  readonly status: Pick<Snapshot<StatusSnapshot>, 'get'>;
   readonly queues: Snapshot<QueueTable>;
   readonly cluster: Pick<ClusterWatch, 'status'>;
   readonly health: Pick<Health, 'report'>;

@@ -6,9 +6,11 @@ import {
   type AmqpReading,
   answerOf,
   createReadStore,
+  type InstallationReading,
   type PartAnswer,
   readManagement,
 } from '../status/read-installation.ts';
+import type { Health, HealthReport } from '../observe/health.ts';
 import type { AgentRecord } from '../store/agent-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
@@ -22,30 +24,85 @@ export interface StatusSnapshot {
 }
 
 /** What the status is read with. */
-export interface StatusParts extends Pick<AgentContext, 'config' | 'clock' | 'management'> {
+export interface StatusParts extends Pick<AgentContext, 'config' | 'instance' | 'clock' | 'management'> {
   readonly store: Omit<StoreReader, 'close'>;
+  /** That of this agent, which is current at any time. */
+  readonly health: Pick<Health, 'report'>;
   /** What waits in the queues of the requests, by label; undefined: unknown. */
   readonly requestCounts: () => ReadonlyMap<string, QueueCounts> | undefined;
 }
 
 const MAX_AGE_MS = 120_000;
 
-/** Reads the status over the connections of this agent while it is asked for. A part that does not answer hides no other. */
-export function createStatusSnapshot(parts: StatusParts): Snapshot<StatusSnapshot> {
-  const { config, clock, management, store } = parts;
+/** A part that does not answer takes long, and costs nothing meanwhile. What comes back is to be seen soon, in ms. */
+const MAX_PAUSE_MS = 10_000;
+
+/**
+ * Reads the status over the connections of this agent while it is asked for. A part that does not answer hides no other.
+ * What this agent knows of itself is of now, however old the reading is.
+ */
+export function createStatusSnapshot(parts: StatusParts): Pick<Snapshot<StatusSnapshot>, 'get' | 'releaseUnused'> {
+  const { config, instance, clock, management, store, health } = parts;
   const readStore = createReadStore(clock);
-  const read = async (): Promise<StatusSnapshot> => {
+  const read = async (): Promise<InstallationReading> => {
     const { signal } = new AbortController();
     const [ofStore, broker] = await Promise.all([
       answerOf(readStore(store, signal), 'StoreUnavailable'),
       readManagement(management, config, signal),
     ]);
-    const reading = { atMs: clock.nowMs(), store: ofStore, broker, amqp: amqpOf(parts.requestCounts()) };
-    const agents = 'value' in ofStore ? ofStore.value.agents : undefined;
-    const isProduction = process.env['NODE_ENV'] === 'production';
-    return { status: assessInstallation(config.id, reading, { isProduction }), agents };
+    return { atMs: clock.nowMs(), store: ofStore, broker, amqp: amqpOf(parts.requestCounts()) };
   };
-  return createSnapshot(read, { pauseMs: snapshotPauseMs, maxAgeMs: MAX_AGE_MS, clock });
+  const readings = createSnapshot(read, {
+    pauseMs: (tookMs) => Math.min(snapshotPauseMs(tookMs), MAX_PAUSE_MS),
+    maxAgeMs: MAX_AGE_MS,
+    clock,
+  });
+  return {
+    releaseUnused: () => readings.releaseUnused(),
+    async get() {
+      const read = await readings.get();
+      const reading = withOwnHealth(read, health.report(), { instance, seenMs: clock.nowMs() });
+      const agents = 'value' in reading.store ? reading.store.value.agents : undefined;
+      const isProduction = process.env['NODE_ENV'] === 'production';
+      return { status: assessInstallation(config.id, reading, { isProduction }), agents };
+    },
+  };
+}
+
+/** The reading with what this agent says of itself now, and without the answers of what it does not reach. */
+export function withOwnHealth(
+  reading: InstallationReading,
+  { ready, degraded, stopping, parts }: HealthReport,
+  { instance, seenMs }: Pick<AgentRecord, 'instance' | 'seenMs'>,
+): InstallationReading {
+  const { store, broker } = reading;
+  const current = (record: AgentRecord): AgentRecord =>
+    record.instance === instance
+      ? { ...record, seenMs, ready, degraded, stopping, parts: recordedParts(parts) }
+      : record;
+  const known: InstallationReading['store'] =
+    'value' in store ? { value: { ...store.value, agents: store.value.agents.map(current) } } : store;
+  return {
+    ...reading,
+    store: parts.store?.state === 'down' ? unreachable('StoreUnavailable', known, parts.store) : known,
+    broker: parts.management?.state === 'down' ? unreachable('BrokerUnavailable', broker, parts.management) : broker,
+  };
+}
+
+function recordedParts(parts: HealthReport['parts']): AgentRecord['parts'] {
+  const recorded = Object.entries(parts).map(([part, { reason, ...others }]) => [
+    part,
+    { ...others, ...(reason === undefined ? {} : { reason }) },
+  ]);
+  return Object.fromEntries(recorded);
+}
+
+function unreachable<T>(
+  code: 'StoreUnavailable' | 'BrokerUnavailable',
+  answer: PartAnswer<T>,
+  { reason = 'It does not answer.' }: { readonly reason?: string | undefined },
+): PartAnswer<T> {
+  return 'error' in answer ? answer : { error: new AgentError(code, reason) };
 }
 
 function amqpOf(counts: ReadonlyMap<string, QueueCounts> | undefined): PartAnswer<AmqpReading> {
