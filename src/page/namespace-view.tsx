@@ -21,6 +21,7 @@ export function OneNamespace({ name, route }: { readonly name: string; readonly 
   const { data, isPrevious, failure } = useAnswer<NamespaceAnswer>(`namespaces/${encodeURIComponent(name)}`);
   const events = useEvents({ namespaces: name });
   const known = isPrevious ? undefined : data;
+  const isGone = failure?.code === 'ResourceNotFound';
   // Without a choice it is the deepest, which is the first.
   const queue = route.query.queue ?? known?.queueRows[0]?.queue;
   return (
@@ -30,11 +31,12 @@ export function OneNamespace({ name, route }: { readonly name: string; readonly 
         <bdi class="given-name">{name}</bdi>
         {known !== undefined && <StateMark state={known.state} />}
       </p>
+      {isGone && <NotHeld name={name} seen={known?.at} />}
       {known === undefined ? (
-        <Awaited failure={failure} />
+        !isGone && <Awaited failure={failure} />
       ) : (
         <div class="panels">
-          <RefusalNote failure={failure} />
+          {!isGone && <RefusalNote failure={failure} />}
           <NamespaceTrouble known={known} />
           <RecordPanel known={known} />
           <Panel title="What happens next">
@@ -77,5 +79,20 @@ export function OneNamespace({ name, route }: { readonly name: string; readonly 
         </div>
       )}
     </>
+  );
+}
+
+/** Shown instead of a namespace that is not held, and above what was known of it before. */
+function NotHeld({ name, seen }: { readonly name: string; readonly seen: string | undefined }): JSX.Element {
+  return (
+    <p class="refusal" role="alert">
+      No client holds this namespace{seen === undefined ? '' : ' any more'}.{' '}
+      {seen !== undefined && (
+        <>
+          What you see is of <Instant at={seen} />.{' '}
+        </>
+      )}
+      <a href={routeHref('audit', { query: { namespace: name } })}>Its audit</a> says what happened to it.
+    </p>
   );
 }

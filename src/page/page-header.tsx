@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import type { OverviewAnswer } from '../operator-api/schemas.ts';
+import { agentLink } from './agent-link.ts';
 import { GlobalSearch } from './global-search.tsx';
 import { Lasting } from './instant.tsx';
 import { countedText } from './page-formats.ts';
@@ -54,11 +55,12 @@ function Facts({
 }: {
   readonly overview: OverviewAnswer;
 }): JSX.Element {
+  const isAway = useObservable(agentLink, ({ is }) => is === 'unreachable');
   const [worst] = findings;
   const running = agents?.filter((one) => one.state !== 'lost' && one.state !== 'replaced');
   return (
     <p class="page-facts">
-      <StateMark state={state} />
+      <StateMark state={isAway ? 'unknown' : state} />
       <span>
         <bdi>{agent.id}</bdi>
       </span>
