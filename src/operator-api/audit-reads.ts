@@ -1,7 +1,7 @@
 import { formatInstant, parseInstant } from '../contract/fields.ts';
 import type { AuditQuery, AuditRecord, AuditStore } from '../store/audit-records.ts';
 import type { Clock } from '../util/clock.ts';
-import { type AuditApiQuery, type AuditView, DETAIL_NAMES } from './audit-schemas.ts';
+import { AUDIT_CURSOR, type AuditApiQuery, type AuditView, DETAIL_NAMES } from './audit-schemas.ts';
 import type { EndpointReads } from './endpoint.ts';
 import { isFound } from './list-page.ts';
 
@@ -73,9 +73,8 @@ function formatCursor({ atMs, id }: Pick<AuditRecord, 'atMs' | 'id'>): string {
   return `${atMs}.${id}`;
 }
 
-/** A text that is no cursor begins before everything: its page is empty. */
 function parseCursor(text: string): Pick<AuditRecord, 'atMs' | 'id'> {
-  const [, atMs = '0', id = ''] = /^(\d{1,15})\.(.+)$/s.exec(text) ?? [];
+  const [, atMs = '0', id = ''] = AUDIT_CURSOR.exec(text) ?? [];
   return { atMs: Number(atMs), id };
 }
 

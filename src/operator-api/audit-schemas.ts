@@ -12,6 +12,9 @@ import {
   textParameter,
 } from './field-schemas.ts';
 
+/** When the record before was made, in ms since the epoch, and its id. */
+export const AUDIT_CURSOR = /^(\d{1,15})\.(.+)$/s;
+
 const detail = z
   .union([z.string(), z.number(), z.boolean()])
   .meta({ description: 'A detail, as docs/monitoring.md says of its kind of record.', examples: [7] });
@@ -70,7 +73,9 @@ export const auditQuery = z.strictObject({
   who: textParameter('Only where the name of who decided has this text in it.', 'project/builds').optional(),
   since: instantParameter('Only at or after this.'),
   until: instantParameter('Only before this.'),
-  after: textParameter('The `next` of the previous page.', '1795521600000.6f9a1c0e').optional(),
+  after: textParameter('The `next` of the previous page.', '1795521600000.6f9a1c0e')
+    .refine((text) => AUDIT_CURSOR.test(text), { error: 'must be the `next` of a page' })
+    .optional(),
   limit: pageParameters.limit,
 });
 

@@ -23,15 +23,16 @@ export const instanceText = text('Which of the agents.', 'agent-7c9f-1b2c3d4e');
 export const total = count('How many match, on all pages.', 412);
 
 const MAX_TEXT_LENGTH = 300;
+const TEXT_RULE = `must have 1 to ${MAX_TEXT_LENGTH} characters`;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
 /** A parameter of a query. Parameters are texts, as a URL has them. */
 export const textParameter = (description: string, example: string): z.ZodString =>
   z
-    .string()
-    .min(1)
-    .max(MAX_TEXT_LENGTH)
+    .string({ error: 'must be given' })
+    .min(1, { error: TEXT_RULE })
+    .max(MAX_TEXT_LENGTH, { error: TEXT_RULE })
     .meta({ description, examples: [example] });
 
 export const instantParameter = (description: string): z.ZodOptional<z.ZodString> =>

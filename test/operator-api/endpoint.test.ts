@@ -22,7 +22,7 @@ describe('an endpoint of the operators', () => {
     const read = endpoint(async () => assert.fail('not read'));
     assert.deepEqual(await readEndpoint(read, {}, signal), {
       is: 'invalid',
-      problem: 'The parameter queue is not valid: Invalid input: expected string, received undefined.',
+      problem: 'The parameter queue is not valid: must be given.',
     });
     assert.deepEqual(await readEndpoint(read, { queue: 'q', colour: 'red' }, signal), {
       is: 'invalid',
@@ -33,6 +33,17 @@ describe('an endpoint of the operators', () => {
       is: 'invalid',
       problem: 'The parameter hours is not valid: must be a whole number from 1 to 168.',
     });
+    const audit = { ...ENDPOINT_FORMS.audit, read: async () => assert.fail('not read') };
+    for (const [name, rule] of [
+      ['after', 'must be the `next` of a page'],
+      ['who', 'must have 1 to 300 characters'],
+    ] as const) {
+      const value = name === 'who' ? 'x'.repeat(301) : 'garbage';
+      assert.deepEqual(await readEndpoint(audit, { [name]: value }, signal), {
+        is: 'invalid',
+        problem: `The parameter ${name} is not valid: ${rule}.`,
+      });
+    }
   });
 
   it('says that there is no such thing', async () => {
