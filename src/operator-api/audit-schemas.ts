@@ -74,7 +74,7 @@ export const auditQuery = z.strictObject({
   since: instantParameter('Only at or after this.'),
   until: instantParameter('Only before this.'),
   after: textParameter('The `next` of the previous page.', '1795521600000.6f9a1c0e')
-    .refine((text) => AUDIT_CURSOR.test(text), { error: 'must be the `next` of a page' })
+    .refine((cursor) => AUDIT_CURSOR.test(cursor), { error: 'must be the `next` of a page' })
     .optional(),
   limit: pageParameters.limit,
 });

@@ -59,7 +59,7 @@ export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, c
       askedMs = clock.monotonicMs();
       if (known !== undefined && known.startedMs >= startedMs) return known.value;
       // One that is being read may have begun before.
-      await running?.catch(() => undefined);
+      await running?.value.catch(() => undefined);
       return known !== undefined && known.startedMs >= startedMs ? known.value : await renew();
     },
     get latest() {

@@ -60,8 +60,8 @@ export function createStatusSnapshot(parts: StatusParts): Pick<Snapshot<StatusSn
   return {
     releaseUnused: () => readings.releaseUnused(),
     async get() {
-      const read = await readings.get();
-      const reading = withOwnHealth(read, health.report(), { instance, seenMs: clock.nowMs() });
+      const latest = await readings.get();
+      const reading = withOwnHealth(latest, health.report(), { instance, seenMs: clock.nowMs() });
       const agents = 'value' in reading.store ? reading.store.value.agents : undefined;
       const isProduction = process.env['NODE_ENV'] === 'production';
       return { status: assessInstallation(config.id, reading, { isProduction }), agents };
