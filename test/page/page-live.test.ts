@@ -132,6 +132,7 @@ describe('the page for operators, live', function () {
     const proxy = await startPrefixProxy(agent, '/');
     const { page, record } = await open(`${proxy.origin}/#token=${OPERATOR_TOKEN}`, proxy.origin);
     await page.getByRole('heading', { name: 'Now' }).waitFor();
+    assert.equal(page.url(), `${proxy.origin}/#/`);
     for (const name of ['Queues', 'Namespaces', 'Live events', 'Audit', 'Health']) await show(page, name);
     await page.getByRole('table', { name: 'Recurring jobs' }).waitFor();
     assert.ok(record.requests.length > 5 && proxy.seen.length >= record.requests.length);
@@ -144,8 +145,10 @@ describe('the page for operators, live', function () {
       assert.ok(!text.includes(OPERATOR_TOKEN), text);
     }
     assert.deepEqual(await page.context().cookies(), []);
-    await page.goBack();
-    assert.ok(!page.url().includes(OPERATOR_TOKEN));
+    for (let entry = await page.evaluate<number>('history.length'); entry > 1; entry -= 1) {
+      await page.goBack();
+      assert.ok(!page.url().includes(OPERATOR_TOKEN), page.url());
+    }
   });
 
   it('works below a path of a reverse proxy, which may add the token', async () => {
