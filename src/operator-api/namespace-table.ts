@@ -8,7 +8,7 @@ import { createSnapshot, type Snapshot, snapshotPauseMs } from './snapshot.ts';
 import { SHOWN_STATES } from './namespace-schemas.ts';
 
 /** A namespace as a list shows it, without its counts. Instants are ms since the epoch. */
-export interface NamespaceEntry {
+export interface NamespaceEntry extends Pick<NamespaceRecord, 'queueLimits'> {
   readonly namespace: string;
   readonly state: ReadableNamespace['state'];
   readonly incarnation: string;
@@ -61,6 +61,7 @@ function isShown(record: NamespaceRecord): record is ReadableNamespace {
 /** What a list shows of a record. */
 export function entryOf(record: ReadableNamespace): NamespaceEntry {
   const { namespace, state, incarnation, claimedBy, createdMs, expiresMs, claimedMs, nextRotationMs, slots } = record;
+  const { queueLimits } = record;
   const promisedMs = Math.max(...slots.map(({ promisedUntilMs }) => promisedUntilMs));
   return {
     namespace,
@@ -73,5 +74,6 @@ export function entryOf(record: ReadableNamespace): NamespaceEntry {
     reclaimByMs: promisedMs === 0 ? undefined : promisedMs,
     nextRotationMs: state === 'expiring' ? undefined : nextRotationMs,
     blockedBy: record.deletionBlock === undefined ? undefined : describeBlock(record.deletionBlock),
+    ...(queueLimits === undefined ? {} : { queueLimits }),
   };
 }

@@ -3,7 +3,9 @@ import type { ClaimedLimits } from '../../src/contract/queue-limits-field.ts';
 import { TEAM, type TestInstallation } from '../support/agent.ts';
 import { createManagement } from '../../src/broker/management/management.ts';
 import { Secret } from '../../src/util/secret.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import { manage, useSharedBroker } from '../support/broker.ts';
+import { readPage } from '../support/operator-api.ts';
 import {
   claimTeam,
   collectEvents,
@@ -13,15 +15,20 @@ import {
   waitUntil,
 } from '../support/watched-installation.ts';
 
+const TOKEN = 'the-token-of-operators-0123456789';
+
 describe('queues with rules of their own', function () {
   this.timeout(240_000);
   useSharedBroker();
   let installation: TestInstallation;
   let events: CollectedEvents;
+  let agent: Agent;
   before('start an agent', async function () {
     this.timeout(300_000);
     installation = await makeWatchedInstallation({
+      environment: { PULSE_AGENT_OPERATOR_TOKEN: TOKEN },
       settings: {
+        httpPort: 0,
         queues: [
           { match: 'queue/[^/]+/generous.*', warnAtMessages: 100, deleteAtMessages: 200 },
           { match: 'queue/[^/]+/purged.*', onOvergrown: 'purge' },
@@ -31,7 +38,7 @@ describe('queues with rules of their own', function () {
         ],
       },
     });
-    await installation.start();
+    agent = await installation.start();
     events = await collectEvents(installation);
   });
   after('remove the installation', async () => installation.remove());
@@ -180,6 +187,13 @@ describe('queues with rules of their own', function () {
     await team.fill(raised, 50);
     const warning = await events.of('queue.warning', raised);
     assert.deepEqual([warning.data['warnAtMessages'], warning.data['deleteAtMessages']], [100, 200]);
+    // Operators see the same limits as the owner.
+    await waitUntil(async () => {
+      const { items } = await readPage(agent, TOKEN, 'queues', { namespace, state: 'warned' });
+      return items.some((row) => row.queue === raised && row.next?.at === 200);
+    }, 'the threshold on the page for operators');
+    const shown = await readPage(agent, TOKEN, 'queueHistory', { queue: raised });
+    assert.deepEqual(shown.limits, queue?.limits);
     // Without them, the rule holds again.
     await claim(null);
     assert.equal((await rpc.request('describe-namespace', { namespace })).queueLimits, undefined);
