@@ -165,7 +165,8 @@ export function createEndToEndCheck(options: EndToEndCheckOptions): EndToEndChec
 
   async function overgrow(signal: AbortSignal): Promise<StepResult> {
     const connection = assertDefined(claimedConnection);
-    const { deleteAtMessages, rule } = limitsOfQueue(config, queue);
+    const { deleteAtMessages, rule, onOvergrown } = limitsOfQueue(config, queue);
+    if (onOvergrown !== 'delete') return warning('not tried', `By the rule ${rule}, agents ${onOvergrown} the queue.`);
     await watchAlarm(connection).race(publishMany(connection, exchange, deleteAtMessages + 1));
     const startedMs = clock.monotonicMs();
     while (clock.monotonicMs() - startedMs < patienceMs) {
