@@ -62,6 +62,7 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
     clock,
   });
   let sized: QueueListing[] = [];
+  let usable: ListedStatistics | undefined;
 
   /** A namespace that is missing may have been claimed after the others were read, and before its queue was listed. */
   const namespacesOfListed = async (): Promise<NamespaceTable> => {
@@ -89,7 +90,10 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
     const depthsAt = history.latestAt ?? { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
     // A size is that of the messages only where it was counted before them.
     const { latest } = statistics;
-    const counted = latest !== undefined && latest.at.monotonicMs <= depthsAt.monotonicMs ? latest : undefined;
+    if (latest !== undefined && latest.at.monotonicMs <= depthsAt.monotonicMs) usable = latest;
+    // Newer ones than the depths are of use once those are listed again: until then the ones before hold.
+    if (usable !== undefined && depthsAt.monotonicMs - usable.at.monotonicMs > MAX_AGE_MS) usable = undefined;
+    const counted = usable;
     const amounts = new Map<string, ObservedAmounts>();
     const listing: QueueListing = { amounts, sizesAt: counted?.at ?? depthsAt, depthsAt };
     const rows: ReportedQueue[] = [];
