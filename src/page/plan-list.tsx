@@ -8,7 +8,7 @@ import { ToneShape } from './state-mark.tsx';
 
 interface PlanListProps {
   readonly steps: readonly PlanStep[];
-  /** How many are shown. */
+  /** How many are shown before somebody opens the others. */
   readonly most: number;
   readonly empty: string;
 }
@@ -18,13 +18,24 @@ export function PlanList({ steps, most, empty }: PlanListProps): JSX.Element {
   if (steps.length === 0) return <p class="empty">{empty}</p>;
   return (
     <>
-      <ol class="plan">
-        {steps.slice(0, most).map((step) => (
-          <PlanRow key={`${step.action} ${step.queue ?? step.namespace} ${step.at}`} step={step} />
-        ))}
-      </ol>
-      {steps.length > most && <p class="more-steps">and {countedText(steps.length - most, 'later step')}</p>}
+      <PlanSteps steps={steps.slice(0, most)} />
+      {steps.length > most && (
+        <details>
+          <summary class="more-steps">and {countedText(steps.length - most, 'later step')}</summary>
+          <PlanSteps steps={steps.slice(most)} />
+        </details>
+      )}
     </>
+  );
+}
+
+function PlanSteps({ steps }: Pick<PlanListProps, 'steps'>): JSX.Element {
+  return (
+    <ol class="plan">
+      {steps.map((step) => (
+        <PlanRow key={`${step.action} ${step.queue ?? step.namespace} ${step.at}`} step={step} />
+      ))}
+    </ol>
   );
 }
 

@@ -148,6 +148,17 @@ describe('the views of the page for operators, with ten thousand namespaces and 
     assert.equal(await search.getByRole('link').count(), 0, 'the search is over');
   });
 
+  it('shows the later steps of the plan when they are asked for', async () => {
+    const { page, record } = await open();
+    const steps = page.getByRole('region', { name: 'Next 12 hours' }).getByRole('listitem');
+    const later = page.getByText(/^and [0-9,]+ later steps?$/);
+    await later.waitFor();
+    const before = await steps.count();
+    await later.click();
+    await steps.nth(before).waitFor();
+    assertQuiet(record);
+  });
+
   it('shows times in the zone of the viewer, with UTC', async () => {
     const { page } = await open({ timezone: 'Asia/Kolkata' });
     const audit = PAGE_VIEWS.find(({ name }) => name === 'audit');
