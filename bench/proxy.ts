@@ -28,7 +28,7 @@ const CONCURRENT_CONNECTIONS = 20;
 const MANY_MESSAGES = 1_000_000;
 const PARTS = 10;
 
-/** The queue is meant to be long: nobody deletes it. */
+/** The queue is meant to be long: no agent may delete it. */
 const PATIENT = {
   warnAtMessages: 1_000_000_000,
   deleteAtMessages: 2_000_000_000,

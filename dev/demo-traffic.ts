@@ -6,7 +6,7 @@ import type { LocalInstallation } from './local-installation.ts';
 interface BusyQueue {
   readonly name: string;
   readonly perSecond: number;
-  /** How long its consumer keeps messages before it acknowledges all of them, in s; undefined: nobody consumes. */
+  /** How long its consumer keeps messages before it acknowledges all of them, in s; undefined: it has no consumer. */
   readonly ackEverySeconds?: number;
 }
 

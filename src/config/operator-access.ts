@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { InvalidUrl } from '../contract/url.ts';
 
-/** The shortest token of operators, in characters: whoever has it sees all namespaces, queues and clients. */
+/** The shortest token of operators, in characters: its holder sees all namespaces, queues and clients. */
 export const OPERATOR_TOKEN_MIN_LENGTH = 32;
 
 /** A random token has more different characters than this in all but one of 10^8 cases. */

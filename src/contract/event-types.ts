@@ -219,7 +219,7 @@ export const EVENT_TYPES = {
     }),
   },
   'queue.expired': {
-    meaning: 'A queue that nobody used was deleted, by its rule.',
+    meaning: 'An unused queue was deleted, by its rule.',
     data: z.strictObject({
       namespace: namespaceField,
       queue,

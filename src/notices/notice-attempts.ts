@@ -27,7 +27,7 @@ export interface NoticeAttempts {
    * @throws AgentError `StoreUnavailable`; `signal.reason`: the message may have been sent
    */
   make(attempt: Notice, signal: AbortSignal): Promise<void>;
-  /** Settles the notices for which one has spoken that is settled. Whoever finds one of them later continues. */
+  /** Settles the notices for which one has spoken that is settled. An agent that finds one of them later continues. */
   settleMembers(leader: Notice): Promise<void>;
   /** Writes the outcomes that could not be written before. */
   writeRemaining(): Promise<void>;

@@ -12,7 +12,7 @@ const MAX_NAME_IN_SUBJECT = 120;
  * The message of a notice, in the form of the medium of its contact; undefined where the form of the contact is not known.
  *
  * The holder of a namespace chooses the names of its queues, and other people may read them. A name can put neither markup nor
- * links nor headers into a message, and calls nobody.
+ * links nor headers into a message, and notifies no one.
  *
  * @example
  * const message = noticeMessage(notice, config);

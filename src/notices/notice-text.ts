@@ -129,7 +129,7 @@ const TEXTS: Readonly<Record<Notice['kind'], WriteText>> = {
     ],
   }),
   'queue-idle': (notice, _config, message) => ({
-    title: 'nobody uses a queue',
+    title: 'a queue is unused',
     blocks: [
       paragraph`The queue ${code(notice.queue)} has had no consumer since ${momentText(notice.idleSinceMs ?? notice.seenMs)}, and its ${numberText(notice.messages)} messages have not changed. If that stays so, it is ${bold('deleted with all its messages')} after ${momentText(notice.expiresMs ?? notice.seenMs)}.`,
       paragraph`To keep it, let a consumer read it, or publish to it. If it is not needed, delete it. The next ${message} comes when it is deleted.`,

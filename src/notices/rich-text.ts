@@ -121,7 +121,7 @@ function shown({ code: text, longest = Infinity }: CodeSpan): string {
   return cut(visible(text), longest);
 }
 
-/** The same where people are mentioned with an `@`: `@room` or `@here` in a name calls nobody. */
+/** The same where people are mentioned with an `@`: `@room` or `@here` in a name notifies no one. */
 function shownInChat({ code: text, longest = Infinity }: CodeSpan): string {
   return cut(visible(text).replaceAll('@', codePoint), longest);
 }

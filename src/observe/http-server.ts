@@ -14,7 +14,7 @@ export interface IncomingRequest {
   /** What follows the first `?`; undefined without one. */
   readonly query: string | undefined;
   readonly headers: IncomingHttpHeaders;
-  /** Whether the client announces a body. Nobody reads it. */
+  /** Whether the client announces a body. The agent does not read it. */
   readonly hasBody: boolean;
   /** The address of this machine that the client reached. */
   readonly localAddress: string | undefined;

@@ -20,7 +20,7 @@ export interface DepthWatch {
   close(): Promise<void>;
 }
 
-/** While nobody looks, the queues are listed this often at least, in ms. */
+/** While no page is open, the queues are listed this often at least, in ms. */
 const IDLE_EVERY_MS = 60_000;
 const CHECK_EVERY_MS = 5_000;
 

@@ -51,7 +51,7 @@ type OperatorContext = Pick<AgentContext, 'config' | 'instance' | 'clock' | 'sle
   readonly store: Omit<StoreReader, 'close'>;
 };
 
-/** Creates the data of the page. It reads the store and the broker while somebody looks, and changes nothing. */
+/** Creates the data of the page. It reads the store and the broker while a page is open, and changes nothing. */
 export function createOperatorData(context: OperatorContext): OperatorData {
   const watch = createDepthWatch(context);
   const othersFailing = createOthersFailing(context.instance, context.clock);

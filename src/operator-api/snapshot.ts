@@ -12,7 +12,7 @@ export interface Snapshot<T> {
   since(startedMs: number): Promise<T>;
   /** The latest value, whatever its age. */
   readonly latest: T | undefined;
-  /** Forgets the value if nobody has asked for it for `maxAgeMs`: the next one waits for another. */
+  /** Forgets the value if no reader has asked for it for `maxAgeMs`: the next one waits for another. */
   releaseUnused(): void;
 }
 

@@ -73,7 +73,7 @@ async function refresh({ ask, onRefusal, everyMs, signal }: Refreshing): Promise
   }
 }
 
-/** Waits, and while nobody sees the page for as long as that; a new token or an agent that is back ends it. */
+/** Waits, and while the page is hidden for as long as that; a new token or an agent that is back ends it. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     let isOver = false;

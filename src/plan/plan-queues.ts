@@ -92,9 +92,9 @@ function explain(
     case 'recover':
       return `${count}, fewer than half of ${warnAtMessages}`;
     case 'warn-idle':
-      return 'nobody uses it';
+      return 'it is unused';
     case 'expire':
-      return 'nobody uses it, and its owner was notified';
+      return 'it is unused, and its owner was notified';
     case 'resume':
       return 'an agent began to act on its alert and has not finished';
     case 'discard':

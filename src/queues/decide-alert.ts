@@ -44,8 +44,8 @@ export interface ObservedQueue {
  * - `recover`: end the alert, if an inspection confirms that the queue has recovered.
  * - `delete`, `purge`: delete or purge the queue, if its owner was warned and an inspection confirms its depth.
  * - `leave`: report that the queue has passed the threshold for deletion and stays.
- * - `warn-idle`: raise an alert about a queue that nobody uses, in place of one about its size.
- * - `expire`: delete a queue that nobody uses, if its owner was notified and an inspection confirms that.
+ * - `warn-idle`: raise an alert about an unused queue, in place of one about its size.
+ * - `expire`: delete an unused queue, if its owner was notified and an inspection confirms that.
  * - `resume`: finish what an agent began with the alert before it died.
  * - `discard`: remove the alert of a queue that does not exist, or of an earlier incarnation of the namespace.
  */

@@ -19,7 +19,7 @@ interface QueueUse {
   readonly hasConsumers: boolean;
 }
 
-/** Which queues nobody uses, in the memory of this agent: only those whose rule lets them expire. */
+/** Which queues are unused, in the memory of this agent: only those whose rule lets them expire. */
 export interface IdleQueues {
   /** Lists the queues if that is due. After a failure nothing is known. */
   refresh(signal: AbortSignal): Promise<void>;

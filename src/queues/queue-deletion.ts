@@ -197,7 +197,7 @@ export function createQueueDeletion(parts: QueueDeletionParts): QueueDeletion {
     }
   };
 
-  /** Whether nobody uses a queue, by a passive declaration, which is current. */
+  /** Whether a queue is unused, by a passive declaration, which is current. */
   const readUse = async (
     { queue, messages }: QueueAlert,
     signal: AbortSignal,

@@ -75,16 +75,16 @@ export function createQueueReporters({ events, audit, log }: QueueReportersOptio
     async queueIdle(idle: EventData<'queue.idle'>): Promise<void> {
       const { namespace, queue, messages, idleSince, expires } = idle;
       const details = { messages, idleSince, expires };
-      audit.record({ action: 'queue-idle', namespace, subject: queue, reason: 'nobody uses it', details });
-      log.warn({ code: 'queue_idle', ...idle }, 'nobody uses a queue; it is deleted if that stays so');
+      audit.record({ action: 'queue-idle', namespace, subject: queue, reason: 'it is unused', details });
+      log.warn({ code: 'queue_idle', ...idle }, 'a queue is unused; it is deleted if it stays so');
       await events.emitAndWait('queue.idle', idle);
     },
 
     async queueExpired(expired: EventData<'queue.expired'>): Promise<void> {
       const { namespace, queue, messages, idleSince } = expired;
       const details = { messages, idleSince };
-      audit.record({ action: 'queue-expiry', namespace, subject: queue, reason: 'nobody used it', details });
-      log.warn({ code: 'queue_expired', ...expired }, 'deleted a queue that nobody used');
+      audit.record({ action: 'queue-expiry', namespace, subject: queue, reason: 'it was unused', details });
+      log.warn({ code: 'queue_expired', ...expired }, 'deleted an unused queue');
       await events.emitAndWait('queue.expired', expired);
     },
 

@@ -56,7 +56,7 @@ export interface QueueAlert {
   readonly oldestMs?: number;
   /** Whether the purge of a `purged` one was reported; absent: not yet. */
   readonly isReported?: true;
-  /** Since when a queue that nobody uses is idle: the alert is about that, not about its size; absent: its size. */
+  /** Since when an unused queue has been idle: the alert is about that, not about its size; absent: its size. */
   readonly idleSinceMs?: number;
   /** When this was written. */
   readonly changedMs: number;

@@ -201,7 +201,7 @@ describe('queues with rules of their own', function () {
     assert.equal(deleted.data['deleteAtMessages'], 50);
   });
 
-  it('expire where nobody uses them for as long as the rule says, after a notice and as long again', async () => {
+  it('expire when they are unused for as long as the rule says, after a notice and as long again', async () => {
     const contact = 'idle@example.org';
     const team = await claimTeam(installation, contact);
     const { namespace } = team;

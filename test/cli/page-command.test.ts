@@ -35,7 +35,7 @@ describe('page', function () {
     });
   }
 
-  it('takes the address of a reverse proxy, and says what the agent must be told of it', async () => {
+  it('takes the address of a reverse proxy, and says which hosts the agent must allow', async () => {
     const args = ['--url', 'https://pulse.example.com/agent/'];
     const { stdout, stderr } = await runPage(args, ENV);
     assert.equal(stdout, `https://pulse.example.com/agent${FRAGMENT}\n`);

@@ -196,7 +196,7 @@ describe('the message to a Matrix room or a Slack channel', () => {
     }
   });
 
-  it('calls nobody and shows nothing but text, whatever the name of the queue is', () => {
+  it('notifies no one and shows nothing but text, whatever the name of the queue is', () => {
     const unit = fc.constantFrom(
       '@here',
       '@room',

@@ -48,7 +48,7 @@ async function open(url: string): Promise<Store> {
   return store;
 }
 
-/** A notify service that drops what it has sent before, and answers as it is told to. */
+/** A notify service that drops what it has sent before, and gives the answers it was given. */
 interface Service extends Notifier {
   readonly mails: Mail[];
   outcome: NoticeOutcome | undefined;
@@ -205,7 +205,7 @@ function suite(makeStores: () => Promise<[Store, Store]>): void {
     assert.equal(await store.notices.countWaiting(), 0);
   });
 
-  it('tells nobody of the queues of others once contacts differ', async () => {
+  it('shows no owner the queues of others once contacts differ', async () => {
     const [one, two, three] = [await claim(), await claim(), await claim()];
     const all = (await Promise.all([one, two, three].map((namespace) => add(namespace, 2)))).flat();
     service.outcome = { is: 'misconfigured', code: 'InsufficientScopes' };

@@ -40,7 +40,7 @@ describe('the Taskcluster notifier', () => {
     assert.deepEqual(service.mails, [sent]);
   });
 
-  it('posts to a Matrix room, as a notice that calls nobody, and to a Slack channel', async () => {
+  it('posts to a Matrix room, as a notice that notifies no one, and to a Slack channel', async () => {
     const post = { medium: 'matrix', roomId: '!room:example.com', body: 'ü🐇', formattedBody: '<p>ü🐇</p>' } as const;
     assert.deepEqual(await notifier().send(post, signal), { is: 'sent' });
     const { medium: _, ...sent } = post;

@@ -87,7 +87,7 @@ describe('a snapshot', () => {
     assert.equal(state.reads, 3);
   });
 
-  it('is forgotten when nobody asks for it', async () => {
+  it('is forgotten when no reader asks for it', async () => {
     const { clock, snapshot } = makeRoom();
     await snapshot.get();
     clock.advance(60_000);

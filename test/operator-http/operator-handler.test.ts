@@ -267,7 +267,7 @@ describe('the page for operators, over HTTP', () => {
       });
     }
 
-    it('that take long are limited in number, and abandoned when nobody waits for them', async () => {
+    it('that take long are limited in number, and abandoned when no client waits for them', async () => {
       const running = new Set<AbortSignal>();
       read = async (_query, signal) => {
         running.add(signal);

@@ -121,7 +121,7 @@ describe('the decision about a queue', () => {
     for (const level of ['purging', 'purged'] as const) assert.equal(decide(old(level), missing), 'resume');
   });
 
-  describe('of a queue that nobody uses', () => {
+  describe('of an unused queue', () => {
     const DAY = 86_400_000;
     const limits = { ...LIMITS, idleExpiryMs: DAY };
     const idle = (idleForMs: number, messages = 3, more: Partial<Depth> = {}) =>

@@ -9,7 +9,7 @@ export const pageCommand: DefineCommand = (command, { env, output }) => {
   command
     .option('--url <url>', 'where browsers reach the page, such as the address of a reverse proxy')
     .description(
-      `Prints the link of the page for operators, with its token, from the configuration of the agent. The token is behind a #: browsers send it to no server as a part of the address, and the page removes it from there. Whoever has the link can read the page.`,
+      `Prints the link of the page for operators, with its token, from the configuration of the agent. The token is behind a #: browsers send it to no server as a part of the address, and the page removes it from there. Anyone with the link can read the page.`,
     )
     .addHelpText(
       'after',
