@@ -67,7 +67,7 @@ function Facts({
       {running !== undefined && <span>{countedText(running.length, 'agent')}</span>}
       <span>RabbitMQ {broker.version ?? 'does not answer'}</span>
       {worst !== undefined && (
-        <a href={routeHref('overview')} class="worst">
+        <a href={routeHref('overview')} class={worst.level === 'down' ? 'worst bad' : 'worst'}>
           {worst.about} {worst.level}
           {worst.since !== undefined && (
             <>
