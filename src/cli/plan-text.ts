@@ -126,5 +126,8 @@ function warnedText(report: QueueReport, nowMs: number): string {
     messagesPerMinute === undefined ? 'growth unknown' : `${perMinuteText(messagesPerMinute)} a minute`,
   ].join(', ');
   if (next === undefined) return facts;
-  return `${facts}; ${REACHED[next.action]} at ${amountText(next.at, next.unit)}: ${whenText(report, nowMs)}`;
+  // The growth was measured for some seconds after the plan began: what was reached then is not in the future.
+  const isReached = (report[next.unit] ?? 0) >= next.at;
+  const when = isReached ? 'now' : whenText(report, nowMs);
+  return `${facts}; ${REACHED[next.action]} at ${amountText(next.at, next.unit)}: ${when}`;
 }

@@ -90,6 +90,9 @@ describe('a plan as text', () => {
     const next = { ...warned.next, action: 'delete', unit: 'messages', at: 8000, reachedMs: null } as const;
     const idle = textOf({ warned: [{ ...warned, messagesPerMinute: 0, next }] });
     assert.match(idle, /, 0 a minute; deleted at 8000 messages: not at this rate$/m);
+    // Reached while its growth was measured, after the plan began.
+    const reached = { ...next, reachedMs: NOW + 10_000 };
+    assert.match(textOf({ warned: [{ ...warned, messages: 8000, next: reached }] }), /deleted at 8000 messages: now$/m);
     const unknown = textOf({
       warned: [{ ...warned, messages: undefined, messagesPerMinute: undefined, next: undefined }],
     });
