@@ -150,7 +150,7 @@ function byUrgency(a: Notice, b: Notice): number {
 function itemOf(notice: Notice): NoticeItem {
   const { queue, messages, bytes, seenMs, warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes } = notice;
   const limits = { warnAtMessages, deleteAtMessages, warnAtBytes, deleteAtBytes };
-  const { onOvergrown, oldestMs, forecast, peakMessages, peakBytes } = notice;
+  const { onOvergrown, oldestMs, idleSinceMs, expiresMs, forecast, peakMessages, peakBytes } = notice;
   return {
     queue,
     messages,
@@ -159,6 +159,8 @@ function itemOf(notice: Notice): NoticeItem {
     ...limits,
     ...(onOvergrown === undefined ? {} : { onOvergrown }),
     ...(oldestMs === undefined ? {} : { oldestMs }),
+    ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
+    ...(expiresMs === undefined ? {} : { expiresMs }),
     ...(forecast === undefined ? {} : { forecast }),
     ...(peakMessages === undefined ? {} : { peakMessages }),
     ...(peakBytes === undefined ? {} : { peakBytes }),

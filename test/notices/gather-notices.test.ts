@@ -37,6 +37,21 @@ function begun(count = 3): { leader: Notice; members: Notice[] } {
 }
 
 describe('the gathering of notices', () => {
+  it('keeps since when each queue is idle, and when it is deleted', () => {
+    const idle = { kind: 'queue-idle', idleSinceMs: NOW_MS - 9_000, expiresMs: NOW_MS + 9_000 } as const;
+    const [first, second] = notices(2, idle);
+    assert.ok(first !== undefined && second !== undefined);
+    const reserved = reserveLeader(first, NOW_MS);
+    const { batch } = startBatch(reserved, [claimMember(second, reserved, OWNER, NOW_MS)], OWNER, NOW_MS);
+    assert.deepEqual(
+      batch?.listed.map(({ idleSinceMs, expiresMs }) => [idleSinceMs, expiresMs]),
+      [
+        [NOW_MS - 9_000, NOW_MS + 9_000],
+        [NOW_MS - 9_000, NOW_MS + 9_000],
+      ],
+    );
+  });
+
   it('waits until no more come, and at most a minute', () => {
     const added = (afterMs: number): Notice =>
       noticeOf(NOW_MS, { id: `n-${afterMs}`, nextAttemptMs: NOW_MS + afterMs + GATHER_MS });
