@@ -56,8 +56,9 @@ export function createIdleQueues({ management, config, clock, log }: IdleQueuesP
     // Another agent made the listings meanwhile: what happened then is not known here.
     if (startedMs - listedMs > MAX_GAP_PAUSES * maxPauseMs) seen.clear();
     const next: typeof seen = new Map();
-    for (const { name, messages, consumers } of listed) {
-      if (consumers === undefined || limitsOfQueue(config, name).idleExpiryMs === null) continue;
+    for (const { name, messages, consumers, isExclusive } of listed) {
+      // An exclusive queue ends with its connection, and no other one may delete it.
+      if (consumers === undefined || isExclusive || limitsOfQueue(config, name).idleExpiryMs === null) continue;
       const before = seen.get(name);
       const hasConsumers = consumers > 0;
       const isIdleStill = !hasConsumers && before?.hasConsumers === false && before.messages === messages;

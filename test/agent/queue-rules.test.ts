@@ -206,6 +206,8 @@ describe('queues with rules of their own', function () {
     const team = await claimTeam(installation, contact);
     const { namespace } = team;
     const [idle, used] = [`queue/${namespace}/idle`, `queue/${namespace}/idle-used`];
+    const exclusive = `queue/${namespace}/idle-exclusive`;
+    await team.channel.assertQueue(exclusive, { exclusive: true });
     for (const queue of [idle, used]) {
       await team.channel.assertQueue(queue);
       await team.fill(queue, 3);
@@ -226,5 +228,7 @@ describe('queues with rules of their own', function () {
     await team.channel.assertQueue(later);
     await events.of('queue.expired', later);
     assert.equal(await queueExists(installation, used), true);
+    const ofExclusive = events.seen.filter(({ subject }) => subject === exclusive);
+    assert.deepEqual([await queueExists(installation, exclusive), ofExclusive], [true, []]);
   });
 });

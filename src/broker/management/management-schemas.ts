@@ -155,6 +155,8 @@ export interface CountedBytes {
   readonly messages: number;
   /** As old as the bytes; absent: unknown. */
   readonly consumers?: number;
+  /** Whether it is its connection's alone; absent: not, or unknown. */
+  readonly isExclusive?: true;
 }
 
 /** Undefined where the bytes are unknown: a stream, a queue that is down, or no statistics. */
@@ -164,11 +166,13 @@ export const countedBytesSchema = z
     messages: z.number().optional(),
     message_bytes: z.number().optional(),
     consumers: z.number().optional(),
+    exclusive: z.boolean().optional(),
     state: z.string().optional(),
   })
-  .transform(({ name, messages, message_bytes: bytes, consumers, state }): CountedBytes | undefined => {
+  .transform(({ name, messages, message_bytes: bytes, consumers, exclusive, state }): CountedBytes | undefined => {
     if (messages === undefined || bytes === undefined || isUncounted(state)) return undefined;
-    return { name, bytes, messages, ...(consumers === undefined ? {} : { consumers }) };
+    const use = consumers === undefined ? {} : { consumers };
+    return { name, bytes, messages, ...use, ...(exclusive === true ? { isExclusive: true } : {}) };
   });
 
 /** A listing of names only. */

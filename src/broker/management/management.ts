@@ -341,4 +341,4 @@ const CURRENT = { disable_stats: 'true', columns: 'name,user' };
 const AGE_ONLY = { columns: 'name,user,connected_at' };
 const NAMES_ONLY = { disable_stats: 'true', columns: 'name' };
 const DEPTHS_ONLY = { disable_stats: 'true', enable_queue_totals: 'true', columns: 'name,messages,state' };
-const BYTES_ONLY = { columns: 'name,messages,message_bytes,consumers,state' };
+const BYTES_ONLY = { columns: 'name,messages,message_bytes,consumers,exclusive,state' };
