@@ -98,7 +98,7 @@ export async function startTraffic(
   }
 }
 
-/** Declares a queue, and consumes it if somebody does. */
+/** Declares a queue, and consumes it if it has a consumer. */
 async function consume(channel: ConfirmChannel, namespace: string, queue: BusyQueue): Promise<void> {
   const { name, ackEverySeconds } = queue;
   await declare(channel, namespace, name);

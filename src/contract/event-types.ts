@@ -272,7 +272,7 @@ export const EVENT_TYPES = {
         .boolean()
         .exactOptional()
         .meta({
-          description: 'Whether one message was to tell of several queues: there is an event for each. Absent: no.',
+          description: 'Whether one message was for several queues: there is an event for each. Absent: no.',
           examples: [true],
         }),
     }),

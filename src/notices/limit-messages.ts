@@ -13,7 +13,7 @@ export const LIMIT_WINDOW_MS = 10 * 60_000;
 const MAX_CONTACTS = 10_000;
 
 /**
- * A notifier that sends at most {@link MAX_MESSAGES} to one contact within {@link LIMIT_WINDOW_MS}: nobody has confirmed
+ * A notifier that sends at most {@link MAX_MESSAGES} to one contact within {@link LIMIT_WINDOW_MS}: no owner has confirmed
  * that it is the right one. It remembers what this agent has sent since its start.
  */
 export function limitMessages(notifier: Notifier, clock: Pick<Clock, 'monotonicMs'>): Notifier {

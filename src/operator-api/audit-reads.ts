@@ -5,10 +5,10 @@ import { AUDIT_CURSOR, type AuditApiQuery, type AuditView, DETAIL_NAMES } from '
 import type { EndpointReads } from './endpoint.ts';
 import { isFound } from './list-page.ts';
 
-/** With a filter that the store lacks, so many records are read for one page; the next page goes on there. */
+/** The most records read for one page with a filter that the store lacks; the next page goes on there. */
 const MAX_SCANNED = 2_000;
 
-/** One call of the store reads so many: more would delay claims. */
+/** The most records that one call of the store reads: more would delay claims. */
 const PAGE_SIZE = 250;
 
 /** Reads pages of audit records, the newest first. */

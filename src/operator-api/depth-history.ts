@@ -60,7 +60,7 @@ const GONE_KEPT_MS = 3_600_000;
 const TREND_MS = 3_600_000;
 const MAX_TREND = 30;
 
-/** So many of the latest samples serve as the earlier one of a rate. */
+/** How many of the latest samples may be the earlier one of a rate. */
 const MAX_BASES = 24;
 
 const UNKNOWN = 0xffffffff;

@@ -18,7 +18,7 @@ export function isFound(search: string | undefined, ...texts: readonly string[])
   return texts.some((one) => one.toLowerCase().includes(wanted));
 }
 
-/** So many orders of one list are kept: pages, and viewers, share them. */
+/** How many orders of one list are kept: pages, and viewers, share them. */
 const MAX_KEPT = 16;
 
 /** Keeps what was made of a list by a key, as long as there is the list. Sorting 10,000 items takes 10 ms. */

@@ -34,7 +34,7 @@ interface NamespaceDetailParts extends Pick<AgentContext, 'config' | 'instance' 
 const MAX_QUEUES = 100;
 const MAX_CONNECTIONS = 100;
 const AUDIT_RECORDS = 20;
-/** The latest rotation is sought in so many records. */
+/** In how many records the latest rotation is sought. */
 const AUDIT_SOUGHT = 200;
 const PLAN_HOURS = 31 * 24;
 /** A page is not delayed for its connections longer than this, in ms. */

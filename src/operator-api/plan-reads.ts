@@ -48,7 +48,7 @@ const HOUR_MS = 3_600_000;
 /** A decision takes some µs, and each record several: after each page other work of the agent has its turn. */
 const PAGE_SIZE = 100;
 
-/** So many spans are planned at the same time for viewers to share. */
+/** How many spans are planned at the same time for viewers to share. */
 const MAX_SPANS = 4;
 const MAX_AGE_MS = 120_000;
 

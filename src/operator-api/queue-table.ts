@@ -49,7 +49,7 @@ interface ListedStatistics {
 
 const MAX_AGE_MS = 120_000;
 
-/** So many earlier sizes of all queues are kept, to know how fast they grow. */
+/** How many earlier sizes of all queues are kept, to know how fast they grow. */
 const MAX_SIZED = 3;
 
 /** Reports on all queues while they are asked for, in small steps. */

@@ -5,7 +5,7 @@ import { rejectAfter } from '../util/deadline.ts';
 export interface Snapshot<T> {
   /**
    * The latest value, which is at most `maxAgeMs` old. It is returned without waiting where there is one, and is read again
-   * in the background when its time has come. One from before a time in which nobody asked is waited for a moment.
+   * in the background when its time has come. One from before a time without requests is waited for a moment.
    */
   get(): Promise<T>;
   /** A value whose reading began at or after this instant of the monotonic clock; it is waited for if need be. */
@@ -23,7 +23,7 @@ interface SnapshotOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
-/** A value whose time came this long ago is from before a time in which nobody asked, in ms. */
+/** A value whose time came this long ago is from before a time without requests, in ms. */
 const UNASKED_MS = 10_000;
 
 /** How long those that ask then wait for a new one, from the start of its reading, in ms. */

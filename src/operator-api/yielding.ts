@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** After so many items other work of the agent has its turn: each takes some µs. */
+/** The number of items after which other work of the agent has its turn: each takes some µs. */
 const CHUNK = 250;
 
 /** Runs `work` on each item, and lets other work of the agent run in between. */

@@ -8,7 +8,7 @@ import { ToneShape } from './state-mark.tsx';
 
 interface PlanListProps {
   readonly steps: readonly PlanStep[];
-  /** How many are shown before somebody opens the others. */
+  /** How many are shown until the viewer opens the others. */
   readonly most: number;
   readonly empty: string;
 }

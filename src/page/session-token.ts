@@ -9,7 +9,7 @@ export const sessionToken = createObservable<string | undefined>(undefined);
 
 /**
  * Takes the token from the link of `pulse-agent page` and removes it from the address, so that it is in no history and
- * nobody copies it; or else from the session of this tab. Later links are taken, too.
+ * is not copied with it; or else from the session of this tab. Later links are taken, too.
  */
 export function takeSessionToken(): void {
   sessionToken.set(stored() ?? undefined);

@@ -40,7 +40,7 @@ const SHORTEST_ATTEMPT_MS = 200;
 /** Opens connections to RabbitMQ: at the first of its addresses that answers. */
 export class BrokerDialer {
   readonly #parts: DialerParts;
-  /** Which of so many addresses is tried first. */
+  /** Which of this number of addresses is tried first. */
   #choice: { readonly addresses: number; readonly of: AddressChoice } | undefined;
 
   constructor(parts: DialerParts) {

@@ -61,7 +61,7 @@ function queuesIn(mails: readonly OwnerMail[]): number {
   return mails.reduce((sum, { count }) => sum + count, 0);
 }
 
-/** The mails of one kind, once they are about so many queues. */
+/** The mails of one kind, once they are about this number of queues. */
 async function mailsOf(
   { taskcluster }: TestInstallation,
   kind: OwnerMail['kind'],

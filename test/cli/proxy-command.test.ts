@@ -87,7 +87,7 @@ describe('the command proxy', function () {
       assert.deepEqual([error.code, error.details], ['LeaseLost', { reason: 'taken-away', namespace }]);
     });
 
-    it('tells clients why a lease is lost', async () => {
+    it('gives clients the reason why a lease is lost', async () => {
       const { taskcluster } = installation();
       const namespace = teamNamespace();
       const leaver = { clientId: unique('team/leaver'), accessToken: 'test-leaver-0000000000000000' };

@@ -87,7 +87,7 @@ describe('the HTTP server', function () {
     assert.ok(await isHealthy(server));
   });
 
-  it('tells a client that it cut before its first request to come again', async () => {
+  it('asks a client that it cut before its first request to come again', async () => {
     const server = await startServer();
     const first = readAll(await openSocket(server, 'GET /healthz HTT'));
     for (let count = 0; count < 260; count += 1) await openSocket(server);

@@ -36,7 +36,7 @@ describe('a snapshot', () => {
     assert.equal(await snapshot.get(), 2);
   });
 
-  it('is new for all that ask after a time in which nobody asked', async () => {
+  it('is new for all that ask after a time without requests', async () => {
     const { clock, state, snapshot } = makeRoom();
     await snapshot.get();
     clock.advance(12_000);

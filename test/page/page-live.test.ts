@@ -175,7 +175,7 @@ describe('the page for operators, live', function () {
     assert.ok((await events(page).filter({ hasText: before.namespace }).count()) > 0, 'what was seen stays');
     const header = page.getByRole('banner');
     await header.getByText('unknown', { exact: true }).waitFor();
-    assert.equal(await header.getByText('ready', { exact: true }).count(), 0, 'nobody knows');
+    assert.equal(await header.getByText('ready', { exact: true }).count(), 0, 'unknown');
     assert.deepEqual(await findBarriers(page), []);
     await keepScreenshot(page, 'unreachable-light');
     agent = await startPageAgent(installation.environment, agent.port);
