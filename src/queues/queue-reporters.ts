@@ -2,6 +2,7 @@ import type { Audit } from '../audit/audit.ts';
 import type { EventData } from '../contract/events.ts';
 import { formatInstant } from '../contract/fields.ts';
 import type { AgentEvents } from '../events/agent-events.ts';
+import type { AuditAction } from '../store/audit-records.ts';
 import type { QueueExemption } from '../store/queue-exemption-records.ts';
 import type { Log } from '../util/log.ts';
 
@@ -14,6 +15,16 @@ interface QueueReportersOptions {
 
 /** The part of the reporters that is about what happens to queues: see `createReporters`. */
 export function createQueueReporters({ events, audit, log }: QueueReportersOptions) {
+  const recordOvergrown = (
+    action: AuditAction,
+    reason: string,
+    overgrown: EventData<'queue.deleted'>,
+    more: { readonly oldest?: string | null } = {},
+  ): void => {
+    const { namespace, queue, messages, bytes = null, deleteAtMessages, deleteAtBytes = null } = overgrown;
+    const details = { messages, deleteAtMessages, bytes, deleteAtBytes, ...more };
+    audit.record({ action, namespace, subject: queue, reason, details });
+  };
   return {
     async queueWarned(warned: EventData<'queue.warning'>): Promise<void> {
       log.warn({ code: 'queue_warning', ...warned }, 'a queue has grown past the warning threshold');
@@ -26,48 +37,19 @@ export function createQueueReporters({ events, audit, log }: QueueReportersOptio
     },
 
     async queueDeleted(deleted: EventData<'queue.deleted'>): Promise<void> {
-      const { namespace, queue, messages, bytes = null, deleteAtMessages, deleteAtBytes = null } = deleted;
-      audit.record({
-        action: 'queue-deletion',
-        namespace,
-        subject: queue,
-        reason: 'overgrown',
-        details: { messages, deleteAtMessages, bytes, deleteAtBytes },
-      });
+      recordOvergrown('queue-deletion', 'overgrown', deleted);
       log.warn({ code: 'queue_deleted', ...deleted }, 'deleted an overgrown queue');
       await events.emitAndWait('queue.deleted', deleted);
     },
 
     async queuePurged(purged: EventData<'queue.purged'>): Promise<void> {
-      const {
-        namespace,
-        queue,
-        messages,
-        bytes = null,
-        oldest = null,
-        deleteAtMessages,
-        deleteAtBytes = null,
-      } = purged;
-      audit.record({
-        action: 'queue-purge',
-        namespace,
-        subject: queue,
-        reason: 'overgrown',
-        details: { messages, deleteAtMessages, bytes, deleteAtBytes, oldest },
-      });
+      recordOvergrown('queue-purge', 'overgrown', purged, { oldest: purged.oldest ?? null });
       log.warn({ code: 'queue_purged', ...purged }, 'purged an overgrown queue');
       await events.emitAndWait('queue.purged', purged);
     },
 
     async queueLeft(left: EventData<'queue.left'>): Promise<void> {
-      const { namespace, queue, messages, bytes = null, deleteAtMessages, deleteAtBytes = null } = left;
-      audit.record({
-        action: 'queue-left',
-        namespace,
-        subject: queue,
-        reason: 'overgrown, and left by its rule',
-        details: { messages, deleteAtMessages, bytes, deleteAtBytes },
-      });
+      recordOvergrown('queue-left', 'overgrown, and left by its rule', left);
       log.warn({ code: 'queue_left', ...left }, 'left an overgrown queue, by its rule');
       await events.emitAndWait('queue.left', left);
     },
