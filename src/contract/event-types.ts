@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { instantText, namespaceField } from './fields.ts';
+import { NOTICE_KINDS } from './notice-kinds.ts';
 
 const account = z.string().meta({ description: 'A RabbitMQ user.', examples: ['taskcluster-builds-1'] });
 const queue = z.string().meta({ description: "The queue's name.", examples: ['queue/taskcluster-builds/jobs'] });
@@ -13,6 +14,14 @@ const bytes = z
   .meta({ description: 'The size of its messages in bytes, where it is known.', examples: [1_288_490_188] })
   .exactOptional();
 const count = z.int().nonnegative();
+/** The threshold for deletion, in an event about a queue that has passed it. */
+const passedThreshold = {
+  deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
+  deleteAtBytes: count
+    .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
+    .exactOptional(),
+};
+const idleSince = instantText('Since when the agents saw no use of it.', '2026-11-17T12:00:00.000Z');
 const version = z.string().meta({ description: "The agent's version.", examples: ['1.0.0'] });
 
 /** The requester, as far as it is known. */
@@ -164,10 +173,7 @@ export const EVENT_TYPES = {
       queue,
       messages,
       bytes,
-      deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
-      deleteAtBytes: count
-        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
-        .exactOptional(),
+      ...passedThreshold,
     }),
   },
   'queue.purged': {
@@ -187,10 +193,7 @@ export const EVENT_TYPES = {
         'When the oldest of them was published. RabbitMQ knows it of classic queues whose messages have a timestamp.',
         '2026-11-24T11:00:00.000Z',
       ).exactOptional(),
-      deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
-      deleteAtBytes: count
-        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
-        .exactOptional(),
+      ...passedThreshold,
     }),
   },
   'queue.left': {
@@ -201,10 +204,7 @@ export const EVENT_TYPES = {
       queue,
       messages,
       bytes,
-      deleteAtMessages: count.meta({ description: 'The threshold that the queue passed.', examples: [8000] }),
-      deleteAtBytes: count
-        .meta({ description: 'The same threshold in bytes, where bytes are watched.', examples: [2_147_483_648] })
-        .exactOptional(),
+      ...passedThreshold,
     }),
   },
   'queue.idle': {
@@ -214,7 +214,7 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
-      idleSince: instantText('Since when the agents saw no use of it.', '2026-11-17T12:00:00.000Z'),
+      idleSince,
       expires: instantText('When it is deleted, at the earliest.', '2026-12-01T12:00:00.000Z'),
     }),
   },
@@ -224,7 +224,7 @@ export const EVENT_TYPES = {
       namespace: namespaceField,
       queue,
       messages,
-      idleSince: instantText('Since when the agents saw no use of it.', '2026-11-17T12:00:00.000Z'),
+      idleSince,
     }),
   },
   'queue.exempted': {
@@ -252,17 +252,7 @@ export const EVENT_TYPES = {
     data: z.strictObject({
       namespace: namespaceField,
       queue,
-      notice: z
-        .enum([
-          'queue-warning',
-          'queue-deletion',
-          'queue-recovered',
-          'queue-purge',
-          'queue-left',
-          'queue-idle',
-          'queue-expiry',
-        ])
-        .meta({ description: 'The kind of notice.', examples: ['queue-warning'] }),
+      notice: z.enum(NOTICE_KINDS).meta({ description: 'The kind of notice.', examples: ['queue-warning'] }),
       attempts: count.meta({ description: 'How many attempts were made.', examples: [3] }),
       error: z.string().meta({
         description: 'The error code of the last attempt, from Taskcluster or the agent.',

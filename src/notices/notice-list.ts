@@ -1,4 +1,5 @@
-import type { NoticeBatch, NoticeItem, NoticeKind } from '../store/notice-records.ts';
+import type { NoticeKind } from '../contract/notice-kinds.ts';
+import type { NoticeBatch, NoticeItem } from '../store/notice-records.ts';
 import {
   altogether,
   consequence,

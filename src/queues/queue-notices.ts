@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { NoticeKind } from '../contract/notice-kinds.ts';
 import { GATHER_MS, newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
 import { speaksFor } from '../notices/gather-notices.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
-import type { Notice, NoticeForecast, NoticeKind, NoticeStore } from '../store/notice-records.ts';
+import type { Notice, NoticeForecast, NoticeStore } from '../store/notice-records.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { Clock } from '../util/clock.ts';
 import { forecastQueue, type QueueGrowth } from './forecast-queue.ts';

@@ -1,21 +1,5 @@
+import type { NoticeKind } from '../contract/notice-kinds.ts';
 import type { VersionedCollection } from './versioned-collection.ts';
-
-/**
- * The subjects of notices: a queue passed the threshold for warnings, was deleted, is small again, was purged, or passed the
- * threshold for deletion and stays.
- */
-export const NOTICE_KINDS = [
-  'queue-warning',
-  'queue-deletion',
-  'queue-recovered',
-  'queue-purge',
-  'queue-left',
-  'queue-idle',
-  'queue-expiry',
-] as const;
-
-/** One of {@link NOTICE_KINDS}. */
-export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
 /**
  * - `held`: its subject is about to happen: it becomes `waiting` when it has happened.

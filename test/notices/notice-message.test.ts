@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { emailSchema } from '../../dev/taskcluster/email.ts';
+import { NOTICE_KINDS, type NoticeKind } from '../../src/contract/notice-kinds.ts';
 import { startBatch } from '../../src/notices/gather-notices.ts';
 import { noticeMessage } from '../../src/notices/notice-message.ts';
 import type { Mail, MatrixMessage, SlackMessage } from '../../src/notices/notifier.ts';
-import { type Notice, NOTICE_KINDS, type NoticeKind } from '../../src/store/notice-records.ts';
+import type { Notice } from '../../src/store/notice-records.ts';
 import { noticeOf } from '../support/records.ts';
 
 const NOW_MS = Date.parse('2026-11-24T12:34:56.789Z');
