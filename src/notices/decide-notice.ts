@@ -1,3 +1,4 @@
+import type { NoticeKind } from '../contract/notice-kinds.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice } from '../store/notice-records.ts';
 import { backoffMs } from '../util/retry.ts';
@@ -27,8 +28,13 @@ export const WITHHELD = 'TooManyMessages';
 /** A notice is due this long after it was added, in ms: others to the same contact may come, and are sent with it. */
 export const GATHER_MS = 2_000;
 
-/** The notices of what an owner has lost. */
-const LOSSES: ReadonlySet<Notice['kind']> = new Set(['queue-deletion', 'queue-purge', 'queue-expiry']);
+/** The notices of what an owner has lost. They are held before it happens. */
+export const LOSS_KINDS = ['queue-deletion', 'queue-purge', 'queue-expiry'] as const satisfies readonly NoticeKind[];
+
+/** One of {@link LOSS_KINDS}. */
+export type LossKind = (typeof LOSS_KINDS)[number];
+
+const LOSSES: ReadonlySet<NoticeKind> = new Set(LOSS_KINDS);
 
 type NoticeContent = Pick<
   Notice,
@@ -141,17 +147,18 @@ export function decideAttempt(notice: Notice, record: NamespaceRecord | undefine
   if (notice.attempts > 0 && nowMs >= notice.seenMs + ABANDON_AFTER_MS) {
     return { action: 'fail', notice: failNotice(notice, notice.lastError ?? 'NoAnswer', nowMs) };
   }
+  return { action: 'send', notice: startAttempt({ ...notice, contact }, nowMs) };
+}
+
+/** A notice with an attempt that is about to be made, as it must be written first. */
+export function startAttempt(notice: Notice, nowMs: number): Notice {
   return {
-    action: 'send',
-    notice: {
-      ...notice,
-      revision: notice.revision + 1,
-      contact,
-      attempts: notice.attempts + 1,
-      nextAttemptMs: nowMs + ATTEMPT_LEASE_MS,
-      inProgress: true,
-      mayHaveArrived: notice.mayHaveArrived || notice.inProgress,
-    },
+    ...notice,
+    revision: notice.revision + 1,
+    attempts: notice.attempts + 1,
+    nextAttemptMs: nowMs + ATTEMPT_LEASE_MS,
+    inProgress: true,
+    mayHaveArrived: notice.mayHaveArrived || notice.inProgress,
   };
 }
 

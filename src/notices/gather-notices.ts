@@ -7,6 +7,7 @@ import {
   failNotice,
   FOLLOW_MS,
   GATHER_MS,
+  startAttempt,
   WITHHELD,
 } from './decide-notice.ts';
 
@@ -116,17 +117,6 @@ export function claimMember(member: Notice, leader: Notice, contact: string, now
 /** The first attempt of a notice that speaks for others, as it must be written before it is made. */
 export function startBatch(leader: Notice, members: readonly Notice[], contact: string, nowMs: number): Notice {
   return startAttempt({ ...leader, state: 'gathered', contact, batch: batchFor(leader, members) }, nowMs);
-}
-
-function startAttempt(notice: Notice, nowMs: number): Notice {
-  return {
-    ...notice,
-    revision: notice.revision + 1,
-    attempts: notice.attempts + 1,
-    nextAttemptMs: nowMs + ATTEMPT_LEASE_MS,
-    inProgress: true,
-    mayHaveArrived: notice.mayHaveArrived || notice.inProgress,
-  };
 }
 
 function batchFor(leader: Notice, members: readonly Notice[]): NoticeBatch {

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { NoticeKind } from '../contract/notice-kinds.ts';
-import { GATHER_MS, newNotice, releaseNotice, withdrawNotice } from '../notices/decide-notice.ts';
+import {
+  GATHER_MS,
+  LOSS_KINDS,
+  type LossKind,
+  newNotice,
+  releaseNotice,
+  withdrawNotice,
+} from '../notices/decide-notice.ts';
 import { speaksFor } from '../notices/gather-notices.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import type { Notice, NoticeForecast, NoticeStore } from '../store/notice-records.ts';
@@ -24,12 +31,6 @@ interface QueueNoticesParts {
  * - `never-sent`: it was withdrawn before any attempt, because the namespace had no contact then.
  */
 type WarningState = 'done' | 'waiting' | 'never-sent';
-
-/** The notices of a loss. They are held before it happens. */
-const LOSS_KINDS = ['queue-deletion', 'queue-purge', 'queue-expiry'] as const satisfies readonly NoticeKind[];
-
-/** One of the kinds of notices of a loss. */
-export type LossKind = (typeof LOSS_KINDS)[number];
 
 /** The notices of alerts. Their ids are derived from the alert, so adding one twice changes nothing. */
 export interface QueueNotices {
