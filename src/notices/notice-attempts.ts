@@ -1,6 +1,6 @@
 import type { AgentContext } from '../context.ts';
 import type { Config } from '../config/config.ts';
-import type { Notice } from '../store/notice-records.ts';
+import type { Notice, NoticeStore } from '../store/notice-records.ts';
 import { forEachConcurrently } from '../util/concurrency.ts';
 import { afterAttempt } from './decide-notice.ts';
 import { settleMember } from './gather-notices.ts';
@@ -21,6 +21,8 @@ export interface NoticeAttemptsParts {
 export interface NoticeAttempts {
   /** Writes the next revision. Returns whether no other agent was faster. */
   write(next: Notice, previous: Notice): Promise<boolean>;
+  /** Writes the next revision, which is an outcome, and reports it. Returns whether no other agent was faster. */
+  conclude(next: Notice, previous: Notice): Promise<boolean>;
   /**
    * Makes an attempt that is written, and writes its outcome.
    *
@@ -35,6 +37,19 @@ export interface NoticeAttempts {
 
 /** Several, so that a slow address does not delay the rest; few, so that the service is not flooded. */
 export const SEND_CONCURRENCY = 8;
+
+/** Visits the notices for which another one speaks, several concurrently, without those that are settled. */
+export async function forEachMember(
+  notices: Pick<NoticeStore, 'get'>,
+  leader: Notice,
+  visit: (member: Notice) => Promise<unknown>,
+): Promise<void> {
+  const ids = leader.batch?.parts.flatMap((part) => part.notices) ?? [];
+  await forEachConcurrently(ids, SEND_CONCURRENCY, async (id) => {
+    const member = await notices.get(id);
+    if (member?.batchOf === leader.id && member.settledMs === null) await visit(member);
+  });
+}
 
 const UNKNOWN_CONTACT: NoticeOutcome = { is: 'misconfigured', code: 'UnknownContact' };
 
@@ -59,22 +74,23 @@ export function createNoticeAttempts({
     return await store.notices.replace(next, previous.revision);
   };
 
+  const conclude = async (next: Notice, previous: Notice): Promise<boolean> => {
+    const isWritten = await write(next, previous);
+    if (isWritten) reporters.noticeAttempted(next);
+    return isWritten;
+  };
+
   const settleMembers = async (leader: Notice): Promise<void> => {
-    const ids = leader.batch?.parts.flatMap(({ notices }) => notices) ?? [];
-    await forEachConcurrently(ids, SEND_CONCURRENCY, async (id) => {
-      const member = await store.notices.get(id);
-      if (member?.batchOf !== leader.id || member.settledMs !== null) return;
-      const settled = settleMember(member, leader, clock.nowMs());
-      if (await write(settled, member)) reporters.noticeAttempted(settled);
-    });
+    await forEachMember(store.notices, leader, (member) =>
+      conclude(settleMember(member, leader, clock.nowMs()), member),
+    );
   };
 
   const writeOutcome = async (attempt: Notice, outcome: NoticeOutcome): Promise<void> => {
     unwritten.set(attempt.id, outcome);
     for (let previous: Notice | undefined = attempt; previous !== undefined; ) {
       const next = afterAttempt(previous, outcome, clock.nowMs());
-      if (await write(next, previous)) {
-        reporters.noticeAttempted(next);
+      if (await conclude(next, previous)) {
         if (next.settledMs !== null) await settleMembers(next);
         break;
       }
@@ -96,6 +112,7 @@ export function createNoticeAttempts({
 
   return {
     write,
+    conclude,
     settleMembers,
     make: async (attempt, signal) => await writeOutcome(attempt, await send(attempt, signal)),
     async writeRemaining() {

@@ -12,12 +12,11 @@ import {
   speaksFor,
   startBatch,
 } from './gather-notices.ts';
-import { type NoticeAttempts, SEND_CONCURRENCY } from './notice-attempts.ts';
+import { forEachMember, type NoticeAttempts, SEND_CONCURRENCY } from './notice-attempts.ts';
 
 interface BatchSenderParts {
   readonly store: Pick<AgentContext['store'], 'notices' | 'namespaces'>;
   readonly clock: AgentContext['clock'];
-  readonly reporters: Pick<AgentContext['reporters'], 'noticeAttempted'>;
   readonly attempts: NoticeAttempts;
 }
 
@@ -37,7 +36,7 @@ export interface BatchSender {
  * listed raises the revision of the one that was to speak before it frees the other: the agent that claimed it can no longer
  * write its list then, however long it was suspended.
  */
-export function createBatchSender({ store, clock, reporters, attempts }: BatchSenderParts): BatchSender {
+export function createBatchSender({ store, clock, attempts }: BatchSenderParts): BatchSender {
   const { notices, namespaces } = store;
 
   const fence = async (leader: Notice): Promise<boolean> =>
@@ -58,12 +57,9 @@ export function createBatchSender({ store, clock, reporters, attempts }: BatchSe
 
   /** Those of a message that was dissolved: otherwise each would be found when it is due. */
   const freeMembers = async (batch: Notice): Promise<void> => {
-    const ids = batch.batch?.parts.flatMap((part) => part.notices) ?? [];
-    await forEachConcurrently(ids, SEND_CONCURRENCY, async (id) => {
-      const member = await notices.get(id);
-      if (member?.batchOf !== batch.id || member.settledMs !== null) return;
-      await notices.replace(freeMember(member, clock.nowMs()), member.revision);
-    });
+    await forEachMember(notices, batch, (member) =>
+      notices.replace(freeMember(member, clock.nowMs()), member.revision),
+    );
   };
 
   const decideOne = async (member: Notice, leader: Notice | undefined, fenced: Set<string>): Promise<void> => {
@@ -77,7 +73,7 @@ export function createBatchSender({ store, clock, reporters, attempts }: BatchSe
         await notices.replace(freeMember(member, clock.nowMs()), member.revision);
         return;
       case 'settle':
-        if (await attempts.write(decision.notice, member)) reporters.noticeAttempted(decision.notice);
+        await attempts.conclude(decision.notice, member);
         return;
       case 'wait':
       case 'free':
@@ -98,12 +94,13 @@ export function createBatchSender({ store, clock, reporters, attempts }: BatchSe
       const records = new Map<string, NamespaceRecord | undefined>();
       for (const { namespace } of batch.batch?.parts ?? []) records.set(namespace, await namespaces.get(namespace));
       const { action, notice } = decideBatch(batch, (namespace) => records.get(namespace), clock.nowMs());
+      if (action === 'fail') {
+        if (await attempts.conclude(notice, batch)) await attempts.settleMembers(notice);
+        return;
+      }
       if (!(await attempts.write(notice, batch))) return;
       if (action === 'send') await attempts.make(notice, signal);
-      if (action === 'dissolve') await freeMembers(batch);
-      if (action !== 'fail') return;
-      reporters.noticeAttempted(notice);
-      await attempts.settleMembers(notice);
+      else await freeMembers(batch);
     },
     async decide(members) {
       const fenced = new Set<string>();

@@ -45,9 +45,9 @@ export function createNotices(
 
 /** Sends the notices in the store. */
 export function createNoticeSender(parts: NoticeSenderParts): Notices {
-  const { store, clock, reporters, notifier } = parts;
+  const { store, clock, notifier } = parts;
   const attempts = createNoticeAttempts(parts);
-  const batches = createBatchSender({ store, clock, reporters, attempts });
+  const batches = createBatchSender({ store, clock, attempts });
 
   /** Whether it is the turn of a notice. Otherwise it is written with a later time. */
   const isItsTurn = async (due: Notice): Promise<boolean> => {
@@ -59,9 +59,8 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
 
   const attempt = async (due: Notice, record: NamespaceRecord | undefined, signal: AbortSignal): Promise<void> => {
     const { action, notice } = decideAttempt(due, record, clock.nowMs());
-    if (!(await attempts.write(notice, due))) return;
-    if (action === 'send') await attempts.make(notice, signal);
-    else reporters.noticeAttempted(notice);
+    if (action !== 'send') await attempts.conclude(notice, due);
+    else if (await attempts.write(notice, due)) await attempts.make(notice, signal);
   };
 
   const attemptInTurn = async (due: Notice, signal: AbortSignal): Promise<void> => {
@@ -70,8 +69,7 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
 
   const withhold = async (all: readonly Notice[]): Promise<void> => {
     await forEachConcurrently(all, SEND_CONCURRENCY, async (due) => {
-      const next = withholdNotice(due, clock.nowMs());
-      if (await attempts.write(next, due)) reporters.noticeAttempted(next);
+      await attempts.conclude(withholdNotice(due, clock.nowMs()), due);
     });
   };
 
@@ -97,7 +95,7 @@ export function createNoticeSender(parts: NoticeSenderParts): Notices {
       records.set(due.namespace, reading);
       const { action, notice } = decideAttempt(due, await reading, clock.nowMs());
       if (action === 'send') byContact.set(notice.contact, [...(byContact.get(notice.contact) ?? []), due]);
-      else if (await attempts.write(notice, due)) reporters.noticeAttempted(notice);
+      else await attempts.conclude(notice, due);
     });
     for (const [contact, all] of byContact) {
       if (notifier.isLimited?.(contact) === true) {
