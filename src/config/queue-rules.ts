@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type NamePattern, readNamePattern } from '../util/name-pattern.ts';
 import { findShadow } from './rule-shadows.ts';
-import { countForm, isNamePattern, string } from './setting-forms.ts';
+import { countForm, namePatternForm } from './setting-forms.ts';
 
 const size = countForm.nullable();
 
@@ -14,9 +14,7 @@ export type OvergrownAction = (typeof OVERGROWN_ACTIONS)[number];
 /** A rule of the setting `queues`. What it leaves out is as in the settings of the same names. */
 export const queueRule = z.strictObject(
   {
-    match: string.refine(isNamePattern, {
-      error: 'must be a regular expression, without look-around and back-references',
-    }),
+    match: namePatternForm,
     warnAtMessages: countForm.exactOptional(),
     deleteAtMessages: countForm.exactOptional(),
     warnAtBytes: size.exactOptional(),

@@ -48,8 +48,12 @@ function canParseCertificate(pem: string): boolean {
   }
 }
 
-/** Whether it can be matched in linear time. */
-export function isNamePattern(value: string): boolean {
+/** A pattern over whole names, which can be matched in linear time. */
+export const namePatternForm = string.refine(isNamePattern, {
+  error: 'must be a regular expression, without look-around and back-references',
+});
+
+function isNamePattern(value: string): boolean {
   try {
     readNamePattern(value);
     return true;

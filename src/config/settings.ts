@@ -13,7 +13,7 @@ import { queueRule } from './queue-rules.ts';
 import {
   countForm,
   isCertificates,
-  isNamePattern,
+  namePatternForm,
   parseable,
   parseRootUrl,
   string,
@@ -37,10 +37,7 @@ const boolean = z.boolean({ error: 'must be true or false' });
 const seconds = z.int({ error: 'must be a whole number of seconds' }).min(1, { error: 'must be at least 1 second' });
 const limits = z.strictObject({ 'max-connections': countForm.optional(), 'max-channels': countForm.optional() });
 
-const namePatterns = z.array(
-  string.refine(isNamePattern, { error: 'must be a regular expression, without look-around and back-references' }),
-  { error: 'must be a list of regular expressions' },
-);
+const namePatterns = z.array(namePatternForm, { error: 'must be a list of regular expressions' });
 
 function meaning(description: string, more: Omit<SettingMeaning, 'description'> = {}): { description: string } {
   return { description, ...more };
