@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../../config/config.ts';
-import { type HttpUrl, InvalidUrl, parseHttpUrl } from '../../contract/url.ts';
+import { formatAmqpHost, type HttpUrl, InvalidUrl, parseHttpUrl } from '../../contract/url.ts';
 import { isLoopback } from '../../observe/addresses.ts';
 import { AgentError } from '../../util/agent-errors.ts';
 import { type DefineCommand, examples, UsageFault } from '../define-command.ts';
@@ -44,8 +44,8 @@ function ownAddress({ httpHost, httpPort }: Config): HttpUrl {
   if (httpPort === 0) {
     throw fault('HTTP_PORT is 0: give --url with the port that the log line http_server_started of the agent has.');
   }
-  const host = WILDCARDS.includes(httpHost) ? 'localhost' : httpHost;
-  return parseHttpUrl(`http://${host.includes(':') ? `[${host}]` : host}:${httpPort}`);
+  const hostname = WILDCARDS.includes(httpHost) ? 'localhost' : httpHost;
+  return parseHttpUrl(`http://${formatAmqpHost({ hostname, port: httpPort })}`);
 }
 
 function readAddress(text: string): HttpUrl {
@@ -59,9 +59,8 @@ function readAddress(text: string): HttpUrl {
   throw new UsageFault('--url must have no user and no password.');
 }
 
-function warningsAbout({ protocol, hostname }: HttpUrl, config: Config): string[] {
+function warningsAbout({ protocol, hostname: host }: HttpUrl, config: Config): string[] {
   const { httpHost, operatorHosts } = config;
-  const host = hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   const isOwn = isLoopback(host) || host === httpHost.toLowerCase();
   return [
     ...(protocol === 'http' && !isLoopback(host)
