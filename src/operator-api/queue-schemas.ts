@@ -131,7 +131,7 @@ export const commandView = z.strictObject({
   what: text('What it does.', 'exempt the queue from deletion for a day'),
   command: text(
     'The command, quoted for a POSIX shell.',
-    'pulse-agent exempt queue/taskcluster-builds/tasks --for 24h',
+    'pulse-agent exempt queue/taskcluster-builds/tasks --until 24h',
   ),
 });
 export type CommandView = z.output<typeof commandView>;
