@@ -1,13 +1,9 @@
 import type { AgentContext } from '../context.ts';
 import { formatInstant } from '../contract/fields.ts';
-import type { Health, HealthReport } from '../observe/health.ts';
+import type { Health } from '../observe/health.ts';
 import type { JobRun, JobRuns } from '../observe/job-runs.ts';
-import {
-  AGENT_RECORD_EVERY_MS,
-  type AgentRecord,
-  type RecordedJob,
-  type RecordedPart,
-} from '../store/agent-records.ts';
+import { recordedHealth } from '../observe/recorded-health.ts';
+import { AGENT_RECORD_EVERY_MS, type AgentRecord, type RecordedJob } from '../store/agent-records.ts';
 import { type Attempt, compareAndSet, CONFLICT } from '../util/compare-and-set.ts';
 import { waitAtMost } from '../util/deadline.ts';
 import { createPolling } from '../util/polling.ts';
@@ -54,7 +50,7 @@ export function createPresence(
   let isFailing = false;
 
   const writeOnce = async (): Promise<Attempt<true>> => {
-    const { ready, degraded, stopping, parts } = health.report();
+    const report = health.report();
     const records = await agents.list();
     const known = records.find((record) => record.instance === instance);
     const record: AgentRecord = {
@@ -63,10 +59,7 @@ export function createPresence(
       version: VERSION,
       startedMs,
       seenMs: clock.nowMs(),
-      ready,
-      degraded,
-      stopping,
-      parts: partsOf(parts),
+      ...recordedHealth(report),
       jobs: jobsOf(jobRuns.byName, records, instance),
       secretIds,
     };
@@ -116,15 +109,6 @@ export function createPresence(
       await waitAtMost(REMOVAL_LIMIT_MS, remove());
     },
   };
-}
-
-function partsOf(parts: HealthReport['parts']): Record<string, RecordedPart> {
-  return Object.fromEntries(
-    Object.entries(parts).map(([name, { state, since, required, reason }]) => [
-      name,
-      { state, since, required, ...(reason === undefined ? {} : { reason }) },
-    ]),
-  );
 }
 
 /** What has to be written soon when it changes. The reasons change every second. */

@@ -11,6 +11,7 @@ import {
   readManagement,
 } from '../status/read-installation.ts';
 import type { Health, HealthReport } from '../observe/health.ts';
+import { recordedHealth } from '../observe/recorded-health.ts';
 import type { AgentRecord } from '../store/agent-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
@@ -72,14 +73,13 @@ export function createStatusSnapshot(parts: StatusParts): Pick<Snapshot<StatusSn
 /** The reading with what this agent says of itself now, and without the answers of what it does not reach. */
 export function withOwnHealth(
   reading: InstallationReading,
-  { ready, degraded, stopping, parts }: HealthReport,
+  report: HealthReport,
   { instance, seenMs }: Pick<AgentRecord, 'instance' | 'seenMs'>,
 ): InstallationReading {
   const { store, broker } = reading;
+  const { parts } = report;
   const current = (record: AgentRecord): AgentRecord =>
-    record.instance === instance
-      ? { ...record, seenMs, ready, degraded, stopping, parts: recordedParts(parts) }
-      : record;
+    record.instance === instance ? { ...record, seenMs, ...recordedHealth(report) } : record;
   const known: InstallationReading['store'] =
     'value' in store ? { value: { ...store.value, agents: store.value.agents.map(current) } } : store;
   return {
@@ -87,14 +87,6 @@ export function withOwnHealth(
     store: parts.store?.state === 'down' ? unreachable('StoreUnavailable', known, parts.store) : known,
     broker: parts.management?.state === 'down' ? unreachable('BrokerUnavailable', broker, parts.management) : broker,
   };
-}
-
-function recordedParts(parts: HealthReport['parts']): AgentRecord['parts'] {
-  const recorded = Object.entries(parts).map(([part, { reason, ...others }]) => [
-    part,
-    { ...others, ...(reason === undefined ? {} : { reason }) },
-  ]);
-  return Object.fromEntries(recorded);
 }
 
 function unreachable<T>(
