@@ -7,7 +7,7 @@ import { readExemptions } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { exemptionsInForce, type QueueExemption } from '../store/queue-exemption-records.ts';
-import type { Moment } from '../util/clock.ts';
+import { type Moment, momentOf } from '../util/clock.ts';
 import type { NamePattern } from '../util/name-pattern.ts';
 import type { DepthTrends, ListedDepth } from './depth-history.ts';
 import type { DepthWatch } from './depth-watch.ts';
@@ -87,7 +87,7 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
     ]);
     const inForce = exemptionsInForce(exemptions, clock.nowMs());
     const { history } = depths;
-    const depthsAt = history.latestAt ?? { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+    const depthsAt = history.latestAt ?? momentOf(clock);
     // A size is that of the messages only where it was counted before them.
     const { latest } = statistics;
     if (latest !== undefined && latest.at.monotonicMs <= depthsAt.monotonicMs) usable = latest;
@@ -148,7 +148,7 @@ async function listStatistics({
   clock,
   management,
 }: Pick<QueueTableParts, 'config' | 'clock' | 'management'>): Promise<ListedStatistics> {
-  const at = { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+  const at = momentOf(clock);
   const byName = new Map<string, QueueStatistics>();
   await management.visitQueueStatistics(config.vhost, (queue) => void byName.set(queue.name, queue));
   return { at, byName };

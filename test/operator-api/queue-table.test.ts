@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createQueueTable } from '../../src/operator-api/queue-table.ts';
 import { loadConfig } from '../../src/config/config.ts';
+import { momentOf } from '../../src/util/clock.ts';
 import { GOOD_ENV } from '../support/config-files.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
@@ -13,8 +14,7 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
 describe('the table of queues', () => {
   it('keeps consumers and bytes while newer ones wait for the depths to be listed again', async () => {
     const clock = createManualClock();
-    const momentOf = () => ({ wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
-    let latestAt = momentOf();
+    let latestAt = momentOf(clock);
     const depth = { queue: QUEUE, namespace: NAMESPACE, messages: 5, ready: 5, unacknowledged: 0 };
     const history = {
       get latestAt() {
@@ -44,7 +44,7 @@ describe('the table of queues', () => {
     };
     await table.get();
     await settled();
-    latestAt = momentOf();
+    latestAt = momentOf(clock);
     assert.deepEqual(await readAgain(), [50, 2]);
     assert.deepEqual(await readAgain(), [50, 2]);
   });
