@@ -3,7 +3,7 @@ import { namespaceOfQueue } from '../queues/queue-names.ts';
 import { momentOf } from '../util/clock.ts';
 import { createPolling } from '../util/polling.ts';
 import { createDepthHistory, type DepthHistory } from './depth-history.ts';
-import { snapshotPauseMs } from './snapshot.ts';
+import { MAX_AGE_MS, snapshotPauseMs } from './snapshot.ts';
 
 /** Keeps a history of depths: from the surveys of this agent, and from listings of its own where it runs none. */
 export interface DepthWatch {
@@ -29,9 +29,6 @@ const PATIENCE = 1.5;
 
 /** How long a listing may take, in ms: 100,000 queues take some seconds. */
 const LISTING_LIMIT_MS = 30_000;
-
-/** An older listing says nothing about now, in ms. */
-const MAX_AGE_MS = 120_000;
 
 /** Creates a watch that has listed nothing. */
 export function createDepthWatch({

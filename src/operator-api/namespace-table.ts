@@ -4,7 +4,7 @@ import type { ReadableNamespace } from '../namespaces/read-namespaces.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages } from '../store/paged-listing.ts';
 import type { StoreReader } from '../store/store-reader.ts';
-import { createSnapshot, type Snapshot, snapshotPauseMs } from './snapshot.ts';
+import { createSnapshot, type Snapshot } from './snapshot.ts';
 import { SHOWN_STATES } from './namespace-schemas.ts';
 
 /** A namespace as a list shows it, without its counts. Instants are ms since the epoch. */
@@ -33,8 +33,6 @@ export interface NamespaceTable {
 /** Decoding a record takes some µs: after each page other work of the agent has its turn. */
 const PAGE_SIZE = 200;
 
-const MAX_AGE_MS = 120_000;
-
 /** Reads all namespaces, page by page, while they are asked for. */
 export function createNamespaceTable({
   store,
@@ -51,7 +49,7 @@ export function createNamespaceTable({
     }
     return { atMs, byName };
   };
-  return createSnapshot(read, { pauseMs: snapshotPauseMs, maxAgeMs: MAX_AGE_MS, clock });
+  return createSnapshot(read, { clock });
 }
 
 function isShown(record: NamespaceRecord): record is ReadableNamespace {

@@ -11,7 +11,7 @@ import { BoundedMap } from '../util/bounded-map.ts';
 import type { EndpointReads } from './endpoint.ts';
 import type { PlanStep } from './plan-schemas.ts';
 import type { QueueTable } from './queue-table.ts';
-import { createSnapshot, type Snapshot, snapshotPauseMs, valueOrUnknown } from './snapshot.ts';
+import { createSnapshot, type Snapshot, valueOrUnknown } from './snapshot.ts';
 
 /** A step of the plan of the page: about a namespace, or about a queue. */
 export interface ShownStep extends GroupableStep {
@@ -50,7 +50,6 @@ const PAGE_SIZE = 100;
 
 /** How many spans are planned at the same time for viewers to share. */
 const MAX_SPANS = 4;
-const MAX_AGE_MS = 120_000;
 
 /** Plans with the decisions of the agents, and with the forecasts of queues. */
 export function createPlanSteps({ config, clock, store, intervals, keyring, queues }: PlanReadParts): PlanSteps {
@@ -130,7 +129,7 @@ export function createReadPlan(plan: PlanSteps, clock: AgentContext['clock']): E
     const known = snapshots.get(hours);
     if (known !== undefined) return known;
     const read = () => plan(hours, undefined, new AbortController().signal);
-    const made = createSnapshot(read, { pauseMs: snapshotPauseMs, maxAgeMs: MAX_AGE_MS, clock });
+    const made = createSnapshot(read, { clock });
     snapshots.set(hours, made);
     return made;
   };

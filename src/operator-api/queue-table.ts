@@ -12,7 +12,7 @@ import type { NamePattern } from '../util/name-pattern.ts';
 import type { DepthTrends, ListedDepth } from './depth-history.ts';
 import type { DepthWatch } from './depth-watch.ts';
 import type { NamespaceTable } from './namespace-table.ts';
-import { createSnapshot, type Snapshot, snapshotPauseMs } from './snapshot.ts';
+import { createSnapshot, MAX_AGE_MS, type Snapshot } from './snapshot.ts';
 import { forEachYielding } from './yielding.ts';
 
 /** A queue in a list. An amount that is undefined is unknown. */
@@ -47,8 +47,6 @@ interface ListedStatistics {
   readonly byName: ReadonlyMap<string, QueueStatistics>;
 }
 
-const MAX_AGE_MS = 120_000;
-
 /** How many earlier sizes of all queues are kept, to know how fast they grow. */
 const MAX_SIZED = 3;
 
@@ -56,11 +54,7 @@ const MAX_SIZED = 3;
 export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
   const { config, clock, store, depths, namespaces } = parts;
   const reportConfig = withKeptMatches(config);
-  const statistics = createSnapshot(() => listStatistics(parts), {
-    pauseMs: snapshotPauseMs,
-    maxAgeMs: MAX_AGE_MS,
-    clock,
-  });
+  const statistics = createSnapshot(() => listStatistics(parts), { clock });
   let sized: QueueListing[] = [];
   let usable: ListedStatistics | undefined;
 
@@ -134,7 +128,7 @@ export function createQueueTable(parts: QueueTableParts): Snapshot<QueueTable> {
       messages: rows.reduce((sum, { messages = 0 }) => sum + messages, 0),
     };
   };
-  return createSnapshot(read, { pauseMs: snapshotPauseMs, maxAgeMs: MAX_AGE_MS, clock });
+  return createSnapshot(read, { clock });
 }
 
 function countOf(found: QueueStatistics | undefined): ObservedAmounts['counted'] {

@@ -17,11 +17,18 @@ export interface Snapshot<T> {
 }
 
 interface SnapshotOptions {
-  /** How long a value is not read again, counted from the start of its reading, given how long that took, in ms. */
-  readonly pauseMs: (tookMs: number) => number;
-  readonly maxAgeMs: number;
+  /**
+   * How long a value is not read again, counted from the start of its reading, given how long that took, in ms; as
+   * {@link snapshotPauseMs} when absent.
+   */
+  readonly pauseMs?: (tookMs: number) => number;
+  /** {@link MAX_AGE_MS} when absent. */
+  readonly maxAgeMs?: number;
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
+
+/** What was read longer ago says nothing about now, in ms. */
+export const MAX_AGE_MS = 120_000;
 
 /** A value whose time came this long ago is from before a time without requests, in ms. */
 const UNASKED_MS = 10_000;
@@ -30,7 +37,10 @@ const UNASKED_MS = 10_000;
 const RETURN_WAIT_MS = 1_000;
 
 /** Reads at most once at a time. A failure is thrown to those that have no value, or one that is too old. */
-export function createSnapshot<T>(read: () => Promise<T>, { pauseMs, maxAgeMs, clock }: SnapshotOptions): Snapshot<T> {
+export function createSnapshot<T>(
+  read: () => Promise<T>,
+  { pauseMs = snapshotPauseMs, maxAgeMs = MAX_AGE_MS, clock }: SnapshotOptions,
+): Snapshot<T> {
   let known: { readonly value: T; readonly startedMs: number; readonly untilMs: number } | undefined;
   let running: { readonly value: Promise<T>; readonly startedMs: number } | undefined;
   let failedUntilMs = -Infinity;

@@ -33,8 +33,6 @@ export interface StatusParts extends Pick<AgentContext, 'config' | 'instance' | 
   readonly requestCounts: () => ReadonlyMap<string, QueueCounts> | undefined;
 }
 
-const MAX_AGE_MS = 120_000;
-
 /** A part that does not answer takes long, and costs nothing meanwhile. What comes back is to be seen soon, in ms. */
 const MAX_PAUSE_MS = 10_000;
 
@@ -55,7 +53,6 @@ export function createStatusSnapshot(parts: StatusParts): Pick<Snapshot<StatusSn
   };
   const readings = createSnapshot(read, {
     pauseMs: (tookMs) => Math.min(snapshotPauseMs(tookMs), MAX_PAUSE_MS),
-    maxAgeMs: MAX_AGE_MS,
     clock,
   });
   return {
