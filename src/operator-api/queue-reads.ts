@@ -54,12 +54,11 @@ export function findQueues(
   return sortedBy(rows.filter(isWanted), key.of, order ?? key.order, compareByDepth);
 }
 
-/** What every place says of a queue. */
-export function queueFieldsOf(row: ReportedQueue): Omit<QueueRow, 'trend'> {
+/** What every place says of a queue, and its limits. */
+function queueFieldsOf(row: ReportedQueue) {
   const { ready, unacknowledged, consumers } = row;
-  const { limits: _, ...fields } = queueValue(row);
   return {
-    ...fields,
+    ...queueValue(row),
     ...(ready === undefined ? {} : { ready }),
     ...(unacknowledged === undefined ? {} : { unacknowledged }),
     ...(consumers === undefined ? {} : { consumers }),
@@ -68,7 +67,8 @@ export function queueFieldsOf(row: ReportedQueue): Omit<QueueRow, 'trend'> {
 
 /** A queue in a list. */
 export function queueRowOf(row: ReportedQueue, trends: DepthTrends): QueueRow {
-  return { ...queueFieldsOf(row), trend: trends.of(row.queue) };
+  const { limits: _, ...fields } = queueFieldsOf(row);
+  return { ...fields, trend: trends.of(row.queue) };
 }
 
 /** Reads the history of one queue. */
@@ -83,7 +83,6 @@ export function createReadQueueHistory(
     return {
       at: formatInstant(atMs),
       ...queueFieldsOf(row),
-      limits: queueValue(row).limits,
       points: history
         .points(queue)
         .map(({ seenMs, messages, ready }) => [
