@@ -5,7 +5,7 @@ import type { Backoff } from '../namespaces/backoff.ts';
 import { readNamespace, type ReadableNamespace } from '../namespaces/read-namespaces.ts';
 import { activeSlot, forSlot, SLOT_NUMBERS, slotOf } from '../namespaces/slots.ts';
 import type { NamespaceCounts } from '../queues/namespace-counts.ts';
-import { compareByDepth } from '../queues/queue-report.ts';
+import { compareByDepth, isInAlert } from '../queues/queue-report.ts';
 import type { AuditRecord } from '../store/audit-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
@@ -87,7 +87,7 @@ export function createReadNamespaceDetail(parts: NamespaceDetailParts): Endpoint
       })),
       commands: namespaceCommands(
         entry,
-        own.filter(({ state }) => state === 'warned' || state === 'deleting').map(({ queue }) => queue),
+        own.filter(isInAlert).map(({ queue }) => queue),
       ),
     };
   };

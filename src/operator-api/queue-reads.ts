@@ -1,5 +1,5 @@
 import { formatInstant } from '../contract/fields.ts';
-import { compareByDepth, QUEUE_KEYS, type QueueOrder, queueValue } from '../queues/queue-report.ts';
+import { compareByDepth, isInAlert, QUEUE_KEYS, type QueueOrder, queueValue } from '../queues/queue-report.ts';
 import { type SortKey, type SortOrder, sortedBy } from '../util/sorted-by.ts';
 import type { DepthTrends } from './depth-history.ts';
 import type { DepthWatch } from './depth-watch.ts';
@@ -46,9 +46,7 @@ export function findQueues(
 ): ReportedQueue[] {
   const isWanted = (row: ReportedQueue): boolean =>
     (namespace === undefined || row.namespace === namespace) &&
-    (state === undefined ||
-      row.state === state ||
-      (state === 'alert' && (row.state === 'warned' || row.state === 'deleting'))) &&
+    (state === undefined || row.state === state || (state === 'alert' && isInAlert(row))) &&
     isFound(search, row.queue);
   const key = KEYS[sort];
   return sortedBy(rows.filter(isWanted), key.of, order ?? key.order, compareByDepth);

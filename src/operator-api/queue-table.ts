@@ -1,7 +1,7 @@
 import type { QueueStatistics } from '../broker/management/queue-search.ts';
 import type { AgentContext } from '../context.ts';
 import { compareQueue, type ObservedAmounts, type QueueListing, rateBase } from '../queues/measure-growth.ts';
-import { type QueueReport, type QueueReportConfig, reportQueue } from '../queues/queue-report.ts';
+import { isInAlert, type QueueReport, type QueueReportConfig, reportQueue } from '../queues/queue-report.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import { readExemptions } from '../store/paged-listing.ts';
 import type { QueueAlert } from '../store/queue-alert-records.ts';
@@ -177,7 +177,7 @@ function unlistedRow(
   if (amounts.has(queue)) return undefined;
   const records = { namespace, record: byName.get(namespace), alert, exemption: inForce.get(queue) };
   const report = reportQueue(queue, {}, records, reportConfig);
-  if (report.state !== 'warned' && report.state !== 'deleting') return undefined;
+  if (!isInAlert(report)) return undefined;
   return { ...report, ready: undefined, unacknowledged: undefined, consumers: undefined };
 }
 

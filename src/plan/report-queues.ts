@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { QueueGrowth } from '../queues/forecast-queue.ts';
 import { type MeasureGrowthParts, startGrowthMeasurement } from '../queues/measure-growth.ts';
 import { namespaceOfQueue } from '../queues/queue-names.ts';
-import { type QueueReport, reportQueue } from '../queues/queue-report.ts';
+import { isInAlert, type QueueReport, reportQueue } from '../queues/queue-report.ts';
 import { readAlerts } from '../queues/survey-queues.ts';
 import type { NamespaceRecord } from '../store/namespace-record.ts';
 import { namespacePages, readExemptions } from '../store/paged-listing.ts';
@@ -133,7 +133,6 @@ function combine(
       exemption: exemptions.get(queue),
     };
     const report = reportQueue(queue, growth.get(queue) ?? {}, known, config);
-    const isInAlert = report.state === 'warned' || report.state === 'deleting';
-    return growth.has(queue) || isInAlert ? [report] : [];
+    return growth.has(queue) || isInAlert(report) ? [report] : [];
   });
 }

@@ -113,6 +113,11 @@ export function alertState(level: QueueAlertLevel): 'watched' | 'warned' | 'dele
   }
 }
 
+/** Whether its owner was warned, or more. */
+export function isInAlert({ state }: Pick<QueueReport, 'state'>): boolean {
+  return state === 'warned' || state === 'deleting';
+}
+
 /** A threshold as clients and scripts get it; without `reachedAt` the rate is unknown. */
 export function thresholdView({ action, unit, at, reachedMs }: NextThreshold) {
   if (reachedMs === undefined) return { action, unit, at };
