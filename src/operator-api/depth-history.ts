@@ -37,8 +37,6 @@ export interface DepthHistory extends DepthObserver {
   readonly latestAt: Moment | undefined;
   /** The queues of the latest listing. */
   listed(): Iterable<ListedDepth>;
-  /** A queue of the latest listing. */
-  get(queue: string): ListedDepth | undefined;
   /** How it has grown; undefined: its depth is unknown. */
   growthOf(queue: string): Growth | undefined;
   /** From the oldest on; empty: nothing is known of it. */
@@ -217,10 +215,6 @@ export function createDepthHistory(clock: Clock): DepthHistory {
     },
     *listed() {
       for (const track of tracks.values()) if (isListed(track)) yield track;
-    },
-    get(queue) {
-      const track = tracks.get(queue);
-      return track === undefined || !isListed(track) ? undefined : track;
     },
     growthOf(queue) {
       const track = tracks.get(queue);

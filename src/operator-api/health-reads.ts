@@ -125,7 +125,7 @@ function partViews(parts: Readonly<Record<string, RecordedPart | PartReport>>): 
 }
 
 /** A job, with the latest run that an agent knows of. */
-export function jobViewOf(
+function jobViewOf(
   { job, everySeconds, succeeded, failed, error, late }: JobStatus,
   agents: readonly AgentRecord[] | undefined,
 ): JobView {

@@ -9,7 +9,7 @@ export const agentState = z.enum(['ready', 'degraded', 'not-ready', 'starting', 
 });
 
 /** The agent that answers. */
-export const answeringAgent = z
+const answeringAgent = z
   .strictObject({
     id: text('The id of the agents of the installation.', 'pulse-agent'),
     instance: instanceText,
@@ -34,7 +34,7 @@ export const findingView = z.strictObject({
   agents: z.array(instanceText).meta({ description: 'The agents that it is about; empty: none, or all.' }),
 });
 
-export const jobView = z.strictObject({
+const jobView = z.strictObject({
   job: text('The recurring job.', 'survey-queues'),
   everySeconds: z.number().meta({ description: 'The longest pause between two runs, in s.', examples: [60] }),
   succeeded: instantText('When a run last succeeded, on any agent. Absent: unknown.').exactOptional(),
@@ -110,7 +110,7 @@ export const overviewAnswer = z.strictObject({
   survey: jobView.exactOptional().meta({ description: 'The latest survey of the queues. Absent: none is known.' }),
 });
 
-export const partView = z.strictObject({
+const partView = z.strictObject({
   part: text('The part.', 'management'),
   state: z.enum(['starting', 'up', 'down']).meta({ description: 'starting: not up yet.', examples: ['up'] }),
   since: instantText('Since when.'),

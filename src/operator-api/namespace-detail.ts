@@ -6,7 +6,6 @@ import { readNamespace, type ReadableNamespace } from '../namespaces/read-namesp
 import { activeSlot, forSlot, SLOT_NUMBERS, slotOf } from '../namespaces/slots.ts';
 import type { NamespaceCounts } from '../queues/namespace-counts.ts';
 import { compareByDepth, isInAlert } from '../queues/queue-report.ts';
-import type { AuditRecord } from '../store/audit-records.ts';
 import type { StoreReader } from '../store/store-reader.ts';
 import { AgentError } from '../util/agent-errors.ts';
 import { rejectAfter } from '../util/deadline.ts';
@@ -79,7 +78,7 @@ export function createReadNamespaceDetail(parts: NamespaceDetailParts): Endpoint
       trendAt: (table?.trends.seenMs ?? []).map(formatInstant),
       queueRows: table === undefined ? [] : own.slice(0, MAX_QUEUES).map((row) => queueRowOf(row, table.trends)),
       planned: stepViews(steps, false),
-      audit: newestFirst.slice(0, AUDIT_RECORDS).map((one: AuditRecord) => auditViewOf(one)),
+      audit: newestFirst.slice(0, AUDIT_RECORDS).map(auditViewOf),
       exemptions: steps.exemptions.map(({ queue, untilMs, reason }) => ({
         queue,
         until: formatInstant(untilMs),

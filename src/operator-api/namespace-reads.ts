@@ -1,6 +1,5 @@
 import { formatInstant } from '../contract/fields.ts';
-import type { NamespaceCounts } from '../queues/namespace-counts.ts';
-import type { ListedCounts } from '../queues/namespace-counts.ts';
+import type { ListedCounts, NamespaceCounts } from '../queues/namespace-counts.ts';
 import { compareKeys, type SortKey, type SortOrder, sortedBy } from '../util/sorted-by.ts';
 import type { EndpointReads } from './endpoint.ts';
 import { createKeptLists, isFound, pageOf } from './list-page.ts';
@@ -70,7 +69,7 @@ export function countsOf(
 }
 
 /** Those that match, in the order that is wanted. */
-export function findNamespaces(
+function findNamespaces(
   rows: readonly CountedNamespace[],
   { sort, order, search, state }: Omit<NamespacesQuery, 'offset' | 'limit'>,
 ): CountedNamespace[] {

@@ -37,9 +37,9 @@ const namespaceFields = {
   ).exactOptional(),
 };
 
-export const namespaceRow = z.strictObject(namespaceFields);
+const namespaceRow = z.strictObject(namespaceFields);
 
-export const NAMESPACE_SORTS = [
+const NAMESPACE_SORTS = [
   'namespace',
   'state',
   'holder',

@@ -51,5 +51,4 @@ export const planAnswer = z.strictObject({
 });
 
 export type PlanStep = z.output<typeof planStep>;
-export type PlanQuery = z.output<typeof planQuery>;
 export type PlanAnswer = z.output<typeof planAnswer>;

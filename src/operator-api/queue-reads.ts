@@ -40,7 +40,7 @@ export function createReadQueues(table: Snapshot<QueueTable>): EndpointReads['qu
 }
 
 /** Those that match, in the order that is wanted. */
-export function findQueues(
+function findQueues(
   rows: readonly ReportedQueue[],
   { sort, order, search, namespace, state }: Omit<QueuesQuery, 'offset' | 'limit'>,
 ): ReportedQueue[] {

@@ -15,7 +15,7 @@ const queueState = z.enum(QUEUE_STATES).meta({
 const rate = (description: string, example: number): z.ZodNumber =>
   z.number().meta({ description, examples: [example] });
 
-export const nextThresholdView = z
+const nextThresholdView = z
   .strictObject({
     action: z
       .enum(['warn', 'delete', 'purge', 'leave'])
@@ -68,7 +68,7 @@ export const trendInstants = z
     examples: [['2026-11-24T12:00:00.000Z', '2026-11-24T12:30:00.000Z']],
   });
 
-export const QUEUE_SORTS = [...QUEUE_ORDERS, 'namespace', 'state', 'ready', 'unacknowledged', 'consumers'] as const;
+const QUEUE_SORTS = [...QUEUE_ORDERS, 'namespace', 'state', 'ready', 'unacknowledged', 'consumers'] as const;
 
 export const queuesQuery = z.strictObject({
   ...pageParameters,
@@ -124,7 +124,6 @@ export type QueueRow = z.output<typeof queueRow>;
 export type QueuesQuery = z.output<typeof queuesQuery>;
 export type QueuesAnswer = z.output<typeof queuesAnswer>;
 export type QueueHistoryAnswer = z.output<typeof queueHistoryAnswer>;
-export type NextThresholdView = z.output<typeof nextThresholdView>;
 
 /** A command that an operator may copy. */
 export const commandView = z.strictObject({

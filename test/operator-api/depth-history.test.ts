@@ -95,7 +95,7 @@ describe('the history of depths', () => {
     clock.advance(5_000);
     list(history, clock, {});
     assert.deepEqual([...history.listed()], []);
-    assert.equal(history.get(QUEUE), undefined);
+    assert.equal(history.growthOf(QUEUE), undefined);
     assert.deepEqual(amounts(history), [50, undefined]);
     assert.deepEqual(amounts(history, 'empty'), []);
     clock.advance(3_601_000);
