@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { shellQuoted } from '../util/shell-quoted.ts';
 import type { ManagementCallOptions } from './management/management-http.ts';
 import type { NamedPolicy, Policy } from './management/management-schemas.ts';
 import type { Management } from './management/management.ts';
@@ -211,17 +212,12 @@ export function differingBackstop(present: readonly NamedPolicy[], id: string, w
 export function backstopCommands(vhost: string, names: readonly string[], wanted: BackstopPolicies): string[] {
   return names.map((name) => {
     const policy = wanted.get(name);
-    const at = `-p ${quote(vhost)}`;
-    if (policy === undefined) return `rabbitmqctl clear_operator_policy ${at} ${quote(name)}`;
+    const at = `-p ${shellQuoted(vhost)}`;
+    if (policy === undefined) return `rabbitmqctl clear_operator_policy ${at} ${shellQuoted(name)}`;
     const { priority, applyTo, pattern, definition } = policy;
-    const words = [name, pattern, JSON.stringify(definition)].map(quote).join(' ');
+    const words = [name, pattern, JSON.stringify(definition)].map(shellQuoted).join(' ');
     return `rabbitmqctl set_operator_policy ${at} --priority ${priority} --apply-to ${applyTo} ${words}`;
   });
-}
-
-/** A word of a shell. */
-function quote(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** The names of the policies that there are without rules. */

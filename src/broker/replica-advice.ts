@@ -1,3 +1,4 @@
+import { shellQuoted } from '../util/shell-quoted.ts';
 import { escapePattern, exactly } from './patterns.ts';
 import type { OwnQueue, QueueReplicas, ReplicaState } from './queue-replicas.ts';
 
@@ -35,11 +36,7 @@ function growAdvice(command: string, canAgentsAdd: boolean): string {
 function growCommand(id: string, node: string, queues: readonly OwnQueue[]): string {
   const vhosts = [...new Set(queues.map(({ vhost }) => exactly(vhost)))].join('|');
   const names = `^queue/${escapePattern(id)}/`;
-  return `rabbitmq-queues grow ${node} all --vhost-pattern ${shellWord(vhosts)} --queue-pattern ${shellWord(names)}`;
-}
-
-function shellWord(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  return `rabbitmq-queues grow ${node} all --vhost-pattern ${shellQuoted(vhosts)} --queue-pattern ${shellQuoted(names)}`;
 }
 
 /** What is wrong with the replicas, as a clause; undefined where they carry what they can. */

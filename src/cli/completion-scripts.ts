@@ -1,3 +1,5 @@
+import { shellQuoted } from '../util/shell-quoted.ts';
+
 /** A shell for which there is a script. */
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
@@ -28,7 +30,7 @@ export function completionScript(shell: Shell, commands: readonly CompletedComma
 function bashScript(commands: readonly CompletedCommand[]): string {
   const cases = commands.map(({ path, subcommands, choices, options }) => {
     const words = [...subcommands.map(({ word }) => word), ...choices, ...options.map(({ word }) => word)];
-    return `    ${quoted(path)}) words=${quoted(words.join(' '))} ;;`;
+    return `    ${shellQuoted(path)}) words=${shellQuoted(words.join(' '))} ;;`;
   });
   return `# Completion of pulse-agent for bash. In ~/.bashrc: source <(pulse-agent completion bash)
 _pulse_agent() {
@@ -41,9 +43,9 @@ complete -o default -F _pulse_agent pulse-agent`;
 
 function zshScript(commands: readonly CompletedCommand[]): string {
   const cases = commands.map(({ path, subcommands, choices, options }) => {
-    const described = subcommands.map(({ word, summary }) => quoted(`${word}:${summary.replaceAll(':', '\\:')}`));
+    const described = subcommands.map(({ word, summary }) => shellQuoted(`${word}:${summary.replaceAll(':', '\\:')}`));
     const plain = [...choices, ...options.map(({ word }) => word)];
-    return `    ${quoted(path)}) found=(${described.join(' ')}); others=(${plain.map(quoted).join(' ')}) ;;`;
+    return `    ${shellQuoted(path)}) found=(${described.join(' ')}); others=(${plain.map(shellQuoted).join(' ')}) ;;`;
   });
   return `#compdef pulse-agent
 # Completion of pulse-agent for zsh. In ~/.zshrc, after compinit: source <(pulse-agent completion zsh)
@@ -62,13 +64,13 @@ function fishScript(commands: readonly CompletedCommand[]): string {
   const lines = commands.flatMap(({ path, subcommands, choices, options }) => {
     const followers = subcommands.map(({ word }) => word);
     const here = path === '' ? '__fish_use_subcommand' : seen(path, followers);
-    const anywhereBelow = path === '' ? '' : ` -n ${quoted(seen(path, []))}`;
+    const anywhereBelow = path === '' ? '' : ` -n ${shellQuoted(seen(path, []))}`;
     return [
-      ...subcommands.map(({ word, summary }) => `-n ${quoted(here)} -f -a ${word} -d ${quoted(summary)}`),
-      ...choices.map((choice) => `-n ${quoted(here)} -f -a ${choice}`),
+      ...subcommands.map(({ word, summary }) => `-n ${shellQuoted(here)} -f -a ${word} -d ${shellQuoted(summary)}`),
+      ...choices.map((choice) => `-n ${shellQuoted(here)} -f -a ${choice}`),
       ...options.map(
         ({ word, summary, takesValue }) =>
-          `${anywhereBelow.trimStart()} -l ${word.replace(/^--/, '')}${takesValue ? ' -r' : ''} -d ${quoted(summary)}`,
+          `${anywhereBelow.trimStart()} -l ${word.replace(/^--/, '')}${takesValue ? ' -r' : ''} -d ${shellQuoted(summary)}`,
       ),
     ];
   });
@@ -87,7 +89,7 @@ function seen(path: string, others: readonly string[]): string {
 
 /** What bash and zsh share: the path that the words before the cursor make, and the case for it. */
 function casesOfPaths(commands: readonly CompletedCommand[], wordsBefore: string, cases: readonly string[]): string {
-  const paths = commands.filter(({ path }) => path !== '').map(({ path }) => quoted(path));
+  const paths = commands.filter(({ path }) => path !== '').map(({ path }) => shellQuoted(path));
   return `  for word in "${wordsBefore}"; do
     case "\${at:+$at }$word" in
       ${paths.join(' | ')}) at="\${at:+$at }$word" ;;
@@ -96,8 +98,4 @@ function casesOfPaths(commands: readonly CompletedCommand[], wordsBefore: string
   case "$at" in
 ${cases.join('\n')}
   esac`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

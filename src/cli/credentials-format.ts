@@ -1,3 +1,5 @@
+import { shellQuoted } from '../util/shell-quoted.ts';
+
 /** How a file has credentials. */
 export type CredentialsFormat = (typeof CREDENTIALS_FORMATS)[number];
 
@@ -26,5 +28,5 @@ export function formatCredentials(format: CredentialsFormat, held: HeldCredentia
 
 /** A value for shells and systemd. Docker takes quotes as part of it, so it has them only where a shell needs them. */
 function asValue(value: string): string {
-  return /^[\w@%+=:,./?~-]*$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+  return /^[\w@%+=:,./?~-]*$/.test(value) ? value : shellQuoted(value);
 }

@@ -1,3 +1,4 @@
+import { shellQuoted } from '../util/shell-quoted.ts';
 import type { NamespaceEntry } from './namespace-table.ts';
 import type { CommandView } from './queue-schemas.ts';
 
@@ -25,5 +26,5 @@ function command(what: string, ...words: readonly string[]): CommandView {
 
 /** A word for a POSIX shell. */
 export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : shellQuoted(word);
 }
