@@ -7,6 +7,7 @@ import { createHttpServer, type IncomingRequest, type HttpServer, textAnswer } f
 import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { createTestLog } from '../support/test-log.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 /** A server with a health check, whose other paths a test answers. */
 async function startServer({ stallMs = 20_000 } = {}): Promise<HttpServer & { readonly log: string[] }> {
@@ -40,13 +41,6 @@ async function readAll(socket: Socket): Promise<string> {
   // Not `once`: the server may reset the connection.
   await new Promise((resolve) => (socket.destroyed ? resolve(undefined) : socket.once('close', resolve)));
   return text;
-}
-
-/** Without the broker that `waitUntil` of other tests loads. */
-async function until(isSo: () => boolean): Promise<void> {
-  for (const deadlineMs = performance.now() + 30_000; !isSo(); await delay(10)) {
-    assert.ok(performance.now() < deadlineMs, 'it did not happen');
-  }
 }
 
 async function isHealthy({ port }: HttpServer): Promise<boolean> {
@@ -119,7 +113,7 @@ describe('the HTTP server', function () {
     const socket = await openSocket(server);
     socket.pause();
     socket.write('GET /stream HTTP/1.1\r\nhost: a\r\n\r\n');
-    await until(() => ended === 1);
+    await waitUntil(() => ended === 1, 'the answer is abandoned');
     // What the kernel buffers, on both sides.
     assert.ok(made < 400, `${made} parts were made for a client that reads nothing`);
     assert.deepEqual(server.log, []);
@@ -137,10 +131,10 @@ describe('the HTTP server', function () {
       if (!signal.aborted) await once(signal, 'abort');
     }
     const socket = await openSocket(server, 'GET /a HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(2));
-    await until(() => signals.length === 2);
+    await waitUntil(() => signals.length === 2, 'both requests arrive');
     assert.ok(signals.every(({ aborted }) => !aborted));
     socket.destroy();
-    await until(() => signals.every(({ aborted }) => aborted));
+    await waitUntil(() => signals.every(({ aborted }) => aborted), 'both answers end');
   });
 
   it('keeps a client that reads slowly and all that it has asked for', async () => {

@@ -14,9 +14,8 @@ import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
 import { openEventStream } from '../support/operator-stream.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { readParameters } from '../../src/operator-http/request-parameters.ts';
-
-const PATIENCE_MS = 30_000;
 
 function eventOf(id: number | string, type = 'namespace.rotated', namespace = 'taskcluster-a'): EventView {
   const data = { namespace };
@@ -62,13 +61,6 @@ async function serveRing({
   return { ring, server, httpPort: server.port ?? 0 };
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  for (const deadlineMs = performance.now() + PATIENCE_MS; !isSo(); ) {
-    assert.ok(performance.now() < deadlineMs, 'it did not happen');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 /** In bytes, without what is garbage. */
 function heapInUse(): number {
   setFlagsFromString('--expose-gc');
@@ -83,9 +75,9 @@ describe('the stream of events', function () {
     const { ring, httpPort } = await serveRing();
     for (const id of [1, 2, 2, 1, 3]) ring.add(eventOf(id));
     const stream = await openEventStream({ httpPort }, 'x');
-    await until(() => stream.events().length === 3);
+    await waitUntil(() => stream.events().length === 3, 'three events arrive');
     for (const id of [3, 4, 5]) ring.add(eventOf(id));
-    await until(() => stream.events().length === 5);
+    await waitUntil(() => stream.events().length === 5, 'five events arrive');
     assert.deepEqual(
       stream.events().map(({ id }) => id),
       ['1', '2', '3', '4', '5'],
@@ -104,7 +96,7 @@ describe('the stream of events', function () {
     ring.add(eventOf(4, 'namespace.expired'));
     ring.add({ ...eventOf(5, 'queue.warning'), namespace: 'taskcluster' });
     ring.add(eventOf(6, 'queue.recovered'));
-    await until(() => stream.events().some(({ id }) => id === '6'));
+    await waitUntil(() => stream.events().some(({ id }) => id === '6'), 'the last event arrives');
     assert.deepEqual(
       stream.events().map(({ id }) => id),
       ['2', '4', '6'],
@@ -128,7 +120,7 @@ describe('the stream of events', function () {
     ring.setSource({ agents: 'all' }, true);
     ring.add(eventOf(2));
     const behind = await openEventStream({ httpPort }, 'x', '?after=1');
-    await until(() => behind.events().length === 1);
+    await waitUntil(() => behind.events().length === 1, 'the event behind it arrives');
     assert.deepEqual(
       behind.lines().map((line) => ('stream' in line ? [line.gap, line.agents] : 'event')),
       [[false, 'all'], [true, 'own'], [true, 'all'], 'event'],
@@ -136,7 +128,7 @@ describe('the stream of events', function () {
     behind.close();
     ring.add(eventOf(3));
     const lost = await openEventStream({ httpPort }, 'x', '?after=1');
-    await until(() => lost.events().length === 2);
+    await waitUntil(() => lost.events().length === 2, 'two events arrive');
     assert.deepEqual(lost.lines()[0], { stream: 'agent-1', gap: true, agents: 'all' });
     lost.close();
   });
@@ -173,7 +165,10 @@ describe('the stream of events', function () {
     let last = 0;
     const fill = async (): Promise<void> => {
       for (let count = 0; count < 500; count += 1) ring.add(large((last += 1)));
-      await until(() => reader.lines().some((line) => 'event' in line && line.event.id === String(last)));
+      await waitUntil(
+        () => reader.lines().some((line) => 'event' in line && line.event.id === String(last)),
+        'the reader has all events',
+      );
       // What this test keeps is not the server's.
       reader.forget();
     };
@@ -186,13 +181,13 @@ describe('the stream of events', function () {
     reader.close();
     // All of them were dropped: there is room for as many.
     const streams: { close(): void }[] = [];
-    await until(() => {
+    await waitUntil(() => {
       openEventStream({ httpPort }, 'x').then(
         (one) => streams.push(one),
         () => undefined,
       );
       return streams.length >= 16;
-    });
+    }, 'sixteen streams are open');
     for (const stream of streams) stream.close();
   });
 });

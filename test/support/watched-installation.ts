@@ -15,8 +15,7 @@ export const LOW_THRESHOLDS: Partial<FileSettings> = {
 /** The Taskcluster client with which such an installation sends mails. */
 export const NOTIFIER = { clientId: 'pulse-agent/notifier', accessToken: 'test-notifier-0000000000000000' };
 
-/** How long {@link waitUntil} waits, in ms: longer than a busy machine takes for anything. */
-const PATIENCE_MS = 60_000;
+export { waitUntil } from './wait-until.ts';
 
 /** An agent event as it was published. */
 export interface CollectedEvent {
@@ -109,13 +108,4 @@ export async function claimTeam(installation: TestInstallation, contact?: string
 export async function queueExists({ broker, config }: TestInstallation, queue: string): Promise<boolean> {
   const path = `/queues/${encodeURIComponent(config.vhost)}/${encodeURIComponent(queue)}`;
   return (await manage(broker, 'GET', path, undefined, [404])).status === 200;
-}
-
-/** Polls until `isSo` is true. Prefer a wait for an event or a log line. */
-export async function waitUntil(isSo: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const deadlineMs = Date.now() + PATIENCE_MS;
-  while (!(await isSo())) {
-    if (Date.now() > deadlineMs) throw new Error(`Not in ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
