@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { createHttpServer, type HttpServer, textAnswer } from '../../src/observe/http-server.ts';
 import { streamLine } from '../../src/operator-api/event-schemas.ts';
 import type { EventView } from '../../src/operator-api/event-schemas.ts';
@@ -13,6 +11,7 @@ import { makeEvent } from '../../src/contract/events.ts';
 import { systemClock, systemSleep } from '../../src/util/clock.ts';
 import { createLog } from '../../src/util/log.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { heapInUse } from '../support/heap.ts';
 import { openEventStream } from '../support/operator-stream.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { readParameters } from '../../src/operator-http/request-parameters.ts';
@@ -59,13 +58,6 @@ async function serveRing({
   await server.start();
   addCleanup(() => server.close());
   return { ring, server, httpPort: server.port ?? 0 };
-}
-
-/** In bytes, without what is garbage. */
-function heapInUse(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  return process.memoryUsage().heapUsed;
 }
 
 describe('the stream of events', function () {

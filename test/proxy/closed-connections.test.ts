@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { closeFrame, PROTOCOL_HEADER, startFrame, startOkFrame } from '../../src/proxy/amqp-frames.ts';
 import type { AmqpProxyOptions } from '../../src/proxy/amqp-proxy.ts';
 import { addCleanup } from '../support/cleanup.ts';
+import { heapInUse } from '../support/heap.ts';
 import { partial } from '../support/partial.ts';
 import { makeProxy, portOf } from '../support/proxy-room.ts';
 
@@ -34,13 +33,6 @@ async function startAnswering(): Promise<string> {
   await once(server, 'listening');
   addCleanup(() => void server.close());
   return `amqp://me:pw@127.0.0.1:${(server.address() as AddressInfo).port}/pulse`;
-}
-
-/** The bytes in use after garbage was collected. */
-function heapBytes(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  return process.memoryUsage().heapUsed;
 }
 
 describe('closed connections of the AMQP proxy', function () {
@@ -73,9 +65,9 @@ describe('closed connections of the AMQP proxy', function () {
     };
     // What is compiled and cached with the first ones does not count.
     await run(CONCURRENCY);
-    const before = heapBytes();
+    const before = heapInUse();
     await run(CONNECTIONS);
-    const grown = (heapBytes() - before) / CONNECTIONS;
+    const grown = (heapInUse() - before) / CONNECTIONS;
     assert.ok(grown < 3000, `${grown.toFixed(0)} bytes a connection`);
   });
 });
